@@ -1,0 +1,1 @@
+"""Configuration: text in, frozen settings or precise problems out. Pure."""

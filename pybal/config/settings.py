@@ -1,0 +1,185 @@
+"""The typed, frozen form of pybal.conf. Every value here has been validated.
+
+Units are in the names; defaults are the contract's and live in the reader of each key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Union
+
+from pybal.model import IPAddress, L4Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """`file:///path`; JSON if the name ends in `.json`, else one dict literal a line."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPSource:
+    """`http://` or `https://`; the same two formats as a file."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdSource:
+    """`etcd://host[:port]/key/`; `key` starts and ends with a slash."""
+
+    host: str
+    port: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KubernetesSource:
+    """`k8s://TOKEN@host[:port]`. The token is a secret: repr() leaves it out."""
+
+    host: str
+    port: int
+    token: str
+
+    def __repr__(self) -> str:
+        return f"KubernetesSource(host={self.host!r}, port={self.port})"
+
+
+SourceSettings = Union[FileSource, HTTPSource, EtcdSource, KubernetesSource]
+
+
+@dataclass(frozen=True, slots=True)
+class IdleConnectionSettings:
+    """Options of IdleConnection; all times in seconds."""
+
+    timeout_clean_reconnect_s: float = 3.0
+    max_delay_s: float = 300.0
+    keepalive: bool = True
+    keepalive_retries: int = 3
+    keepalive_idle_s: int = 10
+    keepalive_interval_s: int = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFetchSettings:
+    """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL."""
+
+    urls: tuple[str, ...]
+    interval_s: float = 10.0
+    timeout_s: float = 5.0
+    http_status: int = 200
+    check_all: bool = False
+    max_failures: int = 0
+    user_agent: str = "Twisted PageGetter"
+    tls_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DNSQuerySettings:
+    """Options of DNSQuery. `hostnames` holds at least one name."""
+
+    hostnames: tuple[str, ...]
+    interval_s: float = 10.0
+    timeout_s: float = 5.0
+    fail_on_nxdomain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UDPSettings:
+    """Options of UDP."""
+
+    interval_s: float = 10.0
+    icmp_timeout_s: float = 20.0
+
+
+class Argument:
+    """One argument of RunCommand: a literal, or a word that names an attribute of the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralArgument(Argument):
+    """An argument passed on as it is written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerArgument(Argument):
+    """`server.host`, `server.ip` or `server.port`; `attribute` is the part after the dot."""
+
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommandSettings:
+    """Options of RunCommand. `command` is an absolute path; no shell is involved."""
+
+    command: Path
+    arguments: tuple[Argument, ...] = ()
+    interval_s: float = 60.0
+    timeout_s: float = 20.0
+    log_output: bool = True
+
+
+MonitorSettings = Union[
+    IdleConnectionSettings,
+    ProxyFetchSettings,
+    DNSQuerySettings,
+    UDPSettings,
+    RunCommandSettings,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """One section of pybal.conf that is a service. `port` is also the real servers' port."""
+
+    name: str
+    protocol: L4Protocol
+    address: IPAddress
+    port: int
+    scheduler: str
+    one_packet: bool
+    tunneling: bool
+    source: SourceSettings
+    depool_threshold: Fraction
+    monitors: tuple[MonitorSettings, ...]
+    bgp: bool
+    bgp_med: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BGPSettings:
+    """The BGP speaker's part of [global]; present only when `bgp = yes`."""
+
+    local_asn: int
+    peers: tuple[IPAddress, ...]
+    as_path: tuple[int, ...]
+    nexthop_ipv4: IPAddress | None
+    nexthop_ipv6: IPAddress | None
+    med: int
+    local_ips: tuple[IPAddress, ...]
+    local_port: int
+    advertised_addresses: tuple[IPAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentationSettings:
+    """Where the HTTP instrumentation listens; present only when `instrumentation = yes`."""
+
+    addresses: tuple[IPAddress, ...]
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole pybal.conf. `services` keeps the file's order."""
+
+    dry_run: bool
+    state_directory: Path | None
+    bgp: BGPSettings | None
+    instrumentation: InstrumentationSettings | None
+    services: tuple[ServiceSettings, ...]

@@ -1,0 +1,50 @@
+"""The port of the bounded HTTP client that sources and ProxyFetch share.
+
+The adapter (TwistedHTTPClient) is in this module's neighbour, pybal/twistedhttp.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from pybal.model import IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPRequest:
+    """One GET of an absolute http(s) URL.
+
+    `connect_to`: (address, port) to connect to in place of the URL's own; the Host header
+    and SNI stay the URL's. Without it the URL's host is resolved. `timeout_s` bounds the
+    whole exchange, body included; `max_bytes` bounds every byte the server sends, header
+    or body. Redirects are never followed.
+    """
+
+    url: str
+    timeout_s: float
+    max_bytes: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    connect_to: tuple[IPAddress, int] | None = None
+    tls_verify: bool = True
+    ca_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPResponse:
+    """A complete answer; header names are lower-case, the last of equal names wins."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class HTTPClient(Protocol):
+    """Fetches one thing. Fires with HTTPResponse or fails with HTTPFetchError, whose text
+    says what was asked, of whom and what came. Cancelling the Deferred closes the
+    connection; it then fails with CancelledError."""
+
+    def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]: ...

@@ -1,0 +1,1 @@
+"""What operators, checks and Prometheus read over HTTP."""

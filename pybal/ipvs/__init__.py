@@ -1,0 +1,1 @@
+"""IPVS: model, plan (pure), kernel port with its adapters, and the reconciling manager."""

@@ -1,0 +1,81 @@
+"""Log lines in the contract's shape: `[system] LEVEL: text`, one a line, on stderr.
+
+Loggers are Twisted's, with the system as namespace: `Logger(namespace="textlb_443")`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+    globalLogBeginner,
+)
+from zope.interface import implementer
+
+_LEVEL_NAMES = {
+    LogLevel.debug: "DEBUG",
+    LogLevel.info: "INFO",
+    LogLevel.warn: "WARN",
+    LogLevel.error: "ERROR",
+    LogLevel.critical: "CRITICAL",
+}
+
+
+def format_line(event: LogEvent) -> str:
+    """One log line without its end; line breaks and control characters in the text are escaped,
+    so that nothing read from outside can forge a line."""
+    system = event.get("log_namespace", "pybal")
+    level = _LEVEL_NAMES.get(event.get("log_level", LogLevel.info), "INFO")
+    text = formatEvent(event)
+    failure = event.get("log_failure")
+    if failure is not None:
+        text = f"{text}: {failure.type.__name__}: {failure.getErrorMessage()}"
+    return f"[{system}] {level}: {_printable(text)}"
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@implementer(ILogObserver)
+class LineObserver:
+    """Writes each event as one line; in debug a failure's traceback follows it."""
+
+    def __init__(self, stream: TextIO, *, tracebacks: bool) -> None:
+        self._stream = stream
+        self._tracebacks = tracebacks
+
+    def __call__(self, event: LogEvent) -> None:
+        lines = format_line(event) + "\n"
+        failure = event.get("log_failure")
+        if failure is not None and self._tracebacks:
+            lines += failure.getTraceback()
+        try:
+            self._stream.write(lines)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # A full disk or a closed pipe behind stderr must not stop the balancing.
+            pass
+
+
+def begin_logging(*, debug: bool, stream: TextIO | None = None) -> None:
+    """Start writing the process's log lines. Call once, from main."""
+    level = LogLevel.debug if debug else LogLevel.info
+    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
+    # Factories of Twisted announce each connection they start and stop; thousands of
+    # checks would drown the log.
+    for noisy in ("twisted.internet", "twisted.web", "twisted.names"):
+        predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
+    observer = LineObserver(stream if stream is not None else sys.stderr, tracebacks=debug)
+    globalLogBeginner.beginLoggingTo(
+        [FilteringLogObserver(observer, [predicate])], redirectStandardIO=False
+    )

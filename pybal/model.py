@@ -1,0 +1,211 @@
+"""Frozen values that all rooms share: server specs, check results, decisions, snapshots.
+
+Nothing here does anything; time is Unix seconds (float) and comes from outside.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Address
+
+IPAddress = IPv4Address | IPv6Address
+
+DEFAULT_WEIGHT = 10
+
+
+class L4Protocol(enum.Enum):
+    """Transport protocol of an LVS service; the value is its name in pybal.conf."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """What a pool source says of one real server; `enabled` is the operator's wish."""
+
+    host: str
+    weight: int = DEFAULT_WEIGHT
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The outcome of one health check. `reason` is one line; it may be empty when up."""
+
+    up: bool
+    reason: str
+    duration_s: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSample:
+    """One sample of a monitor's own metric.
+
+    `labels` are those beyond service, host and monitor, in the metric's declared order.
+    """
+
+    metric: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSnapshot:
+    """A monitor as it stands. `up` is None until the first result; `since` dates that state."""
+
+    name: str
+    up: bool | None
+    since: float | None
+    last: CheckResult | None
+    up_transitions: int = 0
+    down_transitions: int = 0
+    up_results: int = 0
+    down_results: int = 0
+    samples: tuple[MetricSample, ...] = ()
+
+
+class Verdict(enum.Enum):
+    """What the pooling policy last decided of a server."""
+
+    POOLED = "pooled"
+    POOLED_UNPROVEN = "pooled before its monitors have spoken"
+    HELD = "kept pooled though down"
+    DEPOOLED = "depooled"
+    WAITING = "not pooled before its monitors are up"
+    DISABLED = "not pooled: disabled by the operator"
+    NOT_READY = "not pooled: its address is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Why a server is or is not pooled: the verdict, who asked, and the counts it rests on.
+
+    `configured` is N, `up` the servers up, enabled and ready, `pooled` those pooled after
+    the decision; `required` = N x threshold, exact. `cause` is the event, in words.
+    """
+
+    verdict: Verdict
+    cause: str
+    at: float
+    configured: int
+    up: int
+    pooled: int
+    required: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSnapshot:
+    """A real server of one service as it stands."""
+
+    host: str
+    address: IPAddress | None
+    weight: int
+    enabled: bool
+    ready: bool
+    up: bool
+    partially_up: bool
+    pooled: bool
+    monitors: tuple[MonitorSnapshot, ...]
+    decision: Decision | None
+
+    @property
+    def status(self) -> str:
+        """`enabled|disabled/up|partially up|down/pooled|not pooled`, as consumers read it."""
+        return status_text(
+            enabled=self.enabled, up=self.up, partially_up=self.partially_up, pooled=self.pooled
+        )
+
+
+def status_text(*, enabled: bool, up: bool, partially_up: bool, pooled: bool) -> str:
+    """The contract's status string of a server."""
+    health = "up" if up else "partially up" if partially_up else "down"
+    return "/".join(
+        (
+            "enabled" if enabled else "disabled",
+            health,
+            "pooled" if pooled else "not pooled",
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSnapshot:
+    """Where a pool list comes from and how that goes.
+
+    `url` holds no secrets. `stale` is true while the list in force comes from the on-disk
+    cache or the source has failed since; `last_good_at` dates the list in force.
+    """
+
+    url: str
+    stale: bool
+    last_good_at: float | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSnapshot:
+    """One LVS service as it stands; the order of `servers` is the pool list's."""
+
+    name: str
+    protocol: L4Protocol
+    address: IPAddress
+    port: int
+    scheduler: str
+    depool_threshold: Fraction
+    can_depool: bool
+    could_not_depool_total: int
+    source: SourceSnapshot
+    servers: tuple[ServerSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSnapshot:
+    """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2)."""
+
+    address: str
+    state: str
+    established: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BGPSnapshot:
+    """The BGP speaker as a whole. `local_asn` is None while bgp is off."""
+
+    enabled: bool
+    local_asn: int | None
+    peers: tuple[PeerSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelErrorSnapshot:
+    """The last kernel error that the IPVS manager met."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IPVSSnapshot:
+    """The IPVS manager as it stands: `in_sync` once the kernel holds what is wanted."""
+
+    in_sync: bool
+    dry_run: bool
+    services: int
+    destinations: int
+    changes_total: int
+    errors_total: int
+    last_error: KernelErrorSnapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSnapshot:
+    """The process itself."""
+
+    version: str
+    started_at: float
+    config_path: str
+    dry_run: bool
