@@ -6,10 +6,11 @@ Loggers are Twisted's, with the system as namespace: `Logger(namespace="textlb_4
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LogEvent,
     LogLevel,
@@ -76,6 +77,8 @@ def begin_logging(*, debug: bool, stream: TextIO | None = None) -> None:
     for noisy in ("twisted.internet", "twisted.web", "twisted.names"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     observer = LineObserver(stream if stream is not None else sys.stderr, tracebacks=debug)
-    globalLogBeginner.beginLoggingTo(
-        [FilteringLogObserver(observer, [predicate])], redirectStandardIO=False
+    # zope's @implementer is invisible to the type checker.
+    filtering = FilteringLogObserver(
+        cast(ILogObserver, observer), [cast(ILogFilterPredicate, predicate)]
     )
+    globalLogBeginner.beginLoggingTo([cast(ILogObserver, filtering)], redirectStandardIO=False)

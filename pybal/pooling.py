@@ -1,0 +1,419 @@
+"""The pooling policy: (pool state, event) -> (pool state, notices). Pure and total.
+
+Words, as in the rest of PyBal: a server is *eligible* if enabled and ready (its address is
+known); *up* if monitoring says so, or nothing was said yet; *pooled* if it should stand in
+IPVS; *held* if it is pooled though down, because the depool threshold forbids removing it.
+
+After every event:
+  - pooled implies eligible;
+  - up and eligible implies pooled;
+  - a held server implies that fewer than N x T servers are up and eligible;
+  - at least min(eligible, N x T) servers are pooled.
+
+"Held" is derived (pooled and not up), never remembered: there is no second memory that a
+removed server could haunt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Union
+
+from pybal.model import Decision, ServerSpec, Verdict, status_text
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One server in the eyes of the policy.
+
+    `results` has an item for each monitor of the service: True, False, or None while that
+    monitor has not spoken.
+    """
+
+    spec: ServerSpec
+    ready: bool
+    up: bool
+    pooled: bool
+    results: Mapping[str, bool | None]
+    decision: Decision | None = None
+
+    @property
+    def eligible(self) -> bool:
+        """May be pooled at all."""
+        return self.spec.enabled and self.ready
+
+    @property
+    def held(self) -> bool:
+        """Pooled though down."""
+        return self.pooled and not self.up
+
+    @property
+    def partially_up(self) -> bool:
+        """Some of its monitors, though not all, say up."""
+        return any(self.results.values())
+
+    @property
+    def status(self) -> str:
+        """The contract's status string."""
+        return status_text(
+            enabled=self.spec.enabled,
+            up=self.up,
+            partially_up=self.partially_up,
+            pooled=self.pooled,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """All servers of one service, by host, in the order of the pool list."""
+
+    threshold: Fraction
+    monitors: tuple[str, ...]
+    members: Mapping[str, Member] = field(default_factory=dict)
+
+    @property
+    def required(self) -> Fraction:
+        """N x T: so many servers must stay pooled, as far as there are eligible ones."""
+        return len(self.members) * self.threshold
+
+    @property
+    def up_count(self) -> int:
+        """How many servers are up, enabled and ready."""
+        return sum(m.up and m.eligible for m in self.members.values())
+
+    @property
+    def pooled_count(self) -> int:
+        """How many servers are pooled, held ones included."""
+        return sum(m.pooled for m in self.members.values())
+
+    @property
+    def can_depool(self) -> bool:
+        """Whether the threshold lets one more server go."""
+        return self.up_count >= self.required
+
+
+# -- events ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One server of a new pool list.
+
+    `stood_pooled` matters for a server that is new to the state: True or False tells how it
+    stood in the kernel before the daemon started (warm start), None that nothing is known.
+    """
+
+    spec: ServerSpec
+    ready: bool
+    stood_pooled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListChanged:
+    """A new pool list is in force; hosts are unique."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """A server's address was found (`ready`), or has changed: what its monitors said of the
+    former address no longer counts."""
+
+    host: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorReported:
+    """A monitor's first result, or a change of its result."""
+
+    host: str
+    monitor: str
+    up: bool
+    reason: str
+
+
+Event = Union[ListChanged, AddressChanged, MonitorReported]
+
+# -- notices: what a person should hear of a step -------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAdded:
+    """A server is new in the pool list."""
+
+    spec: ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMerged:
+    """A known server's weight or enabled changed."""
+
+    spec: ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRemoved:
+    """A server is no longer in the pool list."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDown:
+    """A monitor says down; `status` is the server's before the step."""
+
+    host: str
+    status: str
+    monitor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BecameUp:
+    """All monitors of a server say up now; `status` is the server's before the step."""
+
+    host: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class CouldNotDepool:
+    """A server is down and stays pooled: too many others are down."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftPooled:
+    """A server that was held stays held over a change of the pool list."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class PooledChanged:
+    """A server was pooled or depooled by this step."""
+
+    host: str
+    pooled: bool
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TooFewEligible:
+    """Fewer servers can be pooled than the threshold wants."""
+
+    pooled: int
+    required: Fraction
+
+
+Notice = Union[
+    ServerAdded,
+    ServerMerged,
+    ServerRemoved,
+    ReportedDown,
+    BecameUp,
+    CouldNotDepool,
+    LeftPooled,
+    PooledChanged,
+    TooFewEligible,
+]
+
+
+# -- the policy -----------------------------------------------------------------------------
+
+
+def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[Notice, ...]]:
+    """Apply one event that happened `at` (Unix seconds).
+
+    Events about servers or monitors that the state does not know change nothing.
+    """
+    match event:
+        case ListChanged():
+            changed, causes, notices = _apply_list(state, event)
+        case AddressChanged():
+            changed, causes, notices = _apply_address(state, event)
+        case MonitorReported():
+            changed, causes, notices = _apply_report(state, event)
+    if not causes and changed is state:
+        return state, ()
+    settled = _settle(changed)
+    notices += _settlement_notices(state, settled, event)
+    return _with_decisions(settled, causes, event, at), tuple(notices)
+
+
+_Applied = tuple[PoolState, dict[str, str], list[Notice]]
+"""The state before it is settled, the cause for each server that the event names, notices."""
+
+
+def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
+    members: dict[str, Member] = {}
+    causes: dict[str, str] = {}
+    notices: list[Notice] = []
+    for candidate in event.candidates:
+        spec = candidate.spec
+        known = state.members.get(spec.host)
+        if known is None:
+            members[spec.host] = _new_member(candidate, state.monitors)
+            causes[spec.host] = _arrival(candidate)
+            notices.append(ServerAdded(spec))
+            continue
+        members[spec.host] = replace(known, spec=spec)
+        if spec != known.spec:
+            causes[spec.host] = "the pool list changed its weight or enabled"
+            notices.append(ServerMerged(spec))
+    for host in state.members:
+        if host not in members:
+            notices.append(ServerRemoved(host))
+    return replace(state, members=members), causes, notices
+
+
+def _arrival(candidate: Candidate) -> str:
+    match candidate.stood_pooled:
+        case None:
+            return "new in the pool list"
+        case True:
+            return "stood in the kernel's table when PyBal started"
+        case False:
+            return "was missing from the kernel's table when PyBal started"
+
+
+def _new_member(candidate: Candidate, monitors: tuple[str, ...]) -> Member:
+    # A new server is taken for up until a monitor speaks, except where the kernel's table
+    # shows that it had been depooled before a restart: then its monitors must speak first.
+    # Without monitors nobody ever would, so there optimism stays.
+    up = candidate.stood_pooled is not False or not monitors
+    return Member(
+        spec=candidate.spec,
+        ready=candidate.ready,
+        up=up,
+        pooled=False,
+        results=MappingProxyType(dict.fromkeys(monitors)),
+    )
+
+
+def _apply_address(state: PoolState, event: AddressChanged) -> _Applied:
+    member = state.members.get(event.host)
+    if member is None:
+        return state, {}, []
+    changed = replace(
+        member, ready=event.ready, results=MappingProxyType(dict.fromkeys(state.monitors))
+    )
+    cause = "its address was found" if event.ready else "its address is not known"
+    return _with_member(state, changed), {event.host: cause}, []
+
+
+def _apply_report(state: PoolState, event: MonitorReported) -> _Applied:
+    member = state.members.get(event.host)
+    if member is None or event.monitor not in member.results:
+        return state, {}, []
+    results = MappingProxyType({**member.results, event.monitor: event.up})
+    changed = replace(member, results=results, up=_is_up(results, member.up))
+    notices: list[Notice] = []
+    if not event.up:
+        notices.append(ReportedDown(event.host, member.status, event.monitor, event.reason))
+    elif changed.up and not member.up:
+        notices.append(BecameUp(event.host, member.status))
+    word = "up" if event.up else "down"
+    cause = f"{event.monitor} reported {word}" + (f": {event.reason}" if event.reason else "")
+    return _with_member(state, changed), {event.host: cause}, notices
+
+
+def _is_up(results: Mapping[str, bool | None], before: bool) -> bool:
+    """Down with the first monitor that says so, up when all do; the unspoken decide nothing."""
+    values = results.values()
+    if any(value is False for value in values):
+        return False
+    if all(values):
+        return True
+    return before
+
+
+def _with_member(state: PoolState, member: Member) -> PoolState:
+    return replace(state, members={**state.members, member.spec.host: member})
+
+
+def _settle(state: PoolState) -> PoolState:
+    """Decide anew who is pooled."""
+    can_depool = state.can_depool
+    members = {
+        host: _repooled(m, m.eligible and (m.up or (m.pooled and not can_depool)))
+        for host, m in state.members.items()
+    }
+    missing = state.required - sum(m.pooled for m in members.values())
+    if missing > 0:
+        # Servers that a part of their monitors vouches for are the better bet.
+        spare = [m for m in members.values() if m.eligible and not m.pooled]
+        for member in sorted(spare, key=lambda m: not m.partially_up):
+            if missing <= 0:
+                break
+            members[member.spec.host] = _repooled(member, True)
+            missing -= 1
+    return replace(state, members=members)
+
+
+def _repooled(member: Member, pooled: bool) -> Member:
+    return member if member.pooled == pooled else replace(member, pooled=pooled)
+
+
+def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> list[Notice]:
+    notices: list[Notice] = []
+    for host, member in after.members.items():
+        earlier = before.members.get(host)
+        if member.pooled != (earlier is not None and earlier.pooled):
+            notices.append(PooledChanged(host, member.pooled, member.up))
+        elif isinstance(event, ListChanged) and member.held:
+            notices.append(LeftPooled(host))
+    if isinstance(event, MonitorReported):
+        if not event.up and after.members[event.host].held:
+            notices.append(CouldNotDepool(event.host))
+    elif after.pooled_count < after.required:
+        notices.append(TooFewEligible(after.pooled_count, after.required))
+    return notices
+
+
+def _with_decisions(
+    state: PoolState, causes: Mapping[str, str], event: Event, at: float
+) -> PoolState:
+    """Note the reason at each server that the event names or whose verdict it changed."""
+    up, pooled, required = state.up_count, state.pooled_count, state.required
+    members: dict[str, Member] = {}
+    for host, member in state.members.items():
+        verdict = _verdict(member)
+        old = member.decision
+        cause = causes.get(host)
+        if cause is None and (old is None or old.verdict is not verdict):
+            cause = _indirect_cause(event)
+        if cause is not None:
+            decision = Decision(verdict, cause, at, len(state.members), up, pooled, required)
+            member = replace(member, decision=decision)
+        members[host] = member
+    return replace(state, members=members)
+
+
+def _verdict(member: Member) -> Verdict:
+    if member.pooled:
+        if not member.up:
+            return Verdict.HELD
+        proven = None not in member.results.values()
+        return Verdict.POOLED if proven else Verdict.POOLED_UNPROVEN
+    if not member.spec.enabled:
+        return Verdict.DISABLED
+    if not member.ready:
+        return Verdict.NOT_READY
+    return Verdict.DEPOOLED if False in member.results.values() else Verdict.WAITING
+
+
+def _indirect_cause(event: Event) -> str:
+    match event:
+        case ListChanged():
+            return "the pool list changed for other servers"
+        case AddressChanged():
+            return f"the address of {event.host} changed"
+        case MonitorReported():
+            return f"{event.monitor} reported {event.host} {'up' if event.up else 'down'}"

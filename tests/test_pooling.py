@@ -1,0 +1,402 @@
+"""The pooling policy: the examples of the contract, the old faults, and random histories."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.model import ServerSpec, Verdict
+from pybal.pooling import (
+    AddressChanged,
+    BecameUp,
+    Candidate,
+    CouldNotDepool,
+    Event,
+    LeftPooled,
+    ListChanged,
+    Member,
+    MonitorReported,
+    Notice,
+    PoolState,
+    ReportedDown,
+    ServerAdded,
+    ServerMerged,
+    ServerRemoved,
+    TooFewEligible,
+    step,
+)
+
+HALF = Fraction(1, 2)
+
+
+class Pool:
+    """A state with its history, for tests that read as a story."""
+
+    def __init__(
+        self, hosts: str, threshold: Fraction = HALF, monitors: tuple[str, ...] = ("M",)
+    ) -> None:
+        self.state = PoolState(threshold, monitors)
+        self.notices: tuple[Notice, ...] = ()
+        if hosts:
+            self.list(*hosts)
+
+    def event(self, event: Event) -> None:
+        self.state, self.notices = step(self.state, event, at=1000.0)
+
+    def list(
+        self,
+        *hosts: str,
+        disabled: str = "",
+        unready: str = "",
+        stood: str | None = None,
+    ) -> None:
+        self.event(
+            ListChanged(
+                tuple(
+                    Candidate(
+                        ServerSpec(host, enabled=host not in disabled),
+                        ready=host not in unready,
+                        stood_pooled=None if stood is None else host in stood,
+                    )
+                    for host in hosts
+                )
+            )
+        )
+
+    def down(self, *hosts: str, monitor: str = "M") -> None:
+        for host in hosts:
+            self.event(MonitorReported(host, monitor, False, "refused"))
+
+    def up(self, *hosts: str, monitor: str = "M") -> None:
+        for host in hosts:
+            self.event(MonitorReported(host, monitor, True, ""))
+
+    def member(self, host: str) -> Member:
+        return self.state.members[host]
+
+    @property
+    def pooled(self) -> str:
+        return "".join(h for h, m in self.state.members.items() if m.pooled)
+
+    def verdict(self, host: str) -> Verdict:
+        decision = self.member(host).decision
+        assert decision is not None
+        return decision.verdict
+
+
+def test_new_servers_start_up_and_pooled() -> None:
+    pool = Pool("abc")
+    assert pool.pooled == "abc"
+    assert pool.member("a").status == "enabled/up/pooled"
+    assert pool.verdict("a") is Verdict.POOLED_UNPROVEN
+    assert ServerAdded(ServerSpec("a")) in pool.notices
+
+
+def test_a_down_server_is_depooled_and_comes_back() -> None:
+    pool = Pool("abc")
+    pool.down("a")
+    assert pool.pooled == "bc"
+    assert ReportedDown("a", "enabled/up/pooled", "M", "refused") in pool.notices
+    assert pool.verdict("a") is Verdict.DEPOOLED
+    pool.up("a")
+    assert pool.pooled == "abc"
+    assert BecameUp("a", "enabled/down/not pooled") in pool.notices
+    assert pool.verdict("a") is Verdict.POOLED
+
+
+@pytest.mark.parametrize(
+    ("size", "threshold", "left"),
+    [
+        (3, HALF, 2),
+        (2, HALF, 1),
+        (1, HALF, 1),
+        (4, Fraction(2, 3), 3),
+        (10, Fraction("0.66"), 7),
+        (100, Fraction("0.07"), 7),
+        (10, Fraction(0), 0),
+        (10, Fraction(1), 10),
+    ],
+)
+def test_all_down_leaves_exactly_the_threshold_pooled(
+    size: int, threshold: Fraction, left: int
+) -> None:
+    hosts = [chr(ord("A") + i) for i in range(size)]
+    pool = Pool("", threshold)
+    pool.list(*hosts)
+    pool.down(*hosts)
+    assert pool.state.pooled_count == left
+
+
+def test_last_server_above_the_threshold_stays_pooled_and_says_so() -> None:
+    pool = Pool("abc")
+    pool.down("a")
+    pool.down("b")
+    assert pool.pooled == "bc"
+    assert CouldNotDepool("b") in pool.notices
+    assert pool.verdict("b") is Verdict.HELD
+    decision = pool.member("b").decision
+    assert decision is not None
+    assert (decision.configured, decision.up, decision.pooled) == (3, 1, 2)
+    assert decision.required == Fraction(3, 2)
+    assert decision.cause == "M reported down: refused"
+
+
+def test_a_held_server_is_depooled_once_another_is_up_again() -> None:
+    pool = Pool("abc")
+    pool.down("a", "b")
+    pool.up("a")
+    assert pool.pooled == "ac"
+    decision = pool.member("b").decision
+    assert decision is not None
+    assert decision.verdict is Verdict.DEPOOLED
+    assert decision.cause == "M reported a up"
+
+
+def test_the_threshold_holds_right_after_the_list_was_replaced() -> None:
+    # The whole pool was once lost in the first checks after a list change.
+    pool = Pool("abcd")
+    pool.up(*"abcd")
+    pool.list(*"wxyz")
+    pool.down(*"wxyz")
+    assert pool.state.pooled_count == 2
+
+
+def test_disabled_servers_do_not_count_as_up() -> None:
+    pool = Pool("")
+    pool.list(*"abcd", disabled="cd")
+    pool.down("a", "b")
+    assert pool.pooled == "ab"
+
+
+def test_a_server_is_up_only_when_all_its_monitors_have_said_so() -> None:
+    pool = Pool("ab", monitors=("M", "N"))
+    pool.down("a", monitor="M")
+    pool.up("a", monitor="M")
+    assert pool.member("a").status == "enabled/partially up/not pooled"
+    pool.up("a", monitor="N")
+    assert pool.notices[0] == BecameUp("a", "enabled/partially up/not pooled")
+    assert pool.pooled == "ab"
+
+
+def test_the_first_result_of_one_server_does_not_touch_another() -> None:
+    pool = Pool("abcd", monitors=("M", "N"))
+    pool.down("a", monitor="M")
+    pool.up("b", monitor="M")
+    assert pool.pooled == "bcd"
+    assert pool.verdict("c") is Verdict.POOLED_UNPROVEN
+
+
+def test_weight_and_enabled_are_merged() -> None:
+    pool = Pool("abc")
+    pool.list(*"abc", disabled="b")
+    assert pool.notices[0] == ServerMerged(ServerSpec("b", enabled=False))
+    assert pool.pooled == "ac"
+    assert pool.verdict("b") is Verdict.DISABLED
+    pool.list(*"abc")
+    assert pool.pooled == "abc"
+
+
+def test_a_removed_server_leaves_no_memory_behind() -> None:
+    pool = Pool("abc")
+    pool.down("a", "b")
+    assert pool.member("b").held
+    pool.list(*"ac")
+    assert ServerRemoved("b") in pool.notices
+    pool.up("a")
+    pool.down("b")
+    assert pool.pooled == "ac"
+
+
+def test_a_held_server_stays_held_over_a_list_change_and_says_so() -> None:
+    pool = Pool("abc")
+    pool.down("a", "b")
+    pool.list(*"abcd", disabled="d")
+    assert pool.pooled == "bc"
+    assert LeftPooled("b") in pool.notices
+
+
+def test_a_list_change_fills_up_to_the_threshold_with_down_servers() -> None:
+    pool = Pool("abcd")
+    pool.down("a", "b")
+    assert pool.pooled == "cd"
+    pool.list(*"abcd", disabled="c")
+    assert pool.pooled == "ad"
+    assert pool.verdict("a") is Verdict.HELD
+
+
+def test_partially_up_servers_are_the_first_to_fill_up() -> None:
+    pool = Pool("abcd", monitors=("M", "N"))
+    pool.down("a", "b")
+    pool.up("b", monitor="N")
+    pool.list(*"abcd", disabled="c")
+    assert pool.pooled == "bd"
+
+
+def test_too_few_eligible_servers_are_a_notice() -> None:
+    pool = Pool("abcd")
+    pool.list(*"abcd", disabled="abc")
+    assert pool.pooled == "d"
+    assert TooFewEligible(1, Fraction(2)) in pool.notices
+
+
+def test_a_server_without_an_address_is_not_pooled_and_the_rest_goes_on() -> None:
+    pool = Pool("")
+    pool.list(*"abc", unready="b")
+    assert pool.pooled == "ac"
+    assert pool.verdict("b") is Verdict.NOT_READY
+    pool.event(AddressChanged("b", True))
+    assert pool.pooled == "abc"
+
+
+def test_results_about_a_former_address_no_longer_count() -> None:
+    pool = Pool("abc")
+    pool.down("a")
+    pool.event(AddressChanged("a", True))
+    assert pool.member("a").results == {"M": None}
+    assert pool.pooled == "bc"
+    assert pool.verdict("a") is Verdict.WAITING
+
+
+def test_warm_start_keeps_what_stands_and_waits_for_what_does_not() -> None:
+    pool = Pool("")
+    pool.list(*"abc", stood="ac")
+    assert pool.pooled == "ac"
+    assert pool.verdict("b") is Verdict.WAITING
+    assert pool.member("b").status == "enabled/down/not pooled"
+    pool.up("b")
+    assert pool.pooled == "abc"
+
+
+def test_warm_start_without_monitors_pools_everything() -> None:
+    pool = Pool("", monitors=())
+    pool.list(*"abc", stood="a")
+    assert pool.pooled == "abc"
+
+
+def test_warm_start_from_an_empty_service_fills_up_to_the_threshold() -> None:
+    pool = Pool("")
+    pool.list(*"abcd", stood="")
+    assert pool.state.pooled_count == 2
+
+
+def test_events_about_strangers_change_nothing() -> None:
+    pool = Pool("abc")
+    before = pool.state
+    pool.down("z")
+    assert pool.state is before
+    assert pool.notices == ()
+    pool.down("a", monitor="Z")
+    assert pool.state is before
+    pool.event(AddressChanged("z", True))
+    assert pool.state is before
+
+
+# -- random histories -----------------------------------------------------------------------
+
+HOSTS = tuple("abcdefg")
+hosts = st.sampled_from(HOSTS)
+
+
+def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]:
+    return st.tuples(
+        *(
+            st.builds(
+                Candidate,
+                st.builds(
+                    ServerSpec, st.just(name), weight=st.integers(0, 20), enabled=st.booleans()
+                ),
+                ready=st.booleans(),
+                stood_pooled=st.sampled_from([None, None, True, False]),
+            )
+            for name in names
+        )
+    )
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[PoolState, list[Event]]:
+    monitors = draw(st.sampled_from([("M",), ("M", "N"), ()]))
+    threshold = draw(st.sampled_from([Fraction(n, 100) for n in (0, 7, 33, 50, 66, 100)]))
+    lists = st.sets(hosts).flatmap(candidates).map(ListChanged)
+    reports = st.builds(
+        MonitorReported, hosts, st.sampled_from(["M", "N"]), st.booleans(), st.just("why")
+    )
+    addresses = st.builds(AddressChanged, hosts, st.booleans())
+    events = draw(st.lists(st.one_of(lists, reports, reports, reports, addresses), max_size=30))
+    return PoolState(threshold, monitors), events
+
+
+@given(histories())
+def test_the_invariants_hold_after_every_event_of_any_history(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    for event in events:
+        before = state
+        state, _ = step(state, event, at=1.0)
+        check_invariants(state)
+        check_nothing_is_invented(before, event, state)
+
+
+def check_invariants(state: PoolState) -> None:
+    eligible = 0
+    for member in state.members.values():
+        eligible += member.eligible
+        assert member.eligible or not member.pooled
+        assert not (member.up and member.eligible) or member.pooled
+        if member.held:
+            assert state.up_count < state.required
+        if False in member.results.values():
+            assert not member.up
+        if member.results and all(member.results.values()):
+            assert member.up
+        assert member.decision is not None
+        assert (member.decision.verdict in POOLED_VERDICTS) == member.pooled
+    assert state.pooled_count >= min(eligible, math.ceil(state.required))
+
+
+POOLED_VERDICTS = {Verdict.POOLED, Verdict.POOLED_UNPROVEN, Verdict.HELD}
+
+
+def check_nothing_is_invented(before: PoolState, event: Event, after: PoolState) -> None:
+    """A report changes what is said of one server; only a list changes who there is."""
+    if isinstance(event, ListChanged):
+        assert list(after.members) == [c.spec.host for c in event.candidates]
+        return
+    assert list(after.members) == list(before.members)
+    for host, member in after.members.items():
+        if host != event.host:
+            assert member.up == before.members[host].up
+            assert member.results == before.members[host].results
+
+
+@given(histories())
+def test_a_pool_that_all_monitors_find_up_is_pooled_whole(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    for event in events:
+        state, _ = step(state, event, at=1.0)
+    for host in state.members:
+        for monitor in state.monitors:
+            state, _ = step(state, MonitorReported(host, monitor, True, ""), at=2.0)
+    for member in state.members.values():
+        if state.monitors or member.up:
+            assert member.pooled == member.eligible
+
+
+@given(histories())
+def test_the_same_list_twice_changes_nothing_the_second_time(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    for event in events:
+        state, _ = step(state, event, at=1.0)
+    again = ListChanged(tuple(Candidate(m.spec, m.ready) for m in state.members.values()))
+    repeated, _ = step(state, again, at=2.0)
+    assert repeated.members == state.members
