@@ -1,6 +1,7 @@
 """The port of the bounded HTTP client that sources and ProxyFetch share.
 
-The adapter (TwistedHTTPClient) is in this module's neighbour, pybal/twistedhttp.py.
+The adapter (TwistedHTTPClient) is in this module's neighbour, pybal/twistedhttp.py; the
+reader of the answers is pybal/http1.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class HTTPRequest:
     `connect_to`: (address, port) to connect to in place of the URL's own; the Host header
     and SNI stay the URL's. Without it the URL's host is resolved. `timeout_s` bounds the
     whole exchange, body included; `max_bytes` bounds every byte the server sends, header
-    or body. Redirects are never followed.
+    or body. Redirects are never followed. `truncate`: only the status matters, so a body that
+    would go over `max_bytes` is cut there and the answer counts as complete; headers beyond
+    it stay an error.
     """
 
     url: str
@@ -31,6 +34,7 @@ class HTTPRequest:
     connect_to: tuple[IPAddress, int] | None = None
     tls_verify: bool = True
     ca_file: str | None = None
+    truncate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,7 @@
+"""`python -m pybal`."""
+
+import sys
+
+from pybal.main import main
+
+sys.exit(main())

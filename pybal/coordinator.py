@@ -1,0 +1,259 @@
+"""The Coordinator of one service: one event after another through the pooling policy.
+
+Pool lists, addresses and monitor results come in; what should stand in IPVS goes out. The
+decisions are made in pybal/pooling.py, the log lines in pybal/notices.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.logger import Logger, LogLevel
+
+from pybal.config.settings import MonitorSettings, ServiceSettings
+from pybal.desired import service_entry
+from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.model import (
+    CheckResult,
+    IPAddress,
+    ServerSnapshot,
+    ServerSpec,
+    ServiceSnapshot,
+    SourceSnapshot,
+)
+from pybal.monitors.base import Monitor
+from pybal.monitors.registry import monitor_name
+from pybal.monitors.target import Target
+from pybal.notices import log_line
+from pybal.pooling import (
+    AddressChanged,
+    Candidate,
+    CouldNotDepool,
+    Event,
+    ListChanged,
+    MonitorReported,
+    PoolState,
+    step,
+)
+from pybal.server import AddressWatcher, Server
+
+FIRST_ANSWER_WAIT_S = 6.0
+"""A new pool list waits so long for the names of its new servers, then goes without those
+that have not answered; a little more than the resolver's own limit for one look-up."""
+
+MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None]], Monitor]
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorPorts:
+    """The world of a Coordinator. `clock` provides IReactorTime, `now()` is Unix seconds;
+    `publish` takes the entry that should stand in IPVS, each time that it changes."""
+
+    clock: Any
+    now: Callable[[], float]
+    addresses: AddressWatcher
+    create_monitor: MonitorFactory
+    publish: Callable[[ServiceEntry], None]
+
+
+class Coordinator:
+    """Owns the pool state and the Servers of one service.
+
+    `adopted` is what stood in the kernel for this service before the daemon started. Nothing
+    is published before the first pool list has been applied.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, ports: CoordinatorPorts, adopted: ServiceEntry | None
+    ) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._adopted = adopted
+        self._log = Logger(namespace=settings.name)
+        self._state = PoolState(
+            settings.depool_threshold, tuple(monitor_name(m) for m in settings.monitors)
+        )
+        self._servers: dict[str, Server] = {}
+        self._arriving: dict[str, Server] = {}
+        self._next_list: tuple[ServerSpec, ...] | None = None
+        self._applying: Deferred[None] | None = None
+        self._events: deque[Event] = deque()
+        self._stepping = False
+        self._stopped = False
+        self._published: ServiceEntry | None = None
+        self._could_not_depool_total = 0
+
+    # -- what comes in --------------------------------------------------------------------
+
+    def pool_list(self, servers: tuple[ServerSpec, ...]) -> None:
+        """A new pool list (hosts unique). Lists are applied one after another; of several
+        that arrive while one waits for its names, the newest counts."""
+        if self._stopped:
+            return
+        self._next_list = servers
+        if self._applying is None:
+            self._applying = Deferred.fromCoroutine(self._apply_lists())
+            self._applying.addErrback(self._applying_failed)
+            if self._applying.called:
+                self._applying = None
+
+    def stop(self) -> None:
+        """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""
+        self._stopped = True
+        if self._applying is not None:
+            self._applying.cancel()
+        for server in (*self._servers.values(), *self._arriving.values()):
+            server.stop()
+
+    async def _apply_lists(self) -> None:
+        while self._next_list is not None:
+            specs, self._next_list = self._next_list, None
+            hosts = [spec.host for spec in specs if spec.host not in self._servers]
+            self._arriving = {host: self._new_server(host) for host in hosts}
+            for server in self._arriving.values():
+                server.start(self._ports.addresses, self._settings.address.version)
+            await self._wait_for_names()
+            if self._stopped:
+                return
+            self._apply_list(specs)
+        self._applying = None
+
+    def _applying_failed(self, failure: Any) -> None:
+        self._applying = None
+        if not failure.check(CancelledError):
+            self._log.failure("A pool list could not be applied", failure)
+
+    async def _wait_for_names(self) -> None:
+        waiting = [s.answered for s in self._arriving.values() if not s.answered.called]
+        if not waiting:
+            return
+        all_answered = DeferredList(waiting, consumeErrors=True)
+        all_answered.addTimeout(FIRST_ANSWER_WAIT_S, self._ports.clock, lambda *_: None)
+        await all_answered
+
+    def _apply_list(self, specs: tuple[ServerSpec, ...]) -> None:
+        arrived, self._arriving = self._arriving, {}
+        self._servers |= arrived
+        candidates = tuple(self._candidate(spec) for spec in specs)
+        # How it stood in the kernel before the start matters for the first list alone.
+        self._adopted = None
+        listed = {spec.host for spec in specs}
+        for host in [host for host in self._servers if host not in listed]:
+            self._servers.pop(host).stop()
+        self._handle(ListChanged(candidates))
+        for server in arrived.values():
+            server.admit()
+
+    def _candidate(self, spec: ServerSpec) -> Candidate:
+        address = self._servers[spec.host].address
+        stood_pooled = None
+        if self._adopted is not None:
+            stood_pooled = (
+                address is not None
+                and DestinationKey(address, self._settings.port) in self._adopted.destinations
+            )
+        return Candidate(spec, ready=address is not None, stood_pooled=stood_pooled)
+
+    def _new_server(self, host: str) -> Server:
+        def make_monitors(address: IPAddress) -> list[Monitor]:
+            target = Target(
+                self._settings.name, host, address, self._settings.port, lambda: self._name(host)
+            )
+            return [self._new_monitor(monitor, target) for monitor in self._settings.monitors]
+
+        def on_address() -> None:
+            self._handle(AddressChanged(host, ready=self._servers[host].address is not None))
+
+        return Server(host, make_monitors, on_address)
+
+    def _new_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
+        name = monitor_name(settings)
+
+        def report(result: CheckResult) -> None:
+            self._handle(MonitorReported(target.host, name, result.up, result.reason))
+
+        return self._ports.create_monitor(settings, target, report)
+
+    def _name(self, host: str) -> str:
+        member = self._state.members.get(host)
+        return f"{host} ({member.status})" if member is not None else host
+
+    # -- one event after another ----------------------------------------------------------
+
+    def _handle(self, event: Event) -> None:
+        """Take the event's step; one that arrives within a step waits for that to end."""
+        self._events.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._events and not self._stopped:
+                self._step(self._events.popleft())
+        finally:
+            self._stepping = False
+
+    def _step(self, event: Event) -> None:
+        try:
+            self._state, notices = step(self._state, event, self._ports.now())
+            self._publish()
+        except Exception:  # noqa: BLE001 - one bad event must not end the service's care
+            self._log.failure("An event could not be handled: {event}", event=event)
+            return
+        for notice in notices:
+            if isinstance(notice, CouldNotDepool):
+                self._could_not_depool_total += 1
+            level, text = log_line(notice)
+            self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
+
+    def _publish(self) -> None:
+        pooled: list[tuple[IPAddress, int]] = []
+        for host, member in self._state.members.items():
+            address = self._servers[host].address
+            if member.pooled and address is not None:
+                pooled.append((address, member.spec.weight))
+        entry = service_entry(self._settings, pooled)
+        if entry != self._published:
+            self._published = entry
+            self._ports.publish(entry)
+
+    # -- what can be seen -----------------------------------------------------------------
+
+    def snapshot(self, source: SourceSnapshot) -> ServiceSnapshot:
+        """The service as it stands; `source` is its pool source's snapshot."""
+        settings = self._settings
+        return ServiceSnapshot(
+            name=settings.name,
+            protocol=settings.protocol,
+            address=settings.address,
+            port=settings.port,
+            scheduler=settings.scheduler,
+            depool_threshold=settings.depool_threshold,
+            can_depool=self._state.can_depool,
+            could_not_depool_total=self._could_not_depool_total,
+            source=source,
+            servers=_server_snapshots(self._state, self._servers),
+        )
+
+
+def _server_snapshots(
+    state: PoolState, servers: Mapping[str, Server]
+) -> tuple[ServerSnapshot, ...]:
+    return tuple(
+        ServerSnapshot(
+            host=host,
+            address=servers[host].address,
+            weight=member.spec.weight,
+            enabled=member.spec.enabled,
+            ready=member.ready,
+            up=member.up,
+            partially_up=member.partially_up,
+            pooled=member.pooled,
+            monitors=servers[host].monitor_snapshots(),
+            decision=member.decision,
+        )
+        for host, member in state.members.items()
+    )

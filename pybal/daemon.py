@@ -1,0 +1,161 @@
+"""The running daemon: builds the parts from the settings, starts and stops them in order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.logger import Logger
+
+import pybal
+from pybal.config.settings import BGPSettings, MonitorSettings, ServiceSettings, Settings
+from pybal.coordinator import CoordinatorPorts
+from pybal.desired import service_key
+from pybal.httpclient import HTTPClient
+from pybal.instrumentation.server import InstrumentationServer
+from pybal.instrumentation.site import make_site
+from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.manager import IPVSManager
+from pybal.model import (
+    BGPSnapshot,
+    CheckResult,
+    DaemonSnapshot,
+    IPVSSnapshot,
+    PeerSnapshot,
+    ServerSpec,
+    ServiceSnapshot,
+)
+from pybal.monitors.base import Monitor
+from pybal.monitors.registry import create_monitor
+from pybal.monitors.target import Environment, Target
+from pybal.server import AddressWatcher
+from pybal.service import LVSService
+from pybal.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside of the process that the daemon touches, injected by main.
+
+    `reactor` provides Twisted's reactor interfaces; `now()` is Unix seconds.
+    """
+
+    reactor: Any
+    now: Callable[[], float]
+    random: random.Random
+    http: HTTPClient
+    addresses: AddressWatcher
+    kernel: Kernel
+
+
+class Daemon:
+    """All services of one pybal.conf; also the StatusView that the instrumentation reads."""
+
+    def __init__(self, settings: Settings, config_path: Path, world: World) -> None:
+        self._settings = settings
+        self._config_path = config_path
+        self._world = world
+        self._log = Logger(namespace="pybal")
+        self._started_at = world.now()
+        self._manager = IPVSManager(
+            clock=world.reactor, kernel=world.kernel, now=world.now, dry_run=settings.dry_run
+        )
+        self._environment = Environment(world.reactor, world.now, world.random, world.http)
+        self._services: dict[str, LVSService] = {}
+        self._instrumentation: InstrumentationServer | None = None
+
+    def start(self) -> None:
+        """Read the kernel, then start all services and the instrumentation.
+
+        Raises KernelError if the kernel's IPVS table cannot be read.
+        """
+        self._manager.start()
+        self._start_instrumentation()
+        if self._settings.bgp is not None:
+            self._log.error(
+                "This version has no BGP speaker yet: NO service address is announced to "
+                "{peers}, though the configuration says bgp = yes",
+                peers=", ".join(map(str, self._settings.bgp.peers)),
+            )
+        for settings in self._settings.services:
+            self._services[settings.name] = self._new_service(settings)
+            self._log.info("Created LVS service '{name}'", name=settings.name)
+        for service in self._services.values():
+            service.start()
+
+    async def stop(self) -> None:
+        """Stop everything that was started; the kernel's table stays as it is. Idempotent."""
+        for service in self._services.values():
+            service.stop()
+        self._manager.stop()
+        if self._instrumentation is not None:
+            await self._instrumentation.stop()
+
+    def _start_instrumentation(self) -> None:
+        settings = self._settings.instrumentation
+        if settings is None:
+            return
+        self._instrumentation = InstrumentationServer(
+            self._world.reactor, settings.addresses, settings.port, make_site(self)
+        )
+        self._instrumentation.start()
+
+    def _new_service(self, settings: ServiceSettings) -> LVSService:
+        ports = CoordinatorPorts(
+            clock=self._world.reactor,
+            now=self._world.now,
+            addresses=self._world.addresses,
+            create_monitor=self._create_monitor,
+            publish=self._manager.publish,
+        )
+        return LVSService(
+            settings, ports, self._create_source, self._manager.adopted(service_key(settings))
+        )
+
+    def _create_monitor(
+        self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
+    ) -> Monitor:
+        return create_monitor(settings, target, self._environment, report)
+
+    def _create_source(
+        self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]
+    ) -> Source:
+        raise NotImplementedError
+
+    # -- StatusView -----------------------------------------------------------------------
+
+    def services(self) -> Sequence[ServiceSnapshot]:
+        """All services, in the order of the configuration."""
+        return [service.snapshot() for service in self._services.values()]
+
+    def service(self, name: str) -> ServiceSnapshot | None:
+        """One service, or None if there is none of that name."""
+        service = self._services.get(name)
+        return service.snapshot() if service is not None else None
+
+    def bgp(self) -> BGPSnapshot:
+        """The BGP side: without a speaker every peer is down, and alerts must say so."""
+        return _silent_bgp(self._settings.bgp)
+
+    def ipvs(self) -> IPVSSnapshot:
+        """The IPVS manager."""
+        return self._manager.snapshot()
+
+    def daemon(self) -> DaemonSnapshot:
+        """The process."""
+        return DaemonSnapshot(
+            version=pybal.__version__,
+            started_at=self._started_at,
+            config_path=str(self._config_path),
+            dry_run=self._settings.dry_run,
+        )
+
+
+def _silent_bgp(settings: BGPSettings | None) -> BGPSnapshot:
+    if settings is None:
+        return BGPSnapshot(enabled=False, local_asn=None, peers=())
+    peers = tuple(PeerSnapshot(str(peer), "Idle", established=False) for peer in settings.peers)
+    return BGPSnapshot(enabled=True, local_asn=settings.local_asn, peers=peers)

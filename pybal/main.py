@@ -1,0 +1,129 @@
+"""The command line, and the composition root: the only place that knows the global reactor."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+import pybal
+from pybal.config.loader import load
+from pybal.config.report import report
+from pybal.config.settings import Settings
+from pybal.daemon import Daemon, World
+from pybal.errors import KernelError
+from pybal.ipvs.dryrun import DryRunKernel
+from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.netlink import NetlinkKernel
+from pybal.log import begin_logging
+from pybal.resolver import Resolver
+from pybal.twistedhttp import TwistedHTTPClient
+
+DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
+
+EXIT_OK = 0
+EXIT_CONFIG = 1
+EXIT_KERNEL = 3
+"""2 is argparse's, for a wrong command line."""
+
+_log = Logger(namespace="pybal")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
+    options = _parser().parse_args(arguments)
+    result = load(options.config)
+    if options.check_config:
+        lines, status = report(result)
+        print("\n".join(lines))  # noqa: T201 - the answer to the person who asked
+        return status
+    begin_logging(debug=options.debug)
+    for problem in result.problems:
+        emit = _log.error if problem.is_error else _log.warn
+        emit("{problem}", problem=str(problem))
+    if result.settings is None:
+        _log.critical(
+            "{path} has errors (see above): not started; `pybal --check-config -c {path}` "
+            "checks it",
+            path=str(options.config),
+        )
+        return EXIT_CONFIG
+    settings = result.settings
+    if options.dryrun:
+        settings = replace(settings, dry_run=True)
+    return _run(settings, options.config)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pybal", description="Manages Linux Virtual Server from health checks."
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=DEFAULT_CONFIG,
+        metavar="FILE",
+        help=f"the configuration (default: {DEFAULT_CONFIG})",
+    )
+    parser.add_argument(
+        "-n",
+        "--dryrun",
+        "--dry-run",
+        action="store_true",
+        help="check servers, but only show the changes of the IPVS table",
+    )
+    parser.add_argument(
+        "-d", "--debug", action="store_true", help="log at level DEBUG, with IPVS commands"
+    )
+    parser.add_argument(
+        "--check-config",
+        action="store_true",
+        help="say what is wrong with the configuration, or what would run; exit 0 or 1",
+    )
+    parser.add_argument("--version", action="version", version=f"pybal {pybal.__version__}")
+    return parser
+
+
+def _run(settings: Settings, config_path: Path) -> int:
+    _raise_descriptor_limit()
+    world = World(
+        reactor=reactor,
+        now=time.time,
+        random=random.Random(),
+        http=TwistedHTTPClient(reactor),
+        addresses=Resolver(reactor, random.Random()),
+        kernel=_kernel(settings),
+    )
+    daemon = Daemon(settings, config_path, world)
+    try:
+        daemon.start()
+    except KernelError as error:
+        _log.critical("{error}", error=str(error))
+        return EXIT_KERNEL
+    reactor.addSystemEventTrigger("before", "shutdown", lambda: _stop(daemon))
+    reactor.run()
+    return EXIT_OK
+
+
+def _stop(daemon: Daemon) -> Deferred[None]:
+    _log.info("Exiting...")
+    return Deferred.fromCoroutine(daemon.stop())
+
+
+def _kernel(settings: Settings) -> Kernel:
+    return DryRunKernel(Logger(namespace="ipvs")) if settings.dry_run else NetlinkKernel()
+
+
+def _raise_descriptor_limit() -> None:
+    """Each IdleConnection is a socket; the usual soft limit of 1024 is a pool or two."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

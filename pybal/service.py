@@ -1,0 +1,41 @@
+"""One LVS service as it runs: its Coordinator and the pool source that feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pybal.config.settings import ServiceSettings
+from pybal.coordinator import Coordinator, CoordinatorPorts
+from pybal.ipvs.model import ServiceEntry
+from pybal.model import ServerSpec, ServiceSnapshot
+from pybal.sources.base import Source
+
+SourceFactory = Callable[[ServiceSettings, Callable[[tuple[ServerSpec, ...]], None]], Source]
+
+
+class LVSService:
+    """Ties a source to a Coordinator; `adopted` is what stood in the kernel at the start."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        ports: CoordinatorPorts,
+        create_source: SourceFactory,
+        adopted: ServiceEntry | None,
+    ) -> None:
+        self.name = settings.name
+        self._coordinator = Coordinator(settings, ports, adopted)
+        self._source = create_source(settings, self._coordinator.pool_list)
+
+    def start(self) -> None:
+        """Begin to read the pool list; everything else follows from it."""
+        self._source.start()
+
+    def stop(self) -> None:
+        """End the source, then all monitors. Idempotent."""
+        self._source.stop()
+        self._coordinator.stop()
+
+    def snapshot(self) -> ServiceSnapshot:
+        """The service as it stands."""
+        return self._coordinator.snapshot(self._source.snapshot())

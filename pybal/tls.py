@@ -1,0 +1,86 @@
+"""TLS client settings, made once and shared: a context costs milliseconds, a connection little.
+
+SNI is sent for host names, never for address literals (RFC 6066 section 3).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+from OpenSSL import SSL
+from OpenSSL.crypto import Error as CryptoError
+from twisted.internet import ssl
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from zope.interface import implementer
+
+from pybal.errors import PyBalError
+
+_END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
+
+
+class TLSSetupError(PyBalError):
+    """A file of trusted certificates cannot be used, or a host cannot be named in TLS."""
+
+
+class TLSCreators:
+    """Gives the connection creator for a host; keeps the costly contexts."""
+
+    def __init__(self) -> None:
+        self._unverified = ssl.CertificateOptions(verify=False)
+        self._verified = lru_cache(maxsize=256)(_verifying)
+
+    def creator(self, host: str, *, verify: bool, ca_file: str | None) -> Any:
+        """A creator for `host`, a name or an address without brackets.
+
+        `verify` checks chain and name, against `ca_file` (PEM) or else the platform's trust.
+        Raises TLSSetupError.
+        """
+        try:
+            if verify:
+                return self._verified(host, ca_file)
+            return _Unverified(self._unverified, _server_name(host))
+        except (UnicodeError, SSL.Error) as error:
+            raise TLSSetupError(f"TLS to {host!r} cannot be set up: {error}") from None
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Unverified:
+    """Takes any certificate: a real server is checked for life, not for identity."""
+
+    def __init__(self, options: ssl.CertificateOptions, server_name: bytes | None) -> None:
+        self._options = options
+        self._server_name = server_name
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: ARG002, N803
+        connection = SSL.Connection(self._options.getContext(), None)
+        if self._server_name is not None:
+            connection.set_tlsext_host_name(self._server_name)
+        return connection
+
+
+def _server_name(host: str) -> bytes | None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.encode("ascii")
+    return None
+
+
+def _verifying(host: str, ca_file: str | None) -> Any:
+    trust = None if ca_file is None else _trust_root(ca_file)
+    return ssl.optionsForClientTLS(host, trustRoot=trust)
+
+
+def _trust_root(ca_file: str) -> Any:
+    try:
+        text = Path(ca_file).read_bytes()
+        blocks = text.split(_END_OF_CERTIFICATE)[:-1]
+        certificates = [ssl.Certificate.loadPEM(block + _END_OF_CERTIFICATE) for block in blocks]
+    except (OSError, ValueError, CryptoError) as error:
+        raise TLSSetupError(f"cannot use the certificates of {ca_file}: {error}") from None
+    if not certificates:
+        raise TLSSetupError(f"{ca_file} holds no certificate")
+    return cast(Any, ssl.trustRootFromCertificates)(certificates)  # untyped in Twisted

@@ -1,0 +1,169 @@
+"""A Coordinator's surroundings under the test's hand: names, monitors, clock, publications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.task import Clock
+
+from pybal.config.settings import (
+    FileSource,
+    IdleConnectionSettings,
+    MonitorSettings,
+    ProxyFetchSettings,
+    ServiceSettings,
+)
+from pybal.coordinator import Coordinator, CoordinatorPorts
+from pybal.ipvs.model import ServiceEntry
+from pybal.model import (
+    CheckResult,
+    IPAddress,
+    L4Protocol,
+    MonitorSnapshot,
+    ServerSpec,
+    ServiceSnapshot,
+    SourceSnapshot,
+)
+from pybal.monitors.base import Monitor
+from pybal.monitors.registry import monitor_name
+from pybal.monitors.target import Target
+
+IDLE = IdleConnectionSettings()
+FETCH = ProxyFetchSettings(urls=("http://example.org/",))
+
+
+class FakeWatch:
+    """One watch; `answer` tells the watcher's client an address, as a resolver would."""
+
+    def __init__(self, on_change: Callable[[IPAddress | None], None]) -> None:
+        self.answer = on_change
+        self.stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+class FakeNames:
+    """Names that answer at once from a table, or, when not in it, when the test says so."""
+
+    def __init__(self, table: dict[str, str]) -> None:
+        self.table = table
+        self.watches: dict[str, FakeWatch] = {}
+
+    def watch(
+        self, host: str, family: int, on_change: Callable[[IPAddress | None], None]
+    ) -> FakeWatch:
+        watch = self.watches[host] = FakeWatch(on_change)
+        if host in self.table:
+            on_change(ip_address(self.table[host]))
+        return watch
+
+
+class FakeMonitor:
+    """A monitor that says what the test makes it say."""
+
+    def __init__(
+        self, name: str, target: Target, report: Callable[[CheckResult], None], first: bool | None
+    ) -> None:
+        self.name = name
+        self.target = target
+        self.running = False
+        self._report = report
+        self._first = first
+
+    def start(self) -> None:
+        self.running = True
+        if self._first is not None:
+            self.say(self._first)
+
+    def stop(self) -> None:
+        self.running = False
+
+    def say(self, up: bool) -> None:
+        assert self.running, "a stopped monitor does not report"
+        self._report(CheckResult(up, "" if up else "no luck", 0.1, 5.0))
+
+    def snapshot(self) -> MonitorSnapshot:
+        return MonitorSnapshot(self.name, up=None, since=None, last=None)
+
+
+class Bench:
+    """A Coordinator on a bench. `monitors` holds the running monitors by (host, name)."""
+
+    def __init__(
+        self,
+        *,
+        threshold: Fraction = Fraction(1, 2),
+        monitors: tuple[MonitorSettings, ...] = (IDLE,),
+        names: dict[str, str] | None = None,
+        adopted: ServiceEntry | None = None,
+        tunneling: bool = False,
+        first_results: dict[str, bool] | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
+        self.published: list[ServiceEntry] = []
+        self.made: list[FakeMonitor] = []
+        self.first_results = first_results or {}
+        self.settings = ServiceSettings(
+            name="svc_80",
+            protocol=L4Protocol.TCP,
+            address=ip_address("192.0.2.1"),
+            port=80,
+            scheduler="wrr",
+            one_packet=False,
+            tunneling=tunneling,
+            source=FileSource(Path("/etc/pybal/svc")),
+            depool_threshold=threshold,
+            monitors=monitors,
+            bgp=True,
+            bgp_med=None,
+        )
+        ports = CoordinatorPorts(
+            clock=self.clock,
+            now=lambda: 1000.0 + self.clock.seconds(),
+            addresses=self.names,
+            create_monitor=self._create_monitor,
+            publish=self.published.append,
+        )
+        self.coordinator = Coordinator(self.settings, ports, adopted)
+
+    def _create_monitor(
+        self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
+    ) -> Monitor:
+        first = self.first_results.get(target.host)
+        monitor = FakeMonitor(monitor_name(settings), target, report, first)
+        self.made.append(monitor)
+        return cast(Monitor, monitor)
+
+    def list(self, *specs: ServerSpec | str) -> None:
+        self.coordinator.pool_list(
+            tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
+        )
+
+    def monitor(self, host: str, name: str = "IdleConnection") -> FakeMonitor:
+        (found,) = [m for m in self.made if m.running and (m.target.host, m.name) == (host, name)]
+        return found
+
+    @property
+    def running(self) -> set[str]:
+        return {m.target.host for m in self.made if m.running}
+
+    @property
+    def destinations(self) -> dict[str, int]:
+        """Address -> weight, as last published."""
+        entry = self.published[-1]
+        return {str(d.key.address): d.weight for d in entry.destinations.values()}
+
+    def snapshot(self) -> ServiceSnapshot:
+        return self.coordinator.snapshot(SourceSnapshot("file:///x", False, None, None))
+
+    def statuses(self) -> dict[str, str]:
+        return {server.host: server.status for server in self.snapshot().servers}
+
+
+ADDRESSES = {"a": "10.0.0.1", "b": "10.0.0.2", "c": "10.0.0.3", "d": "10.0.0.4"}

@@ -1,0 +1,261 @@
+"""The Coordinator: what comes in, what is published, and the faults of the past."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from ipaddress import ip_address
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.coordinator import FIRST_ANSWER_WAIT_S
+from pybal.desired import service_entry
+from pybal.ipvs.model import Destination, DestinationKey, Forwarding
+from pybal.model import ServerSpec, Verdict
+from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
+
+A, B, C, D = ADDRESSES.values()
+
+
+def test_nothing_is_published_before_the_first_list() -> None:
+    assert Bench().published == []
+
+
+def test_the_first_list_is_published_whole_and_its_monitors_start() -> None:
+    bench = Bench()
+    bench.list("a", ServerSpec("b", weight=0), ServerSpec("c", enabled=False))
+    assert len(bench.published) == 1
+    assert bench.destinations == {A: 10, B: 0}
+    assert bench.running == {"a", "b", "c"}
+
+
+def test_a_down_report_is_published_within_the_call() -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    bench.monitor("a").say(False)
+    assert bench.destinations == {B: 10, C: 10}
+
+
+def test_a_refused_depool_is_counted_and_publishes_nothing() -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    bench.monitor("a").say(False)
+    before = len(bench.published)
+    bench.monitor("b").say(False)
+    assert len(bench.published) == before
+    assert bench.snapshot().could_not_depool_total == 1
+    assert bench.statuses()["b"] == "enabled/down/pooled"
+
+
+def test_a_weight_change_is_published_and_monitors_go_on() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    running = bench.monitor("a")
+    bench.list(ServerSpec("a", weight=0), "b")
+    assert bench.destinations == {A: 0, B: 10}
+    assert bench.monitor("a") is running
+
+
+def test_an_equal_list_publishes_nothing() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.list("a", "b")
+    assert len(bench.published) == 1
+
+
+def test_a_removed_server_has_its_watch_and_monitors_stopped() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.list("b")
+    assert bench.running == {"b"}
+    assert bench.names.watches["a"].stopped
+    assert bench.destinations == {B: 10}
+
+
+def test_tunneling_is_published_as_such() -> None:
+    bench = Bench(tunneling=True)
+    bench.list("a")
+    (destination,) = bench.published[-1].destinations.values()
+    assert destination.forwarding is Forwarding.TUNNEL
+
+
+def test_servers_that_share_an_address_are_one_destination() -> None:
+    bench = Bench(names={"a": A, "b": A})
+    bench.list(ServerSpec("a", weight=3), ServerSpec("b", weight=4))
+    assert bench.destinations == {A: 3}
+    bench.monitor("a").say(False)
+    assert bench.destinations == {A: 4}
+
+
+def test_a_list_waits_for_the_names_of_its_new_servers() -> None:
+    bench = Bench(names={"a": A})
+    bench.list("a")
+    bench.list("a", "b")
+    assert bench.destinations == {A: 10}
+    assert bench.running == {"a"}
+    bench.names.watches["b"].answer(ip_address(B))
+    assert bench.destinations == {A: 10, B: 10}
+    assert bench.running == {"a", "b"}
+
+
+def test_a_name_that_does_not_answer_does_not_hold_up_the_rest_for_ever() -> None:
+    bench = Bench(names={"a": A})
+    bench.list("a", "b")
+    assert bench.published == []
+    bench.clock.advance(FIRST_ANSWER_WAIT_S)
+    assert bench.destinations == {A: 10}
+    assert bench.statuses()["b"] == "enabled/up/not pooled"
+    bench.names.watches["b"].answer(ip_address(B))
+    assert bench.destinations == {A: 10, B: 10}
+    assert "b" in bench.running
+
+
+def test_a_name_without_an_address_does_not_hold_up_the_rest() -> None:
+    bench = Bench(names={"a": A})
+    bench.list("a", "b")
+    bench.names.watches["b"].answer(None)
+    assert bench.destinations == {A: 10}
+
+
+def test_of_lists_that_overlap_the_newest_wins() -> None:
+    bench = Bench(names={"a": A})
+    bench.list("a", "b")
+    bench.list("a", "c")
+    bench.list("a", "d")
+    bench.names.watches["b"].answer(ip_address(B))
+    assert bench.destinations == {A: 10, B: 10}
+    assert "c" not in bench.names.watches
+    bench.names.watches["d"].answer(ip_address(D))
+    assert bench.destinations == {A: 10, D: 10}
+    assert bench.running == {"a", "d"}
+
+
+def test_a_server_removed_while_its_name_is_looked_up_leaves_no_zombie() -> None:
+    bench = Bench(names={"a": A})
+    bench.list("a", "b")
+    bench.list("a")
+    bench.clock.advance(FIRST_ANSWER_WAIT_S)
+    assert bench.names.watches["b"].stopped
+    bench.names.watches["b"].answer(ip_address(B))
+    assert bench.running == {"a"}
+    assert bench.destinations == {A: 10}
+
+
+def test_a_changed_address_is_published_and_checked_anew() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    old = bench.monitor("a")
+    bench.names.watches["a"].answer(ip_address(D))
+    assert bench.destinations == {D: 10, B: 10}
+    assert not old.running
+    assert bench.monitor("a").target.address == ip_address(D)
+
+
+def test_stop_ends_everything_and_later_calls_do_nothing() -> None:
+    bench = Bench(names={"a": A})
+    bench.list("a")
+    bench.list("a", "b")
+    bench.coordinator.stop()
+    bench.coordinator.stop()
+    assert bench.running == set()
+    assert all(watch.stopped for watch in bench.names.watches.values())
+    before = len(bench.published)
+    bench.list("c")
+    bench.clock.advance(100)
+    assert len(bench.published) == before
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_monitors_that_report_while_they_start_are_heard_in_turn() -> None:
+    bench = Bench(first_results={"a": False, "b": True})
+    bench.list("a", "b", "c")
+    assert bench.destinations == {B: 10, C: 10}
+    assert bench.statuses()["a"] == "enabled/down/not pooled"
+
+
+def test_warm_start_touches_nothing_until_the_monitors_speak() -> None:
+    probe = Bench()
+    adopted = service_entry(probe.settings, [(ip_address(A), 10), (ip_address(B), 10)])
+    bench = Bench(adopted=adopted)
+    bench.list("a", "b", "c")
+    assert bench.published == [adopted]
+    bench.monitor("c").say(True)
+    assert bench.destinations == {A: 10, B: 10, C: 10}
+
+
+def test_warm_start_counts_for_the_first_list_alone() -> None:
+    probe = Bench()
+    bench = Bench(adopted=service_entry(probe.settings, [(ip_address(A), 10)]))
+    bench.list("a")
+    bench.list("a", "b")
+    assert bench.destinations == {A: 10, B: 10}
+
+
+def test_a_server_is_up_again_only_with_all_its_monitors() -> None:
+    bench = Bench(monitors=(IDLE, FETCH))
+    bench.list("a", "b")
+    bench.monitor("a", "ProxyFetch").say(False)
+    bench.monitor("a", "ProxyFetch").say(True)
+    assert bench.statuses()["a"] == "enabled/partially up/not pooled"
+    bench.monitor("a", "IdleConnection").say(True)
+    assert bench.statuses()["a"] == "enabled/up/pooled"
+
+
+def test_the_snapshot_says_why() -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    bench.monitor("a").say(False)
+    server = bench.snapshot().servers[0]
+    assert server.decision is not None
+    assert server.decision.verdict is Verdict.DEPOOLED
+    assert server.decision.cause == "IdleConnection reported down: no luck"
+    assert server.decision.required == Fraction(3, 2)
+    assert server.decision.at == 1000.0
+
+
+def test_the_entry_has_the_service_attributes() -> None:
+    bench = Bench()
+    bench.list("a")
+    service = bench.published[0].service
+    assert (str(service.key.address), service.key.port) == ("192.0.2.1", 80)
+    assert (service.scheduler, service.one_packet) == ("wrr", False)
+    key = DestinationKey(ip_address(A), 80)
+    assert bench.published[0].destinations[key] == Destination(key, 10, Forwarding.DIRECT)
+
+
+actions = st.one_of(
+    st.tuples(st.just("list"), st.sets(st.sampled_from("abcd"))),
+    st.tuples(st.just("answer"), st.tuples(st.sampled_from("abcd"), st.booleans())),
+    st.tuples(st.just("say"), st.tuples(st.sampled_from("abcd"), st.booleans())),
+    st.tuples(st.just("wait"), st.floats(0, 10)),
+)
+
+
+@given(st.lists(actions, max_size=30))
+def test_after_any_history_the_monitors_are_those_of_the_newest_list(
+    history: list[tuple[str, object]],
+) -> None:
+    bench = Bench(names={"a": A})
+    newest: set[str] = set()
+    for action, value in history:
+        match action, value:
+            case "list", set():
+                newest = set(map(str, value))
+                bench.list(*sorted(newest))
+            case "answer", (str(host), bool(found)):
+                if host in bench.names.watches:
+                    bench.names.watches[host].answer(ip_address(ADDRESSES[host]) if found else None)
+            case "say", (str(host), bool(up)):
+                for monitor in [m for m in bench.made if m.running and m.target.host == host]:
+                    monitor.say(up)
+            case "wait", float(seconds):
+                bench.clock.advance(seconds)
+    for _ in range(2):
+        bench.clock.advance(FIRST_ANSWER_WAIT_S)
+    snapshot = bench.snapshot()
+    if bench.published:
+        assert {s.host for s in snapshot.servers} == newest
+    assert bench.running == {s.host for s in snapshot.servers if s.address is not None}
+    if bench.published:
+        pooled = {str(s.address) for s in snapshot.servers if s.pooled}
+        assert set(bench.destinations) == pooled

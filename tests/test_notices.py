@@ -1,0 +1,57 @@
+"""Texts that people and log filters look for, as the contract lists them."""
+
+from fractions import Fraction
+
+import pytest
+
+from pybal.model import ServerSpec
+from pybal.notices import log_line
+from pybal.pooling import (
+    BecameUp,
+    CouldNotDepool,
+    LeftPooled,
+    Notice,
+    ReportedDown,
+    ServerAdded,
+    ServerMerged,
+    ServerRemoved,
+    TooFewEligible,
+)
+
+
+@pytest.mark.parametrize(
+    ("notice", "level", "text"),
+    [
+        (
+            BecameUp("ldap1.example.org", "enabled/partially up/not pooled"),
+            "info",
+            "Server ldap1.example.org (enabled/partially up/not pooled) is up",
+        ),
+        (
+            ReportedDown("h", "enabled/up/pooled", "ProxyFetch", "REASON"),
+            "error",
+            "Monitoring instance ProxyFetch reports server h (enabled/up/pooled) down: REASON",
+        ),
+        (CouldNotDepool("h"), "error", "Could not depool server h because of too many down!"),
+        (LeftPooled("h"), "info", "Leaving previously pooled server h pooled"),
+        (ServerAdded(ServerSpec("h")), "info", "New enabled server h, weight 10"),
+        (
+            ServerMerged(ServerSpec("h", enabled=False)),
+            "info",
+            "Merged disabled server h, weight 10",
+        ),
+        (
+            ServerRemoved("h"),
+            "info",
+            "Removing server h (no longer found in new configuration)",
+        ),
+    ],
+)
+def test_known_texts_read_as_ever(notice: Notice, level: str, text: str) -> None:
+    assert log_line(notice) == (level, text)
+
+
+def test_too_few_eligible_servers_are_critical() -> None:
+    level, text = log_line(TooFewEligible(1, Fraction(3, 2)))
+    assert level == "critical"
+    assert "1.5" in text
