@@ -1,0 +1,221 @@
+"""The largest sample configuration, whole: a real daemon in dry run, in its own namespace, with
+its pools served over HTTP by nginx, its real servers answering, and its consumers reading."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.namespace import Namespace
+
+pytestmark = pytest.mark.integration
+
+SITE = Path(__file__).parent.parent / "data/wikimedia"
+CONFIG = SITE / "esams/secondary/pybal.http.conf"
+PORT = 9090
+
+NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+    server {{
+        listen 80; listen [::]:80;
+        server_name config-master.esams.wmnet;
+        root {site};
+        default_type text/plain;
+    }}
+    server {{
+        listen 80 default_server; listen [::]:80 default_server;
+        listen 443 ssl default_server; listen [::]:443 ssl default_server;
+        return 200 "fine\\n";
+    }}
+}}
+"""
+
+
+def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+    """Wait until `what` gives something true; the last exception is the test's failure."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            value = what()
+            if value:
+                return value
+        except (OSError, subprocess.SubprocessError):
+            if time.monotonic() > deadline:
+                raise
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
+
+
+class Site:
+    """The namespace with everything in it running."""
+
+    def __init__(self, namespace: Namespace, daemon: subprocess.Popen[str], log: Path) -> None:
+        self.namespace = namespace
+        self.daemon = daemon
+        self._log = log
+
+    def get(self, path: str, accept: str = "*/*", address: str = "127.0.0.1") -> str:
+        url = f"http://{address}:{PORT}{path}"
+        return self.namespace.output("curl", "-sSf", "-m", "10", "-H", f"Accept: {accept}", url)
+
+    def json(self, path: str) -> Any:
+        return json.loads(self.get(path, accept="application/json"))
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    hosts = json.loads((SITE / "esams/hosts.json").read_text())
+    names = {host: (a["ipv4"], a["ipv6"]) for host, a in hosts.items()}
+    names["config-master.esams.wmnet"] = ("127.0.0.1",)
+    write_nginx(folder)
+    with Namespace(names) as namespace:
+        # The whole ranges of the sample's addresses are this namespace's own.
+        for local in ("10.203.0.0/16", "192.0.2.0/24"):
+            namespace.ip("route", "add", "local", local, "dev", "lo")
+        namespace.ip("-6", "route", "add", "local", "fd00:203::/64", "dev", "lo")
+        namespace.start("nginx", "-e", "stderr", "-c", f"{folder}/nginx.conf")
+        config = folder / "pybal.conf"
+        config.write_text(
+            CONFIG.read_text().replace("[global]", f"[global]\nstate-directory = {folder}/state", 1)
+        )
+        log = folder / "log"
+        with log.open("w") as stderr:
+            daemon = namespace.start(
+                sys.executable, "-m", "pybal", "-n", "-c", str(config), stderr=stderr.fileno()
+            )
+        running = Site(namespace, daemon, log)
+        until(lambda: all_spoken(running))
+        yield running
+
+
+def write_nginx(folder: Path) -> None:
+    subprocess.run(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
+        "-subj /CN=site -keyout key.pem -out cert.pem".split(),
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    # nginx's workers run as another user, who must be able to read the pool lists.
+    pools = folder / "pools"
+    for source in sorted((SITE / "pybal").rglob("*")):
+        target = pools / source.relative_to(SITE)
+        if source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    (folder / "nginx.conf").write_text("user root;\n" + NGINX.format(folder=folder, site=pools))
+
+
+def all_spoken(site: Site) -> bool:
+    services = sections()
+    for name in services:
+        servers = json.loads(site.get(f"/api/v1/services/{name}"))["servers"]
+        if not servers:
+            return False
+        if any(m["up"] is None for server in servers for m in server["monitors"]):
+            return False
+    return True
+
+
+def sections() -> dict[str, configparser.SectionProxy]:
+    """As the IPVS difference check reads the file."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(CONFIG)
+    return {name: parser[name] for name in parser.sections() if name != "global"}
+
+
+def test_every_pool_is_listed_one_a_line(site: Site) -> None:
+    assert site.get("/pools").splitlines() == list(sections())
+    assert len(sections()) == 16
+
+
+def test_every_pool_has_the_servers_of_its_list_and_the_enabled_ones_are_pooled(
+    site: Site,
+) -> None:
+    pairs = pooled = 0
+    for name in sections():
+        for line in site.get(f"/pools/{name}").splitlines():
+            host, status = line.split(":\t")
+            pairs += 1
+            pooled += status.endswith("/pooled")
+            assert host
+            assert status in ("enabled/up/pooled", "disabled/up/not pooled")
+    # The sample's own summary.json counts them.
+    assert (pairs, pooled) == (104, 96)
+
+
+def test_safe_restart_reads_exactly_four_keys(site: Site) -> None:
+    server = site.json("/pools/textlb_443/cp3066.esams.wmnet")
+    assert server == {"enabled": True, "up": True, "pooled": True, "weight": 100}
+    with pytest.raises(subprocess.CalledProcessError):
+        site.get("/pools/textlb_443/nobody.esams.wmnet")
+
+
+def test_the_backends_check_is_satisfied(site: Site) -> None:
+    # ncredir has two servers at threshold .5: one may go.
+    assert site.get("/alerts") == "OK - All pools are healthy"
+    assert site.json("/alerts") == {"status": "ok", "msg": "All pools are healthy"}
+
+
+def test_the_ipv6_loopback_answers_too(site: Site) -> None:
+    assert site.get("/alerts", address="[::1]").startswith("OK")
+
+
+def test_prometheus_and_the_restart_procedure_read_the_metrics(site: Site) -> None:
+    metrics = site.get("/metrics")
+    # 8 (ncredir) + 48 (port 80) servers with one monitor, 48 (port 443) with two.
+    assert re.findall(r"^pybal_monitor_status\{.*\} (.+)$", metrics, re.M) == ["1.0"] * 152
+    assert re.search(r'^pybal_service_servers\{service="textlb_443"\} 8\.0$', metrics, re.M)
+    # The speaker is not there yet: the BGP alert must fire, and does by these two lines.
+    assert re.search(r"^pybal_bgp_enabled 1\.0$", metrics, re.M)
+    session = r'^pybal_bgp_session_established\{local_asn="(\d+)",peer="(.+?)"\} (.+)$'
+    found = re.search(session, metrics, re.M)
+    assert found is not None
+    assert found.groups() == ("64600", "10.80.0.1", "0.0")
+
+
+def test_dry_run_shows_each_change_as_an_ipvsadm_command(site: Site) -> None:
+    assert site.log.count("ipvsadm -A ") == 16
+    assert site.log.count("ipvsadm -a ") == 96
+    assert "ipvsadm -A -t 185.15.59.224:443 -s mh" in site.log
+    assert re.search(
+        r"-a -t \[2a02:ec80:300:ed1a::1\]:443 -r \[fd00:203::1\]:443 -i -w 100", site.log
+    )
+
+
+def test_every_log_line_has_the_contracts_shape(site: Site) -> None:
+    lines = site.log.splitlines()
+    assert len(lines) > 100
+    for line in lines:
+        assert re.fullmatch(r"\[[^\]]+\] (DEBUG|INFO|WARN|ERROR|CRITICAL): .+", line), line
+    assert "[pybal] INFO: Created LVS service 'textlb_443'" in lines
+
+
+def test_it_stops_in_order(site: Site) -> None:
+    # The last test of the module: the daemon is gone after it.
+    site.daemon.terminate()
+    assert site.daemon.wait(10) == 0
+    assert "[pybal] INFO: Exiting..." in site.log
+    assert "Traceback" not in site.log
