@@ -1,0 +1,75 @@
+"""NOTIFICATION and ROUTE-REFRESH: RFC 4271 section 4.5, RFC 9003, RFC 2918, RFC 7313."""
+
+from __future__ import annotations
+
+import struct
+
+from pybal.bgp.constants import (
+    HEADER_SIZE,
+    MARKER,
+    MAX_MESSAGE_SIZE,
+    CeaseSubcode,
+    ErrorCode,
+    Family,
+    MessageType,
+    RefreshSubtype,
+)
+from pybal.bgp.errors import NotificationError
+from pybal.bgp.messages import Notification, RouteRefresh
+
+MAX_SHUTDOWN_TEXT = 255
+_TEXT_SUBCODES = (CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, CeaseSubcode.ADMINISTRATIVE_RESET)
+
+
+def encode_notification(message: Notification) -> bytes:
+    return bytes((message.code, message.subcode)) + message.data
+
+
+def decode_notification(body: bytes) -> Notification:
+    """Any body of at least two bytes, which the header has made sure of."""
+    return Notification(body[0], body[1], body[2:])
+
+
+def shutdown(reason: str, subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -> Notification:
+    """Cease with a text (RFC 9003), cut to 255 bytes at a character's boundary."""
+    encoded = reason.encode("utf-8", "replace")[:MAX_SHUTDOWN_TEXT]
+    encoded = encoded.decode("utf-8", "ignore").encode("utf-8")
+    data = bytes((len(encoded),)) + encoded if encoded else b""
+    return Notification(ErrorCode.CEASE, subcode, data)
+
+
+def shutdown_text(message: Notification) -> str | None:
+    """The reason that a peer gave, or None. Broken text is shown as far as it can be."""
+    data = message.data
+    if message.code != ErrorCode.CEASE or message.subcode not in _TEXT_SUBCODES or not data:
+        return None
+    return data[1 : 1 + data[0]].decode("utf-8", "replace") or None
+
+
+def describe(message: Notification) -> str:
+    """One line for the log."""
+    text = shutdown_text(message)
+    if text is not None:
+        return f'{message} ("{text}")'
+    return f"{message} (data {message.data[:32].hex()})" if message.data else str(message)
+
+
+def encode_route_refresh(message: RouteRefresh) -> bytes:
+    return struct.pack("!HBB", message.family.afi, message.subtype, message.family.safi)
+
+
+def decode_route_refresh(body: bytes) -> RouteRefresh:
+    """A body of the wrong length is an Invalid Message Length (RFC 7313 section 5), with the
+    whole message as data as far as a NOTIFICATION of ordinary size can carry it."""
+    if len(body) != 4:
+        size = HEADER_SIZE + len(body)
+        message = MARKER + size.to_bytes(2, "big") + bytes((MessageType.ROUTE_REFRESH,)) + body
+        data = message[: MAX_MESSAGE_SIZE - HEADER_SIZE - 2]
+        raise NotificationError(ErrorCode.ROUTE_REFRESH_MESSAGE, 1, data, f"{len(body)} bytes")
+    afi, subtype, safi = struct.unpack("!HBB", body)
+    return RouteRefresh(Family(afi, safi), subtype)
+
+
+def is_known_subtype(message: RouteRefresh) -> bool:
+    """Others are ignored (RFC 7313 section 5)."""
+    return message.subtype in tuple(RefreshSubtype)

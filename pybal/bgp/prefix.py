@@ -1,0 +1,37 @@
+"""A network prefix, small enough that ten thousand of them cost nothing to compare."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import NamedTuple
+
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
+from pybal.model import IPAddress
+
+
+class Prefix(NamedTuple):
+    """`octets` is the whole address (4 or 16 bytes), zero beyond `length` bits."""
+
+    length: int
+    octets: bytes
+
+    @classmethod
+    def host(cls, address: IPAddress) -> Prefix:
+        """The /32 or /128 of one address."""
+        packed = address.packed
+        return cls(len(packed) * 8, packed)
+
+    @classmethod
+    def parse(cls, text: str) -> Prefix:
+        """From `10.0.0.0/8` or `2001:db8::/32`; raises ValueError."""
+        network = ip_network(text)
+        return cls(network.prefixlen, network.network_address.packed)
+
+    @property
+    def family(self) -> Family:
+        return IPV4_UNICAST if len(self.octets) == 4 else IPV6_UNICAST
+
+    def __str__(self) -> str:
+        packed = self.octets
+        address = IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
+        return f"{address}/{self.length}"

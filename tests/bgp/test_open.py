@@ -1,0 +1,134 @@
+"""OPEN and capabilities, byte for byte (RFC 4271 sections 4.2 and 6.2, RFC 5492, RFC 9072)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from pybal.bgp.codec import Decoder, encode
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
+from pybal.bgp.errors import EncodeError, NotificationError
+from pybal.bgp.messages import Capabilities, GracefulRestart, Open, RestartFamily
+from pybal.bgp.open import decode_open, encode_open
+
+HEAD = bytes.fromhex("04 fbff 00b4 0a000001".replace(" ", ""))
+
+
+def body(parameters: bytes = b"", *, size: int | None = None, head: bytes = HEAD) -> bytes:
+    return head + bytes((len(parameters) if size is None else size,)) + parameters
+
+
+def test_open_is_encoded_as_the_rfc_draws_it() -> None:
+    capabilities = Capabilities(
+        families=(IPV4_UNICAST, IPV6_UNICAST), four_octet_asn=4200000001, route_refresh=True
+    )
+    message = Open(4200000001, 30, IPv4Address("10.0.0.1"), capabilities)
+    assert encode(message).hex() == (
+        "ff" * 16 + "003301" + "045ba0001e0a000001" + "16" + "0214"
+        "010400010001" + "010400020001" + "0200" + "4104fa56ea01"
+    )
+
+
+def test_no_capabilities_means_no_optional_parameters() -> None:
+    assert encode_open(Open(64512, 30, IPv4Address(1), None))[-1:] == b"\0"
+
+
+def test_restart_state_and_forwarding_bits_are_where_rfc_4724_puts_them() -> None:
+    restart = GracefulRestart(True, True, 120, (RestartFamily(IPV4_UNICAST, True),))
+    encoded = encode_open(Open(64512, 30, IPv4Address(1), Capabilities(graceful_restart=restart)))
+    assert encoded.endswith(bytes.fromhex("4006c07800010180"))
+
+
+def test_capabilities_may_come_in_one_parameter_each() -> None:
+    decoded = decode_open(body(bytes.fromhex("0202020002064104000186a0")))
+    assert decoded.asn == 100000
+    assert decoded.capabilities == Capabilities(route_refresh=True, four_octet_asn=100000)
+
+
+def test_extended_optional_parameters_are_understood() -> None:
+    # RFC 9072: length 255, type 255, then two-octet lengths throughout.
+    parameters = bytes.fromhex("ff 0008 02 0005 4603".replace(" ", "")) + b"abc"
+    decoded = decode_open(body(parameters, size=255))
+    assert decoded.capabilities == Capabilities()
+
+
+def test_a_known_capability_of_a_wrong_length_counts_as_absent() -> None:
+    decoded = decode_open(body(bytes.fromhex("0208" + "0103000101" + "410164")))
+    assert decoded.capabilities == Capabilities()
+
+
+BAD_OPENS = [
+    ("version 3", b"\x03" + body()[1:], (2, 1, b"\0\4")),
+    ("ASN 0", body(head=HEAD[:1] + b"\0\0" + HEAD[3:]), (2, 2, b"")),
+    ("4-octet ASN 0", body(bytes.fromhex("0206410400000000")), (2, 2, b"")),
+    ("hold time 1", body(head=HEAD[:3] + b"\0\1" + HEAD[5:]), (2, 6, b"\0\1")),
+    ("hold time 2", body(head=HEAD[:3] + b"\0\2" + HEAD[5:]), (2, 6, b"\0\2")),
+    ("identifier 0.0.0.0", body(head=HEAD[:5] + bytes(4)), (2, 3, b"")),
+    ("authentication parameter", body(b"\1\1x"), (2, 4, b"")),
+    ("parameter length beyond the message", body(b"\2\0", size=9), (2, 0, b"")),
+    ("parameters shorter than the message", body(b"\2\0", size=0), (2, 0, b"")),
+    ("parameter cut short", body(b"\2\5ab"), (2, 0, b"")),
+    ("capability cut short", body(b"\2\3\1\4a"), (2, 0, b"")),
+    ("capability without length", body(b"\2\1\1"), (2, 0, b"")),
+    ("extended length cut short", body(b"\xff\0", size=255), (2, 0, b"")),
+]
+
+
+@pytest.mark.parametrize(("data", "wanted"), [case[1:] for case in BAD_OPENS])
+def test_a_bad_open_is_answered_with_its_subcode(
+    data: bytes, wanted: tuple[int, int, bytes]
+) -> None:
+    with pytest.raises(NotificationError) as caught:
+        decode_open(data)
+    assert (caught.value.code, caught.value.subcode, caught.value.data) == wanted
+
+
+def test_hold_time_0_and_3_are_acceptable() -> None:
+    assert decode_open(body(head=HEAD[:3] + b"\0\0" + HEAD[5:])).hold_time_s == 0
+    assert decode_open(body(head=HEAD[:3] + b"\0\3" + HEAD[5:])).hold_time_s == 3
+
+
+def test_more_capabilities_than_fit_are_refused_here() -> None:
+    unknown = tuple((200, bytes(100)) for _ in range(3))
+    with pytest.raises(EncodeError):
+        encode_open(Open(1, 30, IPv4Address(1), Capabilities(unknown=unknown)))
+
+
+MARKER = b"\xff" * 16
+BAD_HEADERS = [
+    ("marker", b"\xff" * 15 + b"\0" + b"\0\x13\4", (1, 1, b"")),
+    ("marker, first byte", b"GET / HTTP/1.1", (1, 1, b"")),
+    ("length 18", MARKER + b"\0\x12\4", (1, 2, b"\0\x12")),
+    ("length 4097", MARKER + b"\x10\x01\2", (1, 2, b"\x10\x01")),
+    ("OPEN of 28", MARKER + b"\0\x1c\1", (1, 2, b"\0\x1c")),
+    ("UPDATE of 22", MARKER + b"\0\x16\2", (1, 2, b"\0\x16")),
+    ("NOTIFICATION of 20", MARKER + b"\0\x14\3", (1, 2, b"\0\x14")),
+    ("KEEPALIVE of 20", MARKER + b"\0\x14\4", (1, 2, b"\0\x14")),
+    ("type 0", MARKER + b"\0\x13\0", (1, 3, b"\0")),
+    ("type 6", MARKER + b"\0\x13\6", (1, 3, b"\6")),
+]
+
+
+@pytest.mark.parametrize(("data", "wanted"), [case[1:] for case in BAD_HEADERS])
+def test_a_bad_header_is_answered_with_its_subcode_and_data(
+    data: bytes, wanted: tuple[int, int, bytes]
+) -> None:
+    decoder = Decoder()
+    decoder.feed(data)
+    with pytest.raises(NotificationError) as caught:
+        decoder.next_message()
+    assert (caught.value.code, caught.value.subcode, caught.value.data) == wanted
+
+
+def test_extended_messages_spare_open_and_keepalive() -> None:
+    # RFC 8654 section 4.
+    for kind, acceptable in ((1, False), (2, True), (3, True), (4, False)):
+        decoder = Decoder()
+        decoder.max_size = 65535
+        decoder.feed(MARKER + (5000).to_bytes(2, "big") + bytes((kind,)))
+        if acceptable:
+            assert decoder.next_message() is None
+        else:
+            with pytest.raises(NotificationError, match="Bad Message Length"):
+                decoder.next_message()
