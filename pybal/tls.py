@@ -5,6 +5,7 @@ SNI is sent for host names, never for address literals (RFC 6066 section 3).
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 from functools import lru_cache
 from pathlib import Path
@@ -13,12 +14,17 @@ from typing import Any, cast
 from OpenSSL import SSL
 from OpenSSL.crypto import Error as CryptoError
 from twisted.internet import ssl
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from pybal.errors import PyBalError
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
+
+
+# Twisted 22.4 takes no clock; later ones fall back to the global reactor without it.
+_TAKES_CLOCK = "clock" in inspect.signature(wrapClientTLS).parameters
 
 
 class TLSSetupError(PyBalError):
@@ -44,6 +50,13 @@ class TLSCreators:
             return _Unverified(self._unverified, _server_name(host))
         except (UnicodeError, SSL.Error) as error:
             raise TLSSetupError(f"TLS to {host!r} cannot be set up: {error}") from None
+
+
+def tls_endpoint(creator: Any, endpoint: Any, reactor: Any) -> Any:
+    """A client endpoint that speaks TLS as `creator` says, on top of `endpoint`."""
+    if _TAKES_CLOCK:
+        return wrapClientTLS(creator, endpoint, clock=reactor)
+    return wrapClientTLS(creator, endpoint)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -20,7 +20,6 @@ from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
-    wrapClientTLS,
 )
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener
@@ -32,7 +31,7 @@ from pybal.errors import HTTPFetchError
 from pybal.http1 import BadResponseError, ResponseReader
 from pybal.httpclient import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
-from pybal.tls import TLSCreators, TLSSetupError
+from pybal.tls import TLSCreators, TLSSetupError, tls_endpoint
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -50,6 +49,11 @@ class _Target:
     path: str
 
 
+def without_user(url: str) -> str:
+    """The URL as it may be shown: without a user name and password."""
+    return re.sub(r"//[^/?#]*@", "//", url)
+
+
 class TwistedHTTPClient:
     """HTTPClient on an injected reactor (IReactorTCP, IReactorTime and, for URLs whose host is
     a name and without `connect_to`, IReactorPluggableNameResolver)."""
@@ -65,7 +69,7 @@ class TwistedHTTPClient:
             head = _request_head(request, target)
             endpoint = self._endpoint(request, target)
         except (ValueError, TLSSetupError) as error:
-            return fail(HTTPFetchError(f"GET {request.url}: {error}"))
+            return fail(HTTPFetchError(f"GET {without_user(request.url)!r}: {error}"))
         return _Exchange(self._reactor, request, target, head).start(endpoint)
 
     def _endpoint(self, request: HTTPRequest, target: _Target) -> Any:
@@ -73,7 +77,7 @@ class TwistedHTTPClient:
         if not target.tls:
             return endpoint
         creator = self._tls.creator(target.host, verify=request.tls_verify, ca_file=request.ca_file)
-        return wrapClientTLS(creator, endpoint)
+        return tls_endpoint(creator, endpoint, self._reactor)
 
     def _tcp_endpoint(self, request: HTTPRequest, target: _Target) -> Any:
         timeout_s = request.timeout_s
@@ -173,7 +177,7 @@ class _Exchange(Protocol):
         peer = self._peer()
         self._abort()
         if answer is not None:
-            text = f"GET {self._request.url} of {peer}: {what}, after {elapsed_s:.3f} s"
+            text = f"GET {self._request.url} of {peer}: {what} ({elapsed_s:.3f} s)"
             answer.errback(HTTPFetchError(text))
 
     def _connect_failed(self, failure: Failure) -> None:

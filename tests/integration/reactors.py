@@ -1,0 +1,50 @@
+"""A real reactor for one test: made, run until a coroutine has ended, and thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.epollreactor import EPollReactor
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+def run_in_reactor(
+    main: Callable[[Any], Coroutine[Deferred[Any], Any, T]], *, limit_s: float = 20.0
+) -> T:
+    """Run `main(reactor)` in a reactor of its own; gives its result or raises its error."""
+    reactor: Any = EPollReactor()
+    results: list[T] = []
+    failures: list[Failure] = []
+
+    def begin() -> None:
+        ended = Deferred.fromCoroutine(main(reactor))
+        limit = reactor.callLater(limit_s, ended.cancel)
+        ended.addCallbacks(results.append, failures.append)
+        ended.addCallback(lambda _: limit.active() and limit.cancel())
+        ended.addCallback(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(begin)
+    reactor.run(installSignalHandlers=False)
+    reactor.removeAll()
+    if failures:
+        failures[0].raiseException()
+    return results[0]
+
+
+async def sleep(reactor: Any, delay_s: float) -> None:
+    """Let `delay_s` seconds pass in the reactor."""
+    passed: Deferred[None] = Deferred()
+    reactor.callLater(delay_s, passed.callback, None)
+    await passed
+
+
+async def until(reactor: Any, condition: Callable[[], bool], *, limit_s: float = 10.0) -> None:
+    """Wait until `condition()` holds; fails after `limit_s`."""
+    deadline = reactor.seconds() + limit_s
+    while not condition():
+        assert reactor.seconds() < deadline, f"{condition} did not come to hold in {limit_s} s"
+        await sleep(reactor, 0.02)
