@@ -1,0 +1,57 @@
+"""`/alerts`: the one line that the backends check reads. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pybal.model import ServiceSnapshot
+
+
+class Severity(enum.Enum):
+    """The value is the word in JSON; in text it is upper-case."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """The state of all pools in one word and one line."""
+
+    severity: Severity
+    message: str
+
+    def as_text(self) -> str:
+        """`OK - …`, `WARNING - …` or `CRITICAL - …`, without a newline."""
+        return f"{self.severity.value.upper()} - {self.message}"
+
+    def as_json(self) -> dict[str, str]:
+        """The contract's JSON object."""
+        return {"status": self.severity.value, "msg": self.message}
+
+
+def assess(services: Iterable[ServiceSnapshot]) -> Alert:
+    """Critical if enabled servers are pooled though not up; else a warning if a pool is too
+    small for its depool threshold ever to let a server go."""
+    held: list[str] = []
+    too_small: list[str] = []
+    for service in services:
+        hosts = [s.host for s in service.servers if s.enabled and s.pooled and not s.up]
+        if hosts:
+            held.append(f"{service.name}: Servers {', '.join(hosts)} are marked down but pooled")
+        if _too_small_to_depool(service):
+            # The trailing blank is part of the contract's text.
+            too_small.append(f"Pool {service.name} is too small to allow depooling. ")
+    if held:
+        return Alert(Severity.CRITICAL, "; ".join(held))
+    if too_small:
+        return Alert(Severity.WARNING, "".join(too_small))
+    return Alert(Severity.OK, "All pools are healthy")
+
+
+def _too_small_to_depool(service: ServiceSnapshot) -> bool:
+    size = len(service.servers)
+    return size > 1 and size < size * service.depool_threshold + 1

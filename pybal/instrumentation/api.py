@@ -1,0 +1,165 @@
+"""`/api/v1/…`: all that is known, in JSON. Pure.
+
+Additive by contract: fields may come, none changes its meaning. Every moment is an object
+with `iso` (ISO 8601, UTC) and `epoch` (Unix seconds); durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pybal.instrumentation.pools import find_server
+from pybal.instrumentation.responses import Response, json_document, not_found
+from pybal.instrumentation.view import StatusView
+from pybal.instrumentation.why import instant, why_json
+from pybal.model import (
+    BGPSnapshot,
+    CheckResult,
+    DaemonSnapshot,
+    IPVSSnapshot,
+    MonitorSnapshot,
+    ServerSnapshot,
+    ServiceSnapshot,
+)
+
+Document = dict[str, Any]
+
+_PATHS = (
+    "/api/v1/services",
+    "/api/v1/services/{service}",
+    "/api/v1/services/{service}/servers/{host}",
+    "/api/v1/ipvs",
+    "/api/v1/bgp",
+    "/api/v1/daemon",
+)
+
+
+def answer(view: StatusView, segments: tuple[str, ...]) -> Response:
+    """The answer to a path below `/api/v1`."""
+    document = _document(view, segments)
+    return not_found(as_json=True) if document is None else json_document(document)
+
+
+def _document(view: StatusView, segments: tuple[str, ...]) -> Document | None:
+    match segments:
+        case ():
+            return {"paths": list(_PATHS)}
+        case ("services",):
+            return {"services": [summary(service) for service in view.services()]}
+        case ("services", name):
+            service = view.service(name)
+            return None if service is None else service_document(service)
+        case ("services", name, "servers", host):
+            return _server(view.service(name), host)
+        case ("ipvs",):
+            return ipvs_document(view.ipvs())
+        case ("bgp",):
+            return bgp_document(view.bgp())
+        case ("daemon",):
+            return daemon_document(view.daemon())
+    return None
+
+
+def _server(service: ServiceSnapshot | None, host: str) -> Document | None:
+    server = None if service is None else find_server(service, host)
+    if service is None or server is None:
+        return None
+    return server_document(service, server)
+
+
+def summary(service: ServiceSnapshot) -> Document:
+    """A service without its servers."""
+    servers = service.servers
+    return {
+        "name": service.name,
+        "protocol": service.protocol.value,
+        "address": str(service.address),
+        "port": service.port,
+        "scheduler": service.scheduler,
+        "depool_threshold": float(service.depool_threshold),
+        "can_depool": service.can_depool,
+        "could_not_depool_total": service.could_not_depool_total,
+        "source": {
+            "url": service.source.url,
+            "stale": service.source.stale,
+            "last_good": instant(service.source.last_good_at),
+            "last_error": service.source.last_error,
+        },
+        "counts": {
+            "servers": len(servers),
+            "enabled": sum(s.enabled for s in servers),
+            "up": sum(s.up for s in servers),
+            "pooled": sum(s.pooled for s in servers),
+            "pooled_down": sum(s.pooled and not s.up for s in servers),
+        },
+    }
+
+
+def service_document(service: ServiceSnapshot) -> Document:
+    """A service with everything about its servers."""
+    servers = [server_document(service, server) for server in service.servers]
+    return {**summary(service), "servers": servers}
+
+
+def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Document:
+    """A server: its state, why it is or is not pooled, and its monitors."""
+    return {
+        "service": service.name,
+        "host": server.host,
+        "address": None if server.address is None else str(server.address),
+        "weight": server.weight,
+        "enabled": server.enabled,
+        "ready": server.ready,
+        "up": server.up,
+        "partially_up": server.partially_up,
+        "pooled": server.pooled,
+        "status": server.status,
+        "why": why_json(server.host, server.decision, service.depool_threshold),
+        "monitors": [monitor_document(monitor) for monitor in server.monitors],
+    }
+
+
+def monitor_document(monitor: MonitorSnapshot) -> Document:
+    """A monitor; its state is `up`, `down`, or `unknown` before its first result."""
+    state = {True: "up", False: "down", None: "unknown"}[monitor.up]
+    return {
+        "name": monitor.name,
+        "state": state,
+        "since": instant(monitor.since),
+        "last_result": None if monitor.last is None else _result(monitor.last),
+        "up_transitions": monitor.up_transitions,
+        "down_transitions": monitor.down_transitions,
+        "up_results": monitor.up_results,
+        "down_results": monitor.down_results,
+        "samples": [
+            {"metric": sample.metric, "labels": dict(sample.labels), "value": sample.value}
+            for sample in monitor.samples
+        ],
+    }
+
+
+def _result(result: CheckResult) -> Document:
+    return {
+        "up": result.up,
+        "reason": result.reason,
+        "duration_s": result.duration_s,
+        "at": instant(result.at),
+    }
+
+
+def ipvs_document(ipvs: IPVSSnapshot) -> Document:
+    """The IPVS manager."""
+    error = ipvs.last_error
+    last_error = None if error is None else {"text": error.text, "at": instant(error.at)}
+    return {**asdict(ipvs), "last_error": last_error}
+
+
+def bgp_document(bgp: BGPSnapshot) -> Document:
+    """The BGP speaker."""
+    return asdict(bgp)
+
+
+def daemon_document(daemon: DaemonSnapshot) -> Document:
+    """The process."""
+    return {**asdict(daemon), "started_at": instant(daemon.started_at)}

@@ -1,0 +1,158 @@
+"""`/metrics`: snapshots in Prometheus' text format or OpenMetrics.
+
+Nothing is counted here: the families are made anew from snapshots for each scrape, so the
+series of a server that has left its pool are gone by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from pybal.instrumentation.monitor_metrics import monitor_families, printable
+from pybal.instrumentation.view import StatusView
+from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
+
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a scrape shows, taken at one moment; may cross into another thread.
+
+    `failed_requests` counts requests that ended in an internal error.
+    """
+
+    services: tuple[ServiceSnapshot, ...]
+    bgp: BGPSnapshot
+    ipvs: IPVSSnapshot
+    daemon: DaemonSnapshot
+    failed_requests: int
+
+
+def take_snapshot(view: StatusView, failed_requests: int) -> Snapshot:
+    """Freeze the view as it is now."""
+    return Snapshot(tuple(view.services()), view.bgp(), view.ipvs(), view.daemon(), failed_requests)
+
+
+def process_collector() -> Collector:
+    """The `process_…` metrics of this process, read from /proc at each scrape."""
+    return ProcessCollector(registry=CollectorRegistry())
+
+
+def exposition(
+    snapshot: Snapshot, others: Sequence[Collector] = (), *, as_openmetrics: bool
+) -> bytes:
+    """The whole answer to a scrape: the snapshot's metrics, then those of other collectors."""
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(snapshot))
+    for collector in others:
+        registry.register(collector)
+    if as_openmetrics:
+        rendered: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return rendered
+    return generate_latest(registry)
+
+
+class SnapshotCollector(Collector):
+    """All metrics of PyBal's own, from one snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric families, in a stable order."""
+        yield from _daemon_families(self._snapshot.daemon, self._snapshot.failed_requests)
+        yield from _ipvs_families(self._snapshot.ipvs)
+        yield from _bgp_families(self._snapshot.bgp)
+        yield from _service_families(self._snapshot.services)
+        yield from monitor_families(self._snapshot.services)
+
+
+def _daemon_families(daemon: DaemonSnapshot, failed_requests: int) -> Iterator[Metric]:
+    yield InfoMetricFamily("pybal_build", "Version that runs", {"version": daemon.version})
+    yield GaugeMetricFamily(
+        "pybal_start_time_seconds", "Start of the daemon, Unix time", daemon.started_at
+    )
+    yield CounterMetricFamily(
+        "pybal_instrumentation_errors_total",
+        "HTTP requests that ended in an internal error",
+        failed_requests,
+    )
+
+
+def _ipvs_families(ipvs: IPVSSnapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "pybal_ipvs_in_sync", "Whether the kernel's table is the wanted one", ipvs.in_sync
+    )
+    yield CounterMetricFamily(
+        "pybal_ipvs_changes_total", "Changes made to the kernel's table", ipvs.changes_total
+    )
+    yield CounterMetricFamily(
+        "pybal_ipvs_errors_total", "Operations that the kernel refused", ipvs.errors_total
+    )
+
+
+def _bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
+    # Without labels: an alert joins on it with any label set.
+    yield GaugeMetricFamily("pybal_bgp_enabled", "Whether the BGP speaker runs", bgp.enabled)
+    established = GaugeMetricFamily(
+        "pybal_bgp_session_established",
+        "Whether the session with the peer is established",
+        labels=["local_asn", "peer"],
+    )
+    for peer in bgp.peers:
+        established.add_metric([str(bgp.local_asn), peer.address], peer.established)
+    yield established
+
+
+def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
+    def gauge(name: str, help_: str) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(name, help_, labels=["service"])
+        families.append(family)
+        return family
+
+    families: list[Metric] = []
+    servers = gauge("pybal_service_servers", "Servers in the pool list")
+    enabled = gauge("pybal_service_servers_enabled", "Servers enabled by the operator")
+    up = gauge("pybal_service_servers_up", "Servers up, enabled or not")
+    pooled = gauge("pybal_service_servers_pooled", "Servers pooled")
+    can_depool = gauge("pybal_service_can_depool", "Whether one more server may be depooled")
+    held = gauge("pybal_service_pooled_down_servers", "Servers kept pooled though down")
+    threshold = gauge("pybal_service_depool_threshold", "Part of the pool that must stay pooled")
+    stale = gauge("pybal_source_stale", "Whether the source of the pool list fails")
+    last_good = gauge(
+        "pybal_source_last_good_timestamp_seconds", "Date of the pool list in force, Unix time"
+    )
+    could_not = CounterMetricFamily(
+        "pybal_service_could_not_depool_total",
+        "Servers kept pooled because too many were down",
+        labels=["service"],
+    )
+    for service in services:
+        name = [printable(service.name)]
+        members = service.servers
+        servers.add_metric(name, len(members))
+        enabled.add_metric(name, sum(s.enabled for s in members))
+        up.add_metric(name, sum(s.up for s in members))
+        pooled.add_metric(name, sum(s.pooled for s in members))
+        can_depool.add_metric(name, service.can_depool)
+        held.add_metric(name, sum(s.pooled and not s.up for s in members))
+        threshold.add_metric(name, float(service.depool_threshold))
+        stale.add_metric(name, service.source.stale)
+        if service.source.last_good_at is not None:
+            last_good.add_metric(name, service.source.last_good_at)
+        could_not.add_metric(name, service.could_not_depool_total)
+    yield from (*families, could_not)

@@ -1,0 +1,91 @@
+"""Which representation an Accept header asks for (RFC 9110 section 12.5.1). Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# A piece of a list: anything but the separator, which may hide in a quoted string.
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
+_PARAMETER = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+')
+_QUALITY = re.compile(r"[01](?:\.\d*)?|\.\d+")
+
+_WHOLE_TYPE, _EXACT = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One element of an Accept header, in lower case. Its parameters do not matter here."""
+
+    type: str
+    subtype: str
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """How well a set of ranges accepts one media type: 0 for `*/*`, 1 for `type/*`, 2 exact."""
+
+    precision: int
+    quality: float
+
+
+def parse_accept(headers: Iterable[str]) -> tuple[MediaRange, ...]:
+    """The ranges of all Accept headers of a request; malformed elements are left out."""
+    elements = (element for header in headers for element in _ELEMENT.findall(header))
+    return tuple(filter(None, map(_parse_range, elements)))
+
+
+def accepts_json(headers: Iterable[str]) -> bool:
+    """Whether to answer in JSON rather than in plain text."""
+    return prefers("application", "json", parse_accept(headers))
+
+
+def accepts_openmetrics(headers: Iterable[str]) -> bool:
+    """Whether to answer in OpenMetrics rather than in Prometheus' plain text."""
+    return prefers("application", "openmetrics-text", parse_accept(headers))
+
+
+def prefers(type_: str, subtype: str, ranges: tuple[MediaRange, ...]) -> bool:
+    """Whether the ranges ask for this type rather than for text/plain.
+
+    The higher quality wins. At equal quality the type must have been named, at least as
+    `type/*`: a lone `*/*`, or no header at all, means text.
+    """
+    wanted, text = _best(type_, subtype, ranges), _best("text", "plain", ranges)
+    if wanted.quality == text.quality:
+        return wanted.quality > 0 and wanted.precision >= _WHOLE_TYPE
+    return wanted.quality > text.quality
+
+
+def _best(type_: str, subtype: str, ranges: tuple[MediaRange, ...]) -> _Match:
+    """The most precise match decides; of several alike the highest quality."""
+    best = _Match(precision=-1, quality=0.0)
+    for item in ranges:
+        if (item.type, item.subtype) == (type_, subtype):
+            match = _Match(_EXACT, item.quality)
+        elif (item.type, item.subtype) == (type_, "*"):
+            match = _Match(_WHOLE_TYPE, item.quality)
+        elif (item.type, item.subtype) == ("*", "*"):
+            match = _Match(0, item.quality)
+        else:
+            continue
+        if (match.precision, match.quality) > (best.precision, best.quality):
+            best = match
+    return best
+
+
+def _parse_range(element: str) -> MediaRange | None:
+    media, *parameters = [part.strip().lower() for part in _PARAMETER.findall(element)] or [""]
+    type_, _, subtype = ("*/*" if media == "*" else media).partition("/")  # old Java sends `*`
+    if not type_ or not subtype or (type_ == "*" and subtype != "*"):
+        return None
+    quality = 1.0
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.rstrip() == "q":
+            if _QUALITY.fullmatch(value.strip()) is None:
+                return None
+            quality = min(float(value), 1.0)
+    return MediaRange(type_, subtype, quality)

@@ -1,0 +1,47 @@
+"""`/pools…`: each server's status, as scripts and checks have always read it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pybal.model import ServerSnapshot, ServiceSnapshot
+
+
+def names_text(services: Iterable[ServiceSnapshot]) -> str:
+    """Pool names, one a line."""
+    return "".join(f"{service.name}\n" for service in services)
+
+
+def names_json(services: Iterable[ServiceSnapshot]) -> list[str]:
+    """Pool names."""
+    return [service.name for service in services]
+
+
+def pool_text(service: ServiceSnapshot) -> str:
+    """`host:`, a tab and the status, one server a line."""
+    return "".join(f"{server.host}:\t{server.status}\n" for server in service.servers)
+
+
+def pool_json(service: ServiceSnapshot) -> dict[str, dict[str, bool | int]]:
+    """Server objects by host."""
+    return {server.host: server_json(server) for server in service.servers}
+
+
+def server_text(server: ServerSnapshot) -> str:
+    """The status, one line."""
+    return f"{server.status}\n"
+
+
+def server_json(server: ServerSnapshot) -> dict[str, bool | int]:
+    """The server object. Consumers refuse any further key: richer data is in api.py."""
+    return {
+        "pooled": server.pooled,
+        "up": server.up,
+        "enabled": server.enabled,
+        "weight": server.weight,
+    }
+
+
+def find_server(service: ServiceSnapshot, host: str) -> ServerSnapshot | None:
+    """The server of that name, if the pool has one."""
+    return next((server for server in service.servers if server.host == host), None)

@@ -1,0 +1,39 @@
+"""A finished HTTP answer, as a value."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+
+TEXT_TYPE = "text/plain; charset=utf-8"
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Status, content type and body; nothing else differs between answers."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+
+
+def text(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """A plain text answer. What UTF-8 cannot hold is escaped."""
+    return Response(status, TEXT_TYPE, body.encode("utf-8", "backslashreplace"))
+
+
+def json_document(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """A JSON answer."""
+    return Response(status, JSON_TYPE, json.dumps(value).encode("ascii"))
+
+
+def error(message: str, status: HTTPStatus, *, as_json: bool) -> Response:
+    """A failure, in the form that the client reads."""
+    return json_document({"error": message}, status) if as_json else text(message, status)
+
+
+def not_found(*, as_json: bool) -> Response:
+    """The contract's answer to any unknown path, pool or server."""
+    return error("The desired url was not found", HTTPStatus.NOT_FOUND, as_json=as_json)

@@ -1,0 +1,60 @@
+"""From a path to its answer: everything but `/metrics`. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+from pybal.instrumentation import alerts, api, pools
+from pybal.instrumentation.responses import Response, json_document, not_found, text
+from pybal.instrumentation.view import StatusView
+
+
+def path_segments(path: bytes) -> tuple[str, ...] | None:
+    """The decoded segments of a request's path; None if they are not UTF-8.
+
+    One trailing slash is ignored. `%2F` is part of a segment, not a separator.
+    """
+    raw = path.removeprefix(b"/").split(b"/")
+    if len(raw) > 1 and not raw[-1]:
+        raw.pop()
+    try:
+        return tuple(unquote_to_bytes(segment).decode("utf-8") for segment in raw)
+    except UnicodeDecodeError:
+        return None
+
+
+def answer(view: StatusView, segments: tuple[str, ...] | None, *, as_json: bool) -> Response:
+    """The answer to a path, in JSON or text; below `/api/v1` it is always JSON."""
+    match segments:
+        case ("alerts",):
+            alert = alerts.assess(view.services())
+            return json_document(alert.as_json()) if as_json else text(alert.as_text())
+        case ("pools",):
+            services = view.services()
+            if as_json:
+                return json_document(pools.names_json(services))
+            return text(pools.names_text(services))
+        case ("pools", name):
+            return _pool(view, name, as_json=as_json)
+        case ("pools", name, host):
+            return _server(view, name, host, as_json=as_json)
+        case ("api", "v1", *rest):
+            return api.answer(view, tuple(rest))
+    return not_found(as_json=as_json)
+
+
+def _pool(view: StatusView, name: str, *, as_json: bool) -> Response:
+    service = view.service(name)
+    if service is None:
+        return not_found(as_json=as_json)
+    if as_json:
+        return json_document(pools.pool_json(service))
+    return text(pools.pool_text(service))
+
+
+def _server(view: StatusView, name: str, host: str, *, as_json: bool) -> Response:
+    service = view.service(name)
+    server = None if service is None else pools.find_server(service, host)
+    if server is None:
+        return not_found(as_json=as_json)
+    return json_document(pools.server_json(server)) if as_json else text(pools.server_text(server))

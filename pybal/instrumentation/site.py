@@ -1,0 +1,137 @@
+"""The HTTP shell: reads requests, asks the pure modules, writes their answers."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+
+from prometheus_client.registry import Collector
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from pybal.instrumentation import metrics
+from pybal.instrumentation.negotiation import accepts_json, accepts_openmetrics
+from pybal.instrumentation.responses import Response, error
+from pybal.instrumentation.routes import answer, path_segments
+from pybal.instrumentation.scrape import Offload, Scraper
+from pybal.instrumentation.view import StatusView
+
+_IDLE_TIMEOUT_S = 60
+_METHODS = ("GET", "HEAD")
+
+
+def make_site(
+    reactor: Any, view: StatusView, offload: Offload, log: Logger, *collectors: Collector
+) -> Site:
+    """The factory that serves the view. `offload` renders `/metrics` in another thread;
+    `collectors` add their metrics to PyBal's own."""
+    root = StatusResource(view, Scraper(view, offload, collectors), log)
+    site = _StatusSite(  # type: ignore[no-untyped-call]  # Twisted's has no types
+        root, requestFactory=_BodylessRequest, reactor=reactor, timeout=_IDLE_TIMEOUT_S
+    )
+    site.access_log = log
+    return site
+
+
+class StatusResource(Resource):
+    """Answers every path."""
+
+    isLeaf = True
+
+    def __init__(self, view: StatusView, scraper: Scraper, log: Logger) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self._view = view
+        self._scraper = scraper
+        self._log = log
+        self._failed_requests = 0
+
+    def render(self, request: Any) -> int:
+        """Answer the request, now or later."""
+        serving = Deferred.fromCoroutine(self._serve(request))
+        serving.addErrback(lambda f: self._log.failure("Cannot answer a request", failure=f))
+        return NOT_DONE_YET
+
+    async def _serve(self, request: Request) -> None:
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        accept = _accept_headers(request)
+        try:
+            response = await self._respond(request, accept)
+        except Exception:  # noqa: BLE001
+            # The boundary: whatever fails in here, the daemon and the connection go on.
+            self._failed_requests += 1
+            self._log.failure("Error while answering {uri}", uri=_printable(request.uri))
+            response = error(
+                "Internal server error",
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                as_json=accepts_json(accept),
+            )
+        if not gone:
+            _write(request, response)
+
+    async def _respond(self, request: Request, accept: list[str]) -> Response:
+        as_json = accepts_json(accept)
+        if request.method.decode("latin-1") not in _METHODS:
+            return error("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED, as_json=as_json)
+        segments = path_segments(request.path)
+        if segments == ("metrics",):
+            return await self._metrics(as_openmetrics=accepts_openmetrics(accept))
+        return answer(self._view, segments, as_json=as_json)
+
+    async def _metrics(self, *, as_openmetrics: bool) -> Response:
+        body = await self._scraper.scrape(self._failed_requests, as_openmetrics=as_openmetrics)
+        content_type = metrics.OPENMETRICS_TYPE if as_openmetrics else metrics.TEXT_TYPE
+        return Response(HTTPStatus.OK, content_type, body)
+
+
+def _accept_headers(request: Request) -> list[str]:
+    values = request.requestHeaders.getRawHeaders(b"accept") or []
+    return [value.decode("latin-1") for value in values]
+
+
+def _printable(data: bytes) -> str:
+    return data.decode("ascii", "backslashreplace")
+
+
+def _write(request: Request, response: Response) -> None:
+    request.setResponseCode(response.status, response.status.phrase.encode("ascii"))
+    request.setHeader(b"content-type", response.content_type.encode("ascii"))
+    request.setHeader(b"content-length", b"%d" % len(response.body))
+    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"vary", b"accept")
+    if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        request.setHeader(b"allow", ", ".join(_METHODS).encode("ascii"))
+    # Twisted leaves the body out in answer to HEAD, if only something is written.
+    request.write(response.body)
+    request.finish()
+
+
+class _BodylessRequest(Request):
+    """A request whose body means nothing: it is read and dropped, never stored."""
+
+    def gotLength(self, length: int | None) -> None:  # noqa: ARG002, N802
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
+        pass
+
+
+class _StatusSite(Site):
+    """Writes its access log through ours, where only `--debug` shows it."""
+
+    noisy = False
+    displayTracebacks = False  # noqa: N815
+    access_log: Logger
+
+    def log(self, request: Any) -> None:
+        self.access_log.debug(
+            "{client} {method} {uri} {code} {size}",
+            client=request.getClientAddress().host,
+            method=_printable(request.method),
+            uri=_printable(request.uri),
+            code=request.code,
+            size=request.sentLength,
+        )

@@ -1,0 +1,35 @@
+"""The port through which the instrumentation sees the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
+
+
+class StatusView(Protocol):
+    """Everything that can be told about the daemon, as frozen snapshots of this moment.
+
+    Called in the reactor's thread; what it returns may be read in any other.
+    """
+
+    def services(self) -> Sequence[ServiceSnapshot]:
+        """All LVS services, in the order of pybal.conf; names are unique."""
+        ...
+
+    def service(self, name: str) -> ServiceSnapshot | None:
+        """The service of that name, if there is one."""
+        ...
+
+    def bgp(self) -> BGPSnapshot:
+        """The BGP speaker and its peers."""
+        ...
+
+    def ipvs(self) -> IPVSSnapshot:
+        """The IPVS manager."""
+        ...
+
+    def daemon(self) -> DaemonSnapshot:
+        """The process."""
+        ...

@@ -1,0 +1,52 @@
+"""Why a server is or is not pooled: the policy's last decision, for people and programs. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Any
+
+from pybal.model import Decision
+
+
+def instant(at: float | None) -> dict[str, Any] | None:
+    """A moment as ISO 8601 in UTC and as Unix seconds."""
+    return None if at is None else {"iso": iso_time(at), "epoch": at}
+
+
+def iso_time(at: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the millisecond."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def why_json(host: str, decision: Decision | None, threshold: Fraction) -> dict[str, Any] | None:
+    """The decision with all its inputs, led by one sentence."""
+    if decision is None:
+        return None
+    return {
+        "text": sentence(host, decision, threshold),
+        "verdict": decision.verdict.name.lower(),
+        "cause": decision.cause,
+        "configured": decision.configured,
+        "up": decision.up,
+        "pooled": decision.pooled,
+        "threshold": float(threshold),
+        "required": float(decision.required),
+        "at": instant(decision.at),
+    }
+
+
+def sentence(host: str, decision: Decision, threshold: Fraction) -> str:
+    """One sentence that a person understands without knowing PyBal's words."""
+    return (
+        f"{host} is {decision.verdict.value} since {iso_time(decision.at)}, "
+        f"because: {decision.cause}; "
+        f"{decision.up} of {decision.configured} servers were up and enabled, "
+        f"{_number(decision.required)} are required (threshold {_number(threshold)}), "
+        f"{decision.pooled} were then pooled."
+    )
+
+
+def _number(value: Fraction) -> str:
+    return f"{float(value):.6g}"
