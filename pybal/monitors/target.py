@@ -9,6 +9,9 @@ from typing import Any
 
 from pybal.httpclient import HTTPClient
 from pybal.model import IPAddress
+from pybal.monitors.network import Network
+from pybal.monitors.processes import Processes, ReactorProcesses
+from pybal.monitors.sockets import SocketNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,30 @@ class Target:
     port: int
     describe: Callable[[], str]
 
+    @property
+    def endpoint(self) -> str:
+        """`address:port` for a human, an IPv6 address in brackets."""
+        bracketed = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{bracketed}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The injected world. `now()` is the wall clock in Unix seconds; timers and sockets are
-    the reactor's (any object that provides IReactorTime, IReactorTCP, IReactorUDP and
-    IReactorProcess; Twisted's interfaces cannot be joined into one type)."""
+    """The injected world. `now()` is the wall clock in Unix seconds; timers and descriptors
+    are the reactor's (any object that provides IReactorTime and IReactorFDSet; Twisted's
+    interfaces cannot be joined into one type)."""
 
     reactor: Any
     now: Callable[[], float]
     random: random.Random
     http: HTTPClient
+
+    @property
+    def network(self) -> Network:
+        """TCP and UDP sockets on the reactor; a test's environment has its own."""
+        return SocketNetwork(self.reactor)
+
+    @property
+    def processes(self) -> Processes:
+        """Processes watched by the reactor; a test's environment has its own."""
+        return ReactorProcesses(self.reactor)

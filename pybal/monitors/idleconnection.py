@@ -1,0 +1,198 @@
+"""IdleConnection: a TCP connection that is kept open and idle; its loss is known at once."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Iterable
+
+from twisted.internet.base import DelayedCall
+from twisted.python.failure import Failure
+
+from pybal.config.settings import IdleConnectionSettings
+from pybal.model import MetricSample
+from pybal.monitors.backoff import backoff_s
+from pybal.monitors.base import Monitor, Report
+from pybal.monitors.network import Channel, Keepalive, TCPEvents, is_local_fault, label, words
+from pybal.monitors.target import Environment, Target
+
+CONNECT_TIMEOUT_S = 5.0
+"""How long a connection may take to be made: two lost SYNs are made up for within it."""
+
+FIRST_CONNECT_SPREAD_S = 1.0
+"""First attempts begin at random within this time, so that a start is no storm."""
+
+STEADY_S = 5.0
+"""A connection that lasted less does not count as a recovery: back-off goes on from before."""
+
+_RETRY_S = 1.0
+_CLEAN_RETRY_S = 0.1
+# We ask for nothing, so all but a greeting is out of place.
+_MOST_RECEIVED_BYTES = 65536
+
+
+class IdleConnection(Monitor):
+    """Up while connected. Down at once when the connection is refused, not made within
+    CONNECT_TIMEOUT_S or lost uncleanly; retried with exponential back-off up to `max_delay_s`.
+
+    Closed cleanly by the server: one reconnect, which has `timeout_clean_reconnect_s` in all;
+    only if that fails is it down. A server that closes each connection soon is reconnected to
+    ever later within that time, so that it cannot make us spin.
+    """
+
+    name = "IdleConnection"
+
+    def __init__(
+        self,
+        settings: IdleConnectionSettings,
+        target: Target,
+        environment: Environment,
+        report: Report,
+    ) -> None:
+        super().__init__(target, environment, report)
+        self._settings = settings
+        self._channel: Channel | None = None
+        self._connected = False
+        self._timer: DelayedCall | None = None
+        self._began_at = 0.0
+        """When the attempt began, or the connection was made."""
+        self._received_bytes = 0
+        self._failures_in_a_row = 0
+        self._short_ones_in_a_row = 0
+        self._closed_after_s: float | None = None
+        """Set during a clean reconnect: how long the closed connection had lasted."""
+        self._failed: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
+
+    def _begin(self) -> None:
+        spread_s = self._environment.random.uniform(0, FIRST_CONNECT_SPREAD_S)
+        self._connect_in(spread_s, CONNECT_TIMEOUT_S)
+
+    def _end(self) -> None:
+        self._cancel_timer()
+        if self._channel is not None:
+            self._channel.close()
+
+    def _samples(self) -> Iterable[MetricSample]:
+        prefix = "pybal_monitor_idleconnection_connections"
+        for metric, counts in (("failed", self._failed), ("lost", self._lost)):
+            for reason, count in counts.items():
+                labels = (("reason", reason),)
+                yield MetricSample(f"{prefix}_{metric}_total", labels, float(count))
+
+    # -- connecting -----------------------------------------------------------------------
+
+    def _connect_in(self, delay_s: float, timeout_s: float) -> None:
+        self._timer = self._reactor.callLater(delay_s, self._connect, timeout_s)
+
+    def _connect(self, timeout_s: float) -> None:
+        self._began_at = self._reactor.seconds()
+        self._timer = self._reactor.callLater(timeout_s, self._connect_timed_out, timeout_s)
+        events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
+        try:
+            self._channel = self._environment.network.connect_tcp(
+                self._target.address, self._target.port, events, keepalive=self._keepalive()
+            )
+        except OSError as error:
+            self._not_connected(error, words(error))
+
+    def _connect_timed_out(self, timeout_s: float) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        self._not_connected(TimeoutError(errno.ETIMEDOUT, ""), f"no answer in {timeout_s:.1f} s")
+
+    def _not_connected(self, error: OSError, why: str) -> None:
+        # The retry is arranged first: a report may stop this monitor.
+        elapsed_s = self._elapsed_s()
+        closed_after_s, self._closed_after_s = self._closed_after_s, None
+        self._retry()
+        if is_local_fault(error):
+            self._internal_error(f"connecting to {self._target.endpoint}", Failure(error))
+            return
+        self._failed[label(error)] += 1
+        reason = f"connecting to {self._target.endpoint} failed after {elapsed_s:.3f} s: {why}"
+        if closed_after_s is not None:
+            reason = f"the server closed the connection after {closed_after_s:.1f} s; re{reason}"
+        self._conclude(up=False, reason=reason, duration_s=elapsed_s)
+
+    def _retry(self) -> None:
+        self._cancel_timer()
+        delay_s = backoff_s(
+            self._failures_in_a_row,
+            _RETRY_S,
+            self._settings.max_delay_s,
+            self._environment.random,
+        )
+        self._failures_in_a_row += 1
+        self._connect_in(delay_s, CONNECT_TIMEOUT_S)
+
+    def _on_connected(self) -> None:
+        elapsed_s = self._elapsed_s()
+        self._cancel_timer()
+        self._connected = True
+        self._began_at = self._reactor.seconds()
+        self._received_bytes = 0
+        self._closed_after_s = None
+        reason = f"connected to {self._target.endpoint} in {elapsed_s:.3f} s"
+        self._conclude(up=True, reason=reason, duration_s=elapsed_s)
+
+    # -- connected ------------------------------------------------------------------------
+
+    def _on_received(self, data: bytes) -> None:
+        self._received_bytes += len(data)
+        if self._received_bytes > _MOST_RECEIVED_BYTES and self._channel is not None:
+            self._channel.close()
+            self._connected = False
+            self._lost["TooMuchData"] += 1
+            self._reconnect(0.0)
+
+    def _on_closed(self, error: OSError | None) -> None:
+        if self._connected:
+            self._connected = False
+            self._on_lost(error)
+        elif error is not None:
+            self._not_connected(error, words(error))
+
+    def _on_lost(self, error: OSError | None) -> None:
+        lasted_s = self._elapsed_s()
+        self._lost[label(error)] += 1
+        if error is None:
+            self._reconnect(lasted_s)
+            return
+        if lasted_s >= STEADY_S:
+            self._failures_in_a_row = 0
+        self._retry()
+        reason = (
+            f"connection to {self._target.endpoint} lost after {lasted_s:.1f} s: {words(error)}"
+        )
+        self._conclude(up=False, reason=reason, duration_s=0.0)
+
+    def _reconnect(self, lasted_s: float) -> None:
+        """The one quick attempt after a clean end; until it has failed the server is up."""
+        self._closed_after_s = lasted_s
+        budget_s = self._settings.timeout_clean_reconnect_s
+        if lasted_s >= STEADY_S:
+            self._short_ones_in_a_row = self._failures_in_a_row = 0
+            self._connect(budget_s)
+            return
+        delay_s = backoff_s(
+            self._short_ones_in_a_row, _CLEAN_RETRY_S, budget_s / 2, self._environment.random
+        )
+        self._short_ones_in_a_row += 1
+        self._connect_in(delay_s, budget_s - delay_s)
+
+    # -- small things ---------------------------------------------------------------------
+
+    def _keepalive(self) -> Keepalive | None:
+        s = self._settings
+        if not s.keepalive:
+            return None
+        return Keepalive(s.keepalive_idle_s, s.keepalive_interval_s, s.keepalive_retries)
+
+    def _elapsed_s(self) -> float:
+        return float(self._reactor.seconds()) - self._began_at
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None

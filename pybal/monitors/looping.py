@@ -1,0 +1,83 @@
+"""Monitors that check again and again at an interval."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from twisted.internet.base import DelayedCall
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from pybal.monitors.base import Monitor, Report
+from pybal.monitors.target import Environment, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check found out. `reason` is one line."""
+
+    up: bool
+    reason: str
+
+
+class LoopingMonitor(Monitor):
+    """Runs `_check()` every `interval_s`, from a random point within the first interval on.
+
+    A check never overlaps itself: one that outlasts the interval skips the beats it missed.
+    An exception in a check is logged and counted, gives no result, and the loop goes on.
+    """
+
+    logs_every_failure = True
+
+    def __init__(
+        self, interval_s: float, target: Target, environment: Environment, report: Report
+    ) -> None:
+        super().__init__(target, environment, report)
+        self._interval_s = interval_s
+        self._timer: DelayedCall | None = None
+        self._checking: Deferred[Outcome | None] | None = None
+        self._began_at = 0.0
+
+    @abstractmethod
+    async def _check(self) -> Outcome | None:
+        """Check once; None is no opinion. Cancelled on stop."""
+
+    def _begin(self) -> None:
+        self._wake_in(self._environment.random.uniform(0, self._interval_s))
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._checking is not None:
+            self._checking.cancel()
+
+    def _wake_in(self, delay_s: float) -> None:
+        self._timer = self._reactor.callLater(delay_s, self._run)
+
+    def _elapsed_s(self) -> float:
+        """Seconds since the running check began."""
+        return float(self._reactor.seconds()) - self._began_at
+
+    def _run(self) -> None:
+        self._timer = None
+        self._began_at = self._reactor.seconds()
+        self._checking = Deferred.fromCoroutine(self._check())
+        self._checking.addCallback(self._checked).addErrback(self._check_failed).addBoth(
+            self._go_on
+        )
+
+    def _checked(self, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._conclude(up=outcome.up, reason=outcome.reason, duration_s=self._elapsed_s())
+
+    def _check_failed(self, failure: Failure) -> None:
+        self._internal_error("checking", failure)
+
+    def _go_on(self, _: object) -> None:
+        self._checking = None
+        if self._running:
+            # Python's remainder is never negative, so a clock set back delays by no more
+            # than an interval.
+            self._wake_in(self._interval_s - self._elapsed_s() % self._interval_s)

@@ -1,0 +1,105 @@
+"""The port to the network: bare TCP and UDP sockets that say exactly what the kernel said.
+
+Errors are OSErrors with their errno, so that a reason can tell a reset from a keepalive that
+stayed unanswered. The adapter is pybal/monitors/sockets.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pybal.model import IPAddress
+
+_LOCAL_FAULTS = frozenset(
+    {
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EAGAIN,
+        errno.EADDRNOTAVAIL,
+        errno.EADDRINUSE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """TCP keepalive: first probe after `idle_s`, then every `interval_s`, lost after `retries`."""
+
+    idle_s: int
+    interval_s: int
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class TCPEvents:
+    """What a TCP connection tells its owner; never from within connect_tcp() or after close().
+
+    `closed(error)` comes at most once and is the last: None if the peer ended an established
+    connection cleanly, else why it could not be made or was lost.
+    """
+
+    connected: Callable[[], None]
+    received: Callable[[bytes], None]
+    closed: Callable[[OSError | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class UDPEvents:
+    """What a UDP socket tells its owner; never from within connect_udp() or after close().
+
+    `failed(error)` is an ICMP error for a datagram sent earlier; the socket stays usable.
+    """
+
+    received: Callable[[bytes], None]
+    failed: Callable[[OSError], None]
+
+
+class Channel(Protocol):
+    """An open socket."""
+
+    def send(self, data: bytes) -> None:
+        """Hand a small message to the kernel, whole; OSError if it does not take it."""
+
+    def close(self) -> None:
+        """Let go at once. Idempotent; no event follows."""
+
+
+class Network(Protocol):
+    """Opens sockets to literal addresses. Both raise OSError if there is no socket to be had."""
+
+    def connect_tcp(
+        self,
+        address: IPAddress,
+        port: int,
+        events: TCPEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> Channel: ...
+
+    def connect_udp(self, address: IPAddress, port: int, events: UDPEvents) -> Channel: ...
+
+
+def is_local_fault(error: OSError) -> bool:
+    """Whether this director is at fault (out of descriptors, memory or ports), not the server."""
+    return error.errno in _LOCAL_FAULTS
+
+
+def words(error: OSError) -> str:
+    """The error as a human reads it: `connection refused`."""
+    text = os.strerror(error.errno) if error.errno is not None else str(error)
+    return text[:1].lower() + text[1:]
+
+
+def label(error: OSError | None) -> str:
+    """The error as a metric's label, of few values: its class, or its errno's name."""
+    if error is None:
+        return "ConnectionDone"
+    if type(error) is OSError:
+        return errno.errorcode.get(error.errno or 0, "OSError")
+    return type(error).__name__

@@ -1,0 +1,213 @@
+"""The port to commands, and its adapter on subprocess and pidfds.
+
+Not on Twisted's spawnProcess: it cannot give the child a session of its own, and it forks this
+large process to run Python in the child. `subprocess` does the first in C and execs from a
+vfork. Nothing but the pidfd tells of the end, so no SIGCHLD is involved.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any, Protocol
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+_KEPT_OUTPUT_BYTES = 4096
+_MOST_OUTPUT_BYTES = 1 << 20
+_READ_BYTES = 65536
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a command ended: `status` is its exit status, or minus the signal that killed it, or
+    None if that was lost. `output` is the start of stdout and stderr; `leftovers` tells
+    whether processes of its group outlived it, which have been killed."""
+
+    status: int | None
+    output: bytes
+    leftovers: bool
+
+
+class Process(Protocol):
+    """A command that runs."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def kill(self) -> None:
+        """SIGKILL its whole process group; the end is told as any other. Idempotent."""
+
+
+class Processes(Protocol):
+    """Runs commands."""
+
+    def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
+        """Start `argv` in a session of its own, without a shell, in a clean environment and in
+        `/`, nothing on stdin. `ended` is called once, later, when it has ended. Output is
+        dropped unless `capture`. OSError if it cannot be started."""
+
+
+class ReactorProcesses:
+    """See Processes; on a reactor that provides IReactorFDSet."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
+        """See Processes."""
+        popen = subprocess.Popen(  # noqa: S603 - the operator's own command, and no shell
+            list(argv),
+            bufsize=0,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if capture else subprocess.DEVNULL,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env=_ENVIRONMENT,
+            start_new_session=True,
+        )
+        try:
+            pidfd = os.pidfd_open(popen.pid)
+        except OSError:
+            _kill_group(popen.pid)
+            popen.wait()
+            if popen.stdout is not None:
+                popen.stdout.close()
+            raise
+        output = _Output(self._reactor, popen.stdout) if popen.stdout is not None else None
+        return _Running(self._reactor, popen, pidfd, output, ended)
+
+
+@implementer(IReadDescriptor)
+class _Running:
+    """A process whose pidfd is watched until it has ended and was reaped."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        popen: subprocess.Popen[bytes],
+        pidfd: int,
+        output: _Output | None,
+        ended: Callable[[Exit], None],
+    ) -> None:
+        self.pid = popen.pid
+        self._reactor = reactor
+        self._popen = popen
+        self._pidfd = pidfd
+        self._output = output
+        self._ended = ended
+        self._gone = False
+        reactor.addReader(self)
+
+    def kill(self) -> None:
+        """See Process."""
+        # Not yet reaped, so the number still means this group.
+        if not self._gone:
+            _kill_group(self.pid)
+
+    def fileno(self) -> int:
+        """The pidfd."""
+        return self._pidfd
+
+    def logPrefix(self) -> str:  # noqa: N802
+        """Twisted's name for this in a traceback."""
+        return "Process"
+
+    def doRead(self) -> None:  # noqa: N802
+        """It has ended."""
+        self._reactor.removeReader(self)
+        os.close(self._pidfd)
+        # The zombie keeps its number from being given away: only now is this safe.
+        _kill_group(self.pid)
+        self._gone = True
+        status = self._reap()
+        leftovers = _group_exists(self.pid)
+        output = self._output.finish() if self._output is not None else b""
+        self._ended(Exit(status, output, leftovers))
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Nothing to do: a pidfd does not break."""
+
+    def _reap(self) -> int | None:
+        # Not popen.wait(): it takes a status that was lost for 0.
+        try:
+            _, raw = os.waitpid(self.pid, 0)
+        except ChildProcessError:
+            self._popen.returncode = 0
+            return None
+        self._popen.returncode = os.waitstatus_to_exitcode(raw)
+        return self._popen.returncode
+
+
+@implementer(IReadDescriptor)
+class _Output:
+    """The read end of a command's output: the start is kept, the rest is read and dropped, and
+    one that writes without end loses its reader."""
+
+    def __init__(self, reactor: Any, pipe: IO[bytes]) -> None:
+        self._reactor = reactor
+        self._pipe = pipe
+        self._kept = b""
+        self._total = 0
+        os.set_blocking(pipe.fileno(), False)
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """The pipe's descriptor."""
+        return self._pipe.fileno()
+
+    def logPrefix(self) -> str:  # noqa: N802
+        """Twisted's name for this in a traceback."""
+        return "ProcessOutput"
+
+    def doRead(self) -> None:  # noqa: N802
+        """There is output, or its end."""
+        self._read()
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
+        """All writers have closed."""
+        self._close()
+
+    def finish(self) -> bytes:
+        """The output's start, now that the command has ended; closes the pipe."""
+        while not self._pipe.closed and self._read():
+            pass
+        self._close()
+        return self._kept
+
+    def _read(self) -> bool:
+        """Read once; False if there was nothing (yet)."""
+        try:
+            data = os.read(self._pipe.fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return False
+        self._total += len(data)
+        self._kept += data[: _KEPT_OUTPUT_BYTES - len(self._kept)]
+        if not data or self._total > _MOST_OUTPUT_BYTES:
+            self._close()
+        return True
+
+    def _close(self) -> None:
+        if not self._pipe.closed:
+            self._reactor.removeReader(self)
+            self._pipe.close()
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _group_exists(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

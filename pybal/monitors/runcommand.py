@@ -1,0 +1,132 @@
+"""RunCommand: the operator's own check, judged by its exit status."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+
+from pybal.config.settings import Argument, LiteralArgument, RunCommandSettings, ServerArgument
+from pybal.model import MetricSample
+from pybal.monitors.base import Report
+from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.network import is_local_fault, words
+from pybal.monitors.processes import Exit, Process
+from pybal.monitors.target import Environment, Target
+
+_LINES_LOGGED = 20
+
+
+class RunCommand(LoopingMonitor):
+    """Up when the command ends with status 0 within `timeout_s`. At the timeout, and on stop,
+    its whole process group is killed; what outlives a command that ended is killed and logged.
+
+    A killed command that does not end (it waits in the kernel) is down, and is not run again
+    beside itself.
+    """
+
+    name = "RunCommand"
+
+    def __init__(
+        self,
+        settings: RunCommandSettings,
+        target: Target,
+        environment: Environment,
+        report: Report,
+    ) -> None:
+        super().__init__(settings.interval_s, target, environment, report)
+        self._settings = settings
+        self._argv = [str(settings.command), *(_resolve(a, target) for a in settings.arguments)]
+        self._process: Process | None = None
+        self._durations_s: dict[tuple[str, str], float] = {}
+        """The last duration by result and exit code."""
+
+    def _end(self) -> None:
+        super()._end()
+        if self._process is not None:
+            self._process.kill()
+
+    async def _check(self) -> Outcome | None:
+        if self._process is not None:
+            return Outcome(False, f"{self._argv[0]}, killed, has not ended: {self._process.pid}")
+        ended: Deferred[Exit] = Deferred()
+        try:
+            self._process = self._start(ended)
+        except OSError as error:
+            if is_local_fault(error):
+                raise
+            return Outcome(False, f"cannot run {self._argv[0]}: {words(error)}")
+        try:
+            result = await ended.addTimeout(self._settings.timeout_s, self._reactor)
+        except defer.TimeoutError:
+            self._process.kill()
+            return self._outcome("timeout", f"timed out after {self._settings.timeout_s:.1f} s")
+        self._log_output(result)
+        return self._judge(result)
+
+    def _start(self, ended: Deferred[Exit]) -> Process:
+        def on_end(result: Exit) -> None:
+            self._process = None
+            if not ended.called:
+                ended.callback(result)
+
+        return self._environment.processes.run(
+            self._argv, on_end, capture=self._settings.log_output
+        )
+
+    def _judge(self, result: Exit) -> Outcome:
+        status = result.status
+        after = f"after {self._elapsed_s():.3f} s"
+        if status is None:
+            return self._outcome("unknown", f"ended {after}, its exit status was lost")
+        how = f"exited with status {status}" if status >= 0 else _killed_by(-status)
+        lines = result.output.decode("utf-8", "replace").split("\n")
+        said = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return self._outcome(str(status), f"{how} {after}{': ' if said else ''}{said}")
+
+    def _outcome(self, exit_code: str, how: str) -> Outcome:
+        up = exit_code == "0"
+        key = ("successful" if up else "failed", exit_code)
+        self._durations_s[key] = max(0.0, self._elapsed_s())
+        return Outcome(up, f"{self._argv[0]} {how}")
+
+    def _log_output(self, result: Exit) -> None:
+        server = self._target.describe()
+        for line in result.output.decode("utf-8", "replace").splitlines()[:_LINES_LOGGED]:
+            self._log.info("{server}: {line}", server=server, line=line)
+        if result.leftovers:
+            self._log.warn(
+                "{server}: {command} left processes behind, which were killed",
+                server=server,
+                command=self._argv[0],
+            )
+
+    def _samples(self) -> Iterable[MetricSample]:
+        for (result, exit_code), duration_s in self._durations_s.items():
+            yield MetricSample(
+                "pybal_monitor_runcommand_run_duration_seconds",
+                (("result", result), ("exitcode", exit_code)),
+                duration_s,
+            )
+
+
+def _resolve(argument: Argument, target: Target) -> str:
+    match argument:
+        case LiteralArgument(text):
+            return text
+        case ServerArgument("host"):
+            return target.host
+        case ServerArgument("ip"):
+            return str(target.address)
+        case ServerArgument("port"):
+            return str(target.port)
+    raise ValueError(f"not an argument of RunCommand: {argument}")
+
+
+def _killed_by(number: int) -> str:
+    try:
+        return f"was killed by {signal.Signals(number).name}"
+    except ValueError:
+        return f"was killed by signal {number}"
