@@ -232,7 +232,7 @@ class _Exchange(Protocol):
         if isinstance(error, SSL.Error):
             return f"TLS: {_ssl_text(error)}"
         if isinstance(error, ConnectionLost):
-            return "reset"
+            return "cut off" if self._target.tls else "reset"
         return reason.getErrorMessage()
 
     @property

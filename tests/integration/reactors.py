@@ -25,7 +25,8 @@ def run_in_reactor(
         limit = reactor.callLater(limit_s, ended.cancel)
         ended.addCallbacks(results.append, failures.append)
         ended.addCallback(lambda _: limit.active() and limit.cancel())
-        ended.addCallback(lambda _: reactor.stop())
+        # Aborted connections are closed in the reactor's next round.
+        ended.addCallback(lambda _: reactor.callLater(0.01, reactor.stop))
 
     reactor.callWhenRunning(begin)
     reactor.run(installSignalHandlers=False)

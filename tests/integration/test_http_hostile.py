@@ -1,0 +1,310 @@
+"""The HTTP client against real servers that misbehave, on loopback sockets."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybal.errors import HTTPFetchError
+from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.twistedhttp import TwistedHTTPClient
+from tests.integration.certificates import Certificate, make_certificate
+from tests.integration.reactors import run_in_reactor
+
+pytestmark = pytest.mark.integration
+
+MAX_BYTES = 200_000
+TIMEOUT_S = 0.5
+
+Behaviour = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server(behave: Behaviour) -> Iterator[int]:
+    """A server that reads a request's first bytes and then behaves so; gives its port."""
+    stop = threading.Event()
+
+    def serve() -> None:
+        while not stop.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(3)
+                try:
+                    behave(connection)
+                except OSError:
+                    continue
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stop.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def fetch(request: HTTPRequest) -> HTTPResponse:
+    async def main(reactor: Any) -> HTTPResponse:
+        return await TwistedHTTPClient(reactor).fetch(request)
+
+    return run_in_reactor(main, limit_s=5)
+
+
+def ask(port: int, scheme: str = "http", host: str = "www.example.org", **options: Any) -> str:
+    """Fetch from the port; the body, or the error's text."""
+    options.setdefault("connect_to", (ip_address("127.0.0.1"), port))
+    request = HTTPRequest(
+        f"{scheme}://{host}:{port}/", timeout_s=TIMEOUT_S, max_bytes=MAX_BYTES, **options
+    )
+    started_at = time.monotonic()
+    try:
+        return fetch(request).body.decode()
+    except HTTPFetchError as error:
+        text = str(error)
+    assert time.monotonic() - started_at < TIMEOUT_S + 1
+    assert text.isprintable()
+    return text
+
+
+def says(*pieces: bytes) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        connection.recv(4096)
+        for piece in pieces:
+            connection.sendall(piece)
+
+    return behave
+
+
+def says_for_ever(first: bytes, then: bytes) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(first)
+        while True:
+            connection.sendall(then * 1000)
+
+    return behave
+
+
+def resets_after(first: bytes) -> Behaviour:
+    def behave(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(first)
+        time.sleep(0.05)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    return behave
+
+
+def says_half(connection: socket.socket) -> None:
+    says(OK)(connection)
+    waits(connection)
+
+
+def waits(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+HOSTILE: dict[str, tuple[Behaviour, str]] = {
+    "endless headers": (says_for_ever(OK, b"X-A: b\r\n"), "headers of more than 65536 bytes"),
+    "one endless header": (says_for_ever(OK + b"X-A: ", b"b"), "headers of more than 65536 bytes"),
+    "an endless body": (says_for_ever(OK + b"\r\n", b"x"), "more than 200000 bytes, in mid-body"),
+    "endless chunks": (
+        says_for_ever(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        "more than 200000 bytes, in mid-body",
+    ),
+    "an endless chunk": (
+        says_for_ever(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", b"x"),
+        "more than 200000 bytes, in mid-body",
+    ),
+    "a length of 10 GB": (
+        says_for_ever(OK + b"Content-Length: 10000000000\r\n\r\n", b"x"),
+        "more than 200000 bytes, after",
+    ),
+    "a length too long": (
+        says(OK + b"Content-Length: 100\r\n\r\nhello"),
+        "connection closed after 5 of 100 bytes of body",
+    ),
+    "a length too short": (
+        says(OK + b"Content-Length: 2\r\n\r\nhello"),
+        "3 bytes more than the answer's own length of 2",
+    ),
+    "chunked garbage": (
+        says(OK + b"Transfer-Encoding: chunked\r\n\r\n\x00\xff\r\n"),
+        "bad chunk size",
+    ),
+    "a reset in mid-header": (resets_after(OK + b"Conte"), "within the headers, 22 bytes"),
+    "a reset in mid-body": (resets_after(OK + b"\r\nabc"), "in mid-body, after 3 bytes"),
+    "a reset at once": (resets_after(b""), r"without an answer \(reset\)"),
+    "a close at once": (says(), "connection closed without an answer"),
+    "silence": (waits, "timed out, connected but nothing received"),
+    "half an answer, then silence": (
+        says_half,
+        "timed out within the headers, 17 bytes received",
+    ),
+    "another protocol": (says(b"220 mail.example.org ESMTP\r\n"), "not an HTTP response"),
+    "binary junk": (says(bytes(range(256)) * 10), "not an HTTP response"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_server_ends_in_one_line_that_says_what_came(name: str) -> None:
+    behave, why = HOSTILE[name]
+    with server(behave) as port:
+        text = ask(port)
+    prefix = rf"^GET http://www\.example\.org:{port}/ of 127\.0\.0\.1:{port}: .*"
+    assert_matches(prefix + why, text)
+
+
+def assert_matches(pattern: str, text: str) -> None:
+    with pytest.raises(HTTPFetchError, match=pattern):
+        raise HTTPFetchError(text)
+
+
+def test_a_refused_connection_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert_matches(f"of 127.0.0.1:{port}: cannot connect: .*refused", ask(port))
+
+
+def test_an_endless_body_is_cut_where_only_the_status_matters() -> None:
+    with server(says_for_ever(OK + b"\r\n", b"x")) as port:
+        body = ask(port, truncate=True)
+    assert body == "x" * (MAX_BYTES - len(OK) - 2)
+
+
+def test_a_name_is_resolved_and_ipv6_connected_to() -> None:
+    with server(says(OK + b"Content-Length: 2\r\n\r\nhi")) as port:
+        assert ask(port, host="localhost", connect_to=None) == "hi"
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+        text = ask(port, connect_to=(ip_address("::1"), port))
+    assert_matches(rf"of \[::1\]:{port}: timed out, connected but nothing received", text)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("tls"), "DNS:www.example.org", "IP:127.0.0.1")
+
+
+class TLS:
+    """A TLS server's side, which remembers the names it was asked for."""
+
+    def __init__(self, certificate: Certificate, then: Behaviour) -> None:
+        self.names: list[str | None] = []
+        self._then = then
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(certificate.certificate, certificate.key)
+        self._context.sni_callback = self._named
+
+    def _named(self, _: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> None:
+        self.names.append(name)
+
+    def __call__(self, connection: socket.socket) -> None:
+        with self._context.wrap_socket(connection, server_side=True) as secured:
+            self._then(secured)
+
+
+HELLO = OK + b"Content-Length: 5\r\n\r\nhello"
+
+
+def trusting(certificate: Certificate) -> dict[str, str]:
+    return {"ca_file": str(certificate.certificate)}
+
+
+def test_tls_is_verified_against_the_given_authority(certificate: Certificate) -> None:
+    tls = TLS(certificate, says(HELLO))
+    with server(tls) as port:
+        assert ask(port, "https", **trusting(certificate)) == "hello"
+    assert tls.names == ["www.example.org"]
+
+
+def test_an_address_is_verified_too_and_no_name_sent(certificate: Certificate) -> None:
+    tls = TLS(certificate, says(HELLO))
+    with server(tls) as port:
+        assert ask(port, "https", host="127.0.0.1", **trusting(certificate)) == "hello"
+        assert ask(port, "https", host="127.0.0.1", tls_verify=False) == "hello"
+    assert tls.names == [None, None]
+
+
+def test_a_certificate_for_another_name_is_refused(certificate: Certificate) -> None:
+    with server(TLS(certificate, says(HELLO))) as port:
+        text = ask(port, "https", host="other.example.org", **trusting(certificate))
+    assert_matches("the certificate is not valid for other.example.org", text)
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(certificate: Certificate) -> None:
+    with server(TLS(certificate, says(HELLO))) as port:
+        text = ask(port, "https")
+    assert_matches(r"in the TLS handshake \(TLS: .*certificate verify failed", text)
+
+
+def test_any_certificate_will_do_where_none_is_verified(certificate: Certificate) -> None:
+    tls = TLS(certificate, says(HELLO))
+    with server(tls) as port:
+        assert ask(port, "https", host="other.example.org", tls_verify=False) == "hello"
+    assert tls.names == ["other.example.org"]
+
+
+def test_a_server_that_never_shakes_hands_ends_at_the_timeout() -> None:
+    with server(waits) as port:
+        assert_matches("timed out in the TLS handshake", ask(port, "https"))
+
+
+def test_a_server_that_speaks_no_tls_is_told() -> None:
+    with server(says(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port:
+        assert_matches(r"in the TLS handshake \(TLS: .*wrong version", ask(port, "https"))
+
+
+def test_a_tls_connection_cut_off_is_no_end_of_a_body(certificate: Certificate) -> None:
+    def cuts_off(secured: socket.socket) -> None:
+        says(OK + b"\r\nhalf a li")(secured)
+        socket.socket(fileno=secured.detach()).close()
+
+    with server(TLS(certificate, cuts_off)) as port:
+        text = ask(port, "https", tls_verify=False)
+        assert ask(port, "https", tls_verify=False, truncate=True) == "half a li"
+    assert_matches(r"in mid-body, after 9 bytes of it \(cut off\)", text)
+
+
+def test_a_tls_server_that_never_closes_leaves_nothing_behind(certificate: Certificate) -> None:
+    closed = threading.Event()
+
+    def stays(secured: socket.socket) -> None:
+        says(HELLO)(secured)
+        waits(secured)
+        closed.set()
+
+    async def main(reactor: Any) -> HTTPResponse:
+        request = HTTPRequest(
+            f"https://127.0.0.1:{port}/", timeout_s=1, max_bytes=999, tls_verify=False
+        )
+        return await TwistedHTTPClient(reactor).fetch(request)
+
+    with server(TLS(certificate, stays)) as port:
+        assert run_in_reactor(main).body == b"hello"
+    assert closed.is_set()
+
+
+def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "ca.pem"
+    empty.write_text("nothing here\n")
+    assert_matches("ca.pem holds no certificate", ask(1, "https", ca_file=str(empty)))
