@@ -1,0 +1,100 @@
+"""What two OPENs make of a session, whether a peer's OPEN is acceptable, who wins a collision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from pybal.bgp.attributes import Scope
+from pybal.bgp.constants import (
+    AFI_IPV6,
+    IPV4_UNICAST,
+    MAX_EXTENDED_MESSAGE_SIZE,
+    MAX_MESSAGE_SIZE,
+    ErrorCode,
+    Family,
+    OpenSubcode,
+)
+from pybal.bgp.errors import NotificationError
+from pybal.bgp.messages import Capabilities, ExtendedNextHop, Open
+
+_NO_CAPABILITIES = Capabilities()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All that was negotiated. `families` are those that both sides announced.
+
+    `ipv6_next_hops`: IPv4 prefixes may have them (RFC 8950). `receive_size` and `send_size`
+    are the largest messages, header included (RFC 8654).
+    """
+
+    local: Open
+    peer: Open
+    hold_time_s: int
+    families: tuple[Family, ...]
+    scope: Scope
+    receive_size: int
+    send_size: int
+    route_refresh: bool
+    enhanced_route_refresh: bool
+    ipv6_next_hops: bool
+
+
+def negotiate(local: Open, peer: Open) -> Session:
+    """RFC 4271 section 4.2 (the smaller hold time), RFC 5492 (a capability counts when both
+    have it). The OPENs have been checked."""
+    ours = local.capabilities or _NO_CAPABILITIES
+    theirs = peer.capabilities or _NO_CAPABILITIES
+    four_octet = ours.four_octet_asn is not None and theirs.four_octet_asn is not None
+    extended_next_hop = ExtendedNextHop(IPV4_UNICAST, AFI_IPV6)
+    return Session(
+        local=local,
+        peer=peer,
+        hold_time_s=min(local.hold_time_s, peer.hold_time_s),
+        families=tuple(f for f in _families(ours) if f in _families(theirs)),
+        scope=Scope(four_octet_asn=four_octet, internal=local.asn == peer.asn),
+        # RFC 8654 section 4: who announced it must accept large messages, and may send them
+        # to whoever announced it.
+        receive_size=MAX_EXTENDED_MESSAGE_SIZE if ours.extended_message else MAX_MESSAGE_SIZE,
+        send_size=MAX_EXTENDED_MESSAGE_SIZE if theirs.extended_message else MAX_MESSAGE_SIZE,
+        route_refresh=ours.route_refresh and theirs.route_refresh,
+        enhanced_route_refresh=ours.enhanced_route_refresh and theirs.enhanced_route_refresh,
+        ipv6_next_hops=extended_next_hop in ours.extended_next_hop
+        and extended_next_hop in theirs.extended_next_hop,
+    )
+
+
+def _families(capabilities: Capabilities) -> tuple[Family, ...]:
+    """Without any multiprotocol capability a speaker means IPv4 unicast (RFC 4760 section 8)."""
+    return capabilities.families or (IPV4_UNICAST,)
+
+
+def check_open(peer: Open, local: Open, expected_asn: int | None) -> None:
+    """The checks of RFC 4271 section 6.2 that need configuration; raises NotificationError.
+
+    `expected_asn` is the configured ASN of the peer, None to accept any.
+    """
+    if expected_asn is not None and peer.asn != expected_asn:
+        raise NotificationError(
+            ErrorCode.OPEN_MESSAGE,
+            OpenSubcode.BAD_PEER_AS,
+            b"",
+            f"peer has ASN {peer.asn}, configured is {expected_asn}",
+        )
+    # RFC 6286 section 2.2: within one AS the identifiers must differ.
+    if peer.asn == local.asn and peer.bgp_identifier == local.bgp_identifier:
+        raise NotificationError(
+            ErrorCode.OPEN_MESSAGE,
+            OpenSubcode.BAD_BGP_IDENTIFIER,
+            b"",
+            f"peer has our own identifier {peer.bgp_identifier}",
+        )
+
+
+def keeps_own_connection(
+    local_identifier: IPv4Address, local_asn: int, peer_identifier: IPv4Address, peer_asn: int
+) -> bool:
+    """RFC 4271 section 6.8: of two connections the one opened by the side with the higher
+    identifier stays. True if that is ours. Equal identifiers: the larger ASN (RFC 6286)."""
+    return (int(local_identifier), local_asn) > (int(peer_identifier), peer_asn)
