@@ -1,0 +1,43 @@
+"""Tests on a real IPVS kernel: `scripts/vm -- python -m pytest tests/kernel`.
+
+Outside the virtual machine they are not collected. A host of one's own with IPVS will do as
+well: PYBAL_IN_VM=1, as root; everything happens in network namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stage import Stage
+
+HERE = Path(__file__).parent
+
+if os.environ.get("PYBAL_IN_VM") != "1":
+    collect_ignore_glob = ["test_*.py"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.kernel)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ipvs_kernel() -> None:
+    """Without IPVS these tests fail: a run that tested nothing must not pass."""
+    if not Path("/proc/net/ip_vs").exists():
+        subprocess.run(["modprobe", "ip_vs"], check=False)
+    if not Path("/proc/net/ip_vs").exists():
+        pytest.fail("this kernel has no IPVS; run these tests with scripts/vm")
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A fresh network of a client, a director with an empty IPVS table, three real servers."""
+    with Stage("test") as network:
+        yield network
