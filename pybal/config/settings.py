@@ -153,7 +153,10 @@ class ServiceSettings:
 
 @dataclass(frozen=True, slots=True)
 class BGPSettings:
-    """The BGP speaker's part of [global]; present only when `bgp = yes`."""
+    """The BGP speaker's part of [global]; present only when `bgp = yes`.
+
+    No `local_ips` means every address of the host.
+    """
 
     local_asn: int
     peers: tuple[IPAddress, ...]

@@ -1,0 +1,219 @@
+"""Kinds of value: what is wanted, in words, and how its text is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.hosts import is_host_name, parse_address
+from pybal.config.literals import parse_arguments, parse_literal
+from pybal.config.settings import Argument, SourceSettings
+from pybal.config.source_url import SOURCE_FORMS, parse_http_url, parse_source
+from pybal.model import IPAddress
+
+T_co = TypeVar("T_co", covariant=True)
+
+MAX_SECONDS = 365 * 86400
+MAX_U32 = 2**32 - 1
+_TRUE = frozenset(("t", "true", "y", "yes", "on", "1"))
+_FALSE = frozenset(("f", "false", "n", "no", "off", "0"))
+_DIGITS = re.compile("[0-9]{1,10}")
+_DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_PLACEHOLDERS = ("", "(unspecified)")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T_co]):
+    """A kind of value. `wanted` completes "must be ..."; `parse` raises BadValueError."""
+
+    wanted: str
+    parse: Callable[[str], T_co]
+
+
+def is_blank(text: str) -> bool:
+    """Whether a value, or an element of a list, counts as not set."""
+    return text in _PLACEHOLDERS
+
+
+def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
+    def parse(text: str) -> int:
+        if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
+            raise BadValueError
+        return int(text)
+
+    return Kind(f"{what} from {low} to {high}", parse)
+
+
+def _decimal(text: str) -> Fraction:
+    if not _DECIMAL.fullmatch(text):
+        raise BadValueError
+    return Fraction(text)
+
+
+def _seconds(text: str) -> float:
+    value = _decimal(text)
+    if value > MAX_SECONDS:
+        raise BadValueError(f"the most is {MAX_SECONDS}")
+    return float(value)
+
+
+def _some_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value <= 0:
+        raise BadValueError
+    return value
+
+
+def _threshold(text: str) -> Fraction:
+    value = _decimal(text)
+    if value > 1:
+        raise BadValueError
+    return value
+
+
+def _boolean(text: str) -> bool:
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise BadValueError
+    return word in _TRUE
+
+
+def choice(names: Iterable[str]) -> Kind[str]:
+    known = tuple(names)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise BadValueError(did_you_mean(text, known))
+        return text
+
+    return Kind(("one of " if len(known) > 2 else "") + _listed(known), parse)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + " or " + names[-1]
+
+
+def _address(text: str) -> IPAddress:
+    address = parse_address(text)
+    if address is None:
+        raise BadValueError
+    return address
+
+
+def _address_of(family: type[IPv4Address] | type[IPv6Address]) -> Callable[[str], IPAddress]:
+    def parse(text: str) -> IPAddress:
+        address = _address(text)
+        if not isinstance(address, family):
+            raise BadValueError("it is of the other family")
+        return address
+
+    return parse
+
+
+def _host_address(text: str) -> IPAddress:
+    address = _address(text)
+    if address.is_unspecified or address.is_multicast:
+        raise BadValueError("not an unspecified or multicast one")
+    return address
+
+
+def _strings(text: str) -> tuple[str, ...]:
+    """One bare string, or a literal list of strings."""
+    return _literal_strings(text) if text.startswith(("[", "(")) else (text,)
+
+
+def _literal_strings(text: str) -> tuple[str, ...]:
+    value = parse_literal(text)
+    if not isinstance(value, (list, tuple)):
+        raise BadValueError("it is not a list")
+    for number, element in enumerate(value, start=1):
+        if not isinstance(element, str):
+            raise BadValueError(f"element {number} is not a string")
+    return tuple(value)
+
+
+def _addresses(text: str) -> tuple[IPAddress, ...]:
+    """Blank elements do not count; repeated ones count once."""
+    found: dict[IPAddress, None] = {}
+    for number, element in enumerate(_strings(text), start=1):
+        address = parse_address(element)
+        if address is not None:
+            found[address] = None
+        elif not is_blank(element):
+            raise BadValueError(f"element {number} is not an address")
+    return tuple(found)
+
+
+def _some_addresses(text: str) -> tuple[IPAddress, ...]:
+    addresses = _addresses(text)
+    if not addresses:
+        raise BadValueError("it names none")
+    return addresses
+
+
+def _as_path(text: str) -> tuple[int, ...]:
+    return tuple(ASN.parse(word) for word in text.split())
+
+
+def _http_urls(text: str) -> tuple[str, ...]:
+    return tuple(map(parse_http_url, _some_strings(text)))
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = _some_strings(text)
+    for number, name in enumerate(names, start=1):
+        if not is_host_name(name):
+            raise BadValueError(f"element {number} is not a host name")
+    return names
+
+
+def _some_strings(text: str) -> tuple[str, ...]:
+    strings = _strings(text)
+    if not strings:
+        raise BadValueError("the list is empty")
+    return strings
+
+
+def _absolute_path(text: str) -> Path:
+    if not text.startswith("/") or not text.isprintable():
+        raise BadValueError
+    return Path(text)
+
+
+def _header_value(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise BadValueError
+    return text
+
+
+BOOLEAN = Kind("yes or no", _boolean)
+PORT = integer(1, 65535, "a port")
+ASN = integer(1, MAX_U32, "an AS number")
+MED = integer(0, MAX_U32)
+AS_PATH = Kind(f"AS numbers from 1 to {MAX_U32}, separated by spaces", _as_path)
+THRESHOLD = Kind("a number from 0 to 1", _threshold)
+SECONDS = Kind("a number of seconds above 0", _some_seconds)
+SECONDS_OR_ZERO = Kind("a number of seconds, 0 or more", _seconds)
+HOST_ADDRESS = Kind("an IPv4 or IPv6 address", _host_address)
+IPV4 = Kind("an IPv4 address", _address_of(IPv4Address))
+IPV6 = Kind("an IPv6 address", _address_of(IPv6Address))
+ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(
+    "an address or a list of addresses such as ['192.0.2.1', '2001:db8::1']", _addresses
+)
+SOME_ADDRESSES = Kind(ADDRESSES.wanted, _some_addresses)
+LITERAL_STRINGS = Kind("a list of strings such as ['a', 'b']", _literal_strings)
+HTTP_URLS = Kind("an http or https URL, or a list of them", _http_urls)
+HOST_NAMES = Kind("a host name, or a list of them", _host_names)
+ABSOLUTE_PATH = Kind("an absolute path", _absolute_path)
+HEADER_VALUE = Kind("printable ASCII text", _header_value)
+SOURCE: Kind[SourceSettings] = Kind(SOURCE_FORMS, parse_source)
+ARGUMENTS: Kind[tuple[Argument, ...]] = Kind(
+    "a list such as ['-H', server.host, 2]: strings, numbers, server.host, server.ip, server.port",
+    parse_arguments,
+)

@@ -1,0 +1,126 @@
+"""pybal.conf -> settings, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from pybal.config.cross_checks import check_distinct, check_meds, check_nexthops
+from pybal.config.global_section import read_global
+from pybal.config.ini import Document, Section, read_ini
+from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
+from pybal.config.section import SectionReader
+from pybal.config.service_section import ServiceDraft, read_service
+from pybal.config.settings import Settings
+
+MAX_BYTES = 16 * 2**20
+_MAX_SERVICE_NAME = 200
+_GLOBAL = "global"
+
+
+def load(path: Path) -> LoadResult:
+    """Read and parse a file; what cannot be read is a problem like any other."""
+    log = ProblemLog(str(path))
+    try:
+        content = _read(path)
+    except OSError as error:
+        log.add(Severity.ERROR, f"cannot be read: {error.strerror or error}")
+        return LoadResult(None, log.in_line_order())
+    if isinstance(content, str):
+        log.add(Severity.ERROR, content)
+        return LoadResult(None, log.in_line_order())
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
+        return LoadResult(None, log.in_line_order())
+    return parse(text, str(path))
+
+
+def _read(path: Path) -> bytes | str:
+    """The file's bytes, or what is wrong with it. Raises OSError."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return "is a directory"
+    if not stat.S_ISREG(mode):
+        return "is not a regular file"
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    return content if len(content) <= MAX_BYTES else f"larger than {MAX_BYTES // 2**20} MiB"
+
+
+def parse(text: str, file: str) -> LoadResult:
+    """Parse the text of a pybal.conf; `file` is what problems call it. Takes any text."""
+    log = ProblemLog(file)
+    settings = None
+    try:
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            log.add(Severity.ERROR, "not text: it holds NUL characters", line=line)
+        else:
+            settings = _settings(read_ini(text), log)
+    except TooManyProblemsError:
+        log.close()
+    problems = log.in_line_order()
+    refused = any(problem.severity is Severity.ERROR for problem in problems)
+    return LoadResult(None if refused else settings, problems)
+
+
+def _settings(document: Document, log: ProblemLog) -> Settings | None:
+    for fault in document.faults:
+        log.add(
+            Severity.ERROR, fault.message, line=fault.line, section=fault.section, key=fault.key
+        )
+    sections = {section.name: section for section in document.sections}
+    _check_structure(sections, log)
+    global_reader = SectionReader(sections.pop(_GLOBAL, Section(_GLOBAL, 1, {}, {})), log)
+    options = read_global(global_reader)
+    services = [_read_service(section, log) for section in sections.values()]
+    check_distinct(services)
+    if options.bgp is not None:
+        check_meds(services, options.bgp, global_reader)
+        check_nexthops(services, options.bgp, global_reader)
+    return Settings(
+        dry_run=options.dry_run,
+        state_directory=options.state_directory,
+        bgp=options.bgp,
+        instrumentation=options.instrumentation,
+        services=tuple(s.settings for s in services if s.settings is not None),
+    )
+
+
+def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
+    if not sections:
+        log.add(Severity.ERROR, "holds no section; there must be [global] and a section a service")
+        return
+    if _GLOBAL not in sections:
+        log.add(Severity.WARNING, "no [global] section: its defaults are used")
+    elif len(sections) == 1:
+        log.add(Severity.WARNING, "no service: every section but [global] is one")
+    for section in sections.values():
+        for name, line in section.subsections.items():
+            if section.name == _GLOBAL and name.split()[:1] == ["peer"]:
+                message, severity = "not supported yet, ignored", Severity.WARNING
+            else:
+                message, severity = "unknown sub-section", Severity.ERROR
+            log.add(severity, message, line=line, section=f"[{name}]")
+
+
+def _read_service(section: Section, log: ProblemLog) -> ServiceDraft:
+    name = section.name
+    if (
+        len(name) > _MAX_SERVICE_NAME
+        or name.startswith(".")
+        or any(c in "/?#%" or c.isspace() or not c.isprintable() for c in name)
+    ):
+        log.add(
+            Severity.ERROR,
+            "a service's name is part of a URL: it must not begin with a dot, be longer than"
+            f" {_MAX_SERVICE_NAME} characters or hold any of / ? # % or blanks",
+            line=section.line,
+            section=name,
+        )
+    return read_service(SectionReader(section, log))

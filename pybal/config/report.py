@@ -1,0 +1,133 @@
+"""What `pybal --check-config` prints."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from pybal.config.monitor_options import monitor_kind_of
+from pybal.config.problems import LoadResult
+from pybal.config.settings import (
+    Argument,
+    BGPSettings,
+    LiteralArgument,
+    MonitorSettings,
+    ServerArgument,
+    ServiceSettings,
+    Settings,
+)
+from pybal.config.source_url import source_url
+from pybal.model import IPAddress
+
+_ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
+
+
+def report(result: LoadResult, file: str) -> tuple[tuple[str, ...], int]:
+    """The lines to print, and the exit status: 0 if the file can be used, else 1.
+
+    Problems come first, then the verdict or, if there is none to refuse it, what would run.
+    """
+    problems = [f"{p.severity.name}: {p}" for p in result.problems]
+    counts = f"{_count(len(result.errors), 'error')}, {_count(len(result.warnings), 'warning')}"
+    if result.settings is None:
+        return (*problems, f"{file}: refused: {counts}"), 1
+    verdict = f"{file}: good: {counts}; this is what would run:"
+    return (*problems, verdict, *_settings_lines(result.settings)), 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _settings_lines(settings: Settings) -> list[str]:
+    lines = ["", "[global]"]
+    if settings.dry_run:
+        lines.append(_item("dry run", "yes: IPVS is left alone"))
+    lines += [_item(name, text) for name, text in _bgp_items(settings.bgp)]
+    http = settings.instrumentation
+    urls = [f"http://{_endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
+    lines.append(_item("instrumentation", ", ".join(urls)))
+    lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
+    for service in settings.services:
+        lines += _service_lines(service, settings.bgp)
+    vips = {service.address for service in settings.services}
+    total = f"{_count(len(settings.services), 'service')} on {_count(len(vips), 'VIP')}"
+    return [*lines, "", total]
+
+
+def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
+    if bgp is None:
+        return [("BGP", "off")]
+    listens = ", ".join(_endpoint(address, bgp.local_port) for address in bgp.local_ips)
+    nexthops = [str(hop) for hop in (bgp.nexthop_ipv4, bgp.nexthop_ipv6) if hop is not None]
+    items = [
+        ("BGP", f"AS {bgp.local_asn}, peers {_joined(bgp.peers)}"),
+        ("BGP listens on", listens or f"port {bgp.local_port} of every address"),
+        ("BGP routes", f"AS path {' '.join(map(str, bgp.as_path))}, default MED {bgp.med}"),
+        ("BGP next hops", ", ".join(nexthops) or "none"),
+    ]
+    if bgp.advertised_addresses:
+        items.append(("BGP also announces", _joined(bgp.advertised_addresses)))
+    return items
+
+
+def _service_lines(service: ServiceSettings, bgp: BGPSettings | None) -> list[str]:
+    where = f"{service.protocol.value} {_endpoint(service.address, service.port)}"
+    ways = [service.scheduler, "tunneling (IPIP)" if service.tunneling else "direct routing"]
+    if service.one_packet:
+        ways.append("one-packet")
+    if bgp is not None:
+        med = bgp.med if service.bgp_med is None else service.bgp_med
+        ways.append(f"announced with MED {med}" if service.bgp else "not announced")
+    lines = [
+        "",
+        f"[{service.name}] {where}, {', '.join(ways)}",
+        _item("servers", source_url(service.source)),
+        _item("depool threshold", f"{float(service.depool_threshold):g}"),
+    ]
+    if not service.monitors:
+        lines.append(_item("monitors", "none: its servers are never checked"))
+    return lines + [_monitor_line(monitor) for monitor in service.monitors]
+
+
+def _monitor_line(monitor: MonitorSettings) -> str:
+    """What it checks and when, and what is not as usual."""
+    kind = monitor_kind_of(monitor)
+    defaults = {field.name: field.default for field in fields(monitor)}
+    options = [
+        f"{option.name} {_option(getattr(monitor, option.field))}"
+        for option in kind.options
+        if option.name in _ALWAYS_SHOWN or getattr(monitor, option.field) != defaults[option.field]
+    ]
+    return _item(kind.name, ", ".join(options) or "defaults")
+
+
+def _option(value: bool | int | float | str | Path | tuple[str | Argument, ...]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, tuple):
+        return f"[{' '.join(map(_element, value))}]"
+    return str(value)
+
+
+def _element(value: str | Argument) -> str:
+    match value:
+        case LiteralArgument(text):
+            return repr(text)
+        case ServerArgument(attribute):
+            return f"server.{attribute}"
+    return str(value)
+
+
+def _item(name: str, text: str) -> str:
+    return f"    {name:<18} {text}"
+
+
+def _endpoint(address: IPAddress, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _joined(addresses: tuple[IPAddress, ...]) -> str:
+    return ", ".join(map(str, addresses))

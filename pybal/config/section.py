@@ -1,0 +1,122 @@
+"""Reads one section key by key, noting what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.ini import Section
+from pybal.config.kinds import Kind, is_blank
+from pybal.config.problems import ProblemLog, Severity
+
+T = TypeVar("T")
+
+
+class SectionReader:
+    """One section under reading. Keys that nobody asked for are the unknown ones."""
+
+    def __init__(self, section: Section, log: ProblemLog) -> None:
+        self.name = section.name
+        self.line = section.line
+        self._section = section
+        self._log = log
+        self._asked: set[str] = set()
+        self._bad: set[str] = set()
+
+    def get(self, key: str, kind: Kind[T], default: T, *, alias: str | None = None) -> T:
+        """The value of a key; the default if it is not set or bad (a noted error)."""
+        key = self._spelling(key, alias)
+        entry = self._section.entries.get(key)
+        if entry is None or is_blank(entry.text):
+            return default
+        try:
+            return kind.parse(entry.text)
+        except BadValueError as bad:
+            detail = f"; {bad}" if str(bad) else ""
+            self.error(key, f"must be {bad.wanted or kind.wanted}{detail}")
+            return default
+
+    def require(self, key: str, kind: Kind[T]) -> T | None:
+        """The value of a key; None if it is not set or bad, either a noted error."""
+        if not self.is_set(key):
+            self.missing(key, f"must be {kind.wanted}")
+        return self.get(key, kind, None)
+
+    def is_set(self, key: str) -> bool:
+        """Whether the key has a value, be it good or bad."""
+        entry = self._section.entries.get(key)
+        return entry is not None and not is_blank(entry.text)
+
+    def is_empty(self, key: str) -> bool:
+        """Whether the key is there with nothing after it."""
+        entry = self._section.entries.get(key)
+        return entry is not None and entry.text == ""
+
+    def is_bad(self, key: str) -> bool:
+        return key in self._bad
+
+    @property
+    def has_errors(self) -> bool:
+        return bool(self._bad)
+
+    def error(self, key: str, message: str) -> None:
+        """Note what is wrong with a key, which may be absent."""
+        self._bad.add(key)
+        self._note(Severity.ERROR, key, message)
+
+    def missing(self, key: str, message: str) -> None:
+        self.error(key, f"not set; {message}")
+
+    def warn(self, key: str, message: str) -> None:
+        self._note(Severity.WARNING, key, message)
+
+    def written_keys(self) -> tuple[str, ...]:
+        return tuple(self._section.entries)
+
+    def line_of(self, key: str) -> int:
+        """Where the key is, or else the section."""
+        entry = self._section.entries.get(key)
+        return self.line if entry is None else entry.line
+
+    def know(self, key: str) -> None:
+        """Take a key as known though its value is not asked for."""
+        self._asked.add(key)
+
+    def ignore(self, key: str, why: str) -> None:
+        """Warn of a key that is known but has no effect."""
+        self.know(key)
+        self._log.add(Severity.WARNING, why, line=self.line_of(key), section=self.name, key=key)
+
+    def warn_of_unknown(self, also_known: Iterable[str] = ()) -> None:
+        """To be called when all keys have been asked for."""
+        known = sorted(self._asked.union(also_known))
+        for key in self.written_keys():
+            if key not in self._asked:
+                hint = did_you_mean(key, known)
+                self.ignore(
+                    key, f"unknown key, ignored; {hint}" if hint else "unknown key, ignored"
+                )
+
+    def _spelling(self, key: str, alias: str | None) -> str:
+        """Which of its two spellings a key is written in."""
+        self._asked.add(key)
+        if alias is None:
+            return key
+        self._asked.add(alias)
+        entries = self._section.entries
+        if key in entries and alias in entries:
+            self.error(alias, f"the same as {key} in line {entries[key].line}; set only one")
+        return alias if alias in entries and key not in entries else key
+
+    def _note(self, severity: Severity, key: str, message: str) -> None:
+        entry = self._section.entries.get(key)
+        blank = entry is None or is_blank(entry.text)
+        self._log.add(
+            severity,
+            message,
+            line=self.line_of(key),
+            section=self.name,
+            key=key,
+            value=None if entry is None or blank else entry.text,
+        )

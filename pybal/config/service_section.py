@@ -1,0 +1,86 @@
+"""A section that is an LVS service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pybal.config.kinds import (
+    BOOLEAN,
+    HOST_ADDRESS,
+    MED,
+    PORT,
+    SOURCE,
+    THRESHOLD,
+    choice,
+)
+from pybal.config.monitor_options import OPTION_KEYS, read_monitors
+from pybal.config.section import SectionReader
+from pybal.config.settings import ServiceSettings
+from pybal.ipvs.model import SCHEDULERS
+from pybal.model import IPAddress, L4Protocol
+
+DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
+_PROTOCOL = choice(protocol.value for protocol in L4Protocol)
+_SCHEDULER = choice(SCHEDULERS)
+_NOT_YET = ("bgp-communities", "bgp-large-communities", "bgp-withdraw-on-down")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDraft:
+    """As much of a service as is good, for comparing it with the others.
+
+    None stands for what is missing or bad; `settings` is None after any error.
+    """
+
+    reader: SectionReader
+    protocol: L4Protocol | None
+    address: IPAddress | None
+    port: int | None
+    announced: bool
+    med: int | None
+    settings: ServiceSettings | None
+
+
+def read_service(reader: SectionReader) -> ServiceDraft:
+    protocol_name = reader.require("protocol", _PROTOCOL)
+    protocol = None if protocol_name is None else L4Protocol(protocol_name)
+    address = reader.require("ip", HOST_ADDRESS)
+    port = reader.require("port", PORT)
+    scheduler = reader.require("scheduler", _SCHEDULER)
+    one_packet = reader.get("ops", BOOLEAN, False)
+    if one_packet and protocol is L4Protocol.TCP:
+        reader.error("ops", "must be no with tcp: one-packet scheduling is for udp")
+    tunneling = reader.get("tunneling", BOOLEAN, False)
+    source = reader.require("config", SOURCE)
+    threshold = reader.get("depool-threshold", THRESHOLD, DEFAULT_THRESHOLD)
+    monitors = read_monitors(reader)
+    announced = reader.get("bgp", BOOLEAN, True)
+    med = reader.get("bgp-med", MED, None)
+    for key in _NOT_YET:
+        if reader.is_set(key):
+            reader.ignore(key, "not supported yet, ignored")
+    reader.warn_of_unknown(OPTION_KEYS)
+    settings = None
+    if not (
+        reader.has_errors
+        or protocol is None
+        or address is None
+        or port is None
+        or scheduler is None
+        or source is None
+    ):
+        settings = ServiceSettings(
+            name=reader.name,
+            protocol=protocol,
+            address=address,
+            port=port,
+            scheduler=scheduler,
+            one_packet=one_packet,
+            tunneling=tunneling,
+            source=source,
+            depool_threshold=threshold,
+            monitors=monitors,
+            bgp=announced,
+            bgp_med=med,
+        )
+    return ServiceDraft(reader, protocol, address, port, announced, med, settings)

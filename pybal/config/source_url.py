@@ -1,0 +1,112 @@
+"""The URLs of pool sources: text in, a source out; and the way back, without secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pybal.config.bad_value import BadValueError
+from pybal.config.hosts import split_host_port
+from pybal.config.settings import (
+    EtcdSource,
+    FileSource,
+    HTTPSource,
+    KubernetesSource,
+    SourceSettings,
+)
+
+ETCD_PORT = 2379
+KUBERNETES_PORT = 443
+_HTTP_PORTS = {"http": 80, "https": 443}
+_FORMS = {
+    "file": "file:///absolute/path",
+    "http": "http://host[:port]/path",
+    "https": "https://host[:port]/path",
+    "etcd": "etcd://host[:port]/key/",
+    "k8s": "k8s://TOKEN@host[:port]",
+}
+SOURCE_FORMS = "one of " + ", ".join(_FORMS.values())
+_PLAIN = re.compile("[!-~]+")
+_HTTP = re.compile(r"(https?)://([^/?#]*)([/?][^#]*)?", re.IGNORECASE)
+_ETCD = re.compile(r"etcd://([^/?#]*)/+([^?#]*[^?#/])/*", re.IGNORECASE)
+
+
+def parse_source(text: str) -> SourceSettings:
+    """The value of `config`; raises BadValueError, whose text never quotes the value."""
+    scheme = text.partition("://")[0].lower() if "://" in text else ""
+    if scheme not in _FORMS:
+        raise BadValueError("its scheme is unknown" if scheme else "")
+    if scheme == "file":
+        return _file(text)
+    if not _PLAIN.fullmatch(text):
+        raise BadValueError("it holds a space or a character that is not printable ASCII")
+    if scheme == "etcd":
+        return _etcd(text)
+    if scheme == "k8s":
+        return _kubernetes(text)
+    return HTTPSource(parse_http_url(text))
+
+
+def parse_http_url(text: str) -> str:
+    """An absolute http(s) URL, its scheme in lower case; raises BadValueError."""
+    match = _HTTP.fullmatch(text) if _PLAIN.fullmatch(text) else None
+    if match is None:
+        raise BadValueError(wanted="http[s]://host[:port][/path][?query]")
+    if "@" in match[2]:
+        raise BadValueError("a URL with a user or password is not supported")
+    if split_host_port(match[2], _HTTP_PORTS[match[1].lower()]) is None:
+        raise BadValueError("the URL has no valid host and port")
+    return match[1].lower() + text[match.end(1) :]
+
+
+def _file(text: str) -> FileSource:
+    path = Path(text[len("file://") :])
+    if not text.isprintable() or not path.is_absolute() or not path.name:
+        raise BadValueError(wanted=_FORMS["file"])
+    return FileSource(path)
+
+
+def _etcd(text: str) -> EtcdSource:
+    match = _ETCD.fullmatch(text)
+    where = split_host_port(match[1], ETCD_PORT) if match else None
+    if match is None or where is None:
+        raise BadValueError(wanted=_FORMS["etcd"])
+    return EtcdSource(*where, key=f"/{match[2]}/")
+
+
+def _kubernetes(text: str) -> KubernetesSource:
+    token, at, server = text[len("k8s://") :].rpartition("@")
+    where = split_host_port(server.removesuffix("/"), KUBERNETES_PORT)
+    if not at or not token or where is None:
+        raise BadValueError(wanted=_FORMS["k8s"])
+    return KubernetesSource(*where, token=token)
+
+
+def source_url(source: SourceSettings) -> str:
+    """The URL of a source in normal form; a token is shown as ***."""
+    match source:
+        case FileSource(path):
+            return f"file://{path}"
+        case HTTPSource(url):
+            return url
+        case EtcdSource(host, port, key):
+            return f"etcd://{_bracketed(host)}:{port}{key}"
+        case KubernetesSource(host, port):
+            return f"k8s://***@{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def mask_url(text: str) -> str:
+    """A (possibly misspelt) source URL without anything that could be a token or password."""
+    scheme, separator, rest = text.partition("://")
+    known = scheme.lower() if separator else ""
+    prefix = f"{known}://" if known in _FORMS else ""
+    if "@" in text:
+        return f"{prefix}***@{text.rpartition('@')[2]}"
+    if text.startswith("/") or (known in _FORMS and known != "k8s"):
+        return text
+    # What is left may be anything, a token included.
+    return f"{prefix}***" if rest or text else text
