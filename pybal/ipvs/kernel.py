@@ -1,0 +1,119 @@
+"""The port to an IPVS kernel, and the words for what a kernel refuses."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pybal.errors import KernelError
+from pybal.ipvs.model import Service, ServiceEntry, ServiceKey
+from pybal.ipvs.plan import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    Operation,
+    RemoveDestination,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one operation; `error` is None when the kernel holds it now."""
+
+    operation: Operation
+    error: KernelError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The services of a kernel. `foreign` names, in words, those that ServiceKey cannot
+    express: firewall marks, SCTP."""
+
+    services: tuple[Service, ...]
+    foreign: tuple[str, ...] = ()
+
+
+class Kernel(Protocol):
+    """One IPVS table. Every call is synchronous and short; reads raise KernelError.
+
+    A caller that minds the length of a call bounds the number of operations it passes.
+    """
+
+    def open(self) -> None:
+        """Connect; idempotent. KernelError, with a hint what to do, if there is no IPVS."""
+
+    def close(self) -> None:
+        """Disconnect, leaving the table as it is; idempotent."""
+
+    def services(self) -> Listing:
+        """All services, without their destinations."""
+
+    def read(self, key: ServiceKey) -> ServiceEntry | None:
+        """One service with its destinations; None if there is no such service."""
+
+    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+        """Do all of the operations in order, whatever becomes of each; the outcomes are in the
+        same order. Never raises KernelError: a lost connection is an outcome too."""
+
+
+def read_table(kernel: Kernel) -> dict[ServiceKey, ServiceEntry]:
+    """Every service that ServiceKey can express, in the kernel's order."""
+    entries = (kernel.read(service.key) for service in kernel.services().services)
+    return {entry.service.key: entry for entry in entries if entry is not None}
+
+
+def refusal(operation: Operation, number: int) -> KernelError:
+    """The error for an operation that the kernel answered with this errno."""
+    return KernelError(operation.words, number, _hint(operation, number))
+
+
+def read_refusal(what: str, number: int) -> KernelError:
+    """The error for a connection or a read that the kernel answered with this errno."""
+    if number == errno.ENOENT:
+        return KernelError(what, number, "this kernel has no IPVS (yet): modprobe ip_vs")
+    if number in (errno.EPERM, errno.EACCES):
+        return KernelError(what, number, "IPVS needs CAP_NET_ADMIN (usually: root)")
+    return KernelError(what, number)
+
+
+def is_drift(operation: Operation, number: int) -> bool:
+    """Whether this answer means that the table is not what it was taken for."""
+    if number in (errno.ESRCH, errno.EEXIST):
+        return True
+    return number == errno.ENOENT and isinstance(operation, EditDestination | RemoveDestination)
+
+
+def _hint(operation: Operation, number: int) -> str:
+    match number, operation:
+        case errno.EPERM, _:
+            return "changing IPVS needs CAP_NET_ADMIN (usually: root)"
+        case errno.ESRCH, _:
+            return "there is no such service in the kernel"
+        case errno.EEXIST, AddService():
+            return "the service is in the kernel already"
+        case errno.EEXIST, _:
+            return "the server is in the kernel's service already"
+        case errno.ENOENT, AddService(service) | EditService(service):
+            return _missing_module(service)
+        case errno.ENOENT, EditDestination() | RemoveDestination():
+            return "there is no such server in the kernel's service"
+        case errno.EINVAL, AddDestination(key, destination):
+            if destination.key.address.version != key.address.version:
+                return "only a tunnel can lead to the other address family"
+            return "the kernel takes local and unicast addresses only; is the loopback device up?"
+        case errno.EINVAL, AddService(service) | EditService(service):
+            return f"is there a scheduler with the name of {service.scheduler!r}?"
+        case errno.ERANGE, _:
+            return "a weight is 0 to 2147483647, a lower threshold at most the upper one"
+        case _:
+            return ""
+
+
+def _missing_module(service: Service) -> str:
+    hint = f"the scheduler is not known to the kernel: modprobe ip_vs_{service.scheduler}"
+    if service.persistence_engine:
+        hint += f", or the persistence engine: modprobe ip_vs_pe_{service.persistence_engine}"
+    return hint

@@ -1,0 +1,296 @@
+"""What every Kernel does. The suite runs unchanged on the table in memory and on the real one;
+a module that runs it defines a fixture `kernel`, an opened Kernel with an empty table."""
+
+from __future__ import annotations
+
+import errno
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from pybal.ipvs.kernel import Kernel, Outcome, read_table
+from pybal.ipvs.memory import MemoryKernel
+from pybal.ipvs.model import (
+    MAX_WEIGHT,
+    SCHEDULERS,
+    Destination,
+    DestinationKey,
+    Forwarding,
+    Persistence,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    Tunnel,
+    TunnelType,
+)
+from pybal.ipvs.plan import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    Operation,
+    RemoveDestination,
+    RemoveService,
+    applied,
+    plan,
+)
+from tests.ipvs.examples import DNS, DNS6, KEYS, WEB, WEB6, destination, entry, pool, server
+
+LONG_NAME = "sixteen-letters!"
+
+SERVICES = (
+    Service(WEB, "wrr"),
+    Service(WEB6, "wrr"),
+    Service(DNS, "rr"),
+    Service(DNS6, "rr"),
+    Service(DNS, "rr", one_packet=True),
+    Service(DNS6, "rr", one_packet=True),
+    Service(WEB, "sh", scheduler_flags=1),
+    Service(WEB, "mh", scheduler_flags=2),
+    Service(WEB6, "mh", scheduler_flags=3),
+    Service(WEB, "rr", scheduler_flags=4),
+    Service(WEB, "rr", persistence=Persistence(300, 32)),
+    Service(WEB, "rr", persistence=Persistence(360, 24)),
+    Service(WEB6, "rr", persistence=Persistence(360, 128)),
+    Service(WEB6, "rr", persistence=Persistence(360, 64)),
+    Service(DNS, "wlc", one_packet=True, scheduler_flags=7, persistence=Persistence(60, 8)),
+)
+
+DESTINATIONS = (
+    destination(1, weight=0),
+    destination(1, weight=1),
+    destination(1, weight=MAX_WEIGHT),
+    destination(1, forwarding=Forwarding.MASQUERADE),
+    destination(1, forwarding=Forwarding.LOCAL),
+    destination(1, forwarding=Forwarding.TUNNEL),
+    destination(1, forwarding=Forwarding.DIRECT),
+    destination(1, forwarding=Forwarding.BYPASS),
+    replace(destination(1), upper_threshold=100),
+    replace(destination(1), upper_threshold=100, lower_threshold=50),
+    replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GUE, 6080, 0)),
+    replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GUE, 6080, 1)),
+    replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GRE, 0, 0)),
+)
+
+
+def _at(address: str) -> Destination:
+    return Destination(DestinationKey(ip_address(address), 80), 1, Forwarding.DIRECT)
+
+
+def _refused() -> Iterator[tuple[Operation, int]]:
+    """Operations that fail on a table with WEB (servers 1 and 2) and WEB6 (server 1)."""
+    absent = destination(9)
+    yield AddService(Service(WEB, "wrr")), errno.EEXIST
+    yield AddService(Service(WEB, "no-such")), errno.EEXIST
+    yield AddService(Service(DNS, "no-such")), errno.ENOENT
+    yield AddService(Service(DNS, LONG_NAME)), errno.EINVAL
+    yield AddService(Service(DNS, "rr", persistence_engine="no-such")), errno.ENOENT
+    yield EditService(Service(DNS, "wrr")), errno.ESRCH
+    yield EditService(Service(WEB, "no-such")), errno.ENOENT
+    yield EditService(Service(WEB, LONG_NAME)), errno.EINVAL
+    yield EditService(Service(DNS, LONG_NAME)), errno.EINVAL
+    yield AddService(Service(WEB, "rr", persistence_engine=LONG_NAME)), errno.EINVAL
+    yield RemoveService(DNS), errno.ESRCH
+    yield AddDestination(DNS, absent), errno.ESRCH
+    yield EditDestination(DNS, absent), errno.ESRCH
+    yield RemoveDestination(DNS, absent.key), errno.ESRCH
+    yield AddDestination(WEB, destination(1)), errno.EEXIST
+    yield EditDestination(WEB, absent), errno.ENOENT
+    yield RemoveDestination(WEB, absent.key), errno.ENOENT
+    yield RemoveDestination(WEB, DestinationKey(server(1).address, 81)), errno.ENOENT
+    yield RemoveDestination(WEB6, server(1)), errno.ENOENT
+    for weight in (-1, MAX_WEIGHT + 1, 2**32, 2**40):
+        yield AddDestination(WEB, replace(absent, weight=weight)), errno.ERANGE
+        yield EditDestination(WEB, destination(1, weight=weight)), errno.ERANGE
+    unordered = replace(absent, upper_threshold=1, lower_threshold=2)
+    yield AddDestination(WEB, unordered), errno.ERANGE
+    yield EditDestination(WEB, replace(unordered, key=server(1))), errno.ERANGE
+    for forwarding in (Forwarding.DIRECT, Forwarding.MASQUERADE):
+        yield AddDestination(WEB, destination(9, 1, forwarding, WEB6)), errno.EINVAL
+        yield AddDestination(WEB6, destination(9, 1, forwarding, WEB)), errno.EINVAL
+    for address in ("224.0.0.1", "0.0.0.0", "255.255.255.255"):
+        yield AddDestination(WEB, _at(address)), errno.EINVAL
+    for address in ("ff02::1", "fe80::1", "::"):
+        yield AddDestination(WEB6, _at(address)), errno.EINVAL
+
+
+REFUSED = tuple(_refused())
+
+
+def _apply(kernel: Kernel, *operations: Operation) -> None:
+    """Apply what must succeed."""
+    for outcome in kernel.apply(operations):
+        assert outcome.error is None
+
+
+def _load(kernel: Kernel, *entries: ServiceEntry) -> None:
+    wanted = {each.service.key: each for each in entries}
+    _apply(kernel, *plan({}, wanted, frozenset()))
+
+
+def _errno(outcome: Outcome) -> int:
+    return 0 if outcome.error is None else outcome.error.errno
+
+
+class KernelContract:
+    """Every test starts with an empty table."""
+
+    def test_an_empty_table_lists_nothing(self, kernel: Kernel) -> None:
+        assert kernel.services().services == ()
+        assert kernel.read(WEB) is None
+
+    def test_nothing_to_do_is_done(self, kernel: Kernel) -> None:
+        assert kernel.apply(()) == ()
+
+    @pytest.mark.parametrize("service", SERVICES, ids=str)
+    def test_a_service_reads_back_as_it_was_added(self, kernel: Kernel, service: Service) -> None:
+        _apply(kernel, AddService(service))
+        assert kernel.services().services == (service,)
+        assert kernel.read(service.key) == ServiceEntry(service, {})
+
+    @pytest.mark.parametrize("key", KEYS, ids=str)
+    @pytest.mark.parametrize("scheduler", SCHEDULERS)
+    def test_every_scheduler_is_known(
+        self, kernel: Kernel, scheduler: str, key: ServiceKey
+    ) -> None:
+        _load(kernel, pool(key, 1, 2, scheduler=scheduler))
+        assert kernel.read(key) == pool(key, 1, 2, scheduler=scheduler)
+
+    @pytest.mark.parametrize("destination", DESTINATIONS, ids=str)
+    def test_a_destination_reads_back_as_it_was_added(
+        self, kernel: Kernel, destination: Destination
+    ) -> None:
+        _load(kernel, entry(WEB, destination))
+        assert kernel.read(WEB) == entry(WEB, destination)
+
+    def test_each_family_and_protocol_has_its_own_destinations(self, kernel: Kernel) -> None:
+        entries = {key: pool(key, number, number + 1) for number, key in enumerate(KEYS, 1)}
+        _load(kernel, *entries.values())
+        assert read_table(kernel) == entries
+
+    def test_a_tunnel_leads_to_the_other_family(self, kernel: Kernel) -> None:
+        six = destination(1, forwarding=Forwarding.TUNNEL, key=WEB6)
+        four = destination(1, forwarding=Forwarding.TUNNEL)
+        _load(kernel, entry(WEB, four, six), entry(WEB6, four, six))
+        assert kernel.read(WEB) == entry(WEB, four, six)
+        assert kernel.read(WEB6) == entry(WEB6, four, six)
+
+    def test_many_destinations_are_read_whole(self, kernel: Kernel) -> None:
+        _load(kernel, pool(WEB, *range(1, 255)), pool(WEB6, *range(1, 1001)))
+        assert kernel.read(WEB) == pool(WEB, *range(1, 255))
+        assert kernel.read(WEB6) == pool(WEB6, *range(1, 1001))
+
+    @pytest.mark.parametrize("before", [SERVICES[0], SERVICES[7], SERVICES[11]], ids=str)
+    @pytest.mark.parametrize(
+        "after", [service for service in SERVICES if service.key == WEB], ids=str
+    )
+    def test_editing_a_service_replaces_its_attributes_and_keeps_its_destinations(
+        self, kernel: Kernel, before: Service, after: Service
+    ) -> None:
+        _load(kernel, ServiceEntry(before, pool(WEB, 1, 2).destinations))
+        _apply(kernel, EditService(after))
+        assert kernel.read(WEB) == ServiceEntry(after, pool(WEB, 1, 2).destinations)
+
+    @pytest.mark.parametrize("before", [DESTINATIONS[0], DESTINATIONS[9], DESTINATIONS[11]])
+    @pytest.mark.parametrize("after", DESTINATIONS, ids=str)
+    def test_editing_a_destination_replaces_its_attributes(
+        self, kernel: Kernel, before: Destination, after: Destination
+    ) -> None:
+        _load(kernel, entry(WEB, before, destination(2)))
+        _apply(kernel, EditDestination(WEB, after))
+        assert kernel.read(WEB) == entry(WEB, after, destination(2))
+
+    def test_removing_a_destination_leaves_the_others(self, kernel: Kernel) -> None:
+        _load(kernel, pool(WEB, 1, 2, 3), pool(DNS, 1))
+        _apply(kernel, RemoveDestination(WEB, server(2)))
+        assert read_table(kernel) == {WEB: pool(WEB, 1, 3), DNS: pool(DNS, 1)}
+
+    def test_removing_a_service_removes_its_destinations(self, kernel: Kernel) -> None:
+        _load(kernel, pool(WEB, 1, 2), pool(DNS, 1))
+        _apply(kernel, RemoveService(WEB))
+        assert read_table(kernel) == {DNS: pool(DNS, 1)}
+        _apply(kernel, AddService(Service(WEB, "wrr")))
+        assert kernel.read(WEB) == pool(WEB)
+
+    @pytest.mark.parametrize(("operation", "number"), REFUSED, ids=str)
+    def test_what_is_refused_is_refused_with_the_kernels_errno_and_changes_nothing(
+        self, kernel: Kernel, operation: Operation, number: int
+    ) -> None:
+        standing = {WEB: pool(WEB, 1, 2), WEB6: pool(WEB6, 1)}
+        _load(kernel, *standing.values())
+        (outcome,) = kernel.apply([operation])
+        assert outcome.operation == operation
+        assert outcome.error is not None
+        assert outcome.error.errno == number
+        assert str(outcome.error).startswith(operation.words)
+        assert outcome.error.hint
+        assert read_table(kernel) == standing
+
+    def test_a_refused_operation_among_many_is_named_and_stops_none(self, kernel: Kernel) -> None:
+        _load(kernel, pool(WEB, 7, 120, 250))
+        operations = [AddDestination(WEB, destination(number)) for number in range(1, 255)]
+        outcomes = kernel.apply(operations)
+        assert [outcome.operation for outcome in outcomes] == operations
+        refused = {each.operation: _errno(each) for each in outcomes if each.error is not None}
+        assert refused == {
+            AddDestination(WEB, destination(number)): errno.EEXIST for number in (7, 120, 250)
+        }
+        assert kernel.read(WEB) == pool(WEB, *range(1, 255))
+
+    def test_every_outcome_is_known_when_all_are_refused(self, kernel: Kernel) -> None:
+        outcomes = kernel.apply([RemoveDestination(WEB, server(n)) for n in range(1, 501)])
+        assert [_errno(outcome) for outcome in outcomes] == [errno.ESRCH] * 500
+
+    def test_any_history_ends_as_the_memory_says(self, kernel: Kernel) -> None:
+        memory = MemoryKernel()
+        for seed in range(20):
+            history = list(_history(random.Random(seed), 150))
+            expected = memory.apply(history)
+            found = kernel.apply(history)
+            differing = [
+                (mine.operation.words, _errno(mine), _errno(theirs))
+                for mine, theirs in zip(expected, found, strict=True)
+                if _errno(mine) != _errno(theirs)
+            ]
+            assert differing == []
+            assert read_table(kernel) == read_table(memory)
+            accepted = [each.operation for each in expected if each.error is None]
+            assert len(accepted) > 10
+            _apply(kernel, *(RemoveService(key) for key in read_table(kernel)))
+            assert applied({}, accepted) == read_table(memory)
+            _apply(memory, *(RemoveService(key) for key in read_table(memory)))
+
+
+def _history(choose: random.Random, length: int) -> Iterator[Operation]:
+    """Random operations over few enough things that half of them meet one another."""
+    for _ in range(length):
+        key = choose.choice(KEYS)
+        family = choose.choice(KEYS) if choose.random() < 0.1 else key
+        weight = choose.choice((0, 1, 10, MAX_WEIGHT, -1))
+        forwarding = choose.choice((*Forwarding,))
+        target = destination(choose.randrange(4), weight, forwarding, family)
+        service = Service(
+            key,
+            choose.choice((*SCHEDULERS, "no-such")),
+            choose.random() < 0.5,
+            choose.randrange(8),
+            Persistence(choose.randrange(1, 1000), choose.randrange(1, 33))
+            if choose.random() < 0.3
+            else None,
+        )
+        yield choose.choice(
+            (
+                AddService(service),
+                AddService(service),
+                EditService(service),
+                RemoveService(key) if choose.random() < 0.3 else EditService(service),
+                AddDestination(key, target),
+                AddDestination(key, target),
+                AddDestination(key, target),
+                EditDestination(key, target),
+                RemoveDestination(key, target.key),
+            )
+        )

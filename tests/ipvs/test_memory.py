@@ -1,0 +1,17 @@
+"""The table in memory keeps the contract, and the dry run shows what it does."""
+
+from __future__ import annotations
+
+import pytest
+
+from pybal.ipvs.memory import MemoryKernel
+from tests.ipvs.contract import KernelContract
+
+
+@pytest.fixture
+def kernel() -> MemoryKernel:
+    return MemoryKernel()
+
+
+class TestMemoryKernel(KernelContract):
+    """The contract."""

@@ -1,0 +1,26 @@
+"""The real kernel keeps the contract. Run in the virtual machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from pybal.ipvs.netlink import NetlinkKernel
+from tests.ipvs.contract import KernelContract
+
+pytestmark = pytest.mark.kernel
+
+
+@pytest.fixture
+def kernel() -> Iterator[NetlinkKernel]:
+    subprocess.run(["ipvsadm", "-C"], check=True, timeout=10)
+    opened = NetlinkKernel()
+    opened.open()
+    yield opened
+    opened.close()
+
+
+class TestNetlinkKernel(KernelContract):
+    """The contract."""
