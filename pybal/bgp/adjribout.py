@@ -1,0 +1,117 @@
+"""What one session has been told and what it is to be told next. No I/O: messages are pulled.
+
+Pulling keeps at most one message in memory beyond what the transport holds, however many
+routes there are, and lets a change that comes in between replace what was not yet said.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Union
+
+from pybal.bgp.constants import IPV4_UNICAST, Family, RefreshSubtype
+from pybal.bgp.messages import MPUnreach, RouteRefresh, Update
+from pybal.bgp.negotiation import Session
+from pybal.bgp.prefix import Prefix
+from pybal.bgp.rib import Changes, Route, Routes, diff, export, group, obstacle, pack
+
+Outgoing = Union[Update, RouteRefresh]
+
+
+class AdjRIBOut:
+    """RFC 4271 section 3.2, for one session from its first route to its end.
+
+    After the first full set of routes each family gets its End-of-RIB (RFC 4724 section 2),
+    unless it is held back: see `end_of_rib_held`.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sent: dict[Prefix, Route] = {}
+        self._wanted: Routes = {}
+        self._changes: Iterator[Update] | None = None
+        self._refresh: Iterator[Outgoing] | None = None
+        self._refreshes: deque[Family] = deque()
+        self._markers: deque[Family] = deque(session.families)
+        self.end_of_rib_held = False
+        self.obstacles: dict[Prefix, str] = {}
+
+    @property
+    def sent(self) -> Routes:
+        """What the peer has been told."""
+        return self._sent
+
+    @property
+    def in_sync(self) -> bool:
+        """Whether all that is wanted has been pulled."""
+        return self._changes is None and self._refresh is None and not self._refreshes
+
+    def want(self, routes: Routes) -> None:
+        """From now on these routes are to be announced; prefixes that this peer cannot be
+        told of end in `obstacles`."""
+        exported: dict[int, Route] = {}
+        verdicts: dict[tuple[int, Family], str | None] = {}
+        wanted: dict[Prefix, Route] = {}
+        self.obstacles = {}
+        for prefix, route in routes.items():
+            seen = exported.get(id(route))
+            if seen is None:
+                seen = exported[id(route)] = export(route, self._session)
+            key = (id(route), prefix.family)
+            if key not in verdicts:
+                verdicts[key] = obstacle(prefix, seen, self._session)
+            reason = verdicts[key]
+            if reason is None:
+                wanted[prefix] = seen
+            else:
+                self.obstacles[prefix] = reason
+        self._wanted = wanted
+        self._changes = pack(diff(self._sent, wanted), self._session)
+
+    def refresh(self, family: Family) -> None:
+        """The peer asks to hear all routes of a family again (RFC 2918, RFC 7313)."""
+        if family in self._session.families and family not in self._refreshes:
+            self._refreshes.append(family)
+
+    def next_message(self) -> Outgoing | None:
+        """The next message to send, None while there is nothing to say."""
+        while True:
+            if self._refresh is not None:
+                message = next(self._refresh, None)
+                if message is not None:
+                    return message
+                self._refresh = None
+            if self._changes is not None:
+                update = next(self._changes, None)
+                if update is not None:
+                    self._remember(update)
+                    return update
+                self._changes = None
+            if self._markers and not self.end_of_rib_held:
+                return end_of_rib(self._markers.popleft())
+            if not self._refreshes:
+                return None
+            self._refresh = self._say_again(self._refreshes.popleft())
+
+    def _say_again(self, family: Family) -> Iterator[Outgoing]:
+        enhanced = self._session.enhanced_route_refresh
+        routes = [item for item in self._sent.items() if item[0].family == family]
+        if enhanced:
+            yield RouteRefresh(family, RefreshSubtype.BEGIN)
+        yield from pack(Changes((), group(routes)), self._session)
+        if enhanced:
+            yield RouteRefresh(family, RefreshSubtype.END)
+
+    def _remember(self, update: Update) -> None:
+        gone = update.withdrawn if update.mp_unreach is None else update.mp_unreach.prefixes
+        for prefix in gone:
+            self._sent.pop(prefix, None)
+        told = update.prefixes if update.mp_reach is None else update.mp_reach.prefixes
+        for prefix in told:
+            self._sent[prefix] = self._wanted[prefix]
+
+
+def end_of_rib(family: Family) -> Update:
+    """RFC 4724 section 2."""
+    return Update() if family == IPV4_UNICAST else Update(mp_unreach=MPUnreach(family))
