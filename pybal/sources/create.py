@@ -1,0 +1,55 @@
+"""Makes the Source that a service's settings ask for."""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from pybal.config.settings import (
+    EtcdSource,
+    FileSource,
+    HTTPSource,
+    KubernetesSource,
+    SourceSettings,
+)
+from pybal.config.source_url import source_url
+from pybal.sources.base import Publish, Source, SourceEnvironment
+from pybal.sources.cache import ListCache
+from pybal.sources.file import FilePool
+from pybal.sources.http import HTTPPool
+from pybal.sources.kubernetes import KubernetesPool
+from pybal.sources.lastgood import LastGood
+
+_CACHE_DIRECTORY = "pool-lists"
+
+
+def create_source(
+    settings: SourceSettings, service: str, publish: Publish, environment: SourceEnvironment
+) -> Source:
+    """The source of `service`, not started. `publish` is called in the reactor's thread with
+    each list that differs from the one before, by start() itself where the source is local."""
+    log = Logger(namespace=service)
+    last_good = _last_good(settings, service, publish, environment, log)
+    match settings:
+        case FileSource(path):
+            return FilePool(path, environment, log, last_good)
+        case HTTPSource(url):
+            return HTTPPool(url, environment, log, last_good)
+        case EtcdSource():
+            raise NotImplementedError
+        case KubernetesSource():
+            return KubernetesPool(settings, environment, log, last_good)
+
+
+def _last_good(
+    settings: SourceSettings,
+    service: str,
+    publish: Publish,
+    environment: SourceEnvironment,
+    log: Logger,
+) -> LastGood:
+    url = source_url(settings)
+    cache = None
+    if environment.state_directory is not None:
+        directory = environment.state_directory / _CACHE_DIRECTORY
+        cache = ListCache(directory, service, url, environment.in_thread, log)
+    return LastGood(url, log, environment.reactor, environment.now, publish, cache)

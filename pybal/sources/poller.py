@@ -1,0 +1,81 @@
+"""Does one thing again and again, never twice at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
+
+
+class Poller:
+    """Calls `poll` at once and then again, `interval_s` after each end of it.
+
+    `poll` tells whether it went well. After failures in a row the pause is `retry_s`, doubled
+    each time up to `max_retry_s`. Pauses are shortened at random by up to a tenth, so that a
+    hundred services do not poll in step. stop() cancels what is under way.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        random: random.Random,
+        log: Logger,
+        poll: Poll,
+        *,
+        interval_s: float,
+        retry_s: float,
+        max_retry_s: float,
+    ) -> None:
+        self._clock = clock
+        self._random = random
+        self._log = log
+        self._poll = poll
+        self._interval_s = interval_s
+        self._retry_s = retry_s
+        self._max_retry_s = max_retry_s
+        self._running: Deferred[None] | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin; the first poll is under way, or even done, when this returns."""
+        self._running = Deferred.fromCoroutine(self._run())
+        self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+    def stop(self) -> None:
+        """End; `poll` is cancelled at what it awaits. Idempotent."""
+        self._stopped = True
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+
+    async def _run(self) -> None:
+        failures = 0
+        while not self._stopped:
+            failures = 0 if await self._polled() else failures + 1
+            if not self._stopped:
+                await self._pause(self._pause_s(failures))
+
+    async def _polled(self) -> bool:
+        try:
+            return await self._poll()
+        except CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - one failed poll must not be the last
+            self._log.failure("Polling failed unexpectedly; it goes on")
+            return False
+
+    def _pause_s(self, failures: int) -> float:
+        pause_s = self._interval_s
+        if failures:
+            pause_s = min(self._max_retry_s, self._retry_s * 2.0 ** min(failures - 1, 30))
+        return pause_s * self._random.uniform(0.9, 1.0)
+
+    async def _pause(self, delay_s: float) -> None:
+        passed: Deferred[None] = Deferred(lambda _: call.cancel())
+        call = self._clock.callLater(delay_s, passed.callback, None)
+        await passed

@@ -1,0 +1,66 @@
+"""Reads a file in a way that cannot block for ever or grow without limit."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybal.errors import SourceError
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What changes when a file's content does."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    modified_ns: int
+    changed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file as it was read; `signature` is from before the reading."""
+
+    signature: Signature
+    data: bytes
+
+
+def file_signature(path: Path) -> Signature:
+    """The file's present signature; OSError if there is none, SourceError if it is no file."""
+    return _signature(path, os.stat(path))
+
+
+def read_regular_file(path: Path, max_bytes: int) -> FileContent:
+    """Read a whole regular file; anything else is not even opened for long.
+
+    Raises OSError, or SourceError for what is not a regular file or is larger than allowed.
+    """
+    _signature(path, os.stat(path))  # opening a device may already do something
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        signature = _signature(path, os.fstat(descriptor))
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise SourceError(f"{path} is larger than {max_bytes} bytes")
+    return FileContent(signature, data)
+
+
+def _signature(path: Path, status: os.stat_result) -> Signature:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+        raise SourceError(f"{path} is {kind}, not a regular file")
+    return Signature(
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    )
