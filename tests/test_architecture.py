@@ -25,6 +25,10 @@ PURE = (
     "pybal/instrumentation/pools.py",
     "pybal/instrumentation/api.py",
     "pybal/instrumentation/negotiation.py",
+    "pybal/instrumentation/responses.py",
+    "pybal/instrumentation/routes.py",
+    "pybal/instrumentation/view.py",
+    "pybal/instrumentation/why.py",
 )
 IMPURE_LIBRARIES = {"twisted", "pyroute2", "etcd", "socket", "time", "random", "threading"}
 APART = ("pybal.ipvs", "pybal.bgp", "pybal.monitors")

@@ -121,11 +121,10 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Documen
 
 
 def monitor_document(monitor: MonitorSnapshot) -> Document:
-    """A monitor; its state is `up`, `down`, or `unknown` before its first result."""
-    state = {True: "up", False: "down", None: "unknown"}[monitor.up]
+    """A monitor; `up` is null before its first result."""
     return {
         "name": monitor.name,
-        "state": state,
+        "up": monitor.up,
         "since": instant(monitor.since),
         "last_result": None if monitor.last is None else _result(monitor.last),
         "up_transitions": monitor.up_transitions,

@@ -26,6 +26,7 @@ class MetricSpec:
 
 
 OWN_METRICS = {
+    "pybal_monitor_internal_errors_total": MetricSpec("Failures within the monitor itself", ()),
     "pybal_monitor_proxyfetch_request_duration_seconds": MetricSpec(
         "Duration of the last request", ("result", "url")
     ),

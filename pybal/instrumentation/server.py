@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
@@ -32,7 +33,7 @@ class InstrumentationServer:
         reactor: Any,
         addresses: Iterable[IPAddress],
         port: int,
-        factory: IProtocolFactory,
+        factory: Factory[Any],
         log: Logger,
     ) -> None:
         self._connections = _LimitedFactory(factory)
@@ -117,7 +118,7 @@ class _LimitedFactory(WrappingFactory):
 
     noisy = False
 
-    def __init__(self, factory: IProtocolFactory) -> None:
+    def __init__(self, factory: Factory[Any]) -> None:
         super().__init__(factory)  # type: ignore[no-untyped-call]  # Twisted's has no types
         self._on_idle: list[Deferred[None]] = []
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
@@ -63,7 +63,9 @@ class StatusResource(Resource):
         except Exception:  # noqa: BLE001
             # The boundary: whatever fails in here, the daemon and the connection go on.
             self._failed_requests += 1
-            self._log.failure("Error while answering {uri}", uri=_printable(request.uri))
+            self._log.failure(
+                "Error while answering {uri}", level=LogLevel.error, uri=_printable(request.uri)
+            )
             response = error(
                 "Internal server error",
                 HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -123,7 +125,6 @@ class _StatusSite(Site):
     """Writes its access log through ours, where only `--debug` shows it."""
 
     noisy = False
-    displayTracebacks = False  # noqa: N815
     access_log: Logger
 
     def log(self, request: Any) -> None:

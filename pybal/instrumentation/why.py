@@ -40,11 +40,11 @@ def why_json(host: str, decision: Decision | None, threshold: Fraction) -> dict[
 def sentence(host: str, decision: Decision, threshold: Fraction) -> str:
     """One sentence that a person understands without knowing PyBal's words."""
     return (
-        f"{host} is {decision.verdict.value} since {iso_time(decision.at)}, "
-        f"because: {decision.cause}; "
+        f"{host} is {decision.verdict.value} "
+        f"(decided at {iso_time(decision.at)}, cause: {decision.cause}): "
         f"{decision.up} of {decision.configured} servers were up and enabled, "
-        f"{_number(decision.required)} are required (threshold {_number(threshold)}), "
-        f"{decision.pooled} were then pooled."
+        f"the threshold of {_number(threshold)} requires {_number(decision.required)}, "
+        f"and {decision.pooled} were pooled then."
     )
 
 

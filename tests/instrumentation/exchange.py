@@ -1,0 +1,130 @@
+"""HTTP exchanges with a site over a transport in memory, from the bytes up."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from http.client import HTTPResponse
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from zope.interface import implementer
+
+from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.site import make_site
+from pybal.instrumentation.view import StatusView
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client got."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+
+def run_at_once(function: Callable[[], bytes]) -> Deferred[bytes]:
+    """An Offload that needs no thread."""
+    try:
+        return succeed(function())
+    except Exception:  # noqa: BLE001 - whatever the function raises is its result
+        return fail()
+
+
+@dataclass
+class HeldOffload:
+    """An Offload whose thread is busy until the test says otherwise."""
+
+    waiting: list[tuple[Callable[[], bytes], Deferred[bytes]]] = field(default_factory=list)
+
+    def __call__(self, function: Callable[[], bytes]) -> Deferred[bytes]:
+        result: Deferred[bytes] = Deferred()
+        self.waiting.append((function, result))
+        return result
+
+    def release(self) -> None:
+        function, result = self.waiting.pop(0)
+        run_at_once(function).chainDeferred(result)
+
+
+@implementer(ILogObserver)
+class LogLines(list[str]):
+    """Log lines, level first."""
+
+    def __call__(self, event: LogEvent) -> None:
+        self.append(f"{event['log_level'].name}: {formatEvent(event)}")
+
+    def logger(self) -> Logger:
+        return Logger(namespace="instrumentation", observer=cast(Any, self))
+
+
+class Client:
+    """Talks to the site of one view; `log` holds what the site logs."""
+
+    def __init__(
+        self, view: StatusView, offload: Callable[..., Deferred[bytes]] = run_at_once
+    ) -> None:
+        self.clock = Clock()
+        self.log = LogLines()
+        self.site = make_site(self.clock, view, offload, self.log.logger(), process_collector())
+
+    def connect(self) -> Connection:
+        return Connection(self.site.buildProtocol(None))
+
+    def get(
+        self,
+        path: str,
+        headers: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
+        method: str = "GET",
+    ) -> Answer:
+        """One request on a connection of its own."""
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        lines = [f"{method} {path} HTTP/1.1", "Host: lvs", *(f"{k}: {v}" for k, v in pairs)]
+        connection = self.connect()
+        connection.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        return connection.answer(method)
+
+
+class Connection:
+    """One client's connection."""
+
+    def __init__(self, protocol: Any) -> None:
+        self.protocol = protocol
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+
+    def closed(self) -> bool:
+        return self.transport.disconnecting
+
+    def answer(self, method: str = "GET") -> Answer:
+        """The first answer of all that has come since the last call; it must be whole."""
+        data = self.transport.value()
+        self.transport.clear()
+        assert data, "nothing was answered"
+        return parse(data, method)
+
+
+def parse(data: bytes, method: str = "GET") -> Answer:
+    """Read an answer as Python's own client reads it."""
+
+    class Socket:
+        def makefile(self, _mode: str) -> io.BytesIO:
+            return io.BytesIO(data)
+
+    response = HTTPResponse(cast(Any, Socket()), method=method)
+    response.begin()
+    body = response.read()
+    return Answer(response.status, response.headers, body)

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+
+from pybal.instrumentation.routes import answer, path_segments
+from pybal.model import IPVSSnapshot, KernelErrorSnapshot, MetricSample, SourceSnapshot
+from tests.fakes.view import NOON, FakeView, bgp, held, monitor, server, service
+
+SAMPLE = MetricSample("pybal_monitor_x_total", (("reason", "refused"),), 2.0)
+STALE = SourceSnapshot("http://config-master/pool", True, NOON, "connection refused")
+VIEW = FakeView(
+    [
+        service(
+            "text_443",
+            [
+                server(
+                    "cp1",
+                    up=False,
+                    pooled=True,
+                    monitors=(
+                        monitor("ProxyFetch", up=False, reason="timed out", samples=(SAMPLE,)),
+                        monitor("IdleConnection", up=None),
+                    ),
+                    decision=held("ProxyFetch reported down: timed out"),
+                ),
+                server("cp2"),
+            ],
+            threshold="0.66",
+            source=STALE,
+        ),
+    ],
+    bgp_snapshot=bgp(("192.0.2.1", True), ("192.0.2.2", False)),
+)
+AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
+
+
+def get(path: str, view: FakeView = VIEW) -> Any:
+    # Here JSON does not wait to be asked for.
+    response = answer(view, path_segments(path.encode()), as_json=False)
+    assert response.status == HTTPStatus.OK
+    assert response.content_type == "application/json"
+    return json.loads(response.body)
+
+
+def test_the_index_names_the_other_paths_and_they_exist() -> None:
+    paths = get("/api/v1/")["paths"]
+    assert paths == get("/api/v1")["paths"]
+    assert len(paths) == 6
+    for path in paths:
+        assert get(path.format(service="text_443", host="cp1"))
+
+
+def test_the_list_of_services_counts_their_servers() -> None:
+    (summary,) = get("/api/v1/services")["services"]
+    assert summary == {
+        "name": "text_443",
+        "protocol": "tcp",
+        "address": "198.51.100.1",
+        "port": 443,
+        "scheduler": "wrr",
+        "depool_threshold": 0.66,
+        "can_depool": True,
+        "could_not_depool_total": 0,
+        "source": {
+            "url": "http://config-master/pool",
+            "stale": True,
+            "last_good": AT,
+            "last_error": "connection refused",
+        },
+        "counts": {"servers": 2, "enabled": 2, "up": 1, "pooled": 2, "pooled_down": 1},
+    }
+
+
+def test_a_server_tells_each_monitors_last_result() -> None:
+    document = get("/api/v1/services/text_443/servers/cp1")
+    fetch, idle = document["monitors"]
+    assert fetch == {
+        "name": "ProxyFetch",
+        "up": False,
+        "since": AT,
+        "last_result": {"up": False, "reason": "timed out", "duration_s": 0.25, "at": AT},
+        "up_transitions": 0,
+        "down_transitions": 1,
+        "up_results": 0,
+        "down_results": 1,
+        "samples": [
+            {"metric": "pybal_monitor_x_total", "labels": {"reason": "refused"}, "value": 2.0}
+        ],
+    }
+    assert (idle["up"], idle["since"], idle["last_result"]) == (None, None, None)
+    assert document["status"] == "enabled/down/pooled"
+    assert document["address"] == "192.0.2.10"
+
+
+def test_a_server_tells_why_it_is_pooled_in_one_sentence_and_in_fields() -> None:
+    assert get("/api/v1/services/text_443/servers/cp1")["why"] == {
+        "text": "cp1 is kept pooled though down (decided at 2023-11-14T22:13:20.000Z, "
+        "cause: ProxyFetch reported down: timed out): 2 of 4 servers were up and enabled, "
+        "the threshold of 0.66 requires 2.64, and 3 were pooled then.",
+        "verdict": "held",
+        "cause": "ProxyFetch reported down: timed out",
+        "configured": 4,
+        "up": 2,
+        "pooled": 3,
+        "threshold": 0.66,
+        "required": 2.64,
+        "at": AT,
+    }
+    assert get("/api/v1/services/text_443/servers/cp2")["why"] is None
+
+
+def test_a_service_is_its_summary_and_its_servers() -> None:
+    (summary,) = get("/api/v1/services")["services"]
+    servers = [get(f"/api/v1/services/text_443/servers/{host}") for host in ("cp1", "cp2")]
+    assert get("/api/v1/services/text_443") == {**summary, "servers": servers}
+
+
+def test_ipvs_shows_the_last_error_and_when_it_was() -> None:
+    view = FakeView(
+        ipvs_snapshot=IPVSSnapshot(False, True, 1, 2, 3, 4, KernelErrorSnapshot(NOON, "refused"))
+    )
+    assert get("/api/v1/ipvs", view) == {
+        "in_sync": False,
+        "dry_run": True,
+        "services": 1,
+        "destinations": 2,
+        "changes_total": 3,
+        "errors_total": 4,
+        "last_error": {"text": "refused", "at": AT},
+    }
+    assert get("/api/v1/ipvs")["last_error"] is None
+
+
+def test_bgp_and_daemon_show_all_that_is_known() -> None:
+    assert get("/api/v1/bgp") == {
+        "enabled": True,
+        "local_asn": 64600,
+        "peers": [
+            {"address": "192.0.2.1", "state": "Established", "established": True},
+            {"address": "192.0.2.2", "state": "Active", "established": False},
+        ],
+    }
+    assert get("/api/v1/daemon") == {
+        "version": "9.8.7",
+        "started_at": AT,
+        "config_path": "/etc/pybal/pybal.conf",
+        "dry_run": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v1/nosuch",
+        "/api/v1/services/nosuch",
+        "/api/v1/services/nosuch/servers/cp1",
+        "/api/v1/services/text_443/servers",
+        "/api/v1/services/text_443/servers/nosuch",
+        "/api/v1/services/text_443/cp1",
+    ],
+)
+def test_unknown_paths_are_404_in_json(path: str) -> None:
+    response = answer(VIEW, path_segments(path.encode()), as_json=False)
+    assert response.status == HTTPStatus.NOT_FOUND
+    assert json.loads(response.body) == {"error": "The desired url was not found"}

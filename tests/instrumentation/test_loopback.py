@@ -1,0 +1,140 @@
+"""The real thing: sockets on loopback, a real reactor, rendering in its thread pool."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+
+from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.server import InstrumentationServer
+from pybal.instrumentation.site import make_site
+from tests.fakes.view import FakeView, large_view
+from tests.instrumentation import consumers
+from tests.instrumentation.exchange import LogLines
+from tests.instrumentation.test_consumers import FINE, POOL, production
+from tests.integration.reactors import run_in_reactor, sleep, until
+
+pytestmark = pytest.mark.integration
+
+T = TypeVar("T")
+
+
+class Daemon:
+    """A server of one view in a running reactor, and blocking clients in threads."""
+
+    def __init__(self, reactor: Any, view: FakeView, *addresses: str, port: int = 0) -> None:
+        self.log = LogLines()
+        self._reactor = reactor
+        offload = partial(deferToThreadPool, reactor, reactor.getThreadPool())
+        site = make_site(reactor, view, offload, self.log.logger(), process_collector())
+        self.server = InstrumentationServer(
+            reactor, [ip_address(a) for a in addresses], port, site, self.log.logger()
+        )
+
+    def in_thread(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        pool = self._reactor.getThreadPool()
+        return deferToThreadPool(self._reactor, pool, function, *arguments)
+
+    def connection(self, number: int = 0) -> http.client.HTTPConnection:
+        here = self.server.listening()[number]
+        return http.client.HTTPConnection(here.host, here.port, timeout=10)
+
+    def get(self, path: str, accept: str, number: int = 0) -> tuple[int, str]:
+        connection = self.connection(number)
+        try:
+            connection.request("GET", path, headers={"Accept": accept})
+            response = connection.getresponse()
+            return response.status, response.read().decode("utf-8")
+        finally:
+            connection.close()
+
+
+def test_every_consumer_reads_it_over_ipv4_and_ipv6() -> None:
+    def consume(daemon: Daemon) -> None:
+        for number in range(2):
+            get = partial(daemon.get, number=number)
+            assert consumers.backends_check(get) == "OK"
+            assert consumers.ipvs_difference_check(get)[POOL] == {FINE}
+            assert consumers.safe_restart(get, POOL, FINE)
+            assert consumers.safe_restart(get, POOL, "nosuch") is None
+            assert consumers.pooler_loop(get, POOL, FINE) == ("enabled", "up", "pooled")
+            assert consumers.lag_updater(get, POOL) == {FINE}
+            assert consumers.bgp_alert(get) == ["2001:db8::2"]
+            assert len(consumers.backend_alert(get)) == 1
+            assert consumers.restart_procedure(get)["192.0.2.1"] == "1.0"
+
+    async def main(reactor: Any) -> None:
+        daemon = Daemon(reactor, production(), "127.0.0.1", "::1")
+        daemon.server.start()
+        await daemon.in_thread(consume, daemon)
+        await daemon.server.stop()
+
+    run_in_reactor(main)
+
+
+def test_a_persistent_connection_ends_with_the_daemon() -> None:
+    def first(connection: http.client.HTTPConnection) -> None:
+        for path in ("/alerts", "/nosuch", "/pools"):
+            connection.request("GET", path)
+            assert connection.getresponse().read()
+
+    def after(connection: http.client.HTTPConnection) -> None:
+        assert connection.sock is not None, "it was kept open"
+        connection.request("GET", "/alerts")
+        connection.getresponse()
+
+    async def main(reactor: Any) -> None:
+        daemon = Daemon(reactor, production(), "127.0.0.1")
+        daemon.server.start()
+        connection = daemon.connection()
+        await daemon.in_thread(first, connection)
+        await daemon.server.stop()
+        with pytest.raises(ConnectionError):
+            await daemon.in_thread(after, connection)
+        connection.close()
+
+    run_in_reactor(main)
+
+
+def test_a_port_in_use_is_told_and_taken_once_it_is_free() -> None:
+    async def main(reactor: Any) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            daemon = Daemon(reactor, production(), "127.0.0.1", port=port)
+            daemon.server.start()
+            (line,) = daemon.log
+            assert line.startswith(f"error: Cannot listen on 127.0.0.1 port {port}: ")
+            assert "Address already in use" in line
+        await until(reactor, lambda: bool(daemon.server.listening()))
+        status, _ = await daemon.in_thread(daemon.get, "/alerts", "*/*")
+        assert status == 200
+        await daemon.server.stop()
+
+    run_in_reactor(main)
+
+
+def test_the_reactor_goes_on_while_the_largest_configuration_is_scraped() -> None:
+    async def main(reactor: Any) -> None:
+        daemon = Daemon(reactor, large_view(), "127.0.0.1")
+        daemon.server.start()
+        scrape = daemon.in_thread(daemon.get, "/metrics", "*/*")
+        turns = 0
+        while not scrape.called:
+            await sleep(reactor, 0.001)
+            turns += 1
+        status, body = await scrape
+        assert status == 200
+        assert body.count("\npybal_monitor_status{") == 11_538
+        # Rendered in the reactor, the scrape would take one turn.
+        assert turns > 20
+        await daemon.server.stop()
+
+    run_in_reactor(main)

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families
+
+from pybal.instrumentation.metrics import exposition, process_collector, take_snapshot
+from pybal.instrumentation.monitor_metrics import OWN_METRICS
+from pybal.model import MetricSample, MonitorSnapshot, SourceSnapshot
+from tests.fakes.view import NOON, FakeView, bgp, large_view, monitor, server, service
+
+Labels = tuple[tuple[str, str], ...]
+CONTRACT = {
+    **{
+        f"pybal_service_{name}": ("service",)
+        for name in (
+            "servers",
+            "servers_enabled",
+            "servers_up",
+            "servers_pooled",
+            "can_depool",
+            "pooled_down_servers",
+            "depool_threshold",
+            "could_not_depool_total",
+        )
+    },
+    **{
+        f"pybal_monitor_{name}": ("service", "host", "monitor")
+        for name in (
+            "up_transitions_total",
+            "down_transitions_total",
+            "up_results_total",
+            "down_results_total",
+            "status",
+        )
+    },
+    **{
+        f"pybal_monitor_{name}": ("service", "host", "monitor", *extra)
+        for name, extra in {
+            "proxyfetch_request_duration_seconds": ("result", "url"),
+            "idleconnection_connections_failed_total": ("reason",),
+            "idleconnection_connections_lost_total": ("reason",),
+            "dnsquery_request_duration_seconds": ("result",),
+            "runcommand_run_duration_seconds": ("result", "exitcode"),
+        }.items()
+    },
+    "pybal_bgp_enabled": (),
+    "pybal_bgp_session_established": ("local_asn", "peer"),
+}
+"""The contract's table; pybal_bgp_session_state_count comes with the BGP speaker."""
+
+
+def render(view: FakeView, *, as_openmetrics: bool = False) -> str:
+    return exposition(take_snapshot(view, 7), as_openmetrics=as_openmetrics).decode("utf-8")
+
+
+def series(families: Iterable[Metric]) -> dict[tuple[str, Labels], float]:
+    """All samples; no two may have the same name and labels."""
+    found: dict[tuple[str, Labels], float] = {}
+    for family in families:
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, key
+            found[key] = sample.value
+    return found
+
+
+def scrape(view: FakeView) -> dict[tuple[str, Labels], float]:
+    return series(text_string_to_metric_families(render(view)))
+
+
+def full_view() -> FakeView:
+    """A view that has a series of every metric."""
+    samples = tuple(
+        MetricSample(name, tuple((label, "x") for label in spec.labels), 1.5)
+        for name, spec in OWN_METRICS.items()
+    )
+    servers = [
+        server("a", monitors=(monitor("ProxyFetch", samples=samples),)),
+        server("b", enabled=False, monitors=(monitor("ProxyFetch", up=False),)),
+        server("c", up=False, pooled=True),
+    ]
+    return FakeView([service("text_443", servers)], bgp_snapshot=bgp(("192.0.2.1", True)))
+
+
+def test_every_metric_of_the_contract_is_there_with_its_labels() -> None:
+    shown: dict[str, set[tuple[str, ...]]] = {}
+    for name, labels in scrape(full_view()):
+        shown.setdefault(name, set()).add(tuple(label for label, _ in labels))
+    assert len(CONTRACT) == 20
+    for name, expected in CONTRACT.items():
+        assert shown[name] == {tuple(sorted(expected))}, name
+
+
+def test_types_and_help_are_declared() -> None:
+    text = render(full_view())
+    for name in CONTRACT:
+        kind = "counter" if name.endswith("_total") else "gauge"
+        assert f"# TYPE {name} {kind}\n" in text
+        assert f"# HELP {name} " in text
+
+
+def test_a_services_gauges_count_its_servers() -> None:
+    text_443 = replace(full_view().service_list[0], could_not_depool_total=5, can_depool=False)
+    values = scrape(FakeView([text_443]))
+    expected = {
+        "servers": 3,
+        "servers_enabled": 2,
+        "servers_up": 2,
+        "servers_pooled": 2,
+        "can_depool": 0,
+        "pooled_down_servers": 1,
+        "depool_threshold": 0.5,
+        "could_not_depool_total": 5,
+    }
+    for name, value in expected.items():
+        assert values[f"pybal_service_{name}", (("service", "text_443"),)] == value, name
+
+
+def test_a_monitors_counters_and_status_are_shown_and_nothing_before_its_first_result() -> None:
+    counted = MonitorSnapshot("ProxyFetch", False, NOON, None, 1, 2, 30, 4)
+    silent = monitor("IdleConnection", up=None)
+    values = scrape(FakeView([service("s", [server("h", monitors=(counted, silent))])]))
+
+    def value(name: str, kind: str) -> float | None:
+        labels = (("host", "h"), ("monitor", kind), ("service", "s"))
+        return values.get((f"pybal_monitor_{name}", labels))
+
+    names = ("up_transitions", "down_transitions", "up_results", "down_results")
+    assert [value(f"{name}_total", "ProxyFetch") for name in names] == [1, 2, 30, 4]
+    assert [value(f"{name}_total", "IdleConnection") for name in names] == [0, 0, 0, 0]
+    assert value("status", "ProxyFetch") == 0
+    assert value("status", "IdleConnection") is None
+
+
+def test_series_of_a_server_that_left_disappear() -> None:
+    view = full_view()
+    assert 'host="a"' in render(view)
+    view.service_list = [service("text_443", [server("b")])]
+    assert 'host="a"' not in render(view)
+
+
+def test_two_monitors_with_the_same_labels_make_one_series() -> None:
+    def twin(up: bool, duration: float, lost: int) -> MonitorSnapshot:
+        own = (
+            MetricSample(
+                "pybal_monitor_proxyfetch_request_duration_seconds",
+                (("result", "successful"), ("url", "u")),
+                duration,
+            ),
+            MetricSample(
+                "pybal_monitor_idleconnection_connections_lost_total", (("reason", "r"),), lost
+            ),
+        )
+        return monitor("M", up=up, samples=own)
+
+    for first, second in ((True, False), (False, True)):
+        twins = (twin(first, 0.1, 2), twin(second, 0.2, 3))
+        values = scrape(FakeView([service("s", [server("h", monitors=twins)])]))
+        common = (("host", "h"), ("monitor", "M"))
+        assert values["pybal_monitor_status", (*common, ("service", "s"))] == 0
+        assert values["pybal_monitor_up_results_total", (*common, ("service", "s"))] == 1
+        lost = (*common, ("reason", "r"), ("service", "s"))
+        assert values["pybal_monitor_idleconnection_connections_lost_total", lost] == 5
+
+
+def test_a_monitor_that_hands_over_other_labels_or_metrics_breaks_nothing() -> None:
+    name = "pybal_monitor_dnsquery_request_duration_seconds"
+    odd = (
+        MetricSample(name, (("rcode", "NOERROR"), ("result", "successful")), 0.5),
+        MetricSample("pybal_monitor_new_total", (("kind", "x"),), 1),
+        MetricSample("pybal_monitor_new_total", (), 2),
+    )
+    values = scrape(FakeView([service("s", [server("h", monitors=(monitor("M", samples=odd),))])]))
+    common = (("host", "h"), ("monitor", "M"))
+    assert values[name, (*common, ("result", "successful"), ("service", "s"))] == 0.5
+    new = {labels: v for (metric, labels), v in values.items() if metric.endswith("_new_total")}
+    assert new == {
+        (("host", "h"), ("kind", "x"), ("monitor", "M"), ("service", "s")): 1,
+        (("host", "h"), ("kind", ""), ("monitor", "M"), ("service", "s")): 2,
+    }
+
+
+def test_names_are_escaped_and_odd_ones_do_not_fail_the_scrape() -> None:
+    view = FakeView([service('a"\n\\\ud800é', [server("h\udfff", monitors=(monitor(),))])])
+    names = {dict(labels).get("service") for _, labels in scrape(view)} - {None}
+    assert names == {'a"\n\\\\ud800é'}
+
+
+def test_the_daemon_its_kernel_and_its_sources_are_shown() -> None:
+    stale = SourceSnapshot("file:///x", True, NOON, "gone")
+    never = SourceSnapshot("file:///y", False, None, None)
+    values = scrape(FakeView([service("old", source=stale), service("new", source=never)]))
+    assert values["pybal_build_info", (("version", "9.8.7"),)] == 1
+    assert values["pybal_start_time_seconds", ()] == NOON
+    assert values["pybal_instrumentation_errors_total", ()] == 7
+    assert values["pybal_ipvs_in_sync", ()] == 1
+    assert values["pybal_ipvs_changes_total", ()] == 3
+    assert values["pybal_ipvs_errors_total", ()] == 0
+    assert values["pybal_source_stale", (("service", "old"),)] == 1
+    assert values["pybal_source_stale", (("service", "new"),)] == 0
+    dated = {k: v for k, v in values.items() if k[0].startswith("pybal_source_last_good")}
+    assert dated == {("pybal_source_last_good_timestamp_seconds", (("service", "old"),)): NOON}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_bgp_enabled_has_no_labels_and_is_always_there(enabled: bool) -> None:
+    view = FakeView(bgp_snapshot=replace(bgp(), enabled=enabled))
+    assert f"\npybal_bgp_enabled {float(enabled)}\n" in render(view)
+
+
+def test_the_threshold_is_shown_as_written() -> None:
+    exact = replace(service("s"), depool_threshold=Fraction("0.07"))
+    assert 'pybal_service_depool_threshold{service="s"} 0.07\n' in render(FakeView([exact]))
+
+
+def test_openmetrics_is_valid_by_its_own_strict_parser_and_says_the_same() -> None:
+    text = render(full_view(), as_openmetrics=True)
+    assert text.endswith("# EOF\n")
+    families = openmetrics_parser.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    assert series(families) == scrape(full_view())
+
+
+def test_other_collectors_follow_ours() -> None:
+    snapshot = take_snapshot(FakeView(), 0)
+    text = exposition(snapshot, [process_collector()], as_openmetrics=False).decode()
+    assert "\nprocess_cpu_seconds_total " in text
+    assert "\nprocess_open_fds " in text
+    # The same collectors serve one scrape after another.
+    collector = process_collector()
+    for _ in range(2):
+        exposition(snapshot, [collector], as_openmetrics=False)
+
+
+def test_the_largest_configuration_is_shown_whole() -> None:
+    view = large_view()
+    servers = [s for one in view.service_list for s in one.servers]
+    monitors = [m for one in servers for m in one.monitors]
+    assert (len(view.service_list), len(servers), len(monitors)) == (116, 11_095, 11_538)
+    text = render(view)
+    assert text.count("\npybal_monitor_status{") == 11_538

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.instrumentation.negotiation import accepts_json, accepts_openmetrics, parse_accept
+
+JSON = [
+    ["application/json"],
+    ["APPLICATION/Json"],
+    ["  application/json  "],
+    ["application/json; charset=utf-8"],
+    ["application/json;indent=2;q=0.3"],
+    ["application/json;q=0.001"],
+    ["application/json ; Q=1.000"],
+    ["application/json, */*"],
+    ["application/json, text/plain, */*"],
+    ["application/json, text/plain, */*;q=0.5"],
+    ["text/plain;q=0.5, application/json;q=0.6"],
+    ["text/html, application/json;q=0.9, */*;q=0.8"],
+    ["text/html", "application/json"],
+    ["text/plain;q=0.1", "application/json;q=0.2"],
+    ["application/*"],
+    ["application/*;q=0.5, text/*;q=0.4"],
+    ["text/plain;q=0, */*"],
+    ["text/*;q=0.1, */*;q=0.2"],
+    [', ,application/json;x="a,b;q=0",'],
+    ["garbage, application/json"],
+    ["application/json;version=2;q=0.1, application/json, text/plain;q=0.5"],
+]
+
+TEXT = [
+    [],
+    [""],
+    ["*/*"],
+    ["*/*;q=0.1"],
+    ["*"],
+    ["text/plain"],
+    ["text/*"],
+    ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"],
+    ["application/json;q=0"],
+    ["application/json;q=0.000, */*"],
+    ["application/*, application/json;q=0"],
+    ["application/json;q=0.5, text/plain"],
+    ["application/json;q=0.5, */*"],
+    ["application/vnd.api+json"],
+    ["application/jsonp"],
+    ["application/json;q=much"],
+    ["application/json;q=-1"],
+    ["application/json;q=5"],
+    ["*/json"],
+    ["application/"],
+    ["/json"],
+    ['text/plain;x="application/json'],
+    [";"],
+]
+
+
+@pytest.mark.parametrize("headers", JSON, ids=" | ".join)
+def test_json_is_sent_to_those_who_name_it(headers: list[str]) -> None:
+    assert accepts_json(headers)
+
+
+@pytest.mark.parametrize("headers", TEXT, ids=" | ".join)
+def test_text_is_sent_to_all_others(headers: list[str]) -> None:
+    assert not accepts_json(headers)
+
+
+def test_curl_and_java_get_text_and_prometheus_gets_openmetrics() -> None:
+    prometheus = (
+        "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;"
+        "version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    )
+    assert accepts_openmetrics([prometheus])
+    assert not accepts_json([prometheus])
+    for text in ("*/*", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "text/plain"):
+        assert not accepts_openmetrics([text])
+        assert not accepts_json([text])
+
+
+QUALITIES = st.integers(0, 1000).map(lambda n: n / 1000)
+
+
+@given(json=QUALITIES, text=QUALITIES)
+def test_the_higher_quality_wins_and_json_wins_ties(json: float, text: float) -> None:
+    header = f"text/plain;q={text}, application/json;q={json}"
+    assert accepts_json([header]) == (json >= text and json > 0)
+    assert accepts_json(header.split(", ")) == accepts_json([header])
+
+
+@given(st.lists(st.text() | st.text(alphabet='aj/*;,q=01. "\\')))
+def test_no_header_makes_it_fail(headers: list[str]) -> None:
+    for item in parse_accept(headers):
+        assert 0 <= item.quality <= 1
+        assert item.type and item.subtype
+    accepts_json(headers)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.instrumentation.responses import Response, text
+from pybal.instrumentation.routes import answer, path_segments
+from tests.fakes.view import FakeView, server, service
+
+VIEW = FakeView(
+    [
+        service(
+            "textlb6_443",
+            [
+                server("cp1.example.org", weight=100),
+                server("cp2.example.org", up=False, partially_up=True),
+                server("cp3.example.org", enabled=False, weight=0),
+            ],
+        ),
+        service("empty_80"),
+    ]
+)
+
+
+def get(path: bytes, *, as_json: bool = False) -> Response:
+    return answer(VIEW, path_segments(path), as_json=as_json)
+
+
+def get_json(path: bytes) -> Any:
+    response = get(path, as_json=True)
+    assert response.status == HTTPStatus.OK
+    assert response.content_type == "application/json"
+    return json.loads(response.body)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (b"/pools", "textlb6_443\nempty_80\n"),
+        (
+            b"/pools/textlb6_443",
+            "cp1.example.org:\tenabled/up/pooled\n"
+            "cp2.example.org:\tenabled/partially up/not pooled\n"
+            "cp3.example.org:\tdisabled/up/not pooled\n",
+        ),
+        (b"/pools/empty_80", ""),
+        (b"/pools/textlb6_443/cp2.example.org", "enabled/partially up/not pooled\n"),
+        (b"/pools/textlb6%5f443/%63p1%2Eexample.org", "enabled/up/pooled\n"),
+        (b"/alerts", "OK - All pools are healthy"),
+    ],
+)
+def test_text_is_the_contracts_to_the_byte(path: bytes, body: str) -> None:
+    for spelling in (path, path + b"/"):
+        response = get(spelling)
+        assert response == Response(HTTPStatus.OK, "text/plain; charset=utf-8", body.encode())
+
+
+def test_json_is_the_contracts_with_these_keys_and_no_other() -> None:
+    servers = {
+        "cp1.example.org": {"pooled": True, "up": True, "enabled": True, "weight": 100},
+        "cp2.example.org": {"pooled": False, "up": False, "enabled": True, "weight": 10},
+        "cp3.example.org": {"pooled": False, "up": True, "enabled": False, "weight": 0},
+    }
+    assert get_json(b"/pools") == ["textlb6_443", "empty_80"]
+    assert get_json(b"/pools/textlb6_443") == servers
+    assert list(get_json(b"/pools/textlb6_443")) == list(servers)
+    assert get_json(b"/pools/empty_80") == {}
+    assert get_json(b"/pools/textlb6_443/cp3.example.org") == servers["cp3.example.org"]
+    assert get_json(b"/alerts") == {"status": "ok", "msg": "All pools are healthy"}
+
+
+UNKNOWN = [
+    b"/",
+    b"",
+    b"//",
+    b"/pool",
+    b"/Pools",
+    b"//pools",
+    b"/pools//",
+    b"/pools/nosuch",
+    b"/pools/nosuch/cp1.example.org",
+    b"/pools/textlb6_443/nosuch",
+    b"/pools/textlb6_443/cp1.example.org/more",
+    b"/pools/textlb6_443%2Fcp1.example.org",
+    b"/pools/%ff%fe",
+    b"/pools/%00",
+    b"/pools/..",
+    b"/alerts/more",
+    b"/api",
+    b"/api/v2",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN)
+def test_anything_else_is_404_in_the_contracts_words(path: bytes) -> None:
+    message = "The desired url was not found"
+    assert get(path) == text(message, HTTPStatus.NOT_FOUND)
+    response = get(path, as_json=True)
+    assert response.status == HTTPStatus.NOT_FOUND
+    assert json.loads(response.body) == {"error": message}
+
+
+def test_names_that_utf8_cannot_hold_do_not_break_an_answer() -> None:
+    odd = FakeView([service("p", [server("h\ud800")])])
+    response = answer(odd, ("pools", "p"), as_json=False)
+    assert response.body == b"h\\ud800:\tenabled/up/pooled\n"
+
+
+@given(st.binary(), st.booleans())
+def test_no_path_makes_it_fail(path: bytes, as_json: bool) -> None:
+    assert get(b"/" + path, as_json=as_json).status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)

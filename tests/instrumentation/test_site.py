@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NoReturn
+
+import pytest
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
+
+from pybal.model import ServiceSnapshot
+from tests.fakes.view import FakeView, server, service
+from tests.instrumentation.exchange import Client, HeldOffload, parse
+
+TEXT = "text/plain; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def view() -> FakeView:
+    return FakeView([service("text_443", [server("cp1", weight=1)])])
+
+
+class BrokenView(FakeView):
+    """A daemon with a bug."""
+
+    def services(self) -> Sequence[ServiceSnapshot]:
+        return self._fail()
+
+    def service(self, name: str) -> ServiceSnapshot | None:
+        return self._fail()
+
+    def _fail(self) -> NoReturn:
+        raise ZeroDivisionError("secret detail")
+
+
+def test_text_is_the_default_and_json_comes_when_asked_for() -> None:
+    client = Client(view())
+    plain = client.get("/pools/text_443/cp1")
+    assert (plain.status, plain.text) == (200, "enabled/up/pooled\n")
+    assert plain.headers["content-type"] == TEXT
+    assert plain.headers["content-length"] == str(len(plain.body))
+    asked = client.get("/pools/text_443/cp1", {"aCCept": "application/json"})
+    assert asked.headers["content-type"] == "application/json"
+    assert asked.headers["vary"] == "accept"
+    assert json.loads(asked.body) == {"pooled": True, "up": True, "enabled": True, "weight": 1}
+
+
+def test_several_accept_headers_count_as_one() -> None:
+    headers = (("Accept", "text/html"), ("Accept", "application/json;q=0.5"))
+    assert Client(view()).get("/pools", headers).headers["content-type"] == "application/json"
+
+
+def test_a_query_string_changes_nothing() -> None:
+    client = Client(view())
+    assert client.get("/pools?a=b/c&d").body == client.get("/pools").body == b"text_443\n"
+
+
+@pytest.mark.parametrize("path", ["/pools", "/alerts", "/nosuch", "/metrics", "/api/v1/bgp"])
+def test_head_is_get_without_the_body(path: str) -> None:
+    client = Client(view())
+    get, head = client.get(path), client.get(path, method="HEAD")
+    assert head.body == b""
+    assert head.status == get.status
+    assert head.headers["content-type"] == get.headers["content-type"]
+    if path != "/metrics":  # whose length varies with the process's figures
+        assert head.headers["content-length"] == get.headers["content-length"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "get", "BREW"])
+@pytest.mark.parametrize("path", ["/pools", "/metrics", "/nosuch"])
+def test_any_other_method_is_405_and_told_what_is_allowed(method: str, path: str) -> None:
+    answer = Client(view()).get(path, method=method)
+    assert answer.status == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+    asked = Client(view()).get(path, {"Accept": "application/json"}, method=method)
+    assert json.loads(asked.body) == {"error": "Method not allowed"}
+
+
+def test_a_bug_is_500_and_a_log_line_and_shows_nothing_of_itself() -> None:
+    client = Client(BrokenView())
+    for path in ("/pools", "/alerts", "/pools/x", "/metrics", "/api/v1/services"):
+        answer = client.get(path)
+        assert (answer.status, answer.text) == (500, "Internal server error")
+        assert client.log[0] == f"error: Error while answering {path}"
+        client.log.clear()
+    assert json.loads(client.get("/pools", {"Accept": "application/json"}).body) == {
+        "error": "Internal server error"
+    }
+
+
+def test_failed_requests_are_counted_in_the_metrics() -> None:
+    sound = view()
+    client = Client(sound)
+    sound.service_list = None  # type: ignore[assignment]
+    client.get("/pools")
+    sound.service_list = ()
+    assert "\npybal_instrumentation_errors_total 1.0\n" in client.get("/metrics").text
+
+
+def test_the_access_log_is_for_debugging_only() -> None:
+    client = Client(view())
+    client.get("/pools?%ff")
+    assert client.log == ["debug: 192.168.1.1 GET /pools?%ff 200 9"]
+
+
+def test_metrics_come_in_the_plain_format_unless_openmetrics_is_asked_for() -> None:
+    client = Client(view())
+    for accept in ("*/*", "text/plain;version=1.0.0;escaping=allow-utf-8", "application/json"):
+        answer = client.get("/metrics", {"Accept": accept})
+        assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert "\npybal_bgp_enabled 0.0\n" in answer.text
+    answer = client.get("/metrics", {"Accept": OPENMETRICS})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=")
+    assert answer.text.endswith("\n# EOF\n")
+
+
+def test_one_connection_serves_many_requests_also_pipelined() -> None:
+    connection = Client(view()).connect()
+    one = b"GET /pools HTTP/1.1\r\nHost: lvs\r\n\r\n"
+    connection.send(one)
+    single = connection.transport.value()
+    assert parse(single).body == b"text_443\n"
+    connection.transport.clear()
+    connection.send(one * 50)
+    assert connection.transport.value().count(b"\r\n\r\ntext_443\n") == 50
+    assert not connection.closed()
+
+
+def test_an_idle_connection_is_closed_after_a_minute() -> None:
+    client = Client(view())
+    silent, half = client.connect(), client.connect()
+    half.send(b"GET /pools HTTP/1.1\r\nHos")
+    client.clock.advance(59)
+    assert not silent.closed()
+    client.clock.advance(2)
+    assert silent.closed()
+    assert half.closed()
+
+
+def test_endless_headers_end_the_connection() -> None:
+    connection = Client(view()).connect()
+    connection.send(b"GET /pools HTTP/1.1\r\n")
+    connection.send(b"".join(b"X-%d: %s\r\n" % (n, b"x" * 1000) for n in range(20)))
+    assert connection.closed()
+    line = Client(view()).connect()
+    line.send(b"GET /" + b"x" * 100_000)
+    assert line.closed()
+
+
+def test_a_body_is_dropped_not_stored() -> None:
+    connection = Client(view()).connect()
+    connection.send(b"POST /pools HTTP/1.1\r\nHost: lvs\r\nContent-Length: 300000\r\n\r\n")
+    for _ in range(3):
+        connection.send(b"x" * 100_000)
+    assert connection.answer().status == 405
+    connection.send(b"GET /pools HTTP/1.1\r\nHost: lvs\r\n\r\n")
+    assert connection.answer().body == b"text_443\n"
+
+
+def test_garbage_gets_a_bad_request() -> None:
+    connection = Client(view()).connect()
+    connection.send(b"\x16\x03\x01 nonsense\r\n\r\n")
+    assert connection.transport.value().startswith(b"HTTP/1.1 400 ")
+    assert connection.closed()
+
+
+def test_a_client_that_leaves_during_a_scrape_disturbs_nobody() -> None:
+    offload = HeldOffload()
+    client = Client(view(), offload)
+    gone, patient = client.connect(), client.connect()
+    for connection in (gone, patient):
+        connection.send(b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n")
+        assert connection.transport.value() == b""
+    gone.protocol.connectionLost(Failure(ConnectionLost()))
+    offload.release()
+    assert patient.answer().status == 200
+    assert gone.transport.value() == b""
+    assert not [line for line in client.log if not line.startswith("debug")]
+
+
+def test_other_paths_are_answered_while_a_scrape_is_under_way() -> None:
+    client = Client(view(), HeldOffload())
+    client.connect().send(b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n")
+    assert client.get("/alerts").text.startswith("OK")
