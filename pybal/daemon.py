@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 import pybal
@@ -15,6 +16,7 @@ from pybal.config.settings import BGPSettings, MonitorSettings, ServiceSettings,
 from pybal.coordinator import CoordinatorPorts
 from pybal.desired import service_key
 from pybal.httpclient import HTTPClient
+from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
 from pybal.ipvs.kernel import Kernel
@@ -33,19 +35,22 @@ from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Environment, Target
 from pybal.server import AddressWatcher
 from pybal.service import LVSService
-from pybal.sources.base import Source
+from pybal.sources.base import Source, SourceEnvironment
+from pybal.sources.create import create_source
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything outside of the process that the daemon touches, injected by main.
 
-    `reactor` provides Twisted's reactor interfaces; `now()` is Unix seconds.
+    `reactor` provides Twisted's reactor interfaces; `now()` is Unix seconds; `in_thread` runs
+    a function off the reactor's thread and fires with what it returns.
     """
 
     reactor: Any
     now: Callable[[], float]
     random: random.Random
+    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
     http: HTTPClient
     addresses: AddressWatcher
     kernel: Kernel
@@ -63,7 +68,15 @@ class Daemon:
         self._manager = IPVSManager(
             clock=world.reactor, kernel=world.kernel, now=world.now, dry_run=settings.dry_run
         )
-        self._environment = Environment(world.reactor, world.now, world.random, world.http)
+        self._monitor_environment = Environment(world.reactor, world.now, world.random, world.http)
+        self._source_environment = SourceEnvironment(
+            world.reactor,
+            world.now,
+            world.random,
+            world.http,
+            world.in_thread,
+            settings.state_directory,
+        )
         self._services: dict[str, LVSService] = {}
         self._instrumentation: InstrumentationServer | None = None
 
@@ -98,8 +111,10 @@ class Daemon:
         settings = self._settings.instrumentation
         if settings is None:
             return
+        reactor, log = self._world.reactor, Logger(namespace="instrumentation")
+        site = make_site(reactor, self, self._world.in_thread, log, process_collector())
         self._instrumentation = InstrumentationServer(
-            self._world.reactor, settings.addresses, settings.port, make_site(self)
+            reactor, settings.addresses, settings.port, site, log
         )
         self._instrumentation.start()
 
@@ -118,12 +133,12 @@ class Daemon:
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
     ) -> Monitor:
-        return create_monitor(settings, target, self._environment, report)
+        return create_monitor(settings, target, self._monitor_environment, report)
 
     def _create_source(
         self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]
     ) -> Source:
-        raise NotImplementedError
+        return create_source(settings.source, settings.name, publish, self._source_environment)
 
     # -- StatusView -----------------------------------------------------------------------
 

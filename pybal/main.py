@@ -9,19 +9,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
-from twisted.internet import reactor
+from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
 from pybal.config.loader import load
+from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
 from pybal.daemon import Daemon, World
 from pybal.errors import KernelError
-from pybal.ipvs.dryrun import DryRunKernel
-from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.kernel import Kernel, read_table
+from pybal.ipvs.memory import DryRunKernel
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.log import begin_logging
 from pybal.resolver import Resolver
@@ -34,6 +37,9 @@ EXIT_CONFIG = 1
 EXIT_KERNEL = 3
 """2 is argparse's, for a wrong command line."""
 
+# Twisted types it as a module.
+reactor = cast(Any, global_reactor)
+
 _log = Logger(namespace="pybal")
 
 
@@ -42,12 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     result = load(options.config)
     if options.check_config:
-        lines, status = report(result)
+        lines, status = report(result, str(options.config))
         print("\n".join(lines))  # noqa: T201 - the answer to the person who asked
         return status
     begin_logging(debug=options.debug)
     for problem in result.problems:
-        emit = _log.error if problem.is_error else _log.warn
+        emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
     if result.settings is None:
         _log.critical(
@@ -99,6 +105,7 @@ def _run(settings: Settings, config_path: Path) -> int:
         reactor=reactor,
         now=time.time,
         random=random.Random(),
+        in_thread=lambda function: deferToThreadPool(reactor, reactor.getThreadPool(), function),
         http=TwistedHTTPClient(reactor),
         addresses=Resolver(reactor, random.Random()),
         kernel=_kernel(settings),
@@ -120,7 +127,18 @@ def _stop(daemon: Daemon) -> Deferred[None]:
 
 
 def _kernel(settings: Settings) -> Kernel:
-    return DryRunKernel(Logger(namespace="ipvs")) if settings.dry_run else NetlinkKernel()
+    return _dry_run_kernel() if settings.dry_run else NetlinkKernel()
+
+
+def _dry_run_kernel() -> Kernel:
+    """A kernel in memory that starts with what stands in the real one, where there is one."""
+    log = Logger(namespace="ipvs")
+    try:
+        table = read_table(NetlinkKernel())
+    except KernelError as error:
+        log.info("Dry run with an empty IPVS table: {error}", error=str(error))
+        table = {}
+    return DryRunKernel(lambda command: log.info("{command}", command=command), table)
 
 
 def _raise_descriptor_limit() -> None:

@@ -1,0 +1,177 @@
+"""How long from a real server's listener closing to its destination being out of the kernel.
+
+    scripts/vm -- PYTHON bench/depool_latency.py
+
+One namespace, one service, 101 real servers on loopback addresses (IPVS's local node), pybal with
+IdleConnection, threshold 0. A hundred servers are reset one after another; each time the kernel's
+table is read until the destination is gone. Beside it, in the same run: the floor, which is one
+netlink exchange that removes a destination.
+"""
+
+from __future__ import annotations
+
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+from pybal.ipvs.model import (
+    Destination,
+    DestinationKey,
+    Forwarding,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+)
+from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.plan import plan
+from pybal.model import L4Protocol
+
+ROUNDS = 100
+VIP, PORT = "10.9.0.1", 80
+KEY = ServiceKey(L4Protocol.TCP, ip_address(VIP), PORT)
+
+CONFIG = """
+[global]
+instrumentation = yes
+instrumentation_ips = ["127.0.0.1"]
+state-directory = none
+
+[bench_80]
+protocol = tcp
+ip = {vip}
+port = {port}
+scheduler = rr
+config = file://{folder}/pool
+depool-threshold = 0
+monitors = ["IdleConnection"]
+"""
+
+
+class RealServer:
+    """A listener with whatever connections it was given."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._listener = socket.create_server((address, PORT))
+        self._listener.setblocking(False)
+        self._connections: list[socket.socket] = []
+
+    def accept(self) -> bool:
+        """Take what waits; true once there is a connection."""
+        try:
+            self._connections.append(self._listener.accept()[0])
+        except BlockingIOError:
+            pass
+        return bool(self._connections)
+
+    def reset(self) -> None:
+        """Close the listener and reset its connections, as a crash does."""
+        self._listener.close()
+        for connection in self._connections:
+            linger = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.close()
+
+
+@contextmanager
+def running_pybal(folder: Path) -> Iterator[None]:
+    config = folder / "pybal.conf"
+    config.write_text(CONFIG.format(vip=VIP, port=PORT, folder=folder))
+    with (folder / "log").open("w") as log:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "pybal", "-c", str(config)], stderr=log
+        )
+        try:
+            yield
+        finally:
+            daemon.terminate()
+            daemon.wait(10)
+
+
+def measure(servers: list[RealServer]) -> list[float]:
+    waiting = set(servers)
+    while waiting:
+        waiting = {server for server in waiting if not server.accept()}
+        time.sleep(0.01)
+    await_all_up()
+    kernel = NetlinkKernel()
+    times = []
+    for server in servers[:ROUNDS]:
+        key = DestinationKey(ip_address(server.address), PORT)
+        start = time.perf_counter()
+        server.reset()
+        while key in kernel.dump()[KEY].destinations:
+            # One CPU: let the daemon have it.
+            time.sleep(0.0002)
+        times.append(time.perf_counter() - start)
+        time.sleep(0.02)
+    return times
+
+
+def await_all_up() -> None:
+    url = "http://127.0.0.1:9090/pools/bench_80"
+    while True:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+            lines = answer.read().decode().splitlines()
+        if len(lines) == ROUNDS + 1 and all(line.endswith("up/pooled") for line in lines):
+            return
+        time.sleep(0.1)
+
+
+def floor() -> list[float]:
+    """Seconds of one exchange that removes a destination."""
+    kernel = NetlinkKernel()
+    key = ServiceKey(L4Protocol.TCP, ip_address(VIP), PORT + 1)
+    service = Service(key, "rr")
+    destinations = {}
+    for number in range(2, ROUNDS + 3):
+        server = DestinationKey(ip_address(f"10.9.0.{number}"), PORT)
+        destinations[server] = Destination(server, 1, Forwarding.DIRECT)
+    entry = ServiceEntry(service, destinations)
+    kernel.apply(plan({}, {key: entry}, frozenset()))
+    times = []
+    for server in list(destinations)[:ROUNDS]:
+        rest = {k: d for k, d in entry.destinations.items() if k != server}
+        smaller = ServiceEntry(service, rest)
+        operations = plan({key: entry}, {key: smaller}, frozenset())
+        start = time.perf_counter()
+        kernel.apply(operations)
+        times.append(time.perf_counter() - start)
+        entry = smaller
+    return times
+
+
+def show(what: str, times: list[float]) -> None:
+    print(
+        f"{what:40} n={len(times)}  median {statistics.median(times) * 1e3:7.2f} ms  "
+        f"worst {max(times) * 1e3:7.2f} ms"
+    )
+
+
+def main() -> None:
+    addresses = [f"10.9.0.{number}" for number in range(2, ROUNDS + 3)]
+    subprocess.run(["ip", "route", "add", "local", "10.9.0.0/24", "dev", "lo"], check=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pool").write_text("".join(f"{{'host': '{a}'}}\n" for a in addresses))
+        servers = [RealServer(address) for address in addresses]
+        with running_pybal(folder):
+            times = measure(servers)
+    show("listener closed to destination gone", times)
+    exchanges = floor()
+    show("floor: one netlink exchange", exchanges)
+    ratio = statistics.median(times) / statistics.median(exchanges)
+    print(f"ratio of the medians: {ratio:.1f}")
+
+
+if __name__ == "__main__":
+    main()
