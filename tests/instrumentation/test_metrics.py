@@ -84,6 +84,7 @@ def full_view() -> FakeView:
         server("a", monitors=(monitor("ProxyFetch", samples=samples),)),
         server("b", enabled=False, monitors=(monitor("ProxyFetch", up=False),)),
         server("c", up=False, pooled=True),
+        server("d", up=False),
     ]
     return FakeView([service("text_443", servers)], bgp_snapshot=bgp(("192.0.2.1", True)))
 
@@ -109,8 +110,8 @@ def test_a_services_gauges_count_its_servers() -> None:
     text_443 = replace(full_view().service_list[0], could_not_depool_total=5, can_depool=False)
     values = scrape(FakeView([text_443]))
     expected = {
-        "servers": 3,
-        "servers_enabled": 2,
+        "servers": 4,
+        "servers_enabled": 3,
         "servers_up": 2,
         "servers_pooled": 2,
         "can_depool": 0,
