@@ -36,8 +36,8 @@ class IdleConnection(Monitor):
     CONNECT_TIMEOUT_S or lost uncleanly; retried with exponential back-off up to `max_delay_s`.
 
     Closed cleanly by the server: one reconnect, which has `timeout_clean_reconnect_s` in all;
-    only if that fails is it down. A server that closes each connection soon is reconnected to
-    ever later within that time, so that it cannot make us spin.
+    only if that fails (or that time is 0) is it down. A server that closes each connection soon
+    is reconnected to ever later within that time, so that it cannot make us spin.
     """
 
     name = "IdleConnection"
@@ -95,6 +95,9 @@ class IdleConnection(Monitor):
             )
         except OSError as error:
             self._not_connected(error, words(error))
+        except Exception:  # noqa: BLE001 - a mistake of ours must not end the checks
+            self._retry()
+            self._internal_error(f"connecting to {self._target.endpoint}")
 
     def _connect_timed_out(self, timeout_s: float) -> None:
         if self._channel is not None:
@@ -156,15 +159,14 @@ class IdleConnection(Monitor):
     def _on_lost(self, error: OSError | None) -> None:
         lasted_s = self._elapsed_s()
         self._lost[label(error)] += 1
-        if error is None:
+        if error is None and self._settings.timeout_clean_reconnect_s > 0:
             self._reconnect(lasted_s)
             return
         if lasted_s >= STEADY_S:
             self._failures_in_a_row = 0
         self._retry()
-        reason = (
-            f"connection to {self._target.endpoint} lost after {lasted_s:.1f} s: {words(error)}"
-        )
+        why = words(error) if error is not None else "closed by the server"
+        reason = f"connection to {self._target.endpoint} lost after {lasted_s:.1f} s: {why}"
         self._conclude(up=False, reason=reason, duration_s=0.0)
 
     def _reconnect(self, lasted_s: float) -> None:

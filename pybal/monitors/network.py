@@ -92,7 +92,9 @@ def is_local_fault(error: OSError) -> bool:
 
 def words(error: OSError) -> str:
     """The error as a human reads it: `connection refused`."""
-    text = os.strerror(error.errno) if error.errno is not None else str(error)
+    if error.errno is None:
+        return str(error)
+    text = os.strerror(error.errno)
     return text[:1].lower() + text[1:]
 
 

@@ -50,7 +50,9 @@ class RunCommand(LoopingMonitor):
 
     async def _check(self) -> Outcome | None:
         if self._process is not None:
-            return Outcome(False, f"{self._argv[0]}, killed, has not ended: {self._process.pid}")
+            return Outcome(
+                False, f"{self._argv[0]}, killed, has not ended: process {self._process.pid}"
+            )
         ended: Deferred[Exit] = Deferred()
         try:
             self._process = self._start(ended)

@@ -1,0 +1,106 @@
+"""A monitor's surroundings under the test's hand: clock, network, HTTP, processes, reports."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from pybal.config.settings import MonitorSettings
+from pybal.model import CheckResult
+from pybal.monitors.base import Monitor, Report
+from pybal.monitors.registry import create_monitor
+from pybal.monitors.target import Environment, Target
+from tests.fakes.http import FakeHTTPClient
+from tests.fakes.network import FakeNetwork
+from tests.fakes.processes import FakeProcesses
+
+EPOCH = 1_700_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class FakeEnvironment(Environment):
+    """An environment with a network and processes of the test's."""
+
+    fake_network: FakeNetwork
+    fake_processes: FakeProcesses
+
+    @property
+    def network(self) -> FakeNetwork:
+        return self.fake_network
+
+    @property
+    def processes(self) -> FakeProcesses:
+        return self.fake_processes
+
+
+def make_target(address: str = "192.0.2.7", port: int = 443) -> Target:
+    """The server cp1 of the service textlb_443."""
+    return Target(
+        "textlb_443", "cp1.example", ip_address(address), port, lambda: "cp1.example (up)"
+    )
+
+
+class MonitorBench:
+    """Holds everything a monitor touches, and what it reported."""
+
+    def __init__(self, address: str = "192.0.2.7", seed: int = 1) -> None:
+        self.clock = Clock()
+        self.network = FakeNetwork()
+        self.http = FakeHTTPClient()
+        self.processes = FakeProcesses()
+        self.reports: list[CheckResult] = []
+        self.target = make_target(address)
+        self.environment = FakeEnvironment(
+            self.clock,
+            lambda: EPOCH + self.clock.seconds(),
+            random.Random(seed),
+            self.http,
+            self.network,
+            self.processes,
+        )
+
+    def make(self, settings: MonitorSettings, report: Report | None = None) -> Monitor:
+        """A monitor on this bench, not yet started."""
+        return create_monitor(
+            settings, self.target, self.environment, report or self.reports.append
+        )
+
+    def start(self, settings: MonitorSettings) -> Monitor:
+        """A monitor on this bench, started."""
+        monitor = self.make(settings)
+        monitor.start()
+        return monitor
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, in steps fine enough for whatever recurs, and a hair more: what is due
+        then has happened, however floats were rounded."""
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+        self.clock.advance(1e-6)
+
+    @property
+    def next_call_at(self) -> float:
+        """When the one delayed call is due, in the clock's seconds."""
+        calls: Sequence[Any] = self.clock.getDelayedCalls()
+        (call,) = calls
+        return float(call.getTime())
+
+    @property
+    def ups(self) -> list[bool]:
+        """What was reported, in order."""
+        return [result.up for result in self.reports]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left that could still happen."""
+        return not (
+            self.clock.getDelayedCalls()
+            or self.network.open
+            or self.http.under_way
+            or any(not process.killed for process in self.processes.running)
+        )

@@ -1,0 +1,98 @@
+"""A Network whose peers are the test."""
+
+from __future__ import annotations
+
+import os
+
+from pybal.model import IPAddress
+from pybal.monitors.network import Keepalive, TCPEvents, UDPEvents
+
+
+def os_error(code: int) -> OSError:
+    """What the kernel's errno is in Python."""
+    return OSError(code, os.strerror(code))
+
+
+class FakeChannel:
+    """What a monitor did with a socket. The peer's acts fail on one that is closed, since a
+    real one is silent from then on."""
+
+    def __init__(
+        self,
+        address: IPAddress,
+        port: int,
+        events: TCPEvents | UDPEvents,
+        keepalive: Keepalive | None = None,
+    ) -> None:
+        self.address = address
+        self.port = port
+        self.events = events
+        self.keepalive = keepalive
+        self.is_tcp = isinstance(events, TCPEvents)
+        self.sent: list[bytes] = []
+        self.send_error: OSError | None = None
+        self.connected = False
+        self.open = True
+
+    def send(self, data: bytes) -> None:
+        assert self.open
+        if self.send_error is not None:
+            raise self.send_error
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.open = False
+
+    def connect(self) -> None:
+        """The peer accepts."""
+        assert self.open and isinstance(self.events, TCPEvents)
+        self.connected = True
+        self.events.connected()
+
+    def receive(self, data: bytes) -> None:
+        """The peer sends."""
+        assert self.open
+        self.events.received(data)
+
+    def end(self, code: int | None = None) -> None:
+        """The connection ends: cleanly, or with an errno."""
+        assert self.open and isinstance(self.events, TCPEvents)
+        self.open = False
+        self.events.closed(os_error(code) if code is not None else None)
+
+    def fail(self, code: int) -> None:
+        """ICMP brings an error."""
+        assert self.open and isinstance(self.events, UDPEvents)
+        self.events.failed(os_error(code))
+
+
+class FakeNetwork:
+    """Remembers all channels ever opened. While `error` is set, none can be opened."""
+
+    def __init__(self) -> None:
+        self.channels: list[FakeChannel] = []
+        self.error: Exception | None = None
+
+    @property
+    def open(self) -> list[FakeChannel]:
+        """The channels that are open now."""
+        return [channel for channel in self.channels if channel.open]
+
+    def connect_tcp(
+        self,
+        address: IPAddress,
+        port: int,
+        events: TCPEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> FakeChannel:
+        return self._add(FakeChannel(address, port, events, keepalive))
+
+    def connect_udp(self, address: IPAddress, port: int, events: UDPEvents) -> FakeChannel:
+        return self._add(FakeChannel(address, port, events))
+
+    def _add(self, channel: FakeChannel) -> FakeChannel:
+        if self.error is not None:
+            raise self.error
+        self.channels.append(channel)
+        return channel

@@ -1,0 +1,252 @@
+"""IdleConnection: connected is up; how each kind of end is taken."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from twisted.logger import capturedLogs
+
+from pybal.config.settings import IdleConnectionSettings
+from pybal.log import format_line
+from pybal.monitors.idleconnection import CONNECT_TIMEOUT_S, STEADY_S
+from pybal.monitors.network import Keepalive
+from tests.fakes.environment import MonitorBench
+from tests.fakes.network import FakeChannel
+
+SETTINGS = IdleConnectionSettings(max_delay_s=8)
+
+
+def connecting(bench: MonitorBench, most_s: float = 20) -> FakeChannel:
+    """The channel that is being connected, waited for if need be."""
+    for _ in range(round(most_s * 100)):
+        for channel in bench.network.open:
+            if not channel.connected:
+                return channel
+        bench.clock.advance(0.01)
+    raise AssertionError("no attempt was made")
+
+
+def connected(bench: MonitorBench, settings: IdleConnectionSettings = SETTINGS) -> FakeChannel:
+    """A monitor's channel that has just been connected."""
+    bench.start(settings)
+    channel = connecting(bench)
+    channel.connect()
+    return channel
+
+
+def last_reason(bench: MonitorBench) -> str:
+    return bench.reports[-1].reason
+
+
+def test_it_connects_to_the_servers_address_and_port_with_keepalive() -> None:
+    bench = MonitorBench(address="2001:db8::7")
+    channel = connected(bench)
+    assert (channel.address, channel.port) == (bench.target.address, 443)
+    assert channel.keepalive == Keepalive(idle_s=10, interval_s=30, retries=3)
+    assert last_reason(bench).startswith("connected to [2001:db8::7]:443 in ")
+
+
+def test_keepalive_can_be_turned_off() -> None:
+    assert connected(MonitorBench(), IdleConnectionSettings(keepalive=False)).keepalive is None
+
+
+def test_nothing_is_ever_sent() -> None:
+    bench = MonitorBench()
+    channel = connected(bench)
+    bench.advance(60)
+    assert channel.open and channel.sent == []
+    assert bench.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (errno.ECONNREFUSED, "connection refused"),
+        (errno.EHOSTUNREACH, "no route to host"),
+        (errno.ECONNRESET, "connection reset by peer"),
+    ],
+)
+def test_a_failed_attempt_is_down_at_once(code: int, why: str) -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    channel = connecting(bench)
+    bench.clock.advance(0.25)
+    channel.end(code)
+    assert bench.ups == [False]
+    assert last_reason(bench) == f"connecting to 192.0.2.7:443 failed after 0.250 s: {why}"
+
+
+def test_no_answer_is_down_after_the_connect_timeout_and_the_socket_is_closed() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    channel = connecting(bench)
+    bench.clock.advance(CONNECT_TIMEOUT_S - 0.001)
+    assert bench.reports == []
+    bench.clock.advance(0.001)
+    assert bench.ups == [False]
+    assert "no answer in 5.0 s" in last_reason(bench)
+    assert not channel.open
+
+
+@pytest.mark.parametrize("code", [errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH])
+def test_an_unclean_loss_is_down_in_the_same_turn(code: int) -> None:
+    bench = MonitorBench()
+    channel = connected(bench)
+    bench.clock.advance(61.5)
+    channel.end(code)
+    assert bench.ups == [True, False]
+    assert last_reason(bench).startswith("connection to 192.0.2.7:443 lost after 61.5 s: ")
+
+
+def test_attempts_back_off_up_to_the_maximum_and_each_counts() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    ends: list[float] = []
+    delays: list[float] = []
+    for _ in range(8):
+        channel = connecting(bench)
+        if ends:
+            delays.append(bench.clock.seconds() - ends[-1])
+        channel.end(errno.ECONNREFUSED)
+        ends.append(bench.clock.seconds())
+    for delay_s, ceiling_s in zip(delays, (1, 2, 4, 8, 8, 8, 8), strict=True):
+        assert ceiling_s / 2 - 0.02 <= delay_s <= ceiling_s + 0.02
+    assert bench.ups == [False]
+    assert monitor.snapshot().down_results == 8
+
+
+def test_a_lasting_recovery_ends_the_back_off_and_a_brief_one_does_not() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    for _ in range(4):
+        connecting(bench).end(errno.ECONNREFUSED)
+    for lasts_s, least_s, most_s in ((STEADY_S - 0.1, 4.0, 8.1), (STEADY_S, 0.5, 1.1)):
+        channel = connecting(bench)
+        channel.connect()
+        bench.clock.advance(lasts_s)
+        channel.end(errno.ECONNRESET)
+        lost_at = bench.clock.seconds()
+        connecting(bench)
+        assert least_s <= bench.clock.seconds() - lost_at <= most_s
+    assert bench.ups == [False, True, False, True, False]
+
+
+def test_a_clean_end_is_reconnected_at_once_without_going_down() -> None:
+    bench = MonitorBench()
+    channel = connected(bench)
+    bench.advance(60)
+    channel.end()
+    (again,) = bench.network.open
+    assert again is not channel
+    again.connect()
+    assert bench.ups == [True]
+
+
+def test_a_clean_end_is_down_if_the_reconnect_is_refused() -> None:
+    bench = MonitorBench()
+    channel = connected(bench)
+    bench.advance(60)
+    channel.end()
+    connecting(bench).end(errno.ECONNREFUSED)
+    assert bench.ups == [True, False]
+    assert last_reason(bench) == (
+        "the server closed the connection after 60.0 s; "
+        "reconnecting to 192.0.2.7:443 failed after 0.000 s: connection refused"
+    )
+
+
+@pytest.mark.parametrize("lasts_s", [0.0, 60.0])
+def test_a_clean_reconnect_has_its_own_time_limit(lasts_s: float) -> None:
+    bench = MonitorBench()
+    channel = connected(bench, IdleConnectionSettings(timeout_clean_reconnect_s=2))
+    bench.advance(lasts_s)
+    channel.end()
+    bench.advance(1.9)
+    assert bench.ups == [True]
+    bench.advance(0.2)
+    assert bench.ups == [True, False]
+    assert bench.network.open == []
+
+
+def test_without_time_for_a_clean_reconnect_a_clean_end_is_down() -> None:
+    bench = MonitorBench()
+    connected(bench, IdleConnectionSettings(timeout_clean_reconnect_s=0)).end()
+    assert bench.ups == [True, False]
+    assert last_reason(bench).endswith("lost after 0.0 s: closed by the server")
+
+
+def test_a_server_that_closes_at_once_each_time_is_up_but_cannot_make_us_spin() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    while bench.clock.seconds() < 60:
+        channel = connecting(bench)
+        channel.connect()
+        channel.end()
+    assert bench.ups == [True]
+    assert len(bench.network.channels) < 75
+
+
+def test_what_a_server_sends_is_dropped_and_too_much_of_it_costs_the_connection() -> None:
+    bench = MonitorBench()
+    channel = connected(bench)
+    channel.receive(b"220 mail.example ESMTP\r\n")
+    assert bench.network.open == [channel]
+    for _ in range(10):
+        if channel.open:
+            channel.receive(b"x" * 10_000)
+    assert not channel.open
+    connecting(bench).connect()
+    assert bench.ups == [True]
+
+
+def test_failed_and_lost_connections_are_counted_by_reason() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    connecting(bench).end(errno.ECONNREFUSED)
+    connecting(bench).end(errno.ECONNREFUSED)
+    connecting(bench)
+    bench.advance(CONNECT_TIMEOUT_S)
+    for code in (errno.ECONNRESET, None):
+        channel = connecting(bench)
+        channel.connect()
+        channel.end(code)
+    prefix = "pybal_monitor_idleconnection_connections_"
+    assert {
+        (s.metric.removeprefix(prefix), s.labels, s.value) for s in monitor.snapshot().samples
+    } == {
+        ("failed_total", (("reason", "ConnectionRefusedError"),), 2),
+        ("failed_total", (("reason", "TimeoutError"),), 1),
+        ("lost_total", (("reason", "ConnectionResetError"),), 1),
+        ("lost_total", (("reason", "ConnectionDone"),), 1),
+    }
+
+
+def test_running_out_of_ports_while_connecting_is_not_the_servers_fault() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    connecting(bench).end(errno.EADDRNOTAVAIL)
+    assert bench.reports == []
+    connecting(bench).connect()
+    assert bench.ups == [True]
+
+
+def test_transitions_are_logged_and_repetitions_are_not() -> None:
+    bench = MonitorBench()
+    with capturedLogs() as logged:
+        channel = connected(bench)
+        channel.end()
+        connecting(bench).connect()
+        (channel,) = bench.network.open
+        channel.end(errno.ECONNRESET)
+        connecting(bench).end(errno.ECONNREFUSED)
+        connecting(bench).connect()
+    lines = [format_line(event) for event in logged]
+    assert lines[0] == (
+        "[textlb_443 IdleConnection] WARN: cp1.example (up): "
+        "connection to 192.0.2.7:443 lost after 0.0 s: connection reset by peer"
+    )
+    assert lines[1].startswith(
+        "[textlb_443 IdleConnection] INFO: cp1.example (up): up again: connected to "
+    )
+    assert len(lines) == 2

@@ -1,0 +1,101 @@
+"""The loop that most monitors share."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+
+from pybal.log import format_line
+from pybal.monitors.looping import LoopingMonitor, Outcome
+from tests.fakes.environment import MonitorBench
+
+INTERVAL_S = 10.0
+
+
+class Probe(LoopingMonitor):
+    """A check that the test ends."""
+
+    name = "Probe"
+
+    def __init__(self, bench: MonitorBench) -> None:
+        super().__init__(INTERVAL_S, bench.target, bench.environment, bench.reports.append)
+        self.began: list[float] = []
+        self.answer: Deferred[Outcome | None] = Deferred()
+
+    async def _check(self) -> Outcome | None:
+        self.began.append(self._reactor.seconds())
+        self.answer = Deferred()
+        return await self.answer
+
+
+def running_probe(bench: MonitorBench) -> Probe:
+    """A probe whose first check has just begun."""
+    probe = Probe(bench)
+    probe.start()
+    bench.clock.advance(bench.next_call_at)
+    return probe
+
+
+def test_checks_keep_their_beat_however_long_they_take() -> None:
+    bench = MonitorBench()
+    probe = running_probe(bench)
+    for duration_s in (0.5, 3.0, 9.5):
+        bench.advance(duration_s)
+        probe.answer.callback(Outcome(True, "fine"))
+        bench.advance(INTERVAL_S - duration_s)
+    gaps = [round(b - a, 1) for a, b in pairwise(probe.began)]
+    assert gaps == [INTERVAL_S] * 3
+
+
+def test_a_check_that_outlasts_the_interval_skips_the_beats_it_missed() -> None:
+    bench = MonitorBench()
+    probe = running_probe(bench)
+    bench.advance(25)
+    assert len(probe.began) == 1
+    probe.answer.callback(Outcome(True, "at last"))
+    assert bench.reports[0].duration_s == bench.clock.seconds() - probe.began[0]
+    bench.advance(5)
+    assert [round(t - probe.began[0], 1) for t in probe.began] == [0.0, 30.0]
+
+
+def test_a_clock_set_back_delays_the_next_check_by_an_interval_at_most() -> None:
+    bench = MonitorBench()
+    probe = running_probe(bench)
+    bench.clock.rightNow -= 3600
+    probe.answer.callback(Outcome(True, "before it began"))
+    assert bench.reports[0].duration_s == 0.0
+    bench.advance(INTERVAL_S)
+    assert len(probe.began) == 2
+
+
+def test_no_opinion_is_no_result() -> None:
+    bench = MonitorBench()
+    probe = running_probe(bench)
+    probe.answer.callback(None)
+    assert probe.snapshot().last is None
+    bench.advance(INTERVAL_S)
+    assert len(probe.began) == 2
+
+
+def test_each_failed_check_is_logged_and_the_return_once() -> None:
+    bench = MonitorBench()
+    probe = running_probe(bench)
+    with capturedLogs() as logged:
+        for up in (True, False, False, True, True):
+            probe.answer.callback(Outcome(up, "it answered" if up else "it is\nsilent"))
+            bench.advance(INTERVAL_S)
+    assert [format_line(event) for event in logged] == [
+        "[textlb_443 Probe] WARN: cp1.example (up): it is silent",
+        "[textlb_443 Probe] WARN: cp1.example (up): it is silent",
+        "[textlb_443 Probe] INFO: cp1.example (up): up again: it answered",
+    ]
+
+
+def test_a_reason_is_one_line_of_bounded_length() -> None:
+    bench = MonitorBench()
+    running_probe(bench).answer.callback(Outcome(False, "a\r\n\tb " + "x" * 10_000))
+    reason = bench.reports[0].reason
+    assert reason.startswith("a b xxx")
+    assert len(reason) == 500

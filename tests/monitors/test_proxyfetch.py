@@ -1,0 +1,154 @@
+"""ProxyFetch: what it asks for, and which answers it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from twisted.logger import capturedLogs
+
+from pybal.config.settings import ProxyFetchSettings
+from pybal.httpclient import HTTPRequest
+from pybal.log import format_line
+from pybal.monitors.proxyfetch import MAX_BYTES
+from tests.fakes.environment import MonitorBench
+from tests.fakes.http import FakeExchange
+
+URL = "https://en.example:8443/wiki?x=1"
+URLS = tuple(f"https://example/{n}" for n in range(5))
+SETTINGS = ProxyFetchSettings(urls=(URL,))
+ALL = ProxyFetchSettings(urls=URLS, check_all=True, max_failures=2)
+
+
+def fetches(bench: MonitorBench) -> list[FakeExchange]:
+    """The requests under way, waited for if need be."""
+    for _ in range(110):
+        if bench.http.under_way:
+            return bench.http.under_way
+        bench.clock.advance(0.1)
+    raise AssertionError("nothing was fetched")
+
+
+def test_it_asks_the_servers_address_and_the_services_port_for_the_url() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    (exchange,) = fetches(bench)
+    assert exchange.request == HTTPRequest(
+        url=URL,
+        timeout_s=5.0,
+        max_bytes=MAX_BYTES,
+        headers={"User-Agent": "Twisted PageGetter"},
+        connect_to=(bench.target.address, 443),
+        tls_verify=False,
+        truncate=True,
+    )
+
+
+def test_options_reach_the_request() -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, timeout_s=2.5, user_agent="Probe/1", tls_verify=True))
+    (exchange,) = fetches(bench)
+    assert exchange.request.timeout_s == 2.5
+    assert exchange.request.headers == {"User-Agent": "Probe/1"}
+    assert exchange.request.tls_verify
+
+
+@pytest.mark.parametrize(
+    ("expected", "status", "up"),
+    [
+        (200, 200, True),
+        (200, 204, False),
+        (200, 301, False),
+        (200, 404, False),
+        (200, 503, False),
+        (301, 301, True),
+        (302, 302, True),
+        (303, 303, True),
+        (301, 302, False),
+        (301, 200, False),
+        (404, 404, True),
+    ],
+)
+def test_the_expected_status_alone_is_up(expected: int, status: int, up: bool) -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, http_status=expected))
+    fetches(bench)[0].answer(status, {"location": "https://elsewhere.example/"})
+    assert bench.ups == [up]
+
+
+def test_a_reason_names_the_url_the_server_what_came_and_the_time_it_took() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    (exchange,) = fetches(bench)
+    bench.clock.advance(0.5)
+    with capturedLogs() as logged:
+        exchange.answer(302, {"location": "/login"})
+    assert bench.reports[0].reason == (
+        f"Fetch failed ({URL}), 0.500 s: 192.0.2.7:443 answered 302 to /login instead of 200"
+    )
+    assert [format_line(event) for event in logged] == [
+        f"[textlb_443 ProxyFetch] WARN: cp1.example (up): {bench.reports[0].reason}"
+    ]
+
+
+def test_a_failed_exchange_is_down_and_says_why_once() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    (exchange,) = fetches(bench)
+    bench.clock.advance(5.0)
+    exchange.fail("192.0.2.7:443: timed out in the TLS handshake, after 5.000 s")
+    assert bench.reports[0].reason == (
+        f"Fetch failed ({URL}), 5.000 s: "
+        "192.0.2.7:443: timed out in the TLS handshake, after 5.000 s"
+    )
+
+
+def test_one_url_of_several_is_picked_at_random() -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(ALL, check_all=False))
+    for _ in range(40):
+        (exchange,) = fetches(bench)
+        exchange.answer(200)
+    assert {exchange.request.url for exchange in bench.http.exchanges} == set(URLS)
+
+
+@pytest.mark.parametrize(("failing", "up"), [(0, True), (2, True), (3, False), (5, False)])
+def test_all_are_checked_at_once_and_some_failures_tolerated(failing: int, up: bool) -> None:
+    bench = MonitorBench()
+    bench.start(ALL)
+    exchanges = fetches(bench)
+    assert [exchange.request.url for exchange in exchanges] == list(URLS)
+    for number, exchange in enumerate(exchanges):
+        assert bench.reports == []
+        if number < failing:
+            exchange.fail("192.0.2.7:443: reset")
+        else:
+            exchange.answer(200)
+    assert bench.ups == [up]
+    if failing:
+        start = f"{failing} of 5 URLs failed (2 tolerated): Fetch failed (https://example/0), "
+        assert bench.reports[0].reason.startswith(start)
+
+
+def test_stopping_cancels_every_fetch() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(ALL)
+    assert len(fetches(bench)) == 5
+    monitor.stop()
+    assert bench.http.under_way == []
+
+
+def test_the_last_duration_is_kept_by_result_and_url() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    for status, duration_s in ((200, 0.5), (200, 0.25), (500, 1.0)):
+        (exchange,) = fetches(bench)
+        bench.clock.advance(duration_s)
+        exchange.answer(status)
+    name = "pybal_monitor_proxyfetch_request_duration_seconds"
+    samples = monitor.snapshot().samples
+    assert {(s.metric, dict(s.labels)["result"], round(s.value, 6)) for s in samples} == {
+        (name, "successful", 0.25),
+        (name, "failed", 1.0),
+    }
+    assert {tuple(key for key, _ in s.labels) for s in samples} == {("result", "url")}

@@ -1,0 +1,121 @@
+"""UDP: silence is up, but only after a question; ICMP is down, and lasts."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from pybal.config.settings import UDPSettings
+from pybal.monitors.udp import SILENCE_S
+from tests.fakes.environment import MonitorBench
+from tests.fakes.network import FakeChannel, os_error
+
+SETTINGS = UDPSettings(interval_s=10, icmp_timeout_s=20)
+
+
+def sent_to(bench: MonitorBench) -> FakeChannel:
+    """The socket, once the first datagram has been sent."""
+    while not bench.network.channels:
+        bench.clock.advance(0.1)
+    (channel,) = bench.network.channels
+    return channel
+
+
+def test_an_empty_datagram_is_sent_each_interval_from_one_socket() -> None:
+    bench = MonitorBench("2001:db8::7")
+    bench.start(SETTINGS)
+    channel = sent_to(bench)
+    bench.advance(35)
+    assert (channel.address, channel.port) == (bench.target.address, 443)
+    assert channel.sent == [b""] * 4
+    assert len(bench.network.channels) == 1
+
+
+def test_it_is_not_up_before_icmp_could_have_come() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    sent_to(bench)
+    bench.advance(SILENCE_S - 0.1)
+    assert bench.reports == []
+    bench.advance(0.2)
+    assert bench.ups == [True]
+
+
+def test_an_icmp_error_is_down_at_once_and_counted_once() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    sent_to(bench).fail(errno.ECONNREFUSED)
+    assert bench.ups == [False]
+    assert bench.reports[0].reason == ("an empty datagram to 192.0.2.7:443 met: connection refused")
+    bench.advance(5)
+    assert monitor.snapshot().down_results == 1
+
+
+def test_an_icmp_error_that_comes_late_is_down_at_once_too() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    channel = sent_to(bench)
+    bench.advance(5)
+    channel.fail(errno.EHOSTUNREACH)
+    assert bench.ups == [True, False]
+    assert bench.reports[-1].reason.endswith("met: no route to host")
+
+
+def test_it_stays_down_until_the_icmp_timeout_has_passed_since_the_last_error() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    channel = sent_to(bench)
+    channel.fail(errno.ECONNREFUSED)
+    bench.advance(10)
+    assert len(channel.sent) == 2
+    channel.fail(errno.ECONNREFUSED)
+    last_at = bench.clock.seconds()
+    while bench.ups == [False]:
+        bench.clock.advance(0.1)
+        last = monitor.snapshot().last
+        assert last is not None
+    waited_s = bench.clock.seconds() - last_at
+    assert 20 <= waited_s <= 20 + SILENCE_S + 0.2
+    assert bench.ups == [False, True]
+
+
+def test_while_it_stays_down_the_reason_says_for_how_long() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    sent_to(bench).fail(errno.ECONNREFUSED)
+    bench.advance(11.5)
+    last = monitor.snapshot().last
+    assert last is not None
+    assert re.search(r"connection refused, 11\.\d s ago$", last.reason)
+
+
+def test_an_error_out_of_sending_is_an_icmp_error_as_well() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    channel = sent_to(bench)
+    bench.advance(5)
+    channel.send_error = os_error(errno.ECONNREFUSED)
+    bench.advance(6)
+    assert bench.ups == [True, False]
+    channel.send_error = None
+    bench.advance(11)
+    assert bench.ups == [True, False]
+    bench.advance(11)
+    assert bench.ups == [True, False, True]
+
+
+def test_no_route_to_the_server_is_down() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    bench.network.error = os_error(errno.ENETUNREACH)
+    bench.advance(11)
+    assert bench.ups == [False]
+
+
+def test_what_a_server_sends_is_ignored() -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    channel = sent_to(bench)
+    channel.receive(b"hello")
+    bench.advance(1.1)
+    assert bench.ups == [True]
