@@ -23,11 +23,15 @@ _CACHE_DIRECTORY = "pool-lists"
 
 
 def create_source(
-    settings: SourceSettings, service: str, publish: Publish, environment: SourceEnvironment
+    settings: SourceSettings,
+    service: str,
+    publish: Publish,
+    environment: SourceEnvironment,
+    log: Logger,
 ) -> Source:
     """The source of `service`, not started. `publish` is called in the reactor's thread with
-    each list that differs from the one before, by start() itself where the source is local."""
-    log = Logger(namespace=service)
+    each list that differs from the one before, by start() itself where the source is local.
+    The log's namespace is the service's name."""
     last_good = _last_good(settings, service, publish, environment, log)
     match settings:
         case FileSource(path):

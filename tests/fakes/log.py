@@ -1,0 +1,28 @@
+"""A log that a test can read."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.logger import LogEvent, Logger
+
+from pybal.log import format_line
+
+
+class FakeLog:
+    """`lines` are what the daemon would write: `[system] LEVEL: text`."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def logger(self, namespace: str) -> Logger:
+        """A logger that ends here and nowhere else."""
+        return Logger(namespace=namespace, observer=cast(Any, self._observe))
+
+    def take(self) -> list[str]:
+        """The lines since the last time."""
+        lines, self.lines = self.lines, []
+        return lines
+
+    def _observe(self, event: LogEvent) -> None:
+        self.lines.append(format_line(event))

@@ -1,0 +1,93 @@
+"""A pool source's surroundings under the test's hand: clock, HTTP, disk thread, log, lists."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from pybal.config.settings import SourceSettings
+from pybal.model import ServerSpec
+from pybal.sources.base import Source, SourceEnvironment
+from pybal.sources.create import create_source
+from tests.fakes.http import FakeHTTPClient
+from tests.fakes.log import FakeLog
+
+EPOCH = 1_700_000_000.0
+
+Servers = tuple[ServerSpec, ...]
+
+
+class FakeDiskThread:
+    """Runs what is given to it when the test says so. `now`: at once."""
+
+    def __init__(self, *, now: bool = True) -> None:
+        self._now = now
+        self._waiting: list[tuple[Callable[[], None], Deferred[None]]] = []
+
+    def __call__(self, function: Callable[[], None]) -> Deferred[None]:
+        result: Deferred[None] = Deferred()
+        self._waiting.append((function, result))
+        if self._now:
+            self.run_one()
+        return result
+
+    @property
+    def waiting(self) -> int:
+        """How many functions have not been run."""
+        return len(self._waiting)
+
+    def run_one(self) -> None:
+        """Run the function that has waited longest."""
+        function, result = self._waiting.pop(0)
+        try:
+            function()
+        except OSError:
+            result.errback()
+        else:
+            result.callback(None)
+
+
+class SourceBench:
+    """One world for any number of sources; `published` holds the lists of them all, in order."""
+
+    def __init__(self, state_directory: Path | None = None) -> None:
+        self.clock: Any = Clock()
+        self.http = FakeHTTPClient()
+        self.disk = FakeDiskThread()
+        self.log = FakeLog()
+        self.published: list[Servers] = []
+        self.environment = SourceEnvironment(
+            reactor=self.clock,
+            now=self.now,
+            random=random.Random(1),
+            http=self.http,
+            in_thread=self.disk,
+            state_directory=state_directory,
+        )
+
+    def now(self) -> float:
+        """The wall clock."""
+        return EPOCH + float(self.clock.seconds())
+
+    def start(self, settings: SourceSettings, service: str = "svc") -> Source:
+        """A source, started."""
+        source = create_source(
+            settings, service, self.published.append, self.environment, self.log.logger(service)
+        )
+        source.start()
+        return source
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, in steps finer than any poll."""
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+
+    def take(self) -> list[Servers]:
+        """The lists published since the last time."""
+        published, self.published[:] = list(self.published), []
+        return published

@@ -1,0 +1,225 @@
+"""The list kept on disk: when it is used, how it is written, what damage it withstands."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.config.settings import FileSource, HTTPSource
+from pybal.errors import SourceError
+from pybal.model import ServerSpec
+from pybal.sources.cache import CachedList, decode, encode, file_name, write_atomically
+from tests.fakes.sources import EPOCH, FakeDiskThread, SourceBench
+
+URL = "http://config.example/pybal/text"
+SOURCE = HTTPSource(URL)
+A, B = ServerSpec("a", 0), ServerSpec("b", enabled=False)
+TWO = b"{'host': 'a', 'weight': 0}\n{'host': 'b', 'enabled': False}\n"
+
+
+def answer(bench: SourceBench, body: bytes) -> None:
+    bench.http.under_way[0].answer(200, body=body)
+
+
+def kept(directory: Path, *, at: float = EPOCH - 7200, url: str = URL) -> Path:
+    """A directory in which the last run has left the list (A, B)."""
+    file = directory / "pool-lists" / file_name("svc")
+    write_atomically(file, encode(CachedList((A, B), at), url))
+    return file
+
+
+def test_a_good_list_comes_back_after_a_restart_with_the_source_away(tmp_path: Path) -> None:
+    first = SourceBench(tmp_path / "state")
+    first.start(SOURCE)
+    answer(first, TWO)
+    second = SourceBench(tmp_path / "state")
+    source = second.start(SOURCE)
+    second.advance(3)
+    assert second.take() == []
+    second.advance(4)
+    assert second.take() == [(A, B)]
+    snapshot = source.snapshot()
+    assert (snapshot.stale, snapshot.last_good_at) == (True, EPOCH)
+
+
+def test_the_first_failure_brings_the_kept_list_without_a_wait(tmp_path: Path) -> None:
+    kept(tmp_path)
+    bench = SourceBench(tmp_path)
+    source = bench.start(SOURCE)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    assert bench.take() == [(A, B)]
+    error, warning = bench.log.lines
+    assert error.startswith("[svc] ERROR: Pool list from")
+    assert warning == (
+        "[svc] WARN: Using the last good pool list, 2 servers, kept on disk 2 hours ago"
+    )
+    assert source.snapshot().last_error is not None
+
+
+def test_the_sources_own_list_replaces_the_kept_one(tmp_path: Path) -> None:
+    kept(tmp_path)
+    bench = SourceBench(tmp_path)
+    source = bench.start(SOURCE)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    bench.advance(1)
+    answer(bench, b"{'host': 'c'}\n")
+    assert bench.take() == [(A, B), (ServerSpec("c"),)]
+    assert not source.snapshot().stale
+
+
+def test_the_kept_list_is_not_used_once_the_source_has_spoken(tmp_path: Path) -> None:
+    bench = SourceBench(tmp_path)
+    bench.start(SOURCE)
+    answer(bench, b"{'host': 'c'}\n")
+    kept(tmp_path)
+    bench.advance(1)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    bench.advance(20)
+    assert bench.take() == [(ServerSpec("c"),)]
+
+
+def test_a_damaged_list_is_told_of_once(tmp_path: Path) -> None:
+    kept(tmp_path).write_text('{"format": 1,')
+    bench = SourceBench(tmp_path)
+    bench.start(SOURCE)
+    for _ in range(3):
+        bench.http.under_way[0].fail("config.example:80: refused")
+        bench.advance(6)
+    assert bench.take() == []
+    assert len([line for line in bench.log.lines if "is not used: it is damaged" in line]) == 1
+
+
+def test_without_a_state_directory_nothing_is_kept(tmp_path: Path) -> None:
+    bench = SourceBench(None)
+    bench.start(SOURCE)
+    answer(bench, TWO)
+    assert bench.disk.waiting == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_local_file_has_its_list_kept_too(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    pool.write_bytes(TWO)
+    SourceBench(tmp_path / "state").start(FileSource(pool))
+    pool.unlink()
+    bench = SourceBench(tmp_path / "state")
+    bench.start(FileSource(pool))
+    assert bench.take() == [(A, B)]
+
+
+def test_an_unchanged_list_is_kept_anew_every_hour(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    pool.write_bytes(TWO)
+    bench = SourceBench(tmp_path / "state")
+    bench.start(FileSource(pool))
+    file = tmp_path / "state" / "pool-lists" / "svc.json"
+    written_at = []
+    for _ in range(3):
+        written_at.append(json.loads(file.read_bytes())["saved_at"] - EPOCH)
+        for _ in range(50):
+            bench.clock.advance(60)
+    assert written_at == [0, 0, pytest.approx(3600, abs=60)]
+
+
+def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> None:
+    blocker = tmp_path / "state"
+    blocker.write_text("a file")
+    bench = SourceBench(blocker)
+    bench.start(SOURCE)
+    for body in (TWO, b"{'host': 'c'}\n", TWO):
+        answer(bench, body)
+        bench.advance(1)
+    assert len(bench.take()) == 3
+    (line,) = bench.log.lines
+    assert line.startswith("[svc] WARN: The pool list cannot be kept for the next start: ")
+
+
+def test_while_one_list_is_written_only_the_newest_waits(tmp_path: Path) -> None:
+    bench = SourceBench(tmp_path)
+    bench.disk._now = False
+    bench.start(SOURCE)
+    for host in "abcd":
+        answer(bench, f"{{'host': '{host}'}}".encode())
+        bench.advance(1)
+    disk: FakeDiskThread = bench.disk
+    assert disk.waiting == 1
+    disk.run_one()
+    assert disk.waiting == 1
+    disk.run_one()
+    assert disk.waiting == 0
+    data = (tmp_path / "pool-lists" / "svc.json").read_bytes()
+    assert decode(data, URL).servers == (ServerSpec("d"),)
+
+
+def test_a_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "er" / "x.json"
+    write_atomically(file, b"one")
+    write_atomically(file, b"two")
+    assert file.read_bytes() == b"two"
+    assert list(file.parent.iterdir()) == [file]
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_write_does_not_follow_a_link_laid_in_its_way(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / ".x.json.new").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic links"):
+        write_atomically(tmp_path / "x.json", b"data")
+    assert victim.read_bytes() == b"precious"
+
+
+GOOD = json.loads(encode(CachedList((A, B), EPOCH), URL))
+
+DAMAGED = {
+    "nothing": b"",
+    "another type": b"[]",
+    "another format": json.dumps({**GOOD, "format": 2}).encode(),
+    "another source": json.dumps({**GOOD, "source": "file:///other"}).encode(),
+    "no servers": json.dumps({**GOOD, "servers": {}}).encode(),
+    "a bad server": json.dumps({**GOOD, "servers": {"a": {"weight": -1}, "b": {}}}).encode(),
+    "no list": json.dumps({**GOOD, "servers": None}).encode(),
+    "no date": json.dumps({**GOOD, "saved_at": "soon"}).encode(),
+    "deep nesting": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_list_is_refused(name: str) -> None:
+    with pytest.raises(SourceError):
+        decode(DAMAGED[name], URL)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_with_the_declared_error(data: bytes) -> None:
+    with pytest.raises(SourceError):
+        decode(data, URL)
+
+
+hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True)
+specs = st.builds(ServerSpec, hosts, st.integers(0, 1000), st.booleans())
+
+
+@given(st.lists(specs, min_size=1, unique_by=lambda spec: spec.host), st.floats(0, 2e9))
+def test_what_was_kept_is_what_comes_back(servers: list[ServerSpec], at: float) -> None:
+    cached = CachedList(tuple(servers), at)
+    assert decode(encode(cached, URL), URL) == cached
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_each_section_name_has_a_safe_file_name_of_its_own(one: str, other: str) -> None:
+    name = file_name(one)
+    assert os.sep not in name and "\0" not in name and len(os.fsencode(name)) <= 255
+    assert name not in (".", "..") and not name.startswith(".n")
+    assert (name == file_name(other)) == (one == other)
+
+
+def test_very_long_names_stay_apart() -> None:
+    names = {file_name("x" * 300 + end) for end in ("a", "b", "")}
+    assert len(names) == 3
+    assert all(len(name) <= 255 for name in names)

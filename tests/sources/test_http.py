@@ -1,0 +1,202 @@
+"""A pool list on a web server: conditional requests, and what never empties a pool."""
+
+from __future__ import annotations
+
+import pytest
+
+from pybal.config.settings import HTTPSource
+from pybal.model import ServerSpec
+from tests.fakes.http import FakeExchange
+from tests.fakes.sources import EPOCH, SourceBench
+
+URL = "http://config.example/pybal/text"
+A, B = ServerSpec("a"), ServerSpec("b")
+TWO = b"{'host': 'a'}\n{'host': 'b'}\n"
+ONE = b"{'host': 'b'}\n"
+
+
+@pytest.fixture
+def bench() -> SourceBench:
+    return SourceBench()
+
+
+def the_one_under_way(bench: SourceBench) -> FakeExchange:
+    (exchange,) = bench.http.under_way
+    return exchange
+
+
+def started(bench: SourceBench, headers: dict[str, str] | None = None) -> None:
+    """A source of URL that has its first list."""
+    bench.start(HTTPSource(URL))
+    the_one_under_way(bench).answer(200, headers, TWO)
+    assert bench.take() == [(A, B)]
+    bench.advance(1)
+
+
+def test_the_first_request_is_plain_and_bounded(bench: SourceBench) -> None:
+    bench.start(HTTPSource(URL))
+    request = the_one_under_way(bench).request
+    assert (request.url, request.timeout_s, request.max_bytes) == (URL, 5.0, 16 * 1024 * 1024)
+    assert list(request.headers) == ["User-Agent"]
+    assert request.tls_verify
+
+
+def test_a_json_list_is_known_by_the_urls_path(bench: SourceBench) -> None:
+    bench.start(HTTPSource("https://config.example/pool.json?site=x"))
+    the_one_under_way(bench).answer(200, body=b'{"a": {"weight": 1}}')
+    assert bench.take() == [(ServerSpec("a", 1),)]
+
+
+def test_later_requests_are_conditional_on_what_the_server_gave(bench: SourceBench) -> None:
+    started(bench, {"etag": '"1"', "last-modified": "yesterday"})
+    conditions = dict(the_one_under_way(bench).request.headers)
+    assert conditions.pop("User-Agent").startswith("PyBal/")
+    assert conditions == {"If-None-Match": '"1"', "If-Modified-Since": "yesterday"}
+
+
+def test_not_modified_leaves_the_list_and_makes_it_fresh(bench: SourceBench) -> None:
+    source = bench.start(HTTPSource(URL))
+    the_one_under_way(bench).answer(200, {"etag": '"1"'}, TWO)
+    bench.advance(1)
+    the_one_under_way(bench).fail("config.example:80: timed out (5.000 s)")
+    assert source.snapshot().stale
+    bench.advance(1)
+    the_one_under_way(bench).answer(304)
+    snapshot = source.snapshot()
+    assert (snapshot.stale, snapshot.last_error) == (False, None)
+    assert snapshot.last_good_at == pytest.approx(EPOCH + 2)
+    assert bench.take() == [(A, B)]
+    bench.advance(1)
+    assert "If-None-Match" in the_one_under_way(bench).request.headers
+
+
+def test_not_modified_in_answer_to_a_plain_request_is_an_error(bench: SourceBench) -> None:
+    bench.start(HTTPSource(URL))
+    the_one_under_way(bench).answer(304)
+    assert "status 304" in bench.log.lines[0]
+
+
+def test_a_changed_list_is_published_and_its_validators_used(bench: SourceBench) -> None:
+    started(bench, {"etag": '"1"'})
+    the_one_under_way(bench).answer(200, {"etag": '"2"'}, ONE)
+    assert bench.take() == [(B,)]
+    bench.advance(1)
+    assert the_one_under_way(bench).request.headers["If-None-Match"] == '"2"'
+
+
+def test_the_same_list_again_is_not_published_again(bench: SourceBench) -> None:
+    started(bench)
+    the_one_under_way(bench).answer(200, body=TWO)
+    bench.advance(1)
+    the_one_under_way(bench).answer(200, body=TWO + b"# with a comment\n")
+    assert bench.take() == []
+
+
+def test_requests_never_overlap(bench: SourceBench) -> None:
+    started(bench)
+    bench.advance(4)
+    assert len(bench.http.exchanges) == 2
+    the_one_under_way(bench).answer(200, body=TWO)
+    bench.advance(1)
+    assert len(bench.http.exchanges) == 3
+
+
+BAD_ANSWERS = {
+    "an empty body": (200, b""),
+    "comments alone": (200, b"# maintenance\n"),
+    "an error page that says OK": (200, b"<html><body>Sorry</body></html>"),
+    "binary junk": (200, b"\xff\x00\xfe"),
+    "not found": (404, TWO),
+    "a redirect": (301, b""),
+    "a server error": (503, TWO),
+    "partial content": (206, ONE),
+    "no content": (204, b""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+def test_a_bad_answer_keeps_the_last_good_list(bench: SourceBench, name: str) -> None:
+    status, body = BAD_ANSWERS[name]
+    source = bench.start(HTTPSource(URL))
+    the_one_under_way(bench).answer(200, {"etag": '"good"'}, TWO)
+    bench.advance(1)
+    the_one_under_way(bench).answer(status, {"etag": '"bad"'}, body)
+    assert bench.take() == [(A, B)]
+    assert source.snapshot().stale
+    (line,) = bench.log.lines
+    assert line.startswith(f"[svc] ERROR: Pool list from {URL}: ")
+    bench.advance(1)
+    assert the_one_under_way(bench).request.headers["If-None-Match"] == '"good"'
+
+
+@pytest.mark.parametrize("name", BAD_ANSWERS)
+def test_a_bad_first_answer_publishes_nothing(bench: SourceBench, name: str) -> None:
+    status, body = BAD_ANSWERS[name]
+    bench.start(HTTPSource(URL))
+    the_one_under_way(bench).answer(status, body=body)
+    assert bench.take() == []
+    bench.advance(1)
+    assert "If-None-Match" not in the_one_under_way(bench).request.headers
+
+
+def test_one_error_is_told_once_and_its_end_too(bench: SourceBench) -> None:
+    started(bench)
+    for duration in ("5.001", "5.002", "5.003"):
+        the_one_under_way(bench).fail(f"192.0.2.1:80: timed out ({duration} s)")
+        bench.advance(6)
+    the_one_under_way(bench).fail("192.0.2.1:80: connection refused")
+    bench.advance(6)
+    the_one_under_way(bench).fail("192.0.2.1:80: timed out (5.000 s)")
+    bench.advance(6)
+    errors = bench.log.take()
+    assert [line.partition("192.0.2.1:80: ")[2] for line in errors] == [
+        "timed out (5.001 s)",
+        "connection refused",
+    ]
+    the_one_under_way(bench).answer(200, body=TWO)
+    assert [line for line in bench.log.lines if "is good again after 30 s" in line]
+
+
+def test_pauses_grow_with_errors_to_a_few_seconds(bench: SourceBench) -> None:
+    started(bench)
+    pauses = []
+    for _ in range(6):
+        the_one_under_way(bench).fail("x")
+        since = bench.clock.seconds()
+        while not bench.http.under_way:
+            bench.advance(0.1)
+        pauses.append(round(bench.clock.seconds() - since))
+    assert pauses == [1, 2, 4, 5, 5, 5]
+    the_one_under_way(bench).answer(200, body=TWO)
+    bench.advance(1)
+    assert bench.http.under_way
+
+
+def test_a_fault_in_the_client_does_not_end_the_polling(bench: SourceBench) -> None:
+    started(bench)
+    bench.http.error = RuntimeError("a bug")
+    the_one_under_way(bench).answer(200, body=TWO)
+    bench.advance(1)
+    bench.http.error = None
+    bench.advance(3)
+    assert "RuntimeError: a bug" in bench.log.lines[0]
+    the_one_under_way(bench).answer(200, body=ONE)
+    assert bench.take() == [(B,)]
+
+
+def test_stop_cancels_what_is_under_way_and_publishes_nothing_more(bench: SourceBench) -> None:
+    source = bench.start(HTTPSource(URL))
+    source.stop()
+    source.stop()
+    assert bench.http.under_way == []
+    assert bench.clock.getDelayedCalls() == []
+    assert bench.log.lines == []
+
+
+def test_stop_between_polls_ends_them(bench: SourceBench) -> None:
+    source = bench.start(HTTPSource(URL))
+    the_one_under_way(bench).answer(200, body=TWO)
+    source.stop()
+    bench.advance(10)
+    assert len(bench.http.exchanges) == 1
+    assert bench.clock.getDelayedCalls() == []
