@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from struct import Struct
 from typing import Any
 
-from pybal.ipvs.messages import Command, DestinationAttributes, IPVSMessage, ServiceAttributes
+from pybal.ipvs.messages import DESTINATION, MESSAGE, SERVICE, Command
 from pybal.ipvs.model import (
     MAX_WEIGHT,
     Destination,
@@ -50,9 +50,9 @@ _U32 = Struct("=I")
 # A weight that is out of range is sent as one below 0, so that the kernel refuses it.
 _NEGATIVE = 2**31
 
-_MESSAGE = Attributes(IPVSMessage)
-_SERVICE = Attributes(ServiceAttributes)
-_DESTINATION = Attributes(DestinationAttributes)
+_MESSAGE = Attributes(MESSAGE)
+_SERVICE = Attributes(SERVICE)
+_DESTINATION = Attributes(DESTINATION)
 
 
 def request(operation: Operation) -> tuple[Command, bytes]:

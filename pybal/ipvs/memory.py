@@ -1,11 +1,10 @@
-"""An IPVS table in memory that answers as the kernel does, and the dry run built on it."""
+"""An IPVS table in memory that answers as the kernel does."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
-from pybal.ipvs.ipvsadm import command
 from pybal.ipvs.kernel import Listing, Outcome, refusal
 from pybal.ipvs.model import (
     MAX_WEIGHT,
@@ -29,7 +28,7 @@ from pybal.ipvs.plan import (
 )
 from pybal.model import IPAddress
 
-_MAX_NAME = 15
+_MAX_SCHEDULER_NAME = 15
 _ENGINES = ("", "sip")
 
 
@@ -69,7 +68,9 @@ class MemoryKernel:
     def _do(self, operation: Operation) -> int:
         """Carry the operation out; 0, or the errno that the kernel would answer."""
         match operation:
-            case AddService(service) | EditService(service) if _too_long(service):
+            case AddService(service) | EditService(service) if (
+                len(service.scheduler) > _MAX_SCHEDULER_NAME
+            ):
                 return errno.EINVAL
             case AddService(service):
                 return self._add_service(service)
@@ -130,10 +131,6 @@ class MemoryKernel:
         destinations[destination.key] = destination
 
 
-def _too_long(service: Service) -> bool:
-    return max(len(service.scheduler), len(service.persistence_engine)) > _MAX_NAME
-
-
 def _refused(key: ServiceKey, destination: Destination) -> int:
     mixed = destination.key.address.version != key.address.version
     if mixed and destination.forwarding is not Forwarding.TUNNEL:
@@ -150,19 +147,3 @@ def _reachable(address: IPAddress) -> bool:
     if address.version == 6:
         return not (address.is_multicast or address.is_link_local or address.is_unspecified)
     return not (address.is_multicast or int(address) in (0, 2**32 - 1))
-
-
-class DryRunKernel(MemoryKernel):
-    """Changes nothing outside: each accepted operation is shown as the ipvsadm command it
-    stands for. Give it the real kernel's table to see the commands that would be made."""
-
-    def __init__(self, show: Callable[[str], None], table: Table | None = None) -> None:
-        super().__init__(table)
-        self._show = show
-
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
-        outcomes = super().apply(operations)
-        for outcome in outcomes:
-            if outcome.error is None:
-                self._show(command(outcome.operation))
-        return outcomes

@@ -1,21 +1,22 @@
-"""The IPVS generic netlink messages, on pyroute2's classes (include/uapi/linux/ip_vs.h).
+"""The IPVS generic netlink messages (include/uapi/linux/ip_vs.h). Their one definition.
 
-This is their one definition: pyroute2 reads it when it resolves the family, and
-pybal.ipvs.codec compiles its packing from it, because building a message through these
-classes takes a hundred times what the kernel takes to act on it.
+The maps are in pyroute2's notation, an attribute's number being its place: the classes that
+pyroute2 wants are made of them in pybal.ipvs.netlink. pybal.ipvs.codec compiles its packing
+from them too, because building a message through those classes takes a hundred times what the
+kernel takes to act on it.
 
 Addresses and netmasks are declared as raw bytes: Debian 12's pyroute2 has no address type
-that follows the family attribute.
+that follows the family attribute. Statistics are declared as `hex` and not taken apart.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-from pyroute2.netlink import genlmsg, nla
-
 FAMILY_NAME = "IPVS"
 VERSION = 1
+
+AttributeMap = tuple[tuple[str, str], ...]
 
 
 class Command(IntEnum):
@@ -31,63 +32,46 @@ class Command(IntEnum):
     GET_DEST = 8
 
 
-class ServiceFlags(nla):  # type: ignore[misc]  # pyroute2 ships no types
-    """struct ip_vs_flags: only the bits in `mask` are meant."""
+MESSAGE: AttributeMap = (
+    ("IPVS_CMD_ATTR_UNSPEC", "none"),
+    ("IPVS_CMD_ATTR_SERVICE", "service"),
+    ("IPVS_CMD_ATTR_DEST", "destination"),
+)
 
-    fields = (("flags", "I"), ("mask", "I"))
+SERVICE: AttributeMap = (
+    ("IPVS_SVC_ATTR_UNSPEC", "none"),
+    ("IPVS_SVC_ATTR_AF", "uint16"),
+    ("IPVS_SVC_ATTR_PROTOCOL", "uint16"),
+    ("IPVS_SVC_ATTR_ADDR", "cdata"),
+    ("IPVS_SVC_ATTR_PORT", "be16"),
+    ("IPVS_SVC_ATTR_FWMARK", "uint32"),
+    ("IPVS_SVC_ATTR_SCHED_NAME", "asciiz"),
+    ("IPVS_SVC_ATTR_FLAGS", "flags"),
+    ("IPVS_SVC_ATTR_TIMEOUT", "uint32"),
+    ("IPVS_SVC_ATTR_NETMASK", "cdata"),
+    ("IPVS_SVC_ATTR_STATS", "hex"),
+    ("IPVS_SVC_ATTR_PE_NAME", "asciiz"),
+    ("IPVS_SVC_ATTR_STATS64", "hex"),
+)
 
+DESTINATION: AttributeMap = (
+    ("IPVS_DEST_ATTR_UNSPEC", "none"),
+    ("IPVS_DEST_ATTR_ADDR", "cdata"),
+    ("IPVS_DEST_ATTR_PORT", "be16"),
+    ("IPVS_DEST_ATTR_FWD_METHOD", "uint32"),
+    ("IPVS_DEST_ATTR_WEIGHT", "uint32"),
+    ("IPVS_DEST_ATTR_U_THRESH", "uint32"),
+    ("IPVS_DEST_ATTR_L_THRESH", "uint32"),
+    ("IPVS_DEST_ATTR_ACTIVE_CONNS", "uint32"),
+    ("IPVS_DEST_ATTR_INACT_CONNS", "uint32"),
+    ("IPVS_DEST_ATTR_PERSIST_CONNS", "uint32"),
+    ("IPVS_DEST_ATTR_STATS", "hex"),
+    ("IPVS_DEST_ATTR_ADDR_FAMILY", "uint16"),
+    ("IPVS_DEST_ATTR_STATS64", "hex"),
+    ("IPVS_DEST_ATTR_TUN_TYPE", "uint8"),
+    ("IPVS_DEST_ATTR_TUN_PORT", "be16"),
+    ("IPVS_DEST_ATTR_TUN_FLAGS", "uint16"),
+)
 
-class ServiceAttributes(nla):  # type: ignore[misc]
-    """A virtual service. In each map an attribute's number is its place."""
-
-    nla_map = (
-        ("IPVS_SVC_ATTR_UNSPEC", "none"),
-        ("IPVS_SVC_ATTR_AF", "uint16"),
-        ("IPVS_SVC_ATTR_PROTOCOL", "uint16"),
-        ("IPVS_SVC_ATTR_ADDR", "cdata"),
-        ("IPVS_SVC_ATTR_PORT", "be16"),
-        ("IPVS_SVC_ATTR_FWMARK", "uint32"),
-        ("IPVS_SVC_ATTR_SCHED_NAME", "asciiz"),
-        ("IPVS_SVC_ATTR_FLAGS", "flags"),
-        ("IPVS_SVC_ATTR_TIMEOUT", "uint32"),
-        ("IPVS_SVC_ATTR_NETMASK", "cdata"),
-        ("IPVS_SVC_ATTR_STATS", "hex"),
-        ("IPVS_SVC_ATTR_PE_NAME", "asciiz"),
-        ("IPVS_SVC_ATTR_STATS64", "hex"),
-    )
-    flags = ServiceFlags
-
-
-class DestinationAttributes(nla):  # type: ignore[misc]
-    """A real server of a service."""
-
-    nla_map = (
-        ("IPVS_DEST_ATTR_UNSPEC", "none"),
-        ("IPVS_DEST_ATTR_ADDR", "cdata"),
-        ("IPVS_DEST_ATTR_PORT", "be16"),
-        ("IPVS_DEST_ATTR_FWD_METHOD", "uint32"),
-        ("IPVS_DEST_ATTR_WEIGHT", "uint32"),
-        ("IPVS_DEST_ATTR_U_THRESH", "uint32"),
-        ("IPVS_DEST_ATTR_L_THRESH", "uint32"),
-        ("IPVS_DEST_ATTR_ACTIVE_CONNS", "uint32"),
-        ("IPVS_DEST_ATTR_INACT_CONNS", "uint32"),
-        ("IPVS_DEST_ATTR_PERSIST_CONNS", "uint32"),
-        ("IPVS_DEST_ATTR_STATS", "hex"),
-        ("IPVS_DEST_ATTR_ADDR_FAMILY", "uint16"),
-        ("IPVS_DEST_ATTR_STATS64", "hex"),
-        ("IPVS_DEST_ATTR_TUN_TYPE", "uint8"),
-        ("IPVS_DEST_ATTR_TUN_PORT", "be16"),
-        ("IPVS_DEST_ATTR_TUN_FLAGS", "uint16"),
-    )
-
-
-class IPVSMessage(genlmsg):  # type: ignore[misc]
-    """Any message of the family."""
-
-    nla_map = (
-        ("IPVS_CMD_ATTR_UNSPEC", "none"),
-        ("IPVS_CMD_ATTR_SERVICE", "service"),
-        ("IPVS_CMD_ATTR_DEST", "destination"),
-    )
-    service = ServiceAttributes
-    destination = DestinationAttributes
+FLAGS_FIELDS = (("flags", "I"), ("mask", "I"))
+"""struct ip_vs_flags: only the bits in `mask` are meant."""

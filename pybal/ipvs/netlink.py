@@ -16,13 +16,14 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from pyroute2.netlink import genlmsg, nla
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.generic import GenericNetlinkSocket
 
 from pybal.errors import KernelError
-from pybal.ipvs import codec, wire
+from pybal.ipvs import codec, messages, wire
 from pybal.ipvs.kernel import Listing, Outcome, read_refusal, refusal
-from pybal.ipvs.messages import FAMILY_NAME, VERSION, Command, IPVSMessage
+from pybal.ipvs.messages import FAMILY_NAME, VERSION, Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.plan import Operation
 from pybal.ipvs.wire import MalformedMessageError, NetlinkMessage
@@ -38,6 +39,21 @@ _KERNEL_PORT = 0
 _SEQUENCE_MASK = 0xFFFFFFFF
 
 _T = TypeVar("_T")
+
+
+class IPVSMessage(genlmsg):  # type: ignore[misc]  # pyroute2 ships no types
+    """A message of the family, as pyroute2 sees it."""
+
+    nla_map = messages.MESSAGE
+
+    class service(nla):  # type: ignore[misc]  # noqa: N801 - the map names it
+        nla_map = messages.SERVICE
+
+        class flags(nla):  # type: ignore[misc]  # noqa: N801
+            fields = messages.FLAGS_FIELDS
+
+    class destination(nla):  # type: ignore[misc]  # noqa: N801
+        nla_map = messages.DESTINATION
 
 
 class _Request(NamedTuple):

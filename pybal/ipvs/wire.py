@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from pybal.errors import PyBalError
+from pybal.ipvs.messages import FLAGS_FIELDS, AttributeMap
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 FINAL = (0x2, 0x3)  # NLMSG_ERROR, NLMSG_DONE: the last answer to a request
@@ -37,18 +38,18 @@ class NetlinkMessage(NamedTuple):
 
 
 class Attributes:
-    """Packs and unpacks the attributes that a pyroute2 class declares in its `nla_map`.
+    """Packs and unpacks the attributes of one map of pybal.ipvs.messages.
 
-    Names are those of the map from behind `_ATTR_`. Attributes declared as `hex` (statistics)
-    are skipped when unpacking.
+    Names are those of the map from behind `_ATTR_`. Nested attributes are raw bytes, except
+    `flags`, a tuple; attributes declared as `hex` are skipped when unpacking.
     """
 
-    def __init__(self, definition: Any) -> None:
+    def __init__(self, definition: AttributeMap) -> None:
         self._writers: dict[str, tuple[int, Callable[[Any], bytes]]] = {}
         self._readers: dict[int, tuple[str, Callable[[bytes], Any]]] = {}
-        for number, (long_name, kind) in enumerate(definition.nla_map):
+        for number, (long_name, kind) in enumerate(definition):
             name = long_name.partition("_ATTR_")[2]
-            writer, reader = _KINDS[kind] if kind in _KINDS else _structure(definition, kind)
+            writer, reader = _KINDS[kind]
             self._writers[name] = (number, writer)
             if kind not in ("none", "hex"):
                 self._readers[number] = (name, reader)
@@ -101,12 +102,8 @@ def _number(layout: str) -> _Kind:
     return packing.pack, read
 
 
-def _structure(definition: Any, kind: str) -> _Kind:
-    """A nested class of the definition: with fields a tuple, with attributes raw bytes."""
-    nested = getattr(definition, kind)
-    if not nested.fields:
-        return _KINDS["cdata"]
-    packing = Struct("=" + "".join(layout for _, layout in nested.fields))
+def _structure(fields: tuple[tuple[str, str], ...]) -> _Kind:
+    packing = Struct("=" + "".join(layout for _, layout in fields))
 
     def read(data: bytes) -> Any:
         if len(data) < packing.size:
@@ -132,6 +129,9 @@ _KINDS: Mapping[str, _Kind] = {
     "none": (_bytes, _bytes),
     "hex": (_bytes, _bytes),
     "cdata": (_bytes, _bytes),
+    "service": (_bytes, _bytes),
+    "destination": (_bytes, _bytes),
+    "flags": _structure(FLAGS_FIELDS),
     "uint8": _number("=B"),
     "uint16": _number("=H"),
     "uint32": _number("=I"),

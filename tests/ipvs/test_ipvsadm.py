@@ -1,0 +1,75 @@
+"""The ipvsadm commands that operations stand for. What ipvsadm itself makes of them is
+tested on the real kernel, in tests/kernel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pybal.ipvs.ipvsadm import command, saved
+from pybal.ipvs.model import Forwarding, Persistence, Service, Tunnel, TunnelType
+from pybal.ipvs.plan import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    Operation,
+    RemoveDestination,
+    RemoveService,
+)
+from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
+
+COMMANDS: list[tuple[Operation, str]] = [
+    (AddService(Service(WEB, "mh")), "-A -t 192.0.2.1:80 -s mh"),
+    (AddService(Service(DNS, "rr", one_packet=True)), "-A -u 192.0.2.1:53 -s rr -o"),
+    (AddService(Service(WEB6, "wrr")), "-A -t [2001:db8::1]:80 -s wrr"),
+    (EditService(Service(WEB, "sh", scheduler_flags=2)), "-E -t 192.0.2.1:80 -s sh -b sh-port"),
+    (
+        EditService(Service(WEB, "rr", persistence=Persistence(300, 24))),
+        "-E -t 192.0.2.1:80 -s rr -p 300 -M 255.255.255.0",
+    ),
+    (
+        EditService(Service(WEB6, "rr", persistence=Persistence(300, 64))),
+        "-E -t [2001:db8::1]:80 -s rr -p 300 -M 64",
+    ),
+    (RemoveService(WEB6), "-D -t [2001:db8::1]:80"),
+    (AddDestination(WEB, destination(1)), "-a -t 192.0.2.1:80 -r 198.51.100.1:80 -g -w 10"),
+    (
+        AddDestination(WEB6, destination(1, 0, Forwarding.TUNNEL, WEB6)),
+        "-a -t [2001:db8::1]:80 -r [2001:db8:1::1]:80 -i -w 0",
+    ),
+    (
+        EditDestination(WEB, destination(1, 3, Forwarding.MASQUERADE)),
+        "-e -t 192.0.2.1:80 -r 198.51.100.1:80 -m -w 3",
+    ),
+    (
+        EditDestination(WEB, replace(destination(1), upper_threshold=9, lower_threshold=5)),
+        "-e -t 192.0.2.1:80 -r 198.51.100.1:80 -g -w 10 -x 9 -y 5",
+    ),
+    (
+        AddDestination(
+            WEB,
+            replace(
+                destination(1, forwarding=Forwarding.TUNNEL),
+                tunnel=Tunnel(TunnelType.GUE, 6080, 1),
+            ),
+        ),
+        "-a -t 192.0.2.1:80 -r 198.51.100.1:80 -i --tun-type gue --tun-port 6080 --tun-csum -w 10",
+    ),
+    (RemoveDestination(WEB, server(1)), "-d -t 192.0.2.1:80 -r 198.51.100.1:80"),
+]
+
+
+@pytest.mark.parametrize(("operation", "arguments"), COMMANDS, ids=[text for _, text in COMMANDS])
+def test_an_operation_is_shown_as_its_command(operation: Operation, arguments: str) -> None:
+    assert command(operation) == f"ipvsadm {arguments}"
+
+
+def test_a_table_is_shown_as_ipvsadm_saves_it() -> None:
+    assert list(saved({WEB: pool(WEB, 1, 2), DNS: pool(DNS)})) == [
+        "-A -t 192.0.2.1:80 -s wrr",
+        "-a -t 192.0.2.1:80 -r 198.51.100.1:80 -g -w 10",
+        "-a -t 192.0.2.1:80 -r 198.51.100.2:80 -g -w 10",
+        "-A -u 192.0.2.1:53 -s wrr",
+    ]
