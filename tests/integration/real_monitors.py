@@ -1,0 +1,52 @@
+"""Monitors on a real reactor with real sockets and processes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import time
+from ipaddress import ip_address
+from typing import Any
+
+from pybal.config.settings import MonitorSettings
+from pybal.model import CheckResult
+from pybal.monitors.base import Monitor
+from pybal.monitors.registry import create_monitor
+from pybal.monitors.target import Environment, Target
+from tests.fakes.http import FakeHTTPClient
+from tests.integration.reactors import until
+
+
+def descriptors() -> int:
+    """How many are open; those of former tests' reactors are let go of first."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Watched:
+    """A started monitor of a server on loopback, and what it reported."""
+
+    def __init__(
+        self, reactor: Any, settings: MonitorSettings, port: int, address: str = "127.0.0.1"
+    ) -> None:
+        self.reports: list[CheckResult] = []
+        self._reactor = reactor
+        target = Target("svc", "real.example", ip_address(address), port, lambda: "real.example")
+        environment = Environment(reactor, time.time, random.Random(1), FakeHTTPClient())
+        self.monitor: Monitor = create_monitor(settings, target, environment, self.reports.append)
+        self.monitor.start()
+
+    @property
+    def ups(self) -> list[bool]:
+        """What was reported, in order."""
+        return [result.up for result in self.reports]
+
+    @property
+    def reason(self) -> str:
+        """The last reported result's reason."""
+        return self.reports[-1].reason
+
+    async def reported(self, count: int) -> None:
+        """Wait until there are so many reports."""
+        await until(self._reactor, lambda: len(self.reports) >= count)

@@ -1,0 +1,173 @@
+"""RunCommand with real processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybal.config.settings import RunCommandSettings, ServerArgument
+from pybal.monitors.processes import Exit, ReactorProcesses
+from tests.integration.reactors import run_in_reactor, until
+from tests.integration.real_monitors import Watched, descriptors
+
+pytestmark = pytest.mark.integration
+
+
+def run(script: str, act: Callable[[Any], None] = lambda _: None) -> Exit:
+    """How a shell script ends; `act(process)` is called once it has started."""
+
+    async def main(reactor: Any) -> Exit:
+        ends: list[Exit] = []
+        before = descriptors()
+        process = ReactorProcesses(reactor).run(
+            ["/bin/sh", "-c", script], ends.append, capture=True
+        )
+        assert ends == []
+        act(process)
+        await until(reactor, lambda: bool(ends))
+        assert descriptors() == before
+        return ends[0]
+
+    return run_in_reactor(main)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def executable(path: Path, script: str) -> Path:
+    """A shell script that can be run."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("script", "status"), [("exit 0", 0), ("exit 3", 3), ("exit 255", 255), ("kill -15 $$", -15)]
+)
+def test_the_status_is_the_commands_own(script: str, status: int) -> None:
+    assert run(script) == Exit(status, b"", False)
+
+
+def test_output_of_both_kinds_is_kept() -> None:
+    assert run("echo out; echo err >&2").output == b"out\nerr\n"
+
+
+def test_only_the_start_of_much_output_is_kept_and_the_command_is_not_held_up() -> None:
+    ended = run("head -c 500000 /dev/zero")
+    assert (ended.status, len(ended.output)) == (0, 4096)
+
+
+def test_output_without_end_loses_its_reader() -> None:
+    assert run("exec cat /dev/zero").status == -13
+
+
+def test_it_has_a_session_of_its_own_and_nothing_of_ours() -> None:
+    os.environ["PYBAL_TEST_SECRET"] = "x"
+    try:
+        ended = run("cut -d ' ' -f 1,5,6 /proc/$$/stat; pwd; cat; ls /proc/$$/fd; echo; env")
+    finally:
+        del os.environ["PYBAL_TEST_SECRET"]
+    state, variables = ended.output.decode().split("\n\n")
+    ids, cwd, *fds = state.splitlines()
+    assert len(set(ids.split())) == 1, "process, group and session are one"
+    assert cwd == "/"
+    assert set(fds) == {"0", "1", "2"}
+    names = {line.partition("=")[0] for line in variables.splitlines()}
+    assert {"PATH", "LANG"} <= names <= {"PATH", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}
+
+
+def test_a_command_that_does_not_exist_is_an_error_at_once() -> None:
+    async def main(reactor: Any) -> None:
+        with pytest.raises(FileNotFoundError):
+            ReactorProcesses(reactor).run(["/nonexistent/check"], lambda _: None, capture=True)
+
+    run_in_reactor(main)
+
+
+def test_killing_kills_the_whole_group(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+
+    def act(process: Any) -> None:
+        while len(pids.read_text().split() if pids.exists() else []) < 2:
+            os.sched_yield()
+        process.kill()
+        process.kill()
+
+    ended = run(f"sleep 1000 & echo $! >> {pids}; echo $$ >> {pids}; wait", act)
+    assert ended.status == -9
+    all_gone(pids)
+
+
+def test_what_outlives_the_command_is_killed_and_told(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    ended = run(f"sleep 1000 & echo $! > {pids}; echo done")
+    assert (ended.status, ended.output, ended.leftovers) == (0, b"done\n", True)
+    all_gone(pids)
+
+
+def all_gone(pids: Path) -> None:
+    """Wait until none of the processes named in the file is alive."""
+    numbers = [int(word) for word in pids.read_text().split()]
+    assert numbers
+
+    async def main(reactor: Any) -> None:
+        await until(reactor, lambda: not any(map(alive, numbers)))
+
+    run_in_reactor(main)
+
+
+def test_the_monitor_follows_a_real_commands_status(tmp_path: Path) -> None:
+    flag = tmp_path / "flag"
+    command = executable(tmp_path / "check", f'echo "$1"; test -e {flag}')
+    settings = RunCommandSettings(command, (ServerArgument("ip"),), interval_s=0.1)
+
+    async def main(reactor: Any) -> None:
+        watched = Watched(reactor, settings, 80, "::1")
+        await watched.reported(1)
+        flag.touch()
+        await watched.reported(2)
+        watched.monitor.stop()
+        assert watched.ups == [False, True]
+        assert "exited with status 1" in watched.reports[0].reason
+        assert watched.reason.endswith(": ::1")
+
+    run_in_reactor(main)
+
+
+def test_the_monitor_kills_what_takes_too_long(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = executable(
+        tmp_path / "check", f"sleep 1000 & echo $! >> {pids}; echo $$ >> {pids}; wait"
+    )
+    settings = RunCommandSettings(command, interval_s=0.1, timeout_s=0.3)
+
+    async def main(reactor: Any) -> None:
+        watched = Watched(reactor, settings, 80)
+        await watched.reported(1)
+        watched.monitor.stop()
+        assert watched.reason.endswith("timed out after 0.3 s")
+
+    run_in_reactor(main)
+    all_gone(pids)
+
+
+def test_stopping_the_monitor_kills_the_command(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = executable(tmp_path / "check", f"echo $$ > {pids}; exec sleep 1000")
+
+    async def main(reactor: Any) -> None:
+        watched = Watched(reactor, RunCommandSettings(command, interval_s=0.1), 80)
+        await until(reactor, lambda: pids.exists() and bool(pids.read_text()))
+        watched.monitor.stop()
+
+    run_in_reactor(main)
+    all_gone(pids)
