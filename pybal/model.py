@@ -163,12 +163,52 @@ class ServiceSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class BGPConnectionSnapshot:
+    """One connection of a peer, wanted or present. `side`: who opens it, we (`active`) or the
+    peer (`passive`); `local_ip` is empty while it is not known."""
+
+    state: str
+    side: str
+    local_ip: str
+    remote_ip: str
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSnapshot:
-    """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2)."""
+    """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2) of the
+    connection that is nearest to a session, `since` dates the last change of any.
+
+    `messages` are (type, `sent` or `received`, count); `prefixes` those the peer was told of.
+    """
 
     address: str
     state: str
     established: bool
+    asn: int | None = None
+    since: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    hold_time_s: int | None = None
+    capabilities_sent: tuple[str, ...] = ()
+    capabilities_received: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    sessions_lost: int = 0
+    connections_refused: int = 0
+    messages: tuple[tuple[str, str, int], ...] = ()
+    connections: tuple[BGPConnectionSnapshot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncedPrefix:
+    """A prefix that is to be announced: its attributes, who wants it, which peers know it."""
+
+    prefix: str
+    next_hop: str
+    med: int | None
+    communities: tuple[str, ...]
+    large_communities: tuple[str, ...]
+    services: tuple[str, ...]
+    peers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +218,8 @@ class BGPSnapshot:
     enabled: bool
     local_asn: int | None
     peers: tuple[PeerSnapshot, ...]
+    announced: tuple[AnnouncedPrefix, ...] = ()
+    unknown_peers_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

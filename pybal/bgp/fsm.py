@@ -94,26 +94,6 @@ Action = Union[Do, Notification]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """The optional session attributes of RFC 4271 section 8.1.1, in seconds.
-
-    `delay_open_s` 0 turns DelayOpen off. With `damp`, every return to Idle but that of a
-    ManualStop arms IdleHoldTimer, whose expiry starts the FSM again: it begins at
-    `idle_hold_s`, doubles up to `idle_hold_max_s`, and is forgiven by a session that lasted
-    as long as that maximum. `open_hold_s` bounds the wait for OPEN.
-    """
-
-    connect_retry_s: float = 10.0
-    delay_open_s: float = 0.0
-    damp: bool = True
-    idle_hold_s: float = 1.0
-    idle_hold_max_s: float = 60.0
-    passive: bool = False
-    notification_without_open: bool = False
-    open_hold_s: float = 240.0
-
-
-@dataclass(frozen=True, slots=True)
 class FSM:
     """The state of one connection. Deadlines (`…_at`) are on the caller's clock; None: the
     timer does not run. `idle_hold_s` is the next penalty, 0 for the first."""

@@ -16,7 +16,14 @@ from pybal.bgp.constants import (
     OpenSubcode,
 )
 from pybal.bgp.errors import NotificationError
-from pybal.bgp.messages import Capabilities, ExtendedNextHop, Open
+from pybal.bgp.messages import (
+    Capabilities,
+    ExtendedNextHop,
+    GracefulRestart,
+    Open,
+    RestartFamily,
+)
+from pybal.bgp.settings import PeerSettings, SpeakerSettings
 
 _NO_CAPABILITIES = Capabilities()
 
@@ -98,3 +105,28 @@ def keeps_own_connection(
     """RFC 4271 section 6.8: of two connections the one opened by the side with the higher
     identifier stays. True if that is ours. Equal identifiers: the larger ASN (RFC 6286)."""
     return (int(local_identifier), local_asn) > (int(peer_identifier), peer_asn)
+
+
+def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool) -> Open:
+    """The OPEN that this speaker sends to a peer: all it can do, for the peer to choose from."""
+    restart = None
+    if peer.restart_time_s is not None:
+        # IPVS goes on forwarding while we are away: every family's state is preserved.
+        families = tuple(RestartFamily(f, forwarding=True) for f in peer.families)
+        restart = GracefulRestart(
+            restarting=restarting,
+            notification=True,
+            restart_time_s=peer.restart_time_s,
+            families=families,
+        )
+    extended_next_hop = (ExtendedNextHop(IPV4_UNICAST, AFI_IPV6),)
+    capabilities = Capabilities(
+        families=peer.families,
+        four_octet_asn=speaker.local_asn,
+        route_refresh=True,
+        enhanced_route_refresh=True,
+        extended_message=True,
+        graceful_restart=restart,
+        extended_next_hop=extended_next_hop if IPV4_UNICAST in peer.families else (),
+    )
+    return Open(speaker.local_asn, peer.hold_time_s, speaker.router_id, capabilities)

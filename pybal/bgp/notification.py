@@ -38,6 +38,18 @@ def shutdown(reason: str, subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -
     return Notification(ErrorCode.CEASE, subcode, data)
 
 
+def hard_reset(cease: Notification) -> Notification:
+    """Cease/Hard Reset around another NOTIFICATION (RFC 8538 section 3.1)."""
+    return Notification(ErrorCode.CEASE, CeaseSubcode.HARD_RESET, encode_notification(cease))
+
+
+def unwrapped(message: Notification) -> Notification:
+    """What a hard reset carries, else the message itself."""
+    inside = message.data
+    hard = message.code == ErrorCode.CEASE and message.subcode == CeaseSubcode.HARD_RESET
+    return decode_notification(inside) if hard and len(inside) >= 2 else message
+
+
 def shutdown_text(message: Notification) -> str | None:
     """The reason that a peer gave, or None. Broken text is shown as far as it can be."""
     data = message.data
@@ -48,7 +60,7 @@ def shutdown_text(message: Notification) -> str | None:
 
 def describe(message: Notification) -> str:
     """One line for the log."""
-    text = shutdown_text(message)
+    text = shutdown_text(unwrapped(message))
     if text is not None:
         return f'{message} ("{text}")'
     return f"{message} (data {message.data[:32].hex()})" if message.data else str(message)

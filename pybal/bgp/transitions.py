@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pybal.bgp.constants import CeaseSubcode, ErrorCode, FSMSubcode, MessageType
-from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, Options, State
+from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
 from pybal.bgp.messages import Notification
+from pybal.bgp.settings import Options
 
 _MIN_SEND_HOLD_S = 480.0  # RFC 9687 section 4: the greater of 8 minutes and twice the hold time
 _CEASE = Notification(ErrorCode.CEASE, CeaseSubcode.UNSPECIFIC)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from pybal.bgp.constants import AFI_IPV6, IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.errors import NotificationError
-from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, Options, State
+from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
 from pybal.bgp.messages import Capabilities, ExtendedNextHop, Notification, Open
 from pybal.bgp.negotiation import Session, check_open, keeps_own_connection, negotiate
+from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
 
 LOCAL = Open(64512, 90, IPv4Address(1), None)

@@ -10,9 +10,10 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from pybal.bgp.fsm import FSM, Do, Event, EventKind, Options, State
+from pybal.bgp.fsm import FSM, Do, Event, EventKind, State
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.negotiation import negotiate
+from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
 
 OPEN = Open(64512, 90, IPv4Address(1), None)

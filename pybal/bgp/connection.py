@@ -1,0 +1,174 @@
+"""One TCP connection of BGP: bytes to messages and back, a clean end. No protocol decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPullProducer
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pybal.bgp.codec import Decoder, Received, encode
+from pybal.bgp.errors import NotificationError
+from pybal.bgp.messages import Message
+from pybal.bgp.negotiation import Session
+
+_MESSAGES_A_TURN = 64  # bounds how long a flooding peer may hold the reactor
+LINGER_S = 2.0
+
+
+class ConnectionOwner(Protocol):
+    """Who decides: told of everything that happens, until the connection is closed."""
+
+    def connection_made(self) -> None: ...
+    def message_received(self, message: Received) -> None: ...
+    def peer_failed(self, error: NotificationError) -> None: ...
+    def connection_lost(self, reason: str) -> None: ...
+    def transport_drained(self) -> None: ...
+
+
+@implementer(IPullProducer)
+class BGPConnection(TwistedProtocol):
+    """Owned by one Link. As a pull producer it learns when all that was written has left.
+
+    `ended` fires when the connection, once made, is gone. `prepare` is called with the
+    transport before anything is sent or read; an OSError of it ends the connection.
+    """
+
+    def __init__(self, clock: Any, owner: ConnectionOwner) -> None:
+        self.ended: Deferred[None] = Deferred()
+        self.prepare: Callable[[Any], None] | None = None
+        self.drained = False
+        self._clock = clock
+        self._owner: ConnectionOwner | None = owner
+        self._decoder = Decoder()
+        self._session: Session | None = None
+        self._linger: Any = None
+        self._paused = False
+        self._turn: Any = None
+
+    @property
+    def made(self) -> bool:
+        return self.transport is not None
+
+    def addresses(self) -> tuple[str, str] | None:
+        """(local, remote) addresses, None before the connection is made."""
+        if self.transport is None:
+            return None
+        transport: Any = self.transport
+        return transport.getHost().host, transport.getPeer().host
+
+    def negotiated(self, session: Session) -> None:
+        """From the next message on the session's sizes and ASN width are in force."""
+        self._session = session
+        self._decoder.scope = session.scope
+        self._decoder.max_size = session.receive_size
+
+    def send(self, message: Message) -> None:
+        """Encode and queue a message; nothing happens once the connection is closing."""
+        transport: Any = self.transport
+        if transport is None or self._owner is None:
+            return
+        session = self._session
+        if session is None:
+            data = encode(message)
+        else:
+            data = encode(message, session.scope, session.send_size)
+        self.drained = False
+        transport.write(data)
+
+    def close(self) -> None:
+        """Flush what was sent, say FIN, wait briefly for the peer's, then end it.
+
+        An immediate close with unread bytes would become a reset, and the peer might lose our
+        last NOTIFICATION.
+        """
+        if self._owner is None:
+            return
+        self._owner = None
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        transport: Any = self.transport
+        if transport is None:
+            return
+        transport.unregisterProducer()
+        if self._paused:
+            transport.resumeProducing()
+        transport.loseWriteConnection()
+        self._linger = self._clock.callLater(LINGER_S, transport.abortConnection)
+
+    # Twisted's side
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        if self._owner is None:
+            transport.abortConnection()
+            return
+        if self.prepare is not None:
+            try:
+                self.prepare(transport)
+            except OSError:
+                transport.abortConnection()
+                return
+        transport.registerProducer(self, False)
+        self._owner.connection_made()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._owner is None:
+            return
+        self._decoder.feed(data)
+        if self._turn is None:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        for _ in range(_MESSAGES_A_TURN):
+            # The owner may close us at any message.
+            if self._owner is None:
+                return
+            try:
+                message = self._decoder.next_message()
+            except NotificationError as error:
+                self._owner.peer_failed(error)
+                self.close()
+                return
+            if message is None:
+                self._pause(False)
+                return
+            self._owner.message_received(message)
+        if self._owner is not None:
+            self._pause(True)
+            self._turn = self._clock.callLater(0, self._take_turn)
+
+    def _pause(self, pause: bool) -> None:
+        if pause == self._paused:
+            return
+        self._paused = pause
+        transport: Any = self.transport
+        (transport.pauseProducing if pause else transport.resumeProducing)()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.connection_lost(reason.getErrorMessage())
+        self.ended.callback(None)
+
+    # IPullProducer
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self.drained = True
+        if self._owner is not None:
+            self._owner.transport_drained()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """Called when the transport is lost; connectionLost follows."""

@@ -1,0 +1,315 @@
+"""One FSM with its TCP connection, wanted or present, and its timer: it carries out actions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol
+
+from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.attributes import Severity
+from pybal.bgp.codec import Received
+from pybal.bgp.connection import BGPConnection
+from pybal.bgp.constants import ErrorCode, OpenSubcode, RefreshSubtype
+from pybal.bgp.errors import NotificationError
+from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
+from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh
+from pybal.bgp.negotiation import Session, check_open, negotiate
+from pybal.bgp.notification import describe
+from pybal.bgp.settings import Options
+from pybal.bgp.transitions import step
+from pybal.bgp.update import DecodedUpdate
+
+_BATCH_MESSAGES = 8  # pulled at a time: a few ms of encoding at most
+
+_EVENT_OF_ERROR = {
+    ErrorCode.MESSAGE_HEADER: EventKind.BGP_HEADER_ERR,
+    ErrorCode.OPEN_MESSAGE: EventKind.BGP_OPEN_MSG_ERR,
+    ErrorCode.UPDATE_MESSAGE: EventKind.UPDATE_MSG_ERR,
+    ErrorCode.ROUTE_REFRESH_MESSAGE: EventKind.ROUTE_REFRESH_MSG_ERR,
+}
+
+
+class Side(Enum):
+    """Who opened the TCP connection, as the metrics name it."""
+
+    ACTIVE = "active"
+    PASSIVE = "passive"
+
+
+class LinkOwner(Protocol):
+    """The peering, as its links see it."""
+
+    def dial(self, connection: BGPConnection, failed: Callable[[str], None]) -> Callable[[], None]:
+        """Network.dial to this peer."""
+
+    def local_open(self) -> Open:
+        """The OPEN to send now."""
+
+    def expected_asn(self) -> int | None:
+        """The peer's configured ASN."""
+
+    def settle_collision(self, link: Link, peer_open: Open) -> bool:
+        """RFC 4271 section 6.8, before `peer_open` is accepted; False if `link` has to go."""
+
+    def connection_closing(self, connection: BGPConnection) -> None:
+        """It has been told to close and will end by itself."""
+
+    def session_up(self, link: Link) -> None: ...
+
+    def state_changed(self, link: Link, before: State) -> None: ...
+
+    def count(self, message: str, direction: str) -> None: ...
+
+    def note_error(self, text: str) -> None: ...
+
+    def peer_lacks_capabilities(self) -> None: ...
+
+
+class Link:
+    """Feeds events to the FSM and does what it says. One per connection.
+
+    `rib` exists while the session is established.
+    """
+
+    def __init__(
+        self, owner: LinkOwner, side: Side, options: Options, clock: Any, random: Any, log: Any
+    ) -> None:
+        self.side = side
+        self.fsm = FSM()
+        self.rib: AdjRIBOut | None = None
+        self.connection: BGPConnection | None = None
+        self._owner = owner
+        self._options = options
+        self._clock = clock
+        self._random = random
+        self._log = log
+        self._events: deque[Event] = deque()
+        self._feeding = False
+        self._timer: Any = None  # IDelayedCall
+        self._give_up: Callable[[], None] | None = None
+        self._local_open: Open | None = None
+
+    @property
+    def state(self) -> State:
+        return self.fsm.state
+
+    @property
+    def session(self) -> Session | None:
+        return self.fsm.session
+
+    def feed(self, event: Event | EventKind) -> None:
+        """Take an event; events that its actions cause are taken after it, in order."""
+        self._events.append(event if isinstance(event, Event) else Event(event))
+        if self._feeding:
+            return
+        self._feeding = True
+        try:
+            while self._events:
+                self._step(self._events.popleft())
+        finally:
+            self._feeding = False
+        self._arm_timer()
+
+    def _step(self, event: Event) -> None:
+        before = self.fsm.state
+        now = self._clock.seconds()
+        jitter = self._random.uniform(0.75, 1.0)
+        self.fsm, actions = step(self.fsm, event, now, jitter, self._options)
+        for action in actions:
+            self._do(action)
+        if self.fsm.state is not before:
+            self._owner.state_changed(self, before)
+
+    def resume_from(self, fsm: FSM) -> None:
+        """Take over another link's back-off (both in Idle)."""
+        self.fsm = fsm
+        self._arm_timer()
+
+    def attach(self, connection: BGPConnection) -> None:
+        """An accepted connection, not yet made."""
+        self.connection = connection
+
+    def flush(self) -> None:
+        """Send what the Adj-RIB-Out has to say, as far as the transport has room."""
+        if self.rib is None or self.connection is None or not self.connection.drained:
+            return
+        for _ in range(_BATCH_MESSAGES):
+            message = self.rib.next_message()
+            if message is None:
+                return
+            self._send(message)
+
+    @property
+    def flushed(self) -> bool:
+        """Whether the kernel holds all that there was to say."""
+        connection = self.connection
+        return self.rib is None or connection is None or (self.rib.in_sync and connection.drained)
+
+    # Timer
+
+    def _arm_timer(self) -> None:
+        deadline = self.fsm.next_deadline()
+        timer = self._timer
+        if timer is not None and timer.active():
+            # A deadline that moved away is found when the old one fires: cheaper than a new
+            # timer with every message.
+            if deadline is not None and timer.getTime() <= deadline:
+                return
+            timer.cancel()
+        self._timer = None
+        if deadline is not None:
+            delay_s = max(0.0, deadline - self._clock.seconds())
+            self._timer = self._clock.callLater(delay_s, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        kind = self.fsm.due(self._clock.seconds())
+        if kind is not None:
+            if kind in (EventKind.HOLD_TIMER_EXPIRES, EventKind.SEND_HOLD_TIMER_EXPIRES):
+                self._owner.note_error(kind.name.replace("_", " ").lower())
+            self.feed(kind)
+        self._arm_timer()
+
+    # Actions
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Notification():
+                self._owner.note_error(f"sent {describe(action)}")
+                self._send(action)
+            case Do.CONNECT:
+                self._connect()
+            case Do.DISCONNECT:
+                self._disconnect()
+            case Do.SEND_OPEN:
+                self._local_open = self._owner.local_open()
+                self._send(self._local_open)
+            case Do.SEND_KEEPALIVE:
+                self._accept_session()
+                self._send(Keepalive())
+            case Do.SESSION_UP:
+                self._session_up()
+            case Do.SESSION_DOWN:
+                self.rib = None
+
+    def _connect(self) -> None:
+        connection = BGPConnection(self._clock, self)
+        self.connection = connection
+        self._give_up = self._owner.dial(connection, self._connect_failed)
+
+    def _connect_failed(self, reason: str) -> None:
+        if self._give_up is None:
+            return
+        self._give_up = None
+        self.connection = None
+        self._owner.note_error(f"connect: {reason}")
+        self.feed(EventKind.TCP_CONNECTION_FAILS)
+
+    def _disconnect(self) -> None:
+        connection, self.connection = self.connection, None
+        give_up, self._give_up = self._give_up, None
+        if connection is None:
+            return
+        connection.close()
+        if connection.made:
+            self._owner.connection_closing(connection)
+        elif give_up is not None:
+            give_up()
+
+    def _accept_session(self) -> None:
+        if self.fsm.session is not None and self.connection is not None:
+            self.connection.negotiated(self.fsm.session)
+
+    def _session_up(self) -> None:
+        session = self.fsm.session
+        if session is None:
+            raise AssertionError("established without a session")
+        self.rib = AdjRIBOut(session)
+        self._owner.session_up(self)
+
+    def _send(self, message: Message) -> None:
+        if self.connection is not None:
+            self._owner.count(type(message).__name__.lower(), "sent")
+            self.connection.send(message)
+
+    # ConnectionOwner
+
+    def connection_made(self) -> None:
+        self._give_up = None
+        acked = self.side is Side.ACTIVE
+        self.feed(EventKind.TCP_CR_ACKED if acked else EventKind.TCP_CONNECTION_CONFIRMED)
+
+    def connection_lost(self, reason: str) -> None:
+        self.connection = None
+        self._owner.note_error(f"connection lost: {reason}")
+        self.feed(EventKind.TCP_CONNECTION_FAILS)
+
+    def transport_drained(self) -> None:
+        if self.rib is not None:
+            self.feed(EventKind.TRANSPORT_DRAINED)
+            self.flush()
+
+    def peer_failed(self, error: NotificationError) -> None:
+        notification = Notification(error.code, error.subcode, error.data)
+        self._owner.note_error(f"peer's fault: {error}")
+        self.feed(Event(_EVENT_OF_ERROR[ErrorCode(error.code)], notification=notification))
+
+    def message_received(self, message: Received) -> None:
+        match message:
+            case Open():
+                self._owner.count("open", "received")
+                self._open_received(message)
+            case DecodedUpdate():
+                self._owner.count("update", "received")
+                self._update_received(message)
+            case Notification():
+                self._owner.count("notification", "received")
+                self._notification_received(message)
+            case Keepalive():
+                self._owner.count("keepalive", "received")
+                self.feed(EventKind.KEEPALIVE_MSG)
+            case RouteRefresh():
+                self._owner.count("routerefresh", "received")
+                self.feed(EventKind.ROUTE_REFRESH_MSG)
+                if self.rib is not None and message.subtype == RefreshSubtype.REQUEST:
+                    self.rib.refresh(message.family)
+                    self.flush()
+
+    def _open_received(self, message: Open) -> None:
+        delaying = self.fsm.delay_open_at is not None
+        if not delaying and self.state is not State.OPEN_SENT:
+            self.feed(EventKind.BGP_OPEN)
+            return
+        local = self._local_open if self._local_open is not None else self._owner.local_open()
+        try:
+            check_open(message, local, self._owner.expected_asn())
+        except NotificationError as error:
+            self.peer_failed(error)
+            return
+        if not self._owner.settle_collision(self, message):
+            self.feed(EventKind.OPEN_COLLISION_DUMP)
+            return
+        kind = EventKind.BGP_OPEN_WITH_DELAY_OPEN_TIMER if delaying else EventKind.BGP_OPEN
+        self.feed(Event(kind, session=negotiate(local, message)))
+
+    def _update_received(self, message: DecodedUpdate) -> None:
+        if message.severity is not Severity.NONE:
+            reasons = "; ".join(fault.reason for fault in message.faults)
+            self._log.warn(
+                "UPDATE with errors, {severity}: {reasons}",
+                severity=message.severity.name.lower().replace("_", "-"),
+                reasons=reasons,
+            )
+        self.feed(EventKind.UPDATE_MSG)
+
+    def _notification_received(self, message: Notification) -> None:
+        self._owner.note_error(f"received {describe(message)}")
+        if message.code == ErrorCode.OPEN_MESSAGE:
+            if message.subcode == OpenSubcode.UNSUPPORTED_VERSION:
+                self.feed(EventKind.NOTIF_MSG_VER_ERR)
+                return
+            if message.subcode == OpenSubcode.UNSUPPORTED_OPTIONAL_PARAMETER:
+                self._owner.peer_lacks_capabilities()
+        self.feed(EventKind.NOTIF_MSG)

@@ -1,0 +1,174 @@
+"""The port to the outside: opening, accepting; and its adapter on Twisted.
+
+MD5 keys (RFC 2385) and TTLs (RFC 5082) are set on the sockets before a byte is exchanged.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import ClientFactory, ServerFactory
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.python.failure import Failure
+
+from pybal.bgp.connection import BGPConnection
+from pybal.bgp.settings import PeerSettings
+from pybal.model import IPAddress
+
+# The socket module does not name these; the numbers are Linux's.
+_TCP_MD5SIG = 14
+_IP_MINTTL = 21
+_IPV6_MINHOPCOUNT = 73
+_MAX_TTL = 255
+_BACKLOG = 50
+
+Accept = Callable[[IPAddress], "BGPConnection | None"]
+Close = Callable[[], "Deferred[None]"]
+
+
+class Network(Protocol):
+    """What the speaker needs of the world besides time."""
+
+    def dial(
+        self, peer: PeerSettings, connection: BGPConnection, failed: Callable[[str], None]
+    ) -> Callable[[], None]:
+        """Connect to a peer. Either the connection is made or `failed(reason)` is called, both
+        later than this call; the function returned gives the attempt up."""
+
+    def listen(
+        self, address: IPAddress, port: int, peers: tuple[PeerSettings, ...], accept: Accept
+    ) -> Close:
+        """Accept connections; `accept` gives the protocol for one from that address, or None
+        to close it. Raises OSError. The function returned stops listening."""
+
+
+class TwistedNetwork:
+    """Network on a reactor with IReactorTCP and IReactorSocket."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def dial(
+        self, peer: PeerSettings, connection: BGPConnection, failed: Callable[[str], None]
+    ) -> Callable[[], None]:
+        bind = (str(peer.local_address), 0) if peer.local_address is not None else None
+        # The FSM's ConnectRetryTimer bounds the attempt; Twisted's own limit lies far beyond.
+        connector = self._reactor.connectTCP(
+            str(peer.address), peer.port, _Outgoing(connection, failed), 86400, bind
+        )
+        # The connection attempt proper begins in the next turn of the reactor: now is the time.
+        handle = getattr(connector.transport, "socket", None)
+        if handle is not None:
+            try:
+                secure_socket(handle, peer)
+            except OSError as error:
+                connector.disconnect()
+                self._reactor.callLater(0, failed, f"socket options: {error.strerror}")
+        return connector.disconnect  # type: ignore[no-any-return]
+
+    def listen(
+        self, address: IPAddress, port: int, peers: tuple[PeerSettings, ...], accept: Accept
+    ) -> Close:
+        family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
+        own_kind = tuple(peer for peer in peers if peer.address.version == address.version)
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            for peer in own_kind:
+                if peer.password is not None:
+                    set_md5_key(listener, peer.address, peer.password)
+            if any(peer.ttl_security_hops is not None for peer in own_kind):
+                set_ttl(listener, _MAX_TTL)
+            listener.bind((str(address), port))
+            listener.listen(_BACKLOG)
+            factory = _Incoming(accept, {peer.address: peer for peer in peers})
+            opened = self._reactor.adoptStreamPort(listener.fileno(), family, factory)
+        return lambda: maybeDeferred(opened.stopListening).addCallback(lambda _: None)
+
+
+class _Outgoing(ClientFactory):
+    noisy = False
+
+    def __init__(self, connection: BGPConnection, failed: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._failed = failed
+
+    def buildProtocol(self, addr: IAddress | None) -> TwistedProtocol | None:  # noqa: ARG002
+        return self._connection
+
+    def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: ARG002
+        self._failed(reason.getErrorMessage())
+
+
+class _Incoming(ServerFactory):
+    noisy = False
+
+    def __init__(self, accept: Accept, peers: dict[IPAddress, PeerSettings]) -> None:
+        self._accept = accept
+        self._peers = peers
+
+    def buildProtocol(self, addr: Any) -> TwistedProtocol | None:
+        address = ip_address(addr.host)
+        connection = self._accept(address)
+        peer = self._peers.get(address)
+        if connection is not None and peer is not None and peer.ttl_security_hops is not None:
+            hops = peer.ttl_security_hops
+            connection.prepare = lambda transport: set_min_ttl(transport.getHandle(), hops)
+        return connection
+
+
+def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:
+    """MD5 key and GTSM of an outgoing connection, before it is opened. Raises OSError."""
+    if peer.password is not None:
+        set_md5_key(handle, peer.address, peer.password)
+    if peer.ttl_security_hops is not None:
+        set_ttl(handle, _MAX_TTL)
+        set_min_ttl(handle, peer.ttl_security_hops)
+
+
+def set_md5_key(handle: socket.socket, address: IPAddress, password: bytes) -> None:
+    """TCP_MD5SIG (struct tcp_md5sig of linux/tcp.h) for one peer. Raises OSError."""
+    if address.version == 4:
+        sockaddr = struct.pack("=H2x4s", socket.AF_INET, address.packed)
+    else:
+        sockaddr = struct.pack("=H6x16s", socket.AF_INET6, address.packed)
+    option = struct.pack("=128sBBHi80s", sockaddr, 0, 0, len(password), 0, password)
+    handle.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
+
+
+def own_ipv4_address(peers: tuple[PeerSettings, ...]) -> IPv4Address | None:
+    """The address this host uses towards the first IPv4 peer: a router id where none is
+    configured. Nothing is sent. None if there is no such peer or no route to it."""
+    for peer in peers:
+        if peer.address.version == 4:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                try:
+                    probe.connect((str(peer.address), peer.port))
+                except OSError:
+                    continue
+                return IPv4Address(probe.getsockname()[0])
+    return None
+
+
+def set_ttl(handle: socket.socket, ttl: int) -> None:
+    if handle.family == socket.AF_INET6:
+        handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        handle.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def set_min_ttl(handle: socket.socket, hops: int) -> None:
+    """Packets from further away than `hops` are dropped by the kernel (RFC 5082)."""
+    least = _MAX_TTL + 1 - hops
+    if handle.family == socket.AF_INET6:
+        handle.setsockopt(socket.IPPROTO_IPV6, _IPV6_MINHOPCOUNT, least)
+    else:
+        handle.setsockopt(socket.IPPROTO_IP, _IP_MINTTL, least)

@@ -1,0 +1,98 @@
+"""The speaker's own settings: frozen, validated where pybal.conf is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+
+from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family
+from pybal.model import IPAddress
+
+MAX_PASSWORD_BYTES = 80  # TCP_MD5SIG_MAXKEYLEN
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The optional session attributes of RFC 4271 section 8.1.1, in seconds.
+
+    `delay_open_s` 0 turns DelayOpen off. With `damp`, every return to Idle but that of a
+    ManualStop arms IdleHoldTimer, whose expiry starts the FSM again: it begins at
+    `idle_hold_s`, doubles up to `idle_hold_max_s`, and is forgiven by a session that lasted
+    as long as that maximum. `open_hold_s` bounds the wait for OPEN.
+    """
+
+    connect_retry_s: float = 10.0
+    delay_open_s: float = 0.0
+    damp: bool = True
+    idle_hold_s: float = 1.0
+    idle_hold_max_s: float = 60.0
+    passive: bool = False
+    notification_without_open: bool = False
+    open_hold_s: float = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSettings:
+    """One router. `asn` None accepts any.
+
+    `hold_time_s` is what we propose: 0 or at least 3. `ttl_security_hops`: GTSM (RFC 5082),
+    the number of hops the peer may be away, 1 for a neighbour; None turns it off.
+    `password`: TCP MD5 (RFC 2385), 1 to 80 bytes, a secret. `restart_time_s`: graceful
+    restart (RFC 4724), 1 to 4095; None does not announce it.
+    """
+
+    address: IPAddress
+    asn: int | None = None
+    port: int = BGP_PORT
+    local_address: IPAddress | None = None
+    password: bytes | None = field(default=None, repr=False)
+    ttl_security_hops: int | None = None
+    hold_time_s: int = 180
+    families: tuple[Family, ...] = SUPPORTED_FAMILIES
+    restart_time_s: int | None = None
+    fsm: Options = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerSettings:
+    """The whole speaker. `listen_addresses` are bound as they are; none means no listener."""
+
+    local_asn: int
+    router_id: IPv4Address
+    peers: tuple[PeerSettings, ...]
+    listen_addresses: tuple[IPAddress, ...]
+    listen_port: int = BGP_PORT
+
+
+LargeCommunity = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FailoverSettings:
+    """What is announced, besides the services' own wishes.
+
+    `as_path` is the whole path as an external peer sees it. `extra_addresses` are announced
+    from start to stop. `shutdown_delay_s`: before the withdrawals of a stop, this long with the
+    GRACEFUL_SHUTDOWN community (RFC 8326); 0 for none.
+    """
+
+    speaker: SpeakerSettings
+    as_path: tuple[int, ...]
+    next_hop_ipv4: IPAddress | None = None
+    next_hop_ipv6: IPv6Address | None = None
+    med: int = 0
+    local_pref: int | None = None
+    communities: tuple[int, ...] = ()
+    large_communities: tuple[LargeCommunity, ...] = ()
+    extra_addresses: tuple[IPAddress, ...] = ()
+    shutdown_delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """One address that a service wants announced, as a host route. None: the global value."""
+
+    address: IPAddress
+    med: int | None = None
+    communities: tuple[int, ...] | None = None
+    large_communities: tuple[LargeCommunity, ...] | None = None

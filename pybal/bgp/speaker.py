@@ -1,0 +1,108 @@
+"""The speaker: listeners, one Peering for each configured peer, and an orderly end."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
+
+from pybal.bgp.connection import BGPConnection
+from pybal.bgp.messages import Notification
+from pybal.bgp.network import Close
+from pybal.bgp.notification import hard_reset, shutdown
+from pybal.bgp.peering import Peering, World
+from pybal.bgp.rib import Routes
+from pybal.bgp.settings import SpeakerSettings
+from pybal.model import IPAddress
+
+_FLUSH_POLL_S = 0.02
+FLUSH_LIMIT_S = 5.0  # for withdrawals to leave, before a peer that does not read is left behind
+
+
+class Speaker:
+    """Tells every configured peer the same routes. Only configured peers are spoken to."""
+
+    def __init__(self, settings: SpeakerSettings, world: World) -> None:
+        self.peerings = {p.address: Peering(settings, p, world) for p in settings.peers}
+        self.unknown_peers_total = 0
+        self._settings = settings
+        self._world = world
+        self._closes: list[Close] = []
+
+    def start(self, *, restarting: bool = False) -> None:
+        """Listen and connect. An address that cannot be listened on is logged as an error;
+        connections of our own do without. `restarting`: peers are asked to keep the routes of
+        our former life until `release_end_of_rib` (RFC 4724 section 4.1)."""
+        for address in self._settings.listen_addresses:
+            self._listen(address)
+        for peering in self.peerings.values():
+            peering.restarting = peering.end_of_rib_held = restarting
+            peering.start()
+
+    def _listen(self, address: IPAddress) -> None:
+        settings = self._settings
+        network = self._world.network
+        try:
+            close = network.listen(address, settings.listen_port, settings.peers, self._accept)
+        except OSError as error:
+            self._world.log.error(
+                "Cannot listen on {address} port {port}: {error}",
+                address=address, port=settings.listen_port, error=error.strerror,
+            )  # fmt: skip
+        else:
+            self._closes.append(close)
+
+    def _accept(self, address: IPAddress) -> BGPConnection | None:
+        peering = self.peerings.get(address)
+        if peering is not None:
+            return peering.accept()
+        self.unknown_peers_total += 1
+        self._world.log.warn("Closed a connection of unconfigured {address}", address=address)
+        return None
+
+    def announce(self, routes: Routes) -> None:
+        """From now on every peer is to know exactly these routes."""
+        for peering in self.peerings.values():
+            peering.announce(routes)
+
+    def release_end_of_rib(self) -> None:
+        for peering in self.peerings.values():
+            peering.release_end_of_rib()
+
+    async def stop(self, reason: str) -> None:
+        """Withdraw everything, wait until that has left (at most FLUSH_LIMIT_S), then
+        Cease/Administrative Shutdown with `reason` (RFC 9003), then close."""
+        self.announce({})
+        await self._flushed()
+        await self._end([p.stop(self._farewell(p, reason)) for p in self.peerings.values()])
+
+    async def leave(self) -> None:
+        """End for a planned restart: peers with graceful restart keep the routes, as they are
+        told nothing (RFC 4724); from the others the routes are withdrawn."""
+        keeping = [p for p in self.peerings.values() if p.keeps_routes]
+        for peering in self.peerings.values():
+            if peering not in keeping:
+                peering.announce({})
+        await self._flushed()
+        await self._end(
+            [p.stop(None if p in keeping else shutdown("restart")) for p in self.peerings.values()]
+        )
+
+    def _farewell(self, peering: Peering, reason: str) -> Notification:
+        cease = shutdown(reason)
+        if not peering.notification_keeps_routes:
+            return cease
+        # RFC 8538 section 3.1: where a plain Cease would keep the routes, a hard reset that
+        # carries it does not.
+        return hard_reset(cease)
+
+    async def _flushed(self) -> None:
+        clock = self._world.clock
+        deadline = clock.seconds() + FLUSH_LIMIT_S
+        while clock.seconds() < deadline:
+            if all(peering.flushed for peering in self.peerings.values()):
+                return
+            await deferLater(clock, _FLUSH_POLL_S, lambda: None)
+
+    async def _end(self, ending: list[Deferred[None]]) -> None:
+        closes, self._closes = self._closes, []
+        await DeferredList([*ending, *(close() for close in closes)])

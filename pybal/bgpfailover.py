@@ -1,0 +1,202 @@
+"""Service states to advertisements: what the services want announced, peers are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from pybal.bgp.aspath import sequence
+from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin
+from pybal.bgp.messages import PathAttributes
+from pybal.bgp.network import Network, TwistedNetwork
+from pybal.bgp.peering import World
+from pybal.bgp.prefix import Prefix
+from pybal.bgp.rib import Route
+from pybal.bgp.settings import Advertisement, FailoverSettings
+from pybal.bgp.speaker import Speaker
+from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress
+
+
+class BGPFailover:
+    """Owns the speaker. A prefix is announced while at least one service wants it; if several
+    do, the attributes are those of the first that asked.
+
+    `reactor` provides IReactorTime, IReactorTCP and IReactorSocket; `now` is the wall clock.
+    """
+
+    def __init__(
+        self,
+        settings: FailoverSettings,
+        reactor: Any,
+        random: Random,
+        now: Callable[[], float],
+        log: Logger,
+        network: Network | None = None,
+    ) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._log = log
+        world = World(reactor, network or TwistedNetwork(reactor), random, now, log)
+        self._speaker = Speaker(settings.speaker, world)
+        self._wanted: dict[str, tuple[Advertisement, ...]] = {}
+        self._routes: dict[Prefix, Route] = {}
+        self._publishing: Any = None
+        self._ending: Deferred[None] | None = None
+
+    def start(self, *, restarting: bool = False) -> None:
+        """Listen and connect. After a planned restart (`restarting`) peers keep the routes of
+        the former life until `first_routes_complete` is called; call it in any case."""
+        self._speaker.start(restarting=restarting)
+        self._publish()
+
+    def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
+        """From now on `service` wants these addresses announced; None or nothing withdraws.
+        Calls of one turn of the reactor are published together."""
+        if self._ending is not None or self._wanted.get(service, ()) == (wanted or ()):
+            return
+        if wanted:
+            self._wanted[service] = wanted
+        else:
+            del self._wanted[service]
+        if self._publishing is None:
+            self._publishing = self._reactor.callLater(0, self._publish)
+
+    def first_routes_complete(self) -> None:
+        """Every service has said what it wants for the first time: End-of-RIB may follow."""
+        self._publish()
+        self._speaker.release_end_of_rib()
+
+    def stop(self, reason: str) -> Deferred[None]:
+        """Withdraw all (after the configured time as GRACEFUL_SHUTDOWN), then Cease with
+        `reason`, then close. Fires when all has ended, in bounded time; idempotent."""
+        return self._end(lambda: self._stop(reason))
+
+    def stop_for_restart(self) -> Deferred[None]:
+        """As `stop`, but peers with graceful restart keep the routes."""
+        return self._end(self._speaker.leave)
+
+    def _end(self, how: Callable[[], Any]) -> Deferred[None]:
+        if self._ending is None:
+            self._cancel_publishing()
+            self._ending = Deferred.fromCoroutine(how())
+        done: Deferred[None] = Deferred()
+        self._ending.addCallbacks(_also(done.callback), _also(done.errback))
+        return done
+
+    async def _stop(self, reason: str) -> None:
+        delay_s = self._settings.shutdown_delay_s
+        if delay_s > 0 and any(p.established_link() for p in self._speaker.peerings.values()):
+            self._speaker.announce(self._build_routes((GRACEFUL_SHUTDOWN_COMMUNITY,)))
+            await deferLater(self._reactor, delay_s, lambda: None)
+        await self._speaker.stop(reason)
+
+    # Routes
+
+    def _cancel_publishing(self) -> None:
+        if self._publishing is not None and self._publishing.active():
+            self._publishing.cancel()
+        self._publishing = None
+
+    def _publish(self) -> None:
+        self._cancel_publishing()
+        if self._ending is not None:
+            return
+        routes = self._build_routes(())
+        for prefix in self._routes.keys() - routes.keys():
+            self._log.info("No longer announcing {prefix}", prefix=prefix)
+        for prefix in routes.keys() - self._routes.keys():
+            self._log.info("Announcing {prefix}", prefix=prefix)
+        self._routes = routes
+        self._speaker.announce(routes)
+
+    def _build_routes(self, added: tuple[int, ...]) -> dict[Prefix, Route]:
+        """Equal wishes end in one Route object, which keeps differences cheap."""
+        shared: dict[tuple[object, ...], Route] = {}
+        routes: dict[Prefix, Route] = {}
+        for _, wish in self._advertisements():
+            prefix = Prefix.host(wish.address)
+            next_hop = self._next_hop(wish.address)
+            if prefix in routes:
+                continue
+            if next_hop is None:
+                self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
+                continue
+            key = (next_hop, wish.med, wish.communities, wish.large_communities)
+            route = shared.get(key)
+            if route is None:
+                route = shared[key] = Route(self._attributes(wish, added), next_hop)
+            routes[prefix] = route
+        return routes
+
+    def _advertisements(self) -> Iterator[tuple[str | None, Advertisement]]:
+        for address in self._settings.extra_addresses:
+            yield None, Advertisement(address)
+        for service, wanted in self._wanted.items():
+            for advertisement in wanted:
+                yield service, advertisement
+
+    def _next_hop(self, address: IPAddress) -> IPAddress | None:
+        settings = self._settings
+        is_ipv4 = isinstance(address, IPv4Address)
+        return settings.next_hop_ipv4 if is_ipv4 else settings.next_hop_ipv6
+
+    def _attributes(self, wish: Advertisement, added: tuple[int, ...]) -> PathAttributes:
+        settings = self._settings
+        communities = settings.communities if wish.communities is None else wish.communities
+        large = wish.large_communities
+        return PathAttributes(
+            origin=Origin.IGP,
+            as_path=sequence(settings.as_path),
+            med=settings.med if wish.med is None else wish.med,
+            local_pref=settings.local_pref,
+            communities=tuple(dict.fromkeys((*communities, *added))),
+            large_communities=settings.large_communities if large is None else large,
+        )
+
+    # For people and metrics
+
+    def snapshot(self) -> BGPSnapshot:
+        speaker = self._speaker
+        return BGPSnapshot(
+            enabled=True,
+            local_asn=self._settings.speaker.local_asn,
+            peers=tuple(peering.snapshot() for peering in speaker.peerings.values()),
+            announced=tuple(self._announced_prefixes()),
+            unknown_peers_total=speaker.unknown_peers_total,
+        )
+
+    def _announced_prefixes(self) -> Iterator[AnnouncedPrefix]:
+        services: dict[Prefix, list[str]] = {}
+        for service, advertisement in self._advertisements():
+            if service is not None:
+                services.setdefault(Prefix.host(advertisement.address), []).append(service)
+        told = {a: p.prefixes_sent() for a, p in self._speaker.peerings.items()}
+        for prefix, route in self._routes.items():
+            attributes = route.attributes
+            yield AnnouncedPrefix(
+                prefix=str(prefix),
+                next_hop=str(route.next_hop),
+                med=attributes.med,
+                communities=tuple(f"{c >> 16}:{c & 0xFFFF}" for c in attributes.communities),
+                large_communities=tuple(
+                    ":".join(map(str, large)) for large in attributes.large_communities
+                ),
+                services=tuple(services.get(prefix, ())),
+                peers=tuple(str(address) for address, sent in told.items() if prefix in sent),
+            )
+
+
+def _also(tell: Callable[[Any], None]) -> Callable[[Any], Any]:
+    """A callback that tells another Deferred and passes the result on."""
+
+    def passing(result: Any) -> Any:
+        tell(result)
+        return result
+
+    return passing

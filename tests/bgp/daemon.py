@@ -1,0 +1,127 @@
+"""BGPFailover as a process of its own, for tests and measurements against real routers.
+
+Started with one argument, a JSON object (see `settings_of`). Reads commands from standard
+input, one JSON object a line, and answers each with one line on standard output:
+{"announce": [service, [wish, ...]]}, {"withdraw": service}, {"snapshot": true},
+{"complete": true}, {"stop": reason}, {"restart": true}. Log lines go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from random import Random
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.protocol import connectionDone
+from twisted.internet.stdio import StandardIO
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+
+from pybal.bgp.settings import (
+    Advertisement,
+    FailoverSettings,
+    Options,
+    PeerSettings,
+    SpeakerSettings,
+)
+from pybal.bgpfailover import BGPFailover
+from pybal.log import begin_logging
+
+
+def settings_of(given: dict[str, Any]) -> FailoverSettings:
+    """From plain JSON; addresses are text."""
+    peers = tuple(_peer(peer) for peer in given["peers"])
+    speaker = SpeakerSettings(
+        local_asn=given.get("asn", 64512),
+        router_id=IPv4Address(given.get("router_id", "10.77.0.1")),
+        peers=peers,
+        listen_addresses=tuple(ip_address(a) for a in given.get("listen", ())),
+        listen_port=given.get("port", 179),
+    )
+    return FailoverSettings(
+        speaker=speaker,
+        as_path=tuple(given.get("as_path", [speaker.local_asn])),
+        next_hop_ipv4=ip_address(given.get("next_hop_ipv4", "10.77.0.1")),
+        next_hop_ipv6=IPv6Address(given.get("next_hop_ipv6", "fd77::1")),
+        med=given.get("med", 0),
+        communities=tuple(given.get("communities", ())),
+        large_communities=tuple((a, b, c) for a, b, c in given.get("large_communities", ())),
+        shutdown_delay_s=given.get("shutdown_delay_s", 0.0),
+    )
+
+
+def _peer(given: dict[str, Any]) -> PeerSettings:
+    password = given.get("password")
+    return PeerSettings(
+        address=ip_address(given["address"]),
+        asn=given.get("asn"),
+        port=given.get("port", 179),
+        password=password.encode() if password is not None else None,
+        ttl_security_hops=given.get("ttl_security_hops"),
+        hold_time_s=given.get("hold_time_s", 180),
+        restart_time_s=given.get("restart_time_s"),
+        fsm=Options(**given.get("fsm", {})),
+    )
+
+
+class Commands(LineReceiver):
+    """The console of one BGPFailover."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = 16_000_000
+
+    def __init__(self, failover: BGPFailover) -> None:
+        self._failover = failover
+
+    def lineReceived(self, line: bytes) -> None:
+        [(command, value)] = json.loads(line).items()
+        answer: Any = None
+        if command == "announce":
+            self._failover.set_announced(value[0], tuple(_wish(wish) for wish in value[1]))
+        elif command == "withdraw":
+            self._failover.set_announced(value, None)
+        elif command == "snapshot":
+            answer = asdict(self._failover.snapshot())
+        elif command == "complete":
+            self._failover.first_routes_complete()
+        elif command in {"stop", "restart"}:
+            failover = self._failover
+            ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
+            ending.addBoth(lambda _: reactor.stop())  # type: ignore[attr-defined]
+        self.sendLine(json.dumps(answer).encode())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if reactor.running:  # type: ignore[attr-defined]
+            reactor.stop()  # type: ignore[attr-defined]
+
+
+def _wish(given: Any) -> Advertisement:
+    if isinstance(given, str):
+        return Advertisement(ip_address(given))
+    large = given.get("large_communities")
+    return Advertisement(
+        address=ip_address(given["address"]),
+        med=given.get("med"),
+        communities=tuple(given["communities"]) if "communities" in given else None,
+        large_communities=tuple((a, b, c) for a, b, c in large) if large is not None else None,
+    )
+
+
+def main() -> None:
+    given = json.loads(sys.argv[1])
+    begin_logging(debug=True)
+    log = Logger(namespace="bgp")
+    failover = BGPFailover(settings_of(given), reactor, Random(), time.time, log)
+    failover.start(restarting=given.get("restarting", False))
+    StandardIO(Commands(failover))
+    reactor.run()  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
