@@ -18,7 +18,7 @@ from pybal.model import SourceSnapshot
 from pybal.sources.base import MAX_LIST_BYTES, SourceEnvironment, parse_bytes
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller
-from pybal.sources.regularfile import (
+from pybal.regularfile import (
     FileContent,
     Signature,
     file_signature,

@@ -1,0 +1,162 @@
+"""The system's names: hosts(5) first, then the name servers of resolv.conf(5).
+
+Both files are read again when they change. Not supported: nsswitch, the options of resolv.conf,
+and search domains for names that have a dot.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.names import dns
+from twisted.names.client import Resolver as TwistedResolver
+from twisted.names.error import DNSNameError, DomainError
+
+from pybal.errors import ResolutionError, SourceError
+from pybal.names import (
+    Addresses,
+    Record,
+    candidates,
+    follow,
+    normal_name,
+    parse_hosts,
+    parse_resolv_conf,
+)
+from pybal.resolver import Resolver
+from pybal.regularfile import Signature, file_signature, read_regular_file
+
+HOSTS_TTL_S = 10.0
+"""How long an answer from the hosts file counts; then the file is looked at again."""
+
+TRY_TIMEOUTS_S = (1.0, 2.0)
+"""How long each name server is waited for in the first round, and in the second."""
+
+_MAX_FILE_BYTES = 16 * 1024 * 1024
+_MAX_ALIASES = 8
+
+_T = TypeVar("_T")
+
+
+class SystemNames:
+    """NamesClient of the host that this runs on. `port` is that of the name servers."""
+
+    def __init__(self, reactor: Any, hosts: Path, resolv_conf: Path, port: int = dns.PORT) -> None:
+        self._reactor = reactor
+        self._hosts = _ParsedFile(hosts, parse_hosts)
+        self._resolv_conf = _ParsedFile(resolv_conf, parse_resolv_conf)
+        self._port = port
+        self._clients: dict[str, Any] = {}
+
+    def query(self, host: str, family: int) -> Deferred[Addresses]:
+        """See NamesClient."""
+        return Deferred.fromCoroutine(self._query(host, family))
+
+    async def _query(self, host: str, family: int) -> Addresses:
+        known = self._hosts.read().get(normal_name(host), ())
+        addresses = tuple(address for address in known if address.version == family)
+        if addresses:
+            return Addresses(addresses, HOSTS_TTL_S)
+        configuration = self._resolv_conf.read()
+        error = ResolutionError(f"{host} is no name that can be asked for")
+        for name in candidates(host, configuration.search):
+            try:
+                return await self._follow(name, family, configuration.nameservers)
+            except _NoSuchAddressError as none:
+                error = none
+        raise error
+
+    async def _follow(self, name: str, family: int, servers: Sequence[str]) -> Addresses:
+        ttl_s = float("inf")
+        current = name
+        for _ in range(_MAX_ALIASES):
+            outcome = follow(current, family, await self._ask(current, family, servers))
+            if outcome is None:
+                raise _NoSuchAddressError(f"{current} has no such record")
+            ttl_s = min(ttl_s, outcome.ttl_s)
+            if isinstance(outcome, Addresses):
+                return Addresses(outcome.addresses, ttl_s)
+            current = outcome.name
+        raise ResolutionError(f"{name} is an alias of an alias, and so on without end")
+
+    async def _ask(self, name: str, family: int, servers: Sequence[str]) -> list[Record]:
+        """The first usable answer of the servers; a server that fails is passed over."""
+        errors: dict[str, str] = {}
+        for timeout_s in TRY_TIMEOUTS_S:
+            for server in servers:
+                try:
+                    return await self._ask_one(name, family, server, timeout_s)
+                except DNSNameError:
+                    raise _NoSuchAddressError(f"{name} does not exist, says {server}") from None
+                except TimeoutError:
+                    errors[server] = "no answer"
+                except (DomainError, OSError) as error:
+                    errors[server] = type(error).__name__
+        raise ResolutionError(", ".join(f"{what} from {who}" for who, what in errors.items()))
+
+    async def _ask_one(self, name: str, family: int, server: str, timeout_s: float) -> list[Record]:
+        client = self._client(server)
+        ask = client.lookupAddress if family == 4 else client.lookupIPV6Address
+        try:
+            asked = ask(name.encode("ascii"), timeout=(timeout_s,))
+        except UnicodeError:
+            raise _NoSuchAddressError(f"{name!r:.100} is not ASCII") from None
+        answers, _, _ = await asked
+        return [record for rr in answers if (record := _record(rr)) is not None]
+
+    def _client(self, server: str) -> Any:
+        # One for each server: Twisted's own does not go on to the next one after SERVFAIL.
+        if server not in self._clients:
+            self._clients[server] = TwistedResolver(
+                servers=[(server, self._port)], reactor=self._reactor
+            )
+        return self._clients[server]
+
+
+class _NoSuchAddressError(ResolutionError):
+    """DNS has answered: there is no such address under this name."""
+
+
+def _record(rr: Any) -> Record | None:
+    name = rr.name.name.decode("latin-1")
+    payload = rr.payload
+    if isinstance(payload, dns.Record_A):
+        return Record(name, IPv4Address(payload.address), rr.ttl)
+    if isinstance(payload, dns.Record_AAAA):
+        return Record(name, IPv6Address(payload.address), rr.ttl)
+    if isinstance(payload, dns.Record_CNAME):
+        return Record(name, payload.name.name.decode("latin-1"), rr.ttl)
+    return None
+
+
+class _ParsedFile(Generic[_T]):
+    """A small text file, parsed anew when it has changed; one that cannot be read is empty."""
+
+    def __init__(self, path: Path, parse: Callable[[str], _T]) -> None:
+        self._path = path
+        self._parse = parse
+        self._signature: Signature | None = None
+        self._parsed = parse("")
+
+    def read(self) -> _T:
+        """What the file says now."""
+        try:
+            if file_signature(self._path) != self._signature:
+                content = read_regular_file(self._path, _MAX_FILE_BYTES)
+                self._signature = content.signature
+                self._parsed = self._parse(content.data.decode("utf-8", "replace"))
+        except (OSError, SourceError):
+            self._signature = None
+            self._parsed = self._parse("")
+        return self._parsed
+
+
+def system_resolver(reactor: Any, random: random.Random) -> Resolver:
+    """A Resolver of this host's names."""
+    names = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
+    return Resolver(reactor, random, names, Logger(namespace="resolver"))
