@@ -51,7 +51,7 @@ def run(engine: str, job: Job, stdout: int = 1, stderr: int = 2) -> int:
                 engine, engines.Run(control, share, job.memory_mb, *outputs.inherited)
             )
             _write_control(control, share, engine, start.modules, job)
-            timed_out = _run_machine(start, outputs, job.timeout_s)
+            timed_out = _run_machine(start, control, outputs, job.timeout_s)
         status = control / "status"
         if status.exists():
             return int(status.read_text())
@@ -89,7 +89,7 @@ def _write_control(control: Path, share: Path, engine: str, modules: Path, job: 
     (control / "command.sh").write_text("\n".join(lines) + "\n")
 
 
-def _run_machine(start: engines.Start, outputs: _Outputs, timeout_s: float) -> bool:
+def _run_machine(start: engines.Start, control: Path, outputs: _Outputs, timeout_s: float) -> bool:
     """Run the machine to its end, or kill it; True if its time was up."""
     engine = subprocess.Popen(
         start.command,
@@ -100,21 +100,25 @@ def _run_machine(start: engines.Start, outputs: _Outputs, timeout_s: float) -> b
         pass_fds=outputs.inherited,
         start_new_session=True,
     )
-    # The guard's input ends when we do, in whatever way; then it kills the engine's group.
-    guard = subprocess.Popen(
-        ["sh", "-c", f"read -r _; kill -KILL -{engine.pid}"],
-        stdin=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    guard = _guard(engine.pid, control)
     outputs.close_inherited()
     try:
         return not outputs.carry(time.monotonic() + timeout_s)
     finally:
+        guard.kill()
+        guard.communicate()
         # Every process of the engine is in its group; the number stays ours until wait().
         os.killpg(engine.pid, signal.SIGKILL)
-        guard.communicate()
         engine.wait()
+
+
+def _guard(engine_pid: int, control: Path) -> subprocess.Popen[bytes]:
+    """A process that cleans up in our place if we are killed: that ends its input."""
+    return subprocess.Popen(
+        ["sh", "-c", 'read -r _; kill -KILL "-$1"; rm -rf "$2"', "guard", f"{engine_pid}", control],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 class _Outputs:

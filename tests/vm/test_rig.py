@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,15 +26,13 @@ def vm(*arguments: str, engine: str = "auto") -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
-def processes_of_rig() -> set[str]:
+def processes_with(text: str) -> set[str]:
+    """The ids of the processes that have `text` on their command line."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"rig_control=" in line:
-            found.add(entry.name)
+        with contextlib.suppress(OSError):
+            if text.encode() in (entry / "cmdline").read_bytes():
+                found.add(entry.name)
     return found
 
 
@@ -95,29 +94,33 @@ def test_namespaces_and_devices_come_on_demand() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_time_limit_kills_the_machine() -> None:
-    before = processes_of_rig()
+def test_time_limit_kills_the_machine(tmp_path: Path) -> None:
     command = [VM, "--timeout", "5", "--", "sh", "-c", "echo started; sleep 600"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    environment = dict(os.environ, TMPDIR=str(tmp_path))
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
     assert done.returncode == 124
     assert done.stdout == "started\n"
-    assert processes_of_rig() <= before
+    assert processes_with(f"rig_control={tmp_path}") == set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_machine_ends_with_the_one_who_started_it(number: signal.Signals) -> None:
-    before = processes_of_rig()
+def test_machine_ends_with_the_one_who_started_it(number: signal.Signals, tmp_path: Path) -> None:
+    mark = f"rig_control={tmp_path}"
     command = [VM, "--timeout", "60", "--", "sh", "-c", "echo started; sleep 600"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    environment = dict(os.environ, TMPDIR=str(tmp_path))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"started\n"
-        assert processes_of_rig() - before
+        assert processes_with(mark)
         process.send_signal(number)
         process.wait(30)
         deadline = time.monotonic() + 30
-        while processes_of_rig() - before and time.monotonic() < deadline:
+        while (processes_with(mark) or any(tmp_path.iterdir())) and time.monotonic() < deadline:
             time.sleep(0.05)
-    assert processes_of_rig() <= before
+    assert processes_with(mark) == set()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_packages_are_named_once_each() -> None:

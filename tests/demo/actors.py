@@ -1,0 +1,232 @@
+"""Who plays in the demo: the web servers, pybal, and a client that never stops asking."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.stage import Host, IPAddress, Stage
+
+PORT = 80
+INSTRUMENTATION_PORT = 9090
+SERVICES = ("web_80", "web6_80")
+
+_NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    server {{
+        listen 80; listen [::]:80;
+        location / {{ return 200 "{name}\\n"; }}
+    }}
+}}
+"""
+
+_PYBAL = """
+[global]
+instrumentation = yes
+state-directory = none
+
+# Direct routing: the answer goes from the real server straight to the client.
+[web_80]
+protocol = tcp
+ip = {vip4}
+port = 80
+scheduler = rr
+config = file://{folder}/pool
+depool-threshold = .5
+monitors = [ "ProxyFetch", "IdleConnection" ]
+proxyfetch.url = "http://www.example.org/"
+proxyfetch.interval = 1
+idleconnection.max-delay = 2
+
+# The same servers over IPv6, reached through IPIP tunnels.
+[web6_80]
+protocol = tcp
+ip = {vip6}
+port = 80
+scheduler = rr
+tunneling = true
+config = file://{folder}/pool
+depool-threshold = .5
+monitors = [ "ProxyFetch", "IdleConnection" ]
+proxyfetch.url = "http://www.example.org/"
+proxyfetch.interval = 1
+idleconnection.max-delay = 2
+"""
+
+
+class WebServer:
+    """nginx in a real server's namespace; it answers with that server's name."""
+
+    def __init__(self, host: Host, folder: Path) -> None:
+        self.host = host
+        self._folder = folder / host.name
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start nginx."""
+        self._folder.mkdir(exist_ok=True)
+        config = self._folder / "nginx.conf"
+        config.write_text(_NGINX.format(folder=self._folder, name=self.host.name))
+        error_log = str(self._folder / "error.log")
+        self._process = subprocess.Popen(
+            self.host.wrap("nginx", "-e", error_log, "-c", str(config)), start_new_session=True
+        )
+
+    def kill(self) -> None:
+        """Kill nginx, master and workers, as a crash does."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+class PyBal:
+    """The daemon in the director's namespace, its log in a file."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self._stage = stage
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._told = 0
+
+    @property
+    def log(self) -> str:
+        """All that it has logged."""
+        return (self._folder / "pybal.log").read_text()
+
+    def new_log_lines(self, word: str) -> str:
+        """The lines since the last call that contain `word`."""
+        log = self.log
+        new, self._told = log[self._told :], len(log)
+        return "\n".join(line for line in new.splitlines() if word in line)
+
+    def start(self) -> None:
+        """Write pybal.conf and the pool, and start the daemon."""
+        vip4, vip6 = self._stage.vips
+        config = self._folder / "pybal.conf"
+        config.write_text(_PYBAL.format(vip4=vip4, vip6=vip6, folder=self._folder))
+        pool = [
+            f"{{ 'host': '{r.name}', 'weight': 10, 'enabled': True }}\n" for r in self._stage.reals
+        ]
+        (self._folder / "pool").write_text("".join(pool))
+        director = self._stage.director
+        with (self._folder / "pybal.log").open("w") as log:
+            self._process = subprocess.Popen(
+                director.wrap(sys.executable, "-m", "pybal", "-c", str(config)), stderr=log
+            )
+
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> int:
+        """Stop it in order; its exit status."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        try:
+            return self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def get(self, path: str, accept: str = "text/plain") -> Answer:
+        """Ask its instrumentation; OSError if that does not answer."""
+        with self._stage.director.inside():
+            connection = http.client.HTTPConnection("127.0.0.1", INSTRUMENTATION_PORT, timeout=5)
+            connection.connect()
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Accept": accept})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers.get_content_type(), answer.read().decode())
+
+    def why(self, service: str, host: str) -> dict[str, Any]:
+        """Why a server is or is not pooled."""
+        document = json.loads(self.get(f"/api/v1/services/{service}/servers/{host}").body)
+        return dict(document["why"])
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    content_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of the client: when it began (monotonic), who answered, or what went wrong."""
+
+    at: float
+    server: str
+    error: str
+
+
+class Traffic:
+    """The client asks all VIPs in turn, all the time, a new connection for each request."""
+
+    def __init__(self, stage: Stage, pause_s: float = 0.02) -> None:
+        self._stage = stage
+        self._pause_s = pause_s
+        self._requests: list[Request] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(10)
+
+    def since(self, moment: float) -> list[Request]:
+        """The finished requests that began at `moment` or later."""
+        return [request for request in self._requests[:] if request.at >= moment]
+
+    def _run(self) -> None:
+        for vip in itertools.cycle(self._stage.vips):
+            if self._stopping.wait(self._pause_s):
+                return
+            at = time.monotonic()
+            try:
+                self._requests.append(Request(at, self._fetch(vip), ""))
+            except (OSError, http.client.HTTPException) as error:
+                self._requests.append(Request(at, "", f"{vip}: {error or type(error).__name__}"))
+
+    def _fetch(self, vip: IPAddress) -> str:
+        family = socket.AF_INET if vip.version == 4 else socket.AF_INET6
+        connection = http.client.HTTPConnection(str(vip), PORT)
+        with self._stage.client.inside():
+            connection.sock = socket.socket(family, socket.SOCK_STREAM)
+        with contextlib.closing(connection):
+            connection.sock.settimeout(3)
+            connection.sock.connect((str(vip), PORT))
+            connection.request("GET", "/", headers={"Host": "www.example.org"})
+            answer = connection.getresponse()
+            body = answer.read().decode().strip()
+            if answer.status != 200:
+                raise http.client.HTTPException(f"status {answer.status}")
+            return body

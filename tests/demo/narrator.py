@@ -1,0 +1,52 @@
+"""What the demo says on the terminal; in colour when it is one."""
+
+from __future__ import annotations
+
+import sys
+
+_STYLES = {"title": "1;36", "good": "1;32", "bad": "1;31", "aside": "2", "command": "1;33"}
+
+
+class DemoError(Exception):
+    """Something that the demo was to show did not happen."""
+
+
+class Narrator:
+    """Writes the story, a line at a time, as it happens."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+        self._scene = 0
+
+    def title(self, text: str) -> None:
+        """A new scene begins."""
+        self._scene += 1
+        self._write(self._paint("title", f"\n━━ {self._scene}. {text}"))
+
+    def tell(self, text: str) -> None:
+        """A line of the story."""
+        self._write(f"   {text}")
+
+    def good(self, text: str) -> None:
+        """Something was observed as it should be."""
+        self._write(self._paint("good", "   ✓ ") + text)
+
+    def bad(self, text: str) -> None:
+        """Something was not."""
+        self._write(self._paint("bad", "   ✗ ") + text)
+
+    def command(self, command: str, output: str) -> None:
+        """A command and what it printed."""
+        self._write(self._paint("command", f"   $ {command}"))
+        self.aside(output)
+
+    def aside(self, text: str) -> None:
+        """Lines to look at: output, log lines."""
+        for line in text.splitlines():
+            self._write(self._paint("aside", f"     {line}"))
+
+    def _paint(self, style: str, text: str) -> str:
+        return f"\033[{_STYLES[style]}m{text}\033[0m" if self._colour else text
+
+    def _write(self, line: str) -> None:
+        print(line, file=sys.stdout, flush=True)

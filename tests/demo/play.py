@@ -1,0 +1,298 @@
+"""The play itself, run where the kernel has IPVS: python -m tests.demo.play FOLDER.
+
+Every step waits for what it says, with a deadline, and fails the demo if that does not come.
+FOLDER is shared with the front (tests/demo/front.py): `ready` appears in it when all has been
+shown, and the play ends when the front answers with `stop`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.demo.actors import PORT, SERVICES, PyBal, Request, Traffic, WebServer
+from tests.demo.narrator import DemoError, Narrator
+from tests.demo.window import serve_inside
+from tests.stage import IPAddress, Stage
+
+_DEADLINE_S = 60
+_SAMPLE = 60
+
+
+class Play:
+    """The scenes, in order, on a stage that stands."""
+
+    def __init__(self, stage: Stage, folder: Path, narrator: Narrator) -> None:
+        self._stage = stage
+        self._say = narrator
+        self._servers = [WebServer(real, folder) for real in stage.reals]
+        self._traffic = Traffic(stage)
+        self.pybal = PyBal(stage, folder)
+        self._gone_at = 0.0
+
+    def run(self) -> None:
+        """All scenes; DemoError when something does not happen."""
+        self._open()
+        self._balance()
+        self._lose_one()
+        self._regain_one()
+        self._hold_threshold()
+        self._recover()
+
+    def close(self) -> None:
+        """Stop all actors."""
+        self._traffic.stop()
+        self.pybal.stop()
+        for server in self._servers:
+            server.kill()
+
+    # -- scenes ---------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        vip4, vip6 = self._stage.vips
+        self._say.title("Three web servers, one director, one client")
+        self._say.tell(f"client ──> director ──> {', '.join(r.name for r in self._stage.reals)}")
+        self._say.tell(f"{SERVICES[0]}: {vip4}:{PORT}, direct routing, depool threshold .5")
+        self._say.tell(f"{SERVICES[1]}: [{vip6}]:{PORT}, the same servers over IPv6 and IPIP")
+        for server in self._servers:
+            server.start()
+        self.pybal.start()
+        self._until(lambda: self._pooled() == self._all(), "pybal has pooled all three servers")
+        self._until(
+            lambda: all(self._status(n).endswith("/up/pooled") for n in self._all()),
+            "their monitors, ProxyFetch and IdleConnection, call all three up",
+        )
+        self._show_log()
+        self._show_table()
+        self._show_pool()
+
+    def _balance(self) -> None:
+        self._say.title("Traffic over three servers")
+        vip4 = self._stage.vips[0]
+        answers = "".join(
+            self._stage.client.run("curl", "-sS", "--max-time", "5", f"http://{vip4}/")
+            for _ in self._servers
+        )
+        self._say.command(f"curl http://{vip4}/   # three times, from the client", answers)
+        self._traffic.start()
+        self._expect_answers(time.monotonic(), self._all())
+
+    def _lose_one(self) -> None:
+        victim = self._servers[0]
+        name = victim.host.name
+        self._say.title(f"{name} is killed")
+        killed = time.monotonic()
+        victim.kill()
+        self._until(lambda: name not in self._pooled(), f"{name} is out of the kernel's table")
+        gone = time.monotonic()
+        self._until(lambda: self._is_depooled(name), "pybal says so too", quiet=True)
+        self._say.tell(f"within {gone - killed:.2f} s; pybal says {self._status(name)!r}, because:")
+        self._say.aside(self._why(name))
+        self._show_log()
+        self._show_table()
+        self._expect_answers(gone, self._all() - {name})
+        lost = [r for r in self._traffic.since(killed) if r.error and r.at < gone]
+        self._say.tell(f"requests lost before, between the kill and the depooling: {len(lost)}")
+        self._gone_at = gone
+
+    def _regain_one(self) -> None:
+        server = self._servers[0]
+        name = server.host.name
+        self._say.title(f"{name} comes back")
+        server.start()
+        self._until(lambda: self._pooled() == self._all(), f"{name} is in the kernel's table again")
+        back = time.monotonic()
+        self._show_log()
+        self._show_table()
+        self._expect_answers(back, self._all())
+        self._say.good(
+            f"{self._none_lost_since(self._gone_at)} requests since {name} left, none lost"
+        )
+
+    def _hold_threshold(self) -> None:
+        second, third = self._servers[1:]
+        held = third.host.name
+        self._say.title(f"{second.host.name} dies, then {held} too: the depool threshold holds")
+        second.kill()
+        expected = self._all() - {second.host.name}
+        self._until(lambda: self._pooled() == expected, f"{second.host.name} is depooled")
+        self._show_log()
+        third.kill()
+        self._until(
+            lambda: self._status(held) == "enabled/down/pooled",
+            f"{held} is down, but stays pooled",
+        )
+        self._until(lambda: self.pybal.get("/alerts").body.startswith("CRITICAL"), "it is an alert")
+        self._say.aside(self._why(held))
+        self._show_log()
+        self._say.command("curl director:9090/alerts", self.pybal.get("/alerts").body)
+        self._show_table()
+        if self._pooled() != expected:
+            raise DemoError(f"the kernel holds {sorted(self._pooled())}")
+        self._say.good(f"the kernel still holds {' and '.join(sorted(expected))}")
+        answers = Counter(request.server for request in self._sample(time.monotonic()))
+        if set(answers) != {self._servers[0].host.name, ""}:
+            raise DemoError(f"answers came from {dict(answers)}")
+        self._say.tell(
+            f"of {answers.total()} requests {answers['']} fail now: the price of the threshold, "
+            "made for checks that err, not for most servers dying at once"
+        )
+
+    def _recover(self) -> None:
+        self._say.title("Both come back")
+        for server in self._servers[1:]:
+            server.start()
+        self._until(lambda: self._pooled() == self._all(), "all three are pooled again")
+        self._until(lambda: self.pybal.get("/alerts").body.startswith("OK"), "the alert is over")
+        self._expect_answers(time.monotonic(), self._all())
+        self._show_pool()
+
+    # -- observations ---------------------------------------------------------------------
+
+    def _all(self) -> set[str]:
+        return {real.name for real in self._stage.reals}
+
+    def _pooled(self) -> set[str]:
+        """The servers that the kernel balances to, for every VIP."""
+        tables = [self._destinations(vip) for vip in self._stage.vips]
+        return set.intersection(*tables) if tables[0] == tables[1] else set()
+
+    def _destinations(self, vip: IPAddress) -> set[str]:
+        names = {str(real.address(vip)): real.name for real in self._stage.reals}
+        found: set[str] = set()
+        service = ""
+        for line in self._stage.director.run("ipvsadm", "-Ln").splitlines():
+            endpoint = re.match(r"(TCP|  ->) +\[?([0-9a-f:.]+?)\]?:(\d+) ", line)
+            if endpoint is None:
+                continue
+            kind, address, _ = endpoint.groups()
+            if kind == "TCP":
+                service = address
+            elif service == str(vip):
+                found.add(names.get(address, address))
+        return found
+
+    def _status(self, name: str) -> str:
+        """What pybal says of a server, if it says the same for both services."""
+        texts = {self.pybal.get(f"/pools/{service}/{name}").body.strip() for service in SERVICES}
+        return texts.pop() if len(texts) == 1 else "differs"
+
+    def _is_depooled(self, name: str) -> bool:
+        return self._status(name).endswith("/not pooled")
+
+    def _why(self, name: str) -> str:
+        return str(self.pybal.why(SERVICES[0], name)["text"])
+
+    def _sample(self, moment: float) -> list[Request]:
+        """The requests since `moment`, once there are enough of them."""
+        self._until(
+            lambda: len(self._traffic.since(moment)) >= _SAMPLE, "the client asks", quiet=True
+        )
+        return self._traffic.since(moment)
+
+    def _none_lost_since(self, moment: float) -> int:
+        """How many requests began since `moment`; DemoError if one of them was lost."""
+        requests = self._traffic.since(moment)
+        errors = [request.error for request in requests if request.error]
+        if errors:
+            raise DemoError(f"{len(errors)} of {len(requests)} requests lost: {errors[0]}")
+        return len(requests)
+
+    def _expect_answers(self, moment: float, names: set[str]) -> None:
+        """From `moment` on no request is lost, and exactly `names` answer."""
+        counts = Counter(request.server for request in self._sample(moment) if not request.error)
+        self._none_lost_since(moment)
+        if set(counts) != names:
+            raise DemoError(f"answers came from {dict(counts)}, not from {sorted(names)}")
+        shares = ", ".join(f"{name} {counts[name]}" for name in sorted(counts))
+        self._say.good(f"{counts.total()} requests, none lost: {shares}")
+
+    def _until(self, condition: Callable[[], bool], what: str, *, quiet: bool = False) -> None:
+        """Wait for `condition`, which may fail with OSError for a while."""
+        deadline = time.monotonic() + _DEADLINE_S
+        while True:
+            with contextlib.suppress(OSError):
+                if condition():
+                    break
+            if not self.pybal.is_running():
+                raise DemoError("pybal has ended")
+            if time.monotonic() > deadline:
+                raise DemoError(f"not within {_DEADLINE_S} s: {what}")
+            time.sleep(0.02)
+        if not quiet:
+            self._say.good(what)
+
+    # -- things to look at ----------------------------------------------------------------
+
+    def _show_table(self) -> None:
+        self._say.command("ipvsadm -Ln", self._stage.director.run("ipvsadm", "-Ln"))
+
+    def _show_pool(self) -> None:
+        path = f"/pools/{SERVICES[0]}"
+        self._say.command(f"curl director:9090{path}", self.pybal.get(path).body)
+
+    def _show_log(self) -> None:
+        lines = self.pybal.new_log_lines(f"[{SERVICES[0]}]")
+        if lines:
+            self._say.tell(f"pybal's log of {SERVICES[0]}:")
+            self._say.aside(lines)
+
+
+@contextlib.contextmanager
+def _names(stage: Stage) -> Iterator[None]:
+    """An /etc/hosts for the director, so that the pool can name its servers."""
+    made = [Path("/etc/netns"), Path("/etc/netns", stage.director.namespace)]
+    made = [folder for folder in made if not folder.exists()]
+    for folder in made:
+        folder.mkdir()
+    hosts = Path("/etc/netns", stage.director.namespace, "hosts")
+    lines = [f"{r.ipv4} {r.name}\n{r.ipv6} {r.name}\n" for r in stage.reals]
+    hosts.write_text("127.0.0.1 localhost\n" + "".join(lines))
+    try:
+        yield
+    finally:
+        hosts.unlink()
+        for folder in reversed(made):
+            folder.rmdir()
+
+
+def _stay_open(window: Path, pybal: PyBal) -> None:
+    """All has been shown: serve the window until the front says stop."""
+    (window / "ready").touch()
+    while not (window / "stop").exists():
+        serve_inside(window, pybal.get)
+        time.sleep(0.05)
+
+
+def main() -> int:
+    """Run the play; 0 if all of it was observed."""
+    window = Path(sys.argv[1])
+    narrator = Narrator(colour="PYBAL_DEMO_COLOUR" in os.environ)
+    with contextlib.ExitStack() as cleanup:
+        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="pybal-demo-")))
+        folder.chmod(0o755)
+        stage = cleanup.enter_context(Stage("demo"))
+        cleanup.enter_context(_names(stage))
+        play = Play(stage, folder, narrator)
+        cleanup.callback(play.close)
+        try:
+            play.run()
+            _stay_open(window, play.pybal)
+        except (DemoError, OSError, subprocess.CalledProcessError) as error:
+            narrator.bad(str(error))
+            narrator.tell("the end of pybal's log:")
+            narrator.aside("\n".join(play.pybal.log.splitlines()[-20:]))
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
