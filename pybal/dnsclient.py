@@ -28,8 +28,8 @@ from pybal.names import (
     parse_hosts,
     parse_resolv_conf,
 )
-from pybal.resolver import Resolver
 from pybal.regularfile import Signature, file_signature, read_regular_file
+from pybal.resolver import Resolver
 
 HOSTS_TTL_S = 10.0
 """How long an answer from the hosts file counts; then the file is looked at again."""
@@ -129,7 +129,7 @@ def _record(rr: Any) -> Record | None:
         return Record(name, IPv4Address(payload.address), rr.ttl)
     if isinstance(payload, dns.Record_AAAA):
         return Record(name, IPv6Address(payload.address), rr.ttl)
-    if isinstance(payload, dns.Record_CNAME):
+    if isinstance(payload, dns.Record_CNAME) and payload.name is not None:
         return Record(name, payload.name.name.decode("latin-1"), rr.ttl)
     return None
 

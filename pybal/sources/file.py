@@ -15,15 +15,15 @@ from twisted.logger import Logger
 
 from pybal.errors import SourceError
 from pybal.model import SourceSnapshot
-from pybal.sources.base import MAX_LIST_BYTES, SourceEnvironment, parse_bytes
-from pybal.sources.lastgood import LastGood
-from pybal.sources.poller import Poller
 from pybal.regularfile import (
     FileContent,
     Signature,
     file_signature,
     read_regular_file,
 )
+from pybal.sources.base import MAX_LIST_BYTES, SourceEnvironment, parse_bytes
+from pybal.sources.lastgood import LastGood
+from pybal.sources.poller import Poller
 
 _INTERVAL_S = 1.0
 
