@@ -172,7 +172,8 @@ class IdleConnection(Monitor):
     def _reconnect(self, lasted_s: float) -> None:
         """The one quick attempt after a clean end; until it has failed the server is up."""
         self._closed_after_s = lasted_s
-        budget_s = self._settings.timeout_clean_reconnect_s
+        # 0 only if it was us who closed: then the server gets the usual time.
+        budget_s = self._settings.timeout_clean_reconnect_s or CONNECT_TIMEOUT_S
         if lasted_s >= STEADY_S:
             self._short_ones_in_a_row = self._failures_in_a_row = 0
             self._connect(budget_s)
@@ -192,7 +193,8 @@ class IdleConnection(Monitor):
         return Keepalive(s.keepalive_idle_s, s.keepalive_interval_s, s.keepalive_retries)
 
     def _elapsed_s(self) -> float:
-        return float(self._reactor.seconds()) - self._began_at
+        # The reactor's clock may be set back.
+        return max(0.0, float(self._reactor.seconds()) - self._began_at)
 
     def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():

@@ -187,9 +187,10 @@ def test_a_server_that_closes_at_once_each_time_is_up_but_cannot_make_us_spin() 
     assert len(bench.network.channels) < 75
 
 
-def test_what_a_server_sends_is_dropped_and_too_much_of_it_costs_the_connection() -> None:
+@pytest.mark.parametrize("clean_s", [0, 3])
+def test_too_much_data_costs_the_connection_but_is_not_down(clean_s: float) -> None:
     bench = MonitorBench()
-    channel = connected(bench)
+    channel = connected(bench, IdleConnectionSettings(timeout_clean_reconnect_s=clean_s))
     channel.receive(b"220 mail.example ESMTP\r\n")
     assert bench.network.open == [channel]
     for _ in range(10):
