@@ -285,7 +285,9 @@ class IPVSManager:
     def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome]) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
         what it was taken for, and else, or if that does not help, after a delay."""
-        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        # Without its service no server can be added: that one refusal says it all.
+        causes = [o for o in outcomes if isinstance(o.operation, AddService)] or outcomes
+        errors = [outcome.error for outcome in causes if outcome.error is not None]
         for error in errors:
             self._note(error)
         for error in errors[:_ERRORS_LOGGED]:
@@ -296,7 +298,7 @@ class IPVSManager:
             )
         managed = self._managed[key]
         managed.uncertain = True
-        drifted = any(is_drift(o.operation, o.error.errno) for o in outcomes if o.error)
+        drifted = any(is_drift(o.operation, o.error.errno) for o in causes if o.error)
         if drifted and not managed.failures:
             managed.failures = 1
         else:

@@ -1,0 +1,571 @@
+"""The manager: what is published comes to stand in the kernel, with the fewest exchanges."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from pybal.errors import KernelError
+from pybal.ipvs.kernel import Kernel, Outcome
+from pybal.ipvs.manager import (
+    OPERATIONS_PER_TURN,
+    RETRY_FIRST_S,
+    RETRY_MAX_S,
+    DelayedCall,
+    IPVSManager,
+)
+from pybal.ipvs.model import Service, ServiceEntry, ServiceKey
+from pybal.ipvs.plan import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    Operation,
+    RemoveDestination,
+    RemoveService,
+)
+from pybal.log import format_line
+from tests.fakes.kernel import FakeKernel
+from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, destination, entry, pool, server
+
+NOW = 1_700_000_000.0
+TURN_S = 2**-20
+
+
+class TurningClock(Clock):
+    """As in a real reactor, what is called later never runs in the turn that asked for it."""
+
+    def callLater(  # type: ignore[override]
+        self, when: float, what: Callable[..., object], *args: object
+    ) -> DelayedCall:
+        return super().callLater(max(when, TURN_S), what, *args)
+
+
+class ManagerTestCase(SynchronousTestCase):
+    """A manager on a kernel that the test can watch; `told` are the keys told to a subscriber."""
+
+    def setUp(self) -> None:
+        self.clock = TurningClock()
+        self.kernel = FakeKernel()
+        self.told: list[ServiceKey] = []
+        self.lines: list[str] = []
+        # zope's @implementer is invisible to the type checker.
+        observer = cast(ILogObserver, self._observe)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def errors_logged(self, kind: type[Exception]) -> int:
+        return len(self.flushLoggedErrors(kind))  # type: ignore[no-untyped-call]
+
+    def _observe(self, event: LogEvent) -> None:
+        if event.get("log_namespace") == "ipvs":
+            self.lines.append(format_line(event))
+
+    def start(self, *standing: ServiceEntry, dry_run: bool = False) -> None:
+        self.kernel = FakeKernel({each.service.key: each for each in standing})
+        self.manage(self.kernel, dry_run=dry_run)
+        for each in standing:
+            self.manager.adopted(each.service.key)
+        self.turn()
+        self.kernel.reads.clear()
+
+    def manage(self, kernel: Kernel, dry_run: bool = False) -> None:
+        self.manager = IPVSManager(self.clock, kernel, lambda: NOW, dry_run)
+        self.manager.subscribe(self.told.append)
+        self.manager.start()
+
+    def turn(self, count: int = 1) -> None:
+        """Let the reactor turn."""
+        for _ in range(count):
+            self.clock.advance(TURN_S)
+
+    def settle(self, *entries: ServiceEntry) -> None:
+        """Publish, wait, and forget how it came to be."""
+        for each in entries:
+            self.manager.publish(each)
+        self.turn(20)
+        self.forget()
+
+    def forget(self) -> None:
+        self.kernel.applied.clear()
+        self.kernel.reads.clear()
+        self.lines.clear()
+        self.told.clear()
+
+    def stands(self, *entries: ServiceEntry) -> None:
+        """The kernel holds exactly these, and the manager knows it."""
+        expected = {each.service.key: each for each in entries}
+        assert {s.key: self.kernel.read(s.key) for s in self.kernel.services().services} == expected
+        assert self.manager.table == expected
+
+
+class StartTests(ManagerTestCase):
+    """What stands at the start is adopted."""
+
+    def test_what_stands_is_known_and_left_alone(self) -> None:
+        self.start(pool(WEB, 1, 2), pool(DNS6))
+        assert self.manager.adopted(WEB) == pool(WEB, 1, 2)
+        assert self.manager.adopted(DNS6) == pool(DNS6)
+        assert self.manager.adopted(DNS) is None
+        assert self.manager.table == {WEB: pool(WEB, 1, 2), DNS6: pool(DNS6)}
+        assert self.kernel.applied == []
+        assert self.lines == []
+
+    def test_publishing_what_stands_changes_nothing_and_tells_that_it_stands(self) -> None:
+        self.start(pool(WEB, 1, 2))
+        self.manager.publish(pool(WEB, 2, 1))
+        self.turn()
+        assert self.kernel.applied == []
+        assert self.told == [WEB]
+
+    def test_an_unconfigured_service_is_reported_once_and_left_alone(self) -> None:
+        self.kernel = FakeKernel({WEB: pool(WEB, 1), DNS: pool(DNS, 1)})
+        self.kernel.foreign = ("firewall mark 5 IPv4 (rr)",)
+        self.manage(self.kernel)
+        self.manager.adopted(WEB)
+        self.turn(3)
+        assert self.lines == [
+            "[ipvs] WARN: udp 192.0.2.1:53 stands in IPVS but is not configured: left alone",
+            "[ipvs] WARN: firewall mark 5 IPv4 (rr) stands in IPVS but is not configured: "
+            "left alone",
+        ]
+        self.settle(pool(WEB, 2))
+        self.stands(pool(WEB, 2), pool(DNS, 1))
+
+    def test_a_kernel_without_ipvs_stops_the_start_with_its_own_words(self) -> None:
+        error = KernelError("open the IPVS table", errno.ENOENT, "modprobe ip_vs")
+        self.kernel.broken = error
+        with pytest.raises(KernelError) as caught:
+            self.manage(self.kernel)
+        assert caught.value is error
+
+    def test_nothing_is_in_sync_before_the_start_or_after_the_stop(self) -> None:
+        manager = IPVSManager(self.clock, self.kernel, lambda: NOW, False)
+        assert not manager.snapshot().in_sync
+        manager.start()
+        assert manager.snapshot().in_sync
+        manager.stop()
+        assert not manager.snapshot().in_sync
+
+
+class PublishTests(ManagerTestCase):
+    """One exchange brings what changed."""
+
+    def test_a_new_service_is_added_with_its_servers_in_one_exchange(self) -> None:
+        self.start()
+        self.manager.publish(pool(WEB, 1, 2))
+        assert self.kernel.applied == []
+        self.turn()
+        assert len(self.kernel.applied) == 1
+        assert self.kernel.reads == []
+        self.stands(pool(WEB, 1, 2))
+        assert self.told == [WEB]
+        assert self.lines[-1] == ("[ipvs] INFO: tcp 192.0.2.1:80: service added, 2 servers added")
+
+    def test_a_depool_is_a_single_exchange_of_one_operation(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2, 3), pool(DNS, 1))
+        self.manager.publish(pool(WEB, 1, 3))
+        self.turn()
+        assert self.kernel.applied == [(RemoveDestination(WEB, server(2)),)]
+        assert self.kernel.reads == []
+        assert self.told == [WEB]
+        assert self.lines == [
+            "[ipvs] DEBUG: ipvsadm -d -t 192.0.2.1:80 -r 198.51.100.2:80",
+            "[ipvs] INFO: tcp 192.0.2.1:80: 1 server removed",
+        ]
+
+    def test_the_changes_of_one_turn_are_one_exchange(self) -> None:
+        self.start()
+        for each in (pool(WEB, 1), pool(WEB6, 1), pool(DNS, 1), pool(DNS6, 1)):
+            self.manager.publish(each)
+        self.turn()
+        assert len(self.kernel.applied) == 1
+        self.stands(pool(WEB, 1), pool(WEB6, 1), pool(DNS, 1), pool(DNS6, 1))
+
+    def test_the_last_word_of_a_turn_counts(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2))
+        self.manager.publish(pool(WEB, 1))
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn()
+        assert self.kernel.applied == []
+        assert self.told == []
+
+    def test_a_weight_is_changed_in_place_and_zero_is_zero(self) -> None:
+        self.start()
+        self.settle(entry(WEB, destination(1)))
+        self.manager.publish(entry(WEB, destination(1, weight=0)))
+        self.turn()
+        assert self.kernel.applied == [(EditDestination(WEB, destination(1, weight=0)),)]
+
+    def test_a_withdrawn_service_goes_and_is_not_told_of(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1), pool(DNS, 1))
+        self.manager.withdraw(WEB)
+        self.turn()
+        assert self.kernel.applied == [(RemoveService(WEB),)]
+        self.stands(pool(DNS, 1))
+        assert self.told == []
+        assert self.manager.snapshot().services == 1
+
+    def test_withdrawing_what_was_adopted_but_never_published_removes_it(self) -> None:
+        self.start(pool(WEB, 1))
+        self.manager.withdraw(WEB)
+        self.turn()
+        self.stands()
+
+    def test_withdrawing_what_is_not_there_does_nothing(self) -> None:
+        self.start()
+        self.manager.withdraw(WEB)
+        self.turn()
+        assert self.kernel.applied == []
+        assert self.manager.snapshot().in_sync
+
+    def test_a_service_published_after_its_withdrawal_just_stays(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.manager.withdraw(WEB)
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert self.kernel.applied == []
+        self.stands(pool(WEB, 1))
+
+    def test_a_large_load_is_spread_over_turns(self) -> None:
+        self.start()
+        large = pool(WEB6, *range(1, 2 * OPERATIONS_PER_TURN + 50))
+        self.manager.publish(large)
+        self.manager.publish(pool(DNS, 1))
+        self.turn(2)
+        assert [len(operations) for operations in self.kernel.applied] == [OPERATIONS_PER_TURN] * 2
+        assert not self.manager.snapshot().in_sync
+        assert self.told == []
+        self.turn()
+        assert self.kernel.applied[-1] == (
+            *(AddDestination(WEB6, destination(n, key=WEB6)) for n in range(200, 250)),
+            AddService(Service(DNS, "wrr")),
+            AddDestination(DNS, destination(1, key=DNS)),
+        )
+        self.stands(large, pool(DNS, 1))
+        assert self.told == [WEB6, DNS]
+        assert self.lines[-2] == (
+            "[ipvs] INFO: tcp [2001:db8::1]:80: service added, 249 servers added"
+        )
+
+    def test_a_change_of_mind_within_a_large_load_counts_from_the_next_turn(self) -> None:
+        self.start()
+        self.manager.publish(pool(WEB6, *range(1, 500)))
+        self.turn()
+        self.manager.publish(pool(WEB6, 1, 2))
+        self.turn(10)
+        self.stands(pool(WEB6, 1, 2))
+        assert sum(len(operations) for operations in self.kernel.applied) < 250
+
+    def test_a_subscriber_that_fails_stops_neither_the_others_nor_the_manager(self) -> None:
+        def fail(_key: ServiceKey) -> None:
+            raise ValueError("no")
+
+        self.start()
+        told: list[ServiceKey] = []
+        self.manager.subscribe(fail)
+        self.manager.subscribe(told.append)
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert told == [WEB]
+        assert self.errors_logged(ValueError) == 1
+        self.settle(pool(WEB, 2))
+        self.stands(pool(WEB, 2))
+        assert self.errors_logged(ValueError) == 1
+
+    def test_a_subscriber_may_publish(self) -> None:
+        self.start()
+        self.manager.subscribe(lambda key: self.manager.publish(pool(DNS, 1)))
+        self.manager.publish(pool(WEB, 1))
+        self.turn(3)
+        self.stands(pool(WEB, 1), pool(DNS, 1))
+
+    def test_the_snapshot_counts_what_is_published(self) -> None:
+        self.start(pool(DNS6, 1, 2, 3))
+        self.settle(pool(WEB, 1, 2), pool(DNS, 1))
+        snapshot = self.manager.snapshot()
+        assert (snapshot.services, snapshot.destinations) == (2, 3)
+        assert (snapshot.changes_total, snapshot.errors_total) == (5, 0)
+        assert snapshot.in_sync
+        assert not snapshot.dry_run
+        assert snapshot.last_error is None
+
+    def test_a_dry_run_says_so_and_leaves_the_commands_to_its_kernel(self) -> None:
+        self.start(dry_run=True)
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert self.manager.snapshot().dry_run
+        assert not [line for line in self.lines if "ipvsadm" in line]
+
+
+class FailureTests(ManagerTestCase):
+    """A refusal is named and counted, the service read again, and tried again with back-off."""
+
+    def refuse(self, number: int, *operations: Operation) -> None:
+        refused = set(operations)
+        self.kernel.refuse = lambda operation: number if operation in refused else 0
+
+    def test_a_refused_operation_is_said_in_words_and_the_rest_is_done(self) -> None:
+        self.start()
+        self.refuse(errno.EINVAL, AddDestination(WEB, destination(2)))
+        self.manager.publish(pool(WEB, 1, 2, 3))
+        self.turn()
+        assert self.manager.table == {WEB: pool(WEB, 1, 3)}
+        assert (
+            "[ipvs] ERROR: Could not add server 198.51.100.2:80 (weight 10, direct routing)"
+            in (self.lines[-1])
+        )
+        assert "EINVAL" in self.lines[-1]
+        snapshot = self.manager.snapshot()
+        assert snapshot.errors_total == 1
+        assert not snapshot.in_sync
+        assert snapshot.last_error is not None
+        assert snapshot.last_error.at == NOW
+        assert snapshot.last_error.text in self.lines[-1]
+        assert self.told == []
+
+    def test_it_is_tried_again_with_growing_delays_after_reading_the_service(self) -> None:
+        self.start()
+        self.refuse(errno.ENOMEM, AddService(Service(WEB, "wrr")))
+        self.manager.publish(pool(WEB))
+        self.turn()
+        delays, delay_s = [], RETRY_FIRST_S
+        while delay_s < 2 * RETRY_MAX_S:
+            delays.append(min(delay_s, RETRY_MAX_S))
+            delay_s *= 2
+        for delay_s in delays:
+            self.forget()
+            self.clock.advance(delay_s * 0.99)
+            assert self.kernel.applied == []
+            self.clock.advance(delay_s * 0.02)
+            self.turn()
+            assert self.kernel.reads == [WEB]
+            assert self.kernel.applied == [(AddService(Service(WEB, "wrr")),)]
+        assert self.manager.snapshot().errors_total == 1 + len(delays)
+
+    def test_when_it_works_again_all_is_well(self) -> None:
+        self.start()
+        self.refuse(errno.ENOMEM, AddDestination(WEB, destination(2)))
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn()
+        self.refuse(0)
+        self.clock.advance(RETRY_FIRST_S)
+        self.turn()
+        self.stands(pool(WEB, 1, 2))
+        assert self.manager.snapshot().in_sync
+        assert self.told == [WEB]
+        self.forget()
+        self.clock.advance(2 * RETRY_MAX_S)
+        assert self.kernel.applied == []
+
+    def test_a_new_word_is_tried_at_once(self) -> None:
+        self.start()
+        self.refuse(errno.ENOMEM, AddDestination(WEB, destination(2)))
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn()
+        self.forget()
+        self.manager.publish(pool(WEB, 3))
+        self.turn()
+        self.stands(pool(WEB, 3))
+        self.clock.advance(2 * RETRY_MAX_S)
+        assert len(self.kernel.applied) == 1
+
+    def test_one_failing_service_does_not_hold_up_another(self) -> None:
+        self.start()
+        self.refuse(errno.ENOENT, AddService(Service(WEB, "wrr")))
+        self.manager.publish(pool(WEB, 1))
+        self.turn(2)
+        self.settle(pool(DNS, 1, 2))
+        self.manager.publish(pool(DNS, 1))
+        self.turn()
+        assert self.kernel.applied == [(RemoveDestination(DNS, server(2, DNS)),)]
+
+    def test_a_missing_scheduler_says_which_module_to_load(self) -> None:
+        self.kernel = FakeKernel(schedulers=["rr"])
+        self.manage(self.kernel)
+        self.manager.publish(pool(WEB, 1, scheduler="mh"))
+        self.turn()
+        assert any("modprobe ip_vs_mh" in line for line in self.lines)
+
+    def test_many_refusals_of_one_service_are_summed_up_in_the_log(self) -> None:
+        self.start()
+        self.settle(pool(WEB))
+        self.kernel.refuse = lambda operation: errno.EPERM
+        self.manager.publish(pool(WEB, *range(1, 21)))
+        self.turn()
+        assert len(self.lines) == 6
+        assert self.lines[-1] == "[ipvs] ERROR: tcp 192.0.2.1:80: and 15 more"
+        assert self.manager.snapshot().errors_total == 20
+
+    def test_a_service_that_cannot_be_added_is_one_error_whatever_its_servers(self) -> None:
+        self.start()
+        self.refuse(errno.ENOENT, AddService(Service(WEB, "wrr")))
+        self.manager.publish(pool(WEB, *range(1, 21)))
+        self.turn(5)
+        assert len(self.lines) == 1
+        assert "modprobe ip_vs_wrr" in self.lines[0]
+        assert len(self.kernel.applied) == 1
+
+    def test_a_lost_exchange_is_followed_by_reading_what_became_of_it(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+
+        class Lossy(FakeKernel):
+            def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+                """Do it, and lose the answers."""
+                done = super().apply(operations)
+                lost = [KernelError(o.operation.words, errno.ENOBUFS) for o in done]
+                return tuple(
+                    replace(outcome, error=error) for outcome, error in zip(done, lost, strict=True)
+                )
+
+        lossy = Lossy({WEB: pool(WEB, 1)})
+        self.manage(lossy)
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn()
+        assert len(lossy.applied) == 1
+        self.clock.advance(RETRY_FIRST_S)
+        self.turn()
+        assert len(lossy.applied) == 1
+        assert self.manager.table == {WEB: pool(WEB, 1, 2)}
+        assert self.manager.snapshot().in_sync
+
+    def test_a_read_that_fails_is_repeated_with_back_off(self) -> None:
+        self.start()
+        self.refuse(errno.ENOMEM, AddService(Service(WEB, "wrr")))
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        self.refuse(0)
+        self.kernel.broken = KernelError("read service", errno.ENOBUFS)
+        self.clock.advance(RETRY_FIRST_S)
+        self.turn()
+        assert self.lines[-1].startswith("[ipvs] ERROR: Could not read service")
+        self.kernel.broken = None
+        self.clock.advance(2 * RETRY_FIRST_S)
+        self.turn()
+        self.stands(pool(WEB, 1))
+
+    def test_an_unexpected_fault_is_logged_counted_and_tried_again(self) -> None:
+        def fault(_operation: Operation) -> int:
+            raise ZeroDivisionError
+
+        self.start()
+        self.kernel.refuse = fault
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert self.errors_logged(ZeroDivisionError) == 1
+        assert self.manager.snapshot().errors_total == 1
+        self.refuse(0)
+        self.clock.advance(RETRY_FIRST_S)
+        self.turn()
+        self.stands(pool(WEB, 1))
+
+
+class DriftTests(ManagerTestCase):
+    """Someone else changes the table."""
+
+    def test_a_change_that_meets_drift_reads_and_repairs_the_service_at_once(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2, 3), pool(DNS, 1))
+        self.kernel.by_hand(RemoveService(WEB), RemoveService(DNS))
+        self.manager.publish(pool(WEB, 1, 3))
+        self.turn(2)
+        assert self.kernel.reads == [WEB]
+        assert self.kernel.read(WEB) == pool(WEB, 1, 3)
+        assert self.told == [WEB]
+        assert self.manager.snapshot().in_sync
+
+    def test_each_kind_of_drift_is_repaired_at_once(self) -> None:
+        cases: list[tuple[Operation, ServiceEntry]] = [
+            (RemoveDestination(WEB, server(2)), entry(WEB, destination(2, weight=5))),
+            (AddDestination(WEB, destination(3)), pool(WEB, 1, 2, 3)),
+            (RemoveDestination(WEB, server(1)), pool(WEB, 2)),
+        ]
+        for by_hand, wanted in cases:
+            with self.subTest(by_hand=by_hand.words):
+                self.start()
+                self.settle(pool(WEB, 1, 2))
+                self.kernel.by_hand(by_hand)
+                self.manager.publish(wanted)
+                self.turn(2)
+                self.stands(wanted)
+
+    def test_drift_that_stays_is_not_chased_without_a_pause(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.kernel.refuse = lambda operation: errno.EEXIST
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn(10)
+        assert len(self.kernel.applied) == 2
+
+    def test_an_audit_repairs_what_no_change_would_touch(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2), pool(DNS, 1), pool(WEB6, 1), pool(DNS6, 1))
+        self.kernel.by_hand(
+            RemoveDestination(WEB, server(1)),
+            AddDestination(DNS, destination(7, key=DNS)),
+            RemoveService(WEB6),
+        )
+        self.manager.audit()
+        self.turn(5)
+        self.stands(pool(WEB, 1, 2), pool(DNS, 1), pool(WEB6, 1), pool(DNS6, 1))
+        assert len(self.told) == 3
+
+    def test_an_audit_that_finds_nothing_changes_nothing(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2), pool(DNS, 1))
+        self.manager.audit()
+        self.turn(5)
+        assert self.kernel.reads == [WEB, DNS]
+        assert self.kernel.applied == []
+        assert self.told == []
+
+
+class StopTests(ManagerTestCase):
+    """The kernel keeps what was published."""
+
+    def test_stop_applies_what_is_published_and_leaves_the_table(self) -> None:
+        self.start()
+        self.manager.publish(pool(WEB6, *range(1, 300)))
+        self.manager.stop()
+        self.stands(pool(WEB6, *range(1, 300)))
+        assert not self.kernel.is_open
+        assert self.clock.getDelayedCalls() == []
+
+    def test_stop_ends_even_if_the_kernel_refuses_everything(self) -> None:
+        for number in (errno.EEXIST, errno.EPERM):
+            with self.subTest(number=number):
+                self.start()
+                self.kernel.refuse = lambda operation, number=number: number  # type: ignore[misc]
+                self.manager.publish(pool(WEB, 1))
+                self.manager.stop()
+                assert self.clock.getDelayedCalls() == []
+
+    def test_stop_cancels_retries_and_may_be_repeated(self) -> None:
+        self.start()
+        self.kernel.refuse = lambda operation: errno.ENOMEM
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        self.manager.stop()
+        self.manager.stop()
+        assert self.clock.getDelayedCalls() == []
+
+    def test_what_is_published_after_the_stop_goes_nowhere(self) -> None:
+        self.start()
+        self.manager.stop()
+        self.manager.publish(pool(WEB, 1))
+        self.turn(3)
+        assert self.kernel.applied == []
+
+    def test_stopping_what_never_started_does_nothing(self) -> None:
+        IPVSManager(self.clock, self.kernel, lambda: NOW, False).stop()
