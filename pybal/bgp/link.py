@@ -90,6 +90,7 @@ class Link:
         self._timer: Any = None  # IDelayedCall
         self._give_up: Callable[[], None] | None = None
         self._local_open: Open | None = None
+        self._why = ""  # what the peer did wrong, in words, until the NOTIFICATION is sent
 
     @property
     def state(self) -> State:
@@ -177,7 +178,8 @@ class Link:
     def _do(self, action: Action) -> None:
         match action:
             case Notification():
-                self._owner.note_error(f"sent {describe(action)}")
+                self._owner.note_error(f"sent {describe(action)}{self._why}")
+                self._why = ""
                 self._send(action)
             case Do.CONNECT:
                 self._connect()
@@ -253,7 +255,7 @@ class Link:
 
     def peer_failed(self, error: NotificationError) -> None:
         notification = Notification(error.code, error.subcode, error.data)
-        self._owner.note_error(f"peer's fault: {error}")
+        self._why = f": {error.detail}" if error.detail else ""
         self.feed(Event(_EVENT_OF_ERROR[ErrorCode(error.code)], notification=notification))
 
     def message_received(self, message: Received) -> None:

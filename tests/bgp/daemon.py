@@ -76,8 +76,9 @@ class Commands(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 16_000_000
 
-    def __init__(self, failover: BGPFailover) -> None:
+    def __init__(self, failover: BGPFailover, world: Any) -> None:
         self._failover = failover
+        self._reactor = world
 
     def lineReceived(self, line: bytes) -> None:
         [(command, value)] = json.loads(line).items()
@@ -93,12 +94,15 @@ class Commands(LineReceiver):
         elif command in {"stop", "restart"}:
             failover = self._failover
             ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
-            ending.addBoth(lambda _: reactor.stop())  # type: ignore[attr-defined]
-        self.sendLine(json.dumps(answer).encode())
+            ending.addBoth(self._end)
+        self.sendLine(json.dumps(answer).encode())  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if reactor.running:  # type: ignore[attr-defined]
-            reactor.stop()  # type: ignore[attr-defined]
+        if self._reactor.running:
+            self._end(None)
+
+    def _end(self, _: object) -> None:
+        self._reactor.stop()
 
 
 def _wish(given: Any) -> Advertisement:
@@ -117,10 +121,11 @@ def main() -> None:
     given = json.loads(sys.argv[1])
     begin_logging(debug=True)
     log = Logger(namespace="bgp")
-    failover = BGPFailover(settings_of(given), reactor, Random(), time.time, log)
+    world: Any = reactor
+    failover = BGPFailover(settings_of(given), world, Random(), time.time, log)
     failover.start(restarting=given.get("restarting", False))
-    StandardIO(Commands(failover))
-    reactor.run()  # type: ignore[attr-defined]
+    StandardIO(Commands(failover, world))
+    world.run()
 
 
 if __name__ == "__main__":

@@ -70,14 +70,18 @@ class Wire:
 class Process:
     """A child in a namespace, with its output in a file."""
 
-    def __init__(self, namespace: str, command: list[str], log: Path, **options: Any) -> None:
+    def __init__(
+        self, namespace: str, command: list[str], log: Path, *, pipes: bool = False
+    ) -> None:
         self.log_path = log
         with log.open("ab") as output:
-            self.child = subprocess.Popen(
+            self.child: subprocess.Popen[str] = subprocess.Popen(
                 ["ip", "netns", "exec", namespace, *command],
+                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipes else output,
                 stderr=output,
                 cwd=ROOT,
-                **{"stdin": subprocess.DEVNULL, "stdout": output} | options,
+                text=True,
             )
 
     @property
@@ -99,9 +103,7 @@ class Speaker(Process):
     def __init__(self, wire: Wire, directory: Path, **settings: Any) -> None:
         command = [sys.executable, "-m", "tests.bgp.daemon", json.dumps(settings)]
         log = directory / "speaker.log"
-        super().__init__(
-            wire.ours, command, log, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        super().__init__(wire.ours, command, log, pipes=True)
 
     def ask(self, **command: Any) -> Any:
         stdin, stdout = self._pipes()
