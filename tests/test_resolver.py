@@ -1,0 +1,326 @@
+"""The resolver: one query a name, answers kept and refreshed, failures that take nothing away."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
+
+from pybal.errors import ResolutionError
+from pybal.model import IPAddress
+from pybal.names import Addresses
+from pybal.resolver import MAX_REFRESH_S, MAX_UNDER_WAY, Resolver, Watch
+from tests.fakes.deferreds import error_of, result_of
+from tests.fakes.log import FakeLog
+from tests.fakes.names import FakeNamesClient
+
+HOST = "db1.example"
+
+
+class Bench:
+    """A Resolver on a bench; `told` holds what watchers were told, in order."""
+
+    def __init__(self) -> None:
+        self.clock: Any = Clock()
+        self.names = FakeNamesClient()
+        self.log = FakeLog()
+        self.told: list[str | None] = []
+        self.resolver = Resolver(
+            self.clock, random.Random(1), self.names, self.log.logger("resolver")
+        )
+
+    def watch(self, host: str = HOST, family: int = 4) -> Watch:
+        return self.resolver.watch(host, family, self._told)
+
+    def _told(self, address: IPAddress | None) -> None:
+        self.told.append(None if address is None else str(address))
+
+    def until_asked(self) -> float:
+        """Let time pass until a lookup is under way; gives how long that took, in seconds."""
+        since: float = self.clock.seconds()
+        while not self.names.waiting:
+            self.clock.advance(0.1)
+        passed: float = self.clock.seconds() - since
+        return passed
+
+    def advance(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_watcher_is_told_when_the_lookup_has_ended(bench: Bench) -> None:
+    bench.watch()
+    assert bench.told == []
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == ["192.0.2.1"]
+
+
+def test_an_address_literal_is_told_at_once_and_never_asked_for(bench: Bench) -> None:
+    bench.watch("192.0.2.9", 4)
+    bench.watch("2001:db8::9", 6)
+    bench.watch("192.0.2.9", 6)
+    assert bench.told == ["192.0.2.9", "2001:db8::9", None]
+    assert bench.names.asked == []
+    assert bench.log.lines == ["[resolver] ERROR: 192.0.2.9 is no IPv6 address"]
+
+
+def test_all_watchers_of_a_name_share_one_query(bench: Bench) -> None:
+    for host in (HOST, "DB1.example", "db1.example."):
+        bench.watch(host)
+    assert bench.names.asked == [(HOST, 4)]
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == ["192.0.2.1"] * 3
+    bench.watch()
+    assert bench.told == ["192.0.2.1"] * 4
+    assert bench.names.asked == [(HOST, 4)]
+
+
+def test_the_families_are_asked_for_apart(bench: Bench) -> None:
+    bench.watch(HOST, 4)
+    bench.watch(HOST, 6)
+    bench.names.answer(HOST, "2001:db8::1", family=6)
+    assert bench.told == ["2001:db8::1"]
+    bench.names.fail(HOST)
+    assert bench.told == ["2001:db8::1", None]
+
+
+def test_one_address_is_used_and_kept_while_it_is_among_the_answers(bench: Bench) -> None:
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.3", "192.0.2.10", "192.0.2.2")
+    bench.until_asked()
+    bench.names.answer(HOST, "192.0.2.1", "192.0.2.2")
+    bench.until_asked()
+    bench.names.answer(HOST, "192.0.2.3", "192.0.2.1")
+    assert bench.told == ["192.0.2.2", "192.0.2.1"]
+    assert bench.log.lines == [
+        "[resolver] INFO: db1.example has the IPv4 address 192.0.2.1, before 192.0.2.2"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ttl_s", "earliest_s", "latest_s"), [(0, 9, 10), (60, 54, 60), (86400, 270, 300)]
+)
+def test_an_answer_is_refreshed_when_its_time_is_over_within_bounds(
+    bench: Bench, ttl_s: float, earliest_s: float, latest_s: float
+) -> None:
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1", ttl_s=ttl_s)
+    assert earliest_s - 0.2 < bench.until_asked() < latest_s + 0.2
+
+
+def test_refreshes_of_many_names_are_spread(bench: Bench) -> None:
+    for n in range(50):
+        bench.watch(f"h{n}")
+        bench.names.answer(f"h{n}", "192.0.2.1", ttl_s=100)
+    due = sorted(call.getTime() for call in bench.clock.getDelayedCalls())
+    assert due[-1] - due[0] > 5
+
+
+def test_a_failed_refresh_keeps_the_address_and_is_told_of_once(bench: Bench) -> None:
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1")
+    for _ in range(3):
+        bench.until_asked()
+        bench.names.fail(HOST, "db1.example does not exist")
+    bench.until_asked()
+    assert bench.told == ["192.0.2.1"]
+    assert bench.log.take() == [
+        "[resolver] WARN: db1.example cannot be resolved to an IPv4 address: db1.example does not "
+        "exist; the last known one, 192.0.2.1, stays in use"
+    ]
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == ["192.0.2.1"]
+    assert bench.log.take() == ["[resolver] INFO: db1.example has the IPv4 address 192.0.2.1 again"]
+
+
+def test_a_failed_first_lookup_is_told_and_tried_again_until_it_succeeds(bench: Bench) -> None:
+    bench.watch()
+    for longest_s in (1, 2, 4, 8, 16, 30, 30, 30):
+        bench.names.fail(HOST)
+        assert 0.85 * longest_s < bench.until_asked() < longest_s + 0.2
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == [None, "192.0.2.1"]
+    assert len(bench.log.lines) == 2
+
+
+def test_a_watcher_that_comes_after_a_failure_is_told_so_at_once(bench: Bench) -> None:
+    bench.watch()
+    bench.names.fail(HOST)
+    bench.watch()
+    assert bench.told == [None, None]
+    bench.advance(1.1)
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == [None, None, "192.0.2.1", "192.0.2.1"]
+
+
+def test_a_lookup_without_an_answer_ends_after_five_seconds(bench: Bench) -> None:
+    bench.watch()
+    bench.advance(4.9)
+    assert bench.told == []
+    bench.advance(0.2)
+    assert bench.told == [None]
+    assert "no answer within 5 s" in bench.log.lines[0]
+    assert bench.names.waiting == {}
+
+
+def test_nothing_is_told_after_stop(bench: Bench) -> None:
+    watch = bench.watch()
+    watch.stop()
+    watch.stop()
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == []
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_name_that_nobody_watches_is_not_refreshed_but_remembered(bench: Bench) -> None:
+    watch = bench.watch()
+    bench.names.answer(HOST, "192.0.2.1")
+    watch.stop()
+    assert bench.clock.getDelayedCalls() == []
+    bench.advance(10)
+    bench.watch()
+    assert bench.told == ["192.0.2.1"] * 2
+    assert 43 < bench.until_asked() < 51
+
+
+def test_a_stale_memory_is_used_only_if_the_name_cannot_be_resolved(bench: Bench) -> None:
+    bench.watch().stop()
+    bench.names.answer(HOST, "192.0.2.1")
+    bench.advance(61)
+    bench.watch()
+    assert bench.told == []
+    bench.names.fail(HOST)
+    assert bench.told == ["192.0.2.1"]
+
+
+def test_a_watcher_may_stop_itself_or_another_from_within_its_callback(bench: Bench) -> None:
+    told: list[str] = []
+    watches: list[Watch] = []
+
+    def stop_all(name: str) -> None:
+        told.append(name)
+        for watch in watches:
+            watch.stop()
+
+    watches.append(bench.resolver.watch(HOST, 4, lambda _: stop_all("first")))
+    watches.append(bench.resolver.watch(HOST, 4, lambda _: stop_all("second")))
+    bench.names.answer(HOST, "192.0.2.1")
+    assert told == ["first"]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_fault_in_one_watcher_does_not_reach_the_others(bench: Bench) -> None:
+    def fault(_: IPAddress | None) -> None:
+        raise RuntimeError("a bug")
+
+    bench.resolver.watch(HOST, 4, fault)
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told == ["192.0.2.1"]
+    assert "RuntimeError: a bug" in bench.log.lines[0]
+
+
+def test_lookups_under_way_are_bounded_and_all_come_to_their_turn(bench: Bench) -> None:
+    for n in range(3 * MAX_UNDER_WAY):
+        bench.watch(f"h{n}")
+    assert len(bench.names.waiting) == MAX_UNDER_WAY
+    while bench.names.waiting:
+        (host, _), *_ = bench.names.waiting
+        bench.names.answer(host, "192.0.2.1", ttl_s=300)
+        assert len(bench.names.waiting) <= MAX_UNDER_WAY
+    assert len(bench.told) == 3 * MAX_UNDER_WAY
+
+
+def test_thousands_of_names_that_are_known_at_once_wait_without_recursion(bench: Bench) -> None:
+    for n in range(MAX_UNDER_WAY):
+        bench.watch(f"slow{n}")
+    bench.names.known = {f"fast{n}": Addresses((ip_address("192.0.2.1"),), 60) for n in range(3000)}
+    for host in bench.names.known:
+        bench.watch(host)
+    assert bench.told == []
+    bench.names.answer("slow0", "192.0.2.1")
+    assert len(bench.told) == 3001
+
+
+def test_a_client_that_raises_is_a_failed_lookup(bench: Bench) -> None:
+    bench.names.query = None  # type: ignore[assignment,method-assign] # calling it raises
+    bench.watch()
+    assert bench.told == [None]
+    assert "TypeError" in bench.log.lines[0]
+
+
+def test_lookup_gives_one_address_and_leaves_nothing_behind(bench: Bench) -> None:
+    found = bench.resolver.lookup(HOST, 4)
+    bench.names.answer(HOST, "192.0.2.1")
+    assert str(result_of(found)) == "192.0.2.1"
+    assert str(result_of(bench.resolver.lookup("192.0.2.5", 4))) == "192.0.2.5"
+    assert str(result_of(bench.resolver.lookup(HOST, 4))) == "192.0.2.1"
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_lookup_fails_where_there_is_no_address(bench: Bench) -> None:
+    found = bench.resolver.lookup(HOST, 4)
+    bench.names.fail(HOST)
+    assert isinstance(error_of(found), ResolutionError)
+    assert isinstance(error_of(bench.resolver.lookup("192.0.2.5", 6)), ResolutionError)
+
+
+def test_a_lookup_can_be_cancelled(bench: Bench) -> None:
+    found = bench.resolver.lookup(HOST, 4)
+    found.cancel()
+    assert isinstance(error_of(found), CancelledError)
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.clock.getDelayedCalls() == []
+
+
+steps = st.one_of(
+    st.tuples(st.just("watch"), st.sampled_from("abc")),
+    st.tuples(st.just("stop"), st.integers(0, 20)),
+    st.tuples(st.just("answer"), st.lists(st.integers(1, 4), min_size=1, max_size=3)),
+    st.tuples(st.just("fail"), st.none()),
+    st.tuples(st.just("pass"), st.sampled_from([0.5, 5.0, 70.0, 400.0])),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(steps, max_size=40))
+def test_in_any_history_addresses_only_change_and_never_vanish(history: list[Any]) -> None:
+    bench = Bench()
+    told: dict[Watch, list[IPAddress | None]] = {}
+    stopped: dict[Watch, int] = {}
+    for action, value in history:
+        if action == "watch":
+            heard: list[IPAddress | None] = []
+            told[bench.resolver.watch(value, 4, heard.append)] = heard
+        elif action == "stop" and told:
+            watch = list(told)[value % len(told)]
+            watch.stop()
+            stopped.setdefault(watch, len(told[watch]))
+        elif action in ("answer", "fail") and bench.names.waiting:
+            (host, _), *_ = bench.names.waiting
+            if action == "answer":
+                bench.names.answer(host, *(f"192.0.2.{n}" for n in value))
+            else:
+                bench.names.fail(host)
+        elif action == "pass":
+            bench.clock.advance(value)
+    for watch, heard in told.items():
+        assert None not in heard[1:]
+        assert all(one != other for one, other in itertools.pairwise(heard))
+        assert len(heard) == stopped.get(watch, len(heard))
+    for watch in told:
+        watch.stop()
+    bench.clock.advance(MAX_REFRESH_S)
+    assert bench.clock.getDelayedCalls() == []
