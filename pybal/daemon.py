@@ -138,7 +138,13 @@ class Daemon:
     def _create_source(
         self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]
     ) -> Source:
-        return create_source(settings.source, settings.name, publish, self._source_environment)
+        return create_source(
+            settings.source,
+            settings.name,
+            publish,
+            self._source_environment,
+            Logger(namespace=settings.name),
+        )
 
     # -- StatusView -----------------------------------------------------------------------
 

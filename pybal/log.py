@@ -74,7 +74,7 @@ def begin_logging(*, debug: bool, stream: TextIO | None = None) -> None:
     predicate = LogLevelFilterPredicate(defaultLogLevel=level)
     # Factories of Twisted announce each connection they start and stop; thousands of
     # checks would drown the log.
-    for noisy in ("twisted.internet", "twisted.web", "twisted.names"):
+    for noisy in ("log_legacy", "twisted.internet", "twisted.web", "twisted.names"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
     observer = LineObserver(stream if stream is not None else sys.stderr, tracebacks=debug)
     # zope's @implementer is invisible to the type checker.

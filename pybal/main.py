@@ -22,9 +22,10 @@ from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
 from pybal.daemon import Daemon, World
+from pybal.dnsclient import SystemNames
 from pybal.errors import KernelError
+from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel, read_table
-from pybal.ipvs.memory import DryRunKernel
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.log import begin_logging
 from pybal.resolver import Resolver
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     result = load(options.config)
     if options.check_config:
-        lines, status = report(result, str(options.config))
+        lines, status = report(result)
         print("\n".join(lines))  # noqa: T201 - the answer to the person who asked
         return status
     begin_logging(debug=options.debug)
@@ -107,7 +108,7 @@ def _run(settings: Settings, config_path: Path) -> int:
         random=random.Random(),
         in_thread=lambda function: deferToThreadPool(reactor, reactor.getThreadPool(), function),
         http=TwistedHTTPClient(reactor),
-        addresses=Resolver(reactor, random.Random()),
+        addresses=_resolver(),
         kernel=_kernel(settings),
     )
     daemon = Daemon(settings, config_path, world)
@@ -126,6 +127,11 @@ def _stop(daemon: Daemon) -> Deferred[None]:
     return Deferred.fromCoroutine(daemon.stop())
 
 
+def _resolver() -> Resolver:
+    client = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
+    return Resolver(reactor, random.Random(), client, Logger(namespace="resolver"))
+
+
 def _kernel(settings: Settings) -> Kernel:
     return _dry_run_kernel() if settings.dry_run else NetlinkKernel()
 
@@ -138,7 +144,7 @@ def _dry_run_kernel() -> Kernel:
     except KernelError as error:
         log.info("Dry run with an empty IPVS table: {error}", error=str(error))
         table = {}
-    return DryRunKernel(lambda command: log.info("{command}", command=command), table)
+    return DryRunKernel(log, table)
 
 
 def _raise_descriptor_limit() -> None:

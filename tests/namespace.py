@@ -24,7 +24,7 @@ class Namespace:
         self.name = f"pybal-{os.getpid()}-{next(_NUMBERS)}"
         self._hosts = hosts or {}
         self._etc = Path("/etc/netns") / self.name
-        self._programs: list[subprocess.Popen[str]] = []
+        self._programs: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Namespace:
         self._etc.mkdir(parents=True)
@@ -48,7 +48,7 @@ class Namespace:
         for program in self._programs:
             if program.poll() is None:
                 program.kill()
-            program.communicate()
+            program.wait()
         _ip("netns", "delete", self.name)
         shutil.rmtree(self._etc)
 
@@ -56,20 +56,12 @@ class Namespace:
         """Run `ip` on this namespace."""
         _ip("-n", self.name, *arguments)
 
-    def start(self, *command: str, stderr: int | None = None) -> subprocess.Popen[str]:
+    def start(self, *command: str) -> None:
         """Start a program here; it is killed at the end of the block if it still runs."""
-        program = subprocess.Popen(self._inside(command), text=True, stderr=stderr)
-        self._programs.append(program)
-        return program
+        self._programs.append(subprocess.Popen(self.wrap(*command)))
 
-    def output(self, *command: str, timeout_s: float = 30) -> str:
-        """What a command that runs here prints; CalledProcessError if it fails."""
-        done = subprocess.run(
-            self._inside(command), text=True, stdout=subprocess.PIPE, timeout=timeout_s, check=True
-        )
-        return done.stdout
-
-    def _inside(self, command: Sequence[str]) -> list[str]:
+    def wrap(self, *command: str) -> list[str]:
+        """The command that runs `command` here."""
         return ["ip", "netns", "exec", self.name, *command]
 
 

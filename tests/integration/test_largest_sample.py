@@ -7,21 +7,18 @@ import configparser
 import json
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.namespace import Namespace
+from tests.running import RunningPybal, until
 
 pytestmark = pytest.mark.integration
 
 SITE = Path(__file__).parent.parent / "data/wikimedia"
 CONFIG = SITE / "esams/secondary/pybal.http.conf"
-PORT = 9090
 
 NGINX = """
 daemon off;
@@ -48,46 +45,11 @@ http {{
 """
 
 
-def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
-    """Wait until `what` gives something true; the last exception is the test's failure."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            value = what()
-            if value:
-                return value
-        except (OSError, subprocess.SubprocessError):
-            if time.monotonic() > deadline:
-                raise
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-
-
-class Site:
-    """The namespace with everything in it running."""
-
-    def __init__(self, namespace: Namespace, daemon: subprocess.Popen[str], log: Path) -> None:
-        self.namespace = namespace
-        self.daemon = daemon
-        self._log = log
-
-    def get(self, path: str, accept: str = "*/*", address: str = "127.0.0.1") -> str:
-        url = f"http://{address}:{PORT}{path}"
-        return self.namespace.output("curl", "-sSf", "-m", "10", "-H", f"Accept: {accept}", url)
-
-    def json(self, path: str) -> Any:
-        return json.loads(self.get(path, accept="application/json"))
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPybal]:
     folder = tmp_path_factory.mktemp("site")
     hosts = json.loads((SITE / "esams/hosts.json").read_text())
-    names = {host: (a["ipv4"], a["ipv6"]) for host, a in hosts.items()}
+    names: dict[str, tuple[str, ...]] = {host: (a["ipv4"], a["ipv6"]) for host, a in hosts.items()}
     names["config-master.esams.wmnet"] = ("127.0.0.1",)
     write_nginx(folder)
     with Namespace(names) as namespace:
@@ -96,18 +58,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             namespace.ip("route", "add", "local", local, "dev", "lo")
         namespace.ip("-6", "route", "add", "local", "fd00:203::/64", "dev", "lo")
         namespace.start("nginx", "-e", "stderr", "-c", f"{folder}/nginx.conf")
-        config = folder / "pybal.conf"
-        config.write_text(
-            CONFIG.read_text().replace("[global]", f"[global]\nstate-directory = {folder}/state", 1)
-        )
-        log = folder / "log"
-        with log.open("w") as stderr:
-            daemon = namespace.start(
-                sys.executable, "-m", "pybal", "-n", "-c", str(config), stderr=stderr.fileno()
-            )
-        running = Site(namespace, daemon, log)
-        until(lambda: all_spoken(running))
-        yield running
+        state = f"[global]\nstate-directory = {folder}/state"
+        config = CONFIG.read_text().replace("[global]", state, 1)
+        with RunningPybal(namespace.wrap, folder, config, "-n") as pybal:
+            until(lambda: all_spoken(pybal))
+            yield pybal
 
 
 def write_nginx(folder: Path) -> None:
@@ -128,10 +83,10 @@ def write_nginx(folder: Path) -> None:
     (folder / "nginx.conf").write_text("user root;\n" + NGINX.format(folder=folder, site=pools))
 
 
-def all_spoken(site: Site) -> bool:
+def all_spoken(pybal: RunningPybal) -> bool:
     services = sections()
     for name in services:
-        servers = json.loads(site.get(f"/api/v1/services/{name}"))["servers"]
+        servers = pybal.json(f"/api/v1/services/{name}")["servers"]
         if not servers:
             return False
         if any(m["up"] is None for server in servers for m in server["monitors"]):
@@ -146,13 +101,13 @@ def sections() -> dict[str, configparser.SectionProxy]:
     return {name: parser[name] for name in parser.sections() if name != "global"}
 
 
-def test_every_pool_is_listed_one_a_line(site: Site) -> None:
+def test_every_pool_is_listed_one_a_line(site: RunningPybal) -> None:
     assert site.get("/pools").splitlines() == list(sections())
     assert len(sections()) == 16
 
 
 def test_every_pool_has_the_servers_of_its_list_and_the_enabled_ones_are_pooled(
-    site: Site,
+    site: RunningPybal,
 ) -> None:
     pairs = pooled = 0
     for name in sections():
@@ -166,24 +121,24 @@ def test_every_pool_has_the_servers_of_its_list_and_the_enabled_ones_are_pooled(
     assert (pairs, pooled) == (104, 96)
 
 
-def test_safe_restart_reads_exactly_four_keys(site: Site) -> None:
+def test_safe_restart_reads_exactly_four_keys(site: RunningPybal) -> None:
     server = site.json("/pools/textlb_443/cp3066.esams.wmnet")
     assert server == {"enabled": True, "up": True, "pooled": True, "weight": 100}
     with pytest.raises(subprocess.CalledProcessError):
         site.get("/pools/textlb_443/nobody.esams.wmnet")
 
 
-def test_the_backends_check_is_satisfied(site: Site) -> None:
+def test_the_backends_check_is_satisfied(site: RunningPybal) -> None:
     # ncredir has two servers at threshold .5: one may go.
     assert site.get("/alerts") == "OK - All pools are healthy"
     assert site.json("/alerts") == {"status": "ok", "msg": "All pools are healthy"}
 
 
-def test_the_ipv6_loopback_answers_too(site: Site) -> None:
+def test_the_ipv6_loopback_answers_too(site: RunningPybal) -> None:
     assert site.get("/alerts", address="[::1]").startswith("OK")
 
 
-def test_prometheus_and_the_restart_procedure_read_the_metrics(site: Site) -> None:
+def test_prometheus_and_the_restart_procedure_read_the_metrics(site: RunningPybal) -> None:
     metrics = site.get("/metrics")
     # 8 (ncredir) + 48 (port 80) servers with one monitor, 48 (port 443) with two.
     assert re.findall(r"^pybal_monitor_status\{.*\} (.+)$", metrics, re.M) == ["1.0"] * 152
@@ -196,7 +151,7 @@ def test_prometheus_and_the_restart_procedure_read_the_metrics(site: Site) -> No
     assert found.groups() == ("64600", "10.80.0.1", "0.0")
 
 
-def test_dry_run_shows_each_change_as_an_ipvsadm_command(site: Site) -> None:
+def test_dry_run_shows_each_change_as_an_ipvsadm_command(site: RunningPybal) -> None:
     assert site.log.count("ipvsadm -A ") == 16
     assert site.log.count("ipvsadm -a ") == 96
     assert "ipvsadm -A -t 185.15.59.224:443 -s mh" in site.log
@@ -205,7 +160,7 @@ def test_dry_run_shows_each_change_as_an_ipvsadm_command(site: Site) -> None:
     )
 
 
-def test_every_log_line_has_the_contracts_shape(site: Site) -> None:
+def test_every_log_line_has_the_contracts_shape(site: RunningPybal) -> None:
     lines = site.log.splitlines()
     assert len(lines) > 100
     for line in lines:
@@ -213,9 +168,8 @@ def test_every_log_line_has_the_contracts_shape(site: Site) -> None:
     assert "[pybal] INFO: Created LVS service 'textlb_443'" in lines
 
 
-def test_it_stops_in_order(site: Site) -> None:
+def test_it_stops_in_order(site: RunningPybal) -> None:
     # The last test of the module: the daemon is gone after it.
-    site.daemon.terminate()
-    assert site.daemon.wait(10) == 0
+    assert site.stop() == 0
     assert "[pybal] INFO: Exiting..." in site.log
     assert "Traceback" not in site.log

@@ -1,0 +1,114 @@
+"""A real daemon, started from this tree, wherever a test wants it: usually in a namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+    """Ask until `what` gives something true, and return that.
+
+    A command or connection that fails is asked again; the last failure is the test's.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        error: Exception | None = None
+        try:
+            value = what()
+            if value:
+                return value
+        except (OSError, subprocess.SubprocessError) as failure:
+            error = failure
+        if time.monotonic() > deadline:
+            raise AssertionError(f"it did not come true in {timeout_s} s") from error
+        time.sleep(0.1)
+
+
+class RunningPybal:
+    """pybal with this configuration; `wrap` turns a command into one that runs where it should.
+
+    Within `with` it runs; at the end it is killed if it still does. The log of all its lives is
+    one file.
+    """
+
+    def __init__(
+        self, wrap: Callable[..., list[str]], folder: Path, config: str, *arguments: str
+    ) -> None:
+        self._wrap = wrap
+        self._log_path = folder / "pybal.log"
+        self.config_path = folder / "pybal.conf"
+        self.config_path.write_text(config)
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self.kill()
+
+    def start(self) -> None:
+        """Start it; wait_for() tells when it is there."""
+        command = [sys.executable, "-m", "pybal", *self._arguments, "-c", str(self.config_path)]
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(self._wrap(*command), stderr=log)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        process, self._process = self._running(), None
+        process.terminate()
+        return process.wait(30)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        process, self._process = self._running(), None
+        process.kill()
+        process.wait(30)
+
+    def get(self, path: str, accept: str = "*/*", address: str = "127.0.0.1") -> str:
+        """What the instrumentation answers; CalledProcessError if that is no success."""
+        url = f"http://{address}:9090{path}"
+        command = ["curl", "-sSf", "-m", "10", "-H", f"Accept: {accept}", url]
+        return subprocess.run(
+            self._wrap(*command), check=True, capture_output=True, text=True
+        ).stdout
+
+    def json(self, path: str) -> Any:
+        """The same, as JSON."""
+        return json.loads(self.get(path, accept="application/json"))
+
+    def wait_for(self, path: str, wanted: str) -> None:
+        """Until the text of `path` is `wanted`."""
+        last = ""
+        with contextlib.suppress(subprocess.CalledProcessError):
+            last = self.get(path)
+        deadline = time.monotonic() + 60
+        while last != wanted:
+            assert time.monotonic() < deadline, f"{path} is {last!r}; the log:\n{self.log}"
+            time.sleep(0.05)
+            with contextlib.suppress(subprocess.CalledProcessError):
+                last = self.get(path)
+
+    @property
+    def log(self) -> str:
+        """All that it has logged so far."""
+        return self._log_path.read_text()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it does not run"
+        return self._process
