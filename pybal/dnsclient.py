@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.error import ConnectError, ConnectionClosed
 from twisted.logger import Logger
 from twisted.names import dns
 from twisted.names.client import Resolver as TwistedResolver
 from twisted.names.error import DNSNameError, DomainError
 
+from pybal.config.hosts import is_host_name
 from pybal.errors import ResolutionError, SourceError
 from pybal.names import (
     Addresses,
@@ -58,18 +60,20 @@ class SystemNames:
         return Deferred.fromCoroutine(self._query(host, family))
 
     async def _query(self, host: str, family: int) -> Addresses:
+        if not is_host_name(host):
+            raise ResolutionError(f"{host!r:.100} is no host name")
         known = self._hosts.read().get(normal_name(host), ())
         addresses = tuple(address for address in known if address.version == family)
         if addresses:
             return Addresses(addresses, HOSTS_TTL_S)
         configuration = self._resolv_conf.read()
-        error = ResolutionError(f"{host} is no name that can be asked for")
-        for name in candidates(host, configuration.search):
+        *searched, last = candidates(host, configuration.search)
+        for name in searched:
             try:
                 return await self._follow(name, family, configuration.nameservers)
-            except _NoSuchAddressError as none:
-                error = none
-        raise error
+            except _NoSuchAddressError:
+                continue
+        return await self._follow(last, family, configuration.nameservers)
 
     async def _follow(self, name: str, family: int, servers: Sequence[str]) -> Addresses:
         ttl_s = float("inf")
@@ -95,18 +99,16 @@ class SystemNames:
                     raise _NoSuchAddressError(f"{name} does not exist, says {server}") from None
                 except TimeoutError:
                     errors[server] = "no answer"
-                except (DomainError, OSError) as error:
+                except (DomainError, OSError, ConnectError, ConnectionClosed) as error:
                     errors[server] = type(error).__name__
         raise ResolutionError(", ".join(f"{what} from {who}" for who, what in errors.items()))
 
     async def _ask_one(self, name: str, family: int, server: str, timeout_s: float) -> list[Record]:
         client = self._client(server)
         ask = client.lookupAddress if family == 4 else client.lookupIPV6Address
-        try:
-            asked = ask(name.encode("ascii"), timeout=(timeout_s,))
-        except UnicodeError:
-            raise _NoSuchAddressError(f"{name!r:.100} is not ASCII") from None
-        answers, _, _ = await asked
+        if not is_host_name(name):  # a search domain, or an alias's target, can be anything
+            raise _NoSuchAddressError(f"{name!r:.100} is no host name")
+        answers, _, _ = await ask(name.encode("ascii"), timeout=(timeout_s,))
         return [record for rr in answers if (record := _record(rr)) is not None]
 
     def _client(self, server: str) -> Any:

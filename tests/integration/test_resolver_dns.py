@@ -1,0 +1,248 @@
+"""The system's names through real sockets: a hosts file, and name servers good and bad."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.names import dns
+
+from pybal.dnsclient import SystemNames
+from pybal.errors import ResolutionError
+from pybal.names import Addresses
+from tests.integration.reactors import run_in_reactor, sleep
+
+pytestmark = pytest.mark.integration
+
+Zone = Mapping[str, Callable[[dns.Message], bytes | None]]
+
+
+def record(name: str, payload: Any) -> dns.RRHeader:
+    return dns.RRHeader(name.encode(), payload.TYPE, dns.IN, 60, payload)
+
+
+def reply(query: dns.Message, *records: dns.RRHeader, code: int = dns.OK) -> bytes:
+    message = dns.Message(id=query.id, answer=True, rCode=code)
+    message.queries = query.queries
+    message.answers = list(records)
+    return bytes(message.toStr())
+
+
+def gives(*records: dns.RRHeader) -> Callable[[dns.Message], bytes]:
+    """Those of the records whose type was asked for, and all aliases."""
+
+    def answer(query: dns.Message) -> bytes:
+        wanted = (query.queries[0].type, dns.CNAME)
+        return reply(query, *(rr for rr in records if rr.type in wanted))
+
+    return answer
+
+
+def refuses(code: int) -> Callable[[dns.Message], bytes]:
+    return lambda query: reply(query, code=code)
+
+
+def truncates(query: dns.Message) -> bytes:
+    message = dns.Message(id=query.id, answer=True, trunc=True)
+    message.queries = query.queries
+    return bytes(message.toStr())
+
+
+def is_silent(_: dns.Message) -> None:
+    return None
+
+
+class NameServer:
+    """A UDP name server in a thread; `asked` holds the names that came."""
+
+    def __init__(self, address: str, port: int, zone: Zone) -> None:
+        self.asked: list[str] = []
+        self._zone = {name.encode(): answer for name, answer in zone.items()}
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((address, port))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> NameServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.sendto(b"", self._socket.getsockname())
+        self._thread.join(5)
+        self._socket.close()
+        assert not self._thread.is_alive()
+
+    def _serve(self) -> None:
+        while True:
+            data, sender = self._socket.recvfrom(4096)
+            if not data:
+                return
+            query = dns.Message()
+            query.fromStr(data)
+            name = query.queries[0].name.name
+            self.asked.append(name.decode())
+            answer = self._zone.get(name, refuses(dns.ENAME))(query)
+            if answer is not None:
+                self._socket.sendto(answer, sender)
+
+
+class Names:
+    """SystemNames on files and name servers of the test's."""
+
+    def __init__(self, directory: Path) -> None:
+        self.hosts = directory / "hosts"
+        self.resolv_conf = directory / "resolv.conf"
+        self.resolv_conf.write_text("nameserver 127.0.0.1\nnameserver 127.0.0.2\n")
+        self.port = 0
+
+    @contextmanager
+    def served(self, *zones: Zone) -> Iterator[list[NameServer]]:
+        """The first zone on 127.0.0.1, the second on 127.0.0.2."""
+        with ExitStack() as stack:
+            servers = []
+            for number, zone in enumerate(zones, start=1):
+                server = stack.enter_context(NameServer(f"127.0.0.{number}", self.port, zone))
+                self.port = server.port
+                servers.append(server)
+            yield servers
+
+    def query(self, host: str, family: int = 4, *, within_s: float = 10) -> Addresses:
+        async def main(reactor: Any) -> Addresses:
+            names = SystemNames(reactor, self.hosts, self.resolv_conf, self.port)
+            return await names.query(host, family)
+
+        return run_in_reactor(main, limit_s=within_s)
+
+    def found(self, host: str, family: int = 4) -> list[str]:
+        return [str(address) for address in self.query(host, family).addresses]
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Names:
+    return Names(tmp_path)
+
+
+A1 = record("h.example", dns.Record_A("192.0.2.1"))
+A2 = record("h.example", dns.Record_A("192.0.2.2"))
+SIX = record("h.example", dns.Record_AAAA("2001:db8::1"))
+
+
+def test_both_families_are_found(names: Names) -> None:
+    with names.served({"h.example": gives(A1, A2, SIX)}):
+        assert names.query("h.example") == Addresses(
+            (ip_address("192.0.2.1"), ip_address("192.0.2.2")), 60
+        )
+        assert names.found("h.example", 6) == ["2001:db8::1"]
+
+
+def test_aliases_are_followed_within_an_answer_and_beyond_it(names: Names) -> None:
+    alias = record("a.example", dns.Record_CNAME("b.example"))
+    beyond = record("b.example", dns.Record_CNAME("h.example"))
+    with names.served({"a.example": gives(alias, beyond), "h.example": gives(A1)}) as (server,):
+        assert names.found("a.example") == ["192.0.2.1"]
+    assert server.asked == ["a.example", "h.example"]
+
+
+def test_aliases_without_end_are_an_error(names: Names) -> None:
+    zone = {
+        f"{n}.example": gives(record(f"{n}.example", dns.Record_CNAME(f"{n + 1}.example")))
+        for n in range(50)
+    }
+    with names.served(zone), pytest.raises(ResolutionError, match="alias"):
+        names.query("0.example")
+
+
+def test_a_name_that_does_not_exist_is_an_error_without_asking_further(names: Names) -> None:
+    with (
+        names.served({}, {"h.example": gives(A1)}) as (_, second),
+        pytest.raises(ResolutionError, match=r"h\.example does not exist, says 127\.0\.0\.1"),
+    ):
+        names.query("h.example")
+    assert second.asked == []
+
+
+def test_a_name_without_an_address_of_the_family_is_an_error(names: Names) -> None:
+    with (
+        names.served({"h.example": gives(A1)}),
+        pytest.raises(ResolutionError, match="no such record"),
+    ):
+        names.query("h.example", 6)
+
+
+@pytest.mark.parametrize("code", [dns.ESERVER, dns.EREFUSED])
+def test_a_failing_name_server_is_passed_over(names: Names, code: int) -> None:
+    with names.served({"h.example": refuses(code)}, {"h.example": gives(A1)}):
+        assert names.found("h.example") == ["192.0.2.1"]
+
+
+@pytest.mark.parametrize("bad", [is_silent, lambda _: b"junk", lambda _: b"\0" * 12])
+def test_a_silent_or_senseless_name_server_is_passed_over(
+    names: Names, bad: Callable[[dns.Message], bytes | None]
+) -> None:
+    with names.served({"h.example": bad}, {"h.example": gives(A1)}):
+        assert names.found("h.example") == ["192.0.2.1"]
+
+
+def test_a_truncated_answer_whose_tcp_is_refused_is_passed_over(names: Names) -> None:
+    with names.served({"h.example": truncates}, {"h.example": gives(A1)}):
+        assert names.found("h.example") == ["192.0.2.1"]
+
+
+def test_all_name_servers_failing_is_one_error_that_names_them(names: Names) -> None:
+    zone = {"h.example": refuses(dns.ESERVER)}
+    with names.served(zone, zone), pytest.raises(ResolutionError) as raised:
+        names.query("h.example")
+    assert str(raised.value) == "DNSServerError from 127.0.0.1, DNSServerError from 127.0.0.2"
+
+
+def test_a_single_label_is_searched_for(names: Names) -> None:
+    names.resolv_conf.write_text("nameserver 127.0.0.1\nsearch none.example example\n")
+    with names.served({"h.example": gives(A1)}) as (server,):
+        assert names.found("h") == ["192.0.2.1"]
+    assert server.asked == ["h.none.example", "h.example"]
+
+
+def test_the_hosts_file_comes_first_and_is_read_again_when_changed(names: Names) -> None:
+    async def main(reactor: Any) -> list[str]:
+        system = SystemNames(reactor, names.hosts, names.resolv_conf, names.port)
+        found = []
+        for text in (None, "192.0.2.7 h.example\n", "192.0.2.8 h h.example\n", ""):
+            if text is not None:
+                names.hosts.write_text(text)
+            answer = await system.query("h.example", 4)
+            found.append(str(answer.addresses[0]))
+        return found
+
+    with names.served({"h.example": gives(A1)}) as (server,):
+        assert run_in_reactor(main) == ["192.0.2.1", "192.0.2.7", "192.0.2.8", "192.0.2.1"]
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("host", ["ü.example", "x" * 64 + ".example", "a" * 300, "..", "", " "])
+def test_a_name_that_dns_cannot_carry_is_an_error(names: Names, host: str) -> None:
+    with names.served({}), pytest.raises(ResolutionError):
+        names.query(host)
+
+
+def test_a_cancelled_query_leaves_no_socket_behind(names: Names) -> None:
+    async def main(reactor: Any) -> tuple[int, int]:
+        system = SystemNames(reactor, names.hosts, names.resolv_conf, names.port)
+        idle = len(reactor.getReaders())
+        queries = [system.query(f"h{n}.example", 4) for n in range(10)]
+        await sleep(reactor, 0.05)
+        asking = len(reactor.getReaders()) - idle
+        for query in queries:
+            query.addErrback(lambda _: None)
+            query.cancel()
+        await sleep(reactor, 0.05)
+        return asking, len(reactor.getReaders()) - idle
+
+    with names.served({f"h{n}.example": is_silent for n in range(10)}):
+        assert run_in_reactor(main) == (10, 0)
