@@ -30,6 +30,7 @@ setup(
         "pyroute2>=0.7.2",
         "python-etcd>=0.4.5",
         "configobj>=5.0.8",
+        "h11>=0.14",
         "prometheus_client>=0.16",
     ],
     extras_require={

@@ -1,8 +1,8 @@
 """The bounded HTTP client on Twisted: one connection for each request, nothing kept.
 
 Not on twisted.web's Agent: that keeps header lines without limit, takes time quadratic in their
-number, accepts a body cut off by a reset when it has no length, and costs twice the CPU. The
-reader is pybal.http1, which is pure and bounded; here are connections, TLS and time.
+number, and accepts a body cut off by a reset when it has no length. The reader is pybal.http1,
+h11 within bounds and without I/O; here are connections, TLS and time.
 """
 
 from __future__ import annotations
