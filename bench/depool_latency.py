@@ -1,11 +1,13 @@
 """How long from a real server's listener closing to its destination being out of the kernel.
 
-    scripts/vm -- PYTHON bench/depool_latency.py
+    scripts/vm -- PYTHON -m bench.depool_latency
 
 One namespace, one service, 101 real servers on loopback addresses (IPVS's local node), pybal with
-IdleConnection, threshold 0. A hundred servers are reset one after another; each time the kernel's
-table is read until the destination is gone. Beside it, in the same run: the floor, which is one
-netlink exchange that removes a destination.
+IdleConnection, threshold 0. A hundred servers are reset one after another; the clock stops when
+pybal's debug log says that the kernel has acknowledged the removal, and the kernel's table is then
+read to see that it is true. (To poll the table itself would take the guest's one CPU away from
+pybal.) Beside it, in the same run: the floor, which is one netlink exchange that removes a
+destination.
 """
 
 from __future__ import annotations
@@ -19,9 +21,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
+from typing import IO
 
 from pybal.ipvs.model import (
     Destination,
@@ -67,10 +70,8 @@ class RealServer:
 
     def accept(self) -> bool:
         """Take what waits; true once there is a connection."""
-        try:
+        with suppress(BlockingIOError):
             self._connections.append(self._listener.accept()[0])
-        except BlockingIOError:
-            pass
         return bool(self._connections)
 
     def reset(self) -> None:
@@ -83,21 +84,20 @@ class RealServer:
 
 
 @contextmanager
-def running_pybal(folder: Path) -> Iterator[None]:
+def running_pybal(folder: Path) -> Iterator[IO[str]]:
+    """A running daemon's log."""
     config = folder / "pybal.conf"
     config.write_text(CONFIG.format(vip=VIP, port=PORT, folder=folder))
-    with (folder / "log").open("w") as log:
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "pybal", "-c", str(config)], stderr=log
-        )
+    command = [sys.executable, "-m", "pybal", "-d", "-c", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stderr is not None
         try:
-            yield
+            yield daemon.stderr
         finally:
-            daemon.terminate()
-            daemon.wait(10)
+            daemon.kill()
 
 
-def measure(servers: list[RealServer]) -> list[float]:
+def measure(servers: list[RealServer], log: IO[str]) -> list[float]:
     waiting = set(servers)
     while waiting:
         waiting = {server for server in waiting if not server.accept()}
@@ -106,21 +106,31 @@ def measure(servers: list[RealServer]) -> list[float]:
     kernel = NetlinkKernel()
     times = []
     for server in servers[:ROUNDS]:
-        key = DestinationKey(ip_address(server.address), PORT)
         start = time.perf_counter()
         server.reset()
-        while key in kernel.dump()[KEY].destinations:
-            # One CPU: let the daemon have it.
-            time.sleep(0.0002)
+        wait_for(log, f"ipvsadm -d -t {VIP}:{PORT} -r {server.address}:{PORT}")
         times.append(time.perf_counter() - start)
-        time.sleep(0.02)
+        assert not stands(kernel, DestinationKey(ip_address(server.address), PORT))
+        time.sleep(0.05)
     return times
+
+
+def wait_for(log: IO[str], text: str) -> None:
+    for line in log:
+        if text in line:
+            return
+    raise SystemExit("pybal ended")
+
+
+def stands(kernel: NetlinkKernel, key: DestinationKey) -> bool:
+    entry = kernel.read(KEY)
+    return entry is not None and key in entry.destinations
 
 
 def await_all_up() -> None:
     url = "http://127.0.0.1:9090/pools/bench_80"
     while True:
-        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(url, timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         if len(lines) == ROUNDS + 1 and all(line.endswith("up/pooled") for line in lines):
             return
@@ -164,8 +174,8 @@ def main() -> None:
         folder = Path(name)
         (folder / "pool").write_text("".join(f"{{'host': '{a}'}}\n" for a in addresses))
         servers = [RealServer(address) for address in addresses]
-        with running_pybal(folder):
-            times = measure(servers)
+        with running_pybal(folder) as log:
+            times = measure(servers, log)
     show("listener closed to destination gone", times)
     exchanges = floor()
     show("floor: one netlink exchange", exchanges)

@@ -7,7 +7,7 @@ decisions are made in pybal/pooling.py, the log lines in pybal/notices.py.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ from pybal.pooling import (
     Event,
     ListChanged,
     MonitorReported,
+    Notice,
+    PooledChanged,
     PoolState,
     step,
 )
@@ -199,7 +201,9 @@ class Coordinator:
     def _step(self, event: Event) -> None:
         try:
             self._state, notices = step(self._state, event, self._ports.now())
-            self._publish()
+            # Most reports, a first "up" above all, change nothing that the kernel should know.
+            if not isinstance(event, MonitorReported) or _pooling_changed(notices):
+                self._publish()
         except Exception:  # noqa: BLE001 - one bad event must not end the service's care
             self._log.failure("An event could not be handled: {event}", event=event)
             return
@@ -237,6 +241,10 @@ class Coordinator:
             source=source,
             servers=_server_snapshots(self._state, self._servers),
         )
+
+
+def _pooling_changed(notices: Iterable[Notice]) -> bool:
+    return any(isinstance(notice, PooledChanged) for notice in notices)
 
 
 def _server_snapshots(

@@ -16,9 +16,11 @@ removed server could haunt.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
 from typing import Union
 
@@ -66,7 +68,7 @@ class Member:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PoolState:
     """All servers of one service, by host, in the order of the pool list."""
 
@@ -74,17 +76,17 @@ class PoolState:
     monitors: tuple[str, ...]
     members: Mapping[str, Member] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def required(self) -> Fraction:
         """N x T: so many servers must stay pooled, as far as there are eligible ones."""
         return len(self.members) * self.threshold
 
-    @property
+    @cached_property
     def up_count(self) -> int:
         """How many servers are up, enabled and ready."""
         return sum(m.up and m.eligible for m in self.members.values())
 
-    @property
+    @cached_property
     def pooled_count(self) -> int:
         """How many servers are pooled, held ones included."""
         return sum(m.pooled for m in self.members.values())
@@ -244,7 +246,7 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
         return state, ()
     settled = _settle(changed)
     notices += _settlement_notices(state, settled, event)
-    return _with_decisions(settled, causes, event, at), tuple(notices)
+    return _with_decisions(state, settled, causes, event, at), tuple(notices)
 
 
 _Applied = tuple[PoolState, dict[str, str], list[Notice]]
@@ -340,60 +342,72 @@ def _with_member(state: PoolState, member: Member) -> PoolState:
 
 def _settle(state: PoolState) -> PoolState:
     """Decide anew who is pooled."""
+    # A pool has hundreds of members and most events change one of them: what does not change
+    # is neither copied nor looked at twice.
     can_depool = state.can_depool
-    members = {
-        host: _repooled(m, m.eligible and (m.up or (m.pooled and not can_depool)))
-        for host, m in state.members.items()
-    }
-    missing = state.required - sum(m.pooled for m in members.values())
-    if missing > 0:
-        # Servers that a part of their monitors vouches for are the better bet.
-        spare = [m for m in members.values() if m.eligible and not m.pooled]
-        for member in sorted(spare, key=lambda m: not m.partially_up):
-            if missing <= 0:
-                break
-            members[member.spec.host] = _repooled(member, True)
-            missing -= 1
-    return replace(state, members=members)
+    changes: dict[str, Member] = {}
+    for host, member in state.members.items():
+        pooled = member.eligible and (member.up or (member.pooled and not can_depool))
+        if pooled != member.pooled:
+            changes[host] = replace(member, pooled=pooled)
+    settled = replace(state, members={**state.members, **changes})
+    missing = settled.required - settled.pooled_count
+    return _filled(settled, missing) if missing > 0 else settled
 
 
-def _repooled(member: Member, pooled: bool) -> Member:
-    return member if member.pooled == pooled else replace(member, pooled=pooled)
+def _filled(state: PoolState, missing: Fraction) -> PoolState:
+    """Pool so many more eligible servers, though they are down."""
+    spare = [m for m in state.members.values() if m.eligible and not m.pooled]
+    # Those that a part of their monitors vouches for are the better bet.
+    spare.sort(key=lambda member: not member.partially_up)
+    chosen = spare[: math.ceil(missing)]
+    changes = {member.spec.host: replace(member, pooled=True) for member in chosen}
+    return replace(state, members={**state.members, **changes})
+
+
+def _changed(before: PoolState, after: PoolState) -> list[tuple[str, Member]]:
+    """The members that are not the very same objects in both states."""
+    earlier = before.members
+    return [(host, m) for host, m in after.members.items() if earlier.get(host) is not m]
 
 
 def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> list[Notice]:
     notices: list[Notice] = []
-    for host, member in after.members.items():
+    for host, member in _changed(before, after):
         earlier = before.members.get(host)
         if member.pooled != (earlier is not None and earlier.pooled):
             notices.append(PooledChanged(host, member.pooled, member.up))
-        elif isinstance(event, ListChanged) and member.held:
-            notices.append(LeftPooled(host))
     if isinstance(event, MonitorReported):
         if not event.up and after.members[event.host].held:
             notices.append(CouldNotDepool(event.host))
-    elif after.pooled_count < after.required:
+        return notices
+    if isinstance(event, ListChanged):
+        notices += (LeftPooled(h) for h, m in before.members.items() if _still_held(m, after))
+    if after.pooled_count < after.required:
         notices.append(TooFewEligible(after.pooled_count, after.required))
     return notices
 
 
+def _still_held(member: Member, after: PoolState) -> bool:
+    later = after.members.get(member.spec.host)
+    return member.held and later is not None and later.held
+
+
 def _with_decisions(
-    state: PoolState, causes: Mapping[str, str], event: Event, at: float
+    before: PoolState, after: PoolState, causes: Mapping[str, str], event: Event, at: float
 ) -> PoolState:
     """Note the reason at each server that the event names or whose verdict it changed."""
-    up, pooled, required = state.up_count, state.pooled_count, state.required
-    members: dict[str, Member] = {}
-    for host, member in state.members.items():
+    size, up, pooled = len(after.members), after.up_count, after.pooled_count
+    decided: dict[str, Member] = {}
+    for host, member in _changed(before, after):
         verdict = _verdict(member)
-        old = member.decision
         cause = causes.get(host)
-        if cause is None and (old is None or old.verdict is not verdict):
+        if cause is None and (member.decision is None or member.decision.verdict is not verdict):
             cause = _indirect_cause(event)
         if cause is not None:
-            decision = Decision(verdict, cause, at, len(state.members), up, pooled, required)
-            member = replace(member, decision=decision)
-        members[host] = member
-    return replace(state, members=members)
+            decision = Decision(verdict, cause, at, size, up, pooled, after.required)
+            decided[host] = replace(member, decision=decision)
+    return replace(after, members={**after.members, **decided})
 
 
 def _verdict(member: Member) -> Verdict:
