@@ -1,8 +1,7 @@
-"""Operations and tables as the `ipvsadm` commands they stand for."""
+"""Operations as the `ipvsadm` commands they stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_network
 
 from pybal.ipvs.model import (
@@ -10,7 +9,6 @@ from pybal.ipvs.model import (
     Forwarding,
     Service,
     ServiceKey,
-    Table,
     Tunnel,
     TunnelType,
     endpoint,
@@ -56,14 +54,6 @@ def rule(operation: Operation) -> str:
             return f"-d {service} -r {key}"
 
 
-def saved(table: Table) -> Iterator[str]:
-    """The lines of `ipvsadm -Sn` for `table`, in the table's order."""
-    for key, entry in table.items():
-        yield rule(AddService(entry.service))
-        for destination in entry.destinations.values():
-            yield rule(AddDestination(key, destination))
-
-
 def _service_option(key: ServiceKey) -> str:
     return f"{_PROTOCOL_OPTION[key.protocol]} {endpoint(key.address, key.port)}"
 
@@ -97,10 +87,9 @@ def _scheduler_flags(scheduler: str, flags: int) -> str:
 
 
 def _destination_attributes(destination: Destination) -> str:
-    words = [_FORWARDING_OPTION.get(destination.forwarding, "-g")]
+    words = [_FORWARDING_OPTION.get(destination.forwarding, "-g"), "-w", str(destination.weight)]
     if destination.forwarding is Forwarding.TUNNEL:
         words += _tunnel(destination.tunnel)
-    words += ["-w", str(destination.weight)]
     if destination.upper_threshold:
         words += ["-x", str(destination.upper_threshold)]
     if destination.lower_threshold:

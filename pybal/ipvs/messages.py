@@ -1,7 +1,7 @@
 """The IPVS generic netlink messages (include/uapi/linux/ip_vs.h). Their one definition.
 
 The maps are in pyroute2's notation, an attribute's number being its place: the classes that
-pyroute2 wants are made of them in pybal.ipvs.netlink. pybal.ipvs.codec compiles its packing
+pyroute2 wants are made of them in pybal.ipvs.connection. pybal.ipvs.codec compiles its packing
 from them too, because building a message through those classes takes a hundred times what the
 kernel takes to act on it.
 

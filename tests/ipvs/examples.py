@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from pybal.ipvs.ipvsadm import rule
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
@@ -11,7 +12,9 @@ from pybal.ipvs.model import (
     Service,
     ServiceEntry,
     ServiceKey,
+    Table,
 )
+from pybal.ipvs.plan import AddDestination, AddService
 from pybal.model import L4Protocol
 
 TCP, UDP = L4Protocol.TCP, L4Protocol.UDP
@@ -46,3 +49,12 @@ def entry(key: ServiceKey, *destinations: Destination, scheduler: str = "wrr") -
 def pool(key: ServiceKey, *numbers: int, scheduler: str = "wrr") -> ServiceEntry:
     """A service with the numbered real servers."""
     return entry(key, *(destination(n, key=key) for n in numbers), scheduler=scheduler)
+
+
+def rules(table: Table) -> list[str]:
+    """The table as the lines that `ipvsadm -R` reads."""
+    lines = []
+    for key, each in table.items():
+        lines.append(rule(AddService(each.service)))
+        lines += [rule(AddDestination(key, one)) for one in each.destinations.values()]
+    return lines

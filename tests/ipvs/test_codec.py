@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.ipvs import codec, wire
+from pybal.ipvs.connection import IPVSMessage
 from pybal.ipvs.messages import VERSION, Command
 from pybal.ipvs.model import Destination, Forwarding, Persistence, Service, ServiceKey
-from pybal.ipvs.netlink import IPVSMessage
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,

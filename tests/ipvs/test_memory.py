@@ -1,4 +1,4 @@
-"""The table in memory keeps the contract, and the dry run shows what it does."""
+"""The table in memory keeps the contract."""
 
 from __future__ import annotations
 
