@@ -156,7 +156,8 @@ class PyBal:
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Accept": accept})
             answer = connection.getresponse()
-            return Answer(answer.status, answer.headers.get_content_type(), answer.read().decode())
+            content_type = answer.headers.get("Content-Type", "text/plain")
+            return Answer(answer.status, content_type, answer.read().decode())
 
     def why(self, service: str, host: str) -> dict[str, Any]:
         """Why a server is or is not pooled."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.demo.narrator import Narrator
 from tests.demo.window import Outside
+from tests.vm.cache import cache_folder
 
 REPOSITORY = Path(__file__).parents[2]
 _ONCE_TIMEOUT_S = 600
@@ -25,10 +26,22 @@ _OPEN_TIMEOUT_S = 7 * 24 * 3600
 def main() -> int:
     """The entry point; returns the exit status."""
     options = _parse()
+    signal.signal(signal.SIGTERM, _interrupt)
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     narrator = Narrator(colour=colour)
-    if subprocess.run([REPOSITORY / "scripts/setup", "demo"], check=False).returncode != 0:
-        return 1
+    try:
+        if subprocess.run([REPOSITORY / "scripts/setup", "demo"], check=False).returncode != 0:
+            return 1
+        return _show(options, narrator, colour=colour)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _show(options: argparse.Namespace, narrator: Narrator, *, colour: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="pybal-demo-") as name:
         window = Path(name)
         environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
@@ -63,9 +76,7 @@ def _parse() -> argparse.Namespace:
 
 def _command(options: argparse.Namespace, window: Path, narrator: Narrator) -> list[str]:
     """The play, on this kernel or in the virtual machine."""
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    environments = Path(os.environ.get("PYBAL_DEV_CACHE") or f"{cache}/pybal-dev")
-    python = str(environments / "debian12/bin/python")
+    python = str(cache_folder().parent / "debian12/bin/python")
     play = [python, "-m", "tests.demo.play", str(window)]
     if not options.vm and _host_has_ipvs():
         narrator.tell("This machine's kernel has IPVS: all happens in namespaces of its own.")
@@ -90,28 +101,31 @@ def _attend(
     play: subprocess.Popen[bytes], window: Path, outside: Outside, say: Narrator, *, once: bool
 ) -> int:
     """Wait for the play's end; in between, once all is shown, the window is open."""
-    try:
-        while play.poll() is None and not (window / "ready").exists():
-            time.sleep(0.1)
-        if play.poll() is None:
-            _look_through(outside, say)
-            if not once:
-                _leave_open(outside, say, play)
-            (window / "stop").touch()
-        status = play.wait(60)
-    except KeyboardInterrupt:
-        return 130
-    if status == 0:
-        say.tell("\n   All of it was observed." if once else "\n   Good-bye.")
-    return status
+    while play.poll() is None and not (window / "ready").exists():
+        time.sleep(0.1)
+    seen = play.poll() is None and _look_through(outside, say)
+    if seen and not once:
+        _leave_open(outside, say, play)
+    (window / "stop").touch()
+    status = play.wait(60)
+    if status == 0 and seen:
+        say.tell("")
+        say.tell("All of it was observed." if once else "Good-bye.")
+    return status if seen else status or 1
 
 
-def _look_through(outside: Outside, say: Narrator) -> None:
+def _look_through(outside: Outside, say: Narrator) -> bool:
     """See with our own eyes that the instrumentation is reachable from here."""
     url = f"{outside.url}/pools"
-    with urllib.request.urlopen(url, timeout=15) as answer:  # noqa: S310 - loopback
-        say.good(f"pybal's instrumentation is reachable at {outside.url}:")
-        say.command(f"curl {url}", answer.read().decode())
+    try:
+        with urllib.request.urlopen(url, timeout=15) as answer:  # noqa: S310 - loopback
+            pools = answer.read().decode()
+    except OSError as error:
+        say.bad(f"{url}: {error}")
+        return False
+    say.good(f"pybal's instrumentation is reachable at {outside.url}:")
+    say.command(f"curl {url}", pools)
+    return True
 
 
 def _leave_open(outside: Outside, say: Narrator, play: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.demo.actors import PORT, SERVICES, PyBal, Request, Traffic, WebServer
+from tests.demo.actors import (
+    INSTRUMENTATION_PORT,
+    PORT,
+    SERVICES,
+    PyBal,
+    Request,
+    Traffic,
+    WebServer,
+)
 from tests.demo.narrator import DemoError, Narrator
 from tests.demo.window import serve_inside
-from tests.stage import IPAddress, Stage
+from tests.stage import Stage
 
 _DEADLINE_S = 60
 _SAMPLE = 60
@@ -72,7 +81,7 @@ class Play:
         )
         self._show_log()
         self._show_table()
-        self._show_pool()
+        self._show_page(f"/pools/{SERVICES[0]}")
 
     def _balance(self) -> None:
         self._say.title("Traffic over three servers")
@@ -91,14 +100,15 @@ class Play:
         self._say.title(f"{name} is killed")
         killed = time.monotonic()
         victim.kill()
-        self._until(lambda: name not in self._pooled(), f"{name} is out of the kernel's table")
+        rest = self._all() - {name}
+        self._until(lambda: self._pooled() == rest, f"{name} is out of the kernel's table")
         gone = time.monotonic()
         self._until(lambda: self._is_depooled(name), "pybal says so too", quiet=True)
         self._say.tell(f"within {gone - killed:.2f} s; pybal says {self._status(name)!r}, because:")
         self._say.aside(self._why(name))
         self._show_log()
         self._show_table()
-        self._expect_answers(gone, self._all() - {name})
+        self._expect_answers(gone, rest)
         lost = [r for r in self._traffic.since(killed) if r.error and r.at < gone]
         self._say.tell(f"requests lost before, between the kill and the depooling: {len(lost)}")
         self._gone_at = gone
@@ -133,7 +143,7 @@ class Play:
         self._until(lambda: self.pybal.get("/alerts").body.startswith("CRITICAL"), "it is an alert")
         self._say.aside(self._why(held))
         self._show_log()
-        self._say.command("curl director:9090/alerts", self.pybal.get("/alerts").body)
+        self._show_page("/alerts")
         self._show_table()
         if self._pooled() != expected:
             raise DemoError(f"the kernel holds {sorted(self._pooled())}")
@@ -153,7 +163,7 @@ class Play:
         self._until(lambda: self._pooled() == self._all(), "all three are pooled again")
         self._until(lambda: self.pybal.get("/alerts").body.startswith("OK"), "the alert is over")
         self._expect_answers(time.monotonic(), self._all())
-        self._show_pool()
+        self._show_page(f"/pools/{SERVICES[0]}")
 
     # -- observations ---------------------------------------------------------------------
 
@@ -161,24 +171,26 @@ class Play:
         return {real.name for real in self._stage.reals}
 
     def _pooled(self) -> set[str]:
-        """The servers that the kernel balances to, for every VIP."""
-        tables = [self._destinations(vip) for vip in self._stage.vips]
-        return set.intersection(*tables) if tables[0] == tables[1] else set()
+        """The servers that the kernel balances to; none while the VIPs differ in that."""
+        table = self._table()
+        first, *others = (table.get(str(vip), set()) for vip in self._stage.vips)
+        return first if all(other == first for other in others) else set()
 
-    def _destinations(self, vip: IPAddress) -> set[str]:
-        names = {str(real.address(vip)): real.name for real in self._stage.reals}
-        found: set[str] = set()
-        service = ""
+    def _table(self) -> dict[str, set[str]]:
+        """The kernel's table: the names of the real servers of each VIP."""
+        names = {str(address): r.name for r in self._stage.reals for address in (r.ipv4, r.ipv6)}
+        table: dict[str, set[str]] = {}
+        current: set[str] = set()
         for line in self._stage.director.run("ipvsadm", "-Ln").splitlines():
-            endpoint = re.match(r"(TCP|  ->) +\[?([0-9a-f:.]+?)\]?:(\d+) ", line)
+            endpoint = re.match(r"(TCP|  ->) +\[?([0-9a-f:.]+?)\]?:\d+ ", line)
             if endpoint is None:
                 continue
-            kind, address, _ = endpoint.groups()
+            kind, address = endpoint.groups()
             if kind == "TCP":
-                service = address
-            elif service == str(vip):
-                found.add(names.get(address, address))
-        return found
+                current = table.setdefault(address, set())
+            else:
+                current.add(names.get(address, address))
+        return table
 
     def _status(self, name: str) -> str:
         """What pybal says of a server, if it says the same for both services."""
@@ -235,9 +247,9 @@ class Play:
     def _show_table(self) -> None:
         self._say.command("ipvsadm -Ln", self._stage.director.run("ipvsadm", "-Ln"))
 
-    def _show_pool(self) -> None:
-        path = f"/pools/{SERVICES[0]}"
-        self._say.command(f"curl director:9090{path}", self.pybal.get(path).body)
+    def _show_page(self, path: str) -> None:
+        url = f"http://127.0.0.1:{INSTRUMENTATION_PORT}{path}"
+        self._say.command(f"curl {url}", self._stage.director.run("curl", "-sS", url))
 
     def _show_log(self) -> None:
         lines = self.pybal.new_log_lines(f"[{SERVICES[0]}]")
@@ -274,6 +286,7 @@ def _stay_open(window: Path, pybal: PyBal) -> None:
 
 def main() -> int:
     """Run the play; 0 if all of it was observed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     window = Path(sys.argv[1])
     narrator = Narrator(colour="PYBAL_DEMO_COLOUR" in os.environ)
     with contextlib.ExitStack() as cleanup:

@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = answer.body.encode()
         self.send_response(answer.status)
-        self.send_header("Content-Type", f"{answer.content_type}; charset=utf-8")
+        self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -52,7 +52,12 @@ def _parse() -> argparse.Namespace:
         f"{RIG_FAILED} when the machine failed.",
     )
     parser.add_argument("--setup", action="store_true", help="install the Debian packages first")
-    parser.add_argument("--engine", choices=["auto", *engines.NAMES], default="auto")
+    parser.add_argument(
+        "--engine",
+        choices=["auto", *engines.NAMES],
+        default=os.environ.get("PYBAL_VM_ENGINE", "auto"),
+        help="default: $PYBAL_VM_ENGINE, or auto: uml if it starts here, else qemu",
+    )
     parser.add_argument("--timeout", type=float, default=600, metavar="SECONDS")
     parser.add_argument("--memory", type=int, default=1024, metavar="MB")
     parser.add_argument(
@@ -71,7 +76,7 @@ def _parse() -> argparse.Namespace:
 def set_up(engine: str) -> None:
     """Install what `engine` needs; for auto QEMU's part only if User-Mode Linux does not boot."""
     packages.install(packages.missing("uml" if engine == "auto" else engine))
-    if engine == "auto" and not _boots("uml"):
+    if engine == "auto" and not _uml_boots():
         packages.install(packages.missing("qemu"))
 
 
@@ -81,17 +86,17 @@ def _pick(engine: str) -> str:
     if packages.missing("uml") and not packages.missing("qemu"):
         return "qemu"
     packages.require("uml")
-    return "uml" if _boots("uml") else "qemu"
+    return "uml" if _uml_boots() else "qemu"
 
 
-def _boots(engine: str) -> bool:
-    """Whether `engine` works on this machine; found out once, then remembered."""
-    kernel = guest.uml_kernel()
-    finding = cache_folder() / f"{engine}-boots-{key_of(str(kernel), ' '.join(os.uname()))}"
+def _uml_boots() -> bool:
+    """Whether User-Mode Linux works on this machine; found out once, then remembered."""
+    made_of = key_of(*sorted(guest.HERE.glob("*.sh")), guest.HERE / "ptrace_shim.c")
+    finding = cache_folder() / f"uml-boots-{key_of(made_of, str(os.uname()))}"
     if not finding.exists():
         job = machine.Job(["true"], Path("/"), {}, _PROBE_TIMEOUT_S)
         try:
-            works = machine.run(engine, job) == 0
+            works = machine.run("uml", job) == 0
         except RigError as error:
             _say(str(error))
             works = False
