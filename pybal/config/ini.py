@@ -11,9 +11,10 @@ from configobj import ConfigObj, ConfigObjError, DuplicateError, NestingError
 from configobj import Section as ConfigObjSection
 
 MAX_NAME = 256
+MAX_LINE = 65536
 _LINE_FORMS = "must be 'key = value', '[section]' or '# comment'"
 _FIRST_KEY = "\0"
-_QUOTED = re.compile(r"""(['"])(.*?)\1\s*(?:\#.*)?""")
+_QUOTED = re.compile(r"""(["'])((?:(?!\1).)*)\1\s*(?:\#.*)?""")
 _BEFORE_COMMENT = re.compile(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^'"#])*""")
 
 
@@ -62,7 +63,7 @@ def read_ini(text: str) -> Document:
         lines[number - 1] = ""
     root, errors = _read(lines)
     reader = _Reader(root, errors, bad_headers)
-    faults = [Fault(number, "too long to be a section or a key") for number in overlong]
+    faults = [Fault(number, "too long to be a section, a key or a value") for number in overlong]
     return Document(reader.sections(), (*faults, *reader.faults()))
 
 
@@ -72,7 +73,7 @@ def _is_overlong(line: str) -> bool:
     if start.startswith("#"):
         return False
     name = start if _looks_like_header(line) else start.partition("=")[0]
-    return len(name) > MAX_NAME
+    return len(name) > MAX_NAME or len(line) > MAX_LINE
 
 
 def _looks_like_header(line: str) -> bool:

@@ -15,6 +15,7 @@ from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import Settings
 
 MAX_BYTES = 16 * 2**20
+MAX_LINES = 200_000
 _MAX_SERVICE_NAME = 200
 _GLOBAL = "global"
 
@@ -26,17 +27,17 @@ def load(path: Path) -> LoadResult:
         content = _read(path)
     except OSError as error:
         log.add(Severity.ERROR, f"cannot be read: {error.strerror or error}")
-        return LoadResult(None, log.in_line_order())
+        return log.result(None)
     if isinstance(content, str):
         log.add(Severity.ERROR, content)
-        return LoadResult(None, log.in_line_order())
+        return log.result(None)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
-        return LoadResult(None, log.in_line_order())
+        return log.result(None)
     return parse(text, str(path))
 
 
@@ -60,13 +61,13 @@ def parse(text: str, file: str) -> LoadResult:
         if "\0" in text:
             line = text.count("\n", 0, text.index("\0")) + 1
             log.add(Severity.ERROR, "not text: it holds NUL characters", line=line)
+        elif text.count("\n") + text.count("\r") > MAX_LINES:
+            log.add(Severity.ERROR, f"more than {MAX_LINES} lines")
         else:
             settings = _settings(read_ini(text), log)
     except TooManyProblemsError:
         log.close()
-    problems = log.in_line_order()
-    refused = any(problem.severity is Severity.ERROR for problem in problems)
-    return LoadResult(None if refused else settings, problems)
+    return log.result(settings)
 
 
 def _settings(document: Document, log: ProblemLog) -> Settings | None:

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.hosts import is_host
+from pybal.config.hosts import is_host, parse_address
 from pybal.config.literals import parse_literal
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 
 MAX_ENTRIES = 20_000
+MAX_SKIPPED = 1000
 MAX_PROBLEMS = 100
-MAX_LINE = 4096
+MAX_LINE = 1024
 MAX_WEIGHT = 2**31 - 1
 _MAX_SHOWN = 60
 _ATTRIBUTES = ("host", "weight", "enabled")
@@ -58,42 +59,52 @@ def render_pool_list_json(servers: Iterable[ServerSpec]) -> str:
 
 
 class _Builder:
-    """Gathers entries; stops the whole list when there are absurdly many."""
+    """Gathers entries; refuses the whole list when there are absurdly many, good or bad,
+    for whoever serves the list must not be able to keep this process busy."""
 
     def __init__(self) -> None:
         self._servers: dict[str, ServerSpec] = {}
         self._problems: list[PoolProblem] = []
         self._entries = 0
+        self._skipped = 0
+        self._unknown: set[object] = set()
 
     def count(self) -> None:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
             raise SourceError(f"not a pool list: it has more than {MAX_ENTRIES} entries")
 
-    def problem(self, line: int, message: str) -> None:
-        self._problems.append(PoolProblem(line, message))
+    def skip(self, line: int, why: str) -> None:
+        self._problems.append(PoolProblem(line, f"entry skipped: {why}"))
+        self._skipped += 1
+        if self._skipped > MAX_SKIPPED:
+            raise SourceError(
+                f"not a pool list: more than {MAX_SKIPPED} bad entries; {self._problems[0]}"
+            )
 
     def add(self, line: int, host: object, attributes: dict[object, object]) -> None:
         """Check one entry and keep it if it is good."""
         if not isinstance(host, str) or not is_host(host):
-            self.problem(line, f"entry skipped: host {_shown(host)} is no host name or address")
+            self.skip(line, f"host {_shown(host)} is no host name or address")
             return
         weight = attributes.get("weight", DEFAULT_WEIGHT)
         if type(weight) is not int or not 0 <= weight <= MAX_WEIGHT:
             text = f"weight of {host} must be a whole number from 0 to {MAX_WEIGHT}"
-            self.problem(line, f"entry skipped: {text}, not {_shown(weight)}")
+            self.skip(line, f"{text}, not {_shown(weight)}")
             return
         enabled = attributes.get("enabled", True)
         if type(enabled) is not bool:
             text = f"enabled of {host} must be true or false without quotes"
-            self.problem(line, f"entry skipped: {text}, not {_shown(enabled)}")
+            self.skip(line, f"{text}, not {_shown(enabled)}")
             return
         for name in attributes:
-            if name not in _ATTRIBUTES:
-                self.problem(line, f"unknown attribute {_shown(name)} of {host} ignored")
-        identity = host.lower().removesuffix(".")
+            if name not in _ATTRIBUTES and name not in self._unknown:
+                self._unknown.add(name)
+                text = f"unknown attribute {_shown(name)} ignored, here and in what follows"
+                self._problems.append(PoolProblem(line, text))
+        identity = _identity(host)
         if identity in self._servers:
-            self.problem(line, f"entry skipped: {host} is listed twice, the first one counts")
+            self.skip(line, f"{host} is listed twice, the first one counts")
             return
         self._servers[identity] = ServerSpec(host, weight, enabled)
 
@@ -108,6 +119,11 @@ class _Builder:
         return PoolList(servers, problems)
 
 
+def _identity(host: str) -> str:
+    """The same text for all spellings of a host."""
+    return str(parse_address(host) or host.lower().removesuffix("."))
+
+
 def _read_lines(text: str, builder: _Builder) -> None:
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         entry = line.strip()
@@ -117,7 +133,7 @@ def _read_lines(text: str, builder: _Builder) -> None:
         attributes = _literal_dict(entry)
         if attributes is None:
             form = "{'host': 'NAME', 'weight': 10, 'enabled': True}"
-            builder.problem(number, f"entry skipped: must be {form}, not {_shown(entry)}")
+            builder.skip(number, f"must be {form}, not {_shown(entry)}")
         else:
             builder.add(number, attributes.get("host"), attributes)
 
@@ -154,7 +170,7 @@ def _read_json(text: str, builder: _Builder) -> None:
         if isinstance(attributes, _Pairs):
             builder.add(line, host, dict(attributes))
         else:
-            builder.problem(line, f"entry skipped: the value of {_shown(host)} must be an object")
+            builder.skip(line, f"the value of {_shown(host)} must be an object")
 
 
 class _KeyLines:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_PROBLEMS = 1000
 _MAX_SHOWN = 120
 _SECRET_KEY = re.compile("password|secret|token", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"://[^\s'\"]*@")
+_URL = re.compile(r"(k8s)?://[^\s'\"]*", re.IGNORECASE)
 
 
 class Severity(enum.Enum):
@@ -40,6 +40,10 @@ class Problem:
     value: str | None
     message: str
 
+    @property
+    def is_error(self) -> bool:
+        return self.severity is Severity.ERROR
+
     def __str__(self) -> str:
         """`FILE:LINE: [SECTION] KEY = 'VALUE': MESSAGE`, always one line."""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
@@ -54,18 +58,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """A read pybal.conf: `settings` is None if and only if `problems` holds an error."""
+    """A read pybal.conf: `settings` is None if and only if `problems`, which are in line
+    order, hold an error."""
 
+    file: str
     settings: Settings | None
     problems: tuple[Problem, ...]
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        return tuple(p for p in self.problems if p.severity is Severity.ERROR)
+        return tuple(p for p in self.problems if p.is_error)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        return tuple(p for p in self.problems if p.severity is Severity.WARNING)
+        return tuple(p for p in self.problems if not p.is_error)
 
 
 class TooManyProblemsError(Exception):
@@ -103,8 +109,11 @@ class ProblemLog:
         error = Problem(Severity.ERROR, self._file, None, None, None, None, message)
         self._problems.append(error)
 
-    def in_line_order(self) -> tuple[Problem, ...]:
-        return tuple(sorted(self._problems, key=lambda p: p.line or 0))
+    def result(self, settings: Settings | None) -> LoadResult:
+        """What has been noted, and the settings if nothing of it is an error."""
+        problems = tuple(sorted(self._problems, key=lambda p: p.line or 0))
+        refused = any(problem.is_error for problem in problems)
+        return LoadResult(self._file, None if refused else settings, problems)
 
 
 def mask_value(key: str, value: str) -> str:
@@ -113,7 +122,14 @@ def mask_value(key: str, value: str) -> str:
         return "***"
     if key == "config":
         return mask_url(value)
-    return _CREDENTIALS.sub("://***@", value)
+    return _URL.sub(_without_credentials, value)
+
+
+def _without_credentials(match: re.Match[str]) -> str:
+    _, at, rest = match[0].rpartition("@")
+    if match[1]:
+        return f"k8s://***{at}{rest}" if at else "k8s://***"
+    return f"://***@{rest}" if at else match[0]
 
 
 def _shortened(text: str, times: int = 1) -> str:

@@ -22,7 +22,7 @@ from pybal.model import IPAddress
 _ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 
 
-def report(result: LoadResult, file: str) -> tuple[tuple[str, ...], int]:
+def report(result: LoadResult) -> tuple[tuple[str, ...], int]:
     """The lines to print, and the exit status: 0 if the file can be used, else 1.
 
     Problems come first, then the verdict or, if there is none to refuse it, what would run.
@@ -30,8 +30,8 @@ def report(result: LoadResult, file: str) -> tuple[tuple[str, ...], int]:
     problems = [f"{p.severity.name}: {p}" for p in result.problems]
     counts = f"{_count(len(result.errors), 'error')}, {_count(len(result.warnings), 'warning')}"
     if result.settings is None:
-        return (*problems, f"{file}: refused: {counts}"), 1
-    verdict = f"{file}: good: {counts}; this is what would run:"
+        return (*problems, f"{result.file}: refused: {counts}"), 1
+    verdict = f"{result.file}: good: {counts}; this is what would run:"
     return (*problems, verdict, *_settings_lines(result.settings)), 0
 
 

@@ -1,0 +1,75 @@
+"""The shipped example documents every option, with its true default, and is itself good."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
+from pybal.config.loader import load, parse
+from pybal.config.monitor_options import OPTION_KEYS
+from pybal.config.poollist import parse_pool_list
+from pybal.config.settings import FileSource, ProxyFetchSettings, Settings
+
+ETC = Path(__file__).parents[2] / "etc"
+TEXT = (ETC / "pybal.conf").read_text("utf-8")
+KEY = re.compile(r"^#?([a-z][\w.-]*) = ", re.MULTILINE)
+KEYS = """
+    dryrun state-directory instrumentation instrumentation_port instrumentation_ips
+    bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
+    bgp-local-ips bgp-local-port advertised_instrumentation_ips
+    protocol ip port scheduler ops tunneling config depool-threshold monitors
+""".split()
+
+
+def settings_of(text: str) -> Settings:
+    result = parse(text, "example")
+    assert [str(problem) for problem in result.problems] == []
+    assert result.settings is not None
+    return result.settings
+
+
+def test_the_example_loads_without_a_complaint() -> None:
+    result = load(ETC / "pybal.conf")
+    assert result.problems == ()
+    assert result.settings is not None
+    assert len(result.settings.services) == 2
+
+
+def test_every_option_is_in_the_example() -> None:
+    assert set(KEY.findall(TEXT)) == {*KEYS, *OPTION_KEYS}
+
+
+def test_the_defaults_shown_are_the_true_ones() -> None:
+    shown = re.sub(r"^#([a-z][\w.-]* = )", r"\1", TEXT, flags=re.MULTILINE)
+    assert shown.count("\n#bgp") == 0 < TEXT.count("\n#bgp")
+    implicit = settings_of(TEXT)
+    # A service's MED is the global one until it is set.
+    services = tuple(replace(s, bgp_med=s.bgp_med or None) for s in settings_of(shown).services)
+    assert replace(settings_of(shown), services=services) == implicit
+
+
+def test_the_example_is_still_good_with_bgp_on() -> None:
+    found = settings_of(TEXT.replace("#bgp = no", "bgp = yes", 1))
+    assert found.bgp is not None
+    assert found.bgp.peers == (ip_address("192.0.2.1"),)
+    assert found.bgp.as_path == (64600,)
+
+
+def test_the_examples_use_addresses_and_names_of_documentation_only() -> None:
+    for service in settings_of(TEXT).services:
+        assert str(service.address).startswith(("198.51.100.", "2001:db8:"))
+        for monitor in service.monitors:
+            if isinstance(monitor, ProxyFetchSettings):
+                assert all("example.org" in url for url in monitor.urls)
+
+
+def test_the_example_pools_are_good_and_are_those_the_example_names() -> None:
+    paths = [s.source.path for s in settings_of(TEXT).services if isinstance(s.source, FileSource)]
+    assert [path.parent for path in paths] == [Path("/etc/pybal/pools")] * 2
+    for path in paths:
+        text = (ETC / "pools" / path.name).read_text("utf-8")
+        found = parse_pool_list(text, json_format=path.name.endswith(".json"))
+        assert found.problems == ()
+        assert len(found.servers) >= 3

@@ -1,0 +1,109 @@
+"""Literals are read and never run, and RunCommand's arguments are a closed grammar."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.config.bad_value import BadValueError
+from pybal.config.literals import MAX_LITERAL, parse_arguments, parse_literal
+from pybal.config.settings import LiteralArgument, ServerArgument
+
+HOSTILE = {
+    "unary": "-" * 16000 + "1",
+    "sum": "1" + "+1" * 8000,
+    "attributes": "a" + ".b" * 8000,
+    "calls": "a" + "()" * 7000,
+    "parentheses": "(" * 8000 + ")" * 8000,
+    "brackets": "[" * 8000 + "]" * 8000,
+    "braces": "{" * 16000,
+    "unhashable": "{[]: 1}",
+    "nul": "'\0'",
+    "nul outside": "\0",
+    "surrogate": "'\ud800'",
+    "digits": "9" * 10000,
+    "too long": "[" + "1," * MAX_LITERAL + "]",
+    "empty": "",
+    "two": "1; 2",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_text_is_a_bad_value(text: str) -> None:
+    with pytest.raises(BadValueError):
+        parse_literal(text)
+    with pytest.raises(BadValueError):
+        parse_arguments(text)
+
+
+def test_a_literal_is_its_value() -> None:
+    assert parse_literal(" { 'a': [1, -2.5, True, None] } # comment") == {
+        "a": [1, -2.5, True, None]
+    }
+
+
+def test_nothing_in_a_literal_is_executed(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    for code in (
+        f"open({str(mark)!r}, 'w')",
+        f"[__import__('os').mkdir({str(mark)!r})]",
+        f"[x for x in [open({str(mark)!r}, 'w')]]",
+        f"(lambda: open({str(mark)!r}, 'w'))()",
+        f"[f'{{open({str(mark)!r}, chr(119))}}']",
+    ):
+        for read in (parse_literal, parse_arguments):
+            with pytest.raises(BadValueError):
+                read(code)
+    assert not mark.exists()
+
+
+def test_an_odd_escape_does_not_warn() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parse_literal(r"'\d'") == r"\d"
+
+
+def test_arguments_are_strings_numbers_and_words_of_the_server() -> None:
+    text = "[ '/etc/pybal/check', \"two words\", server.host, server.ip, server.port, 2, -3, .5, ]"
+    assert parse_arguments(text) == (
+        LiteralArgument("/etc/pybal/check"),
+        LiteralArgument("two words"),
+        ServerArgument("host"),
+        ServerArgument("ip"),
+        ServerArgument("port"),
+        LiteralArgument("2"),
+        LiteralArgument("-3"),
+        LiteralArgument("0.5"),
+    )
+    assert parse_arguments("[]") == ()
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "server", "server.name", "server.host.x", "client.host", "server.__class__", "True", "None",
+        "b'x'", "...", "1j", "1e999", "-'x'", "- -1", "+1", "1 + 1", "'%s' % 1", "f'{server.host}'",
+        "[1]", "*[1]", "server.host()", "x := 1", "'\\0'", "'\\ud800'", "0x" + "f" * 5000,
+    ],
+)  # fmt: skip
+def test_any_other_element_is_refused_by_its_number(element: str) -> None:
+    with pytest.raises(BadValueError, match=r"element 2 is|cannot be read"):
+        parse_arguments(f"['first', {element}]")
+
+
+@pytest.mark.parametrize("text", ["'a'", "{'a'}", "{'a': 1}", "server.host", "1"])
+def test_arguments_are_a_list(text: str) -> None:
+    with pytest.raises(BadValueError, match="not a list"):
+        parse_arguments(text)
+
+
+@given(st.text("[](){},:'\"\\serv.hotipn0123456789abx#-+=* \n", max_size=60) | st.text(max_size=60))
+def test_any_text_is_a_value_or_a_bad_value(text: str) -> None:
+    for read in (parse_literal, parse_arguments):
+        with suppress(BadValueError):
+            read(text)

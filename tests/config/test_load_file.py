@@ -1,0 +1,97 @@
+"""Files that cannot be read get a sentence, never a traceback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pybal.config.loader import MAX_BYTES, load
+from tests.config.texts import service
+
+
+def refusal(path: Path) -> str:
+    result = load(path)
+    assert (result.settings, result.file) == (None, str(path))
+    (problem,) = result.problems
+    assert problem.is_error
+    return str(problem)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "pybal.conf"
+
+
+def test_a_good_file_becomes_settings(path: Path) -> None:
+    path.write_text("[global]\n" + service())
+    result = load(path)
+    assert result.problems == ()
+    assert result.settings is not None
+
+
+def test_a_byte_order_mark_does_no_harm(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf[global]\r\n" + service().replace("\n", "\r\n").encode())
+    assert load(path).problems == ()
+
+
+def test_problems_name_the_file(path: Path) -> None:
+    path.write_text("[global]\nbgp = x\n" + service())
+    assert refusal(path) == f"{path}:2: [global] bgp = 'x': must be yes or no"
+
+
+def test_a_missing_file(path: Path) -> None:
+    assert refusal(path) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_a_directory(path: Path) -> None:
+    path.mkdir()
+    assert refusal(path) == f"{path}: is a directory"
+
+
+def test_a_fifo_does_not_block(path: Path) -> None:
+    os.mkfifo(path)
+    assert refusal(path) == f"{path}: is not a regular file"
+
+
+def test_a_file_that_may_not_be_read(path: Path) -> None:
+    path.write_text("[global]\n")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        # Root may read anything, but not a path beyond a regular file.
+        assert refusal(path / "x") == f"{path}/x: cannot be read: Not a directory"
+    else:
+        assert refusal(path) == f"{path}: cannot be read: Permission denied"
+
+
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal(tmp_path / ("x" * 300))
+
+
+def test_a_file_that_is_too_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    assert refusal(path) == f"{path}: larger than 16 MiB"
+
+
+def test_a_file_that_is_not_utf_8_says_where(path: Path) -> None:
+    path.write_bytes(b"[global]\n# caf\xe9\n")
+    assert refusal(path) == f"{path}:2: not UTF-8 text: byte 0xe9 does not fit"
+
+
+def test_a_binary_file(path: Path) -> None:
+    path.write_bytes(b"\x7fELF\x02\x01\x01\0\0\0")
+    assert refusal(path) == f"{path}:1: not text: it holds NUL characters"
+
+
+def test_an_empty_file(path: Path) -> None:
+    path.write_bytes(b"")
+    assert "holds no section" in refusal(path)
+
+
+def test_a_file_cut_off_in_the_middle_is_refused(path: Path) -> None:
+    text = "[global]\n" + service()
+    path.write_text(text[: text.index("config")] + "confi")
+    errors = {problem.key for problem in load(path).errors}
+    assert errors == {None, "config"}

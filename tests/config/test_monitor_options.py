@@ -1,0 +1,330 @@
+"""The monitors of a service and all of their options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pybal.config.monitor_options import MONITORS, OPTION_KEYS
+from pybal.config.problems import Severity
+from pybal.config.settings import (
+    DNSQuerySettings,
+    IdleConnectionSettings,
+    LiteralArgument,
+    MonitorSettings,
+    ProxyFetchSettings,
+    RunCommandSettings,
+    ServerArgument,
+    UDPSettings,
+)
+from tests.config.texts import (
+    FILE,
+    only_monitor,
+    only_problem,
+    only_service,
+    problem_of,
+    service,
+    shown,
+)
+
+NEEDED = {
+    "IdleConnection": {},
+    "ProxyFetch": {"proxyfetch__url": "http://h/"},
+    "DNSQuery": {"dnsquery__hostnames": "example.org"},
+    "UDP": {},
+    "RunCommand": {"runcommand__command": "/bin/true"},
+}
+
+
+def with_monitor(name: str, **options: str | None) -> str:
+    """A service with one monitor. An option's name has `__` for the dot and `_` for `-`."""
+    needed: dict[str, str | None] = {**NEEDED[name]}
+    return service(monitors=f"['{name}']", **needed | options)
+
+
+def with_lines(name: str, *lines: str) -> str:
+    return with_monitor(name) + "\n".join(lines) + "\n"
+
+
+def test_every_monitor_has_a_case_here() -> None:
+    assert set(NEEDED) == set(MONITORS)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("IdleConnection", IdleConnectionSettings(3, 300, True, 3, 10, 30)),
+        (
+            "ProxyFetch",
+            ProxyFetchSettings(("http://h/",), 10, 5, 200, False, 0, "Twisted PageGetter", False),
+        ),
+        ("DNSQuery", DNSQuerySettings(("example.org",), 10, 5, False)),
+        ("UDP", UDPSettings(10, 20)),
+        ("RunCommand", RunCommandSettings(Path("/bin/true"), (), 60, 20, True)),
+    ],
+)
+def test_a_monitor_takes_its_defaults(name: str, expected: MonitorSettings) -> None:
+    assert only_monitor(with_monitor(name)) == expected
+
+
+SET = {
+    "IdleConnection": (
+        [
+            "timeout-clean-reconnect = 0.5",
+            "max-delay = 60",
+            "keepalive = no",
+            "keepalive-retries = 5",
+            "keepalive-idle = 20",
+            "keepalive-interval = 40",
+        ],
+        IdleConnectionSettings(0.5, 60, False, 5, 20, 40),
+    ),
+    "ProxyFetch": (
+        [
+            "interval = 1.5",
+            "timeout = 2",
+            "http_status = 301",
+            "check_all = yes",
+            "max_failures = 0",
+            "user-agent = me/1.0 (x)",
+            "tls-verify = yes",
+        ],
+        ProxyFetchSettings(("http://h/",), 1.5, 2, 301, True, 0, "me/1.0 (x)", True),
+    ),
+    "DNSQuery": (
+        ["interval = 1", "timeout = 2", "fail-on-nxdomain = YES"],
+        DNSQuerySettings(("example.org",), 1, 2, True),
+    ),
+    "UDP": (["interval = 1", "icmp-timeout = 0"], UDPSettings(1, 0)),
+    "RunCommand": (
+        [
+            "arguments = [ '-H', server.host, '2' ]",
+            "interval = 1",
+            "timeout = 2",
+            "log-output = no",
+        ],
+        RunCommandSettings(
+            Path("/bin/true"),
+            (LiteralArgument("-H"), ServerArgument("host"), LiteralArgument("2")),
+            1,
+            2,
+            False,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MONITORS)
+def test_a_monitor_takes_every_option(name: str) -> None:
+    lines, expected = SET[name]
+    optional = [option for option in MONITORS[name].options if not option.required]
+    assert len(lines) == len(optional)
+    text = with_lines(name, *(f"{name.lower()}.{line}" for line in lines))
+    assert only_monitor(text) == expected
+
+
+def test_several_monitors_keep_their_order() -> None:
+    text = service(monitors="['ProxyFetch', \"IdleConnection\"]", proxyfetch__url="http://h")
+    kinds = [type(monitor) for monitor in only_service(text).monitors]
+    assert kinds == [ProxyFetchSettings, IdleConnectionSettings]
+
+
+def test_an_idle_connection_may_watch_a_udp_service() -> None:
+    text = service(
+        protocol="udp",
+        ops="true",
+        monitors='["DNSQuery", "IdleConnection"]',
+        dnsquery__hostnames='["en.wikipedia.org"]',
+    )
+    assert len(only_service(text).monitors) == 2
+
+
+@pytest.mark.parametrize("value", [None, "", "[]", "(unspecified)"])
+def test_a_service_without_monitors_is_a_warning(value: str | None) -> None:
+    problem = only_problem("[global]\n" + service(monitors=value))
+    assert (problem.severity, problem.key) == (Severity.WARNING, "monitors")
+    assert "never checked" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("IdleConnection", "must be a list such as ['ProxyFetch'] of IdleConnection, ProxyFetch"),
+        ("'IdleConnection'", "must be a list"),
+        ("{'IdleConnection': 1}", "must be a list"),
+        ("IdleConnection, ProxyFetch", "must be a list"),
+        ("[IdleConnection]", "(is a quote, a comma or a bracket missing?)"),
+        ("['IdleConnection'", "(is a quote, a comma or a bracket missing?)"),
+        ("[1]", "element 1 is not a string"),
+        ("['IdleConection']", "'IdleConection' is no monitor; did you mean IdleConnection?"),
+        ("['idleconnection']", "'idleconnection' is no monitor; did you mean IdleConnection?"),
+        ("['BGP']", "'BGP' is no monitor"),
+        ("['UDP', 'UDP']", "UDP is listed twice"),
+        ("[__import__('os')]", "(is a quote, a comma or a bracket missing?)"),
+    ],
+)
+def test_a_bad_list_of_monitors_is_an_error(value: str, message: str) -> None:
+    problem = problem_of("monitors", "[global]\n" + service(monitors=value))
+    assert problem.severity is Severity.ERROR
+    assert message in problem.message
+
+
+def test_options_are_not_called_unknown_while_the_list_of_monitors_is_bad() -> None:
+    text = "[global]\n" + service(monitors="['X']", proxyfetch__url="http://h/")
+    assert only_problem(text).key == "monitors"
+
+
+def test_options_of_a_monitor_that_is_not_listed_are_a_warning() -> None:
+    text = "[global]\n" + service(dnsquery__hostnames="h", proxyfetch__url="http://u:secret@h")
+    assert shown(text) == [
+        f"{FILE}:9: [svc] dnsquery.hostnames: no effect: DNSQuery is not listed in monitors",
+        f"{FILE}:10: [svc] proxyfetch.url: no effect: ProxyFetch is not listed in monitors",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("ProxyFetch", "proxyfetch.url"),
+        ("DNSQuery", "dnsquery.hostnames"),
+        ("RunCommand", "runcommand.command"),
+    ],
+)
+@pytest.mark.parametrize("value", [None, "", "(unspecified)"])
+def test_what_a_monitor_cannot_do_without_is_required(
+    name: str, key: str, value: str | None
+) -> None:
+    text = with_monitor(name, **{key.replace(".", "__"): value})
+    problem = only_problem("[global]\n" + text)
+    assert (problem.severity, problem.key, problem.value) == (Severity.ERROR, key, None)
+    assert problem.message.startswith("not set; must be ")
+
+
+LOOPING = [name for name in MONITORS if f"{name.lower()}.interval" in OPTION_KEYS]
+
+
+def test_every_monitor_but_idle_connection_has_an_interval() -> None:
+    assert set(MONITORS) - set(LOOPING) == {"IdleConnection"}
+
+
+@pytest.mark.parametrize("name", LOOPING)
+@pytest.mark.parametrize("value", ["0", "0.0", "-1", "1e3", "inf", "10s", "99999999999", "9" * 400])
+def test_an_interval_is_a_time_above_zero(name: str, value: str) -> None:
+    key = f"{name.lower()}.interval"
+    problem = problem_of(key, "[global]\n" + with_lines(name, f"{key} = {value}"))
+    assert problem.severity is Severity.ERROR
+    assert problem.message.startswith("must be a number of seconds above 0")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"),
+    [
+        (
+            "IdleConnection",
+            "timeout-clean-reconnect",
+            "-1",
+            "must be a number of seconds, 0 or more",
+        ),
+        ("IdleConnection", "max-delay", "0", "must be a number of seconds above 0"),
+        ("IdleConnection", "keepalive", "2", "must be yes or no"),
+        ("IdleConnection", "keepalive-retries", "128", "must be a whole number from 1 to 127"),
+        ("IdleConnection", "keepalive-idle", "0", "must be a whole number from 1 to 32767"),
+        ("IdleConnection", "keepalive-interval", "40000", "must be a whole number from 1 to 32767"),
+        ("ProxyFetch", "timeout", "0", "must be a number of seconds above 0"),
+        ("ProxyFetch", "http_status", "99", "must be an HTTP status from 100 to 599"),
+        ("ProxyFetch", "http_status", "[200]", "must be an HTTP status from 100 to 599"),
+        ("ProxyFetch", "check_all", "all", "must be yes or no"),
+        ("ProxyFetch", "max_failures", "-1", "must be a whole number from 0"),
+        ("ProxyFetch", "user-agent", "ä", "must be printable ASCII text"),
+        ("ProxyFetch", "user-agent", "'''a\nb'''", "must be printable ASCII text"),
+        ("ProxyFetch", "tls-verify", "x", "must be yes or no"),
+        ("DNSQuery", "fail-on-nxdomain", "x", "must be yes or no"),
+        ("UDP", "icmp-timeout", "x", "must be a number of seconds, 0 or more"),
+        ("RunCommand", "arguments", "'-v'", "it is not a list"),
+        ("RunCommand", "arguments", "['-H', server.name]", "element 2 is none of these"),
+        ("RunCommand", "arguments", "[-H]", "element 1 is none of these"),
+        ("RunCommand", "log-output", "x", "must be yes or no"),
+    ],
+)
+def test_a_bad_option_says_what_would_be_right(
+    name: str, option: str, value: str, message: str
+) -> None:
+    key = f"{name.lower()}.{option}"
+    problem = problem_of(key, "[global]\n" + with_lines(name, f"{key} = {value}"))
+    assert (problem.severity, problem.section) == (Severity.ERROR, "svc")
+    assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "urls"),
+    [
+        ("http://h", ("http://h",)),
+        ("'https://localhost/'", ("https://localhost/",)),
+        (
+            "[ 'http://a.example:8080/x?y=%20z&w', \"https://b/\" ]",
+            ("http://a.example:8080/x?y=%20z&w", "https://b/"),
+        ),
+        ("http://[2001:db8::1]:81/", ("http://[2001:db8::1]:81/",)),
+    ],
+)
+def test_urls_are_one_or_a_list(text: str, urls: tuple[str, ...]) -> None:
+    monitor = only_monitor(with_monitor("ProxyFetch", proxyfetch__url=text))
+    assert isinstance(monitor, ProxyFetchSettings)
+    assert monitor.urls == urls
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/health", "ftp://h/", "http://", "http:///x", "http://h:port/", "['http://h/', 'h']", "[]",
+     "[1]", "['http://h/#x']", "http://a b/", "http://u:secret@h/", "//h/"],
+)  # fmt: skip
+def test_a_url_is_absolute_and_of_http(text: str) -> None:
+    problem = only_problem("[global]\n" + with_monitor("ProxyFetch", proxyfetch__url=text))
+    assert (problem.severity, problem.key) == (Severity.ERROR, "proxyfetch.url")
+    assert "secret" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("example.org", ("example.org",)),
+        (
+            "[\"en.wikipedia.org\", 'localhost', '_sip._tcp.example.org.']",
+            ("en.wikipedia.org", "localhost", "_sip._tcp.example.org."),
+        ),
+    ],
+)
+def test_host_names_are_one_or_a_list(text: str, names: tuple[str, ...]) -> None:
+    monitor = only_monitor(with_monitor("DNSQuery", dnsquery__hostnames=text))
+    assert isinstance(monitor, DNSQuerySettings)
+    assert monitor.hostnames == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "a b", "a..b", "-a", "192.0.2.1", "['a', 'b/c']", "[None]", "x" * 64, "a." * 127 + "a"],
+)
+def test_a_host_name_is_plausible(text: str) -> None:
+    problem = only_problem("[global]\n" + with_monitor("DNSQuery", dnsquery__hostnames=text))
+    assert (problem.severity, problem.key) == (Severity.ERROR, "dnsquery.hostnames")
+
+
+@pytest.mark.parametrize("text", ["check", "./check", "~/check", "['/bin/check']", "bin/check -v"])
+def test_a_command_is_an_absolute_path(text: str) -> None:
+    problem = only_problem("[global]\n" + with_monitor("RunCommand", runcommand__command=text))
+    assert problem.message == "must be an absolute path"
+
+
+def test_max_failures_without_check_all_is_a_warning() -> None:
+    text = "[global]\n" + with_lines("ProxyFetch", "proxyfetch.max_failures = 1")
+    problem = only_problem(text)
+    assert problem.severity is Severity.WARNING
+    assert "no effect without proxyfetch.check_all" in problem.message
+
+
+def test_a_check_that_can_never_fail_is_a_warning() -> None:
+    lines = ["proxyfetch.check_all = yes", "proxyfetch.max_failures = 1"]
+    problem = only_problem("[global]\n" + with_lines("ProxyFetch", *lines))
+    assert problem.severity is Severity.WARNING
+    assert "can never fail" in problem.message

@@ -1,0 +1,118 @@
+"""All problems of a file at once, in line order, one line each, without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from pybal.config.loader import MAX_LINES, parse
+from pybal.config.problems import MAX_PROBLEMS, Problem, Severity, mask_value
+from tests.config.texts import FILE, service
+
+MANY = """port 80
+[global]
+bgp = yes
+bgp-local-asn = none
+instrumentation_port = 0
+[a]
+protocol = tcp
+ip = 192.0.2.1
+port = 80
+scheduler = best
+config = file:///pool
+depool-threshold = 2
+monitors = ['UDP']
+udp.intervall = 3
+[b]
+protocol = tcp
+ip = 192.0.2.1
+port = 80
+scheduler = rr
+config = k8s://secret@
+monitors = ['UDP']
+port = 81
+"""
+
+
+def test_all_problems_are_found_at_once_in_line_order() -> None:
+    result = parse(MANY, FILE)
+    assert result.settings is None
+    assert [(p.line, p.key) for p in result.problems] == [
+        (1, None),
+        (2, "bgp-peer-address"),
+        (2, "bgp-nexthop-ipv4"),
+        (4, "bgp-local-asn"),
+        (5, "instrumentation_port"),
+        (10, "scheduler"),
+        (12, "depool-threshold"),
+        (14, "udp.intervall"),
+        (18, "port"),
+        (20, "config"),
+        (22, "port"),
+    ]
+    assert [p.key for p in result.warnings] == ["udp.intervall"]
+    assert len(result.errors) == len(result.problems) - 1
+
+
+def test_warnings_alone_leave_the_settings() -> None:
+    result = parse("[global]\nx = 1\n" + service(), FILE)
+    assert result.settings is not None
+    assert [p.severity for p in result.problems] == [Severity.WARNING]
+
+
+def test_a_problem_is_one_line_whatever_is_in_it() -> None:
+    problem = Problem(Severity.ERROR, "a\nb", 1, "s\x1b[0m", "k\u2028", "v\nw", "bad\r")
+    assert str(problem).isprintable()
+
+
+def test_a_problem_of_the_whole_file_has_no_line() -> None:
+    assert str(Problem(Severity.ERROR, "f", None, None, None, None, "is a directory")) == (
+        "f: is a directory"
+    )
+
+
+def test_a_long_value_is_shortened() -> None:
+    (problem,) = parse("[global]\n" + service(depool_threshold="9" * 5000), FILE).problems
+    assert len(str(problem)) < 300
+    assert "…'" in str(problem)
+
+
+def test_a_file_of_nothing_but_problems_ends_early() -> None:
+    result = parse("junk\n" * 50_000, FILE)
+    assert result.settings is None
+    assert len(result.problems) == MAX_PROBLEMS + 1
+    assert (
+        str(result.problems[0])
+        == f"{FILE}: more than {MAX_PROBLEMS} problems: the rest is not shown"
+    )
+
+
+def test_a_file_of_absurdly_many_lines_is_refused_unread() -> None:
+    (problem,) = parse("\n" * (MAX_LINES + 1), FILE).problems
+    assert problem.message == f"more than {MAX_LINES} lines"
+
+
+def test_text_with_nul_is_not_text() -> None:
+    (problem,) = parse("[global]\n\0\n", FILE).problems
+    assert (problem.line, problem.message) == (2, "not text: it holds NUL characters")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "masked"),
+    [
+        ("bgp-password", "hunter2", "***"),
+        ("bgp-PASSWORD-file", "/etc/hunter2", "***"),
+        ("proxyfetch.url", "['http://me:hunter2@h/', 'x']", "['http://***@h/', 'x']"),
+        ("proxyfetch.url", "http://h/@x://a", "http://***@x://a"),
+        ("ip", "k8s://hunter2", "k8s://***"),
+        ("ip", "['K8S://hunter2@h', 'k8s://']", "['k8s://***@h', 'k8s://***']"),
+        ("proxyfetch.url", "http://h/ a@b", "http://h/ a@b"),
+        ("config", "k8s://hunter2@h", "k8s://***@h"),
+        ("config", "K8S://hunter2", "k8s://***"),
+        ("config", "etcd://h/a", "etcd://h/a"),
+        ("config", "hunter2", "***"),
+        ("config", "", ""),
+        ("port", "http", "http"),
+    ],
+)
+def test_secrets_are_masked(key: str, value: str, masked: str) -> None:
+    assert mask_value(key, value) == masked

@@ -1,0 +1,110 @@
+"""What `pybal --check-config` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pybal.config.loader import load, parse
+from pybal.config.report import report
+from tests.config.texts import FILE, GLOBAL_BGP, service
+
+SAMPLES = Path(__file__).parents[1] / "data/wikimedia"
+
+
+def of(text: str) -> tuple[list[str], int]:
+    lines, status = report(parse(text, FILE))
+    return list(lines), status
+
+
+def test_errors_are_listed_counted_and_refused() -> None:
+    lines, status = of("[global]\nx = 1\nbgp = perhaps\n" + service(port="0"))
+    assert status == 1
+    assert lines == [
+        "WARNING: pybal.conf:2: [global] x: unknown key, ignored",
+        "ERROR: pybal.conf:3: [global] bgp = 'perhaps': must be yes or no",
+        "ERROR: pybal.conf:7: [svc] port = '0': must be a port from 1 to 65535",
+        "pybal.conf: refused: 2 errors, 1 warning",
+    ]
+
+
+def test_warnings_come_before_what_would_run() -> None:
+    lines, status = of("[global]\n" + service(monitors="[]"))
+    assert status == 0
+    assert lines[0].startswith("WARNING: pybal.conf:8: [svc] monitors")
+    assert lines[1] == "pybal.conf: good: 0 errors, 1 warning; this is what would run:"
+    assert "    monitors           none: its servers are never checked" in lines
+
+
+def test_everything_that_would_run_is_shown() -> None:
+    text = (
+        GLOBAL_BGP
+        + "dryrun = yes\ninstrumentation = yes\nbgp-local-ips = ['192.0.2.9']\n"
+        + "state-directory = none\nadvertised_instrumentation_ips = ['192.0.2.7']\n"
+        + service(
+            "web",
+            config="k8s://secret@api:6443",
+            tunneling="yes",
+            depool_threshold=".07",
+            monitors="['ProxyFetch', 'IdleConnection', 'RunCommand']",
+            proxyfetch__url="['http://a/', 'http://b/']",
+            proxyfetch__check_all=None,
+            runcommand__command="/bin/check",
+            runcommand__arguments="['-H', server.ip, 2]",
+            idleconnection__keepalive="no",
+        )
+        + service("dns", protocol="udp", ip="2001:db8::53", ops="yes", bgp="no")
+        + service("dns6", ip="2001:db8::53", bgp_med="5")
+    )
+    lines, status = of(text)
+    assert status == 0
+    assert lines == [
+        "pybal.conf: good: 0 errors, 0 warnings; this is what would run:",
+        "",
+        "[global]",
+        "    dry run            yes: IPVS is left alone",
+        "    BGP                AS 64600, peers 198.51.100.1",
+        "    BGP listens on     192.0.2.9:179",
+        "    BGP routes         AS path 64600, default MED 0",
+        "    BGP next hops      198.51.100.2, 2001:db8::2",
+        "    BGP also announces 192.0.2.7",
+        "    instrumentation    http://127.0.0.1:9090, http://[::1]:9090",
+        "    last good lists    not kept",
+        "",
+        "[web] tcp 192.0.2.1:80, wrr, tunneling (IPIP), announced with MED 0",
+        "    servers            k8s://***@api:6443",
+        "    depool threshold   0.07",
+        "    ProxyFetch         url [http://a/ http://b/], interval 10, timeout 5",
+        "    IdleConnection     max-delay 300, keepalive no",
+        "    RunCommand         command /bin/check, arguments ['-H' server.ip '2'], "
+        "interval 60, timeout 20",
+        "",
+        "[dns] udp [2001:db8::53]:80, wrr, direct routing, one-packet, not announced",
+        "    servers            file:///etc/pybal/pool",
+        "    depool threshold   0.5",
+        "    IdleConnection     max-delay 300",
+        "",
+        "[dns6] tcp [2001:db8::53]:80, wrr, direct routing, announced with MED 5",
+        "    servers            file:///etc/pybal/pool",
+        "    depool threshold   0.5",
+        "    IdleConnection     max-delay 300",
+        "",
+        "3 services on 2 VIPs",
+    ]
+
+
+def test_what_is_off_is_said_to_be_off() -> None:
+    lines, _ = of("[global]\n" + service())
+    assert "    BGP                off" in lines
+    assert "    instrumentation    off" in lines
+    assert lines[-1] == "1 service on 1 VIP"
+
+
+@pytest.mark.parametrize("name", ["pybal.conf", "pybal.http.conf"])
+def test_every_service_of_a_production_file_is_shown(name: str) -> None:
+    lines, status = report(load(SAMPLES / "esams/secondary" / name))
+    assert status == 0
+    assert len([line for line in lines if line.startswith("[") and "[global]" not in line]) == 16
+    assert all(line.isprintable() for line in lines)
+    assert lines[-1] == "16 services on 8 VIPs"
