@@ -109,8 +109,9 @@ class Play:
         self._show_log()
         self._show_table()
         self._expect_answers(gone, rest)
-        lost = [r for r in self._traffic.since(killed) if r.error and r.at < gone]
-        self._say.tell(f"requests lost before, between the kill and the depooling: {len(lost)}")
+        between = [r for r in self._traffic.since(killed) if r.at < gone]
+        lost = sum(1 for request in between if request.error)
+        self._say.tell(f"before, from the kill to the depooling: {lost} of {len(between)} lost")
         self._gone_at = gone
 
     def _regain_one(self) -> None:
