@@ -12,7 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 import pybal
-from pybal.config.settings import BGPSettings, MonitorSettings, ServiceSettings, Settings
+from pybal.announcer import Announcer, failover_settings, kernel_source_address
+from pybal.bgpfailover import BGPFailover
+from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.coordinator import CoordinatorPorts
 from pybal.desired import service_key
 from pybal.httpclient import HTTPClient
@@ -26,7 +28,6 @@ from pybal.model import (
     CheckResult,
     DaemonSnapshot,
     IPVSSnapshot,
-    PeerSnapshot,
     ServerSpec,
     ServiceSnapshot,
 )
@@ -79,6 +80,7 @@ class Daemon:
         )
         self._services: dict[str, LVSService] = {}
         self._instrumentation: InstrumentationServer | None = None
+        self._failover: BGPFailover | None = None
 
     def start(self) -> None:
         """Read the kernel, then start all services and the instrumentation.
@@ -87,12 +89,7 @@ class Daemon:
         """
         self._manager.start()
         self._start_instrumentation()
-        if self._settings.bgp is not None:
-            self._log.error(
-                "This version has no BGP speaker yet: NO service address is announced to "
-                "{peers}, though the configuration says bgp = yes",
-                peers=", ".join(map(str, self._settings.bgp.peers)),
-            )
+        self._start_bgp()
         for settings in self._settings.services:
             self._services[settings.name] = self._new_service(settings)
             self._log.info("Created LVS service '{name}'", name=settings.name)
@@ -100,12 +97,32 @@ class Daemon:
             service.start()
 
     async def stop(self) -> None:
-        """Stop everything that was started; the kernel's table stays as it is. Idempotent."""
+        """Stop everything that was started; the kernel's table stays as it is. Idempotent.
+
+        Announcements are withdrawn first, while the table is still looked after.
+        """
+        if self._failover is not None:
+            await self._failover.stop("PyBal is stopping")
         for service in self._services.values():
             service.stop()
         self._manager.stop()
         if self._instrumentation is not None:
             await self._instrumentation.stop()
+
+    def _start_bgp(self) -> None:
+        settings, world = self._settings.bgp, self._world
+        if settings is None:
+            return
+        self._failover = BGPFailover(
+            failover_settings(settings, kernel_source_address),
+            world.reactor,
+            world.random,
+            world.now,
+            Logger(namespace="bgp"),
+        )
+        announcer = Announcer(self._failover, self._settings.services)
+        self._manager.subscribe(announcer.service_stands)
+        self._failover.start()
 
     def _start_instrumentation(self) -> None:
         settings = self._settings.instrumentation
@@ -158,8 +175,10 @@ class Daemon:
         return service.snapshot() if service is not None else None
 
     def bgp(self) -> BGPSnapshot:
-        """The BGP side: without a speaker every peer is down, and alerts must say so."""
-        return _silent_bgp(self._settings.bgp)
+        """The BGP side."""
+        if self._failover is None:
+            return BGPSnapshot(enabled=False, local_asn=None, peers=())
+        return self._failover.snapshot()
 
     def ipvs(self) -> IPVSSnapshot:
         """The IPVS manager."""
@@ -173,10 +192,3 @@ class Daemon:
             config_path=str(self._config_path),
             dry_run=self._settings.dry_run,
         )
-
-
-def _silent_bgp(settings: BGPSettings | None) -> BGPSnapshot:
-    if settings is None:
-        return BGPSnapshot(enabled=False, local_asn=None, peers=())
-    peers = tuple(PeerSnapshot(str(peer), "Idle", established=False) for peer in settings.peers)
-    return BGPSnapshot(enabled=True, local_asn=settings.local_asn, peers=peers)

@@ -18,6 +18,7 @@ from pybal.config.source_url import SOURCE_FORMS, parse_http_url, parse_source
 from pybal.model import IPAddress
 
 T_co = TypeVar("T_co", covariant=True)
+_Family = TypeVar("_Family", IPv4Address, IPv6Address)
 
 MAX_SECONDS = 365 * 86400
 MAX_U32 = 2**32 - 1
@@ -106,8 +107,8 @@ def _address(text: str) -> IPAddress:
     return address
 
 
-def _address_of(family: type[IPv4Address] | type[IPv6Address]) -> Callable[[str], IPAddress]:
-    def parse(text: str) -> IPAddress:
+def _address_of(family: type[_Family]) -> Callable[[str], _Family]:
+    def parse(text: str) -> _Family:
         address = _address(text)
         if not isinstance(address, family):
             raise BadValueError("it is of the other family")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Union
 
@@ -162,7 +163,7 @@ class BGPSettings:
     peers: tuple[IPAddress, ...]
     as_path: tuple[int, ...]
     nexthop_ipv4: IPAddress | None
-    nexthop_ipv6: IPAddress | None
+    nexthop_ipv6: IPv6Address | None
     med: int
     local_ips: tuple[IPAddress, ...]
     local_port: int

@@ -143,7 +143,7 @@ def test_prometheus_and_the_restart_procedure_read_the_metrics(site: RunningPyba
     # 8 (ncredir) + 48 (port 80) servers with one monitor, 48 (port 443) with two.
     assert re.findall(r"^pybal_monitor_status\{.*\} (.+)$", metrics, re.M) == ["1.0"] * 152
     assert re.search(r'^pybal_service_servers\{service="textlb_443"\} 8\.0$', metrics, re.M)
-    # The speaker is not there yet: the BGP alert must fire, and does by these two lines.
+    # The router does not answer: the BGP alert must fire, and does by these two lines.
     assert re.search(r"^pybal_bgp_enabled 1\.0$", metrics, re.M)
     session = r'^pybal_bgp_session_established\{local_asn="(\d+)",peer="(.+?)"\} (.+)$'
     found = re.search(session, metrics, re.M)
