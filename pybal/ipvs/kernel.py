@@ -73,7 +73,9 @@ def refusal(operation: Operation, number: int) -> KernelError:
 def read_refusal(what: str, number: int) -> KernelError:
     """The error for a connection or a read that the kernel answered with this errno."""
     if number == errno.ENOENT:
-        return KernelError(what, number, "this kernel has no IPVS (yet): modprobe ip_vs")
+        return KernelError(
+            what, number, "the kernel has no IPVS and could not load it: modprobe ip_vs says why"
+        )
     if number in (errno.EPERM, errno.EACCES):
         return KernelError(what, number, "IPVS needs CAP_NET_ADMIN (usually: root)")
     return KernelError(what, number)

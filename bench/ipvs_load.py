@@ -1,0 +1,191 @@
+"""How fast IPVS is loaded, read and changed: PyBal's manager beside ipvsadm, in one run.
+
+    scripts/vm -- python3 bench/ipvs_load.py [--services 100] [--servers 100] [--rounds 3]
+
+Root, on a kernel with IPVS. Every measurement has a network namespace of its own, because after
+a flush the kernel keeps deleted destinations for a while and searches them on every addition.
+ipvsadm is measured as a process, PyBal within its own, as the daemon that it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from pybal.ipvs.ipvsadm import rule
+from pybal.ipvs.kernel import read_table
+from pybal.ipvs.manager import IPVSManager
+from pybal.ipvs.model import (
+    Destination,
+    DestinationKey,
+    Forwarding,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    Table,
+)
+from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.plan import AddDestination, AddService
+from pybal.model import L4Protocol
+
+CLONE_NEWNET = 0x40000000
+
+
+class Turns:
+    """A reactor that only turns, and times each turn."""
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self.stalls_s: list[float] = []
+
+    def callLater(self, delay_s: float, call: Callable[..., object], /, *args: object) -> Turns:
+        assert delay_s == 0, "something was refused"
+        self._calls.append((call, args))
+        return self
+
+    def active(self) -> bool:
+        return False
+
+    def cancel(self) -> None:
+        raise AssertionError
+
+    def run(self) -> float:
+        """Turn until nothing is left to do; the seconds that took."""
+        self.stalls_s.clear()
+        start = time.perf_counter()
+        while self._calls:
+            turn = time.perf_counter()
+            call, args = self._calls.popleft()
+            call(*args)
+            self.stalls_s.append(time.perf_counter() - turn)
+        return time.perf_counter() - start
+
+
+def table_of(services: int, servers: int) -> Table:
+    """Services on 10.0.0.0/16, each with the same servers of 10.1.0.0/16."""
+    destinations = {}
+    for number in range(servers):
+        key = DestinationKey(ip_address("10.1.0.1") + number, 80)
+        destinations[key] = Destination(key, 10, Forwarding.DIRECT)
+    table = {}
+    for number in range(services):
+        service = ServiceKey(L4Protocol.TCP, ip_address("10.0.0.1") + number, 80)
+        table[service] = ServiceEntry(Service(service, "wrr"), destinations)
+    return table
+
+
+def fresh_namespace() -> None:
+    """Move this process into an empty network namespace."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def timed(command: list[str], stdin: str = "") -> float:
+    start = time.perf_counter()
+    subprocess.run(command, input=stdin, text=True, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def measure_ipvsadm(table: Table) -> dict[str, float]:
+    lines = []
+    for key, entry in table.items():
+        lines.append(rule(AddService(entry.service)))
+        lines += [rule(AddDestination(key, each)) for each in entry.destinations.values()]
+    fresh_namespace()
+    load_s = timed(["ipvsadm", "-R"], "\n".join(lines) + "\n")
+    return {"load": load_s, "dump": timed(["ipvsadm", "-Ln"])}
+
+
+def measure_pybal(table: Table) -> tuple[dict[str, float], dict[str, float]]:
+    """Seconds, and the longest stall of the reactor in seconds, of each task."""
+    fresh_namespace()
+    turns = Turns()
+    kernel = NetlinkKernel()
+    manager = IPVSManager(turns, kernel, time.time, dry_run=False)
+    manager.start()
+    turns.run()
+    took: dict[str, float] = {}
+    stall: dict[str, float] = {}
+
+    def task(name: str) -> None:
+        took[name] = turns.run()
+        stall[name] = max(turns.stalls_s)
+        assert manager.snapshot().in_sync
+
+    for entry in table.values():
+        manager.publish(entry)
+    task("load")
+    start = time.perf_counter()
+    assert read_table(kernel) == table
+    took["dump"] = time.perf_counter() - start
+    changes = manager.snapshot().changes_total
+    manager.audit()
+    task("reconcile")
+    assert manager.snapshot().changes_total == changes
+    took["depool"], stall["depool"] = measure_depools(manager, turns, table)
+    manager.stop()
+    return took, stall
+
+
+def measure_depools(manager: IPVSManager, turns: Turns, table: Table) -> tuple[float, float]:
+    """Median and longest of one server leaving each service."""
+    seconds = []
+    for entry in table.values():
+        left = dict(entry.destinations)
+        left.popitem()
+        changes = manager.snapshot().changes_total
+        start = time.perf_counter()
+        manager.publish(ServiceEntry(entry.service, left))
+        turns.run()
+        seconds.append(time.perf_counter() - start)
+        assert manager.snapshot().changes_total == changes + 1
+    return statistics.median(seconds), max(seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--services", type=int, default=100)
+    parser.add_argument("--servers", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    table = table_of(options.services, options.servers)
+    theirs: list[dict[str, float]] = []
+    ours: list[dict[str, float]] = []
+    stalls: list[dict[str, float]] = []
+    for _ in range(options.rounds):
+        theirs.append(measure_ipvsadm(table))
+        took, stall = measure_pybal(table)
+        ours.append(took)
+        stalls.append(stall)
+
+    def median(runs: list[dict[str, float]], name: str) -> float:
+        return statistics.median(run[name] for run in runs)
+
+    print(f"{options.services} services x {options.servers} servers, medians of {options.rounds}")
+    load, dump = median(ours, "load"), median(ours, "dump")
+    for name, command, own in (("load", "ipvsadm -R", load), ("dump", "ipvsadm -Ln", dump)):
+        other = median(theirs, name)
+        print(f"{name}: {command} {other:.3f} s, PyBal {own:.3f} s: {other / own:.1f} times")
+    reconcile, other = median(ours, "reconcile"), median(theirs, "dump")
+    print(f"reconcile, nothing to do: PyBal {reconcile:.3f} s (ipvsadm -Ln {other:.3f} s)")
+    print(f"one depool: median {1000 * median(ours, 'depool'):.2f} ms")
+    for name in ("load", "reconcile", "depool"):
+        worst = max(stall[name] for stall in stalls)
+        print(f"longest stall of the reactor, {name}: {1000 * worst:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
