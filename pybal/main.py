@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -102,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(settings: Settings, config_path: Path) -> int:
     _raise_descriptor_limit()
+    _steady_clock()
     world = World(
         reactor=reactor,
         now=time.time,
@@ -145,6 +147,13 @@ def _dry_run_kernel() -> Kernel:
         log.info("Dry run with an empty IPVS table: {error}", error=str(error))
         table = {}
     return DryRunKernel(log, table)
+
+
+def _steady_clock() -> None:
+    """Twisted's clock is the wall clock: when that jumps, timers fire early or late and each
+    duration is wrong. A reactor reads its `seconds` alone, so that is all there is to replace,
+    before anything is scheduled. CLOCK_BOOTTIME also counts the time of a suspended machine."""
+    reactor.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
 def _raise_descriptor_limit() -> None:

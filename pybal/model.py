@@ -55,7 +55,8 @@ class MetricSample:
 
 @dataclass(frozen=True, slots=True)
 class MonitorSnapshot:
-    """A monitor as it stands. `up` is None until the first result; `since` dates that state."""
+    """A monitor as it stands. `up`, dated by `since`, is None until there were `rise` results up
+    or `fall` results down in a row; the last `in_a_row` results were all like `last`."""
 
     name: str
     up: bool | None
@@ -65,6 +66,9 @@ class MonitorSnapshot:
     down_transitions: int = 0
     up_results: int = 0
     down_results: int = 0
+    in_a_row: int = 0
+    rise: int = 1
+    fall: int = 1
     samples: tuple[MetricSample, ...] = ()
 
 
@@ -244,6 +248,24 @@ class IPVSSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthSnapshot:
+    """What the director knows of itself: time it lost, checks it could not make.
+
+    `stalls` counts heartbeats by lateness (awareness.STALL_BUCKETS_S, and the rest);
+    `local_fault` is the fault of our own that is there now, in words; `local_faults` are
+    (errno's name, count); `hurried_total` counts checks made soon since their host came up.
+    """
+
+    gaps: int = 0
+    longest_stall_s: float = 0.0
+    stalls: tuple[int, ...] = ()
+    stalls_sum_s: float = 0.0
+    local_fault: str = ""
+    local_faults: tuple[tuple[str, int], ...] = ()
+    hurried_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonSnapshot:
     """The process itself."""
 
@@ -251,3 +273,4 @@ class DaemonSnapshot:
     started_at: float
     config_path: str
     dry_run: bool
+    health: HealthSnapshot = HealthSnapshot()

@@ -13,6 +13,7 @@ MODULES = sorted((ROOT / "pybal").rglob("*.py"))
 PURE = (
     "pybal/errors.py",
     "pybal/model.py",
+    "pybal/awareness.py",
     "pybal/pooling.py",
     "pybal/notices.py",
     "pybal/desired.py",

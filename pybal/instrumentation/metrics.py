@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
@@ -20,9 +22,10 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from pybal.awareness import STALL_BUCKETS_S
 from pybal.instrumentation.monitor_metrics import monitor_families, printable
 from pybal.instrumentation.view import StatusView
-from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
+from pybal.model import BGPSnapshot, DaemonSnapshot, HealthSnapshot, IPVSSnapshot, ServiceSnapshot
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
@@ -75,6 +78,7 @@ class SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metric families, in a stable order."""
         yield from _daemon_families(self._snapshot.daemon, self._snapshot.failed_requests)
+        yield from _health_families(self._snapshot.daemon.health)
         yield from _ipvs_families(self._snapshot.ipvs)
         yield from _bgp_families(self._snapshot.bgp)
         yield from _service_families(self._snapshot.services)
@@ -91,6 +95,40 @@ def _daemon_families(daemon: DaemonSnapshot, failed_requests: int) -> Iterator[M
         "HTTP requests that ended in an internal error",
         failed_requests,
     )
+
+
+def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "pybal_reactor_stall_seconds_max",
+        "Longest time that the event loop was late since the start",
+        health.longest_stall_s,
+    )
+    if health.stalls:
+        bounds = (*(str(bound_s) for bound_s in STALL_BUCKETS_S), "+Inf")
+        yield HistogramMetricFamily(
+            "pybal_reactor_stall_seconds",
+            "How late the event loop's heartbeat came",
+            list(zip(bounds, accumulate(health.stalls), strict=True)),
+            health.stalls_sum_s,
+        )
+    yield CounterMetricFamily(
+        "pybal_lost_time_gaps_total",
+        "How often the process was stopped or starved, or the clock jumped",
+        health.gaps,
+    )
+    yield CounterMetricFamily(
+        "pybal_hurried_checks_total",
+        "Checks made soon because another monitor found the host up again",
+        health.hurried_total,
+    )
+    faults = CounterMetricFamily(
+        "pybal_local_faults_total",
+        "Checks that could not be made for want of descriptors, ports or memory",
+        labels=["error"],
+    )
+    for name, count in health.local_faults:
+        faults.add_metric([name], count)
+    yield faults
 
 
 def _ipvs_families(ipvs: IPVSSnapshot) -> Iterator[Metric]:

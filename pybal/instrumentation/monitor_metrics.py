@@ -27,6 +27,9 @@ class MetricSpec:
 
 OWN_METRICS = {
     "pybal_monitor_internal_errors_total": MetricSpec("Failures within the monitor itself", ()),
+    "pybal_monitor_doubted_results_total": MetricSpec(
+        "Failures not believed because the director itself had slept", ()
+    ),
     "pybal_monitor_proxyfetch_request_duration_seconds": MetricSpec(
         "Duration of the last request", ("result", "url")
     ),

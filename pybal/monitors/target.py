@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pybal.awareness import Attention
 from pybal.httpclient import HTTPClient
 from pybal.model import IPAddress
+from pybal.monitors.faults import LocalFaults
 from pybal.monitors.network import Network
 from pybal.monitors.processes import Processes, ReactorProcesses
+from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.sockets import SocketNetwork
 
 
@@ -38,12 +41,16 @@ class Target:
 class Environment:
     """The injected world. `now()` is the wall clock in Unix seconds; timers and descriptors
     are the reactor's (any object that provides IReactorTime and IReactorFDSet; Twisted's
-    interfaces cannot be joined into one type)."""
+    interfaces cannot be joined into one type). `attention` knows whether we were awake;
+    `recoveries` and `faults` are notice boards that all monitors share."""
 
     reactor: Any
     now: Callable[[], float]
     random: random.Random
     http: HTTPClient
+    attention: Attention
+    recoveries: Recoveries
+    faults: LocalFaults
 
     @property
     def network(self) -> Network:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 
+from pybal.awareness import Mark
 from pybal.config.settings import MonitorSettings
+from pybal.httpclient import HTTPClient
 from pybal.model import CheckResult
 from pybal.monitors.base import Monitor, Report
+from pybal.monitors.faults import LocalFaults
+from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Environment, Target
 from tests.fakes.http import FakeHTTPClient
@@ -20,6 +26,34 @@ from tests.fakes.network import FakeNetwork
 from tests.fakes.processes import FakeProcesses
 
 EPOCH = 1_700_000_000.0
+
+
+class FakeAttention:
+    """Says that we slept whenever the test says so."""
+
+    def __init__(self) -> None:
+        self.slept = False
+
+    def mark(self) -> Mark:
+        return Mark(0.0, 0.0)
+
+    recent = mark
+
+    def lapsed(self, mark: Mark) -> bool:
+        return self.slept
+
+
+def make_environment(reactor: Any, http: HTTPClient) -> Environment:
+    """A real one, but for the HTTP client; it never slept."""
+    return Environment(
+        reactor,
+        time.time,
+        random.Random(1),
+        http,
+        FakeAttention(),
+        Recoveries(reactor.seconds),
+        LocalFaults(reactor.seconds, Logger()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +84,9 @@ class MonitorBench:
 
     def __init__(self, address: str = "192.0.2.7", seed: int = 1) -> None:
         self.clock = Clock()
+        self.attention = FakeAttention()
+        self.recoveries = Recoveries(self.clock.seconds)
+        self.faults = LocalFaults(self.clock.seconds, Logger())
         self.network = FakeNetwork()
         self.http = FakeHTTPClient()
         self.processes = FakeProcesses()
@@ -60,6 +97,9 @@ class MonitorBench:
             lambda: EPOCH + self.clock.seconds(),
             random.Random(seed),
             self.http,
+            self.attention,
+            self.recoveries,
+            self.faults,
             self.network,
             self.processes,
         )

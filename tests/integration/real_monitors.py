@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import random
-import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -13,7 +11,8 @@ from pybal.config.settings import MonitorSettings
 from pybal.model import CheckResult
 from pybal.monitors.base import Monitor
 from pybal.monitors.registry import create_monitor
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import Target
+from tests.fakes.environment import make_environment
 from tests.fakes.http import FakeHTTPClient
 from tests.integration.reactors import until
 
@@ -33,7 +32,7 @@ class Watched:
         self.reports: list[CheckResult] = []
         self._reactor = reactor
         target = Target("svc", "real.example", ip_address(address), port, lambda: "real.example")
-        environment = Environment(reactor, time.time, random.Random(1), FakeHTTPClient())
+        environment = make_environment(reactor, FakeHTTPClient())
         self.monitor: Monitor = create_monitor(settings, target, environment, self.reports.append)
         self.monitor.start()
 

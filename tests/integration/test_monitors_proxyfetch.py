@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -15,8 +13,9 @@ from twisted.web.server import NOT_DONE_YET, Site
 from pybal.config.settings import ProxyFetchSettings
 from pybal.model import CheckResult
 from pybal.monitors.proxyfetch import ProxyFetch
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import Target
 from pybal.twistedhttp import TwistedHTTPClient
+from tests.fakes.environment import make_environment
 from tests.integration.reactors import run_in_reactor, until
 
 pytestmark = pytest.mark.integration
@@ -63,7 +62,7 @@ def first_result(
             await maybeDeferred(listening_port.stopListening)
         target = Target("svc", "real.example", ip_address(host), port, lambda: "real.example")
         http = TwistedHTTPClient(reactor)
-        environment = Environment(reactor, time.time, random.Random(1), http)
+        environment = make_environment(reactor, http)
         monitor = ProxyFetch(settings, target, environment, reports.append)
         monitor.start()
         await until(reactor, lambda: bool(reports))

@@ -1,0 +1,122 @@
+"""Whether this process was awake: a heartbeat's late beats, added up. Pure.
+
+A check that fails while we are stopped, swapped out, starved of the processor or suspended tells
+nothing of the server: its answer may lie unread. So each beat that comes late adds to a sum of time
+lost, and a check that failed is not believed if within it more than TOLERANCE_S was lost, and
+more than a quarter of its time. A jump of the wall clock counts as lost time, too: it may be all
+that a pause of the whole machine leaves to be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+BEAT_S = 0.05
+"""The heartbeat's period: a short stall may hide between two beats, by less than this."""
+
+IGNORED_S = 0.1
+"""A beat may be so late: that is work, not sleep."""
+
+TOLERANCE_S = 0.5
+"""A check may lose so much time and still count: a tenth of the usual timeouts."""
+
+_TOLERATED_PART = 0.25
+
+RECENT_S = 2.0
+"""How long a loss of time makes doubtful what came of itself, as the end of a connection."""
+
+WALL_JUMP_S = 1.0
+"""The wall clock may differ from the steady one by so much within a beat, say by NTP's slewing."""
+
+STALL_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment, and the time that had been lost until then."""
+
+    at_s: float
+    lost_s: float
+
+
+class Attention(Protocol):
+    """What a monitor asks: `mark()` as a check begins, `lapsed(mark)` as it fails."""
+
+    def mark(self) -> Mark:
+        """This moment, for lapsed()."""
+        ...
+
+    def lapsed(self, mark: Mark) -> bool:
+        """Whether too much time was lost since then for a failure to be believed."""
+        ...
+
+    def recent(self) -> Mark:
+        """The moment RECENT_S ago, or a bit more, for events that no check of ours began."""
+        ...
+
+
+class Awareness:
+    """Adds up lost time. `steady_s()` never jumps and goes on while the machine is suspended
+    (CLOCK_BOOTTIME); `wall_s()` is Unix seconds. Call beat() every BEAT_S."""
+
+    def __init__(self, steady_s: Callable[[], float], wall_s: Callable[[], float]) -> None:
+        self._steady_s = steady_s
+        self._wall_s = wall_s
+        self._beat_at = steady_s()
+        self._wall_at = wall_s()
+        self._lost_s = 0.0
+        # One and two turns of RECENT_S ago.
+        self._then = self._before = Mark(self._beat_at, 0.0)
+        self.longest_stall_s = 0.0
+        self.gaps = 0
+        """How often more than TOLERANCE_S was lost at once."""
+        self.stalls = [0] * (len(STALL_BUCKETS_S) + 1)
+        """Beats by lateness: up to each of STALL_BUCKETS_S, and the rest."""
+        self.stalls_sum_s = 0.0
+
+    def beat(self) -> float:
+        """The heartbeat. Returns the seconds that were lost since the last one."""
+        now_s = self._steady_s()
+        late_s = self._late_s(now_s)
+        self._count_stall(late_s)
+        wall_s = self._wall_s()
+        jump_s = abs((wall_s - self._wall_at) - (now_s - self._beat_at))
+        lost_s = late_s if late_s > IGNORED_S else 0.0
+        lost_s += jump_s if jump_s > WALL_JUMP_S else 0.0
+        if lost_s > TOLERANCE_S:
+            self.gaps += 1
+        if now_s - self._then.at_s >= RECENT_S:
+            self._before, self._then = self._then, Mark(now_s, self._lost_s)
+        self._lost_s += lost_s
+        self._beat_at, self._wall_at = now_s, wall_s
+        return lost_s
+
+    def mark(self) -> Mark:
+        """See Attention."""
+        return Mark(self._steady_s(), self._lost_s)
+
+    def lapsed(self, mark: Mark) -> bool:
+        """See Attention."""
+        now_s = self._steady_s()
+        # What became of a gap is read from sockets before any timer runs, so the beat that is
+        # still to come counts, too.
+        lost_s = self._lost_s + self._late_s(now_s) - mark.lost_s
+        return lost_s > max(TOLERANCE_S, (now_s - mark.at_s) * _TOLERATED_PART)
+
+    def recent(self) -> Mark:
+        """See Attention."""
+        return self._before
+
+    def _late_s(self, now_s: float) -> float:
+        return max(0.0, now_s - self._beat_at - BEAT_S)
+
+    def _count_stall(self, late_s: float) -> None:
+        self.longest_stall_s = max(self.longest_stall_s, late_s)
+        self.stalls_sum_s += late_s
+        for index, bound_s in enumerate(STALL_BUCKETS_S):
+            if late_s <= bound_s:
+                self.stalls[index] += 1
+                return
+        self.stalls[-1] += 1

@@ -1,0 +1,40 @@
+"""The heartbeat on the reactor that feeds Awareness, and says so when time was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.base import DelayedCall
+from twisted.logger import Logger
+
+from pybal.awareness import BEAT_S, TOLERANCE_S, Awareness
+
+
+class Heartbeat:
+    """Beats on `clock` (IReactorTime) from start() to stop()."""
+
+    def __init__(self, clock: Any, awareness: Awareness, log: Logger) -> None:
+        self._clock = clock
+        self._awareness = awareness
+        self._log = log
+        self._timer: DelayedCall | None = None
+
+    def start(self) -> None:
+        """The first beat comes a period later."""
+        self._timer = self._clock.callLater(BEAT_S, self._beat)
+
+    def stop(self) -> None:
+        """Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _beat(self) -> None:
+        lost_s = self._awareness.beat()
+        self._timer = self._clock.callLater(BEAT_S, self._beat)
+        if lost_s > TOLERANCE_S:
+            self._log.warn(
+                "This process lost {lost_s:.1f} s: it was stopped or starved, or the clock "
+                "jumped. Checks that failed within that time are made again",
+                lost_s=lost_s,
+            )

@@ -1,0 +1,48 @@
+"""Faults of this director's own: out of descriptors, ports or memory. They depool nobody."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from pybal.monitors.network import words
+
+LOG_EVERY_S = 60.0
+ALERT_FOR_S = 120.0
+"""How long after the last one a fault is still shown in the alerts."""
+
+
+class LocalFaults:
+    """Counts checks that could not be made for want of something of ours, and says so once a
+    minute. `seconds()` is any clock that does not jump."""
+
+    def __init__(self, seconds: Callable[[], float], log: Logger) -> None:
+        self._seconds = seconds
+        self._log = log
+        self._logged_at: float | None = None
+        self._last: tuple[float, str] | None = None
+        self.counts: Counter[str] = Counter()
+        """By the name of the errno: `EMFILE`."""
+
+    def note(self, error: OSError) -> None:
+        """A check could not be made."""
+        now_s = self._seconds()
+        self.counts[errno.errorcode.get(error.errno or 0, "unknown")] += 1
+        self._last = now_s, words(error)
+        if self._logged_at is None or now_s - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now_s
+            self._log.critical(
+                "This director cannot check its servers: {why}; {count} checks so far could not "
+                "be made. Nothing is concluded from that",
+                why=words(error),
+                count=self.counts.total(),
+            )
+
+    def current(self) -> str:
+        """The fault that is there now or was a moment ago, in words; empty if none."""
+        if self._last is None or self._seconds() - self._last[0] > ALERT_FOR_S:
+            return ""
+        return self._last[1]
