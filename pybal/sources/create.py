@@ -14,6 +14,7 @@ from pybal.config.settings import (
 from pybal.config.source_url import source_url
 from pybal.sources.base import Publish, Source, SourceEnvironment
 from pybal.sources.cache import ListCache
+from pybal.sources.etcd import EtcdPool
 from pybal.sources.file import FilePool
 from pybal.sources.http import HTTPPool
 from pybal.sources.kubernetes import KubernetesPool
@@ -39,7 +40,7 @@ def create_source(
         case HTTPSource(url):
             return HTTPPool(url, environment, log, last_good)
         case EtcdSource():
-            raise NotImplementedError
+            return EtcdPool(settings, environment, log, last_good)
         case KubernetesSource():
             return KubernetesPool(settings, environment, log, last_good)
 

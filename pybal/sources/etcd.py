@@ -1,0 +1,169 @@
+"""`etcd://host[:port]/key/`: one key for each server, watched.
+
+python-etcd blocks, so each service has a thread of its own. Whatever its watch reports, the
+thread reads the whole directory again: so nothing depends on having seen every event, and
+servers that vanished while etcd was out of reach vanish here too.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from pybal.config.poollist import PoolList
+from pybal.config.settings import EtcdSource
+from pybal.errors import SourceError
+from pybal.model import ServerSpec, SourceSnapshot
+from pybal.sources.base import SourceEnvironment
+from pybal.sources.etcdclient import PythonEtcdClient
+from pybal.sources.etcdvalues import Values, parse_values
+from pybal.sources.lastgood import LastGood
+
+SETTLE_S = 0.05
+"""A pause after each change, so that a burst of changes is read once."""
+
+RETRY_S = 1.0
+MAX_RETRY_S = 10.0
+
+
+class DirectoryClient(Protocol):
+    """Reads and watches one directory of etcd; blocks. close() may come from any thread, makes
+    a call that is under way fail soon, and leaves nothing open."""
+
+    def read(self) -> Values:
+        """Name -> value of all keys. Raises SourceError."""
+
+    def wait(self) -> bool:
+        """Return when something may have changed since the last read(), or from time to time;
+        false if that cannot be watched for."""
+
+    def close(self) -> None: ...
+
+
+class EtcdPool:
+    """The Source of an etcd directory."""
+
+    def __init__(
+        self,
+        settings: EtcdSource,
+        environment: SourceEnvironment,
+        log: Logger,
+        last_good: LastGood,
+    ) -> None:
+        self._reactor = environment.reactor
+        self._log = log
+        self._last_good = last_good
+        self._watcher = Watcher(
+            lambda: PythonEtcdClient(settings, environment.ca_file),
+            self._from_thread,
+            random.Random(environment.random.random()),
+        )
+
+    def start(self) -> None:
+        """See Source."""
+        self._last_good.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """See Source. The thread ends by itself, at once unless it is connecting."""
+        self._last_good.stop()
+        self._watcher.stop()
+
+    def snapshot(self) -> SourceSnapshot:
+        """See Source."""
+        return self._last_good.snapshot()
+
+    def _from_thread(self, outcome: PoolList | SourceError) -> None:
+        self._reactor.callFromThread(self._take, outcome)
+
+    def _take(self, outcome: PoolList | SourceError) -> None:
+        try:
+            if isinstance(outcome, SourceError):
+                raise outcome
+            problems = [str(problem) for problem in outcome.problems]
+            self._last_good.accept(outcome.servers, problems)
+        except SourceError as error:
+            self._last_good.reject(str(error))
+
+
+class Watcher:
+    """A thread that reports a directory's list after each change, and each failure.
+
+    `report` is called in that thread. After stop() it may be called once more.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], DirectoryClient],
+        report: Callable[[PoolList | SourceError], None],
+        random: random.Random,
+    ) -> None:
+        self._connect = connect
+        self._report = report
+        self._random = random
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._client: DirectoryClient | None = None
+        self._known: dict[str, ServerSpec] = {}
+
+    def start(self) -> None:
+        """Begin. The thread does not keep the process from ending."""
+        threading.Thread(target=self.run, name="etcd watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Make the thread end. Does not block; idempotent."""
+        self._stopping.set()
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+
+    def run(self) -> None:
+        """What the thread does."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                with self._connected() as client:
+                    for pool in self._lists(client):
+                        self._report(pool)
+                        failures = 0
+            except SourceError as error:
+                self._failed(error)
+            except Exception as error:  # noqa: BLE001 - no fault of a library may end the watch
+                self._failed(SourceError(f"unexpected {type(error).__name__}: {error}"))
+            pause_s = min(MAX_RETRY_S, RETRY_S * 2.0 ** min(failures, 30))
+            failures += 1
+            self._stopping.wait(pause_s * self._random.uniform(0.5, 1.0))
+
+    def _failed(self, error: SourceError) -> None:
+        if not self._stopping.is_set():
+            self._report(error)
+
+    def _lists(self, client: DirectoryClient) -> Iterator[PoolList]:
+        """The list now and after each change, until it cannot be watched or is to stop."""
+        while not self._stopping.is_set():
+            pool = parse_values(client.read(), self._known)
+            self._known = {server.host: server for server in pool.servers}
+            yield pool
+            if not client.wait():
+                return
+            self._stopping.wait(SETTLE_S)
+
+    @contextmanager
+    def _connected(self) -> Iterator[DirectoryClient]:
+        """A client that stop() can close."""
+        client = self._connect()
+        with self._lock:
+            self._client = client
+        try:
+            if self._stopping.is_set():
+                raise SourceError("stopped")
+            yield client
+        finally:
+            with self._lock:
+                self._client = None
+            client.close()

@@ -1,0 +1,201 @@
+"""etcd's values as servers, and the watching thread on a client of the test's."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.config.poollist import PoolList
+from pybal.errors import SourceError
+from pybal.model import ServerSpec
+from pybal.sources.etcd import Watcher
+from pybal.sources.etcdvalues import Values, parse_values
+
+YES = '{"pooled": "yes", "weight": 10}'
+A = ServerSpec("a")
+
+
+def test_yes_is_enabled_no_is_disabled_and_inactive_is_not_in_the_pool() -> None:
+    values = {
+        "b.example": '{"pooled": "no", "weight": 7}',
+        "a.example": '{"weight": 0, "pooled": "yes"}',
+        "c.example": '{"pooled": "inactive", "weight": 0}',
+        "192.0.2.1": '{"pooled": "yes"}',
+    }
+    assert parse_values(values, {}) == PoolList(
+        (
+            ServerSpec("192.0.2.1", 10),
+            ServerSpec("a.example", 0),
+            ServerSpec("b.example", 7, enabled=False),
+        ),
+        (),
+    )
+
+
+BAD_VALUES = [
+    "", "nonsense", "[]", "7", "null", "{}", '{"pooled": true}', '{"pooled": "Yes"}',
+    '{"pooled": ["yes"]}', '{"pooled": "yes", "weight": "10"}', '{"pooled": "no", "weight": -1}',
+    '{"pooled": "yes", "weight": true}', '{"pooled": "yes", "weight": 1.5}', "[" * 100_000, None,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: repr(value)[:40])
+def test_a_bad_value_is_told_and_leaves_a_known_server_as_it_was(value: str | None) -> None:
+    known = {"a": ServerSpec("a", 3, enabled=False)}
+    pool = parse_values({"a": value, "b": value, "c": YES}, known)
+    assert pool.servers == (ServerSpec("a", 3, enabled=False), ServerSpec("c"))
+    first, second = map(str, pool.problems)
+    assert first.startswith("key 'a': ") and first.endswith("; its last good value stays")
+    assert second.startswith("key 'b': ") and second.endswith("; skipped")
+    assert len(first) < 250
+
+
+def test_a_key_that_is_no_host_name_is_skipped() -> None:
+    pool = parse_values({"a b": YES, "": YES, "a": YES}, {})
+    assert pool.servers == (A,)
+    assert len(pool.problems) == 2
+
+
+@given(st.dictionaries(st.text(), st.none() | st.text()))
+def test_any_keys_and_values_end_in_a_list(values: dict[str, str | None]) -> None:
+    pool = parse_values(values, {})
+    assert len(pool.servers) + len(pool.problems) <= len(values)
+
+
+pooled = st.sampled_from(["yes", "no", "inactive"])
+contents = st.dictionaries(
+    st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.tuples(pooled, st.integers(0, 1000))
+)
+
+
+@given(contents)
+def test_every_good_value_counts(directory: dict[str, tuple[str, int]]) -> None:
+    values = {
+        host: json.dumps({"pooled": pooled, "weight": weight})
+        for host, (pooled, weight) in directory.items()
+    }
+    assert parse_values(values, {}).servers == tuple(
+        ServerSpec(host, weight, enabled=pooled == "yes")
+        for host, (pooled, weight) in sorted(directory.items())
+        if pooled != "inactive"
+    )
+
+
+class FakeClient:
+    """Each read() and wait() takes the next of its steps."""
+
+    def __init__(self, reads: list[Values | Exception], waits: list[bool]) -> None:
+        self._reads = reads
+        self._waits = waits
+        self.closed = False
+
+    def read(self) -> Values:
+        assert not self.closed
+        step = self._reads.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def wait(self) -> bool:
+        return self._waits.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def run(
+    *clients: FakeClient, reports: int, connect_error: SourceError | None = None
+) -> list[PoolList | str]:
+    """Run a watcher on one client after another until it has given so many reports."""
+    given: list[PoolList | str] = []
+    waiting = list(clients)
+
+    def connect() -> FakeClient:
+        if connect_error is not None:
+            raise connect_error
+        return waiting.pop(0)
+
+    def report(outcome: PoolList | SourceError) -> None:
+        given.append(outcome if isinstance(outcome, PoolList) else str(outcome))
+        if len(given) == reports:
+            watcher.stop()
+
+    watcher = Watcher(connect, report, Hurried())
+    watcher.run()
+    assert all(client.closed for client in clients)
+    return given
+
+
+class Hurried(random.Random):
+    """Pauses take no time."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return 0.0
+
+
+def pool(*servers: ServerSpec) -> PoolList:
+    return PoolList(servers, ())
+
+
+def test_every_change_is_read_anew_over_one_connection() -> None:
+    client = FakeClient([{"a": YES}, {"a": YES, "b": YES}, {"b": YES}], [True, True])
+    assert run(client, reports=3) == [
+        pool(A),
+        pool(A, ServerSpec("b")),
+        pool(ServerSpec("b")),
+    ]
+
+
+def test_a_lost_watch_is_no_error_while_a_new_connection_can_read() -> None:
+    clients = FakeClient([{"a": YES}], [False]), FakeClient([{"b": YES}], [])
+    assert run(*clients, reports=2) == [pool(A), pool(ServerSpec("b"))]
+
+
+def test_a_failed_read_is_reported_and_tried_again() -> None:
+    clients = (
+        FakeClient([SourceError("refused")], []),
+        FakeClient([SourceError("refused")], []),
+        FakeClient([{"a": YES}], []),
+    )
+    assert run(*clients, reports=3) == ["refused", "refused", pool(A)]
+
+
+def test_what_the_library_did_not_announce_is_survived() -> None:
+    clients = FakeClient([AttributeError("a bug")], []), FakeClient([{"a": YES}], [])
+    assert run(*clients, reports=2) == ["unexpected AttributeError: a bug", pool(A)]
+
+
+def test_a_connection_that_cannot_even_be_set_up_is_reported() -> None:
+    assert run(reports=2, connect_error=SourceError("no certificates")) == ["no certificates"] * 2
+
+
+def test_known_servers_outlive_a_connection() -> None:
+    clients = FakeClient([{"a": YES}], [False]), FakeClient([{"a": "nonsense"}], [])
+    _, second = run(*clients, reports=2)
+    assert isinstance(second, PoolList)
+    assert second.servers == (A,)
+
+
+def test_a_watcher_stopped_before_it_runs_touches_nothing() -> None:
+    connect: Callable[[], FakeClient] = lambda: pytest.fail("connected")  # noqa: E731
+    watcher = Watcher(connect, lambda _: pytest.fail("reported"), Hurried())
+    watcher.stop()
+    watcher.stop()
+    watcher.run()
+
+
+def test_a_watcher_stopped_while_it_connects_closes_the_connection() -> None:
+    client = FakeClient([], [])
+
+    def connect() -> FakeClient:
+        watcher.stop()
+        return client
+
+    watcher = Watcher(connect, lambda _: pytest.fail("reported"), Hurried())
+    watcher.run()
+    assert client.closed
