@@ -321,9 +321,15 @@ def _apply_report(state: PoolState, event: MonitorReported) -> _Applied:
         notices.append(ReportedDown(event.host, member.status, event.monitor, event.reason))
     elif changed.up and not member.up:
         notices.append(BecameUp(event.host, member.status))
-    word = "up" if event.up else "down"
-    cause = f"{event.monitor} reported {word}" + (f": {event.reason}" if event.reason else "")
-    return _with_member(state, changed), {event.host: cause}, notices
+    return _with_member(state, changed), {event.host: _report_cause(event, results)}, notices
+
+
+def _report_cause(event: MonitorReported, results: Mapping[str, bool | None]) -> str:
+    if not event.up:
+        return f"{event.monitor} reported down" + (f": {event.reason}" if event.reason else "")
+    down = [monitor for monitor, up in results.items() if up is False]
+    still = f", {' and '.join(down)} still down" if down else ""
+    return f"{event.monitor} reported up{still}"
 
 
 def _is_up(results: Mapping[str, bool | None], before: bool) -> bool:
@@ -396,15 +402,19 @@ def _still_held(member: Member, after: PoolState) -> bool:
 def _with_decisions(
     before: PoolState, after: PoolState, causes: Mapping[str, str], event: Event, at: float
 ) -> PoolState:
-    """Note the reason at each server that the event names or whose verdict it changed."""
+    """Note the reason at each server whose verdict the event changed.
+
+    A second reason for the same verdict does not hide the first: what counts at 3 a.m. is what
+    took the server out. Only a monitor that came up says anew what still keeps it there.
+    """
+    recovered = event.host if isinstance(event, MonitorReported) and event.up else None
     size, up, pooled = len(after.members), after.up_count, after.pooled_count
     decided: dict[str, Member] = {}
     for host, member in _changed(before, after):
         verdict = _verdict(member)
-        cause = causes.get(host)
-        if cause is None and (member.decision is None or member.decision.verdict is not verdict):
-            cause = _indirect_cause(event)
-        if cause is not None:
+        changed = member.decision is None or member.decision.verdict is not verdict
+        if changed or host == recovered:
+            cause = causes.get(host) or _indirect_cause(event)
             decision = Decision(verdict, cause, at, size, up, pooled, after.required)
             decided[host] = replace(member, decision=decision)
     return replace(after, members={**after.members, **decided})

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.model import ServerSpec, Verdict
+from pybal.model import Decision, ServerSpec, Verdict
 from pybal.pooling import (
     AddressChanged,
     BecameUp,
@@ -84,9 +84,15 @@ class Pool:
         return "".join(h for h, m in self.state.members.items() if m.pooled)
 
     def verdict(self, host: str) -> Verdict:
+        return self.decision(host).verdict
+
+    def cause(self, host: str) -> str:
+        return self.decision(host).cause
+
+    def decision(self, host: str) -> Decision:
         decision = self.member(host).decision
         assert decision is not None
-        return decision.verdict
+        return decision
 
 
 def test_new_servers_start_up_and_pooled() -> None:
@@ -139,11 +145,19 @@ def test_last_server_above_the_threshold_stays_pooled_and_says_so() -> None:
     assert pool.pooled == "bc"
     assert CouldNotDepool("b") in pool.notices
     assert pool.verdict("b") is Verdict.HELD
-    decision = pool.member("b").decision
-    assert decision is not None
+    decision = pool.decision("b")
     assert (decision.configured, decision.up, decision.pooled) == (3, 1, 2)
     assert decision.required == Fraction(3, 2)
     assert decision.cause == "M reported down: refused"
+
+
+def test_a_second_monitor_does_not_hide_what_took_the_server_out() -> None:
+    pool = Pool("abc", monitors=("M", "N"))
+    pool.down("a", monitor="M")
+    pool.down("a", monitor="N")
+    assert pool.cause("a") == "M reported down: refused"
+    pool.up("a", monitor="M")
+    assert pool.cause("a") == "M reported up, N still down"
 
 
 def test_a_held_server_is_depooled_once_another_is_up_again() -> None:
@@ -151,10 +165,8 @@ def test_a_held_server_is_depooled_once_another_is_up_again() -> None:
     pool.down("a", "b")
     pool.up("a")
     assert pool.pooled == "ac"
-    decision = pool.member("b").decision
-    assert decision is not None
-    assert decision.verdict is Verdict.DEPOOLED
-    assert decision.cause == "M reported a up"
+    assert pool.verdict("b") is Verdict.DEPOOLED
+    assert pool.cause("b") == "M reported a up"
 
 
 def test_the_threshold_holds_right_after_the_list_was_replaced() -> None:
