@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,6 +75,7 @@ class Process:
         self, namespace: str, command: list[str], log: Path, *, pipes: bool = False
     ) -> None:
         self.log_path = log
+        self.namespace = namespace
         with log.open("ab") as output:
             self.child: subprocess.Popen[str] = subprocess.Popen(
                 ["ip", "netns", "exec", namespace, *command],
@@ -94,7 +96,11 @@ class Process:
     def end(self, number: int = signal.SIGKILL) -> None:
         if self.child.poll() is None:
             self.child.send_signal(number)
-        self.child.wait(10)
+        try:
+            self.child.wait(5)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait(5)
 
 
 class Speaker(Process):
@@ -200,5 +206,4 @@ class Bird(Process):
 
     def close(self) -> None:
         self.end()
-        self.socket.unlink(missing_ok=True)
-        self.socket.parent.rmdir()
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
