@@ -6,7 +6,6 @@ and search domains for names that have a dot.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import ConnectError, ConnectionClosed
-from twisted.logger import Logger
 from twisted.names import dns
 from twisted.names.client import Resolver as TwistedResolver
 from twisted.names.error import DNSNameError, DomainError
@@ -31,7 +29,6 @@ from pybal.names import (
     parse_resolv_conf,
 )
 from pybal.regularfile import Signature, file_signature, read_regular_file
-from pybal.resolver import Resolver
 
 HOSTS_TTL_S = 10.0
 """How long an answer from the hosts file counts; then the file is looked at again."""
@@ -156,9 +153,3 @@ class _ParsedFile(Generic[_T]):
             self._signature = None
             self._parsed = self._parse("")
         return self._parsed
-
-
-def system_resolver(reactor: Any, random: random.Random) -> Resolver:
-    """A Resolver of this host's names."""
-    names = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
-    return Resolver(reactor, random, names, Logger(namespace="resolver"))

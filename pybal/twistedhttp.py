@@ -1,8 +1,8 @@
 """The bounded HTTP client on Twisted: one connection for each request, nothing kept.
 
-Not on twisted.web's Agent: that keeps header lines without limit, takes time quadratic in their
-number, and accepts a body cut off by a reset when it has no length. The reader is pybal.http1,
-h11 within bounds and without I/O; here are connections, TLS and time.
+Not on twisted.web's Agent: it keeps header lines without limit, in time quadratic in their number,
+and takes a body without length that a reset cut off for a whole one. Here are connections, TLS
+and time; the answers are read by pybal.http1, which is pure and bounded.
 """
 
 from __future__ import annotations

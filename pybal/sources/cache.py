@@ -95,12 +95,11 @@ class ListCache:
         self._write_next()
 
     def _failed(self, failure: Failure) -> None:
-        failure.trap(OSError)
         if not self._warned:
             self._warned = True
             self._log.warn(
                 "The pool list cannot be kept for the next start: {error}",
-                error=str(failure.value),
+                error=failure.getErrorMessage(),
             )
 
 

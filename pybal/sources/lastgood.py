@@ -24,7 +24,8 @@ _KEEP_AGAIN_S = 3600.0
 """A list that stays the same is written anew so often, so that its age on disk tells how long
 the source has been away."""
 
-_MAX_PROBLEMS_LOGGED = 20
+_MAX_LOGGED = 20
+"""So many bad entries of a list, and so many different errors in a row, are logged."""
 
 
 class LastGood:
@@ -32,7 +33,7 @@ class LastGood:
 
     If the source fails first, or says nothing for GRACE_S, the list of the last run is
     published from the cache (None: there is no cache). Errors are logged once each until
-    the source is good again, bad lines once for each set of them.
+    the source is good again, bad entries once each until a list comes without them.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class LastGood:
         self._error: str | None = None
         self._failing_since: float | None = None
         self._logged_errors: set[str] = set()
-        self._logged_problems: tuple[str, ...] = ()
+        self._logged_problems: frozenset[str] = frozenset()
         self._kept_at = 0.0
         self._fell_back = False
         self._grace: Any = None
@@ -83,7 +84,7 @@ class LastGood:
         """
         if self._stopped:
             return
-        self._log_problems(tuple(problems))
+        self._log_problems(problems)
         if not servers:
             raise SourceError("the list holds no servers; the last good one stays in force")
         self._good()
@@ -110,7 +111,7 @@ class LastGood:
             self._failing_since = self._now()
         # The same fault with another port or duration in its text is not news.
         kind = re.sub(r"\d+", "0", error)
-        if kind not in self._logged_errors:
+        if kind not in self._logged_errors and len(self._logged_errors) < _MAX_LOGGED:
             self._logged_errors.add(kind)
             self._log.error("Pool list from {url}: {error}", url=self._url, error=error)
         self._fall_back()
@@ -166,17 +167,16 @@ class LastGood:
         except Exception:  # noqa: BLE001 - a fault of one list must not end the source
             self._log.failure("Publishing the pool list failed")
 
-    def _log_problems(self, problems: tuple[str, ...]) -> None:
-        if problems == self._logged_problems:
-            return
-        self._logged_problems = problems
-        for problem in problems[:_MAX_PROBLEMS_LOGGED]:
+    def _log_problems(self, problems: Sequence[str]) -> None:
+        new = [problem for problem in problems if problem not in self._logged_problems]
+        self._logged_problems = frozenset(problems)
+        for problem in new[:_MAX_LOGGED]:
             self._log.warn("Pool list from {url}: {problem}", url=self._url, problem=problem)
-        if len(problems) > _MAX_PROBLEMS_LOGGED:
+        if len(new) > _MAX_LOGGED:
             self._log.warn(
-                "Pool list from {url}: {count} more entries are skipped",
+                "Pool list from {url}: {count} more problems",
                 url=self._url,
-                count=len(problems) - _MAX_PROBLEMS_LOGGED,
+                count=len(new) - _MAX_LOGGED,
             )
 
     def _end_grace(self) -> None:

@@ -23,16 +23,16 @@ Servers = tuple[ServerSpec, ...]
 
 
 class FakeDiskThread:
-    """Runs what is given to it when the test says so. `now`: at once."""
+    """Runs what is given to it at once, or else when the test says so."""
 
-    def __init__(self, *, now: bool = True) -> None:
-        self._now = now
+    def __init__(self) -> None:
+        self.at_once = True
         self._waiting: list[tuple[Callable[[], None], Deferred[None]]] = []
 
     def __call__(self, function: Callable[[], None]) -> Deferred[None]:
         result: Deferred[None] = Deferred()
         self._waiting.append((function, result))
-        if self._now:
+        if self.at_once:
             self.run_one()
         return result
 

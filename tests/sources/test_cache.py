@@ -14,7 +14,7 @@ from pybal.config.settings import FileSource, HTTPSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.sources.cache import CachedList, decode, encode, file_name, write_atomically
-from tests.fakes.sources import EPOCH, FakeDiskThread, SourceBench
+from tests.fakes.sources import EPOCH, SourceBench
 
 URL = "http://config.example/pybal/text"
 SOURCE = HTTPSource(URL)
@@ -141,17 +141,16 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
 
 def test_while_one_list_is_written_only_the_newest_waits(tmp_path: Path) -> None:
     bench = SourceBench(tmp_path)
-    bench.disk._now = False
+    bench.disk.at_once = False
     bench.start(SOURCE)
     for host in "abcd":
         answer(bench, f"{{'host': '{host}'}}".encode())
         bench.advance(1)
-    disk: FakeDiskThread = bench.disk
-    assert disk.waiting == 1
-    disk.run_one()
-    assert disk.waiting == 1
-    disk.run_one()
-    assert disk.waiting == 0
+    assert bench.disk.waiting == 1
+    bench.disk.run_one()
+    assert bench.disk.waiting == 1
+    bench.disk.run_one()
+    assert bench.disk.waiting == 0
     data = (tmp_path / "pool-lists" / "svc.json").read_bytes()
     assert decode(data, URL).servers == (ServerSpec("d"),)
 

@@ -151,7 +151,8 @@ def test_bad_lines_are_told_once_with_their_numbers_and_the_rest_counts(
     assert "line 4: entry skipped: weight of b" in second
     path.write_text(path.read_text() + "nonsense\n")
     bench.advance(3)
-    assert len(bench.log.take()) == 3
+    (third,) = bench.log.take()
+    assert "line 5: entry skipped" in third
 
 
 def test_a_thousand_bad_lines_do_not_flood_the_log(bench: SourceBench, path: Path) -> None:
@@ -160,7 +161,7 @@ def test_a_thousand_bad_lines_do_not_flood_the_log(bench: SourceBench, path: Pat
     bench.advance(3)
     assert bench.take() == [(A,)]
     assert len(bench.log.lines) <= 21
-    assert "more entries" in bench.log.lines[-1]
+    assert "more problems" in bench.log.lines[-1]
 
 
 BAD_CONTENTS = {

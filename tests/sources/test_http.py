@@ -157,6 +157,14 @@ def test_one_error_is_told_once_and_its_end_too(bench: SourceBench) -> None:
     assert [line for line in bench.log.lines if "is good again after 30 s" in line]
 
 
+def test_a_server_with_ever_new_errors_does_not_flood_the_log(bench: SourceBench) -> None:
+    started(bench)
+    for n in range(100):
+        the_one_under_way(bench).fail("x" * n)
+        bench.advance(6)
+    assert len(bench.log.lines) == 20
+
+
 def test_pauses_grow_with_errors_to_a_few_seconds(bench: SourceBench) -> None:
     started(bench)
     pauses = []
