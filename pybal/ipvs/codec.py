@@ -5,12 +5,12 @@ Any bytes given to a reader end in a value or in MalformedMessageError.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from struct import Struct
-from typing import Any
 
-from pybal.ipvs.messages import DESTINATION, MESSAGE, SERVICE, Command
+from pybal.ipvs import messages
+from pybal.ipvs.messages import Command
 from pybal.ipvs.model import (
     MAX_WEIGHT,
     Destination,
@@ -32,7 +32,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.ipvs.wire import Attributes, MalformedMessageError
+from pybal.ipvs.wire import MalformedMessageError, Reader, Writer
 from pybal.model import IPAddress, L4Protocol
 
 _AF_INET, _AF_INET6 = 2, 10
@@ -47,43 +47,72 @@ _FORWARDING_MASK = 0x7
 _IPIP = Tunnel()
 
 _U32 = Struct("=I")
+_FLAGS = Struct("=" + "".join(code for _, code in messages.FLAGS_FIELDS))
+
 # A weight that is out of range is sent as one below 0, so that the kernel refuses it.
 _NEGATIVE = 2**31
 
-_MESSAGE = Attributes(MESSAGE)
-_SERVICE = Attributes(SERVICE)
-_DESTINATION = Attributes(DESTINATION)
+_REMEMBERED = 32768
+"""So many destinations and services are built once and then found again: a dump brings few
+that are new, and comparing a thing with itself costs nothing."""
+
+_SERVICE_IDENTITY = ("AF", "PROTOCOL", "ADDR", "PORT")
+_SERVICE_SETTINGS = ("SCHED_NAME", "FLAGS", "TIMEOUT", "NETMASK")
+_DESTINATION_IDENTITY = ("ADDR_FAMILY", "ADDR", "PORT")
+_DESTINATION_SETTINGS = ("FWD_METHOD", "WEIGHT", "U_THRESH", "L_THRESH")
+_TUNNEL_SETTINGS = ("TUN_TYPE", "TUN_PORT", "TUN_FLAGS")
+
+_write_service_identity = Writer(messages.SERVICE, *_SERVICE_IDENTITY)
+_write_service_settings = Writer(messages.SERVICE, *_SERVICE_SETTINGS)
+_write_engine = Writer(messages.SERVICE, "PE_NAME")
+_write_destination_identity = Writer(messages.DESTINATION, *_DESTINATION_IDENTITY)
+_write_destination = Writer(messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS)
+_write_tunnel = Writer(messages.DESTINATION, *_TUNNEL_SETTINGS)
+_write_for_service = Writer(messages.MESSAGE, "SERVICE")
+_write_for_destination = Writer(messages.MESSAGE, "SERVICE", "DEST")
+
+_read_message = Reader(messages.MESSAGE, "SERVICE", "DEST")
+_read_service = Reader(
+    messages.SERVICE, *_SERVICE_IDENTITY, *_SERVICE_SETTINGS, "PE_NAME", "FWMARK"
+)
+_read_destination = Reader(
+    messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS, *_TUNNEL_SETTINGS
+)
 
 
 def request(operation: Operation) -> tuple[Command, bytes]:
     """The command and the attributes that ask for `operation`."""
     match operation:
+        case AddDestination(key, destination):
+            return Command.NEW_DEST, _for_destination(key, _destination(destination))
+        case EditDestination(key, destination):
+            return Command.SET_DEST, _for_destination(key, _destination(destination))
+        case RemoveDestination(key, server):
+            return Command.DEL_DEST, _for_destination(key, _destination_identity(server))
         case AddService(service):
             return Command.NEW_SERVICE, _service(service)
         case EditService(service):
             return Command.SET_SERVICE, _service(service)
         case RemoveService(key):
             return Command.DEL_SERVICE, service_identity(key)
-        case AddDestination(key, destination):
-            return Command.NEW_DEST, service_identity(key) + _destination(destination)
-        case EditDestination(key, destination):
-            return Command.SET_DEST, service_identity(key) + _destination(destination)
-        case RemoveDestination(key, server):
-            server_identity = _MESSAGE.nest("DEST", _destination_identity(server))
-            return Command.DEL_DEST, service_identity(key) + server_identity
 
 
 def service_identity(key: ServiceKey) -> bytes:
     """The attributes that name one service."""
-    return _MESSAGE.nest("SERVICE", _service_identity(key))
+    return _write_for_service(_service_identity(key))
 
 
+def _for_destination(key: ServiceKey, destination: bytes) -> bytes:
+    return _write_for_destination(_service_identity(key), destination)
+
+
+@lru_cache(_REMEMBERED)
 def _service_identity(key: ServiceKey) -> bytes:
-    return _SERVICE.pack(
-        AF=_family(key.address),
-        PROTOCOL=_PROTOCOL_NUMBER[key.protocol],
-        ADDR=key.address.packed,
-        PORT=key.port,
+    return _write_service_identity(
+        _family(key.address),
+        _PROTOCOL_NUMBER[key.protocol],
+        key.address.packed,
+        key.port.to_bytes(2, "big"),
     )
 
 
@@ -93,15 +122,15 @@ def _service(service: Service) -> bytes:
         flags |= _ONE_PACKET
     if service.persistence is not None:
         flags |= _PERSISTENT
-    attributes = _SERVICE.pack(
-        SCHED_NAME=service.scheduler,
-        FLAGS=(flags, _SETTABLE_FLAGS),
-        TIMEOUT=service.persistence.timeout_s if service.persistence is not None else 0,
-        NETMASK=_netmask(service),
+    attributes = _service_identity(service.key) + _write_service_settings(
+        _text(service.scheduler),
+        _FLAGS.pack(flags, _SETTABLE_FLAGS),
+        service.persistence.timeout_s if service.persistence is not None else 0,
+        _netmask(service),
     )
     if service.persistence_engine:
-        attributes += _SERVICE.pack(PE_NAME=service.persistence_engine)
-    return _MESSAGE.nest("SERVICE", _service_identity(service.key) + attributes)
+        attributes += _write_engine(_text(service.persistence_engine))
+    return _write_for_service(attributes)
 
 
 def _netmask(service: Service) -> bytes:
@@ -116,102 +145,145 @@ def _netmask(service: Service) -> bytes:
 
 
 def _destination_identity(key: DestinationKey) -> bytes:
-    return _DESTINATION.pack(
-        ADDR_FAMILY=_family(key.address), ADDR=key.address.packed, PORT=key.port
+    address = key.address
+    return _write_destination_identity(
+        _family(address), address.packed, key.port.to_bytes(2, "big")
     )
 
 
 def _destination(destination: Destination) -> bytes:
-    attributes = _destination_identity(destination.key) + _DESTINATION.pack(
-        FWD_METHOD=destination.forwarding.value,
-        WEIGHT=destination.weight if 0 <= destination.weight <= MAX_WEIGHT else _NEGATIVE,
-        U_THRESH=destination.upper_threshold,
-        L_THRESH=destination.lower_threshold,
+    address = destination.key.address
+    weight = destination.weight
+    attributes = _write_destination(
+        _family(address),
+        address.packed,
+        destination.key.port.to_bytes(2, "big"),
+        destination.forwarding.value,
+        weight if 0 <= weight <= MAX_WEIGHT else _NEGATIVE,
+        destination.upper_threshold,
+        destination.lower_threshold,
     )
     tunnel = destination.tunnel
     if tunnel.type is not TunnelType.IPIP:  # Kernels before 5.3 know no other, nor the attributes.
-        attributes += _DESTINATION.pack(
-            TUN_TYPE=tunnel.type.value, TUN_PORT=tunnel.port, TUN_FLAGS=tunnel.flags
-        )
-    return _MESSAGE.nest("DEST", attributes)
+        attributes += _write_tunnel(tunnel.type.value, tunnel.port.to_bytes(2, "big"), tunnel.flags)
+    return attributes
 
 
 def _family(address: IPAddress) -> int:
     return _AF_INET6 if address.version == 6 else _AF_INET
 
 
+def _text(text: str) -> bytes:
+    return text.encode() + b"\0"
+
+
 def read_service(body: bytes) -> Service | str:
     """A service of a dump; a text that names it if ServiceKey cannot express it."""
-    values = _SERVICE.unpack(_nested(body, "SERVICE"))
-    try:
-        scheduler = values["SCHED_NAME"]
-        family = values["AF"]
-        if "FWMARK" in values and "ADDR" not in values:
-            version = 6 if family == _AF_INET6 else 4
-            return f"firewall mark {values['FWMARK']} IPv{version} ({scheduler})"
-        address = _address(family, values["ADDR"])
-        protocol = _PROTOCOLS.get(values["PROTOCOL"])
-        if protocol is None:
-            where = endpoint(address, values["PORT"])
-            return f"IP protocol {values['PROTOCOL']} {where} ({scheduler})"
-        flags = values["FLAGS"][0]
-        return Service(
-            ServiceKey(protocol, address, values["PORT"]),
-            scheduler,
-            one_packet=bool(flags & _ONE_PACKET),
-            scheduler_flags=flags >> _SCHEDULER_FLAGS_SHIFT & _SCHEDULER_FLAGS_MASK,
-            persistence=_persistence(values, address) if flags & _PERSISTENT else None,
-            persistence_engine=values.get("PE_NAME", ""),
-        )
-    except KeyError as error:
-        raise MalformedMessageError(f"a service without {error.args[0]}") from None
+    attributes, _ = _read_message(body)
+    if attributes is None:
+        raise MalformedMessageError("a message without a service")
+    return _make_service(*_read_service(attributes))
 
 
-def _persistence(values: Mapping[str, Any], address: IPAddress) -> Persistence:
-    mask = values["NETMASK"]
-    if len(mask) < _U32.size:
-        raise MalformedMessageError(f"a netmask of {len(mask)} bytes")
+@lru_cache(_REMEMBERED)
+def _make_service(
+    family: int | None,
+    protocol: int | None,
+    address_bytes: bytes | None,
+    port: bytes | None,
+    scheduler_text: bytes | None,
+    flags_bytes: bytes | None,
+    timeout_s: int | None,
+    netmask: bytes | None,
+    engine: bytes | None,
+    mark: int | None,
+) -> Service | str:
+    if family is None or scheduler_text is None:
+        raise MalformedMessageError("a service without a family or a scheduler")
+    scheduler = _read_text(scheduler_text)
+    if mark is not None and address_bytes is None:
+        return f"firewall mark {mark} IPv{6 if family == _AF_INET6 else 4} ({scheduler})"
+    if protocol is None or address_bytes is None or port is None or flags_bytes is None:
+        raise MalformedMessageError("a service without a protocol, an address, a port or flags")
+    address = _address(family, address_bytes)
+    port_number = int.from_bytes(port, "big")
+    if protocol not in _PROTOCOLS:
+        return f"IP protocol {protocol} {endpoint(address, port_number)} ({scheduler})"
+    if len(flags_bytes) < _FLAGS.size:
+        raise MalformedMessageError(f"flags of {len(flags_bytes)} bytes")
+    flags, _ = _FLAGS.unpack_from(flags_bytes)
+    return Service(
+        ServiceKey(_PROTOCOLS[protocol], address, port_number),
+        scheduler,
+        one_packet=bool(flags & _ONE_PACKET),
+        scheduler_flags=flags >> _SCHEDULER_FLAGS_SHIFT & _SCHEDULER_FLAGS_MASK,
+        persistence=_persistence(address, timeout_s, netmask) if flags & _PERSISTENT else None,
+        persistence_engine=_read_text(engine or b""),
+    )
+
+
+def _persistence(address: IPAddress, timeout_s: int | None, netmask: bytes | None) -> Persistence:
+    if timeout_s is None or netmask is None or len(netmask) < _U32.size:
+        raise MalformedMessageError("persistence without a timeout or a netmask")
     if address.version == 6:
-        return Persistence(values["TIMEOUT"], int(_U32.unpack_from(mask)[0]))
-    bits = f"{int.from_bytes(mask[:4], 'big'):032b}"
+        return Persistence(timeout_s, int(_U32.unpack_from(netmask)[0]))
+    bits = f"{int.from_bytes(netmask[:4], 'big'):032b}"
     ones = bits.rstrip("0")
-    return Persistence(values["TIMEOUT"], None if "0" in ones else len(ones))
+    return Persistence(timeout_s, None if "0" in ones else len(ones))
 
 
 def read_destination(body: bytes, service: ServiceKey) -> Destination:
     """A destination of a dump of `service`, whose family it shares unless it says otherwise."""
-    values = _DESTINATION.unpack(_nested(body, "DEST"))
-    try:
-        family = values.get("ADDR_FAMILY") or _family(service.address)
-        forwarding, tunnel = _forwarding(values)
-        return Destination(
-            DestinationKey(_address(family, values["ADDR"]), values["PORT"]),
-            values["WEIGHT"],
-            forwarding,
-            values["U_THRESH"],
-            values["L_THRESH"],
-            tunnel,
-        )
-    except KeyError as error:
-        raise MalformedMessageError(f"a destination without {error.args[0]}") from None
+    _, attributes = _read_message(body)
+    if attributes is None:
+        raise MalformedMessageError("a message without a destination")
+    return _make_destination(service.address.version, *_read_destination(attributes))
 
 
-def _forwarding(values: Mapping[str, Any]) -> tuple[Forwarding, Tunnel]:
+@lru_cache(_REMEMBERED)
+def _make_destination(
+    service_version: int,
+    family: int | None,
+    address: bytes | None,
+    port: bytes | None,
+    method: int | None,
+    weight: int | None,
+    upper_threshold: int | None,
+    lower_threshold: int | None,
+    tunnel_type: int | None,
+    tunnel_port: bytes | None,
+    tunnel_flags: int | None,
+) -> Destination:
+    if address is None or port is None or method is None or weight is None:
+        raise MalformedMessageError("a destination without address, port, method or weight")
+    if not family:
+        family = _AF_INET6 if service_version == 6 else _AF_INET
+    tunnel_port_number = int.from_bytes(tunnel_port or b"", "big")
+    forwarding, tunnel = _forwarding(method, tunnel_type, tunnel_port_number, tunnel_flags)
+    return Destination(
+        DestinationKey(_address(family, address), int.from_bytes(port, "big")),
+        weight,
+        forwarding,
+        upper_threshold or 0,
+        lower_threshold or 0,
+        tunnel,
+    )
+
+
+def _forwarding(
+    method: int, tunnel_type: int | None, tunnel_port: int, tunnel_flags: int | None
+) -> tuple[Forwarding, Tunnel]:
     try:
-        forwarding = Forwarding(values["FWD_METHOD"] & _FORWARDING_MASK)
-        if forwarding is not Forwarding.TUNNEL or not values.get("TUN_TYPE"):
+        forwarding = Forwarding(method & _FORWARDING_MASK)
+        if forwarding is not Forwarding.TUNNEL or not tunnel_type:
             return forwarding, _IPIP
-        kind = TunnelType(values["TUN_TYPE"])
-        return forwarding, Tunnel(kind, values.get("TUN_PORT", 0), values.get("TUN_FLAGS", 0))
+        return forwarding, Tunnel(TunnelType(tunnel_type), tunnel_port, tunnel_flags or 0)
     except ValueError:  # What another program set up must not stop the reading of the table.
         return Forwarding.UNKNOWN, _IPIP
 
 
-def _nested(body: bytes, name: str) -> bytes:
-    nested = _MESSAGE.unpack(body).get(name)
-    if nested is None:
-        raise MalformedMessageError(f"a message without {name}")
-    return bytes(nested)
+def _read_text(data: bytes) -> str:
+    return data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
 def _address(family: int, data: bytes) -> IPAddress:

@@ -32,8 +32,10 @@ from pybal.ipvs.plan import (
 )
 from pybal.model import IPVSSnapshot, KernelErrorSnapshot
 
+# What one turn of the reactor may do: some milliseconds (bench/ipvs_load.py).
 OPERATIONS_PER_TURN = 100
-READS_PER_TURN = 4
+DESTINATIONS_READ_PER_TURN = 200
+
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 60.0
 _ERRORS_LOGGED = 5
@@ -207,14 +209,14 @@ class IPVSManager:
         """Plan for the services that are due, as many as make one exchange, and apply that."""
         operations: list[Operation] = []
         reached: list[ServiceKey] = []
-        reads = 0
+        read = 0
         for key in tuple(self._due):
-            if len(operations) >= OPERATIONS_PER_TURN or reads >= READS_PER_TURN:
+            if len(operations) >= OPERATIONS_PER_TURN or read >= DESTINATIONS_READ_PER_TURN:
                 break
             if self._managed[key].uncertain:
-                reads += 1
                 if not self._read(key):
                     continue
+                read += 1 + self._size(key)
             operations += self._plan(key)
             reached.append(key)
         cut = reached.pop() if len(operations) > OPERATIONS_PER_TURN else None
@@ -244,6 +246,9 @@ class IPVSManager:
         self._managed[key].uncertain = False
         return True
 
+    def _size(self, key: ServiceKey) -> int:
+        return len(self._known[key].destinations) if key in self._known else 0
+
     def _plan(self, key: ServiceKey) -> tuple[Operation, ...]:
         wanted = self._managed[key].wanted
         actual = {key: self._known[key]} if key in self._known else {}
@@ -257,10 +262,12 @@ class IPVSManager:
             if outcome.error is None:
                 accepted.append(outcome.operation)
                 self._managed[outcome.operation.key].changes[type(outcome.operation)] += 1
-                if not self._dry_run:
-                    self._log.debug("{command}", command=command(outcome.operation))
             else:
                 failed.setdefault(outcome.operation.key, []).append(outcome)
+        if accepted and not self._dry_run:
+            # Written out only where DEBUG is shown: thousands of commands cost more than the
+            # changes themselves.
+            self._log.debug("{commands()}", commands=lambda: "; ".join(map(command, accepted)))
         self._known = applied(self._known, accepted)
         self._changes_total += len(accepted)
         return failed

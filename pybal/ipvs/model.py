@@ -67,6 +67,10 @@ class ServiceKey:
     address: IPAddress
     port: int
 
+    def __hash__(self) -> int:
+        # The generated one costs three times as much, and tables are all look-ups.
+        return hash((int(self.address), self.port))
+
     def __str__(self) -> str:
         return f"{self.protocol.value} {endpoint(self.address, self.port)}"
 
@@ -92,6 +96,9 @@ class DestinationKey:
 
     address: IPAddress
     port: int
+
+    def __hash__(self) -> int:
+        return hash((int(self.address), self.port))
 
     def __str__(self) -> str:
         return endpoint(self.address, self.port)

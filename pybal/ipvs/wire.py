@@ -5,24 +5,42 @@ Any bytes given to a reader end in a value or in MalformedMessageError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from operator import itemgetter
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from pybal.errors import PyBalError
-from pybal.ipvs.messages import FLAGS_FIELDS, AttributeMap
+from pybal.ipvs.messages import AttributeMap
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 FINAL = (0x2, 0x3)  # NLMSG_ERROR, NLMSG_DONE: the last answer to a request
 
 _NESTED = 0x8000
-_ATTRIBUTE_TYPE_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+_NUMBER_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 _NLMSG = Struct("=IHHII")
 _GENL = Struct("=BBH")
 _NLA = Struct("=HH")
 _I32 = Struct("=i")
 _HEADER_BYTES = _NLMSG.size + _GENL.size
+_MAX_SHAPES = 64
+
+# struct's code for a value of each kind; "" is raw bytes of any size.
+_CODES = {
+    "none": "",
+    "hex": "",
+    "cdata": "",
+    "asciiz": "",
+    "service": "",
+    "destination": "",
+    "flags": "",
+    "uint8": "B",
+    "uint16": "H",
+    "uint32": "I",
+    "be16": "2s",
+}
+_NESTED_KINDS = ("service", "destination")
 
 
 class MalformedMessageError(PyBalError):
@@ -37,107 +55,125 @@ class NetlinkMessage(NamedTuple):
     payload: bytes
 
 
-class Attributes:
-    """Packs and unpacks the attributes of one map of pybal.ipvs.messages.
+def _attributes(definition: AttributeMap) -> dict[str, tuple[int, str]]:
+    """Number (with the nested flag) and code by name: the part of the long name behind `_ATTR_`."""
+    return {
+        name.partition("_ATTR_")[2]: (
+            number | (_NESTED if kind in _NESTED_KINDS else 0),
+            _CODES[kind],
+        )
+        for number, (name, kind) in enumerate(definition)
+    }
 
-    Names are those of the map from behind `_ATTR_`. Nested attributes are raw bytes, except
-    `flags`, a tuple; attributes declared as `hex` are skipped when unpacking.
+
+class Writer:
+    """Packs the named attributes of a map, in this order.
+
+    Values are integers, or bytes for what is text, a structure, nested, or big-endian. One
+    `struct` packs all of them: it is compiled for each combination of sizes that comes up.
     """
 
-    def __init__(self, definition: AttributeMap) -> None:
-        self._writers: dict[str, tuple[int, Callable[[Any], bytes]]] = {}
-        self._readers: dict[int, tuple[str, Callable[[bytes], Any]]] = {}
-        for number, (long_name, kind) in enumerate(definition):
-            name = long_name.partition("_ATTR_")[2]
-            writer, reader = _KINDS[kind]
-            self._writers[name] = (number, writer)
-            if kind not in ("none", "hex"):
-                self._readers[number] = (name, reader)
+    def __init__(self, definition: AttributeMap, *names: str) -> None:
+        attributes = _attributes(definition)
+        self._attributes = [attributes[name] for name in names]
+        self._raw = [index for index, (_, code) in enumerate(self._attributes) if not code]
+        self._shapes: dict[tuple[int, ...], tuple[Struct, list[Any]]] = {}
 
-    def pack(self, **values: Any) -> bytes:
-        """The attributes, in the order given."""
-        parts = []
-        for name, value in values.items():
-            number, writer = self._writers[name]
-            payload = writer(value)
-            size = len(payload)
-            parts.append(_NLA.pack(size + 4, number))
-            parts.append(payload)
-            if size & 3:
-                parts.append(bytes(-size & 3))
-        return b"".join(parts)
+    def __call__(self, *values: Any) -> bytes:
+        sizes = tuple([len(values[index]) for index in self._raw])
+        shape = self._shapes.get(sizes)
+        if shape is None:
+            shape = self._shapes[sizes] = self._compile(sizes)
+        packing, arguments = shape
+        arguments[2::3] = values
+        return packing.pack(*arguments)
 
-    def nest(self, name: str, attributes: bytes) -> bytes:
-        """One attribute around attributes that are packed already."""
-        number, _ = self._writers[name]
-        return _NLA.pack(len(attributes) + 4, number | _NESTED) + attributes
-
-    def unpack(self, data: bytes) -> dict[str, Any]:
-        """The attributes that the definition names; the last of equals wins."""
-        values = {}
-        offset, end = 0, len(data)
-        while offset + 4 <= end:
-            size, number = _NLA.unpack_from(data, offset)
-            if size < 4 or offset + size > end:
-                raise MalformedMessageError(f"an attribute of {size} bytes, not {end - offset}")
-            known = self._readers.get(number & _ATTRIBUTE_TYPE_MASK)
-            if known is not None:
-                name, reader = known
-                values[name] = reader(data[offset + 4 : offset + size])
-            offset += (size + 3) & ~3
-        return values
+    def _compile(self, sizes: tuple[int, ...]) -> tuple[Struct, list[Any]]:
+        """The struct, and its arguments: size, number and value of each attribute in turn."""
+        layout, arguments, rest = "=", [], iter(sizes)
+        for number, fixed in self._attributes:
+            code = fixed or f"{next(rest)}s"
+            size = Struct(f"={code}").size
+            layout += f"HH{code}{-size & 3}x"
+            arguments += [_NLA.size + size, number, None]
+        return Struct(layout), arguments
 
 
-_Kind = tuple[Callable[[Any], bytes], Callable[[bytes], Any]]
+class _Shape(NamedTuple):
+    """The order and sizes of the attributes of one message, as a struct that reads another."""
+
+    packing: Struct
+    headers: Callable[[tuple[Any, ...]], Any]
+    expected: Any
+    values: Callable[[tuple[Any, ...]], Any]
 
 
-def _number(layout: str) -> _Kind:
-    packing = Struct(layout)
+class Reader:
+    """Reads two or more named attributes of a map, wherever they stand; None for missing ones.
 
-    def read(data: bytes) -> Any:
-        if len(data) < packing.size:
-            raise MalformedMessageError(f"a number of {len(data)} bytes, not {packing.size}")
-        return packing.unpack_from(data)[0]
+    The messages of a dump are alike: the order and sizes found in one of them are compiled
+    into a `struct`, which reads all others that have the same.
+    """
 
-    return packing.pack, read
+    def __init__(self, definition: AttributeMap, *names: str) -> None:
+        attributes = _attributes(definition)
+        self._wanted = {
+            attributes[name][0] & _NUMBER_MASK: (index, attributes[name][1])
+            for index, name in enumerate(names)
+        }
+        self._shapes: dict[int, _Shape] = {}
+
+    def __call__(self, data: bytes) -> tuple[Any, ...]:
+        """A value for each name: an integer, or bytes for what is text, a structure, nested, or
+        big-endian. The last of equal attributes counts."""
+        shape = self._shapes.get(len(data))
+        if shape is not None:
+            fields = shape.packing.unpack_from(data)
+            if shape.headers(fields) == shape.expected:
+                return cast(tuple[Any, ...], shape.values((*fields, None)))
+        shape = self._learn(data)
+        if len(self._shapes) >= _MAX_SHAPES:
+            self._shapes.clear()
+        self._shapes[len(data)] = shape
+        return cast(tuple[Any, ...], shape.values((*shape.packing.unpack_from(data), None)))
+
+    def _learn(self, data: bytes) -> _Shape:
+        layout = "="
+        count = 0
+        headers: list[int] = []
+        values = [-1] * len(self._wanted)  # where the None is
+        for number, size, padded in _walk(data):
+            headers.append(count)
+            layout += "I"
+            count += 1
+            if number in self._wanted:
+                index, fixed = self._wanted[number]
+                code = fixed or f"{size}s"
+                known = Struct(f"={code}").size
+                if size < known:
+                    raise MalformedMessageError(f"a number of {size} bytes, not {known}")
+                values[index] = count
+                layout += f"{code}{padded - known}x"
+                count += 1
+            else:
+                layout += f"{padded}x"
+        packing = Struct(layout)
+        get_headers = itemgetter(*headers) if headers else tuple
+        return _Shape(
+            packing, get_headers, get_headers(packing.unpack_from(data)), itemgetter(*values)
+        )
 
 
-def _structure(fields: tuple[tuple[str, str], ...]) -> _Kind:
-    packing = Struct("=" + "".join(layout for _, layout in fields))
-
-    def read(data: bytes) -> Any:
-        if len(data) < packing.size:
-            raise MalformedMessageError(f"a structure of {len(data)} bytes, not {packing.size}")
-        return packing.unpack_from(data)
-
-    return lambda values: packing.pack(*values), read
-
-
-def _bytes(data: bytes) -> bytes:
-    return data
-
-
-def _write_text(text: str) -> bytes:
-    return text.encode() + b"\0"
-
-
-def _read_text(data: bytes) -> str:
-    return data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
-
-
-_KINDS: Mapping[str, _Kind] = {
-    "none": (_bytes, _bytes),
-    "hex": (_bytes, _bytes),
-    "cdata": (_bytes, _bytes),
-    "service": (_bytes, _bytes),
-    "destination": (_bytes, _bytes),
-    "flags": _structure(FLAGS_FIELDS),
-    "uint8": _number("=B"),
-    "uint16": _number("=H"),
-    "uint32": _number("=I"),
-    "be16": _number(">H"),
-    "asciiz": (_write_text, _read_text),
-}
+def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Number, size, and size with padding, of each attribute, headers not counted."""
+    offset, end = 0, len(data)
+    while offset + _NLA.size <= end:
+        size, number = _NLA.unpack_from(data, offset)
+        if size < _NLA.size or offset + size > end:
+            raise MalformedMessageError(f"an attribute of {size} bytes, not {end - offset}")
+        after = min((offset + size + 3) & ~3, end)
+        yield number & _NUMBER_MASK, size - _NLA.size, after - offset - _NLA.size
+        offset = after
 
 
 def request(family: int, flags: int, sequence: int, genl: tuple[int, int], body: bytes) -> bytes:

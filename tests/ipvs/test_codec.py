@@ -10,10 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.ipvs import codec, wire
+from pybal.ipvs import codec, messages, wire
 from pybal.ipvs.connection import IPVSMessage
 from pybal.ipvs.messages import VERSION, Command
-from pybal.ipvs.model import Destination, Forwarding, Persistence, Service, ServiceKey
+from pybal.ipvs.model import (
+    Destination,
+    DestinationKey,
+    Forwarding,
+    Persistence,
+    Service,
+    ServiceKey,
+)
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -121,45 +128,84 @@ def test_what_pyroute2_builds_reads_as_a_service() -> None:
     assert codec.read_service(wire.body(answer)) == Service(key, "wrr", one_packet=True)
 
 
+def service_message(**attributes: Any) -> bytes:
+    inner = wire.Writer(messages.SERVICE, *attributes)(*attributes.values())
+    return wire.Writer(messages.MESSAGE, "SERVICE")(inner)
+
+
+def destination_message(**attributes: Any) -> bytes:
+    inner = wire.Writer(messages.DESTINATION, *attributes)(*attributes.values())
+    return wire.Writer(messages.MESSAGE, "DEST")(inner)
+
+
+VIP = WEB.address.packed
+PORT = (80).to_bytes(2, "big")
+HASHED = (2).to_bytes(4, "little") + bytes(4)
+PERSISTENT = (1).to_bytes(4, "little") + bytes(4)
+
+
 def test_services_beyond_a_service_key_are_named() -> None:
-    mark = codec._SERVICE.pack(AF=10, FWMARK=5, SCHED_NAME="wlc", FLAGS=(2, 0))
-    assert codec.read_service(codec._MESSAGE.nest("SERVICE", mark)) == "firewall mark 5 IPv6 (wlc)"
-    sctp = codec._SERVICE.pack(
-        AF=2, PROTOCOL=132, ADDR=WEB.address.packed, PORT=80, SCHED_NAME="rr", FLAGS=(2, 0)
+    mark = service_message(AF=10, FWMARK=5, SCHED_NAME=b"wlc\0", FLAGS=HASHED)
+    assert codec.read_service(mark) == "firewall mark 5 IPv6 (wlc)"
+    sctp = service_message(
+        AF=2, PROTOCOL=132, ADDR=VIP, PORT=PORT, SCHED_NAME=b"rr\0", FLAGS=HASHED
     )
-    assert codec.read_service(codec._MESSAGE.nest("SERVICE", sctp)) == (
-        "IP protocol 132 192.0.2.1:80 (rr)"
+    assert codec.read_service(sctp) == "IP protocol 132 192.0.2.1:80 (rr)"
+
+
+def test_the_kernels_own_flag_is_not_ours() -> None:
+    hashed = service_message(
+        AF=2, PROTOCOL=6, ADDR=VIP, PORT=PORT, SCHED_NAME=b"rr\0", FLAGS=HASHED
     )
+    assert codec.read_service(hashed) == Service(WEB, "rr")
 
 
 def test_a_netmask_with_holes_is_read_as_none() -> None:
-    service = codec._SERVICE.pack(
+    service = service_message(
         AF=2,
         PROTOCOL=6,
-        ADDR=WEB.address.packed,
-        PORT=80,
-        SCHED_NAME="rr",
-        FLAGS=(1, 0),
+        ADDR=VIP,
+        PORT=PORT,
+        SCHED_NAME=b"rr\0",
+        FLAGS=PERSISTENT,
         TIMEOUT=60,
         NETMASK=ip_address("255.0.255.0").packed,
     )
-    found = codec.read_service(codec._MESSAGE.nest("SERVICE", service))
-    assert found == Service(WEB, "rr", persistence=Persistence(60, None))
+    assert codec.read_service(service) == Service(WEB, "rr", persistence=Persistence(60, None))
 
 
 def test_what_no_kernel_documents_is_read_as_unknown_forwarding() -> None:
     for method, tunnel_type in ((5, 0), (7, 0), (2, 9)):
-        written = codec._DESTINATION.pack(
-            ADDR=WEB.address.packed,
-            PORT=80,
-            FWD_METHOD=method,
-            WEIGHT=1,
-            U_THRESH=0,
-            L_THRESH=0,
-            TUN_TYPE=tunnel_type,
+        written = destination_message(
+            ADDR=VIP, PORT=PORT, FWD_METHOD=method, WEIGHT=1, TUN_TYPE=tunnel_type
         )
-        found = codec.read_destination(codec._MESSAGE.nest("DEST", written), WEB)
-        assert found.forwarding is Forwarding.UNKNOWN
+        assert codec.read_destination(written, WEB).forwarding is Forwarding.UNKNOWN
+
+
+def test_a_destination_without_a_family_has_its_services() -> None:
+    for key in (WEB, WEB6):
+        written = destination_message(ADDR=key.address.packed, PORT=PORT, FWD_METHOD=3, WEIGHT=1)
+        assert codec.read_destination(written, key).key.address == key.address
+
+
+def test_attributes_count_wherever_they_stand_and_whatever_stands_between() -> None:
+    names = ["WEIGHT", "STATS", "PORT", "FWD_METHOD", "ACTIVE_CONNS", "ADDR", "STATS64"]
+    values = {"STATS": bytes(7), "STATS64": bytes(300), "ADDR": VIP + bytes(12), "PORT": PORT}
+    for shift in range(len(names)):
+        turned = names[shift:] + names[:shift]
+        for weight in (1, 2):  # The second message is read by what the first has taught.
+            numbers = {"WEIGHT": weight, "FWD_METHOD": 3, "ACTIVE_CONNS": 77}
+            written = destination_message(**{name: {**values, **numbers}[name] for name in turned})
+            found = codec.read_destination(written, WEB)
+            assert found == Destination(DestinationKey(WEB.address, 80), weight, Forwarding.DIRECT)
+
+
+def test_messages_of_one_length_with_different_attributes_are_told_apart() -> None:
+    one = destination_message(ADDR=VIP, PORT=PORT, FWD_METHOD=3, WEIGHT=1, U_THRESH=9)
+    other = destination_message(ADDR=VIP, PORT=PORT, FWD_METHOD=3, WEIGHT=1, L_THRESH=9)
+    for _ in range(2):
+        assert codec.read_destination(one, WEB).upper_threshold == 9
+        assert codec.read_destination(other, WEB).lower_threshold == 9
 
 
 @given(any_service, st.data())
