@@ -12,10 +12,12 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from pybal.bgp.aspath import sequence
+from pybal.bgp.bfd.detector import BFDNetwork
+from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.network import Network, TwistedNetwork
-from pybal.bgp.peering import World
+from pybal.bgp.peering import Peering, World
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings
@@ -27,7 +29,8 @@ class BGPFailover:
     """Owns the speaker. A prefix is announced while at least one service wants it; if several
     do, the attributes are those of the first that asked.
 
-    `reactor` provides IReactorTime, IReactorTCP and IReactorSocket; `now` is the wall clock.
+    `reactor` provides IReactorTime, IReactorTCP, IReactorSocket and, for BFD, IReactorFDSet;
+    `now` is the wall clock. The networks are for tests; by default they are the real ones.
     """
 
     def __init__(
@@ -38,16 +41,28 @@ class BGPFailover:
         now: Callable[[], float],
         log: Logger,
         network: Network | None = None,
+        bfd_network: BFDNetwork | None = None,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._log = log
-        world = World(reactor, network or TwistedNetwork(reactor), random, now, log)
+        world = World(
+            clock=reactor,
+            network=network or TwistedNetwork(reactor),
+            random=random,
+            now=now,
+            log=log,
+            bfd_network=bfd_network or SocketBFDNetwork(reactor),
+        )
         self._speaker = Speaker(settings.speaker, world)
         self._wanted: dict[str, tuple[Advertisement, ...]] = {}
         self._routes: dict[Prefix, Route] = {}
         self._publishing: Any = None
         self._ending: Deferred[None] | None = None
+
+    @property
+    def peerings(self) -> tuple[Peering, ...]:
+        return tuple(self._speaker.peerings.values())
 
     def start(self, *, restarting: bool = False) -> None:
         """Listen and connect. After a planned restart (`restarting`) peers keep the routes of

@@ -182,7 +182,8 @@ class PeerSnapshot:
     """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2) of the
     connection that is nearest to a session, `since` dates the last change of any.
 
-    `messages` are (type, `sent` or `received`, count); `prefixes` those the peer was told of.
+    `messages` are (type, `sent` or `received`, count); `prefixes` those the peer was told of;
+    `bfd` is the BFD session's state, None without BFD.
     """
 
     address: str
@@ -199,6 +200,7 @@ class PeerSnapshot:
     sessions_lost: int = 0
     connections_refused: int = 0
     messages: tuple[tuple[str, str, int], ...] = ()
+    bfd: str | None = None
     connections: tuple[BGPConnectionSnapshot, ...] = ()
 
 
@@ -248,6 +250,17 @@ class IPVSSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class IsolationSnapshot:
+    """Whether this director seems to be cut off from its servers. `since` is set while it is;
+    `total` counts how often it was; `reports_kept` are not acted on yet."""
+
+    phase: str
+    since: float | None = None
+    total: int = 0
+    reports_kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HealthSnapshot:
     """What the director knows of itself: time it lost, checks it could not make.
 
@@ -263,6 +276,7 @@ class HealthSnapshot:
     local_fault: str = ""
     local_faults: tuple[tuple[str, int], ...] = ()
     hurried_total: int = 0
+    isolation: IsolationSnapshot = IsolationSnapshot("off")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from pybal.bgp.bfd.detector import BFDNetwork, Detector
 from pybal.bgp.connection import BGPConnection
+from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.fsm import FSM, Event, EventKind, State
 from pybal.bgp.link import Link, Side
 from pybal.bgp.messages import GracefulRestart, Notification, Open
@@ -31,6 +33,7 @@ class World:
     random: Any
     now: Callable[[], float]
     log: Any
+    bfd_network: BFDNetwork
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Peering:
         self._routes: Routes = {}
         self._running = False
         self._plain_open = False
+        self.detector: Detector | None = None
         self._active = self._new_link(Side.ACTIVE)
         self._passive: Link | None = None
         self._closing: set[BGPConnection] = set()
@@ -268,6 +272,18 @@ class Peering:
         else:
             self._begin()
 
+    def bfd_changed(self, up: bool) -> None:
+        """BFD found the path to the peer alive, or dead: then the session ends with it
+        (RFC 5882 section 10.1, RFC 9384)."""
+        if up:
+            self._log.info("BFD with {peer} is up", peer=self.peer.address)
+            return
+        self.note_error("BFD: the peer does not answer")
+        cease = Notification(ErrorCode.CEASE, CeaseSubcode.BFD_DOWN)
+        for link in self.links():
+            if link.state in (State.OPEN_CONFIRM, State.ESTABLISHED):
+                link.feed(Event(EventKind.AUTOMATIC_STOP, notification=cease))
+
     def _quiet_the_active_link(self) -> None:
         """While the peer's own connection is the session, ours is not to be opened."""
         link = self.established_link()
@@ -322,6 +338,7 @@ class Peering:
                 (kind, direction, count)
                 for (kind, direction), count in sorted(statistics.messages.items())
             ),
+            bfd=self.detector.session.state.name if self.detector is not None else None,
             connections=tuple(_connection_snapshot(self.peer, link) for link in self.links()),
         )
 

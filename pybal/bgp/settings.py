@@ -32,13 +32,22 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class BFDSettings:
+    """BFD of one peer: `interval_ms` is what we want to send and accept (10 or more);
+    a peer is down after `multiplier` (1 to 255) missed packets."""
+
+    interval_ms: int = 300
+    multiplier: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSettings:
     """One router. `asn` None accepts any.
 
     `hold_time_s` is what we propose: 0 or at least 3. `ttl_security_hops`: GTSM (RFC 5082),
     the number of hops the peer may be away, 1 for a neighbour; None turns it off.
     `password`: TCP MD5 (RFC 2385), 1 to 80 bytes, a secret. `restart_time_s`: graceful
-    restart (RFC 4724), 1 to 4095; None does not announce it.
+    restart (RFC 4724), 1 to 4095; None does not announce it. `bfd` None: no BFD.
     """
 
     address: IPAddress
@@ -50,6 +59,7 @@ class PeerSettings:
     hold_time_s: int = 180
     families: tuple[Family, ...] = SUPPORTED_FAMILIES
     restart_time_s: int | None = None
+    bfd: BFDSettings | None = None
     fsm: Options = Options()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
+from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
@@ -27,6 +28,13 @@ class Speaker:
         self._settings = settings
         self._world = world
         self._closes: list[Close] = []
+        self._bfd = BFD(world.bfd_network, world.clock, world.random, world.log)
+        for peering in self.peerings.values():
+            peer = peering.peer
+            if peer.bfd is not None:
+                peering.detector = self._bfd.watch(
+                    peer.address, peer.local_address, peer.bfd, peering.bfd_changed
+                )
 
     def start(self, *, restarting: bool = False) -> None:
         """Listen and connect. An address that cannot be listened on is logged as an error;
@@ -37,6 +45,7 @@ class Speaker:
         for peering in self.peerings.values():
             peering.restarting = peering.end_of_rib_held = restarting
             peering.start()
+        self._bfd.start()
 
     def _listen(self, address: IPAddress) -> None:
         settings = self._settings
@@ -106,3 +115,5 @@ class Speaker:
     async def _end(self, ending: list[Deferred[None]]) -> None:
         closes, self._closes = self._closes, []
         await DeferredList([*ending, *(close() for close in closes)])
+        # Only now: some routers take even BFD's AdminDown for a failure of the session.
+        self._bfd.stop()

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from pybal.bgp.settings import (
     Advertisement,
+    BFDSettings,
     FailoverSettings,
     Options,
     PeerSettings,
@@ -58,6 +59,7 @@ def settings_of(given: dict[str, Any]) -> FailoverSettings:
 
 def _peer(given: dict[str, Any]) -> PeerSettings:
     password = given.get("password")
+    bfd = given.get("bfd")
     return PeerSettings(
         address=ip_address(given["address"]),
         asn=given.get("asn"),
@@ -66,6 +68,7 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         ttl_security_hops=given.get("ttl_security_hops"),
         hold_time_s=given.get("hold_time_s", 180),
         restart_time_s=given.get("restart_time_s"),
+        bfd=BFDSettings(**bfd) if bfd is not None else None,
         fsm=Options(**given.get("fsm", {})),
     )
 

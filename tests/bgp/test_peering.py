@@ -311,6 +311,21 @@ class SessionTest(PeeringCase):
         assert self.network.listeners.keys() == {ip_address(THEM)}
 
 
+class BFDTest(PeeringCase):
+    def test_when_bfd_fails_the_session_ends_at_once(self) -> None:
+        # RFC 5882 section 10.1; the subcode is RFC 9384's.
+        end = self.establish()
+        [peering] = self.bgp.peerings
+        peering.bfd_changed(up=True)
+        assert self.peer().established
+        peering.bfd_changed(up=False)
+        self.turn()
+        assert notifications(end) == [(6, 10)]
+        assert self.peer().sessions_lost == 1
+        self.turn(2)
+        assert len(self.router.ends) == 2, "and tried again"
+
+
 class IncomingTest(PeeringCase):
     def test_a_configured_peer_may_connect(self) -> None:
         self.bgp.start()

@@ -389,3 +389,47 @@ def test_ten_thousand_prefixes(pair: Pair) -> None:
     assert counts(speaker)["update", "sent"] == 7 + 22 + 2
     speaker.ask(withdraw="web")
     eventually("none", lambda: " 0 of 0 routes" in bird.cli("show route count"))
+
+
+BFD = {"interval_ms": 100, "multiplier": 3}
+BIRD_BFD = {
+    "globals": 'protocol bfd { interface "v0" { interval 100 ms; multiplier 3; }; }',
+    "options": "direct; bfd on;",
+}
+
+
+def bfd_pair(pair: Pair) -> tuple[Bird, Speaker]:
+    bird = pair.bird(**BIRD_BFD)
+    speaker = pair.speaker(peer={"bfd": BFD})
+    speaker.announce("web", VIP)
+    eventually("the route", learned(bird, HOSTS[0]))
+    eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
+    eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
+    return bird, speaker
+
+
+def test_bfd_notices_a_frozen_router_long_before_the_hold_timer(pair: Pair) -> None:
+    # RFC 5880, RFC 5881, RFC 5882.
+    bird, speaker = bfd_pair(pair)
+    bird.child.send_signal(signal.SIGSTOP)
+    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, 1)
+    assert peer["bfd"] == "DOWN"
+    assert "BFD Down" in peer["last_error"] or "BFD" in peer["last_error"]
+    bird.child.send_signal(signal.SIGCONT)
+    eventually("back", lambda: speaker.peer()["established"])
+    eventually("BFD is up again", lambda: speaker.peer()["bfd"] == "UP")
+
+
+def test_bfd_lets_the_router_drop_our_routes_when_we_freeze(pair: Pair) -> None:
+    bird, speaker = bfd_pair(pair)
+    freeze(speaker)
+    eventually("gone", gone(bird), 1)
+    speaker.child.send_signal(signal.SIGCONT)
+    eventually("back", learned(bird, HOSTS[0]))
+
+
+def test_a_stop_ends_bfd_on_purpose(pair: Pair) -> None:
+    bird, speaker = bfd_pair(pair)
+    speaker.stop("bye")
+    log = eventually("the text", lambda: "bye" in bird.log and bird.log)
+    assert "BFD" not in log[log.index("bye") :].split("State changed to stop")[0]

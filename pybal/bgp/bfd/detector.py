@@ -1,0 +1,166 @@
+"""BFD's shell: one Detector for each peer, and who shares out what is received (RFC 5881)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pybal.bgp.bfd.packet import (
+    BFDPacketError,
+    BFDState,
+    ControlPacket,
+    decode_packet,
+    encode_packet,
+)
+from pybal.bgp.bfd.session import BFDSession, Outcome, receive, shut, start, tick
+from pybal.bgp.settings import BFDSettings
+from pybal.model import IPAddress
+
+_SOURCE_PORTS = range(49152, 65536)
+_TTL = 255
+
+Received = Callable[[bytes, IPAddress, int], None]
+
+
+class BFDNetwork(Protocol):
+    """Datagrams. `open` gives a function that sends to `peer`, and one that closes."""
+
+    def open(
+        self, peer: IPAddress, source: IPAddress | None, port: int
+    ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        """A sending socket, its source port being `port`. Raises OSError."""
+
+    def listen(self, version: int, received: Received) -> Callable[[], None]:
+        """Receive (data, source, TTL) of one IP version; gives a function that closes.
+        Raises OSError."""
+
+
+class Detector:
+    """Watches one peer. `changed(up)` is called whenever the session goes up or fails;
+    going down on the peer's or our own purpose (AdminDown) is no failure."""
+
+    def __init__(
+        self,
+        peer: IPAddress,
+        settings: BFDSettings,
+        discriminator: int,
+        clock: Any,
+        random: Any,
+        changed: Callable[[bool], None],
+    ) -> None:
+        self.peer = peer
+        self.session = BFDSession(settings, discriminator)
+        self._clock = clock
+        self._random = random
+        self._changed = changed
+        self._send: Callable[[bytes], None] | None = None
+        self._close: Callable[[], None] | None = None
+        self._timer: Any = None
+
+    def start(self, network: BFDNetwork, source: IPAddress | None) -> None:
+        """Begin; raises OSError if no socket can be had."""
+        port = self._random.choice(_SOURCE_PORTS)
+        self._send, self._close = network.open(self.peer, source, port)
+        self.session = start(self.session, self._clock.seconds())
+        self._arm()
+
+    def stop(self) -> None:
+        if self._send is None:
+            return
+        self._apply(shut(self.session))
+        close, self._close, self._send = self._close, None, None
+        if close is not None:
+            close()
+
+    def received(self, packet: ControlPacket) -> None:
+        if self._send is not None:
+            self._apply(receive(self.session, packet, self._clock.seconds(), self._jitter()))
+
+    def _apply(self, outcome: Outcome) -> None:
+        before = self.session.state
+        self.session, packets = outcome
+        for packet in packets:
+            if self._send is not None:
+                self._send(encode_packet(packet))
+        self._arm()
+        after = self.session.state
+        if after is BFDState.UP and before is not BFDState.UP:
+            self._changed(True)
+        on_purpose = self.session.remote_state is BFDState.ADMIN_DOWN
+        if before is BFDState.UP and after is BFDState.DOWN and not on_purpose:
+            self._changed(False)
+
+    def _arm(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        deadline = self.session.next_deadline()
+        self._timer = None
+        if deadline is not None:
+            delay_s = max(0.0, deadline - self._clock.seconds())
+            self._timer = self._clock.callLater(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._apply(tick(self.session, self._clock.seconds(), self._jitter()))
+
+    def _jitter(self) -> float:
+        return float(self._random.uniform(0.75, 1.0))
+
+
+class BFD:
+    """All detectors, and the sockets that they receive on."""
+
+    def __init__(self, network: BFDNetwork, clock: Any, random: Any, log: Any) -> None:
+        self.discarded_total = 0
+        self._network = network
+        self._clock = clock
+        self._random = random
+        self._log = log
+        self._detectors: dict[IPAddress, Detector] = {}
+        self._closes: list[Callable[[], None]] = []
+        self._sources: dict[IPAddress, IPAddress | None] = {}
+
+    def watch(
+        self,
+        peer: IPAddress,
+        source: IPAddress | None,
+        settings: BFDSettings,
+        changed: Callable[[bool], None],
+    ) -> Detector:
+        """Add a peer, before `start`."""
+        discriminator = self._random.randrange(1, 2**32)
+        detector = Detector(peer, settings, discriminator, self._clock, self._random, changed)
+        self._detectors[peer] = detector
+        self._sources[peer] = source
+        return detector
+
+    def start(self) -> None:
+        """Listen and transmit; what cannot be opened is logged as an error."""
+        try:
+            for version in sorted({peer.version for peer in self._detectors}):
+                self._closes.append(self._network.listen(version, self._received))
+            for peer, detector in self._detectors.items():
+                detector.start(self._network, self._sources[peer])
+        except OSError as error:
+            self._log.error("BFD cannot run: {error}", error=error.strerror)
+
+    def stop(self) -> None:
+        for detector in self._detectors.values():
+            detector.stop()
+        closes, self._closes = self._closes, []
+        for close in closes:
+            close()
+
+    def _received(self, data: bytes, source: IPAddress, ttl: int) -> None:
+        detector = self._detectors.get(source)
+        try:
+            packet = decode_packet(data)
+        except BFDPacketError:
+            self.discarded_total += 1
+            return
+        # RFC 5881 section 5: a TTL below 255 has crossed a router.
+        ours = detector.session.my_discriminator if detector is not None else 0
+        if detector is None or ttl != _TTL or packet.your_discriminator not in (0, ours):
+            self.discarded_total += 1
+            return
+        detector.received(packet)

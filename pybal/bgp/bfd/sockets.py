@@ -1,0 +1,114 @@
+"""BFD's datagrams on real sockets (RFC 5881): port 3784, sent with TTL 255."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface import implementer
+
+from pybal.bgp.bfd.detector import Received
+from pybal.model import IPAddress
+
+BFD_PORT = 3784
+_TTL = 255
+_IP_RECVTTL = 12  # Linux; the socket module does not name it
+_PACKETS_A_TURN = 32
+_MAX_SIZE = 256
+
+
+class SocketBFDNetwork:
+    """BFDNetwork on sockets; `reactor` provides IReactorFDSet. Twisted's own UDP ports cannot
+    tell the TTL of what they receive."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def open(
+        self, peer: IPAddress, source: IPAddress | None, port: int
+    ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        sender = _socket(peer.version)
+        try:
+            if peer.version == 4:
+                sender.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _TTL)
+            else:
+                sender.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, _TTL)
+            any_address = "0.0.0.0" if peer.version == 4 else "::"
+            sender.bind((str(source) if source is not None else any_address, port))
+        except OSError:
+            sender.close()
+            raise
+        target = (str(peer), BFD_PORT)
+
+        def send(data: bytes) -> None:
+            try:
+                sender.sendto(data, target)
+            except OSError:
+                # As good as lost on the way; the peer's detection timer is the judge.
+                return
+
+        return send, sender.close
+
+    def listen(self, version: int, received: Received) -> Callable[[], None]:
+        receiver = _socket(version)
+        try:
+            if version == 4:
+                receiver.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+            else:
+                receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            receiver.bind(("" if version == 4 else "::", BFD_PORT))
+        except OSError:
+            receiver.close()
+            raise
+        reader = _Reader(receiver, received)
+        self._reactor.addReader(reader)
+
+        def close() -> None:
+            self._reactor.removeReader(reader)
+            receiver.close()
+
+        return close
+
+
+def _socket(version: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    return made
+
+
+@implementer(IReadDescriptor)
+class _Reader:
+    """Hands on datagrams with their TTL."""
+
+    def __init__(self, receiver: socket.socket, received: Received) -> None:
+        self._receiver = receiver
+        self._received = received
+
+    def fileno(self) -> int:
+        return self._receiver.fileno()
+
+    def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
+        return "bgp-bfd"
+
+    def doRead(self) -> None:  # noqa: N802 - Twisted's name
+        for _ in range(_PACKETS_A_TURN):
+            try:
+                data, ancillary, _, source = self._receiver.recvmsg(_MAX_SIZE, 64)
+            except OSError:
+                return
+            ttl = next((_integer(value) for _, _, value in ancillary), 0)
+            self._received(data, ip_address(source[0].split("%")[0]), ttl)
+            if self._receiver.fileno() == -1:
+                return
+
+    def connectionLost(self, reason: Any) -> None:
+        """The reactor ends, or the socket broke: nothing more will come."""
+
+
+def _integer(value: bytes) -> int:
+    return int(struct.unpack("=i", value[:4])[0]) if len(value) >= 4 else 0

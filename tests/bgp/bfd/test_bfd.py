@@ -1,0 +1,271 @@
+"""BFD: packets, the state machine (RFC 5880 section 6.8), detection, and what BGP does then."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from ipaddress import ip_address
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from pybal.bgp.bfd.detector import BFD, Detector, Received
+from pybal.bgp.bfd.packet import (
+    BFDPacketError,
+    BFDState,
+    ControlPacket,
+    Diagnostic,
+    decode_packet,
+    encode_packet,
+)
+from pybal.bgp.bfd.session import BFDSession, receive, start, tick
+from pybal.bgp.settings import BFDSettings
+from pybal.model import IPAddress
+
+A, B = ip_address("10.0.0.1"), ip_address("10.0.0.2")
+u32 = st.integers(0, 2**32 - 1)
+DOWN, INIT, UP, ADMIN = BFDState.DOWN, BFDState.INIT, BFDState.UP, BFDState.ADMIN_DOWN
+
+packets = st.builds(
+    ControlPacket,
+    state=st.sampled_from(BFDState),
+    diagnostic=st.integers(0, 31),
+    detect_multiplier=st.integers(1, 255),
+    my_discriminator=st.integers(1, 2**32 - 1),
+    your_discriminator=st.integers(1, 2**32 - 1),
+    desired_min_tx_us=u32,
+    required_min_rx_us=u32,
+    required_min_echo_rx_us=u32,
+    poll=st.booleans(),
+    final=st.booleans(),
+    demand=st.booleans(),
+    control_plane_independent=st.booleans(),
+)
+
+
+@given(packets)
+def test_a_packet_survives_the_wire(packet: ControlPacket) -> None:
+    assert decode_packet(encode_packet(packet)) == packet
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_end_in_a_packet_or_a_declared_error(data: bytes) -> None:
+    with contextlib.suppress(BFDPacketError):
+        decode_packet(data)
+
+
+GOOD = encode_packet(ControlPacket(DOWN, 0, 3, 7, 0, 1000000, 300000))
+
+
+def test_a_packet_is_laid_out_as_the_rfc_draws_it() -> None:
+    assert GOOD.hex() == "20400318" + "00000007" + "00000000" + "000f4240" + "000493e0" + "00000000"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        GOOD[:23],
+        b"\x40" + GOOD[1:],
+        GOOD[:3] + b"\x17" + GOOD[4:],
+        GOOD[:3] + b"\x19" + GOOD[4:],
+        GOOD[:2] + b"\0" + GOOD[3:],
+        GOOD[:1] + b"\x41" + GOOD[2:],
+        GOOD[:4] + bytes(4) + GOOD[8:],
+        GOOD[:1] + b"\x80" + GOOD[2:],
+        GOOD[:1] + b"\x44" + GOOD[2:],
+    ],
+    ids=["short", "version", "length 23", "length 25", "multiplier", "multipoint",
+         "my discriminator", "your discriminator", "authentication"],
+)  # fmt: skip
+def test_what_section_6_8_6_discards_is_discarded(data: bytes) -> None:
+    with pytest.raises(BFDPacketError):
+        decode_packet(data)
+
+
+TRANSITIONS = {
+    # (ours, heard): then
+    (DOWN, ADMIN): DOWN, (DOWN, DOWN): INIT, (DOWN, INIT): UP, (DOWN, UP): DOWN,
+    (INIT, ADMIN): DOWN, (INIT, DOWN): INIT, (INIT, INIT): UP, (INIT, UP): UP,
+    (UP, ADMIN): DOWN, (UP, DOWN): DOWN, (UP, INIT): UP, (UP, UP): UP,
+    (ADMIN, ADMIN): ADMIN, (ADMIN, DOWN): ADMIN, (ADMIN, INIT): ADMIN, (ADMIN, UP): ADMIN,
+}  # fmt: skip
+
+SETTINGS = BFDSettings(interval_ms=300, multiplier=3)
+
+
+def heard(state: BFDState, **changes: Any) -> ControlPacket:
+    return replace(ControlPacket(state, 0, 5, 9, 7, 200000, 100000), **changes)
+
+
+def test_the_state_machine_is_the_rfcs() -> None:
+    assert len(TRANSITIONS) == len(BFDState) ** 2
+    for (ours, theirs), then in TRANSITIONS.items():
+        session = replace(BFDSession(SETTINGS, 7), state=ours)
+        assert receive(session, heard(theirs), 0.0, 1.0)[0].state is then, (ours, theirs)
+
+
+def test_while_not_up_we_send_once_a_second_with_jitter() -> None:
+    session = start(BFDSession(SETTINGS, 7), 0.0)
+    session, [packet] = tick(session, 0.0, 0.8)
+    assert (packet.desired_min_tx_us, packet.required_min_rx_us) == (1000000, 300000)
+    assert session.transmit_at == 0.8
+
+
+def up() -> BFDSession:
+    session = start(BFDSession(SETTINGS, 7), 0.0)
+    return receive(session, heard(INIT), 0.0, 1.0)[0]
+
+
+def test_when_up_we_send_at_the_agreed_interval_and_say_so_by_a_poll() -> None:
+    session = up()
+    session, [packet] = tick(session, 0.3, 1.0)
+    assert packet.poll
+    assert packet.desired_min_tx_us == 300000
+    assert session.transmit_at == pytest.approx(0.6)
+    session, _ = receive(session, heard(UP, final=True), 0.4, 1.0)
+    assert not tick(session, 0.6, 1.0)[1][0].poll
+
+
+def test_a_slower_receiver_is_respected() -> None:
+    session, _ = receive(up(), heard(UP, required_min_rx_us=2000000), 1.0, 1.0)
+    assert session.transmit_at == 3.0
+    session, _ = receive(session, heard(UP, required_min_rx_us=0), 1.5, 1.0)
+    assert session.transmit_at is None
+
+
+def test_the_detection_time_is_the_peers_multiplier_of_the_slower_interval() -> None:
+    session = up()
+    assert session.detection_time_s == 5 * 0.3
+    session, _ = receive(session, heard(UP, desired_min_tx_us=400000), 1.0, 1.0)
+    assert session.detect_at == 3.0
+    session, _ = tick(session, 3.0, 1.0)
+    assert (session.state, session.diagnostic) == (DOWN, Diagnostic.DETECTION_TIME_EXPIRED)
+    assert session.your_discriminator == 0
+
+
+def test_a_poll_is_answered_at_once() -> None:
+    _, [answer] = receive(up(), heard(UP, poll=True), 0.1, 1.0)
+    assert (answer.final, answer.poll) == (True, False)
+
+
+def test_multiplier_1_never_waits_longer_than_nine_tenths() -> None:
+    session = start(BFDSession(BFDSettings(300, 1), 7), 0.0)
+    assert tick(session, 0.0, 1.0)[0].transmit_at == 0.9
+
+
+def test_a_peer_in_demand_mode_gets_no_periodic_packets() -> None:
+    session, _ = receive(up(), heard(UP, demand=True, final=True), 0.1, 1.0)
+    assert session.transmit_at is None
+
+
+class MemoryBFDNetwork:
+    """Datagrams between detectors on one clock; `cut` loses them all."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.receivers: dict[IPAddress, Received] = {}
+        self.cut = False
+        self.ttl = 255
+
+    def at(self, address: IPAddress) -> MemoryBFDHost:
+        return MemoryBFDHost(self, address)
+
+
+class MemoryBFDHost:
+    def __init__(self, network: MemoryBFDNetwork, address: IPAddress) -> None:
+        self._network = network
+        self._address = address
+
+    def open(
+        self, peer: IPAddress, source: IPAddress | None, port: int
+    ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        assert 49152 <= port <= 65535
+        network = self._network
+
+        def send(data: bytes) -> None:
+            if not network.cut and peer in network.receivers:
+                receiver = network.receivers[peer]
+                network.clock.callLater(0.001, receiver, data, self._address, network.ttl)
+
+        return send, lambda: None
+
+    def listen(self, version: int, received: Received) -> Callable[[], None]:
+        self._network.receivers[self._address] = received
+        return lambda: None
+
+
+class Joined:
+    """Two BFD speakers, and what each told its BGP."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.network = MemoryBFDNetwork(self.clock)
+        self.told: dict[IPAddress, list[tuple[float, bool]]] = {A: [], B: []}
+        self.ends: dict[IPAddress, BFD] = {}
+        self.detectors: dict[IPAddress, Detector] = {}
+        for seed, (own, peer) in enumerate(((A, B), (B, A))):
+            host = self.network.at(own)
+            bfd = BFD(host, self.clock, Random(seed), Logger())
+            self.detectors[own] = bfd.watch(peer, None, SETTINGS, self._teller(own))
+            self.ends[own] = bfd
+            bfd.start()
+
+    def _teller(self, own: IPAddress) -> Callable[[bool], None]:
+        return lambda up: self.told[own].append((self.clock.seconds(), up))
+
+    def wait(self, seconds: float) -> None:
+        self.clock.pump(itertools.repeat(0.002, int(seconds / 0.002)))
+
+
+def test_two_ends_come_up_and_notice_a_cut_within_the_detection_time() -> None:
+    joined = Joined()
+    joined.wait(3)
+    assert [up for _, up in joined.told[A] + joined.told[B]] == [True, True]
+    cut_at = joined.clock.seconds()
+    joined.network.cut = True
+    joined.wait(2)
+    for end in (A, B):
+        at, is_up = joined.told[end][-1]
+        assert not is_up
+        assert 0.6 <= at - cut_at <= 0.91
+    joined.network.cut = False
+    joined.wait(3)
+    assert joined.told[A][-1][1]
+
+
+def test_an_end_on_purpose_is_no_failure() -> None:
+    joined = Joined()
+    joined.wait(3)
+    joined.ends[B].stop()
+    joined.wait(3)
+    assert joined.told[A] == [joined.told[A][0]]
+    assert joined.detectors[A].session.state is DOWN
+
+
+def test_packets_from_afar_or_of_strangers_are_discarded() -> None:
+    joined = Joined()
+    joined.network.ttl = 254
+    joined.wait(3)
+    assert joined.told[A] == []
+    assert joined.ends[A].discarded_total > 0
+    receiver = joined.network.receivers[A]
+    before = joined.ends[A].discarded_total
+    receiver(GOOD, ip_address("10.0.0.77"), 255)
+    receiver(GOOD[:8] + b"\1\2\3\4" + GOOD[12:], B, 255)
+    assert joined.ends[A].discarded_total == before + 2
+
+
+def test_a_stopped_end_has_no_timer() -> None:
+    joined = Joined()
+    joined.wait(1)
+    for end in joined.ends.values():
+        end.stop()
+    joined.wait(0.1)
+    assert joined.clock.getDelayedCalls() == []
