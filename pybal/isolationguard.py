@@ -1,0 +1,220 @@
+"""Between monitors and policies: applies the rule of isolation.py, asks witnesses, tells people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.base import DelayedCall
+from twisted.logger import Logger
+
+from pybal.awareness import Attention
+from pybal.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
+from pybal.model import IPAddress, IsolationSnapshot
+from pybal.monitors.network import Channel, Network, TCPEvents, is_local_fault
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A server that can be asked whether it is there: by a TCP connection, closed at once."""
+
+    host: str
+    address: IPAddress
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPorts:
+    """The world of a guard. `clock` is IReactorTime and does not jump, `now()` is Unix seconds.
+
+    `witnesses(avoid)` picks servers at random, of different hosts, that were up and are, as far
+    as there are others, not of the hosts to avoid; `hosts()` counts all hosts; `all_may_try(s)`
+    has all monitors that are down try again within so many seconds.
+    """
+
+    clock: Any
+    now: Callable[[], float]
+    network: Network
+    attention: Attention
+    witnesses: Callable[[set[str]], Sequence[Witness]]
+    hosts: Callable[[], int]
+    all_may_try: Callable[[float], None]
+
+
+class IsolationGuard:
+    """Passes reports on as the rule says. After stop() it passes nothing on."""
+
+    def __init__(self, rule: Isolation, ports: GuardPorts, log: Logger) -> None:
+        self._rule = rule
+        self._ports = ports
+        self._log = log
+        self._timer: DelayedCall | None = None
+        self._round: _Round | None = None
+        self._since: float | None = None
+        self._stopped = False
+
+    def report(self, report: Report) -> None:
+        """A monitor changed; acted on now, later or never."""
+        if not self._stopped:
+            before = self._rule.phase
+            self._do(self._rule.report(report, self._ports.hosts, self._seconds()), before)
+
+    def stop(self) -> None:
+        """Idempotent."""
+        self._stopped = True
+        self._cancel_timer()
+        if self._round is not None:
+            self._round.stop()
+            self._round = None
+
+    def snapshot(self) -> IsolationSnapshot:
+        """The rule as it stands."""
+        return IsolationSnapshot(
+            self._rule.phase.value, self._since, self._rule.isolations, self._rule.kept
+        )
+
+    def _do(self, calls: Iterable[Callable[[], None]], before: Phase) -> None:
+        for call in calls:
+            call()
+        if self._rule.phase is not before:
+            self._tell(before)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Ask at once if the phase has just begun, else see to it again in a while."""
+        phase = self._rule.phase
+        if phase is Phase.CALM or self._stopped:
+            self._cancel_timer()
+        elif phase is Phase.ASKING and self._round is None:
+            self._ask()
+        elif self._timer is None:
+            delay_s = SETTLE_S if phase is Phase.SETTLING else ASK_AGAIN_S
+            self._timer = self._ports.clock.callLater(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        before = self._rule.phase
+        calls = self._rule.tick(self._seconds())
+        if self._rule.wants_answers and self._round is None:
+            self._ask()
+        self._do(calls, before)
+
+    def _ask(self) -> None:
+        witnesses = self._ports.witnesses(self._rule.failing_hosts())
+        self._round = _Round(self._ports, witnesses, self._rule.threshold, self._heard)
+        self._round.start()
+
+    def _heard(self, answered: int, silent: int, slept: bool) -> None:
+        self._round = None
+        if slept:
+            self._ask()
+            return
+        before = self._rule.phase
+        if before in (Phase.ASKING, Phase.CUT_OFF):
+            self._log.info(
+                "Of the servers that were asked, {answered} answered and {silent} did not",
+                answered=answered,
+                silent=silent,
+            )
+        self._do(self._rule.answers(answered, silent, self._seconds()), before)
+
+    def _tell(self, before: Phase) -> None:
+        phase, kept = self._rule.phase, self._rule.kept
+        self._cancel_timer()
+        if phase is Phase.CUT_OFF:
+            self._since = self._ports.now()
+            self._log.critical(
+                "This director is cut off: servers everywhere do not answer. All pools are held "
+                "as they are until they do"
+            )
+        elif phase is Phase.SPENT:
+            self._since = None
+            self._log.critical("Still cut off: {kept} reports are acted on after all", kept=kept)
+        elif phase is Phase.SETTLING:
+            self._since = None
+            self._log.warn(
+                "Servers answer again: {kept} failures are checked anew before they count",
+                kept=kept,
+            )
+            self._ports.all_may_try(HURRY_S)
+        elif before is Phase.SETTLING:
+            self._log.info("No longer cut off")
+
+    def _seconds(self) -> float:
+        return float(self._ports.clock.seconds())
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class _Round:
+    """Asks all witnesses at once; `done(answered, silent, slept)` once the verdict is certain,
+    or after ASK_S, but never from within start()."""
+
+    def __init__(
+        self,
+        ports: GuardPorts,
+        witnesses: Sequence[Witness],
+        threshold: Any,
+        done: Callable[[int, int, bool], None],
+    ) -> None:
+        self._ports = ports
+        self._witnesses = witnesses
+        self._threshold = threshold
+        self._done = done
+        self._open: dict[Witness, Channel] = {}
+        self._answered = self._silent = 0
+        self._mark = ports.attention.mark()
+        self._timer: DelayedCall | None = None
+
+    def start(self) -> None:
+        for witness in self._witnesses:
+            self._connect(witness)
+        self._timer = self._ports.clock.callLater(ASK_S if self._open else 0, self._end)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for channel in self._open.values():
+            channel.close()
+        self._open.clear()
+
+    def _connect(self, witness: Witness) -> None:
+        events = TCPEvents(
+            connected=lambda: self._count(witness, answered=True),
+            received=lambda _: None,
+            # Whoever refuses is there.
+            closed=lambda error: self._count(
+                witness, answered=error is None or isinstance(error, ConnectionError)
+            ),
+        )
+        try:
+            channel = self._ports.network.connect_tcp(witness.address, witness.port, events)
+        except OSError as error:
+            # Whatever we are out of says nothing of the witness.
+            self._silent += not is_local_fault(error)
+        else:
+            self._open[witness] = channel
+
+    def _count(self, witness: Witness, *, answered: bool) -> None:
+        channel = self._open.pop(witness)
+        channel.close()
+        self._answered += answered
+        self._silent += not answered
+        asked = self._answered + self._silent + len(self._open)
+        limit = asked * self._threshold
+        if self._silent + len(self._open) <= limit or self._silent > limit:
+            self._end()
+
+    def _end(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        silent = self._silent + len(self._open)
+        slept = bool(silent) and self._ports.attention.lapsed(self._mark)
+        self.stop()
+        self._done(self._answered, silent, slept)

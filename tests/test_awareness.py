@@ -1,0 +1,112 @@
+"""Time that we lost: late beats, jumps of the wall clock, and which failures they excuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from pybal.awareness import BEAT_S, STALL_BUCKETS_S, Awareness
+
+
+class Clocks:
+    """A steady clock and a wall clock under the test's hand."""
+
+    def __init__(self) -> None:
+        self.steady_s = 1000.0
+        self.wall_s = 1_700_000_000.0
+        self.awareness = Awareness(lambda: self.steady_s, lambda: self.wall_s)
+
+    def sleep(self, seconds: float) -> None:
+        """Time passes in which nothing runs."""
+        self.steady_s += seconds
+        self.wall_s += seconds
+
+    def run(self, seconds: float, late_s: float = 0.0) -> None:
+        """Time passes with all beats, each so late."""
+        for _ in range(max(1, round(seconds / (BEAT_S + late_s)))):
+            self.sleep(BEAT_S + late_s)
+            self.awareness.beat()
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.005, 0.09])
+def test_a_process_that_beats_has_lost_nothing(late_s: float) -> None:
+    clocks = Clocks()
+    mark = clocks.awareness.mark()
+    clocks.run(20, late_s)
+    assert not clocks.awareness.lapsed(mark)
+    assert not clocks.awareness.lapsed(clocks.awareness.recent())
+    assert clocks.awareness.gaps == 0
+
+
+@pytest.mark.parametrize("seconds", [1, 30, 86400])
+def test_a_sleep_within_a_check_excuses_its_failure_even_before_the_late_beat(
+    seconds: float,
+) -> None:
+    clocks = Clocks()
+    clocks.run(5)
+    mark = clocks.awareness.mark()
+    clocks.sleep(seconds)
+    assert clocks.awareness.lapsed(mark)
+    assert clocks.awareness.beat() == pytest.approx(seconds - BEAT_S)
+    assert clocks.awareness.lapsed(mark)
+    assert clocks.awareness.gaps == 1
+
+
+def test_a_check_begun_after_the_sleep_counts() -> None:
+    clocks = Clocks()
+    clocks.sleep(30)
+    clocks.awareness.beat()
+    mark = clocks.awareness.mark()
+    clocks.run(5)
+    assert not clocks.awareness.lapsed(mark)
+
+
+def test_what_comes_of_itself_is_doubtful_for_some_seconds_after_a_sleep() -> None:
+    clocks = Clocks()
+    clocks.run(10)
+    clocks.sleep(30)
+    assert clocks.awareness.lapsed(clocks.awareness.recent())
+    clocks.run(1.5)
+    assert clocks.awareness.lapsed(clocks.awareness.recent())
+    clocks.run(3)
+    assert not clocks.awareness.lapsed(clocks.awareness.recent())
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 5.0])
+def test_a_jump_of_the_wall_clock_counts_as_lost_time(jump_s: float) -> None:
+    clocks = Clocks()
+    mark = clocks.awareness.mark()
+    clocks.wall_s += jump_s
+    clocks.run(BEAT_S)
+    assert clocks.awareness.lapsed(mark)
+    assert clocks.awareness.longest_stall_s < 0.001
+
+
+def test_a_slewed_wall_clock_is_no_jump() -> None:
+    clocks = Clocks()
+    mark = clocks.awareness.mark()
+    for _ in range(100):
+        clocks.wall_s += 0.02
+        clocks.run(BEAT_S)
+    assert not clocks.awareness.lapsed(mark)
+
+
+def test_starvation_excuses_a_failure_only_if_it_took_a_good_part_of_the_check() -> None:
+    clocks = Clocks()
+    mark = clocks.awareness.mark()
+    clocks.run(5, late_s=0.2)
+    assert clocks.awareness.lapsed(mark)
+    mark = clocks.awareness.mark()
+    clocks.sleep(0.8)
+    clocks.awareness.beat()
+    clocks.run(20)
+    assert not clocks.awareness.lapsed(mark)
+
+
+def test_stalls_are_counted_by_their_length() -> None:
+    clocks = Clocks()
+    clocks.run(BEAT_S, late_s=0.03)
+    clocks.sleep(100)
+    clocks.awareness.beat()
+    assert clocks.awareness.longest_stall_s == pytest.approx(100 - BEAT_S)
+    stalls = dict(zip((*STALL_BUCKETS_S, 1e9), clocks.awareness.stalls, strict=True))
+    assert {bound_s: n for bound_s, n in stalls.items() if n} == {0.05: 1, 1e9: 1}

@@ -1,0 +1,201 @@
+"""The rule of isolation: what is acted on at once, what waits, and random histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.isolation import SETTLE_S, Isolation, Key, Phase, Report
+
+WINDOW_S, HOLD_S = 20.0, 300.0
+HOSTS = 100
+
+
+class World:
+    """The rule, and what a policy behind it would believe: every monitor is up at first."""
+
+    def __init__(self, threshold: Fraction = Fraction(1, 2)) -> None:
+        self.rule = Isolation(threshold, WINDOW_S, HOLD_S)
+        self.now_s = 1000.0
+        self.truth: dict[Key, bool] = {}
+        self.believed: dict[Key, bool] = {}
+
+    def report(self, host: str, up: bool, *, slow: bool = False, monitor: str = "M") -> None:
+        key = ("svc", host, monitor)
+        if self.truth.get(key, True) is up:
+            return
+        self.truth[key] = up
+        report = Report(
+            key,
+            up=up,
+            slow=slow,
+            act=lambda: self.believed.update({key: up}),
+            take_back=lambda: self.believed.update({key: True}),
+        )
+        self._do(self.rule.report(report, lambda: HOSTS, self.now_s))
+
+    def answers(self, answered: int, silent: int) -> None:
+        if self.rule.wants_answers:
+            self._do(self.rule.answers(answered, silent, self.now_s))
+
+    def pass_time(self, seconds: float) -> None:
+        self.now_s += seconds
+        self._do(self.rule.tick(self.now_s))
+
+    @property
+    def down(self) -> list[str]:
+        return sorted(host for (_, host, _), up in self.believed.items() if not up)
+
+    def _do(self, calls: list[Callable[[], None]]) -> None:
+        for call in calls:
+            call()
+
+
+def cut_off_world() -> World:
+    """Two resets were acted on, then a silence led to the verdict."""
+    world = World()
+    world.report("a", False)
+    world.report("b", False)
+    world.report("c", False, slow=True)
+    world.answers(0, 5)
+    assert world.rule.phase is Phase.CUT_OFF
+    return world
+
+
+def test_a_reset_is_acted_on_at_once() -> None:
+    world = World()
+    world.report("a", False)
+    assert world.down == ["a"]
+    assert world.rule.phase is Phase.CALM
+
+
+def test_a_silence_waits_for_what_others_say_and_is_then_acted_on() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    assert world.down == []
+    assert world.rule.phase is Phase.ASKING
+    world.answers(4, 1)
+    assert world.down == ["a"]
+    assert world.rule.phase is Phase.CALM
+
+
+def test_a_silence_that_ends_while_others_are_asked_was_nothing() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.report("a", True)
+    world.answers(5, 0)
+    assert world.down == []
+
+
+def test_many_resets_have_others_asked() -> None:
+    world = World()
+    for number in range(HOSTS // 10 + 1):
+        world.report(f"h{number}", False)
+    assert len(world.down) == HOSTS // 10
+    world.answers(12, 0)
+    assert len(world.down) == HOSTS // 10 + 1
+
+
+def test_resets_of_long_ago_are_not_many() -> None:
+    world = World()
+    for number in range(HOSTS):
+        world.report(f"h{number}", False)
+        world.now_s += WINDOW_S / 5
+    assert len(world.down) == HOSTS
+    assert world.rule.phase is Phase.CALM
+
+
+def test_too_few_witnesses_make_no_verdict() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(0, 2)
+    assert world.down == ["a"]
+
+
+def test_cut_off_takes_back_what_was_acted_on_and_keeps_the_rest() -> None:
+    world = cut_off_world()
+    assert world.down == []
+    world.report("d", False)
+    world.report("a", True)
+    assert world.down == []
+    assert world.rule.kept == 4
+
+
+def test_when_servers_answer_again_those_that_recover_never_were_down() -> None:
+    world = cut_off_world()
+    world.answers(5, 1)
+    assert world.rule.phase is Phase.SETTLING
+    for host in "ab":
+        world.report(host, True)
+    assert world.down == []
+    world.pass_time(SETTLE_S)
+    assert world.down == ["c"]
+    assert world.rule.phase is Phase.CALM
+
+
+def test_after_the_longest_hold_everything_is_acted_on_and_the_rule_rests() -> None:
+    world = cut_off_world()
+    world.pass_time(HOLD_S)
+    assert world.down == ["a", "b", "c"]
+    world.report("d", False, slow=True)
+    assert world.down == ["a", "b", "c", "d"]
+    world.answers(0, 9)
+    assert world.rule.phase is Phase.SPENT
+    world.answers(9, 0)
+    assert world.rule.phase is Phase.CALM
+
+
+def test_a_threshold_of_one_is_never_reached() -> None:
+    world = World(Fraction(1))
+    world.report("a", False, slow=True)
+    world.answers(0, 12)
+    assert world.down == ["a"]
+
+
+hosts = st.sampled_from([f"h{n}" for n in range(30)])
+actions = st.one_of(
+    st.tuples(st.just("report"), hosts, st.booleans(), st.booleans()),
+    st.tuples(st.just("report"), hosts, st.just(False), st.booleans()),
+    st.tuples(st.just("answers"), st.integers(0, 12), st.integers(0, 12)),
+    st.tuples(st.just("time"), st.floats(0, 400)),
+)
+
+
+@given(st.lists(actions, max_size=80))
+def test_in_any_history_nothing_goes_down_while_cut_off_and_no_report_is_lost(
+    history: list[tuple[object, ...]],
+) -> None:
+    world = World()
+    for action in history:
+        before, phase = set(world.down), world.rule.phase
+        match action:
+            case "report", str(host), bool(up), bool(slow):
+                world.report(host, up, slow=slow)
+            case "answers", int(answered), int(silent):
+                world.answers(answered, silent)
+            case "time", float(seconds):
+                world.pass_time(seconds)
+        if phase is Phase.CUT_OFF and world.rule.phase in (Phase.CUT_OFF, Phase.SETTLING):
+            assert set(world.down) <= before
+        if world.rule.phase is Phase.CALM:
+            assert world.rule.kept == 0
+    world.answers(12, 0)
+    world.pass_time(HOLD_S)
+    world.answers(12, 0)
+    assert all(world.believed.get(key, True) is up for key, up in world.truth.items())
+
+
+@given(st.lists(st.tuples(hosts, st.booleans()), max_size=80))
+def test_while_nothing_is_suspicious_the_rule_is_not_noticed(
+    history: list[tuple[str, bool]],
+) -> None:
+    world = World()
+    few = HOSTS // 10
+    for host, up in history:
+        if int(host[1:]) < few:
+            world.report(host, up)
+        assert world.rule.phase is Phase.CALM
+        assert all(world.believed[key] is up for key, up in world.truth.items())
