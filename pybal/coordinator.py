@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -17,16 +18,18 @@ from twisted.logger import Logger, LogLevel
 from pybal.config.settings import MonitorSettings, ServiceSettings
 from pybal.desired import service_entry
 from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.isolation import SLOW_S, Report
+from pybal.isolationguard import Witness
 from pybal.model import (
     CheckResult,
     IPAddress,
+    L4Protocol,
     ServerSnapshot,
     ServerSpec,
     ServiceSnapshot,
     SourceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.registry import monitor_name
 from pybal.monitors.target import Target
 from pybal.notices import log_line
 from pybal.pooling import (
@@ -60,6 +63,8 @@ class CoordinatorPorts:
     addresses: AddressWatcher
     create_monitor: MonitorFactory
     publish: Callable[[ServiceEntry], None]
+    weigh: Callable[[Report], None]
+    """Takes each report of a monitor, and has it acted on now, later or never."""
 
 
 class Coordinator:
@@ -77,7 +82,7 @@ class Coordinator:
         self._adopted = adopted
         self._log = Logger(namespace=settings.name)
         self._state = PoolState(
-            settings.depool_threshold, tuple(monitor_name(m) for m in settings.monitors)
+            settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
         )
         self._servers: dict[str, Server] = {}
         self._arriving: dict[str, Server] = {}
@@ -173,12 +178,44 @@ class Coordinator:
         return Server(host, make_monitors, on_address)
 
     def _new_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
-        name = monitor_name(settings)
+        name = settings.monitor
 
         def report(result: CheckResult) -> None:
-            self._handle(MonitorReported(target.host, name, result.up, result.reason))
+            server = self._servers.get(target.host)
+
+            def act(event: Event) -> None:
+                # It may come late: the server, or its address, may be another one by then.
+                current = self._servers.get(target.host)
+                if current is server and server is not None and server.address == target.address:
+                    self._handle(event)
+
+            reported = MonitorReported(target.host, name, result.up, result.reason)
+            self._ports.weigh(
+                Report(
+                    (target.service, target.host, name),
+                    up=result.up,
+                    slow=result.duration_s >= SLOW_S,
+                    act=lambda: act(reported),
+                    take_back=lambda: act(replace(reported, up=True, reason="taken back")),
+                )
+            )
 
         return self._ports.create_monitor(settings, target, report)
+
+    def witness(self, source: Random) -> Witness | None:
+        """A server picked at random, if it takes TCP connections and was up when last heard of."""
+        if self._settings.protocol is not L4Protocol.TCP or not self._servers:
+            return None
+        host = source.choice(list(self._servers))
+        member, address = self._state.members.get(host), self._servers[host].address
+        if member is None or address is None or not member.up or not self._settings.monitors:
+            return None
+        return Witness(host, address, self._settings.port)
+
+    @property
+    def hosts(self) -> Iterable[str]:
+        """All servers' names."""
+        return self._servers.keys()
 
     def _name(self, host: str) -> str:
         member = self._state.members.get(host)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pybal.config.cross_checks import check_distinct, check_meds, check_nexthops
 from pybal.config.global_section import read_global
 from pybal.config.ini import Document, Section, read_ini
+from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
@@ -20,7 +21,7 @@ _MAX_SERVICE_NAME = 200
 _GLOBAL = "global"
 
 
-def load(path: Path) -> LoadResult:
+def load(path: Path, kinds: MonitorKinds = BUILT_IN_KINDS) -> LoadResult:
     """Read and parse a file; what cannot be read is a problem like any other."""
     log = ProblemLog(str(path))
     try:
@@ -38,7 +39,7 @@ def load(path: Path) -> LoadResult:
         byte = content[error.start]
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
         return log.result(None)
-    return parse(text, str(path))
+    return parse(text, str(path), kinds)
 
 
 def _read(path: Path) -> bytes | str:
@@ -53,8 +54,9 @@ def _read(path: Path) -> bytes | str:
     return content if len(content) <= MAX_BYTES else f"larger than {MAX_BYTES // 2**20} MiB"
 
 
-def parse(text: str, file: str) -> LoadResult:
-    """Parse the text of a pybal.conf; `file` is what problems call it. Takes any text."""
+def parse(text: str, file: str, kinds: MonitorKinds = BUILT_IN_KINDS) -> LoadResult:
+    """Parse the text of a pybal.conf; `file` is what problems call it, `kinds` the monitors
+    that it may name. Takes any text."""
     log = ProblemLog(file)
     settings = None
     try:
@@ -64,13 +66,13 @@ def parse(text: str, file: str) -> LoadResult:
         elif text.count("\n") + text.count("\r") > MAX_LINES:
             log.add(Severity.ERROR, f"more than {MAX_LINES} lines")
         else:
-            settings = _settings(read_ini(text), log)
+            settings = _settings(read_ini(text), log, kinds)
     except TooManyProblemsError:
         log.close()
     return log.result(settings)
 
 
-def _settings(document: Document, log: ProblemLog) -> Settings | None:
+def _settings(document: Document, log: ProblemLog, kinds: MonitorKinds) -> Settings | None:
     for fault in document.faults:
         log.add(
             Severity.ERROR, fault.message, line=fault.line, section=fault.section, key=fault.key
@@ -79,7 +81,7 @@ def _settings(document: Document, log: ProblemLog) -> Settings | None:
     _check_structure(sections, log)
     global_reader = SectionReader(sections.pop(_GLOBAL, Section(_GLOBAL, 1, {}, {})), log)
     options = read_global(global_reader)
-    services = [_read_service(section, log) for section in sections.values()]
+    services = [_read_service(section, log, kinds) for section in sections.values()]
     check_distinct(services)
     if options.bgp is not None:
         check_meds(services, options.bgp, global_reader)
@@ -90,6 +92,7 @@ def _settings(document: Document, log: ProblemLog) -> Settings | None:
         bgp=options.bgp,
         instrumentation=options.instrumentation,
         services=tuple(s.settings for s in services if s.settings is not None),
+        isolation=options.isolation,
     )
 
 
@@ -110,7 +113,7 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
             log.add(severity, message, line=line, section=f"[{name}]")
 
 
-def _read_service(section: Section, log: ProblemLog) -> ServiceDraft:
+def _read_service(section: Section, log: ProblemLog, kinds: MonitorKinds) -> ServiceDraft:
     name = section.name
     if (
         len(name) > _MAX_SERVICE_NAME
@@ -124,4 +127,4 @@ def _read_service(section: Section, log: ProblemLog) -> ServiceDraft:
             line=section.line,
             section=name,
         )
-    return read_service(SectionReader(section, log))
+    return read_service(SectionReader(section, log), kinds)

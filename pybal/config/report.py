@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-from pybal.config.monitor_options import monitor_kind_of
+from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
     Argument,
@@ -22,7 +22,7 @@ from pybal.model import IPAddress
 _ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 
 
-def report(result: LoadResult) -> tuple[tuple[str, ...], int]:
+def report(result: LoadResult, kinds: MonitorKinds = BUILT_IN_KINDS) -> tuple[tuple[str, ...], int]:
     """The lines to print, and the exit status: 0 if the file can be used, else 1.
 
     Problems come first, then the verdict or, if there is none to refuse it, what would run.
@@ -32,14 +32,14 @@ def report(result: LoadResult) -> tuple[tuple[str, ...], int]:
     if result.settings is None:
         return (*problems, f"{result.file}: refused: {counts}"), 1
     verdict = f"{result.file}: good: {counts}; this is what would run:"
-    return (*problems, verdict, *_settings_lines(result.settings)), 0
+    return (*problems, verdict, *_settings_lines(result.settings, kinds)), 0
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _settings_lines(settings: Settings) -> list[str]:
+def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     lines = ["", "[global]"]
     if settings.dry_run:
         lines.append(_item("dry run", "yes: IPVS is left alone"))
@@ -49,7 +49,7 @@ def _settings_lines(settings: Settings) -> list[str]:
     lines.append(_item("instrumentation", ", ".join(urls)))
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
     for service in settings.services:
-        lines += _service_lines(service, settings.bgp)
+        lines += _service_lines(service, settings.bgp, kinds)
     vips = {service.address for service in settings.services}
     total = f"{_count(len(settings.services), 'service')} on {_count(len(vips), 'VIP')}"
     return [*lines, "", total]
@@ -71,7 +71,9 @@ def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
     return items
 
 
-def _service_lines(service: ServiceSettings, bgp: BGPSettings | None) -> list[str]:
+def _service_lines(
+    service: ServiceSettings, bgp: BGPSettings | None, kinds: MonitorKinds
+) -> list[str]:
     where = f"{service.protocol.value} {_endpoint(service.address, service.port)}"
     ways = [service.scheduler, "tunneling (IPIP)" if service.tunneling else "direct routing"]
     if service.one_packet:
@@ -87,12 +89,12 @@ def _service_lines(service: ServiceSettings, bgp: BGPSettings | None) -> list[st
     ]
     if not service.monitors:
         lines.append(_item("monitors", "none: its servers are never checked"))
-    return lines + [_monitor_line(monitor) for monitor in service.monitors]
+    return lines + [_monitor_line(monitor, kinds) for monitor in service.monitors]
 
 
-def _monitor_line(monitor: MonitorSettings) -> str:
+def _monitor_line(monitor: MonitorSettings, kinds: MonitorKinds) -> str:
     """What it checks and when, and what is not as usual."""
-    kind = monitor_kind_of(monitor)
+    kind = kinds.by_name[monitor.monitor]
     defaults = {field.name: field.default for field in fields(monitor)}
     options = [
         f"{option.name} {_option(getattr(monitor, option.field))}"

@@ -13,7 +13,8 @@ from pybal.config.kinds import (
     THRESHOLD,
     choice,
 )
-from pybal.config.monitor_options import OPTION_KEYS, read_monitors
+from pybal.config.monitor_kinds import MonitorKinds
+from pybal.config.monitor_options import read_monitors
 from pybal.config.section import SectionReader
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
@@ -41,7 +42,8 @@ class ServiceDraft:
     settings: ServiceSettings | None
 
 
-def read_service(reader: SectionReader) -> ServiceDraft:
+def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
+    """Read a section; `kinds` are the monitors that it may name."""
     protocol_name = reader.require("protocol", _PROTOCOL)
     protocol = None if protocol_name is None else L4Protocol(protocol_name)
     address = reader.require("ip", HOST_ADDRESS)
@@ -53,13 +55,13 @@ def read_service(reader: SectionReader) -> ServiceDraft:
     tunneling = reader.get("tunneling", BOOLEAN, False)
     source = reader.require("config", SOURCE)
     threshold = reader.get("depool-threshold", THRESHOLD, DEFAULT_THRESHOLD)
-    monitors = read_monitors(reader)
+    monitors = read_monitors(reader, kinds, address)
     announced = reader.get("bgp", BOOLEAN, True)
     med = reader.get("bgp-med", MED, None)
     for key in _NOT_YET:
         if reader.is_set(key):
             reader.ignore(key, "not supported yet, ignored")
-    reader.warn_of_unknown(OPTION_KEYS)
+    reader.warn_of_unknown(kinds.option_keys)
     settings = None
     if not (
         reader.has_errors

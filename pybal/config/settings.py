@@ -5,11 +5,11 @@ Units are in the names; defaults are the contract's and live in the reader of ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Union
+from typing import ClassVar, Union
 
 from pybal.model import IPAddress, L4Protocol
 
@@ -52,9 +52,30 @@ class KubernetesSource:
 SourceSettings = Union[FileSource, HTTPSource, EtcdSource, KubernetesSource]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitorSettings:
+    """What every monitor can be told. The state changes after `rise` results in a row that are
+    up, or `fall` that are down. None: the service's port, whatever address the kernel picks.
+
+    A monitor's own settings derive from this; `monitor` is its name in pybal.conf.
+    """
+
+    monitor: ClassVar[str]
+
+    rise: int = 1
+    fall: int = 1
+    interval_s: float = 10.0
+    timeout_s: float = 5.0
+    source_address: IPAddress | None = None
+    port: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class IdleConnectionSettings:
-    """Options of IdleConnection; all times in seconds."""
+class IdleConnectionSettings(MonitorSettings):
+    """Options of IdleConnection; all times in seconds. `interval_s` is the most between two
+    results while `rise` or `fall` has not been reached, `timeout_s` is for connecting."""
+
+    monitor = "IdleConnection"
 
     timeout_clean_reconnect_s: float = 3.0
     max_delay_s: float = 300.0
@@ -65,12 +86,12 @@ class IdleConnectionSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyFetchSettings:
+class ProxyFetchSettings(MonitorSettings):
     """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL."""
 
+    monitor = "ProxyFetch"
+
     urls: tuple[str, ...]
-    interval_s: float = 10.0
-    timeout_s: float = 5.0
     http_status: int = 200
     check_all: bool = False
     max_failures: int = 0
@@ -79,20 +100,22 @@ class ProxyFetchSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class DNSQuerySettings:
+class DNSQuerySettings(MonitorSettings):
     """Options of DNSQuery. `hostnames` holds at least one name."""
 
+    monitor = "DNSQuery"
+
     hostnames: tuple[str, ...]
-    interval_s: float = 10.0
-    timeout_s: float = 5.0
     fail_on_nxdomain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class UDPSettings:
-    """Options of UDP."""
+class UDPSettings(MonitorSettings):
+    """Options of UDP. `timeout_s` is how long an ICMP error may take to come."""
 
-    interval_s: float = 10.0
+    monitor = "UDP"
+
+    timeout_s: float = field(default=1.0, kw_only=True)
     icmp_timeout_s: float = 20.0
 
 
@@ -115,23 +138,16 @@ class ServerArgument(Argument):
 
 
 @dataclass(frozen=True, slots=True)
-class RunCommandSettings:
+class RunCommandSettings(MonitorSettings):
     """Options of RunCommand. `command` is an absolute path; no shell is involved."""
+
+    monitor = "RunCommand"
 
     command: Path
     arguments: tuple[Argument, ...] = ()
-    interval_s: float = 60.0
-    timeout_s: float = 20.0
+    interval_s: float = field(default=60.0, kw_only=True)
+    timeout_s: float = field(default=20.0, kw_only=True)
     log_output: bool = True
-
-
-MonitorSettings = Union[
-    IdleConnectionSettings,
-    ProxyFetchSettings,
-    DNSQuerySettings,
-    UDPSettings,
-    RunCommandSettings,
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +195,17 @@ class InstrumentationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IsolationSettings:
+    """When this director takes itself for cut off (pybal/isolation.py says how): more than
+    `threshold` of the servers that it asks are silent. Failures count together for `window_s`;
+    after `hold_s` they are acted on all the same."""
+
+    threshold: Fraction = Fraction(1, 2)
+    window_s: float = 20.0
+    hold_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole pybal.conf. `services` keeps the file's order."""
 
@@ -187,3 +214,4 @@ class Settings:
     bgp: BGPSettings | None
     instrumentation: InstrumentationSettings | None
     services: tuple[ServiceSettings, ...]
+    isolation: IsolationSettings | None = IsolationSettings()

@@ -121,12 +121,15 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Documen
 
 
 def monitor_document(monitor: MonitorSnapshot) -> Document:
-    """A monitor; `up` is null before its first result."""
+    """A monitor; `up` is null until `rise` or `fall` equal results came in a row."""
     return {
         "name": monitor.name,
         "up": monitor.up,
         "since": instant(monitor.since),
         "last_result": None if monitor.last is None else _result(monitor.last),
+        "in_a_row": monitor.in_a_row,
+        "rise": monitor.rise,
+        "fall": monitor.fall,
         "up_transitions": monitor.up_transitions,
         "down_transitions": monitor.down_transitions,
         "up_results": monitor.up_results,

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from pybal.config.settings import MonitorSettings
 from pybal.model import CheckResult, MetricSample, MonitorSnapshot
+from pybal.monitors.network import is_local_fault
 from pybal.monitors.target import Environment, Target
 
 Report = Callable[[CheckResult], None]
+
+AGAIN_WITHIN_S = 1.0
+"""A check whose failure is not believed is made again within this time."""
 
 _REASON_CHARACTERS = 500
 
@@ -20,16 +26,24 @@ _REASON_CHARACTERS = 500
 class Monitor(ABC):
     """Checks one real server of one service from start() to stop().
 
-    `report` hears the first result and then every change between up and down; the counters
-    count every result. A monitor starts once. After stop() it reports and logs nothing.
+    `report` hears every change of the state, which is unknown at first and up or down after
+    `rise` or `fall` equal results in a row; the counters count every result. A monitor starts
+    once. After stop() it reports nothing, and logs at most the result whose report stopped it.
     """
 
-    name: ClassVar[str]
     logs_every_failure: ClassVar[bool] = False
     """Whether each result that is down is logged, or only the first of a row."""
 
-    def __init__(self, target: Target, environment: Environment, report: Report) -> None:
-        self._target = target
+    def __init__(
+        self,
+        settings: MonitorSettings,
+        target: Target,
+        environment: Environment,
+        report: Report,
+    ) -> None:
+        self.name = settings.monitor
+        self._needed = {True: settings.rise, False: settings.fall}
+        self._target = target if settings.port is None else replace(target, port=settings.port)
         self._environment = environment
         self._reactor = environment.reactor
         self._report = report
@@ -39,8 +53,12 @@ class Monitor(ABC):
         self._up: bool | None = None
         self._since: float | None = None
         self._last: CheckResult | None = None
+        self._in_a_row = 0
         self._results = {True: 0, False: 0}
         self._transitions = {True: 0, False: 0}
+        self._mark = environment.attention.mark()
+        """When the check began whose result comes next."""
+        self._doubted = 0
         self._internal_errors = 0
         self._last_internal_error = ""
 
@@ -55,6 +73,7 @@ class Monitor(ABC):
         """Cancel what is under way and close what is open, at once. Idempotent."""
         if self._running:
             self._running = False
+            self._environment.recoveries.forget(self._target.host, self)
             self._end()
 
     def snapshot(self) -> MonitorSnapshot:
@@ -64,6 +83,9 @@ class Monitor(ABC):
             up=self._up,
             since=self._since,
             last=self._last,
+            in_a_row=self._in_a_row,
+            rise=self._needed[True],
+            fall=self._needed[False],
             up_transitions=self._transitions[True],
             down_transitions=self._transitions[False],
             up_results=self._results[True],
@@ -79,46 +101,68 @@ class Monitor(ABC):
     def _end(self) -> None:
         """Cancel timers and checks, close sockets."""
 
+    @abstractmethod
+    def _hurry(self, within_s: float) -> None:
+        """Make the next check at a random moment of this time, if it was to come later."""
+
     def _samples(self) -> Iterable[MetricSample]:
         """The monitor's own metrics."""
         return ()
 
     def _all_samples(self) -> Iterable[MetricSample]:
         yield from self._samples()
-        if self._internal_errors:
-            name = "pybal_monitor_internal_errors_total"
-            yield MetricSample(name, (), float(self._internal_errors))
+        for name, count in (
+            ("pybal_monitor_internal_errors_total", self._internal_errors),
+            ("pybal_monitor_doubted_results_total", self._doubted),
+        ):
+            if count:
+                yield MetricSample(name, (), float(count))
 
     def _conclude(self, *, up: bool, reason: str, duration_s: float) -> None:
-        """Take a result: count it, log it, and report it if it is the first or a change.
+        """Take a result: count it, report it if it changes the state, and log it.
 
-        The report may stop this monitor: look at `_running` before going on.
+        A failure is not believed if we slept in the check: it is made again soon. The report may
+        stop this monitor: look at `_running` before going on.
         """
         if not self._running:
             return
+        if not up and self._environment.attention.lapsed(self._mark):
+            self._doubted += 1
+            self._hurry(AGAIN_WITHIN_S)
+            return
+        self._post(up=up)
         result = CheckResult(up, _one_line(reason), max(0.0, duration_s), self._environment.now())
-        before, self._up = self._up, up
+        is_first_of_row = self._last is None or self._last.up is not up
+        self._in_a_row = 1 if is_first_of_row else self._in_a_row + 1
         self._last = result
         self._results[up] += 1
-        if up is not before:
+        changed = up is not self._up and self._in_a_row >= self._needed[up]
+        # The server as it was checked; and what follows in the kernel comes before our words.
+        server = self._target.describe()
+        if changed:
+            self._up, self._since = up, result.at
             self._transitions[up] += 1
-            self._since = result.at
-        self._log_result(result, before)
-        if up is not before:
             self._deliver(result)
+        if is_first_of_row or changed or (self.logs_every_failure and not up):
+            self._log_result(server, result)
 
-    def _log_result(self, result: CheckResult, before: bool | None) -> None:
-        """What operators read. Of a healthy server's first result there is nothing to say."""
-        if result.up:
-            if before is False:
-                self._log.info(
-                    "{server}: up again: {reason}",
-                    server=self._target.describe(),
-                    reason=result.reason,
-                )
-        elif self.logs_every_failure or before is not False:
-            self._log.warn(
-                "{server}: {reason}", server=self._target.describe(), reason=result.reason
+    def _post(self, *, up: bool) -> None:
+        """Tell the other monitors of this host if it recovered, and hear it of them if not."""
+        recoveries, host = self._environment.recoveries, self._target.host
+        if not up:
+            recoveries.is_down(host, self, self._hurry)
+        elif self._last is not None and not self._last.up:
+            recoveries.came_up(host, self)
+
+    def _log_result(self, server: str, result: CheckResult) -> None:
+        """What operators read. Of a server that was never down there is nothing to say."""
+        needed = self._needed[result.up]
+        run = f" ({self._in_a_row} in a row, {needed} needed)" if needed > 1 else ""
+        if not result.up:
+            self._log.warn("{server}: {reason}{run}", server=server, reason=result.reason, run=run)
+        elif self._results[False]:
+            self._log.info(
+                "{server}: up again: {reason}{run}", server=server, reason=result.reason, run=run
             )
 
     def _deliver(self, result: CheckResult) -> None:
@@ -134,6 +178,9 @@ class Monitor(ABC):
             return
         failure = failure if failure is not None else Failure()
         self._internal_errors += 1
+        if isinstance(failure.value, OSError) and is_local_fault(failure.value):
+            self._environment.faults.note(failure.value)
+            return
         text = f"{doing}: {failure.type}: {failure.getErrorMessage()}"
         if text != self._last_internal_error:
             self._last_internal_error = text

@@ -29,8 +29,6 @@ class DNSQuery(LoopingMonitor):
     is passed over.
     """
 
-    name = "DNSQuery"
-
     def __init__(
         self,
         settings: DNSQuerySettings,
@@ -38,7 +36,7 @@ class DNSQuery(LoopingMonitor):
         environment: Environment,
         report: Report,
     ) -> None:
-        super().__init__(settings.interval_s, target, environment, report)
+        super().__init__(settings, target, environment, report)
         self._settings = settings
         self._durations_s: dict[str, float] = {}
         """The last duration by result."""

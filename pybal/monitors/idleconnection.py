@@ -16,12 +16,6 @@ from pybal.monitors.base import Monitor, Report
 from pybal.monitors.network import Channel, Keepalive, TCPEvents, is_local_fault, label, words
 from pybal.monitors.target import Environment, Target
 
-CONNECT_TIMEOUT_S = 5.0
-"""How long a connection may take to be made: two lost SYNs are made up for within it."""
-
-FIRST_CONNECT_SPREAD_S = 1.0
-"""First attempts begin at random within this time, so that a start is no storm."""
-
 STEADY_S = 5.0
 """A connection that lasted less does not count as a recovery: back-off goes on from before."""
 
@@ -33,14 +27,15 @@ _MOST_RECEIVED_BYTES = 65536
 
 class IdleConnection(Monitor):
     """Up while connected. Down at once when the connection is refused, not made within
-    CONNECT_TIMEOUT_S or lost uncleanly; retried with exponential back-off up to `max_delay_s`.
+    `timeout_s` or lost uncleanly; retried with exponential back-off up to `max_delay_s`.
+
+    If more than one result is needed for a change, a connection that stands is another success
+    every `interval_s` until then, and a failure is followed by the next attempt within that time.
 
     Closed cleanly by the server: one reconnect, which has `timeout_clean_reconnect_s` in all;
     only if that fails (or that time is 0) is it down. A server that closes each connection soon
     is reconnected to ever later within that time, so that it cannot make us spin.
     """
-
-    name = "IdleConnection"
 
     def __init__(
         self,
@@ -49,7 +44,7 @@ class IdleConnection(Monitor):
         environment: Environment,
         report: Report,
     ) -> None:
-        super().__init__(target, environment, report)
+        super().__init__(settings, target, environment, report)
         self._settings = settings
         self._channel: Channel | None = None
         self._connected = False
@@ -65,8 +60,8 @@ class IdleConnection(Monitor):
         self._lost: Counter[str] = Counter()
 
     def _begin(self) -> None:
-        spread_s = self._environment.random.uniform(0, FIRST_CONNECT_SPREAD_S)
-        self._connect_in(spread_s, CONNECT_TIMEOUT_S)
+        delay_s = self._environment.spread.soon(self._reactor.seconds())
+        self._connect_in(delay_s, self._settings.timeout_s)
 
     def _end(self) -> None:
         self._cancel_timer()
@@ -83,11 +78,21 @@ class IdleConnection(Monitor):
     # -- connecting -----------------------------------------------------------------------
 
     def _connect_in(self, delay_s: float, timeout_s: float) -> None:
+        self._channel = None
         self._timer = self._reactor.callLater(delay_s, self._connect, timeout_s)
 
+    def _hurry(self, within_s: float) -> None:
+        timer = self._timer
+        waits = self._channel is None and self._closed_after_s is None
+        if waits and timer is not None and timer.getTime() - self._reactor.seconds() > within_s:
+            self._cancel_timer()
+            delay_s = self._environment.random.uniform(0, within_s)
+            self._connect_in(delay_s, self._settings.timeout_s)
+
     def _connect(self, timeout_s: float) -> None:
+        self._mark = self._environment.attention.mark()
         self._began_at = self._reactor.seconds()
-        self._timer = self._reactor.callLater(timeout_s, self._connect_timed_out, timeout_s)
+        self._timer = self._reactor.callLater(timeout_s, self._connect_timed_out)
         events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         try:
             self._channel = self._environment.network.connect_tcp(
@@ -99,10 +104,10 @@ class IdleConnection(Monitor):
             self._retry()
             self._internal_error(f"connecting to {self._target.endpoint}")
 
-    def _connect_timed_out(self, timeout_s: float) -> None:
+    def _connect_timed_out(self) -> None:
         if self._channel is not None:
             self._channel.close()
-        self._not_connected(TimeoutError(errno.ETIMEDOUT, ""), f"no answer in {timeout_s:.1f} s")
+        self._not_connected(TimeoutError(errno.ETIMEDOUT, ""), "no answer")
 
     def _not_connected(self, error: OSError, why: str) -> None:
         # The retry is arranged first: a report may stop this monitor.
@@ -127,7 +132,9 @@ class IdleConnection(Monitor):
             self._environment.random,
         )
         self._failures_in_a_row += 1
-        self._connect_in(delay_s, CONNECT_TIMEOUT_S)
+        if self._up is not False:
+            delay_s = min(delay_s, self._settings.interval_s)
+        self._connect_in(delay_s, self._settings.timeout_s)
 
     def _on_connected(self) -> None:
         elapsed_s = self._elapsed_s()
@@ -137,13 +144,23 @@ class IdleConnection(Monitor):
         self._received_bytes = 0
         self._closed_after_s = None
         reason = f"connected to {self._target.endpoint} in {elapsed_s:.3f} s"
-        self._conclude(up=True, reason=reason, duration_s=elapsed_s)
+        self._conclude_up(reason, elapsed_s)
+
+    def _conclude_up(self, reason: str, duration_s: float) -> None:
+        self._conclude(up=True, reason=reason, duration_s=duration_s)
+        if self._running and self._up is not True:
+            self._timer = self._reactor.callLater(self._settings.interval_s, self._still_connected)
+
+    def _still_connected(self) -> None:
+        lasts_s = self._elapsed_s()
+        self._conclude_up(f"connected to {self._target.endpoint} for {lasts_s:.1f} s", 0.0)
 
     # -- connected ------------------------------------------------------------------------
 
     def _on_received(self, data: bytes) -> None:
         self._received_bytes += len(data)
         if self._received_bytes > _MOST_RECEIVED_BYTES and self._channel is not None:
+            self._cancel_timer()
             self._channel.close()
             self._connected = False
             self._lost["TooMuchData"] += 1
@@ -157,7 +174,9 @@ class IdleConnection(Monitor):
             self._not_connected(error, words(error))
 
     def _on_lost(self, error: OSError | None) -> None:
+        self._cancel_timer()
         lasted_s = self._elapsed_s()
+        self._mark = self._environment.attention.recent()
         self._lost[label(error)] += 1
         if error is None and self._settings.timeout_clean_reconnect_s > 0:
             self._reconnect(lasted_s)
@@ -173,7 +192,7 @@ class IdleConnection(Monitor):
         """The one quick attempt after a clean end; until it has failed the server is up."""
         self._closed_after_s = lasted_s
         # 0 only if it was us who closed: then the server gets the usual time.
-        budget_s = self._settings.timeout_clean_reconnect_s or CONNECT_TIMEOUT_S
+        budget_s = self._settings.timeout_clean_reconnect_s or self._settings.timeout_s
         if lasted_s >= STEADY_S:
             self._short_ones_in_a_row = self._failures_in_a_row = 0
             self._connect(budget_s)

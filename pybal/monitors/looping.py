@@ -9,6 +9,7 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.target import Environment, Target
 
@@ -21,8 +22,13 @@ class Outcome:
     reason: str
 
 
+LATE_S = 1.0
+"""A check that comes later than this does so because we slept, as did the others that were due:
+they begin anew, spread over the interval, lest all be made at once."""
+
+
 class LoopingMonitor(Monitor):
-    """Runs `_check()` every `interval_s`, from a random point within the first interval on.
+    """Runs `_check()` every `interval_s`, from a place of its own in the first interval on.
 
     A check never overlaps itself: one that outlasts the interval skips the beats it missed.
     An exception in a check is logged and counted, gives no result, and the loop goes on.
@@ -31,20 +37,27 @@ class LoopingMonitor(Monitor):
     logs_every_failure = True
 
     def __init__(
-        self, interval_s: float, target: Target, environment: Environment, report: Report
+        self,
+        settings: MonitorSettings,
+        target: Target,
+        environment: Environment,
+        report: Report,
     ) -> None:
-        super().__init__(target, environment, report)
-        self._interval_s = interval_s
+        super().__init__(settings, target, environment, report)
+        self._interval_s = settings.interval_s
         self._timer: DelayedCall | None = None
         self._checking: Deferred[Outcome | None] | None = None
         self._began_at = 0.0
+        self._due_at = 0.0
+        self._hurried_within_s: float | None = None
+        """Set within a check: how soon the next one is to come."""
 
     @abstractmethod
     async def _check(self) -> Outcome | None:
         """Check once; None is no opinion. Cancelled on stop."""
 
     def _begin(self) -> None:
-        self._wake_in(self._environment.random.uniform(0, self._interval_s))
+        self._wake_in(self._environment.spread.within(self._interval_s))
 
     def _end(self) -> None:
         if self._timer is not None:
@@ -53,7 +66,15 @@ class LoopingMonitor(Monitor):
         if self._checking is not None:
             self._checking.cancel()
 
+    def _hurry(self, within_s: float) -> None:
+        if self._timer is None:
+            self._hurried_within_s = within_s
+        elif self._timer.getTime() - self._reactor.seconds() > within_s:
+            self._timer.cancel()
+            self._wake_in(self._environment.random.uniform(0, within_s))
+
     def _wake_in(self, delay_s: float) -> None:
+        self._due_at = self._reactor.seconds() + delay_s
         self._timer = self._reactor.callLater(delay_s, self._run)
 
     def _elapsed_s(self) -> float:
@@ -63,6 +84,10 @@ class LoopingMonitor(Monitor):
     def _run(self) -> None:
         self._timer = None
         self._began_at = self._reactor.seconds()
+        if self._began_at - self._due_at > LATE_S:
+            self._wake_in(self._environment.random.uniform(0, self._interval_s))
+            return
+        self._mark = self._environment.attention.mark()
         self._checking = Deferred.fromCoroutine(self._check())
         self._checking.addCallback(self._checked).addErrback(self._check_failed).addBoth(
             self._go_on
@@ -77,7 +102,9 @@ class LoopingMonitor(Monitor):
 
     def _go_on(self, _: object) -> None:
         self._checking = None
+        within_s, self._hurried_within_s = self._hurried_within_s, None
         if self._running:
-            # Python's remainder is never negative, so a clock set back delays by no more
-            # than an interval.
-            self._wake_in(self._interval_s - self._elapsed_s() % self._interval_s)
+            delay_s = self._interval_s - self._elapsed_s() % self._interval_s
+            if within_s is not None and within_s < delay_s:
+                delay_s = self._environment.random.uniform(0, within_s)
+            self._wake_in(delay_s)

@@ -36,8 +36,6 @@ class ProxyFetch(LoopingMonitor):
     Redirects are answers as any other: an expected 301 is success, an unexpected one is not.
     """
 
-    name = "ProxyFetch"
-
     def __init__(
         self,
         settings: ProxyFetchSettings,
@@ -45,7 +43,7 @@ class ProxyFetch(LoopingMonitor):
         environment: Environment,
         report: Report,
     ) -> None:
-        super().__init__(settings.interval_s, target, environment, report)
+        super().__init__(settings, target, environment, report)
         self._settings = settings
         self._durations_s: dict[tuple[str, str], float] = {}
         """The last duration by result and URL."""

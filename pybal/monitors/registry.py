@@ -1,17 +1,20 @@
-"""Which settings make which monitor."""
+"""Which monitors there are, and what makes them."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from pybal.config.settings import (
-    DNSQuerySettings,
-    IdleConnectionSettings,
-    MonitorSettings,
-    ProxyFetchSettings,
-    RunCommandSettings,
-    UDPSettings,
+from pybal.config.monitor_kinds import (
+    DNS_QUERY,
+    IDLE_CONNECTION,
+    PROXY_FETCH,
+    RUN_COMMAND,
+    UDP_KIND,
+    MonitorKind,
 )
+from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.dnsquery import DNSQuery
 from pybal.monitors.idleconnection import IdleConnection
@@ -20,38 +23,36 @@ from pybal.monitors.runcommand import RunCommand
 from pybal.monitors.target import Environment, Target
 from pybal.monitors.udp import UDP
 
+Factory = Callable[[Any, Target, Environment, Report], Monitor]
+"""Makes a monitor of its own kind of settings, not yet started."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorType:
+    """A monitor that pybal.conf may name: how its options are read, and what makes it."""
+
+    kind: MonitorKind
+    factory: Factory
+
+
+BUILT_IN: Mapping[str, MonitorType] = {
+    kind.name: MonitorType(kind, factory)
+    for kind, factory in (
+        (IDLE_CONNECTION, IdleConnection),
+        (PROXY_FETCH, ProxyFetch),
+        (DNS_QUERY, DNSQuery),
+        (UDP_KIND, UDP),
+        (RUN_COMMAND, RunCommand),
+    )
+}
+
 
 def create_monitor(
-    settings: MonitorSettings, target: Target, environment: Environment, report: Report
+    settings: MonitorSettings,
+    target: Target,
+    environment: Environment,
+    report: Report,
+    types: Mapping[str, MonitorType] = BUILT_IN,
 ) -> Monitor:
     """The monitor that the settings describe, not yet started."""
-    match settings:
-        case IdleConnectionSettings():
-            return IdleConnection(settings, target, environment, report)
-        case ProxyFetchSettings():
-            return ProxyFetch(settings, target, environment, report)
-        case DNSQuerySettings():
-            return DNSQuery(settings, target, environment, report)
-        case UDPSettings():
-            return UDP(settings, target, environment, report)
-        case RunCommandSettings():
-            return RunCommand(settings, target, environment, report)
-        case _:
-            assert_never(settings)
-
-
-def monitor_name(settings: MonitorSettings) -> str:
-    """The monitor's name in pybal.conf, logs and metrics."""
-    match settings:
-        case IdleConnectionSettings():
-            return IdleConnection.name
-        case ProxyFetchSettings():
-            return ProxyFetch.name
-        case DNSQuerySettings():
-            return DNSQuery.name
-        case UDPSettings():
-            return UDP.name
-        case RunCommandSettings():
-            return RunCommand.name
-        case _:
-            assert_never(settings)
+    return types[settings.monitor].factory(settings, target, environment, report)

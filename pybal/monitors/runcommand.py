@@ -27,8 +27,6 @@ class RunCommand(LoopingMonitor):
     beside itself.
     """
 
-    name = "RunCommand"
-
     def __init__(
         self,
         settings: RunCommandSettings,
@@ -36,9 +34,12 @@ class RunCommand(LoopingMonitor):
         environment: Environment,
         report: Report,
     ) -> None:
-        super().__init__(settings.interval_s, target, environment, report)
+        super().__init__(settings, target, environment, report)
         self._settings = settings
-        self._argv = [str(settings.command), *(_resolve(a, target) for a in settings.arguments)]
+        self._argv = [
+            str(settings.command),
+            *(_resolve(a, self._target) for a in settings.arguments),
+        ]
         self._process: Process | None = None
         self._durations_s: dict[tuple[str, str], float] = {}
         """The last duration by result and exit code."""

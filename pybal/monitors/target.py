@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pybal.awareness import Attention
@@ -15,6 +15,7 @@ from pybal.monitors.network import Network
 from pybal.monitors.processes import Processes, ReactorProcesses
 from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.sockets import SocketNetwork
+from pybal.monitors.spread import Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Environment:
     attention: Attention
     recoveries: Recoveries
     faults: LocalFaults
+    spread: Spread = field(init=False)
+    """When first checks are made."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spread", Spread(self.random))
 
     @property
     def network(self) -> Network:

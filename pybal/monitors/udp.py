@@ -19,12 +19,10 @@ class UDP(LoopingMonitor):
     and until `icmp_timeout_s` has passed since the last such report; otherwise up, but never
     before a datagram has been followed by SILENCE_S (or half the interval) of silence."""
 
-    name = "UDP"
-
     def __init__(
         self, settings: UDPSettings, target: Target, environment: Environment, report: Report
     ) -> None:
-        super().__init__(settings.interval_s, target, environment, report)
+        super().__init__(settings, target, environment, report)
         self._settings = settings
         self._channel: Channel | None = None
         self._refused_at: float | None = None

@@ -8,13 +8,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from pybal.config.loader import load, parse
-from pybal.config.monitor_options import OPTION_KEYS
+from pybal.config.monitor_kinds import BUILT_IN_KINDS, COMMON_OPTIONS
 from pybal.config.poollist import parse_pool_list
 from pybal.config.settings import FileSource, ProxyFetchSettings, Settings
 
 ETC = Path(__file__).parents[2] / "etc"
 TEXT = (ETC / "pybal.conf").read_text("utf-8")
-KEY = re.compile(r"^#?([a-z][\w.-]*) = ", re.MULTILINE)
+KEY = re.compile(r"^#?([a-z][\w.-]*) =(?: |$)", re.MULTILINE)
 KEYS = """
     dryrun state-directory instrumentation instrumentation_port instrumentation_ips
     bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
@@ -38,11 +38,18 @@ def test_the_example_loads_without_a_complaint() -> None:
 
 
 def test_every_option_is_in_the_example() -> None:
-    assert set(KEY.findall(TEXT)) == {*KEYS, *OPTION_KEYS}
+    found = set(KEY.findall(TEXT))
+    own = {
+        kind.key(option) for kind in BUILT_IN_KINDS.by_name.values() for option in kind.own_options
+    }
+    # What all monitors have is shown once at least.
+    assert own | set(KEYS) <= found <= {*KEYS, *BUILT_IN_KINDS.option_keys}
+    for option in COMMON_OPTIONS:
+        assert any(key.endswith(f".{option.name}") for key in found), option.name
 
 
 def test_the_defaults_shown_are_the_true_ones() -> None:
-    shown = re.sub(r"^#([a-z][\w.-]* = )", r"\1", TEXT, flags=re.MULTILINE)
+    shown = re.sub(r"^#([a-z][\w.-]* =(?: |$))", r"\1", TEXT, flags=re.MULTILINE)
     assert shown.count("\n#bgp") == 0 < TEXT.count("\n#bgp")
     implicit = settings_of(TEXT)
     # A service's MED is the global one until it is set.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from pybal.config.monitor_options import MONITORS, OPTION_KEYS
+from pybal.config.monitor_kinds import BUILT_IN_KINDS, COMMON_OPTIONS
 from pybal.config.problems import Severity
 from pybal.config.settings import (
     DNSQuerySettings,
@@ -28,6 +29,7 @@ from tests.config.texts import (
     shown,
 )
 
+MONITORS = BUILT_IN_KINDS.by_name
 NEEDED = {
     "IdleConnection": {},
     "ProxyFetch": {"proxyfetch__url": "http://h/"},
@@ -57,11 +59,14 @@ def test_every_monitor_has_a_case_here() -> None:
         ("IdleConnection", IdleConnectionSettings(3, 300, True, 3, 10, 30)),
         (
             "ProxyFetch",
-            ProxyFetchSettings(("http://h/",), 10, 5, 200, False, 0, "Twisted PageGetter", False),
+            ProxyFetchSettings(("http://h/",), 200, False, 0, "Twisted PageGetter", False),
         ),
-        ("DNSQuery", DNSQuerySettings(("example.org",), 10, 5, False)),
-        ("UDP", UDPSettings(10, 20)),
-        ("RunCommand", RunCommandSettings(Path("/bin/true"), (), 60, 20, True)),
+        ("DNSQuery", DNSQuerySettings(("example.org",), False, interval_s=10, timeout_s=5)),
+        ("UDP", UDPSettings(20, interval_s=10, timeout_s=1)),
+        (
+            "RunCommand",
+            RunCommandSettings(Path("/bin/true"), (), True, interval_s=60, timeout_s=20),
+        ),
     ],
 )
 def test_a_monitor_takes_its_defaults(name: str, expected: MonitorSettings) -> None:
@@ -82,33 +87,27 @@ SET = {
     ),
     "ProxyFetch": (
         [
-            "interval = 1.5",
-            "timeout = 2",
             "http_status = 301",
             "check_all = yes",
             "max_failures = 0",
             "user-agent = me/1.0 (x)",
             "tls-verify = yes",
         ],
-        ProxyFetchSettings(("http://h/",), 1.5, 2, 301, True, 0, "me/1.0 (x)", True),
+        ProxyFetchSettings(("http://h/",), 301, True, 0, "me/1.0 (x)", True),
     ),
     "DNSQuery": (
-        ["interval = 1", "timeout = 2", "fail-on-nxdomain = YES"],
-        DNSQuerySettings(("example.org",), 1, 2, True),
+        ["fail-on-nxdomain = YES"],
+        DNSQuerySettings(("example.org",), True),
     ),
-    "UDP": (["interval = 1", "icmp-timeout = 0"], UDPSettings(1, 0)),
+    "UDP": (["icmp-timeout = 0"], UDPSettings(0)),
     "RunCommand": (
         [
             "arguments = [ '-H', server.host, '2' ]",
-            "interval = 1",
-            "timeout = 2",
             "log-output = no",
         ],
         RunCommandSettings(
             Path("/bin/true"),
             (LiteralArgument("-H"), ServerArgument("host"), LiteralArgument("2")),
-            1,
-            2,
             False,
         ),
     ),
@@ -116,12 +115,59 @@ SET = {
 
 
 @pytest.mark.parametrize("name", MONITORS)
-def test_a_monitor_takes_every_option(name: str) -> None:
+def test_a_monitor_takes_every_option_of_its_own(name: str) -> None:
     lines, expected = SET[name]
-    optional = [option for option in MONITORS[name].options if not option.required]
+    optional = [option for option in MONITORS[name].own_options if not option.required]
     assert len(lines) == len(optional)
     text = with_lines(name, *(f"{name.lower()}.{line}" for line in lines))
     assert only_monitor(text) == expected
+
+
+COMMON = {
+    "rise": ("3", 3),
+    "fall": ("2", 2),
+    "interval": ("1.5", 1.5),
+    "timeout": ("2", 2.0),
+    "source-address": ("192.0.2.9", ip_address("192.0.2.9")),
+    "port": ("8080", 8080),
+}
+LACKS = {"RunCommand": {"source-address"}}
+
+
+@pytest.mark.parametrize("name", MONITORS)
+def test_a_monitor_takes_the_options_that_all_have(name: str) -> None:
+    assert set(COMMON) == {option.name for option in COMMON_OPTIONS}
+    options = {option.name: option for option in MONITORS[name].options}
+    assert set(COMMON) - set(options) == LACKS.get(name, set())
+    has = [option for option in COMMON if option in options]
+    text = with_lines(name, *(f"{name.lower()}.{option} = {COMMON[option][0]}" for option in has))
+    found = only_monitor(text)
+    assert {option: getattr(found, options[option].field) for option in has} == {
+        option: COMMON[option][1] for option in has
+    }
+
+
+@pytest.mark.parametrize(("name", "lacked"), [(n, o) for n in LACKS for o in LACKS[n]])
+def test_an_option_that_means_nothing_to_a_monitor_is_unknown(name: str, lacked: str) -> None:
+    key = f"{name.lower()}.{lacked}"
+    problem = problem_of(key, "[global]\n" + with_lines(name, f"{key} = {COMMON[lacked][0]}"))
+    assert problem.severity is Severity.WARNING
+    assert "unknown key" in problem.message
+
+
+def test_a_source_address_is_of_the_services_family() -> None:
+    text = with_lines("UDP", "udp.source-address = 2001:db8::1")
+    problem = only_problem("[global]\n" + text)
+    assert (problem.severity, problem.key) == (Severity.ERROR, "udp.source-address")
+    assert problem.message == "must be an IPv4 address, as the service's own is"
+
+
+@pytest.mark.parametrize("option", ["rise", "fall"])
+@pytest.mark.parametrize("value", ["0", "101", "-1", "1.5", "x"])
+def test_rise_and_fall_count_from_one(option: str, value: str) -> None:
+    key = f"udp.{option}"
+    problem = problem_of(key, "[global]\n" + with_lines("UDP", f"{key} = {value}"))
+    assert problem.message == "must be a whole number from 1 to 100"
 
 
 def test_several_monitors_keep_their_order() -> None:
@@ -201,14 +247,7 @@ def test_what_a_monitor_cannot_do_without_is_required(
     assert problem.message.startswith("not set; must be ")
 
 
-LOOPING = [name for name in MONITORS if f"{name.lower()}.interval" in OPTION_KEYS]
-
-
-def test_every_monitor_but_idle_connection_has_an_interval() -> None:
-    assert set(MONITORS) - set(LOOPING) == {"IdleConnection"}
-
-
-@pytest.mark.parametrize("name", LOOPING)
+@pytest.mark.parametrize("name", MONITORS)
 @pytest.mark.parametrize("value", ["0", "0.0", "-1", "1e3", "inf", "10s", "99999999999", "9" * 400])
 def test_an_interval_is_a_time_above_zero(name: str, value: str) -> None:
     key = f"{name.lower()}.interval"

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pybal.config.loader import parse
-from pybal.config.monitor_options import OPTION_KEYS
+from pybal.config.monitor_kinds import BUILT_IN_KINDS
 from pybal.config.report import report
 from tests.config.texts import FILE, GLOBAL_BGP, REQUIRED, service
 
 KEYS = [
-    *REQUIRED, *OPTION_KEYS, "bgp", "bgp-med", "ops", "tunneling", "depool-threshold",
+    *REQUIRED, *BUILT_IN_KINDS.option_keys,
+    "bgp", "bgp-med", "ops", "tunneling", "depool-threshold",
     "bgp-local-asn", "bgp-peer-address", "bgp-as-path", "bgp-nexthop-ipv6", "bgp-local-ips",
     "instrumentation", "instrumentation_ips", "instrumentation-port", "state-directory", "dryrun",
     "bgp-password", "nonsense",

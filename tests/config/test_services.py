@@ -173,6 +173,7 @@ def test_every_scheme_of_sources(text: str, source: SourceSettings) -> None:
         ("ftp://host/pool", "***", "its scheme is unknown"),
         ("file://etc/pool", "file://etc/pool", "must be file:///absolute/path"),
         ("file:///", "file:///", "must be file:///absolute/path"),
+        ("file:///a\x07b", "file:///a\x07b", "must be file:///absolute/path"),
         ("http:///pool", "http:///pool", "no valid host and port"),
         ("http://host:0/", "http://host:0/", "no valid host and port"),
         ("http://host:99999/", "http://host:99999/", "no valid host and port"),
@@ -209,7 +210,7 @@ def test_a_bad_source_says_the_right_form_and_no_secret(
         ("depool-treshold", "; did you mean depool-threshold?"),
         ("idlecnnection.max-delay", "; did you mean idleconnection.max-delay?"),
         ("proxyfetch.http-status", "; did you mean proxyfetch.http_status?"),
-        ("idleconnection.interval", "; did you mean idleconnection.keepalive-interval?"),
+        ("idleconnection.keepalive-intervall", "; did you mean idleconnection.keepalive-interval?"),
         ("weather", ""),
     ],
 )

@@ -29,7 +29,6 @@ from pybal.model import (
     SourceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.registry import monitor_name
 from pybal.monitors.target import Target
 
 IDLE = IdleConnectionSettings()
@@ -129,6 +128,7 @@ class Bench:
             addresses=self.names,
             create_monitor=self._create_monitor,
             publish=self.published.append,
+            weigh=lambda report: report.act(),
         )
         self.coordinator = Coordinator(self.settings, ports, adopted)
 
@@ -136,7 +136,7 @@ class Bench:
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
     ) -> Monitor:
         first = self.first_results.get(target.host)
-        monitor = FakeMonitor(monitor_name(settings), target, report, first)
+        monitor = FakeMonitor(settings.monitor, target, report, first)
         self.made.append(monitor)
         return cast(Monitor, monitor)
 

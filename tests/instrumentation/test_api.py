@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +12,9 @@ from pybal.model import IPVSSnapshot, KernelErrorSnapshot, MetricSample, SourceS
 from tests.fakes.view import NOON, FakeView, bgp, held, monitor, server, service
 
 SAMPLE = MetricSample("pybal_monitor_x_total", (("reason", "refused"),), 2.0)
+FETCH = replace(
+    monitor("ProxyFetch", up=False, reason="timed out", samples=(SAMPLE,)), in_a_row=2, fall=3
+)
 STALE = SourceSnapshot("http://config-master/pool", True, NOON, "connection refused")
 VIEW = FakeView(
     [
@@ -21,10 +25,7 @@ VIEW = FakeView(
                     "cp1",
                     up=False,
                     pooled=True,
-                    monitors=(
-                        monitor("ProxyFetch", up=False, reason="timed out", samples=(SAMPLE,)),
-                        monitor("IdleConnection", up=None),
-                    ),
+                    monitors=(FETCH, monitor("IdleConnection", up=None)),
                     decision=held("ProxyFetch reported down: timed out"),
                 ),
                 server("cp2"),
@@ -83,6 +84,9 @@ def test_a_server_tells_each_monitors_last_result() -> None:
         "up": False,
         "since": AT,
         "last_result": {"up": False, "reason": "timed out", "duration_s": 0.25, "at": AT},
+        "in_a_row": 2,
+        "rise": 1,
+        "fall": 3,
         "up_transitions": 0,
         "down_transitions": 1,
         "up_results": 0,

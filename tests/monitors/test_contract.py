@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
-from collections.abc import Iterable
-from typing import get_args
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, globalLogPublisher
 
-from pybal.config.settings import MonitorSettings
+from pybal.log import format_line
 from pybal.model import CheckResult, MetricSample
-from pybal.monitors.registry import monitor_name
+from pybal.monitors.registry import BUILT_IN
+from pybal.monitors.spread import STARTS_PER_S
 from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.network import os_error
-from tests.monitors.drivers import DRIVERS, Driver, ProxyFetchDriver
+from tests.monitors.drivers import DRIVERS, Driver, IdleConnectionDriver, ProxyFetchDriver
 
 every_driver = pytest.mark.parametrize("kind", DRIVERS)
 
 
 def test_every_kind_of_settings_has_a_driver() -> None:
-    assert {type(kind.settings) for kind in DRIVERS} == set(get_args(MonitorSettings))
+    assert {kind.settings.monitor for kind in DRIVERS} == set(BUILT_IN)
 
 
 @every_driver
 def test_a_monitor_that_was_not_heard_of_yet_has_no_state(kind: type[Driver]) -> None:
     bench = MonitorBench()
     snapshot = bench.start(kind.settings).snapshot()
-    assert snapshot.name == monitor_name(kind.settings)
+    assert snapshot.name == kind.settings.monitor
     assert (snapshot.up, snapshot.since, snapshot.last) == (None, None, None)
     assert bench.reports == []
 
@@ -67,6 +70,64 @@ def test_changes_alone_are_reported_and_every_result_is_counted(
     if results:
         assert snapshot.up is results[-1]
         assert snapshot.since == bench.reports[-1].at
+
+
+@every_driver
+@given(
+    results=st.lists(st.booleans(), max_size=12),
+    rise=st.integers(1, 3),
+    fall=st.integers(1, 3),
+)
+def test_the_state_changes_after_enough_equal_results_in_a_row(
+    kind: type[Driver], results: list[bool], rise: int, fall: int
+) -> None:
+    bench = MonitorBench()
+    monitor = bench.start(dataclasses.replace(kind.settings, rise=rise, fall=fall))
+    driver = kind()
+    state: bool | None = None
+    changes = []
+    in_a_row = 0
+    for number, up in enumerate(results):
+        driver.result(bench, up)
+        in_a_row = in_a_row + 1 if number and results[number - 1] is up else 1
+        if up is not state and in_a_row >= (rise if up else fall):
+            state = up
+            changes.append(up)
+        snapshot = monitor.snapshot()
+        assert (snapshot.up, snapshot.in_a_row) == (state, in_a_row)
+        assert bench.ups == changes
+    assert (monitor.snapshot().rise, monitor.snapshot().fall) == (rise, fall)
+    assert monitor.snapshot().up_results == results.count(True)
+
+
+@every_driver
+def test_another_port_can_be_checked(kind: type[Driver]) -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(kind.settings, port=8443))
+    driver = kind()
+    driver.wait_for_check(bench)
+    assert {channel.port for channel in bench.network.channels} <= {8443}
+    assert all(e.request.connect_to == (bench.target.address, 8443) for e in bench.http.exchanges)
+
+
+@every_driver
+def test_the_report_comes_before_the_log_line_which_shows_the_server_as_it_was(
+    kind: type[Driver],
+) -> None:
+    bench = MonitorBench()
+    order: list[str] = []
+    bench.target = dataclasses.replace(
+        bench.target, describe=lambda: f"cp1.example ({'depooled' if order else 'pooled'})"
+    )
+    bench.make(kind.settings, lambda _: order.append("reported")).start()
+    observer = cast(Any, lambda event: order.append(format_line(event)))
+    globalLogPublisher.addObserver(observer)
+    try:
+        kind().result(bench, False)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert order[0] == "reported"
+    assert "cp1.example (pooled)" in order[1]
 
 
 @every_driver
@@ -208,16 +269,18 @@ def test_a_monitor_starts_once(kind: type[Driver]) -> None:
 
 
 @every_driver
-def test_first_checks_are_spread_at_random(kind: type[Driver]) -> None:
-    began = set()
-    for seed in range(20):
-        bench = MonitorBench(seed=seed)
+def test_first_checks_are_spread(kind: type[Driver]) -> None:
+    bench = MonitorBench()
+    for _ in range(1000):
         bench.start(kind.settings)
-        began.add(round(bench.next_call_at, 3))
-    interval_s = getattr(kind.settings, "interval_s", 1.0)
-    assert len(began) > 15
-    assert 0 <= min(began) < interval_s / 3
-    assert interval_s * 2 / 3 < max(began) <= interval_s
+    calls: Sequence[Any] = bench.clock.getDelayedCalls()
+    began = sorted(call.getTime() for call in calls)
+    assert len(set(began)) == 1000
+    # Those that keep no beat begin one after another, as soon as they may.
+    is_soon = kind is IdleConnectionDriver
+    window_s = 1000 / STARTS_PER_S if is_soon else kind.settings.interval_s
+    assert max(began) == pytest.approx(window_s, rel=0.01)
+    assert max(b - a for a, b in pairwise(began)) < window_s / 200
 
 
 def internal_errors(samples: Iterable[MetricSample]) -> float:

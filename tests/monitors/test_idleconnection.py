@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 
 import pytest
@@ -9,7 +10,7 @@ from twisted.logger import capturedLogs
 
 from pybal.config.settings import IdleConnectionSettings
 from pybal.log import format_line
-from pybal.monitors.idleconnection import CONNECT_TIMEOUT_S, STEADY_S
+from pybal.monitors.idleconnection import STEADY_S
 from pybal.monitors.network import Keepalive
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel
@@ -81,11 +82,11 @@ def test_no_answer_is_down_after_the_connect_timeout_and_the_socket_is_closed() 
     bench = MonitorBench()
     bench.start(SETTINGS)
     channel = connecting(bench)
-    bench.clock.advance(CONNECT_TIMEOUT_S - 0.001)
+    bench.clock.advance(SETTINGS.timeout_s - 0.001)
     assert bench.reports == []
     bench.clock.advance(0.001)
     assert bench.ups == [False]
-    assert "no answer in 5.0 s" in last_reason(bench)
+    assert last_reason(bench) == "connecting to 192.0.2.7:443 failed after 5.000 s: no answer"
     assert not channel.open
 
 
@@ -207,7 +208,7 @@ def test_failed_and_lost_connections_are_counted_by_reason() -> None:
     connecting(bench).end(errno.ECONNREFUSED)
     connecting(bench).end(errno.ECONNREFUSED)
     connecting(bench)
-    bench.advance(CONNECT_TIMEOUT_S)
+    bench.advance(SETTINGS.timeout_s)
     for code in (errno.ECONNRESET, None):
         channel = connecting(bench)
         channel.connect()
@@ -251,3 +252,43 @@ def test_transitions_are_logged_and_repetitions_are_not() -> None:
         "[textlb_443 IdleConnection] INFO: cp1.example (up): up again: connected to "
     )
     assert len(lines) == 2
+
+
+def test_while_more_successes_are_needed_a_connection_that_stands_is_one_each_interval() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(dataclasses.replace(SETTINGS, rise=3, interval_s=2.0))
+    connecting(bench).connect()
+    bench.advance(3.9)
+    assert bench.reports == []
+    assert monitor.snapshot().in_a_row == 2
+    bench.advance(0.2)
+    assert bench.ups == [True]
+    assert last_reason(bench).startswith("connected to 192.0.2.7:443 for 4.")
+    bench.advance(100)
+    assert monitor.snapshot().up_results == 3
+
+
+def test_while_more_failures_are_needed_the_next_attempt_comes_within_the_interval() -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, fall=6, interval_s=1.0, max_delay_s=300))
+    for number in range(6):
+        assert bench.ups == []
+        channel = connecting(bench)
+        began_at = bench.clock.seconds()
+        channel.end(errno.ECONNREFUSED)
+        bench.advance(1.0)
+        assert bench.network.open or number == 5
+        assert bench.clock.seconds() - began_at < 1.2
+    assert bench.ups == [False]
+
+
+def test_a_lost_connection_is_no_success_later() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(dataclasses.replace(SETTINGS, rise=2, interval_s=2.0))
+    channel = connecting(bench)
+    channel.connect()
+    bench.advance(1.0)
+    channel.end(errno.ECONNRESET)
+    bench.advance(0.4)
+    assert monitor.snapshot().up_results == 1
+    assert bench.ups == [False]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
+from pybal.config.settings import MonitorSettings
 from pybal.log import format_line
 from pybal.monitors.looping import LoopingMonitor, Outcome
 from tests.fakes.environment import MonitorBench
@@ -14,13 +15,16 @@ from tests.fakes.environment import MonitorBench
 INTERVAL_S = 10.0
 
 
+class ProbeSettings(MonitorSettings):
+    monitor = "Probe"
+
+
 class Probe(LoopingMonitor):
     """A check that the test ends."""
 
-    name = "Probe"
-
-    def __init__(self, bench: MonitorBench) -> None:
-        super().__init__(INTERVAL_S, bench.target, bench.environment, bench.reports.append)
+    def __init__(self, bench: MonitorBench, rise: int = 1, fall: int = 1) -> None:
+        settings = ProbeSettings(rise=rise, fall=fall, interval_s=INTERVAL_S)
+        super().__init__(settings, bench.target, bench.environment, bench.reports.append)
         self.began: list[float] = []
         self.answer: Deferred[Outcome | None] = Deferred()
 
