@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -110,7 +110,7 @@ def test_bgp_takes_its_defaults() -> None:
         peers=addresses("198.51.100.1"),
         as_path=(64600,),
         nexthop_ipv4=ip_address("198.51.100.2"),
-        nexthop_ipv6=ip_address("2001:db8::2"),
+        nexthop_ipv6=IPv6Address("2001:db8::2"),
         med=0,
         local_ips=(),
         local_port=179,

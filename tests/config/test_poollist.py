@@ -125,10 +125,14 @@ def test_types_are_strict_in_both_formats(attribute: str, value: str) -> None:
 
 
 def test_a_problem_with_a_type_says_what_came() -> None:
-    (problem,) = json_list({"good": {}, "h": {"enabled": "False"}}).problems
-    assert problem.message == (
-        "entry skipped: enabled of h must be true or false without quotes, not 'False'"
-    )
+    wanted = "entry skipped: enabled of h must be true or false without quotes, not "
+    for value, shown in [
+        ("False", "'False'"),
+        ({"a": 1}, "an object"),
+        (2**70, "an enormous number"),
+    ]:
+        (problem,) = json_list({"good": {}, "h": {"enabled": value}}).problems
+        assert problem.message == wanted + shown
 
 
 @pytest.mark.parametrize(
@@ -189,8 +193,9 @@ def test_a_json_entry_that_is_no_object_is_skipped() -> None:
 
 
 def test_lines_of_json_with_escapes_are_not_guessed() -> None:
-    found = parse_pool_list('{"good": {},\n"h\\u0020": {}}', json_format=True)
-    assert [p.line for p in found.problems] == [0]
+    text = '{"good": {},\n"h\\u0020": {},\n"i": {"h ": 1}}'
+    found = parse_pool_list(text, json_format=True)
+    assert [p.line for p in found.problems] == [0, 0]
     assert str(found.problems[0]).startswith("entry skipped: host 'h '")
 
 
