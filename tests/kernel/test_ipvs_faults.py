@@ -21,7 +21,15 @@ from pybal.ipvs.netlink import BATCH, NetlinkKernel
 from pybal.ipvs.plan import AddDestination, AddService, Operation
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool
 
-REMOVE_ALL_MODULES = "modprobe -ra $(lsmod | sed -n 's/^\\(ip_vs_[a-z_]*\\) .*/\\1/p') ip_vs"
+# The kernel clears up a deleted network namespace, and its services, a little later.
+REMOVE_ALL_MODULES = """
+ipvsadm -C
+for attempt in $(seq 50); do
+    modprobe -ra $(lsmod | sed -n 's/^\\(ip_vs_[a-z_]*\\) .*/\\1/p') ip_vs && exit
+    sleep 0.1
+done
+exit 1
+"""
 
 
 def run(*command: str) -> None:
