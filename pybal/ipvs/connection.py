@@ -1,7 +1,7 @@
 """A generic netlink socket to the kernel's IPVS, and exchanges over it.
 
 pyroute2 opens the socket and resolves the family; then its file descriptor is taken over,
-because an exchange with this package's own packing costs a hundredth of one with pyroute2's.
+because requests are built far faster, and sent in batches, with this package's own packing.
 The kernel acts on a request and queues its answers before the send returns, so an exchange
 never waits.
 """

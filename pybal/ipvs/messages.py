@@ -2,8 +2,7 @@
 
 The maps are in pyroute2's notation, an attribute's number being its place: the classes that
 pyroute2 wants are made of them in pybal.ipvs.connection. pybal.ipvs.codec compiles its packing
-from them too, because building a message through those classes takes a hundred times what the
-kernel takes to act on it.
+from them too, because building a message through those classes takes some forty times as long.
 
 Addresses and netmasks are declared as raw bytes: Debian 12's pyroute2 has no address type
 that follows the family attribute. Statistics are declared as `hex` and not taken apart.
