@@ -14,6 +14,7 @@ PURE = (
     "pybal/errors.py",
     "pybal/model.py",
     "pybal/awareness.py",
+    "pybal/isolation.py",
     "pybal/pooling.py",
     "pybal/notices.py",
     "pybal/desired.py",
