@@ -13,12 +13,11 @@ from twisted.logger import Logger
 
 import pybal
 from pybal.announcer import Announcer, failover_settings, kernel_source_address
-from pybal.awareness import Awareness
 from pybal.bgpfailover import BGPFailover
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
+from pybal.conscience import Conscience
 from pybal.coordinator import CoordinatorPorts
 from pybal.desired import service_key
-from pybal.heartbeat import Heartbeat
 from pybal.httpclient import HTTPClient
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
@@ -29,14 +28,11 @@ from pybal.model import (
     BGPSnapshot,
     CheckResult,
     DaemonSnapshot,
-    HealthSnapshot,
     IPVSSnapshot,
     ServerSpec,
     ServiceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.faults import LocalFaults
-from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Environment, Target
 from pybal.server import AddressWatcher
@@ -74,19 +70,22 @@ class Daemon:
         self._manager = IPVSManager(
             clock=world.reactor, kernel=world.kernel, now=world.now, dry_run=settings.dry_run
         )
-        seconds = world.reactor.seconds
-        self._awareness = Awareness(seconds, world.now)
-        self._heartbeat = Heartbeat(world.reactor, self._awareness, self._log)
-        self._recoveries = Recoveries(seconds)
-        self._faults = LocalFaults(seconds, self._log)
+        self._conscience = Conscience(
+            world.reactor,
+            world.now,
+            world.random,
+            settings.isolation,
+            lambda: tuple(self._services.values()),
+            self._log,
+        )
         self._monitor_environment = Environment(
             world.reactor,
             world.now,
             world.random,
             world.http,
-            self._awareness,
-            self._recoveries,
-            self._faults,
+            self._conscience.awareness,
+            self._conscience.recoveries,
+            self._conscience.faults,
         )
         self._source_environment = SourceEnvironment(
             world.reactor,
@@ -113,7 +112,7 @@ class Daemon:
             self._log.info("Created LVS service '{name}'", name=settings.name)
         for service in self._services.values():
             service.start()
-        self._heartbeat.start()
+        self._conscience.start()
 
     async def stop(self) -> None:
         """Stop everything that was started; the kernel's table stays as it is. Idempotent.
@@ -122,7 +121,7 @@ class Daemon:
         """
         if self._failover is not None:
             await self._failover.stop("PyBal is stopping")
-        self._heartbeat.stop()
+        self._conscience.stop()
         for service in self._services.values():
             service.stop()
         self._manager.stop()
@@ -162,6 +161,7 @@ class Daemon:
             addresses=self._world.addresses,
             create_monitor=self._create_monitor,
             publish=self._manager.publish,
+            weigh=self._conscience.report,
         )
         return LVSService(
             settings, ports, self._create_source, self._manager.adopted(service_key(settings))
@@ -211,17 +211,5 @@ class Daemon:
             started_at=self._started_at,
             config_path=str(self._config_path),
             dry_run=self._settings.dry_run,
-            health=self._health(),
-        )
-
-    def _health(self) -> HealthSnapshot:
-        awareness = self._awareness
-        return HealthSnapshot(
-            gaps=awareness.gaps,
-            longest_stall_s=awareness.longest_stall_s,
-            stalls=tuple(awareness.stalls),
-            stalls_sum_s=awareness.stalls_sum_s,
-            local_fault=self._faults.current(),
-            local_faults=tuple(self._faults.counts.items()),
-            hurried_total=self._recoveries.hurried_total,
+            health=self._conscience.snapshot(),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from random import Random
 
 from pybal.config.settings import ServiceSettings
 from pybal.coordinator import Coordinator, CoordinatorPorts
 from pybal.ipvs.model import ServiceEntry
+from pybal.isolationguard import Witness
 from pybal.model import ServerSpec, ServiceSnapshot
 from pybal.sources.base import Source
 
@@ -35,6 +37,15 @@ class LVSService:
         """End the source, then all monitors. Idempotent."""
         self._source.stop()
         self._coordinator.stop()
+
+    def witness(self, source: Random) -> Witness | None:
+        """See Coordinator."""
+        return self._coordinator.witness(source)
+
+    @property
+    def hosts(self) -> Iterable[str]:
+        """See Coordinator."""
+        return self._coordinator.hosts
 
     def snapshot(self) -> ServiceSnapshot:
         """The service as it stands."""

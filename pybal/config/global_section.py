@@ -15,11 +15,13 @@ from pybal.config.kinds import (
     IPV6,
     MED,
     PORT,
+    SECONDS,
     SOME_ADDRESSES,
+    THRESHOLD,
     Kind,
 )
 from pybal.config.section import SectionReader
-from pybal.config.settings import BGPSettings, InstrumentationSettings
+from pybal.config.settings import BGPSettings, InstrumentationSettings, IsolationSettings
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
@@ -40,6 +42,7 @@ class GlobalOptions:
     state_directory: Path | None
     bgp: BGPSettings | None
     instrumentation: InstrumentationSettings | None
+    isolation: IsolationSettings | None
 
 
 def _none_or_path(text: str) -> Path | None:
@@ -59,6 +62,8 @@ def read_global(reader: SectionReader) -> GlobalOptions:
     bgp = _read_bgp(reader, wanted=bgp_wanted)
     instrumentation_wanted = reader.get("instrumentation", BOOLEAN, False)
     instrumentation = _read_instrumentation(reader)
+    isolation_wanted = reader.get("isolation", BOOLEAN, True)
+    isolation = _read_isolation(reader)
     for key in _NOT_YET:
         if reader.is_set(key):
             reader.ignore(key, "not supported yet, ignored")
@@ -68,6 +73,7 @@ def read_global(reader: SectionReader) -> GlobalOptions:
         state_directory=state_directory,
         bgp=bgp if bgp_wanted else None,
         instrumentation=instrumentation if instrumentation_wanted else None,
+        isolation=isolation if isolation_wanted else None,
     )
 
 
@@ -91,6 +97,15 @@ def _read_bgp(reader: SectionReader, *, wanted: bool) -> BGPSettings:
         advertised_addresses=reader.get(
             "advertised_instrumentation_ips", ADDRESSES, (), alias="advertised-instrumentation-ips"
         ),
+    )
+
+
+def _read_isolation(reader: SectionReader) -> IsolationSettings:
+    default = IsolationSettings()
+    return IsolationSettings(
+        threshold=reader.get("isolation-threshold", THRESHOLD, default.threshold),
+        window_s=reader.get("isolation-window", SECONDS, default.window_s),
+        hold_s=reader.get("isolation-hold", SECONDS, default.hold_s),
     )
 
 

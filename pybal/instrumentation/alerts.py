@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pybal.model import ServiceSnapshot
+from pybal.model import HealthSnapshot, ServiceSnapshot
 
 
 class Severity(enum.Enum):
@@ -33,11 +33,19 @@ class Alert:
         return {"status": self.severity.value, "msg": self.message}
 
 
-def assess(services: Iterable[ServiceSnapshot]) -> Alert:
-    """Critical if enabled servers are pooled though not up; else a warning if a pool is too
-    small for its depool threshold ever to let a server go."""
+_HEALTHY = HealthSnapshot()
+
+
+def assess(services: Iterable[ServiceSnapshot], health: HealthSnapshot = _HEALTHY) -> Alert:
+    """Critical if enabled servers are pooled though not up, or this director is cut off; else a
+    warning if a pool is too small for its depool threshold ever to let a server go, or if checks
+    cannot be made for want of something of ours."""
     held: list[str] = []
     too_small: list[str] = []
+    if health.isolation.since is not None:
+        held.append("This director is cut off from its servers, all pools are held as they are")
+    if health.local_fault:
+        too_small.append(f"This director cannot make all its checks: {health.local_fault}. ")
     for service in services:
         hosts = [s.host for s in service.servers if s.enabled and s.pooled and not s.up]
         if hosts:

@@ -164,4 +164,8 @@ def bgp_document(bgp: BGPSnapshot) -> Document:
 
 def daemon_document(daemon: DaemonSnapshot) -> Document:
     """The process."""
-    return {**asdict(daemon), "started_at": instant(daemon.started_at)}
+    document = {**asdict(daemon), "started_at": instant(daemon.started_at)}
+    isolation = document["health"]["isolation"]
+    isolation["since"] = instant(isolation["since"])
+    document["health"]["local_faults"] = dict(daemon.health.local_faults)
+    return document

@@ -121,6 +121,20 @@ def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
         "Checks made soon because another monitor found the host up again",
         health.hurried_total,
     )
+    isolation = health.isolation
+    yield GaugeMetricFamily(
+        "pybal_isolated",
+        "Whether the director seems cut off from its servers, so that pools are held",
+        isolation.since is not None,
+    )
+    yield CounterMetricFamily(
+        "pybal_isolations_total", "How often the director was cut off", isolation.total
+    )
+    yield GaugeMetricFamily(
+        "pybal_isolation_reports_kept",
+        "Reports of monitors that are not acted on yet",
+        isolation.reports_kept,
+    )
     faults = CounterMetricFamily(
         "pybal_local_faults_total",
         "Checks that could not be made for want of descriptors, ports or memory",

@@ -19,6 +19,7 @@ KEYS = """
     dryrun state-directory instrumentation instrumentation_port instrumentation_ips
     bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
     bgp-local-ips bgp-local-port advertised_instrumentation_ips
+    isolation isolation-threshold isolation-window isolation-hold
     protocol ip port scheduler ops tunneling config depool-threshold monitors
 """.split()
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pybal.instrumentation.alerts import assess
-from tests.fakes.view import server, service
+from pybal.model import HealthSnapshot, IsolationSnapshot
+from tests.fakes.view import NOON, server, service
 
 
 def test_all_pools_healthy_is_ok_without_a_newline() -> None:
@@ -91,3 +92,18 @@ def test_the_size_is_held_against_the_exact_threshold(
     servers = [server(f"h{n}", enabled=n > 0) for n in range(size)]
     text = assess([service("p", servers, threshold=threshold)]).as_text()
     assert text.startswith("WARNING") == too_small
+
+
+def test_a_director_that_is_cut_off_is_critical_though_all_pools_are_held() -> None:
+    cut_off = HealthSnapshot(isolation=IsolationSnapshot("cut off", since=NOON, total=1))
+    alert = assess([service("text_443", [server("a"), server("b"), server("c")])], cut_off)
+    assert alert.as_text() == (
+        "CRITICAL - This director is cut off from its servers, all pools are held as they are"
+    )
+
+
+def test_a_fault_of_our_own_is_a_warning() -> None:
+    alert = assess([], HealthSnapshot(local_fault="too many open files"))
+    assert alert.as_text() == (
+        "WARNING - This director cannot make all its checks: too many open files. "
+    )

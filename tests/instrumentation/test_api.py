@@ -153,6 +153,16 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
         "started_at": AT,
         "config_path": "/etc/pybal/pybal.conf",
         "dry_run": False,
+        "health": {
+            "gaps": 0,
+            "longest_stall_s": 0.0,
+            "stalls": [],
+            "stalls_sum_s": 0.0,
+            "local_fault": "",
+            "local_faults": {},
+            "hurried_total": 0,
+            "isolation": {"phase": "off", "since": None, "total": 0, "reports_kept": 0},
+        },
     }
 
 

@@ -1,0 +1,115 @@
+"""What the director knows of itself, in one place: whether it was awake, what it runs out of,
+whether it is cut off, and which hosts came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import Any
+
+from twisted.logger import Logger
+
+from pybal.awareness import Awareness
+from pybal.config.settings import IsolationSettings
+from pybal.heartbeat import Heartbeat
+from pybal.isolation import FEWEST_HOSTS, MOST_ASKED, Isolation, Report
+from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
+from pybal.model import HealthSnapshot, IsolationSnapshot
+from pybal.monitors.faults import LocalFaults
+from pybal.monitors.recoveries import Recoveries
+from pybal.monitors.sockets import SocketNetwork
+from pybal.service import LVSService
+
+_TRIES = 10 * MOST_ASKED
+"""How often a witness is drawn by lot: many draws meet servers that are down or the same."""
+
+_COUNT_EVERY_S = 10.0
+"""The hosts are counted again after this time; there may be thousands of names to count."""
+
+
+class Conscience:
+    """Owns the heartbeat and the guard from start() to stop(). `services()` are those that run;
+    `isolation` None: each report is acted on at once."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        now: Callable[[], float],
+        random: Random,
+        isolation: IsolationSettings | None,
+        services: Callable[[], Sequence[LVSService]],
+        log: Logger,
+    ) -> None:
+        self.awareness = Awareness(reactor.seconds, now)
+        self.recoveries = Recoveries(reactor.seconds)
+        self.faults = LocalFaults(reactor.seconds, log)
+        self._heartbeat = Heartbeat(reactor, self.awareness, log)
+        self._random = random
+        self._services = services
+        self._seconds = reactor.seconds
+        self._counted_at_s = -_COUNT_EVERY_S
+        self._counted = 0
+        self._guard: IsolationGuard | None = None
+        if isolation is not None:
+            rule = Isolation(isolation.threshold, isolation.window_s, isolation.hold_s)
+            ports = GuardPorts(
+                reactor,
+                now,
+                SocketNetwork(reactor),
+                self.awareness,
+                self._witnesses,
+                self._hosts,
+                self.recoveries.all_may_try,
+            )
+            self._guard = IsolationGuard(rule, ports, log)
+
+    def start(self) -> None:
+        """Begin to watch ourselves."""
+        self._heartbeat.start()
+
+    def stop(self) -> None:
+        """No report is acted on after this. Idempotent."""
+        self._heartbeat.stop()
+        if self._guard is not None:
+            self._guard.stop()
+
+    def report(self, report: Report) -> None:
+        """A monitor's report, to be acted on now, later or never."""
+        if self._guard is not None:
+            self._guard.report(report)
+        else:
+            report.act()
+
+    def snapshot(self) -> HealthSnapshot:
+        """All of it as it stands."""
+        awareness = self.awareness
+        return HealthSnapshot(
+            gaps=awareness.gaps,
+            longest_stall_s=awareness.longest_stall_s,
+            stalls=tuple(awareness.stalls),
+            stalls_sum_s=awareness.stalls_sum_s,
+            local_fault=self.faults.current(),
+            local_faults=tuple(self.faults.counts.items()),
+            hurried_total=self.recoveries.hurried_total,
+            isolation=self._guard.snapshot() if self._guard else IsolationSnapshot("off"),
+        )
+
+    def _witnesses(self, avoid: set[str]) -> Sequence[Witness]:
+        found = dict(self._drawn(avoid))
+        if len(found) < FEWEST_HOSTS:
+            found |= self._drawn(set())
+        return list(found.values())[:MOST_ASKED]
+
+    def _drawn(self, avoid: set[str]) -> Iterable[tuple[str, Witness]]:
+        services = self._services()
+        for _ in range(_TRIES if services else 0):
+            witness = self._random.choice(services).witness(self._random)
+            if witness is not None and witness.host not in avoid:
+                yield witness.host, witness
+
+    def _hosts(self) -> int:
+        now_s = self._seconds()
+        if now_s - self._counted_at_s >= _COUNT_EVERY_S:
+            self._counted_at_s = now_s
+            self._counted = len({host for service in self._services() for host in service.hosts})
+        return self._counted

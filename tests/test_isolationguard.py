@@ -1,0 +1,158 @@
+"""The guard: whom it asks, what it makes of the answers, and what it tells."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from fractions import Fraction
+from ipaddress import ip_address
+
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from pybal.isolation import ASK_AGAIN_S, ASK_S, SETTLE_S, Isolation, Phase, Report
+from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
+from tests.fakes.environment import FakeAttention
+from tests.fakes.network import FakeNetwork, os_error
+
+SIX = [Witness(f"w{n}", ip_address(f"192.0.2.{n}"), 80) for n in range(1, 7)]
+
+
+class Bench:
+    """A guard, its witnesses and what it had acted on."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.network = FakeNetwork()
+        self.attention = FakeAttention()
+        self.avoided: list[set[str]] = []
+        self.hurried: list[float] = []
+        self.acted: list[str] = []
+        self.rule = Isolation(Fraction(1, 2), 20, 300)
+        ports = GuardPorts(
+            self.clock,
+            lambda: 1000.0 + self.clock.seconds(),
+            self.network,
+            self.attention,
+            self._witnesses,
+            lambda: 100,
+            self.hurried.append,
+        )
+        self.guard = IsolationGuard(self.rule, ports, Logger())
+
+    def down(self, host: str, *, slow: bool = True) -> None:
+        self.guard.report(
+            Report(
+                ("svc", host, "M"),
+                up=False,
+                slow=slow,
+                act=lambda: self.acted.append(f"down {host}"),
+                take_back=lambda: self.acted.append(f"take back {host}"),
+            )
+        )
+
+    def cut_off(self) -> None:
+        self.down("a", slow=False)
+        self.down("b")
+        self.clock.advance(ASK_S)
+        assert self.phase() is Phase.CUT_OFF
+
+    def phase(self) -> Phase:
+        return self.rule.phase
+
+    def _witnesses(self, avoid: set[str]) -> Sequence[Witness]:
+        self.avoided.append(avoid)
+        return SIX
+
+
+def test_a_reset_asks_nobody() -> None:
+    bench = Bench()
+    bench.down("a", slow=False)
+    assert bench.acted == ["down a"]
+    assert bench.network.channels == []
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_silence_is_acted_on_as_soon_as_half_of_the_others_answered() -> None:
+    bench = Bench()
+    bench.down("a")
+    assert bench.avoided == [{"a"}]
+    first, second, third, *_ = bench.network.open
+    first.connect()
+    second.end(errno.ECONNREFUSED)
+    assert bench.acted == []
+    third.connect()
+    assert bench.acted == ["down a"]
+    assert bench.network.open == []
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_silences_while_others_are_asked_wait_for_the_same_answers() -> None:
+    bench = Bench()
+    bench.down("a")
+    bench.down("b")
+    assert len(bench.network.open) == len(SIX)
+    for channel in bench.network.open[:3]:
+        channel.connect()
+    assert bench.acted == ["down a", "down b"]
+
+
+def test_unreachable_witnesses_mean_that_we_are_cut_off() -> None:
+    bench = Bench()
+    bench.down("a", slow=False)
+    bench.down("b")
+    for channel in bench.network.open[:4]:
+        channel.end(errno.EHOSTUNREACH)
+    assert bench.phase() is Phase.CUT_OFF
+    assert bench.acted == ["down a", "take back a"]
+    assert bench.guard.snapshot().since == 1000.0
+
+
+def test_cut_off_it_asks_again_until_servers_answer_and_has_all_checked_anew() -> None:
+    bench = Bench()
+    bench.cut_off()
+    for _ in range(3):
+        bench.clock.advance(ASK_AGAIN_S)
+        bench.clock.advance(ASK_S)
+    assert bench.phase() is Phase.CUT_OFF
+    bench.clock.advance(ASK_AGAIN_S)
+    for channel in bench.network.open[:3]:
+        channel.connect()
+    assert bench.phase() is Phase.SETTLING
+    assert len(bench.hurried) == 1
+    assert bench.guard.snapshot().since is None
+    bench.clock.advance(SETTLE_S)
+    assert bench.acted[:2] == ["down a", "take back a"]
+    assert sorted(bench.acted[2:]) == ["down a", "down b"]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_what_was_asked_in_our_sleep_is_asked_again() -> None:
+    bench = Bench()
+    bench.down("a")
+    bench.attention.slept = True
+    bench.clock.advance(ASK_S)
+    bench.attention.slept = False
+    assert bench.phase() is Phase.ASKING
+    for channel in bench.network.open[:3]:
+        channel.connect()
+    assert bench.acted == ["down a"]
+
+
+def test_out_of_descriptors_it_knows_nothing_of_others_and_believes_the_report() -> None:
+    bench = Bench()
+    bench.network.error = os_error(errno.EMFILE)
+    bench.down("a")
+    bench.clock.advance(0)
+    assert bench.acted == ["down a"]
+
+
+def test_stopped_it_is_silent_and_lets_go_of_everything() -> None:
+    bench = Bench()
+    bench.down("a")
+    bench.guard.stop()
+    bench.guard.stop()
+    bench.down("b", slow=False)
+    assert bench.acted == []
+    assert bench.network.open == []
+    assert bench.clock.getDelayedCalls() == []
