@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address
 from random import Random
 from typing import Any
@@ -23,6 +24,8 @@ from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings
 from pybal.bgp.speaker import Speaker
 from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress
+
+_MAX_LOGGED = 20  # prefixes of one change that are logged one by one
 
 
 class BGPFailover:
@@ -56,6 +59,8 @@ class BGPFailover:
         )
         self._speaker = Speaker(settings.speaker, world)
         self._wanted: dict[str, tuple[Advertisement, ...]] = {}
+        self._routes_of: dict[str, dict[Prefix, Route]] = {}
+        self._shared: dict[tuple[object, ...], Route] = {}
         self._routes: dict[Prefix, Route] = {}
         self._publishing: Any = None
         self._ending: Deferred[None] | None = None
@@ -77,8 +82,9 @@ class BGPFailover:
             return
         if wanted:
             self._wanted[service] = wanted
+            self._routes_of[service] = self._build_routes(wanted)
         else:
-            del self._wanted[service]
+            del self._wanted[service], self._routes_of[service]
         if self._publishing is None:
             self._publishing = self._reactor.callLater(0, self._publish)
 
@@ -107,7 +113,7 @@ class BGPFailover:
     async def _stop(self, reason: str) -> None:
         delay_s = self._settings.shutdown_delay_s
         if delay_s > 0 and any(p.established_link() for p in self._speaker.peerings.values()):
-            self._speaker.announce(self._build_routes((GRACEFUL_SHUTDOWN_COMMUNITY,)))
+            self._speaker.announce(_shutting_down(self._routes))
             await deferLater(self._reactor, delay_s, lambda: None)
         await self._speaker.stop(reason)
 
@@ -122,46 +128,44 @@ class BGPFailover:
         self._cancel_publishing()
         if self._ending is not None:
             return
-        routes = self._build_routes(())
-        for prefix in self._routes.keys() - routes.keys():
-            self._log.info("No longer announcing {prefix}", prefix=prefix)
-        for prefix in routes.keys() - self._routes.keys():
-            self._log.info("Announcing {prefix}", prefix=prefix)
+        routes: dict[Prefix, Route] = {}
+        for of_service in reversed(self._routes_of.values()):
+            routes.update(of_service)
+        routes.update(self._build_routes(map(Advertisement, self._settings.extra_addresses)))
+        self._log_change("No longer announcing", self._routes.keys() - routes.keys())
+        self._log_change("Announcing", routes.keys() - self._routes.keys())
         self._routes = routes
         self._speaker.announce(routes)
 
-    def _build_routes(self, added: tuple[int, ...]) -> dict[Prefix, Route]:
+    def _log_change(self, what: str, prefixes: set[Prefix]) -> None:
+        if len(prefixes) > _MAX_LOGGED:
+            self._log.info("{what} {count} prefixes", what=what, count=len(prefixes))
+            return
+        for prefix in sorted(prefixes):
+            self._log.info("{what} {prefix}", what=what, prefix=prefix)
+
+    def _build_routes(self, wanted: Iterable[Advertisement]) -> dict[Prefix, Route]:
         """Equal wishes end in one Route object, which keeps differences cheap."""
-        shared: dict[tuple[object, ...], Route] = {}
         routes: dict[Prefix, Route] = {}
-        for _, wish in self._advertisements():
+        for wish in wanted:
             prefix = Prefix.host(wish.address)
             next_hop = self._next_hop(wish.address)
-            if prefix in routes:
-                continue
             if next_hop is None:
                 self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
                 continue
             key = (next_hop, wish.med, wish.communities, wish.large_communities)
-            route = shared.get(key)
+            route = self._shared.get(key)
             if route is None:
-                route = shared[key] = Route(self._attributes(wish, added), next_hop)
-            routes[prefix] = route
+                route = self._shared[key] = Route(self._attributes(wish), next_hop)
+            routes.setdefault(prefix, route)
         return routes
-
-    def _advertisements(self) -> Iterator[tuple[str | None, Advertisement]]:
-        for address in self._settings.extra_addresses:
-            yield None, Advertisement(address)
-        for service, wanted in self._wanted.items():
-            for advertisement in wanted:
-                yield service, advertisement
 
     def _next_hop(self, address: IPAddress) -> IPAddress | None:
         settings = self._settings
         is_ipv4 = isinstance(address, IPv4Address)
         return settings.next_hop_ipv4 if is_ipv4 else settings.next_hop_ipv6
 
-    def _attributes(self, wish: Advertisement, added: tuple[int, ...]) -> PathAttributes:
+    def _attributes(self, wish: Advertisement) -> PathAttributes:
         settings = self._settings
         communities = settings.communities if wish.communities is None else wish.communities
         large = wish.large_communities
@@ -170,7 +174,7 @@ class BGPFailover:
             as_path=sequence(settings.as_path),
             med=settings.med if wish.med is None else wish.med,
             local_pref=settings.local_pref,
-            communities=tuple(dict.fromkeys((*communities, *added))),
+            communities=communities,
             large_communities=settings.large_communities if large is None else large,
         )
 
@@ -188,9 +192,9 @@ class BGPFailover:
 
     def _announced_prefixes(self) -> Iterator[AnnouncedPrefix]:
         services: dict[Prefix, list[str]] = {}
-        for service, advertisement in self._advertisements():
-            if service is not None:
-                services.setdefault(Prefix.host(advertisement.address), []).append(service)
+        for service, routes in self._routes_of.items():
+            for prefix in routes:
+                services.setdefault(prefix, []).append(service)
         told = {a: p.prefixes_sent() for a, p in self._speaker.peerings.items()}
         for prefix, route in self._routes.items():
             attributes = route.attributes
@@ -205,6 +209,17 @@ class BGPFailover:
                 services=tuple(services.get(prefix, ())),
                 peers=tuple(str(address) for address, sent in told.items() if prefix in sent),
             )
+
+
+def _shutting_down(routes: dict[Prefix, Route]) -> dict[Prefix, Route]:
+    """The same routes with the GRACEFUL_SHUTDOWN community (RFC 8326 section 4)."""
+    marked: dict[int, Route] = {}
+    for route in routes.values():
+        if id(route) not in marked:
+            communities = (*route.attributes.communities, GRACEFUL_SHUTDOWN_COMMUNITY)
+            attributes = replace(route.attributes, communities=communities)
+            marked[id(route)] = replace(route, attributes=attributes)
+    return {prefix: marked[id(route)] for prefix, route in routes.items()}
 
 
 def _also(tell: Callable[[Any], None]) -> Callable[[Any], Any]:

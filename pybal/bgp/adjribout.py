@@ -29,7 +29,11 @@ class AdjRIBOut:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sent: dict[Prefix, Route] = {}
-        self._wanted: Routes = {}
+        self._given: Routes = {}
+        self._wanted: dict[Prefix, Route] = {}
+        # Of (identity, address size): the route itself, which keeps its identity taken, as
+        # the peer sees it, and why it cannot be told of it.
+        self._judged: dict[tuple[int, int], tuple[Route, Route, str | None]] = {}
         self._changes: Iterator[Update] | None = None
         self._refresh: Iterator[Outgoing] | None = None
         self._refreshes: deque[Family] = deque()
@@ -49,25 +53,30 @@ class AdjRIBOut:
 
     def want(self, routes: Routes) -> None:
         """From now on these routes are to be announced; prefixes that this peer cannot be
-        told of end in `obstacles`."""
-        exported: dict[int, Route] = {}
-        verdicts: dict[tuple[int, Family], str | None] = {}
-        wanted: dict[Prefix, Route] = {}
-        self.obstacles = {}
+        told of end in `obstacles`. The mapping must not be changed afterwards."""
+        before, self._given = self._given, routes
+        for prefix in before.keys() - routes.keys():
+            self._wanted.pop(prefix, None)
+            self.obstacles.pop(prefix, None)
         for prefix, route in routes.items():
-            seen = exported.get(id(route))
-            if seen is None:
-                seen = exported[id(route)] = export(route, self._session)
-            key = (id(route), prefix.family)
-            if key not in verdicts:
-                verdicts[key] = obstacle(prefix, seen, self._session)
-            reason = verdicts[key]
-            if reason is None:
-                wanted[prefix] = seen
-            else:
-                self.obstacles[prefix] = reason
-        self._wanted = wanted
-        self._changes = pack(diff(self._sent, wanted), self._session)
+            if before.get(prefix) is not route:
+                self._judge(prefix, route)
+        self._changes = pack(diff(self._sent, self._wanted), self._session)
+
+    def _judge(self, prefix: Prefix, route: Route) -> None:
+        """Routes are few and shared by many prefixes: each is exported once for each family."""
+        key = (id(route), len(prefix.octets))
+        judged = self._judged.get(key)
+        if judged is None:
+            seen = export(route, self._session)
+            judged = self._judged[key] = (route, seen, obstacle(prefix, seen, self._session))
+        _, seen, reason = judged
+        if reason is None:
+            self._wanted[prefix] = seen
+            self.obstacles.pop(prefix, None)
+        else:
+            self._wanted.pop(prefix, None)
+            self.obstacles[prefix] = reason
 
     def refresh(self, family: Family) -> None:
         """The peer asks to hear all routes of a family again (RFC 2918, RFC 7313)."""

@@ -3,7 +3,8 @@
 Started with one argument, a JSON object (see `settings_of`). Reads commands from standard
 input, one JSON object a line, and answers each with one line on standard output:
 {"announce": [service, [wish, ...]]}, {"withdraw": service}, {"snapshot": true},
-{"complete": true}, {"stop": reason}, {"restart": true}. Log lines go to standard error.
+{"complete": true}, {"stop": reason}, {"restart": true}, {"stall": true} (milliseconds since the
+last such question; started with "probe"). Log lines go to standard error.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         address=ip_address(given["address"]),
         asn=given.get("asn"),
         port=given.get("port", 179),
+        local_address=ip_address(given["local_address"]) if "local_address" in given else None,
         password=password.encode() if password is not None else None,
         ttl_security_hops=given.get("ttl_security_hops"),
         hold_time_s=given.get("hold_time_s", 180),
@@ -73,14 +75,35 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
     )
 
 
+class StallProbe:
+    """The longest time the reactor left a timer of 1 ms waiting, beyond that."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self._worst_s = 0.0
+        self._last = time.perf_counter()
+        self._tick()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._worst_s = max(self._worst_s, now - self._last - 0.001)
+        self._last = now
+        self._world.callLater(0.001, self._tick)
+
+    def take_ms(self) -> float:
+        worst_s, self._worst_s = self._worst_s, 0.0
+        return round(worst_s * 1000, 1)
+
+
 class Commands(LineReceiver):
     """The console of one BGPFailover."""
 
     delimiter = b"\n"
     MAX_LENGTH = 16_000_000
 
-    def __init__(self, failover: BGPFailover, world: Any) -> None:
+    def __init__(self, failover: BGPFailover, world: Any, probe: StallProbe | None) -> None:
         self._failover = failover
+        self._probe = probe
         self._reactor = world
 
     def lineReceived(self, line: bytes) -> None:
@@ -92,6 +115,8 @@ class Commands(LineReceiver):
             self._failover.set_announced(value, None)
         elif command == "snapshot":
             answer = asdict(self._failover.snapshot())
+        elif command == "stall" and self._probe is not None:
+            answer = self._probe.take_ms()
         elif command == "complete":
             self._failover.first_routes_complete()
         elif command in {"stop", "restart"}:
@@ -127,7 +152,8 @@ def main() -> None:
     world: Any = reactor
     failover = BGPFailover(settings_of(given), world, Random(), time.time, log)
     failover.start(restarting=given.get("restarting", False))
-    StandardIO(Commands(failover, world))
+    probe = StallProbe(world) if given.get("probe") else None
+    StandardIO(Commands(failover, world, probe))
     world.run()
 
 

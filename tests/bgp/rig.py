@@ -106,10 +106,12 @@ class Process:
 class Speaker(Process):
     """tests.bgp.daemon in the namespace on our side."""
 
-    def __init__(self, wire: Wire, directory: Path, **settings: Any) -> None:
+    def __init__(
+        self, wire: Wire, directory: Path, *, namespace: str | None = None, **settings: Any
+    ) -> None:
         command = [sys.executable, "-m", "tests.bgp.daemon", json.dumps(settings)]
         log = directory / "speaker.log"
-        super().__init__(wire.ours, command, log, pipes=True)
+        super().__init__(namespace or wire.ours, command, log, pipes=True)
 
     def ask(self, **command: Any) -> Any:
         stdin, stdout = self._pipes()
