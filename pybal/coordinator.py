@@ -32,7 +32,7 @@ from pybal.model import (
 from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
 from pybal.notices import log_line
-from pybal.pooling import (
+from pybal.poolevents import (
     AddressChanged,
     Candidate,
     CouldNotDepool,
@@ -41,9 +41,8 @@ from pybal.pooling import (
     MonitorReported,
     Notice,
     PooledChanged,
-    PoolState,
-    step,
 )
+from pybal.pooling import PoolState, step
 from pybal.server import AddressWatcher, Server
 
 FIRST_ANSWER_WAIT_S = 6.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pybal.model import ServerSpec
-from pybal.pooling import (
+from pybal.poolevents import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,

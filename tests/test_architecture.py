@@ -16,6 +16,7 @@ PURE = (
     "pybal/awareness.py",
     "pybal/isolation.py",
     "pybal/pooling.py",
+    "pybal/poolevents.py",
     "pybal/notices.py",
     "pybal/desired.py",
     "pybal/config/",

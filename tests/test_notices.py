@@ -6,7 +6,7 @@ import pytest
 
 from pybal.model import ServerSpec
 from pybal.notices import log_line
-from pybal.pooling import (
+from pybal.poolevents import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,

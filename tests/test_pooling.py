@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import Decision, ServerSpec, Verdict
-from pybal.pooling import (
+from pybal.poolevents import (
     AddressChanged,
     BecameUp,
     Candidate,
@@ -19,17 +19,15 @@ from pybal.pooling import (
     Event,
     LeftPooled,
     ListChanged,
-    Member,
     MonitorReported,
     Notice,
-    PoolState,
     ReportedDown,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
     TooFewEligible,
-    step,
 )
+from pybal.pooling import Member, PoolState, step
 
 HALF = Fraction(1, 2)
 

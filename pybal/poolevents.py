@@ -1,0 +1,135 @@
+"""What goes into a step of the pooling policy (events), and what a person should hear of it
+(notices). Frozen values; pybal/pooling.py has the policy, pybal/notices.py the log lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Union
+
+from pybal.model import ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One server of a new pool list.
+
+    `stood_pooled` matters for a server that is new to the state: True or False tells how it
+    stood in the kernel before the daemon started (warm start), None that nothing is known.
+    """
+
+    spec: ServerSpec
+    ready: bool
+    stood_pooled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListChanged:
+    """A new pool list is in force; hosts are unique."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChanged:
+    """A server's address was found (`ready`), or has changed: what its monitors said of the
+    former address no longer counts."""
+
+    host: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorReported:
+    """A monitor's first result, or a change of its result."""
+
+    host: str
+    monitor: str
+    up: bool
+    reason: str
+
+
+Event = Union[ListChanged, AddressChanged, MonitorReported]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAdded:
+    """A server is new in the pool list."""
+
+    spec: ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServerMerged:
+    """A known server's weight or enabled changed."""
+
+    spec: ServerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRemoved:
+    """A server is no longer in the pool list."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedDown:
+    """A monitor says down; `status` is the server's before the step."""
+
+    host: str
+    status: str
+    monitor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BecameUp:
+    """All monitors of a server say up now; `status` is the server's before the step."""
+
+    host: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class CouldNotDepool:
+    """A server is down and stays pooled: too many others are down."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftPooled:
+    """A server that was held stays held over a change of the pool list."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class PooledChanged:
+    """A server was pooled or depooled by this step."""
+
+    host: str
+    pooled: bool
+    up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TooFewEligible:
+    """Fewer servers can be pooled than the threshold wants."""
+
+    pooled: int
+    required: Fraction
+
+
+Notice = Union[
+    ServerAdded,
+    ServerMerged,
+    ServerRemoved,
+    ReportedDown,
+    BecameUp,
+    CouldNotDepool,
+    LeftPooled,
+    PooledChanged,
+    TooFewEligible,
+]
