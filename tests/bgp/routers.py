@@ -10,6 +10,7 @@ import json
 import shutil
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,18 +71,25 @@ router bgp 64600
 
 
 class Frr(Router):
-    """FRR's bgpd alone: no zebra, nothing reaches a kernel."""
+    """FRR's bgpd, by itself unless told of a zebra: nothing reaches a kernel."""
 
     program = "/usr/lib/frr/bgpd"
 
-    def __init__(self, wire: Wire, directory: Path, peer_asn: int = 64512, extra: str = "") -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        directory: Path,
+        peer_asn: int = 64512,
+        extra: str = "",
+        zebra: Sequence[str] = ("-Z",),
+    ) -> None:
         self.vty = Path(tempfile.mkdtemp(prefix="frr"))
         config = directory / "frr.conf"
         config.write_text(
             FRR_CONFIG.replace("EXTRA", extra).replace("64512", str(peer_asn)), "utf-8"
         )
         command = [
-            self.program, "-Z", "-S", "-f", str(config), "-i", str(directory / "frr.pid"),
+            self.program, *zebra, "-S", "-f", str(config), "-i", str(directory / "frr.pid"),
             "--vty_socket", str(self.vty), "-P", "0",
         ]  # fmt: skip
         super().__init__(wire.router, command, directory / "frr.log")
@@ -114,6 +122,45 @@ class Frr(Router):
     def close(self) -> None:
         super().close()
         shutil.rmtree(self.vty, ignore_errors=True)
+
+
+class FrrWithBFD(Frr):
+    """bgpd, bfdd and the zebra that joins them; bgpd still installs nothing."""
+
+    def __init__(self, wire: Wire, directory: Path, interval_ms: int = 100) -> None:
+        # zebra and bfdd insist on a user of their own, who needs a folder to write in.
+        self.shared = Path(tempfile.mkdtemp(prefix="frr"))
+        self.shared.chmod(0o777)
+        (self.shared / "zebra.conf").touch()
+        (self.shared / "bfdd.conf").write_text(
+            f"bfd\n peer {OUR_IPV4}\n  detect-multiplier 3\n"
+            f"  receive-interval {interval_ms}\n  transmit-interval {interval_ms}\n",
+            "utf-8",
+        )
+        self.daemons = [
+            self._daemon(wire, directory, "zebra"),
+            self._daemon(wire, directory, "bfdd", "--bfdctl", str(self.shared / "bfdctl")),
+        ]
+        extra = f"no neighbor {OUR_IPV4} ebgp-multihop\n neighbor {OUR_IPV4} bfd"
+        super().__init__(
+            wire, directory, extra=extra, zebra=["-n", "-z", str(self.shared / "zserv")]
+        )
+
+    def _daemon(self, wire: Wire, directory: Path, name: str, *more: str) -> Process:
+        shared = str(self.shared)
+        command = [
+            f"/usr/lib/frr/{name}", "-P", "0", "-z", f"{shared}/zserv", *more,
+            "-f", f"{shared}/{name}.conf", "-i", f"{shared}/{name}.pid", "--vty_socket", shared,
+        ]  # fmt: skip
+        daemon = Process(wire.router, command, directory / f"{name}.log")
+        eventually(f"{name} answers", (self.shared / f"{name}.vty").exists)
+        return daemon
+
+    def close(self) -> None:
+        super().close()
+        for daemon in self.daemons:
+            daemon.end(signal.SIGTERM)
+        shutil.rmtree(self.shared, ignore_errors=True)
 
 
 GOBGP_CONFIG = f"""

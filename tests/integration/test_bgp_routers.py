@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.bgp.rig import OUR_IPV4, OUR_IPV6, ROUTER_IPV4, Speaker, Wire, eventually
-from tests.bgp.routers import ROUTERS, Frr, OpenBGPD, Router
+from tests.bgp.routers import ROUTERS, Frr, FrrWithBFD, OpenBGPD, Router
 
 pytestmark = [
     pytest.mark.integration,
@@ -220,3 +220,24 @@ def test_frr_keeps_the_routes_over_a_graceful_restart(pair: Pair) -> None:
     again.announce("web", VIP)
     again.ask(complete=True)
     wait_routes(router, HOST)
+
+
+def test_bfd_with_frr_notices_a_frozen_side_within_a_second(pair: Pair) -> None:
+    # RFC 5880, RFC 5881, RFC 5882.
+    router = pair.router(FrrWithBFD)
+    assert isinstance(router, FrrWithBFD)
+    speaker = pair.speaker(peer={"bfd": {"interval_ms": 100, "multiplier": 3}})
+    speaker.announce("web", VIP)
+    wait_routes(router, HOST)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    speaker.child.send_signal(signal.SIGSTOP)
+    wait_routes(router, limit_s=1.5)
+    speaker.child.send_signal(signal.SIGCONT)
+    wait_routes(router, HOST)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    lost = speaker.peer()["sessions_lost"]
+    for process in (*router.daemons, router):
+        process.child.send_signal(signal.SIGSTOP)
+    eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, 1.5)
+    for process in (*router.daemons, router):
+        process.child.send_signal(signal.SIGCONT)
