@@ -16,16 +16,21 @@ from pybal.config.literals import parse_arguments, parse_literal
 from pybal.config.settings import Argument, SourceSettings
 from pybal.config.source_url import SOURCE_FORMS, parse_http_url, parse_source
 from pybal.model import IPAddress
+from pybal.pattern import Pattern, PatternError
 
 T_co = TypeVar("T_co", covariant=True)
 _Family = TypeVar("_Family", IPv4Address, IPv6Address)
 
 MAX_SECONDS = 365 * 86400
 MAX_U32 = 2**32 - 1
+MAX_PAYLOAD = 1400
 _TRUE = frozenset(("t", "true", "y", "yes", "on", "1"))
 _FALSE = frozenset(("f", "false", "n", "no", "off", "0"))
 _DIGITS = re.compile("[0-9]{1,10}")
 _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
+_ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
+_ESCAPE_NAMES = tuple(name.decode() for name in _ESCAPES)
 _PLACEHOLDERS = ("", "(unspecified)")
 
 
@@ -193,6 +198,28 @@ def _header_value(text: str) -> str:
     return text
 
 
+def _payload(text: str) -> bytes:
+    payload = _ESCAPE.sub(_escaped, text.encode("utf-8"))
+    if len(payload) > MAX_PAYLOAD:
+        raise BadValueError(f"it is longer than {MAX_PAYLOAD} bytes")
+    return payload
+
+
+def _escaped(escape: re.Match[bytes]) -> bytes:
+    if escape[1] is not None:
+        return bytes((int(escape[1], 16),))
+    if escape[2] not in _ESCAPES:
+        raise BadValueError(f"a backslash comes before one of {' '.join(_ESCAPE_NAMES)} or xHH")
+    return _ESCAPES[escape[2]]
+
+
+def _pattern(text: str) -> Pattern:
+    try:
+        return Pattern(text)
+    except PatternError as error:
+        raise BadValueError(str(error)) from error
+
+
 BOOLEAN = Kind("yes or no", _boolean)
 PORT = integer(1, 65535, "a port")
 ASN = integer(1, MAX_U32, "an AS number")
@@ -213,6 +240,8 @@ HTTP_URLS = Kind("an http or https URL, or a list of them", _http_urls)
 HOST_NAMES = Kind("a host name, or a list of them", _host_names)
 ABSOLUTE_PATH = Kind("an absolute path", _absolute_path)
 HEADER_VALUE = Kind("printable ASCII text", _header_value)
+PAYLOAD = Kind(r"text, with \r \n \t \\ and \xHH for other bytes", _payload)
+PATTERN = Kind("a regular expression", _pattern)
 SOURCE: Kind[SourceSettings] = Kind(SOURCE_FORMS, parse_source)
 ARGUMENTS: Kind[tuple[Argument, ...]] = Kind(
     "a list such as ['-H', server.host, 2]: strings, numbers, server.host, server.ip, server.port",

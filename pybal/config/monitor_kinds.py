@@ -14,6 +14,8 @@ from pybal.config.kinds import (
     HOST_ADDRESS,
     HOST_NAMES,
     HTTP_URLS,
+    PATTERN,
+    PAYLOAD,
     PORT,
     SECONDS,
     SECONDS_OR_ZERO,
@@ -25,8 +27,10 @@ from pybal.config.settings import (
     DNSQuerySettings,
     IdleConnectionSettings,
     MonitorSettings,
+    PingSettings,
     ProxyFetchSettings,
     RunCommandSettings,
+    TCPCheckSettings,
     UDPSettings,
 )
 
@@ -128,7 +132,23 @@ DNS_QUERY = MonitorKind(
         Option("fail-on-nxdomain", "fail_on_nxdomain", BOOLEAN),
     ),
 )
-UDP_KIND = MonitorKind(UDPSettings, (Option("icmp-timeout", "icmp_timeout_s", SECONDS_OR_ZERO),))
+UDP_KIND = MonitorKind(
+    UDPSettings,
+    (
+        Option("icmp-timeout", "icmp_timeout_s", SECONDS_OR_ZERO),
+        Option("payload", "payload", PAYLOAD),
+        Option("expect", "expect", PATTERN),
+    ),
+)
+PING = MonitorKind(PingSettings, lacks=frozenset(("port",)))
+TCP_CHECK = MonitorKind(
+    TCPCheckSettings,
+    (
+        Option("send", "send", PAYLOAD),
+        Option("expect", "expect", PATTERN),
+        Option("read-bytes", "read_bytes", integer(1, 65536)),
+    ),
+)
 RUN_COMMAND = MonitorKind(
     RunCommandSettings,
     (
@@ -139,4 +159,6 @@ RUN_COMMAND = MonitorKind(
     # The command opens its own sockets.
     lacks=frozenset(("source-address",)),
 )
-BUILT_IN_KINDS = MonitorKinds((IDLE_CONNECTION, PROXY_FETCH, DNS_QUERY, UDP_KIND, RUN_COMMAND))
+BUILT_IN_KINDS = MonitorKinds(
+    (IDLE_CONNECTION, PROXY_FETCH, DNS_QUERY, UDP_KIND, RUN_COMMAND, PING, TCP_CHECK)
+)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Union
 
 from pybal.model import IPAddress, L4Protocol
+from pybal.pattern import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,34 @@ class DNSQuerySettings(MonitorSettings):
 
 @dataclass(frozen=True, slots=True)
 class UDPSettings(MonitorSettings):
-    """Options of UDP. `timeout_s` is how long an ICMP error may take to come."""
+    """Options of UDP. `timeout_s` is how long an ICMP error, or the answer, may take to come.
+    With `expect` only a datagram that matches it is up."""
 
     monitor = "UDP"
 
     timeout_s: float = field(default=1.0, kw_only=True)
     icmp_timeout_s: float = 20.0
+    payload: bytes = b""
+    expect: Pattern | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PingSettings(MonitorSettings):
+    """Options of Ping."""
+
+    monitor = "Ping"
+
+
+@dataclass(frozen=True, slots=True)
+class TCPCheckSettings(MonitorSettings):
+    """Options of TCPCheck: what to send, and what to find in the first `read_bytes` that the
+    server sends; without `expect` a connection is enough."""
+
+    monitor = "TCPCheck"
+
+    send: bytes = b""
+    expect: Pattern | None = None
+    read_bytes: int = 4096
 
 
 class Argument:

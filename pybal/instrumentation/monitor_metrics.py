@@ -39,6 +39,15 @@ OWN_METRICS = {
     "pybal_monitor_idleconnection_connections_lost_total": MetricSpec(
         "Connections that were lost", ("reason",)
     ),
+    "pybal_monitor_ping_request_duration_seconds": MetricSpec(
+        "Duration of the last ping", ("result",)
+    ),
+    "pybal_monitor_tcpcheck_request_duration_seconds": MetricSpec(
+        "Duration of the last check", ("result",)
+    ),
+    "pybal_monitor_udp_request_duration_seconds": MetricSpec(
+        "Duration of the last check that expected an answer", ("result",)
+    ),
     "pybal_monitor_dnsquery_request_duration_seconds": MetricSpec(
         "Duration of the last query", ("result",)
     ),

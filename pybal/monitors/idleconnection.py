@@ -96,7 +96,11 @@ class IdleConnection(Monitor):
         events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         try:
             self._channel = self._environment.network.connect_tcp(
-                self._target.address, self._target.port, events, keepalive=self._keepalive()
+                self._target.address,
+                self._target.port,
+                events,
+                source=self._settings.source_address,
+                keepalive=self._keepalive(),
             )
         except OSError as error:
             self._not_connected(error, words(error))

@@ -23,6 +23,8 @@ _LOCAL_FAULTS = frozenset(
         errno.EAGAIN,
         errno.EADDRNOTAVAIL,
         errno.EADDRINUSE,
+        # A firewall rule on this host, or not the right to open the socket at all.
+        errno.EPERM,
     }
 )
 
@@ -51,7 +53,8 @@ class TCPEvents:
 
 @dataclass(frozen=True, slots=True)
 class UDPEvents:
-    """What a UDP socket tells its owner; never from within connect_udp() or after close().
+    """What a socket for datagrams tells its owner; never from within the call that opens it or
+    after close().
 
     `failed(error)` is an ICMP error for a datagram sent earlier; the socket stays usable.
     """
@@ -71,7 +74,8 @@ class Channel(Protocol):
 
 
 class Network(Protocol):
-    """Opens sockets to literal addresses. Both raise OSError if there is no socket to be had."""
+    """Opens sockets to literal addresses, from `source` if there is one, of the same family.
+    OSError if there is no socket to be had."""
 
     def connect_tcp(
         self,
@@ -79,10 +83,20 @@ class Network(Protocol):
         port: int,
         events: TCPEvents,
         *,
+        source: IPAddress | None = None,
         keepalive: Keepalive | None = None,
     ) -> Channel: ...
 
-    def connect_udp(self, address: IPAddress, port: int, events: UDPEvents) -> Channel: ...
+    def connect_udp(
+        self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
+    ) -> Channel: ...
+
+    def connect_ping(
+        self, address: IPAddress, events: UDPEvents, *, source: IPAddress | None = None
+    ) -> Channel:
+        """ICMP echo: what is sent goes out as a request's payload; what is received are the
+        payloads of replies to this channel."""
+        ...
 
 
 def is_local_fault(error: OSError) -> bool:

@@ -9,8 +9,10 @@ from typing import Any
 from pybal.config.monitor_kinds import (
     DNS_QUERY,
     IDLE_CONNECTION,
+    PING,
     PROXY_FETCH,
     RUN_COMMAND,
+    TCP_CHECK,
     UDP_KIND,
     MonitorKind,
 )
@@ -18,9 +20,11 @@ from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.dnsquery import DNSQuery
 from pybal.monitors.idleconnection import IdleConnection
+from pybal.monitors.ping import Ping
 from pybal.monitors.proxyfetch import ProxyFetch
 from pybal.monitors.runcommand import RunCommand
 from pybal.monitors.target import Environment, Target
+from pybal.monitors.tcpcheck import TCPCheck
 from pybal.monitors.udp import UDP
 
 Factory = Callable[[Any, Target, Environment, Report], Monitor]
@@ -43,6 +47,8 @@ BUILT_IN: Mapping[str, MonitorType] = {
         (DNS_QUERY, DNSQuery),
         (UDP_KIND, UDP),
         (RUN_COMMAND, RunCommand),
+        (PING, Ping),
+        (TCP_CHECK, TCPCheck),
     )
 }
 

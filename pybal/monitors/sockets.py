@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import struct
 from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor, IReadWriteDescriptor
@@ -16,11 +17,22 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.model import IPAddress
+from pybal.monitors.icmp import (
+    REPLY_TYPES,
+    echo_request,
+    read_echo_reply,
+    without_ipv4_header,
+)
 from pybal.monitors.network import Channel, Keepalive, TCPEvents, UDPEvents
 
 _RECEIVE_BYTES = 65536
 # Enough to keep up, few enough that one noisy peer cannot keep the reactor from the others.
 _DATAGRAMS_PER_TURN = 16
+# Of linux/in.h, linux/icmp.h and linux/icmpv6.h; Python has no names for them.
+_IP_BIND_ADDRESS_NO_PORT = 24
+_SOL_RAW = 255
+_ICMP_FILTER = 1
+_ICMPV6_FILTER = 1
 
 
 class SocketNetwork:
@@ -35,10 +47,11 @@ class SocketNetwork:
         port: int,
         events: TCPEvents,
         *,
+        source: IPAddress | None = None,
         keepalive: Keepalive | None = None,
     ) -> Channel:
         """See Network."""
-        sock = _new_socket(address, socket.SOCK_STREAM)
+        sock = _new_socket(address, socket.SOCK_STREAM, source=source)
         try:
             if keepalive is not None:
                 _set_keepalive(sock, keepalive)
@@ -48,15 +61,28 @@ class SocketNetwork:
             raise
         return _TCPChannel(self._reactor, sock, events, code)
 
-    def connect_udp(self, address: IPAddress, port: int, events: UDPEvents) -> Channel:
+    def connect_udp(
+        self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
+    ) -> Channel:
         """See Network; a connected socket takes datagrams of that one peer alone."""
-        sock = _new_socket(address, socket.SOCK_DGRAM)
-        try:
-            sock.connect((str(address), port))
-        except OSError:
-            sock.close()
-            raise
+        sock = _new_socket(address, socket.SOCK_DGRAM, source=source)
+        _connect(sock, address, port)
         return _UDPChannel(self._reactor, sock, events)
+
+    def connect_ping(
+        self, address: IPAddress, events: UDPEvents, *, source: IPAddress | None = None
+    ) -> Channel:
+        """See Network. On a datagram ICMP socket, which the kernel gives the replies to its own
+        requests alone, if net.ipv4.ping_group_range lets us (it covers IPv6, too, and by default
+        does not let even root); else on a raw one, which takes CAP_NET_RAW."""
+        protocol = socket.IPPROTO_ICMP if address.version == 4 else socket.IPPROTO_ICMPV6
+        try:
+            sock = _new_socket(address, socket.SOCK_DGRAM, protocol, source=source)
+        except PermissionError:
+            sock = _new_socket(address, socket.SOCK_RAW, protocol, source=source)
+            _take_replies_alone(sock, address.version)
+        _connect(sock, address, 0)
+        return _PingChannel(self._reactor, sock, events, address.version)
 
 
 class _Channel:
@@ -185,9 +211,73 @@ class _UDPChannel(_Channel):
             self._events.failed(error)
 
 
-def _new_socket(address: IPAddress, kind: socket.SocketKind) -> socket.socket:
+@implementer(IReadDescriptor)
+class _PingChannel(_UDPChannel):
+    """One connected ICMP socket. The identifier of our requests is ours to choose on a raw socket,
+    the kernel's on the other kind."""
+
+    __slots__ = ("_identifier", "_is_raw", "_payload_received", "_sequence", "_version")
+
+    def __init__(self, reactor: Any, sock: socket.socket, events: UDPEvents, version: int) -> None:
+        super().__init__(
+            reactor, sock, UDPEvents(received=self._packet_received, failed=events.failed)
+        )
+        self._payload_received = events.received
+        self._version = version
+        self._is_raw = sock.type == socket.SOCK_RAW
+        # The descriptor's number is no other open channel's.
+        self._identifier = sock.fileno() & 0xFFFF
+        self._sequence = 0
+
+    def send(self, data: bytes) -> None:
+        """See Network.connect_ping."""
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        super().send(echo_request(self._version, self._identifier, self._sequence, data))
+
+    def _packet_received(self, packet: bytes) -> None:
+        if self._is_raw and self._version == 4:
+            packet = without_ipv4_header(packet)
+        reply = read_echo_reply(self._version, packet)
+        if reply is not None and (not self._is_raw or reply[0] == self._identifier):
+            self._payload_received(reply[1])
+
+
+def _new_socket(
+    address: IPAddress,
+    kind: socket.SocketKind,
+    protocol: int = 0,
+    *,
+    source: IPAddress | None = None,
+) -> socket.socket:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    return socket.socket(family, kind | socket.SOCK_NONBLOCK)
+    sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+    if source is not None:
+        try:
+            # The port is chosen as we connect, so that all servers together may use each port.
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((str(source), 0))
+        except OSError:
+            sock.close()
+            raise
+    return sock
+
+
+def _connect(sock: socket.socket, address: IPAddress, port: int) -> None:
+    try:
+        sock.connect((str(address), port))
+    except OSError:
+        sock.close()
+        raise
+
+
+def _take_replies_alone(sock: socket.socket, version: int) -> None:
+    """Have the kernel drop all other messages; a bit that is set blocks its type."""
+    blocked = (1 << 256) - 1 ^ 1 << REPLY_TYPES[version]
+    if version == 4:
+        sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", blocked & 0xFFFFFFFF))
+    else:
+        words = (blocked >> 32 * word & 0xFFFFFFFF for word in range(8))
+        sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *words))
 
 
 def _set_keepalive(sock: socket.socket, keepalive: Keepalive) -> None:

@@ -1,29 +1,30 @@
-"""UDP: listens for ICMP's word that nobody takes our datagrams."""
+"""UDP: a datagram each interval; silence is good, unless an answer is expected."""
 
 from __future__ import annotations
 
 from twisted.internet.task import deferLater
 
 from pybal.config.settings import UDPSettings
+from pybal.monitors.asking import AskingMonitor, shown
 from pybal.monitors.base import Report
-from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.looping import Outcome
 from pybal.monitors.network import Channel, UDPEvents, is_local_fault, words
 from pybal.monitors.target import Environment, Target
 
-SILENCE_S = 1.0
-"""How long after a datagram an ICMP error may come before silence counts as up."""
 
-
-class UDP(LoopingMonitor):
-    """Sends an empty datagram each interval. Down at once when ICMP reports it undeliverable,
-    and until `icmp_timeout_s` has passed since the last such report; otherwise up, but never
-    before a datagram has been followed by SILENCE_S (or half the interval) of silence."""
+class UDP(AskingMonitor):
+    """Sends `payload` each interval. Without `expect`: down at once when ICMP reports it
+    undeliverable, and until `icmp_timeout_s` has passed since the last such report; otherwise up,
+    but never before a datagram has been followed by `timeout_s` (or half the interval) of silence.
+    With `expect`: up when one datagram that comes back within `timeout_s` matches."""
 
     def __init__(
         self, settings: UDPSettings, target: Target, environment: Environment, report: Report
     ) -> None:
         super().__init__(settings, target, environment, report)
         self._settings = settings
+        size = len(settings.payload)
+        self._what = f"a datagram of {size} bytes" if size else "an empty datagram"
         self._channel: Channel | None = None
         self._refused_at: float | None = None
         self._refused_why = ""
@@ -34,14 +35,37 @@ class UDP(LoopingMonitor):
             self._channel.close()
 
     async def _check(self) -> Outcome | None:
+        if self._settings.expect is None:
+            return await self._listen()
+        return await super()._check()
+
+    # -- with an answer -------------------------------------------------------------------
+
+    async def _ask(self) -> Outcome:
+        self._question = f"{self._what} to {self._target.endpoint}"
+        await self._ask_by_datagram(self._connect, self._settings.payload, self._is_expected)
+        return Outcome(True, "the expected answer came")
+
+    def _is_expected(self, data: bytes) -> bool | None:
+        expect = self._settings.expect
+        if expect is None or expect.search(data):
+            return True
+        self._so_far = f"not what is expected but {shown(data)}"
+        return None
+
+    # -- with silence ---------------------------------------------------------------------
+
+    async def _listen(self) -> Outcome | None:
         try:
-            self._open_channel().send(b"")
+            if self._channel is None:
+                # What comes back is nothing to us: an answer is not asked for.
+                self._channel = self._connect(UDPEvents(lambda _: None, self._refused))
+            self._channel.send(self._settings.payload)
         except OSError as error:
             if is_local_fault(error):
                 raise
-            self._note_refusal(error)
-            return Outcome(False, self._refused_why)
-        await deferLater(self._reactor, min(SILENCE_S, self._interval_s / 2))
+            return Outcome(False, self._note_refusal(error))
+        await deferLater(self._reactor, min(self._timeout_s, self._interval_s / 2))
         return self._judge_silence()
 
     def _judge_silence(self) -> Outcome | None:
@@ -54,19 +78,17 @@ class UDP(LoopingMonitor):
             return Outcome(False, f"{self._refused_why}, {ago_s:.1f} s ago")
         return Outcome(True, f"no ICMP error from {self._target.endpoint} for {ago_s:.0f} s")
 
-    def _open_channel(self) -> Channel:
-        if self._channel is None:
-            # What comes back is nothing to us: an answer is not asked for.
-            events = UDPEvents(received=lambda _: None, failed=self._refused)
-            self._channel = self._environment.network.connect_udp(
-                self._target.address, self._target.port, events
-            )
-        return self._channel
-
     def _refused(self, error: OSError) -> None:
-        self._note_refusal(error)
-        self._conclude(up=False, reason=self._refused_why, duration_s=self._elapsed_s())
+        reason = self._note_refusal(error)
+        self._conclude(up=False, reason=reason, duration_s=self._elapsed_s())
 
-    def _note_refusal(self, error: OSError) -> None:
+    def _note_refusal(self, error: OSError) -> str:
+        """Remember it; returns the reason."""
         self._refused_at = self._reactor.seconds()
-        self._refused_why = f"an empty datagram to {self._target.endpoint} met: {words(error)}"
+        self._refused_why = f"{self._what} to {self._target.endpoint}: {words(error)}"
+        return f"{self._refused_why} after {max(0.0, self._elapsed_s()):.3f} s"
+
+    def _connect(self, events: UDPEvents) -> Channel:
+        return self._environment.network.connect_udp(
+            self._target.address, self._target.port, events, source=self._source
+        )

@@ -14,11 +14,14 @@ from pybal.config.settings import (
     IdleConnectionSettings,
     LiteralArgument,
     MonitorSettings,
+    PingSettings,
     ProxyFetchSettings,
     RunCommandSettings,
     ServerArgument,
+    TCPCheckSettings,
     UDPSettings,
 )
+from pybal.pattern import Pattern
 from tests.config.texts import (
     FILE,
     only_monitor,
@@ -36,6 +39,8 @@ NEEDED = {
     "DNSQuery": {"dnsquery__hostnames": "example.org"},
     "UDP": {},
     "RunCommand": {"runcommand__command": "/bin/true"},
+    "Ping": {},
+    "TCPCheck": {},
 }
 
 
@@ -99,7 +104,15 @@ SET = {
         ["fail-on-nxdomain = YES"],
         DNSQuerySettings(("example.org",), True),
     ),
-    "UDP": (["icmp-timeout = 0"], UDPSettings(0)),
+    "UDP": (
+        ["icmp-timeout = 0", 'payload = "\\x00a\\r\\n\\\\#"', "expect = ^ok"],
+        UDPSettings(0, b"\0a\r\n\\#", Pattern("^ok")),
+    ),
+    "Ping": ([], PingSettings()),
+    "TCPCheck": (
+        ["send = 'PING\\r\\n'", 'expect = "\\+PONG # x"', "read-bytes = 64"],
+        TCPCheckSettings(b"PING\r\n", Pattern(r"\+PONG # x"), 64),
+    ),
     "RunCommand": (
         [
             "arguments = [ '-H', server.host, '2' ]",
@@ -131,7 +144,7 @@ COMMON = {
     "source-address": ("192.0.2.9", ip_address("192.0.2.9")),
     "port": ("8080", 8080),
 }
-LACKS = {"RunCommand": {"source-address"}}
+LACKS = {"RunCommand": {"source-address"}, "Ping": {"port"}}
 
 
 @pytest.mark.parametrize("name", MONITORS)
@@ -280,6 +293,13 @@ def test_an_interval_is_a_time_above_zero(name: str, value: str) -> None:
         ("ProxyFetch", "tls-verify", "x", "must be yes or no"),
         ("DNSQuery", "fail-on-nxdomain", "x", "must be yes or no"),
         ("UDP", "icmp-timeout", "x", "must be a number of seconds, 0 or more"),
+        ("UDP", "payload", r"\q", "a backslash comes before one of r n t 0 \\ or xHH"),
+        ("UDP", "payload", r"\x1", "a backslash comes before one of r n t 0 \\ or xHH"),
+        ("UDP", "payload", "x" * 1401, "it is longer than 1400 bytes"),
+        ("UDP", "expect", "(ok", "must be a regular expression; a bracket is not closed"),
+        ("TCPCheck", "expect", "o*", "it matches anything"),
+        ("TCPCheck", "send", "a\\", "a backslash comes before one of"),
+        ("TCPCheck", "read-bytes", "0", "must be a whole number from 1 to 65536"),
         ("RunCommand", "arguments", "'-v'", "it is not a list"),
         ("RunCommand", "arguments", "['-H', server.name]", "element 2 is none of these"),
         ("RunCommand", "arguments", "[-H]", "element 1 is none of these"),

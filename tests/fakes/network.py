@@ -22,11 +22,13 @@ class FakeChannel:
         address: IPAddress,
         port: int,
         events: TCPEvents | UDPEvents,
+        source: IPAddress | None = None,
         keepalive: Keepalive | None = None,
     ) -> None:
         self.address = address
         self.port = port
         self.events = events
+        self.source = source
         self.keepalive = keepalive
         self.is_tcp = isinstance(events, TCPEvents)
         self.sent: list[bytes] = []
@@ -84,12 +86,20 @@ class FakeNetwork:
         port: int,
         events: TCPEvents,
         *,
+        source: IPAddress | None = None,
         keepalive: Keepalive | None = None,
     ) -> FakeChannel:
-        return self._add(FakeChannel(address, port, events, keepalive))
+        return self._add(FakeChannel(address, port, events, source, keepalive))
 
-    def connect_udp(self, address: IPAddress, port: int, events: UDPEvents) -> FakeChannel:
-        return self._add(FakeChannel(address, port, events))
+    def connect_udp(
+        self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
+    ) -> FakeChannel:
+        return self._add(FakeChannel(address, port, events, source))
+
+    def connect_ping(
+        self, address: IPAddress, events: UDPEvents, *, source: IPAddress | None = None
+    ) -> FakeChannel:
+        return self._add(FakeChannel(address, 0, events, source))
 
     def _add(self, channel: FakeChannel) -> FakeChannel:
         if self.error is not None:

@@ -92,7 +92,7 @@ def test_a_server_that_swallows_the_reconnect_is_down_after_its_time_limit() -> 
             with socket.create_connection(("127.0.0.1", port)):
                 connection.close()
                 await watched.reported(2)
-                assert "no answer in 0." in watched.reason
+                assert watched.reason.endswith(": no answer")
                 watched.monitor.stop()
 
     run_in_reactor(main)

@@ -37,7 +37,7 @@ def test_udp_is_down_while_icmp_says_so_and_up_after_enough_silence(host: str) -
         settings = UDPSettings(interval_s=0.2, icmp_timeout_s=0.5)
         watched = Watched(reactor, settings, port, host)
         await watched.reported(1)
-        assert watched.reason.endswith("connection refused")
+        assert "connection refused after 0.0" in watched.reason
         with datagram_socket(host, port) as server:
             began_at = reactor.seconds()
             await watched.reported(2)

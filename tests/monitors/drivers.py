@@ -10,10 +10,13 @@ from pybal.config.settings import (
     DNSQuerySettings,
     IdleConnectionSettings,
     MonitorSettings,
+    PingSettings,
     ProxyFetchSettings,
     RunCommandSettings,
+    TCPCheckSettings,
     UDPSettings,
 )
+from pybal.pattern import Pattern
 from tests.fakes.environment import MonitorBench
 
 MOST_SECONDS = 100
@@ -128,6 +131,41 @@ class UDPDriver(Driver):
         bench.network.error = error
 
 
+class PingDriver(Driver):
+    settings = PingSettings(timeout_s=500)
+
+    def busy(self, bench: MonitorBench) -> int:
+        return len(bench.network.open)
+
+    def answer(self, bench: MonitorBench, up: bool) -> None:
+        (channel,) = bench.network.open
+        if up:
+            channel.receive(channel.sent[-1])
+        else:
+            channel.fail(errno.EHOSTUNREACH)
+
+    def break_world(self, bench: MonitorBench, error: Exception | None) -> None:
+        bench.network.error = error
+
+
+class TCPCheckDriver(Driver):
+    settings = TCPCheckSettings(send=b"ping\n", expect=Pattern("pong"), timeout_s=500)
+
+    def busy(self, bench: MonitorBench) -> int:
+        return len(bench.network.open)
+
+    def answer(self, bench: MonitorBench, up: bool) -> None:
+        (channel,) = bench.network.open
+        channel.connect()
+        if up:
+            channel.receive(b"pong\n")
+        else:
+            channel.end()
+
+    def break_world(self, bench: MonitorBench, error: Exception | None) -> None:
+        bench.network.error = error
+
+
 class RunCommandDriver(Driver):
     settings = RunCommandSettings(command=Path("/etc/pybal/check"), interval_s=10, timeout_s=500)
 
@@ -148,4 +186,6 @@ DRIVERS: tuple[type[Driver], ...] = (
     DNSQueryDriver,
     UDPDriver,
     RunCommandDriver,
+    PingDriver,
+    TCPCheckDriver,
 )

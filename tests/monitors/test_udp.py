@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
+from ipaddress import ip_address
 
 from pybal.config.settings import UDPSettings
-from pybal.monitors.udp import SILENCE_S
+from pybal.pattern import Pattern
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel, os_error
 
+SOURCE = ip_address("192.0.2.99")
 SETTINGS = UDPSettings(interval_s=10, icmp_timeout_s=20)
 
 
@@ -35,7 +38,7 @@ def test_it_is_not_up_before_icmp_could_have_come() -> None:
     bench = MonitorBench()
     bench.start(SETTINGS)
     sent_to(bench)
-    bench.advance(SILENCE_S - 0.1)
+    bench.advance(SETTINGS.timeout_s - 0.1)
     assert bench.reports == []
     bench.advance(0.2)
     assert bench.ups == [True]
@@ -46,7 +49,9 @@ def test_an_icmp_error_is_down_at_once_and_counted_once() -> None:
     monitor = bench.start(SETTINGS)
     sent_to(bench).fail(errno.ECONNREFUSED)
     assert bench.ups == [False]
-    assert bench.reports[0].reason == ("an empty datagram to 192.0.2.7:443 met: connection refused")
+    assert bench.reports[0].reason == (
+        "an empty datagram to 192.0.2.7:443: connection refused after 0.000 s"
+    )
     bench.advance(5)
     assert monitor.snapshot().down_results == 1
 
@@ -58,7 +63,7 @@ def test_an_icmp_error_that_comes_late_is_down_at_once_too() -> None:
     bench.advance(5)
     channel.fail(errno.EHOSTUNREACH)
     assert bench.ups == [True, False]
-    assert bench.reports[-1].reason.endswith("met: no route to host")
+    assert ": no route to host after 5.0" in bench.reports[-1].reason
 
 
 def test_it_stays_down_until_the_icmp_timeout_has_passed_since_the_last_error() -> None:
@@ -75,7 +80,7 @@ def test_it_stays_down_until_the_icmp_timeout_has_passed_since_the_last_error() 
         last = monitor.snapshot().last
         assert last is not None
     waited_s = bench.clock.seconds() - last_at
-    assert 20 <= waited_s <= 20 + SILENCE_S + 0.2
+    assert 20 <= waited_s <= 20 + SETTINGS.timeout_s + 0.2
     assert bench.ups == [False, True]
 
 
@@ -119,3 +124,59 @@ def test_what_a_server_sends_is_ignored() -> None:
     channel.receive(b"hello")
     bench.advance(1.1)
     assert bench.ups == [True]
+
+
+EXPECTING = dataclasses.replace(
+    SETTINGS, payload=b"ping", expect=Pattern("^pong"), timeout_s=3, source_address=SOURCE
+)
+
+
+def test_a_payload_is_sent_if_there_is_one() -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, payload=b"hello", source_address=SOURCE))
+    channel = sent_to(bench)
+    assert (channel.sent, channel.source) == ([b"hello"], SOURCE)
+    channel.fail(errno.ECONNREFUSED)
+    assert bench.reports[0].reason.startswith("a datagram of 5 bytes to 192.0.2.7:443: connection")
+
+
+def test_the_expected_answer_is_up() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(EXPECTING)
+    channel = sent_to(bench)
+    channel.receive(b"noise")
+    assert bench.reports == []
+    channel.receive(b"pong 1")
+    assert bench.ups == [True]
+    assert not channel.open
+    assert channel.source == SOURCE
+    (sample,) = monitor.snapshot().samples
+    assert sample.metric == "pybal_monitor_udp_request_duration_seconds"
+
+
+def test_no_answer_to_several_datagrams_is_down() -> None:
+    bench = MonitorBench()
+    bench.start(EXPECTING)
+    channel = sent_to(bench)
+    bench.advance(3)
+    assert channel.sent == [b"ping"] * 3
+    assert bench.ups == [False]
+    assert bench.reports[0].reason.startswith(
+        "a datagram of 4 bytes to 192.0.2.7:443: no answer after 3.0"
+    )
+
+
+def test_another_answer_than_the_expected_one_is_down_and_shown() -> None:
+    bench = MonitorBench()
+    bench.start(EXPECTING)
+    sent_to(bench).receive(b"busy\0\n")
+    bench.advance(3)
+    assert "443: not what is expected but 'busy\\x00\\n' after 3.0" in bench.reports[0].reason
+
+
+def test_an_icmp_error_instead_of_the_expected_answer_is_down_at_once() -> None:
+    bench = MonitorBench()
+    bench.start(EXPECTING)
+    sent_to(bench).fail(errno.ECONNREFUSED)
+    assert bench.ups == [False]
+    assert "connection refused after 0.000 s" in bench.reports[0].reason

@@ -1,0 +1,113 @@
+"""Monitors that ask the server something and judge what comes back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from twisted.internet import defer
+from twisted.internet.base import DelayedCall
+from twisted.internet.defer import Deferred
+
+from pybal.config.settings import MonitorSettings
+from pybal.model import MetricSample
+from pybal.monitors.base import Report
+from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.network import Channel, UDPEvents, is_local_fault, words
+from pybal.monitors.target import Environment, Target
+
+T = TypeVar("T")
+
+SENDINGS = 3
+"""How often a question is sent by datagram within the timeout: one lost is no outage."""
+
+
+class AskingMonitor(LoopingMonitor):
+    """Down when the answer is not good, or none comes within `timeout_s`. The reason says what
+    was asked, what came, and after what time."""
+
+    def __init__(
+        self,
+        settings: MonitorSettings,
+        target: Target,
+        environment: Environment,
+        report: Report,
+    ) -> None:
+        super().__init__(settings, target, environment, report)
+        self._timeout_s = settings.timeout_s
+        self._source = settings.source_address
+        self._question = ""
+        """What is asked, and of whom."""
+        self._so_far = ""
+        """What has come of it until now, should no more come."""
+        self._durations_s: dict[str, float] = {}
+        """The last duration by result."""
+
+    @abstractmethod
+    async def _ask(self) -> Outcome:
+        """Set `_question` and ask; the outcome's reason is what came. OSError for what the
+        network says instead. Cancelled at the timeout."""
+
+    async def _check(self) -> Outcome | None:
+        self._so_far = "no answer"
+        asking = Deferred.fromCoroutine(self._ask()).addTimeout(self._timeout_s, self._reactor)
+        try:
+            answer = await asking
+        except defer.TimeoutError:
+            answer = Outcome(False, self._so_far)
+        except OSError as error:
+            if is_local_fault(error):
+                raise
+            answer = Outcome(False, words(error))
+        duration_s = max(0.0, self._elapsed_s())
+        self._durations_s["successful" if answer.up else "failed"] = duration_s
+        return Outcome(answer.up, f"{self._question}: {answer.reason} after {duration_s:.3f} s")
+
+    async def _ask_by_datagram(
+        self,
+        open_channel: Callable[[UDPEvents], Channel],
+        question: bytes,
+        read: Callable[[bytes], T | None],
+    ) -> T:
+        """Send the question, SENDINGS times within the timeout, until `read` makes something of
+        a datagram that came back; what it makes None of is passed over."""
+        answered: Deferred[T] = Deferred()
+
+        def received(data: bytes) -> None:
+            answer = read(data)
+            if answer is not None and not answered.called:
+                answered.callback(answer)
+
+        def failed(error: OSError) -> None:
+            if not answered.called:
+                answered.errback(error)
+
+        again: DelayedCall
+
+        # Not by a LoopingCall, which makes the global reactor.
+        def send() -> None:
+            nonlocal again
+            again = self._reactor.callLater(self._timeout_s / SENDINGS, send)
+            try:
+                channel.send(question)
+            except OSError as error:
+                failed(error)
+
+        channel = open_channel(UDPEvents(received, failed))
+        try:
+            send()
+            return await answered
+        finally:
+            again.cancel()
+            channel.close()
+
+    def _samples(self) -> Iterable[MetricSample]:
+        metric = f"pybal_monitor_{self.name.lower()}_request_duration_seconds"
+        for result, duration_s in self._durations_s.items():
+            yield MetricSample(metric, (("result", result),), duration_s)
+
+
+def shown(data: bytes) -> str:
+    """The start of what a server sent, for a reason."""
+    return repr(data[:60])[1:] + ("…" if len(data) > 60 else "")

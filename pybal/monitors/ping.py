@@ -1,0 +1,26 @@
+"""Ping: ICMP echo, for what answers nothing else."""
+
+from __future__ import annotations
+
+from pybal.monitors.asking import SENDINGS, AskingMonitor
+from pybal.monitors.looping import Outcome
+from pybal.monitors.network import Channel, UDPEvents
+
+_TOKEN_BYTES = 16
+
+
+class Ping(AskingMonitor):
+    """Up when an echo request of ours is answered within `timeout_s`; several are sent."""
+
+    async def _ask(self) -> Outcome:
+        self._question = f"ping of {self._target.address}"
+        self._so_far = f"no answer to {SENDINGS} echo requests"
+        token = self._environment.random.randbytes(_TOKEN_BYTES)
+
+        def open_channel(events: UDPEvents) -> Channel:
+            return self._environment.network.connect_ping(
+                self._target.address, events, source=self._source
+            )
+
+        await self._ask_by_datagram(open_channel, token, lambda data: data == token or None)
+        return Outcome(True, "answered")

@@ -1,0 +1,107 @@
+"""TCPCheck: connects, may send something, and may expect something back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
+from pybal.config.settings import TCPCheckSettings
+from pybal.monitors.asking import AskingMonitor, shown
+from pybal.monitors.base import Report
+from pybal.monitors.looping import Outcome
+from pybal.monitors.network import Channel, TCPEvents
+from pybal.monitors.target import Environment, Target
+
+_KEPT_BYTES = 100
+
+
+class TCPCheck(AskingMonitor):
+    """Up when a connection was made, `send` was sent and then, if something is expected, `expect`
+    was found within the first `read_bytes` of what the server sent. A `$` in it is the end of
+    the connection."""
+
+    def __init__(
+        self,
+        settings: TCPCheckSettings,
+        target: Target,
+        environment: Environment,
+        report: Report,
+    ) -> None:
+        super().__init__(settings, target, environment, report)
+        self._settings = settings
+
+    async def _ask(self) -> Outcome:
+        self._question = f"connection to {self._target.endpoint}"
+        self._so_far = "not made"
+        exchange = _Exchange(self._settings, self._progress)
+        exchange.channel = self._environment.network.connect_tcp(
+            self._target.address,
+            self._target.port,
+            TCPEvents(exchange.connected, exchange.received, exchange.closed),
+            source=self._source,
+        )
+        try:
+            return await exchange.outcome
+        finally:
+            exchange.channel.close()
+
+    def _progress(self, so_far: str) -> None:
+        self._so_far = so_far
+
+
+class _Exchange:
+    """One connection, whose `outcome` fires once."""
+
+    channel: Channel
+
+    def __init__(self, settings: TCPCheckSettings, progress: Callable[[str], None]) -> None:
+        self.outcome: Deferred[Outcome] = Deferred()
+        self._settings = settings
+        self._search = None if settings.expect is None else settings.expect.begin()
+        self._progress = progress
+        self._start = b""
+        self._count = 0
+
+    def connected(self) -> None:
+        """See TCPEvents."""
+        try:
+            if self._settings.send:
+                self.channel.send(self._settings.send)
+        except OSError as error:
+            self.closed(error)
+            return
+        self._progress("made, but nothing received")
+        if self._search is None:
+            self._end(Outcome(True, "made"))
+
+    def received(self, data: bytes) -> None:
+        """See TCPEvents."""
+        data = data[: self._settings.read_bytes - self._count]
+        self._count += len(data)
+        self._start = (self._start + data)[:_KEPT_BYTES]
+        if self._search is None or self._search.feed(data):
+            self._end(Outcome(True, "the expected answer came"))
+        elif self._count >= self._settings.read_bytes:
+            self._end(Outcome(False, self._unexpected()))
+        else:
+            self._progress(self._unexpected())
+
+    def closed(self, error: OSError | None) -> None:
+        """See TCPEvents."""
+        if error is not None and not self._count:
+            if not self.outcome.called:
+                self.outcome.errback(error)
+        elif self._search is not None and self._search.end():
+            self._end(Outcome(True, "the expected answer came"))
+        else:
+            self._end(Outcome(False, f"closed, {self._unexpected()}"))
+
+    def _unexpected(self) -> str:
+        if not self._count:
+            return "nothing received"
+        return f"{self._count} bytes received, not what is expected: {shown(self._start)}"
+
+    def _end(self, outcome: Outcome) -> None:
+        if not self.outcome.called:
+            self.outcome.callback(outcome)
