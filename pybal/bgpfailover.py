@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from random import Random
@@ -62,6 +62,8 @@ class BGPFailover:
         self._routes_of: dict[str, dict[Prefix, Route]] = {}
         self._shared: dict[tuple[object, ...], Route] = {}
         self._routes: dict[Prefix, Route] = {}
+        self._announced: tuple[AnnouncedPrefix, ...] = ()
+        self._announced_state: object = None
         self._publishing: Any = None
         self._ending: Deferred[None] | None = None
 
@@ -186,16 +188,27 @@ class BGPFailover:
             enabled=True,
             local_asn=self._settings.speaker.local_asn,
             peers=tuple(peering.snapshot() for peering in speaker.peerings.values()),
-            announced=tuple(self._announced_prefixes()),
+            announced=self._announced_prefixes(),
             unknown_peers_total=speaker.unknown_peers_total,
         )
 
-    def _announced_prefixes(self) -> Iterator[AnnouncedPrefix]:
+    def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:
+        """Made anew only when something has changed: every scrape asks for it."""
+        peerings = self.peerings
+        state = (id(self._routes), tuple(peering.told_version for peering in peerings))
+        if self._announced_state != state:
+            told = [(str(p.peer.address), p.prefixes_told) for p in peerings]
+            self._announced = tuple(self._announced_now(told))
+            self._announced_state = state
+        return self._announced
+
+    def _announced_now(
+        self, told: list[tuple[str, Collection[Prefix]]]
+    ) -> Iterator[AnnouncedPrefix]:
         services: dict[Prefix, list[str]] = {}
         for service, routes in self._routes_of.items():
             for prefix in routes:
                 services.setdefault(prefix, []).append(service)
-        told = {a: p.prefixes_sent() for a, p in self._speaker.peerings.items()}
         for prefix, route in self._routes.items():
             attributes = route.attributes
             yield AnnouncedPrefix(
@@ -207,7 +220,7 @@ class BGPFailover:
                     ":".join(map(str, large)) for large in attributes.large_communities
                 ),
                 services=tuple(services.get(prefix, ())),
-                peers=tuple(str(address) for address, sent in told.items() if prefix in sent),
+                peers=tuple(address for address, sent in told if prefix in sent),
             )
 
 

@@ -182,8 +182,8 @@ class PeerSnapshot:
     """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2) of the
     connection that is nearest to a session, `since` dates the last change of any.
 
-    `messages` are (type, `sent` or `received`, count); `prefixes` those the peer was told of;
-    `bfd` is the BFD session's state, None without BFD.
+    `messages` are (type, `sent` or `received`, count); `timers` (name, seconds left) of the
+    connection that is nearest; `bfd` is the BFD session's state, None without BFD.
     """
 
     address: str
@@ -196,10 +196,11 @@ class PeerSnapshot:
     hold_time_s: int | None = None
     capabilities_sent: tuple[str, ...] = ()
     capabilities_received: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
+    prefixes_told: int = 0
     sessions_lost: int = 0
     connections_refused: int = 0
     messages: tuple[tuple[str, str, int], ...] = ()
+    timers: tuple[tuple[str, float], ...] = ()
     bfd: str | None = None
     connections: tuple[BGPConnectionSnapshot, ...] = ()
 
@@ -237,8 +238,86 @@ class KernelErrorSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the kernel counts of a service or a server: totals since it was added there, and
+    rates that it averages over some seconds."""
+
+    connections: int = 0
+    packets_in: int = 0
+    packets_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    connections_per_s: int = 0
+    packets_in_per_s: int = 0
+    packets_out_per_s: int = 0
+    bytes_in_per_s: int = 0
+    bytes_out_per_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationStatistics:
+    """A real server in one service; `server` is `address:port`. Of the connections that there are
+    now, `active` are established, `persistent` the clients that are to come back to it."""
+
+    server: str
+    address: IPAddress
+    active: int
+    inactive: int
+    persistent: int
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatistics:
+    """A service of the kernel, named as in `tcp 192.0.2.1:80`; its servers' traffic is also in
+    its own."""
+
+    service: str
+    traffic: Traffic
+    destinations: tuple[DestinationStatistics, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSnapshot:
+    """How a service was found other than it had been left in the kernel; it may have been repaired
+    since, but no audit has found it well."""
+
+    service: str
+    since: float
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSnapshot:
+    """A depooled server that keeps its connections until they end or `until` has come.
+    `connections` is None until they have been counted."""
+
+    service: str
+    server: str
+    until: float
+    connections: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSnapshot:
+    """Audits of the whole table. `finished_at` dates the last one; `drift` is open, `drift_total`
+    has (kind, count)."""
+
+    audits_total: int = 0
+    finished_at: float | None = None
+    drift: tuple[DriftSnapshot, ...] = ()
+    drift_total: tuple[tuple[str, int], ...] = ()
+    repairs_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class IPVSSnapshot:
-    """The IPVS manager as it stands: `in_sync` once the kernel holds what is wanted."""
+    """The IPVS manager as it stands: `in_sync` once the kernel holds what is wanted.
+
+    `strangers` stand in the kernel, are not configured and are left alone; `ownership_error` is
+    why it cannot be kept on record which services are PyBal's. `statistics` is None if they are
+    not read; they were read at `statistics_at`.
+    """
 
     in_sync: bool
     dry_run: bool
@@ -247,6 +326,12 @@ class IPVSSnapshot:
     changes_total: int
     errors_total: int
     last_error: KernelErrorSnapshot | None
+    audit: AuditSnapshot = AuditSnapshot()
+    strangers: tuple[str, ...] = ()
+    ownership_error: str = ""
+    draining: tuple[DrainSnapshot, ...] = ()
+    statistics: tuple[ServiceStatistics, ...] | None = None
+    statistics_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class AdjRIBOut:
         self._refresh: Iterator[Outgoing] | None = None
         self._refreshes: deque[Family] = deque()
         self._markers: deque[Family] = deque(session.families)
+        self.version = 0  # grows with every change of `sent`
         self.end_of_rib_held = False
         self.obstacles: dict[Prefix, str] = {}
 
@@ -113,6 +114,7 @@ class AdjRIBOut:
             yield RouteRefresh(family, RefreshSubtype.END)
 
     def _remember(self, update: Update) -> None:
+        self.version += 1
         gone = update.withdrawn if update.mp_unreach is None else update.mp_unreach.prefixes
         for prefix in gone:
             self._sent.pop(prefix, None)

@@ -28,8 +28,8 @@ class State(Enum):
 class EventKind(IntEnum):
     """RFC 4271 section 8.1, by the numbers of its events; 29 is RFC 9687's.
 
-    Those from 100 on are ours: a ROUTE-REFRESH (its RFC names no event), and the transport's
-    word that all bytes given to it have left.
+    Those from 100 on are ours: a ROUTE-REFRESH (its RFC names no event), the transport's word
+    that all bytes given to it have left, and that we have sent UPDATEs.
     """
 
     MANUAL_START = 1
@@ -64,6 +64,7 @@ class EventKind(IntEnum):
     ROUTE_REFRESH_MSG = 100
     ROUTE_REFRESH_MSG_ERR = 101
     TRANSPORT_DRAINED = 102
+    UPDATES_SENT = 103
 
 
 @dataclass(frozen=True, slots=True)

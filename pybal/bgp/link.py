@@ -136,11 +136,12 @@ class Link:
         """Send what the Adj-RIB-Out has to say, as far as the transport has room."""
         if self.rib is None or self.connection is None or not self.connection.drained:
             return
-        for _ in range(_BATCH_MESSAGES):
-            message = self.rib.next_message()
-            if message is None:
-                return
+        sent = 0
+        while sent < _BATCH_MESSAGES and (message := self.rib.next_message()) is not None:
             self._send(message)
+            sent += 1
+        if sent:
+            self.feed(EventKind.UPDATES_SENT)
 
     @property
     def flushed(self) -> bool:

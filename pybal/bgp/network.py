@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -142,20 +142,6 @@ def set_md5_key(handle: socket.socket, address: IPAddress, password: bytes) -> N
         sockaddr = struct.pack("=H6x16s", socket.AF_INET6, address.packed)
     option = struct.pack("=128sBBHi80s", sockaddr, 0, 0, len(password), 0, password)
     handle.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
-
-
-def own_ipv4_address(peers: tuple[PeerSettings, ...]) -> IPv4Address | None:
-    """The address this host uses towards the first IPv4 peer: a router id where none is
-    configured. Nothing is sent. None if there is no such peer or no route to it."""
-    for peer in peers:
-        if peer.address.version == 4:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                try:
-                    probe.connect((str(peer.address), peer.port))
-                except OSError:
-                    continue
-                return IPv4Address(probe.getsockname()[0])
-    return None
 
 
 def set_ttl(handle: socket.socket, ttl: int) -> None:

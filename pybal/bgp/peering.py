@@ -123,10 +123,17 @@ class Peering:
         link = self.established_link()
         return link is None or link.flushed
 
-    def prefixes_sent(self) -> Collection[Prefix]:
-        """What the peer has been told."""
+    @property
+    def prefixes_told(self) -> Collection[Prefix]:
+        """What the peer knows of us now."""
         link = self.established_link()
         return link.rib.sent.keys() if link is not None and link.rib is not None else ()
+
+    @property
+    def told_version(self) -> tuple[int, int]:
+        """Differs whenever `prefixes_told` does."""
+        link = self.established_link()
+        return (id(link), link.rib.version) if link is not None and link.rib is not None else (0, 0)
 
     @property
     def keeps_routes(self) -> bool:
@@ -318,6 +325,7 @@ class Peering:
 
     def snapshot(self) -> PeerSnapshot:
         leading = self.leading_link
+        now = self._world.clock.seconds()
         session = leading.session
         statistics = self.statistics
         return PeerSnapshot(
@@ -331,12 +339,16 @@ class Peering:
             hold_time_s=session.hold_time_s if session is not None else None,
             capabilities_sent=_names(session.local if session is not None else None),
             capabilities_received=_names(session.peer if session is not None else None),
-            prefixes=tuple(map(str, self.prefixes_sent())),
+            prefixes_told=len(self.prefixes_told),
             sessions_lost=statistics.sessions_lost,
             connections_refused=statistics.connections_refused,
             messages=tuple(
                 (kind, direction, count)
                 for (kind, direction), count in sorted(statistics.messages.items())
+            ),
+            timers=tuple(
+                (kind.name.lower().removesuffix("_expires"), round(at - now, 1))
+                for at, kind in leading.fsm.deadlines()
             ),
             bfd=self.detector.session.state.name if self.detector is not None else None,
             connections=tuple(_connection_snapshot(self.peer, link) for link in self.links()),

@@ -288,6 +288,10 @@ def _drained(s: _Step) -> None:
     s.start_send_hold()
 
 
+def _updates_sent(s: _Step) -> None:
+    s.start_keepalive()
+
+
 _UNEXPECTED_SUBCODE = {
     State.OPEN_SENT: FSMSubcode.UNEXPECTED_IN_OPEN_SENT,
     State.OPEN_CONFIRM: FSMSubcode.UNEXPECTED_IN_OPEN_CONFIRM,
@@ -336,6 +340,7 @@ _ASIDE: dict[EventKind, _Handler] = {
     _K.TCP_CONNECTION_VALID: _ignore,
     _K.TCP_CR_INVALID: _ignore,
     _K.TRANSPORT_DRAINED: _ignore,
+    _K.UPDATES_SENT: _ignore,
 }
 _WITHOUT_OPEN: dict[EventKind, _Handler] = {
     **_ASIDE,
@@ -401,6 +406,7 @@ _TABLE: dict[State, dict[EventKind, _Handler]] = {
         _K.ROUTE_REFRESH_MSG_ERR: _report,
         _K.BGP_OPEN_MSG_ERR: _unexpected,
         _K.TRANSPORT_DRAINED: _drained,
+        _K.UPDATES_SENT: _updates_sent,
     },
 }
 _OTHERWISE: dict[State, _Handler] = {

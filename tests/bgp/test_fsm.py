@@ -109,6 +109,13 @@ def test_bytes_that_left_restart_the_send_hold_timer() -> None:
     assert fsm.send_hold_at == 530
 
 
+def test_updates_that_we_send_restart_the_keepalive_timer() -> None:
+    fsm, _ = run([EventKind.UPDATES_SENT], fsm=established(30), now=5)
+    assert fsm.keepalive_at == 15
+    fsm, _ = run([EventKind.UPDATES_SENT], fsm=established(0), now=5)
+    assert fsm.keepalive_at is None
+
+
 def test_idle_hold_doubles_up_to_its_maximum_and_starts_again() -> None:
     fsm, waits, now = FSM(), [], 0.0
     options = Options(idle_hold_s=1, idle_hold_max_s=8)

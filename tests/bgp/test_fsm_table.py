@@ -94,6 +94,7 @@ TABLE = {
     100: (STAY, FAIL, FAIL, "Idle N5/1 drop", "Idle N5/2 drop", STAY),
     101: (STAY, FAIL, FAIL, "Idle N5/1 drop", "Idle N5/2 drop", "Idle given down drop"),
     102: (STAY,) * 6,
+    103: (STAY,) * 6,
 }  # fmt: skip
 
 WORDS = {

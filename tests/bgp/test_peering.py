@@ -520,7 +520,7 @@ class GracefulRestartTest(PeeringCase):
 
 class FailoverTest(PeeringCase):
     def sent(self) -> tuple[str, ...]:
-        return self.peer().prefixes
+        return tuple(p.prefix for p in self.bgp.snapshot().announced if THEM in p.peers)
 
     def test_a_prefix_stands_while_any_service_wants_it(self) -> None:
         end = self.establish()
@@ -604,6 +604,21 @@ class FailoverTest(PeeringCase):
         assert announced.services == ("a", "b")
         assert announced.peers == (THEM,)
         assert announced.communities == ("64600:7",)
+
+    def test_the_snapshot_follows_what_the_peer_was_told(self) -> None:
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.bgp.start()
+        self.turn()
+        [announced] = self.bgp.snapshot().announced
+        assert announced.peers == ()
+        end = self.greet(self.router.connect(US))
+        [announced] = self.bgp.snapshot().announced
+        assert announced.peers == (THEM,)
+        assert self.peer().prefixes_told == 1
+        assert {name for name, _ in self.peer().timers} >= {"hold_timer", "keepalive_timer"}
+        end.transport.loseConnection()
+        self.turn()
+        assert self.bgp.snapshot().announced[0].peers == ()
 
     def test_wishes_after_a_stop_change_nothing(self) -> None:
         end = self.establish()
