@@ -7,7 +7,7 @@ decisions are made in pybal/pooling.py, the log lines in pybal/notices.py.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -24,6 +24,7 @@ from pybal.model import (
     CheckResult,
     IPAddress,
     L4Protocol,
+    MonitorSnapshot,
     ServerSnapshot,
     ServerSpec,
     ServiceSnapshot,
@@ -42,7 +43,7 @@ from pybal.poolevents import (
     Notice,
     PooledChanged,
 )
-from pybal.pooling import PoolState, step
+from pybal.pooling import Member, PoolState, step
 from pybal.server import AddressWatcher, Server
 
 FIRST_ANSWER_WAIT_S = 6.0
@@ -92,6 +93,7 @@ class Coordinator:
         self._stopped = False
         self._published: ServiceEntry | None = None
         self._could_not_depool_total = 0
+        self._shown: dict[str, _Shown] = {}
 
     # -- what comes in --------------------------------------------------------------------
 
@@ -275,29 +277,59 @@ class Coordinator:
             can_depool=self._state.can_depool,
             could_not_depool_total=self._could_not_depool_total,
             source=source,
-            servers=_server_snapshots(self._state, self._servers),
+            servers=self._server_snapshots(),
         )
+
+    def _server_snapshots(self) -> tuple[ServerSnapshot, ...]:
+        before = self._shown
+        self._shown = {}
+        for host, member in self._state.members.items():
+            server = self._servers[host]
+            self._shown[host] = _shown(
+                before.get(host), member, server.address, server.monitor_snapshots()
+            )
+        return tuple(shown.snapshot for shown in self._shown.values())
 
 
 def _pooling_changed(notices: Iterable[Notice]) -> bool:
     return any(isinstance(notice, PooledChanged) for notice in notices)
 
 
-def _server_snapshots(
-    state: PoolState, servers: Mapping[str, Server]
-) -> tuple[ServerSnapshot, ...]:
-    return tuple(
-        ServerSnapshot(
-            host=host,
-            address=servers[host].address,
-            weight=member.spec.weight,
-            enabled=member.spec.enabled,
-            ready=member.ready,
-            up=member.up,
-            partially_up=member.partially_up,
-            pooled=member.pooled,
-            monitors=servers[host].monitor_snapshots(),
-            decision=member.decision,
-        )
-        for host, member in state.members.items()
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a server's snapshot was made of, to tell whether it still holds."""
+
+    member: Member
+    address: IPAddress | None
+    monitors: tuple[MonitorSnapshot, ...]
+    snapshot: ServerSnapshot
+
+
+def _shown(
+    before: _Shown | None,
+    member: Member,
+    address: IPAddress | None,
+    monitors: tuple[MonitorSnapshot, ...],
+) -> _Shown:
+    """The same object as `before` if nothing has changed: there are thousands, and all are
+    looked at for each scrape."""
+    if (
+        before is not None
+        and before.member is member
+        and before.monitors is monitors
+        and before.address is address
+    ):
+        return before
+    snapshot = ServerSnapshot(
+        host=member.spec.host,
+        address=address,
+        weight=member.spec.weight,
+        enabled=member.spec.enabled,
+        ready=member.ready,
+        up=member.up,
+        partially_up=member.partially_up,
+        pooled=member.pooled,
+        monitors=monitors,
+        decision=member.decision,
     )
+    return _Shown(member, address, monitors, snapshot)

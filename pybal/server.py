@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import is_not
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -49,6 +50,7 @@ class Server:
         self._on_address = on_address
         self._watch: Watch | None = None
         self._monitors: tuple[Monitor, ...] = ()
+        self._snapshots: tuple[MonitorSnapshot, ...] = ()
         self._admitted = False
         self._stopped = False
 
@@ -70,8 +72,13 @@ class Server:
         self._stop_monitors()
 
     def monitor_snapshots(self) -> tuple[MonitorSnapshot, ...]:
-        """Its monitors as they stand; empty while the address is not known."""
-        return tuple(monitor.snapshot() for monitor in self._monitors)
+        """Its monitors as they stand; empty while the address is not known. The very same
+        object until something changes."""
+        snapshots = [monitor.snapshot() for monitor in self._monitors]
+        known = self._snapshots
+        if len(snapshots) != len(known) or any(map(is_not, snapshots, known)):
+            self._snapshots = tuple(snapshots)
+        return self._snapshots
 
     def _address_changed(self, address: IPAddress | None) -> None:
         if self._stopped:

@@ -61,6 +61,8 @@ class Monitor(ABC):
         self._doubted = 0
         self._internal_errors = 0
         self._last_internal_error = ""
+        self._snapshot: MonitorSnapshot | None = None
+        """The last one, while nothing has changed since: most monitors are silent for hours."""
 
     def start(self) -> None:
         """Begin to check. The first result comes later, never from within this call."""
@@ -77,7 +79,16 @@ class Monitor(ABC):
             self._end()
 
     def snapshot(self) -> MonitorSnapshot:
-        """The monitor as it stands."""
+        """The monitor as it stands; the very same object until something changes."""
+        if self._snapshot is None:
+            self._snapshot = self._new_snapshot()
+        return self._snapshot
+
+    def _touched(self) -> None:
+        """A counter or sample has changed, outside of _conclude()."""
+        self._snapshot = None
+
+    def _new_snapshot(self) -> MonitorSnapshot:
         return MonitorSnapshot(
             name=self.name,
             up=self._up,
@@ -126,6 +137,7 @@ class Monitor(ABC):
         """
         if not self._running:
             return
+        self._touched()
         if not up and self._environment.attention.lapsed(self._mark):
             self._doubted += 1
             self._hurry(AGAIN_WITHIN_S)
@@ -177,6 +189,7 @@ class Monitor(ABC):
         if not self._running:
             return
         failure = failure if failure is not None else Failure()
+        self._touched()
         self._internal_errors += 1
         if isinstance(failure.value, OSError) and is_local_fault(failure.value):
             self._environment.faults.note(failure.value)

@@ -168,6 +168,7 @@ class IdleConnection(Monitor):
             self._channel.close()
             self._connected = False
             self._lost["TooMuchData"] += 1
+            self._touched()
             self._reconnect(0.0)
 
     def _on_closed(self, error: OSError | None) -> None:
@@ -182,6 +183,7 @@ class IdleConnection(Monitor):
         lasted_s = self._elapsed_s()
         self._mark = self._environment.attention.recent()
         self._lost[label(error)] += 1
+        self._touched()
         if error is None and self._settings.timeout_clean_reconnect_s > 0:
             self._reconnect(lasted_s)
             return
