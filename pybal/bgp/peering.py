@@ -66,6 +66,7 @@ class Peering:
         self._active = self._new_link(Side.ACTIVE)
         self._passive: Link | None = None
         self._closing: set[BGPConnection] = set()
+        self._obstacles: dict[Prefix, str] = {}
 
     def _new_link(self, side: Side) -> Link:
         world = self._world
@@ -305,12 +306,17 @@ class Peering:
         connection.ended.addCallback(lambda _: self._closing.discard(connection))
 
     def _log_obstacles(self, link: Link) -> None:
-        obstacles = link.rib.obstacles if link.rib is not None else {}
-        for reason in sorted(set(obstacles.values())):
-            prefixes = [str(prefix) for prefix, why in obstacles.items() if why == reason]
+        """What is new among the prefixes that this peer cannot be told of, by reason."""
+        known, self._obstacles = self._obstacles, dict(link.rib.obstacles if link.rib else {})
+        reasons: dict[str, list[str]] = {}
+        for prefix, reason in self._obstacles.items():
+            if known.get(prefix) != reason:
+                reasons.setdefault(reason, []).append(str(prefix))
+        for reason, prefixes in reasons.items():
             self._log.error(
-                "Peer {peer} cannot be told of {prefixes}: {reason}",
-                peer=self.peer.address, prefixes=", ".join(prefixes), reason=reason,
+                "Peer {peer} cannot be told of {count} prefixes ({first}): {reason}",
+                peer=self.peer.address, count=len(prefixes),
+                first=", ".join(prefixes[:5]), reason=reason,
             )  # fmt: skip
 
     def count(self, message: str, direction: str) -> None:

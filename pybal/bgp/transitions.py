@@ -15,10 +15,10 @@ from dataclasses import replace
 
 from pybal.bgp.constants import CeaseSubcode, ErrorCode, FSMSubcode, MessageType
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
+from pybal.bgp.fsmstep import Step
 from pybal.bgp.messages import Notification
 from pybal.bgp.settings import Options
 
-_MIN_SEND_HOLD_S = 480.0  # RFC 9687 section 4: the greater of 8 minutes and twice the hold time
 _CEASE = Notification(ErrorCode.CEASE, CeaseSubcode.UNSPECIFIC)
 
 
@@ -30,134 +30,63 @@ def step(
     `jitter`, 0.75 to 1, is what timers that peers must not share are multiplied with
     (RFC 4271 section 10).
     """
-    work = _Step(fsm, event, now, jitter, options)
+    work = Step(fsm, event, now, jitter, options)
     table = _TABLE[fsm.state]
     table.get(event.kind, _OTHERWISE[fsm.state])(work)
     return work.fsm, tuple(work.actions)
 
 
-class _Step:
-    """One transition in the making."""
-
-    def __init__(self, fsm: FSM, event: Event, now: float, jitter: float, options: Options) -> None:
-        self.fsm = fsm
-        self.event = event
-        self.now = now
-        self.jitter = jitter
-        self.options = options
-        self.actions: list[Action] = []
-
-    def do(self, *actions: Action) -> None:
-        self.actions.extend(actions)
-
-    def to(self, state: State) -> None:
-        self.fsm = replace(self.fsm, state=state)
-
-    def start_connect_retry(self) -> None:
-        at = self.now + self.options.connect_retry_s * self.jitter
-        self.fsm = replace(self.fsm, connect_retry_at=at)
-
-    def stop_connect_retry(self) -> None:
-        self.fsm = replace(self.fsm, connect_retry_at=None)
-
-    def start_hold(self) -> None:
-        hold_time_s = self.hold_time_s
-        self.fsm = replace(self.fsm, hold_at=self.now + hold_time_s if hold_time_s else None)
-
-    def start_keepalive(self) -> None:
-        # RFC 4271 section 4.4: never more often than once a second.
-        interval_s = max(1.0, self.hold_time_s / 3 * self.jitter)
-        at = self.now + interval_s if self.hold_time_s else None
-        self.fsm = replace(self.fsm, keepalive_at=at)
-
-    def start_send_hold(self) -> None:
-        time_s = max(_MIN_SEND_HOLD_S, 2 * self.hold_time_s) if self.hold_time_s else None
-        at = self.now + time_s if time_s is not None else None
-        self.fsm = replace(self.fsm, send_hold_at=at)
-
-    @property
-    def hold_time_s(self) -> int:
-        return self.fsm.session.hold_time_s if self.fsm.session is not None else 0
-
-    def idle(self, *, count: bool) -> None:
-        """Release everything and go to Idle. `count` adds to ConnectRetryCounter."""
-        old = self.fsm
-        if old.state is State.ESTABLISHED:
-            self.do(Do.SESSION_DOWN)
-        self.do(Do.DISCONNECT)
-        counter = old.connect_retry_counter + count
-        self.fsm = FSM(connect_retry_counter=counter, idle_hold_s=old.idle_hold_s)
-        if self.options.damp:
-            self._hold_idle(old)
-
-    def stop(self) -> None:
-        """To Idle on the operator's word: nothing is counted, nothing will start again."""
-        self.idle(count=False)
-        self.fsm = FSM()
-
-    def _hold_idle(self, old: FSM) -> None:
-        options = self.options
-        up_since = old.established_at
-        stable = up_since is not None and self.now - up_since >= options.idle_hold_max_s
-        penalty_s = options.idle_hold_s if stable else old.idle_hold_s or options.idle_hold_s
-        self.fsm = replace(
-            self.fsm,
-            idle_hold_at=self.now + penalty_s * self.jitter,
-            idle_hold_s=min(penalty_s * 2, options.idle_hold_max_s),
-        )
-
-
-def _ignore(_: _Step) -> None:
+def _ignore(_: Step) -> None:
     pass
 
 
 # Idle
 
 
-def _start(s: _Step) -> None:
+def _start(s: Step) -> None:
     s.fsm = replace(s.fsm, connect_retry_counter=0, idle_hold_at=None)
     s.start_connect_retry()
     s.do(Do.CONNECT)
     s.to(State.CONNECT)
 
 
-def _start_passive(s: _Step) -> None:
+def _start_passive(s: Step) -> None:
     s.fsm = replace(s.fsm, connect_retry_counter=0, idle_hold_at=None)
     s.start_connect_retry()
     s.to(State.ACTIVE)
 
 
-def _start_damped(s: _Step) -> None:
+def _start_damped(s: Step) -> None:
     if s.fsm.idle_hold_at is None:
         _start(s)
 
 
-def _start_damped_passive(s: _Step) -> None:
+def _start_damped_passive(s: Step) -> None:
     if s.fsm.idle_hold_at is None:
         _start_passive(s)
 
 
-def _idle_hold_over(s: _Step) -> None:
+def _idle_hold_over(s: Step) -> None:
     counter = s.fsm.connect_retry_counter
     (_start_passive if s.options.passive else _start)(s)
     # The counter tells of failures in a row; only an operator's start clears it.
     s.fsm = replace(s.fsm, connect_retry_counter=counter)
 
 
-def _stop_in_idle(s: _Step) -> None:
+def _stop_in_idle(s: Step) -> None:
     s.fsm = replace(s.fsm, idle_hold_at=None)
 
 
 # Connect and Active
 
 
-def _stop_before_open(s: _Step) -> None:
+def _stop_before_open(s: Step) -> None:
     if s.fsm.delay_open_at is not None and s.options.notification_without_open:
         s.do(s.event.notification or _CEASE)
     s.stop()
 
 
-def _retry_connect(s: _Step) -> None:
+def _retry_connect(s: Step) -> None:
     """The retry timer expired: in Connect the attempt under way is given up first."""
     if s.fsm.state is State.CONNECT:
         s.do(Do.DISCONNECT)
@@ -167,14 +96,14 @@ def _retry_connect(s: _Step) -> None:
     s.to(State.CONNECT)
 
 
-def _send_open(s: _Step) -> None:
+def _send_open(s: Step) -> None:
     s.stop_connect_retry()
     s.do(Do.SEND_OPEN)
     s.fsm = replace(s.fsm, delay_open_at=None, hold_at=s.now + s.options.open_hold_s)
     s.to(State.OPEN_SENT)
 
 
-def _tcp_up(s: _Step) -> None:
+def _tcp_up(s: Step) -> None:
     if s.options.delay_open_s:
         s.stop_connect_retry()
         at = s.now + s.options.delay_open_s * s.jitter
@@ -183,7 +112,7 @@ def _tcp_up(s: _Step) -> None:
         _send_open(s)
 
 
-def _connect_failed(s: _Step) -> None:
+def _connect_failed(s: Step) -> None:
     if s.fsm.delay_open_at is None:
         s.idle(count=False)
         return
@@ -193,30 +122,30 @@ def _connect_failed(s: _Step) -> None:
     s.to(State.ACTIVE)
 
 
-def _open_while_delaying(s: _Step) -> None:
+def _open_while_delaying(s: Step) -> None:
     s.do(Do.SEND_OPEN)
     s.fsm = replace(s.fsm, delay_open_at=None)
     _accept_open(s)
 
 
-def _error_before_open(s: _Step) -> None:
+def _error_before_open(s: Step) -> None:
     if s.options.notification_without_open and s.event.notification is not None:
         s.do(s.event.notification)
     s.idle(count=True)
 
 
-def _version_error_before_open(s: _Step) -> None:
+def _version_error_before_open(s: Step) -> None:
     s.idle(count=s.fsm.delay_open_at is None)
 
 
-def _fail(s: _Step) -> None:
+def _fail(s: Step) -> None:
     s.idle(count=True)
 
 
 # OpenSent, OpenConfirm, Established
 
 
-def _accept_open(s: _Step) -> None:
+def _accept_open(s: Step) -> None:
     s.fsm = replace(s.fsm, session=s.event.session, connect_retry_at=None, delay_open_at=None)
     s.do(Do.SEND_KEEPALIVE)
     s.start_keepalive()
@@ -224,55 +153,55 @@ def _accept_open(s: _Step) -> None:
     s.to(State.OPEN_CONFIRM)
 
 
-def _cease_manually(s: _Step) -> None:
+def _cease_manually(s: Step) -> None:
     s.do(s.event.notification or _CEASE)
     s.stop()
 
 
-def _cease(s: _Step) -> None:
+def _cease(s: Step) -> None:
     s.do(s.event.notification or _CEASE)
     s.idle(count=True)
 
 
-def _collision(s: _Step) -> None:
+def _collision(s: Step) -> None:
     s.do(Notification(ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION))
     s.idle(count=True)
 
 
-def _hold_expired(s: _Step) -> None:
+def _hold_expired(s: Step) -> None:
     s.do(Notification(ErrorCode.HOLD_TIMER_EXPIRED, 0))
     s.idle(count=True)
 
 
-def _send_hold_expired(s: _Step) -> None:
+def _send_hold_expired(s: Step) -> None:
     s.do(Notification(ErrorCode.SEND_HOLD_TIMER_EXPIRED, 0))
     s.idle(count=True)
 
 
-def _report(s: _Step) -> None:
+def _report(s: Step) -> None:
     """The peer broke the protocol: tell it how, and end."""
     s.do(s.event.notification or Notification(ErrorCode.FSM, FSMSubcode.UNSPECIFIED))
     s.idle(count=True)
 
 
-def _tcp_lost_in_open_sent(s: _Step) -> None:
+def _tcp_lost_in_open_sent(s: Step) -> None:
     s.do(Do.DISCONNECT)
     s.fsm = replace(s.fsm, hold_at=None)
     s.start_connect_retry()
     s.to(State.ACTIVE)
 
 
-def _version_error(s: _Step) -> None:
+def _version_error(s: Step) -> None:
     """The peer speaks another version: no fault of the path to it, so not counted."""
     s.idle(count=False)
 
 
-def _keepalive_due(s: _Step) -> None:
+def _keepalive_due(s: Step) -> None:
     s.do(Do.SEND_KEEPALIVE)
     s.start_keepalive()
 
 
-def _establish(s: _Step) -> None:
+def _establish(s: Step) -> None:
     s.start_hold()
     s.start_send_hold()
     s.fsm = replace(s.fsm, established_at=s.now)
@@ -280,15 +209,15 @@ def _establish(s: _Step) -> None:
     s.to(State.ESTABLISHED)
 
 
-def _alive(s: _Step) -> None:
+def _alive(s: Step) -> None:
     s.start_hold()
 
 
-def _drained(s: _Step) -> None:
+def _drained(s: Step) -> None:
     s.start_send_hold()
 
 
-def _updates_sent(s: _Step) -> None:
+def _updates_sent(s: Step) -> None:
     s.start_keepalive()
 
 
@@ -310,7 +239,7 @@ _MESSAGE_OF_EVENT = {
 }
 
 
-def _unexpected(s: _Step) -> None:
+def _unexpected(s: Step) -> None:
     """FSM Error; for a message with RFC 6608's subcode and the message's type as data."""
     message = _MESSAGE_OF_EVENT.get(s.event.kind)
     if message is None:
@@ -321,7 +250,7 @@ def _unexpected(s: _Step) -> None:
     s.idle(count=True)
 
 
-_Handler = Callable[[_Step], None]
+_Handler = Callable[[Step], None]
 _K = EventKind
 _STARTS: dict[EventKind, _Handler] = dict.fromkeys(
     (

@@ -627,6 +627,16 @@ class FailoverTest(PeeringCase):
         self.turn()
         assert all(not update.prefixes for update in updates(end))
 
+    def test_what_a_peer_cannot_be_told_of_is_logged_once(self) -> None:
+        self.establish(Open(64600, 30, IPv4Address(THEM), None))
+        self.bgp.set_announced("a", (Advertisement(VIP), Advertisement(VIP6)))
+        self.turn()
+        self.bgp.set_announced("b", (Advertisement(VIP + 1), Advertisement(VIP6 + 1)))
+        self.turn()
+        errors = self.logged("error")
+        assert len(errors) == 2
+        assert "cannot be told of 1 prefixes (2001:db8::2/128): ipv6-unicast was not" in errors[1]
+
     def test_an_address_that_cannot_be_listened_on_is_an_error_not_the_end(self) -> None:
         self.network.listeners[ip_address(US)] = lambda _: None
         self.establish()

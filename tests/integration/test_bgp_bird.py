@@ -199,15 +199,28 @@ def test_extended_messages_and_ipv6_next_hops_of_ipv4_prefixes(pair: Pair) -> No
     assert sent["update"] == 3, "one large UPDATE and two End-of-RIB"
 
 
-@pytest.mark.parametrize("passive", [False, True])
-def test_md5_protects_the_session(pair: Pair, passive: bool) -> None:
+NEIGHBOURS = pytest.mark.parametrize(
+    ("local", "neighbor", "passive"),
+    [
+        (ROUTER_IPV4, OUR_IPV4, False),
+        (ROUTER_IPV4, OUR_IPV4, True),
+        (ROUTER_IPV6, OUR_IPV6, False),
+        (ROUTER_IPV6, OUR_IPV6, True),
+    ],
+)
+
+
+@NEIGHBOURS
+def test_md5_protects_the_session(pair: Pair, local: str, neighbor: str, passive: bool) -> None:
     # RFC 2385, both as the side that connects and as the one that listens.
     fsm = {"passive": passive, "connect_retry_s": 600 if passive else 2}
     options = 'multihop; password "s3cret";' + ("" if passive else " passive;")
-    bird = pair.bird(options=options)
-    speaker = pair.speaker(peer={"password": "s3cret", "fsm": fsm})
-    speaker.announce("web", VIP)
-    eventually("the route", learned(bird, HOSTS[0]))
+    bird = pair.bird(local=local, neighbor=neighbor, options=options)
+    speaker = pair.speaker(
+        peer={"address": local, "password": "s3cret", "fsm": fsm}, listen=(neighbor,)
+    )
+    speaker.announce("web", VIP6)
+    eventually("the route", learned(bird, HOSTS[1]))
 
 
 def test_a_wrong_md5_password_gets_no_connection(pair: Pair) -> None:
@@ -219,15 +232,7 @@ def test_a_wrong_md5_password_gets_no_connection(pair: Pair) -> None:
     assert not bird.established()
 
 
-@pytest.mark.parametrize(
-    ("local", "neighbor", "passive"),
-    [
-        (ROUTER_IPV4, OUR_IPV4, False),
-        (ROUTER_IPV4, OUR_IPV4, True),
-        (ROUTER_IPV6, OUR_IPV6, False),
-        (ROUTER_IPV6, OUR_IPV6, True),
-    ],
-)
+@NEIGHBOURS
 def test_gtsm_accepts_a_neighbour(pair: Pair, local: str, neighbor: str, passive: bool) -> None:
     # RFC 5082.
     fsm = {"passive": passive, "connect_retry_s": 600 if passive else 2}
