@@ -23,12 +23,14 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from pybal.awareness import STALL_BUCKETS_S
-from pybal.instrumentation.monitor_metrics import monitor_families, printable
+from pybal.instrumentation.monitor_metrics import printable
+from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
 from pybal.model import BGPSnapshot, DaemonSnapshot, HealthSnapshot, IPVSSnapshot, ServiceSnapshot
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
+_EOF = b"# EOF\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +58,27 @@ def process_collector() -> Collector:
 
 
 def exposition(
-    snapshot: Snapshot, others: Sequence[Collector] = (), *, as_openmetrics: bool
+    snapshot: Snapshot,
+    others: Sequence[Collector] = (),
+    *,
+    monitors: MonitorText,
+    as_openmetrics: bool,
 ) -> bytes:
-    """The whole answer to a scrape: the snapshot's metrics, then those of other collectors."""
+    """The whole answer to a scrape: the snapshot's metrics, those of other collectors, then the
+    monitors' by the renderer that keeps them from one scrape to the next."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(snapshot))
     for collector in others:
         registry.register(collector)
+    text = monitors.render(snapshot.services, as_openmetrics=as_openmetrics).encode()
     if as_openmetrics:
         rendered: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
-        return rendered
-    return generate_latest(registry)
+        return rendered.removesuffix(_EOF) + text + _EOF
+    return generate_latest(registry) + text
 
 
 class SnapshotCollector(Collector):
-    """All metrics of PyBal's own, from one snapshot."""
+    """All metrics of PyBal's own but the monitors', from one snapshot."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -82,7 +90,6 @@ class SnapshotCollector(Collector):
         yield from _ipvs_families(self._snapshot.ipvs)
         yield from _bgp_families(self._snapshot.bgp)
         yield from _service_families(self._snapshot.services)
-        yield from monitor_families(self._snapshot.services)
 
 
 def _daemon_families(daemon: DaemonSnapshot, failed_requests: int) -> Iterator[Metric]:

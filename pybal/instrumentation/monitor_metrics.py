@@ -7,12 +7,10 @@ but the status keeps the worse.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-
-from pybal.model import MetricSample, MonitorSnapshot, ServiceSnapshot
+from pybal.model import MetricSample, MonitorSnapshot, ServerSnapshot
 
 _COMMON_LABELS = ("service", "host", "monitor")
 
@@ -24,6 +22,15 @@ class MetricSpec:
     help: str
     labels: tuple[str, ...]
 
+
+_COMMON = {
+    "pybal_monitor_status": "Last result; no series before the first one",
+    "pybal_monitor_up_transitions_total": "Changes to up",
+    "pybal_monitor_down_transitions_total": "Changes to down",
+    "pybal_monitor_up_results_total": "Results that were up",
+    "pybal_monitor_down_results_total": "Results that were down",
+}
+"""What every monitor has."""
 
 OWN_METRICS = {
     "pybal_monitor_internal_errors_total": MetricSpec("Failures within the monitor itself", ()),
@@ -59,21 +66,25 @@ OWN_METRICS = {
 A metric that is missing here is shown with the labels of its first sample."""
 
 
-def monitor_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
-    """The families of all monitors of all servers."""
-    common = _CommonFamilies()
-    own = {name: _Family(name, spec.help, spec.labels) for name, spec in OWN_METRICS.items()}
-    for service in services:
-        service_name = printable(service.name)
-        for server in service.servers:
-            host = printable(server.host)
-            for monitor in server.monitors:
-                key = (service_name, host, monitor.name)
-                common.put(key, monitor)
-                for sample in monitor.samples:
-                    _put_sample(own, key, sample)
-    for family in (*common.all(), *own.values()):
-        yield family.metric()
+def no_families() -> list[Family]:
+    """The families that are always there, without series: those that all monitors have, then
+    each kind's own."""
+    common = [Family(name, help_) for name, help_ in _COMMON.items()]
+    return common + [Family(name, spec.help, spec.labels) for name, spec in OWN_METRICS.items()]
+
+
+def families_of(
+    service_name: str, server: ServerSnapshot, known: Mapping[str, Family]
+) -> Iterable[Family]:
+    """One server's families. `known` are the families of other servers: a metric that is not
+    declared has the labels of its first sample ever."""
+    families = {family.name: family for family in no_families()}
+    for monitor in server.monitors:
+        key = (printable(service_name), printable(server.host), monitor.name)
+        _put_common(families, key, monitor)
+        for sample in monitor.samples:
+            _put_sample(families, key, sample, known.get(sample.metric))
+    return families.values()
 
 
 def printable(label: str) -> str:
@@ -82,7 +93,7 @@ def printable(label: str) -> str:
 
 
 @dataclass(slots=True)
-class _Family:
+class Family:
     """One metric with its series, by label values."""
 
     name: str
@@ -91,7 +102,13 @@ class _Family:
     series: dict[tuple[str, ...], float] = field(default_factory=dict)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Their names."""
+        return (*_COMMON_LABELS, *self.extra_labels)
+
+    @property
     def is_counter(self) -> bool:
+        """Whether it counts, by its name."""
         return self.name.endswith("_total")
 
     def put(self, key: tuple[str, ...], value: float) -> None:
@@ -100,51 +117,29 @@ class _Family:
             value += self.series.get(key, 0.0)
         self.series[key] = value
 
-    def metric(self) -> Metric:
-        """The family in prometheus_client's terms."""
-        kind = CounterMetricFamily if self.is_counter else GaugeMetricFamily
-        metric = kind(self.name, self.help, labels=[*_COMMON_LABELS, *self.extra_labels])
-        for key, value in self.series.items():
-            metric.add_metric(key, value)
-        return metric
+
+def _put_common(
+    families: Mapping[str, Family], key: tuple[str, ...], monitor: MonitorSnapshot
+) -> None:
+    status = families["pybal_monitor_status"]
+    if monitor.up is not None:
+        status.put(key, min(float(monitor.up), status.series.get(key, 1.0)))
+    for name, count in (
+        ("up_transitions", monitor.up_transitions),
+        ("down_transitions", monitor.down_transitions),
+        ("up_results", monitor.up_results),
+        ("down_results", monitor.down_results),
+    ):
+        families[f"pybal_monitor_{name}_total"].put(key, count)
 
 
-class _CommonFamilies:
-    """What every monitor has."""
-
-    def __init__(self) -> None:
-        self._status = _Family(
-            "pybal_monitor_status", "Last result; no series before the first one"
-        )
-        self._up_transitions = _Family("pybal_monitor_up_transitions_total", "Changes to up")
-        self._down_transitions = _Family("pybal_monitor_down_transitions_total", "Changes to down")
-        self._up_results = _Family("pybal_monitor_up_results_total", "Results that were up")
-        self._down_results = _Family("pybal_monitor_down_results_total", "Results that were down")
-
-    def put(self, key: tuple[str, ...], monitor: MonitorSnapshot) -> None:
-        if monitor.up is not None:
-            worst = min(float(monitor.up), self._status.series.get(key, 1.0))
-            self._status.put(key, worst)
-        self._up_transitions.put(key, monitor.up_transitions)
-        self._down_transitions.put(key, monitor.down_transitions)
-        self._up_results.put(key, monitor.up_results)
-        self._down_results.put(key, monitor.down_results)
-
-    def all(self) -> tuple[_Family, ...]:
-        return (
-            self._status,
-            self._up_transitions,
-            self._down_transitions,
-            self._up_results,
-            self._down_results,
-        )
-
-
-def _put_sample(families: dict[str, _Family], key: tuple[str, ...], sample: MetricSample) -> None:
+def _put_sample(
+    families: dict[str, Family], key: tuple[str, ...], sample: MetricSample, known: Family | None
+) -> None:
     family = families.get(sample.metric)
     if family is None:
-        labels = tuple(name for name, _ in sample.labels)
-        family = families[sample.metric] = _Family(sample.metric, "A monitor's own metric", labels)
+        labels = tuple(name for name, _ in sample.labels) if known is None else known.extra_labels
+        family = families[sample.metric] = Family(sample.metric, "A monitor's own metric", labels)
     given = dict(sample.labels)
     values = (printable(given.get(label, "")) for label in family.extra_labels)
     family.put((*key, *values), sample.value)

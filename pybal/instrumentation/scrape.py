@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.instrumentation import metrics
+from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
 
 Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
@@ -18,8 +20,8 @@ Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
 class Scraper:
     """Renders `/metrics`.
 
-    The largest configurations have 70,000 series; to render them takes about a second, in
-    which the reactor must go on. However many scrape, there is one rendering at a time of
+    The largest configurations have 70,000 series; to render them takes a while the first time,
+    in which the reactor must go on. However many scrape, there is one rendering at a time of
     each format; who asks while it runs gets its outcome.
     """
 
@@ -27,6 +29,8 @@ class Scraper:
         self._view = view
         self._offload = offload
         self._others = others
+        self._monitors = MonitorText()
+        self._rendering = Lock()
         self._waiting: dict[bool, list[Deferred[bytes]]] = {}
 
     def scrape(self, failed_requests: int, *, as_openmetrics: bool) -> Deferred[bytes]:
@@ -42,8 +46,15 @@ class Scraper:
     async def _render(self, failed_requests: int, as_openmetrics: bool) -> bytes:
         snapshot = metrics.take_snapshot(self._view, failed_requests)
         return await self._offload(
-            lambda: metrics.exposition(snapshot, self._others, as_openmetrics=as_openmetrics)
+            lambda: self._exposition(snapshot, as_openmetrics=as_openmetrics)
         )
+
+    def _exposition(self, snapshot: metrics.Snapshot, *, as_openmetrics: bool) -> bytes:
+        # Two formats at once may mean two threads.
+        with self._rendering:
+            return metrics.exposition(
+                snapshot, self._others, monitors=self._monitors, as_openmetrics=as_openmetrics
+            )
 
     def _finished(self, outcome: bytes | Failure, as_openmetrics: bool) -> None:
         for waiter in self._waiting.pop(as_openmetrics):

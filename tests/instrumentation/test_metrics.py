@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pybal.instrumentation.metrics import exposition, process_collector, take_snapshot
 from pybal.instrumentation.monitor_metrics import OWN_METRICS
+from pybal.instrumentation.monitor_text import MonitorText
 from pybal.model import MetricSample, MonitorSnapshot, SourceSnapshot
 from tests.fakes.view import NOON, FakeView, bgp, large_view, monitor, server, service
 
@@ -56,7 +57,9 @@ CONTRACT = {
 
 
 def render(view: FakeView, *, as_openmetrics: bool = False) -> str:
-    return exposition(take_snapshot(view, 7), as_openmetrics=as_openmetrics).decode("utf-8")
+    return exposition(
+        take_snapshot(view, 7), monitors=MonitorText(), as_openmetrics=as_openmetrics
+    ).decode("utf-8")
 
 
 def series(families: Iterable[Metric]) -> dict[tuple[str, Labels], float]:
@@ -229,13 +232,15 @@ def test_openmetrics_is_valid_by_its_own_strict_parser_and_says_the_same() -> No
 
 def test_other_collectors_follow_ours() -> None:
     snapshot = take_snapshot(FakeView(), 0)
-    text = exposition(snapshot, [process_collector()], as_openmetrics=False).decode()
+    text = exposition(
+        snapshot, [process_collector()], monitors=MonitorText(), as_openmetrics=False
+    ).decode()
     assert "\nprocess_cpu_seconds_total " in text
     assert "\nprocess_open_fds " in text
     # The same collectors serve one scrape after another.
     collector = process_collector()
     for _ in range(2):
-        exposition(snapshot, [collector], as_openmetrics=False)
+        exposition(snapshot, [collector], monitors=MonitorText(), as_openmetrics=False)
 
 
 def test_the_largest_configuration_is_shown_whole() -> None:
@@ -245,3 +250,14 @@ def test_the_largest_configuration_is_shown_whole() -> None:
     assert (len(view.service_list), len(servers), len(monitors)) == (116, 11_095, 11_538)
     text = render(view)
     assert text.count("\npybal_monitor_status{") == 11_538
+
+
+def test_a_renderer_that_has_rendered_before_says_the_same_as_a_new_one() -> None:
+    old = MonitorText()
+    busy, idle = server("a", monitors=(monitor(),)), server("b", monitors=(monitor(),))
+    changed = server("a", monitors=(monitor(up=False),))
+    gone = server("c", monitors=(monitor("UDP"),))
+    for servers in ([busy, idle, gone], [changed, idle], [idle]):
+        services = [service("s", servers)]
+        expected = MonitorText().render(services, as_openmetrics=False)
+        assert old.render(services, as_openmetrics=False) == expected
