@@ -67,6 +67,7 @@ class IdleConnection(Monitor):
         self._cancel_timer()
         if self._channel is not None:
             self._channel.close()
+            self._channel = None
 
     def _samples(self) -> Iterable[MetricSample]:
         prefix = "pybal_monitor_idleconnection_connections"
