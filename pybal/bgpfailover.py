@@ -77,6 +77,20 @@ class BGPFailover:
         self._speaker.start(restarting=restarting)
         self._publish()
 
+    async def reconfigure(self, settings: FailoverSettings) -> None:
+        """Go over to other settings, as on a reload. A session is touched only if its own
+        peer's settings, our ASN or our router id have changed; changed attributes or next
+        hops are announced anew over the sessions that stand."""
+        if self._ending is not None:
+            return
+        self._settings = settings
+        self._shared.clear()
+        self._routes_of = {
+            service: self._build_routes(wanted) for service, wanted in self._wanted.items()
+        }
+        self._publish()
+        await self._speaker.reconfigure(settings.speaker)
+
     def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
         """From now on `service` wants these addresses announced; None or nothing withdraws.
         Calls of one turn of the reactor are published together."""

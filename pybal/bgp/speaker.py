@@ -7,6 +7,7 @@ from twisted.internet.task import deferLater
 
 from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
+from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
@@ -27,25 +28,55 @@ class Speaker:
         self.unknown_peers_total = 0
         self._settings = settings
         self._world = world
+        self._routes: Routes = {}
         self._closes: list[Close] = []
         self._bfd = BFD(world.bfd_network, world.clock, world.random, world.log)
-        for peering in self.peerings.values():
-            peer = peering.peer
-            if peer.bfd is not None:
-                peering.detector = self._bfd.watch(
-                    peer.address, peer.local_address, peer.bfd, peering.bfd_changed
-                )
 
     def start(self, *, restarting: bool = False) -> None:
         """Listen and connect. An address that cannot be listened on is logged as an error;
         connections of our own do without. `restarting`: peers are asked to keep the routes of
         our former life until `release_end_of_rib` (RFC 4724 section 4.1)."""
-        for address in self._settings.listen_addresses:
-            self._listen(address)
+        self._listen_everywhere()
         for peering in self.peerings.values():
             peering.restarting = peering.end_of_rib_held = restarting
-            peering.start()
-        self._bfd.start()
+            self._start_peering(peering)
+
+    def _start_peering(self, peering: Peering) -> None:
+        peer = peering.peer
+        peering.start()
+        if peer.bfd is not None:
+            peering.detector = self._bfd.watch(
+                peer.address, peer.local_address, peer.bfd, peering.bfd_changed
+            )
+
+    async def reconfigure(self, settings: SpeakerSettings) -> None:
+        """Go over to other settings. Sessions of peers whose settings stay are left alone;
+        peers that are gone or changed are told so (RFC 4486) and end or begin anew."""
+        before, self._settings = self._settings, settings
+        kept = _unchanged_peers(before, settings)
+        ending = [self._drop(a, settings) for a in tuple(self.peerings) if a not in kept]
+        if _listening(before) != _listening(settings):
+            closes, self._closes = self._closes, []
+            await DeferredList([close() for close in closes])
+            self._listen_everywhere()
+        await DeferredList(ending)
+        for peer in settings.peers:
+            if peer.address not in self.peerings:
+                peering = self.peerings[peer.address] = Peering(settings, peer, self._world)
+                peering.announce(self._routes)
+                self._start_peering(peering)
+
+    def _drop(self, address: IPAddress, settings: SpeakerSettings) -> Deferred[None]:
+        stays = any(peer.address == address for peer in settings.peers)
+        subcode = (
+            CeaseSubcode.OTHER_CONFIGURATION_CHANGE if stays else CeaseSubcode.PEER_DECONFIGURED
+        )
+        ended = self.peerings.pop(address).stop(Notification(ErrorCode.CEASE, subcode))
+        return ended.addCallback(lambda _: self._bfd.forget(address))
+
+    def _listen_everywhere(self) -> None:
+        for address in self._settings.listen_addresses:
+            self._listen(address)
 
     def _listen(self, address: IPAddress) -> None:
         settings = self._settings
@@ -70,6 +101,7 @@ class Speaker:
 
     def announce(self, routes: Routes) -> None:
         """From now on every peer is to know exactly these routes."""
+        self._routes = routes
         for peering in self.peerings.values():
             peering.announce(routes)
 
@@ -117,3 +149,16 @@ class Speaker:
         await DeferredList([*ending, *(close() for close in closes)])
         # Only now: some routers take even BFD's AdminDown for a failure of the session.
         self._bfd.stop()
+
+
+def _unchanged_peers(before: SpeakerSettings, after: SpeakerSettings) -> set[IPAddress]:
+    """The peers whose sessions can go on: what our OPENs say of ourselves is the same, too."""
+    if (before.local_asn, before.router_id) != (after.local_asn, after.router_id):
+        return set()
+    return {peer.address for peer in before.peers if peer in after.peers}
+
+
+def _listening(settings: SpeakerSettings) -> object:
+    """All that goes into the listening sockets."""
+    secured = {(p.address, p.password, p.ttl_security_hops) for p in settings.peers}
+    return settings.listen_addresses, settings.listen_port, secured

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from random import Random
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.trial.unittest import SynchronousTestCase
@@ -70,18 +71,25 @@ class PeeringCase(SynchronousTestCase):
         self.observer: Any = Recorder(self.events)
         self.bgp = self.failover()
 
-    def failover(self, peer: PeerSettings | None = None, **changes: Any) -> BGPFailover:
-        peer = peer or PeerSettings(ip_address(THEM), hold_time_s=90)
-        speaker = SpeakerSettings(64512, IPv4Address(self.router_id), (peer,), (ip_address(US),))
+    def settings(self, *peers: PeerSettings, **changes: Any) -> FailoverSettings:
+        speaker = SpeakerSettings(
+            local_asn=64512,
+            router_id=IPv4Address(self.router_id),
+            peers=peers or (PeerSettings(ip_address(THEM), hold_time_s=90),),
+            listen_addresses=(ip_address(US),),
+        )
         settings = FailoverSettings(
             speaker=speaker,
             as_path=(64512,),
             next_hop_ipv4=IPv4Address(US),
             next_hop_ipv6=IPv6Address("2001:db8:f::1"),
         )
+        return replace(settings, **changes)
+
+    def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
         log = Logger(namespace="bgp", observer=self.observer)
         return BGPFailover(
-            replace(settings, **changes),
+            self.settings(*peers, **changes),
             self.clock,
             Random(1),
             lambda: 1e9 + self.clock.seconds(),
@@ -641,3 +649,63 @@ class FailoverTest(PeeringCase):
         self.network.listeners[ip_address(US)] = lambda _: None
         self.establish()
         assert "Cannot listen on 10.0.0.1 port 179" in self.logged("error")[0]
+
+
+class ReconfigureTest(PeeringCase):
+    """A reload: what did not change goes on."""
+
+    other = "10.0.0.8"
+
+    def reconfigure(self, settings: FailoverSettings) -> None:
+        done = Deferred.fromCoroutine(self.bgp.reconfigure(settings))
+        self.turn(1)
+        self.successResultOf(done)
+
+    def peer_settings(self, address: str = THEM, **changes: Any) -> PeerSettings:
+        return replace(PeerSettings(ip_address(address), hold_time_s=90), **changes)
+
+    def test_a_new_peer_comes_and_the_old_session_stays(self) -> None:
+        end = self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.turn()
+        end.take()
+        newcomer = Router(self.network, self.other)
+        newcomer.listen()
+        self.reconfigure(self.settings(self.peer_settings(), self.peer_settings(self.other)))
+        assert end.take() == []
+        opened = Open(64600, 30, IPv4Address(self.other), CAPABILITIES)
+        newcomer.ends[0].say(opened, Keepalive())
+        self.turn()
+        assert updates(newcomer.ends[0])[0].prefixes
+        assert self.peer().sessions_lost == 0
+
+    def test_a_peer_that_is_gone_is_told_so(self) -> None:
+        end = self.establish()
+        self.reconfigure(self.settings(self.peer_settings(self.other)))
+        assert notifications(end) == [(6, 3)]
+        assert [str(p.peer.address) for p in self.bgp.peerings] == [self.other]
+
+    def test_a_peer_with_changed_settings_begins_anew(self) -> None:
+        end = self.establish()
+        self.reconfigure(self.settings(self.peer_settings(hold_time_s=9)))
+        assert notifications(end) == [(6, 6)]
+        assert len(self.router.ends) == 2
+        self.greet(self.router.ends[1])
+        assert self.peer().hold_time_s == 9
+
+    def test_changed_attributes_are_announced_over_the_session_that_stands(self) -> None:
+        end = self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.turn()
+        end.take()
+        self.reconfigure(self.settings(self.peer_settings(), med=100))
+        assert [update.attributes.med for update in updates(end)] == [100]
+        assert self.peer().sessions_lost == 0
+
+    def test_a_new_password_reopens_the_listener_and_spares_the_others(self) -> None:
+        end = self.establish()
+        secured = self.peer_settings(self.other, password=b"s3cret")
+        accept = self.network.listeners[ip_address(US)]
+        self.reconfigure(self.settings(self.peer_settings(), secured))
+        assert self.network.listeners[ip_address(US)] is not accept
+        assert notifications(end) == []

@@ -117,8 +117,7 @@ class BFD:
         self._random = random
         self._log = log
         self._detectors: dict[IPAddress, Detector] = {}
-        self._closes: list[Callable[[], None]] = []
-        self._sources: dict[IPAddress, IPAddress | None] = {}
+        self._closes: dict[int, Callable[[], None]] = {}
 
     def watch(
         self,
@@ -127,28 +126,29 @@ class BFD:
         settings: BFDSettings,
         changed: Callable[[bool], None],
     ) -> Detector:
-        """Add a peer, before `start`."""
+        """Begin to watch a peer; what cannot be opened is logged as an error."""
         discriminator = self._random.randrange(1, 2**32)
         detector = Detector(peer, settings, discriminator, self._clock, self._random, changed)
         self._detectors[peer] = detector
-        self._sources[peer] = source
+        try:
+            if peer.version not in self._closes:
+                self._closes[peer.version] = self._network.listen(peer.version, self._received)
+            detector.start(self._network, source)
+        except OSError as error:
+            self._log.error("BFD with {peer} cannot run: {error}", peer=peer, error=error.strerror)
         return detector
 
-    def start(self) -> None:
-        """Listen and transmit; what cannot be opened is logged as an error."""
-        try:
-            for version in sorted({peer.version for peer in self._detectors}):
-                self._closes.append(self._network.listen(version, self._received))
-            for peer, detector in self._detectors.items():
-                detector.start(self._network, self._sources[peer])
-        except OSError as error:
-            self._log.error("BFD cannot run: {error}", error=error.strerror)
+    def forget(self, peer: IPAddress) -> None:
+        """No longer watch a peer; it is told that this is on purpose."""
+        detector = self._detectors.pop(peer, None)
+        if detector is not None:
+            detector.stop()
 
     def stop(self) -> None:
-        for detector in self._detectors.values():
-            detector.stop()
-        closes, self._closes = self._closes, []
-        for close in closes:
+        for peer in tuple(self._detectors):
+            self.forget(peer)
+        closes, self._closes = self._closes, {}
+        for close in closes.values():
             close()
 
     def _received(self, data: bytes, source: IPAddress, ttl: int) -> None:

@@ -215,7 +215,6 @@ class Joined:
             bfd = BFD(host, self.clock, Random(seed), Logger())
             self.detectors[own] = bfd.watch(peer, None, SETTINGS, self._teller(own))
             self.ends[own] = bfd
-            bfd.start()
 
     def _teller(self, own: IPAddress) -> Callable[[bool], None]:
         return lambda up: self.told[own].append((self.clock.seconds(), up))
