@@ -86,6 +86,7 @@ class Daemon:
             self._conscience.awareness,
             self._conscience.recoveries,
             self._conscience.faults,
+            commands_at_once=settings.runcommand_concurrency,
         )
         self._source_environment = SourceEnvironment(
             world.reactor,

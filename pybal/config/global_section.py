@@ -19,9 +19,15 @@ from pybal.config.kinds import (
     SOME_ADDRESSES,
     THRESHOLD,
     Kind,
+    integer,
 )
 from pybal.config.section import SectionReader
-from pybal.config.settings import BGPSettings, InstrumentationSettings, IsolationSettings
+from pybal.config.settings import (
+    DEFAULT_CONCURRENCY,
+    BGPSettings,
+    InstrumentationSettings,
+    IsolationSettings,
+)
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
@@ -42,6 +48,7 @@ class GlobalOptions:
     state_directory: Path | None
     bgp: BGPSettings | None
     instrumentation: InstrumentationSettings | None
+    runcommand_concurrency: int
     isolation: IsolationSettings | None
 
 
@@ -49,6 +56,7 @@ def _none_or_path(text: str) -> Path | None:
     return None if text == "none" else ABSOLUTE_PATH.parse(text)
 
 
+_CONCURRENCY = integer(1, 1000)
 _STATE_DIRECTORY = Kind("an absolute path or none", _none_or_path)
 
 
@@ -62,6 +70,7 @@ def read_global(reader: SectionReader) -> GlobalOptions:
     bgp = _read_bgp(reader, wanted=bgp_wanted)
     instrumentation_wanted = reader.get("instrumentation", BOOLEAN, False)
     instrumentation = _read_instrumentation(reader)
+    runcommand_concurrency = reader.get("runcommand-concurrency", _CONCURRENCY, DEFAULT_CONCURRENCY)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
     isolation = _read_isolation(reader)
     for key in _NOT_YET:
@@ -73,6 +82,7 @@ def read_global(reader: SectionReader) -> GlobalOptions:
         state_directory=state_directory,
         bgp=bgp if bgp_wanted else None,
         instrumentation=instrumentation if instrumentation_wanted else None,
+        runcommand_concurrency=runcommand_concurrency,
         isolation=isolation if isolation_wanted else None,
     )
 

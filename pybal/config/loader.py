@@ -92,6 +92,7 @@ def _settings(document: Document, log: ProblemLog, kinds: MonitorKinds) -> Setti
         bgp=options.bgp,
         instrumentation=options.instrumentation,
         services=tuple(s.settings for s in services if s.settings is not None),
+        runcommand_concurrency=options.runcommand_concurrency,
         isolation=options.isolation,
     )
 

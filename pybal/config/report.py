@@ -12,6 +12,7 @@ from pybal.config.settings import (
     BGPSettings,
     LiteralArgument,
     MonitorSettings,
+    RunCommandSettings,
     ServerArgument,
     ServiceSettings,
     Settings,
@@ -48,6 +49,8 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     urls = [f"http://{_endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
     lines.append(_item("instrumentation", ", ".join(urls)))
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
+    if any(isinstance(m, RunCommandSettings) for s in settings.services for m in s.monitors):
+        lines.append(_item("commands at once", str(settings.runcommand_concurrency)))
     for service in settings.services:
         lines += _service_lines(service, settings.bgp, kinds)
     vips = {service.address for service in settings.services}

@@ -14,6 +14,9 @@ from typing import ClassVar, Union
 from pybal.model import IPAddress, L4Protocol
 from pybal.pattern import Pattern
 
+DEFAULT_CONCURRENCY = 20
+"""How many commands of RunCommand may run at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
@@ -237,4 +240,5 @@ class Settings:
     bgp: BGPSettings | None
     instrumentation: InstrumentationSettings | None
     services: tuple[ServiceSettings, ...]
+    runcommand_concurrency: int = DEFAULT_CONCURRENCY
     isolation: IsolationSettings | None = IsolationSettings()

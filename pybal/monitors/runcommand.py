@@ -23,8 +23,9 @@ class RunCommand(LoopingMonitor):
     """Up when the command ends with status 0 within `timeout_s`. At the timeout, and on stop,
     its whole process group is killed; what outlives a command that ended is killed and logged.
 
-    A killed command that does not end (it waits in the kernel) is down, and is not run again
-    beside itself.
+    All RunCommands together run so many commands at once as there are slots; the others wait
+    their turn, which counts for nothing. A killed command that does not end (it waits in the
+    kernel) is down, is not run again beside itself, and has no slot any more.
     """
 
     def __init__(
@@ -54,6 +55,29 @@ class RunCommand(LoopingMonitor):
             return Outcome(
                 False, f"{self._argv[0]}, killed, has not ended: process {self._process.pid}"
             )
+        slots = self._environment.command_slots
+        await slots.acquire()
+        try:
+            self._note_waiting(slots.limit)
+            return await self._run_once()
+        finally:
+            slots.release()
+
+    def _note_waiting(self, limit: int) -> None:
+        """The check begins now that it has its slot."""
+        waited_s = self._elapsed_s()
+        self._began_at = self._reactor.seconds()
+        self._mark = self._environment.attention.mark()
+        if waited_s > self._interval_s:
+            self._log.warn(
+                "{server}: waited {waited} s for its turn: of all commands only {limit} may run at "
+                "once (runcommand-concurrency)",
+                server=self._target.describe(),
+                waited=round(waited_s),
+                limit=limit,
+            )
+
+    async def _run_once(self) -> Outcome:
         ended: Deferred[Exit] = Deferred()
         try:
             self._process = self._start(ended)

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pybal.awareness import Attention
+from pybal.config.settings import DEFAULT_CONCURRENCY
 from pybal.httpclient import HTTPClient
 from pybal.model import IPAddress
 from pybal.monitors.faults import LocalFaults
 from pybal.monitors.network import Network
 from pybal.monitors.processes import Processes, ReactorProcesses
 from pybal.monitors.recoveries import Recoveries
+from pybal.monitors.slots import Slots
 from pybal.monitors.sockets import SocketNetwork
 from pybal.monitors.spread import Spread
 
@@ -54,9 +56,13 @@ class Environment:
     faults: LocalFaults
     spread: Spread = field(init=False)
     """When first checks are made."""
+    commands_at_once: int = field(default=DEFAULT_CONCURRENCY, kw_only=True)
+    command_slots: Slots = field(init=False)
+    """One for each command that may run at once."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spread", Spread(self.random))
+        object.__setattr__(self, "command_slots", Slots(self.reactor, self.commands_at_once))
 
     @property
     def network(self) -> Network:

@@ -16,6 +16,7 @@ ETC = Path(__file__).parents[2] / "etc"
 TEXT = (ETC / "pybal.conf").read_text("utf-8")
 KEY = re.compile(r"^#?([a-z][\w.-]*) =(?: |$)", re.MULTILINE)
 KEYS = """
+    runcommand-concurrency
     dryrun state-directory instrumentation instrumentation_port instrumentation_ips
     bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
     bgp-local-ips bgp-local-port advertised_instrumentation_ips

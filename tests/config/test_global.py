@@ -295,3 +295,12 @@ def test_a_file_without_sections_is_an_error_because_it_would_remove_every_servi
     problem = only_problem(text)
     assert (problem.severity, problem.line) == (Severity.ERROR, None)
     assert "no section" in problem.message
+
+
+def test_the_number_of_commands_at_once_is_one_or_more() -> None:
+    assert of("").runcommand_concurrency == 20
+    assert of("runcommand-concurrency = 3").runcommand_concurrency == 3
+    text = f"[global]\nruncommand-concurrency = 0\n{service()}"
+    assert problem_of("runcommand-concurrency", text).message == (
+        "must be a whole number from 1 to 1000"
+    )

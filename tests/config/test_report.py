@@ -71,6 +71,7 @@ def test_everything_that_would_run_is_shown() -> None:
         "    BGP also announces 192.0.2.7",
         "    instrumentation    http://127.0.0.1:9090, http://[::1]:9090",
         "    last good lists    not kept",
+        "    commands at once   20",
         "",
         "[web] tcp 192.0.2.1:80, wrr, tunneling (IPIP), announced with MED 0",
         "    servers            k8s://***@api:6443",

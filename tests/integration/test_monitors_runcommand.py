@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pybal.config.settings import RunCommandSettings, ServerArgument
+from pybal.config.settings import LiteralArgument, RunCommandSettings, ServerArgument
 from pybal.monitors.processes import Exit, ReactorProcesses
+from pybal.monitors.registry import create_monitor
+from tests.fakes.environment import make_environment, make_target
+from tests.fakes.http import FakeHTTPClient
 from tests.integration.reactors import run_in_reactor, until
 from tests.integration.real_monitors import Watched, descriptors
 
@@ -171,3 +175,36 @@ def test_stopping_the_monitor_kills_the_command(tmp_path: Path) -> None:
 
     run_in_reactor(main)
     all_gone(pids)
+
+
+def test_real_commands_run_a_few_at_once_and_all_get_their_turn(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = executable(
+        tmp_path / "check", f'echo "+ $1" >> {log}; sleep 0.05; echo "- $1" >> {log}'
+    )
+
+    async def main(reactor: Any) -> None:
+        environment = replace(make_environment(reactor, FakeHTTPClient()), commands_at_once=3)
+        monitors = []
+        for number in range(10):
+            settings = RunCommandSettings(
+                command, (LiteralArgument(str(number)),), interval_s=0.1, timeout_s=5
+            )
+            monitor = create_monitor(settings, make_target(), environment, lambda _: None)
+            monitors.append(monitor)
+            monitor.start()
+        await until(reactor, lambda: all(m.snapshot().up_results >= 3 for m in monitors))
+        for monitor in monitors:
+            monitor.stop()
+
+    run_in_reactor(main)
+    running: set[str] = set()
+    most = 0
+    for line in log.read_text().splitlines():
+        sign, number = line.split()
+        if sign == "+":
+            running.add(number)
+        else:
+            running.discard(number)
+        most = max(most, len(running))
+    assert most == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,70 @@ def test_durations_are_kept_by_result_and_exit_code() -> None:
         (name, (("result", "failed"), ("exitcode", "3")), 1.0),
         (name, (("result", "failed"), ("exitcode", "timeout")), 20.0),
     ]
+
+
+def with_slots(bench: MonitorBench, slots: int) -> MonitorBench:
+    """The same bench, on which so many commands may run at once."""
+    bench.environment = dataclasses.replace(bench.environment, commands_at_once=slots)
+    return bench
+
+
+def command(name: str) -> RunCommandSettings:
+    return dataclasses.replace(SETTINGS, command=Path(name), timeout_s=500)
+
+
+def test_no_more_commands_run_at_once_than_there_are_slots_and_each_gets_its_turn() -> None:
+    bench = with_slots(MonitorBench(), 2)
+    for number in range(6):
+        bench.start(command(f"/bin/{number}"))
+    bench.advance(70)
+    for _ in range(30):
+        assert len(bench.processes.running) == 2
+        bench.processes.running[0].end(0)
+        bench.advance(15)
+    runs = Counter(process.argv[0] for process in bench.processes.started)
+    assert len(runs) == 6
+    assert max(runs.values()) - min(runs.values()) <= 1
+
+
+def test_waiting_for_a_slot_counts_neither_for_the_timeout_nor_for_the_duration() -> None:
+    bench = with_slots(MonitorBench(), 1)
+    bench.start(command("/bin/slow"))
+    first = running(bench)
+    bench.start(command("/bin/quick"))
+    with capturedLogs() as logged:
+        bench.advance(150)
+        assert bench.processes.running == [first]
+        first.end(0)
+        second = running(bench)
+    assert second.argv == ["/bin/quick"]
+    (line,) = [format_line(event) for event in logged]
+    assert line.startswith("[textlb_443 RunCommand] WARN: cp1.example (up): waited 1")
+    assert "of all commands only 1 may run at once (runcommand-concurrency)" in line
+    bench.clock.advance(1.5)
+    second.end(1)
+    assert bench.reports[-1].reason == "/bin/quick exited with status 1 after 1.500 s"
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_stopped_monitor_leaves_its_slot_to_the_others(waiting: bool) -> None:
+    bench = with_slots(MonitorBench(), 1)
+    first = bench.start(command("/bin/first"))
+    process = running(bench)
+    second = bench.start(command("/bin/second"))
+    bench.advance(60)
+    bench.start(command("/bin/third"))
+    bench.advance(60)
+    (second if waiting else first).stop()
+    process.end(-9)
+    assert running(bench).argv == ["/bin/third" if waiting else "/bin/second"]
+
+
+def test_a_command_that_cannot_be_killed_does_not_hold_its_slot() -> None:
+    bench = with_slots(MonitorBench(), 1)
+    bench.start(dataclasses.replace(command("/bin/stuck"), timeout_s=20))
+    stuck = running(bench)
+    bench.start(command("/bin/other"))
+    bench.advance(80)
+    assert stuck.killed and stuck.running
+    assert [p.argv for p in bench.processes.started[1:]] == [["/bin/other"]]
