@@ -31,7 +31,7 @@ from pybal.bgp.messages import Capabilities, Keepalive, Open
 from pybal.bgp.update import DecodedUpdate
 from tests.bgp.rig import OUR_IPV4, OUR_IPV6, ROUTER_IPV4, Process, Speaker, Wire, eventually, run
 
-FEEDER_IPV4 = "10.77.0.3"
+FEEDER_IPV4 = "10.77.0.4"
 COUNTER_ASN = 64600
 LIMIT_S = 60.0
 

@@ -111,7 +111,7 @@ class Link:
                 self._step(self._events.popleft())
         finally:
             self._feeding = False
-        self._arm_timer()
+            self._arm_timer()
 
     def _step(self, event: Event) -> None:
         before = self.fsm.state

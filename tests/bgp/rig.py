@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 OUR_IPV4, ROUTER_IPV4 = "10.77.0.1", "10.77.0.2"
+OUR_SECOND_IPV4 = "10.77.0.3"
 OUR_IPV6, ROUTER_IPV6 = "fd77::1", "fd77::2"
 ROOT = Path(__file__).parents[2]
 
@@ -61,6 +62,7 @@ class Wire:
             run("ip", "-n", name, "addr", "add", f"{ipv4}/24", "dev", "v0")
             run("ip", "-n", name, "addr", "add", f"{ipv6}/64", "dev", "v0", "nodad")
             run("ip", "-n", name, "link", "set", "v0", "up")
+        run("ip", "-n", self.ours, "addr", "add", f"{OUR_SECOND_IPV4}/24", "dev", "v0")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -167,6 +169,7 @@ template bgp common {{
   ipv6 {{ import all; export none; {ipv6} }};
 }}
 protocol bgp pybal from common {{ }}
+{more}
 """
 
 
@@ -177,7 +180,7 @@ class Bird(Process):
         defaults = {
             "router_id": ROUTER_IPV4, "local": ROUTER_IPV4, "asn": 64600, "neighbor": OUR_IPV4,
             "peer_asn": 64512, "hold": 30, "delay": 1, "options": "multihop;", "ipv4": "",
-            "ipv6": "", "globals": "",
+            "ipv6": "", "globals": "", "more": "",
         }  # fmt: skip
         config = directory / "bird.conf"
         config.write_text(BIRD.format(**defaults | values), "utf-8")

@@ -14,6 +14,7 @@ import pytest
 from tests.bgp.rig import (
     OUR_IPV4,
     OUR_IPV6,
+    OUR_SECOND_IPV4,
     ROUTER_IPV4,
     ROUTER_IPV6,
     Bird,
@@ -394,6 +395,43 @@ def test_ten_thousand_prefixes(pair: Pair) -> None:
     assert counts(speaker)["update", "sent"] == 7 + 22 + 2
     speaker.ask(withdraw="web")
     eventually("none", lambda: " 0 of 0 routes" in bird.cli("show route count"))
+
+
+def test_a_graceful_shutdown_is_announced_before_the_withdrawal(pair: Pair) -> None:
+    # RFC 8326.
+    bird, speaker = pair.bird(), pair.speaker(shutdown_delay_s=1.5)
+    speaker.announce("web", VIP)
+    eventually("the route", learned(bird, HOSTS[0]))
+    speaker.ask(stop="bye")
+    eventually("the community", lambda: "(65535,0)" in bird.routes().get(HOSTS[0], ""), 1.4)
+    eventually("gone", gone(bird), 3)
+
+
+def test_of_two_directors_the_second_takes_over_when_the_first_stops(pair: Pair) -> None:
+    # The lower MED is preferred; the other's route is there all the time.
+    bird = pair.bird(
+        more=f"protocol bgp second {{ local {ROUTER_IPV4} as 64600; multihop; "
+        f"neighbor {OUR_SECOND_IPV4} as 64512; ipv4 {{ import all; export none; }}; }}"
+    )
+    first = pair.speaker(med=0)
+    second = pair.speaker(
+        peer={"local_address": OUR_SECOND_IPV4},
+        listen=(OUR_SECOND_IPV4,),
+        router_id=OUR_SECOND_IPV4,
+        next_hop_ipv4=OUR_SECOND_IPV4,
+        med=100,
+    )
+    for director in (first, second):
+        director.announce("web", VIP)
+
+    def best() -> str:
+        return bird.cli(f"show route primary all for {VIP}")
+
+    eventually("both", lambda: "2 of 2 routes" in bird.cli("show route count table master4"))
+    assert f"BGP.next_hop: {OUR_IPV4}" in best()
+    first.stop()
+    eventually("the second's", lambda: f"BGP.next_hop: {OUR_SECOND_IPV4}" in best(), 1)
+    assert "BGP.med: 100" in best()
 
 
 BFD = {"interval_ms": 100, "multiplier": 3}
