@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +94,9 @@ def largest(scale: float = 1.0) -> Shape:
     return Shape(tuple(pools))
 
 
-def pool_text(hosts: Sequence[int], weight: int = 10) -> str:
-    """A pool list."""
-    entries = {name(host): {"enabled": True, "weight": weight} for host in hosts}
+def pool_text(hosts: Sequence[int], weights: Mapping[int, int]) -> str:
+    """A pool list; the weight is 10 unless another is given."""
+    entries = {name(h): {"enabled": True, "weight": weights.get(h, 10)} for h in hosts}
     return json.dumps(entries)
 
 
@@ -243,10 +243,12 @@ class Site:
             self.write_pool(pool.pool_file, pool.hosts)
         self.switch = Switch(theirs.wrap, folder, shape.listeners())
 
-    def write_pool(self, pool_file: str, hosts: Sequence[int], weight: int = 10) -> None:
+    def write_pool(
+        self, pool_file: str, hosts: Sequence[int], weights: Mapping[int, int] | None = None
+    ) -> None:
         """Put a pool list in place, whole."""
         new = self.folder / "new"
-        new.write_text(pool_text(hosts, weight))
+        new.write_text(pool_text(hosts, weights or {}))
         new.rename(self.folder / f"{pool_file}.json")
 
     def director(self, threshold: str = "0", *, options: str = "") -> Director:

@@ -56,7 +56,7 @@ def steady(site: Site, options: argparse.Namespace) -> None:
             if past_s >= changes * CHANGE_EVERY_S:
                 changes += 1
                 shared = next(p for p in site.shape.pools if p.pool_file == "shared")
-                site.write_pool("shared", shared.hosts, weight=10 + changes)
+                site.write_pool("shared", shared.hosts, {shared.hosts[0]: 10 + changes})
             if past_s >= scrapes * SCRAPE_EVERY_S:
                 scrapes += 1
                 scrape_s = time.monotonic()
