@@ -22,6 +22,8 @@ from pybal.bgp.rib import Routes
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.model import BGPConnectionSnapshot, PeerSnapshot
 
+_COLLISION_WINDOW_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -187,9 +189,12 @@ class Peering:
     def _drop_for_restarted_peer(self) -> None:
         """A new connection beside an established session is refused (RFC 4271 section 6.8),
         unless the peer announced graceful restart: then it has begun a new life, and the old
-        session is gone without our knowing (RFC 4724 section 5)."""
+        session is gone without our knowing (RFC 4724 section 5). Right after the start it is
+        more likely that both sides connected at once."""
         link = self.established_link()
-        if link is None or link.session is None:
+        if link is None or link.session is None or link.fsm.established_at is None:
+            return
+        if self._world.clock.seconds() - link.fsm.established_at < _COLLISION_WINDOW_S:
             return
         capabilities = link.session.peer.capabilities
         restart = capabilities.graceful_restart if capabilities is not None else None

@@ -39,7 +39,7 @@ class MemoryTransport:
         self.open = True
         self._host, self._peer = host, peer
         self._out = b""
-        self._half_closed = False
+        self.half_closed = False
         self._producer: Any = None
 
     def getHost(self) -> Address:  # noqa: N802
@@ -57,7 +57,7 @@ class MemoryTransport:
         self._producer = None
 
     def write(self, data: bytes) -> None:
-        assert not self._half_closed
+        assert not self.half_closed
         self._out += data
         self.clock.callLater(0, self._flush)
 
@@ -69,12 +69,12 @@ class MemoryTransport:
             self.other.protocol.dataReceived(data)
         if self.open and self._producer is not None and data:
             self._producer.resumeProducing()
-        if self._half_closed and self.open:
+        if self.half_closed and self.open:
             self.other.lose(ConnectionDone())
             self.lose(ConnectionDone())
 
     def loseWriteConnection(self) -> None:  # noqa: N802
-        self._half_closed = True
+        self.half_closed = True
         self.clock.callLater(0, self._flush)
 
     def loseConnection(self) -> None:  # noqa: N802

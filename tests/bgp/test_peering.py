@@ -381,6 +381,9 @@ class IncomingTest(PeeringCase):
         # RFC 4724 section 5: the old connection is gone, only we do not know yet.
         opened = replace(OPEN, capabilities=replace(CAPABILITIES, graceful_restart=RESTART))
         old = self.establish(opened)
+        at_once = self.router.connect(US)
+        self.turn(6)
+        assert at_once.lost is not None, "that was no restart: both had connected at once"
         new = self.router.connect(US)
         self.turn()
         assert notifications(old) == []
