@@ -20,6 +20,7 @@ class L4Protocol(enum.Enum):
 
     TCP = "tcp"
     UDP = "udp"
+    SCTP = "sctp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,22 +280,23 @@ class ServiceStatistics:
 
 @dataclass(frozen=True, slots=True)
 class DriftSnapshot:
-    """How a service was found other than it had been left in the kernel; it may have been repaired
-    since, but no audit has found it well."""
+    """How a service was found other than it had been left in the kernel. Once it is `repaired`, it
+    stays here until an audit has found it well."""
 
     service: str
     since: float
     differences: tuple[str, ...]
+    repaired: bool
 
 
 @dataclass(frozen=True, slots=True)
 class DrainSnapshot:
-    """A depooled server that keeps its connections until they end or `until` has come.
+    """A depooled server that keeps its connections until they end, or for `seconds_left`.
     `connections` is None until they have been counted."""
 
     service: str
     server: str
-    until: float
+    seconds_left: float
     connections: int | None
 
 
@@ -316,7 +318,8 @@ class IPVSSnapshot:
 
     `strangers` stand in the kernel, are not configured and are left alone; `ownership_error` is
     why it cannot be kept on record which services are PyBal's. `statistics` is None if they are
-    not read; they were read at `statistics_at`.
+    not read; they were read at `statistics_at`. `names` are (service as in `tcp 192.0.2.1:80`,
+    name in pybal.conf).
     """
 
     in_sync: bool
@@ -332,6 +335,7 @@ class IPVSSnapshot:
     draining: tuple[DrainSnapshot, ...] = ()
     statistics: tuple[ServiceStatistics, ...] | None = None
     statistics_at: float | None = None
+    names: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

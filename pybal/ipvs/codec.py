@@ -36,7 +36,7 @@ from pybal.ipvs.wire import MalformedMessageError, Reader, Writer
 from pybal.model import IPAddress, L4Protocol
 
 _AF_INET, _AF_INET6 = 2, 10
-_PROTOCOL_NUMBER = {L4Protocol.TCP: 6, L4Protocol.UDP: 17}
+_PROTOCOL_NUMBER = {L4Protocol.TCP: 6, L4Protocol.UDP: 17, L4Protocol.SCTP: 132}
 _PROTOCOLS = {number: protocol for protocol, number in _PROTOCOL_NUMBER.items()}
 
 _PERSISTENT, _ONE_PACKET = 0x1, 0x4
@@ -63,6 +63,7 @@ _DESTINATION_SETTINGS = ("FWD_METHOD", "WEIGHT", "U_THRESH", "L_THRESH")
 _TUNNEL_SETTINGS = ("TUN_TYPE", "TUN_PORT", "TUN_FLAGS")
 
 _write_service_identity = Writer(messages.SERVICE, *_SERVICE_IDENTITY)
+_write_mark_identity = Writer(messages.SERVICE, "AF", "FWMARK")
 _write_service_settings = Writer(messages.SERVICE, *_SERVICE_SETTINGS)
 _write_engine = Writer(messages.SERVICE, "PE_NAME")
 _write_destination_identity = Writer(messages.DESTINATION, *_DESTINATION_IDENTITY)
@@ -108,6 +109,8 @@ def _for_destination(key: ServiceKey, destination: bytes) -> bytes:
 
 @lru_cache(_REMEMBERED)
 def _service_identity(key: ServiceKey) -> bytes:
+    if key.fwmark:
+        return _write_mark_identity(_family(key.address), key.fwmark)
     return _write_service_identity(
         _family(key.address),
         _PROTOCOL_NUMBER[key.protocol],
@@ -164,7 +167,8 @@ def _destination(destination: Destination) -> bytes:
         destination.lower_threshold,
     )
     tunnel = destination.tunnel
-    if tunnel.type is not TunnelType.IPIP:  # Kernels before 5.3 know no other, nor the attributes.
+    if destination.forwarding is Forwarding.TUNNEL and tunnel.type is not TunnelType.IPIP:
+        # Kernels before 5.3 know IPIP alone, and none of these attributes.
         attributes += _write_tunnel(tunnel.type.value, tunnel.port.to_bytes(2, "big"), tunnel.flags)
     return attributes
 
@@ -201,23 +205,25 @@ def _make_service(
     if family is None or scheduler_text is None:
         raise MalformedMessageError("a service without a family or a scheduler")
     scheduler = _read_text(scheduler_text)
-    if mark is not None and address_bytes is None:
-        return f"firewall mark {mark} IPv{6 if family == _AF_INET6 else 4} ({scheduler})"
-    if protocol is None or address_bytes is None or port is None or flags_bytes is None:
-        raise MalformedMessageError("a service without a protocol, an address, a port or flags")
-    address = _address(family, address_bytes)
-    port_number = int.from_bytes(port, "big")
-    if protocol not in _PROTOCOLS:
-        return f"IP protocol {protocol} {endpoint(address, port_number)} ({scheduler})"
-    if len(flags_bytes) < _FLAGS.size:
-        raise MalformedMessageError(f"flags of {len(flags_bytes)} bytes")
+    if flags_bytes is None or len(flags_bytes) < _FLAGS.size:
+        raise MalformedMessageError("a service without flags")
+    if mark:
+        key = ServiceKey.marked(mark, 6 if family == _AF_INET6 else 4)
+    elif protocol is None or address_bytes is None or port is None:
+        raise MalformedMessageError("a service without a protocol, an address or a port")
+    else:
+        address = read_address(family, address_bytes)
+        port_number = int.from_bytes(port, "big")
+        if protocol not in _PROTOCOLS:
+            return f"IP protocol {protocol} {endpoint(address, port_number)} ({scheduler})"
+        key = ServiceKey(_PROTOCOLS[protocol], address, port_number)
     flags, _ = _FLAGS.unpack_from(flags_bytes)
     return Service(
-        ServiceKey(_PROTOCOLS[protocol], address, port_number),
+        key,
         scheduler,
         one_packet=bool(flags & _ONE_PACKET),
         scheduler_flags=flags >> _SCHEDULER_FLAGS_SHIFT & _SCHEDULER_FLAGS_MASK,
-        persistence=_persistence(address, timeout_s, netmask) if flags & _PERSISTENT else None,
+        persistence=_persistence(key.address, timeout_s, netmask) if flags & _PERSISTENT else None,
         persistence_engine=_read_text(engine or b""),
     )
 
@@ -261,7 +267,7 @@ def _make_destination(
     tunnel_port_number = int.from_bytes(tunnel_port or b"", "big")
     forwarding, tunnel = _forwarding(method, tunnel_type, tunnel_port_number, tunnel_flags)
     return Destination(
-        DestinationKey(_address(family, address), int.from_bytes(port, "big")),
+        DestinationKey(read_address(family, address), int.from_bytes(port, "big")),
         weight,
         forwarding,
         upper_threshold or 0,
@@ -286,7 +292,8 @@ def _read_text(data: bytes) -> str:
     return data.partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
-def _address(family: int, data: bytes) -> IPAddress:
+def read_address(family: int, data: bytes) -> IPAddress:
+    """An address of this family as the kernel writes it."""
     if family == _AF_INET and len(data) >= 4:
         return IPv4Address(data[:4])
     if family == _AF_INET6 and len(data) >= 16:

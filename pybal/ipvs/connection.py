@@ -25,7 +25,7 @@ from pybal.ipvs.messages import Command
 from pybal.ipvs.wire import NetlinkMessage
 
 _RECEIVE_BYTES = 65536  # more than the 32 KiB that a kernel puts into one datagram of a dump
-_TIMEOUT_S = 5
+_TIMEOUT_US = 250_000  # no healthy kernel needs any: its answers precede the return of send
 _KERNEL_PORT = 0
 _SEQUENCE_MASK = 0xFFFFFFFF
 
@@ -43,6 +43,9 @@ class IPVSMessage(genlmsg):  # type: ignore[misc]  # pyroute2 ships no types
 
     class destination(nla):  # type: ignore[misc]  # noqa: N801
         nla_map = messages.DESTINATION
+
+    class daemon(nla):  # type: ignore[misc]  # noqa: N801
+        nla_map = messages.DAEMON
 
 
 class Request(NamedTuple):
@@ -129,6 +132,6 @@ def _take_over(descriptor: int) -> socket.socket:
     taken = socket.socket(fileno=os.dup(descriptor))
     taken.setblocking(True)
     # The kernel's time-out: Python's own costs a poll() for each receive.
-    time_limit = struct.pack("@ll", _TIMEOUT_S, 0)
+    time_limit = struct.pack("@ll", 0, _TIMEOUT_US)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, time_limit)
     return taken

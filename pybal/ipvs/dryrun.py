@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from twisted.logger import Logger
 
+from pybal.errors import KernelError
 from pybal.ipvs.ipvsadm import command
-from pybal.ipvs.kernel import Outcome
+from pybal.ipvs.kernel import Kernel, Listing, Outcome
 from pybal.ipvs.memory import MemoryKernel
-from pybal.ipvs.model import Table
-from pybal.ipvs.plan import Operation
+from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
+from pybal.ipvs.plan import Operation, plan
+from pybal.model import ServiceStatistics
 
 
 class DryRunKernel(MemoryKernel):
-    """Changes nothing outside: logs each accepted operation as the ipvsadm command it stands
-    for. Begin with the real kernel's table to see the commands that would really be made."""
+    """Changes nothing outside: logs each accepted operation as the ipvsadm command it stands for.
 
-    def __init__(self, log: Logger, table: Table | None = None) -> None:
-        super().__init__(table)
+    With a `real` kernel it holds what stands there, but for what it only pretends to have changed.
+    Wherever the real one is changed by others it follows, so that an audit shows what would be
+    repaired.
+    """
+
+    def __init__(
+        self,
+        log: Logger,
+        table: Table | None = None,
+        *,
+        real: Kernel | None = None,
+        interfaces: Collection[str] = (),
+        permitted: bool = True,
+    ) -> None:
+        super().__init__(table, interfaces=interfaces, permitted=permitted)
         self._log = log
+        self._real = real
+        self._seen: dict[ServiceKey, ServiceEntry] = {}
+
+    def open(self) -> None:
+        """Connect to the real kernel; if that fails, go on without it."""
+        if self._real is None:
+            return
+        try:
+            self._real.open()
+            for service in self._real.services().services:
+                self._follow(self._real, service.key)
+        except KernelError as error:
+            self._log.info("Dry run with an empty IPVS table: {error}", error=str(error))
+            self._real = None
+
+    def close(self) -> None:
+        if self._real is not None:
+            self._real.close()
+
+    def services(self) -> Listing:
+        if self._real is None:
+            return super().services()
+        listing = self._real.services()
+        standing = {service.key: service for service in listing.services}
+        for key in standing.keys() | self._seen.keys():
+            if (seen := self._seen.get(key)) is None or seen.service != standing.get(key):
+                self._follow(self._real, key)
+        return Listing(super().services().services, listing.foreign)
+
+    def read(self, key: ServiceKey) -> ServiceEntry | None:
+        if self._real is not None:
+            self._follow(self._real, key)
+        return super().read(key)
+
+    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+        return super().statistics(key) if self._real is None else self._real.statistics(key)
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         outcomes = super().apply(operations)
@@ -27,3 +77,21 @@ class DryRunKernel(MemoryKernel):
             if outcome.error is None:
                 self._log.info("Dry run: {command}", command=command(outcome.operation))
         return outcomes
+
+    def _follow(self, real: Kernel, key: ServiceKey) -> None:
+        """Take a service as the real kernel has it, if that has changed."""
+        entry = real.read(key)
+        if entry == self._seen.get(key):
+            return
+        if entry is None:
+            del self._seen[key]
+        else:
+            self._seen[key] = entry
+        pretended = super().read(key)
+        super().apply(
+            plan(
+                {} if pretended is None else {key: pretended},
+                {} if entry is None else {key: entry},
+                {key},
+            )
+        )

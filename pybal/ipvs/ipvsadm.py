@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from pybal.ipvs.model import (
+    SCHEDULER_FLAGS,
     Destination,
     Forwarding,
     Service,
@@ -24,10 +25,13 @@ from pybal.ipvs.plan import (
 )
 from pybal.model import L4Protocol
 
-_PROTOCOL_OPTION = {L4Protocol.TCP: "-t", L4Protocol.UDP: "-u"}
+_PROTOCOL_OPTION = {
+    L4Protocol.TCP: "-t",
+    L4Protocol.UDP: "-u",
+    L4Protocol.SCTP: "--sctp-service",
+}
 # ipvsadm has no word for the other methods; the kernel shows them, PyBal never asks for them.
 _FORWARDING_OPTION = {Forwarding.MASQUERADE: "-m", Forwarding.TUNNEL: "-i", Forwarding.DIRECT: "-g"}
-_SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
 _CHECKSUM_OPTION = {0: "--tun-nocsum", 1: "--tun-csum", 2: "--tun-remcsum"}
 
 
@@ -55,6 +59,8 @@ def rule(operation: Operation) -> str:
 
 
 def _service_option(key: ServiceKey) -> str:
+    if key.fwmark:
+        return f"-f {key.fwmark}" + (" -6" if key.address.version == 6 else "")
     return f"{_PROTOCOL_OPTION[key.protocol]} {endpoint(key.address, key.port)}"
 
 
@@ -81,7 +87,7 @@ def _netmask(service: Service) -> list[str]:
 
 
 def _scheduler_flags(scheduler: str, flags: int) -> str:
-    named = _SCHEDULER_FLAGS.get(scheduler, ())
+    named = SCHEDULER_FLAGS.get(scheduler, ())
     names = (*named, *(f"flag-{bit + 1}" for bit in range(len(named), 3)))
     return ",".join(name for bit, name in enumerate(names) if flags >> bit & 1)
 

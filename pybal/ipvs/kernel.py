@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pybal.errors import KernelError
-from pybal.ipvs.model import Service, ServiceEntry, ServiceKey
+from pybal.ipvs.model import (
+    Destination,
+    Forwarding,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    SyncDaemon,
+    SyncRole,
+    Timeouts,
+    TunnelType,
+)
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -17,6 +27,10 @@ from pybal.ipvs.plan import (
     Operation,
     RemoveDestination,
 )
+from pybal.model import ServiceStatistics
+
+MAX_NAME = 15
+"""The longest name of a scheduler; a persistence engine's may have one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +44,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The services of a kernel. `foreign` names, in words, those that ServiceKey cannot
-    express: firewall marks, SCTP."""
+    express: IP protocols other than TCP, UDP and SCTP."""
 
     services: tuple[Service, ...]
     foreign: tuple[str, ...] = ()
@@ -54,9 +68,28 @@ class Kernel(Protocol):
     def read(self, key: ServiceKey) -> ServiceEntry | None:
         """One service with its destinations; None if there is no such service."""
 
+    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+        """The connections and the traffic of one service and its destinations; None if there is
+        no such service."""
+
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         """Do all of the operations in order, whatever becomes of each; the outcomes are in the
         same order. Never raises KernelError: a lost connection is an outcome too."""
+
+    def timeouts(self) -> Timeouts:
+        """The kernel's timeouts."""
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """Change those that are not 0. KernelError."""
+
+    def sync_daemons(self) -> tuple[SyncDaemon, ...]:
+        """The sync daemons that run."""
+
+    def start_sync(self, daemon: SyncDaemon) -> None:
+        """Start one; KernelError, also if one of this role runs already."""
+
+    def stop_sync(self, role: SyncRole) -> None:
+        """Stop one; KernelError, also if none of this role runs."""
 
 
 def read_table(kernel: Kernel) -> dict[ServiceKey, ServiceEntry]:
@@ -81,6 +114,28 @@ def read_refusal(what: str, number: int) -> KernelError:
     return KernelError(what, number)
 
 
+def timeouts_refusal(what: str, number: int) -> KernelError:
+    """The error for timeouts that the kernel did not take."""
+    if number == errno.EINVAL:
+        return KernelError(what, number, "a timeout is a number of seconds, up to some 24 days")
+    return read_refusal(what, number)
+
+
+def sync_refusal(what: str, number: int) -> KernelError:
+    """The error for a sync daemon that the kernel did not start or stop."""
+    hints = {
+        errno.EEXIST: "one of this role runs already",
+        errno.ESRCH: "none of this role runs",
+        errno.ENODEV: "there is no such interface",
+        errno.EINVAL: "no service may have servers of the other address family then, and the"
+        " group must be a multicast address",
+        errno.ENETUNREACH: "there is no route to the multicast group",
+    }
+    if number in (errno.EPERM, errno.EACCES):
+        return read_refusal(what, number)
+    return KernelError(what, number, hints.get(number, ""))
+
+
 def is_drift(operation: Operation, number: int) -> bool:
     """Whether this answer means that the table is not what it was taken for."""
     if number in (errno.ESRCH, errno.EEXIST):
@@ -102,16 +157,34 @@ def _hint(operation: Operation, number: int) -> str:
             return _missing_module(service)
         case errno.ENOENT, EditDestination() | RemoveDestination():
             return "there is no such server in the kernel's service"
-        case errno.EINVAL, AddDestination(key, destination):
-            if destination.key.address.version != key.address.version:
-                return "only a tunnel can lead to the other address family"
-            return "the kernel takes local and unicast addresses only; is the loopback device up?"
+        case errno.EINVAL, AddDestination(key, destination) | EditDestination(key, destination):
+            return _bad_destination(key, destination)
         case errno.EINVAL, AddService(service) | EditService(service):
-            return f"is there a scheduler with the name of {service.scheduler!r}?"
+            return _bad_service(service)
         case errno.ERANGE, _:
             return "a weight is 0 to 2147483647, a lower threshold at most the upper one"
         case _:
             return ""
+
+
+def _bad_destination(key: ServiceKey, destination: Destination) -> str:
+    tunnelled = destination.forwarding is Forwarding.TUNNEL
+    if destination.key.address.version != key.address.version:
+        if tunnelled:
+            return "while a sync daemon runs no server can be of the other address family"
+        return "only a tunnel can lead to the other address family"
+    tunnel = destination.tunnel
+    if tunnelled and tunnel.type is TunnelType.GUE and not tunnel.port:
+        return "a GUE tunnel needs a port"
+    return "the kernel takes local and unicast addresses only; is the loopback device up?"
+
+
+def _bad_service(service: Service) -> str:
+    if len(service.scheduler) > MAX_NAME:
+        return f"is there a scheduler with the name of {service.scheduler!r}?"
+    if len(service.persistence_engine) > MAX_NAME:
+        return f"is there a persistence engine with the name of {service.persistence_engine!r}?"
+    return "an IPv6 persistence netmask is a prefix length from 1 to 128"
 
 
 def _missing_module(service: Service) -> str:

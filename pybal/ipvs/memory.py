@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Sequence
+from dataclasses import fields, replace
 
-from pybal.ipvs.kernel import Listing, Outcome, refusal
+from pybal.ipvs.kernel import (
+    MAX_NAME,
+    Listing,
+    Outcome,
+    read_refusal,
+    refusal,
+    sync_refusal,
+    timeouts_refusal,
+)
 from pybal.ipvs.model import (
     MAX_WEIGHT,
+    NO_SCHEDULER,
     SCHEDULERS,
     Destination,
     DestinationKey,
@@ -15,7 +25,12 @@ from pybal.ipvs.model import (
     Service,
     ServiceEntry,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
     Table,
+    Timeouts,
+    Tunnel,
+    TunnelType,
 )
 from pybal.ipvs.plan import (
     AddDestination,
@@ -26,22 +41,34 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.model import IPAddress
+from pybal.model import DestinationStatistics, IPAddress, ServiceStatistics, Traffic
 
-_MAX_SCHEDULER_NAME = 15
 _ENGINES = ("", "sip")
+_MAX_TIMEOUT_S = (2**31 - 1) // 1000  # what a kernel of 1,000 Hz takes; of fewer, takes more
 
 
 class MemoryKernel:
-    """A kernel for tests and dry runs. `schedulers` are those whose modules it has."""
+    """A kernel for tests and dry runs. `schedulers` are those whose modules it has,
+    `interfaces` those of the host; not `permitted`, it refuses everything, as the kernel does
+    without CAP_NET_ADMIN."""
 
     def __init__(
-        self, table: Table | None = None, schedulers: Collection[str] = SCHEDULERS
+        self,
+        table: Table | None = None,
+        schedulers: Collection[str] = SCHEDULERS,
+        interfaces: Collection[str] = (),
+        *,
+        permitted: bool = True,
     ) -> None:
         entries = (table or {}).items()
         self._services = {key: entry.service for key, entry in entries}
         self._destinations = {key: dict(entry.destinations) for key, entry in entries}
-        self._schedulers = frozenset(schedulers)
+        self._counted: dict[ServiceKey, dict[DestinationKey, tuple[int, int, int]]] = {}
+        self._schedulers = frozenset((NO_SCHEDULER, *schedulers))
+        self._interfaces = frozenset(interfaces)
+        self._permitted = permitted
+        self._timeouts = Timeouts(900, 120, 300)
+        self._sync: dict[SyncRole, SyncDaemon] = {}
 
     def open(self) -> None:
         """Nothing to connect to."""
@@ -50,16 +77,85 @@ class MemoryKernel:
         """Nothing to disconnect from."""
 
     def services(self) -> Listing:
+        self._check_permission("read the IPVS services")
         return Listing(tuple(self._services.values()))
 
     def read(self, key: ServiceKey) -> ServiceEntry | None:
+        self._check_permission(f"read service {key}")
         service = self._services.get(key)
         if service is None:
             return None
         return ServiceEntry(service, dict(self._destinations[key]))
 
+    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+        """Nothing passes through here, but for what `count` says."""
+        if key not in self._services:
+            return None
+        counted = self._counted.get(key, {})
+        return ServiceStatistics(
+            str(key),
+            Traffic(),
+            tuple(
+                DestinationStatistics(
+                    str(server), server.address, *counted.get(server, (0, 0, 0)), Traffic()
+                )
+                for server in self._destinations[key]
+            ),
+        )
+
+    def count(
+        self, key: ServiceKey, server: DestinationKey, active: int, inactive: int = 0
+    ) -> None:
+        """Have a destination show so many connections, as a test likes."""
+        self._counted.setdefault(key, {})[server] = (active, inactive, 0)
+
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         return tuple(self._outcome(operation) for operation in operations)
+
+    def timeouts(self) -> Timeouts:
+        self._check_permission("read the IPVS timeouts")
+        return self._timeouts
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        what = "set the IPVS timeouts"
+        self._check_permission(what)
+        wanted = {field.name: getattr(timeouts, field.name) for field in fields(timeouts)}
+        if not all(0 <= each <= _MAX_TIMEOUT_S for each in wanted.values()):
+            raise timeouts_refusal(what, errno.EINVAL)
+        changes = {name: each for name, each in wanted.items() if each}
+        self._timeouts = replace(self._timeouts, **changes)
+
+    def sync_daemons(self) -> tuple[SyncDaemon, ...]:
+        self._check_permission("read the IPVS sync daemons")
+        return tuple(self._sync[role] for role in SyncRole if role in self._sync)
+
+    def start_sync(self, daemon: SyncDaemon) -> None:
+        what = f"start {daemon}"
+        self._check_permission(what)
+        if not daemon.group.is_multicast or self._is_mixed():
+            raise sync_refusal(what, errno.EINVAL)
+        if daemon.interface not in self._interfaces:
+            raise sync_refusal(what, errno.ENODEV)
+        if daemon.role in self._sync:
+            raise sync_refusal(what, errno.EEXIST)
+        self._sync[daemon.role] = daemon
+
+    def stop_sync(self, role: SyncRole) -> None:
+        what = f"stop {role.words}"
+        self._check_permission(what)
+        if self._sync.pop(role, None) is None:
+            raise sync_refusal(what, errno.ESRCH)
+
+    def _is_mixed(self) -> bool:
+        return any(
+            server.address.version != key.address.version
+            for key, destinations in self._destinations.items()
+            for server in destinations
+        )
+
+    def _check_permission(self, what: str) -> None:
+        if not self._permitted:
+            raise read_refusal(what, errno.EPERM)
 
     def _outcome(self, operation: Operation) -> Outcome:
         number = self._do(operation)
@@ -67,9 +163,11 @@ class MemoryKernel:
 
     def _do(self, operation: Operation) -> int:
         """Carry the operation out; 0, or the errno that the kernel would answer."""
+        if not self._permitted:
+            return errno.EPERM
         match operation:
             case AddService(service) | EditService(service) if (
-                len(service.scheduler) > _MAX_SCHEDULER_NAME
+                len(service.scheduler) > MAX_NAME or len(service.persistence_engine) > MAX_NAME + 1
             ):
                 return errno.EINVAL
             case AddService(service):
@@ -91,23 +189,30 @@ class MemoryKernel:
     def _add_service(self, service: Service) -> int:
         if service.key in self._services:
             return errno.EEXIST
-        if not self._knows(service):
-            return errno.ENOENT
+        number = self._bad(service)
+        if number:
+            return number
         self._services[service.key] = service
         self._destinations[service.key] = {}
         return 0
 
     def _edit_service(self, service: Service) -> int:
-        if not self._knows(service):
-            return errno.ENOENT
+        number = self._bad(service)
+        if number:
+            return number
         self._services[service.key] = service
         return 0
 
-    def _knows(self, service: Service) -> bool:
-        return service.scheduler in self._schedulers and service.persistence_engine in _ENGINES
+    def _bad(self, service: Service) -> int:
+        if service.scheduler not in self._schedulers or service.persistence_engine not in _ENGINES:
+            return errno.ENOENT
+        if service.key.address.version == 6 and service.persistence is not None:
+            length = service.persistence.prefix_length
+            return 0 if length is None or 1 <= length <= 128 else errno.EINVAL
+        return 0
 
     def _add_destination(self, key: ServiceKey, destination: Destination) -> int:
-        number = _refused(key, destination)
+        number = self._refused(key, destination)
         if number:
             return number
         if destination.key in self._destinations[key]:
@@ -118,7 +223,7 @@ class MemoryKernel:
         return 0
 
     def _edit_destination(self, key: ServiceKey, destination: Destination) -> int:
-        number = _refused(key, destination)
+        number = self._refused(key, destination)
         if number:
             return number
         if destination.key not in self._destinations[key]:
@@ -127,23 +232,36 @@ class MemoryKernel:
         return 0
 
     def _store(self, key: ServiceKey, destination: Destination) -> None:
+        tunnel = destination.tunnel
+        if destination.forwarding is not Forwarding.TUNNEL or tunnel.type is TunnelType.IPIP:
+            tunnel = Tunnel()
         destinations: dict[DestinationKey, Destination] = self._destinations[key]
-        destinations[destination.key] = destination
+        destinations[destination.key] = replace(destination, tunnel=tunnel)
+
+    def _refused(self, key: ServiceKey, destination: Destination) -> int:
+        mixed = destination.key.address.version != key.address.version
+        if mixed and (self._sync or destination.forwarding is not Forwarding.TUNNEL):
+            return errno.EINVAL
+        return _out_of_range(destination)
 
 
-def _refused(key: ServiceKey, destination: Destination) -> int:
-    mixed = destination.key.address.version != key.address.version
-    if mixed and destination.forwarding is not Forwarding.TUNNEL:
-        return errno.EINVAL
+def _out_of_range(destination: Destination) -> int:
     if not 0 <= destination.weight <= MAX_WEIGHT:
         return errno.ERANGE
     if destination.lower_threshold > destination.upper_threshold:
         return errno.ERANGE
-    return 0
+    tunnel = destination.tunnel
+    tunnelled = destination.forwarding is Forwarding.TUNNEL
+    return errno.EINVAL if tunnelled and tunnel.type is TunnelType.GUE and not tunnel.port else 0
 
 
 def _reachable(address: IPAddress) -> bool:
     """What the kernel takes for a destination without knowing its routes."""
     if address.version == 6:
-        return not (address.is_multicast or address.is_link_local or address.is_unspecified)
+        return not (
+            address.is_multicast
+            or address.is_link_local
+            or address.is_unspecified
+            or address.ipv4_mapped is not None
+        )
     return not (address.is_multicast or int(address) in (0, 2**32 - 1))

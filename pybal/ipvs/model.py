@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
 
 from pybal.model import IPAddress, L4Protocol
 
@@ -12,7 +13,15 @@ SCHEDULERS = (
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh",
 )  # fmt: skip
 
+NO_SCHEDULER = "none"
+"""The kernel's name for a service that forwards nothing."""
+
 MAX_WEIGHT = 2**31 - 1
+
+SYNC_GROUP = IPv4Address("224.0.0.81")
+
+SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
+"""What a scheduler's flags are called, from the lowest bit; the other schedulers have none."""
 
 
 def endpoint(address: IPAddress, port: int) -> str:
@@ -40,10 +49,19 @@ class TunnelType(Enum):
     GRE = 2
 
 
+class Checksum(Enum):
+    """How a GUE or GRE header is checksummed; the values are the kernel's
+    IP_VS_TUNNEL_ENCAP_FLAG_*. REMOTE, remote checksum offload, is GUE's alone."""
+
+    NONE = 0
+    FULL = 1
+    REMOTE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """How `Forwarding.TUNNEL` wraps packets; `port` is GUE's, `flags` are the kernel's
-    IP_VS_TUNNEL_ENCAP_FLAG_*, of GUE and GRE."""
+    """How `Forwarding.TUNNEL` wraps packets: `port` is GUE's, and never 0 there; `flags` are
+    the bits of Checksum, of GUE and GRE."""
 
     type: TunnelType = TunnelType.IPIP
     port: int = 0
@@ -61,17 +79,29 @@ class Persistence:
 
 @dataclass(frozen=True, slots=True)
 class ServiceKey:
-    """What identifies a virtual service in the kernel; its text is `tcp 192.0.2.1:80`."""
+    """What identifies a virtual service in the kernel; its text is `tcp 192.0.2.1:80`.
+
+    A service of packets that carry a firewall mark has that and an address family alone: it is
+    made by `marked`, the rest is as the kernel has it then, and its text is `fwmark 5 IPv4`.
+    """
 
     protocol: L4Protocol
     address: IPAddress
     port: int
+    fwmark: int = 0
+
+    @classmethod
+    def marked(cls, fwmark: int, version: int) -> ServiceKey:
+        """The key of IPv4 or IPv6 packets that carry a mark, 1 to 2**32 - 1."""
+        return cls(L4Protocol.TCP, IPv6Address(0) if version == 6 else IPv4Address(0), 0, fwmark)
 
     def __hash__(self) -> int:
         # The generated one costs three times as much, and tables are all look-ups.
-        return hash((int(self.address), self.port))
+        return hash((int(self.address), self.port or self.fwmark))
 
     def __str__(self) -> str:
+        if self.fwmark:
+            return f"fwmark {self.fwmark} IPv{self.address.version}"
         return f"{self.protocol.value} {endpoint(self.address, self.port)}"
 
 
@@ -129,3 +159,47 @@ class ServiceEntry:
 
 
 Table = Mapping[ServiceKey, ServiceEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long the kernel keeps a connection on which nothing comes, in seconds; all services
+    share them. 0, where they are set: leave it as it is."""
+
+    tcp_s: int = 0
+    tcp_fin_s: int = 0
+    udp_s: int = 0
+
+
+class SyncRole(Enum):
+    """What a sync daemon does; the values are the kernel's."""
+
+    MASTER = 1
+    """Tells other directors of this one's connections."""
+    BACKUP = 2
+    """Learns the connections of others."""
+
+    @property
+    def words(self) -> str:
+        return f"the {self.name.lower()} sync daemon"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncDaemon:
+    """A thread of the kernel's that shares connections by multicast; one of each role can run.
+
+    `sync_id`, 0 to 255, keeps apart those who share a group; a backup with 0 listens to all.
+    """
+
+    role: SyncRole
+    interface: str
+    sync_id: int = 0
+    group: IPAddress = SYNC_GROUP
+    port: int = 8848
+    ttl: int = 1
+
+    def __str__(self) -> str:
+        return (
+            f"{self.role.words} on {self.interface} (id {self.sync_id},"
+            f" {endpoint(self.group, self.port)}, TTL {self.ttl})"
+        )

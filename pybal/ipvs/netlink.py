@@ -8,13 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from pybal.errors import KernelError
-from pybal.ipvs import codec, wire
+from pybal.ipvs import codec, kernelwide_codec, statistics_codec, wire
 from pybal.ipvs.connection import Connection, Request, connect
-from pybal.ipvs.kernel import Listing, Outcome, read_refusal, refusal
+from pybal.ipvs.kernel import (
+    Listing,
+    Outcome,
+    read_refusal,
+    refusal,
+    sync_refusal,
+    timeouts_refusal,
+)
 from pybal.ipvs.messages import Command
-from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.plan import Operation
 from pybal.ipvs.wire import MalformedMessageError, NetlinkMessage
+from pybal.model import ServiceStatistics
 
 BATCH = 100
 """Operations in one exchange. The kernel charges up to 1,280 bytes for each refusal that it
@@ -66,11 +74,67 @@ class NetlinkKernel:
                 return ServiceEntry(service, {each.key: each for each in destinations})
         raise KernelError(what, errno.EBADMSG, "the kernel's answer holds no such service")
 
+    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+        what = f"read the statistics of service {key}"
+        identity = codec.service_identity(key)
+        get_service = Request(Command.GET_SERVICE, identity, wire.NLM_F_ACK)
+        get_destinations = Request(Command.GET_DEST, identity, wire.NLM_F_DUMP)
+        try:
+            traffic = self._get(what, get_service, statistics_codec.read_service)
+        except KernelError as error:
+            if error.errno == errno.ESRCH:
+                return None
+            raise
+        destinations = self._get(
+            what, get_destinations, lambda body: statistics_codec.read_destination(body, key)
+        )
+        if not traffic:
+            raise KernelError(what, errno.EBADMSG, "the kernel's answer holds no such service")
+        return ServiceStatistics(str(key), traffic[0], tuple(destinations))
+
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         outcomes: list[Outcome] = []
         for start in range(0, len(operations), BATCH):
             outcomes += self._apply_batch(operations[start : start + BATCH])
         return tuple(outcomes)
+
+    def timeouts(self) -> Timeouts:
+        what = "read the IPVS timeouts"
+        request = Request(Command.GET_CONFIG, b"", wire.NLM_F_ACK)
+        for found in self._get(what, request, kernelwide_codec.read_timeouts):
+            return found
+        raise KernelError(what, errno.EBADMSG, "the kernel's answer is empty")
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        attributes = kernelwide_codec.timeouts(timeouts)
+        self._do("set the IPVS timeouts", Command.SET_CONFIG, attributes, timeouts_refusal)
+
+    def sync_daemons(self) -> tuple[SyncDaemon, ...]:
+        request = Request(Command.GET_DAEMON, b"", wire.NLM_F_DUMP)
+        what = "read the IPVS sync daemons"
+        return tuple(self._get(what, request, kernelwide_codec.read_daemon))
+
+    def start_sync(self, daemon: SyncDaemon) -> None:
+        attributes = kernelwide_codec.daemon(daemon)
+        self._do(f"start {daemon}", Command.NEW_DAEMON, attributes, sync_refusal)
+
+    def stop_sync(self, role: SyncRole) -> None:
+        attributes = kernelwide_codec.role(role)
+        self._do(f"stop {role.words}", Command.DEL_DAEMON, attributes, sync_refusal)
+
+    def _do(
+        self,
+        what: str,
+        command: Command,
+        attributes: bytes,
+        error: Callable[[str, int], KernelError],
+    ) -> None:
+        """One change of what all services share."""
+        request = Request(command, attributes, wire.NLM_F_ACK)
+        with self._exchange(what, [request]) as answers:
+            for _, message in answers:
+                if number := wire.status(message):
+                    raise error(what, number)
 
     def _apply_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
         """One exchange. The kernel works through the requests in order and always answers one

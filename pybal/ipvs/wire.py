@@ -34,13 +34,15 @@ _CODES = {
     "asciiz": "",
     "service": "",
     "destination": "",
+    "daemon": "",
     "flags": "",
     "uint8": "B",
     "uint16": "H",
     "uint32": "I",
+    "uint64": "Q",
     "be16": "2s",
 }
-_NESTED_KINDS = ("service", "destination")
+_NESTED_KINDS = ("service", "destination", "daemon")
 
 
 class MalformedMessageError(PyBalError):

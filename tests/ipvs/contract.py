@@ -1,16 +1,20 @@
 """What every Kernel does. The suite runs unchanged on the table in memory and on the real one;
-a module that runs it defines a fixture `kernel`, an opened Kernel with an empty table."""
+a module that runs it defines two fixtures: `kernel`, an opened Kernel with an empty table, no
+sync daemon and an interface `lo`; `forbidden`, one whose user lacks CAP_NET_ADMIN."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
+from pybal.errors import KernelError
 from pybal.ipvs.kernel import Kernel, Outcome, read_table
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import (
@@ -23,6 +27,9 @@ from pybal.ipvs.model import (
     Service,
     ServiceEntry,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
+    Timeouts,
     Tunnel,
     TunnelType,
 )
@@ -37,9 +44,25 @@ from pybal.ipvs.plan import (
     applied,
     plan,
 )
-from tests.ipvs.examples import DNS, DNS6, KEYS, WEB, WEB6, destination, entry, pool, server
+from tests.ipvs.examples import (
+    DNS,
+    DNS6,
+    KEYS,
+    MARK,
+    MARK6,
+    SIGNAL,
+    SIGNAL6,
+    TCP,
+    WEB,
+    WEB6,
+    destination,
+    entry,
+    pool,
+    server,
+)
 
 LONG_NAME = "sixteen-letters!"
+LOCAL = SyncDaemon(SyncRole.MASTER, "lo", 7)
 
 SERVICES = (
     Service(WEB, "wrr"),
@@ -57,6 +80,14 @@ SERVICES = (
     Service(WEB6, "rr", persistence=Persistence(360, 128)),
     Service(WEB6, "rr", persistence=Persistence(360, 64)),
     Service(DNS, "wlc", one_packet=True, scheduler_flags=7, persistence=Persistence(60, 8)),
+    Service(SIGNAL, "sh", scheduler_flags=2),
+    Service(SIGNAL6, "wrr", persistence=Persistence(360, 128)),
+    Service(MARK, "mh", scheduler_flags=3),
+    Service(MARK6, "wlc", persistence=Persistence(300, 64)),
+    Service(ServiceKey.marked(2**32 - 1, 4), "rr", True, 0, Persistence(300, 24), "sip"),
+    Service(ServiceKey(TCP, WEB.address, 0), "rr", persistence=Persistence(300, 32)),
+    Service(DNS, "rr", one_packet=True, persistence=Persistence(1, 1), persistence_engine="sip"),
+    Service(WEB, "none"),
 )
 
 DESTINATIONS = (
@@ -72,7 +103,10 @@ DESTINATIONS = (
     replace(destination(1), upper_threshold=100, lower_threshold=50),
     replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GUE, 6080, 0)),
     replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GUE, 6080, 1)),
+    replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GUE, 1, 2)),
     replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GRE, 0, 0)),
+    replace(destination(1, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GRE, 0, 1)),
+    replace(destination(1), upper_threshold=2**32 - 1, lower_threshold=2**32 - 1),
 )
 
 
@@ -92,6 +126,19 @@ def _refused() -> Iterator[tuple[Operation, int]]:
     yield EditService(Service(WEB, "no-such")), errno.ENOENT
     yield EditService(Service(WEB, LONG_NAME)), errno.EINVAL
     yield EditService(Service(DNS, LONG_NAME)), errno.EINVAL
+    for engine, number in ((LONG_NAME, errno.ENOENT), (LONG_NAME + "!", errno.EINVAL)):
+        engaged = Service(DNS, "rr", persistence_engine=engine)
+        yield AddService(engaged), number
+        yield EditService(replace(engaged, key=WEB)), number
+    yield EditService(Service(WEB, "rr", persistence_engine="no-such")), errno.ENOENT
+    for length in (0, 129):
+        masked = Service(DNS6, "rr", persistence=Persistence(60, length))
+        yield AddService(masked), errno.EINVAL
+        yield EditService(replace(masked, key=WEB6)), errno.EINVAL
+        yield AddService(replace(masked, scheduler="no-such")), errno.ENOENT
+    yield RemoveService(MARK), errno.ESRCH
+    yield EditService(Service(MARK6, "rr")), errno.ESRCH
+    yield AddDestination(MARK, destination(1, key=MARK)), errno.ESRCH
     yield RemoveService(DNS), errno.ESRCH
     yield AddDestination(DNS, absent), errno.ESRCH
     yield EditDestination(DNS, absent), errno.ESRCH
@@ -112,8 +159,15 @@ def _refused() -> Iterator[tuple[Operation, int]]:
         yield AddDestination(WEB6, destination(9, 1, forwarding, WEB)), errno.EINVAL
     for address in ("224.0.0.1", "0.0.0.0", "255.255.255.255"):
         yield AddDestination(WEB, _at(address)), errno.EINVAL
-    for address in ("ff02::1", "fe80::1", "::"):
+    for address in ("ff02::1", "fe80::1", "::", "::ffff:192.0.2.9"):
         yield AddDestination(WEB6, _at(address)), errno.EINVAL
+    portless = replace(
+        destination(9, forwarding=Forwarding.TUNNEL), tunnel=Tunnel(TunnelType.GUE, 0, 1)
+    )
+    yield AddDestination(WEB, portless), errno.EINVAL
+    yield EditDestination(WEB, portless), errno.EINVAL
+    yield EditDestination(WEB, replace(portless, key=server(1))), errno.EINVAL
+    yield AddDestination(WEB, replace(portless, weight=-1)), errno.ERANGE
 
 
 REFUSED = tuple(_refused())
@@ -128,6 +182,21 @@ def _apply(kernel: Kernel, *operations: Operation) -> None:
 def _load(kernel: Kernel, *entries: ServiceEntry) -> None:
     wanted = {each.service.key: each for each in entries}
     _apply(kernel, *plan({}, wanted, frozenset()))
+
+
+def _start_sync(kernel: Kernel, daemon: SyncDaemon) -> None:
+    """Start one and let it run: the kernel gives no answer to who stops one before."""
+    kernel.start_sync(daemon)
+    time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def refused(number: int) -> Iterator[None]:
+    """What is within is refused with this errno, and a hint."""
+    with pytest.raises(KernelError) as caught:
+        yield
+    assert caught.value.errno == number
+    assert caught.value.hint
 
 
 def _errno(outcome: Outcome) -> int:
@@ -176,6 +245,109 @@ class KernelContract:
         _load(kernel, entry(WEB, four, six), entry(WEB6, four, six))
         assert kernel.read(WEB) == entry(WEB, four, six)
         assert kernel.read(WEB6) == entry(WEB6, four, six)
+
+    def test_a_tunnels_options_count_for_nothing_without_a_tunnel(self, kernel: Kernel) -> None:
+        options = Tunnel(TunnelType.GUE, 0, 1)
+        _load(kernel, entry(WEB, replace(destination(1), tunnel=options)))
+        assert kernel.read(WEB) == entry(WEB, destination(1))
+        ipip = destination(1, forwarding=Forwarding.TUNNEL)
+        _apply(kernel, EditDestination(WEB, replace(ipip, tunnel=Tunnel(port=5, flags=1))))
+        assert kernel.read(WEB) == entry(WEB, ipip)
+
+    def test_a_mark_and_an_address_and_the_marks_of_two_families_are_apart(
+        self, kernel: Kernel
+    ) -> None:
+        other = ServiceKey.marked(6, 4)
+        table = {key: pool(key, 1) for key in (MARK, MARK6, other, WEB)}
+        _load(kernel, *table.values())
+        _apply(kernel, RemoveService(MARK), RemoveDestination(MARK6, server(1, MARK6)))
+        assert read_table(kernel) == {MARK6: pool(MARK6), other: table[other], WEB: table[WEB]}
+
+    def test_without_permission_every_operation_is_refused(self, forbidden: Kernel) -> None:
+        operations: list[Operation] = [
+            AddService(Service(WEB, "wrr")),
+            EditService(Service(WEB, "wrr")),
+            RemoveService(WEB),
+            AddDestination(WEB, destination(1)),
+            EditDestination(WEB, destination(1)),
+            RemoveDestination(WEB, server(1)),
+        ]
+        for outcome in forbidden.apply(operations):
+            assert _errno(outcome) == errno.EPERM
+            assert "CAP_NET_ADMIN" in str(outcome.error)
+
+    def test_without_permission_nothing_can_be_read_or_set(self, forbidden: Kernel) -> None:
+        calls: list[Callable[[], object]] = [
+            forbidden.services,
+            lambda: forbidden.read(WEB),
+            forbidden.timeouts,
+            lambda: forbidden.set_timeouts(Timeouts(1, 1, 1)),
+            forbidden.sync_daemons,
+            lambda: forbidden.start_sync(LOCAL),
+            lambda: forbidden.stop_sync(SyncRole.MASTER),
+        ]
+        for call in calls:
+            with refused(errno.EPERM):
+                call()
+
+    def test_timeouts_are_set_and_those_of_0_stay(self, kernel: Kernel) -> None:
+        kernel.set_timeouts(Timeouts(901, 121, 301))
+        assert kernel.timeouts() == Timeouts(901, 121, 301)
+        kernel.set_timeouts(Timeouts(tcp_fin_s=60))
+        assert kernel.timeouts() == Timeouts(901, 60, 301)
+        kernel.set_timeouts(Timeouts(1, 2147483, 1))
+        assert kernel.timeouts() == Timeouts(1, 2147483, 1)
+        kernel.set_timeouts(Timeouts(900, 120, 300))
+
+    @pytest.mark.parametrize("wrong", [-1, 2**31 - 1, 2**31, 2**40])
+    def test_a_timeout_out_of_range_is_refused_and_changes_nothing(
+        self, kernel: Kernel, wrong: int
+    ) -> None:
+        before = kernel.timeouts()
+        for timeouts in (Timeouts(wrong, 5, 5), Timeouts(5, wrong, 5), Timeouts(5, 5, wrong)):
+            with refused(errno.EINVAL):
+                kernel.set_timeouts(timeouts)
+        assert kernel.timeouts() == before
+
+    def test_a_sync_daemon_of_each_role_is_started_and_stopped(self, kernel: Kernel) -> None:
+        backup = SyncDaemon(SyncRole.BACKUP, "lo", 0, ip_address("224.0.0.99"), 8849, 3)
+        _start_sync(kernel, backup)
+        _start_sync(kernel, LOCAL)
+        assert kernel.sync_daemons() == (LOCAL, backup)
+        kernel.stop_sync(SyncRole.MASTER)
+        assert kernel.sync_daemons() == (backup,)
+        kernel.stop_sync(SyncRole.BACKUP)
+        assert kernel.sync_daemons() == ()
+
+    def test_a_sync_daemon_that_cannot_be_is_refused(self, kernel: Kernel) -> None:
+        with refused(errno.ESRCH):
+            kernel.stop_sync(SyncRole.BACKUP)
+        with refused(errno.ENODEV):
+            kernel.start_sync(replace(LOCAL, interface="no-such"))
+        for group in ("192.0.2.1", "2001:db8::1"):
+            with refused(errno.EINVAL):
+                kernel.start_sync(replace(LOCAL, group=ip_address(group)))
+        _start_sync(kernel, LOCAL)
+        with refused(errno.EEXIST):
+            kernel.start_sync(LOCAL)
+        assert kernel.sync_daemons() == (LOCAL,)
+        kernel.stop_sync(SyncRole.MASTER)
+
+    def test_sync_daemons_and_servers_of_the_other_family_exclude_one_another(
+        self, kernel: Kernel
+    ) -> None:
+        mixed = destination(1, forwarding=Forwarding.TUNNEL, key=WEB6)
+        _load(kernel, entry(WEB, mixed))
+        with refused(errno.EINVAL):
+            kernel.start_sync(LOCAL)
+        _apply(kernel, RemoveDestination(WEB, mixed.key))
+        _start_sync(kernel, LOCAL)
+        (outcome,) = kernel.apply([AddDestination(WEB, mixed)])
+        assert _errno(outcome) == errno.EINVAL
+        assert outcome.error is not None
+        assert outcome.error.hint
+        kernel.stop_sync(SyncRole.MASTER)
+        _apply(kernel, AddDestination(WEB, mixed))
 
     def test_many_destinations_are_read_whole(self, kernel: Kernel) -> None:
         _load(kernel, pool(WEB, *range(1, 255)), pool(WEB6, *range(1, 1001)))
@@ -269,16 +441,27 @@ def _history(choose: random.Random, length: int) -> Iterator[Operation]:
         key = choose.choice(KEYS)
         family = choose.choice(KEYS) if choose.random() < 0.1 else key
         weight = choose.choice((0, 1, 10, MAX_WEIGHT, -1))
-        forwarding = choose.choice((*Forwarding,))
-        target = destination(choose.randrange(4), weight, forwarding, family)
+        forwarding = choose.choice((*Forwarding, Forwarding.TUNNEL))
+        tunnel = Tunnel()
+        if forwarding is Forwarding.TUNNEL and choose.random() < 0.7:
+            kind = choose.choice((TunnelType.GUE, TunnelType.GRE))
+            tunnel = Tunnel(kind, choose.choice((0, 6080)), choose.randrange(4))
+        lower, upper = choose.choice(((0, 0), (0, 0), (0, 9), (5, 9), (9, 5)))
+        target = replace(
+            destination(choose.randrange(4), weight, forwarding, family),
+            tunnel=tunnel,
+            upper_threshold=upper,
+            lower_threshold=lower,
+        )
         service = Service(
             key,
-            choose.choice((*SCHEDULERS, "no-such")),
+            choose.choice((*SCHEDULERS, "none", "no-such")),
             choose.random() < 0.5,
             choose.randrange(8),
-            Persistence(choose.randrange(1, 1000), choose.randrange(1, 33))
+            Persistence(choose.randrange(1, 1000), choose.randrange(33))
             if choose.random() < 0.3
             else None,
+            choose.choice(("", "", "", "sip", "no-such")),
         )
         yield choose.choice(
             (

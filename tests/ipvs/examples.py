@@ -17,12 +17,16 @@ from pybal.ipvs.model import (
 from pybal.ipvs.plan import AddDestination, AddService
 from pybal.model import L4Protocol
 
-TCP, UDP = L4Protocol.TCP, L4Protocol.UDP
+TCP, UDP, SCTP = L4Protocol
 WEB = ServiceKey(TCP, ip_address("192.0.2.1"), 80)
 WEB6 = ServiceKey(TCP, ip_address("2001:db8::1"), 80)
 DNS = ServiceKey(UDP, ip_address("192.0.2.1"), 53)
 DNS6 = ServiceKey(UDP, ip_address("2001:db8::1"), 53)
-KEYS = (WEB, WEB6, DNS, DNS6)
+SIGNAL = ServiceKey(SCTP, ip_address("192.0.2.1"), 2905)
+SIGNAL6 = ServiceKey(SCTP, ip_address("2001:db8::1"), 2905)
+MARK = ServiceKey.marked(5, 4)
+MARK6 = ServiceKey.marked(5, 6)
+KEYS = (WEB, WEB6, DNS, DNS6, SIGNAL, SIGNAL6, MARK, MARK6)
 
 
 def server(number: int, key: ServiceKey = WEB) -> DestinationKey:

@@ -145,12 +145,8 @@ PERSISTENT = (1).to_bytes(4, "little") + bytes(4)
 
 
 def test_services_beyond_a_service_key_are_named() -> None:
-    mark = service_message(AF=10, FWMARK=5, SCHED_NAME=b"wlc\0", FLAGS=HASHED)
-    assert codec.read_service(mark) == "firewall mark 5 IPv6 (wlc)"
-    sctp = service_message(
-        AF=2, PROTOCOL=132, ADDR=VIP, PORT=PORT, SCHED_NAME=b"rr\0", FLAGS=HASHED
-    )
-    assert codec.read_service(sctp) == "IP protocol 132 192.0.2.1:80 (rr)"
+    esp = service_message(AF=2, PROTOCOL=50, ADDR=VIP, PORT=PORT, SCHED_NAME=b"rr\0", FLAGS=HASHED)
+    assert codec.read_service(esp) == "IP protocol 50 192.0.2.1:80 (rr)"
 
 
 def test_the_kernels_own_flag_is_not_ours() -> None:

@@ -13,7 +13,12 @@ from tests.ipvs.examples import DNS, WEB, destination, pool
 
 @pytest.fixture
 def kernel() -> DryRunKernel:
-    return DryRunKernel(FakeLog().logger("ipvs"))
+    return DryRunKernel(FakeLog().logger("ipvs"), interfaces=["lo"])
+
+
+@pytest.fixture
+def forbidden() -> DryRunKernel:
+    return DryRunKernel(FakeLog().logger("ipvs"), permitted=False)
 
 
 class TestDryRunKernel(KernelContract):

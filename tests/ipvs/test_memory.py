@@ -10,7 +10,12 @@ from tests.ipvs.contract import KernelContract
 
 @pytest.fixture
 def kernel() -> MemoryKernel:
-    return MemoryKernel()
+    return MemoryKernel(interfaces=["lo"])
+
+
+@pytest.fixture
+def forbidden() -> MemoryKernel:
+    return MemoryKernel(permitted=False)
 
 
 class TestMemoryKernel(KernelContract):

@@ -9,6 +9,7 @@ import pytest
 
 from pybal.ipvs.netlink import NetlinkKernel
 from tests.ipvs.contract import KernelContract
+from tests.kernel.capability import without_net_admin
 
 pytestmark = pytest.mark.kernel
 
@@ -18,7 +19,18 @@ def kernel() -> Iterator[NetlinkKernel]:
     subprocess.run(["ipvsadm", "-C"], check=True, timeout=10)
     opened = NetlinkKernel()
     opened.open()
+    for daemon in opened.sync_daemons():
+        opened.stop_sync(daemon.role)
     yield opened
+    opened.close()
+
+
+@pytest.fixture
+def forbidden() -> Iterator[NetlinkKernel]:
+    opened = NetlinkKernel()
+    opened.open()
+    with without_net_admin():
+        yield opened
     opened.close()
 
 
