@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.task import deferLater
 
 from pybal.bgp.bfd.detector import BFD
@@ -30,6 +30,8 @@ class Speaker:
         self._world = world
         self._routes: Routes = {}
         self._closes: list[Close] = []
+        self._stopped = False
+        self._reconfiguring = DeferredLock()
         self._bfd = BFD(world.bfd_network, world.clock, world.random, world.log)
 
     def start(self, *, restarting: bool = False) -> None:
@@ -52,19 +54,36 @@ class Speaker:
     async def reconfigure(self, settings: SpeakerSettings) -> None:
         """Go over to other settings. Sessions of peers whose settings stay are left alone;
         peers that are gone or changed are told so (RFC 4486) and end or begin anew."""
+        await self._reconfiguring.acquire()
+        try:
+            await self._go_over_to(settings)
+        finally:
+            self._reconfiguring.release()
+
+    async def _go_over_to(self, settings: SpeakerSettings) -> None:
+        if self._has_stopped():
+            return
         before, self._settings = self._settings, settings
         kept = _unchanged_peers(before, settings)
         ending = [self._drop(a, settings) for a in tuple(self.peerings) if a not in kept]
-        if _listening(before) != _listening(settings):
+        relisten = _listening(before) != _listening(settings)
+        if relisten:
             closes, self._closes = self._closes, []
-            await DeferredList([close() for close in closes])
-            self._listen_everywhere()
+            ending += [close() for close in closes]
         await DeferredList(ending)
+        if self._has_stopped():
+            return
+        if relisten:
+            self._listen_everywhere()
         for peer in settings.peers:
             if peer.address not in self.peerings:
                 peering = self.peerings[peer.address] = Peering(settings, peer, self._world)
                 peering.announce(self._routes)
                 self._start_peering(peering)
+
+    def _has_stopped(self) -> bool:
+        """A question, as the answer may change over an await."""
+        return self._stopped
 
     def _drop(self, address: IPAddress, settings: SpeakerSettings) -> Deferred[None]:
         stays = any(peer.address == address for peer in settings.peers)
@@ -112,6 +131,7 @@ class Speaker:
     async def stop(self, reason: str) -> None:
         """Withdraw everything, wait until that has left (at most FLUSH_LIMIT_S), then
         Cease/Administrative Shutdown with `reason` (RFC 9003), then close."""
+        self._stopped = True
         self.announce({})
         await self._flushed()
         await self._end([p.stop(self._farewell(p, reason)) for p in self.peerings.values()])
@@ -119,6 +139,7 @@ class Speaker:
     async def leave(self) -> None:
         """End for a planned restart: peers with graceful restart keep the routes, as they are
         told nothing (RFC 4724); from the others the routes are withdrawn."""
+        self._stopped = True
         keeping = [p for p in self.peerings.values() if p.keeps_routes]
         for peering in self.peerings.values():
             if peering not in keeping:

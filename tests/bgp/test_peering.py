@@ -712,3 +712,23 @@ class ReconfigureTest(PeeringCase):
         self.reconfigure(self.settings(self.peer_settings(), secured))
         assert self.network.listeners[ip_address(US)] is not accept
         assert notifications(end) == []
+
+    def test_a_stop_in_the_middle_of_a_reconfiguration_starts_nothing(self) -> None:
+        end = self.establish()
+        end.transport.stuck = True
+        secured = self.peer_settings(self.other, password=b"s3cret")
+        Deferred.fromCoroutine(self.bgp.reconfigure(self.settings(secured)))
+        done = self.bgp.stop("bye")
+        self.turn(10)
+        self.successResultOf(done)
+        assert ip_address(US) not in self.network.listeners
+        assert self.clock.getDelayedCalls() == []
+
+    def test_reconfigurations_that_overlap_end_in_the_last(self) -> None:
+        self.establish().transport.stuck = True
+        for hold_time_s in (9, 12, 15):
+            peer = self.peer_settings(hold_time_s=hold_time_s, password=b"%d" % hold_time_s)
+            Deferred.fromCoroutine(self.bgp.reconfigure(self.settings(peer)))
+        self.turn(10)
+        assert [p.peer.hold_time_s for p in self.bgp.peerings] == [15]
+        assert ip_address(US) in self.network.listeners

@@ -59,8 +59,14 @@ class Detector:
 
     def start(self, network: BFDNetwork, source: IPAddress | None) -> None:
         """Begin; raises OSError if no socket can be had."""
-        port = self._random.choice(_SOURCE_PORTS)
-        self._send, self._close = network.open(self.peer, source, port)
+        for last in (False, False, False, True):
+            port = self._random.choice(_SOURCE_PORTS)
+            try:
+                self._send, self._close = network.open(self.peer, source, port)
+                break
+            except OSError:
+                if last:
+                    raise
         self.session = start(self.session, self._clock.seconds())
         self._arm()
 
