@@ -30,6 +30,7 @@ from pybal.bgp.notification import shutdown
 from pybal.bgp.settings import (
     Advertisement,
     FailoverSettings,
+    Options,
     PeerSettings,
     SpeakerSettings,
 )
@@ -196,6 +197,23 @@ class SessionTest(PeeringCase):
         assert notifications(end) == []
         self.turn(2)
         assert notifications(end) == [(4, 0)]
+
+    def test_with_delay_open_the_peers_open_comes_first(self) -> None:
+        self.bgp = self.failover(PeerSettings(ip_address(THEM), fsm=Options(delay_open_s=4)))
+        self.router.listen()
+        self.bgp.start()
+        self.turn(1)
+        end = self.router.ends[0]
+        assert end.heard == []
+        self.greet(end)
+        assert isinstance(end.heard[0], Open)
+
+    def test_with_delay_open_our_open_goes_out_in_the_end(self) -> None:
+        self.bgp = self.failover(PeerSettings(ip_address(THEM), fsm=Options(delay_open_s=4)))
+        self.router.listen()
+        self.bgp.start()
+        self.turn(4.1)
+        assert isinstance(self.router.ends[0].heard[0], Open)
 
     def test_refusal_is_met_with_back_off(self) -> None:
         self.bgp.start()
