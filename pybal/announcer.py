@@ -5,38 +5,155 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol
 
-from pybal.bgp.settings import Advertisement, FailoverSettings, PeerSettings, SpeakerSettings
-from pybal.bgpfailover import BGPFailover
-from pybal.config.settings import BGPSettings, ServiceSettings
+from twisted.logger import Logger
+
+from pybal.bgp.settings import (
+    Advertisement,
+    BFDSettings,
+    FailoverSettings,
+    Options,
+    PeerSettings,
+    SpeakerSettings,
+)
+from pybal.config.settings import BGPPeer, BGPSettings, ServiceSettings
 from pybal.desired import service_key
 from pybal.ipvs.model import ServiceKey
 from pybal.model import IPAddress
+from pybal.withdrawal import Health, is_announced
+
+FIRST_ROUTES_WAIT_S = 30.0
+"""So long every service may take to stand before peers hear that the routes are complete: a
+router keeps those of our former life until then."""
 
 _ANY = (IPv6Address("::"), IPv4Address("0.0.0.0"))
 _LAST_RESORT = IPv4Address("127.0.0.1")
 
 
-class Announcer:
-    """Tells the BGP side which services stand. `services` are those that are to be announced
-    (`bgp = yes`); once each of them has stood, the first routes are complete."""
+class Failover(Protocol):
+    """The part of BGPFailover that is needed."""
 
-    def __init__(self, failover: BGPFailover, services: Iterable[ServiceSettings]) -> None:
+    def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None: ...
+
+    def first_routes_complete(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Announced:
+    """A service that may be announced. `health` is only told, and asked for, where
+    bgp-withdraw-on-down is set."""
+
+    settings: ServiceSettings
+    stands: bool = False
+    health: Health | None = None
+    announced: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be said if the address is to be announced."""
+        return self.stands and (self.settings.bgp_withdraw_below is None or self.health is not None)
+
+    def is_wanted(self) -> bool:
+        below = self.settings.bgp_withdraw_below
+        if not self.stands or below is None or self.health is None:
+            return self.is_known
+        return is_announced(self.health, below, before=self.announced)
+
+
+class Announcer:
+    """Has an address announced while its service stands and, where that is asked for, while
+    enough of its servers are up. `services` are all of them; those with `bgp = no` do not count.
+    `clock` provides IReactorTime.
+
+    The first routes are complete once it is known of each service whether it is announced, or
+    FIRST_ROUTES_WAIT_S after the start: one broken service must not hold up the others.
+    """
+
+    def __init__(
+        self, failover: Failover, services: Iterable[ServiceSettings], clock: Any, log: Logger
+    ) -> None:
         self._failover = failover
-        self._services = {service_key(service): service for service in services if service.bgp}
-        self._awaited = set(self._services)
+        self._clock = clock
+        self._log = log
+        self._services = {service_key(s): _Announced(s) for s in services if s.bgp}
+        self._by_name = {one.settings.name: one for one in self._services.values()}
+        self._awaited = set(self._by_name)
+        self._waiting: Any = None
+
+    def start(self) -> None:
+        self._waiting = self._clock.callLater(FIRST_ROUTES_WAIT_S, self._wait_no_longer)
+        self._complete_if_all_known()
+
+    def stop(self) -> None:
+        """What is announced stays so. Idempotent."""
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
 
     def service_stands(self, key: ServiceKey) -> None:
         """The kernel holds the service with its first pool; later calls change nothing."""
         service = self._services.get(key)
-        if service is None or key not in self._awaited:
+        if service is not None and not service.stands:
+            service.stands = True
+            self._decide(service)
+
+    def servers_changed(self, name: str, health: Health) -> None:
+        """A server of the service came, left, or is up or down."""
+        service = self._by_name.get(name)
+        if service is not None and service.health != health:
+            service.health = health
+            self._decide(service)
+
+    def _decide(self, service: _Announced) -> None:
+        settings, wanted = service.settings, service.is_wanted()
+        if wanted != service.announced:
+            service.announced = wanted
+            self._say_why(service)
+            self._failover.set_announced(
+                settings.name, (_advertisement(settings),) if wanted else None
+            )
+        if service.is_known:
+            self._awaited.discard(settings.name)
+            self._complete_if_all_known()
+
+    def _say_why(self, service: _Announced) -> None:
+        """The change itself is logged by the failover, for all services on the address."""
+        health = service.health
+        if service.settings.bgp_withdraw_below is None or health is None:
             return
-        wanted = Advertisement(service.address, service.bgp_med)
-        self._failover.set_announced(service.name, (wanted,))
-        self._awaited.remove(key)
-        if not self._awaited:
+        emit = self._log.info if service.announced else self._log.error
+        emit(
+            "[{service}] {up} of {enabled} enabled servers are up: {what}",
+            service=service.settings.name,
+            up=health.up,
+            enabled=health.enabled,
+            what="announced" if service.announced else "no longer announced",
+        )
+
+    def _complete_if_all_known(self) -> None:
+        if not self._awaited and self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
             self._failover.first_routes_complete()
+
+    def _wait_no_longer(self) -> None:
+        self._log.warn(
+            "Not announced within {wait} s: {services}; peers are told that the routes are"
+            " complete all the same",
+            wait=int(FIRST_ROUTES_WAIT_S),
+            services=", ".join(sorted(self._awaited)),
+        )
+        self._failover.first_routes_complete()
+
+
+def _advertisement(service: ServiceSettings) -> Advertisement:
+    return Advertisement(
+        address=service.address,
+        med=service.bgp_med,
+        communities=service.bgp_communities,
+        large_communities=service.bgp_large_communities,
+    )
 
 
 def failover_settings(
@@ -46,8 +163,8 @@ def failover_settings(
     addresses the kernel would reach a peer, None if from none."""
     speaker = SpeakerSettings(
         local_asn=settings.local_asn,
-        router_id=_router_id(settings, source_address),
-        peers=tuple(PeerSettings(address) for address in settings.peers),
+        router_id=settings.router_id or _router_id(settings, source_address),
+        peers=tuple(map(_peer_settings, settings.peers)),
         listen_addresses=settings.local_ips or _ANY,
         listen_port=settings.local_port,
     )
@@ -57,7 +174,25 @@ def failover_settings(
         next_hop_ipv4=settings.nexthop_ipv4,
         next_hop_ipv6=settings.nexthop_ipv6,
         med=settings.med,
+        local_pref=settings.local_pref,
+        communities=settings.communities,
+        large_communities=settings.large_communities,
         extra_addresses=settings.advertised_addresses,
+        shutdown_delay_s=settings.shutdown_delay_s,
+    )
+
+
+def _peer_settings(peer: BGPPeer) -> PeerSettings:
+    options = peer.options
+    return PeerSettings(
+        address=peer.address,
+        asn=options.asn,
+        password=None if options.password is None else options.password.encode(),
+        ttl_security_hops=options.ttl_security_hops,
+        hold_time_s=options.hold_time_s,
+        restart_time_s=options.graceful_restart_time_s if options.graceful_restart else None,
+        bfd=BFDSettings(options.bfd_interval_ms, options.bfd_multiplier) if options.bfd else None,
+        fsm=Options(connect_retry_s=options.connect_retry_s),
     )
 
 
@@ -66,7 +201,7 @@ def _router_id(
 ) -> IPv4Address:
     """An IPv4 address of our own (RFC 4271 section 4.2): one to listen on, else the next hop,
     else the one that the kernel uses towards a peer."""
-    towards_peers = (source_address(peer) for peer in settings.peers)
+    towards_peers = (source_address(peer.address) for peer in settings.peers)
     for address in (*settings.local_ips, settings.nexthop_ipv4, *towards_peers):
         if isinstance(address, IPv4Address) and not address.is_unspecified:
             return address

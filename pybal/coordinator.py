@@ -45,6 +45,7 @@ from pybal.poolevents import (
 )
 from pybal.pooling import Member, PoolState, step
 from pybal.server import AddressWatcher, Server
+from pybal.withdrawal import Health, health
 
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the names of its new servers, then goes without those
@@ -63,6 +64,8 @@ class CoordinatorPorts:
     addresses: AddressWatcher
     create_monitor: MonitorFactory
     publish: Callable[[ServiceEntry], None]
+    servers_changed: Callable[[str, Health], None]
+    """Told the health of a service with bgp-withdraw-on-down after each of its events."""
     weigh: Callable[[Report], None]
     """Takes each report of a monitor, and has it acted on now, later or never."""
 
@@ -242,6 +245,8 @@ class Coordinator:
             # Most reports, a first "up" above all, change nothing that the kernel should know.
             if not isinstance(event, MonitorReported) or _pooling_changed(notices):
                 self._publish()
+            if self._settings.bgp_withdraw_below is not None:
+                self._ports.servers_changed(self._settings.name, health(self._state))
         except Exception:  # noqa: BLE001 - one bad event must not end the service's care
             self._log.failure("An event could not be handled: {event}", event=event)
             return

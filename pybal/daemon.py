@@ -39,6 +39,7 @@ from pybal.server import AddressWatcher
 from pybal.service import LVSService
 from pybal.sources.base import Source, SourceEnvironment
 from pybal.sources.create import create_source
+from pybal.withdrawal import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class Daemon:
         self._services: dict[str, LVSService] = {}
         self._instrumentation: InstrumentationServer | None = None
         self._failover: BGPFailover | None = None
+        self._announcer: Announcer | None = None
 
     def start(self) -> None:
         """Read the kernel, then start all services and the instrumentation.
@@ -115,13 +117,19 @@ class Daemon:
             service.start()
         self._conscience.start()
 
-    async def stop(self) -> None:
+    async def stop(self, *, for_restart: bool = False) -> None:
         """Stop everything that was started; the kernel's table stays as it is. Idempotent.
 
-        Announcements are withdrawn first, while the table is still looked after.
+        Announcements are withdrawn first, while the table is still looked after. `for_restart`:
+        routers with graceful restart keep them, as the kernel goes on forwarding.
         """
+        if self._announcer is not None:
+            self._announcer.stop()
         if self._failover is not None:
-            await self._failover.stop("PyBal is stopping")
+            if for_restart:
+                await self._failover.stop_for_restart()
+            else:
+                await self._failover.stop("PyBal is stopping")
         self._conscience.stop()
         for service in self._services.values():
             service.stop()
@@ -140,9 +148,15 @@ class Daemon:
             world.now,
             Logger(namespace="bgp"),
         )
-        announcer = Announcer(self._failover, self._settings.services)
-        self._manager.subscribe(announcer.service_stands)
-        self._failover.start()
+        self._announcer = Announcer(
+            self._failover, self._settings.services, world.reactor, Logger(namespace="bgp")
+        )
+        self._manager.subscribe(self._announcer.service_stands)
+        # What stands in the kernel forwarded while we were away, however our last life ended:
+        # routers that still have its routes may keep them until we say which are left.
+        keys = (service_key(service) for service in self._settings.services if service.bgp)
+        self._failover.start(restarting=any(map(self._manager.adopted, keys)))
+        self._announcer.start()
 
     def _start_instrumentation(self) -> None:
         settings = self._settings.instrumentation
@@ -162,11 +176,16 @@ class Daemon:
             addresses=self._world.addresses,
             create_monitor=self._create_monitor,
             publish=self._manager.publish,
+            servers_changed=self._servers_changed,
             weigh=self._conscience.report,
         )
         return LVSService(
             settings, ports, self._create_source, self._manager.adopted(service_key(settings))
         )
+
+    def _servers_changed(self, service: str, health: Health) -> None:
+        if self._announcer is not None:
+            self._announcer.servers_changed(service, health)
 
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]

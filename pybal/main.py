@@ -6,6 +6,7 @@ import argparse
 import gc
 import random
 import resource
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -123,15 +124,32 @@ def _run(settings: Settings, config_path: Path) -> int:
     except KernelError as error:
         _log.critical("{error}", error=str(error))
         return EXIT_KERNEL
-    reactor.addSystemEventTrigger("before", "shutdown", lambda: _stop(daemon))
+    _Ending(daemon).arrange()
     reactor.callLater(SETTLED_AFTER_S, _set_garbage_collector_at_rest)
     reactor.run()
     return EXIT_OK
 
 
-def _stop(daemon: Daemon) -> Deferred[None]:
-    _log.info("Exiting...")
-    return Deferred.fromCoroutine(daemon.stop())
+class _Ending:
+    """SIGTERM and SIGINT, which the reactor takes care of, stop the daemon; SIGUSR2 stops it for
+    a restart: that is what `systemctl restart` sends (debian/pybal.service)."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._for_restart = False
+
+    def arrange(self) -> None:
+        reactor.addSystemEventTrigger("before", "shutdown", self._stop)
+        signal.signal(signal.SIGUSR2, lambda *_: reactor.callFromThread(self._restart))
+
+    def _restart(self) -> None:
+        if reactor.running:
+            self._for_restart = True
+            reactor.stop()
+
+    def _stop(self) -> Deferred[None]:
+        _log.info("Exiting, for a restart..." if self._for_restart else "Exiting...")
+        return Deferred.fromCoroutine(self._daemon.stop(for_restart=self._for_restart))
 
 
 def _resolver() -> Resolver:

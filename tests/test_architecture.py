@@ -22,6 +22,7 @@ PURE = (
     "pybal/monitors/icmp.py",
     "pybal/monitors/dnswire.py",
     "pybal/desired.py",
+    "pybal/withdrawal.py",
     "pybal/config/",
     "pybal/ipvs/model.py",
     "pybal/ipvs/plan.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from pybal.config.section import SectionReader
@@ -24,23 +24,55 @@ def check_distinct(services: Iterable[ServiceDraft]) -> None:
             service.reader.error("port", f"{taken} is already [{other.name}] (line {other.line})")
 
 
-def check_meds(
-    services: Iterable[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
+def check_attributes(
+    services: Sequence[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
 ) -> None:
-    """All services on one address are announced as one route, which has one MED."""
-    first: dict[IPAddress, tuple[int, SectionReader]] = {}
+    """All services on one address are announced as one route, with one set of attributes."""
+    attributes: tuple[tuple[str, Callable[[ServiceDraft], object], object], ...] = (
+        ("bgp-med", lambda service: service.med, bgp.med),
+        ("bgp-communities", lambda service: service.communities, bgp.communities),
+        (
+            "bgp-large-communities",
+            lambda service: service.large_communities,
+            bgp.large_communities,
+        ),
+    )
+    for key, own, general in attributes:
+        first: dict[IPAddress, tuple[object, SectionReader]] = {}
+        for service in services:
+            if not service.announced or service.address is None or service.reader.is_bad(key):
+                continue
+            if own(service) is None and global_reader.is_bad(key):
+                continue
+            value = general if own(service) is None else own(service)
+            other_value, other = first.setdefault(service.address, (value, service.reader))
+            if value != other_value:
+                service.reader.error(
+                    key,
+                    f"{_difference(value, other_value)} [{other.name}] (line {other.line});"
+                    f" both announce {service.address}, which can have one only",
+                )
+
+
+def _difference(value: object, other: object) -> str:
+    if isinstance(value, int):
+        return f"MED {value} differs from {other} of"
+    return "the set differs from that of"
+
+
+def check_withdrawals(services: Sequence[ServiceDraft]) -> None:
+    """An address is announced while one service on it wants that: one alone withdraws nothing."""
+    staying: dict[IPAddress, SectionReader] = {}
     for service in services:
-        if not service.announced or service.address is None or service.reader.is_bad("bgp-med"):
-            continue
-        if service.med is None and global_reader.is_bad("bgp-med"):
-            continue
-        med = bgp.med if service.med is None else service.med
-        other_med, other = first.setdefault(service.address, (med, service.reader))
-        if med != other_med:
-            service.reader.error(
-                "bgp-med",
-                f"MED {med} differs from {other_med} of [{other.name}] (line {other.line});"
-                f" both announce {service.address}, which can have one only",
+        if service.announced and service.address is not None and service.withdraw_below is None:
+            staying.setdefault(service.address, service.reader)
+    for service in services:
+        other = staying.get(service.address) if service.address is not None else None
+        if service.announced and service.withdraw_below is not None and other is not None:
+            service.reader.warn(
+                "bgp-withdraw-on-down",
+                f"has no effect: [{other.name}] (line {other.line}) announces"
+                f" {service.address}, too, and has it not",
             )
 
 

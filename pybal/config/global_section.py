@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pybal.config.bgp_section import SecretReader, read_bgp
 from pybal.config.kinds import (
     ABSOLUTE_PATH,
-    ADDRESSES,
-    AS_PATH,
-    ASN,
     BOOLEAN,
-    IPV4,
-    IPV6,
-    MED,
     PORT,
     SECONDS,
     SOME_ADDRESSES,
@@ -31,12 +27,6 @@ from pybal.config.settings import (
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
-
-_NOT_YET = (
-    "bgp-peer-asn", "bgp-password", "bgp-password-file", "bgp-ttl-security", "bgp-hold-time",
-    "bgp-connect-retry", "bgp-router-id", "bgp-communities", "bgp-large-communities",
-    "bgp-local-pref", "bgp-graceful-restart", "bgp-bfd", "bgp-shutdown-delay",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +50,22 @@ _CONCURRENCY = integer(1, 1000)
 _STATE_DIRECTORY = Kind("an absolute path or none", _none_or_path)
 
 
-def read_global(reader: SectionReader) -> GlobalOptions:
+def read_global(
+    reader: SectionReader, subsections: Iterable[SectionReader], read_secret: SecretReader
+) -> GlobalOptions:
+    """`subsections` are those of [global], named `[…]`; only `[[peer ADDRESS]]` is known."""
     dry_run = reader.get("dryrun", BOOLEAN, False, alias="dry-run")
     state_directory = reader.get("state-directory", _STATE_DIRECTORY, DEFAULT_STATE_DIRECTORY)
     if reader.is_empty("state-directory"):
         state_directory = None
     # Options of what is switched off are read all the same, to find what is wrong with them.
     bgp_wanted = reader.get("bgp", BOOLEAN, False)
-    bgp = _read_bgp(reader, wanted=bgp_wanted)
+    bgp = read_bgp(reader, subsections, read_secret, wanted=bgp_wanted)
     instrumentation_wanted = reader.get("instrumentation", BOOLEAN, False)
     instrumentation = _read_instrumentation(reader)
     runcommand_concurrency = reader.get("runcommand-concurrency", _CONCURRENCY, DEFAULT_CONCURRENCY)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
     isolation = _read_isolation(reader)
-    for key in _NOT_YET:
-        if reader.is_set(key):
-            reader.ignore(key, "not supported yet, ignored")
     reader.warn_of_unknown()
     return GlobalOptions(
         dry_run=dry_run,
@@ -84,29 +74,6 @@ def read_global(reader: SectionReader) -> GlobalOptions:
         instrumentation=instrumentation if instrumentation_wanted else None,
         runcommand_concurrency=runcommand_concurrency,
         isolation=isolation if isolation_wanted else None,
-    )
-
-
-def _read_bgp(reader: SectionReader, *, wanted: bool) -> BGPSettings:
-    if wanted:
-        local_asn = reader.require("bgp-local-asn", ASN) or 0
-    else:
-        local_asn = reader.get("bgp-local-asn", ASN, 0)
-    peers = reader.get("bgp-peer-address", ADDRESSES, ())
-    if wanted and not peers and not reader.is_bad("bgp-peer-address"):
-        reader.missing("bgp-peer-address", f"must be {ADDRESSES.wanted}")
-    return BGPSettings(
-        local_asn=local_asn,
-        peers=peers,
-        as_path=reader.get("bgp-as-path", AS_PATH, (local_asn,)),
-        nexthop_ipv4=reader.get("bgp-nexthop-ipv4", IPV4, None),
-        nexthop_ipv6=reader.get("bgp-nexthop-ipv6", IPV6, None),
-        med=reader.get("bgp-med", MED, 0),
-        local_ips=reader.get("bgp-local-ips", ADDRESSES, ()),
-        local_port=reader.get("bgp-local-port", PORT, 179),
-        advertised_addresses=reader.get(
-            "advertised_instrumentation_ips", ADDRESSES, (), alias="advertised-instrumentation-ips"
-        ),
     )
 
 

@@ -28,12 +28,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One `[name]` with its entries, and the names and lines of its `[[sub-sections]]`."""
+    """One `[name]` with its entries and its `[[sub-sections]]`."""
 
     name: str
     line: int
     entries: Mapping[str, Entry]
-    subsections: Mapping[str, int]
+    subsections: Mapping[str, Section]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +112,12 @@ class _Reader:
         self._headers = sorted(self._owners)
 
     def sections(self) -> tuple[Section, ...]:
-        return tuple(
-            Section(
-                name,
-                _line(self._root, name),
-                self._entries(self._root[name]),
-                {sub: _line(self._root[name], sub) for sub in self._root[name].sections},
-            )
-            for name in self._root.sections
-        )
+        return tuple(self._section(self._root, name) for name in self._root.sections)
+
+    def _section(self, parent: ConfigObjSection, name: str) -> Section:
+        section = parent[name]
+        subsections = {sub: self._section(section, sub) for sub in section.sections}
+        return Section(name, _line(parent, name), self._entries(section), subsections)
 
     def _entries(self, section: ConfigObjSection) -> dict[str, Entry]:
         entries = {key: Entry(_value(section[key]), _line(section, key)) for key in section.scalars}

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
-from pybal.config.cross_checks import check_distinct, check_meds, check_nexthops
+from pybal.config.bad_value import BadValueError
+from pybal.config.bgp_section import SecretReader
+from pybal.config.cross_checks import (
+    check_attributes,
+    check_distinct,
+    check_nexthops,
+    check_withdrawals,
+)
 from pybal.config.global_section import read_global
 from pybal.config.ini import Document, Section, read_ini
 from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
+from pybal.config.secrets import read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import Settings
@@ -39,7 +48,7 @@ def load(path: Path, kinds: MonitorKinds = BUILT_IN_KINDS) -> LoadResult:
         byte = content[error.start]
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
         return log.result(None)
-    return parse(text, str(path), kinds)
+    return parse(text, str(path), kinds, read_secret)
 
 
 def _read(path: Path) -> bytes | str:
@@ -54,9 +63,18 @@ def _read(path: Path) -> bytes | str:
     return content if len(content) <= MAX_BYTES else f"larger than {MAX_BYTES // 2**20} MiB"
 
 
-def parse(text: str, file: str, kinds: MonitorKinds = BUILT_IN_KINDS) -> LoadResult:
+def _no_secrets(path: Path) -> str:  # noqa: ARG001 - the shape of a SecretReader
+    raise BadValueError("files are not read here")
+
+
+def parse(
+    text: str,
+    file: str,
+    kinds: MonitorKinds = BUILT_IN_KINDS,
+    read_secret: SecretReader = _no_secrets,
+) -> LoadResult:
     """Parse the text of a pybal.conf; `file` is what problems call it, `kinds` the monitors
-    that it may name. Takes any text."""
+    that it may name, `read_secret` reads the files of passwords. Takes any text."""
     log = ProblemLog(file)
     settings = None
     try:
@@ -66,25 +84,34 @@ def parse(text: str, file: str, kinds: MonitorKinds = BUILT_IN_KINDS) -> LoadRes
         elif text.count("\n") + text.count("\r") > MAX_LINES:
             log.add(Severity.ERROR, f"more than {MAX_LINES} lines")
         else:
-            settings = _settings(read_ini(text), log, kinds)
+            settings = _settings(read_ini(text), log, kinds, read_secret)
     except TooManyProblemsError:
         log.close()
     return log.result(settings)
 
 
-def _settings(document: Document, log: ProblemLog, kinds: MonitorKinds) -> Settings | None:
+def _settings(
+    document: Document, log: ProblemLog, kinds: MonitorKinds, read_secret: SecretReader
+) -> Settings | None:
     for fault in document.faults:
         log.add(
             Severity.ERROR, fault.message, line=fault.line, section=fault.section, key=fault.key
         )
     sections = {section.name: section for section in document.sections}
     _check_structure(sections, log)
-    global_reader = SectionReader(sections.pop(_GLOBAL, Section(_GLOBAL, 1, {}, {})), log)
-    options = read_global(global_reader)
+    global_section = sections.pop(_GLOBAL, Section(_GLOBAL, 1, {}, {}))
+    global_reader = SectionReader(global_section, log)
+    peers = [
+        SectionReader(replace(section, name=f"[{name}]"), log)
+        for name, section in global_section.subsections.items()
+        if _is_peer(section)
+    ]
+    options = read_global(global_reader, peers, read_secret)
     services = [_read_service(section, log, kinds) for section in sections.values()]
     check_distinct(services)
     if options.bgp is not None:
-        check_meds(services, options.bgp, global_reader)
+        check_attributes(services, options.bgp, global_reader)
+        check_withdrawals(services)
         check_nexthops(services, options.bgp, global_reader)
     return Settings(
         dry_run=options.dry_run,
@@ -106,12 +133,18 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
     elif len(sections) == 1:
         log.add(Severity.WARNING, "no service: every section but [global] is one")
     for section in sections.values():
-        for name, line in section.subsections.items():
-            if section.name == _GLOBAL and name.split()[:1] == ["peer"]:
-                message, severity = "not supported yet, ignored", Severity.WARNING
+        for sub in section.subsections.values():
+            if section.name == _GLOBAL and _is_peer(sub):
+                unknown = tuple(sub.subsections.values())
             else:
-                message, severity = "unknown sub-section", Severity.ERROR
-            log.add(severity, message, line=line, section=f"[{name}]")
+                unknown = (sub,)
+            for other in unknown:
+                message = "unknown sub-section"
+                log.add(Severity.ERROR, message, line=other.line, section=f"[{other.name}]")
+
+
+def _is_peer(section: Section) -> bool:
+    return section.name.split()[:1] == ["peer"]
 
 
 def _read_service(section: Section, log: ProblemLog, kinds: MonitorKinds) -> ServiceDraft:

@@ -9,7 +9,9 @@ from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
     Argument,
+    BGPPeer,
     BGPSettings,
+    LargeCommunity,
     LiteralArgument,
     MonitorSettings,
     RunCommandSettings,
@@ -63,15 +65,56 @@ def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
         return [("BGP", "off")]
     listens = ", ".join(_endpoint(address, bgp.local_port) for address in bgp.local_ips)
     nexthops = [str(hop) for hop in (bgp.nexthop_ipv4, bgp.nexthop_ipv6) if hop is not None]
+    addresses = tuple(peer.address for peer in bgp.peers)
     items = [
-        ("BGP", f"AS {bgp.local_asn}, peers {_joined(bgp.peers)}"),
+        ("BGP", f"AS {bgp.local_asn}, peers {_joined(addresses)}"),
+        *(("BGP peer", _peer(peer)) for peer in bgp.peers),
         ("BGP listens on", listens or f"port {bgp.local_port} of every address"),
         ("BGP routes", f"AS path {' '.join(map(str, bgp.as_path))}, default MED {bgp.med}"),
         ("BGP next hops", ", ".join(nexthops) or "none"),
     ]
+    if bgp.router_id is not None:
+        items.append(("BGP router ID", str(bgp.router_id)))
+    if bgp.communities or bgp.large_communities:
+        items.append(("BGP communities", _communities(bgp.communities, bgp.large_communities)))
+    if bgp.shutdown_delay_s:
+        items.append(("BGP shutdown", f"GRACEFUL_SHUTDOWN for {bgp.shutdown_delay_s:g} s first"))
     if bgp.advertised_addresses:
         items.append(("BGP also announces", _joined(bgp.advertised_addresses)))
     return items
+
+
+def _peer(peer: BGPPeer) -> str:
+    """Its address and what is not as usual; a password is only said to be there."""
+    options = peer.options
+    hops = options.ttl_security_hops
+    asn = "any AS" if options.asn is None else f"AS {options.asn}"
+    parts = [str(peer.address), asn, f"hold time {options.hold_time_s} s"]
+    if options.password is not None:
+        parts.append("with a password")
+    if hops is not None:
+        parts.append(f"at most {_count(hops, 'hop')} away")
+    if options.graceful_restart:
+        parts.append(f"graceful restart within {options.graceful_restart_time_s} s")
+    if options.bfd:
+        parts.append(f"BFD {options.bfd_multiplier} x {options.bfd_interval_ms} ms")
+    return ", ".join(parts)
+
+
+def _communities(classic: tuple[int, ...], large: tuple[LargeCommunity, ...]) -> str:
+    words = [f"{community >> 16}:{community & 0xFFFF}" for community in classic]
+    return " ".join(words + [":".join(map(str, community)) for community in large]) or "none"
+
+
+def _announcement(service: ServiceSettings, bgp: BGPSettings) -> str:
+    if not service.bgp:
+        return "not announced"
+    med = bgp.med if service.bgp_med is None else service.bgp_med
+    below = service.bgp_withdraw_below
+    if below is None:
+        return f"announced with MED {med}"
+    share = f"{float(below):.0%} of its servers are" if below else "a server is"
+    return f"announced with MED {med} while {share} up"
 
 
 def _service_lines(
@@ -82,14 +125,18 @@ def _service_lines(
     if service.one_packet:
         ways.append("one-packet")
     if bgp is not None:
-        med = bgp.med if service.bgp_med is None else service.bgp_med
-        ways.append(f"announced with MED {med}" if service.bgp else "not announced")
+        ways.append(_announcement(service, bgp))
     lines = [
         "",
         f"[{service.name}] {where}, {', '.join(ways)}",
         _item("servers", source_url(service.source)),
         _item("depool threshold", f"{float(service.depool_threshold):g}"),
     ]
+    if bgp is not None and service.bgp and service.bgp_communities is not None:
+        lines.append(_item("communities", _communities(service.bgp_communities, ())))
+    if bgp is not None and service.bgp and service.bgp_large_communities is not None:
+        large = service.bgp_large_communities
+        lines.append(_item("large communities", _communities((), large)))
     if not service.monitors:
         lines.append(_item("monitors", "none: its servers are never checked"))
     return lines + [_monitor_line(monitor, kinds) for monitor in service.monitors]

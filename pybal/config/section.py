@@ -65,6 +65,11 @@ class SectionReader:
         self._bad.add(key)
         self._note(Severity.ERROR, key, message)
 
+    def error_of_section(self, message: str) -> None:
+        """Note what is wrong with the section as such."""
+        self._bad.add("")
+        self._log.add(Severity.ERROR, message, line=self.line, section=self.name)
+
     def missing(self, key: str, message: str) -> None:
         self.error(key, f"not set; {message}")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
+from pybal.config.bgp_kinds import COMMUNITIES, LARGE_COMMUNITIES, WITHDRAW_ON_DOWN
 from pybal.config.kinds import (
     BOOLEAN,
     HOST_ADDRESS,
@@ -16,14 +18,13 @@ from pybal.config.kinds import (
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.monitor_options import read_monitors
 from pybal.config.section import SectionReader
-from pybal.config.settings import ServiceSettings
+from pybal.config.settings import LargeCommunity, ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
 from pybal.model import IPAddress, L4Protocol
 
 DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
 _PROTOCOL = choice(protocol.value for protocol in L4Protocol)
 _SCHEDULER = choice(SCHEDULERS)
-_NOT_YET = ("bgp-communities", "bgp-large-communities", "bgp-withdraw-on-down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,9 @@ class ServiceDraft:
     port: int | None
     announced: bool
     med: int | None
+    communities: tuple[int, ...] | None
+    large_communities: tuple[LargeCommunity, ...] | None
+    withdraw_below: Fraction | None
     settings: ServiceSettings | None
 
 
@@ -58,9 +62,11 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     monitors = read_monitors(reader, kinds, address)
     announced = reader.get("bgp", BOOLEAN, True)
     med = reader.get("bgp-med", MED, None)
-    for key in _NOT_YET:
-        if reader.is_set(key):
-            reader.ignore(key, "not supported yet, ignored")
+    communities = reader.get("bgp-communities", COMMUNITIES, None)
+    large_communities = reader.get("bgp-large-communities", LARGE_COMMUNITIES, None)
+    withdraw_below = reader.get("bgp-withdraw-on-down", WITHDRAW_ON_DOWN, None)
+    if withdraw_below is not None and not monitors and not reader.is_bad("monitors"):
+        reader.warn("bgp-withdraw-on-down", "has no effect: without monitors no server is down")
     reader.warn_of_unknown(kinds.option_keys)
     settings = None
     if not (
@@ -84,5 +90,11 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
             monitors=monitors,
             bgp=announced,
             bgp_med=med,
+            bgp_communities=communities,
+            bgp_large_communities=large_communities,
+            bgp_withdraw_below=withdraw_below,
         )
-    return ServiceDraft(reader, protocol, address, port, announced, med, settings)
+    return ServiceDraft(
+        reader, protocol, address, port, announced, med, communities, large_communities,
+        withdraw_below, settings,
+    )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from ipaddress import IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import ClassVar, Union
 
@@ -176,9 +176,17 @@ class RunCommandSettings(MonitorSettings):
     log_output: bool = True
 
 
+LargeCommunity = tuple[int, int, int]
+"""RFC 8092. A community of RFC 1997 is one number of 32 bits."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """One section of pybal.conf that is a service. `port` is also the real servers' port."""
+    """One section of pybal.conf that is a service. `port` is also the real servers' port.
+
+    What of BGP is None is the global value. `bgp_withdraw_below`: the address is announced only
+    while a server is up and the share of those that are is not below this; None: in any case.
+    """
 
     name: str
     protocol: L4Protocol
@@ -192,6 +200,35 @@ class ServiceSettings:
     monitors: tuple[MonitorSettings, ...]
     bgp: bool
     bgp_med: int | None
+    bgp_communities: tuple[int, ...] | None = None
+    bgp_large_communities: tuple[LargeCommunity, ...] | None = None
+    bgp_withdraw_below: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BGPPeerOptions:
+    """How one router is spoken to. `asn` None: whatever it says. `password` is a secret of 1 to
+    80 bytes in UTF-8. `ttl_security_hops`: how far away it may be (RFC 5082); None: not checked.
+    """
+
+    asn: int | None = None
+    password: str | None = field(default=None, repr=False)
+    ttl_security_hops: int | None = None
+    hold_time_s: int = 180
+    connect_retry_s: float = 10.0
+    graceful_restart: bool = False
+    graceful_restart_time_s: int = 120
+    bfd: bool = False
+    bfd_interval_ms: int = 300
+    bfd_multiplier: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BGPPeer:
+    """One router."""
+
+    address: IPAddress
+    options: BGPPeerOptions = BGPPeerOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +239,7 @@ class BGPSettings:
     """
 
     local_asn: int
-    peers: tuple[IPAddress, ...]
+    peers: tuple[BGPPeer, ...]
     as_path: tuple[int, ...]
     nexthop_ipv4: IPAddress | None
     nexthop_ipv6: IPv6Address | None
@@ -210,6 +247,11 @@ class BGPSettings:
     local_ips: tuple[IPAddress, ...]
     local_port: int
     advertised_addresses: tuple[IPAddress, ...]
+    router_id: IPv4Address | None = None
+    communities: tuple[int, ...] = ()
+    large_communities: tuple[LargeCommunity, ...] = ()
+    local_pref: int = 100
+    shutdown_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

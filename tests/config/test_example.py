@@ -7,6 +7,8 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
+
 from pybal.config.loader import load, parse
 from pybal.config.monitor_kinds import BUILT_IN_KINDS, COMMON_OPTIONS
 from pybal.config.poollist import parse_pool_list
@@ -14,12 +16,16 @@ from pybal.config.settings import FileSource, ProxyFetchSettings, Settings
 
 ETC = Path(__file__).parents[2] / "etc"
 TEXT = (ETC / "pybal.conf").read_text("utf-8")
+WITH_BGP = TEXT.replace("#bgp = no", "bgp = yes", 1)
 KEY = re.compile(r"^#?([a-z][\w.-]*) =(?: |$)", re.MULTILINE)
 KEYS = """
     runcommand-concurrency
     dryrun state-directory instrumentation instrumentation_port instrumentation_ips
     bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
-    bgp-local-ips bgp-local-port advertised_instrumentation_ips
+    bgp-local-ips bgp-local-port advertised_instrumentation_ips bgp-router-id
+    bgp-communities bgp-large-communities bgp-local-pref bgp-shutdown-delay bgp-withdraw-on-down
+    bgp-peer-asn bgp-password bgp-password-file bgp-ttl-security bgp-hold-time bgp-connect-retry
+    bgp-graceful-restart bgp-graceful-restart-time bgp-bfd bgp-bfd-interval bgp-bfd-multiplier
     isolation isolation-threshold isolation-window isolation-hold
     protocol ip port scheduler ops tunneling config depool-threshold monitors
 """.split()
@@ -50,19 +56,20 @@ def test_every_option_is_in_the_example() -> None:
         assert any(key.endswith(f".{option.name}") for key in found), option.name
 
 
-def test_the_defaults_shown_are_the_true_ones() -> None:
-    shown = re.sub(r"^#([a-z][\w.-]* =(?: |$))", r"\1", TEXT, flags=re.MULTILINE)
-    assert shown.count("\n#bgp") == 0 < TEXT.count("\n#bgp")
-    implicit = settings_of(TEXT)
+@pytest.mark.parametrize("text", [TEXT, WITH_BGP], ids=["as it is", "with bgp on"])
+def test_the_defaults_shown_are_the_true_ones(text: str) -> None:
+    shown = re.sub(r"^#([a-z][\w.-]* =(?: |$))", r"\1", text, flags=re.MULTILINE)
+    assert shown.count("\n#bgp") == 0 < text.count("\n#bgp")
+    implicit = settings_of(text)
     # A service's MED is the global one until it is set.
     services = tuple(replace(s, bgp_med=s.bgp_med or None) for s in settings_of(shown).services)
     assert replace(settings_of(shown), services=services) == implicit
 
 
 def test_the_example_is_still_good_with_bgp_on() -> None:
-    found = settings_of(TEXT.replace("#bgp = no", "bgp = yes", 1))
+    found = settings_of(WITH_BGP)
     assert found.bgp is not None
-    assert found.bgp.peers == (ip_address("192.0.2.1"),)
+    assert [peer.address for peer in found.bgp.peers] == [ip_address("192.0.2.1")]
     assert found.bgp.as_path == (64600,)
 
 

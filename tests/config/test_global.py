@@ -9,7 +9,13 @@ import pytest
 
 from pybal.config.loader import parse
 from pybal.config.problems import Severity
-from pybal.config.settings import BGPSettings, InstrumentationSettings, Settings
+from pybal.config.settings import (
+    BGPPeer,
+    BGPPeerOptions,
+    BGPSettings,
+    InstrumentationSettings,
+    Settings,
+)
 from pybal.model import IPAddress
 from tests.config.texts import FILE, GLOBAL_BGP, only_problem, problem_of, service, settings, shown
 
@@ -107,7 +113,7 @@ def test_bad_instrumentation_addresses(text: str) -> None:
 def test_bgp_takes_its_defaults() -> None:
     assert bgp() == BGPSettings(
         local_asn=64600,
-        peers=addresses("198.51.100.1"),
+        peers=(BGPPeer(ip_address("198.51.100.1"), BGPPeerOptions()),),
         as_path=(64600,),
         nexthop_ipv4=ip_address("198.51.100.2"),
         nexthop_ipv6=IPv6Address("2001:db8::2"),
@@ -142,7 +148,7 @@ def test_peers_are_one_address_or_a_list(text: str, peers: list[str]) -> None:
     lines = GLOBAL_BGP.replace("198.51.100.1", text)
     found = settings(lines + service()).bgp
     assert found is not None
-    assert found.peers == addresses(*peers)
+    assert tuple(peer.address for peer in found.peers) == addresses(*peers)
 
 
 @pytest.mark.parametrize("text", ['[""]', "[ ]", "", "(unspecified)"])
@@ -256,20 +262,13 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(key: str, hint: 
     assert "hunter2" not in str(problem)
 
 
-@pytest.mark.parametrize("key", ["bgp-password", "bgp-peer-asn", "bgp-hold-time", "bgp-bfd"])
-def test_an_option_of_bgp_to_come_is_not_mistaken_for_a_typing_error(key: str) -> None:
-    problem = only_problem(f"[global]\n{key} = hunter2\n{service()}")
-    assert (problem.severity, problem.message) == (Severity.WARNING, "not supported yet, ignored")
-    assert "hunter2" not in str(problem)
-
-
-def test_a_peers_sub_section_is_ignored_with_a_warning() -> None:
-    text = f"[global]\n[[peer 192.0.2.1]]\nbgp-password = hunter2\n{service()}"
-    assert shown(text) == [f"{FILE}:2: [[peer 192.0.2.1]]: not supported yet, ignored"]
-
-
 @pytest.mark.parametrize(
-    "text", [f"[global]\n[[x]]\n{service()}", f"[global]\n{service()}[[peer x]]"]
+    "text",
+    [
+        f"[global]\n[[x]]\n{service()}",
+        f"[global]\n{service()}[[peer x]]",
+        f"[global]\n[[peer 192.0.2.1]]\n[[[x]]]\n{service()}",
+    ],
 )
 def test_other_sub_sections_are_errors(text: str) -> None:
     problem = only_problem(text)

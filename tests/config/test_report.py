@@ -65,6 +65,7 @@ def test_everything_that_would_run_is_shown() -> None:
         "[global]",
         "    dry run            yes: IPVS is left alone",
         "    BGP                AS 64600, peers 198.51.100.1",
+        "    BGP peer           198.51.100.1, any AS, hold time 180 s",
         "    BGP listens on     192.0.2.9:179",
         "    BGP routes         AS path 64600, default MED 0",
         "    BGP next hops      198.51.100.2, 2001:db8::2",
@@ -109,3 +110,32 @@ def test_every_service_of_a_production_file_is_shown(name: str) -> None:
     assert len([line for line in lines if line.startswith("[") and "[global]" not in line]) == 16
     assert all(line.isprintable() for line in lines)
     assert lines[-1] == "16 services on 8 VIPs"
+
+
+def test_what_is_special_about_bgp_is_shown_and_a_password_is_not() -> None:
+    text = (
+        GLOBAL_BGP.replace("198.51.100.1", "['198.51.100.1', '2001:db8::1']")
+        + "bgp-router-id = 192.0.2.8\nbgp-communities = 64600:1\nbgp-shutdown-delay = 2\n"
+        + "bgp-large-communities = 64600:1:2\nbgp-password = hunter2\nbgp-peer-asn = 14907\n"
+        + "[[peer 2001:db8::1]]\nbgp-ttl-security = yes\nbgp-graceful-restart = yes\n"
+        + "bgp-bfd = yes\nbgp-hold-time = 30\n"
+        + service("a", bgp_withdraw_on_down="yes", bgp_communities="[]")
+        + service("b", ip="192.0.2.2", bgp_withdraw_on_down=".3", bgp_large_communities="1:2:3")
+    )
+    lines, status = of(text)
+    assert status == 0
+    assert not any("hunter2" in line for line in lines)
+    for line in (
+        "    BGP peer           198.51.100.1, AS 14907, hold time 180 s, with a password",
+        "    BGP peer           2001:db8::1, AS 14907, hold time 30 s, with a password, "
+        "at most 1 hop away, graceful restart within 120 s, BFD 3 x 300 ms",
+        "    BGP router ID      192.0.2.8",
+        "    BGP communities    64600:1 64600:1:2",
+        "    BGP shutdown       GRACEFUL_SHUTDOWN for 2 s first",
+        "[a] tcp 192.0.2.1:80, wrr, direct routing, announced with MED 0 while a server is up",
+        "    communities        none",
+        "[b] tcp 192.0.2.2:80, wrr, direct routing, "
+        "announced with MED 0 while 30% of its servers are up",
+        "    large communities  1:2:3",
+    ):
+        assert line in lines

@@ -53,7 +53,7 @@ def test_a_backup_balancer_announces_with_a_higher_med_and_two_more_addresses() 
     found = settings_of(SAMPLES / "esams/secondary/pybal.conf")
     assert found.bgp is not None
     assert (found.bgp.med, found.bgp.local_asn) == (100, 64600)
-    assert found.bgp.peers == (ip_address("10.80.0.1"),)
+    assert [peer.address for peer in found.bgp.peers] == [ip_address("10.80.0.1")]
     assert [str(a) for a in found.bgp.advertised_addresses] == ["198.51.100.49", "198.51.100.50"]
     service = {s.name: s for s in found.services}["textlb6_443"]
     assert (service.scheduler, service.tunneling) == ("mh", True)

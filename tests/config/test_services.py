@@ -220,11 +220,6 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(key: str, hint: 
     assert (problem.key, problem.message) == (key, f"unknown key, ignored{hint}")
 
 
-def test_an_option_of_bgp_to_come_is_not_mistaken_for_a_typing_error() -> None:
-    problem = only_problem("[global]\n" + service(bgp_withdraw_on_down="yes"))
-    assert (problem.severity, problem.message) == (Severity.WARNING, "not supported yet, ignored")
-
-
 @pytest.mark.parametrize(
     "name", ["a/b", ".", "..", ".hidden", "a b", "a?b", "a%2fb", "x" * 201, "a\x07b"]
 )

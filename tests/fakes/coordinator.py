@@ -30,6 +30,7 @@ from pybal.model import (
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
+from pybal.withdrawal import Health
 
 IDLE = IdleConnectionSettings()
 FETCH = ProxyFetchSettings(urls=("http://example.org/",))
@@ -102,10 +103,12 @@ class Bench:
         adopted: ServiceEntry | None = None,
         tunneling: bool = False,
         first_results: dict[str, bool] | None = None,
+        withdraw_below: Fraction | None = None,
     ) -> None:
         self.clock = Clock()
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
         self.published: list[ServiceEntry] = []
+        self.healths: list[Health] = []
         self.made: list[FakeMonitor] = []
         self.first_results = first_results or {}
         self.settings = ServiceSettings(
@@ -121,6 +124,7 @@ class Bench:
             monitors=monitors,
             bgp=True,
             bgp_med=None,
+            bgp_withdraw_below=withdraw_below,
         )
         ports = CoordinatorPorts(
             clock=self.clock,
@@ -128,6 +132,7 @@ class Bench:
             addresses=self.names,
             create_monitor=self._create_monitor,
             publish=self.published.append,
+            servers_changed=lambda _, health: self.healths.append(health),
             weigh=lambda report: report.act(),
         )
         self.coordinator = Coordinator(self.settings, ports, adopted)

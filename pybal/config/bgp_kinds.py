@@ -1,0 +1,115 @@
+"""Kinds of value that only options of BGP have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from ipaddress import IPv4Address
+
+from pybal.config.bad_value import BadValueError
+from pybal.config.kinds import (
+    BOOLEAN,
+    HOST_ADDRESS,
+    LITERAL_STRINGS,
+    SECONDS_OR_ZERO,
+    Kind,
+    integer,
+    is_blank,
+)
+from pybal.config.settings import LargeCommunity
+
+MAX_PASSWORD_BYTES = 80  # Linux' TCP_MD5SIG_MAXKEYLEN
+MAX_SHUTDOWN_DELAY_S = 60  # systemd kills what has not stopped within 90 s
+_FRACTION = re.compile(r"0?\.[0-9]{1,30}")
+_NUMBER = re.compile("[0-9]{1,10}")
+
+
+def _hold_time(text: str) -> int:
+    value = _U16.parse(text)
+    if value in (1, 2):
+        raise BadValueError
+    return value
+
+
+def _hops(text: str) -> int | None:
+    if _NUMBER.fullmatch(text) and text != "0":
+        return _HOPS.parse(text)
+    return 1 if BOOLEAN.parse(text) else None
+
+
+def _router_id(text: str) -> IPv4Address:
+    address = HOST_ADDRESS.parse(text)
+    if not isinstance(address, IPv4Address):
+        raise BadValueError
+    return address
+
+
+def _communities(sizes_bits: tuple[int, ...]) -> Callable[[str], tuple[tuple[int, ...], ...]]:
+    """Words of as many numbers as there are sizes, with colons between them."""
+
+    def parse(text: str) -> tuple[tuple[int, ...], ...]:
+        # Without brackets they stand one after another, as in bgp-as-path.
+        written = LITERAL_STRINGS.parse(text) if text.startswith(("[", "(")) else text.split()
+        return tuple(dict.fromkeys(community(word) for word in written if not is_blank(word)))
+
+    def community(word: str) -> tuple[int, ...]:
+        parts = word.split(":")
+        if len(parts) != len(sizes_bits) or not all(map(_NUMBER.fullmatch, parts)):
+            raise BadValueError(f"{word!r} is none")
+        numbers = tuple(map(int, parts))
+        for number, size_bits in zip(numbers, sizes_bits, strict=True):
+            if number >= 2**size_bits:
+                raise BadValueError(f"in {word!r} {number} is above {2**size_bits - 1}")
+        return numbers
+
+    return parse
+
+
+def _classic(text: str) -> tuple[int, ...]:
+    return tuple(high << 16 | low for high, low in _communities((16, 16))(text))
+
+
+def _large(text: str) -> tuple[LargeCommunity, ...]:
+    return tuple((asn, first, second) for asn, first, second in _communities((32, 32, 32))(text))
+
+
+def _withdraw_on_down(text: str) -> Fraction | None:
+    """Down to which share of servers that are up the address stays announced."""
+    if _FRACTION.fullmatch(text) and Fraction(text) > 0:
+        return Fraction(text)
+    return Fraction(0) if BOOLEAN.parse(text) else None
+
+
+def _password(text: str) -> str:
+    size_bytes = len(text.encode("utf-8"))
+    if not 1 <= size_bytes <= MAX_PASSWORD_BYTES:
+        raise BadValueError(f"it has {size_bytes}")
+    return text
+
+
+def _shutdown_delay(text: str) -> float:
+    value_s = SECONDS_OR_ZERO.parse(text)
+    if value_s > MAX_SHUTDOWN_DELAY_S:
+        raise BadValueError
+    return value_s
+
+
+_U16 = integer(0, 65535)
+_HOPS = integer(1, 254)
+
+PASSWORD = Kind(f"1 to {MAX_PASSWORD_BYTES} bytes of UTF-8", _password)
+HOLD_TIME = Kind("0 or a whole number of seconds from 3 to 65535", _hold_time)
+TTL_SECURITY = Kind("no, yes (a neighbour) or a number of hops from 1 to 254", _hops)
+ROUTER_ID = Kind("an IPv4 address", _router_id)
+RESTART_TIME = integer(1, 4095, "a whole number of seconds")
+BFD_INTERVAL = integer(10, 60_000, "a whole number of milliseconds")
+BFD_MULTIPLIER = integer(1, 255)
+COMMUNITIES = Kind("communities such as 64600:100, separated by spaces or in a list", _classic)
+LARGE_COMMUNITIES = Kind(
+    "large communities such as 64600:1:2, separated by spaces or in a list", _large
+)
+SHUTDOWN_DELAY = Kind(f"a number of seconds from 0 to {MAX_SHUTDOWN_DELAY_S}", _shutdown_delay)
+WITHDRAW_ON_DOWN = Kind(
+    "no, yes (none is up), or a share of the servers above 0 and below 1", _withdraw_on_down
+)

@@ -1,0 +1,39 @@
+"""bgp-withdraw-on-down: are enough servers up for the service's address to be announced? Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pybal.pooling import PoolState
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How many servers are `enabled`; of these, how many are `up` in the eyes of the pooling
+    policy, which takes a new one for up; and how many all their monitors have `confirmed`."""
+
+    enabled: int
+    up: int
+    confirmed: int
+
+
+def health(state: PoolState) -> Health:
+    """The health of a pool. What has no monitors is as confirmed as it will ever be."""
+    members = state.members.values()
+    return Health(
+        enabled=sum(m.spec.enabled for m in members),
+        up=state.up_count,
+        confirmed=sum(m.up and m.eligible and all(m.results.values()) for m in members),
+    )
+
+
+def is_announced(health: Health, below: Fraction, *, before: bool) -> bool:
+    """Whether the address is to be announced if at least one server must be up, and not less
+    than the share `below` of the enabled ones.
+
+    Once announced it stays so over a list of new servers, which are taken for up; but what was
+    not announced `before` waits for servers that have been seen to be up.
+    """
+    up = health.up if before else health.confirmed
+    return up > 0 and up >= health.enabled * below

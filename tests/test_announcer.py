@@ -1,0 +1,278 @@
+"""When a service's address is announced, and what is made of pybal.conf's options of BGP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from pybal.announcer import FIRST_ROUTES_WAIT_S, Announcer, failover_settings
+from pybal.bgp.settings import Advertisement, BFDSettings, PeerSettings
+from pybal.config.settings import (
+    BGPPeer,
+    BGPPeerOptions,
+    BGPSettings,
+    FileSource,
+    ServiceSettings,
+)
+from pybal.desired import service_key
+from pybal.model import IPAddress, L4Protocol
+from pybal.withdrawal import Health
+
+WEB = ServiceSettings(
+    name="web_80",
+    protocol=L4Protocol.TCP,
+    address=IPv4Address("192.0.2.1"),
+    port=80,
+    scheduler="rr",
+    one_packet=False,
+    tunneling=False,
+    source=FileSource(Path("/etc/pybal/web")),
+    depool_threshold=Fraction(1, 2),
+    monitors=(),
+    bgp=True,
+    bgp_med=None,
+)
+DNS = replace(WEB, name="dns_53", address=IPv6Address("2001:db8::53"), port=53)
+CAREFUL = replace(WEB, bgp_withdraw_below=Fraction(1, 2))
+
+
+class FakeFailover:
+    """Remembers what is announced, and how often the first routes were complete."""
+
+    def __init__(self) -> None:
+        self.announced: dict[str, tuple[Advertisement, ...]] = {}
+        self.completed = 0
+
+    def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
+        if wanted is None:
+            del self.announced[service]
+        else:
+            self.announced[service] = wanted
+
+    def first_routes_complete(self) -> None:
+        self.completed += 1
+
+
+class Bench:
+    """An Announcer that has been started, and what it is told."""
+
+    def __init__(self, *services: ServiceSettings) -> None:
+        self.clock = Clock()
+        self.failover = FakeFailover()
+        self.announcer = Announcer(self.failover, services, self.clock, Logger())
+        self.announcer.start()
+
+    def stands(self, service: ServiceSettings) -> None:
+        self.announcer.service_stands(service_key(service))
+
+    def health(self, enabled: int, up: int, confirmed: int | None = None) -> None:
+        found = Health(enabled, up, up if confirmed is None else confirmed)
+        self.announcer.servers_changed(CAREFUL.name, found)
+
+    @property
+    def announced(self) -> set[str]:
+        return set(self.failover.announced)
+
+
+def test_a_service_is_announced_once_it_stands_and_not_before() -> None:
+    bench = Bench(WEB, DNS)
+    assert bench.announced == set()
+    bench.stands(DNS)
+    assert bench.failover.announced == {DNS.name: (Advertisement(DNS.address),)}
+    bench.stands(DNS)
+    bench.stands(WEB)
+    assert bench.announced == {WEB.name, DNS.name}
+
+
+def test_a_services_own_med_and_communities_go_with_it() -> None:
+    special = replace(WEB, bgp_med=0, bgp_communities=(), bgp_large_communities=((1, 2, 3),))
+    bench = Bench(special)
+    bench.stands(special)
+    assert bench.failover.announced[WEB.name] == (
+        Advertisement(WEB.address, med=0, communities=(), large_communities=((1, 2, 3),)),
+    )
+
+
+def test_a_service_that_is_not_to_be_announced_never_is() -> None:
+    bench = Bench(replace(WEB, bgp=False), DNS)
+    bench.stands(WEB)
+    bench.announcer.servers_changed(WEB.name, Health(1, 1, 1))
+    assert bench.announced == set()
+
+
+def test_the_first_routes_are_complete_when_each_service_stands() -> None:
+    bench = Bench(WEB, DNS)
+    bench.stands(WEB)
+    assert bench.failover.completed == 0
+    bench.stands(DNS)
+    assert bench.failover.completed == 1
+    bench.clock.advance(FIRST_ROUTES_WAIT_S)
+    assert bench.failover.completed == 1
+
+
+@pytest.mark.parametrize("services", [(), (replace(WEB, bgp=False),)], ids=["none", "bgp = no"])
+def test_without_services_the_first_routes_are_complete_at_the_start(
+    services: tuple[ServiceSettings, ...],
+) -> None:
+    assert Bench(*services).failover.completed == 1
+
+
+def test_a_service_that_does_not_come_holds_up_the_others_for_a_bounded_time() -> None:
+    bench = Bench(WEB, DNS)
+    bench.stands(WEB)
+    bench.clock.advance(FIRST_ROUTES_WAIT_S - 0.1)
+    assert bench.failover.completed == 0
+    bench.clock.advance(0.1)
+    assert bench.failover.completed == 1
+    bench.stands(DNS)
+    assert bench.announced == {WEB.name, DNS.name}
+    assert bench.failover.completed == 1
+
+
+def test_after_the_stop_nothing_more_is_waited_for() -> None:
+    bench = Bench(WEB)
+    bench.announcer.stop()
+    bench.announcer.stop()
+    assert bench.clock.getDelayedCalls() == []
+
+
+class TestWithdrawOnDown:
+    """CAREFUL wants half of its enabled servers up."""
+
+    def test_it_takes_both_the_kernel_and_the_servers(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        assert bench.announced == set()
+        bench.health(2, 1)
+        assert bench.announced == {CAREFUL.name}
+        bench = Bench(CAREFUL)
+        bench.health(2, 2)
+        assert bench.announced == set()
+        bench.stands(CAREFUL)
+        assert bench.announced == {CAREFUL.name}
+
+    def test_too_few_servers_withdraw_it_and_enough_bring_it_back(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 2)
+        bench.health(4, 1)
+        assert bench.announced == set()
+        bench.health(4, 2)
+        assert bench.announced == {CAREFUL.name}
+
+    def test_unknown_is_not_up_before_the_first_announcement(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 4, confirmed=1)
+        assert bench.announced == set()
+        bench.health(4, 4, confirmed=2)
+        assert bench.announced == {CAREFUL.name}
+
+    def test_a_list_of_new_servers_does_not_withdraw_it(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 4)
+        bench.health(4, 4, confirmed=0)
+        assert bench.announced == {CAREFUL.name}
+
+    def test_an_empty_pool_is_not_announced(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(0, 0)
+        assert bench.announced == set()
+
+    def test_one_server_is_enough_where_no_share_is_given(self) -> None:
+        lenient = replace(CAREFUL, bgp_withdraw_below=Fraction(0))
+        bench = Bench(lenient)
+        bench.stands(lenient)
+        bench.health(100, 1)
+        assert bench.announced == {lenient.name}
+        bench.health(100, 0)
+        assert bench.announced == set()
+
+    def test_the_first_routes_wait_until_its_servers_are_known(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        assert bench.failover.completed == 0
+        bench.health(2, 0)
+        assert bench.failover.completed == 1
+        assert bench.announced == set()
+
+
+SETTINGS = BGPSettings(
+    local_asn=64600,
+    peers=(BGPPeer(ip_address("192.0.2.9")),),
+    as_path=(64600, 64601),
+    nexthop_ipv4=ip_address("192.0.2.10"),
+    nexthop_ipv6=IPv6Address("2001:db8::10"),
+    med=100,
+    local_ips=(),
+    local_port=1179,
+    advertised_addresses=(ip_address("192.0.2.7"),),
+)
+
+
+def from_nowhere(peer: IPAddress) -> None:
+    """No peer is reachable."""
+
+
+def test_every_option_reaches_the_speaker() -> None:
+    options = BGPPeerOptions(14907, "secret", 2, 30, 2.5, True, 60, True, 50, 5)
+    settings = replace(
+        SETTINGS,
+        peers=(BGPPeer(ip_address("2001:db8::1"), options), *SETTINGS.peers),
+        router_id=IPv4Address("192.0.2.8"),
+        communities=(1,),
+        large_communities=((1, 2, 3),),
+        local_pref=200,
+        shutdown_delay_s=1.5,
+    )
+    found = failover_settings(settings, from_nowhere)
+    first, second = found.speaker.peers
+    assert (first.address, first.asn, first.password) == (
+        ip_address("2001:db8::1"),
+        14907,
+        b"secret",
+    )
+    assert (first.ttl_security_hops, first.hold_time_s, first.restart_time_s) == (2, 30, 60)
+    assert (first.bfd, first.fsm.connect_retry_s) == (BFDSettings(50, 5), 2.5)
+    assert second == PeerSettings(ip_address("192.0.2.9"))
+    assert found.speaker.router_id == IPv4Address("192.0.2.8")
+    assert (found.speaker.local_asn, found.speaker.listen_port) == (64600, 1179)
+    assert (found.as_path, found.med, found.local_pref) == ((64600, 64601), 100, 200)
+    assert (found.communities, found.large_communities) == ((1,), ((1, 2, 3),))
+    assert (found.extra_addresses, found.shutdown_delay_s) == ((ip_address("192.0.2.7"),), 1.5)
+    assert "secret" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "source", "router_id"),
+    [
+        ({"local_ips": (ip_address("192.0.2.20"),)}, None, "192.0.2.20"),
+        ({}, None, "192.0.2.10"),
+        ({"nexthop_ipv4": None}, "192.0.2.30", "192.0.2.30"),
+        ({"nexthop_ipv4": None}, "2001:db8::30", "127.0.0.1"),
+        ({"nexthop_ipv4": None, "local_ips": (IPv4Address("0.0.0.0"),)}, None, "127.0.0.1"),
+    ],
+)
+def test_the_router_id_is_an_own_ipv4_address(
+    changes: dict[str, object], source: str | None, router_id: str
+) -> None:
+    def source_address(peer: IPAddress) -> IPAddress | None:
+        assert peer == ip_address("192.0.2.9")
+        return None if source is None else ip_address(source)
+
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    found = failover_settings(settings, source_address).speaker.router_id
+    assert found == IPv4Address(router_id)
+
+
+def test_without_local_addresses_both_families_are_listened_on() -> None:
+    found = failover_settings(SETTINGS, from_nowhere).speaker.listen_addresses
+    assert set(found) == {IPv4Address("0.0.0.0"), IPv6Address("::")}
