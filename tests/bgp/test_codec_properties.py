@@ -75,7 +75,7 @@ def test_any_body_ends_in_a_message_or_a_notification(kind: int, body: bytes, sc
     never_crashes(data, scope)
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(updates | opens, st.data(), scopes)
 def test_a_damaged_message_ends_in_a_message_or_a_notification(
     message: Update, data: st.DataObject, scope: Scope

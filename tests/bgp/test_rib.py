@@ -123,8 +123,8 @@ def test_a_message_is_filled_to_the_negotiated_size(count: int, sizes: list[int]
 @pytest.mark.parametrize("size", [4096, 65535])
 def test_no_message_could_take_one_prefix_more(size: int) -> None:
     negotiated = session(send_size=size)
-    old = dict.fromkeys(hosts6(9000) + hosts4(30000), V4)
-    new = dict.fromkeys(hosts4(30000), route(7)) | dict.fromkeys(hosts6(9000), V6)
+    old = dict.fromkeys(hosts6(4000) + hosts4(14000), V4)
+    new = dict.fromkeys(hosts4(14000), route(7)) | dict.fromkeys(hosts6(4000), V6)
     for before, after in (({}, new), (old, {})):
         encoded = [
             encode(update, negotiated.scope, size)
