@@ -26,6 +26,14 @@ class HTTPFetchError(PyBalError):
     """An HTTP exchange ended without a complete, acceptable answer."""
 
 
+class HTTPLocalFaultError(HTTPFetchError):
+    """This director had not what the exchange needs; it says nothing of the server."""
+
+    def __init__(self, text: str, cause: OSError) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
 class ResolutionError(PyBalError):
     """A host name has no address of the wanted family (yet)."""
 

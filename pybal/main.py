@@ -20,6 +20,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
+from pybal.barehttp import BareHTTPClient
 from pybal.config.loader import load
 from pybal.config.problems import Severity
 from pybal.config.report import report
@@ -28,9 +29,11 @@ from pybal.daemon import Daemon, World
 from pybal.dnsclient import SystemNames
 from pybal.errors import KernelError
 from pybal.ipvs.dryrun import DryRunKernel
-from pybal.ipvs.kernel import Kernel, read_table
+from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.record_file import this_place
 from pybal.log import begin_logging
+from pybal.monitors.sockets import SocketNetwork
 from pybal.resolver import Resolver
 from pybal.twistedhttp import TwistedHTTPClient
 
@@ -114,9 +117,10 @@ def _run(settings: Settings, config_path: Path) -> int:
         now=time.time,
         random=random.Random(),
         in_thread=lambda function: deferToThreadPool(reactor, reactor.getThreadPool(), function),
-        http=TwistedHTTPClient(reactor),
+        http=BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor)),
         addresses=_resolver(),
         kernel=_kernel(settings),
+        place=this_place(),
     )
     daemon = Daemon(settings, config_path, world)
     try:
@@ -158,18 +162,9 @@ def _resolver() -> Resolver:
 
 
 def _kernel(settings: Settings) -> Kernel:
-    return _dry_run_kernel() if settings.dry_run else NetlinkKernel()
-
-
-def _dry_run_kernel() -> Kernel:
-    """A kernel in memory that starts with what stands in the real one, where there is one."""
-    log = Logger(namespace="ipvs")
-    try:
-        table = read_table(NetlinkKernel())
-    except KernelError as error:
-        log.info("Dry run with an empty IPVS table: {error}", error=str(error))
-        table = {}
-    return DryRunKernel(log, table)
+    if settings.dry_run:
+        return DryRunKernel(Logger(namespace="ipvs"), real=NetlinkKernel())
+    return NetlinkKernel()
 
 
 def _steady_clock() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,10 +28,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybal.errors import HTTPFetchError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError
 from pybal.http1 import BadResponseError, ResponseReader
 from pybal.httpclient import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
+from pybal.monitors.network import is_local_fault
 from pybal.tls import TLSCreators, TLSSetupError, tls_endpoint
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -65,8 +67,8 @@ class TwistedHTTPClient:
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:
         """See HTTPClient. A request that cannot be sent fails at once, also with HTTPFetchError."""
         try:
-            target = _parse_url(request.url)
-            head = _request_head(request, target)
+            target = parse_url(request.url)
+            head = request_head(request, target)
             endpoint = self._endpoint(request, target)
         except (ValueError, TLSSetupError) as error:
             return fail(HTTPFetchError(f"GET {without_user(request.url)!r}: {error}"))
@@ -171,21 +173,26 @@ class _Exchange(Protocol):
         if answer is not None:
             answer.callback(response)
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: str, error: Callable[[str], HTTPFetchError] = HTTPFetchError) -> None:
         answer, self._answer = self._answer, None
         elapsed_s = self._reactor.seconds() - self._started_at
         peer = self._peer()
         self._abort()
         if answer is not None:
             text = f"GET {self._request.url} of {peer}: {what} ({elapsed_s:.3f} s)"
-            answer.errback(HTTPFetchError(text))
+            answer.errback(error(text))
 
     def _connect_failed(self, failure: Failure) -> None:
         self._connecting = None
         if self._answer is None:
             return
         self._stop_clock()
-        self._fail(f"cannot connect: {_connect_error(failure)}")
+        what = f"cannot connect: {_connect_error(failure)}"
+        fault = _local_fault(failure)
+        if fault is None:
+            self._fail(what)
+        else:
+            self._fail(what, lambda text: HTTPLocalFaultError(text, fault))
 
     def _timed_out(self) -> None:
         if self._answer is None:
@@ -219,18 +226,18 @@ class _Exchange(Protocol):
     def _peer(self) -> str:
         if self._connected:
             host = self._connection.getPeer()
-            return _host_port(str(host.host), host.port)
+            return host_port(str(host.host), host.port)
         if self._request.connect_to is not None:
             address, port = self._request.connect_to
-            return _host_port(str(address), port)
-        return _host_port(self._target.host, self._target.port)
+            return host_port(str(address), port)
+        return host_port(self._target.host, self._target.port)
 
     def _lost(self, reason: Failure) -> str:
         error = reason.value
         if isinstance(error, VerificationError):
             return f"the certificate is not valid for {self._target.host}"
         if isinstance(error, SSL.Error):
-            return f"TLS: {_ssl_text(error)}"
+            return f"TLS: {ssl_text(error)}"
         if isinstance(error, ConnectionLost):
             return "cut off" if self._target.tls else "reset"
         return reason.getErrorMessage()
@@ -245,7 +252,7 @@ class _QuietFactory(Factory):
     noisy = False
 
 
-def _parse_url(url: str) -> _Target:
+def parse_url(url: str) -> _Target:
     if not _VISIBLE.fullmatch(url):
         raise ValueError("the URL holds a character that is not visible ASCII")
     parts = urlsplit(url)
@@ -268,7 +275,7 @@ def _parse_url(url: str) -> _Target:
     )
 
 
-def _request_head(request: HTTPRequest, target: _Target) -> bytes:
+def request_head(request: HTTPRequest, target: _Target) -> bytes:
     headers = {"Host": target.authority, **request.headers, "Connection": "close"}
     for name, value in headers.items():
         if not _VISIBLE.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
@@ -284,7 +291,7 @@ def _address(host: str) -> IPAddress | None:
         return None
 
 
-def _host_port(host: str, port: int) -> str:
+def host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -297,7 +304,14 @@ def _connect_error(failure: Failure) -> str:
     return failure.getErrorMessage() or type(error).__name__
 
 
-def _ssl_text(error: SSL.Error) -> str:
+def _local_fault(failure: Failure) -> OSError | None:
+    """The error, if it is this director that is at fault."""
+    code = getattr(failure.value, "osError", None)
+    fault = code if isinstance(code, OSError) else OSError(code, "")
+    return fault if is_local_fault(fault) else None
+
+
+def ssl_text(error: SSL.Error) -> str:
     """OpenSSL's own words out of its list of (library, function, reason)."""
     if error.args and isinstance(error.args[0], list):
         reasons = [str(entry[-1]) for entry in error.args[0] if entry]

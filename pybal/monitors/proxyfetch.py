@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred, gatherResults
 
 from pybal.config.settings import ProxyFetchSettings
-from pybal.errors import HTTPFetchError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError
 from pybal.httpclient import HTTPRequest
 from pybal.model import MetricSample
 from pybal.monitors.base import Report
@@ -68,6 +68,8 @@ class ProxyFetch(LoopingMonitor):
         began_at = self._reactor.seconds()
         try:
             response = await self._environment.http.fetch(self._request(url))
+        except HTTPLocalFaultError as error:
+            raise error.cause from error
         except HTTPFetchError as error:
             # The client names the URL as we do.
             why = str(error).removeprefix(f"GET {url} of ")

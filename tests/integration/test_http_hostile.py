@@ -15,8 +15,10 @@ from typing import Any
 
 import pytest
 
+from pybal.barehttp import BareHTTPClient
 from pybal.errors import HTTPFetchError
-from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.httpclient import HTTPClient, HTTPRequest, HTTPResponse
+from pybal.monitors.sockets import SocketNetwork
 from pybal.twistedhttp import TwistedHTTPClient
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import run_in_reactor
@@ -59,9 +61,28 @@ def server(behave: Behaviour) -> Iterator[int]:
             assert not thread.is_alive()
 
 
+def twisted(reactor: Any) -> HTTPClient:
+    return TwistedHTTPClient(reactor)
+
+
+def bare(reactor: Any) -> HTTPClient:
+    return BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor))
+
+
+class Client:
+    """The one under test: each test is run with both, which must say the same."""
+
+    make: Callable[[Any], HTTPClient] = staticmethod(twisted)
+
+
+@pytest.fixture(autouse=True, params=[twisted, bare])
+def _both_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "make", staticmethod(request.param))
+
+
 def fetch(request: HTTPRequest) -> HTTPResponse:
     async def main(reactor: Any) -> HTTPResponse:
-        return await TwistedHTTPClient(reactor).fetch(request)
+        return await Client.make(reactor).fetch(request)
 
     return run_in_reactor(main, limit_s=5)
 
@@ -297,7 +318,7 @@ def test_a_tls_server_that_never_closes_leaves_nothing_behind(certificate: Certi
         request = HTTPRequest(
             f"https://127.0.0.1:{port}/", timeout_s=1, max_bytes=999, tls_verify=False
         )
-        return await TwistedHTTPClient(reactor).fetch(request)
+        return await Client.make(reactor).fetch(request)
 
     with server(TLS(certificate, stays)) as port:
         assert run_in_reactor(main).body == b"hello"

@@ -1,0 +1,98 @@
+"""Processor time of one check over HTTP and HTTPS: our two clients, side by side.
+
+    python -m bench.fetch_cost [--count 1000]
+
+The server is a process of its own on loopback (bench.servers). Twenty checks are under way at a
+time. Prints seconds of this process per 1,000 checks, and the ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Cooperator
+
+from pybal.barehttp import BareHTTPClient
+from pybal.httpclient import HTTPClient, HTTPRequest
+from pybal.monitors.sockets import SocketNetwork
+from pybal.twistedhttp import TwistedHTTPClient
+
+PORTS = {"http": 18080, "https": 18443}
+AT_A_TIME = 20
+ADDRESS = "127.0.0.9"
+
+
+def request(scheme: str) -> HTTPRequest:
+    return HTTPRequest(
+        f"{scheme}://site.example/health",
+        timeout_s=5.0,
+        max_bytes=1 << 20,
+        headers={"User-Agent": "Twisted PageGetter"},
+        connect_to=(ip_address(ADDRESS), PORTS[scheme]),
+        tls_verify=False,
+        truncate=True,
+    )
+
+
+async def cost_s(client: HTTPClient, scheme: str, count: int) -> float:
+    """Seconds of this process's time for `count` checks."""
+    work = (client.fetch(request(scheme)) for _ in range(count))
+    began_s = time.process_time()
+    cooperator = Cooperator()
+    await gather([cooperator.coiterate(work) for _ in range(AT_A_TIME)])
+    return time.process_time() - began_s
+
+
+async def gather(deferreds: list[Deferred[Any]]) -> None:
+    for deferred in deferreds:
+        await deferred
+
+
+async def measure(count: int) -> None:
+    reactor: Any = global_reactor
+    twisted = TwistedHTTPClient(reactor)
+    bare = BareHTTPClient(reactor, SocketNetwork(reactor), twisted)
+    clients: dict[str, HTTPClient] = {"twisted": twisted, "bare": bare}
+    for scheme in PORTS:
+        times: dict[str, list[float]] = {name: [] for name in clients}
+        for _ in range(3):
+            for name, client in clients.items():
+                times[name].append(await cost_s(client, scheme, count) * 1000 / count)
+        best = {name: min(values) for name, values in times.items()}
+        shown = ", ".join(f"{name} {value:.3f} s" for name, value in best.items())
+        print(f"{scheme}: per 1,000 checks {shown}; ratio {best['twisted'] / best['bare']:.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    options = parser.parse_args()
+    reactor: Any = global_reactor
+    with tempfile.TemporaryDirectory() as folder:
+        shape = Path(folder) / "shape.json"
+        shape.write_text(json.dumps([[ADDRESS, port, s] for s, port in PORTS.items()]))
+        command = [sys.executable, "-m", "bench.servers", str(shape)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as servers:
+            assert servers.stdout is not None
+            assert servers.stdout.readline() == "ready\n"
+            measuring = Deferred.fromCoroutine(measure(options.count))
+            measuring.addErrback(lambda failure: print(failure.getTraceback()))
+            measuring.addBoth(lambda _: reactor.stop())
+            reactor.run()
+            servers.kill()
+
+
+if __name__ == "__main__":
+    main()
