@@ -397,6 +397,13 @@ def test_ten_thousand_prefixes(pair: Pair) -> None:
     eventually("none", lambda: " 0 of 0 routes" in bird.cli("show route count"))
 
 
+def test_a_router_that_is_not_configured_is_closed_at_once_and_counted(pair: Pair) -> None:
+    speaker = pair.speaker(peer={"address": "10.77.0.99"})
+    bird = pair.bird()
+    eventually("counted", lambda: speaker.ask(snapshot=True)["unknown_peers_total"] > 0)
+    assert not bird.established()
+
+
 def test_a_graceful_shutdown_is_announced_before_the_withdrawal(pair: Pair) -> None:
     # RFC 8326.
     bird, speaker = pair.bird(), pair.speaker(shutdown_delay_s=1.5)
@@ -461,6 +468,13 @@ def test_bfd_notices_a_frozen_router_long_before_the_hold_timer(pair: Pair) -> N
     bird.child.send_signal(signal.SIGCONT)
     eventually("back", lambda: speaker.peer()["established"])
     eventually("BFD is up again", lambda: speaker.peer()["bfd"] == "UP")
+
+
+def test_bfd_runs_over_ipv6(pair: Pair) -> None:
+    pair.bird(**BIRD_BFD, local=ROUTER_IPV6, neighbor=OUR_IPV6)
+    speaker = pair.speaker(peer={"address": ROUTER_IPV6, "bfd": BFD}, listen=(OUR_IPV6,))
+    speaker.wait_established()
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
 
 
 def test_bfd_lets_the_router_drop_our_routes_when_we_freeze(pair: Pair) -> None:
