@@ -163,9 +163,8 @@ class Coordinator:
         address = self._servers[spec.host].address
         stood_pooled = None
         if self._adopted is not None:
-            stood_pooled = (
-                address is not None
-                and DestinationKey(address, self._settings.port) in self._adopted.destinations
+            stood_pooled = address is not None and _stood_pooled(
+                self._adopted, destination_key(self._settings, address), spec.weight
             )
         return Candidate(spec, ready=address is not None, stood_pooled=stood_pooled)
 
@@ -294,6 +293,13 @@ class Coordinator:
                 before.get(host), member, server.address, server.monitor_snapshots()
             )
         return tuple(shown.snapshot for shown in self._shown.values())
+
+
+def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bool:
+    """Whether the kernel sent connections to a server: a weight of 0 that is not the server's own
+    is left of a drain."""
+    stood = adopted.destinations.get(key)
+    return stood is not None and (stood.weight > 0 or weight == 0)
 
 
 def _pooling_changed(notices: Iterable[Notice]) -> bool:

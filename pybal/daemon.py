@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from pybal.httpclient import HTTPClient
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
+from pybal.ipvs.keeper import IPVSKeeper, KeeperPorts
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.manager import IPVSManager
+from pybal.ipvs.ownership import Place
+from pybal.ipvs.record_file import DiskRecord
 from pybal.model import (
     BGPSnapshot,
     CheckResult,
@@ -57,6 +59,15 @@ class World:
     http: HTTPClient
     addresses: AddressWatcher
     kernel: Kernel
+    place: Place | None = None
+    """Which table the kernel's is; without that, none of its services is known to be ours."""
+
+
+def _keeper_ports(world: World, state_directory: Path | None) -> KeeperPorts:
+    record = None
+    if state_directory is not None and world.place is not None:
+        record = (DiskRecord(state_directory), world.place)
+    return KeeperPorts(world.reactor, world.kernel, world.now, world.in_thread, record)
 
 
 class Daemon:
@@ -68,8 +79,8 @@ class Daemon:
         self._world = world
         self._log = Logger(namespace="pybal")
         self._started_at = world.now()
-        self._manager = IPVSManager(
-            clock=world.reactor, kernel=world.kernel, now=world.now, dry_run=settings.dry_run
+        self._manager = IPVSKeeper(
+            settings.ipvs, _keeper_ports(world, settings.state_directory), dry_run=settings.dry_run
         )
         self._conscience = Conscience(
             world.reactor,
@@ -175,7 +186,7 @@ class Daemon:
             now=self._world.now,
             addresses=self._world.addresses,
             create_monitor=self._create_monitor,
-            publish=self._manager.publish,
+            publish=lambda entry: self._manager.publish(entry, settings.drain_timeout_s),
             servers_changed=self._servers_changed,
             weigh=self._conscience.report,
         )
@@ -221,8 +232,14 @@ class Daemon:
         return self._failover.snapshot()
 
     def ipvs(self) -> IPVSSnapshot:
-        """The IPVS manager."""
-        return self._manager.snapshot()
+        """All that looks after the IPVS table."""
+        services = self._settings.services
+        names = tuple((str(service_key(service)), service.name) for service in services)
+        return replace(self._manager.snapshot(), names=names)
+
+    def refresh(self) -> Deferred[None]:
+        """Have the next snapshots' statistics young."""
+        return self._manager.refresh()
 
     def daemon(self) -> DaemonSnapshot:
         """The process."""

@@ -259,3 +259,16 @@ def test_after_any_history_the_monitors_are_those_of_the_newest_list(
     if bench.published:
         pooled = {str(s.address) for s in snapshot.servers if s.pooled}
         assert set(bench.destinations) == pooled
+
+
+def test_a_server_left_with_weight_0_by_a_drain_waits_for_its_monitors() -> None:
+    probe = Bench()
+    adopted = service_entry(
+        probe.settings, [(ip_address(A), 0), (ip_address(B), 10), (ip_address(C), 0)]
+    )
+    bench = Bench(adopted=adopted)
+    bench.list("a", "b", ServerSpec("c", weight=0))
+    # A weight of 0 that is the server's own says nothing.
+    assert bench.destinations == {B: 10, C: 0}
+    bench.monitor("a").say(True)
+    assert bench.destinations == {A: 10, B: 10, C: 0}

@@ -12,9 +12,11 @@ from pybal.config.kinds import (
     BOOLEAN,
     PORT,
     SECONDS,
+    SECONDS_OR_ZERO,
     SOME_ADDRESSES,
     THRESHOLD,
     Kind,
+    choice,
     integer,
 )
 from pybal.config.section import SectionReader
@@ -24,6 +26,7 @@ from pybal.config.settings import (
     InstrumentationSettings,
     IsolationSettings,
 )
+from pybal.ipvs.settings import Cleanup, IPVSSettings
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
@@ -40,12 +43,14 @@ class GlobalOptions:
     instrumentation: InstrumentationSettings | None
     runcommand_concurrency: int
     isolation: IsolationSettings | None
+    ipvs: IPVSSettings
 
 
 def _none_or_path(text: str) -> Path | None:
     return None if text == "none" else ABSOLUTE_PATH.parse(text)
 
 
+_CLEANUP = choice(each.value for each in Cleanup)
 _CONCURRENCY = integer(1, 1000)
 _STATE_DIRECTORY = Kind("an absolute path or none", _none_or_path)
 
@@ -66,6 +71,7 @@ def read_global(
     runcommand_concurrency = reader.get("runcommand-concurrency", _CONCURRENCY, DEFAULT_CONCURRENCY)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
     isolation = _read_isolation(reader)
+    ipvs = _read_ipvs(reader)
     reader.warn_of_unknown()
     return GlobalOptions(
         dry_run=dry_run,
@@ -74,6 +80,7 @@ def read_global(
         instrumentation=instrumentation if instrumentation_wanted else None,
         runcommand_concurrency=runcommand_concurrency,
         isolation=isolation if isolation_wanted else None,
+        ipvs=ipvs,
     )
 
 
@@ -83,6 +90,17 @@ def _read_isolation(reader: SectionReader) -> IsolationSettings:
         threshold=reader.get("isolation-threshold", THRESHOLD, default.threshold),
         window_s=reader.get("isolation-window", SECONDS, default.window_s),
         hold_s=reader.get("isolation-hold", SECONDS, default.hold_s),
+    )
+
+
+def _read_ipvs(reader: SectionReader) -> IPVSSettings:
+    default = IPVSSettings()
+    return IPVSSettings(
+        audit_interval_s=reader.get(
+            "ipvs-audit-interval", SECONDS_OR_ZERO, default.audit_interval_s
+        ),
+        cleanup=Cleanup(reader.get("ipvs-cleanup", _CLEANUP, default.cleanup.value)),
+        statistics=reader.get("ipvs-statistics", BOOLEAN, default.statistics),
     )
 
 

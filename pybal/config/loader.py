@@ -121,6 +121,7 @@ def _settings(
         services=tuple(s.settings for s in services if s.settings is not None),
         runcommand_concurrency=options.runcommand_concurrency,
         isolation=options.isolation,
+        ipvs=options.ipvs,
     )
 
 

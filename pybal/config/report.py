@@ -21,8 +21,14 @@ from pybal.config.settings import (
 )
 from pybal.config.source_url import source_url
 from pybal.model import IPAddress
+from pybal.ipvs.settings import Cleanup
 
 _ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
+_CLEANUP = {
+    Cleanup.OWNED: "services of PyBal's own that are not configured go, others stay",
+    Cleanup.NONE: "services that are not configured stay",
+    Cleanup.ALL: "every service that is not configured goes, whoever made it",
+}
 
 
 def report(result: LoadResult, kinds: MonitorKinds = BUILT_IN_KINDS) -> tuple[tuple[str, ...], int]:
@@ -54,6 +60,7 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     if any(isinstance(m, RunCommandSettings) for s in settings.services for m in s.monitors):
         lines.append(_item("commands at once", str(settings.runcommand_concurrency)))
     for service in settings.services:
+    lines += [_item(name, text) for name, text in _ipvs_items(settings)]
         lines += _service_lines(service, settings.bgp, kinds)
     vips = {service.address for service in settings.services}
     total = f"{_count(len(settings.services), 'service')} on {_count(len(vips), 'VIP')}"
@@ -61,6 +68,20 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
 
 
 def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
+def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
+    ipvs = settings.ipvs
+    cleanup = ipvs.cleanup
+    words = _CLEANUP[cleanup]
+    if cleanup is Cleanup.OWNED and settings.state_directory is None:
+        words = "services that are not configured stay: without a state directory none is known"
+    audit = f"every {ipvs.audit_interval_s:g} s" if ipvs.audit_interval_s else "never"
+    return [
+        ("IPVS audit", audit),
+        ("IPVS cleanup", f"{cleanup.value}: {words}"),
+        ("IPVS statistics", "yes" if ipvs.statistics else "no"),
+    ]
+
+
     if bgp is None:
         return [("BGP", "off")]
     listens = ", ".join(_endpoint(address, bgp.local_port) for address in bgp.local_ips)
@@ -131,6 +152,8 @@ def _service_lines(
         f"[{service.name}] {where}, {', '.join(ways)}",
         _item("servers", source_url(service.source)),
         _item("depool threshold", f"{float(service.depool_threshold):g}"),
+    if service.drain_timeout_s is not None:
+        lines.append(_item("depooling", f"drains for up to {service.drain_timeout_s:g} s"))
     ]
     if bgp is not None and service.bgp and service.bgp_communities is not None:
         lines.append(_item("communities", _communities(service.bgp_communities, ())))

@@ -12,6 +12,7 @@ from pybal.config.kinds import (
     MED,
     PORT,
     SOURCE,
+    SECONDS,
     THRESHOLD,
     choice,
 )
@@ -26,6 +27,9 @@ DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
 _PROTOCOL = choice(protocol.value for protocol in L4Protocol)
 _SCHEDULER = choice(SCHEDULERS)
 
+_DRAIN = "drain"
+_DEPOOL_METHOD = choice(("remove", _DRAIN))
+DEFAULT_DRAIN_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceDraft:
@@ -59,7 +63,9 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     tunneling = reader.get("tunneling", BOOLEAN, False)
     source = reader.require("config", SOURCE)
     threshold = reader.get("depool-threshold", THRESHOLD, DEFAULT_THRESHOLD)
-    monitors = read_monitors(reader, kinds, address)
+    drain_timeout_s = _read_draining(reader)
+    version = None if address is None else ipvs.server_version or address.version
+    monitors = read_monitors(reader, kinds, version)
     announced = reader.get("bgp", BOOLEAN, True)
     med = reader.get("bgp-med", MED, None)
     communities = reader.get("bgp-communities", COMMUNITIES, None)
@@ -92,9 +98,17 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
             bgp_med=med,
             bgp_communities=communities,
             bgp_large_communities=large_communities,
+            drain_timeout_s=drain_timeout_s,
             bgp_withdraw_below=withdraw_below,
         )
     return ServiceDraft(
         reader, protocol, address, port, announced, med, communities, large_communities,
         withdraw_below, settings,
     )  # fmt: skip
+
+
+def _read_draining(reader: SectionReader) -> float | None:
+    """How long a depooled server may keep its connections; None: not at all."""
+    method = reader.get("depool-method", _DEPOOL_METHOD, "remove")
+    timeout_s = reader.get("drain-timeout", SECONDS, DEFAULT_DRAIN_TIMEOUT_S)
+    return timeout_s if method == _DRAIN else None

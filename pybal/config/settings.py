@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import ClassVar, Union
 
+from pybal.ipvs.options import ServiceOptions
+from pybal.ipvs.settings import IPVSSettings
 from pybal.model import IPAddress, L4Protocol
 from pybal.pattern import Pattern
 
@@ -184,6 +186,7 @@ LargeCommunity = tuple[int, int, int]
 class ServiceSettings:
     """One section of pybal.conf that is a service. `port` is also the real servers' port.
 
+    `drain_timeout_s`: how long a depooled server may keep its connections; None: not at all.
     What of BGP is None is the global value. `bgp_withdraw_below`: the address is announced only
     while a server is up and the share of those that are is not below this; None: in any case.
     """
@@ -202,6 +205,13 @@ class ServiceSettings:
     bgp_med: int | None
     bgp_communities: tuple[int, ...] | None = None
     bgp_large_communities: tuple[LargeCommunity, ...] | None = None
+    drain_timeout_s: float | None = None
+    ipvs: ServiceOptions = ServiceOptions()
+
+    @property
+    def server_version(self) -> int:
+        """The IP version of the real servers' addresses."""
+        return self.ipvs.server_version or self.address.version
     bgp_withdraw_below: Fraction | None = None
 
 
@@ -283,4 +293,5 @@ class Settings:
     instrumentation: InstrumentationSettings | None
     services: tuple[ServiceSettings, ...]
     runcommand_concurrency: int = DEFAULT_CONCURRENCY
+    ipvs: IPVSSettings = field(default_factory=IPVSSettings)
     isolation: IsolationSettings | None = IsolationSettings()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pybal.model import HealthSnapshot, ServiceSnapshot
+from pybal.model import DriftSnapshot, HealthSnapshot, ServiceSnapshot
 
 
 class Severity(enum.Enum):
@@ -34,30 +34,45 @@ class Alert:
 
 
 _HEALTHY = HealthSnapshot()
+_DRIFT_SHOWN = 3
 
 
-def assess(services: Iterable[ServiceSnapshot], health: HealthSnapshot = _HEALTHY) -> Alert:
+def assess(
+    services: Iterable[ServiceSnapshot],
+    health: HealthSnapshot = _HEALTHY,
+    drift: Sequence[DriftSnapshot] = (),
+) -> Alert:
     """Critical if enabled servers are pooled though not up, or this director is cut off; else a
     warning if a pool is too small for its depool threshold ever to let a server go, or if checks
-    cannot be made for want of something of ours."""
+    cannot be made for want of something of ours, or if someone else changed the kernel's table."""
     held: list[str] = []
-    too_small: list[str] = []
+    warnings: list[str] = []
     if health.isolation.since is not None:
         held.append("This director is cut off from its servers, all pools are held as they are")
     if health.local_fault:
-        too_small.append(f"This director cannot make all its checks: {health.local_fault}. ")
+        warnings.append(f"This director cannot make all its checks: {health.local_fault}. ")
+    warnings += [_drift_words(each) for each in drift[:_DRIFT_SHOWN]]
+    if len(drift) > _DRIFT_SHOWN:
+        warnings.append(f"IPVS: {len(drift) - _DRIFT_SHOWN} more services were changed. ")
     for service in services:
         hosts = [s.host for s in service.servers if s.enabled and s.pooled and not s.up]
         if hosts:
             held.append(f"{service.name}: Servers {', '.join(hosts)} are marked down but pooled")
         if _too_small_to_depool(service):
             # The trailing blank is part of the contract's text.
-            too_small.append(f"Pool {service.name} is too small to allow depooling. ")
+            warnings.append(f"Pool {service.name} is too small to allow depooling. ")
     if held:
         return Alert(Severity.CRITICAL, "; ".join(held))
-    if too_small:
-        return Alert(Severity.WARNING, "".join(too_small))
+    if warnings:
+        return Alert(Severity.WARNING, "".join(warnings))
     return Alert(Severity.OK, "All pools are healthy")
+
+
+def _drift_words(drift: DriftSnapshot) -> str:
+    state = "repaired" if drift.repaired else "not repaired yet"
+    return (
+        f"IPVS: {drift.service} was changed by others: {'; '.join(drift.differences)} ({state}). "
+    )
 
 
 def _too_small_to_depool(service: ServiceSnapshot) -> bool:

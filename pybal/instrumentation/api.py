@@ -21,10 +21,12 @@ from pybal.model import (
     MonitorSnapshot,
     ServerSnapshot,
     ServiceSnapshot,
+    ServiceStatistics,
 )
 
 Document = dict[str, Any]
 
+IPVS_SEGMENTS = ("api", "v1", "ipvs")
 _PATHS = (
     "/api/v1/services",
     "/api/v1/services/{service}",
@@ -150,11 +152,58 @@ def _result(result: CheckResult) -> Document:
     }
 
 
+def ipvs_body(ipvs: IPVSSnapshot) -> bytes:
+    """The answer to `/api/v1/ipvs`."""
+    return json_document(ipvs_document(ipvs)).body
+
+
 def ipvs_document(ipvs: IPVSSnapshot) -> Document:
-    """The IPVS manager."""
-    error = ipvs.last_error
-    last_error = None if error is None else {"text": error.text, "at": instant(error.at)}
-    return {**asdict(ipvs), "last_error": last_error}
+    """The IPVS table, what was done to it, and what passes through it."""
+    error, audit, names = ipvs.last_error, ipvs.audit, dict(ipvs.names)
+    document: Document = {
+        "in_sync": ipvs.in_sync,
+        "dry_run": ipvs.dry_run,
+        "services": ipvs.services,
+        "destinations": ipvs.destinations,
+        "changes_total": ipvs.changes_total,
+        "errors_total": ipvs.errors_total,
+        "last_error": None if error is None else {"text": error.text, "at": instant(error.at)},
+        "audit": {
+            "audits_total": audit.audits_total,
+            "finished": instant(audit.finished_at),
+            "drift": [{**asdict(each), "since": instant(each.since)} for each in audit.drift],
+            "drift_total": dict(audit.drift_total),
+            "repairs_total": audit.repairs_total,
+        },
+        "strangers": ipvs.strangers,
+        "ownership_error": ipvs.ownership_error or None,
+        "draining": [asdict(each) for each in ipvs.draining],
+        "statistics": None,
+    }
+    if ipvs.statistics is not None:
+        document["statistics"] = {
+            "at": instant(ipvs.statistics_at),
+            "services": [_statistics(each, names) for each in ipvs.statistics],
+        }
+    return document
+
+
+def _statistics(statistics: ServiceStatistics, names: dict[str, str]) -> Document:
+    return {
+        "name": names.get(statistics.service),
+        "service": statistics.service,
+        "traffic": asdict(statistics.traffic),
+        "servers": [
+            {
+                "server": each.server,
+                "active_connections": each.active,
+                "inactive_connections": each.inactive,
+                "persistent_connections": each.persistent,
+                "traffic": asdict(each.traffic),
+            }
+            for each in statistics.destinations
+        ],
+    }
 
 
 def bgp_document(bgp: BGPSnapshot) -> Document:

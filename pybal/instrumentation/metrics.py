@@ -23,6 +23,8 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from pybal.awareness import STALL_BUCKETS_S
+from pybal.instrumentation.ipvs_metrics import ipvs_families
+from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
@@ -64,13 +66,16 @@ def exposition(
     monitors: MonitorText,
     as_openmetrics: bool,
 ) -> bytes:
-    """The whole answer to a scrape: the snapshot's metrics, those of other collectors, then the
-    monitors' by the renderer that keeps them from one scrape to the next."""
+    """The whole answer to a scrape: the snapshot's metrics, those of other collectors, what the
+    kernel counts, then the monitors' by the renderer that keeps them between scrapes."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(snapshot))
     for collector in others:
         registry.register(collector)
-    text = monitors.render(snapshot.services, as_openmetrics=as_openmetrics).encode()
+    text = (
+        statistics_text(snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics)
+        + monitors.render(snapshot.services, as_openmetrics=as_openmetrics)
+    ).encode()
     if as_openmetrics:
         rendered: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
         return rendered.removesuffix(_EOF) + text + _EOF
@@ -87,7 +92,7 @@ class SnapshotCollector(Collector):
         """The metric families, in a stable order."""
         yield from _daemon_families(self._snapshot.daemon, self._snapshot.failed_requests)
         yield from _health_families(self._snapshot.daemon.health)
-        yield from _ipvs_families(self._snapshot.ipvs)
+        yield from ipvs_families(self._snapshot.ipvs)
         yield from _bgp_families(self._snapshot.bgp)
         yield from _service_families(self._snapshot.services)
 
@@ -150,18 +155,6 @@ def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
     for name, count in health.local_faults:
         faults.add_metric([name], count)
     yield faults
-
-
-def _ipvs_families(ipvs: IPVSSnapshot) -> Iterator[Metric]:
-    yield GaugeMetricFamily(
-        "pybal_ipvs_in_sync", "Whether the kernel's table is the wanted one", ipvs.in_sync
-    )
-    yield CounterMetricFamily(
-        "pybal_ipvs_changes_total", "Changes made to the kernel's table", ipvs.changes_total
-    )
-    yield CounterMetricFamily(
-        "pybal_ipvs_errors_total", "Operations that the kernel refused", ipvs.errors_total
-    )
 
 
 def _bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:

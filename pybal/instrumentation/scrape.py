@@ -44,6 +44,7 @@ class Scraper:
         return waiter
 
     async def _render(self, failed_requests: int, as_openmetrics: bool) -> bytes:
+        await self._view.refresh()
         snapshot = metrics.take_snapshot(self._view, failed_requests)
         return await self._offload(
             lambda: self._exposition(snapshot, as_openmetrics=as_openmetrics)

@@ -12,9 +12,9 @@ from twisted.logger import Logger, LogLevel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from pybal.instrumentation import metrics
+from pybal.instrumentation import api, metrics
 from pybal.instrumentation.negotiation import accepts_json, accepts_openmetrics
-from pybal.instrumentation.responses import Response, error
+from pybal.instrumentation.responses import JSON_TYPE, Response, error
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.instrumentation.scrape import Offload, Scraper
 from pybal.instrumentation.view import StatusView
@@ -28,7 +28,7 @@ def make_site(
 ) -> Site:
     """The factory that serves the view. `offload` renders `/metrics` in another thread;
     `collectors` add their metrics to PyBal's own."""
-    root = StatusResource(view, Scraper(view, offload, collectors), log)
+    root = StatusResource(view, offload, Scraper(view, offload, collectors), log)
     site = _StatusSite(  # type: ignore[no-untyped-call]  # Twisted's has no types
         root, requestFactory=_BodylessRequest, reactor=reactor, timeout=_IDLE_TIMEOUT_S
     )
@@ -41,9 +41,10 @@ class StatusResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, view: StatusView, scraper: Scraper, log: Logger) -> None:
+    def __init__(self, view: StatusView, offload: Offload, scraper: Scraper, log: Logger) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self._view = view
+        self._offload = offload
         self._scraper = scraper
         self._log = log
         self._failed_requests = 0
@@ -81,7 +82,16 @@ class StatusResource(Resource):
         segments = path_segments(request.path)
         if segments == ("metrics",):
             return await self._metrics(as_openmetrics=accepts_openmetrics(accept))
+        if segments == api.IPVS_SEGMENTS:
+            return await self._ipvs()
         return answer(self._view, segments, as_json=as_json)
+
+    async def _ipvs(self) -> Response:
+        """Rendered in another thread: it has a part for each server of each service."""
+        await self._view.refresh()
+        snapshot = self._view.ipvs()
+        body = await self._offload(lambda: api.ipvs_body(snapshot))
+        return Response(HTTPStatus.OK, JSON_TYPE, body)
 
     async def _metrics(self, *, as_openmetrics: bool) -> Response:
         body = await self._scraper.scrape(self._failed_requests, as_openmetrics=as_openmetrics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
@@ -27,7 +27,11 @@ class StatusView(Protocol):
         ...
 
     def ipvs(self) -> IPVSSnapshot:
-        """The IPVS manager."""
+        """The IPVS table and what is done to it; statistics are as old as the last `refresh`."""
+        ...
+
+    def refresh(self) -> Awaitable[None]:
+        """Have what is read on demand read, so that the next snapshots show it. Never fails."""
         ...
 
     def daemon(self) -> DaemonSnapshot:

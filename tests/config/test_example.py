@@ -27,6 +27,7 @@ KEYS = """
     bgp-peer-asn bgp-password bgp-password-file bgp-ttl-security bgp-hold-time bgp-connect-retry
     bgp-graceful-restart bgp-graceful-restart-time bgp-bfd bgp-bfd-interval bgp-bfd-multiplier
     isolation isolation-threshold isolation-window isolation-hold
+    ipvs-audit-interval ipvs-cleanup ipvs-statistics depool-method drain-timeout
     protocol ip port scheduler ops tunneling config depool-threshold monitors
 """.split()
 

@@ -16,6 +16,7 @@ from pybal.config.settings import (
     InstrumentationSettings,
     Settings,
 )
+from pybal.ipvs.settings import Cleanup, IPVSSettings
 from pybal.model import IPAddress
 from tests.config.texts import FILE, GLOBAL_BGP, only_problem, problem_of, service, settings, shown
 
@@ -303,3 +304,26 @@ def test_the_number_of_commands_at_once_is_one_or_more() -> None:
     assert problem_of("runcommand-concurrency", text).message == (
         "must be a whole number from 1 to 1000"
     )
+
+
+def test_the_ipvs_table_is_audited_cleaned_up_and_counted_by_default() -> None:
+    assert of("").ipvs == IPVSSettings(60.0, Cleanup.OWNED, statistics=True)
+
+
+def test_the_care_for_the_ipvs_table_can_be_set() -> None:
+    found = of("ipvs-audit-interval = 0\nipvs-cleanup = all\nipvs-statistics = no").ipvs
+    assert found == IPVSSettings(0.0, Cleanup.ALL, statistics=False)
+    assert of("ipvs-cleanup = none").ipvs.cleanup is Cleanup.NONE
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ipvs-audit-interval = -1", "must be a number of seconds, 0 or more"),
+        ("ipvs-cleanup = own", "must be one of owned, none or all; did you mean owned?"),
+        ("ipvs-statistics = maybe", "must be yes or no"),
+    ],
+)
+def test_bad_care_for_the_ipvs_table_says_what_would_be_right(line: str, message: str) -> None:
+    key = line.split()[0]
+    assert problem_of(key, f"[global]\n{line}\n{service()}").message == message

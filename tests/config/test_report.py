@@ -73,6 +73,10 @@ def test_everything_that_would_run_is_shown() -> None:
         "    instrumentation    http://127.0.0.1:9090, http://[::1]:9090",
         "    last good lists    not kept",
         "    commands at once   20",
+        "    IPVS audit         every 60 s",
+        "    IPVS cleanup       owned: services that are not configured stay: "
+        "without a state directory none is known",
+        "    IPVS statistics    yes",
         "",
         "[web] tcp 192.0.2.1:80, wrr, tunneling (IPIP), announced with MED 0",
         "    servers            k8s://***@api:6443",

@@ -288,3 +288,27 @@ def test_a_bad_med_is_one_error_and_starts_no_others(where: str) -> None:
     general = "bgp-med = x\n" if where == "global" else ""
     text = f"{GLOBAL_BGP}{general}{service('a', bgp_med=own)}{service('b', port='81', bgp_med='5')}"
     assert only_problem(text).value == "x"
+
+
+def test_a_service_drains_only_if_told_to() -> None:
+    assert only_service(service()).drain_timeout_s is None
+    assert only_service(service(drain_timeout="5")).drain_timeout_s is None
+    assert only_service(service(depool_method="remove")).drain_timeout_s is None
+    assert only_service(service(depool_method="drain")).drain_timeout_s == 300
+    assert only_service(service(depool_method="drain", drain_timeout="2.5")).drain_timeout_s == 2.5
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("depool-method", "drian", "must be remove or drain; did you mean drain?"),
+        ("drain-timeout", "0", "must be a number of seconds above 0"),
+        ("drain-timeout", "soon", "must be a number of seconds above 0"),
+    ],
+)
+def test_a_bad_way_of_depooling_says_what_would_be_right(
+    key: str, value: str, message: str
+) -> None:
+    problem = only_problem("[global]\n" + service(**{key.replace("-", "_"): value}))
+    assert (problem.severity, problem.key, problem.value) == (Severity.ERROR, key, value)
+    assert problem.message == message

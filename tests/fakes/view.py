@@ -38,6 +38,7 @@ class FakeView:
     bgp_snapshot: BGPSnapshot = NO_BGP
     ipvs_snapshot: IPVSSnapshot = field(default_factory=lambda: ipvs())
     daemon_snapshot: DaemonSnapshot = DAEMON
+    refreshed: int = 0
 
     def services(self) -> Sequence[ServiceSnapshot]:
         return self.service_list
@@ -50,6 +51,9 @@ class FakeView:
 
     def ipvs(self) -> IPVSSnapshot:
         return self.ipvs_snapshot
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
 
     def daemon(self) -> DaemonSnapshot:
         return self.daemon_snapshot

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pybal.instrumentation.alerts import assess
-from pybal.model import HealthSnapshot, IsolationSnapshot
+from pybal.model import DriftSnapshot, HealthSnapshot, IsolationSnapshot
 from tests.fakes.view import NOON, server, service
 
 
@@ -106,4 +106,29 @@ def test_a_fault_of_our_own_is_a_warning() -> None:
     alert = assess([], HealthSnapshot(local_fault="too many open files"))
     assert alert.as_text() == (
         "WARNING - This director cannot make all its checks: too many open files. "
+    )
+
+
+def drift(name: str, *, repaired: bool = True) -> DriftSnapshot:
+    return DriftSnapshot(name, NOON, ("the service is gone", "server x is gone"), repaired)
+
+
+def test_drift_is_a_warning_that_says_what_was_changed() -> None:
+    alert = assess([], drift=[drift("tcp 192.0.2.1:80", repaired=False)])
+    assert alert.as_text() == (
+        "WARNING - IPVS: tcp 192.0.2.1:80 was changed by others: the service is gone; "
+        "server x is gone (not repaired yet). "
+    )
+
+
+def test_much_drift_is_summed_up() -> None:
+    text = assess([], drift=[drift(f"tcp 192.0.2.{n}:80") for n in range(10)]).as_text()
+    assert text.count("(repaired)") == 3
+    assert text.endswith("IPVS: 7 more services were changed. ")
+
+
+def test_drift_is_no_news_while_something_is_critical() -> None:
+    held = service("p", [server("a"), server("b"), server("c", up=False, pooled=True)])
+    assert assess([held], drift=[drift("tcp 192.0.2.1:80")]).as_text() == (
+        "CRITICAL - p: Servers c are marked down but pooled"
     )

@@ -3,13 +3,25 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
 from pybal.instrumentation.routes import answer, path_segments
-from pybal.model import IPVSSnapshot, KernelErrorSnapshot, MetricSample, SourceSnapshot
-from tests.fakes.view import NOON, FakeView, bgp, held, monitor, server, service
+from pybal.model import (
+    AuditSnapshot,
+    DestinationStatistics,
+    DrainSnapshot,
+    DriftSnapshot,
+    IPVSSnapshot,
+    KernelErrorSnapshot,
+    MetricSample,
+    ServiceStatistics,
+    SourceSnapshot,
+    Traffic,
+)
+from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
 
 SAMPLE = MetricSample("pybal_monitor_x_total", (("reason", "refused"),), 2.0)
 FETCH = replace(
@@ -135,8 +147,65 @@ def test_ipvs_shows_the_last_error_and_when_it_was() -> None:
         "changes_total": 3,
         "errors_total": 4,
         "last_error": {"text": "refused", "at": AT},
+        "audit": {
+            "audits_total": 0,
+            "finished": None,
+            "drift": [],
+            "drift_total": {},
+            "repairs_total": 0,
+        },
+        "strangers": [],
+        "ownership_error": None,
+        "draining": [],
+        "statistics": None,
     }
     assert get("/api/v1/ipvs")["last_error"] is None
+
+
+def test_ipvs_shows_drift_draining_and_traffic() -> None:
+    traffic = Traffic(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+    counted = DestinationStatistics("192.0.2.9:80", ip_address("192.0.2.9"), 5, 6, 7, traffic)
+    drift = DriftSnapshot("tcp 192.0.2.1:80", NOON, ("the service is gone",), repaired=True)
+    view = FakeView(
+        ipvs_snapshot=replace(
+            ipvs(),
+            audit=AuditSnapshot(9, NOON, (drift,), (("service_missing", 1),), 3),
+            draining=(DrainSnapshot("tcp 192.0.2.1:80", "192.0.2.8:80", 12.5, 4),),
+            statistics=(ServiceStatistics("tcp 192.0.2.1:80", traffic, (counted,)),),
+            statistics_at=NOON,
+            names=(("tcp 192.0.2.1:80", "text_80"),),
+        )
+    )
+    found = get("/api/v1/ipvs", view)
+    assert found["audit"] == {
+        "audits_total": 9,
+        "finished": AT,
+        "drift": [
+            {
+                "service": "tcp 192.0.2.1:80",
+                "since": AT,
+                "differences": ["the service is gone"],
+                "repaired": True,
+            }
+        ],
+        "drift_total": {"service_missing": 1},
+        "repairs_total": 3,
+    }
+    assert found["draining"] == [
+        {
+            "service": "tcp 192.0.2.1:80",
+            "server": "192.0.2.8:80",
+            "seconds_left": 12.5,
+            "connections": 4,
+        }
+    ]
+    (service,) = found["statistics"]["services"]
+    assert (found["statistics"]["at"], service["name"]) == (AT, "text_80")
+    assert service["traffic"]["bytes_out"] == 5
+    (shown,) = service["servers"]
+    assert shown["server"] == "192.0.2.9:80"
+    assert shown["active_connections"] == 5
+    assert shown["traffic"]["bytes_out_per_s"] == 10
 
 
 def test_bgp_and_daemon_show_all_that_is_known() -> None:

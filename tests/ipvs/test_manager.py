@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
 import pytest
-from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -18,7 +17,6 @@ from pybal.ipvs.manager import (
     OPERATIONS_PER_TURN,
     RETRY_FIRST_S,
     RETRY_MAX_S,
-    DelayedCall,
     IPVSManager,
 )
 from pybal.ipvs.model import Service, ServiceEntry, ServiceKey
@@ -32,19 +30,10 @@ from pybal.ipvs.plan import (
 )
 from pybal.log import format_line
 from tests.fakes.kernel import FakeKernel
+from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, destination, entry, pool, server
 
 NOW = 1_700_000_000.0
-TURN_S = 2**-20
-
-
-class TurningClock(Clock):
-    """As in a real reactor, what is called later never runs in the turn that asked for it."""
-
-    def callLater(  # type: ignore[override]
-        self, when: float, what: Callable[..., object], *args: object
-    ) -> DelayedCall:
-        return super().callLater(max(when, TURN_S), what, *args)
 
 
 class ManagerTestCase(SynchronousTestCase):

@@ -1,0 +1,136 @@
+"""Lets depooled servers keep their connections: stands between the Coordinators and the manager."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from pybal.errors import KernelError
+from pybal.ipvs.drain import Draining, counted, depool, merged
+from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.managed import DelayedCall, Timer
+from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.model import DrainSnapshot
+
+COUNT_EVERY_S = 1.0
+COUNT_GAP_S = 0.1
+"""The connections of each service that drains are counted every COUNT_EVERY_S, or as often as it
+comes to pass with one service each COUNT_GAP_S: a reading takes some milliseconds."""
+
+
+class Drainer:
+    """`publish` takes the entry that should stand in the kernel, servers that drain included;
+    `standing` tells what the kernel holds of a service. `seconds()` must not jump."""
+
+    def __init__(
+        self,
+        clock: Timer,
+        kernel: Kernel,
+        seconds: Callable[[], float],
+        publish: Callable[[ServiceEntry], None],
+        standing: Callable[[ServiceKey], ServiceEntry | None],
+    ) -> None:
+        self._clock = clock
+        self._kernel = kernel
+        self._seconds = seconds
+        self._publish = publish
+        self._standing = standing
+        self._log = Logger(namespace="ipvs")
+        self._wanted: dict[ServiceKey, ServiceEntry] = {}
+        self._draining: dict[ServiceKey, Draining] = {}
+        self._round: deque[ServiceKey] = deque()
+        self._call: DelayedCall | None = None
+        self._stopped = False
+
+    def publish(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
+        """Say what a service should be; without a time limit nothing drains."""
+        key = entry.service.key
+        if drain_timeout_s is None:
+            draining: Draining = {}
+        else:
+            earlier = self._draining.get(key, {})
+            wanted = self._wanted.get(key)
+            # What stood before the first word counts as pooled, be it that its weight is 0.
+            before = self._standing(key) if wanted is None else merged(wanted, earlier)
+            draining = depool(before, entry, earlier, self._seconds() + drain_timeout_s)
+            for server in draining.keys() - earlier.keys():
+                self._log.info(
+                    "{key}: server {server} drains, for up to {timeout} s",
+                    key=str(key),
+                    server=str(server),
+                    timeout=f"{drain_timeout_s:g}",
+                )
+        self._wanted[key] = entry
+        self._drain(key, draining)
+
+    def withdraw(self, key: ServiceKey) -> None:
+        """The service goes as a whole."""
+        self._wanted.pop(key, None)
+        self._draining.pop(key, None)
+
+    def stop(self) -> None:
+        """Count no more; what drains stays with weight 0. Idempotent."""
+        self._stopped = True
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+
+    def snapshot(self) -> tuple[DrainSnapshot, ...]:
+        """What drains."""
+        now = self._seconds()
+        return tuple(
+            DrainSnapshot(str(key), str(server), max(0.0, drain.until - now), drain.connections)
+            for key, draining in self._draining.items()
+            for server, drain in draining.items()
+        )
+
+    def _drain(self, key: ServiceKey, draining: Draining) -> None:
+        if draining:
+            self._draining[key] = draining
+            if key not in self._round:
+                self._round.append(key)
+        else:
+            self._draining.pop(key, None)
+        self._publish(merged(self._wanted[key], draining))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._call is None and self._draining and not self._stopped:
+            delay_s = max(COUNT_GAP_S, COUNT_EVERY_S / len(self._draining))
+            self._call = self._clock.callLater(delay_s, self._count_next)
+
+    def _count_next(self) -> None:
+        self._call = None
+        key = self._round.popleft()
+        if key in self._draining:
+            self._round.append(key)
+            self._count(key)
+        self._schedule()
+
+    def _count(self, key: ServiceKey) -> None:
+        try:
+            found = self._kernel.statistics(key)
+        except KernelError as error:
+            self._log.error("Could not {error}", error=str(error))
+            connections = None
+        else:
+            destinations = () if found is None else found.destinations
+            connections = {each.server: each.active + each.inactive for each in destinations}
+        before = self._draining[key]
+        known = None
+        if connections is not None:
+            known = {server: connections.get(str(server), 0) for server in before}
+        draining = counted(before, known, self._seconds())
+        for server in before.keys() - draining.keys():
+            left = None if known is None else known[server]
+            self._log.info(
+                "{key}: server {server} has drained{rest}",
+                key=str(key),
+                server=str(server),
+                rest=f": time is up, {left} connections are left" if left else "",
+            )
+        if draining.keys() == before.keys():
+            self._draining[key] = draining
+        else:
+            self._drain(key, draining)

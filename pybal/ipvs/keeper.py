@@ -1,0 +1,127 @@
+"""All that looks after the IPVS table: the manager, and what stands around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from pybal.ipvs.drainer import Drainer
+from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.managed import DelayedCall
+from pybal.ipvs.manager import IPVSManager
+from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
+from pybal.ipvs.ownership import Owner, Ownership, Place, RecordFile
+from pybal.ipvs.settings import IPVSSettings
+from pybal.ipvs.statistics import StatisticsReader
+from pybal.model import IPVSSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperPorts:
+    """`clock` provides IReactorTime and does not jump, `now()` is Unix seconds; `in_thread` runs a
+    function off the reactor's thread. Without a `record` nothing is known to be ours."""
+
+    clock: Any
+    kernel: Kernel
+    now: Callable[[], float]
+    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    record: tuple[RecordFile, Place] | None = None
+
+
+class IPVSKeeper:
+    """Publishes services to a kernel, drains what leaves them, audits the table, and reads its
+    statistics."""
+
+    def __init__(self, settings: IPVSSettings, ports: KeeperPorts, *, dry_run: bool) -> None:
+        self._settings = settings
+        self._clock = ports.clock
+        owner: Owner | None = None
+        if ports.record is not None:
+            file, place = ports.record
+            owner = Ownership(
+                file,
+                place,
+                ports.in_thread,
+                lambda keys: self._manager.recorded(keys),
+                read_only=dry_run,
+            )
+        self._manager = IPVSManager(
+            ports.clock,
+            ports.kernel,
+            ports.now,
+            dry_run,
+            owner,
+            settings.cleanup,
+            audited=settings.audit_interval_s > 0,
+        )
+        self._drainer = Drainer(
+            ports.clock,
+            ports.kernel,
+            ports.clock.seconds,
+            self._manager.publish,
+            lambda key: self._manager.table.get(key),
+        )
+        self._statistics = StatisticsReader(
+            ports.clock, ports.kernel, ports.now, lambda: self._manager.published
+        )
+        self._audit: DelayedCall | None = None
+
+    @property
+    def table(self) -> Table:
+        """See IPVSManager."""
+        return self._manager.table
+
+    def start(self) -> None:
+        """Read the kernel's table; KernelError. What follows is as IPVSManager.start says."""
+        self._manager.start()
+        self._audit_later()
+
+    def stop(self) -> None:
+        """Apply what is published, then leave the kernel as it is. Idempotent."""
+        if self._audit is not None and self._audit.active():
+            self._audit.cancel()
+        self._drainer.stop()
+        self._statistics.stop()
+        self._manager.stop()
+
+    def adopted(self, key: ServiceKey) -> ServiceEntry | None:
+        """What stands in the kernel for a configured service."""
+        return self._manager.adopted(key)
+
+    def publish(self, entry: ServiceEntry, drain_timeout_s: float | None = None) -> None:
+        """Say what a service should be; a server that leaves it may keep its connections for so
+        long."""
+        self._drainer.publish(entry, drain_timeout_s)
+
+    def withdraw(self, key: ServiceKey) -> None:
+        """The service is no longer configured."""
+        self._drainer.withdraw(key)
+        self._manager.withdraw(key)
+
+    def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
+        """See IPVSManager."""
+        self._manager.subscribe(callback)
+
+    def refresh(self) -> Deferred[None]:
+        """Have the statistics of the next snapshot young; fires when they are, and never fails."""
+        return self._statistics.refresh() if self._settings.statistics else succeed(None)
+
+    def snapshot(self) -> IPVSSnapshot:
+        """The table as it stands; statistics as they were last read."""
+        return replace(
+            self._manager.snapshot(),
+            draining=self._drainer.snapshot(),
+            statistics=self._statistics.latest if self._settings.statistics else None,
+            statistics_at=self._statistics.read_at,
+        )
+
+    def _audit_later(self) -> None:
+        if self._settings.audit_interval_s > 0:
+            self._audit = self._clock.callLater(self._settings.audit_interval_s, self._audit_now)
+
+    def _audit_now(self) -> None:
+        self._audit_later()
+        self._manager.audit()

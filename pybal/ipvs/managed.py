@@ -1,0 +1,109 @@
+"""What the manager knows of one published service, and how it says what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from pybal.errors import KernelError
+from pybal.ipvs.kernel import Outcome
+from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.plan import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    EditService,
+    RemoveDestination,
+    RemoveService,
+)
+
+_ERRORS_LOGGED = 5
+
+_SUMMARY = {
+    AddService: "service added",
+    EditService: "service changed",
+    RemoveService: "service removed",
+    AddDestination: "{} added",
+    EditDestination: "{} changed",
+    RemoveDestination: "{} removed",
+}
+
+
+class DelayedCall(Protocol):
+    """The part of IDelayedCall that is needed."""
+
+    def active(self) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+class Timer(Protocol):
+    """The part of IReactorTime that is needed."""
+
+    def callLater(
+        self, delay_s: float, call: Callable[..., object], /, *args: object
+    ) -> DelayedCall: ...
+
+
+class Doubt(Enum):
+    """Whether the kernel may hold other than what is known of a service."""
+
+    NONE = "what the kernel acknowledged counts"
+    LOOK = "it must be read; what differs is someone else's doing"
+    LOST = "it must be read; what differs may be our own doing"
+
+
+@dataclass(slots=True)
+class Managed:
+    """One service. `wanted` None: it is to go. `stands`: the wanted state has been in the kernel
+    once. `unrecorded`: it is not added before it is on record."""
+
+    wanted: ServiceEntry | None
+    doubt: Doubt = Doubt.NONE
+    stands: bool = False
+    unrecorded: bool = False
+    failures: int = 0
+    retry: DelayedCall | None = None
+    changes: Counter[type] = field(default_factory=Counter)
+
+    def no_retry(self) -> None:
+        """Whatever is to be done is done otherwise."""
+        if self.retry is not None and self.retry.active():
+            self.retry.cancel()
+        self.retry = None
+
+    def doubted(self, doubt: Doubt) -> None:
+        """Have it read; a lost exchange stays one until then."""
+        if self.doubt is not Doubt.LOST:
+            self.doubt = doubt
+
+
+def causes(outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, KernelError], ...]:
+    """The refusals that matter: without its service no server can be added, so that one refusal
+    says it all."""
+    refused = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
+    return tuple(each for each in refused if isinstance(each[0].operation, AddService)) or tuple(
+        refused
+    )
+
+
+def log_refusals(log: Logger, key: ServiceKey, errors: Sequence[KernelError]) -> None:
+    """The first few in words, the rest as a number."""
+    for error in errors[:_ERRORS_LOGGED]:
+        log.error("Could not {error}", error=str(error))
+    if len(errors) > _ERRORS_LOGGED:
+        log.error("{key}: and {count} more", key=str(key), count=len(errors) - _ERRORS_LOGGED)
+
+
+def summary(changes: Counter[type]) -> str:
+    """`service added, 3 servers added, 1 server removed`."""
+    return ", ".join(
+        words.format("1 server" if changes[kind] == 1 else f"{changes[kind]} servers")
+        for kind, words in _SUMMARY.items()
+        if changes[kind]
+    )

@@ -1,0 +1,247 @@
+"""Which services of the kernel are PyBal's: a record on disk that survives restarts and crashes.
+
+The kernel's table has no place for a name, so it is written down: the services of this boot and
+this network namespace that PyBal has made or managed. A service that stood before PyBal came and
+that is configured is managed from the first pool on: who then takes it out of pybal.conf expects
+it to go. The record is replaced as a whole, atomically and synced to the disk.
+
+The order of events is what makes it safe to believe:
+
+1. `claim`: the record names the service. Until that is on the disk, `secured` is false and the
+   service is not added.
+2. The kernel adds the service.
+3. The kernel removes the service, and acknowledges it.
+4. `release`: the record no longer names the service.
+
+A crash, of the process or the machine,
+
+- before 1 is on the disk: the kernel was not touched, nothing is claimed;
+- between 1 and 2: the record names a service that is not there. A start drops what it names and
+  does not find in the kernel, so nothing is claimed;
+- between 2 and 3, also in the middle of 2, when it is not known whether the kernel has added it:
+  whichever it is, the record names it if it stands, and it is claimed rightly;
+- between 3 and 4, also in the middle of 3: as before. What stands is PyBal's, what does not is
+  dropped by the start;
+- within the writing of a record: the old one counts, or the new one. Each names all services that
+  PyBal has in the kernel at that moment, because of the order above;
+- of the machine: the kernel's table is gone. Another boot's record, or another network
+  namespace's, claims nothing.
+
+What cannot be told apart: between a crash and the start that follows, someone else adds a service
+of the very protocol, address and port that PyBal was adding or removing as it crashed, or makes a
+new network namespace that gets the number of a deleted one. That is taken for PyBal's.
+
+If the record cannot be read, nothing that stands is claimed; if it cannot be written, services are
+added all the same (balancing comes first), and may be found to be strangers by a later start. Both
+are said in the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pybal.errors import PyBalError
+from pybal.ipvs.model import ServiceKey
+
+_FORMAT = 1
+
+
+class RecordError(PyBalError):
+    """This is no record of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The IPVS table that a record is about: the kernel's boot id, the network namespace."""
+
+    boot: str
+    namespace: str
+
+
+class RecordFile(Protocol):
+    """Where the record is. Both block on the disk and raise OSError."""
+
+    def load(self) -> bytes | None:
+        """The content; None if there is none."""
+
+    def save(self, content: bytes) -> None:
+        """Replace the content atomically; on return it is on the disk."""
+
+
+class Owner(Protocol):
+    """What the manager asks of a record."""
+
+    @property
+    def error(self) -> str:
+        """Why the record cannot be relied on; empty if it can."""
+
+    def start(self, standing: Iterable[ServiceKey]) -> None:
+        """Learn which of the standing services are ours."""
+
+    def owns(self, key: ServiceKey) -> bool:
+        """Whether the service is ours."""
+
+    def claim(self, key: ServiceKey) -> None:
+        """The service is to be ours."""
+
+    def secured(self, key: ServiceKey) -> bool:
+        """Whether a claimed service may be added now; if not, `when_secured` is called later."""
+
+    def release(self, key: ServiceKey) -> None:
+        """The kernel has acknowledged that the service is gone."""
+
+
+def encode(place: Place, services: Iterable[str]) -> bytes:
+    """The content of a record."""
+    content = {
+        "format": _FORMAT,
+        "boot": place.boot,
+        "namespace": place.namespace,
+        "services": sorted(services),
+    }
+    return json.dumps(content, indent=1).encode()
+
+
+def decode(content: bytes, place: Place) -> frozenset[str]:
+    """The services that a record claims in this place; RecordError if it is damaged."""
+    try:
+        record: Any = json.loads(content)
+        if record["format"] != _FORMAT:
+            raise RecordError(f"its format is {record['format']!r:.20}")
+        services, elsewhere = record["services"], Place(record["boot"], record["namespace"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RecordError(f"it is damaged ({type(error).__name__})") from None
+    if not isinstance(services, list) or not all(isinstance(each, str) for each in services):
+        raise RecordError("it is damaged (its services are no names)")
+    return frozenset(services) if elsewhere == place else frozenset()
+
+
+class NoRecord:
+    """Nothing is kept: no service that stands at the start is ours, and each may be added."""
+
+    error = ""
+
+    def start(self, standing: Iterable[ServiceKey]) -> None:
+        """Nothing to learn."""
+
+    def owns(self, key: ServiceKey) -> bool:  # noqa: ARG002 - as the port has it
+        return False
+
+    def claim(self, key: ServiceKey) -> None:
+        """Nothing to note."""
+
+    def secured(self, key: ServiceKey) -> bool:  # noqa: ARG002 - as the port has it
+        return True
+
+    def release(self, key: ServiceKey) -> None:
+        """Nothing to note."""
+
+
+class Ownership:
+    """The record of one IPVS table. One writing at a time, off the reactor's thread.
+
+    `when_secured(keys)` tells which services may be added now. With `read_only` (a dry run) the
+    record is read and never written.
+    """
+
+    def __init__(
+        self,
+        file: RecordFile,
+        place: Place,
+        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        when_secured: Callable[[Iterable[ServiceKey]], None],
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._file = file
+        self._place = place
+        self._in_thread = in_thread
+        self._when_secured = when_secured
+        self._read_only = read_only
+        self._log = Logger(namespace="ipvs")
+        self._ours: set[str] = set()
+        self._on_disk: frozenset[str] = frozenset()
+        self._being_written: frozenset[str] | None = None
+        self._waiting: set[ServiceKey] = set()
+        self._error = ""
+
+    @property
+    def error(self) -> str:
+        return self._error
+
+    def start(self, standing: Iterable[ServiceKey]) -> None:
+        """Read the record (blocks on the disk, once), and drop what does not stand."""
+        try:
+            content = self._file.load()
+            recorded = frozenset() if content is None else decode(content, self._place)
+        except (OSError, RecordError) as error:
+            self._fail(f"the record of PyBal's services cannot be read: {error}")
+            return
+        self._on_disk = recorded
+        self._ours = {str(key) for key in standing} & recorded
+        self._write()
+
+    def owns(self, key: ServiceKey) -> bool:
+        return str(key) in self._ours
+
+    def claim(self, key: ServiceKey) -> None:
+        if str(key) not in self._ours:
+            self._ours.add(str(key))
+            self._write()
+
+    def secured(self, key: ServiceKey) -> bool:
+        name = str(key)
+        safe = name in self._on_disk and (
+            self._being_written is None or name in self._being_written
+        )
+        if safe or self._read_only or (self._error and self._being_written is None):
+            return True
+        self._waiting.add(key)
+        return False
+
+    def release(self, key: ServiceKey) -> None:
+        if str(key) in self._ours:
+            self._ours.remove(str(key))
+            self._write()
+
+    def _write(self) -> None:
+        """Bring the disk up to date, now or after the writing that is under way."""
+        if self._read_only or self._being_written is not None:
+            return
+        if self._on_disk == self._ours and not self._error:
+            return
+        names = self._being_written = frozenset(self._ours)
+        content = encode(self._place, names)
+        written = self._in_thread(lambda: self._file.save(content))
+        written.addCallbacks(lambda _: self._written(names), self._not_written)
+        written.addErrback(lambda f: self._log.failure("The record's writing failed", failure=f))
+
+    def _written(self, names: frozenset[str]) -> None:
+        self._on_disk, self._being_written, self._error = names, None, ""
+        self._write()
+        self._tell()
+
+    def _not_written(self, failure: Failure) -> None:
+        self._being_written = None
+        self._fail(f"the record of PyBal's services cannot be written: {failure.getErrorMessage()}")
+        self._tell()
+
+    def _tell(self) -> None:
+        """Whoever still has to wait says so again."""
+        waiting, self._waiting = self._waiting, set()
+        if waiting:
+            self._when_secured(waiting)
+
+    def _fail(self, error: str) -> None:
+        if error != self._error:
+            self._log.warn(
+                "{error}; services that are no longer configured may stay for ever", error=error
+            )
+        self._error = error

@@ -1,0 +1,121 @@
+"""Services that stand in the kernel and are not configured: which go, and that the rest is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from twisted.logger import Logger
+
+from pybal.ipvs.managed import DelayedCall, Timer
+from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.ownership import Owner
+from pybal.ipvs.settings import Cleanup
+
+CLEANUP_WAIT_S = 60.0
+"""So long after the start a configured service that does not come to stand (its pool list cannot
+be had) no longer holds up the removal of those that are not configured."""
+
+
+class Strangers:
+    """Decides about services that are not configured. `remove` takes one out of the kernel.
+
+    None goes before every configured service stands, or CLEANUP_WAIT_S have passed.
+    """
+
+    def __init__(
+        self, clock: Timer, cleanup: Cleanup, owner: Owner, remove: Callable[[ServiceKey], None]
+    ) -> None:
+        self._clock = clock
+        self._cleanup = cleanup
+        self._owner = owner
+        self._remove = remove
+        self._log = Logger(namespace="ipvs")
+        self._configured: set[ServiceKey] = set()
+        self._awaited: set[ServiceKey] = set()
+        self._doomed: list[ServiceKey] = []
+        self._begun = False
+        self._calls: list[DelayedCall] = []
+        self.reported: tuple[str, ...] = ()
+        """Those that are left alone."""
+
+    def start(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
+        """What stands; what is configured is known in the reactor's next turn."""
+        self._calls = [self._clock.callLater(0, self._begin, tuple(standing), foreign)]
+
+    def stop(self) -> None:
+        """Remove nothing more. Idempotent."""
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+        self._begun = False
+
+    def configured(self, key: ServiceKey) -> None:
+        """The service is configured."""
+        if key not in self._configured:
+            self._configured.add(key)
+            self._awaited.add(key)
+
+    @property
+    def stay(self) -> bool:
+        """Whether nothing that stands is ever removed."""
+        return self._cleanup is Cleanup.NONE
+
+    def left(self, key: ServiceKey) -> None:
+        """The service is no longer configured."""
+        self._configured.discard(key)
+        self._awaited.discard(key)
+
+    def stands(self, key: ServiceKey) -> None:
+        """The kernel holds a configured service as it should be."""
+        self._awaited.discard(key)
+        if not self._awaited:
+            self._clean_up()
+
+    def audited(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
+        """What stands and is not published."""
+        if self._begun:
+            self._sort(standing, foreign)
+            if not self._awaited:
+                self._clean_up()
+
+    def _begin(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
+        self._begun = True
+        self._sort(standing, foreign)
+        self._calls = [self._clock.callLater(CLEANUP_WAIT_S, self._wait_no_longer)]
+        if not self._awaited:
+            self._clean_up()
+
+    def _wait_no_longer(self) -> None:
+        self._awaited.clear()
+        self._clean_up()
+
+    def _sort(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
+        strangers = [key for key in standing if key not in self._configured]
+        self._doomed = [key for key in strangers if self._goes(key)]
+        left_alone = (*(str(key) for key in strangers if key not in self._doomed), *foreign)
+        for stranger in left_alone:
+            if stranger not in self.reported:
+                self._log.warn(
+                    "{service} stands in IPVS but is not configured: left alone", service=stranger
+                )
+        self.reported = left_alone
+
+    def _goes(self, key: ServiceKey) -> bool:
+        match self._cleanup:
+            case Cleanup.ALL:
+                return True
+            case Cleanup.OWNED:
+                return self._owner.owns(key)
+            case Cleanup.NONE:
+                return False
+
+    def _clean_up(self) -> None:
+        if not self._begun:
+            return
+        doomed, self._doomed = self._doomed, []
+        for key in doomed:
+            if key not in self._configured:
+                self._log.info(
+                    "{service} stands in IPVS but is not configured: removed", service=str(key)
+                )
+                self._remove(key)

@@ -1,0 +1,93 @@
+"""What someone else did, told apart and in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from pybal.ipvs.drift import Drift, DriftBook, DriftKind, compare
+from pybal.ipvs.model import Forwarding, ServiceEntry
+from tests.ipvs.examples import DNS, WEB, destination, entry, pool
+from tests.ipvs.strategies import tables
+
+LEFT = pool(WEB, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("left", "found", "kind", "words"),
+    [
+        (LEFT, None, DriftKind.SERVICE_MISSING, "the service is gone"),
+        (None, LEFT, DriftKind.SERVICE_FOREIGN, "the service was there before it was added"),
+        (
+            LEFT,
+            replace(LEFT, service=replace(LEFT.service, scheduler="rr", one_packet=True)),
+            DriftKind.SERVICE_CHANGED,
+            "the service has scheduler rr, not wrr and one packet True, not False",
+        ),
+        (LEFT, pool(WEB, 1), DriftKind.SERVER_MISSING, "server 198.51.100.2:80 is gone"),
+        (LEFT, pool(WEB, 1, 2, 3), DriftKind.SERVER_FOREIGN, "server 198.51.100.3:80 was added"),
+        (
+            LEFT,
+            entry(WEB, destination(1), destination(2, 5, Forwarding.TUNNEL)),
+            DriftKind.SERVER_CHANGED,
+            "server 198.51.100.2:80 has weight 5, not 10 and forwarding tunnel, not direct",
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, DriftKind) else "",
+)
+def test_each_kind_of_drift_is_named(
+    left: ServiceEntry | None, found: ServiceEntry | None, kind: DriftKind, words: str
+) -> None:
+    assert compare(left, found) == (Drift(kind, words),)
+
+
+@given(tables, tables)
+def test_there_is_drift_exactly_where_something_differs(
+    left: dict[object, ServiceEntry], found: dict[object, ServiceEntry]
+) -> None:
+    for key in left.keys() | found.keys():
+        differs = left.get(key) != found.get(key)
+        assert bool(compare(left.get(key), found.get(key))) == differs
+
+
+def test_the_book_counts_by_kind_and_keeps_what_is_open() -> None:
+    book = DriftBook()
+    book.note(WEB, compare(LEFT, pool(WEB, 3)), 100.0)
+    book.note(DNS, compare(pool(DNS, 1), None), 101.0)
+    book.note(WEB, compare(LEFT, pool(WEB, 1)), 102.0)
+    assert {kind: count for kind, count in book.totals if count} == {
+        "server_missing": 3,
+        "server_foreign": 1,
+        "service_missing": 1,
+    }
+    assert len(book.totals) == len(DriftKind)
+    assert [(each.service, each.since) for each in book.open] == [
+        (str(WEB), 100.0),
+        (str(DNS), 101.0),
+    ]
+    book.over(WEB)
+    assert WEB not in book
+    assert DNS in book
+
+
+def test_a_repair_is_counted_once_and_stays_to_be_seen() -> None:
+    book = DriftBook()
+    book.note(WEB, compare(LEFT, None), 100.0)
+    assert not book.open[0].repaired
+    book.repaired(WEB, 3)
+    book.repaired(WEB, 1)
+    assert book.repairs_total == 3
+    assert book.open[0].repaired
+    book.note(WEB, compare(LEFT, None), 160.0)
+    book.repaired(WEB, 3)
+    assert book.repairs_total == 6
+    assert book.open[0].since == 100.0
+
+
+def test_only_the_first_differences_of_a_service_are_spelt_out() -> None:
+    book = DriftBook()
+    book.note(WEB, compare(pool(WEB, *range(1, 101)), pool(WEB)), 100.0)
+    assert len(book.open[0].differences) == 6
+    assert book.words(WEB).endswith("; 95 more differences")
