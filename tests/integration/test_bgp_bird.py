@@ -198,6 +198,8 @@ def test_extended_messages_and_ipv6_next_hops_of_ipv4_prefixes(pair: Pair) -> No
     assert f"BGP.next_hop: {OUR_IPV6}" in routes["10.0.0.1/32"]
     sent = {k: n for k, d, n in speaker.peer()["messages"] if d == "sent"}
     assert sent["update"] == 3, "one large UPDATE and two End-of-RIB"
+    speaker.ask(withdraw="web")
+    eventually("none", gone(bird))
 
 
 NEIGHBOURS = pytest.mark.parametrize(
