@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import MonitorSettings, ServiceSettings
-from pybal.desired import service_entry
+from pybal.desired import destination_key, service_entry
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.isolation import SLOW_S, Report
 from pybal.isolationguard import Witness
@@ -126,7 +126,7 @@ class Coordinator:
             hosts = [spec.host for spec in specs if spec.host not in self._servers]
             self._arriving = {host: self._new_server(host) for host in hosts}
             for server in self._arriving.values():
-                server.start(self._ports.addresses, self._settings.address.version)
+                server.start(self._ports.addresses, self._settings.server_version)
             await self._wait_for_names()
             if self._stopped:
                 return

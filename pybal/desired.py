@@ -8,7 +8,6 @@ from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
-    Forwarding,
     Service,
     ServiceEntry,
     ServiceKey,
@@ -18,7 +17,15 @@ from pybal.model import IPAddress
 
 def service_key(settings: ServiceSettings) -> ServiceKey:
     """What identifies the service in the kernel."""
+    if settings.ipvs.fwmark:
+        return ServiceKey.marked(settings.ipvs.fwmark, settings.address.version)
     return ServiceKey(settings.protocol, settings.address, settings.port)
+
+
+def destination_key(settings: ServiceSettings, address: IPAddress) -> DestinationKey:
+    """What identifies a real server in the kernel: to those of a marked service packets go on
+    port they came for, whichever that is."""
+    return DestinationKey(address, 0 if settings.ipvs.fwmark else settings.port)
 
 
 def service_entry(
@@ -29,10 +36,25 @@ def service_entry(
     Where several servers share an address the first one's weight counts: the kernel knows
     a destination by its address alone.
     """
-    forwarding = Forwarding.TUNNEL if settings.tunneling else Forwarding.DIRECT
+    options = settings.ipvs
     destinations: dict[DestinationKey, Destination] = {}
     for address, weight in pooled:
-        key = DestinationKey(address, settings.port)
-        destinations.setdefault(key, Destination(key, weight, forwarding))
-    service = Service(service_key(settings), settings.scheduler, settings.one_packet)
+        key = destination_key(settings, address)
+        destination = Destination(
+            key,
+            weight,
+            options.forwarding,
+            options.upper_threshold,
+            options.lower_threshold,
+            options.tunnel,
+        )
+        destinations.setdefault(key, destination)
+    service = Service(
+        service_key(settings),
+        settings.scheduler,
+        settings.one_packet,
+        options.scheduler_flags,
+        options.persistence,
+        options.persistence_engine,
+    )
     return ServiceEntry(service, destinations)

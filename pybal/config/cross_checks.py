@@ -8,20 +8,28 @@ from ipaddress import IPv4Address, IPv6Address
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft
 from pybal.config.settings import BGPSettings
-from pybal.model import IPAddress, L4Protocol
+from pybal.ipvs.model import ServiceKey
+from pybal.model import IPAddress
 
 
 def check_distinct(services: Iterable[ServiceDraft]) -> None:
-    """No two services on one protocol, address and port."""
-    first: dict[tuple[L4Protocol, IPAddress, int], SectionReader] = {}
+    """No two services on one protocol, address and port, or on one mark and address family."""
+    first: dict[ServiceKey, SectionReader] = {}
     for service in services:
         if service.protocol is None or service.address is None or service.port is None:
             continue
-        key = (service.protocol, service.address, service.port)
+        if service.fwmark:
+            key = ServiceKey.marked(service.fwmark, service.address.version)
+        else:
+            key = ServiceKey(service.protocol, service.address, service.port)
         other = first.setdefault(key, service.reader)
         if other is not service.reader:
             taken = f"{service.protocol.value} port {service.port} of {service.address}"
-            service.reader.error("port", f"{taken} is already [{other.name}] (line {other.line})")
+            name = str(key) if service.fwmark else taken
+            service.reader.error(
+                "fwmark" if service.fwmark else "port",
+                f"{name} is already [{other.name}] (line {other.line})",
+            )
 
 
 def check_attributes(

@@ -9,18 +9,17 @@ from pybal.config.kinds import LITERAL_STRINGS, Kind
 from pybal.config.monitor_kinds import MonitorKind, MonitorKinds
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
-from pybal.model import IPAddress
 
 
 def read_monitors(
-    reader: SectionReader, kinds: MonitorKinds, address: IPAddress | None
+    reader: SectionReader, kinds: MonitorKinds, version: int | None
 ) -> tuple[MonitorSettings, ...]:
-    """The monitors of a service at an address, if that is known; those with an error are left
-    out."""
+    """The monitors of a service whose servers have addresses of an IP version, if that is known;
+    those with an error are left out."""
     names = reader.get("monitors", _names_kind(kinds), ())
     if not names and not reader.is_bad("monitors"):
         reader.warn("monitors", "no monitors: the servers of this service are never checked")
-    read = [_read_monitor(reader, kinds.by_name[name], address) for name in names]
+    read = [_read_monitor(reader, kinds.by_name[name], version) for name in names]
     for key in reader.written_keys():
         monitor = kinds.option_keys.get(key)
         if reader.is_bad("monitors") and monitor is not None:
@@ -47,7 +46,7 @@ def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
 
 
 def _read_monitor(
-    reader: SectionReader, kind: MonitorKind, address: IPAddress | None
+    reader: SectionReader, kind: MonitorKind, version: int | None
 ) -> MonitorSettings | None:
     values: dict[str, Any] = {}
     for option in kind.options:
@@ -62,9 +61,9 @@ def _read_monitor(
         return None
     settings = kind.settings(**values)
     source = settings.source_address
-    if source is not None and address is not None and source.version != address.version:
+    if source is not None and version is not None and source.version != version:
         key = f"{kind.name.lower()}.source-address"
-        reader.error(key, f"must be an IPv{address.version} address, as the service's own is")
+        reader.error(key, f"must be an IPv{version} address, as those of the servers are")
     if kind.check is not None:
         kind.check(reader, settings)
     return settings

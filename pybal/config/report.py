@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+from pybal.config.ipvs_report import ways_of_ipvs
 from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
@@ -20,15 +21,15 @@ from pybal.config.settings import (
     Settings,
 )
 from pybal.config.source_url import source_url
-from pybal.model import IPAddress
 from pybal.ipvs.settings import Cleanup
+from pybal.model import IPAddress
 
-_ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 _CLEANUP = {
     Cleanup.OWNED: "services of PyBal's own that are not configured go, others stay",
     Cleanup.NONE: "services that are not configured stay",
     Cleanup.ALL: "every service that is not configured goes, whoever made it",
 }
+_ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 
 
 def report(result: LoadResult, kinds: MonitorKinds = BUILT_IN_KINDS) -> tuple[tuple[str, ...], int]:
@@ -59,15 +60,14 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
     if any(isinstance(m, RunCommandSettings) for s in settings.services for m in s.monitors):
         lines.append(_item("commands at once", str(settings.runcommand_concurrency)))
-    for service in settings.services:
     lines += [_item(name, text) for name, text in _ipvs_items(settings)]
+    for service in settings.services:
         lines += _service_lines(service, settings.bgp, kinds)
     vips = {service.address for service in settings.services}
     total = f"{_count(len(settings.services), 'service')} on {_count(len(vips), 'VIP')}"
     return [*lines, "", total]
 
 
-def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
 def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
     ipvs = settings.ipvs
     cleanup = ipvs.cleanup
@@ -82,6 +82,7 @@ def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
+def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
     if bgp is None:
         return [("BGP", "off")]
     listens = ", ".join(_endpoint(address, bgp.local_port) for address in bgp.local_ips)
@@ -142,9 +143,7 @@ def _service_lines(
     service: ServiceSettings, bgp: BGPSettings | None, kinds: MonitorKinds
 ) -> list[str]:
     where = f"{service.protocol.value} {_endpoint(service.address, service.port)}"
-    ways = [service.scheduler, "tunneling (IPIP)" if service.tunneling else "direct routing"]
-    if service.one_packet:
-        ways.append("one-packet")
+    ways = ways_of_ipvs(service)
     if bgp is not None:
         ways.append(_announcement(service, bgp))
     lines = [
@@ -152,9 +151,9 @@ def _service_lines(
         f"[{service.name}] {where}, {', '.join(ways)}",
         _item("servers", source_url(service.source)),
         _item("depool threshold", f"{float(service.depool_threshold):g}"),
+    ]
     if service.drain_timeout_s is not None:
         lines.append(_item("depooling", f"drains for up to {service.drain_timeout_s:g} s"))
-    ]
     if bgp is not None and service.bgp and service.bgp_communities is not None:
         lines.append(_item("communities", _communities(service.bgp_communities, ())))
     if bgp is not None and service.bgp and service.bgp_large_communities is not None:

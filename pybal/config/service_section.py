@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pybal.config.bgp_kinds import COMMUNITIES, LARGE_COMMUNITIES, WITHDRAW_ON_DOWN
+from pybal.config.ipvs_options import read_ipvs_options
 from pybal.config.kinds import (
     BOOLEAN,
     HOST_ADDRESS,
     MED,
     PORT,
-    SOURCE,
     SECONDS,
+    SOURCE,
     THRESHOLD,
     choice,
 )
@@ -26,10 +27,10 @@ from pybal.model import IPAddress, L4Protocol
 DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
 _PROTOCOL = choice(protocol.value for protocol in L4Protocol)
 _SCHEDULER = choice(SCHEDULERS)
-
 _DRAIN = "drain"
 _DEPOOL_METHOD = choice(("remove", _DRAIN))
 DEFAULT_DRAIN_TIMEOUT_S = 300.0
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceDraft:
@@ -47,6 +48,7 @@ class ServiceDraft:
     communities: tuple[int, ...] | None
     large_communities: tuple[LargeCommunity, ...] | None
     withdraw_below: Fraction | None
+    fwmark: int
     settings: ServiceSettings | None
 
 
@@ -58,9 +60,9 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     port = reader.require("port", PORT)
     scheduler = reader.require("scheduler", _SCHEDULER)
     one_packet = reader.get("ops", BOOLEAN, False)
-    if one_packet and protocol is L4Protocol.TCP:
-        reader.error("ops", "must be no with tcp: one-packet scheduling is for udp")
-    tunneling = reader.get("tunneling", BOOLEAN, False)
+    if one_packet and protocol not in (None, L4Protocol.UDP):
+        reader.error("ops", f"must be no with {protocol_name}: one-packet scheduling is for udp")
+    ipvs = read_ipvs_options(reader, protocol, address, scheduler)
     source = reader.require("config", SOURCE)
     threshold = reader.get("depool-threshold", THRESHOLD, DEFAULT_THRESHOLD)
     drain_timeout_s = _read_draining(reader)
@@ -90,20 +92,20 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
             port=port,
             scheduler=scheduler,
             one_packet=one_packet,
-            tunneling=tunneling,
+            ipvs=ipvs,
             source=source,
             depool_threshold=threshold,
             monitors=monitors,
             bgp=announced,
             bgp_med=med,
+            drain_timeout_s=drain_timeout_s,
             bgp_communities=communities,
             bgp_large_communities=large_communities,
-            drain_timeout_s=drain_timeout_s,
             bgp_withdraw_below=withdraw_below,
         )
     return ServiceDraft(
         reader, protocol, address, port, announced, med, communities, large_communities,
-        withdraw_below, settings,
+        withdraw_below, ipvs.fwmark, settings,
     )  # fmt: skip
 
 

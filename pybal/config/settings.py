@@ -197,7 +197,6 @@ class ServiceSettings:
     port: int
     scheduler: str
     one_packet: bool
-    tunneling: bool
     source: SourceSettings
     depool_threshold: Fraction
     monitors: tuple[MonitorSettings, ...]
@@ -205,14 +204,14 @@ class ServiceSettings:
     bgp_med: int | None
     bgp_communities: tuple[int, ...] | None = None
     bgp_large_communities: tuple[LargeCommunity, ...] | None = None
+    bgp_withdraw_below: Fraction | None = None
     drain_timeout_s: float | None = None
-    ipvs: ServiceOptions = ServiceOptions()
+    ipvs: ServiceOptions = field(default_factory=ServiceOptions)
 
     @property
     def server_version(self) -> int:
         """The IP version of the real servers' addresses."""
         return self.ipvs.server_version or self.address.version
-    bgp_withdraw_below: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +244,7 @@ class BGPPeer:
 class BGPSettings:
     """The BGP speaker's part of [global]; present only when `bgp = yes`.
 
-    No `local_ips` means every address of the host.
+    No `local_ips` means every address of the host. `router_id` None: an own address.
     """
 
     local_asn: int
@@ -293,5 +292,5 @@ class Settings:
     instrumentation: InstrumentationSettings | None
     services: tuple[ServiceSettings, ...]
     runcommand_concurrency: int = DEFAULT_CONCURRENCY
-    ipvs: IPVSSettings = field(default_factory=IPVSSettings)
     isolation: IsolationSettings | None = IsolationSettings()
+    ipvs: IPVSSettings = field(default_factory=IPVSSettings)

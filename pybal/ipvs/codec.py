@@ -12,6 +12,7 @@ from struct import Struct
 from pybal.ipvs import messages
 from pybal.ipvs.messages import Command
 from pybal.ipvs.model import (
+    IPIP,
     MAX_WEIGHT,
     Destination,
     DestinationKey,
@@ -44,7 +45,6 @@ _SCHEDULER_FLAGS_SHIFT, _SCHEDULER_FLAGS_MASK = 3, 0x7
 _SETTABLE_FLAGS = 0xFFFFFFFD  # HASHED (0x2) is the kernel's own
 
 _FORWARDING_MASK = 0x7
-_IPIP = Tunnel()
 
 _U32 = Struct("=I")
 _FLAGS = Struct("=" + "".join(code for _, code in messages.FLAGS_FIELDS))
@@ -282,10 +282,10 @@ def _forwarding(
     try:
         forwarding = Forwarding(method & _FORWARDING_MASK)
         if forwarding is not Forwarding.TUNNEL or not tunnel_type:
-            return forwarding, _IPIP
+            return forwarding, IPIP
         return forwarding, Tunnel(TunnelType(tunnel_type), tunnel_port, tunnel_flags or 0)
     except ValueError:  # What another program set up must not stop the reading of the table.
-        return Forwarding.UNKNOWN, _IPIP
+        return Forwarding.UNKNOWN, IPIP
 
 
 def _read_text(data: bytes) -> str:

@@ -68,6 +68,9 @@ class Tunnel:
     flags: int = 0
 
 
+IPIP = Tunnel()
+
+
 @dataclass(frozen=True, slots=True)
 class Persistence:
     """Clients stay with their real server. `prefix_length` groups the clients' addresses; None is
@@ -147,7 +150,7 @@ class Destination:
     forwarding: Forwarding
     upper_threshold: int = 0
     lower_threshold: int = 0
-    tunnel: Tunnel = Tunnel()
+    tunnel: Tunnel = IPIP
 
 
 @dataclass(frozen=True, slots=True)

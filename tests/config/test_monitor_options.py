@@ -172,7 +172,7 @@ def test_a_source_address_is_of_the_services_family() -> None:
     text = with_lines("UDP", "udp.source-address = 2001:db8::1")
     problem = only_problem("[global]\n" + text)
     assert (problem.severity, problem.key) == (Severity.ERROR, "udp.source-address")
-    assert problem.message == "must be an IPv4 address, as the service's own is"
+    assert problem.message == "must be an IPv4 address, as those of the servers are"
 
 
 @pytest.mark.parametrize("option", ["rise", "fall"])

@@ -13,6 +13,8 @@ import pytest
 from pybal.config.loader import load
 from pybal.config.poollist import parse_pool_list
 from pybal.config.settings import EtcdSource, HTTPSource, IdleConnectionSettings, Settings
+from pybal.ipvs.model import Forwarding
+from pybal.ipvs.options import ServiceOptions
 from pybal.model import L4Protocol
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +58,7 @@ def test_a_backup_balancer_announces_with_a_higher_med_and_two_more_addresses() 
     assert [peer.address for peer in found.bgp.peers] == [ip_address("10.80.0.1")]
     assert [str(a) for a in found.bgp.advertised_addresses] == ["198.51.100.49", "198.51.100.50"]
     service = {s.name: s for s in found.services}["textlb6_443"]
-    assert (service.scheduler, service.tunneling) == ("mh", True)
+    assert (service.scheduler, service.ipvs) == ("mh", ServiceOptions(Forwarding.TUNNEL))
     assert service.depool_threshold == Fraction(66, 100)
     assert service.source == EtcdSource(
         "conf1009.eqiad.wmnet", 4001, "/conftool/v1/pools/esams/cache_text/cdn/"

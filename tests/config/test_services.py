@@ -19,7 +19,8 @@ from pybal.config.settings import (
     ServiceSettings,
     SourceSettings,
 )
-from pybal.ipvs.model import SCHEDULERS
+from pybal.ipvs.model import SCHEDULERS, Forwarding
+from pybal.ipvs.options import ServiceOptions
 from pybal.model import L4Protocol
 from tests.config.texts import (
     FILE,
@@ -42,7 +43,6 @@ def test_a_service_takes_its_defaults() -> None:
         port=80,
         scheduler="wrr",
         one_packet=False,
-        tunneling=False,
         source=FileSource(Path("/etc/pybal/pool")),
         depool_threshold=Fraction(1, 2),
         monitors=(IdleConnectionSettings(),),
@@ -67,7 +67,7 @@ def test_a_service_takes_what_is_set() -> None:
     )
     assert (found.protocol, found.address) == (L4Protocol.UDP, ip_address("2001:db8::1"))
     assert (found.port, found.scheduler) == (65535, "mh")
-    assert (found.one_packet, found.tunneling) == (True, True)
+    assert (found.one_packet, found.ipvs) == (True, ServiceOptions(Forwarding.TUNNEL))
     assert found.depool_threshold == Fraction(66, 100)
     assert (found.bgp, found.bgp_med) == (False, 100)
 
@@ -93,7 +93,7 @@ SCHEDULER_LIST = "one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("protocol", "sctp", "must be tcp or udp"),
+        ("protocol", "icmp", "must be one of tcp, udp or sctp"),
         ("ip", "www.example.org", "must be an IPv4 or IPv6 address"),
         ("ip", "192.0.2.300", "must be an IPv4 or IPv6 address"),
         ("ip", "[2001:db8::1]", "must be an IPv4 or IPv6 address"),

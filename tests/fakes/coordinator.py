@@ -18,7 +18,8 @@ from pybal.config.settings import (
     ServiceSettings,
 )
 from pybal.coordinator import Coordinator, CoordinatorPorts
-from pybal.ipvs.model import ServiceEntry
+from pybal.ipvs.model import Forwarding, ServiceEntry
+from pybal.ipvs.options import ServiceOptions
 from pybal.model import (
     CheckResult,
     IPAddress,
@@ -118,7 +119,7 @@ class Bench:
             port=80,
             scheduler="wrr",
             one_packet=False,
-            tunneling=tunneling,
+            ipvs=ServiceOptions(Forwarding.TUNNEL if tunneling else Forwarding.DIRECT),
             source=FileSource(Path("/etc/pybal/svc")),
             depool_threshold=threshold,
             monitors=monitors,

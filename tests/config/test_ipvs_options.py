@@ -1,0 +1,266 @@
+"""The options of a service that are IPVS's alone."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from pybal.config.loader import parse
+from pybal.config.problems import Severity
+from pybal.config.report import report
+from pybal.desired import service_entry, service_key
+from pybal.ipvs.model import (
+    Destination,
+    DestinationKey,
+    Forwarding,
+    Persistence,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    Tunnel,
+    TunnelType,
+)
+from pybal.ipvs.options import ServiceOptions
+from pybal.model import L4Protocol
+from tests.config.texts import FILE, only_problem, only_service, problem_of, service, settings
+
+TUNNEL = Forwarding.TUNNEL
+GUE = {"forwarding_method": "tunnel", "tunnel_type": "gue"}
+UDP = {"protocol": "udp", "persistence_timeout": "60"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "options"),
+    [
+        ({}, ServiceOptions()),
+        ({"tunneling": "no"}, ServiceOptions()),
+        ({"tunneling": "yes"}, ServiceOptions(TUNNEL)),
+        ({"forwarding_method": "direct"}, ServiceOptions()),
+        ({"forwarding_method": "direct", "tunneling": "no"}, ServiceOptions()),
+        ({"forwarding_method": "tunnel"}, ServiceOptions(TUNNEL)),
+        ({"forwarding_method": "tunnel", "tunneling": "yes"}, ServiceOptions(TUNNEL)),
+        ({"forwarding_method": "masquerade"}, ServiceOptions(Forwarding.MASQUERADE)),
+        ({"tunneling": "yes", "tunnel_type": "ipip"}, ServiceOptions(TUNNEL)),
+        (
+            {"tunneling": "yes", "tunnel_type": "gre"},
+            ServiceOptions(TUNNEL, Tunnel(TunnelType.GRE)),
+        ),
+        (
+            {"tunneling": "yes", "tunnel_type": "gre", "tunnel_checksum": "yes"},
+            ServiceOptions(TUNNEL, Tunnel(TunnelType.GRE, 0, 1)),
+        ),
+        ({**GUE, "tunnel_port": "6080"}, ServiceOptions(TUNNEL, Tunnel(TunnelType.GUE, 6080))),
+        (
+            {**GUE, "tunnel_port": "6080", "tunnel_checksum": "remote"},
+            ServiceOptions(TUNNEL, Tunnel(TunnelType.GUE, 6080, 2)),
+        ),
+        ({"scheduler": "sh", "scheduler_flags": "sh-port"}, ServiceOptions(scheduler_flags=2)),
+        (
+            {"scheduler": "mh", "scheduler_flags": "mh-port, mh-fallback"},
+            ServiceOptions(scheduler_flags=3),
+        ),
+        ({"persistence_timeout": "300"}, ServiceOptions(persistence=Persistence(300, 32))),
+        (
+            {"persistence_timeout": "300", "persistence_netmask": "255.255.255.0"},
+            ServiceOptions(persistence=Persistence(300, 24)),
+        ),
+        (
+            {"ip": "2001:db8::1", "persistence_timeout": "300", "persistence_netmask": "64"},
+            ServiceOptions(persistence=Persistence(300, 64)),
+        ),
+        (
+            {**UDP, "persistence_engine": "sip", "ops": "yes"},
+            ServiceOptions(persistence=Persistence(60, 32), persistence_engine="sip"),
+        ),
+        (
+            {"upper_threshold": "1000", "lower_threshold": "900"},
+            ServiceOptions(upper_threshold=1000, lower_threshold=900),
+        ),
+        ({"fwmark": "4294967295"}, ServiceOptions(fwmark=2**32 - 1)),
+        ({"server_address_family": "ipv4"}, ServiceOptions(server_version=4)),
+        (
+            {"server_address_family": "ipv6", "tunneling": "yes"},
+            ServiceOptions(TUNNEL, server_version=6),
+        ),
+    ],
+)
+def test_a_service_takes_what_is_set(keys: dict[str, str], options: ServiceOptions) -> None:
+    assert only_service(service(**keys)).ipvs == options
+
+
+FLAGS = "must be some of sh-fallback, sh-port, mh-fallback, mh-port, separated by commas"
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "message"),
+    [
+        ({"forwarding_method": "dsr"}, "forwarding-method", "must be one of direct, tunnel or"),
+        (
+            {"tunneling": "yes", "forwarding_method": "masquerade"},
+            "tunneling",
+            "must be no, or left out, with forwarding-method = masquerade",
+        ),
+        (
+            {"tunneling": "no", "forwarding_method": "tunnel"},
+            "tunneling",
+            "must be yes, or left out, with forwarding-method = tunnel",
+        ),
+        ({"tunnel_type": "gre"}, "tunnel-type", "must not be set without forwarding-method = tu"),
+        ({"tunnel_checksum": "no"}, "tunnel-checksum", "must not be set without forwarding-metho"),
+        (GUE, "tunnel-port", "not set; must be a port from 1 to 65535, because tunnel-type is gue"),
+        ({**GUE, "tunnel_port": "0"}, "tunnel-port", "must be a port from 1 to 65535"),
+        ({"tunneling": "yes", "tunnel_port": "5"}, "tunnel-port", "must not be set without tunnel"),
+        ({"tunneling": "yes", "tunnel_type": "vxlan"}, "tunnel-type", "must be one of ipip, gue o"),
+        (
+            {"tunneling": "yes", "tunnel_checksum": "yes"},
+            "tunnel-checksum",
+            "must be no: ipip has no checksum",
+        ),
+        (
+            {"tunneling": "yes", "tunnel_type": "gre", "tunnel_checksum": "remote"},
+            "tunnel-checksum",
+            "must not be remote with gre: that is gue's alone",
+        ),
+        (
+            {"scheduler": "sh", "scheduler_flags": "mh-port"},
+            "scheduler-flags",
+            "mh-port is not of scheduler sh, which has sh-fallback and sh-port",
+        ),
+        (
+            {"scheduler_flags": "sh-port"},
+            "scheduler-flags",
+            "sh-port is not of scheduler wrr, which has no flags",
+        ),
+        ({"scheduler_flags": "sh-prt"}, "scheduler-flags", FLAGS + "; 'sh-prt' is none; did you"),
+        ({"persistence_timeout": "0"}, "persistence-timeout", "must be seconds from 1 to 2678400"),
+        (
+            {"persistence_netmask": "24"},
+            "persistence-netmask",
+            "must not be set without persistence-timeout",
+        ),
+        (
+            {"persistence_timeout": "5", "persistence_netmask": "255.0.255.0"},
+            "persistence-netmask",
+            "must be a prefix length from 1 to 32, or a netmask such as 255.255.255.0",
+        ),
+        (
+            {"ip": "2001:db8::1", "persistence_timeout": "5", "persistence_netmask": "129"},
+            "persistence-netmask",
+            "must be a prefix length from 1 to 128",
+        ),
+        (
+            {"protocol": "udp", "persistence_engine": "sip"},
+            "persistence-engine",
+            "must not be set without persistence-timeout",
+        ),
+        ({**UDP, "persistence_engine": "rtp"}, "persistence-engine", "must be sip"),
+        (
+            {**UDP, "protocol": "tcp", "persistence_engine": "sip"},
+            "persistence-engine",
+            "must not be sip with tcp: it is for udp",
+        ),
+        (
+            {"upper_threshold": "5", "lower_threshold": "6"},
+            "lower-threshold",
+            "must be at most upper-threshold, which is 5",
+        ),
+        ({"lower_threshold": "1"}, "lower-threshold", "must be at most upper-threshold, which i"),
+        ({"upper_threshold": "-1"}, "upper-threshold", "must be a number of connections from 0"),
+        ({"fwmark": "0"}, "fwmark", "must be a firewall mark from 1 to 4294967295"),
+        (
+            {"server_address_family": "ipv6"},
+            "server-address-family",
+            "must be ipv4, as ip is: only a tunnel leads to the other family",
+        ),
+        ({"protocol": "sctp", "ops": "yes"}, "ops", "must be no with sctp: one-packet schedulin"),
+    ],
+)
+def test_what_cannot_be_says_what_would_be_right(
+    keys: dict[str, str], key: str, message: str
+) -> None:
+    problem = problem_of(key, "[global]\n" + service(**keys))
+    assert (problem.severity, problem.section) == (Severity.ERROR, "svc")
+    assert problem.message.startswith(message)
+
+
+def test_one_mistake_is_one_error() -> None:
+    for keys in (
+        {"forwarding_method": "x", "tunnel_type": "gre"},
+        {"tunneling": "x", "tunnel_type": "gre"},
+        {"tunneling": "yes", "tunnel_type": "x", "tunnel_port": "5"},
+        {"persistence_timeout": "x", "persistence_netmask": "24"},
+        {"upper_threshold": "x", "lower_threshold": "5"},
+    ):
+        problem = only_problem("[global]\n" + service(**keys))
+        assert problem.value == "x"
+
+
+def test_marks_collide_only_with_equal_marks_of_their_family() -> None:
+    marked = {"fwmark": "5"}
+    text = service("a", **marked) + service("b", port="81", **marked)
+    problem = only_problem("[global]\n" + text)
+    assert (problem.key, problem.message) == ("fwmark", "fwmark 5 IPv4 is already [a] (line 2)")
+    others = service("b", ip="2001:db8::1", **marked) + service("c", fwmark="6") + service("d")
+    assert len(settings("[global]\n" + service("a", **marked) + others).services) == 4
+
+
+def test_all_of_it_reaches_the_kernels_entry() -> None:
+    found = only_service(
+        service(
+            protocol="udp",
+            port="5060",
+            scheduler="mh",
+            scheduler_flags="mh-port",
+            ops="yes",
+            **GUE,
+            tunnel_port="6080",
+            persistence_timeout="60",
+            persistence_netmask="24",
+            persistence_engine="sip",
+            upper_threshold="9",
+            lower_threshold="5",
+            server_address_family="ipv6",
+        )
+    )
+    address = ip_address("2001:db8::9")
+    key = DestinationKey(address, 5060)
+    tunnel = Tunnel(TunnelType.GUE, 6080)
+    expected = Service(
+        ServiceKey(L4Protocol.UDP, ip_address("192.0.2.1"), 5060),
+        "mh",
+        one_packet=True,
+        scheduler_flags=2,
+        persistence=Persistence(60, 24),
+        persistence_engine="sip",
+    )
+    assert service_entry(found, [(address, 3)]) == ServiceEntry(
+        expected, {key: Destination(key, 3, TUNNEL, 9, 5, tunnel)}
+    )
+    assert found.server_version == 6
+
+
+def test_a_marked_service_leaves_ports_as_they_are() -> None:
+    found = only_service(service(fwmark="5"))
+    assert service_key(found) == ServiceKey.marked(5, 4)
+    (destination,) = service_entry(found, [(ip_address("198.51.100.1"), 1)]).destinations
+    assert destination.port == 0
+
+
+def test_all_of_it_is_shown() -> None:
+    text = "[global]\n" + service(
+        protocol="udp", scheduler="sh", scheduler_flags="sh-port", ops="yes", fwmark="5",
+        **GUE, tunnel_port="6080", tunnel_checksum="remote", server_address_family="ipv6",
+        persistence_timeout="60", persistence_engine="sip",
+        upper_threshold="9", lower_threshold="5",
+    )  # fmt: skip
+    lines, _ = report(parse(text, FILE))
+    assert (
+        "[svc] udp 192.0.2.1:80, sh (sh-port), tunneling (GUE port 6080, remote checksum),"
+        " packets marked 5, one-packet, persistent for 60 s (/32 by sip),"
+        " at most 9 connections a server, again below 5, servers of IPv6"
+    ) in lines
+    assert (
+        "[svc] tcp 192.0.2.1:80, wrr, masquerading"
+        in report(parse("[global]\n" + service(forwarding_method="masquerade"), FILE))[0]
+    )
