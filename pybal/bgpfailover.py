@@ -235,6 +235,8 @@ class BGPFailover:
                 ),
                 services=tuple(services.get(prefix, ())),
                 peers=tuple(address for address, sent in told if prefix in sent),
+                as_path=self._settings.as_path,
+                local_pref=attributes.local_pref,
             )
 
 

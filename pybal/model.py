@@ -208,7 +208,10 @@ class PeerSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class AnnouncedPrefix:
-    """A prefix that is to be announced: its attributes, who wants it, which peers know it."""
+    """A prefix that is to be announced: its attributes, who wants it, which peers know it.
+
+    `as_path` is as an external peer sees it; only an internal one sees `local_pref`.
+    """
 
     prefix: str
     next_hop: str
@@ -217,6 +220,8 @@ class AnnouncedPrefix:
     large_communities: tuple[str, ...]
     services: tuple[str, ...]
     peers: tuple[str, ...]
+    as_path: tuple[int, ...] = ()
+    local_pref: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

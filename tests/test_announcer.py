@@ -31,7 +31,6 @@ WEB = ServiceSettings(
     port=80,
     scheduler="rr",
     one_packet=False,
-    tunneling=False,
     source=FileSource(Path("/etc/pybal/web")),
     depool_threshold=Fraction(1, 2),
     monitors=(),

@@ -40,6 +40,7 @@ PURE = (
     "pybal/instrumentation/alerts.py",
     "pybal/instrumentation/pools.py",
     "pybal/instrumentation/api.py",
+    "pybal/instrumentation/bgp_document.py",
     "pybal/instrumentation/negotiation.py",
     "pybal/instrumentation/responses.py",
     "pybal/instrumentation/routes.py",

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.responses import Response, json_document, not_found
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import instant, why_json
 from pybal.model import (
-    BGPSnapshot,
     CheckResult,
     DaemonSnapshot,
     IPVSSnapshot,
@@ -204,11 +204,6 @@ def _statistics(statistics: ServiceStatistics, names: dict[str, str]) -> Documen
             for each in statistics.destinations
         ],
     }
-
-
-def bgp_document(bgp: BGPSnapshot) -> Document:
-    """The BGP speaker."""
-    return asdict(bgp)
 
 
 def daemon_document(daemon: DaemonSnapshot) -> Document:

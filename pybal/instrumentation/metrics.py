@@ -23,6 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from pybal.awareness import STALL_BUCKETS_S
+from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
@@ -93,7 +94,7 @@ class SnapshotCollector(Collector):
         yield from _daemon_families(self._snapshot.daemon, self._snapshot.failed_requests)
         yield from _health_families(self._snapshot.daemon.health)
         yield from ipvs_families(self._snapshot.ipvs)
-        yield from _bgp_families(self._snapshot.bgp)
+        yield from bgp_families(self._snapshot.bgp)
         yield from _service_families(self._snapshot.services)
 
 
@@ -155,19 +156,6 @@ def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
     for name, count in health.local_faults:
         faults.add_metric([name], count)
     yield faults
-
-
-def _bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
-    # Without labels: an alert joins on it with any label set.
-    yield GaugeMetricFamily("pybal_bgp_enabled", "Whether the BGP speaker runs", bgp.enabled)
-    established = GaugeMetricFamily(
-        "pybal_bgp_session_established",
-        "Whether the session with the peer is established",
-        labels=["local_asn", "peer"],
-    )
-    for peer in bgp.peers:
-        established.add_metric([str(bgp.local_asn), peer.address], peer.established)
-    yield established
 
 
 def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from ipaddress import ip_address
 
 from pybal.model import (
+    BGPConnectionSnapshot,
     BGPSnapshot,
     CheckResult,
     DaemonSnapshot,
@@ -77,10 +78,14 @@ def bgp(*peers: tuple[str, bool], local_asn: int = 64600) -> BGPSnapshot:
     return BGPSnapshot(
         enabled=True,
         local_asn=local_asn,
-        peers=tuple(
-            PeerSnapshot(address, "Established" if up else "Active", up) for address, up in peers
-        ),
+        peers=tuple(peer(address, "Established" if up else "Active") for address, up in peers),
     )
+
+
+def peer(address: str, state: str) -> PeerSnapshot:
+    """A peer with the connection that we open to it."""
+    connection = BGPConnectionSnapshot(state, "active", "", address)
+    return PeerSnapshot(address, state, state == "Established", connections=(connection,))
 
 
 def monitor(

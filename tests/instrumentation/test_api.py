@@ -210,7 +210,7 @@ def test_ipvs_shows_drift_draining_and_traffic() -> None:
 
 def test_bgp_and_daemon_show_all_that_is_known() -> None:
     bgp = get("/api/v1/bgp")
-    assert (bgp["enabled"], bgp["local_asn"], bgp["announced"]) == (True, 64600, [])
+    assert (bgp["enabled"], bgp["local_asn"], bgp["prefixes"]) == (True, 64600, [])
     assert [(peer["address"], peer["state"], peer["established"]) for peer in bgp["peers"]] == [
         ("192.0.2.1", "Established", True),
         ("192.0.2.2", "Active", False),

@@ -1,0 +1,47 @@
+"""`/api/v1/bgp`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from pybal.instrumentation.why import instant
+from pybal.model import BGPSnapshot, PeerSnapshot
+
+
+def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
+    """`/api/v1/bgp`."""
+    return {
+        "enabled": bgp.enabled,
+        "local_asn": bgp.local_asn,
+        "peers": [_peer_document(bgp, peer) for peer in bgp.peers],
+        "prefixes": [asdict(prefix) for prefix in bgp.announced],
+        "unknown_peers_total": bgp.unknown_peers_total,
+    }
+
+
+def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
+    error = peer.last_error
+    return {
+        "address": peer.address,
+        "asn": peer.asn,
+        "state": peer.state,
+        "established": peer.established,
+        "since": instant(peer.since),
+        "last_error": None if error is None else {"text": error, "at": instant(peer.last_error_at)},
+        "capabilities": {
+            "sent": list(peer.capabilities_sent),
+            "received": list(peer.capabilities_received),
+        },
+        "hold_time_s": peer.hold_time_s,
+        "timers_s": dict(peer.timers),
+        "bfd": peer.bfd,
+        "prefixes": [one.prefix for one in bgp.announced if peer.address in one.peers],
+        "sessions_lost": peer.sessions_lost,
+        "connections_refused": peer.connections_refused,
+        "messages": {
+            direction: {kind: count for kind, way, count in peer.messages if way == direction}
+            for direction in ("sent", "received")
+        },
+        "connections": [asdict(connection) for connection in peer.connections],
+    }

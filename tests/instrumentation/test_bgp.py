@@ -1,0 +1,140 @@
+"""What `/metrics` and `/api/v1/bgp` say of BGP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from prometheus_client.core import Metric
+
+from pybal.instrumentation.bgp_document import bgp_document
+from pybal.instrumentation.bgp_metrics import bgp_families
+from pybal.model import AnnouncedPrefix, BGPConnectionSnapshot, BGPSnapshot
+from tests.fakes.view import NO_BGP, NOON, bgp, peer
+
+AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
+OURS = BGPConnectionSnapshot("Established", "active", "192.0.2.9", "192.0.2.1")
+THEIRS = BGPConnectionSnapshot("OpenSent", "passive", "192.0.2.9", "192.0.2.1")
+BUSY = replace(
+    peer("192.0.2.1", "Established"),
+    asn=14907,
+    since=NOON,
+    last_error="Cease/Administrative Shutdown: bye",
+    last_error_at=NOON,
+    hold_time_s=30,
+    capabilities_sent=("four-octet ASN 64600",),
+    capabilities_received=("route refresh",),
+    prefixes_told=2,
+    sessions_lost=3,
+    connections_refused=1,
+    messages=(("KEEPALIVE", "received", 7), ("UPDATE", "sent", 5)),
+    timers=(("hold_timer", 29.5),),
+    bfd="UP",
+    connections=(OURS, THEIRS, THEIRS),
+)
+PREFIX = AnnouncedPrefix(
+    prefix="198.51.100.1/32",
+    next_hop="192.0.2.9",
+    med=100,
+    communities=("64600:1",),
+    large_communities=("64600:1:2",),
+    services=("web_80",),
+    peers=("192.0.2.1",),
+    as_path=(64600,),
+    local_pref=100,
+)
+SNAPSHOT = replace(
+    bgp(("192.0.2.2", False)),
+    peers=(BUSY, *bgp(("192.0.2.2", False)).peers),
+    announced=(PREFIX, replace(PREFIX, prefix="198.51.100.2/32", peers=())),
+    unknown_peers_total=4,
+)
+
+
+def values(snapshot: BGPSnapshot) -> dict[str, dict[tuple[str, ...], float]]:
+    """Values by metric and the labels' values."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    families: list[Metric] = list(bgp_families(snapshot))
+    for sample in (sample for family in families for sample in family.samples):
+        found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+def test_every_number_has_its_series() -> None:
+    first, second = ("64600", "192.0.2.1"), ("64600", "192.0.2.2")
+    error = "Cease/Administrative Shutdown: bye"
+    assert values(SNAPSHOT) == {
+        "pybal_bgp_enabled": {(): 1},
+        "pybal_bgp_session_state_count": {
+            ("64600", "Established", "192.0.2.9", "192.0.2.1", "active"): 1,
+            ("64600", "OpenSent", "192.0.2.9", "192.0.2.1", "passive"): 2,
+            ("64600", "Active", "", "192.0.2.2", "active"): 1,
+        },
+        "pybal_bgp_prefixes": {(): 2},
+        "pybal_bgp_unknown_peers_total": {(): 4},
+        "pybal_bgp_session_established": {first: 1, second: 0},
+        "pybal_bgp_prefixes_announced": {first: 2, second: 0},
+        "pybal_bgp_messages_total": {
+            (*first, "KEEPALIVE", "received"): 7,
+            (*first, "UPDATE", "sent"): 5,
+        },
+        "pybal_bgp_sessions_lost_total": {first: 3, second: 0},
+        "pybal_bgp_connections_refused_total": {first: 1, second: 0},
+        "pybal_bgp_last_error_timestamp_seconds": {(*first, error): NOON},
+        "pybal_bgp_bfd_up": {first: 1},
+    }
+
+
+def test_without_bgp_there_is_no_series_of_a_peer() -> None:
+    found = values(NO_BGP)
+    assert {name for name, series in found.items() if series} == {
+        "pybal_bgp_enabled", "pybal_bgp_prefixes", "pybal_bgp_unknown_peers_total",
+    }  # fmt: skip
+    assert found["pybal_bgp_enabled"] == {(): 0}
+
+
+def test_the_document_of_a_peer_says_all_that_is_known() -> None:
+    document = bgp_document(SNAPSHOT)
+    busy, idle = document["peers"]
+    assert busy == {
+        "address": "192.0.2.1",
+        "asn": 14907,
+        "state": "Established",
+        "established": True,
+        "since": AT,
+        "last_error": {"text": "Cease/Administrative Shutdown: bye", "at": AT},
+        "capabilities": {"sent": ["four-octet ASN 64600"], "received": ["route refresh"]},
+        "hold_time_s": 30,
+        "timers_s": {"hold_timer": 29.5},
+        "bfd": "UP",
+        "prefixes": ["198.51.100.1/32"],
+        "sessions_lost": 3,
+        "connections_refused": 1,
+        "messages": {"sent": {"UPDATE": 5}, "received": {"KEEPALIVE": 7}},
+        "connections": [
+            connection("Established", "active"),
+            connection("OpenSent", "passive"),
+            connection("OpenSent", "passive"),
+        ],
+    }
+    assert (idle["since"], idle["last_error"], idle["bfd"]) == (None, None, None)
+
+
+def connection(state: str, side: str) -> dict[str, Any]:
+    return {"state": state, "side": side, "local_ip": "192.0.2.9", "remote_ip": "192.0.2.1"}
+
+
+def test_the_document_of_a_prefix_says_its_attributes_and_who_was_told() -> None:
+    first, second = bgp_document(SNAPSHOT)["prefixes"]
+    assert first == {
+        "prefix": "198.51.100.1/32",
+        "next_hop": "192.0.2.9",
+        "as_path": (64600,),
+        "med": 100,
+        "local_pref": 100,
+        "communities": ("64600:1",),
+        "large_communities": ("64600:1:2",),
+        "services": ("web_80",),
+        "peers": ("192.0.2.1",),
+    }
+    assert second["peers"] == ()
