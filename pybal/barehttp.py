@@ -7,17 +7,18 @@ endpoint, factory and wrapping protocol stands between a socket and the reader o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
 
-from pybal.errors import HTTPFetchError, HTTPLocalFaultError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, words
 from pybal.http1 import BadResponseError, ResponseReader
 from pybal.httpclient import HTTPClient, HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
-from pybal.monitors.network import Channel, Network, TCPEvents, is_local_fault
-from pybal.tls import TLSCreators, TLSSetupError
+from pybal.monitors.network import Channel, Network, TCPEvents
+from pybal.tls import TLSCreators, TLSSetupError, certificate_expiry
 from pybal.twistedhttp import host_port, parse_url, request_head, ssl_text, without_user
 
 _RECORD_BYTES = 65536
@@ -42,9 +43,11 @@ class BareHTTPClient:
             head = request_head(request, target)
             exchange = _Exchange(self._clock, request, request.connect_to, head)
             if target.tls:
-                exchange.speak_tls(self._creators.creator(target.host, verify=False, ca_file=None))
+                name = request.server_name or target.host
+                exchange.speak_tls(self._creators.creator(name, verify=False, ca_file=None))
         except (ValueError, TLSSetupError) as error:
-            return fail(HTTPFetchError(f"GET {without_user(request.url)!r}: {error}"))
+            text = f"{request.method} {without_user(request.url)!r}: {error}"
+            return fail(HTTPLocalFaultError(text))
         return exchange.start(self._network)
 
 
@@ -58,7 +61,9 @@ class _Exchange:
         self._request = request
         self._peer = peer
         self._head = head
-        self._reader = ResponseReader(request.max_bytes, truncate=request.truncate)
+        self._reader = ResponseReader(
+            request.max_bytes, method=request.method, truncate=request.truncate
+        )
         self._answer: Deferred[HTTPResponse] | None = None
         self._channel: Channel | None = None
         self._connected = False
@@ -80,7 +85,7 @@ class _Exchange:
         self._deadline = self._clock.callLater(self._request.timeout_s, self._timed_out)
         events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         try:
-            self._channel = network.connect_tcp(*self._peer, events)
+            self._channel = network.connect_tcp(*self._peer, events, source=self._request.source)
         except OSError as error:
             self._not_connected(error)
         return answer
@@ -109,11 +114,7 @@ class _Exchange:
             self._ended("reset" if error is not None else "")
 
     def _not_connected(self, error: OSError) -> None:
-        what = f"cannot connect: {error.strerror or error}"
-        if is_local_fault(error):
-            self._fail(HTTPLocalFaultError(self._told(what), error))
-        else:
-            self._fail(HTTPFetchError(self._told(what)))
+        self._fail(f"cannot connect: {words(error)}", error if is_local_fault(error) else None)
 
     def _send(self, data: bytes) -> None:
         try:
@@ -162,7 +163,7 @@ class _Exchange:
         try:
             self._reader.feed(data)
         except BadResponseError as error:
-            self._fail(HTTPFetchError(self._told(str(error))))
+            self._fail(str(error))
             return
         self._deliver()
 
@@ -172,27 +173,36 @@ class _Exchange:
             return
         cause = f" ({why})" if why else ""
         if not self._handshaken:
-            what = f"connection closed in the TLS handshake{cause}"
-            self._fail(HTTPFetchError(self._told(what)))
+            self._fail(f"connection closed in the TLS handshake{cause}")
             return
         try:
             self._reader.end(clean=not why)
         except BadResponseError as error:
-            self._fail(HTTPFetchError(self._told(f"{error}{cause}")))
+            self._fail(f"{error}{cause}")
         else:
             self._deliver()
 
     def _deliver(self) -> None:
         response = self._reader.response
         if response is not None:
+            if self._tls is not None:
+                expires_at = certificate_expiry(self._tls.get_peer_certificate())
+                response = replace(response, certificate_expires_at=expires_at)
             answer = self._let_go()
             if answer is not None:
                 answer.callback(response)
 
-    def _fail(self, error: HTTPFetchError) -> None:
+    def _fail(self, what: str, local_fault: OSError | None = None) -> None:
         answer = self._let_go()
-        if answer is not None:
-            answer.errback(error)
+        if answer is None:
+            return
+        what = f"{host_port(str(self._peer[0]), self._peer[1])}: {what}"
+        elapsed_s = self._clock.seconds() - self._began_at
+        text = f"{self._request.method} {self._request.url} of {what} ({elapsed_s:.3f} s)"
+        if local_fault is None:
+            answer.errback(HTTPFetchError(text, what))
+        else:
+            answer.errback(HTTPLocalFaultError(text, local_fault))
 
     def _timed_out(self) -> None:
         if not self._connected:
@@ -203,7 +213,7 @@ class _Exchange:
             what = "timed out, connected but nothing received"
         else:
             what = f"timed out {self._reader.progress()}"
-        self._fail(HTTPFetchError(self._told(what)))
+        self._fail(what)
 
     def _cancelled(self, _: Deferred[HTTPResponse]) -> None:
         self._let_go()
@@ -217,8 +227,3 @@ class _Exchange:
         if channel is not None:
             channel.close()
         return answer
-
-    def _told(self, what: str) -> str:
-        peer = host_port(str(self._peer[0]), self._peer[1])
-        elapsed_s = self._clock.seconds() - self._began_at
-        return f"GET {self._request.url} of {peer}: {what} ({elapsed_s:.3f} s)"

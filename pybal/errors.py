@@ -9,6 +9,33 @@ from __future__ import annotations
 import errno as errno_names
 import os
 
+_LOCAL_FAULTS = frozenset(
+    {
+        errno_names.EMFILE,
+        errno_names.ENFILE,
+        errno_names.ENOBUFS,
+        errno_names.ENOMEM,
+        errno_names.EAGAIN,
+        errno_names.EADDRNOTAVAIL,
+        errno_names.EADDRINUSE,
+        # A firewall rule on this host, or not the right to open the socket at all.
+        errno_names.EPERM,
+    }
+)
+
+
+def is_local_fault(error: OSError) -> bool:
+    """Whether this director is at fault (out of descriptors, memory or ports), not the server."""
+    return error.errno in _LOCAL_FAULTS
+
+
+def words(error: OSError) -> str:
+    """The error as a human reads it: `connection refused`."""
+    if error.errno is None:
+        return str(error)
+    text = os.strerror(error.errno)
+    return text[:1].lower() + text[1:]
+
 
 class PyBalError(Exception):
     """Base of all expected failures; its text is one line fit for a log."""
@@ -23,15 +50,21 @@ class SourceError(PyBalError):
 
 
 class HTTPFetchError(PyBalError):
-    """An HTTP exchange ended without a complete, acceptable answer."""
+    """An HTTP exchange ended without a complete, acceptable answer. `what` is what happened,
+    without what was asked and how long it took."""
+
+    def __init__(self, text: str, what: str = "") -> None:
+        self.what = what or text
+        super().__init__(text)
 
 
 class HTTPLocalFaultError(HTTPFetchError):
-    """This director had not what the exchange needs; it says nothing of the server."""
+    """The exchange could not be tried, through our own fault: it says nothing of the server.
+    `cause` is the system's word, if it was that."""
 
-    def __init__(self, text: str, cause: OSError) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, cause: OSError | None = None) -> None:
         self.cause = cause
+        super().__init__(text)
 
 
 class ResolutionError(PyBalError):

@@ -1,4 +1,4 @@
-"""Reads one HTTP/1.x response to a GET, from bytes, within limits. No I/O.
+"""Reads one HTTP/1.x response to a GET or HEAD, from bytes, within limits. No I/O.
 
 h11 parses; this bounds what it is given. Time and memory are linear in the bytes that are fed,
 and those are bounded: no server can make the reader hold more than `max_bytes`.
@@ -23,8 +23,11 @@ MAX_HEADER_BYTES = 64 * 1024
 _PIECE_BYTES = 1024
 _END_OF_HEADERS = re.compile(rb"\n\r?\n")
 _REFUSED_IN_VALUES = re.compile(rb"[\0\v\f]|\r(?!\n)")
-# h11 reads a response only to a request; this stands for any GET.
-_REQUEST = h11.Request(method="GET", target="/", headers=[("Host", ""), ("Connection", "close")])
+# h11 reads a response only to a request; each of these stands for any of its method.
+_REQUESTS = {
+    method: h11.Request(method=method, target="/", headers=[("Host", ""), ("Connection", "close")])
+    for method in ("GET", "HEAD")
+}
 
 
 class BadResponseError(HTTPFetchError):
@@ -40,14 +43,14 @@ class ResponseReader:
     Both methods raise BadResponseError, after which the reader is of no further use.
     """
 
-    def __init__(self, max_bytes: int, *, truncate: bool = False) -> None:
+    def __init__(self, max_bytes: int, *, method: str = "GET", truncate: bool = False) -> None:
         self.response: HTTPResponse | None = None
         self.bytes_received = 0
         self.cut = False
         self._max_bytes = max_bytes
         self._truncate = truncate
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_PIECE_BYTES)
-        self._h11.send(_REQUEST)
+        self._h11.send(_REQUESTS[method])
         self._unread = bytearray()
         self._scanned = 0  # bytes of it that do not end the headers
         self._header_bytes = 0

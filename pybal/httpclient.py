@@ -17,14 +17,15 @@ from pybal.model import IPAddress
 
 @dataclass(frozen=True, slots=True)
 class HTTPRequest:
-    """One GET of an absolute http(s) URL.
+    """One GET or HEAD (`method`) of an absolute http(s) URL.
 
     `connect_to`: (address, port) to connect to in place of the URL's own; the Host header
-    and SNI stay the URL's. Without it the URL's host is resolved. `timeout_s` bounds the
-    whole exchange, body included; `max_bytes` bounds every byte the server sends, header
-    or body. Redirects are never followed. `truncate`: only the status matters, so a body that
-    would go over `max_bytes` is cut there and the answer counts as complete; headers beyond
-    it stay an error.
+    and SNI stay the URL's. Without it the URL's host is resolved. `source`: the address to
+    connect from. `server_name`: the name for SNI and for which a certificate is verified, in
+    place of the URL's host. `timeout_s` bounds the whole exchange, body included; `max_bytes`
+    bounds every byte the server sends, header or body. Redirects are never followed.
+    `truncate`: the status and the body's start are enough, so a body that would go over
+    `max_bytes` is cut there and the answer counts as complete; headers beyond it stay an error.
     """
 
     url: str
@@ -35,20 +36,26 @@ class HTTPRequest:
     tls_verify: bool = True
     ca_file: str | None = None
     truncate: bool = False
+    method: str = "GET"
+    source: IPAddress | None = None
+    server_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPResponse:
-    """A complete answer; header names are lower-case, the last of equal names wins."""
+    """A complete answer; header names are lower-case, the last of equal names wins.
+    `certificate_expires_at`, in Unix seconds: the server's own certificate, if it showed one."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    certificate_expires_at: float | None = None
 
 
 class HTTPClient(Protocol):
     """Fetches one thing. Fires with HTTPResponse or fails with HTTPFetchError, whose text
-    says what was asked, of whom and what came. Cancelling the Deferred closes the
+    says what was asked, of whom, what came and how long it took; with HTTPLocalFaultError if it
+    was our own fault. Cancelling the Deferred closes the
     connection; it then fails with CancelledError."""
 
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]: ...

@@ -10,9 +10,10 @@ from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
 from pybal.awareness import Attention
+from pybal.errors import is_local_fault
 from pybal.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
 from pybal.model import IPAddress, IsolationSnapshot
-from pybal.monitors.network import Channel, Network, TCPEvents, is_local_fault
+from pybal.monitors.network import Channel, Network, TCPEvents
 
 
 @dataclass(frozen=True, slots=True)

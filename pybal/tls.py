@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import ipaddress
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -57,6 +58,18 @@ def tls_endpoint(creator: Any, endpoint: Any, reactor: Any) -> Any:
     if _TAKES_CLOCK:
         return wrapClientTLS(creator, endpoint, clock=reactor)
     return wrapClientTLS(creator, endpoint)
+
+
+def certificate_expiry(certificate: Any) -> float | None:
+    """When a certificate (pyOpenSSL's) ends, in Unix seconds; None if there is none."""
+    not_after = None if certificate is None else certificate.get_notAfter()
+    if not_after is None:
+        return None
+    try:
+        moment = datetime.strptime(not_after.decode("ascii"), "%Y%m%d%H%M%SZ")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC).timestamp()
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -8,15 +8,15 @@ and time; the answers are read by pybal.http1, which is pure and bounded.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP4ClientEndpoint,
@@ -28,12 +28,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybal.errors import HTTPFetchError, HTTPLocalFaultError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, words
 from pybal.http1 import BadResponseError, ResponseReader
 from pybal.httpclient import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
-from pybal.monitors.network import is_local_fault
-from pybal.tls import TLSCreators, TLSSetupError, tls_endpoint
+from pybal.tls import TLSCreators, TLSSetupError, certificate_expiry, tls_endpoint
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -65,31 +64,36 @@ class TwistedHTTPClient:
         self._tls = TLSCreators()
 
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:
-        """See HTTPClient. A request that cannot be sent fails at once, also with HTTPFetchError."""
+        """See HTTPClient. A request that cannot be sent fails at once, as our own fault."""
         try:
             target = parse_url(request.url)
             head = request_head(request, target)
             endpoint = self._endpoint(request, target)
         except (ValueError, TLSSetupError) as error:
-            return fail(HTTPFetchError(f"GET {without_user(request.url)!r}: {error}"))
+            text = f"{request.method} {without_user(request.url)!r}: {error}"
+            return fail(HTTPLocalFaultError(text))
         return _Exchange(self._reactor, request, target, head).start(endpoint)
 
     def _endpoint(self, request: HTTPRequest, target: _Target) -> Any:
         endpoint = self._tcp_endpoint(request, target)
         if not target.tls:
             return endpoint
-        creator = self._tls.creator(target.host, verify=request.tls_verify, ca_file=request.ca_file)
+        name = request.server_name or target.host
+        creator = self._tls.creator(name, verify=request.tls_verify, ca_file=request.ca_file)
         return tls_endpoint(creator, endpoint, self._reactor)
 
     def _tcp_endpoint(self, request: HTTPRequest, target: _Target) -> Any:
-        timeout_s = request.timeout_s
         address, port = request.connect_to or (_address(target.host), target.port)
-        if address is None:
-            return HostnameEndpoint(self._reactor, target.host, port, timeout=timeout_s)
-        if address.version == 4:
-            return TCP4ClientEndpoint(self._reactor, str(address), port, timeout=timeout_s)
-        tcp6: Any = TCP6ClientEndpoint  # untyped in Twisted
-        return tcp6(self._reactor, str(address), port, timeout=timeout_s)
+        kind: Any = HostnameEndpoint
+        if address is not None:
+            kind = TCP4ClientEndpoint if address.version == 4 else TCP6ClientEndpoint
+        return kind(
+            self._reactor,
+            target.host if address is None else str(address),
+            port,
+            timeout=request.timeout_s,
+            bindAddress=None if request.source is None else (str(request.source), 0),
+        )
 
 
 @implementer(IHandshakeListener)
@@ -105,7 +109,9 @@ class _Exchange(Protocol):
         self._request = request
         self._target = target
         self._head = head
-        self._reader = ResponseReader(request.max_bytes, truncate=request.truncate)
+        self._reader = ResponseReader(
+            request.max_bytes, method=request.method, truncate=request.truncate
+        )
         self._answer: Deferred[HTTPResponse] | None = None
         self._connecting: Deferred[Any] | None = None
         self._connected = False
@@ -165,6 +171,9 @@ class _Exchange(Protocol):
         response = self._reader.response
         if response is None:
             return
+        if self._target.tls:
+            expires_at = certificate_expiry(self._connection.getPeerCertificate())
+            response = replace(response, certificate_expires_at=expires_at)
         if self._connected and not self._reader.cut:
             self._connection.loseConnection()
         else:
@@ -173,26 +182,31 @@ class _Exchange(Protocol):
         if answer is not None:
             answer.callback(response)
 
-    def _fail(self, what: str, error: Callable[[str], HTTPFetchError] = HTTPFetchError) -> None:
+    def _fail(self, what: str, local_fault: OSError | None = None) -> None:
         answer, self._answer = self._answer, None
         elapsed_s = self._reactor.seconds() - self._started_at
-        peer = self._peer()
+        what = f"{self._peer()}: {what}"
         self._abort()
-        if answer is not None:
-            text = f"GET {self._request.url} of {peer}: {what} ({elapsed_s:.3f} s)"
-            answer.errback(error(text))
+        if answer is None:
+            return
+        text = f"{self._request.method} {self._request.url} of {what} ({elapsed_s:.3f} s)"
+        if local_fault is None:
+            answer.errback(HTTPFetchError(text, what))
+        else:
+            answer.errback(HTTPLocalFaultError(text, local_fault))
 
     def _connect_failed(self, failure: Failure) -> None:
         self._connecting = None
         if self._answer is None:
             return
         self._stop_clock()
-        what = f"cannot connect: {_connect_error(failure)}"
-        fault = _local_fault(failure)
-        if fault is None:
-            self._fail(what)
+        error = _os_error(failure.value)
+        if error is None:
+            what = failure.getErrorMessage() or type(failure.value).__name__
         else:
-            self._fail(what, lambda text: HTTPLocalFaultError(text, fault))
+            what = words(error)
+        is_ours = error is not None and is_local_fault(error)
+        self._fail(f"cannot connect: {what}", error if is_ours else None)
 
     def _timed_out(self) -> None:
         if self._answer is None:
@@ -235,7 +249,8 @@ class _Exchange(Protocol):
     def _lost(self, reason: Failure) -> str:
         error = reason.value
         if isinstance(error, VerificationError):
-            return f"the certificate is not valid for {self._target.host}"
+            name = self._request.server_name or self._target.host
+            return f"the certificate is not valid for {name}"
         if isinstance(error, SSL.Error):
             return f"TLS: {ssl_text(error)}"
         if isinstance(error, ConnectionLost):
@@ -280,7 +295,7 @@ def request_head(request: HTTPRequest, target: _Target) -> bytes:
     for name, value in headers.items():
         if not _VISIBLE.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"header {name!r} holds a character that cannot be sent")
-    lines = [f"GET {target.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
+    lines = [f"{request.method} {target.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
 
 
@@ -295,20 +310,16 @@ def host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _connect_error(failure: Failure) -> str:
-    error = failure.value
-    if isinstance(error, CancelledError):
-        return "cancelled"
-    if isinstance(error, ConnectError) and error.osError is not None:
-        return str(getattr(error.osError, "strerror", None) or error)
-    return failure.getErrorMessage() or type(error).__name__
+def _os_error(error: BaseException | None) -> OSError | None:
+    """The system's error within one of Twisted's, which carry an error or its number."""
+    if isinstance(error, ConnectError):
+        within: object = error.osError
+        return OSError(within, os.strerror(within)) if isinstance(within, int) else _system(within)
+    return _system(error)
 
 
-def _local_fault(failure: Failure) -> OSError | None:
-    """The error, if it is this director that is at fault."""
-    code = getattr(failure.value, "osError", None)
-    fault = code if isinstance(code, OSError) else OSError(code, "")
-    return fault if is_local_fault(fault) else None
+def _system(error: object) -> OSError | None:
+    return error if isinstance(error, OSError) and isinstance(error.errno, int) else None
 
 
 def ssl_text(error: SSL.Error) -> str:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectBindError,
+    ConnectError,
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+)
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from pybal.errors import HTTPFetchError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError
 from pybal.httpclient import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
 from pybal.twistedhttp import TwistedHTTPClient, without_user
@@ -232,3 +239,51 @@ def test_a_header_that_would_start_another_is_not_sent() -> None:
 def test_a_missing_file_of_trusted_certificates_is_named() -> None:
     rig = Rig(request("https://a.example/", ca_file="/nonexistent/ca.pem"))
     failed_with(rig, "cannot use the certificates of /nonexistent/ca.pem")
+
+
+def test_a_head_request_has_an_answer_without_a_body() -> None:
+    rig = Rig(request(method="HEAD"))
+    assert rig.connect().value().startswith(b"HEAD /a?b=c HTTP/1.1\r\n")
+    rig.protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n")
+    response = result_of(rig.fetched)
+    assert (response.status, response.body) == (200, b"")
+
+
+def test_it_may_connect_from_an_address() -> None:
+    rig = Rig(request(source=ip_address("192.0.2.99")))
+    assert rig.reactor.tcpClients[0][4] == ("192.0.2.99", 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "why", "ours"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "connection refused", False),
+        (ConnectError(errno.EHOSTUNREACH, "x"), "no route to host", False),
+        (ConnectBindError(errno.EMFILE, "x"), "too many open files", True),
+        (ConnectError(errno.EADDRNOTAVAIL, "x"), "cannot assign requested address", True),
+        (OSError(errno.ENOBUFS, "x"), "no buffer space available", True),
+        (ConnectError(string="odd"), "An error occurred while connecting: odd.", False),
+    ],
+)
+def test_what_the_system_says_is_told_once_and_our_own_faults_are_marked(
+    error: Exception, why: str, ours: bool
+) -> None:
+    rig = Rig(request())
+    connector = rig.reactor.connectors[0]
+    rig.reactor.tcpClients[0][2].clientConnectionFailed(connector, Failure(error))
+    failure = error_of(rig.fetched)
+    url = "http://www.example.org/a?b=c"
+    assert str(failure) == f"GET {url} of 192.0.2.7:8080: cannot connect: {why} (0.000 s)"
+    assert isinstance(failure, HTTPLocalFaultError) is ours
+    if isinstance(failure, HTTPLocalFaultError):
+        assert failure.cause is not None
+    elif isinstance(failure, HTTPFetchError):
+        assert failure.what == f"192.0.2.7:8080: cannot connect: {why}"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [request("ftp://h/"), request(headers={"a b": "c"}), request("https://h/", ca_file="/x")],
+)
+def test_a_request_that_cannot_be_sent_is_our_own_fault(asked: HTTPRequest) -> None:
+    assert isinstance(error_of(Rig(asked).fetched), HTTPLocalFaultError)

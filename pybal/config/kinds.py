@@ -31,6 +31,8 @@ _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 _ESCAPE_NAMES = tuple(name.decode() for name in _ESCAPES)
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_NOT_TO_SET = frozenset(("host", "connection", "user-agent", "content-length", "transfer-encoding"))
 _PLACEHOLDERS = ("", "(unspecified)")
 
 
@@ -54,6 +56,9 @@ def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
         return int(text)
 
     return Kind(f"{what} from {low} to {high}", parse)
+
+
+_STATUS = integer(100, 599)
 
 
 def _decimal(text: str) -> Fraction:
@@ -198,6 +203,41 @@ def _header_value(text: str) -> str:
     return text
 
 
+def _statuses(text: str) -> tuple[range, ...]:
+    bare = text[1:-1] if text.startswith(("[", "(")) and text.endswith(("]", ")")) else text
+    return tuple(_status_range(word.strip().strip("'\"")) for word in bare.strip(", ").split(","))
+
+
+def _status_range(text: str) -> range:
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    first = _STATUS.parse(low)
+    last = _STATUS.parse(high) if dash else first
+    if last < first:
+        raise BadValueError(f"{text} is empty")
+    return range(first, last + 1)
+
+
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    value = parse_literal(text)
+    if not isinstance(value, dict):
+        raise BadValueError
+    for name, content in value.items():
+        if not (isinstance(name, str) and isinstance(content, str)):
+            raise BadValueError("a name or a value is not a string")
+        if not _TOKEN.fullmatch(name):
+            raise BadValueError(f"{name[:64]!r} is no name of a header")
+        if name.lower() in _NOT_TO_SET:
+            raise BadValueError(f"{name} is set by PyBal itself, or by another option")
+        _header_value(content)
+    return tuple(value.items())
+
+
+def _host_name(text: str) -> str:
+    if not is_host_name(text):
+        raise BadValueError
+    return text
+
+
 def _payload(text: str) -> bytes:
     payload = _ESCAPE.sub(_escaped, text.encode("utf-8"))
     if len(payload) > MAX_PAYLOAD:
@@ -240,6 +280,9 @@ HTTP_URLS = Kind("an http or https URL, or a list of them", _http_urls)
 HOST_NAMES = Kind("a host name, or a list of them", _host_names)
 ABSOLUTE_PATH = Kind("an absolute path", _absolute_path)
 HEADER_VALUE = Kind("printable ASCII text", _header_value)
+STATUSES = Kind("an HTTP status from 100 to 599, a range like 200-399, or a list", _statuses)
+HEADERS = Kind("headers such as {'X-Name': 'value'}, in printable ASCII", _headers)
+HOST_NAME = Kind("a host name", _host_name)
 PAYLOAD = Kind(r"text, with \r \n \t \\ and \xHH for other bytes", _payload)
 PATTERN = Kind("a regular expression", _pattern)
 SOURCE: Kind[SourceSettings] = Kind(SOURCE_FORMS, parse_source)

@@ -11,7 +11,9 @@ from pybal.config.kinds import (
     ARGUMENTS,
     BOOLEAN,
     HEADER_VALUE,
+    HEADERS,
     HOST_ADDRESS,
+    HOST_NAME,
     HOST_NAMES,
     HTTP_URLS,
     PATTERN,
@@ -19,7 +21,9 @@ from pybal.config.kinds import (
     PORT,
     SECONDS,
     SECONDS_OR_ZERO,
+    STATUSES,
     Kind,
+    choice,
     integer,
 )
 from pybal.config.section import SectionReader
@@ -92,6 +96,22 @@ class MonitorKinds:
 
 
 def _check_proxy_fetch(reader: SectionReader, settings: ProxyFetchSettings) -> None:
+    _check_max_failures(reader, settings)
+    if settings.expect is not None and settings.method == "HEAD":
+        reader.error("proxyfetch.expect", "must not be set with proxyfetch.method = HEAD: no body")
+    if settings.ca_file is not None and not settings.tls_verify:
+        reader.warn("proxyfetch.ca-file", "no effect without proxyfetch.tls-verify = yes")
+    if not any(url.startswith("https:") for url in settings.urls):
+        for option, value in (
+            ("tls-verify", settings.tls_verify),
+            ("server-name", settings.server_name),
+            ("min-certificate-days", settings.min_certificate_days),
+        ):
+            if value:
+                reader.warn(f"proxyfetch.{option}", "no effect: no URL is https")
+
+
+def _check_max_failures(reader: SectionReader, settings: ProxyFetchSettings) -> None:
     if settings.max_failures == 0:
         return
     if not settings.check_all:
@@ -117,11 +137,18 @@ PROXY_FETCH = MonitorKind(
     ProxyFetchSettings,
     (
         Option("url", "urls", HTTP_URLS, required=True),
-        Option("http_status", "http_status", integer(100, 599, "an HTTP status")),
+        Option("http_status", "http_status", STATUSES),
         Option("check_all", "check_all", BOOLEAN),
         Option("max_failures", "max_failures", integer(0, 10**6)),
         Option("user-agent", "user_agent", HEADER_VALUE),
         Option("tls-verify", "tls_verify", BOOLEAN),
+        Option("ca-file", "ca_file", ABSOLUTE_PATH),
+        Option("server-name", "server_name", HOST_NAME),
+        Option("min-certificate-days", "min_certificate_days", integer(0, 3650)),
+        Option("method", "method", choice(("GET", "HEAD"))),
+        Option("headers", "headers", HEADERS),
+        Option("expect", "expect", PATTERN),
+        Option("read-bytes", "read_bytes", integer(1024, 1 << 20)),
     ),
     check=_check_proxy_fetch,
 )

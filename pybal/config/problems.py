@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PROBLEMS = 1000
 _MAX_SHOWN = 120
-_SECRET_KEY = re.compile("password|secret|token", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"password|secret|token|\.(headers|send|payload)$", re.IGNORECASE)
 _URL = re.compile(r"(k8s)?://[^\s'\"]*", re.IGNORECASE)
 
 

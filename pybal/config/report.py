@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 
 from pybal.config.ipvs_report import ways_of_ipvs
 from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
-    Argument,
     BGPPeer,
     BGPSettings,
     LargeCommunity,
@@ -19,6 +17,7 @@ from pybal.config.settings import (
     ServerArgument,
     ServiceSettings,
     Settings,
+    status_text,
 )
 from pybal.config.source_url import source_url
 from pybal.ipvs.settings import Cleanup
@@ -176,18 +175,25 @@ def _monitor_line(monitor: MonitorSettings, kinds: MonitorKinds) -> str:
     return _item(kind.name, ", ".join(options) or "defaults")
 
 
-def _option(value: bool | int | float | str | Path | tuple[str | Argument, ...]) -> str:
+def _option(value: object) -> str:
+    """As a person writes it, but for what may hold a secret."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
     if isinstance(value, tuple):
         return f"[{' '.join(map(_element, value))}]"
     return str(value)
 
 
-def _element(value: str | Argument) -> str:
+def _element(value: object) -> str:
     match value:
+        case range():
+            return status_text((value,))
+        case (str(name), str()):
+            return f"{name}: …"
         case LiteralArgument(text):
             return repr(text)
         case ServerArgument(attribute):

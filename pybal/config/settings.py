@@ -93,16 +93,31 @@ class IdleConnectionSettings(MonitorSettings):
 
 @dataclass(frozen=True, slots=True)
 class ProxyFetchSettings(MonitorSettings):
-    """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL."""
+    """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL; one of the statuses in
+    `http_status` is healthy. `expect` is looked for in the body. `server_name` stands in for the
+    URL's host in TLS. No more than `read_bytes` of the answer are read."""
 
     monitor = "ProxyFetch"
 
     urls: tuple[str, ...]
-    http_status: int = 200
+    http_status: tuple[range, ...] = (range(200, 201),)
     check_all: bool = False
     max_failures: int = 0
     user_agent: str = "Twisted PageGetter"
     tls_verify: bool = False
+    ca_file: Path | None = None
+    server_name: str | None = None
+    min_certificate_days: int = 0
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    expect: Pattern | None = None
+    read_bytes: int = 1 << 20
+
+
+def status_text(statuses: tuple[range, ...]) -> str:
+    """The statuses for a human: `200 or 300-399`."""
+    words = [str(r.start) if len(r) == 1 else f"{r.start}-{r.stop - 1}" for r in statuses]
+    return " or ".join(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
 from pybal.config.settings import MonitorSettings
+from pybal.errors import is_local_fault, words
 from pybal.model import MetricSample
 from pybal.monitors.base import Report
 from pybal.monitors.looping import LoopingMonitor, Outcome
-from pybal.monitors.network import Channel, UDPEvents, is_local_fault, words
+from pybal.monitors.network import Channel, UDPEvents
 from pybal.monitors.target import Environment, Target
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from pybal.config.settings import MonitorSettings
+from pybal.errors import is_local_fault
 from pybal.model import CheckResult, MetricSample, MonitorSnapshot
-from pybal.monitors.network import is_local_fault
 from pybal.monitors.target import Environment, Target
 
 Report = Callable[[CheckResult], None]

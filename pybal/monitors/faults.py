@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from pybal.monitors.network import words
+from pybal.errors import words
 
 LOG_EVERY_S = 60.0
 ALERT_FOR_S = 120.0

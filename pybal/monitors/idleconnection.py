@@ -10,10 +10,11 @@ from twisted.internet.base import DelayedCall
 from twisted.python.failure import Failure
 
 from pybal.config.settings import IdleConnectionSettings
+from pybal.errors import is_local_fault, words
 from pybal.model import MetricSample
 from pybal.monitors.backoff import backoff_s
 from pybal.monitors.base import Monitor, Report
-from pybal.monitors.network import Channel, Keepalive, TCPEvents, is_local_fault, label, words
+from pybal.monitors.network import Channel, Keepalive, TCPEvents, label
 from pybal.monitors.target import Environment, Target
 
 STEADY_S = 5.0

@@ -7,26 +7,11 @@ stayed unanswered. The adapter is pybal/monitors/sockets.py.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from pybal.model import IPAddress
-
-_LOCAL_FAULTS = frozenset(
-    {
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.ENOBUFS,
-        errno.ENOMEM,
-        errno.EAGAIN,
-        errno.EADDRNOTAVAIL,
-        errno.EADDRINUSE,
-        # A firewall rule on this host, or not the right to open the socket at all.
-        errno.EPERM,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +82,6 @@ class Network(Protocol):
         """ICMP echo: what is sent goes out as a request's payload; what is received are the
         payloads of replies to this channel."""
         ...
-
-
-def is_local_fault(error: OSError) -> bool:
-    """Whether this director is at fault (out of descriptors, memory or ports), not the server."""
-    return error.errno in _LOCAL_FAULTS
-
-
-def words(error: OSError) -> str:
-    """The error as a human reads it: `connection refused`."""
-    if error.errno is None:
-        return str(error)
-    text = os.strerror(error.errno)
-    return text[:1].lower() + text[1:]
 
 
 def label(error: OSError | None) -> str:

@@ -9,10 +9,10 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 from pybal.config.settings import Argument, LiteralArgument, RunCommandSettings, ServerArgument
+from pybal.errors import is_local_fault, words
 from pybal.model import MetricSample
 from pybal.monitors.base import Report
 from pybal.monitors.looping import LoopingMonitor, Outcome
-from pybal.monitors.network import is_local_fault, words
 from pybal.monitors.processes import Exit, Process
 from pybal.monitors.target import Environment, Target
 

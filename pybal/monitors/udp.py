@@ -5,10 +5,11 @@ from __future__ import annotations
 from twisted.internet.task import deferLater
 
 from pybal.config.settings import UDPSettings
+from pybal.errors import is_local_fault, words
 from pybal.monitors.asking import AskingMonitor, shown
 from pybal.monitors.base import Report
 from pybal.monitors.looping import Outcome
-from pybal.monitors.network import Channel, UDPEvents, is_local_fault, words
+from pybal.monitors.network import Channel, UDPEvents
 from pybal.monitors.target import Environment, Target
 
 

@@ -64,7 +64,9 @@ def test_every_monitor_has_a_case_here() -> None:
         ("IdleConnection", IdleConnectionSettings(3, 300, True, 3, 10, 30)),
         (
             "ProxyFetch",
-            ProxyFetchSettings(("http://h/",), 200, False, 0, "Twisted PageGetter", False),
+            ProxyFetchSettings(
+                ("http://h/",), (range(200, 201),), False, 0, "Twisted PageGetter", False
+            ),
         ),
         ("DNSQuery", DNSQuerySettings(("example.org",), False, interval_s=10, timeout_s=5)),
         ("UDP", UDPSettings(20, interval_s=10, timeout_s=1)),
@@ -97,8 +99,29 @@ SET = {
             "max_failures = 0",
             "user-agent = me/1.0 (x)",
             "tls-verify = yes",
+            "ca-file = /etc/ssl/ca.pem",
+            "server-name = internal.example",
+            "min-certificate-days = 14",
+            "method = HEAD",
+            "headers = {'X-A': 'b', \"Accept\": '*/*'}",
+            "expect =",
+            "read-bytes = 4096",
+            "url = https://h/",
         ],
-        ProxyFetchSettings(("http://h/",), 301, True, 0, "me/1.0 (x)", True),
+        ProxyFetchSettings(
+            ("https://h/",),
+            (range(301, 302),),
+            True,
+            0,
+            "me/1.0 (x)",
+            True,
+            Path("/etc/ssl/ca.pem"),
+            "internal.example",
+            14,
+            "HEAD",
+            (("X-A", "b"), ("Accept", "*/*")),
+            read_bytes=4096,
+        ),
     ),
     "DNSQuery": (
         ["fail-on-nxdomain = YES"],
@@ -130,9 +153,13 @@ SET = {
 @pytest.mark.parametrize("name", MONITORS)
 def test_a_monitor_takes_every_option_of_its_own(name: str) -> None:
     lines, expected = SET[name]
-    optional = [option for option in MONITORS[name].own_options if not option.required]
-    assert len(lines) == len(optional)
-    text = with_lines(name, *(f"{name.lower()}.{line}" for line in lines))
+    optional = {option.name for option in MONITORS[name].own_options if not option.required}
+    set_here = {line.partition(" =")[0]: f"{name.lower()}.{line}" for line in lines}
+    assert set(set_here) >= optional
+    needed: dict[str, str | None] = {**NEEDED[name]}
+    for option in set(set_here) - optional:
+        needed[f"{name.lower()}__{option}"] = None
+    text = service(monitors=f"['{name}']", **needed) + "\n".join([*set_here.values(), ""])
     assert only_monitor(text) == expected
 
 
@@ -285,7 +312,21 @@ def test_an_interval_is_a_time_above_zero(name: str, value: str) -> None:
         ("IdleConnection", "keepalive-interval", "40000", "must be a whole number from 1 to 32767"),
         ("ProxyFetch", "timeout", "0", "must be a number of seconds above 0"),
         ("ProxyFetch", "http_status", "99", "must be an HTTP status from 100 to 599"),
-        ("ProxyFetch", "http_status", "[200]", "must be an HTTP status from 100 to 599"),
+        ("ProxyFetch", "http_status", "[]", "must be an HTTP status from 100 to 599"),
+        ("ProxyFetch", "http_status", "[200, ok]", "must be an HTTP status from 100 to 599"),
+        ("ProxyFetch", "http_status", "200-", "must be an HTTP status from 100 to 599"),
+        ("ProxyFetch", "http_status", "399-200", "399-200 is empty"),
+        ("ProxyFetch", "ca-file", "ca.pem", "must be an absolute path"),
+        ("ProxyFetch", "server-name", "192.0.2.1", "must be a host name"),
+        ("ProxyFetch", "min-certificate-days", "-1", "must be a whole number from 0 to 3650"),
+        ("ProxyFetch", "method", "POST", "must be GET or HEAD"),
+        ("ProxyFetch", "headers", "['A: b']", "must be headers such as {'X-Name': 'value'}"),
+        ("ProxyFetch", "headers", "{'A': 1}", "a name or a value is not a string"),
+        ("ProxyFetch", "headers", "{'A b': 'c'}", "'A b' is no name of a header"),
+        ("ProxyFetch", "headers", "{'A': 'b\\r\\nc'}", "in printable ASCII"),
+        ("ProxyFetch", "headers", "{'host': 'c'}", "host is set by PyBal itself"),
+        ("ProxyFetch", "expect", "a**", "a repeat of a repeat needs brackets"),
+        ("ProxyFetch", "read-bytes", "100", "must be a whole number from 1024 to 1048576"),
         ("ProxyFetch", "check_all", "all", "must be yes or no"),
         ("ProxyFetch", "max_failures", "-1", "must be a whole number from 0"),
         ("ProxyFetch", "user-agent", "ä", "must be printable ASCII text"),
@@ -387,3 +428,52 @@ def test_a_check_that_can_never_fail_is_a_warning() -> None:
     problem = only_problem("[global]\n" + with_lines("ProxyFetch", *lines))
     assert problem.severity is Severity.WARNING
     assert "can never fail" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "statuses"),
+    [
+        ("200-399", (range(200, 400),)),
+        ("[200, 301]", (range(200, 201), range(301, 302))),
+        ("[ '200-299', 301, ]", (range(200, 300), range(301, 302))),
+        ("200, 301 - 303", (range(200, 201), range(301, 304))),
+    ],
+)
+def test_statuses_are_one_a_range_or_a_list(text: str, statuses: tuple[range, ...]) -> None:
+    monitor = only_monitor(with_lines("ProxyFetch", f"proxyfetch.http_status = {text}"))
+    assert isinstance(monitor, ProxyFetchSettings)
+    assert monitor.http_status == statuses
+
+
+def test_a_body_cannot_be_expected_of_head() -> None:
+    lines = ["proxyfetch.method = HEAD", "proxyfetch.expect = ok"]
+    problem = only_problem("[global]\n" + with_lines("ProxyFetch", *lines))
+    assert (problem.severity, problem.key) == (Severity.ERROR, "proxyfetch.expect")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("tls-verify = yes", "no URL is https"),
+        ("server-name = h", "no URL is https"),
+        ("min-certificate-days = 1", "no URL is https"),
+        ("ca-file = /etc/ca.pem", "without proxyfetch.tls-verify = yes"),
+    ],
+)
+def test_an_option_of_tls_without_effect_is_a_warning(line: str, why: str) -> None:
+    problem = only_problem("[global]\n" + with_lines("ProxyFetch", f"proxyfetch.{line}"))
+    assert problem.severity is Severity.WARNING
+    assert why in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("ProxyFetch", "headers = {'Authorization': 'secret"),
+        ("TCPCheck", "send = AUTH secret\\q"),
+        ("UDP", "payload = secret\\q"),
+    ],
+)
+def test_what_is_sent_may_be_a_secret_and_is_not_shown(name: str, line: str) -> None:
+    (text,) = shown("[global]\n" + with_lines(name, f"{name.lower()}.{line}"))
+    assert "secret" not in text

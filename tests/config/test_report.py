@@ -143,3 +143,26 @@ def test_what_is_special_about_bgp_is_shown_and_a_password_is_not() -> None:
         "    large communities  1:2:3",
     ):
         assert line in lines
+
+
+def test_what_is_sent_is_not_shown_but_what_is_expected_is() -> None:
+    lines, _ = of(
+        "[global]\n"
+        + service(
+            monitors="['ProxyFetch', 'TCPCheck']",
+            proxyfetch__url="http://h/",
+            proxyfetch__http__status="x",
+            tcpcheck__send="AUTH secret",
+            tcpcheck__expect="^OK",
+        ).replace(
+            "proxyfetch.http.status = x",
+            "proxyfetch.headers = {'Authorization': 'secret'}\n"
+            "proxyfetch.http_status = [200, 300-399]",
+        )
+    )
+    assert not any("secret" in line for line in lines)
+    assert [line for line in lines if "TCPCheck" in line or "ProxyFetch" in line] == [
+        "    ProxyFetch         url [http://h/], http_status [200 300-399], "
+        "headers [Authorization: …], interval 10, timeout 5",
+        "    TCPCheck           send (11 bytes), expect ^OK, interval 10, timeout 5",
+    ]

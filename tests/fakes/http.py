@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred
 
-from pybal.errors import HTTPFetchError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError
 from pybal.httpclient import HTTPRequest, HTTPResponse
+from tests.fakes.network import os_error
 
 
 class FakeExchange:
@@ -19,16 +20,26 @@ class FakeExchange:
         self.result: Deferred[HTTPResponse] = Deferred(self._end)
 
     def answer(
-        self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        certificate_expires_at: float | None = None,
     ) -> None:
         """The server answers."""
         self._end()
-        self.result.callback(HTTPResponse(status, headers or {}, body))
+        self.result.callback(HTTPResponse(status, headers or {}, body, certificate_expires_at))
 
     def fail(self, what: str) -> None:
         """There is no answer."""
         self._end()
-        self.result.errback(HTTPFetchError(f"GET {self.request.url} of {what}"))
+        self.result.errback(HTTPFetchError(f"GET {self.request.url} of {what}", what))
+
+    def fail_locally(self, code: int) -> None:
+        """We had not what it takes."""
+        self._end()
+        error = os_error(code)
+        self.result.errback(HTTPLocalFaultError(f"GET {self.request.url}: {error}", error))
 
     def _end(self, _: object = None) -> None:
         assert self.under_way

@@ -16,6 +16,7 @@ from pybal.config.settings import (
     TCPCheckSettings,
     UDPSettings,
 )
+from pybal.errors import HTTPLocalFaultError
 from pybal.pattern import Pattern
 from tests.fakes.environment import MonitorBench
 
@@ -90,6 +91,8 @@ class ProxyFetchDriver(Driver):
         exchange.answer(200 if up else 500)
 
     def break_world(self, bench: MonitorBench, error: Exception | None) -> None:
+        if isinstance(error, OSError):
+            error = HTTPLocalFaultError("no socket", error)
         bench.http.error = error
 
 

@@ -19,7 +19,7 @@ from pybal.monitors.registry import BUILT_IN
 from pybal.monitors.spread import STARTS_PER_S
 from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.network import os_error
-from tests.monitors.drivers import DRIVERS, Driver, IdleConnectionDriver, ProxyFetchDriver
+from tests.monitors.drivers import DRIVERS, Driver, IdleConnectionDriver
 
 every_driver = pytest.mark.parametrize("kind", DRIVERS)
 
@@ -250,8 +250,7 @@ def test_an_exception_in_a_check_is_counted_and_the_checks_go_on(kind: type[Driv
     assert bench.ups == [True]
 
 
-# ProxyFetch is not among them: the HTTP client's port does not tell such faults apart.
-@pytest.mark.parametrize("kind", [kind for kind in DRIVERS if kind is not ProxyFetchDriver])
+@every_driver
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 def test_a_fault_of_the_directors_own_is_no_result(kind: type[Driver], code: int) -> None:
     bench = MonitorBench()

@@ -6,7 +6,8 @@ import errno
 
 import pytest
 
-from pybal.monitors.network import is_local_fault, label, words
+from pybal.errors import is_local_fault, words
+from pybal.monitors.network import label
 from tests.fakes.environment import make_target
 from tests.fakes.network import os_error
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from twisted.logger import capturedLogs
@@ -10,8 +13,8 @@ from twisted.logger import capturedLogs
 from pybal.config.settings import ProxyFetchSettings
 from pybal.httpclient import HTTPRequest
 from pybal.log import format_line
-from pybal.monitors.proxyfetch import MAX_BYTES
-from tests.fakes.environment import MonitorBench
+from pybal.pattern import Pattern
+from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.http import FakeExchange
 
 URL = "https://en.example:8443/wiki?x=1"
@@ -36,7 +39,7 @@ def test_it_asks_the_servers_address_and_the_services_port_for_the_url() -> None
     assert exchange.request == HTTPRequest(
         url=URL,
         timeout_s=5.0,
-        max_bytes=MAX_BYTES,
+        max_bytes=1 << 20,
         headers={"User-Agent": "Twisted PageGetter"},
         connect_to=(bench.target.address, 443),
         tls_verify=False,
@@ -46,11 +49,33 @@ def test_it_asks_the_servers_address_and_the_services_port_for_the_url() -> None
 
 def test_options_reach_the_request() -> None:
     bench = MonitorBench()
-    bench.start(dataclasses.replace(SETTINGS, timeout_s=2.5, user_agent="Probe/1", tls_verify=True))
+    settings = dataclasses.replace(
+        SETTINGS,
+        timeout_s=2.5,
+        user_agent="Probe/1",
+        headers=(("X-Probe", "yes"),),
+        method="HEAD",
+        tls_verify=True,
+        ca_file=Path("/etc/ca.pem"),
+        server_name="internal.example",
+        source_address=ip_address("192.0.2.99"),
+        read_bytes=4096,
+    )
+    bench.start(settings)
     (exchange,) = fetches(bench)
-    assert exchange.request.timeout_s == 2.5
-    assert exchange.request.headers == {"User-Agent": "Probe/1"}
-    assert exchange.request.tls_verify
+    assert exchange.request == HTTPRequest(
+        url=URL,
+        timeout_s=2.5,
+        max_bytes=4096,
+        headers={"User-Agent": "Probe/1", "X-Probe": "yes"},
+        connect_to=(bench.target.address, 443),
+        tls_verify=True,
+        ca_file="/etc/ca.pem",
+        truncate=True,
+        method="HEAD",
+        source=ip_address("192.0.2.99"),
+        server_name="internal.example",
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +96,7 @@ def test_options_reach_the_request() -> None:
 )
 def test_the_expected_status_alone_is_up(expected: int, status: int, up: bool) -> None:
     bench = MonitorBench()
-    bench.start(dataclasses.replace(SETTINGS, http_status=expected))
+    bench.start(dataclasses.replace(SETTINGS, http_status=(range(expected, expected + 1),)))
     fetches(bench)[0].answer(status, {"location": "https://elsewhere.example/"})
     assert bench.ups == [up]
 
@@ -96,10 +121,9 @@ def test_a_failed_exchange_is_down_and_says_why_once() -> None:
     bench.start(SETTINGS)
     (exchange,) = fetches(bench)
     bench.clock.advance(5.0)
-    exchange.fail("192.0.2.7:443: timed out in the TLS handshake, after 5.000 s")
+    exchange.fail("192.0.2.7:443: timed out in the TLS handshake")
     assert bench.reports[0].reason == (
-        f"Fetch failed ({URL}), 5.000 s: "
-        "192.0.2.7:443: timed out in the TLS handshake, after 5.000 s"
+        f"Fetch failed ({URL}), 5.000 s: 192.0.2.7:443: timed out in the TLS handshake"
     )
 
 
@@ -152,3 +176,70 @@ def test_the_last_duration_is_kept_by_result_and_url() -> None:
         (name, "failed", 1.0),
     }
     assert {tuple(key for key, _ in s.labels) for s in samples} == {("result", "url")}
+
+
+@pytest.mark.parametrize(
+    ("status", "up"),
+    [(200, True), (201, False), (301, True), (302, True), (399, True), (400, False)],
+)
+def test_statuses_may_be_several_and_ranges(status: int, up: bool) -> None:
+    bench = MonitorBench()
+    statuses = (range(200, 201), range(301, 400))
+    bench.start(dataclasses.replace(SETTINGS, http_status=statuses))
+    fetches(bench)[0].answer(status)
+    assert bench.ups == [up]
+    assert bench.reports[0].reason.endswith("instead of 200 or 301-399") is not up
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"status": "ok"}', ""),
+        (b"x" * 65000 + b'"ok"', ""),
+        (b"", "answered 200, but not what is expected: 0 bytes"),
+        (b'"no"', "answered 200, but not what is expected: 4 bytes, '\"no\"'"),
+        (
+            b"x" * 70000 + b'"ok"',
+            f"answered 200, but not what is expected: 70004 bytes, '{'x' * 60}'…",
+        ),
+    ],
+)
+def test_the_body_must_hold_what_is_expected_near_its_start(body: bytes, why: str) -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, expect=Pattern('"ok"')))
+    fetches(bench)[0].answer(200, body=body)
+    assert bench.ups == [not why]
+    if why:
+        assert bench.reports[0].reason == f"Fetch failed ({URL}), 0.000 s: 192.0.2.7:443 {why}"
+
+
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [
+        (None, ""),
+        (14.0, ""),
+        (13.9, "has a certificate for 13.9 more days, fewer than 14"),
+        (-1.5, "has a certificate that ended 1.5 days ago"),
+    ],
+)
+def test_the_certificate_must_be_good_for_long_enough(days: float | None, why: str) -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, min_certificate_days=14))
+    (exchange,) = fetches(bench)
+    now = EPOCH + bench.clock.seconds()
+    exchange.answer(200, certificate_expires_at=None if days is None else now + days * 86400)
+    assert bench.ups == [not why]
+    if why:
+        assert bench.reports[0].reason.endswith(f": 192.0.2.7:443 {why}")
+
+
+def test_one_fault_of_our_own_among_several_urls_leaves_no_result() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(ALL)
+    first, *others = fetches(bench)
+    first.fail_locally(errno.EMFILE)
+    for exchange in others:
+        exchange.answer(500)
+    assert bench.reports == []
+    assert monitor.snapshot().down_results == 0
+    assert bench.faults.current() == "too many open files"
