@@ -43,7 +43,7 @@ class Agenda:
         for queue in self._queues:
             queue.pop(key, None)
 
-    def keys(self) -> tuple[ServiceKey, ...]:
+    def in_order(self) -> tuple[ServiceKey, ...]:
         """What is to be looked at, in order."""
         return tuple(key for queue in self._queues for key in queue)
 

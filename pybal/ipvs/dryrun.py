@@ -7,10 +7,15 @@ from collections.abc import Collection, Sequence
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.ipvsadm import command
+from pybal.ipvs.ipvsadm import (
+    command,
+    start_sync_command,
+    stop_sync_command,
+    timeouts_command,
+)
 from pybal.ipvs.kernel import Kernel, Listing, Outcome
 from pybal.ipvs.memory import MemoryKernel
-from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
+from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
 from pybal.ipvs.plan import Operation, plan
 from pybal.model import ServiceStatistics
 
@@ -45,6 +50,8 @@ class DryRunKernel(MemoryKernel):
             self._real.open()
             for service in self._real.services().services:
                 self._follow(self._real, service.key)
+            self._timeouts = self._real.timeouts()
+            self._sync = {daemon.role: daemon for daemon in self._real.sync_daemons()}
         except KernelError as error:
             self._log.info("Dry run with an empty IPVS table: {error}", error=str(error))
             self._real = None
@@ -75,8 +82,23 @@ class DryRunKernel(MemoryKernel):
         outcomes = super().apply(operations)
         for outcome in outcomes:
             if outcome.error is None:
-                self._log.info("Dry run: {command}", command=command(outcome.operation))
+                self._show(command(outcome.operation))
         return outcomes
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        super().set_timeouts(timeouts)
+        self._show(timeouts_command(timeouts))
+
+    def start_sync(self, daemon: SyncDaemon) -> None:
+        super().start_sync(daemon)
+        self._show(start_sync_command(daemon))
+
+    def stop_sync(self, role: SyncRole) -> None:
+        super().stop_sync(role)
+        self._show(stop_sync_command(role))
+
+    def _show(self, text: str) -> None:
+        self._log.info("Dry run: {command}", command=text)
 
     def _follow(self, real: Kernel, key: ServiceKey) -> None:
         """Take a service as the real kernel has it, if that has changed."""

@@ -229,7 +229,7 @@ class IPVSManager:
         except Exception:  # noqa: BLE001 - a fault here must not end the balancing
             self._errors_total += 1
             self._log.failure("A change of the IPVS table failed unexpectedly")
-            for key in self._agenda.keys():
+            for key in self._agenda.in_order():
                 self._retry_later(key)
 
     def _work(self) -> None:
@@ -237,7 +237,7 @@ class IPVSManager:
         operations: list[Operation] = []
         reached: list[ServiceKey] = []
         read = compared = 0
-        for key in self._agenda.keys():
+        for key in self._agenda.in_order():
             if (
                 len(operations) >= OPERATIONS_PER_TURN
                 or read >= DESTINATIONS_READ_PER_TURN

@@ -12,7 +12,7 @@ def test_changes_come_before_loads_before_audits() -> None:
     agenda.add(DNS, Urgency.LOAD)
     agenda.add(WEB6, Urgency.CHANGE)
     agenda.add(DNS6, Urgency.LOAD)
-    assert agenda.keys() == (WEB6, DNS, DNS6, WEB)
+    assert agenda.in_order() == (WEB6, DNS, DNS6, WEB)
     assert agenda.pressing
     assert agenda.auditing
 
@@ -23,7 +23,7 @@ def test_a_service_is_there_once_and_is_never_made_less_urgent() -> None:
     agenda.add(WEB, Urgency.CHANGE)
     agenda.add(WEB, Urgency.LOAD)
     agenda.add(WEB, Urgency.AUDIT)
-    assert agenda.keys() == (WEB,)
+    assert agenda.in_order() == (WEB,)
     assert agenda.pressing
     assert not agenda.auditing
     assert not agenda.only_audit(WEB)
@@ -35,10 +35,10 @@ def test_a_change_of_many_turns_lets_others_pass() -> None:
     agenda.add(DNS, Urgency.LOAD)
     agenda.defer(WEB)
     agenda.add(WEB6, Urgency.CHANGE)
-    assert agenda.keys() == (WEB6, DNS, WEB)
+    assert agenda.in_order() == (WEB6, DNS, WEB)
     # A load is finished before the next one begins.
     agenda.defer(DNS)
-    assert agenda.keys() == (WEB6, DNS, WEB)
+    assert agenda.in_order() == (WEB6, DNS, WEB)
 
 
 def test_what_is_done_is_gone() -> None:

@@ -20,6 +20,7 @@ from pybal.ipvs.manager import (
     IPVSManager,
 )
 from pybal.ipvs.model import Service, ServiceEntry, ServiceKey
+from pybal.ipvs.ownership import NoRecord
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -28,6 +29,8 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.settings import Cleanup
+from pybal.ipvs.strangers import CLEANUP_WAIT_S
 from pybal.log import format_line
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
@@ -518,6 +521,263 @@ class DriftTests(ManagerTestCase):
         assert self.kernel.reads == [WEB, DNS]
         assert self.kernel.applied == []
         assert self.told == []
+
+
+class AuditTests(ManagerTestCase):
+    """The whole table is compared; what someone else did is undone, counted and shown."""
+
+    def audit(self) -> None:
+        self.manager.audit()
+        self.turn(20)
+
+    def test_drift_is_said_in_words_counted_and_repaired(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2), pool(DNS, 1))
+        self.kernel.by_hand(
+            RemoveDestination(WEB, server(1)),
+            AddDestination(WEB, destination(3)),
+            EditDestination(WEB, destination(2, weight=5)),
+            RemoveService(DNS),
+        )
+        self.audit()
+        self.stands(pool(WEB, 1, 2), pool(DNS, 1))
+        assert self.lines[0] == (
+            "[ipvs] WARN: tcp 192.0.2.1:80 is not as it was left: server 198.51.100.1:80 is gone; "
+            "server 198.51.100.2:80 has weight 5, not 10; server 198.51.100.3:80 was added"
+        )
+        audit = self.manager.snapshot().audit
+        assert {kind: count for kind, count in audit.drift_total if count} == {
+            "server_missing": 1,
+            "server_changed": 1,
+            "server_foreign": 1,
+            "service_missing": 1,
+        }
+        assert audit.repairs_total == 5
+        assert (audit.audits_total, audit.finished_at) == (1, NOW)
+
+    def test_drift_stays_to_be_seen_until_an_audit_finds_it_over(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2))
+        self.kernel.by_hand(RemoveService(WEB))
+        self.audit()
+        (drift,) = self.manager.snapshot().audit.drift
+        assert (drift.service, drift.since, drift.repaired) == (str(WEB), NOW, True)
+        self.manager.publish(pool(WEB, 1))
+        self.turn(3)
+        assert self.manager.snapshot().audit.repairs_total == 3
+        self.audit()
+        assert self.manager.snapshot().audit.drift == ()
+        assert self.manager.snapshot().audit.audits_total == 2
+
+    def test_drift_that_cannot_be_repaired_says_so(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2))
+        self.kernel.by_hand(RemoveDestination(WEB, server(1)))
+        self.kernel.refuse = lambda operation: errno.ENOMEM
+        self.audit()
+        (drift,) = self.manager.snapshot().audit.drift
+        assert not drift.repaired
+        assert self.manager.snapshot().audit.repairs_total == 0
+
+    def test_without_audits_drift_is_over_when_it_is_repaired(self) -> None:
+        self.kernel = FakeKernel()
+        self.manager = IPVSManager(
+            self.clock, self.kernel, lambda: NOW, dry_run=False, audited=False
+        )
+        self.manager.start()
+        self.settle(pool(WEB, 1, 2))
+        self.kernel.by_hand(RemoveService(WEB))
+        self.manager.publish(pool(WEB, 1))
+        self.turn(5)
+        self.stands(pool(WEB, 1))
+        assert self.manager.snapshot().audit.drift == ()
+        assert self.manager.snapshot().audit.repairs_total == 2
+
+    def test_our_own_lost_exchange_is_no_drift(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.kernel.refuse = lambda operation: errno.ENOBUFS
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn(3)
+        self.kernel.by_hand(AddDestination(WEB, destination(2)))  # It had been done after all.
+        self.kernel.refuse = lambda operation: 0
+        self.clock.advance(RETRY_FIRST_S)
+        self.turn(3)
+        assert self.manager.snapshot().in_sync
+        assert self.manager.snapshot().audit.drift == ()
+
+    def test_an_audit_takes_many_turns_and_stays_in_sync_meanwhile(self) -> None:
+        self.start()
+        self.settle(*(pool(key, *range(1, 150)) for key in (WEB, WEB6, DNS, DNS6)))
+        self.manager.audit()
+        self.manager.audit()
+        for turns in (1, 2):
+            self.turn()
+            assert len(self.kernel.reads) == 2 * turns
+            assert self.manager.snapshot().in_sync
+        self.turn()
+        assert len(self.kernel.reads) == 4
+        assert self.kernel.applied == []
+        assert self.manager.snapshot().audit.audits_total == 1
+
+    def test_an_audit_that_cannot_read_says_so_and_the_next_one_tries_again(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.kernel.broken = KernelError("read the IPVS services", errno.ENOBUFS)
+        self.audit()
+        assert self.lines[-1].startswith("[ipvs] ERROR: Could not audit: read the IPVS services")
+        self.kernel.broken = None
+        self.kernel.by_hand(RemoveService(WEB))
+        self.audit()
+        self.stands(pool(WEB, 1))
+
+    def test_a_new_stranger_is_reported_and_one_that_left_forgotten(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.kernel.by_hand(AddService(Service(DNS, "rr")), AddDestination(DNS, destination(1)))
+        self.audit()
+        self.audit()
+        assert self.lines == [
+            "[ipvs] WARN: udp 192.0.2.1:53 stands in IPVS but is not configured: left alone"
+        ]
+        assert self.manager.snapshot().strangers == ("udp 192.0.2.1:53",)
+        self.kernel.by_hand(RemoveService(DNS))
+        self.audit()
+        assert self.manager.snapshot().strangers == ()
+        assert self.manager.table == {WEB: pool(WEB, 1)}
+
+    def test_a_retry_that_an_audit_has_made_unnecessary_does_nothing(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.kernel.refuse = lambda operation: errno.ENOMEM
+        self.manager.withdraw(WEB)
+        self.turn(3)
+        self.kernel.refuse = lambda operation: 0
+        self.kernel.by_hand(RemoveService(WEB))
+        self.audit()
+        self.clock.advance(2 * RETRY_MAX_S)
+        assert self.manager.snapshot().in_sync
+        self.stands()
+
+
+class UrgencyTests(ManagerTestCase):
+    """A depool does not wait."""
+
+    def test_a_depool_passes_a_load_and_an_audit(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1, 2), pool(DNS, *range(1, 200)))
+        self.manager.audit()
+        self.manager.publish(pool(WEB6, *range(1, 1000)))
+        self.manager.publish(pool(DNS6, *range(1, 1000)))
+        self.turn()
+        self.forget()
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert self.kernel.applied[0][0] == RemoveDestination(WEB, server(2))
+
+    def test_a_change_of_many_turns_lets_a_depool_pass(self) -> None:
+        self.start()
+        self.settle(pool(WEB6, 1), pool(WEB, 1, 2))
+        self.manager.publish(pool(WEB6, *range(1, 1000)))
+        self.turn()
+        self.forget()
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert self.kernel.applied[0][0] == RemoveDestination(WEB, server(2))
+        self.turn(20)
+        self.stands(pool(WEB6, *range(1, 1000)), pool(WEB, 1))
+
+
+class Owner(NoRecord):
+    """Says that these are ours, and notes what it is told; `secure` lets services be added."""
+
+    def __init__(self, *ours: ServiceKey) -> None:
+        self.ours = set(ours)
+        self.secure = True
+
+    def owns(self, key: ServiceKey) -> bool:
+        return key in self.ours
+
+    def claim(self, key: ServiceKey) -> None:
+        self.ours.add(key)
+
+    def secured(self, key: ServiceKey) -> bool:
+        return self.secure
+
+    def release(self, key: ServiceKey) -> None:
+        self.ours.discard(key)
+
+
+class CleanupTests(ManagerTestCase):
+    """What stands and is not configured."""
+
+    def begin(self, cleanup: Cleanup, *ours: ServiceKey) -> None:
+        """WEB is configured; DNS, DNS6 and WEB stand."""
+        self.kernel = FakeKernel({key: pool(key, 1) for key in (DNS, WEB, DNS6)})
+        self.owner = Owner(*ours)
+        self.manager = IPVSManager(self.clock, self.kernel, lambda: NOW, False, self.owner, cleanup)
+        self.manager.start()
+        self.manager.adopted(WEB)
+        self.turn()
+
+    def standing(self) -> set[ServiceKey]:
+        return {service.key for service in self.kernel.services().services}
+
+    def test_what_was_ours_goes_once_the_configured_services_stand(self) -> None:
+        self.begin(Cleanup.OWNED, DNS)
+        self.turn(5)
+        assert self.standing() == {DNS, WEB, DNS6}
+        self.settle(pool(WEB, 1))
+        assert self.standing() == {WEB, DNS6}
+        assert self.owner.ours == {WEB}
+        assert self.manager.snapshot().strangers == (str(DNS6),)
+
+    def test_it_does_not_wait_for_ever_for_a_service_that_never_comes(self) -> None:
+        self.begin(Cleanup.OWNED, DNS)
+        self.clock.advance(CLEANUP_WAIT_S)
+        self.turn(5)
+        assert self.standing() == {WEB, DNS6}
+
+    def test_cleanup_none_removes_nothing_not_even_what_is_withdrawn(self) -> None:
+        self.begin(Cleanup.NONE, DNS)
+        self.settle(pool(WEB, 1))
+        self.clock.advance(CLEANUP_WAIT_S)
+        self.manager.withdraw(WEB)
+        self.turn(5)
+        assert self.standing() == {DNS, WEB, DNS6}
+        assert self.manager.snapshot().services == 0
+
+    def test_cleanup_all_removes_every_stranger_also_later_ones(self) -> None:
+        self.begin(Cleanup.ALL)
+        self.settle(pool(WEB, 1))
+        assert self.standing() == {WEB}
+        self.kernel.by_hand(AddService(Service(WEB6, "rr")))
+        self.manager.audit()
+        self.turn(5)
+        assert self.standing() == {WEB}
+
+    def test_a_doomed_service_that_comes_to_be_configured_stays(self) -> None:
+        self.begin(Cleanup.OWNED, DNS)
+        self.manager.publish(pool(DNS, 1))
+        self.settle(pool(WEB, 1))
+        self.clock.advance(CLEANUP_WAIT_S)
+        self.turn(5)
+        assert self.standing() == {DNS, WEB, DNS6}
+
+    def test_a_service_is_added_only_when_it_is_on_record(self) -> None:
+        self.begin(Cleanup.OWNED)
+        self.owner.secure = False
+        self.manager.publish(pool(WEB6, 1))
+        self.settle(pool(WEB, 2))
+        # What stands may be changed meanwhile.
+        assert self.kernel.read(WEB) == pool(WEB, 2)
+        assert WEB6 not in self.standing()
+        assert not self.manager.snapshot().in_sync
+        self.owner.secure = True
+        self.manager.recorded([WEB6, DNS6])
+        self.turn(3)
+        assert WEB6 in self.standing()
+        assert self.manager.snapshot().in_sync
 
 
 class StopTests(ManagerTestCase):

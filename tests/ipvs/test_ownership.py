@@ -16,7 +16,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.ownership import Ownership, Place, RecordError, decode, encode
 from pybal.ipvs.plan import Operation
 from tests.ipvs.clock import TURN_S, TurningClock
-from tests.ipvs.examples import DNS, DNS6, KEYS, WEB, WEB6, pool
+from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, pool
 
 HERE = Place("boot-1", "4:4026531840")
 

@@ -1,0 +1,221 @@
+"""Draining: depooled servers keep their connections for a while."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from pybal.errors import KernelError
+from pybal.ipvs.drain import Drain, counted, depool, merged
+from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
+from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.model import ServiceStatistics
+from tests.fakes.kernel import FakeKernel
+from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server
+
+LIMIT_S = 300.0
+numbers = st.sets(st.integers(1, 6))
+
+
+# -- pure ---------------------------------------------------------------------------------------
+
+
+def test_a_depooled_server_stays_with_weight_0() -> None:
+    draining = depool(pool(WEB, 1, 2), pool(WEB, 1), {}, 100.0)
+    assert draining == {server(2): Drain(destination(2, weight=0), 100.0)}
+    assert merged(pool(WEB, 1), draining) == entry(WEB, destination(2, weight=0), destination(1))
+
+
+def test_what_drains_already_keeps_its_time_limit() -> None:
+    draining = depool(pool(WEB, 1, 2), pool(WEB, 1), {}, 100.0)
+    standing = merged(pool(WEB, 1), draining)
+    later = depool(standing, pool(WEB), draining, 200.0)
+    assert {key: drain.until for key, drain in later.items()} == {
+        server(1): 200.0,
+        server(2): 100.0,
+    }
+
+
+def test_what_is_wanted_again_is_wanted_as_it_was() -> None:
+    draining = depool(pool(WEB, 1, 2), pool(WEB, 1), {}, 100.0)
+    assert depool(merged(pool(WEB, 1), draining), pool(WEB, 1, 2), draining, 200.0) == {}
+
+
+def test_it_is_over_without_connections_or_when_time_is_up() -> None:
+    draining = depool(pool(WEB, 1, 2, 3), pool(WEB), {}, 100.0)
+    left = counted(draining, {server(1): 5, server(2): 0}, 99.9)
+    assert left == {server(1): Drain(destination(1, weight=0), 100.0, 5)}
+    assert counted(left, {server(1): 5}, 100.0) == {}
+
+
+def test_while_nothing_can_be_counted_only_time_counts() -> None:
+    draining = depool(pool(WEB, 1), pool(WEB), {}, 100.0)
+    assert counted(draining, None, 99.9) == draining
+    assert counted(draining, None, 100.0) == {}
+
+
+@given(
+    numbers, st.lists(numbers, max_size=6), st.dictionaries(st.integers(1, 6), st.integers(0, 1))
+)
+def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
+    first: set[int], words: list[set[int]], connections: dict[int, int]
+) -> None:
+    standing, draining = pool(WEB, *first), {}
+    for now, word in enumerate(words):
+        wanted = pool(WEB, *word)
+        draining = dict(depool(standing, wanted, draining, now + 3.0))
+        after = merged(wanted, draining)
+        assert (
+            after.destinations.keys() == wanted.destinations.keys() | standing.destinations.keys()
+        )
+        for key, one in after.destinations.items():
+            assert one == wanted.destinations.get(key, replace(one, weight=0))
+        count = {server(number): value for number, value in connections.items()}
+        draining = dict(counted(draining, count, float(now)))
+        standing = merged(wanted, draining)
+
+
+# -- the shell ----------------------------------------------------------------------------------
+
+
+class Bench:
+    """A Drainer on a kernel that takes whatever is published at once."""
+
+    def __init__(self, *standing: ServiceEntry) -> None:
+        self.clock = Clock()
+        self.kernel = FakeKernel()
+        self.table = {each.service.key: each for each in standing}
+        self.counts: list[ServiceKey] = []
+        self.connections: dict[ServiceKey, dict[int, int]] = {}
+        bench = self
+
+        class Counting(FakeKernel):
+            def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+                bench.counts.append(key)
+                if self.broken is not None:
+                    raise self.broken
+                kernel = FakeKernel(bench.table)
+                for number, count in bench.connections.get(key, {}).items():
+                    kernel.count(key, server(number, key), count // 2, count - count // 2)
+                return kernel.statistics(key)
+
+        self.kernel = Counting()
+        self.drainer = Drainer(
+            self.clock, self.kernel, self.clock.seconds, self._publish, self.table.get
+        )
+
+    def _publish(self, published: ServiceEntry) -> None:
+        self.table[published.service.key] = published
+
+    def publish(self, published: ServiceEntry, limit_s: float | None = LIMIT_S) -> None:
+        self.drainer.publish(published, limit_s)
+
+    def weights(self, key: ServiceKey = WEB) -> dict[int, int]:
+        found = self.table[key].destinations
+        return {n: found[server(n, key)].weight for n in range(1, 9) if server(n, key) in found}
+
+
+def test_without_draining_a_server_leaves_at_once() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2), None)
+    bench.publish(pool(WEB, 1), None)
+    assert bench.weights() == {1: 10}
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_server_leaves_when_its_last_connection_has_ended() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.connections = {WEB: {1: 8, 2: 5}}
+    bench.publish(pool(WEB, 1))
+    assert bench.weights() == {1: 10, 2: 0}
+    bench.clock.pump([COUNT_EVERY_S] * 20)
+    assert bench.weights() == {1: 10, 2: 0}
+    (shown,) = bench.drainer.snapshot()
+    assert (shown.server, shown.connections, shown.seconds_left) == ("198.51.100.2:80", 5, 280.0)
+    bench.connections = {WEB: {1: 8, 2: 0}}
+    bench.clock.advance(COUNT_EVERY_S)
+    assert bench.weights() == {1: 10}
+    assert bench.drainer.snapshot() == ()
+    bench.clock.pump([COUNT_EVERY_S] * 3)
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_server_leaves_when_its_time_is_up() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.connections = {WEB: {2: 5}}
+    bench.publish(pool(WEB, 1))
+    bench.clock.pump([COUNT_EVERY_S] * int(LIMIT_S / COUNT_EVERY_S - 1))
+    assert bench.weights() == {1: 10, 2: 0}
+    bench.clock.pump([COUNT_EVERY_S] * 2)
+    assert bench.weights() == {1: 10}
+
+
+def test_pooling_again_restores_the_weight_and_ends_the_draining() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.connections = {WEB: {2: 5}}
+    bench.publish(pool(WEB, 1))
+    bench.publish(pool(WEB, 1, 2))
+    assert bench.weights() == {1: 10, 2: 10}
+    bench.clock.pump([COUNT_EVERY_S] * 400)
+    assert bench.weights() == {1: 10, 2: 10}
+
+
+def test_after_a_restart_what_stands_and_is_not_pooled_drains() -> None:
+    bench = Bench(entry(WEB, destination(1), destination(2, weight=0), destination(3, weight=7)))
+    bench.connections = {WEB: {2: 1, 3: 1}}
+    bench.publish(pool(WEB, 1))
+    assert bench.weights() == {1: 10, 2: 0, 3: 0}
+    bench.connections = {}
+    bench.clock.advance(COUNT_EVERY_S)
+    assert bench.weights() == {1: 10}
+
+
+def test_a_count_that_fails_leaves_it_to_the_next_one() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.connections = {WEB: {2: 5}}
+    bench.publish(pool(WEB, 1))
+    bench.kernel.broken = KernelError("read", errno.ENOBUFS)
+    bench.clock.pump([COUNT_EVERY_S] * 3)
+    assert bench.weights() == {1: 10, 2: 0}
+    bench.kernel.broken = None
+    bench.connections = {}
+    bench.clock.advance(COUNT_EVERY_S)
+    assert bench.weights() == {1: 10}
+
+
+def test_however_many_drain_one_service_is_counted_at_a_time_and_never_too_often() -> None:
+    bench = Bench()
+    for key in KEYS[:4]:
+        bench.publish(pool(key, 1, 2))
+        bench.connections[key] = {2: 1}
+        bench.publish(pool(key, 1))
+    step_s = COUNT_GAP_S / 2
+    for _ in range(round(10 / step_s)):
+        before = len(bench.counts)
+        bench.clock.advance(step_s)
+        assert len(bench.counts) <= before + 1
+    assert all(8 <= bench.counts.count(key) <= 10 for key in KEYS[:4])
+
+
+def test_a_withdrawn_service_drains_no_more() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.publish(pool(DNS, 1, 2))
+    bench.connections = {WEB: {2: 5}, DNS: {2: 5}}
+    bench.publish(pool(WEB, 1))
+    bench.publish(pool(DNS, 1))
+    bench.drainer.withdraw(WEB)
+    bench.counts.clear()
+    bench.clock.pump([COUNT_EVERY_S] * 5)
+    assert set(bench.counts) == {DNS}
+    bench.drainer.stop()
+    bench.drainer.stop()
+    assert bench.clock.getDelayedCalls() == []
