@@ -7,6 +7,7 @@ import gc
 import random
 import resource
 import signal
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -163,7 +164,9 @@ def _resolver() -> Resolver:
 
 def _kernel(settings: Settings) -> Kernel:
     if settings.dry_run:
-        return DryRunKernel(Logger(namespace="ipvs"), real=NetlinkKernel())
+        interfaces = [name for _, name in socket.if_nameindex()]
+        log = Logger(namespace="ipvs")
+        return DryRunKernel(log, real=NetlinkKernel(), interfaces=interfaces)
     return NetlinkKernel()
 
 

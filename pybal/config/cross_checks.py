@@ -9,6 +9,7 @@ from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft
 from pybal.config.settings import BGPSettings
 from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.options import KernelOptions
 from pybal.model import IPAddress
 
 
@@ -29,6 +30,19 @@ def check_distinct(services: Iterable[ServiceDraft]) -> None:
             service.reader.error(
                 "fwmark" if service.fwmark else "port",
                 f"{name} is already [{other.name}] (line {other.line})",
+            )
+
+
+def check_families(services: Iterable[ServiceDraft], kernel: KernelOptions) -> None:
+    """The kernel's sync daemons know no servers of another address family than the service's."""
+    for service in services:
+        settings = service.settings
+        if settings is None or settings.server_version == settings.address.version:
+            continue
+        if kernel.sync:
+            service.reader.error(
+                "server-address-family",
+                "must be that of ip, because ipvs-sync-daemon is set in [global]",
             )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybal.config.bgp_section import SecretReader, read_bgp
+from pybal.config.kernel_options import read_kernel_options
 from pybal.config.kinds import (
     ABSOLUTE_PATH,
     BOOLEAN,
@@ -101,6 +102,7 @@ def _read_ipvs(reader: SectionReader) -> IPVSSettings:
         ),
         cleanup=Cleanup(reader.get("ipvs-cleanup", _CLEANUP, default.cleanup.value)),
         statistics=reader.get("ipvs-statistics", BOOLEAN, default.statistics),
+        kernel=read_kernel_options(reader),
     )
 
 

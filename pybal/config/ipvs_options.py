@@ -106,7 +106,7 @@ def _read_tunnel(reader: SectionReader, forwarding: Forwarding) -> Tunnel:
     if forwarding is not Forwarding.TUNNEL:
         if not (reader.is_bad("forwarding-method") or reader.is_bad("tunneling")):
             for key in ("tunnel-type", "tunnel-port", "tunnel-checksum"):
-                if reader.is_set(key):
+                if reader.is_set(key) and not reader.is_bad(key):
                     reader.error(key, "must not be set without forwarding-method = tunnel")
         return Tunnel()
     if reader.is_bad("tunnel-type"):
@@ -144,7 +144,7 @@ def _read_persistence(reader: SectionReader, version: int) -> Persistence | None
         return Persistence(timeout_s, length)
     if not reader.is_bad("persistence-timeout"):
         for key in ("persistence-netmask", "persistence-engine"):
-            if reader.is_set(key):
+            if reader.is_set(key) and not reader.is_bad(key):
                 reader.error(key, "must not be set without persistence-timeout")
     return None
 

@@ -1,10 +1,13 @@
-"""How IPVS treats a service, in the words of `pybal --check-config`."""
+"""What is asked of IPVS, in the words of `pybal --check-config`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import SCHEDULER_FLAGS, Checksum, Forwarding, Persistence, TunnelType
-from pybal.ipvs.options import ServiceOptions
+from pybal.ipvs.options import KernelOptions, ServiceOptions
 
 _CHECKSUMS = {Checksum.FULL: ", checksum", Checksum.REMOTE: ", remote checksum"}
 
@@ -45,3 +48,16 @@ def _forwarding(options: ServiceOptions) -> str:
 def _persistence(persistence: Persistence, engine: str) -> str:
     by = f"/{persistence.prefix_length}" + (f" by {engine}" if engine else "")
     return f"persistent for {persistence.timeout_s} s ({by})"
+
+
+def kernel_items(options: KernelOptions) -> Iterator[tuple[str, str]]:
+    """What all services share, as far as it is to be changed: name and text."""
+    timeouts = [
+        f"{field.name.removesuffix('_s').replace('_', '')} {seconds} s"
+        for field in fields(options.timeouts)
+        if (seconds := getattr(options.timeouts, field.name))
+    ]
+    if timeouts:
+        yield "IPVS timeouts", ", ".join(timeouts)
+    if options.sync is not None:
+        yield "IPVS sync", "; ".join(map(str, options.sync)) or "no daemon"

@@ -12,6 +12,7 @@ from pybal.config.bgp_section import SecretReader
 from pybal.config.cross_checks import (
     check_attributes,
     check_distinct,
+    check_families,
     check_nexthops,
     check_withdrawals,
 )
@@ -109,6 +110,7 @@ def _settings(
     options = read_global(global_reader, peers, read_secret)
     services = [_read_service(section, log, kinds) for section in sections.values()]
     check_distinct(services)
+    check_families(services, options.ipvs.kernel)
     if options.bgp is not None:
         check_attributes(services, options.bgp, global_reader)
         check_withdrawals(services)

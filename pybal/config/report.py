@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from pybal.config.ipvs_report import ways_of_ipvs
+from pybal.config.ipvs_report import kernel_items, ways_of_ipvs
 from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
@@ -78,6 +78,7 @@ def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
         ("IPVS audit", audit),
         ("IPVS cleanup", f"{cleanup.value}: {words}"),
         ("IPVS statistics", "yes" if ipvs.statistics else "no"),
+        *kernel_items(ipvs.kernel),
     ]
 
 

@@ -10,6 +10,9 @@ from pybal.ipvs.model import (
     Forwarding,
     Service,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
+    Timeouts,
     Tunnel,
     TunnelType,
     endpoint,
@@ -38,6 +41,25 @@ _CHECKSUM_OPTION = {0: "--tun-nocsum", 1: "--tun-csum", 2: "--tun-remcsum"}
 def command(operation: Operation) -> str:
     """The command line that does the same as `operation`."""
     return f"ipvsadm {rule(operation)}"
+
+
+def timeouts_command(timeouts: Timeouts) -> str:
+    """The command line that sets the timeouts."""
+    return f"ipvsadm --set {timeouts.tcp_s} {timeouts.tcp_fin_s} {timeouts.udp_s}"
+
+
+def start_sync_command(daemon: SyncDaemon) -> str:
+    """The command line that starts a sync daemon."""
+    return (
+        f"ipvsadm --start-daemon {daemon.role.name.lower()} --mcast-interface {daemon.interface}"
+        f" --syncid {daemon.sync_id} --mcast-group {daemon.group} --mcast-port {daemon.port}"
+        f" --mcast-ttl {daemon.ttl}"
+    )
+
+
+def stop_sync_command(role: SyncRole) -> str:
+    """The command line that stops a sync daemon."""
+    return f"ipvsadm --stop-daemon {role.name.lower()}"
 
 
 def rule(operation: Operation) -> str:

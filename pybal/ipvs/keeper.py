@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from pybal.ipvs.drainer import Drainer
 from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.kernelwide import KernelWide
 from pybal.ipvs.managed import DelayedCall
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
@@ -67,6 +69,7 @@ class IPVSKeeper:
         self._statistics = StatisticsReader(
             ports.clock, ports.kernel, ports.now, lambda: self._manager.published
         )
+        self._kernelwide = KernelWide(ports.kernel, settings.kernel, Logger(namespace="ipvs"))
         self._audit: DelayedCall | None = None
 
     @property
@@ -77,6 +80,7 @@ class IPVSKeeper:
     def start(self) -> None:
         """Read the kernel's table; KernelError. What follows is as IPVSManager.start says."""
         self._manager.start()
+        self._kernelwide.reconcile()
         self._audit_later()
 
     def stop(self) -> None:
@@ -125,3 +129,4 @@ class IPVSKeeper:
     def _audit_now(self) -> None:
         self._audit_later()
         self._manager.audit()
+        self._kernelwide.reconcile()

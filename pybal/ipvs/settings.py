@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+from pybal.ipvs.options import KernelOptions
 
 
 class Cleanup(Enum):
@@ -25,3 +27,4 @@ class IPVSSettings:
     audit_interval_s: float = 60.0
     cleanup: Cleanup = Cleanup.OWNED
     statistics: bool = True
+    kernel: KernelOptions = field(default_factory=KernelOptions)

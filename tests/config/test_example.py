@@ -27,6 +27,10 @@ KEYS = """
     bgp-peer-asn bgp-password bgp-password-file bgp-ttl-security bgp-hold-time bgp-connect-retry
     bgp-graceful-restart bgp-graceful-restart-time bgp-bfd bgp-bfd-interval bgp-bfd-multiplier
     isolation isolation-threshold isolation-window isolation-hold
+    ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout ipvs-sync-daemon ipvs-sync-interface
+    ipvs-sync-id ipvs-sync-group ipvs-sync-port ipvs-sync-ttl scheduler-flags forwarding-method
+    tunnel-type tunnel-port tunnel-checksum server-address-family persistence-timeout
+    persistence-netmask persistence-engine upper-threshold lower-threshold fwmark
     ipvs-audit-interval ipvs-cleanup ipvs-statistics depool-method drain-timeout
     protocol ip port scheduler ops tunneling config depool-threshold monitors
 """.split()

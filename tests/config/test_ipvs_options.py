@@ -18,10 +18,13 @@ from pybal.ipvs.model import (
     Service,
     ServiceEntry,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
+    Timeouts,
     Tunnel,
     TunnelType,
 )
-from pybal.ipvs.options import ServiceOptions
+from pybal.ipvs.options import KernelOptions, ServiceOptions
 from pybal.model import L4Protocol
 from tests.config.texts import FILE, only_problem, only_service, problem_of, service, settings
 
@@ -264,3 +267,64 @@ def test_all_of_it_is_shown() -> None:
         "[svc] tcp 192.0.2.1:80, wrr, masquerading"
         in report(parse("[global]\n" + service(forwarding_method="masquerade"), FILE))[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "options"),
+    [
+        ("", KernelOptions()),
+        (
+            "ipvs-tcp-timeout = 900\nipvs-tcpfin-timeout = 60\nipvs-udp-timeout = 2147483\n",
+            KernelOptions(Timeouts(900, 60, 2147483)),
+        ),
+        ("ipvs-sync-daemon = none\n", KernelOptions(sync=())),
+        (
+            "ipvs-sync-daemon = both\nipvs-sync-interface = eth0\nipvs-sync-id = 7\n",
+            KernelOptions(sync=tuple(SyncDaemon(role, "eth0", 7) for role in SyncRole)),
+        ),
+        (
+            "ipvs-sync-daemon = backup\nipvs-sync-interface = eth0.5\nipvs-sync-group = ff02::5\n"
+            "ipvs-sync-port = 9000\nipvs-sync-ttl = 3\n",
+            KernelOptions(
+                sync=(SyncDaemon(SyncRole.BACKUP, "eth0.5", 0, ip_address("ff02::5"), 9000, 3),)
+            ),
+        ),
+    ],
+)
+def test_global_options_say_what_all_services_share(lines: str, options: KernelOptions) -> None:
+    assert settings("[global]\n" + lines + service()).ipvs.kernel == options
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "message"),
+    [
+        ("ipvs-tcp-timeout = 0", "ipvs-tcp-timeout", "must be seconds from 1 to 2147483"),
+        ("ipvs-sync-daemon = slave", "ipvs-sync-daemon", "must be one of none, master, backup or"),
+        ("ipvs-sync-daemon = master", "ipvs-sync-interface", "not set; must be the name of a ne"),
+        ("ipvs-sync-id = 5", "ipvs-sync-id", "must not be set without ipvs-sync-daemon"),
+        ("ipvs-sync-group = 192.0.2.1", "ipvs-sync-group", "must be a multicast address"),
+        ("ipvs-sync-interface = a-name-that-is-long", "ipvs-sync-interface", "must be the name o"),
+    ],
+)
+def test_wrong_options_of_what_all_share_say_what_would_be_right(
+    lines: str, key: str, message: str
+) -> None:
+    problem = problem_of(key, f"[global]\n{lines}\n{service()}")
+    assert problem.message.startswith(message)
+
+
+def test_a_sync_daemon_and_servers_of_the_other_family_exclude_one_another() -> None:
+    sync = "ipvs-sync-daemon = master\nipvs-sync-interface = eth0\n"
+    mixed = service(tunneling="yes", server_address_family="ipv6")
+    problem = only_problem("[global]\n" + sync + mixed)
+    assert problem.key == "server-address-family"
+    assert "ipvs-sync-daemon" in problem.message
+
+
+def test_what_all_share_is_shown_where_it_is_set() -> None:
+    text = "ipvs-tcpfin-timeout = 60\nipvs-sync-daemon = master\nipvs-sync-interface = eth0\n"
+    lines, _ = report(parse("[global]\n" + text + service(), FILE))
+    assert "    IPVS timeouts      tcpfin 60 s" in lines
+    assert (
+        "    IPVS sync          the master sync daemon on eth0 (id 0, 224.0.0.81:8848, TTL 1)"
+    ) in lines
