@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from pybal.model import (
     ServiceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.registry import create_monitor
+from pybal.monitors.registry import BUILT_IN, MonitorType, create_monitor
 from pybal.monitors.target import Environment, Target
 from pybal.server import AddressWatcher
 from pybal.service import LVSService
@@ -61,6 +61,8 @@ class World:
     kernel: Kernel
     place: Place | None = None
     """Which table the kernel's is; without that, none of its services is known to be ours."""
+    monitors: Mapping[str, MonitorType] = field(default_factory=lambda: BUILT_IN)
+    """By name; all that the settings name must be among them."""
 
 
 def _keeper_ports(world: World, state_directory: Path | None) -> KeeperPorts:
@@ -201,7 +203,9 @@ class Daemon:
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
     ) -> Monitor:
-        return create_monitor(settings, target, self._monitor_environment, report)
+        return create_monitor(
+            settings, target, self._monitor_environment, report, self._world.monitors
+        )
 
     def _create_source(
         self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]

@@ -9,9 +9,10 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from twisted.logger import Logger
 import pybal
 from pybal.barehttp import BareHTTPClient
 from pybal.config.loader import load
+from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
@@ -34,6 +36,8 @@ from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.record_file import this_place
 from pybal.log import begin_logging
+from pybal.monitors.installed import GROUP, PluginError, installed_monitors
+from pybal.monitors.registry import MonitorType
 from pybal.monitors.sockets import SocketNetwork
 from pybal.resolver import Resolver
 from pybal.twistedhttp import TwistedHTTPClient
@@ -57,9 +61,14 @@ _log = Logger(namespace="pybal")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
     options = _parser().parse_args(arguments)
-    result = load(options.config)
+    try:
+        monitors = installed_monitors(entry_points(group=GROUP))
+    except PluginError as error:
+        return _refuse(error, options)
+    kinds = MonitorKinds(each.kind for each in monitors.values())
+    result = load(options.config, kinds)
     if options.check_config:
-        lines, status = report(result)
+        lines, status = report(result, kinds)
         print("\n".join(lines))  # noqa: T201 - the answer to the person who asked
         return status
     begin_logging(debug=options.debug)
@@ -76,7 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = result.settings
     if options.dryrun:
         settings = replace(settings, dry_run=True)
-    return _run(settings, options.config)
+    return _run(settings, options.config, monitors)
+
+
+def _refuse(error: PluginError, options: argparse.Namespace) -> int:
+    if options.check_config:
+        print(f"ERROR: {error}")  # noqa: T201 - the answer to the person who asked
+    else:
+        begin_logging(debug=options.debug)
+        _log.critical("{error}: not started", error=str(error))
+    return EXIT_CONFIG
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(settings: Settings, config_path: Path) -> int:
+def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorType]) -> int:
     _raise_descriptor_limit()
     _steady_clock()
     world = World(
@@ -122,6 +140,7 @@ def _run(settings: Settings, config_path: Path) -> int:
         addresses=_resolver(),
         kernel=_kernel(settings),
         place=this_place(),
+        monitors=monitors,
     )
     daemon = Daemon(settings, config_path, world)
     try:

@@ -67,12 +67,13 @@ class AskingMonitor(LoopingMonitor):
 
     async def _ask_by_datagram(
         self,
-        open_channel: Callable[[UDPEvents], Channel],
         question: bytes,
         read: Callable[[bytes], T | None],
+        open_channel: Callable[[UDPEvents], Channel] | None = None,
     ) -> T:
-        """Send the question, SENDINGS times within the timeout, until `read` makes something of
-        a datagram that came back; what it makes None of is passed over."""
+        """Send the question over UDP (or what `open_channel` opens), SENDINGS times within the
+        timeout, until `read` makes something of a datagram that came back; what it makes None
+        of is passed over."""
         answered: Deferred[T] = Deferred()
 
         def received(data: bytes) -> None:
@@ -95,13 +96,18 @@ class AskingMonitor(LoopingMonitor):
             except OSError as error:
                 failed(error)
 
-        channel = open_channel(UDPEvents(received, failed))
+        channel = (open_channel or self._connect_udp)(UDPEvents(received, failed))
         try:
             send()
             return await answered
         finally:
             again.cancel()
             channel.close()
+
+    def _connect_udp(self, events: UDPEvents) -> Channel:
+        return self._environment.network.connect_udp(
+            self._target.address, self._target.port, events, source=self._source
+        )
 
     def _samples(self) -> Iterable[MetricSample]:
         metric = f"pybal_monitor_{self.name.lower()}_request_duration_seconds"

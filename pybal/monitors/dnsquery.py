@@ -11,7 +11,7 @@ from pybal.monitors.asking import AskingMonitor
 from pybal.monitors.base import Report
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
 from pybal.monitors.looping import Outcome
-from pybal.monitors.network import Channel, TCPEvents, UDPEvents
+from pybal.monitors.network import Channel, TCPEvents
 from pybal.monitors.target import Environment, Target
 
 
@@ -38,7 +38,7 @@ class DNSQuery(AskingMonitor):
         name = source.choice(self._settings.hostnames)
         query = make_query(source.getrandbits(16), name, source.choice((TYPE_A, TYPE_AAAA)))
         self._question = f"query {query} of {self._target.endpoint}"
-        answer = await self._ask_udp(query)
+        answer = await self._ask_by_datagram(query.wire, partial(read_answer, query))
         if answer.truncated:
             self._so_far = "no answer over TCP, one cut short over UDP,"
             answer = await self._ask_tcp(query)
@@ -48,14 +48,6 @@ class DNSQuery(AskingMonitor):
         if answer.rcode == "NXDOMAIN":
             return not self._settings.fail_on_nxdomain
         return answer.rcode == "NOERROR"
-
-    async def _ask_udp(self, query: Query) -> Answer:
-        def open_channel(events: UDPEvents) -> Channel:
-            return self._environment.network.connect_udp(
-                self._target.address, self._target.port, events, source=self._source
-            )
-
-        return await self._ask_by_datagram(open_channel, query.wire, partial(read_answer, query))
 
     async def _ask_tcp(self, query: Query) -> Answer:
         answered: Deferred[Answer] = Deferred()

@@ -22,5 +22,5 @@ class Ping(AskingMonitor):
                 self._target.address, events, source=self._source
             )
 
-        await self._ask_by_datagram(open_channel, token, lambda data: data == token or None)
+        await self._ask_by_datagram(token, lambda data: data == token or None, open_channel)
         return Outcome(True, "answered")

@@ -1,4 +1,4 @@
-"""When each monitor makes its first check: evenly spread, however many there are. Pure.
+"""When each monitor makes its first check: evenly spread, however many there are.
 
 Those who start together must not check together, then or ever after: twelve thousand checks in one
 second would stall this process and be a storm to the servers. How many there will be need not be

@@ -44,7 +44,7 @@ class UDP(AskingMonitor):
 
     async def _ask(self) -> Outcome:
         self._question = f"{self._what} to {self._target.endpoint}"
-        await self._ask_by_datagram(self._connect, self._settings.payload, self._is_expected)
+        await self._ask_by_datagram(self._settings.payload, self._is_expected)
         return Outcome(True, "the expected answer came")
 
     def _is_expected(self, data: bytes) -> bool | None:
@@ -60,7 +60,7 @@ class UDP(AskingMonitor):
         try:
             if self._channel is None:
                 # What comes back is nothing to us: an answer is not asked for.
-                self._channel = self._connect(UDPEvents(lambda _: None, self._refused))
+                self._channel = self._connect_udp(UDPEvents(lambda _: None, self._refused))
             self._channel.send(self._settings.payload)
         except OSError as error:
             if is_local_fault(error):
@@ -88,8 +88,3 @@ class UDP(AskingMonitor):
         self._refused_at = self._reactor.seconds()
         self._refused_why = f"{self._what} to {self._target.endpoint}: {words(error)}"
         return f"{self._refused_why} after {max(0.0, self._elapsed_s()):.3f} s"
-
-    def _connect(self, events: UDPEvents) -> Channel:
-        return self._environment.network.connect_udp(
-            self._target.address, self._target.port, events, source=self._source
-        )

@@ -82,7 +82,7 @@ def make_target(address: str = "192.0.2.7", port: int = 443) -> Target:
 class MonitorBench:
     """Holds everything a monitor touches, and what it reported."""
 
-    def __init__(self, address: str = "192.0.2.7", seed: int = 1) -> None:
+    def __init__(self, address: str = "192.0.2.7", seed: int = 1, port: int = 443) -> None:
         self.clock = Clock()
         self.attention = FakeAttention()
         self.recoveries = Recoveries(self.clock.seconds)
@@ -91,7 +91,7 @@ class MonitorBench:
         self.http = FakeHTTPClient()
         self.processes = FakeProcesses()
         self.reports: list[CheckResult] = []
-        self.target = make_target(address)
+        self.target = make_target(address, port)
         self.environment = FakeEnvironment(
             self.clock,
             lambda: EPOCH + self.clock.seconds(),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.names import dns
 
+from pybal.config.hosts import is_host_name
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, encode_name, make_query, read_answer
 
 QUERY = make_query(0x1234, "en.example", TYPE_AAAA)
@@ -116,3 +117,13 @@ def test_a_changed_byte_is_no_accident(at: int, byte: int) -> None:
     answer = read_answer(QUERY, bytes(wire))
     same = bytes(wire).lower() == before.lower()
     assert answer is None or same or 2 <= at < 12
+
+
+@given(
+    st.lists(st.integers(1, 70), min_size=1, max_size=130) | st.just([63, 63, 63, 61]),
+    st.sampled_from(["", "."]),
+)
+def test_every_name_that_pybal_conf_takes_fits_into_a_query(sizes: list[int], dot: str) -> None:
+    name = ".".join("a" * size for size in sizes) + dot
+    if is_host_name(name):
+        assert len(encode_name(name)) <= 255

@@ -1,0 +1,62 @@
+"""The monitors that are installed: our own, and those of other packages, which name them as entry
+points of the group `pybal.monitors` (docs/monitor-plugin.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from importlib.metadata import EntryPoint
+
+from pybal.config.monitor_kinds import MonitorKind
+from pybal.errors import PyBalError
+from pybal.monitors.registry import BUILT_IN, MonitorType
+
+GROUP = "pybal.monitors"
+
+
+class PluginError(PyBalError):
+    """An installed monitor cannot be used: which, of which package, and why."""
+
+
+def installed_monitors(entry_points: Iterable[EntryPoint]) -> Mapping[str, MonitorType]:
+    """All monitors by name. Raises PluginError: a check that is silently missing is worse than
+    no start, whether or not the configuration names it."""
+    types = dict(BUILT_IN)
+    taken = {name.lower() for name in types}
+    for entry_point in entry_points:
+        package = "" if entry_point.dist is None else f" of {entry_point.dist.name}"
+        where = f"monitor {entry_point.name}{package} ({entry_point.value})"
+        if entry_point.name.lower() in taken:
+            raise PluginError(f"{where}: there is another monitor of that name")
+        taken.add(entry_point.name.lower())
+        types[entry_point.name] = _load(entry_point, where)
+    return types
+
+
+def _load(entry_point: EntryPoint, where: str) -> MonitorType:
+    try:
+        found = entry_point.load()
+    except Exception as error:  # a stranger's code: whatever it raises is the reason
+        raise PluginError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(found, MonitorType):
+        raise PluginError(f"{where} is no MonitorType but of type {type(found).__name__}")
+    if found.kind.name != entry_point.name:
+        raise PluginError(f"{where} calls itself {found.kind.name}")
+    fault = _fault_of(found.kind)
+    if fault:
+        raise PluginError(f"{where}: {fault}")
+    return found
+
+
+def _fault_of(kind: MonitorKind) -> str:
+    """What does not fit between the options and the settings."""
+    known = {field.name for field in fields(kind.settings)}
+    for option in kind.options:
+        if option.field not in known:
+            return f"the option {option.name} has no field {option.field} in the settings"
+    required = {option.field for option in kind.options if option.required}
+    for field in fields(kind.settings):
+        has_default = field.default is not MISSING or field.default_factory is not MISSING
+        if not has_default and field.name not in required:
+            return f"the field {field.name} has neither a default nor a required option"
+    return ""

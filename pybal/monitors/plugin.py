@@ -1,0 +1,54 @@
+"""All that a monitor in a package of its own needs (docs/monitor-plugin.md); what is imported
+from here keeps its meaning."""
+
+from __future__ import annotations
+
+from pybal.config.kinds import (
+    ABSOLUTE_PATH,
+    BOOLEAN,
+    HOST_NAME,
+    PATTERN,
+    PAYLOAD,
+    SECONDS,
+    SECONDS_OR_ZERO,
+    Kind,
+    choice,
+    integer,
+)
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.settings import MonitorSettings
+from pybal.model import MetricSample
+from pybal.monitors.asking import AskingMonitor
+from pybal.monitors.base import Monitor, Report
+from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.network import Channel, TCPEvents, UDPEvents
+from pybal.monitors.registry import MonitorType
+from pybal.monitors.target import Environment, Target
+
+__all__ = [
+    "ABSOLUTE_PATH",
+    "BOOLEAN",
+    "HOST_NAME",
+    "PATTERN",
+    "PAYLOAD",
+    "SECONDS",
+    "SECONDS_OR_ZERO",
+    "AskingMonitor",
+    "Channel",
+    "Environment",
+    "Kind",
+    "LoopingMonitor",
+    "MetricSample",
+    "Monitor",
+    "MonitorKind",
+    "MonitorSettings",
+    "MonitorType",
+    "Option",
+    "Outcome",
+    "Report",
+    "TCPEvents",
+    "Target",
+    "UDPEvents",
+    "choice",
+    "integer",
+]
