@@ -7,6 +7,7 @@ steady       --minutes 10: share of a core, memory, stalls, false results; scrap
              the shared pool changed every minute
 latency      kill -9 of --times 100 servers, each to the moment its removal is shown
 stop         SIGSTOP for 30 s, then SIGCONT, --times 20: no server may change its state
+clock        the wall clock set forward and back (in the virtual machine only)
 unreachable  all servers unreachable for 20 s, then back: no server may change its state
 leak         --servers 10000 added and removed: descriptors, timers, series as before
 """
@@ -108,6 +109,20 @@ def stop(site: Site, options: argparse.Namespace) -> None:
             f"{site.metric('pybal_lost_time_gaps_total'):.0f} gaps seen, "
             f"{site.metric('pybal_monitor_doubted_results_total'):.0f} failures not believed; "
             f"{load_average()}"
+        )
+
+
+def clock(site: Site, options: argparse.Namespace) -> None:
+    if "PYBAL_IN_VM" not in os.environ:
+        raise SystemExit("the clock is set in the virtual machine alone: scripts/vm -- ...")
+    with settled(site) as director:
+        for hours in (1, -1, 24):
+            subprocess.run(["date", "-s", f"{hours:+} hours"], check=True, capture_output=True)
+            time.sleep(options.seconds)
+        print(
+            f"clock set by +1, -1 and +24 hours: {false_results(director)} results down, "
+            f"{len(director.matching('ipvsadm -d'))} servers depooled, "
+            f"{site.metric('pybal_lost_time_gaps_total'):.0f} gaps seen"
         )
 
 
@@ -215,6 +230,7 @@ WHAT: dict[str, Callable[[Site, argparse.Namespace], None]] = {
     "steady": steady,
     "latency": latency,
     "stop": stop,
+    "clock": clock,
     "unreachable": unreachable,
     "leak": leak,
 }

@@ -47,6 +47,7 @@ class Conscience:
         self._random = random
         self._services = services
         self._seconds = reactor.seconds
+        self._delayed_calls = reactor.getDelayedCalls
         self._counted_at_s = -_COUNT_EVERY_S
         self._counted = 0
         self._guard: IsolationGuard | None = None
@@ -91,6 +92,7 @@ class Conscience:
             local_fault=self.faults.current(),
             local_faults=tuple(self.faults.counts.items()),
             hurried_total=self.recoveries.hurried_total,
+            delayed_calls=len(self._delayed_calls()),
             isolation=self._guard.snapshot() if self._guard else IsolationSnapshot("off"),
         )
 

@@ -360,7 +360,8 @@ class HealthSnapshot:
 
     `stalls` counts heartbeats by lateness (awareness.STALL_BUCKETS_S, and the rest);
     `local_fault` is the fault of our own that is there now, in words; `local_faults` are
-    (errno's name, count); `hurried_total` counts checks made soon since their host came up.
+    (errno's name, count); `hurried_total` counts checks made soon since their host came up;
+    `delayed_calls` are the timers that run.
     """
 
     gaps: int = 0
@@ -370,6 +371,7 @@ class HealthSnapshot:
     local_fault: str = ""
     local_faults: tuple[tuple[str, int], ...] = ()
     hurried_total: int = 0
+    delayed_calls: int = 0
     isolation: IsolationSnapshot = IsolationSnapshot("off")
 
 

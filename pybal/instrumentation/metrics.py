@@ -129,6 +129,7 @@ def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
         "How often the process was stopped or starved, or the clock jumped",
         health.gaps,
     )
+    yield GaugeMetricFamily("pybal_reactor_delayed_calls", "Timers that run", health.delayed_calls)
     yield CounterMetricFamily(
         "pybal_hurried_checks_total",
         "Checks made soon because another monitor found the host up again",

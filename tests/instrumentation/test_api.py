@@ -228,6 +228,7 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
             "local_fault": "",
             "local_faults": {},
             "hurried_total": 0,
+            "delayed_calls": 0,
             "isolation": {"phase": "off", "since": None, "total": 0, "reports_kept": 0},
         },
     }
