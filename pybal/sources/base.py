@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,8 +55,12 @@ class SourceEnvironment:
     ca_file: str | None = None
 
 
+@lru_cache(maxsize=4)
 def parse_bytes(data: bytes, *, json_format: bool) -> PoolList:
-    """A pool list from a file's or a server's bytes; SourceError if it cannot be one."""
+    """A pool list from a file's or a server's bytes; SourceError if it cannot be one.
+
+    The last few are kept: dozens of services often share one list, and each reads it twice.
+    """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
