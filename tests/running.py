@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -68,10 +69,10 @@ class RunningPybal:
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(self._wrap(*command), stderr=log)
 
-    def stop(self) -> int:
-        """SIGTERM; the exit status."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it with a signal; the exit status."""
         process, self._process = self._running(), None
-        process.terminate()
+        process.send_signal(number)
         return process.wait(30)
 
     def kill(self) -> None:

@@ -93,8 +93,10 @@ def _set_namespace(descriptor: int) -> None:
 class Stage:
     """The network, from `start()` to `stop()` or within `with`.
 
-    `vips` are on the director's and every real server's lo. Namespaces are named
-    NAME-client, NAME-director, NAME-real1 ..., so stages of different names can stand together.
+    The client's way to the VIPs leads through the first director or, where the router is to be
+    `told_routes`, wherever somebody tells it. `vips` are on the lo of directors and real servers.
+    Namespaces are named NAME-client, NAME-director, NAME-director2 ..., NAME-real1 ..., so stages
+    of different names can stand together.
     """
 
     def __init__(
@@ -102,15 +104,20 @@ class Stage:
         name: str = "stage",
         *,
         reals: int = 3,
+        directors: int = 1,
         router: bool = False,
+        told_routes: bool = False,
         vips: Sequence[IPAddress] = (VIP4, VIP6),
     ) -> None:
         self.name = name
         self.vips = tuple(vips)
+        further = (self._host(f"director{n}", 20 + n) for n in range(2, directors + 1))
         self.director = self._host("director", 2)
+        self.directors = (self.director, *further)
         self.router = self._host("router", 1) if router else None
         self.client = self._host("client", 3, outside=router)
         self.reals = tuple(self._host(f"real{n}", 10 + n) for n in range(1, reals + 1))
+        self._told_routes = told_routes
         self._wire = f"{name}-wire"
 
     def _host(self, name: str, number: int, *, outside: bool = False) -> Host:
@@ -126,7 +133,7 @@ class Stage:
     def hosts(self) -> tuple[Host, ...]:
         """All of them."""
         router = (self.router,) if self.router else ()
-        return (self.client, *router, self.director, *self.reals)
+        return (self.client, *router, *self.directors, *self.reals)
 
     def __enter__(self) -> Stage:
         self.start()
@@ -186,7 +193,7 @@ class Stage:
     def _assign_vips(self) -> None:
         for real in self.reals:
             real.set_sysctls(_REAL_SYSCTLS)
-        for host in (self.director, *self.reals):
+        for host in (*self.directors, *self.reals):
             _ip(
                 *(f"address add {vip}/{vip.max_prefixlen} dev lo" for vip in self.vips),
                 namespace=host.namespace,
@@ -216,7 +223,7 @@ class Stage:
             "link set eth1 up",
             f"address add {outer.ipv4}/24 dev eth1",
             f"address add {outer.ipv6}/64 dev eth1 nodad",
-            *to_vips,
+            *(() if self._told_routes else to_vips),
             namespace=inner.namespace,
         )
         for host in self.hosts:

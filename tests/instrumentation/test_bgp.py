@@ -27,7 +27,7 @@ BUSY = replace(
     prefixes_told=2,
     sessions_lost=3,
     connections_refused=1,
-    messages=(("KEEPALIVE", "received", 7), ("UPDATE", "sent", 5)),
+    messages=(("keepalive", "received", 7), ("update", "sent", 5)),
     timers=(("hold_timer", 29.5),),
     bfd="UP",
     connections=(OURS, THEIRS, THEIRS),
@@ -75,8 +75,8 @@ def test_every_number_has_its_series() -> None:
         "pybal_bgp_session_established": {first: 1, second: 0},
         "pybal_bgp_prefixes_announced": {first: 2, second: 0},
         "pybal_bgp_messages_total": {
-            (*first, "KEEPALIVE", "received"): 7,
-            (*first, "UPDATE", "sent"): 5,
+            (*first, "keepalive", "received"): 7,
+            (*first, "update", "sent"): 5,
         },
         "pybal_bgp_sessions_lost_total": {first: 3, second: 0},
         "pybal_bgp_connections_refused_total": {first: 1, second: 0},
@@ -110,7 +110,7 @@ def test_the_document_of_a_peer_says_all_that_is_known() -> None:
         "prefixes": ["198.51.100.1/32"],
         "sessions_lost": 3,
         "connections_refused": 1,
-        "messages": {"sent": {"UPDATE": 5}, "received": {"KEEPALIVE": 7}},
+        "messages": {"sent": {"update": 5}, "received": {"keepalive": 7}},
         "connections": [
             connection("Established", "active"),
             connection("OpenSent", "passive"),

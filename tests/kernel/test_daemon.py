@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.load import Load
 from tests.running import RunningPybal, until
 from tests.stage import VIP4, VIP6, Greeter, Host, IPAddress, Stage, ask
 
@@ -110,40 +110,12 @@ def reset_connections(host: Host) -> None:
     host.run("ss", "-K", "sport", "=", f":{PORT}")
 
 
-class Load:
-    """A client that asks the service without a pause and remembers what failed."""
-
-    def __init__(self, stage: Stage, vip: IPAddress) -> None:
-        self.answered = 0
-        self.failures: list[str] = []
-        self._stage, self._vip = stage, vip
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        self._thread.start()
-        try:
-            yield
-        finally:
-            self._end.set()
-            self._thread.join()
-
-    def _ask(self) -> None:
-        while not self._end.wait(0.005):
-            try:
-                assert ask(self._stage.client, self._vip, PORT).startswith("real")
-                self.answered += 1
-            except (OSError, AssertionError) as error:
-                self.failures.append(repr(error))
-
-
 @pytest.mark.parametrize("ending", ["stop", "kill"])
 def test_a_restart_under_load_loses_no_request_and_changes_nothing_in_the_kernel(
     stage: Stage, greeters: dict[str, Greeter], tmp_path: Path, ending: str
 ) -> None:
     well = pool_status(stage, VIP4)
-    load = Load(stage, VIP4)
+    load = Load(stage.client, VIP4, PORT)
     with RunningPybal(stage.director.wrap, tmp_path, write_config(tmp_path, stage, VIP4)) as pybal:
         pybal.wait_for("/pools/web", well)
         until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])

@@ -1,0 +1,37 @@
+"""A client that asks without a pause."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.stage import Host, IPAddress, ask
+
+
+class Load:
+    """A client that asks the service without a pause and remembers what failed."""
+
+    def __init__(self, client: Host, address: IPAddress, port: int) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._target = client, address, port
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._end.set()
+            self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._end.wait(0.005):
+            try:
+                assert ask(*self._target).startswith("real")
+                self.answered += 1
+            except (OSError, AssertionError) as error:
+                self.failures.append(repr(error))
