@@ -262,7 +262,7 @@ class Site:
 
     def get(self, path: str, accept: str = "*/*") -> str:
         """What the daemon answers."""
-        command = ["curl", "-sSf", "-m", "20", "-H", f"Accept: {accept}", f"127.0.0.1:9090{path}"]
+        command = ["curl", "-sSf", "-m", "60", "-H", f"Accept: {accept}", f"127.0.0.1:9090{path}"]
         return subprocess.run(
             self._ours.wrap(*command), check=True, capture_output=True, text=True
         ).stdout
