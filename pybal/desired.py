@@ -22,6 +22,12 @@ def service_key(settings: ServiceSettings) -> ServiceKey:
     return ServiceKey(settings.protocol, settings.address, settings.port)
 
 
+def modules_needed(settings: ServiceSettings) -> tuple[str, ...]:
+    """The kernel's modules that the service needs, beyond ip_vs itself."""
+    engine = settings.ipvs.persistence_engine
+    return (f"ip_vs_{settings.scheduler}", *([f"ip_vs_pe_{engine}"] if engine else []))
+
+
 def destination_key(settings: ServiceSettings, address: IPAddress) -> DestinationKey:
     """What identifies a real server in the kernel: to those of a marked service packets go on
     port they came for, whichever that is."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
+import os
 import random
 import resource
 import signal
@@ -29,10 +31,12 @@ from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
 from pybal.daemon import Daemon, World
+from pybal.desired import modules_needed
 from pybal.dnsclient import SystemNames
 from pybal.errors import KernelError
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.record_file import this_place
 from pybal.log import begin_logging
@@ -50,6 +54,7 @@ SEARCH_ALL_EVERY_S = 6 * 3600.0
 EXIT_OK = 0
 EXIT_CONFIG = 1
 EXIT_KERNEL = 3
+EXIT_FORBIDDEN = 4
 """2 is argparse's, for a wrong command line."""
 
 # Twisted types it as a module.
@@ -69,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = load(options.config, kinds)
     if options.check_config:
         lines, status = report(result, kinds)
-        print("\n".join(lines))  # noqa: T201 - the answer to the person who asked
+        print("\n".join((*lines, *_notes(result.settings))))  # noqa: T201 - the answer
         return status
     begin_logging(debug=options.debug)
     for problem in result.problems:
@@ -95,6 +100,20 @@ def _refuse(error: PluginError, options: argparse.Namespace) -> int:
         begin_logging(debug=options.debug)
         _log.critical("{error}: not started", error=str(error))
     return EXIT_CONFIG
+
+
+def _notes(settings: Settings | None) -> list[str]:
+    """What of this host's kernel may surprise those who are about to run PyBal on it: of
+    interest to root alone, and no reason to refuse the file."""
+    if settings is None or os.geteuid() != 0:
+        return []
+    modules = KernelModules(Path("/"), os.uname().release)
+    notes = (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
+    return [f"NOTE: {note}" for note in notes]
+
+
+def _needs(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
+    return [(service.name, modules_needed(service)) for service in settings.services]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,7 +166,12 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         daemon.start()
     except KernelError as error:
         _log.critical("{error}", error=str(error))
-        return EXIT_KERNEL
+        forbidden = error.errno in (errno.EPERM, errno.EACCES)
+        return EXIT_FORBIDDEN if forbidden else EXIT_KERNEL
+    if not settings.dry_run:
+        modules = KernelModules(Path("/"), os.uname().release)
+        for note in scheduler_notes(modules, _needs(settings)):
+            _log.error("{note}", note=note)
     _Ending(daemon).arrange()
     reactor.callLater(SETTLED_AFTER_S, _set_garbage_collector_at_rest)
     reactor.run()

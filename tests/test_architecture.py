@@ -25,6 +25,8 @@ PURE = (
     "pybal/withdrawal.py",
     "pybal/config/",
     "pybal/ipvs/model.py",
+    "pybal/ipvs/options.py",
+    "pybal/ipvs/kernelwide_codec.py",
     "pybal/ipvs/plan.py",
     "pybal/ipvs/ipvsadm.py",
     "pybal/ipvs/messages.py",

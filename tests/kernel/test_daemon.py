@@ -209,6 +209,6 @@ def test_without_ipvs_in_reach_the_daemon_says_so_and_exits_with_its_own_status(
         text=True,
         timeout=60,
     )
-    assert done.returncode == 3
+    assert done.returncode == 4
     assert "CRITICAL" in done.stderr
     assert "Traceback" not in done.stderr

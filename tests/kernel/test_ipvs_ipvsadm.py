@@ -7,10 +7,16 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
-from pybal.ipvs.ipvsadm import command
+from pybal.ipvs.ipvsadm import (
+    command,
+    start_sync_command,
+    stop_sync_command,
+    timeouts_command,
+)
 from pybal.ipvs.kernel import read_table
 from pybal.ipvs.model import (
     MAX_WEIGHT,
@@ -21,13 +27,29 @@ from pybal.ipvs.model import (
     Service,
     ServiceEntry,
     ServiceKey,
+    SyncDaemon,
+    SyncRole,
     Table,
+    Timeouts,
     Tunnel,
     TunnelType,
 )
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.plan import plan
-from tests.ipvs.examples import DNS, DNS6, KEYS, TCP, UDP, WEB, WEB6, destination, pool, rules
+from tests.ipvs.examples import (
+    DNS,
+    DNS6,
+    KEYS,
+    MARK6,
+    SIGNAL,
+    TCP,
+    UDP,
+    WEB,
+    WEB6,
+    destination,
+    pool,
+    rules,
+)
 
 TUNNEL = Forwarding.TUNNEL
 
@@ -51,7 +73,10 @@ def kernel() -> Iterator[NetlinkKernel]:
 def _services() -> Iterator[Service]:
     for number, scheduler in enumerate(SCHEDULERS):
         for key in KEYS:
-            yield Service(replace(key, port=1000 + number), scheduler)
+            if key.fwmark:
+                yield Service(replace(key, fwmark=1000 + number), scheduler)
+            else:
+                yield Service(replace(key, port=1000 + number), scheduler)
     yield Service(DNS, "rr", one_packet=True)
     yield Service(DNS6, "rr", one_packet=True)
     flagged = [(name, flags) for name in ("sh", "mh") for flags in (1, 2, 3)] + [("rr", 7)]
@@ -89,7 +114,7 @@ def _destinations(key: ServiceKey) -> Iterator[Destination]:
 def everything() -> Table:
     """A table with every attribute that both programs know."""
     table = {service.key: ServiceEntry(service, {}) for service in _services()}
-    for key in (WEB, WEB6):
+    for key in (WEB, WEB6, SIGNAL, MARK6):
         entries = {each.key: each for each in _destinations(key)}
         table[key] = ServiceEntry(Service(key, "wrr"), entries)
     return table
@@ -149,20 +174,16 @@ def test_exact_listing_agrees_with_the_destinations_read(kernel: NetlinkKernel) 
     assert len(shown) == 3
 
 
-def test_services_beyond_a_key_are_named_and_the_rest_is_read(kernel: NetlinkKernel) -> None:
-    ipvsadm("-A", "-f", "5", "-s", "rr")
-    ipvsadm("-a", "-f", "5", "-r", "198.51.100.1:0")
-    ipvsadm("-A", "-f", "6", "-6", "-s", "wlc", "-p", "60")
-    ipvsadm("-A", "--sctp-service", "192.0.2.1:80", "-s", "wrr")
-    ipvsadm("-A", "-t", "192.0.2.1:80", "-s", "wrr")
-    listing = kernel.services()
-    assert listing.services == (Service(WEB, "wrr"),)
-    assert sorted(listing.foreign) == [
-        "IP protocol 132 192.0.2.1:80 (wrr)",
-        "firewall mark 5 IPv4 (rr)",
-        "firewall mark 6 IPv6 (wlc)",
-    ]
-    assert read_table(kernel) == {WEB: pool(WEB)}
+def test_timeouts_and_sync_daemons_are_as_the_commands_say(kernel: NetlinkKernel) -> None:
+    before = kernel.timeouts()
+    subprocess.run(shlex.split(timeouts_command(Timeouts(7, 0, 9))), check=True, timeout=10)
+    assert kernel.timeouts() == replace(before, tcp_s=7, udp_s=9)
+    kernel.set_timeouts(before)
+    backup = SyncDaemon(SyncRole.BACKUP, "lo", 5, ip_address("224.0.0.99"), 8849, 3)
+    subprocess.run(shlex.split(start_sync_command(backup)), check=True, timeout=10)
+    assert kernel.sync_daemons() == (backup,)
+    subprocess.run(shlex.split(stop_sync_command(backup.role)), check=True, timeout=10)
+    assert kernel.sync_daemons() == ()
 
 
 def test_a_netmask_with_holes_is_read_and_can_be_replaced(kernel: NetlinkKernel) -> None:
