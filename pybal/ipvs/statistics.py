@@ -14,7 +14,7 @@ from pybal.ipvs.model import ServiceKey
 from pybal.model import ServiceStatistics
 
 MAX_AGE_S = 5.0
-DESTINATIONS_READ_PER_TURN = 150
+DESTINATIONS_READ_PER_TURN = 100
 
 
 class StatisticsReader:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from pybal.errors import KernelError
-from pybal.ipvs.drain import Drain, counted, depool, merged
+from pybal.ipvs.drain import Drain, Draining, counted, depool, merged
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.model import ServiceStatistics
@@ -64,10 +64,11 @@ def test_while_nothing_can_be_counted_only_time_counts() -> None:
 def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
     first: set[int], words: list[set[int]], connections: dict[int, int]
 ) -> None:
-    standing, draining = pool(WEB, *first), {}
+    standing = pool(WEB, *first)
+    draining: Draining = {}
     for now, word in enumerate(words):
         wanted = pool(WEB, *word)
-        draining = dict(depool(standing, wanted, draining, now + 3.0))
+        draining = depool(standing, wanted, draining, now + 3.0)
         after = merged(wanted, draining)
         assert (
             after.destinations.keys() == wanted.destinations.keys() | standing.destinations.keys()
@@ -75,7 +76,7 @@ def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
         for key, one in after.destinations.items():
             assert one == wanted.destinations.get(key, replace(one, weight=0))
         count = {server(number): value for number, value in connections.items()}
-        draining = dict(counted(draining, count, float(now)))
+        draining = counted(draining, count, float(now))
         standing = merged(wanted, draining)
 
 

@@ -75,7 +75,8 @@ def test_the_book_counts_by_kind_and_keeps_what_is_open() -> None:
 def test_a_repair_is_counted_once_and_stays_to_be_seen() -> None:
     book = DriftBook()
     book.note(WEB, compare(LEFT, None), 100.0)
-    assert not book.open[0].repaired
+    (found,) = book.open
+    assert not found.repaired
     book.repaired(WEB, 3)
     book.repaired(WEB, 1)
     assert book.repairs_total == 3

@@ -129,7 +129,7 @@ def test_a_large_table_is_read_over_many_turns_and_shown_whole() -> None:
     bench.refresh()
     bench.turn()
     assert bench.reads == [WEB6]
-    assert bench.reader.latest == ()
+    assert not bench.reader.latest
     bench.refresh()
     bench.turn()
     assert bench.reads == [WEB6, WEB, DNS]
@@ -157,7 +157,7 @@ def test_a_kernel_that_fails_leaves_no_one_waiting_and_is_asked_again() -> None:
     bench.refresh()
     bench.turn()
     assert bench.fired == 1
-    assert bench.reader.latest == ()
+    assert not bench.reader.latest
     bench.kernel.broken = None
     bench.clock.advance(MAX_AGE_S)
     bench.refresh()

@@ -1,0 +1,312 @@
+"""The care for the table on the real kernel: audits, ownership, draining, statistics, overruns."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybal.errors import KernelError
+from pybal.ipvs.connection import Connection, connect
+from pybal.ipvs.kernel import Outcome, read_table
+from pybal.ipvs.manager import RETRY_FIRST_S, IPVSManager
+from pybal.ipvs.model import ServiceEntry
+from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.plan import EditDestination, Operation, plan
+from tests.ipvs.clock import TURN_S, TurningClock
+from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool
+from tests.kernel.test_daemon import GLOBAL, PORT, SERVICE, pool_status, table
+from tests.load import Load
+from tests.running import RunningPybal, until
+from tests.stage import VIP4, VIP6, Greeter, Host, IPAddress, Stage, ask
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, timeout=30)
+
+
+def turn(clock: TurningClock, count: int = 60) -> None:
+    for _ in range(count):
+        clock.advance(TURN_S)
+
+
+@pytest.fixture
+def kernel() -> Iterator[NetlinkKernel]:
+    run("ipvsadm", "-C")
+    opened = NetlinkKernel()
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def manage(kernel: NetlinkKernel) -> Iterator[tuple[TurningClock, IPVSManager]]:
+    clock = TurningClock()
+    manager = IPVSManager(clock, kernel, lambda: 0.0, dry_run=False)
+    manager.start()
+    turn(clock)
+    yield clock, manager
+    manager.stop()
+
+
+Manage = tuple[TurningClock, IPVSManager]
+
+BY_HAND = [
+    ("ipvsadm -C", "service_missing", "the service is gone"),
+    ("ipvsadm -d -t 192.0.2.1:80 -r 198.51.100.1:80", "server_missing", "198.51.100.1:80 is gone"),
+    ("ipvsadm -a -t 192.0.2.1:80 -r 198.51.100.9:80 -g", "server_foreign", "was added"),
+    ("ipvsadm -e -t 192.0.2.1:80 -r 198.51.100.1:80 -g -w 5", "server_changed", "weight 5, not 10"),
+    ("ipvsadm -E -t 192.0.2.1:80 -s rr", "service_changed", "scheduler rr, not wrr"),
+]
+
+
+@pytest.mark.parametrize(("command", "kind", "words"), BY_HAND, ids=[row[0] for row in BY_HAND])
+def test_an_audit_names_counts_and_repairs_what_someone_did(
+    kernel: NetlinkKernel, manage: Manage, command: str, kind: str, words: str
+) -> None:
+    clock, manager = manage
+    wanted = {WEB: pool(WEB, 1, 2), DNS: pool(DNS, 1)}
+    for entry in wanted.values():
+        manager.publish(entry)
+    turn(clock)
+    run(*command.split())
+    manager.audit()
+    turn(clock)
+    assert read_table(kernel) == wanted
+    audit = manager.snapshot().audit
+    assert dict(audit.drift_total)[kind] >= 1
+    assert any(words in said for drift in audit.drift for said in drift.differences)
+    assert audit.repairs_total >= 1
+    manager.audit()
+    turn(clock)
+    assert manager.snapshot().audit.drift == ()
+    assert manager.snapshot().in_sync
+
+
+def test_an_audit_of_what_is_right_changes_nothing_and_one_changed_weight_is_one_request() -> None:
+    sent: list[Operation] = []
+
+    class Watched(NetlinkKernel):
+        def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+            sent.extend(operations)
+            return super().apply(operations)
+
+    run("ipvsadm", "-C")
+    clock = TurningClock()
+    manager = IPVSManager(clock, Watched(), lambda: 0.0, dry_run=False)
+    manager.start()
+    large = pool(WEB6, *range(1, 1101))
+    manager.publish(large)
+    turn(clock)
+    sent.clear()
+    manager.audit()
+    turn(clock)
+    assert manager.snapshot().audit.audits_total == 1
+    assert sent == []
+    changed = destination(500, weight=7, key=WEB6)
+    manager.publish(ServiceEntry(large.service, {**large.destinations, changed.key: changed}))
+    turn(clock)
+    assert sent == [EditDestination(WEB6, changed)]
+    manager.stop()
+
+
+class Narrow(NetlinkKernel):
+    """Its socket takes a few answers only, as one that is overrun."""
+
+    def _connect(self) -> Connection:
+        connection = connect()
+        connection._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # type: ignore[attr-defined]
+        return connection
+
+
+def test_after_an_overrun_of_the_socket_the_table_is_read_and_comes_right() -> None:
+    run("ipvsadm", "-C")
+    clock = TurningClock()
+    kernel = Narrow()
+    manager = IPVSManager(clock, kernel, lambda: 0.0, dry_run=False)
+    manager.start()
+    manager.publish(pool(WEB, *range(1, 91)))
+    turn(clock)
+    # Someone adds them all first: every request is refused, too many answers for the socket.
+    run("ipvsadm", "-C")
+    other = NetlinkKernel()
+    manager.publish(pool(WEB, *range(1, 100)))
+    manager.publish(pool(DNS, *range(1, 91)))
+    turn(clock)
+    assert any("ENOBUFS" in str(error) for error in errors(manager))
+    for _ in range(8):
+        clock.advance(60 * RETRY_FIRST_S)
+        turn(clock)
+    assert read_table(other) == {WEB: pool(WEB, *range(1, 100)), DNS: pool(DNS, *range(1, 91))}
+    assert manager.snapshot().in_sync
+    manager.stop()
+    other.close()
+
+
+def errors(manager: IPVSManager) -> list[str]:
+    last = manager.snapshot().last_error
+    return [] if last is None else [last.text]
+
+
+def test_reading_into_a_socket_that_is_overrun_is_an_error_and_not_half_a_table() -> None:
+    run("ipvsadm", "-C")
+    kernel = NetlinkKernel()
+    kernel.apply(loading(pool(WEB6, *range(1, 1001))))
+    narrow = Narrow()
+    try:
+        found = narrow.read(WEB6)
+    except KernelError as error:
+        assert error.errno == errno.ENOBUFS  # noqa: PT017 - either is right
+    else:
+        assert found == pool(WEB6, *range(1, 1001))
+    narrow.close()
+    kernel.close()
+
+
+def loading(entry: ServiceEntry) -> Sequence[Operation]:
+    return plan({}, {entry.service.key: entry}, frozenset())
+
+
+# -- the daemon ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage("care", reals=2) as stage:
+        yield stage
+
+
+@pytest.fixture
+def greeters(stage: Stage) -> Iterator[dict[str, Greeter]]:
+    with ExitStack() as stack:
+        found = {}
+        for real in stage.reals:
+            greeter = found[real.name] = Greeter(real, PORT)
+            greeter.start()
+            stack.callback(greeter.stop)
+        yield found
+
+
+def config(folder: Path, stage: Stage, *names: str, more: str = "", service_more: str = "") -> str:
+    """Services of these names on the VIPs, over all real servers."""
+    text = GLOBAL.format(folder=folder) + more
+    for name in names:
+        vip = VIP6 if name.endswith("6") else VIP4
+        lines = [f"{{'host': '{real.address(vip)}', 'weight': 1}}\n" for real in stage.reals]
+        (folder / name).write_text("".join(lines))
+        text += SERVICE.format(folder=folder, name=name, vip=vip, scheduler="rr", tunneling=False)
+        text += service_more
+    return text
+
+
+def hold(client: Host, vip: IPAddress) -> socket.socket:
+    """A connection to a service that stays open."""
+    with client.inside():
+        return socket.create_connection((str(vip), PORT), timeout=5)
+
+
+def in_sync(pybal: RunningPybal) -> Any:
+    return until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])
+
+
+def test_a_flush_under_load_is_repaired_within_one_audit_and_shown_while_it_lasts(
+    stage: Stage, greeters: dict[str, Greeter], tmp_path: Path
+) -> None:
+    text = config(tmp_path, stage, "web", "web6", more="ipvs-audit-interval = 3\n")
+    with RunningPybal(stage.director.wrap, tmp_path, text) as pybal:
+        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        in_sync(pybal)
+        until(lambda: len(table(stage).splitlines()) == 6)
+        before = sorted(table(stage).splitlines())
+        with Load(stage.client, VIP4, PORT).running():
+            stage.director.run("ipvsadm", "-C")
+            until(lambda: sorted(table(stage).splitlines()) == before, timeout_s=15)
+        alert = until(lambda: pybal.get("/alerts").startswith("WARNING") and pybal.get("/alerts"))
+        assert "was changed by others: the service is gone (repaired)" in alert
+        assert 'pybal_ipvs_drift_total{kind="service_missing"} 2.0' in pybal.get("/metrics")
+        assert pybal.json("/api/v1/ipvs")["audit"]["repairs_total"] == 6
+        until(lambda: pybal.get("/alerts").startswith("OK"), timeout_s=15)
+        assert ask(stage.client, VIP4, PORT).startswith("real")
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_a_service_taken_out_of_the_configuration_goes_and_strangers_stay(
+    stage: Stage, greeters: dict[str, Greeter], tmp_path: Path, ending: str
+) -> None:
+    run_there: Callable[..., str] = stage.director.run
+    run_there("ipvsadm", "-A", "-t", "198.51.100.9:25", "-s", "wlc")
+    both = config(tmp_path, stage, "web", "web6")
+    with RunningPybal(stage.director.wrap, tmp_path, both) as pybal:
+        pybal.wait_for("/pools/web6", pool_status(stage, VIP6))
+        until(lambda: len(table(stage).splitlines()) == 7)
+        in_sync(pybal)
+        record = json.loads((tmp_path / "state/ipvs-services.json").read_text())
+        assert record["services"] == sorted([f"tcp {VIP4}:80", f"tcp [{VIP6}]:80"])
+        pybal.stop() if ending == "stop" else pybal.kill()
+        pybal.config_path.write_text(config(tmp_path, stage, "web"))
+        pybal.start()
+        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        until(lambda: len(table(stage).splitlines()) == 4)
+        assert "198.51.100.9:25" in table(stage)
+        assert str(VIP6) not in table(stage)
+        assert pybal.json("/api/v1/ipvs")["strangers"] == ["tcp 198.51.100.9:25"]
+
+
+def test_a_drained_server_keeps_its_connection_over_a_restart_and_leaves_after_it(
+    stage: Stage, greeters: dict[str, Greeter], tmp_path: Path
+) -> None:
+    text = config(tmp_path, stage, "web", service_more="depool-method = drain\n")
+    drained = str(stage.reals[0].ipv4)
+    # What was closed is remembered for a second, not for two minutes.
+    stage.director.run("ipvsadm", "--set", "900", "1", "300")
+    with RunningPybal(stage.director.wrap, tmp_path, text) as pybal:
+        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        in_sync(pybal)
+        pool_file = tmp_path / "web"
+        whole = pool_file.read_text()
+        with ExitStack() as stack:
+            clients = [stack.enter_context(hold(stage.client, VIP4)) for _ in range(2)]
+            until(lambda: sum(s["active_connections"] for s in servers(pybal)) == 2)
+            pool_file.write_text(whole.replace("'weight': 1", "'weight': 1, 'enabled': False", 1))
+            until(lambda: f"{drained}:80 -g -w 0" in table(stage))
+            until(lambda: pybal.json("/api/v1/ipvs")["draining"][0]["connections"] == 1)
+            pybal.kill()
+            pybal.start()
+            until(lambda: pybal.json("/api/v1/ipvs")["draining"][0]["connections"] == 1)
+            assert f"{drained}:80 -g -w 0" in table(stage)
+            assert len(clients) == 2
+        pool_file.write_text(whole)
+        until(lambda: f"{drained}:80 -g -w 1" in table(stage))
+        assert pybal.json("/api/v1/ipvs")["draining"] == []
+        pool_file.write_text(whole.replace("'weight': 1", "'weight': 1, 'enabled': False", 1))
+        until(lambda: drained not in table(stage))
+
+
+def servers(pybal: RunningPybal) -> Any:
+    # Readings are kept for some seconds.
+    (service,) = pybal.json("/api/v1/ipvs")["statistics"]["services"]
+    return service["servers"]
+
+
+def test_what_the_kernel_counts_is_shown(
+    stage: Stage, greeters: dict[str, Greeter], tmp_path: Path
+) -> None:
+    with RunningPybal(stage.director.wrap, tmp_path, config(tmp_path, stage, "web")) as pybal:
+        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        in_sync(pybal)
+        for _ in range(6):
+            ask(stage.client, VIP4, PORT)
+        until(lambda: sum(s["traffic"]["connections"] for s in servers(pybal)) == 6)
+        text = pybal.get("/metrics")
+        where = f'service="web",host="{stage.reals[0].ipv4}",address="{stage.reals[0].ipv4}:80"'
+        assert f"pybal_ipvs_server_connections_total{{{where}}} 3\n" in text
+        assert 'pybal_ipvs_service_connections_total{service="web"} 6\n' in text
+        assert 'pybal_ipvs_service_packets_total{service="web",direction="in"}' in text
+        assert all(server["traffic"]["bytes_in"] > 100 for server in servers(pybal))
