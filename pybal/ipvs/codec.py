@@ -155,11 +155,11 @@ def _destination_identity(key: DestinationKey) -> bytes:
 
 
 def _destination(destination: Destination) -> bytes:
-    address = destination.key.address
+    address = destination.key.address.packed
     weight = destination.weight
     attributes = _write_destination(
-        _family(address),
-        address.packed,
+        _AF_INET if len(address) == 4 else _AF_INET6,
+        address,
         destination.key.port.to_bytes(2, "big"),
         destination.forwarding.value,
         weight if 0 <= weight <= MAX_WEIGHT else _NEGATIVE,

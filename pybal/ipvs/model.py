@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
@@ -92,6 +92,13 @@ class ServiceKey:
     address: IPAddress
     port: int
     fwmark: int = 0
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Hashed once and for all: tables are all look-ups, and the generated hash costs more
+        # than everything else in a look-up.
+        hashed = hash((int(self.address), self.port or self.fwmark))
+        object.__setattr__(self, "_hash", hashed)
 
     @classmethod
     def marked(cls, fwmark: int, version: int) -> ServiceKey:
@@ -99,8 +106,7 @@ class ServiceKey:
         return cls(L4Protocol.TCP, IPv6Address(0) if version == 6 else IPv4Address(0), 0, fwmark)
 
     def __hash__(self) -> int:
-        # The generated one costs three times as much, and tables are all look-ups.
-        return hash((int(self.address), self.port or self.fwmark))
+        return self._hash
 
     def __str__(self) -> str:
         if self.fwmark:
@@ -129,9 +135,13 @@ class DestinationKey:
 
     address: IPAddress
     port: int
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((int(self.address), self.port)))
 
     def __hash__(self) -> int:
-        return hash((int(self.address), self.port))
+        return self._hash
 
     def __str__(self) -> str:
         return endpoint(self.address, self.port)
