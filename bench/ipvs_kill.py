@@ -1,7 +1,7 @@
 """kill -9 at a random point of a bulk load, many times; then a start that must end in exactly the
 wanted table, with services of others untouched.
 
-    scripts/vm -- python3 bench/ipvs_kill.py [--rounds 200] [--services 20] [--servers 60]
+    scripts/vm --timeout 1800 -- python3 bench/ipvs_kill.py [--kills 200] [--services 20]
 
 Root, on a kernel with IPVS. Each round has a network namespace of its own, with services of others
 in it. A process loads the table with all that the daemon has for it (record on disk, manager) and
@@ -36,6 +36,7 @@ from twisted.internet.defer import Deferred
 from bench.ipvs_load import fresh_namespace
 from pybal.ipvs.keeper import IPVSKeeper, KeeperPorts
 from pybal.ipvs.kernel import Outcome, read_table
+from pybal.ipvs.manager import OPERATIONS_PER_TURN
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
@@ -178,7 +179,10 @@ def in_child(work: Callable[[], None], watch: Callable[[int], None] | None = Non
 def killed_load(table: Table, state: Path, choose: random.Random) -> bool:
     """A load that is killed at a random point; False if it came to its end before that."""
     ours, theirs = os.pipe()
-    point, moment_s = choose.randrange(1, 50), choose.uniform(0, 0.004)
+    operations = sum(1 + len(entry.destinations) for entry in table.values())
+    # Two bytes for each exchange, and for the first writings of the record.
+    point = choose.randrange(1, 2 * (operations // OPERATIONS_PER_TURN + 1) + 4)
+    moment_s = choose.uniform(0, 0.004)
 
     def kill(child: int) -> None:
         os.close(theirs)
@@ -242,10 +246,12 @@ def ours(table: Table, foreign: Iterable[ServiceKey]) -> dict[ServiceKey, Servic
     return {key: entry for key, entry in table.items() if key not in foreign}
 
 
-def rounds(count: int, seed: int, services: int, servers: int) -> list[Killed]:
-    """So many rounds, each in a process and a namespace of its own."""
+def rounds(kills: int, seed: int, services: int, servers: int) -> list[Killed]:
+    """Rounds until so many loads were killed, each in a process and a namespace of its own."""
     killed: list[Killed] = []
-    for number in range(count):
+    for number in range(3 * kills):
+        if sum(not each.finished for each in killed) >= kills:
+            break
 
         def work(channel: int, number: int = number) -> None:
             fresh_namespace()
@@ -271,17 +277,17 @@ def report(work: Callable[[int], None]) -> Sequence[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--services", type=int, default=20)
     parser.add_argument("--servers", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     start = time.perf_counter()
-    killed = rounds(options.rounds, options.seed, options.services, options.servers)
+    killed = rounds(options.kills, options.seed, options.services, options.servers)
     caught = [each for each in killed if not each.finished]
     partly = [each for each in caught if each.services]
     print(
-        f"{options.rounds} rounds in {time.perf_counter() - start:.0f} s: {len(killed)} loads, "
+        f"{time.perf_counter() - start:.0f} s: {len(killed)} loads, "
         f"{len(caught)} killed before their end, {len(partly)} of them with a part of the table "
         "in the kernel"
     )

@@ -38,6 +38,7 @@ from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import this_place
 from pybal.log import begin_logging
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
@@ -158,7 +159,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         http=BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor)),
         addresses=_resolver(),
         kernel=_kernel(settings),
-        place=this_place(),
+        place=_place(),
         monitors=monitors,
     )
     daemon = Daemon(settings, config_path, world)
@@ -203,6 +204,14 @@ class _Ending:
 def _resolver() -> Resolver:
     client = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
     return Resolver(reactor, random.Random(), client, Logger(namespace="resolver"))
+
+
+def _place() -> Place | None:
+    try:
+        return this_place()
+    except OSError as error:
+        _log.warn("It cannot be known which IPVS services are PyBal's: {error}", error=str(error))
+        return None
 
 
 def _kernel(settings: Settings) -> Kernel:

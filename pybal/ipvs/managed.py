@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -50,12 +50,17 @@ class Timer(Protocol):
     ) -> DelayedCall: ...
 
 
-class Doubt(Enum):
-    """Whether the kernel may hold other than what is known of a service."""
+class Doubt(IntEnum):
+    """Whether the kernel may hold other than what is known of a service; the worst counts."""
 
-    NONE = "what the kernel acknowledged counts"
-    LOOK = "it must be read; what differs is someone else's doing"
-    LOST = "it must be read; what differs may be our own doing"
+    NONE = 0
+    """What the kernel acknowledged counts."""
+    AUDIT = 1
+    """It is to be read in its turn; meanwhile what is known will do."""
+    LOOK = 2
+    """It must be read; what differs is someone else's doing."""
+    LOST = 3
+    """It must be read; what differs may be our own doing."""
 
 
 @dataclass(slots=True)
@@ -78,9 +83,8 @@ class Managed:
         self.retry = None
 
     def doubted(self, doubt: Doubt) -> None:
-        """Have it read; a lost exchange stays one until then."""
-        if self.doubt is not Doubt.LOST:
-            self.doubt = doubt
+        """Have it read."""
+        self.doubt = max(self.doubt, doubt)
 
 
 def causes(outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, KernelError], ...]:

@@ -162,7 +162,7 @@ class IPVSManager:
         self._strangers.audited(others, listing.foreign)
         self._auditing = True
         for key, managed in self._managed.items():
-            managed.doubted(Doubt.LOOK)
+            managed.doubted(Doubt.AUDIT)
             self._agenda.add(key, Urgency.AUDIT)
         self._schedule()
 
@@ -244,8 +244,8 @@ class IPVSManager:
                 or compared >= DESTINATIONS_COMPARED_PER_TURN
             ):
                 break
-            if self._managed[key].doubt is not Doubt.NONE:
-                idle = self._agenda.only_audit(key)
+            idle = self._agenda.only_audit(key)
+            if idle or self._managed[key].doubt > Doubt.AUDIT:
                 same = self._read(key)
                 read += 1 + self._size(key)
                 if same is None:
@@ -285,7 +285,7 @@ class IPVSManager:
         drift = compare(left, entry)
         if not drift:
             self._drift.over(key)
-        elif managed.doubt is Doubt.LOOK:
+        elif managed.doubt < Doubt.LOST:
             self._drift.note(key, drift, self._now())
             self._log.warn(
                 "{key} is not as it was left: {drift}", key=str(key), drift=self._drift.words(key)
@@ -355,6 +355,8 @@ class IPVSManager:
         elif news:
             self._strangers.stands(key)
             self._tell(key)
+        if managed.doubt is Doubt.AUDIT and key in self._managed:
+            self._agenda.add(key, Urgency.AUDIT)
 
     def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome]) -> None:
         """The kernel has refused something: read the service again, at once if its table is not

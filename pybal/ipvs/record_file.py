@@ -32,7 +32,7 @@ class DiskRecord:
 
 
 def this_place() -> Place:
-    """This boot of the kernel, and this thread's network namespace."""
+    """This boot of the kernel, and this thread's network namespace; OSError without /proc."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     namespace = os.stat("/proc/thread-self/ns/net")
     return Place(boot, f"{namespace.st_dev}:{namespace.st_ino}")

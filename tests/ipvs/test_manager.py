@@ -675,6 +675,22 @@ class UrgencyTests(ManagerTestCase):
         self.turn()
         assert self.kernel.applied[0][0] == RemoveDestination(WEB, server(2))
 
+    def test_a_depool_during_an_audit_is_not_held_up_by_reading_and_the_service_is_audited(
+        self,
+    ) -> None:
+        self.start()
+        self.settle(pool(DNS, *range(1, 200)), pool(WEB, 1, 2, 3))
+        self.kernel.by_hand(RemoveDestination(WEB, server(1)))
+        self.manager.audit()
+        self.manager.publish(pool(WEB, 1, 3))
+        self.turn()
+        assert self.kernel.applied == [(RemoveDestination(WEB, server(2)),)]
+        assert self.manager.snapshot().audit.audits_total == 0
+        self.turn(5)
+        self.stands(pool(WEB, 1, 3), pool(DNS, *range(1, 200)))
+        assert self.manager.snapshot().audit.audits_total == 1
+        assert dict(self.manager.snapshot().audit.drift_total)["server_missing"] == 1
+
     def test_a_change_of_many_turns_lets_a_depool_pass(self) -> None:
         self.start()
         self.settle(pool(WEB6, 1), pool(WEB, 1, 2))
