@@ -131,6 +131,7 @@ class BGPFailover:
         if delay_s > 0 and any(p.established_link() for p in self._speaker.peerings.values()):
             self._speaker.announce(_shutting_down(self._routes))
             await deferLater(self._reactor, delay_s, lambda: None)
+        self._log.info("Withdrawing {count} prefixes", count=len(self._routes))
         await self._speaker.stop(reason)
 
     # Routes

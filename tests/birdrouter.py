@@ -86,8 +86,8 @@ class BirdRouter:
             capture_output=True,
             text=True,
         )
-        # Without the banner.
-        return "\n".join(done.stdout.splitlines()[1:])
+        banner = ("BIRD ", "Access restricted")
+        return "\n".join(li for li in done.stdout.splitlines() if not li.startswith(banner))
 
     def has_session(self, director: Host) -> bool:
         """Whether the session with that director is established."""

@@ -42,6 +42,13 @@ _PYBAL = """
 [global]
 instrumentation = yes
 state-directory = none
+bgp = yes
+bgp-local-asn = 64600
+bgp-peer-address = {router}
+bgp-nexthop-ipv4 = {host.ipv4}
+bgp-nexthop-ipv6 = {host.ipv6}
+bgp-med = {med}
+bgp-connect-retry = 1
 
 # Direct routing: the answer goes from the real server straight to the client.
 [web_80]
@@ -99,58 +106,67 @@ class WebServer:
 
 
 class PyBal:
-    """The daemon in the director's namespace, its log in a file."""
+    """The daemon in a director's namespace, its log in a file; `med` is for the router to choose
+    by, the lowest first."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
+    def __init__(self, stage: Stage, host: Host, folder: Path, *, med: int) -> None:
+        self.host = host
+        self.name = host.name
         self._stage = stage
-        self._folder = folder
+        self._folder = folder / host.name
+        self._med = med
         self._process: subprocess.Popen[bytes] | None = None
-        self._told = 0
+        self._told: dict[str, int] = {}
 
     @property
     def log(self) -> str:
         """All that it has logged."""
-        return (self._folder / "pybal.log").read_text()
+        path = self._folder / "pybal.log"
+        return path.read_text() if path.exists() else ""
 
     def new_log_lines(self, word: str) -> str:
         """The lines since the last call that contain `word`."""
         log = self.log
-        new, self._told = log[self._told :], len(log)
+        new = log[self._told.get(word, 0) :]
+        self._told[word] = len(log)
         return "\n".join(line for line in new.splitlines() if word in line)
 
     def start(self) -> None:
         """Write pybal.conf and the pool, and start the daemon."""
         vip4, vip6 = self._stage.vips
+        router = self._stage.router.ipv4 if self._stage.router else None
+        self._folder.mkdir(exist_ok=True)
         config = self._folder / "pybal.conf"
-        config.write_text(_PYBAL.format(vip4=vip4, vip6=vip6, folder=self._folder))
+        values = {"vip4": vip4, "vip6": vip6, "router": router, "med": self._med}
+        config.write_text(_PYBAL.format(**values, host=self.host, folder=self._folder))
         pool = [
             f"{{ 'host': '{r.name}', 'weight': 10, 'enabled': True }}\n" for r in self._stage.reals
         ]
         (self._folder / "pool").write_text("".join(pool))
-        director = self._stage.director
-        with (self._folder / "pybal.log").open("w") as log:
+        with (self._folder / "pybal.log").open("a") as log:
             self._process = subprocess.Popen(
-                director.wrap(sys.executable, "-m", "pybal", "-c", str(config)), stderr=log
+                self.host.wrap(sys.executable, "-m", "pybal", "-c", str(config)), stderr=log
             )
 
     def is_running(self) -> bool:
-        """Whether the process lives."""
-        return self._process is not None and self._process.poll() is None
+        """Whether the process lives, or was stopped by us."""
+        return self._process is None or self._process.poll() is None
 
     def stop(self) -> int:
         """Stop it in order; its exit status."""
-        if self._process is None:
+        process, self._process = self._process, None
+        if process is None:
             return 0
-        self._process.terminate()
+        process.terminate()
         try:
-            return self._process.wait(20)
+            return process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
+            process.kill()
+            return process.wait()
 
     def get(self, path: str, accept: str = "text/plain") -> Answer:
         """Ask its instrumentation; OSError if that does not answer."""
-        with self._stage.director.inside():
+        with self.host.inside():
             connection = http.client.HTTPConnection("127.0.0.1", INSTRUMENTATION_PORT, timeout=5)
             connection.connect()
         with contextlib.closing(connection):

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.birdrouter import BirdRouter
 from tests.demo.actors import (
     INSTRUMENTATION_PORT,
     PORT,
@@ -28,6 +29,7 @@ from tests.demo.actors import (
     Traffic,
     WebServer,
 )
+from tests.demo.failover import Failover
 from tests.demo.narrator import DemoError, Narrator
 from tests.demo.window import serve_inside
 from tests.stage import Stage
@@ -39,12 +41,18 @@ _SAMPLE = 60
 class Play:
     """The scenes, in order, on a stage that stands."""
 
-    def __init__(self, stage: Stage, folder: Path, narrator: Narrator) -> None:
+    def __init__(self, stage: Stage, router: BirdRouter, folder: Path, narrator: Narrator) -> None:
         self._stage = stage
         self._say = narrator
         self._servers = [WebServer(real, folder) for real in stage.reals]
         self._traffic = Traffic(stage)
-        self.pybal = PyBal(stage, folder)
+        self.pybal, self._backup = (
+            PyBal(stage, host, folder, med=med)
+            for host, med in zip(stage.directors, (0, 100), strict=True)
+        )
+        self._failover = Failover(
+            stage, router, (self.pybal, self._backup), self._traffic, narrator, self._until
+        )
         self._gone_at = 0.0
 
     def run(self) -> None:
@@ -55,11 +63,13 @@ class Play:
         self._regain_one()
         self._hold_threshold()
         self._recover()
+        self._failover.run()
 
     def close(self) -> None:
         """Stop all actors."""
         self._traffic.stop()
         self.pybal.stop()
+        self._backup.stop()
         for server in self._servers:
             server.kill()
 
@@ -67,8 +77,9 @@ class Play:
 
     def _open(self) -> None:
         vip4, vip6 = self._stage.vips
-        self._say.title("Three web servers, one director, one client")
-        self._say.tell(f"client ──> director ──> {', '.join(r.name for r in self._stage.reals)}")
+        self._say.title("Three web servers, one director, one router, one client")
+        names = ", ".join(real.name for real in self._stage.reals)
+        self._say.tell(f"client ──> router (BIRD) ──> {self.pybal.name} ──> {names}")
         self._say.tell(f"{SERVICES[0]}: {vip4}:{PORT}, direct routing, depool threshold .5")
         self._say.tell(f"{SERVICES[1]}: [{vip6}]:{PORT}, the same servers over IPv6 and IPIP")
         for server in self._servers:
@@ -82,6 +93,7 @@ class Play:
         self._show_log()
         self._show_table()
         self._show_page(f"/pools/{SERVICES[0]}")
+        self._failover.learn()
 
     def _balance(self) -> None:
         self._say.title("Traffic over three servers")
@@ -235,7 +247,7 @@ class Play:
             with contextlib.suppress(OSError):
                 if condition():
                     break
-            if not self.pybal.is_running():
+            if not (self.pybal.is_running() and self._backup.is_running()):
                 raise DemoError("pybal has ended")
             if time.monotonic() > deadline:
                 raise DemoError(f"not within {_DEADLINE_S} s: {what}")
@@ -261,18 +273,19 @@ class Play:
 
 @contextlib.contextmanager
 def _names(stage: Stage) -> Iterator[None]:
-    """An /etc/hosts for the director, so that the pool can name its servers."""
-    made = [Path("/etc/netns"), Path("/etc/netns", stage.director.namespace)]
-    made = [folder for folder in made if not folder.exists()]
+    """An /etc/hosts for each director, so that the pool can name its servers."""
+    folders = [Path("/etc/netns", director.namespace) for director in stage.directors]
+    made = [folder for folder in (Path("/etc/netns"), *folders) if not folder.exists()]
     for folder in made:
         folder.mkdir()
-    hosts = Path("/etc/netns", stage.director.namespace, "hosts")
     lines = [f"{r.ipv4} {r.name}\n{r.ipv6} {r.name}\n" for r in stage.reals]
-    hosts.write_text("127.0.0.1 localhost\n" + "".join(lines))
+    for folder in folders:
+        (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(lines))
     try:
         yield
     finally:
-        hosts.unlink()
+        for folder in folders:
+            (folder / "hosts").unlink()
         for folder in reversed(made):
             folder.rmdir()
 
@@ -293,9 +306,10 @@ def main() -> int:
     with contextlib.ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="pybal-demo-")))
         folder.chmod(0o755)
-        stage = cleanup.enter_context(Stage("demo"))
+        stage = cleanup.enter_context(Stage("demo", directors=2, router=True, told_routes=True))
         cleanup.enter_context(_names(stage))
-        play = Play(stage, folder, narrator)
+        router = cleanup.enter_context(BirdRouter(stage, folder))
+        play = Play(stage, router, folder, narrator)
         cleanup.callback(play.close)
         try:
             play.run()

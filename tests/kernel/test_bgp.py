@@ -165,6 +165,7 @@ def test_the_router_learns_a_vip_once_its_service_stands_and_forgets_it_before_t
     for vip in VIPS.values():
         assert re.search(rf"{host.name}.*(withdrawn|removed) .*{vip}/", log), log
     assert "PyBal is stopping" in site.router.log
+    assert "[bgp] INFO: Withdrawing 2 prefixes" in pybal.log
 
 
 def test_the_director_with_the_lower_med_has_the_traffic_and_passes_it_on_when_it_stops(
