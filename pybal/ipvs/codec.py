@@ -33,7 +33,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.ipvs.wire import MalformedMessageError, Reader, Writer
+from pybal.ipvs.wire import MalformedMessageError, NestingWriter, Reader, Writer
 from pybal.model import IPAddress, L4Protocol
 
 _AF_INET, _AF_INET6 = 2, 10
@@ -66,11 +66,22 @@ _write_service_identity = Writer(messages.SERVICE, *_SERVICE_IDENTITY)
 _write_mark_identity = Writer(messages.SERVICE, "AF", "FWMARK")
 _write_service_settings = Writer(messages.SERVICE, *_SERVICE_SETTINGS)
 _write_engine = Writer(messages.SERVICE, "PE_NAME")
-_write_destination_identity = Writer(messages.DESTINATION, *_DESTINATION_IDENTITY)
-_write_destination = Writer(messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS)
-_write_tunnel = Writer(messages.DESTINATION, *_TUNNEL_SETTINGS)
 _write_for_service = Writer(messages.MESSAGE, "SERVICE")
-_write_for_destination = Writer(messages.MESSAGE, "SERVICE", "DEST")
+_write_destination_identity = NestingWriter(
+    messages.MESSAGE, "SERVICE", "DEST", Writer(messages.DESTINATION, *_DESTINATION_IDENTITY)
+)
+_write_destination = NestingWriter(
+    messages.MESSAGE,
+    "SERVICE",
+    "DEST",
+    Writer(messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS),
+)
+_write_tunnelled = NestingWriter(
+    messages.MESSAGE,
+    "SERVICE",
+    "DEST",
+    Writer(messages.DESTINATION, *_DESTINATION_IDENTITY, *_DESTINATION_SETTINGS, *_TUNNEL_SETTINGS),
+)
 
 _read_message = Reader(messages.MESSAGE, "SERVICE", "DEST")
 _read_service = Reader(
@@ -85,11 +96,11 @@ def request(operation: Operation) -> tuple[Command, bytes]:
     """The command and the attributes that ask for `operation`."""
     match operation:
         case AddDestination(key, destination):
-            return Command.NEW_DEST, _for_destination(key, _destination(destination))
+            return Command.NEW_DEST, _destination(key, destination)
         case EditDestination(key, destination):
-            return Command.SET_DEST, _for_destination(key, _destination(destination))
+            return Command.SET_DEST, _destination(key, destination)
         case RemoveDestination(key, server):
-            return Command.DEL_DEST, _for_destination(key, _destination_identity(server))
+            return Command.DEL_DEST, _destination_identity(key, server)
         case AddService(service):
             return Command.NEW_SERVICE, _service(service)
         case EditService(service):
@@ -101,10 +112,6 @@ def request(operation: Operation) -> tuple[Command, bytes]:
 def service_identity(key: ServiceKey) -> bytes:
     """The attributes that name one service."""
     return _write_for_service(_service_identity(key))
-
-
-def _for_destination(key: ServiceKey, destination: bytes) -> bytes:
-    return _write_for_destination(_service_identity(key), destination)
 
 
 @lru_cache(_REMEMBERED)
@@ -147,17 +154,20 @@ def _netmask(service: Service) -> bytes:
     return IPv4Network((0, length)).netmask.packed
 
 
-def _destination_identity(key: DestinationKey) -> bytes:
-    address = key.address
+def _destination_identity(service: ServiceKey, key: DestinationKey) -> bytes:
     return _write_destination_identity(
-        _family(address), address.packed, key.port.to_bytes(2, "big")
+        _service_identity(service),
+        _family(key.address),
+        key.address.packed,
+        key.port.to_bytes(2, "big"),
     )
 
 
-def _destination(destination: Destination) -> bytes:
+def _destination(key: ServiceKey, destination: Destination) -> bytes:
     address = destination.key.address.packed
     weight = destination.weight
-    attributes = _write_destination(
+    values = (
+        _service_identity(key),
         _AF_INET if len(address) == 4 else _AF_INET6,
         address,
         destination.key.port.to_bytes(2, "big"),
@@ -167,10 +177,11 @@ def _destination(destination: Destination) -> bytes:
         destination.lower_threshold,
     )
     tunnel = destination.tunnel
-    if destination.forwarding is Forwarding.TUNNEL and tunnel.type is not TunnelType.IPIP:
-        # Kernels before 5.3 know IPIP alone, and none of these attributes.
-        attributes += _write_tunnel(tunnel.type.value, tunnel.port.to_bytes(2, "big"), tunnel.flags)
-    return attributes
+    if tunnel.type is TunnelType.IPIP or destination.forwarding is not Forwarding.TUNNEL:
+        # Kernels before 5.3 know IPIP alone, and none of the attributes of a tunnel.
+        return _write_destination(*values)
+    port = tunnel.port.to_bytes(2, "big")
+    return _write_tunnelled(*values, tunnel.type.value, port, tunnel.flags)
 
 
 def _family(address: IPAddress) -> int:

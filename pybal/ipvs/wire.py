@@ -21,9 +21,9 @@ _NUMBER_MASK = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 _NLMSG = Struct("=IHHII")
 _GENL = Struct("=BBH")
+_HEADER = Struct("=IHHIIBBH")  # both
 _NLA = Struct("=HH")
 _I32 = Struct("=i")
-_HEADER_BYTES = _NLMSG.size + _GENL.size
 _MAX_SHAPES = 64
 
 # struct's code for a value of each kind; "" is raw bytes of any size.
@@ -78,27 +78,57 @@ class Writer:
     def __init__(self, definition: AttributeMap, *names: str) -> None:
         attributes = _attributes(definition)
         self._attributes = [attributes[name] for name in names]
-        self._raw = [index for index, (_, code) in enumerate(self._attributes) if not code]
+        self.raw = [index for index, (_, code) in enumerate(self._attributes) if not code]
         self._shapes: dict[tuple[int, ...], tuple[Struct, list[Any]]] = {}
 
     def __call__(self, *values: Any) -> bytes:
-        sizes = tuple([len(values[index]) for index in self._raw])
+        sizes = tuple([len(values[index]) for index in self.raw])
         shape = self._shapes.get(sizes)
         if shape is None:
-            shape = self._shapes[sizes] = self._compile(sizes)
+            layout, arguments = self.lay_out(sizes)
+            shape = self._shapes[sizes] = Struct(layout), arguments
         packing, arguments = shape
         arguments[2::3] = values
         return packing.pack(*arguments)
 
-    def _compile(self, sizes: tuple[int, ...]) -> tuple[Struct, list[Any]]:
-        """The struct, and its arguments: size, number and value of each attribute in turn."""
+    def lay_out(self, sizes: tuple[int, ...]) -> tuple[str, list[Any]]:
+        """A struct's layout for raw values of these sizes, and its arguments: size, number and
+        value of each attribute in turn."""
         layout, arguments, rest = "=", [], iter(sizes)
         for number, fixed in self._attributes:
             code = fixed or f"{next(rest)}s"
             size = Struct(f"={code}").size
             layout += f"HH{code}{-size & 3}x"
             arguments += [_NLA.size + size, number, None]
-        return Struct(layout), arguments
+        return layout, arguments
+
+
+class NestingWriter:
+    """Packs two attributes of a map: `first`, whose content is given as bytes, and `second`, whose
+    content are the attributes of `writer`; all with one `struct`, too."""
+
+    def __init__(self, definition: AttributeMap, first: str, second: str, writer: Writer) -> None:
+        attributes = _attributes(definition)
+        self._first, self._second = attributes[first][0], attributes[second][0]
+        self._writer = writer
+        self._raw = writer.raw
+        self._shapes: dict[tuple[int, ...], tuple[Struct, list[Any]]] = {}
+
+    def __call__(self, first: bytes, *values: Any) -> bytes:
+        sizes = (len(first), *[len(values[index]) for index in self._raw])
+        shape = self._shapes.get(sizes)
+        if shape is None:
+            shape = self._shapes[sizes] = self._compile(*sizes)
+        packing, arguments = shape
+        arguments[2] = first
+        arguments[7::3] = values
+        return packing.pack(*arguments)
+
+    def _compile(self, size: int, *sizes: int) -> tuple[Struct, list[Any]]:
+        layout, arguments = self._writer.lay_out(sizes)
+        headers = [_NLA.size + size, self._first, None]
+        headers += [_NLA.size + Struct(layout).size, self._second]
+        return Struct(f"=HH{size}s{-size & 3}xHH{layout[1:]}"), headers + arguments
 
 
 class _Shape(NamedTuple):
@@ -180,9 +210,8 @@ def _walk(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 def request(family: int, flags: int, sequence: int, genl: tuple[int, int], body: bytes) -> bytes:
     """A generic netlink request; `genl` is the command and the family's version."""
-    size = _HEADER_BYTES + len(body)
-    header = _NLMSG.pack(size, family, flags | NLM_F_REQUEST, sequence, 0)
-    return header + _GENL.pack(*genl, 0) + body
+    size = _HEADER.size + len(body)
+    return _HEADER.pack(size, family, flags | NLM_F_REQUEST, sequence, 0, *genl, 0) + body
 
 
 def split(data: bytes) -> Iterator[NetlinkMessage]:
