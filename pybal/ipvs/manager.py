@@ -8,6 +8,7 @@ service is read again, and tried again after a growing delay. An audit reads all
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
 from twisted.logger import Logger
@@ -121,6 +122,10 @@ class IPVSManager:
 
     def adopted(self, key: ServiceKey) -> ServiceEntry | None:
         """What stands in the kernel for a configured service, which is no stranger then."""
+        if self._strangers.begun and key not in self._managed:
+            # Of what came after the start audits know no more than that it stands.
+            with contextlib.suppress(KernelError):
+                self._learn(key, self._kernel.read(key))
         self._strangers.configured(key)
         return self._known.get(key)
 
@@ -290,12 +295,15 @@ class IPVSManager:
             self._log.warn(
                 "{key} is not as it was left: {drift}", key=str(key), drift=self._drift.words(key)
             )
+        self._learn(key, entry)
+        managed.doubt = Doubt.NONE
+        return not drift
+
+    def _learn(self, key: ServiceKey, entry: ServiceEntry | None) -> None:
         table = {known: each for known, each in self._known.items() if known != key}
         if entry is not None:
             table[key] = entry
         self._known = table
-        managed.doubt = Doubt.NONE
-        return not drift
 
     def _size(self, key: ServiceKey) -> int:
         return len(self._known[key].destinations) if key in self._known else 0

@@ -33,7 +33,8 @@ class Strangers:
         self._configured: set[ServiceKey] = set()
         self._awaited: set[ServiceKey] = set()
         self._doomed: list[ServiceKey] = []
-        self._begun = False
+        self.begun = False
+        """Whether the start is over, so that what is configured is known."""
         self._calls: list[DelayedCall] = []
         self.reported: tuple[str, ...] = ()
         """Those that are left alone."""
@@ -47,7 +48,7 @@ class Strangers:
         for call in self._calls:
             if call.active():
                 call.cancel()
-        self._begun = False
+        self.begun = False
 
     def configured(self, key: ServiceKey) -> None:
         """The service is configured."""
@@ -73,13 +74,13 @@ class Strangers:
 
     def audited(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
         """What stands and is not published."""
-        if self._begun:
+        if self.begun:
             self._sort(standing, foreign)
             if not self._awaited:
                 self._clean_up()
 
     def _begin(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
-        self._begun = True
+        self.begun = True
         self._sort(standing, foreign)
         self._calls = [self._clock.callLater(CLEANUP_WAIT_S, self._wait_no_longer)]
         if not self._awaited:
@@ -110,7 +111,7 @@ class Strangers:
                 return False
 
     def _clean_up(self) -> None:
-        if not self._begun:
+        if not self.begun:
             return
         doomed, self._doomed = self._doomed, []
         for key in doomed:

@@ -646,6 +646,17 @@ class AuditTests(ManagerTestCase):
         assert self.manager.snapshot().strangers == ()
         assert self.manager.table == {WEB: pool(WEB, 1)}
 
+    def test_what_came_after_the_start_is_read_whole_when_it_is_configured_later(self) -> None:
+        self.start()
+        self.settle(pool(WEB, 1))
+        self.kernel.by_hand(AddService(Service(DNS, "wrr")))
+        self.audit()
+        self.kernel.by_hand(AddDestination(DNS, destination(1, key=DNS)))
+        assert self.manager.adopted(DNS) == pool(DNS, 1)
+        self.settle(pool(DNS, 1))
+        self.stands(pool(WEB, 1), pool(DNS, 1))
+        assert self.manager.snapshot().errors_total == 0
+
     def test_a_retry_that_an_audit_has_made_unnecessary_does_nothing(self) -> None:
         self.start()
         self.settle(pool(WEB, 1))
