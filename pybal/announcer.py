@@ -51,16 +51,19 @@ class _Announced:
     health: Health | None = None
     announced: bool = False
 
-    @property
-    def is_known(self) -> bool:
-        """Whether it can be said if the address is to be announced."""
-        return self.stands and (self.settings.bgp_withdraw_below is None or self.health is not None)
-
     def is_wanted(self) -> bool:
         below = self.settings.bgp_withdraw_below
-        if not self.stands or below is None or self.health is None:
-            return self.is_known
-        return is_announced(self.health, below, before=self.announced)
+        if not self.stands or below is None:
+            return self.stands
+        return self.health is not None and is_announced(self.health, below, before=self.announced)
+
+    def is_known(self) -> bool:
+        """Whether it can be said by now if the address is to be announced: no monitor that has
+        not spoken yet could bring it back."""
+        below = self.settings.bgp_withdraw_below
+        if not self.stands or below is None or self.announced:
+            return self.stands
+        return self.health is not None and not is_announced(self.health, below, before=True)
 
 
 class Announcer:
@@ -114,7 +117,7 @@ class Announcer:
             self._failover.set_announced(
                 settings.name, (_advertisement(settings),) if wanted else None
             )
-        if service.is_known:
+        if service.is_known():
             self._awaited.discard(settings.name)
             self._complete_if_all_known()
 

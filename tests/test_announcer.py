@@ -195,13 +195,17 @@ class TestWithdrawOnDown:
         bench.health(100, 0)
         assert bench.announced == set()
 
-    def test_the_first_routes_wait_until_its_servers_are_known(self) -> None:
+    @pytest.mark.parametrize("up", [1, 0])
+    def test_the_first_routes_wait_until_its_servers_are_known(self, up: int) -> None:
         bench = Bench(CAREFUL)
         bench.stands(CAREFUL)
         assert bench.failover.completed == 0
-        bench.health(2, 0)
+        bench.health(2, 2, confirmed=0)
+        # A router that keeps the address over our restart must not forget it meanwhile.
+        assert bench.failover.completed == 0
+        bench.health(2, up)
         assert bench.failover.completed == 1
-        assert bench.announced == set()
+        assert bool(bench.announced) == bool(up)
 
 
 SETTINGS = BGPSettings(

@@ -214,7 +214,8 @@ def test_with_graceful_restart_the_routes_stay_and_no_request_is_lost(
     site: Site, ending: str
 ) -> None:
     host = site.stage.director
-    pybal = site.director(host, options="bgp-graceful-restart = yes")
+    careful = "bgp-withdraw-on-down = yes"
+    pybal = site.director(host, options="bgp-graceful-restart = yes", web=careful)
     site.wait_routed(host)
     with site.load.running():
         until(lambda: connections(host) > 20)
