@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 import pybal
@@ -139,10 +140,11 @@ class Daemon:
         if self._announcer is not None:
             self._announcer.stop()
         if self._failover is not None:
-            if for_restart:
-                await self._failover.stop_for_restart()
-            else:
-                await self._failover.stop("PyBal is stopping")
+            with suppress(CancelledError):  # whoever wants us to end at once cancels this
+                if for_restart:
+                    await self._failover.stop_for_restart()
+                else:
+                    await self._failover.stop("PyBal is stopping")
         self._conscience.stop()
         for service in self._services.values():
             service.stop()

@@ -5,8 +5,10 @@ Loggers are Twisted's, with the system as namespace: `Logger(namespace="textlb_4
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TextIO, cast
+from collections.abc import Callable
+from typing import Protocol, TextIO, cast
 
 from twisted.logger import (
     FilteringLogObserver,
@@ -19,6 +21,11 @@ from twisted.logger import (
     globalLogBeginner,
 )
 from zope.interface import implementer
+
+from pybal.logwriter import LogWriter
+
+_FLUSH_S = 2.0
+"""At the end of the process, so long is waited for whoever reads the log."""
 
 _LEVEL_NAMES = {
     LogLevel.debug: "DEBUG",
@@ -47,12 +54,18 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+class Writer(Protocol):
+    """Takes text; never blocks, never fails."""
+
+    def write(self, text: str, /) -> object: ...
+
+
 @implementer(ILogObserver)
 class LineObserver:
     """Writes each event as one line; in debug a failure's traceback follows it."""
 
-    def __init__(self, stream: TextIO, *, tracebacks: bool) -> None:
-        self._stream = stream
+    def __init__(self, writer: Writer, *, tracebacks: bool) -> None:
+        self._writer = writer
         self._tracebacks = tracebacks
 
     def __call__(self, event: LogEvent) -> None:
@@ -60,25 +73,29 @@ class LineObserver:
         failure = event.get("log_failure")
         if failure is not None and self._tracebacks:
             lines += failure.getTraceback()
-        try:
-            self._stream.write(lines)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # A full disk or a closed pipe behind stderr must not stop the balancing.
-            pass
+        self._writer.write(lines)
 
 
-def begin_logging(*, debug: bool, stream: TextIO | None = None) -> None:
-    """Start writing the process's log lines. Call once, from main."""
+def begin_logging(*, debug: bool) -> Callable[[], object]:
+    """Start writing the process's log lines to stderr. Call once, from main; what it returns is to
+    be called when the process ends."""
     level = LogLevel.debug if debug else LogLevel.info
     predicate = LogLevelFilterPredicate(defaultLogLevel=level)
     # Factories of Twisted announce each connection they start and stop; thousands of
     # checks would drown the log.
     for noisy in ("log_legacy", "twisted.internet", "twisted.web", "twisted.names"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
-    observer = LineObserver(stream if stream is not None else sys.stderr, tracebacks=debug)
+    writer = LogWriter(_descriptor(sys.stderr))
+    writer.start()
+    observer = LineObserver(writer, tracebacks=debug)
     # zope's @implementer is invisible to the type checker.
     filtering = FilteringLogObserver(
         cast(ILogObserver, observer), [cast(ILogFilterPredicate, predicate)]
     )
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, filtering)], redirectStandardIO=False)
+    return lambda: writer.flush(_FLUSH_S)
+
+
+def _descriptor(stderr: TextIO | None) -> int:
+    """None if the process was started without stderr: whatever has that number is not ours."""
+    return stderr.fileno() if stderr is not None else os.open(os.devnull, os.O_WRONLY)

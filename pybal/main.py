@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
 import gc
 import os
@@ -19,7 +20,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -30,9 +30,11 @@ from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
+from pybal.console import say
 from pybal.daemon import Daemon, World
 from pybal.desired import modules_needed
 from pybal.dnsclient import SystemNames
+from pybal.ending import Ending
 from pybal.errors import KernelError
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
@@ -44,6 +46,7 @@ from pybal.log import begin_logging
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.registry import MonitorType
 from pybal.monitors.sockets import SocketNetwork
+from pybal.onlyone import NAMESPACE, AnotherOneError, claim
 from pybal.resolver import Resolver
 from pybal.twistedhttp import TwistedHTTPClient
 
@@ -56,6 +59,7 @@ EXIT_OK = 0
 EXIT_CONFIG = 1
 EXIT_KERNEL = 3
 EXIT_FORBIDDEN = 4
+EXIT_ANOTHER = 5
 """2 is argparse's, for a wrong command line."""
 
 # Twisted types it as a module.
@@ -75,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = load(options.config, kinds)
     if options.check_config:
         lines, status = report(result, kinds)
-        print("\n".join((*lines, *_notes(result.settings))))  # noqa: T201 - the answer
+        say((*lines, *_notes(result.settings)))
         return status
-    begin_logging(debug=options.debug)
+    atexit.register(begin_logging(debug=options.debug))
     for problem in result.problems:
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
@@ -96,9 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse(error: PluginError, options: argparse.Namespace) -> int:
     if options.check_config:
-        print(f"ERROR: {error}")  # noqa: T201 - the answer to the person who asked
+        say([f"ERROR: {error}"])
     else:
-        begin_logging(debug=options.debug)
+        atexit.register(begin_logging(debug=options.debug))
         _log.critical("{error}: not started", error=str(error))
     return EXIT_CONFIG
 
@@ -149,6 +153,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorType]) -> int:
+    if not settings.dry_run and not _is_only_one():
+        return EXIT_ANOTHER
     _raise_descriptor_limit()
     _steady_clock()
     world = World(
@@ -163,6 +169,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         monitors=monitors,
     )
     daemon = Daemon(settings, config_path, world)
+    Ending(reactor, daemon, _log, signal.signal).arrange()
     try:
         daemon.start()
     except KernelError as error:
@@ -173,32 +180,21 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         modules = KernelModules(Path("/"), os.uname().release)
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
-    _Ending(daemon).arrange()
     reactor.callLater(SETTLED_AFTER_S, _set_garbage_collector_at_rest)
     reactor.run()
     return EXIT_OK
 
 
-class _Ending:
-    """SIGTERM and SIGINT, which the reactor takes care of, stop the daemon; SIGUSR2 stops it for
-    a restart: that is what `systemctl restart` sends (debian/pybal.service)."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
-        self._for_restart = False
-
-    def arrange(self) -> None:
-        reactor.addSystemEventTrigger("before", "shutdown", self._stop)
-        signal.signal(signal.SIGUSR2, lambda *_: reactor.callFromThread(self._restart))
-
-    def _restart(self) -> None:
-        if reactor.running:
-            self._for_restart = True
-            reactor.stop()
-
-    def _stop(self) -> Deferred[None]:
-        _log.info("Exiting, for a restart..." if self._for_restart else "Exiting...")
-        return Deferred.fromCoroutine(self._daemon.stop(for_restart=self._for_restart))
+def _is_only_one() -> bool:
+    """Claims this IPVS table until the process ends."""
+    try:
+        claim(NAMESPACE)
+    except AnotherOneError as error:
+        _log.critical("Another PyBal manages this IPVS table: {error}", error=str(error))
+        return False
+    except OSError as error:
+        _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
+    return True
 
 
 def _resolver() -> Resolver:

@@ -39,9 +39,3 @@ def test_a_failure_is_one_line_and_only_debug_shows_its_traceback() -> None:
             "[textlb_443 ProxyFetch] CRITICAL: It broke: ValueError: why\n"
         )
         assert ("Traceback" in stream.getvalue()) is tracebacks
-
-
-def test_a_broken_stream_does_not_stop_the_daemon() -> None:
-    log, stream = logged()
-    stream.close()
-    log.error("nobody reads this")

@@ -1,0 +1,99 @@
+"""Signals: in order the first time, at once the second; and none kills by surprise."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from pybal.ending import Ending
+from tests.fakes.log import FakeLog
+
+
+class FakeReactor:
+    """Calls at once what the real one would call later; `stop` begins the shutdown."""
+
+    def __init__(self) -> None:
+        self.before_shutdown: Callable[[], Deferred[None]] | None = None
+        self.stops = 0
+
+    def addSystemEventTrigger(  # noqa: N802
+        self, phase: str, event: str, call: Callable[[], Deferred[None]]
+    ) -> None:
+        assert (phase, event) == ("before", "shutdown")
+        self.before_shutdown = call
+
+    def callWhenRunning(self, call: Callable[..., None], *arguments: object) -> None:
+        call(*arguments)
+
+    def callFromThread(self, call: Callable[[], None]) -> None:
+        call()
+
+    def stop(self) -> None:
+        self.stops += 1
+        assert self.stops == 1, "the real one raises ReactorNotRunning"
+        assert self.before_shutdown is not None
+        self.before_shutdown()
+
+
+class FakeDaemon:
+    """Waits for routers, then does the rest."""
+
+    def __init__(self) -> None:
+        self.routers: Deferred[None] = Deferred()
+        self.told: list[str] = []
+
+    async def stop(self, *, for_restart: bool = False) -> None:
+        self.told.append("restart" if for_restart else "stop")
+        with suppress(CancelledError):
+            await self.routers
+        self.told.append("stopped")
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.daemon = FakeDaemon()
+        self.handlers: dict[int, Any] = {}
+        self.log = FakeLog()
+        Ending(
+            FakeReactor(), self.daemon, self.log.logger("pybal"), self.handlers.__setitem__
+        ).arrange()
+
+    def send(self, number: int) -> None:
+        self.handlers[number](number, None)
+
+
+def test_each_of_term_and_int_stops_in_order() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        bench = Bench()
+        bench.send(number)
+        assert bench.daemon.told == ["stop"]
+        bench.daemon.routers.callback(None)
+        assert bench.daemon.told == ["stop", "stopped"]
+
+
+def test_the_second_signal_does_not_wait_and_the_third_does_nothing() -> None:
+    bench = Bench()
+    for _ in range(3):
+        bench.send(signal.SIGTERM)
+    assert bench.daemon.told == ["stop", "stopped"]
+
+
+def test_usr2_stops_for_a_restart_but_does_not_turn_a_stop_into_one() -> None:
+    bench = Bench()
+    bench.send(signal.SIGUSR2)
+    assert bench.daemon.told == ["restart"]
+    bench = Bench()
+    bench.send(signal.SIGTERM)
+    bench.send(signal.SIGUSR2)
+    assert bench.daemon.told == ["stop", "stopped"]
+
+
+def test_hup_is_a_line_in_the_log_and_nothing_else() -> None:
+    bench = Bench()
+    bench.send(signal.SIGHUP)
+    assert bench.daemon.told == []
+    assert len(bench.log.lines) == 1

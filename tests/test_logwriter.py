@@ -1,0 +1,101 @@
+"""The log's writer: in order, and never in the way, however slow the reader."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pybal.logwriter import LogWriter
+
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The reading and the writing end."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def read_until(end: int, last: bytes) -> list[bytes]:
+    data = b""
+    while not data.endswith(last):
+        data += os.read(end, 65536)
+    return data.splitlines()
+
+
+def test_lines_come_out_in_order(pipe: tuple[int, int]) -> None:
+    reader, writer_end = pipe
+    writer = LogWriter(writer_end)
+    writer.start()
+    lines = [f"line {number} é\n" for number in range(1000)]
+    for line in lines:
+        writer.write(line)
+    assert read_until(reader, b"line 999 \xc3\xa9\n") == "".join(lines).encode().splitlines()
+    assert writer.flush(PATIENCE_S)
+
+
+def test_a_reader_that_has_stopped_blocks_nothing_and_loses_what_is_too_much(
+    pipe: tuple[int, int],
+) -> None:
+    reader, writer_end = pipe
+    writer = LogWriter(writer_end, max_waiting_bytes=1_000_000)
+    writer.start()
+    for number in range(20_000):  # 2 MB, and the pipe holds 64 KiB
+        writer.write(f"{number:99}\n")
+    assert not writer.flush(0.01)
+    first = read_until(reader, b"messages were lost here\n")
+    writer.write("and on\n")
+    assert read_until(reader, b"and on\n") == [b"and on"]
+    numbers = [int(line) for line in first[:-1]]
+    assert numbers == list(range(len(numbers)))
+    assert first[-1] == b"[log] WARN: %d messages were lost here" % (20_000 - len(numbers))
+    assert 10_000 <= len(numbers) < 20_000
+
+
+def test_a_reader_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
+    reader, writer_end = pipe
+    other = os.dup(writer_end)
+    nobody, alone = os.pipe()
+    os.close(nobody)
+    os.dup2(alone, writer_end)
+    os.close(alone)
+    writer = LogWriter(writer_end)
+    writer.start()
+    writer.write("nobody reads this\n")
+    assert writer.flush(PATIENCE_S)
+    os.dup2(other, writer_end)
+    os.close(other)
+    writer.write("but this\n")
+    assert read_until(reader, b"\n") == [b"but this"]
+
+
+def test_a_full_disk_is_no_error() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    writer = LogWriter(full)
+    writer.start()
+    writer.write("there is no room\n")
+    assert writer.flush(PATIENCE_S)
+    os.close(full)
+
+
+def test_a_descriptor_that_others_made_non_blocking_loses_nothing(pipe: tuple[int, int]) -> None:
+    reader, writer_end = pipe
+    os.set_blocking(writer_end, False)
+    writer = LogWriter(writer_end)
+    writer.start()
+    for number in range(2000):
+        writer.write(f"{number:99}\n")
+    assert [int(line) for line in read_until(reader, b" 1999\n")] == list(range(2000))
+
+
+def test_text_that_is_no_text_is_escaped(pipe: tuple[int, int]) -> None:
+    reader, writer_end = pipe
+    writer = LogWriter(writer_end)
+    writer.start()
+    writer.write("\udcff\n")
+    assert read_until(reader, b"\n") == [b"\\udcff"]
