@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
+from pybal.addressbook import AddressBook
 from pybal.barehttp import BareHTTPClient
 from pybal.config.loader import load
 from pybal.config.monitor_kinds import MonitorKinds
@@ -161,9 +163,9 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         reactor=reactor,
         now=time.time,
         random=random.Random(),
-        in_thread=lambda function: deferToThreadPool(reactor, reactor.getThreadPool(), function),
+        in_thread=_in_thread,
         http=BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor)),
-        addresses=_resolver(),
+        addresses=_resolver(settings.state_directory),
         kernel=_kernel(settings),
         place=_place(),
         monitors=monitors,
@@ -197,9 +199,18 @@ def _is_only_one() -> bool:
     return True
 
 
-def _resolver() -> Resolver:
+def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:
+    return deferToThreadPool(reactor, reactor.getThreadPool(), function)
+
+
+def _resolver(state_directory: Path | None) -> Resolver:
+    log = Logger(namespace="resolver")
+    book = None
+    if state_directory is not None:
+        book = AddressBook(state_directory, reactor, _in_thread, log)
+        book.load()
     client = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
-    return Resolver(reactor, random.Random(), client, Logger(namespace="resolver"))
+    return Resolver(reactor, random.Random(), client, log, book)
 
 
 def _place() -> Place | None:

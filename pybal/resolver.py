@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
@@ -28,8 +29,12 @@ RETRY_S = 1.0
 MAX_RETRY_S = 30.0
 MAX_UNDER_WAY = 100
 MAX_IDLE_NAMES = 4096
-"""Names that nobody watches any more are remembered up to this number, so that a service that
-is set up anew finds its addresses even while DNS is away."""
+"""Names that nobody watches any more are remembered up to about this number, so that a service
+that is set up anew finds its addresses even while DNS is away."""
+
+REMEMBER_AFTER_S = 4.0
+"""A name that was never looked up is waited for so long before its address of the last run is
+used; less than the Coordinator waits for all names of a list."""
 
 OnChange = Callable[[IPAddress | None], None]
 _Then = Callable[[Addresses | str], None]
@@ -40,6 +45,14 @@ class NamesClient(Protocol):
     """Asks for the addresses of a name, once. Fails with ResolutionError; can be cancelled."""
 
     def query(self, host: str, family: int) -> Deferred[Addresses]: ...
+
+
+class Book(Protocol):
+    """The addresses of the last run. Names are in normal form."""
+
+    def get(self, name: str, family: int) -> IPAddress | None: ...
+
+    def put(self, name: str, address: IPAddress) -> None: ...
 
 
 class Watch:
@@ -70,18 +83,25 @@ class Watch:
 
 
 class Resolver:
-    """Resolves and watches host names; `client` does the asking, `random` spreads refreshes.
+    """Resolves and watches host names; `client` does the asking, `random` spreads refreshes,
+    `book` (None: there is none) has the addresses of the last run.
 
     Of several addresses one is used, and kept while it is among the answers; the first choice is
     the lowest, so that it is the same after a restart.
     """
 
-    def __init__(self, clock: Any, random: random.Random, client: NamesClient, log: Logger) -> None:
-        self._clock = clock
-        self._random = random
-        self._lookups = _Lookups(clock, client)
+    def __init__(
+        self,
+        clock: Any,
+        random: random.Random,
+        client: NamesClient,
+        log: Logger,
+        book: Book | None,
+    ) -> None:
+        self._means = _Means(clock, random, _Lookups(clock, client), log, book)
         self._log = log
         self._names: dict[tuple[str, int], _Name] = {}
+        self._most_names = MAX_IDLE_NAMES
 
     def watch(self, host: str, family: int, on_change: OnChange) -> Watch:
         """Tell the address of `host` in family 4 or 6, and every change of it, until stopped.
@@ -131,37 +151,44 @@ class Resolver:
         key = (normal_name(host), family)
         name = self._names.get(key)
         if name is None:
-            if len(self._names) >= MAX_IDLE_NAMES:
+            if len(self._names) >= self._most_names:
                 self._names = {k: known for k, known in self._names.items() if known.watched}
-            name = _Name(host, family, self._clock, self._random, self._lookups, self._log)
-            self._names[key] = name
+                self._most_names = len(self._names) + MAX_IDLE_NAMES
+            name = self._names[key] = _Name(host, family, self._means)
         return name
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What all names share."""
+
+    clock: Any
+    random: random.Random
+    lookups: _Lookups
+    log: Logger
+    book: Book | None
 
 
 class _Name:
     """What is known of one name in one family, and who wants to know."""
 
-    def __init__(
-        self,
-        host: str,
-        family: int,
-        clock: Any,
-        random: random.Random,
-        lookups: _Lookups,
-        log: Logger,
-    ) -> None:
+    def __init__(self, host: str, family: int, means: _Means) -> None:
         self._host = host
         self._family = family
-        self._clock = clock
-        self._random = random
-        self._lookups = lookups
-        self._log = log
+        self._clock = means.clock
+        self._random = means.random
+        self._lookups = means.lookups
+        self._log = means.log
+        self._book = means.book
+        self._remembered = None if means.book is None else means.book.get(normal_name(host), family)
         self._watches: dict[Watch, None] = {}  # in the order in which they came
         self._address: IPAddress | None = None
         self._known_until = 0.0
         self._failures = 0
         self._asking = False
         self._refresh: Any = None
+        if self._remembered is not None:
+            self._clock.callLater(REMEMBER_AFTER_S, self._remember)
 
     @property
     def watched(self) -> bool:
@@ -169,11 +196,14 @@ class _Name:
         return bool(self._watches)
 
     def add(self, watch: Watch) -> None:
-        """Tell this one too: now if the last outcome is fresh, else when a lookup has ended."""
+        """Tell this one too: now if the last outcome is fresh or in use by others, else when a
+        lookup has ended."""
         first = not self._watches
         self._watches[watch] = None
         fresh_s = self._known_until - self._clock.seconds()
         if self._asking:
+            if not first and self._address is not None:
+                watch.tell(self._address)
             return
         if fresh_s <= 0:
             self._ask()
@@ -192,6 +222,16 @@ class _Name:
         self._asking = True
         self._lookups.ask(self._host, self._family, self._answered)
 
+    def _remember(self) -> None:
+        """It takes long: use what the last run knew, until there is something better."""
+        if self._address is None:
+            self._address = self._remembered
+            self._tell()
+
+    def _tell(self) -> None:
+        for watch in list(self._watches):
+            watch.tell(self._address)
+
     def _answered(self, outcome: Addresses | str) -> None:
         self._asking = False
         delay_s = self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
@@ -199,8 +239,7 @@ class _Name:
         self._known_until = self._clock.seconds() + delay_s
         if self._watches:
             self._refresh = self._clock.callLater(delay_s, self._ask)
-        for watch in list(self._watches):
-            watch.tell(self._address)
+        self._tell()
 
     def _found(self, found: Addresses) -> float:
         former = self._address
@@ -215,9 +254,13 @@ class _Name:
                 before=f", before {former}" if former not in (None, self._address) else " again",
             )
         self._failures = 0
+        if self._book is not None and self._address is not None:
+            self._book.put(normal_name(self._host), self._address)
         return min(MAX_REFRESH_S, max(MIN_REFRESH_S, found.ttl_s))
 
     def _failed(self, why: str) -> float:
+        if self._address is None:
+            self._address = self._remembered
         self._failures += 1
         if self._failures == 1:
             self._log.warn(

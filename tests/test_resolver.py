@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,7 +17,7 @@ from twisted.internet.task import Clock
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
 from pybal.names import Addresses
-from pybal.resolver import MAX_REFRESH_S, MAX_UNDER_WAY, Resolver, Watch
+from pybal.resolver import MAX_REFRESH_S, MAX_UNDER_WAY, REMEMBER_AFTER_S, Resolver, Watch
 from tests.fakes.deferreds import error_of, result_of
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeNamesClient
@@ -24,16 +25,32 @@ from tests.fakes.names import FakeNamesClient
 HOST = "db1.example"
 
 
+class FakeBook:
+    """The addresses of the last run, and of this one."""
+
+    def __init__(self) -> None:
+        self.addresses: dict[tuple[str, int], IPAddress] = {}
+
+    def get(self, name: str, family: int) -> IPAddress | None:
+        return self.addresses.get((name, family))
+
+    def put(self, name: str, address: IPAddress) -> None:
+        self.addresses[name, address.version] = address
+
+
 class Bench:
     """A Resolver on a bench; `told` holds what watchers were told, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered: str | None = None) -> None:
         self.clock: Any = Clock()
         self.names = FakeNamesClient()
         self.log = FakeLog()
         self.told: list[str | None] = []
+        self.book = FakeBook()
+        if remembered is not None:
+            self.book.put(HOST, ip_address(remembered))
         self.resolver = Resolver(
-            self.clock, random.Random(1), self.names, self.log.logger("resolver")
+            self.clock, random.Random(1), self.names, self.log.logger("resolver"), self.book
         )
 
     def watch(self, host: str = HOST, family: int = 4) -> Watch:
@@ -324,3 +341,48 @@ def test_in_any_history_addresses_only_change_and_never_vanish(history: list[Any
         watch.stop()
     bench.clock.advance(MAX_REFRESH_S)
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_what_is_found_is_kept_for_the_next_run_under_its_normal_name(bench: Bench) -> None:
+    bench.watch("DB1.example.")
+    bench.names.answer("DB1.example.", "192.0.2.1")
+    assert bench.book.addresses == {(HOST, 4): ip_address("192.0.2.1")}
+
+
+def test_an_answer_counts_and_not_what_the_last_run_knew() -> None:
+    bench = Bench(remembered="192.0.2.7")
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1")
+    bench.advance(2 * REMEMBER_AFTER_S)
+    assert bench.told == ["192.0.2.1"]
+
+
+def test_a_first_lookup_that_fails_leaves_what_the_last_run_knew() -> None:
+    bench = Bench(remembered="192.0.2.7")
+    bench.watch()
+    bench.watch(family=6)
+    bench.names.fail(HOST, "SERVFAIL")
+    bench.names.fail(HOST, "SERVFAIL", family=6)
+    assert bench.told == ["192.0.2.7", None]
+    assert "the last known one, 192.0.2.7, stays in use" in bench.log.lines[0]
+
+
+def test_a_first_lookup_that_takes_long_lets_what_the_last_run_knew_be_used() -> None:
+    bench = Bench(remembered="192.0.2.7")
+    bench.watch()
+    bench.advance(REMEMBER_AFTER_S - 0.5)
+    assert bench.told == []
+    bench.advance(0.6)
+    assert bench.told == ["192.0.2.7"]
+    bench.watch()
+    assert bench.told == ["192.0.2.7", "192.0.2.7"]
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.told[2:] == ["192.0.2.1", "192.0.2.1"]
+
+
+def test_tens_of_thousands_of_watched_names_are_not_gone_through_for_each_new_one() -> None:
+    bench = Bench()
+    start = time.process_time()
+    for number in range(20_000):
+        bench.watch(f"host{number}.example")
+    assert time.process_time() - start < 10, "it takes half a second; a minute if gone through"
