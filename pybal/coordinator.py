@@ -74,7 +74,8 @@ class Coordinator:
     """Owns the pool state and the Servers of one service.
 
     `adopted` is what stood in the kernel for this service before the daemon started. Nothing
-    is published before the first pool list has been applied.
+    is published before the first pool list has been applied and, if servers stood there, enough
+    of the list's names are known.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Coordinator:
         self._stepping = False
         self._stopped = False
         self._published: ServiceEntry | None = None
+        self._stands = adopted is not None and bool(adopted.destinations)
         self._could_not_depool_total = 0
         self._shown: dict[str, _Shown] = {}
 
@@ -256,6 +258,9 @@ class Coordinator:
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
 
     def _publish(self) -> None:
+        if self._stands and not self._enough_names():
+            return
+        self._stands = False
         pooled: list[tuple[IPAddress, int]] = []
         for host, member in self._state.members.items():
             address = self._servers[host].address
@@ -265,6 +270,12 @@ class Coordinator:
         if entry != self._published:
             self._published = entry
             self._ports.publish(entry)
+
+    def _enough_names(self) -> bool:
+        """Whether as many addresses are known as must be pooled: while DNS is away, and was so at
+        the start, whatever stands in the kernel is better than nothing."""
+        known = sum(member.ready for member in self._state.members.values())
+        return known > 0 and known >= self._state.required
 
     # -- what can be seen -----------------------------------------------------------------
 

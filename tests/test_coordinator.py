@@ -183,6 +183,21 @@ def test_warm_start_touches_nothing_until_the_monitors_speak() -> None:
     assert bench.destinations == {A: 10, B: 10, C: 10}
 
 
+def test_warm_start_touches_nothing_while_too_few_names_are_known() -> None:
+    probe = Bench()
+    adopted = service_entry(probe.settings, [(ip_address(a), 10) for a in (A, B, C)])
+    bench = Bench(adopted=adopted, names={})
+    bench.list("a", "b", "c")
+    bench.clock.advance(FIRST_ANSWER_WAIT_S)
+    bench.names.watches["a"].answer(ip_address(A))
+    bench.monitor("a").say(True)
+    assert bench.published == []
+    bench.names.watches["b"].answer(ip_address(B))
+    assert bench.destinations == {A: 10, B: 10}
+    bench.names.watches["a"].answer(None)
+    assert bench.destinations == {B: 10}, "what counts later is what is known"
+
+
 def test_warm_start_counts_for_the_first_list_alone() -> None:
     probe = Bench()
     bench = Bench(adopted=service_entry(probe.settings, [(ip_address(A), 10)]))
