@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+# To compile everything at each start takes seconds in the virtual machine.
+_BYTECODE = tempfile.TemporaryDirectory(prefix="pybal-bytecode-")
 
 
 def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
@@ -66,8 +71,10 @@ class RunningPybal:
     def start(self) -> None:
         """Start it; wait_for() tells when it is there."""
         command = [sys.executable, "-m", "pybal", *self._arguments, "-c", str(self.config_path)]
+        environment = dict(os.environ, PYTHONPYCACHEPREFIX=_BYTECODE.name)
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(self._wrap(*command), stderr=log)
+            self._process = subprocess.Popen(self._wrap(*command), stderr=log, env=environment)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; the exit status."""

@@ -143,9 +143,14 @@ class PyBal:
             f"{{ 'host': '{r.name}', 'weight': 10, 'enabled': True }}\n" for r in self._stage.reals
         ]
         (self._folder / "pool").write_text("".join(pool))
+        # To compile everything at each start takes seconds in the virtual machine.
+        environment = dict(os.environ, PYTHONPYCACHEPREFIX=str(self._folder.parent / "pycache"))
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with (self._folder / "pybal.log").open("a") as log:
             self._process = subprocess.Popen(
-                self.host.wrap(sys.executable, "-m", "pybal", "-c", str(config)), stderr=log
+                self.host.wrap(sys.executable, "-m", "pybal", "-c", str(config)),
+                stderr=log,
+                env=environment,
             )
 
     def is_running(self) -> bool:
