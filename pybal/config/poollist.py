@@ -16,6 +16,8 @@ MAX_ENTRIES = 20_000
 MAX_SKIPPED = 1000
 MAX_PROBLEMS = 100
 MAX_LINE = 1024
+MAX_PARTS = 10 * MAX_ENTRIES
+"""Lines, or values of JSON: more than any list has, and what can be gone through in a blink."""
 MAX_WEIGHT = 2**31 - 1
 _MAX_SHOWN = 60
 _ATTRIBUTES = ("host", "weight", "enabled")
@@ -44,6 +46,10 @@ def parse_pool_list(text: str, *, json_format: bool) -> PoolList:
     """Read a pool list: one dict literal a line, or (json_format) a JSON object of
     host -> attributes. A bad entry is a problem and the rest counts. Raises SourceError if
     the text is no such list at all, or if it has entries and none of them is usable."""
+    separators = ",{[" if json_format else "\n"
+    if sum(map(text.count, separators)) > MAX_PARTS:
+        what = "values" if json_format else "lines"
+        raise SourceError(f"not a pool list: it has more than {MAX_PARTS} {what}")
     builder = _Builder()
     if json_format:
         _read_json(text, builder)

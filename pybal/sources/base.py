@@ -17,8 +17,8 @@ from pybal.errors import SourceError
 from pybal.httpclient import HTTPClient
 from pybal.model import ServerSpec, SourceSnapshot
 
-MAX_LIST_BYTES = 16 * 1024 * 1024
-"""Far more than any pool needs; a larger list is refused unread."""
+MAX_LIST_BYTES = 4 * 1024 * 1024
+"""Twice what the most servers of a list take; a larger one is refused unread."""
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
 

@@ -22,6 +22,8 @@ from pybal.regularfile import read_regular_file
 _FORMAT = 1
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_NAME = 200
+_LATEST = 4e9
+"""Some time in 2096; what is told of a later date cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def decode(data: bytes, url: str) -> CachedList:
         if content["source"] != url:
             raise SourceError(f"it came from another source, {content['source']!r:.200}")
         saved_at = float(content["saved_at"])
+        if not 0 <= saved_at <= _LATEST:
+            raise SourceError("it is damaged: it has no date")
         servers = json.dumps(content["servers"])
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise SourceError(f"it is damaged ({type(error).__name__}: {error})") from None
@@ -147,11 +151,16 @@ def write_atomically(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        # On a full disk half a file would take the room from others.
+        temporary.unlink(missing_ok=True)
+        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

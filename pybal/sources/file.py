@@ -3,16 +3,19 @@
 A file may be seen while it is being written. A list read at first sight of a change is
 therefore taken only if it is complete (all of it parses and, in the text format, its last line
 has ended) and drops no server that is in force. Anything else waits until the file has stood
-still from one look to the next; then it counts as it is. So a change of weights, of `enabled`,
+still from one look to the next, or was written anew with the very same complete content; then it
+counts as it is. So a change of weights, of `enabled`,
 or a new server is in force within a second, a removal within two.
 """
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 from twisted.logger import Logger
 
+from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
 from pybal.model import SourceSnapshot
 from pybal.regularfile import (
@@ -37,7 +40,7 @@ class FilePool:
         self._path = path
         self._json_format = path.name.endswith(".json")
         self._last_good = last_good
-        self._seen: Signature | None = None
+        self._seen: tuple[Signature, bytes] | None = None  # with the digest of the content
         self._settled: Signature | None = None
         self._settled_good = False
         self._poller = Poller(
@@ -84,11 +87,18 @@ class FilePool:
                 self._last_good.unchanged()
             return
         content = read_regular_file(self._path, MAX_LIST_BYTES)
-        if content.signature == self._seen:
+        before, self._seen = self._seen, (content.signature, sha256(content.data).digest())
+        if before == self._seen:
+            self._settle(content)
+            return
+        pool = self._complete(content.data)
+        if pool is None:
+            return
+        if before is not None and before[1] == self._seen[1]:
+            # It is written again and again, and always the same.
             self._settle(content)
         else:
-            self._seen = content.signature
-            self._take_if_safe(content.data)
+            self._take_if_safe(pool)
 
     def _settle(self, content: FileContent) -> None:
         """The file has stood still: what it holds is what it says, good or bad."""
@@ -101,14 +111,17 @@ class FilePool:
         except SourceError as error:
             self._last_good.reject(str(error))
 
-    def _take_if_safe(self, data: bytes) -> None:
-        """The file has just changed, perhaps only in part."""
+    def _complete(self, data: bytes) -> PoolList | None:
+        """The list, unless it may be the beginning of one that is being written."""
         if not self._json_format and not data.endswith(b"\n"):
-            return
+            return None
         try:
-            pool = parse_bytes(data, json_format=self._json_format)
+            return parse_bytes(data, json_format=self._json_format)
         except SourceError:
-            return
+            return None
+
+    def _take_if_safe(self, pool: PoolList) -> None:
+        """The file has just changed, perhaps only in part."""
         in_force = {server.host for server in self._last_good.servers}
         found = {server.host for server in pool.servers}
         if found and not pool.problems and in_force <= found:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pybal.config.poollist import (
     MAX_ENTRIES,
+    MAX_PARTS,
     MAX_PROBLEMS,
     MAX_SKIPPED,
     MAX_WEIGHT,
@@ -253,6 +254,17 @@ def test_more_entries_than_any_pool_has_are_refused() -> None:
     text = "{" + ",".join(f'"h{i}": {{}}' for i in range(MAX_ENTRIES + 1)) + "}"
     message = refusal(text, json_format=True)
     assert f"more than {MAX_ENTRIES} entries" in message
+
+
+@pytest.mark.parametrize("part", ["\n", "#\n", "{'host': 'a'}\n"])
+def test_more_lines_than_any_pool_has_are_refused_before_they_are_read(part: str) -> None:
+    assert f"more than {MAX_PARTS} lines" in refusal(part * (MAX_PARTS + 1), json_format=False)
+
+
+@pytest.mark.parametrize("part", ['"a": {},', "1,", "[", '{"a":'])
+def test_more_values_than_any_pool_has_are_refused_before_they_are_read(part: str) -> None:
+    text = "{" + part * (MAX_PARTS + 1)
+    assert f"more than {MAX_PARTS} values" in refusal(text, json_format=True)
 
 
 def test_many_problems_are_summed_up() -> None:

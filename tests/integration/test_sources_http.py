@@ -105,7 +105,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
         master.body = b"{'host': 'b'}\n"
         await until_told("connection closed after 14 of 114 bytes of body")
         master.mood = "endless"
-        await until_told("more than 16777216 bytes")
+        await until_told("more than 4194304 bytes")
         assert source.snapshot().stale
         assert published == [(A, B)]
         master.mood = "good"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -173,6 +175,20 @@ def test_a_write_does_not_follow_a_link_laid_in_its_way(tmp_path: Path) -> None:
     assert victim.read_bytes() == b"precious"
 
 
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    write_atomically(file, b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_atomically(file, b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
 GOOD = json.loads(encode(CachedList((A, B), EPOCH), URL))
 
 DAMAGED = {
@@ -184,6 +200,10 @@ DAMAGED = {
     "a bad server": json.dumps({**GOOD, "servers": {"a": {"weight": -1}, "b": {}}}).encode(),
     "no list": json.dumps({**GOOD, "servers": None}).encode(),
     "no date": json.dumps({**GOOD, "saved_at": "soon"}).encode(),
+    **{
+        f"the date {date}": encode(CachedList((A,), date), URL)
+        for date in (math.nan, math.inf, 1e300, -1.0)
+    },
     "deep nesting": b"[" * 100_000,
 }
 

@@ -74,6 +74,25 @@ def test_a_removal_waits_until_the_file_has_stood_still(bench: SourceBench, path
     assert bench.take() == [(A,)]
 
 
+def test_a_removal_counts_though_the_file_is_written_anew_all_the_time(
+    bench: SourceBench, path: Path
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(5)
+    bench.take()
+    for _ in range(4):
+        path.unlink()
+        path.write_text("{'host': 'a'}\nnonsense\n")
+        bench.advance(1.0)
+    assert bench.take() == [(A,)]
+    assert len(bench.log.lines) == 1
+    for _ in range(4):
+        path.unlink()
+        path.write_text("{'host': 'b'}")  # as if it were cut off
+        bench.advance(1.0)
+    assert bench.take() == []
+
+
 def test_a_file_in_the_middle_of_being_written_loses_no_server(
     bench: SourceBench, path: Path
 ) -> None:

@@ -36,7 +36,7 @@ def started(bench: SourceBench, headers: dict[str, str] | None = None) -> None:
 def test_the_first_request_is_plain_and_bounded(bench: SourceBench) -> None:
     bench.start(HTTPSource(URL))
     request = the_one_under_way(bench).request
-    assert (request.url, request.timeout_s, request.max_bytes) == (URL, 5.0, 16 * 1024 * 1024)
+    assert (request.url, request.timeout_s, request.max_bytes) == (URL, 5.0, 4 * 1024 * 1024)
     assert list(request.headers) == ["User-Agent"]
     assert request.tls_verify
 
