@@ -35,6 +35,7 @@ class Alert:
 
 _HEALTHY = HealthSnapshot()
 _DRIFT_SHOWN = 3
+_ERROR_SHOWN = 200
 
 
 def assess(
@@ -43,8 +44,9 @@ def assess(
     drift: Sequence[DriftSnapshot] = (),
 ) -> Alert:
     """Critical if enabled servers are pooled though not up, or this director is cut off; else a
-    warning if a pool is too small for its depool threshold ever to let a server go, or if checks
-    cannot be made for want of something of ours, or if someone else changed the kernel's table."""
+    warning if a pool is too small for its depool threshold ever to let a server go, or has none as
+    its list cannot be had, or if checks cannot be made for want of something of ours, or if
+    someone else changed the kernel's table."""
     held: list[str] = []
     warnings: list[str] = []
     if health.isolation.since is not None:
@@ -55,6 +57,11 @@ def assess(
     if len(drift) > _DRIFT_SHOWN:
         warnings.append(f"IPVS: {len(drift) - _DRIFT_SHOWN} more services were changed. ")
     for service in services:
+        if not service.servers and service.source.last_error:
+            error = service.source.last_error[:_ERROR_SHOWN]
+            warnings.append(
+                f"Pool {service.name} has no servers, its list cannot be had: {error}. "
+            )
         hosts = [s.host for s in service.servers if s.enabled and s.pooled and not s.up]
         if hosts:
             held.append(f"{service.name}: Servers {', '.join(hosts)} are marked down but pooled")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pybal.instrumentation.alerts import assess
-from pybal.model import DriftSnapshot, HealthSnapshot, IsolationSnapshot
+from pybal.instrumentation.alerts import Severity, assess
+from pybal.model import DriftSnapshot, HealthSnapshot, IsolationSnapshot, SourceSnapshot
 from tests.fakes.view import NOON, server, service
 
 
@@ -48,6 +50,18 @@ def test_servers_that_are_disabled_or_depooled_are_nobodys_alarm() -> None:
         server("leaving", enabled=False, up=False, pooled=True),
     ]
     assert assess([service("text_443", servers)]).as_text().startswith("OK")
+
+
+def test_a_pool_whose_list_was_never_had_is_a_warning() -> None:
+    source = SourceSnapshot("file:///x", stale=True, last_good_at=None, last_error="no such file")
+    alert = assess([service("web", source=source)])
+    assert alert.as_text() == (
+        "WARNING - Pool web has no servers, its list cannot be had: no such file. "
+    )
+    old = replace(source, last_good_at=1.0)
+    assert assess([service("web", [server("a")], source=old)]).severity is Severity.OK
+    fine = replace(source, last_error=None)
+    assert assess([service("web", source=fine)]).severity is Severity.OK
 
 
 def test_pools_that_can_never_depool_are_a_warning_with_the_contracts_trailing_blank() -> None:
