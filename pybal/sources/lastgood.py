@@ -86,7 +86,8 @@ class LastGood:
             return
         self._log_problems(problems)
         if not servers:
-            raise SourceError("the list holds no servers; the last good one stays in force")
+            consequence = "; the last good one stays in force" if self._servers else ""
+            raise SourceError(f"the list holds no servers{consequence}")
         self._good()
         new = tuple(servers)
         changed = new != self._servers

@@ -226,6 +226,7 @@ def test_a_bad_file_at_the_start_publishes_nothing(
     assert bench.take() == []
     assert source.snapshot().stale
     assert len(bench.log.lines) == 1
+    assert "last good" not in bench.log.lines[0], "there is none"
 
 
 def replace_with_directory(path: Path) -> None:
