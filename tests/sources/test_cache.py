@@ -202,7 +202,7 @@ DAMAGED = {
     "no date": json.dumps({**GOOD, "saved_at": "soon"}).encode(),
     **{
         f"the date {date}": encode(CachedList((A,), date), URL)
-        for date in (math.nan, math.inf, 1e300, -1.0)
+        for date in (math.nan, math.inf, 1e300, -1e300)
     },
     "deep nesting": b"[" * 100_000,
 }
@@ -224,7 +224,7 @@ hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True)
 specs = st.builds(ServerSpec, hosts, st.integers(0, 1000), st.booleans())
 
 
-@given(st.lists(specs, min_size=1, unique_by=lambda spec: spec.host), st.floats(0, 2e9))
+@given(st.lists(specs, min_size=1, unique_by=lambda spec: spec.host), st.floats(-6e10, 6e10))
 def test_what_was_kept_is_what_comes_back(servers: list[ServerSpec], at: float) -> None:
     cached = CachedList(tuple(servers), at)
     assert decode(encode(cached, URL), URL) == cached
