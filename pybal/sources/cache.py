@@ -23,7 +23,7 @@ _FORMAT = 1
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_NAME = 200
 _LATEST = 6e10
-"""Year 3871, and as long before 1970: so far a clock may be wrong; some later dates have no name."""
+"""Year 3871, and as long before 1970: a clock may be so wrong, and it can still be shown."""
 
 
 @dataclass(frozen=True, slots=True)
