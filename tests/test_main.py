@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,12 @@ def test_a_wrong_command_line_exits_with_2(capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--no-such-option"])
     assert "usage: pybal" in capsys.readouterr().err
+
+
+def test_the_manual_page_names_every_option(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    options = set(re.findall(r"--?[a-z][a-z-]*", capsys.readouterr().out))
+    manual = Path(__file__).parent.parent.joinpath("debian", "pybal.8").read_text()
+    assert {"--check-config", "-n"} <= options
+    assert options <= set(re.findall(r"--?[a-z][a-z-]*", manual.replace("\\-", "-")))
