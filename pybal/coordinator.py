@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -42,6 +42,7 @@ from pybal.poolevents import (
     MonitorReported,
     Notice,
     PooledChanged,
+    ReportTakenBack,
 )
 from pybal.pooling import Member, PoolState, step
 from pybal.server import AddressWatcher, Server
@@ -187,23 +188,28 @@ class Coordinator:
 
         def report(result: CheckResult) -> None:
             server = self._servers.get(target.host)
+            before: list[ReportTakenBack] = []
 
-            def act(event: Event) -> None:
+            def handle(event: Event) -> None:
                 # It may come late: the server, or its address, may be another one by then.
                 current = self._servers.get(target.host)
                 if current is server and server is not None and server.address == target.address:
                     self._handle(event)
 
-            reported = MonitorReported(target.host, name, result.up, result.reason)
-            self._ports.weigh(
-                Report(
-                    (target.service, target.host, name),
-                    up=result.up,
-                    slow=result.duration_s >= SLOW_S,
-                    act=lambda: act(reported),
-                    take_back=lambda: act(replace(reported, up=True, reason="taken back")),
-                )
-            )
+            def act() -> None:
+                member = self._state.members.get(target.host)
+                if member is not None:
+                    said = member.results.get(name)
+                    before[:] = [ReportTakenBack(target.host, name, said, member.up)]
+                handle(MonitorReported(target.host, name, result.up, result.reason))
+
+            def take_back() -> None:
+                for event in before:
+                    handle(event)
+
+            key = (target.service, target.host, name)
+            slow = result.duration_s >= SLOW_S
+            self._ports.weigh(Report(key, result.up, slow, act, take_back))
 
         return self._ports.create_monitor(settings, target, report)
 

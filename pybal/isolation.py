@@ -152,7 +152,8 @@ class Isolation:
         self._enter(Phase.CUT_OFF, now_s)
         self.isolations += 1
         self._forget_old(now_s)
-        acted = [report for _, report in self._acted.values()]
+        # The latest first, as one undoes.
+        acted = [report for _, report in reversed(self._acted.values())]
         self._acted.clear()
         self._failing_hosts.clear()
         self._kept |= {report.key: report for report in acted}

@@ -12,6 +12,7 @@ from pybal.poolevents import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,
+    NoLongerBelieved,
     Notice,
     PooledChanged,
     ReportedDown,
@@ -36,6 +37,9 @@ def log_line(notice: Notice) -> tuple[Level, str]:
         case ReportedDown(host, status, monitor, reason):
             text = f"Monitoring instance {monitor} reports server {host} ({status}) down: {reason}"
             return "error", text
+        case NoLongerBelieved(host, status, monitor):
+            text = f"What {monitor} reported of server {host} ({status}) is taken back"
+            return "info", f"{text}: this director is cut off"
         case BecameUp(host, status):
             return "info", f"Server {host} ({status}) is up"
         case CouldNotDepool(host):

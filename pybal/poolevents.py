@@ -49,7 +49,20 @@ class MonitorReported:
     reason: str
 
 
-Event = Union[ListChanged, AddressChanged, MonitorReported]
+@dataclass(frozen=True, slots=True)
+class ReportTakenBack:
+    """A monitor's report of down is not believed after all, since this director was cut off.
+
+    `result` is what the monitor had said before (None: nothing), `server_up` what the server was.
+    """
+
+    host: str
+    monitor: str
+    result: bool | None
+    server_up: bool
+
+
+Event = Union[ListChanged, AddressChanged, MonitorReported, ReportTakenBack]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +94,15 @@ class ReportedDown:
     status: str
     monitor: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoLongerBelieved:
+    """A monitor's report of down was taken back; `status` is the server's before the step."""
+
+    host: str
+    status: str
+    monitor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +149,7 @@ Notice = Union[
     ServerMerged,
     ServerRemoved,
     ReportedDown,
+    NoLongerBelieved,
     BecameUp,
     CouldNotDepool,
     LeftPooled,

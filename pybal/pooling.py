@@ -33,9 +33,11 @@ from pybal.poolevents import (
     LeftPooled,
     ListChanged,
     MonitorReported,
+    NoLongerBelieved,
     Notice,
     PooledChanged,
     ReportedDown,
+    ReportTakenBack,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -125,6 +127,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
             changed, causes, notices = _apply_address(state, event)
         case MonitorReported():
             changed, causes, notices = _apply_report(state, event)
+        case ReportTakenBack():
+            changed, causes, notices = _take_back(state, event)
     if not causes and changed is state:
         return state, ()
     settled = _settle(changed)
@@ -148,8 +152,10 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
             causes[spec.host] = _arrival(candidate)
             notices.append(ServerAdded(spec))
             continue
-        members[spec.host] = replace(known, spec=spec)
+        # Most servers of a changed list are as before: what follows passes over the same object.
+        members[spec.host] = known
         if spec != known.spec:
+            members[spec.host] = replace(known, spec=spec)
             causes[spec.host] = "the pool list changed its weight or enabled"
             notices.append(ServerMerged(spec))
     for host in state.members:
@@ -205,6 +211,17 @@ def _apply_report(state: PoolState, event: MonitorReported) -> _Applied:
     elif changed.up and not member.up:
         notices.append(BecameUp(event.host, member.status))
     return _with_member(state, changed), {event.host: _report_cause(event, results)}, notices
+
+
+def _take_back(state: PoolState, event: ReportTakenBack) -> _Applied:
+    member = state.members.get(event.host)
+    if member is None or member.results.get(event.monitor) is not False:
+        return state, {}, []
+    results = MappingProxyType({**member.results, event.monitor: event.result})
+    changed = replace(member, results=results, up=_is_up(results, event.server_up))
+    cause = f"what {event.monitor} reported was taken back: this director was cut off"
+    notice = NoLongerBelieved(event.host, member.status, event.monitor)
+    return _with_member(state, changed), {event.host: cause}, [notice]
 
 
 def _report_cause(event: MonitorReported, results: Mapping[str, bool | None]) -> str:
@@ -270,6 +287,8 @@ def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> li
         if not event.up and after.members[event.host].held:
             notices.append(CouldNotDepool(event.host))
         return notices
+    if isinstance(event, ReportTakenBack):
+        return notices
     if isinstance(event, ListChanged):
         notices += (LeftPooled(h) for h, m in before.members.items() if _still_held(m, after))
     if after.pooled_count < after.required:
@@ -324,3 +343,5 @@ def _indirect_cause(event: Event) -> str:
             return f"the address of {event.host} changed"
         case MonitorReported():
             return f"{event.monitor} reported {event.host} {'up' if event.up else 'down'}"
+        case ReportTakenBack():
+            return f"what {event.monitor} reported of {event.host} was taken back"

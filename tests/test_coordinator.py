@@ -47,6 +47,18 @@ def test_a_refused_depool_is_counted_and_publishes_nothing() -> None:
     assert bench.statuses()["b"] == "enabled/down/pooled"
 
 
+def test_reports_that_are_taken_back_leave_the_pool_as_it_was() -> None:
+    bench = Bench(monitors=(IDLE, FETCH))
+    bench.list("a", "b", "c")
+    bench.monitor("a").say(False)
+    bench.monitor("a", "ProxyFetch").say(False)
+    for report in reversed(bench.reports):
+        report.take_back()
+    assert bench.destinations == {A: 10, B: 10, C: 10}
+    bench.reports[0].act()
+    assert bench.destinations == {B: 10, C: 10}
+
+
 def test_a_weight_change_is_published_and_monitors_go_on() -> None:
     bench = Bench()
     bench.list("a", "b")

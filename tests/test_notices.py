@@ -10,6 +10,7 @@ from pybal.poolevents import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,
+    NoLongerBelieved,
     Notice,
     ReportedDown,
     ServerAdded,
@@ -55,3 +56,12 @@ def test_too_few_eligible_servers_are_critical() -> None:
     level, text = log_line(TooFewEligible(1, Fraction(3, 2)))
     assert level == "critical"
     assert "1.5" in text
+
+
+def test_a_report_taken_back_does_not_read_as_if_the_server_came_up() -> None:
+    level, text = log_line(NoLongerBelieved("h", "enabled/down/not pooled", "ProxyFetch"))
+    assert level == "info"
+    assert text == (
+        "What ProxyFetch reported of server h (enabled/down/not pooled) is taken back: "
+        "this director is cut off"
+    )

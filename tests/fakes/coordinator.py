@@ -20,6 +20,7 @@ from pybal.config.settings import (
 from pybal.coordinator import Coordinator, CoordinatorPorts
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
+from pybal.isolation import Report
 from pybal.model import (
     CheckResult,
     IPAddress,
@@ -111,6 +112,7 @@ class Bench:
         self.published: list[ServiceEntry] = []
         self.healths: list[Health] = []
         self.made: list[FakeMonitor] = []
+        self.reports: list[Report] = []
         self.first_results = first_results or {}
         self.settings = ServiceSettings(
             name="svc_80",
@@ -134,7 +136,7 @@ class Bench:
             create_monitor=self._create_monitor,
             publish=self.published.append,
             servers_changed=lambda _, health: self.healths.append(health),
-            weigh=lambda report: report.act(),
+            weigh=self._weigh,
         )
         self.coordinator = Coordinator(self.settings, ports, adopted)
 
@@ -145,6 +147,10 @@ class Bench:
         monitor = FakeMonitor(settings.monitor, target, report, first)
         self.made.append(monitor)
         return cast(Monitor, monitor)
+
+    def _weigh(self, report: Report) -> None:
+        self.reports.append(report)
+        report.act()
 
     def list(self, *specs: ServerSpec | str) -> None:
         self.coordinator.pool_list(
