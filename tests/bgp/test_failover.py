@@ -1,0 +1,134 @@
+"""What services want announced, and what the router hears of it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address
+
+from pybal.bgp.messages import Open
+from pybal.bgp.settings import Advertisement
+from tests.bgp.peeringcase import THEM, US, VIP, VIP6, PeeringCase, updates
+
+
+class FailoverTest(PeeringCase):
+    def sent(self) -> tuple[str, ...]:
+        return tuple(p.prefix for p in self.bgp.snapshot().announced if THEM in p.peers)
+
+    def test_a_prefix_stands_while_any_service_wants_it(self) -> None:
+        end = self.establish()
+        end.take()
+        self.bgp.set_announced("http", (Advertisement(VIP),))
+        self.bgp.set_announced("https", (Advertisement(VIP),))
+        self.turn()
+        self.bgp.set_announced("http", None)
+        self.turn()
+        assert len(updates(end)) == 1, "nothing changed for the router"
+        self.bgp.set_announced("https", None)
+        self.turn()
+        assert updates(end)[1].withdrawn != ()
+        assert self.sent() == ()
+
+    def test_the_wishes_of_one_turn_share_a_message(self) -> None:
+        end = self.establish()
+        end.take()
+        for index in range(50):
+            self.bgp.set_announced(f"s{index}", (Advertisement(VIP + index),))
+        self.turn()
+        assert [len(update.prefixes) for update in updates(end)] == [50]
+
+    def test_med_and_communities_of_a_service_replace_the_global_ones(self) -> None:
+        self.bgp = self.failover(med=5, communities=(7,), large_communities=((1, 2, 3),))
+        end = self.establish()
+        end.take()
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.turn()
+        self.bgp.set_announced("b", (Advertisement(VIP + 1, 100, (8,), ()),))
+        self.turn()
+        first, second = (update.attributes for update in updates(end))
+        assert (first.med, first.communities, first.large_communities) == (5, (7,), ((1, 2, 3),))
+        assert (second.med, second.communities, second.large_communities) == (100, (8,), ())
+
+    def test_extra_addresses_are_announced_from_the_start(self) -> None:
+        self.bgp = self.failover(extra_addresses=(VIP,))
+        end = self.establish()
+        assert str(updates(end)[0].prefixes[0]) == "192.0.2.1/32"
+
+    def test_without_a_next_hop_a_prefix_is_not_announced_and_that_is_an_error(self) -> None:
+        self.bgp = self.failover(next_hop_ipv6=None)
+        self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP), Advertisement(VIP6)))
+        self.turn()
+        assert self.sent() == ("192.0.2.1/32",)
+        assert "2001:db8::1/128" in self.logged("error")[0]
+
+    def test_a_graceful_shutdown_precedes_the_withdrawal(self) -> None:
+        # RFC 8326.
+        self.bgp = self.failover(shutdown_delay_s=3.0)
+        end = self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.turn()
+        end.take()
+        done = self.bgp.stop("bye")
+        self.turn()
+        assert [u.attributes.communities for u in updates(end)] == [(0xFFFF0000,)]
+        assert not done.called
+        self.turn(3)
+        assert updates(end)[1].withdrawn != ()
+        self.turn(3)
+        self.successResultOf(done)
+
+    def test_a_new_session_gets_all_routes_again(self) -> None:
+        end = self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.turn()
+        end.transport.loseConnection()
+        self.turn(2)
+        again = self.greet(self.router.ends[-1])
+        assert again is not end
+        assert updates(again)[0].prefixes
+
+    def test_the_snapshot_tells_who_wants_a_prefix_and_who_knows_it(self) -> None:
+        self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP, communities=(64600 << 16 | 7,)),))
+        self.bgp.set_announced("b", (Advertisement(VIP),))
+        self.turn()
+        [announced] = self.bgp.snapshot().announced
+        assert announced.services == ("a", "b")
+        assert announced.peers == (THEM,)
+        assert announced.communities == ("64600:7",)
+
+    def test_the_snapshot_follows_what_the_peer_was_told(self) -> None:
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.bgp.start()
+        self.turn()
+        [announced] = self.bgp.snapshot().announced
+        assert announced.peers == ()
+        end = self.greet(self.router.connect(US))
+        [announced] = self.bgp.snapshot().announced
+        assert announced.peers == (THEM,)
+        assert self.peer().prefixes_told == 1
+        assert {name for name, _ in self.peer().timers} >= {"hold_timer", "keepalive_timer"}
+        end.transport.loseConnection()
+        self.turn()
+        assert self.bgp.snapshot().announced[0].peers == ()
+
+    def test_wishes_after_a_stop_change_nothing(self) -> None:
+        end = self.establish()
+        self.bgp.stop("bye")
+        self.bgp.set_announced("a", (Advertisement(VIP),))
+        self.turn()
+        assert all(not update.prefixes for update in updates(end))
+
+    def test_what_a_peer_cannot_be_told_of_is_logged_once(self) -> None:
+        self.establish(Open(64600, 30, IPv4Address(THEM), None))
+        self.bgp.set_announced("a", (Advertisement(VIP), Advertisement(VIP6)))
+        self.turn()
+        self.bgp.set_announced("b", (Advertisement(VIP + 1), Advertisement(VIP6 + 1)))
+        self.turn()
+        errors = self.logged("error")
+        assert len(errors) == 2
+        assert "cannot be told of 1 prefixes (2001:db8::2/128): ipv6-unicast was not" in errors[1]
+
+    def test_an_address_that_cannot_be_listened_on_is_an_error_not_the_end(self) -> None:
+        self.network.listeners[ip_address(US)] = lambda _: None
+        self.establish()
+        assert "Cannot listen on 10.0.0.1 port 179" in self.logged("error")[0]

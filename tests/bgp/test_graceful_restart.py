@@ -1,0 +1,75 @@
+"""RFC 4724 and RFC 8538, with a router in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+from pybal.bgp.messages import Notification, Open
+from pybal.bgp.settings import Advertisement, PeerSettings
+from tests.bgp.peeringcase import (
+    CAPABILITIES,
+    OPEN,
+    RESTART,
+    THEM,
+    VIP,
+    PeeringCase,
+    notifications,
+    updates,
+)
+
+
+class GracefulRestartTest(PeeringCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.bgp = self.failover(PeerSettings(ip_address(THEM), restart_time_s=60))
+        self.opened = replace(OPEN, capabilities=replace(CAPABILITIES, graceful_restart=RESTART))
+
+    def test_a_planned_restart_says_nothing(self) -> None:
+        end = self.establish(self.opened)
+        self.bgp.set_announced("svc", (Advertisement(VIP),))
+        self.turn()
+        end.take()
+        done = self.bgp.stop_for_restart()
+        self.turn()
+        assert end.take() == []
+        assert end.lost is not None
+        self.successResultOf(done)
+
+    def test_a_peer_without_graceful_restart_is_told_of_the_restart(self) -> None:
+        end = self.establish(OPEN)
+        self.bgp.set_announced("svc", (Advertisement(VIP),))
+        self.turn()
+        end.take()
+        self.bgp.stop_for_restart()
+        self.turn()
+        assert [u.withdrawn != () for u in updates(end)] == [True]
+        assert notifications(end) == [(6, 2)]
+
+    def test_a_stop_is_a_hard_reset_to_a_peer_that_survives_notifications(self) -> None:
+        # RFC 8538 section 3.
+        end = self.establish(self.opened)
+        self.bgp.stop("bye")
+        self.turn()
+        last = end.heard[-1]
+        assert last == Notification(6, 9, b"\6\2\3bye")
+
+    def test_after_a_restart_end_of_rib_waits_until_the_routes_are_complete(self) -> None:
+        self.router.listen()
+        self.bgp.start(restarting=True)
+        self.turn()
+        end = self.router.ends[0]
+        opened = end.heard[0]
+        assert isinstance(opened, Open)
+        assert opened.capabilities is not None
+        restart = opened.capabilities.graceful_restart
+        assert restart is not None
+        assert restart.restarting
+        assert all(family.forwarding for family in restart.families)
+        self.greet(end, self.opened)
+        assert updates(end) == []
+        self.bgp.set_announced("svc", (Advertisement(VIP),))
+        self.bgp.first_routes_complete()
+        self.turn()
+        assert len(updates(end)) == 3
+        assert updates(end)[0].prefixes

@@ -1,0 +1,154 @@
+"""Connections that the peer opens, and both sides opening at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address
+from random import Random
+
+from twisted.logger import Logger
+
+from pybal.bgp.messages import Keepalive
+from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
+from pybal.bgpfailover import BGPFailover
+from tests.bgp.memory import Router, RouterEnd
+from tests.bgp.peeringcase import CAPABILITIES, OPEN, RESTART, THEM, US, PeeringCase, notifications
+
+
+class IncomingTest(PeeringCase):
+    def test_a_configured_peer_may_connect(self) -> None:
+        self.bgp.start()
+        self.turn()
+        self.greet(self.router.connect(US))
+        assert [c.side for c in self.peer().connections if c.state == "Established"] == ["passive"]
+
+    def test_beside_an_incoming_session_we_do_not_dial(self) -> None:
+        self.bgp.start()
+        self.turn()
+        end = self.greet(self.router.connect(US))
+        dials = len(self.network.dials)
+        for _ in range(20):
+            self.turn(5)
+            end.say(Keepalive())
+        assert len(self.network.dials) == dials
+        assert self.peer().established
+
+    def test_after_an_incoming_session_we_dial_again(self) -> None:
+        self.bgp.start()
+        self.turn()
+        end = self.greet(self.router.connect(US))
+        dials = len(self.network.dials)
+        end.transport.loseConnection()
+        self.turn(5)
+        assert len(self.network.dials) > dials
+
+    def test_an_unknown_peer_is_closed_and_counted(self) -> None:
+        self.bgp.start()
+        end = Router(self.network, "10.0.0.66").connect(US)
+        self.turn()
+        assert end.lost is not None
+        assert end.heard == []
+        assert self.bgp.snapshot().unknown_peers_total == 1
+
+    def test_a_second_connection_beside_a_session_is_refused(self) -> None:
+        self.establish()
+        second = self.router.connect(US)
+        self.turn()
+        assert second.lost is not None
+        assert self.peer().established
+        assert self.peer().connections_refused == 1
+
+    def test_a_restarted_peer_with_graceful_restart_takes_over_its_old_session(self) -> None:
+        # RFC 4724 section 5: the old connection is gone, only we do not know yet.
+        opened = replace(OPEN, capabilities=replace(CAPABILITIES, graceful_restart=RESTART))
+        old = self.establish(opened)
+        at_once = self.router.connect(US)
+        self.turn(6)
+        assert at_once.lost is not None, "that was no restart: both had connected at once"
+        new = self.router.connect(US)
+        self.turn()
+        assert notifications(old) == []
+        assert old.lost is not None
+        self.greet(new, opened)
+
+    def test_a_connection_lost_before_open_leaves_the_active_side_at_work(self) -> None:
+        self.bgp.start()
+        self.turn()
+        self.router.connect(US).transport.loseConnection()
+        self.turn()
+        dials = len(self.network.dials)
+        self.turn(3)
+        assert len(self.network.dials) > dials
+
+
+class CollisionTest(PeeringCase):
+    """RFC 4271 section 6.8: both sides have opened a connection."""
+
+    def collide(self, first_open_on_theirs: bool) -> tuple[RouterEnd, RouterEnd]:
+        self.router.listen()
+        self.bgp.start()
+        theirs = self.router.connect(US)
+        self.turn()
+        [ours] = [end for end in self.router.ends if end is not theirs]
+        order = (theirs, ours) if first_open_on_theirs else (ours, theirs)
+        for end in order:
+            end.say(OPEN)
+            self.turn()
+        return ours, theirs
+
+    def test_the_peers_connection_stays_if_its_identifier_is_higher(self) -> None:
+        for first in (True, False):
+            self.setUp()
+            ours, theirs = self.collide(first)
+            assert notifications(ours) == [(6, 7)], first
+            assert notifications(theirs) == []
+            theirs.say(Keepalive())
+            self.turn()
+            assert self.peer().established
+
+    def test_our_connection_stays_if_our_identifier_is_higher(self) -> None:
+        for first in (True, False):
+            self.router_id = "10.9.9.9"
+            self.setUp()
+            ours, theirs = self.collide(first)
+            assert notifications(theirs) == [(6, 7)], first
+            assert notifications(ours) == []
+            ours.say(Keepalive())
+            self.turn()
+            assert self.peer().established
+
+
+class TwoCoresTest(PeeringCase):
+    """Two of our speakers, joined in memory."""
+
+    def test_two_speakers_agree_on_one_session_and_keep_it(self) -> None:
+        for other_id in ("10.0.0.2", "9.9.9.9"):
+            self.setUp()
+            peer = PeerSettings(ip_address(US), hold_time_s=9)
+            speaker = SpeakerSettings(64600, IPv4Address(other_id), (peer,), (ip_address(THEM),))
+            other = BGPFailover(
+                FailoverSettings(speaker=speaker, as_path=(64600,), next_hop_ipv4=IPv4Address(1)),
+                self.clock,
+                Random(2),
+                self.clock.seconds,
+                Logger(observer=self.observer),
+                self.network.at(THEM),
+            )
+            other.start()
+            self.bgp.start()
+            self.turn(5)
+            # A collision may cost a session of some milliseconds: one side may have seen it
+            # established before the other resolved it.
+            lost = self.peer().sessions_lost + other.snapshot().peers[0].sessions_lost
+            assert lost <= 2
+            for _ in range(60):
+                self.turn(1)
+                assert self.peer().established
+            snapshot = other.snapshot().peers[0]
+            assert snapshot.established
+            assert snapshot.sessions_lost + self.peer().sessions_lost == lost
+            assert snapshot.hold_time_s == 9
+            gone = other.stop("bye")
+            self.turn(1)
+            self.successResultOf(gone)
+            assert '"bye"' in str(self.logged("info"))
