@@ -3,6 +3,9 @@
 Deliberate readings, where the text leaves a choice:
 - one FSM is one connection, so a second OPEN on it (event 19 in OpenConfirm or Established)
   is an unexpected message; collisions between connections are the peering's (section 6.8);
+- CollisionDetectEstablishedState is off, as section 6.8 has it unless configured: a connection
+  that is opened beside an established session loses, so nobody ends a session by connecting.
+  A peer that died unseen is found by the hold timer, BFD, or its word that it restarted gracefully;
 - a header error in Established is answered with its own NOTIFICATION (section 6.1), although
   section 8.2.2 lists event 21 under "any other event";
 - with damping, every return to Idle but a ManualStop's arms IdleHoldTimer (see Options).

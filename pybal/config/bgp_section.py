@@ -133,6 +133,8 @@ def _read_password(
     reader: SectionReader, general: str | None, read_secret: SecretReader
 ) -> str | None:
     here, file = "bgp-password", "bgp-password-file"
+    if reader.is_empty(here) or reader.is_empty(file):
+        general = None  # a peer's way to do without the password of all
     if reader.is_set(here) and reader.is_set(file):
         reader.error(file, f"{here} is in line {reader.line_of(here)}; set only one")
     password = reader.get(here, PASSWORD, general)

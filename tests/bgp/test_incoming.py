@@ -117,6 +117,20 @@ class CollisionTest(PeeringCase):
             self.turn()
             assert self.peer().established
 
+    def test_an_established_session_is_never_given_up_for_another_connection(self) -> None:
+        # CollisionDetectEstablishedState is off, although the peer's identifier is higher.
+        self.router.listen()
+        self.bgp.start()
+        theirs = self.router.connect(US)
+        self.turn()
+        [ours] = [end for end in self.router.ends if end is not theirs]
+        self.greet(ours)
+        theirs.say(OPEN)
+        self.turn()
+        assert notifications(theirs) == [(6, 7)]
+        assert notifications(ours) == []
+        assert self.peer().established
+
 
 class TwoCoresTest(PeeringCase):
     """Two of our speakers, joined in memory."""

@@ -113,6 +113,12 @@ class TestPeers:
             password="one", hold_time_s=30, bfd=True, bfd_interval_ms=50
         )
 
+    @pytest.mark.parametrize("key", ["bgp-password", "bgp-password-file"])
+    def test_a_peer_may_do_without_the_password_of_all(self, key: str) -> None:
+        first, second = bgp(f"bgp-password = all\n[[peer 2001:db8::1]]\n{key} =", TWO_PEERS).peers
+        assert first.options.password == "all"
+        assert second.options.password is None
+
     @pytest.mark.parametrize(
         ("lines", "message"),
         [
