@@ -46,6 +46,7 @@ from pybal.poolevents import (
 )
 from pybal.pooling import Member, PoolState, step
 from pybal.server import AddressWatcher, Server
+from pybal.turns import Turns
 from pybal.withdrawal import Health, health
 
 FIRST_ANSWER_WAIT_S = 6.0
@@ -57,10 +58,12 @@ MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
-    """The world of a Coordinator. `clock` provides IReactorTime, `now()` is Unix seconds;
-    `publish` takes the entry that should stand in IPVS, each time that it changes."""
+    """The world of a Coordinator. `clock` provides IReactorTime, `now()` is Unix seconds; `turns`
+    has lists of hundreds of servers applied in pieces; `publish` takes the entry that should stand
+    in IPVS, each time that it changes."""
 
     clock: Any
+    turns: Turns
     now: Callable[[], float]
     addresses: AddressWatcher
     create_monitor: MonitorFactory
@@ -100,6 +103,9 @@ class Coordinator:
         self._stands = adopted is not None and bool(adopted.destinations)
         self._could_not_depool_total = 0
         self._shown: dict[str, _Shown] = {}
+        self._shown_servers: tuple[ServerSnapshot, ...] = ()
+        self._shown_state: PoolState | None = None
+        """What the snapshots were made of; None if a monitor has changed since."""
 
     # -- what comes in --------------------------------------------------------------------
 
@@ -129,11 +135,15 @@ class Coordinator:
             hosts = [spec.host for spec in specs if spec.host not in self._servers]
             self._arriving = {host: self._new_server(host) for host in hosts}
             for server in self._arriving.values():
+                await self._ports.turns.pause()
                 server.start(self._ports.addresses, self._settings.server_version)
             await self._wait_for_names()
+            await self._ports.turns.pause()
             if self._stopped:
                 return
-            self._apply_list(specs)
+            for server in self._apply_list(specs):
+                await self._ports.turns.pause()
+                server.start_monitors()
         self._applying = None
 
     def _applying_failed(self, failure: Any) -> None:
@@ -149,7 +159,8 @@ class Coordinator:
         all_answered.addTimeout(FIRST_ANSWER_WAIT_S, self._ports.clock, lambda *_: None)
         await all_answered
 
-    def _apply_list(self, specs: tuple[ServerSpec, ...]) -> None:
+    def _apply_list(self, specs: tuple[ServerSpec, ...]) -> Iterable[Server]:
+        """The list is in force; returns the servers that are new in it."""
         arrived, self._arriving = self._arriving, {}
         self._servers |= arrived
         candidates = tuple(self._candidate(spec) for spec in specs)
@@ -161,6 +172,7 @@ class Coordinator:
         self._handle(ListChanged(candidates))
         for server in arrived.values():
             server.admit()
+        return arrived.values()
 
     def _candidate(self, spec: ServerSpec) -> Candidate:
         address = self._servers[spec.host].address
@@ -173,8 +185,14 @@ class Coordinator:
 
     def _new_server(self, host: str) -> Server:
         def make_monitors(address: IPAddress) -> list[Monitor]:
+            self._touch()
             target = Target(
-                self._settings.name, host, address, self._settings.port, lambda: self._name(host)
+                self._settings.name,
+                host,
+                address,
+                self._settings.port,
+                lambda: self._name(host),
+                self._touch,
             )
             return [self._new_monitor(monitor, target) for monitor in self._settings.monitors]
 
@@ -301,7 +319,14 @@ class Coordinator:
             servers=self._server_snapshots(),
         )
 
+    def _touch(self) -> None:
+        self._shown_state = None
+
     def _server_snapshots(self) -> tuple[ServerSnapshot, ...]:
+        """The very same object until something changes."""
+        if self._shown_state is self._state:
+            return self._shown_servers
+        self._shown_state = self._state
         before = self._shown
         self._shown = {}
         for host, member in self._state.members.items():
@@ -309,7 +334,8 @@ class Coordinator:
             self._shown[host] = _shown(
                 before.get(host), member, server.address, server.monitor_snapshots()
             )
-        return tuple(shown.snapshot for shown in self._shown.values())
+        self._shown_servers = tuple(shown.snapshot for shown in self._shown.values())
+        return self._shown_servers
 
 
 def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bool:

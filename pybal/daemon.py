@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 import pybal
 from pybal.announcer import Announcer, failover_settings, kernel_source_address
@@ -42,6 +43,7 @@ from pybal.server import AddressWatcher
 from pybal.service import LVSService
 from pybal.sources.base import Source, SourceEnvironment
 from pybal.sources.create import create_source
+from pybal.turns import Turns
 from pybal.withdrawal import Health
 
 
@@ -81,6 +83,7 @@ class Daemon:
         self._config_path = config_path
         self._world = world
         self._log = Logger(namespace="pybal")
+        self._turns = Turns(world.reactor)
         self._started_at = world.now()
         self._manager = IPVSKeeper(
             settings.ipvs, _keeper_ports(world, settings.state_directory), dry_run=settings.dry_run
@@ -115,9 +118,11 @@ class Daemon:
         self._instrumentation: InstrumentationServer | None = None
         self._failover: BGPFailover | None = None
         self._announcer: Announcer | None = None
+        self._starting: Deferred[None] = succeed(None)
 
     def start(self) -> None:
-        """Read the kernel, then start all services and the instrumentation.
+        """Read the kernel, then start the instrumentation and, in the coming turns of the reactor,
+        all services.
 
         Raises KernelError if the kernel's IPVS table cannot be read.
         """
@@ -127,9 +132,9 @@ class Daemon:
         for settings in self._settings.services:
             self._services[settings.name] = self._new_service(settings)
             self._log.info("Created LVS service '{name}'", name=settings.name)
-        for service in self._services.values():
-            service.start()
         self._conscience.start()
+        self._starting = Deferred.fromCoroutine(self._start_services())
+        self._starting.addErrback(self._starting_failed)
 
     async def stop(self, *, for_restart: bool = False) -> None:
         """Stop everything that was started; the kernel's table stays as it is. Idempotent.
@@ -145,12 +150,22 @@ class Daemon:
                     await self._failover.stop_for_restart()
                 else:
                     await self._failover.stop("PyBal is stopping")
+        self._starting.cancel()
         self._conscience.stop()
         for service in self._services.values():
             service.stop()
         self._manager.stop()
         if self._instrumentation is not None:
             await self._instrumentation.stop()
+
+    async def _start_services(self) -> None:
+        for service in self._services.values():
+            await self._turns.pause()
+            service.start()
+
+    def _starting_failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("Not all services could be started", failure)
 
     def _start_bgp(self) -> None:
         settings, world = self._settings.bgp, self._world
@@ -178,7 +193,9 @@ class Daemon:
         if settings is None:
             return
         reactor, log = self._world.reactor, Logger(namespace="instrumentation")
-        site = make_site(reactor, self, self._world.in_thread, log, process_collector())
+        site = make_site(
+            reactor, self, self._world.in_thread, self._turns, log, process_collector()
+        )
         self._instrumentation = InstrumentationServer(
             reactor, settings.addresses, settings.port, site, log
         )
@@ -187,6 +204,7 @@ class Daemon:
     def _new_service(self, settings: ServiceSettings) -> LVSService:
         ports = CoordinatorPorts(
             clock=self._world.reactor,
+            turns=self._turns,
             now=self._world.now,
             addresses=self._world.addresses,
             create_monitor=self._create_monitor,
@@ -222,9 +240,9 @@ class Daemon:
 
     # -- StatusView -----------------------------------------------------------------------
 
-    def services(self) -> Sequence[ServiceSnapshot]:
+    def services(self) -> Iterable[ServiceSnapshot]:
         """All services, in the order of the configuration."""
-        return [service.snapshot() for service in self._services.values()]
+        return (service.snapshot() for service in tuple(self._services.values()))
 
     def service(self, name: str) -> ServiceSnapshot | None:
         """One service, or None if there is none of that name."""

@@ -28,8 +28,8 @@ class AddressWatcher(Protocol):
 
 
 class Server:
-    """Watches the host's address from start() on and, once admitted to the pool, keeps a set
-    of monitors running against it.
+    """Watches the host's address from start() on and, once admitted to the pool and told to start
+    them, keeps a set of monitors running against it.
 
     `make_monitors(address)` gives fresh monitors; `on_address()` is called when the address
     of an admitted server was found or has changed, after its former monitors were stopped
@@ -59,9 +59,13 @@ class Server:
         self._watch = watcher.watch(self.host, family, self._address_changed)
 
     def admit(self) -> None:
-        """The server is part of the pool now: check it, as soon as its address is known."""
+        """The server is part of the pool now, so that changes of its address matter."""
         self._admitted = True
-        self._start_monitors()
+
+    def start_monitors(self) -> None:
+        """Check the server, as soon as its address is known; if it is checked, go on."""
+        if not self._monitors:
+            self._start_monitors()
 
     def stop(self) -> None:
         """End the watch and all monitors. Idempotent."""

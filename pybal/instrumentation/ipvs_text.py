@@ -7,107 +7,125 @@ A line is the same in both formats; only the heads of counters differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
-from pybal.instrumentation.monitor_metrics import printable
-from pybal.model import (
-    DestinationStatistics,
-    IPAddress,
-    IPVSSnapshot,
-    ServiceSnapshot,
-    ServiceStatistics,
-    Traffic,
-)
+from pybal.instrumentation.monitor_metrics import escaped
+from pybal.model import IPAddress, IPVSSnapshot, ServiceSnapshot, ServiceStatistics, Traffic
 
 _AVERAGE = "The kernel's average over some seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """A metric; `series` are the labels beyond those of the row, and the name of the value."""
+    """A metric; `series` are the labels beyond those of the row, one for each value of it."""
 
     name: str
     help: str
-    series: tuple[tuple[str, str], ...]
+    series: tuple[str, ...] = ("",)
 
     @property
     def is_counter(self) -> bool:
         return self.name.endswith("_total")
 
 
-def _both(before: str, after: str = "") -> tuple[tuple[str, str], ...]:
-    return tuple((f',direction="{way}"', f"{before}_{way}{after}") for way in ("in", "out"))
-
-
-_TRAFFIC = (
-    _Family("connections_total", "Connections scheduled", (("", "connections"),)),
-    _Family("packets_total", "Packets forwarded", _both("packets")),
-    _Family("bytes_total", "Bytes forwarded", _both("bytes")),
-    _Family("connections_per_second", _AVERAGE, (("", "connections_per_s"),)),
-    _Family("packets_per_second", _AVERAGE, _both("packets", "_per_s")),
-    _Family("bytes_per_second", _AVERAGE, _both("bytes", "_per_s")),
+_BOTH_WAYS = (',direction="in"', ',direction="out"')
+_FAMILIES = (
+    _Family("connections_total", "Connections scheduled"),
+    _Family("packets_total", "Packets forwarded", _BOTH_WAYS),
+    _Family("bytes_total", "Bytes forwarded", _BOTH_WAYS),
+    _Family("connections_per_second", _AVERAGE),
+    _Family("packets_per_second", _AVERAGE, _BOTH_WAYS),
+    _Family("bytes_per_second", _AVERAGE, _BOTH_WAYS),
+    _Family("connections_active", "Established now"),
+    _Family("connections_inactive", "Known and not established now"),
+    _Family("connections_persistent", "Clients bound to their server now"),
 )
-_CONNECTIONS = (
-    _Family("connections_active", "Established now", (("", "active"),)),
-    _Family("connections_inactive", "Known and not established now", (("", "inactive"),)),
-    _Family("connections_persistent", "Clients bound to their server now", (("", "persistent"),)),
-)
+_Values = tuple[int, ...]
+"""Those of all series of _FAMILIES, in that order."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """The labels of a service or a server, rendered, and its numbers."""
-
-    labels: str
-    traffic: Traffic
-    active: int
-    inactive: int
-    persistent: int
+def _values(traffic: Traffic, active: int, inactive: int, persistent: int) -> _Values:
+    return (
+        traffic.connections,
+        traffic.packets_in,
+        traffic.packets_out,
+        traffic.bytes_in,
+        traffic.bytes_out,
+        traffic.connections_per_s,
+        traffic.packets_in_per_s,
+        traffic.packets_out_per_s,
+        traffic.bytes_in_per_s,
+        traffic.bytes_out_per_s,
+        active,
+        inactive,
+        persistent,
+    )
 
 
 def statistics_text(
     ipvs: IPVSSnapshot, services: Iterable[ServiceSnapshot], *, as_openmetrics: bool
-) -> str:
-    """The families of services and of servers, each line ended; nothing if there are none."""
+) -> Iterator[bytes]:
+    """The families of services and of servers, each line ended, nothing if there are none; in
+    pieces, an empty one after each few milliseconds of work."""
     if ipvs.statistics is None:
-        return ""
+        return
     names = dict(ipvs.names)
-    hosts = {service.name: _hosts(service) for service in services}
-    of_services: list[_Row] = []
-    of_servers: list[_Row] = []
+    configured = {service.name: service for service in services}
+    of_services, of_servers = _Table("pybal_ipvs_service_"), _Table("pybal_ipvs_server_")
     for each in ipvs.statistics:
         name = names.get(each.service, each.service)
-        label = f'service="{_escaped(name)}"'
-        of_services.append(_service_row(label, each))
-        known = hosts.get(name, {})
-        of_servers += [_server_row(label, known, one) for one in each.destinations]
-    parts: list[str] = []
-    for what, rows in (("service", of_services), ("server", of_servers)):
-        for families, prefix in ((_TRAFFIC, "traffic."), (_CONNECTIONS, "")):
-            for family in families:
-                parts += _family(f"pybal_ipvs_{what}_", family, prefix, rows, as_openmetrics)
-    return "".join(parts)
+        label = f'service="{escaped(name)}"'
+        of_services.add([label], [_service_values(each)])
+        hosts = _hosts(configured.get(name))
+        of_servers.add(
+            [
+                f'{label},host="{hosts.get(one.address) or escaped(one.server)}"'
+                f',address="{one.server}"'
+                for one in each.destinations
+            ],
+            [
+                _values(one.traffic, one.active, one.inactive, one.persistent)
+                for one in each.destinations
+            ],
+        )
+        yield b""
+    for table in (of_services, of_servers):
+        yield from table.text(as_openmetrics=as_openmetrics)
 
 
-def _family(
-    prefix: str, family: _Family, values: str, rows: Sequence[_Row], as_openmetrics: bool
-) -> list[str]:
-    full = f"{prefix}{family.name}"
-    shown = full.removesuffix("_total") if as_openmetrics else full
-    kind = "counter" if family.is_counter else "gauge"
-    lines = [f"# HELP {shown} {family.help}\n# TYPE {shown} {kind}\n"]
-    for extra, attribute in family.series:
-        value: Callable[[_Row], int] = attrgetter(values + attribute)
-        lines += [f"{full}{{{row.labels}{extra}}} {value(row)}\n" for row in rows]
-    return lines
+class _Table:
+    """The lines of all families, by series."""
+
+    def __init__(self, prefix: str) -> None:
+        self._families = [(f"{prefix}{family.name}", family) for family in _FAMILIES]
+        self._lines: list[tuple[str, str, list[bytes]]] = [
+            (name, extra, []) for name, family in self._families for extra in family.series
+        ]
+
+    def add(self, labels: Sequence[str], values: Sequence[_Values]) -> None:
+        """A line for each of these, in each series."""
+        for (name, extra, lines), column in zip(
+            self._lines, zip(*values, strict=True), strict=False
+        ):
+            rows = zip(labels, column, strict=True)
+            text = "".join([f"{name}{{{label}{extra}}} {value}\n" for label, value in rows])
+            lines.append(text.encode())
+
+    def text(self, *, as_openmetrics: bool) -> Iterator[bytes]:
+        """All families."""
+        series = iter(self._lines)
+        for name, family in self._families:
+            shown = name.removesuffix("_total") if as_openmetrics else name
+            kind = "counter" if family.is_counter else "gauge"
+            yield f"# HELP {shown} {family.help}\n# TYPE {shown} {kind}\n".encode()
+            for _, (_, _, lines) in zip(family.series, series, strict=False):
+                yield from lines
 
 
-def _service_row(label: str, service: ServiceStatistics) -> _Row:
+def _service_values(service: ServiceStatistics) -> _Values:
     found = service.destinations
-    return _Row(
-        label,
+    return _values(
         service.traffic,
         sum(each.active for each in found),
         sum(each.inactive for each in found),
@@ -115,25 +133,12 @@ def _service_row(label: str, service: ServiceStatistics) -> _Row:
     )
 
 
-def _server_row(label: str, hosts: dict[IPAddress, str], server: DestinationStatistics) -> _Row:
-    host = hosts.get(server.address, server.server)
-    return _Row(
-        f'{label},host="{_escaped(host)}",address="{server.server}"',
-        server.traffic,
-        server.active,
-        server.inactive,
-        server.persistent,
-    )
-
-
-def _hosts(service: ServiceSnapshot) -> dict[IPAddress, str]:
-    """Where several share an address the first counts, as in the kernel."""
+def _hosts(service: ServiceSnapshot | None) -> dict[IPAddress, str]:
+    """Names, escaped. Where several share an address the first counts, as in the kernel."""
+    if service is None:
+        return {}
     return {
-        server.address: server.host
+        server.address: escaped(server.host)
         for server in reversed(service.servers)
         if server.address is not None
     }
-
-
-def _escaped(text: str) -> str:
-    return printable(text).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

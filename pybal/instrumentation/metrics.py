@@ -28,7 +28,6 @@ from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
 from pybal.instrumentation.monitor_text import MonitorText
-from pybal.instrumentation.view import StatusView
 from pybal.model import BGPSnapshot, DaemonSnapshot, HealthSnapshot, IPVSSnapshot, ServiceSnapshot
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -38,21 +37,13 @@ _EOF = b"# EOF\n"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a scrape shows, taken at one moment; may cross into another thread.
-
-    `failed_requests` counts requests that ended in an internal error.
-    """
+    """All that a scrape shows; `failed_requests` ended in an internal error."""
 
     services: tuple[ServiceSnapshot, ...]
     bgp: BGPSnapshot
     ipvs: IPVSSnapshot
     daemon: DaemonSnapshot
     failed_requests: int
-
-
-def take_snapshot(view: StatusView, failed_requests: int) -> Snapshot:
-    """Freeze the view as it is now."""
-    return Snapshot(tuple(view.services()), view.bgp(), view.ipvs(), view.daemon(), failed_requests)
 
 
 def process_collector() -> Collector:
@@ -66,21 +57,24 @@ def exposition(
     *,
     monitors: MonitorText,
     as_openmetrics: bool,
-) -> bytes:
+) -> Iterator[bytes]:
     """The whole answer to a scrape: the snapshot's metrics, those of other collectors, what the
-    kernel counts, then the monitors' by the renderer that keeps them between scrapes."""
+    kernel counts, then the monitors' by the renderer that keeps them between scrapes.
+
+    In pieces, each of a few milliseconds' work; some are empty."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(snapshot))
     for collector in others:
         registry.register(collector)
-    text = (
-        statistics_text(snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics)
-        + monitors.render(snapshot.services, as_openmetrics=as_openmetrics)
-    ).encode()
     if as_openmetrics:
         rendered: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
-        return rendered.removesuffix(_EOF) + text + _EOF
-    return generate_latest(registry) + text
+        yield rendered.removesuffix(_EOF)
+    else:
+        yield generate_latest(registry)
+    yield from statistics_text(snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics)
+    yield from monitors.render(snapshot.services, as_openmetrics=as_openmetrics)
+    if as_openmetrics:
+        yield _EOF
 
 
 class SnapshotCollector(Collector):

@@ -9,28 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from pybal.model import MetricSample, MonitorSnapshot, ServerSnapshot
-
-_COMMON_LABELS = ("service", "host", "monitor")
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
-    """A metric of one kind of monitor; `labels` are those beyond service, host and monitor."""
+    """A metric of monitors; `labels` are those beyond service, host and monitor."""
 
     help: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
 
 
+_STATUS = "pybal_monitor_status"
 _COMMON = {
-    "pybal_monitor_status": "Last result; no series before the first one",
-    "pybal_monitor_up_transitions_total": "Changes to up",
-    "pybal_monitor_down_transitions_total": "Changes to down",
-    "pybal_monitor_up_results_total": "Results that were up",
-    "pybal_monitor_down_results_total": "Results that were down",
+    _STATUS: MetricSpec("Last result; no series before the first one"),
+    "pybal_monitor_up_transitions_total": MetricSpec("Changes to up"),
+    "pybal_monitor_down_transitions_total": MetricSpec("Changes to down"),
+    "pybal_monitor_up_results_total": MetricSpec("Results that were up"),
+    "pybal_monitor_down_results_total": MetricSpec("Results that were down"),
 }
 """What every monitor has."""
+
+_COUNTS = tuple(
+    (name, attrgetter(name.removeprefix("pybal_monitor_").removesuffix("_total")))
+    for name in _COMMON
+    if name != _STATUS
+)
 
 OWN_METRICS = {
     "pybal_monitor_internal_errors_total": MetricSpec("Failures within the monitor itself", ()),
@@ -66,80 +72,77 @@ OWN_METRICS = {
 A metric that is missing here is shown with the labels of its first sample."""
 
 
-def no_families() -> list[Family]:
+def no_families() -> dict[str, Family]:
     """The families that are always there, without series: those that all monitors have, then
     each kind's own."""
-    common = [Family(name, help_) for name, help_ in _COMMON.items()]
-    return common + [Family(name, spec.help, spec.labels) for name, spec in OWN_METRICS.items()]
+    declared = {**_COMMON, **OWN_METRICS}
+    return {name: Family(name, spec.help, spec.labels) for name, spec in declared.items()}
 
 
 def families_of(
-    service_name: str, server: ServerSnapshot, known: Mapping[str, Family]
-) -> Iterable[Family]:
-    """One server's families. `known` are the families of other servers: a metric that is not
+    service_name: str, servers: Iterable[ServerSnapshot], known: Mapping[str, Family]
+) -> dict[str, Family]:
+    """One service's families. `known` are the families of all services: a metric that is not
     declared has the labels of its first sample ever."""
-    families = {family.name: family for family in no_families()}
-    for monitor in server.monitors:
-        key = (printable(service_name), printable(server.host), monitor.name)
-        _put_common(families, key, monitor)
-        for sample in monitor.samples:
-            _put_sample(families, key, sample, known.get(sample.metric))
-    return families.values()
+    families = no_families()
+    service = f'service="{escaped(service_name)}"'
+    for server in servers:
+        host = f'{service},host="{escaped(server.host)}"'
+        for monitor in server.monitors:
+            labels = f'{host},monitor="{escaped(monitor.name)}"'
+            _put_common(families, labels, monitor)
+            for sample in monitor.samples:
+                _put_sample(families, labels, sample, known.get(sample.metric))
+    return families
+
+
+def escaped(label: str) -> str:
+    """A label's value as it stands between quotes. What UTF-8 cannot hold is escaped, too: one odd
+    name must not fail the whole scrape."""
+    text = printable(label)
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def printable(label: str) -> str:
-    """The text as UTF-8 can hold it: one odd name must not fail the whole scrape."""
+    """The text as UTF-8 can hold it."""
     return label if label.isascii() else label.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(slots=True)
 class Family:
-    """One metric with its series, by label values."""
+    """One metric with its series, by their labels as they stand between braces."""
 
     name: str
     help: str
     extra_labels: tuple[str, ...] = ()
-    series: dict[tuple[str, ...], float] = field(default_factory=dict)
+    series: dict[str, float] = field(default_factory=dict)
+    is_counter: bool = field(init=False)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Their names."""
-        return (*_COMMON_LABELS, *self.extra_labels)
+    def __post_init__(self) -> None:
+        self.is_counter = self.name.endswith("_total")
 
-    @property
-    def is_counter(self) -> bool:
-        """Whether it counts, by its name."""
-        return self.name.endswith("_total")
-
-    def put(self, key: tuple[str, ...], value: float) -> None:
+    def put(self, labels: str, value: float) -> None:
         """Set a gauge; add to a counter."""
         if self.is_counter:
-            value += self.series.get(key, 0.0)
-        self.series[key] = value
+            value += self.series.get(labels, 0.0)
+        self.series[labels] = value
 
 
-def _put_common(
-    families: Mapping[str, Family], key: tuple[str, ...], monitor: MonitorSnapshot
-) -> None:
-    status = families["pybal_monitor_status"]
+def _put_common(families: Mapping[str, Family], labels: str, monitor: MonitorSnapshot) -> None:
     if monitor.up is not None:
-        status.put(key, min(float(monitor.up), status.series.get(key, 1.0)))
-    for name, count in (
-        ("up_transitions", monitor.up_transitions),
-        ("down_transitions", monitor.down_transitions),
-        ("up_results", monitor.up_results),
-        ("down_results", monitor.down_results),
-    ):
-        families[f"pybal_monitor_{name}_total"].put(key, count)
+        status = families[_STATUS]
+        status.put(labels, min(float(monitor.up), status.series.get(labels, 1.0)))
+    for name, count in _COUNTS:
+        families[name].put(labels, count(monitor))
 
 
 def _put_sample(
-    families: dict[str, Family], key: tuple[str, ...], sample: MetricSample, known: Family | None
+    families: dict[str, Family], labels: str, sample: MetricSample, known: Family | None
 ) -> None:
     family = families.get(sample.metric)
     if family is None:
-        labels = tuple(name for name, _ in sample.labels) if known is None else known.extra_labels
-        family = families[sample.metric] = Family(sample.metric, "A monitor's own metric", labels)
+        names = tuple(name for name, _ in sample.labels) if known is None else known.extra_labels
+        family = families[sample.metric] = Family(sample.metric, "A monitor's own metric", names)
     given = dict(sample.labels)
-    values = (printable(given.get(label, "")) for label in family.extra_labels)
-    family.put((*key, *values), sample.value)
+    extra = "".join(f',{name}="{escaped(given.get(name, ""))}"' for name in family.extra_labels)
+    family.put(labels + extra, sample.value)

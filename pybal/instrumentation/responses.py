@@ -12,11 +12,13 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, content type and body; nothing else differs between answers."""
+    """Status, content type and body; nothing else differs between answers. A large body goes on in
+    `pieces`, which are written as fast as the client takes them."""
 
     status: HTTPStatus
     content_type: str
     body: bytes
+    pieces: tuple[bytes, ...] = ()
 
 
 def text(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger, LogLevel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+from zope.interface import implementer
 
 from pybal.instrumentation import api, metrics
 from pybal.instrumentation.negotiation import accepts_json, accepts_openmetrics
 from pybal.instrumentation.responses import JSON_TYPE, Response, error
 from pybal.instrumentation.routes import answer, path_segments
-from pybal.instrumentation.scrape import Offload, Scraper
+from pybal.instrumentation.scrape import Scraper
 from pybal.instrumentation.view import StatusView
+from pybal.turns import Turns
+
+Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
+"""Runs a function in another thread; fires in the reactor's with what it returned or raised."""
 
 _IDLE_TIMEOUT_S = 60
 _METHODS = ("GET", "HEAD")
 
 
 def make_site(
-    reactor: Any, view: StatusView, offload: Offload, log: Logger, *collectors: Collector
+    reactor: Any,
+    view: StatusView,
+    offload: Offload,
+    turns: Turns,
+    log: Logger,
+    *collectors: Collector,
 ) -> Site:
-    """The factory that serves the view. `offload` renders `/metrics` in another thread;
-    `collectors` add their metrics to PyBal's own."""
-    root = StatusResource(view, offload, Scraper(view, offload, collectors), log)
+    """The factory that serves the view. `offload` renders the largest JSON in another thread,
+    `turns` has `/metrics` rendered in pieces; `collectors` add their metrics to PyBal's own."""
+    root = StatusResource(view, offload, Scraper(view, turns, collectors), log)
     site = _StatusSite(  # type: ignore[no-untyped-call]  # Twisted's has no types
         root, requestFactory=_BodylessRequest, reactor=reactor, timeout=_IDLE_TIMEOUT_S
     )
@@ -94,9 +107,9 @@ class StatusResource(Resource):
         return Response(HTTPStatus.OK, JSON_TYPE, body)
 
     async def _metrics(self, *, as_openmetrics: bool) -> Response:
-        body = await self._scraper.scrape(self._failed_requests, as_openmetrics=as_openmetrics)
+        pieces = await self._scraper.scrape(self._failed_requests, as_openmetrics=as_openmetrics)
         content_type = metrics.OPENMETRICS_TYPE if as_openmetrics else metrics.TEXT_TYPE
-        return Response(HTTPStatus.OK, content_type, body)
+        return Response(HTTPStatus.OK, content_type, b"", pieces)
 
 
 def _accept_headers(request: Request) -> list[str]:
@@ -111,14 +124,50 @@ def _printable(data: bytes) -> str:
 def _write(request: Request, response: Response) -> None:
     request.setResponseCode(response.status, response.status.phrase.encode("ascii"))
     request.setHeader(b"content-type", response.content_type.encode("ascii"))
-    request.setHeader(b"content-length", b"%d" % len(response.body))
+    length = len(response.body) + sum(map(len, response.pieces))
+    request.setHeader(b"content-length", b"%d" % length)
     request.setHeader(b"cache-control", b"no-store")
     request.setHeader(b"vary", b"accept")
     if response.status == HTTPStatus.METHOD_NOT_ALLOWED:
         request.setHeader(b"allow", ", ".join(_METHODS).encode("ascii"))
     # Twisted leaves the body out in answer to HEAD, if only something is written.
     request.write(response.body)
-    request.finish()
+    if response.pieces:
+        _PieceByPiece(request, response.pieces).start()
+    else:
+        request.finish()
+
+
+@implementer(IPushProducer)
+class _PieceByPiece:
+    """Writes a large body as the client takes it, so that it is not there twice, then finishes."""
+
+    def __init__(self, request: Request, pieces: Iterable[bytes]) -> None:
+        self._request = request
+        self._pieces = deque(pieces)
+        self._paused = False
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        """The client can take more."""
+        self._paused = False
+        while self._pieces and not self._paused:
+            self._request.write(self._pieces.popleft())
+            if not self._pieces:
+                self._request.unregisterProducer()
+                self._request.finish()
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        """The client cannot take more."""
+        self._paused = True
+
+    def stopProducing(self) -> None:  # noqa: N802
+        """The client is gone."""
+        self._pieces.clear()
 
 
 class _BodylessRequest(Request):

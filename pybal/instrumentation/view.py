@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
 
 
 class StatusView(Protocol):
-    """Everything that can be told about the daemon, as frozen snapshots of this moment.
+    """Everything that can be told about the daemon, as frozen snapshots.
 
     Called in the reactor's thread; what it returns may be read in any other.
     """
 
-    def services(self) -> Sequence[ServiceSnapshot]:
-        """All LVS services, in the order of pybal.conf; names are unique."""
+    def services(self) -> Iterable[ServiceSnapshot]:
+        """All LVS services, in the order of pybal.conf; names are unique. Each is of the moment in
+        which the iteration comes to it."""
         ...
 
     def service(self, name: str) -> ServiceSnapshot | None:

@@ -86,7 +86,9 @@ class Monitor(ABC):
 
     def _touched(self) -> None:
         """A counter or sample has changed, outside of _conclude()."""
-        self._snapshot = None
+        if self._snapshot is not None:
+            self._snapshot = None
+            self._target.touched()
 
     def _new_snapshot(self) -> MonitorSnapshot:
         return MonitorSnapshot(

@@ -24,7 +24,8 @@ from pybal.monitors.spread import Spread
 class Target:
     """The real server under check.
 
-    `describe()` gives the server's name and status for log lines: `h (enabled/up/pooled)`.
+    `describe()` gives the server's name and status for log lines: `h (enabled/up/pooled)`;
+    `touched()` hears that a monitor is no longer as its last snapshot shows it.
     """
 
     service: str
@@ -32,6 +33,7 @@ class Target:
     address: IPAddress
     port: int
     describe: Callable[[], str]
+    touched: Callable[[], None] = lambda: None
 
     @property
     def endpoint(self) -> str:

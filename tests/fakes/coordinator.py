@@ -32,6 +32,7 @@ from pybal.model import (
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
+from pybal.turns import Turns
 from pybal.withdrawal import Health
 
 IDLE = IdleConnectionSettings()
@@ -131,6 +132,7 @@ class Bench:
         )
         ports = CoordinatorPorts(
             clock=self.clock,
+            turns=Turns(self.clock),
             now=lambda: 1000.0 + self.clock.seconds(),
             addresses=self.names,
             create_monitor=self._create_monitor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPResponse
 from typing import Any, cast
@@ -18,6 +18,7 @@ from zope.interface import implementer
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.site import make_site
 from pybal.instrumentation.view import StatusView
+from pybal.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,22 @@ def run_at_once(function: Callable[[], bytes]) -> Deferred[bytes]:
         return fail()
 
 
-@dataclass
-class HeldOffload:
-    """An Offload whose thread is busy until the test says otherwise."""
+class HeldTurns(Turns):
+    """Turns of a reactor that is busy until the test says otherwise."""
 
-    waiting: list[tuple[Callable[[], bytes], Deferred[bytes]]] = field(default_factory=list)
+    def __init__(self) -> None:
+        super().__init__(Clock())
+        self.waiting: list[Deferred[None]] = []
 
-    def __call__(self, function: Callable[[], bytes]) -> Deferred[bytes]:
-        result: Deferred[bytes] = Deferred()
-        self.waiting.append((function, result))
-        return result
+    def pause(self) -> Deferred[None]:
+        turn: Deferred[None] = Deferred()
+        self.waiting.append(turn)
+        return turn
 
     def release(self) -> None:
-        function, result = self.waiting.pop(0)
-        run_at_once(function).chainDeferred(result)
+        """Until nobody waits any more."""
+        while self.waiting:
+            self.waiting.pop(0).callback(None)
 
 
 @implementer(ILogObserver)
@@ -72,14 +75,24 @@ class Client:
     """Talks to the site of one view; `log` holds what the site logs."""
 
     def __init__(
-        self, view: StatusView, offload: Callable[..., Deferred[bytes]] = run_at_once
+        self,
+        view: StatusView,
+        offload: Callable[..., Deferred[bytes]] = run_at_once,
+        turns: Turns | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = LogLines()
-        self.site = make_site(self.clock, view, offload, self.log.logger(), process_collector())
+        self.site = make_site(
+            self.clock,
+            view,
+            offload,
+            turns or Turns(self.clock),
+            self.log.logger(),
+            process_collector(),
+        )
 
-    def connect(self) -> Connection:
-        return Connection(self.site.buildProtocol(None))
+    def connect(self, transport: StringTransport | None = None) -> Connection:
+        return Connection(self.site.buildProtocol(None), transport or StringTransport())
 
     def get(
         self,
@@ -98,9 +111,9 @@ class Client:
 class Connection:
     """One client's connection."""
 
-    def __init__(self, protocol: Any) -> None:
+    def __init__(self, protocol: Any, transport: StringTransport) -> None:
         self.protocol = protocol
-        self.transport = StringTransport()
+        self.transport = transport
         protocol.makeConnection(self.transport)
 
     def send(self, data: bytes) -> None:

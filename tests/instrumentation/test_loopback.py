@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
+from pybal.turns import Turns
 from tests.fakes.view import FakeView, large_view
 from tests.instrumentation import consumers
 from tests.instrumentation.exchange import LogLines
@@ -34,7 +35,8 @@ class Daemon:
         self.log = LogLines()
         self._reactor = reactor
         offload = partial(deferToThreadPool, reactor, reactor.getThreadPool())
-        site = make_site(reactor, view, offload, self.log.logger(), process_collector())
+        log = self.log.logger()
+        site = make_site(reactor, view, offload, Turns(reactor), log, process_collector())
         self.server = InstrumentationServer(
             reactor, [ip_address(a) for a in addresses], port, site, self.log.logger()
         )

@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from pybal.instrumentation.metrics import exposition, process_collector, take_snapshot
+from pybal.instrumentation.metrics import Snapshot, exposition, process_collector
 from pybal.instrumentation.monitor_metrics import OWN_METRICS
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.model import MetricSample, MonitorSnapshot, SourceSnapshot
@@ -58,9 +58,12 @@ CONTRACT = {
 
 
 def render(view: FakeView, *, as_openmetrics: bool = False) -> str:
-    return exposition(
-        take_snapshot(view, 7), monitors=MonitorText(), as_openmetrics=as_openmetrics
-    ).decode("utf-8")
+    pieces = exposition(snapshot_of(view), monitors=MonitorText(), as_openmetrics=as_openmetrics)
+    return b"".join(pieces).decode("utf-8")
+
+
+def snapshot_of(view: FakeView) -> Snapshot:
+    return Snapshot(tuple(view.services()), view.bgp(), view.ipvs(), view.daemon(), 7)
 
 
 def series(families: Iterable[Metric]) -> dict[tuple[str, Labels], float]:
@@ -232,16 +235,18 @@ def test_openmetrics_is_valid_by_its_own_strict_parser_and_says_the_same() -> No
 
 
 def test_other_collectors_follow_ours() -> None:
-    snapshot = take_snapshot(FakeView(), 0)
-    text = exposition(
+    snapshot = snapshot_of(FakeView())
+    pieces = exposition(
         snapshot, [process_collector()], monitors=MonitorText(), as_openmetrics=False
-    ).decode()
+    )
+    text = b"".join(pieces).decode()
     assert "\nprocess_cpu_seconds_total " in text
     assert "\nprocess_open_fds " in text
     # The same collectors serve one scrape after another.
     collector = process_collector()
     for _ in range(2):
-        exposition(snapshot, [collector], monitors=MonitorText(), as_openmetrics=False)
+        again = exposition(snapshot, [collector], monitors=MonitorText(), as_openmetrics=False)
+        assert b"process_open_fds" in b"".join(again)
 
 
 def test_the_largest_configuration_is_shown_whole() -> None:
@@ -260,5 +265,5 @@ def test_a_renderer_that_has_rendered_before_says_the_same_as_a_new_one() -> Non
     gone = server("c", monitors=(monitor("UDP"),))
     for servers in ([busy, idle, gone], [changed, idle], [idle]):
         services = [service("s", servers)]
-        expected = MonitorText().render(services, as_openmetrics=False)
-        assert old.render(services, as_openmetrics=False) == expected
+        expected = b"".join(MonitorText().render(services, as_openmetrics=False))
+        assert b"".join(old.render(services, as_openmetrics=False)) == expected

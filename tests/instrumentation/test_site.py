@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from twisted.internet.error import ConnectionLost
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from pybal.model import ServiceSnapshot
 from tests.fakes.view import FakeView, server, service
-from tests.instrumentation.exchange import Client, HeldOffload, parse
+from tests.instrumentation.exchange import Client, HeldTurns, parse
 
 TEXT = "text/plain; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -167,20 +168,62 @@ def test_garbage_gets_a_bad_request() -> None:
 
 
 def test_a_client_that_leaves_during_a_scrape_disturbs_nobody() -> None:
-    offload = HeldOffload()
-    client = Client(view(), offload)
+    turns = HeldTurns()
+    client = Client(view(), turns=turns)
     gone, patient = client.connect(), client.connect()
     for connection in (gone, patient):
-        connection.send(b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n")
+        connection.send(SCRAPE)
         assert connection.transport.value() == b""
     gone.protocol.connectionLost(Failure(ConnectionLost()))
-    offload.release()
+    turns.release()
     assert patient.answer().status == 200
     assert gone.transport.value() == b""
     assert not [line for line in client.log if not line.startswith("debug")]
 
 
 def test_other_paths_are_answered_while_a_scrape_is_under_way() -> None:
-    client = Client(view(), HeldOffload())
-    client.connect().send(b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n")
+    client = Client(view(), turns=HeldTurns())
+    client.connect().send(SCRAPE)
     assert client.get("/alerts").text.startswith("OK")
+
+
+SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n"
+
+
+class SlowTransport(StringTransport):
+    """Has its producer pause whenever something was written."""
+
+    producer: Any
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
+
+    def write(self, data: bytes) -> None:
+        super().write(data)  # type: ignore[no-untyped-call]  # as above
+        self.producer.pauseProducing()
+
+
+def test_a_slow_client_gets_a_scrape_as_it_takes_it() -> None:
+    transport: Any = SlowTransport()
+    connection = Client(view()).connect(transport)
+    connection.send(SCRAPE)
+    sizes = [0, len(transport.value())]
+    while sizes[-1] > sizes[-2]:
+        transport.producer.resumeProducing()
+        sizes.append(len(transport.value()))
+    assert len(sizes) > 10
+    answer = connection.answer()
+    assert answer.headers["content-length"] == str(len(answer.body))
+
+
+def test_a_slow_client_that_leaves_is_forgotten() -> None:
+    client = Client(view())
+    transport: Any = SlowTransport()
+    connection = client.connect(transport)
+    connection.send(SCRAPE)
+    transport.producer.stopProducing()
+    connection.protocol.connectionLost(Failure(ConnectionLost()))
+    transport.clear()
+    transport.producer.resumeProducing()
+    assert transport.value() == b""
+    assert not [line for line in client.log if not line.startswith("debug")]
