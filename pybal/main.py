@@ -54,7 +54,7 @@ from pybal.twistedhttp import TwistedHTTPClient
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
-SETTLED_AFTER_S = 30.0
+SETTLED_AFTER_S = 60.0
 SEARCH_ALL_EVERY_S = 6 * 3600.0
 
 EXIT_OK = 0
@@ -182,7 +182,10 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         modules = KernelModules(Path("/"), os.uname().release)
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
-    reactor.callLater(SETTLED_AFTER_S, _set_garbage_collector_at_rest)
+    gc.collect()
+    _spare_the_garbage_collector()
+    reactor.callLater(SETTLED_AFTER_S, _spare_the_garbage_collector)
+    reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)
     reactor.run()
     return EXIT_OK
 
@@ -236,13 +239,18 @@ def _steady_clock() -> None:
     reactor.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 
 
-def _set_garbage_collector_at_rest() -> None:
-    """What stands after the start stands for days. To search all of it for garbage stops the
-    process for a quarter of a second in the largest configurations: do so seldom."""
+def _spare_the_garbage_collector() -> None:
+    """What stands after the start stands for days, and to search all of it for garbage stops the
+    process for a quarter of a second in the largest configurations: only what comes is searched."""
+    gc.freeze()
+
+
+def _search_all() -> None:
+    """What was spared has become garbage here and there."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    reactor.callLater(SEARCH_ALL_EVERY_S, _set_garbage_collector_at_rest)
+    reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)
 
 
 def _raise_descriptor_limit() -> None:

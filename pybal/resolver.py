@@ -215,10 +215,16 @@ class _Name:
     def remove(self, watch: Watch) -> None:
         """This one has stopped."""
         self._watches.pop(watch, None)
-        if not self._watches and self._refresh is not None and self._refresh.active():
+        if not self._watches:
+            self._cancel_refresh()
+
+    def _cancel_refresh(self) -> None:
+        if self._refresh is not None and self._refresh.active():
             self._refresh.cancel()
 
     def _ask(self) -> None:
+        # It may be due and not have come yet; two would go on side by side for ever.
+        self._cancel_refresh()
         self._asking = True
         self._lookups.ask(self._host, self._family, self._answered)
 

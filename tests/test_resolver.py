@@ -145,6 +145,17 @@ def test_refreshes_of_many_names_are_spread(bench: Bench) -> None:
     assert due[-1] - due[0] > 5
 
 
+def test_a_watcher_that_comes_while_a_refresh_is_overdue_does_not_begin_a_second_row_of_them(
+    bench: Bench,
+) -> None:
+    bench.names.known[HOST] = Addresses((ip_address("192.0.2.1"),), ttl_s=60)
+    bench.watch()
+    bench.clock.rightNow += 100  # the reactor was busy: no timer has run
+    bench.watch()
+    bench.clock.advance(0)
+    assert len(bench.clock.getDelayedCalls()) == 1
+
+
 def test_a_failed_refresh_keeps_the_address_and_is_told_of_once(bench: Bench) -> None:
     bench.watch()
     bench.names.answer(HOST, "192.0.2.1")
