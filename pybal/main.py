@@ -56,6 +56,7 @@ DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
 SETTLED_AFTER_S = 60.0
 SEARCH_ALL_EVERY_S = 6 * 3600.0
+_NEVER = 2**31 - 1
 
 EXIT_OK = 0
 EXIT_CONFIG = 1
@@ -182,10 +183,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         modules = KernelModules(Path("/"), os.uname().release)
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
-    gc.collect()
     _spare_the_garbage_collector()
-    reactor.callLater(SETTLED_AFTER_S, _spare_the_garbage_collector)
-    reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)
     reactor.run()
     return EXIT_OK
 
@@ -240,13 +238,21 @@ def _steady_clock() -> None:
 
 
 def _spare_the_garbage_collector() -> None:
-    """What stands after the start stands for days, and to search all of it for garbage stops the
-    process for a quarter of a second in the largest configurations: only what comes is searched."""
-    gc.freeze()
+    """In the largest configurations each search of all objects for garbage stops the process for
+    a quarter of a second. There is none while the start makes objects without end; what stands
+    after it stands for days, and is passed over but for one search in a long while."""
+    young, middle, old = gc.get_threshold()
+    gc.set_threshold(young, middle, _NEVER)
+
+    def settled() -> None:
+        gc.freeze()
+        gc.set_threshold(young, middle, old)
+
+    reactor.callLater(SETTLED_AFTER_S, settled)
+    reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)
 
 
 def _search_all() -> None:
-    """What was spared has become garbage here and there."""
     gc.unfreeze()
     gc.collect()
     gc.freeze()
