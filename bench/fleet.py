@@ -26,6 +26,7 @@ from tests.namespace import Namespace
 
 NETWORK = "10.20.0.0/16"
 MOST_A_PROCESS = 6000
+MORTALS = 100
 ROOT = Path(__file__).parents[1]
 
 
@@ -57,12 +58,24 @@ class Shape:
         """All hosts' numbers."""
         return {host for pool in self.pools for host in pool.hosts}
 
+    @property
+    def mortals(self) -> list[tuple[str, int]]:
+        """Address and port of the servers that are processes of their own: a few of each service
+        that has no ProxyFetch, of one host after the other."""
+        pools = [pool for pool in self.pools if not pool.fetch]
+        numbers = range(min(MORTALS, len(pools) * len(pools[0].hosts)))
+        return [
+            (address(pools[n % len(pools)].hosts[n // len(pools)]), pools[n % len(pools)].port)
+            for n in numbers
+        ]
+
     def listeners(self) -> list[tuple[str, int, str]]:
         """For bench.servers."""
+        mortals = set(self.mortals)
         return [
-            (address(host), pool.port, pool.fetch or "idle")
+            (where, pool.port, "mortal" if (where, pool.port) in mortals else pool.fetch or "idle")
             for pool in self.pools
-            for host in pool.hosts
+            for where in map(address, pool.hosts)
         ]
 
 

@@ -5,7 +5,7 @@ python -m bench.scale [--scale 1.0] WHAT...
 start        seconds until the last first result, the most checks begun in one second
 steady       --minutes 10: share of a core, memory, stalls, false results; scraped every 15 s,
              the shared pool changed every minute
-latency      kill -9 of --times 100 servers, each to the moment its removal is shown
+latency      kill -9 of --times 100 servers, each a process, to the moment its removal is shown
 stop         SIGSTOP for 30 s, then SIGCONT, --times 20: no server may change its state
 clock        the wall clock set forward and back (in the virtual machine only)
 unreachable  all servers unreachable for 20 s, then back: no server may change its state
@@ -25,7 +25,6 @@ from collections.abc import Callable
 from bench.fleet import (
     Director,
     Site,
-    address,
     largest,
     load_average,
     running,
@@ -77,16 +76,12 @@ def steady(site: Site, options: argparse.Namespace) -> None:
 
 
 def latency(site: Site, options: argparse.Namespace) -> None:
-    pools = [p for p in site.shape.pools if not p.fetch]
     times = []
     with settled(site) as director:
-        for number in range(options.times):
-            pool = pools[number % len(pools)]
-            host = pool.hosts[(number // len(pools)) % len(pool.hosts)]
+        for server, port in site.shape.mortals[: options.times]:
             since = len(director.lines)
-            killed_s = site.switch.tell("kill", address(host), pool.port)
-            wanted = f"-r {address(host)}:{pool.port}"
-            times.append(first(director, wanted, since) - killed_s)
+            killed_s = site.switch.tell("kill", server, port)
+            times.append(first(director, f"-r {server}:{port}", since) - killed_s)
             time.sleep(0.05)
     print(
         f"latency: n={len(times)}, {site.shape.monitors} monitors: median "

@@ -2,11 +2,12 @@
 
     python -m bench.servers SHAPE.json
 
-SHAPE.json is a list of [address, port, kind]; kind is `idle` (accepts and is silent), `http` or
-`https`. Prints `ready`. Then reads commands, a line each, and answers each with the moment of the
-act (CLOCK_MONOTONIC, seconds):
+SHAPE.json is a list of [address, port, kind]; kind is `idle` (accepts and is silent), `http`,
+`https`, or `mortal`: an idle one that is a process of its own and can only be killed. Prints
+`ready`. Then reads commands, a line each, and answers each with the moment of the act
+(CLOCK_MONOTONIC, seconds):
 
-    kill ADDRESS PORT      close the listener, then its connections (as the kernel does after -9)
+    kill ADDRESS PORT      close the listener, then its connections; a `mortal` one: kill -9
     reset ADDRESS PORT     the same, but connections are reset
     revive ADDRESS PORT    listen again
     stall ADDRESS PORT     accept, and never say a word
@@ -19,8 +20,11 @@ act (CLOCK_MONOTONIC, seconds):
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
+import os
 import resource
+import signal
 import socket
 import ssl
 import struct
@@ -32,6 +36,7 @@ from collections import Counter
 from pathlib import Path
 
 HANDFUL = 128
+_PR_SET_PDEATHSIG = 1
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nfine\n"
 _BAD = b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -65,6 +70,31 @@ class RealServer:
                 sock = transport.get_extra_info("socket")
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
+
+
+class MortalServer:
+    """One address and port in a process of its own, which ends with this one."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.connections: set[asyncio.Transport] = set()
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        sock.listen(HANDFUL)
+        self._pid = os.fork()
+        if self._pid:
+            sock.close()
+            return
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        accepted = []
+        while True:
+            accepted.append(sock.accept())
+
+    async def listen(self) -> None:
+        """It does so already."""
+
+    def close(self, *, reset: bool) -> None:  # noqa: ARG002
+        os.kill(self._pid, signal.SIGKILL)
 
 
 class Connection(asyncio.Protocol):
@@ -104,7 +134,13 @@ class Fleet:
         self.tls = tls
         self.ever = 0
         self._each_second: Counter[int] = Counter()
-        self._servers = {(a, p): RealServer(self, a, p, kind) for a, p, kind in shape}
+        # They are forked before there is anything that they had to let go of.
+        self._servers: dict[tuple[str, int], RealServer | MortalServer] = {
+            (a, p): MortalServer(a, p) for a, p, kind in shape if kind == "mortal"
+        }
+        self._servers |= {
+            (a, p): RealServer(self, a, p, kind) for a, p, kind in shape if kind != "mortal"
+        }
 
     async def run(self) -> None:
         for server in self._servers.values():
@@ -130,9 +166,11 @@ class Fleet:
         verb, address, port, *rest = words
         server = self._servers[address, int(port)]
         at_s = time.monotonic()
+        if verb in ("kill", "reset"):
+            server.close(reset=verb == "reset")
+            return str(at_s)
+        assert isinstance(server, RealServer), "a mortal server can only be killed"
         match verb:
-            case "kill" | "reset":
-                server.close(reset=verb == "reset")
             case "revive":
                 await server.listen()
             case "slow":

@@ -226,4 +226,6 @@ class _Exchange:
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
+        # Twisted's own cycles keep this object until it is searched for; OpenSSL's are large.
+        self._tls = None
         return answer

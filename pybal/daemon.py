@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 import pybal
 from pybal.announcer import Announcer, failover_settings, kernel_source_address
@@ -134,7 +133,7 @@ class Daemon:
             self._log.info("Created LVS service '{name}'", name=settings.name)
         self._conscience.start()
         self._starting = Deferred.fromCoroutine(self._start_services())
-        self._starting.addErrback(self._starting_failed)
+        self._starting.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
     async def stop(self, *, for_restart: bool = False) -> None:
         """Stop everything that was started; the kernel's table stays as it is. Idempotent.
@@ -161,11 +160,10 @@ class Daemon:
     async def _start_services(self) -> None:
         for service in self._services.values():
             await self._turns.pause()
-            service.start()
-
-    def _starting_failed(self, failure: Failure) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("Not all services could be started", failure)
+            try:
+                service.start()
+            except Exception:  # noqa: BLE001 - the others must not miss their start
+                self._log.failure("Service {name} could not be started", name=service.name)
 
     def _start_bgp(self) -> None:
         settings, world = self._settings.bgp, self._world

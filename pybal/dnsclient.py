@@ -30,7 +30,7 @@ from pybal.names import (
 )
 from pybal.regularfile import Signature, file_signature, read_regular_file
 
-HOSTS_TTL_S = 10.0
+HOSTS_TTL_S = 60.0
 """How long an answer from the hosts file counts; then the file is looked at again."""
 
 TRY_TIMEOUTS_S = (1.0, 2.0)

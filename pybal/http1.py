@@ -1,7 +1,8 @@
 """Reads one HTTP/1.x response to a GET or HEAD, from bytes, within limits. No I/O.
 
-h11 parses; this bounds what it is given. Time and memory are linear in the bytes that are fed,
-and those are bounded: no server can make the reader hold more than `max_bytes`.
+h11 parses all but the plainest answers; this bounds what it is given. Time and memory are linear
+in the bytes that are fed, and those are bounded: no server can make the reader hold more than
+`max_bytes`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import h11
 
 from pybal.errors import HTTPFetchError
 from pybal.httpclient import HTTPResponse
+from pybal.plainhead import read_plain_head
 
 MAX_HEADER_BYTES = 64 * 1024
 """No honest server sends more header than this; it is an error even if `max_bytes` is larger."""
@@ -49,8 +51,9 @@ class ResponseReader:
         self.cut = False
         self._max_bytes = max_bytes
         self._truncate = truncate
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_PIECE_BYTES)
-        self._h11.send(_REQUESTS[method])
+        self._method = method
+        self._h11: h11.Connection | None = None
+        self._length: int | None = None  # the body's, of a plain answer
         self._unread = bytearray()
         self._scanned = 0  # bytes of it that do not end the headers
         self._header_bytes = 0
@@ -68,7 +71,8 @@ class ResponseReader:
             self._parse(bytes(self._unread[:size]))
             del self._unread[:size]
         if self.response is not None:
-            surplus = len(self._h11.trailing_data[0]) + len(self._unread) + over
+            trailing = b"" if self._h11 is None else self._h11.trailing_data[0]
+            surplus = len(trailing) + len(self._unread) + over
             if surplus and not self._truncate:
                 own = f"the answer's own length of {len(self._body)}"
                 raise BadResponseError(f"{surplus} bytes more than {own}")
@@ -99,7 +103,9 @@ class ResponseReader:
         return f"after {len(self._body)} of {length:.20} bytes of body"
 
     def _next_piece(self) -> int:
-        """How many of the unread bytes h11 may have now; 0 while there are too few."""
+        """How many of the unread bytes may be parsed now; 0 while there are too few."""
+        if self._length is not None:
+            return min(len(self._unread), self._length - len(self._body))
         if self._status:
             return min(len(self._unread), _PIECE_BYTES)
         if not b"HTTP/".startswith(self._unread[:5]):
@@ -118,6 +124,23 @@ class ResponseReader:
         return size
 
     def _parse(self, data: bytes) -> None:
+        if self._length is not None:
+            self._body += data
+        elif self._h11 is not None or not self._is_plain(data):
+            self._parse_by_h11(data)
+        if self._length is not None and len(self._body) == self._length:
+            self._finish()
+
+    def _is_plain(self, head: bytes) -> bool:
+        plain = read_plain_head(head) if self._method == "GET" else None
+        if plain is not None:
+            self._status, self._headers, self._length = plain.status, plain.headers, plain.length
+        return plain is not None
+
+    def _parse_by_h11(self, data: bytes) -> None:
+        if self._h11 is None:
+            self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_PIECE_BYTES)
+            self._h11.send(_REQUESTS[self._method])
         self._h11.receive_data(data)
         try:
             while self.response is None and (event := self._h11.next_event()) is not h11.NEED_DATA:

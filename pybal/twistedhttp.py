@@ -11,6 +11,7 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -267,6 +268,7 @@ class _QuietFactory(Factory):
     noisy = False
 
 
+@lru_cache(maxsize=1024)
 def parse_url(url: str) -> _Target:
     if not _VISIBLE.fullmatch(url):
         raise ValueError("the URL holds a character that is not visible ASCII")

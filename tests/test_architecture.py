@@ -19,6 +19,7 @@ PURE = (
     "pybal/poolevents.py",
     "pybal/notices.py",
     "pybal/pattern.py",
+    "pybal/plainhead.py",
     "pybal/monitors/icmp.py",
     "pybal/monitors/dnswire.py",
     "pybal/desired.py",
