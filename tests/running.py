@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-# To compile everything at each start takes seconds in the virtual machine.
+# To compile everything at each start takes seconds in the virtual machine. The whole suite has a
+# place of its own for what is compiled.
 _BYTECODE = tempfile.TemporaryDirectory(prefix="pybal-bytecode-")
 
 
@@ -71,7 +72,7 @@ class RunningPybal:
     def start(self) -> None:
         """Start it; wait_for() tells when it is there."""
         command = [sys.executable, "-m", "pybal", *self._arguments, "-c", str(self.config_path)]
-        environment = dict(os.environ, PYTHONPYCACHEPREFIX=_BYTECODE.name)
+        environment = {"PYTHONPYCACHEPREFIX": _BYTECODE.name, **os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(self._wrap(*command), stderr=log, env=environment)
@@ -90,6 +91,8 @@ class RunningPybal:
 
     def get(self, path: str, accept: str = "*/*", address: str = "127.0.0.1") -> str:
         """What the instrumentation answers; CalledProcessError if that is no success."""
+        ended = self._process is not None and self._process.poll() is not None
+        assert not ended, f"it has ended by itself; the log:\n{self.log}"
         url = f"http://{address}:9090{path}"
         command = ["curl", "-sSf", "-m", "10", "-H", f"Accept: {accept}", url]
         return subprocess.run(

@@ -202,7 +202,7 @@ class Stage:
     def _open_tunnels(self, real: Host) -> None:
         _ip(
             "link add tunnel4 type ipip external",
-            "link add tunnel6 type ip6tnl external",
+            "link add tunnel6 type ip6tnl mode any external",
             "link set tunnel4 up",
             "link set tunnel6 up",
             namespace=real.namespace,

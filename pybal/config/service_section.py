@@ -22,6 +22,7 @@ from pybal.config.monitor_options import read_monitors
 from pybal.config.section import SectionReader
 from pybal.config.settings import LargeCommunity, ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
+from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, L4Protocol
 
 DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
@@ -30,6 +31,12 @@ _SCHEDULER = choice(SCHEDULERS)
 _DRAIN = "drain"
 _DEPOOL_METHOD = choice(("remove", _DRAIN))
 DEFAULT_DRAIN_TIMEOUT_S = 300.0
+_FALLBACK = 1  # the lowest of the flags of sh and of mh
+_HASHING = {
+    "dh": "which has no fallback",
+    "mh": "without mh-fallback",
+    "sh": "without sh-fallback",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,8 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     source = reader.require("config", SOURCE)
     threshold = reader.get("depool-threshold", THRESHOLD, DEFAULT_THRESHOLD)
     drain_timeout_s = _read_draining(reader)
+    if scheduler in _HASHING and not ipvs.scheduler_flags & _FALLBACK:
+        _warn_of_refusals(reader, scheduler, ipvs, drains=drain_timeout_s is not None)
     version = None if address is None else ipvs.server_version or address.version
     monitors = read_monitors(reader, kinds, version)
     announced = reader.get("bgp", BOOLEAN, True)
@@ -114,3 +123,21 @@ def _read_draining(reader: SectionReader) -> float | None:
     method = reader.get("depool-method", _DEPOOL_METHOD, "remove")
     timeout_s = reader.get("drain-timeout", SECONDS, DEFAULT_DRAIN_TIMEOUT_S)
     return timeout_s if method == _DRAIN else None
+
+
+def _warn_of_refusals(
+    reader: SectionReader, scheduler: str, ipvs: ServiceOptions, *, drains: bool
+) -> None:
+    """These schedulers hash to a server first and ask then whether it takes new connections."""
+    if reader.is_bad("scheduler-flags"):
+        return
+    for key, applies, server in (
+        ("depool-method", drains, "that drains"),
+        ("upper-threshold", ipvs.upper_threshold, "that has so many connections"),
+    ):
+        if applies:
+            reader.warn(
+                key,
+                f"scheduler {scheduler}, {_HASHING[scheduler]}, refuses new clients whose hash"
+                f" is of a server {server}",
+            )

@@ -26,7 +26,15 @@ from pybal.ipvs.model import (
 )
 from pybal.ipvs.options import KernelOptions, ServiceOptions
 from pybal.model import L4Protocol
-from tests.config.texts import FILE, only_problem, only_service, problem_of, service, settings
+from tests.config.texts import (
+    FILE,
+    only_problem,
+    only_service,
+    problem_of,
+    service,
+    settings,
+    shown,
+)
 
 TUNNEL = Forwarding.TUNNEL
 GUE = {"forwarding_method": "tunnel", "tunnel_type": "gue"}
@@ -187,6 +195,43 @@ def test_what_cannot_be_says_what_would_be_right(
     assert problem.message.startswith(message)
 
 
+HASHES = (
+    ("mh", "mh-port", "mh, without mh-fallback,"),
+    ("sh", "", "sh, without sh-fallback,"),
+    ("dh", "", "dh, which has no fallback,"),
+)
+
+
+@pytest.mark.parametrize(("scheduler", "flags", "words"), HASHES)
+def test_a_hash_that_will_lead_clients_to_refusal_is_warned_of(
+    scheduler: str, flags: str, words: str
+) -> None:
+    for key, value, server in (
+        ("depool_method", "drain", "that drains"),
+        ("upper_threshold", "5", "that has so many connections"),
+    ):
+        options = {"scheduler": scheduler, "scheduler_flags": flags, key: value}
+        problem = only_problem("[global]\n" + service(**options))
+        assert (problem.severity, problem.key) == (Severity.WARNING, key.replace("_", "-"))
+        refusal = f"scheduler {words} refuses new clients whose hash is of a server {server}"
+        assert problem.message == refusal
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scheduler": "mh", "scheduler_flags": "mh-fallback", "depool_method": "drain"},
+        {"scheduler": "sh", "scheduler_flags": "sh-port, sh-fallback", "upper_threshold": "5"},
+        {"scheduler": "wrr", "depool_method": "drain", "upper_threshold": "5"},
+        {"scheduler": "sh"},
+    ],
+)
+def test_a_hash_with_fallback_or_with_nothing_to_fall_back_from_is_not_warned_of(
+    options: dict[str, str],
+) -> None:
+    assert shown("[global]\n" + service(**options)) == []
+
+
 def test_one_mistake_is_one_error() -> None:
     for keys in (
         {"forwarding_method": "x", "tunnel_type": "gre"},
@@ -214,7 +259,7 @@ def test_all_of_it_reaches_the_kernels_entry() -> None:
             protocol="udp",
             port="5060",
             scheduler="mh",
-            scheduler_flags="mh-port",
+            scheduler_flags="mh-port, mh-fallback",
             ops="yes",
             **GUE,
             tunnel_port="6080",
@@ -233,7 +278,7 @@ def test_all_of_it_reaches_the_kernels_entry() -> None:
         ServiceKey(L4Protocol.UDP, ip_address("192.0.2.1"), 5060),
         "mh",
         one_packet=True,
-        scheduler_flags=2,
+        scheduler_flags=3,
         persistence=Persistence(60, 24),
         persistence_engine="sip",
     )
