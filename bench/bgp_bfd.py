@@ -10,7 +10,6 @@ its own command line (about 10 ms a question).
 from __future__ import annotations
 
 import argparse
-import signal
 import statistics
 import tempfile
 import time
@@ -18,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Bird, Process, Speaker, Wire, eventually
-from tests.bgp.routers import FrrWithBFD
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Speaker, Wire, eventually
+from tests.bgp.routers import Bird, FrrWithBFD
 
 INTERVAL_MS, MULTIPLIER = 100, 3
 
@@ -36,7 +35,7 @@ def start_bird(wire: Wire, directory: Path) -> tuple[Any, list[Process]]:
 
 
 def start_frr(wire: Wire, directory: Path) -> tuple[Any, list[Process]]:
-    frr = FrrWithBFD(wire, directory, INTERVAL_MS)
+    frr = FrrWithBFD(wire, directory, interval_ms=INTERVAL_MS)
     return frr, [*frr.daemons, frr]
 
 
@@ -53,22 +52,19 @@ def once(router: Any, frozen: list[Process], speaker: Speaker) -> tuple[float, f
     def ready() -> bool:
         return speaker.peer()["bfd"] == "UP" and bool(router.routes())
 
-    def thaw(processes: list[Process]) -> None:
-        for process in processes:
-            process.child.send_signal(signal.SIGCONT)
-
     eventually("BFD and BGP are up", ready, 30)
     time.sleep(1)
     lost = speaker.peer()["sessions_lost"]
     for process in frozen:
-        process.child.send_signal(signal.SIGSTOP)
+        process.freeze()
     ours = seconds_until(lambda: speaker.peer()["sessions_lost"] > lost)
-    thaw(frozen)
+    for process in frozen:
+        process.thaw()
     eventually("BFD and BGP are up", ready, 30)
     time.sleep(1)
-    speaker.child.send_signal(signal.SIGSTOP)
+    speaker.freeze()
     theirs = seconds_until(lambda: not router.routes())
-    thaw([speaker])
+    speaker.thaw()
     return ours, theirs
 
 

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from bench.bgp_updates import prefixes
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Bird, Speaker, Wire, eventually
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Speaker, Wire, eventually
+from tests.bgp.routers import Bird
 
 SERVICES = 100
 

@@ -166,13 +166,13 @@ class BGPFailover:
         routes: dict[Prefix, Route] = {}
         for wish in wanted:
             prefix = Prefix.host(wish.address)
-            next_hop = self._next_hop(wish.address)
-            if next_hop is None:
-                self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
-                continue
-            key = (next_hop, wish.med, wish.communities, wish.large_communities)
+            key = (len(prefix.octets), wish.med, wish.communities, wish.large_communities)
             route = self._shared.get(key)
             if route is None:
+                next_hop = self._next_hop(wish.address)
+                if next_hop is None:
+                    self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
+                    continue
                 route = self._shared[key] = Route(self._attributes(wish), next_hop)
             routes.setdefault(prefix, route)
         return routes

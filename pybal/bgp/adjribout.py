@@ -60,24 +60,24 @@ class AdjRIBOut:
             self._wanted.pop(prefix, None)
             self.obstacles.pop(prefix, None)
         for prefix, route in routes.items():
-            if before.get(prefix) is not route:
-                self._judge(prefix, route)
+            if before.get(prefix) is route:
+                continue
+            judged = self._judged.get((id(route), len(prefix.octets)))
+            _, seen, reason = judged or self._judge(prefix, route)
+            if reason is None:
+                self._wanted[prefix] = seen
+                self.obstacles.pop(prefix, None)
+            else:
+                self._wanted.pop(prefix, None)
+                self.obstacles[prefix] = reason
         self._changes = pack(diff(self._sent, self._wanted), self._session)
 
-    def _judge(self, prefix: Prefix, route: Route) -> None:
+    def _judge(self, prefix: Prefix, route: Route) -> tuple[Route, Route, str | None]:
         """Routes are few and shared by many prefixes: each is exported once for each family."""
-        key = (id(route), len(prefix.octets))
-        judged = self._judged.get(key)
-        if judged is None:
-            seen = export(route, self._session)
-            judged = self._judged[key] = (route, seen, obstacle(prefix, seen, self._session))
-        _, seen, reason = judged
-        if reason is None:
-            self._wanted[prefix] = seen
-            self.obstacles.pop(prefix, None)
-        else:
-            self._wanted.pop(prefix, None)
-            self.obstacles[prefix] = reason
+        seen = export(route, self._session)
+        judged = (route, seen, obstacle(prefix, seen, self._session))
+        self._judged[id(route), len(prefix.octets)] = judged
+        return judged
 
     def refresh(self, family: Family) -> None:
         """The peer asks to hear all routes of a family again (RFC 2918, RFC 7313)."""

@@ -85,13 +85,24 @@ class TwistedNetwork:
             for peer in own_kind:
                 if peer.password is not None:
                     set_md5_key(listener, peer.address, peer.password)
-            if any(peer.ttl_security_hops is not None for peer in own_kind):
-                set_ttl(listener, _MAX_TTL)
+            _expect_ttl(listener, own_kind)
             listener.bind((str(address), port))
             listener.listen(_BACKLOG)
             factory = _Incoming(accept, {peer.address: peer for peer in peers})
             opened = self._reactor.adoptStreamPort(listener.fileno(), family, factory)
         return lambda: maybeDeferred(opened.stopListening).addCallback(lambda _: None)
+
+
+def _expect_ttl(listener: socket.socket, peers: tuple[PeerSettings, ...]) -> None:
+    """Connections inherit the listener's TTLs, and get the limit of their own peer when they are
+    accepted. What a peer has sent by then is held to the listener's limit, which is that of the
+    furthest peer, and none if there is a peer without TTL security."""
+    hops = [peer.ttl_security_hops for peer in peers]
+    limits = [limit for limit in hops if limit is not None]
+    if limits:
+        set_ttl(listener, _MAX_TTL)
+        if len(limits) == len(hops):
+            set_min_ttl(listener, max(limits))
 
 
 class _Outgoing(ClientFactory):

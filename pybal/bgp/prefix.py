@@ -8,6 +8,8 @@ from typing import NamedTuple
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.model import IPAddress
 
+OCTETS = {IPV4_UNICAST: 4, IPV6_UNICAST: 16}
+
 
 class Prefix(NamedTuple):
     """`octets` is the whole address (4 or 16 bytes), zero beyond `length` bits."""

@@ -14,7 +14,7 @@ from pybal.bgp.constants import HEADER_SIZE, IPV4_UNICAST, IPV6_UNICAST, Family,
 from pybal.bgp.errors import EncodeError
 from pybal.bgp.messages import ASPath, MPReach, MPUnreach, PathAttributes, Segment, Update
 from pybal.bgp.negotiation import Session
-from pybal.bgp.prefix import Prefix
+from pybal.bgp.prefix import OCTETS, Prefix
 from pybal.bgp.updateencode import encode_attributes
 from pybal.model import IPAddress
 
@@ -36,7 +36,7 @@ Routes = Mapping[Prefix, Route]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What turns one set of routes into another; `announced` is grouped by equal route."""
+    """What turns one set of routes into another; see `group` for `announced`."""
 
     withdrawn: tuple[Prefix, ...]
     announced: tuple[tuple[Route, tuple[Prefix, ...]], ...]
@@ -48,7 +48,7 @@ def diff(sent: Routes, wanted: Routes) -> Changes:
     changed = (
         (prefix, route)
         for prefix, route in wanted.items()
-        if (old := sent.get(prefix)) is not route and old != route
+        if (old := sent.get(prefix)) is not route and (old is None or old != route)
     )
     return Changes(withdrawn, group(changed))
 
@@ -56,16 +56,18 @@ def diff(sent: Routes, wanted: Routes) -> Changes:
 def group(
     routes: Iterable[tuple[Prefix, Route]],
 ) -> tuple[tuple[Route, tuple[Prefix, ...]], ...]:
-    """Prefixes of equal routes together."""
-    by_identity: dict[int, list[Prefix]] = {}
-    groups: dict[Route, list[Prefix]] = {}
+    """Prefixes of one family and of equal routes together."""
+    by_identity: dict[tuple[int, int], list[Prefix]] = {}
+    groups: dict[tuple[Route, int], list[Prefix]] = {}
     for prefix, route in routes:
         # Hashing a route is dear; most prefixes share one object.
-        members = by_identity.get(id(route))
+        size = len(prefix.octets)
+        members = by_identity.get((id(route), size))
         if members is None:
-            members = by_identity[id(route)] = groups.setdefault(route, [])
+            members = groups.setdefault((route, size), [])
+            by_identity[id(route), size] = members
         members.append(prefix)
-    return tuple((route, tuple(prefixes)) for route, prefixes in groups.items())
+    return tuple((route, tuple(prefixes)) for (route, _), prefixes in groups.items())
 
 
 def export(route: Route, session: Session) -> Route:
@@ -115,12 +117,13 @@ def needs_extended_next_hop(prefix: Prefix, route: Route) -> bool:
 def pack(changes: Changes, session: Session) -> Iterator[Update]:
     """The UPDATEs that say `changes`, withdrawals first, none beyond `session.send_size`."""
     for family in session.families:
-        members = tuple(p for p in changes.withdrawn if p.family == family)
+        width = OCTETS[family]
+        members = tuple(p for p in changes.withdrawn if len(p.octets) == width)
         yield from _withdrawals(family, members, session)
     for route, prefixes in changes.announced:
-        for family in session.families:
-            members = tuple(p for p in prefixes if p.family == family)
-            yield from _announcements(family, route, members, session)
+        family = prefixes[0].family
+        if family in session.families:
+            yield from _announcements(family, route, prefixes, session)
 
 
 def _withdrawals(family: Family, prefixes: tuple[Prefix, ...], s: Session) -> Iterator[Update]:
@@ -135,8 +138,6 @@ def _withdrawals(family: Family, prefixes: tuple[Prefix, ...], s: Session) -> It
 def _announcements(
     family: Family, route: Route, prefixes: tuple[Prefix, ...], session: Session
 ) -> Iterator[Update]:
-    if not prefixes:
-        return
     next_hop = route.next_hop
     for chunk in _chunks(prefixes, _room(family, route, session)):
         if family == IPV4_UNICAST and isinstance(next_hop, IPv4Address):

@@ -1,23 +1,23 @@
 """BGPFailover as a process of its own, for tests and measurements against real routers.
 
-Started with one argument, a JSON object (see `settings_of`). Reads commands from standard
-input, one JSON object a line, and answers each with one line on standard output:
+`run` takes plain JSON (see `settings_of`). It reads commands from standard input, one JSON
+object a line, and answers each with one line on standard output:
 {"announce": [service, [wish, ...]]}, {"withdraw": service}, {"snapshot": true},
-{"complete": true}, {"stop": reason}, {"restart": true}, {"stall": true} (milliseconds since the
-last such question; started with "probe"). Log lines go to standard error.
+{"complete": true}, {"reconfigure": settings}, {"stop": reason}, {"restart": true},
+{"stall": true} (milliseconds since the last such question; started with "probe"). Log lines go
+to standard error.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import asdict
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from random import Random
 from typing import Any
 
-from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 from twisted.internet.stdio import StandardIO
 from twisted.logger import Logger
@@ -119,6 +119,8 @@ class Commands(LineReceiver):
             answer = self._probe.take_ms()
         elif command == "complete":
             self._failover.first_routes_complete()
+        elif command == "reconfigure":
+            Deferred.fromCoroutine(self._failover.reconfigure(settings_of(value)))
         elif command in {"stop", "restart"}:
             failover = self._failover
             ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
@@ -145,8 +147,9 @@ def _wish(given: Any) -> Advertisement:
     )
 
 
-def main() -> None:
-    given = json.loads(sys.argv[1])
+def run(given: dict[str, Any]) -> None:
+    from twisted.internet import reactor
+
     begin_logging(debug=True)
     log = Logger(namespace="bgp")
     world: Any = reactor
@@ -155,7 +158,3 @@ def main() -> None:
     probe = StallProbe(world) if given.get("probe") else None
     StandardIO(Commands(failover, world, probe))
     world.run()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,138 @@
+"""FRR: bgpd by itself, or with bfdd."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Wire, eventually
+from tests.bgp.routers.base import PLAIN, Router, Terms, lines_if
+
+_CONFIG = """
+log stdout debugging
+{before}
+router bgp 64600
+ bgp router-id {router_id}
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ bgp log-neighbor-changes
+ timers bgp 10 30
+{session}
+ neighbor {us} timers connect 1
+ address-family ipv4 unicast
+  neighbor {us} activate
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor {us} activate
+ exit-address-family
+"""
+
+
+class Frr(Router):
+    """bgpd by itself unless told of a zebra: nothing reaches a kernel."""
+
+    program = "/usr/lib/frr/bgpd"
+
+    def __init__(
+        self,
+        wire: Wire,
+        directory: Path,
+        terms: Terms = PLAIN,
+        zebra: Sequence[str] = ("-Z",),
+        *,
+        bfd: bool = False,
+    ) -> None:
+        self._vty = Path(tempfile.mkdtemp(prefix="frr"))
+        config = directory / "frr.conf"
+        config.write_text(_configure(terms, bfd), "utf-8")
+        command = [
+            self.program, *zebra, "-S", "-f", str(config), "-i", str(directory / "frr.pid"),
+            "--vty_socket", str(self._vty), "-P", "0",
+        ]  # fmt: skip
+        super().__init__(wire.router, command, directory / "frr.log")
+        eventually("FRR answers", (self._vty / "bgpd.vty").exists)
+
+    def vtysh(self, command: str) -> str:
+        return self._ask("vtysh", "--vty_socket", str(self._vty), "-d", "bgpd", "-c", command)
+
+    def established(self) -> bool:
+        summary = json.loads(self.vtysh("show bgp summary json") or "{}")
+        peer = summary.get("ipv4Unicast", {}).get("peers", {}).get(OUR_IPV4, {})
+        return bool(peer.get("state") == "Established")
+
+    def ask_refresh(self) -> None:
+        self.vtysh(f"clear bgp {OUR_IPV4} soft in")
+
+    def routes(self) -> dict[str, str]:
+        """With all attributes while they are few: FRR shows those one prefix at a time."""
+        found: dict[str, str] = {}
+        for family in ("ipv4", "ipv6"):
+            table = json.loads(self.vtysh(f"show bgp {family} unicast json") or "{}")
+            routes = table.get("routes", {})
+            for prefix, paths in routes.items():
+                if len(routes) > 10:
+                    found[prefix] = json.dumps(paths)
+                else:
+                    found[prefix] = self.vtysh(f"show bgp {family} unicast {prefix} json")
+        return found
+
+    def close(self) -> None:
+        super().close()
+        shutil.rmtree(self._vty, ignore_errors=True)
+
+
+def _configure(terms: Terms, bfd: bool) -> str:
+    # The helper's side of RFC 8538 is a switch of the whole daemon.
+    before = lines_if(terms.graceful_restart, "bgp graceful-restart notification")
+    near = terms.ttl_security or bfd
+    session = (
+        f"neighbor {OUR_IPV4} remote-as {terms.peer_asn}\n"
+        + lines_if(not near, f"neighbor {OUR_IPV4} ebgp-multihop 64")
+        + lines_if(bfd, f"neighbor {OUR_IPV4} bfd")
+        + lines_if(terms.ttl_security, f"neighbor {OUR_IPV4} ttl-security hops 1")
+        + lines_if(terms.password, f"neighbor {OUR_IPV4} password {terms.password}")
+        + lines_if(terms.passive, f"neighbor {OUR_IPV4} passive")
+        + lines_if(terms.graceful_restart, f"neighbor {OUR_IPV4} graceful-restart-helper")
+    )
+    return _CONFIG.format(before=before, router_id=ROUTER_IPV4, session=session, us=OUR_IPV4)
+
+
+class FrrWithBFD(Frr):
+    """bgpd, bfdd and the zebra that joins them; bgpd still installs nothing."""
+
+    def __init__(self, wire: Wire, directory: Path, interval_ms: int = 100) -> None:
+        # zebra and bfdd insist on a user of their own, who needs a folder to write in.
+        self._shared = Path(tempfile.mkdtemp(prefix="frr"))
+        self._shared.chmod(0o777)
+        (self._shared / "zebra.conf").touch()
+        (self._shared / "bfdd.conf").write_text(
+            f"bfd\n peer {OUR_IPV4}\n  detect-multiplier 3\n"
+            f"  receive-interval {interval_ms}\n  transmit-interval {interval_ms}\n",
+            "utf-8",
+        )
+        self.daemons = [
+            self._daemon(wire, directory, "zebra"),
+            self._daemon(wire, directory, "bfdd", "--bfdctl", str(self._shared / "bfdctl")),
+        ]
+        zebra = ["-n", "-z", str(self._shared / "zserv")]
+        super().__init__(wire, directory, zebra=zebra, bfd=True)
+
+    def _daemon(self, wire: Wire, directory: Path, name: str, *more: str) -> Process:
+        shared = str(self._shared)
+        command = [
+            f"/usr/lib/frr/{name}", "-P", "0", "-z", f"{shared}/zserv", *more,
+            "-f", f"{shared}/{name}.conf", "-i", f"{shared}/{name}.pid", "--vty_socket", shared,
+        ]  # fmt: skip
+        daemon = Process(wire.router, command, directory / f"{name}.log")
+        eventually(f"{name} answers", (self._shared / f"{name}.vty").exists)
+        return daemon
+
+    def close(self) -> None:
+        super().close()
+        for daemon in self.daemons:
+            daemon.end(signal.SIGTERM)
+        shutil.rmtree(self._shared, ignore_errors=True)

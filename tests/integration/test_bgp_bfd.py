@@ -1,0 +1,86 @@
+"""BFD (RFC 5880, RFC 5881, RFC 5882) with BIRD and FRR."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.bgp.pair import HOST, VIP, Pair, wait_routes
+from tests.bgp.rig import OUR_IPV6, ROUTER_IPV6, Speaker, eventually
+from tests.bgp.routers import Bird, FrrWithBFD
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+BFD = {"interval_ms": 100, "multiplier": 3}
+BIRD_BFD: dict[str, Any] = {
+    "globals": 'protocol bfd { interface "v0" { interval 100 ms; multiplier 3; }; }',
+    "options": "direct; bfd on;",
+}
+
+
+def bfd_pair(pair: Pair) -> tuple[Bird, Speaker]:
+    bird = pair.bird(**BIRD_BFD)
+    speaker = pair.speaker(peer={"bfd": BFD})
+    speaker.announce("web", VIP)
+    wait_routes(bird, HOST)
+    eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
+    eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
+    return bird, speaker
+
+
+def test_bfd_notices_a_frozen_router_long_before_the_hold_timer(pair: Pair) -> None:
+    bird, speaker = bfd_pair(pair)
+    bird.freeze()
+    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, 1)
+    assert peer["bfd"] == "DOWN"
+    assert "BFD" in peer["last_error"]
+    bird.thaw()
+    eventually("back", lambda: speaker.peer()["established"])
+    eventually("BFD is up again", lambda: speaker.peer()["bfd"] == "UP")
+
+
+def test_bfd_runs_over_ipv6(pair: Pair) -> None:
+    pair.bird(**BIRD_BFD, local=ROUTER_IPV6, neighbor=OUR_IPV6)
+    speaker = pair.speaker(peer={"address": ROUTER_IPV6, "bfd": BFD}, listen=[OUR_IPV6])
+    speaker.wait_established()
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+
+
+def test_bfd_lets_the_router_drop_our_routes_when_we_freeze(pair: Pair) -> None:
+    bird, speaker = bfd_pair(pair)
+    speaker.freeze()
+    wait_routes(bird, limit_s=1)
+    speaker.thaw()
+    wait_routes(bird, HOST)
+
+
+def test_a_stop_ends_bfd_on_purpose(pair: Pair) -> None:
+    bird, speaker = bfd_pair(pair)
+    speaker.stop("bye")
+    log = eventually("the text", lambda: "bye" in bird.log and bird.log)
+    assert "BFD" not in log[log.index("bye") :].split("State changed to stop")[0]
+
+
+def test_frr_and_we_notice_each_other_frozen_within_a_second(pair: Pair) -> None:
+    router = FrrWithBFD(pair.wire, pair.directory)
+    pair.children.append(router)
+    speaker = pair.speaker(peer={"bfd": BFD})
+    speaker.announce("web", VIP)
+    wait_routes(router, HOST)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    speaker.freeze()
+    wait_routes(router, limit_s=1)
+    speaker.thaw()
+    wait_routes(router, HOST)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    lost = speaker.peer()["sessions_lost"]
+    for process in (*router.daemons, router):
+        process.freeze()
+    eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, 1)
+    for process in (*router.daemons, router):
+        process.thaw()
