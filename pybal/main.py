@@ -56,6 +56,9 @@ DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
 SETTLED_AFTER_S = 60.0
 SEARCH_ALL_EVERY_S = 6 * 3600.0
+_YOUNG = 5000, 5
+"""So many new objects are searched at once, and every so often those that stayed: a few
+milliseconds each."""
 _NEVER = 2**31 - 1
 
 EXIT_OK = 0
@@ -241,12 +244,11 @@ def _spare_the_garbage_collector() -> None:
     """In the largest configurations each search of all objects for garbage stops the process for
     a quarter of a second. There is none while the start makes objects without end; what stands
     after it stands for days, and is passed over but for one search in a long while."""
-    young, middle, old = gc.get_threshold()
-    gc.set_threshold(young, middle, _NEVER)
+    gc.set_threshold(*_YOUNG, _NEVER)
 
     def settled() -> None:
         gc.freeze()
-        gc.set_threshold(young, middle, old)
+        gc.set_threshold(*_YOUNG, 10)
 
     reactor.callLater(SETTLED_AFTER_S, settled)
     reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)

@@ -21,6 +21,7 @@ from pybal.config.hosts import parse_address
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
 from pybal.names import Addresses, normal_name
+from pybal.steps import in_step
 
 LOOKUP_TIMEOUT_S = 5.0
 MIN_REFRESH_S = 10.0
@@ -241,8 +242,9 @@ class _Name:
     def _answered(self, outcome: Addresses | str) -> None:
         self._asking = False
         delay_s = self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
-        delay_s *= self._random.uniform(0.9, 1.0)
-        self._known_until = self._clock.seconds() + delay_s
+        now_s = self._clock.seconds()
+        delay_s = in_step(now_s, delay_s * self._random.uniform(0.9, 1.0))
+        self._known_until = now_s + delay_s
         if self._watches:
             self._refresh = self._clock.callLater(delay_s, self._ask)
         self._tell()

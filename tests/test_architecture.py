@@ -20,6 +20,7 @@ PURE = (
     "pybal/notices.py",
     "pybal/pattern.py",
     "pybal/plainhead.py",
+    "pybal/steps.py",
     "pybal/monitors/icmp.py",
     "pybal/monitors/dnswire.py",
     "pybal/desired.py",

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.target import Environment, Target
+from pybal.steps import in_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ they begin anew, spread over the interval, lest all be made at once."""
 
 
 class LoopingMonitor(Monitor):
-    """Runs `_check()` every `interval_s`, from a place of its own in the first interval on.
+    """Runs `_check()` every `interval_s`, from a place of its own in the first interval on, moved
+    by less than a step once, to those of others (pybal/steps.py).
 
     A check never overlaps itself: one that outlasts the interval skips the beats it missed.
     An exception in a check is logged and counted, gives no result, and the loop goes on.
@@ -105,6 +107,7 @@ class LoopingMonitor(Monitor):
         within_s, self._hurried_within_s = self._hurried_within_s, None
         if self._running:
             delay_s = self._interval_s - self._elapsed_s() % self._interval_s
+            delay_s = in_step(self._reactor.seconds(), delay_s)
             if within_s is not None and within_s < delay_s:
                 delay_s = self._environment.random.uniform(0, within_s)
             self._wake_in(delay_s)

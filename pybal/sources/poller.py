@@ -9,6 +9,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from pybal.steps import in_step
+
 Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
 
 
@@ -77,5 +79,6 @@ class Poller:
 
     async def _pause(self, delay_s: float) -> None:
         passed: Deferred[None] = Deferred(lambda _: call.cancel())
+        delay_s = in_step(self._clock.seconds(), delay_s)
         call = self._clock.callLater(delay_s, passed.callback, None)
         await passed
