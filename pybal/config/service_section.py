@@ -73,8 +73,7 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     source = reader.require("config", SOURCE)
     threshold = reader.get("depool-threshold", THRESHOLD, DEFAULT_THRESHOLD)
     drain_timeout_s = _read_draining(reader)
-    if scheduler in _HASHING and not ipvs.scheduler_flags & _FALLBACK:
-        _warn_of_refusals(reader, scheduler, ipvs, drains=drain_timeout_s is not None)
+    _warn_of_limits(reader, scheduler, ipvs, drains=drain_timeout_s is not None, ops=one_packet)
     version = None if address is None else ipvs.server_version or address.version
     monitors = read_monitors(reader, kinds, version)
     announced = reader.get("bgp", BOOLEAN, True)
@@ -125,17 +124,20 @@ def _read_draining(reader: SectionReader) -> float | None:
     return timeout_s if method == _DRAIN else None
 
 
-def _warn_of_refusals(
-    reader: SectionReader, scheduler: str, ipvs: ServiceOptions, *, drains: bool
+def _warn_of_limits(
+    reader: SectionReader, scheduler: str | None, ipvs: ServiceOptions, *, drains: bool, ops: bool
 ) -> None:
-    """These schedulers hash to a server first and ask then whether it takes new connections."""
-    if reader.is_bad("scheduler-flags"):
+    """A server that drains or is full takes no new connections. Some schedulers hash to a server
+    first, and ask then."""
+    if ipvs.upper_threshold and ops:
+        reader.warn("upper-threshold", "has no effect with ops: no connections stay to be counted")
+    if scheduler not in _HASHING or ipvs.scheduler_flags & _FALLBACK:
         return
     for key, applies, server in (
         ("depool-method", drains, "that drains"),
-        ("upper-threshold", ipvs.upper_threshold, "that has so many connections"),
+        ("upper-threshold", ipvs.upper_threshold and not ops, "that has so many connections"),
     ):
-        if applies:
+        if applies and not reader.is_bad("scheduler-flags"):
             reader.warn(
                 key,
                 f"scheduler {scheduler}, {_HASHING[scheduler]}, refuses new clients whose hash"

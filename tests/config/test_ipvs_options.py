@@ -232,6 +232,13 @@ def test_a_hash_with_fallback_or_with_nothing_to_fall_back_from_is_not_warned_of
     assert shown("[global]\n" + service(**options)) == []
 
 
+def test_a_threshold_without_connections_to_count_is_warned_of() -> None:
+    options = {"protocol": "udp", "ops": "yes", "upper_threshold": "5"}
+    problem = only_problem("[global]\n" + service(**options))
+    assert (problem.severity, problem.key) == (Severity.WARNING, "upper-threshold")
+    assert problem.message == "has no effect with ops: no connections stay to be counted"
+
+
 def test_one_mistake_is_one_error() -> None:
     for keys in (
         {"forwarding_method": "x", "tunnel_type": "gre"},
@@ -254,23 +261,25 @@ def test_marks_collide_only_with_equal_marks_of_their_family() -> None:
 
 
 def test_all_of_it_reaches_the_kernels_entry() -> None:
-    found = only_service(
-        service(
-            protocol="udp",
-            port="5060",
-            scheduler="mh",
-            scheduler_flags="mh-port, mh-fallback",
-            ops="yes",
-            **GUE,
-            tunnel_port="6080",
-            persistence_timeout="60",
-            persistence_netmask="24",
-            persistence_engine="sip",
-            upper_threshold="9",
-            lower_threshold="5",
-            server_address_family="ipv6",
-        )
+    text = service(
+        protocol="udp",
+        port="5060",
+        scheduler="mh",
+        scheduler_flags="mh-port, mh-fallback",
+        ops="yes",
+        **GUE,
+        tunnel_port="6080",
+        persistence_timeout="60",
+        persistence_netmask="24",
+        persistence_engine="sip",
+        upper_threshold="9",
+        lower_threshold="5",
+        server_address_family="ipv6",
     )
+    # A threshold with ops is warned of.
+    result = parse("[global]\n" + text, FILE)
+    assert result.settings is not None
+    (found,) = result.settings.services
     address = ip_address("2001:db8::9")
     key = DestinationKey(address, 5060)
     tunnel = Tunnel(TunnelType.GUE, 6080)

@@ -32,7 +32,9 @@ class Scene:
         """A connection to a service, or a flow of datagrams, from one of the client's addresses
         and ports."""
         source = (client, own_port)
-        return Line(self.stage.client, service.vip, port, protocol=service.number, source=source)
+        return Line(
+            self.stage.client, service.vip, port, protocol=service.ip_protocol, source=source
+        )
 
     def who(
         self,

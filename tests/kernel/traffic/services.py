@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -33,20 +33,28 @@ monitors = ["IdleConnection"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`server` is the IP version of the servers' addresses; `pool` names a list of servers, of
-    which there is one for each IP version; `seen` is what comes to a server."""
+    """`version` is its IP version, `server` that of the servers' addresses; `pool` names a list of
+    servers, of which there is one for each IP version; `seen` is what comes to a server. `number`
+    is the service's own."""
 
     name: str
     protocol: str
-    vip: IPAddress
+    version: int
     options: str
     pool: str = "steady"
     server: int = 4
     seen: str = ""
+    number: int = 0
 
     @property
-    def number(self) -> int:
-        """The protocol's."""
+    def vip(self) -> IPAddress:
+        if self.version == 4:
+            return ip_address(f"198.51.100.{self.number}")
+        return ip_address(f"2001:db8:100::{self.number:x}")
+
+    @property
+    def ip_protocol(self) -> int:
+        """The protocol's number."""
         return {"tcp": TCP, "udp": UDP, "sctp": SCTP}[self.protocol]
 
     def pool_path(self, folder: Path) -> Path:
@@ -79,9 +87,7 @@ def _ways() -> Iterator[Service]:
             ("udp", "udp", ""),
             ("one-packet", "udp", "ops = yes"),
         ):
-            yield _way(
-                f"{name}{version}", protocol, version, options, version, f"{protocol.upper()}"
-            )
+            yield _way(f"{name}{version}", protocol, version, options, version, protocol.upper())
         for server in (4, 6):
             yield from _tunnels(version, server)
 
@@ -108,20 +114,11 @@ def _tunnels(version: int, server: int) -> Iterator[Service]:
         )
 
 
-_numbers = iter(range(1, 250))
-
-
-def _vip(version: int) -> IPAddress:
-    """One that no other service has."""
-    number = next(_numbers)
-    return ip_address(f"198.51.100.{number}" if version == 4 else f"2001:db8:100::{number:x}")
-
-
 def _way(name: str, protocol: str, version: int, options: str, server: int, seen: str) -> Service:
     # To GRE with checksums there is an address of its own: see the fixture.
     pool = "summing" if name.startswith("gre-checksum") else "steady"
     options = f"scheduler = rr\n{options}"
-    return Service(name, protocol, _vip(version), options, pool, server, f"IPv{server} {seen}")
+    return Service(name, protocol, version, options, pool, server, f"IPv{server} {seen}")
 
 
 _OPS = "ops = yes\nscheduler = "
@@ -150,9 +147,11 @@ def _choices() -> Iterator[Service]:
         ("draining-persistent", "tcp", "drained", _PERSISTENT + "60" + _DRAIN),
     ):
         version = 6 if name.endswith("6") else 4
-        yield Service(name, protocol, _vip(version), options, pool, version)
+        yield Service(name, protocol, version, options, pool, version)
 
 
-WAYS = tuple(_ways())
-CHOICES = {service.name: service for service in _choices()}
+WAYS = tuple(replace(service, number=n) for n, service in enumerate(_ways(), 1))
+CHOICES = {
+    service.name: replace(service, number=n) for n, service in enumerate(_choices(), len(WAYS) + 1)
+}
 VIPS = tuple(service.vip for service in (*WAYS, *CHOICES.values()))
