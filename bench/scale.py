@@ -10,16 +10,26 @@ stop         SIGSTOP for 30 s, then SIGCONT, --times 20: no server may change it
 clock        the wall clock set forward and back (in the virtual machine only)
 unreachable  all servers unreachable for 20 s, then back: no server may change its state
 leak         --servers 10000 added and removed: descriptors, timers, series as before
+
+As root, on a machine that does nothing else (the load average is printed):
+
+    python -m bench.scale --minutes 10 steady                        # 12 minutes
+    python -m bench.scale start latency unreachable leak             # 6
+    python -m bench.scale --times 20 --seconds 30 stop               # 16
+    scripts/vm --memory 4000 --timeout 900 -- \\
+        sh -c "ulimit -n 40000 && python -m bench.scale --seconds 5 clock"
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import statistics
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from bench.fleet import (
@@ -144,7 +154,7 @@ def leak(site: Site, options: argparse.Namespace) -> None:
     half = shared.hosts[: len(shared.hosts) // 2]
     with settled(site) as director:
         time.sleep(5)
-        before = state(site, director)
+        before, series_before = state(site, director), series(site)
         turns = max(1, round(options.servers / ((len(shared.hosts) - len(half)) * services)))
         for _ in range(turns):
             for hosts in (half, shared.hosts):
@@ -152,9 +162,16 @@ def leak(site: Site, options: argparse.Namespace) -> None:
                 time.sleep(4)
         wait_for_first_results(site)
         time.sleep(5)
-        after = state(site, director)
+        after, more = state(site, director), series(site) - series_before
     moved = turns * (len(shared.hosts) - len(half)) * services
     print(f"leak: {moved} servers removed and added\n  before {before}\n  after  {after}")
+    print(f"  more series of {dict(more)}")
+
+
+def series(site: Site) -> Counter[str]:
+    """How many there are of each metric."""
+    lines = site.get("/metrics").splitlines()
+    return Counter(re.split("[{ ]", line, maxsplit=1)[0] for line in lines if line[0] != "#")
 
 
 def state(site: Site, director: Director) -> dict[str, float]:
