@@ -34,7 +34,9 @@ def main() -> None:
             time.sleep(1)
             print(f"idle: {phase(speaker)} ms")
             for index in range(SERVICES):
-                speaker.announce(f"s{index}", *vips[index::SERVICES])
+                speaker.ask(prepare=[f"s{index}", vips[index::SERVICES]])
+            phase(speaker)
+            speaker.ask(announce_prepared=True)
             wanted = f"{count} of {count} routes"
             eventually("all", lambda: wanted in bird.cli("show route count"), 30)
             print(f"{count} announced: {phase(speaker)} ms")

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 # To compile everything at each start takes seconds in the virtual machine. The whole suite has a
 # place of its own for what is compiled.
-_BYTECODE = tempfile.TemporaryDirectory(prefix="pybal-bytecode-")
+BYTECODE = tempfile.TemporaryDirectory(prefix="pybal-bytecode-")
 
 
 def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
@@ -72,7 +72,7 @@ class RunningPybal:
     def start(self) -> None:
         """Start it; wait_for() tells when it is there."""
         command = [sys.executable, "-m", "pybal", *self._arguments, "-c", str(self.config_path)]
-        environment = {"PYTHONPYCACHEPREFIX": _BYTECODE.name, **os.environ}
+        environment = {"PYTHONPYCACHEPREFIX": BYTECODE.name, **os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(self._wrap(*command), stderr=log, env=environment)
@@ -82,6 +82,10 @@ class RunningPybal:
         process, self._process = self._running(), None
         process.send_signal(number)
         return process.wait(30)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, whatever that does."""
+        self._running().send_signal(number)
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -2,7 +2,9 @@
 
 `run` takes plain JSON (see `settings_of`). It reads commands from standard input, one JSON
 object a line, and answers each with one line on standard output:
-{"announce": [service, [wish, ...]]}, {"withdraw": service}, {"snapshot": true},
+{"announce": [service, [wish, ...]]}, {"prepare": [service, [wish, ...]]} and
+{"announce_prepared": true} (all that was prepared, in one turn), {"withdraw": service},
+{"snapshot": true},
 {"complete": true}, {"reconfigure": settings}, {"stop": reason}, {"restart": true},
 {"stall": true} (milliseconds since the last such question; started with "probe"). Log lines go
 to standard error.
@@ -105,12 +107,18 @@ class Commands(LineReceiver):
         self._failover = failover
         self._probe = probe
         self._reactor = world
+        self._prepared: list[tuple[str, tuple[Advertisement, ...]]] = []
 
     def lineReceived(self, line: bytes) -> None:
         [(command, value)] = json.loads(line).items()
         answer: Any = None
         if command == "announce":
             self._failover.set_announced(value[0], tuple(_wish(wish) for wish in value[1]))
+        elif command == "prepare":
+            self._prepared.append((value[0], tuple(_wish(wish) for wish in value[1])))
+        elif command == "announce_prepared":
+            while self._prepared:
+                self._failover.set_announced(*self._prepared.pop())
         elif command == "withdraw":
             self._failover.set_announced(value, None)
         elif command == "snapshot":

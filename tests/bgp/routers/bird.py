@@ -22,7 +22,7 @@ template bgp common {{
   neighbor {neighbor} as {peer_asn};
   hold time {hold};
   connect retry time 1; connect delay time {delay}; error wait time 1, 2;
-  {options}
+  {options} {extra}
   ipv4 {{ import all; export none; {ipv4} }};
   ipv6 {{ import all; export none; {ipv6} }};
 }}
@@ -32,7 +32,8 @@ protocol bgp pybal from common {{ }}
 
 
 class Bird(Router):
-    """`own` are values of the configuration; `options` go into the protocol."""
+    """`own` are values of the configuration: `options` of the protocol instead of those that the
+    terms mean, `extra` besides."""
 
     program = "bird"
 
@@ -40,7 +41,7 @@ class Bird(Router):
         values = {
             "router_id": ROUTER_IPV4, "local": ROUTER_IPV4, "asn": 64600, "neighbor": OUR_IPV4,
             "peer_asn": terms.peer_asn, "hold": 30, "delay": 1, "options": _options(terms),
-            "ipv4": "", "ipv6": "", "globals": "", "more": "",
+            "extra": "", "ipv4": "", "ipv6": "", "globals": "", "more": "",
         }  # fmt: skip
         config = directory / "bird.conf"
         config.write_text(_CONFIG.format(**values | own), "utf-8")
