@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.stage import entered
 
 # To compile everything at each start takes seconds in the virtual machine. The whole suite has a
 # place of its own for what is compiled.
@@ -36,7 +39,7 @@ def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
             error = failure
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not come true in {timeout_s} s") from error
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 class RunningPybal:
@@ -94,14 +97,20 @@ class RunningPybal:
         process.wait(30)
 
     def get(self, path: str, accept: str = "*/*", address: str = "127.0.0.1") -> str:
-        """What the instrumentation answers; CalledProcessError if that is no success."""
-        ended = self._process is not None and self._process.poll() is not None
-        assert not ended, f"it has ended by itself; the log:\n{self.log}"
-        url = f"http://{address}:9090{path}"
-        command = ["curl", "-sSf", "-m", "10", "-H", f"Accept: {accept}", url]
-        return subprocess.run(
-            self._wrap(*command), check=True, capture_output=True, text=True
-        ).stdout
+        """What the instrumentation answers; OSError if that is no success."""
+        process = self._running()
+        assert process.poll() is None, f"it has ended by itself; the log:\n{self.log}"
+        connection = http.client.HTTPConnection(address.strip("[]"), 9090, timeout=10)
+        # No program for it: dozens of questions would take most of a guest's one processor.
+        with entered(Path(f"/proc/{process.pid}/ns/net")):
+            connection.connect()
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers={"Accept": accept})
+            answer = connection.getresponse()
+            body = answer.read().decode()
+        if answer.status != http.client.OK:
+            raise OSError(f"{path}: {answer.status} {answer.reason}: {body}")
+        return body
 
     def json(self, path: str) -> Any:
         """The same, as JSON."""
@@ -110,13 +119,13 @@ class RunningPybal:
     def wait_for(self, path: str, wanted: str) -> None:
         """Until the text of `path` is `wanted`."""
         last = ""
-        with contextlib.suppress(subprocess.CalledProcessError):
+        with contextlib.suppress(OSError):
             last = self.get(path)
         deadline = time.monotonic() + 60
         while last != wanted:
             assert time.monotonic() < deadline, f"{path} is {last!r}; the log:\n{self.log}"
             time.sleep(0.05)
-            with contextlib.suppress(subprocess.CalledProcessError):
+            with contextlib.suppress(OSError):
                 last = self.get(path)
 
     @property

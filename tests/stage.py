@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -57,9 +58,10 @@ class Host:
 
     def run(self, *command: str, check: bool = True, **options: Any) -> str:
         """Run a command in the namespace; its standard output."""
-        done = subprocess.run(
-            self.wrap(*command), check=check, stdout=subprocess.PIPE, text=True, **options
-        )
+        with self.inside():
+            done = subprocess.run(
+                command, check=check, stdout=subprocess.PIPE, text=True, **options
+            )
         return str(done.stdout)
 
     def wrap(self, *command: str) -> list[str]:
@@ -69,19 +71,27 @@ class Host:
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:
         """The calling thread is in the namespace: a socket made here stays there."""
-        with open("/proc/thread-self/ns/net", "rb") as outside:
-            with open(f"/run/netns/{self.namespace}", "rb") as inside:
-                _set_namespace(inside.fileno())
-            try:
-                yield
-            finally:
-                _set_namespace(outside.fileno())
+        with entered(Path("/run/netns", self.namespace)):
+            yield
 
     def set_sysctls(self, values: Mapping[str, int]) -> None:
         """Write kernel settings; the names are paths below /proc/sys."""
         with self.inside():
             for name, value in values.items():
                 Path("/proc/sys", name).write_text(str(value))
+
+
+@contextlib.contextmanager
+def entered(namespace: Path) -> Iterator[None]:
+    """The calling thread, and what it starts, is in a network namespace: a file such as
+    /run/netns/NAME or /proc/PID/ns/net."""
+    with open("/proc/thread-self/ns/net", "rb") as outside:
+        with namespace.open("rb") as inside:
+            _set_namespace(inside.fileno())
+        try:
+            yield
+        finally:
+            _set_namespace(outside.fileno())
 
 
 def _set_namespace(descriptor: int) -> None:
@@ -169,6 +179,20 @@ class Stage:
             kill = f"ip netns pids {namespace} | xargs -r kill -KILL 2>/dev/null"
             subprocess.run(["sh", "-c", kill], check=False)
             subprocess.run(["ip", "netns", "delete", namespace], check=True)
+
+    def clear(self) -> None:
+        """The directors forget their services, and the connections through them, which they would
+        for minutes take up again."""
+        forget = "net/ipv4/vs/expire_nodest_conn"
+        for director in self.directors:
+            director.set_sysctls({forget: 1})
+            director.run("ipvsadm", "-C")
+            deadline = time.monotonic() + 10
+            while len(director.run("ipvsadm", "-Lnc").splitlines()) > 2:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{director.name} does not forget its connections")
+                time.sleep(0.02)
+            director.set_sysctls({forget: 0})
 
     def _lay_wires(self) -> None:
         """Every host gets eth0 on the bridge; a client outside hangs on the router's eth1."""

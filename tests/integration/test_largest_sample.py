@@ -124,7 +124,7 @@ def test_every_pool_has_the_servers_of_its_list_and_the_enabled_ones_are_pooled(
 def test_safe_restart_reads_exactly_four_keys(site: RunningPybal) -> None:
     server = site.json("/pools/textlb_443/cp3066.esams.wmnet")
     assert server == {"enabled": True, "up": True, "pooled": True, "weight": 100}
-    with pytest.raises(subprocess.CalledProcessError):
+    with pytest.raises(OSError, match="404"):
         site.get("/pools/textlb_443/nobody.esams.wmnet")
 
 

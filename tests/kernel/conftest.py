@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.bgpsite import Site, open_site
 from tests.stage import Stage
 
 HERE = Path(__file__).parent
@@ -37,22 +36,15 @@ def _ipvs_kernel() -> None:
         pytest.fail("this kernel has no IPVS; run these tests with scripts/vm")
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A fresh network of a client, a director with an empty IPVS table, three real servers."""
+@pytest.fixture(scope="module")
+def network() -> Iterator[Stage]:
+    """A network of a client, a director and three real servers."""
     with Stage("test") as network:
         yield network
 
 
-@pytest.fixture(scope="module")
-def bgp_stage() -> Iterator[Stage]:
-    """Two directors and two real servers behind a router that is told routes."""
-    with Stage("bgp", reals=2, directors=2, router=True, told_routes=True) as network:
-        yield network
-
-
 @pytest.fixture
-def site(bgp_stage: Stage, tmp_path: Path) -> Iterator[Site]:
-    """What the directors behind BIRD are tested with."""
-    with open_site(bgp_stage, tmp_path) as site:
-        yield site
+def stage(network: Stage) -> Iterator[Stage]:
+    """The module's network, with a director whose IPVS knows no service and no connection."""
+    yield network
+    network.clear()

@@ -47,13 +47,6 @@ def write_config(
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    # A fresh one each time: IPVS remembers connections of the client for minutes.
-    with Stage("daemon", reals=3) as stage:
-        yield stage
-
-
-@pytest.fixture
 def greeters(stage: Stage) -> Iterator[dict[str, Greeter]]:
     with ExitStack() as stack:
         found = {}
@@ -72,6 +65,12 @@ def pool_status(stage: Stage, vip: IPAddress, **statuses: str) -> str:
     )
 
 
+def wait_settled(pybal: RunningPybal, status: str) -> None:
+    """Until /pools/web is this, and the kernel's table, too."""
+    pybal.wait_for("/pools/web", status)
+    until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])
+
+
 def table(stage: Stage) -> str:
     return stage.director.run("ipvsadm", "-Sn")
 
@@ -87,22 +86,22 @@ def test_traffic_follows_the_health_of_the_servers(
 ) -> None:
     config = write_config(tmp_path, stage, vip, tunneling=tunneling)
     with RunningPybal(stage.director.wrap, tmp_path, config) as pybal:
-        pybal.wait_for("/pools/web", pool_status(stage, vip))
+        wait_settled(pybal, pool_status(stage, vip))
         assert answers(stage, vip) == {"real1", "real2", "real3"}
         greeters["real1"].stop()
         down = "enabled/down/not pooled"
         # The connection of IdleConnection outlives the listener: only its end tells.
         reset_connections(stage.reals[0])
-        pybal.wait_for("/pools/web", pool_status(stage, vip, real1=down))
+        wait_settled(pybal, pool_status(stage, vip, real1=down))
         assert answers(stage, vip) == {"real2", "real3"}
         greeters["real2"].stop()
         reset_connections(stage.reals[1])
         held = "enabled/down/pooled"
-        pybal.wait_for("/pools/web", pool_status(stage, vip, real1=down, real2=held))
+        wait_settled(pybal, pool_status(stage, vip, real1=down, real2=held))
         assert "Could not depool server" in pybal.log
         assert pybal.get("/alerts").startswith("CRITICAL - web: Servers ")
         greeters["real1"].start()
-        pybal.wait_for("/pools/web", pool_status(stage, vip, real2=down))
+        wait_settled(pybal, pool_status(stage, vip, real2=down))
         assert answers(stage, vip) == {"real1", "real3"}
 
 
@@ -117,8 +116,7 @@ def test_a_restart_under_load_loses_no_request_and_changes_nothing_in_the_kernel
     well = pool_status(stage, VIP4)
     load = Load(stage.client, VIP4, PORT)
     with RunningPybal(stage.director.wrap, tmp_path, write_config(tmp_path, stage, VIP4)) as pybal:
-        pybal.wait_for("/pools/web", well)
-        until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])
+        wait_settled(pybal, well)
         before = table(stage)
         with load.running():
             until(lambda: connection_count(stage) > 0)
@@ -126,8 +124,7 @@ def test_a_restart_under_load_loses_no_request_and_changes_nothing_in_the_kernel
             pybal.stop() if ending == "stop" else pybal.kill()
             assert table(stage) == before
             pybal.start()
-            pybal.wait_for("/pools/web", well)
-            until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])
+            wait_settled(pybal, well)
             assert pybal.json("/api/v1/ipvs")["changes_total"] == 0
             until(lambda: connection_count(stage) > connections)
             # The service's own counter went on: it was never deleted and added again.
@@ -149,16 +146,15 @@ def test_a_server_that_was_depooled_before_a_restart_waits_for_its_monitors(
     down = pool_status(stage, VIP4, real1="enabled/down/not pooled")
     greeters["real1"].stop()
     with RunningPybal(stage.director.wrap, tmp_path, write_config(tmp_path, stage, VIP4)) as pybal:
-        pybal.wait_for("/pools/web", down)
-        until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])
+        wait_settled(pybal, down)
         before = table(stage)
         pybal.stop()
         pybal.start()
-        pybal.wait_for("/pools/web", down)
+        wait_settled(pybal, down)
         assert table(stage) == before
         assert pybal.json("/api/v1/ipvs")["changes_total"] == 0
         greeters["real1"].start()
-        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        wait_settled(pybal, pool_status(stage, VIP4))
         until(lambda: str(stage.reals[0].ipv4) in table(stage))
 
 
@@ -174,7 +170,7 @@ def test_foreign_services_are_left_alone_and_changes_are_made_in_place(
     # The kernel adds the counters up every two seconds.
     until(lambda: connection_count(stage) == 3)
     with RunningPybal(stage.director.wrap, tmp_path, write_config(tmp_path, stage, VIP4)) as pybal:
-        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        wait_settled(pybal, pool_status(stage, VIP4))
         until(lambda: len(table(stage).splitlines()) == 6)
         lines = table(stage).splitlines()
     assert "-A -f 7 -s sh" in lines
@@ -189,7 +185,7 @@ def test_a_weight_of_zero_is_zero_in_the_kernel(
     config = write_config(tmp_path, stage, VIP4)
     pool = tmp_path / "web"
     with RunningPybal(stage.director.wrap, tmp_path, config) as pybal:
-        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        wait_settled(pybal, pool_status(stage, VIP4))
         pool.write_text(pool.read_text().replace("'weight': 1", "'weight': 0", 1))
         line = f"-a -t {VIP4}:{PORT} -r {stage.reals[0].ipv4}:{PORT} -g -w 0"
         until(lambda: line in table(stage))

@@ -17,9 +17,10 @@ from pybal.errors import KernelError
 from pybal.ipvs.connection import Connection, connect
 from pybal.ipvs.kernel import Outcome, read_table
 from pybal.ipvs.manager import RETRY_FIRST_S, IPVSManager
-from pybal.ipvs.model import ServiceEntry
+from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.plan import EditDestination, Operation, plan
+from pybal.model import L4Protocol
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool
 from tests.kernel.test_daemon import GLOBAL, PORT, SERVICE, pool_status, table
@@ -90,6 +91,14 @@ def test_an_audit_names_counts_and_repairs_what_someone_did(
     assert manager.snapshot().in_sync
 
 
+def eleven_thousand() -> Iterator[ServiceEntry]:
+    """11,000 servers: one large service, others as in the largest real tables."""
+    yield pool(WEB6, *range(1, 2001))
+    for number in range(90):
+        key = ServiceKey(L4Protocol.TCP, WEB.address, 8000 + number)
+        yield pool(key, *range(1, 101))
+
+
 def test_an_audit_of_what_is_right_changes_nothing_and_one_changed_weight_is_one_request() -> None:
     sent: list[Operation] = []
 
@@ -102,18 +111,23 @@ def test_an_audit_of_what_is_right_changes_nothing_and_one_changed_weight_is_one
     clock = TurningClock()
     manager = IPVSManager(clock, Watched(), lambda: 0.0, dry_run=False)
     manager.start()
-    large = pool(WEB6, *range(1, 1101))
-    manager.publish(large)
-    turn(clock)
+    table = {entry.service.key: entry for entry in eleven_thousand()}
+    for entry in table.values():
+        manager.publish(entry)
+    turn(clock, 200)
+    assert manager.snapshot().destinations == 11_000
     sent.clear()
     manager.audit()
-    turn(clock)
+    turn(clock, 200)
     assert manager.snapshot().audit.audits_total == 1
     assert sent == []
-    changed = destination(500, weight=7, key=WEB6)
-    manager.publish(ServiceEntry(large.service, {**large.destinations, changed.key: changed}))
-    turn(clock)
-    assert sent == [EditDestination(WEB6, changed)]
+    for key, large in table.items():
+        changed = destination(50, weight=7, key=key)
+        manager.publish(ServiceEntry(large.service, {**large.destinations, changed.key: changed}))
+        turn(clock, 20)
+        assert sent == [EditDestination(key, changed)]
+        sent.clear()
+    assert manager.snapshot().in_sync
     manager.stop()
 
 
@@ -177,10 +191,10 @@ def loading(entry: ServiceEntry) -> Sequence[Operation]:
 # -- the daemon ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Stage("care", reals=2) as stage:
-        yield stage
+@pytest.fixture(scope="module")
+def network() -> Iterator[Stage]:
+    with Stage("care", reals=2) as network:
+        yield network
 
 
 @pytest.fixture
