@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kernel.bgpsite import Site, open_site
 from tests.stage import Stage
 
 HERE = Path(__file__).parent
@@ -48,3 +49,17 @@ def stage(network: Stage) -> Iterator[Stage]:
     """The module's network, with a director whose IPVS knows no service and no connection."""
     yield network
     network.clear()
+
+
+@pytest.fixture(scope="module")
+def bgp_stage() -> Iterator[Stage]:
+    """Two directors and two real servers behind a router that is told routes."""
+    with Stage("bgp", reals=2, directors=2, router=True, told_routes=True) as network:
+        yield network
+
+
+@pytest.fixture
+def site(bgp_stage: Stage, tmp_path: Path) -> Iterator[Site]:
+    """What the directors behind BIRD are tested with."""
+    with open_site(bgp_stage, tmp_path) as site:
+        yield site
