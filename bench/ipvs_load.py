@@ -1,16 +1,20 @@
 """How fast IPVS is loaded, read and changed: PyBal's manager beside ipvsadm, in one run.
 
-    scripts/vm -- python3 bench/ipvs_load.py [--services 100] [--servers 100] [--rounds 5]
+    scripts/vm -- python3 bench/ipvs_load.py [--rounds 5] [--pyroute2] [100x100 1x11000 11000x1]
 
-Root, on a kernel with IPVS. Every measurement has a network namespace of its own, because after
-a flush the kernel keeps deleted destinations for a while and searches them on every addition.
-ipvsadm is measured as a process, PyBal within its own, as the daemon that it is.
+Root, on a kernel with IPVS. load: from nothing to all. dump: all of it, at once. reconcile: the
+first audit, which finds nothing to do; audit: the second, whose answers are known. depool: a
+server leaves. start: what a restarted daemon does before its reactor runs. Every measurement has
+a network namespace of its own, because after a flush the kernel keeps deleted destinations for a
+while and searches them on every addition. ipvsadm is measured as a process, PyBal within its own,
+as the daemon that it is, with garbage collection as there.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import os
 import statistics
 import subprocess
@@ -20,8 +24,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from ipaddress import ip_address
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -42,7 +48,12 @@ from pybal.ipvs.plan import AddDestination, AddService
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import L4Protocol
 
+_T = TypeVar("_T")
+
 CLONE_NEWNET = 0x40000000
+SHAPES = ("100x100", "1x11000", "11000x1")
+TASKS = ("load", "dump", "reconcile", "audit", "statistics", "depool", "start")
+DEPOOLS = 100
 
 
 class Turns:
@@ -112,8 +123,8 @@ def measure_ipvsadm(table: Table) -> dict[str, float]:
     return {"load": load_s, "dump": timed(["ipvsadm", "-Ln"])}
 
 
-def in_child(measure: Callable[[Table], dict[str, float]], table: Table) -> dict[str, float]:
-    """The same in a process of its own, whose garbage slows down nobody else."""
+def in_child(measure: Callable[[Table], _T], table: Table) -> _T:
+    """Measured in a process of its own, whose garbage slows down nobody else."""
     with ProcessPoolExecutor(1, get_context("fork")) as pool:
         return pool.submit(measure, table).result()
 
@@ -155,6 +166,8 @@ def measure_pybal(table: Table) -> tuple[dict[str, float], dict[str, float]]:
     manager = IPVSManager(turns, kernel, time.time, dry_run=False)
     manager.start()
     turns.run()
+    gc.collect()
+    gc.freeze()
     took: dict[str, float] = {}
     stall: dict[str, float] = {}
 
@@ -173,25 +186,28 @@ def measure_pybal(table: Table) -> tuple[dict[str, float], dict[str, float]]:
     changes = manager.snapshot().changes_total
     manager.audit()
     task("reconcile")
-    assert manager.snapshot().changes_total == changes
     manager.audit()
     task("audit")
     assert manager.snapshot().audit.audits_total == 2
+    assert manager.snapshot().changes_total == changes
     reader = StatisticsReader(turns, kernel, time.time, lambda: table)
     reader.refresh()
     task("statistics")
-    assert sum(len(each.destinations) for each in reader.latest) == sum(
-        len(entry.destinations) for entry in table.values()
-    )
+    assert sum(len(each.destinations) for each in reader.latest) == servers_of(table)
     took["depool"], stall["depool"] = measure_depools(manager, turns, table)
     manager.stop()
+    took["start"] = measure_start()
     return took, stall
 
 
+def servers_of(table: Table) -> int:
+    return sum(len(entry.destinations) for entry in table.values())
+
+
 def measure_depools(manager: IPVSManager, turns: Turns, table: Table) -> tuple[float, float]:
-    """Median and longest of one server leaving each service."""
-    seconds = []
-    for entry in table.values():
+    """Median time of one server leaving a service, and the longest stall of all."""
+    seconds, stalls_s = [], []
+    for entry in islice(table.values(), DEPOOLS):
         left = dict(entry.destinations)
         left.popitem()
         changes = manager.snapshot().changes_total
@@ -199,52 +215,63 @@ def measure_depools(manager: IPVSManager, turns: Turns, table: Table) -> tuple[f
         manager.publish(ServiceEntry(entry.service, left))
         turns.run()
         seconds.append(time.perf_counter() - start)
+        stalls_s += turns.stalls_s
         assert manager.snapshot().changes_total == changes + 1
-    return statistics.median(seconds), max(seconds)
+    return statistics.median(seconds), max(stalls_s)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--services", type=int, default=100)
-    parser.add_argument("--servers", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    table = table_of(options.services, options.servers)
+def measure_start() -> float:
+    """A start reads all that stands before the reactor runs: that is no stall, but a wait."""
+    manager = IPVSManager(Turns(), NetlinkKernel(), time.time, dry_run=False)
+    start = time.perf_counter()
+    manager.start()
+    took_s = time.perf_counter() - start
+    manager.stop()
+    return took_s
+
+
+def measure(shape: str, rounds: int, *, with_pyroute2: bool) -> None:
+    services, servers = (int(number) for number in shape.split("x"))
+    table = table_of(services, servers)
     theirs: list[dict[str, float]] = []
     classes: list[dict[str, float]] = []
     ours: list[dict[str, float]] = []
     stalls: list[dict[str, float]] = []
-    for _ in range(options.rounds):
-        theirs.append(measure_ipvsadm(table))
-        classes.append(in_child(measure_pyroute2, table))
-        took, stall = measure_pybal(table)
+    for _ in range(rounds):
+        theirs.append(in_child(measure_ipvsadm, table))
+        classes.append(in_child(measure_pyroute2, table) if with_pyroute2 else {})
+        took, stall = in_child(measure_pybal, table)
         ours.append(took)
         stalls.append(stall)
 
     def median(runs: list[dict[str, float]], name: str) -> float:
         return statistics.median(run[name] for run in runs)
 
-    print(f"{options.services} services x {options.servers} servers, medians of {options.rounds}")
-    load, dump = median(ours, "load"), median(ours, "dump")
-    for name, command, own in (("load", "ipvsadm -R", load), ("dump", "ipvsadm -Ln", dump)):
-        other = median(theirs, name)
-        print(f"{name}: {command} {other:.3f} s, PyBal {own:.3f} s: {other / own:.1f} times")
-        if classes[0]:
-            other = median(classes, name)
-            print(f"{name}: pyroute2 {other:.3f} s, PyBal {own:.3f} s: {other / own:.1f} times")
-    if not classes[0]:
-        print("pyroute2 has no class for IPVS here: that needs 0.8.1")
-    reconcile, other = median(ours, "reconcile"), median(theirs, "dump")
-    print(
-        f"reconcile (the first audit), nothing to do: PyBal {reconcile:.3f} s "
-        f"(ipvsadm -Ln {other:.3f} s)"
-    )
-    print(f"one depool: median {1000 * median(ours, 'depool'):.2f} ms")
-    for name in ("audit", "statistics"):
-        print(f"{name}, all of it: PyBal {median(ours, name):.3f} s")
-    for name in ("load", "reconcile", "audit", "statistics", "depool"):
-        each = sorted(1000 * stall[name] for stall in stalls)
-        print(f"longest stall of the reactor, {name}: {each[0]:.1f} to {each[-1]:.1f} ms a round")
+    print(f"{services} services x {servers} servers, medians of {rounds}")
+    commands = {"load": "ipvsadm -R", "dump": "ipvsadm -Ln", "reconcile": "ipvsadm -Ln"}
+    for name, own in ((name, median(ours, name)) for name in TASKS):
+        line = f"  {name}: {1000 * own:.1f} ms"
+        if name in commands:
+            task = "load" if name == "load" else "dump"
+            other = median(theirs, task)
+            line += f", {commands[name]} {1000 * other:.0f} ms: {other / own:.1f} times"
+            if classes[0]:
+                other = median(classes, task)
+                line += f", pyroute2 {1000 * other:.0f} ms: {other / own:.1f} times"
+        if name in stalls[0]:
+            each = sorted(1000 * stall[name] for stall in stalls)
+            line += f"; longest stall of the reactor {each[0]:.1f} to {each[-1]:.1f} ms a round"
+        print(line, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("shapes", nargs="*", metavar="SERVICESxSERVERS", default=SHAPES)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pyroute2", action="store_true", help="measure its class for IPVS, too")
+    options = parser.parse_args()
+    for shape in options.shapes:
+        measure(shape, options.rounds, with_pyroute2=options.pyroute2)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ PURE = (
     "pybal/ipvs/memory.py",
     "pybal/ipvs/settings.py",
     "pybal/ipvs/agenda.py",
+    "pybal/ipvs/exchange.py",
+    "pybal/ipvs/pieces.py",
     "pybal/ipvs/drift.py",
     "pybal/ipvs/drain.py",
     "pybal/ipvs/statistics_codec.py",

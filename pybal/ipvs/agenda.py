@@ -2,63 +2,59 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from itertools import chain, islice
 
 from pybal.ipvs.model import ServiceKey
 
 
-class Urgency(IntEnum):
-    """What comes first."""
-
-    CHANGE = 0
-    """A service that stands in the kernel is to change: a depool must not wait."""
-    LOAD = 1
-    """A service is to be added, or has so much to be changed that it takes several turns."""
-    AUDIT = 2
-    """Nothing is known to differ."""
-
-
 class Agenda:
-    """Services, each once, by urgency and then by the order of arrival."""
+    """Services, each once: the urgent ones come first, then it is the order of arrival."""
 
     def __init__(self) -> None:
-        self._queues: tuple[dict[ServiceKey, None], ...] = tuple({} for _ in Urgency)
+        self._urgent: dict[ServiceKey, None] = {}
+        self._others: dict[ServiceKey, None] = {}
 
-    def add(self, key: ServiceKey, urgency: Urgency) -> None:
+    def add(self, key: ServiceKey, *, urgent: bool) -> None:
         """It keeps its place if it has one that is as urgent, or more so."""
-        for rank in Urgency:
-            if rank > urgency:
-                self._queues[rank].pop(key, None)
-            elif key in self._queues[rank]:
-                return
-        self._queues[urgency][key] = None
+        if key in self._urgent:
+            return
+        if urgent:
+            self._others.pop(key, None)
+            self._urgent[key] = None
+        else:
+            self._others.setdefault(key)
 
     def defer(self, key: ServiceKey) -> None:
-        """It has had a turn that was not enough: let changes of others pass it."""
-        if key not in self._queues[Urgency.LOAD]:
-            self.discard(key)
-            self._queues[Urgency.LOAD][key] = None
+        """It has so much to be done that it takes several turns: let the urgent ones pass it. It
+        keeps its place among the others, where one is finished before the next begins."""
+        self._urgent.pop(key, None)
+        self._others.setdefault(key)
+
+    def let_pass(self, key: ServiceKey) -> None:
+        """It has had a turn that was not enough: if it is urgent, the other urgent ones come first
+        now."""
+        if key in self._urgent:
+            del self._urgent[key]
+            self._urgent[key] = None
 
     def discard(self, key: ServiceKey) -> None:
-        for queue in self._queues:
-            queue.pop(key, None)
+        """Not there, it stays so."""
+        self._urgent.pop(key, None)
+        self._others.pop(key, None)
 
-    def in_order(self) -> tuple[ServiceKey, ...]:
-        """What is to be looked at, in order."""
-        return tuple(key for queue in self._queues for key in queue)
-
-    def only_audit(self, key: ServiceKey) -> bool:
-        """Whether it is there for an audit alone."""
-        return key in self._queues[Urgency.AUDIT]
+    def first(self, most: int) -> tuple[ServiceKey, ...]:
+        """The first ones, in order."""
+        return tuple(islice(chain(self._urgent, self._others), most))
 
     def __bool__(self) -> bool:
-        return any(self._queues)
+        return bool(self._urgent or self._others)
 
     @property
-    def pressing(self) -> bool:
-        """Whether anything is known to differ."""
-        return bool(self._queues[Urgency.CHANGE] or self._queues[Urgency.LOAD])
+    def urgent(self) -> bool:
+        """Whether any of them is."""
+        return bool(self._urgent)
 
     @property
-    def auditing(self) -> bool:
-        return bool(self._queues[Urgency.AUDIT])
+    def others(self) -> bool:
+        """Whether there are any that are not urgent."""
+        return bool(self._others)

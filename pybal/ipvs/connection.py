@@ -78,10 +78,12 @@ class Connection:
         """Close the socket."""
         self._socket.close()
 
-    def exchange(self, requests: Sequence[Request]) -> Iterator[tuple[int, NetlinkMessage]]:
-        """Send the requests in one datagram; yield each answer with the index of its request, up
-        to the final one to the last request. OSError or MalformedMessageError if that does not
-        come: then close the connection, as what comes late belongs to nobody."""
+    def exchange(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, NetlinkMessage]]]:
+        """Send the requests in one datagram; yield the answers, a datagram of them at a time, each
+        with the index of its request, up to the final one to the last request, which has no flags
+        if it is to be answered by one message. OSError or MalformedMessageError if that does not
+        come: then close the connection, as what comes late belongs to nobody. Of a long answer the
+        kernel prepares no more than is asked for."""
         first = self._sequence
         self._sequence = (first + len(requests)) & _SEQUENCE_MASK
         datagram = b"".join(
@@ -96,13 +98,19 @@ class Connection:
         )
         self._socket.sendto(datagram, (_KERNEL_PORT, 0))
         last = len(requests) - 1
-        while True:
+        # Who asks neither for many answers nor for an acknowledgement gets one message.
+        single = not requests[last].flags
+        final = False
+        while not final:
+            answers = []
             for message in self._receive():
                 index = (message.sequence - first) & _SEQUENCE_MASK
                 if index <= last:
-                    yield index, message
-                if index == last and message.type in wire.FINAL:
-                    return
+                    answers.append((index, message))
+                final = index == last and (single or message.type in wire.FINAL)
+                if final:
+                    break
+            yield answers
 
     def _receive(self) -> Iterator[NetlinkMessage]:
         data, (port, _) = self._socket.recvfrom(_RECEIVE_BYTES)

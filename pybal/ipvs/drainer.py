@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from twisted.logger import Logger
 
@@ -12,12 +12,18 @@ from pybal.ipvs.drain import Draining, counted, depool, merged
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.managed import DelayedCall, Timer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.pieces import Pieces, Piecework
 from pybal.model import DrainSnapshot
+
+SERVERS_COUNTED_PER_TURN = 100
 
 COUNT_EVERY_S = 1.0
 COUNT_GAP_S = 0.1
 """The connections of each service that drains are counted every COUNT_EVERY_S, or as often as it
 comes to pass with one service each COUNT_GAP_S: a reading takes some milliseconds."""
+
+Connections = Mapping[str, int]
+"""Of each server, by its name."""
 
 
 class Drainer:
@@ -101,22 +107,40 @@ class Drainer:
             self._call = self._clock.callLater(delay_s, self._count_next)
 
     def _count_next(self) -> None:
-        self._call = None
         key = self._round.popleft()
         if key in self._draining:
             self._round.append(key)
-            self._count(key)
+            self._go_on(key, Piecework(self._count(key)))
+        else:
+            self._call = None
+            self._schedule()
+
+    def _go_on(self, key: ServiceKey, work: Piecework[Connections | None]) -> None:
+        self._call = None
+        work.go_on(SERVERS_COUNTED_PER_TURN)
+        if not work.done:
+            self._call = self._clock.callLater(0, self._go_on, key, work)
+            return
+        if key in self._draining:
+            self._counted(key, work.result)
         self._schedule()
 
-    def _count(self, key: ServiceKey) -> None:
-        try:
-            found = self._kernel.statistics(key)
-        except KernelError as error:
-            self._log.error("Could not {error}", error=str(error))
-            connections = None
-        else:
+    def _count(self, key: ServiceKey) -> Pieces[Connections | None]:
+        """The connections of each server of a service; None if they could not be counted. As
+        pybal.ipvs.reading.look does, a server that is missing is looked for twice."""
+        for _ in range(2):
+            try:
+                found = yield from self._kernel.counting(key)
+            except KernelError as error:
+                self._log.error("Could not {error}", error=str(error))
+                return None
             destinations = () if found is None else found.destinations
             connections = {each.server: each.active + each.inactive for each in destinations}
+            if all(str(server) in connections for server in self._draining.get(key, ())):
+                break
+        return connections
+
+    def _counted(self, key: ServiceKey, connections: Connections | None) -> None:
         before = self._draining[key]
         known = None
         if connections is not None:

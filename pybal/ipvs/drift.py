@@ -8,9 +8,14 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 from pybal.ipvs.model import Destination, Service, ServiceEntry, ServiceKey
+from pybal.ipvs.pieces import Pieces, whole
 from pybal.model import DriftSnapshot
 
 _WORDS_KEPT = 5
+
+_PIECE = 100
+_PIECE_COSTS = 20
+"""So many servers are compared in a piece, and that is what it costs, in servers that are read."""
 
 
 class DriftKind(Enum):
@@ -34,10 +39,24 @@ class Drift:
 
 def compare(left: ServiceEntry | None, found: ServiceEntry | None) -> tuple[Drift, ...]:
     """The differences between a service as we left it and as it was found; None: not there."""
-    return () if left == found else tuple(_differences(left, found))
+    return whole(comparing(left, found))
 
 
-def _differences(left: ServiceEntry | None, found: ServiceEntry | None) -> Iterator[Drift]:
+def comparing(left: ServiceEntry | None, found: ServiceEntry | None) -> Pieces[tuple[Drift, ...]]:
+    """The same in pieces."""
+    drift: list[Drift] = []
+    for number, each in enumerate(_differences(left, found), 1):
+        if each is not None:
+            drift.append(each)
+        if number % _PIECE == 0:
+            yield _PIECE_COSTS
+    return tuple(drift)
+
+
+def _differences(left: ServiceEntry | None, found: ServiceEntry | None) -> Iterator[Drift | None]:
+    """None for each server that is no different."""
+    if left is None and found is None:
+        return
     if found is None:
         yield Drift(DriftKind.SERVICE_MISSING, "the service is gone")
         return
@@ -48,15 +67,24 @@ def _differences(left: ServiceEntry | None, found: ServiceEntry | None) -> Itera
         yield Drift(
             DriftKind.SERVICE_CHANGED, f"the service has {_changes(left.service, found.service)}"
         )
+    known = 0
     for key, destination in left.destinations.items():
         other = found.destinations.get(key)
         if other is None:
             yield Drift(DriftKind.SERVER_MISSING, f"server {key} is gone")
-        elif other != destination:
+            continue
+        known += 1
+        if other is destination or other == destination:
+            yield None
+        else:
             words = f"server {key} has {_changes(destination, other)}"
             yield Drift(DriftKind.SERVER_CHANGED, words)
+    if known == len(found.destinations):
+        return
     for key in found.destinations:
-        if key not in left.destinations:
+        if key in left.destinations:
+            yield None
+        else:
             yield Drift(DriftKind.SERVER_FOREIGN, f"server {key} was added")
 
 

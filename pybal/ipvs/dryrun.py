@@ -16,6 +16,7 @@ from pybal.ipvs.ipvsadm import (
 from pybal.ipvs.kernel import Kernel, Listing, Outcome
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
+from pybal.ipvs.pieces import Pieces, whole
 from pybal.ipvs.plan import Operation, plan
 from pybal.model import ServiceStatistics
 
@@ -49,7 +50,7 @@ class DryRunKernel(MemoryKernel):
         try:
             self._real.open()
             for service in self._real.services().services:
-                self._follow(self._real, service.key)
+                whole(self._follow(self._real, service.key))
             self._timeouts = self._real.timeouts()
             self._sync = {daemon.role: daemon for daemon in self._real.sync_daemons()}
         except KernelError as error:
@@ -60,23 +61,24 @@ class DryRunKernel(MemoryKernel):
         if self._real is not None:
             self._real.close()
 
-    def services(self) -> Listing:
+    def listing(self) -> Pieces[Listing]:
         if self._real is None:
-            return super().services()
-        listing = self._real.services()
+            return (yield from super().listing())
+        listing = yield from self._real.listing()
         standing = {service.key: service for service in listing.services}
         for key in standing.keys() | self._seen.keys():
             if (seen := self._seen.get(key)) is None or seen.service != standing.get(key):
-                self._follow(self._real, key)
-        return Listing(super().services().services, listing.foreign)
+                yield from self._follow(self._real, key)
+        pretended = yield from super().listing()
+        return Listing(pretended.services, listing.foreign)
 
-    def read(self, key: ServiceKey) -> ServiceEntry | None:
+    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
         if self._real is not None:
-            self._follow(self._real, key)
-        return super().read(key)
+            yield from self._follow(self._real, key)
+        return (yield from super().reading(key))
 
-    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
-        return super().statistics(key) if self._real is None else self._real.statistics(key)
+    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+        return super().counting(key) if self._real is None else self._real.counting(key)
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         outcomes = super().apply(operations)
@@ -100,16 +102,16 @@ class DryRunKernel(MemoryKernel):
     def _show(self, text: str) -> None:
         self._log.info("Dry run: {command}", command=text)
 
-    def _follow(self, real: Kernel, key: ServiceKey) -> None:
+    def _follow(self, real: Kernel, key: ServiceKey) -> Pieces[None]:
         """Take a service as the real kernel has it, if that has changed."""
-        entry = real.read(key)
+        entry = yield from real.reading(key)
         if entry == self._seen.get(key):
             return
         if entry is None:
             del self._seen[key]
         else:
             self._seen[key] = entry
-        pretended = super().read(key)
+        pretended = yield from super().reading(key)
         super().apply(
             plan(
                 {} if pretended is None else {key: pretended},

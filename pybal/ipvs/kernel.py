@@ -19,6 +19,7 @@ from pybal.ipvs.model import (
     Timeouts,
     TunnelType,
 )
+from pybal.ipvs.pieces import Pieces, whole
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -51,9 +52,11 @@ class Listing:
 
 
 class Kernel(Protocol):
-    """One IPVS table. Every call is synchronous and short; reads raise KernelError.
+    """One IPVS table. Every call is synchronous; reads raise KernelError.
 
-    A caller that minds the length of a call bounds the number of operations it passes.
+    Who minds the length of a call bounds the number of operations it passes, and reads in pieces.
+    If servers of a service go between two pieces of its reading, be it by our own doing, others
+    may be missing in it: the kernel remembers how many it has told, not which.
     """
 
     def open(self) -> None:
@@ -62,15 +65,27 @@ class Kernel(Protocol):
     def close(self) -> None:
         """Disconnect, leaving the table as it is; idempotent."""
 
-    def services(self) -> Listing:
+    def listing(self) -> Pieces[Listing]:
         """All services, without their destinations."""
 
-    def read(self, key: ServiceKey) -> ServiceEntry | None:
+    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
         """One service with its destinations; None if there is no such service."""
 
-    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
         """The connections and the traffic of one service and its destinations; None if there is
         no such service."""
+
+    def services(self) -> Listing:
+        """The listing in one piece."""
+        return whole(self.listing())
+
+    def read(self, key: ServiceKey) -> ServiceEntry | None:
+        """The reading in one piece."""
+        return whole(self.reading(key))
+
+    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+        """The counting in one piece."""
+        return whole(self.counting(key))
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         """Do all of the operations in order, whatever becomes of each; the outcomes are in the

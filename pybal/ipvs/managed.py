@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
@@ -18,6 +18,7 @@ from pybal.ipvs.plan import (
     AddService,
     EditDestination,
     EditService,
+    Operation,
     RemoveDestination,
     RemoveService,
 )
@@ -55,20 +56,20 @@ class Doubt(IntEnum):
 
     NONE = 0
     """What the kernel acknowledged counts."""
-    AUDIT = 1
-    """It is to be read in its turn; meanwhile what is known will do."""
-    LOOK = 2
+    LOOK = 1
     """It must be read; what differs is someone else's doing."""
-    LOST = 3
+    LOST = 2
     """It must be read; what differs may be our own doing."""
 
 
 @dataclass(slots=True)
 class Managed:
-    """One service. `wanted` None: it is to go. `stands`: the wanted state has been in the kernel
-    once. `unrecorded`: it is not added before it is on record."""
+    """One service. `wanted` None: it is to go. `planning`: the steps that are left to what is
+    wanted, from what is known. `stands`: the wanted state has been in the kernel once.
+    `unrecorded`: it is not added before it is on record."""
 
     wanted: ServiceEntry | None
+    planning: Iterator[Operation | int] | None = None
     doubt: Doubt = Doubt.NONE
     stands: bool = False
     unrecorded: bool = False
@@ -82,9 +83,15 @@ class Managed:
             self.retry.cancel()
         self.retry = None
 
+    def want(self, entry: ServiceEntry | None) -> None:
+        """From now on it should be this."""
+        self.wanted = entry
+        self.planning = None
+
     def doubted(self, doubt: Doubt) -> None:
-        """Have it read."""
+        """What is known of it does not hold."""
         self.doubt = max(self.doubt, doubt)
+        self.planning = None
 
 
 def causes(outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, KernelError], ...]:

@@ -1,21 +1,27 @@
 """Keeps the kernel's IPVS table as the services want it. The table's only writer.
 
 What a service should be is published; it is compared with what the kernel is known to hold,
-and the difference is applied in the reactor's next turn, one exchange with the kernel a turn.
+and the difference is applied in the reactor's next turns, one exchange with the kernel a turn.
 The kernel's acknowledgements tell what it holds then; wherever they tell of a failure, that
 service is read again, and tried again after a growing delay. An audit reads all services again.
+
+All that may be long is done in pieces, some each turn. A plan is made from two entries that never
+change; it is dropped when another entry is published, and when anything but its own operations
+changes what is known of the service. A service is read only while no plan for it is applied.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.agenda import Agenda, Urgency
-from pybal.ipvs.drift import DriftBook, compare
+from pybal.ipvs.agenda import Agenda
+from pybal.ipvs.audit import Audits
+from pybal.ipvs.drift import Drift
+from pybal.ipvs.exchange import OPERATIONS_PER_TURN, Exchange
 from pybal.ipvs.ipvsadm import command
 from pybal.ipvs.kernel import Kernel, Outcome, is_drift
 from pybal.ipvs.managed import (
@@ -29,15 +35,16 @@ from pybal.ipvs.managed import (
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import NoRecord, Owner
-from pybal.ipvs.plan import Operation, applied, plan
+from pybal.ipvs.pieces import Pieces
+from pybal.ipvs.plan import Operation, apply_to, planning
+from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
-from pybal.ipvs.strangers import Strangers
-from pybal.model import AuditSnapshot, IPVSSnapshot, KernelErrorSnapshot
+from pybal.ipvs.strangers import Strangers, standing_strangers
+from pybal.model import IPVSSnapshot, KernelErrorSnapshot
 
 # What one turn of the reactor may do: some milliseconds (bench/ipvs_load.py).
-OPERATIONS_PER_TURN = 100
-DESTINATIONS_READ_PER_TURN = 200
-DESTINATIONS_COMPARED_PER_TURN = 1000
+SERVERS_READ_PER_TURN = 200
+SERVICES_LOOKED_AT_PER_TURN = 200
 
 RETRY_FIRST_S = 0.5
 RETRY_MAX_S = 60.0
@@ -58,6 +65,7 @@ class IPVSManager:
         cleanup: Cleanup = Cleanup.OWNED,
         *,
         audited: bool = True,
+        operations_per_turn: int = OPERATIONS_PER_TURN,
     ) -> None:
         self._clock = clock
         self._kernel = kernel
@@ -65,18 +73,16 @@ class IPVSManager:
         self._dry_run = dry_run
         self._owner: Owner = owner or NoRecord()
         self._log = Logger(namespace="ipvs")
-        self._known: Table = {}
+        self._known: dict[ServiceKey, ServiceEntry] = {}
         self._managed: dict[ServiceKey, Managed] = {}
-        self._agenda = Agenda()
+        self._to_change = Agenda()  # urgent: what stands, so that a depool does not wait
+        self._reader = Reader(kernel, self._known, self._found, self._unread)
         self._strangers = Strangers(clock, cleanup, self._owner, self._remove_stranger)
         self._turn: DelayedCall | None = None
+        self._operations_per_turn = operations_per_turn
         self._running = False
         self._subscribers: list[Callable[[ServiceKey], None]] = []
-        self._drift = DriftBook()
-        self._auditing = False
-        self._audited = audited
-        self._audits_total = 0
-        self._audited_at: float | None = None
+        self._audits = Audits(now, others_follow=audited)
         self._changes_total = 0
         self._errors_total = 0
         self._last_error: KernelErrorSnapshot | None = None
@@ -96,12 +102,13 @@ class IPVSManager:
 
         Nothing changes before something is published. The caller asks `adopted` for every
         configured service before the reactor's next turn; what else stands is then reported,
-        and removed, if it is to be, once all that is configured stands.
+        and removed, if it is to be, once all that is configured stands. This is not done in
+        pieces: it is called before the reactor runs.
         """
         self._kernel.open()
         listing = self._kernel.services()
         entries = (self._kernel.read(service.key) for service in listing.services)
-        self._known = {entry.service.key: entry for entry in entries if entry is not None}
+        self._known.update((entry.service.key, entry) for entry in entries if entry is not None)
         self._owner.start(self._known)
         self._running = True
         self._strangers.start(self._known, listing.foreign)
@@ -110,10 +117,12 @@ class IPVSManager:
         """Apply what is published, then leave the kernel as it is. Idempotent."""
         if not self._running:
             return
-        while self._agenda.pressing:
+        while self._pressing:
             self._work_guarded()
         self._running = False
         self._strangers.stop()
+        self._reader.drop()
+        self._audits.drop()
         for managed in self._managed.values():
             managed.no_retry()
         if self._turn is not None and self._turn.active():
@@ -133,7 +142,7 @@ class IPVSManager:
         """Say what a service should be. The last word before the next turn counts."""
         key = entry.service.key
         self._strangers.configured(key)
-        self._managed.setdefault(key, Managed(entry)).wanted = entry
+        self._managed.setdefault(key, Managed(entry)).want(entry)
         if self._running:
             self._owner.claim(key)
         self._wake(key)
@@ -143,33 +152,14 @@ class IPVSManager:
         if self._strangers.stay:
             self._leave(key)
             return
-        self._managed.setdefault(key, Managed(None)).wanted = None
+        self._managed.setdefault(key, Managed(None)).want(None)
         self._wake(key)
 
     def audit(self) -> None:
         """Read the whole table again in the coming turns, and repair what differs."""
-        if not self._running or self._auditing:
-            return
-        try:
-            listing = self._kernel.services()
-        except KernelError as error:
-            self._note(error)
-            self._log.error("Could not audit: {error}", error=str(error))
-            return
-        standing = {service.key: service for service in listing.services}
-        others = {
-            key: self._known.get(key, ServiceEntry(service, {}))
-            for key, service in standing.items()
-            if key not in self._managed
-        }
-        ours = {key: entry for key, entry in self._known.items() if key in self._managed}
-        self._known = ours | others
-        self._strangers.audited(others, listing.foreign)
-        self._auditing = True
-        for key, managed in self._managed.items():
-            managed.doubted(Doubt.AUDIT)
-            self._agenda.add(key, Urgency.AUDIT)
-        self._schedule()
+        if self._running and not self._audits.under_way:
+            self._audits.begin(self._list())
+            self._schedule()
 
     def recorded(self, keys: Iterable[ServiceKey]) -> None:
         """These may be added now, as far as the record is concerned."""
@@ -187,20 +177,14 @@ class IPVSManager:
         ours = [self._known[key] for key in self._managed if key in self._known]
         failing = any(each.failures or each.unrecorded for each in self._managed.values())
         return IPVSSnapshot(
-            in_sync=self._running and not self._agenda.pressing and not failing,
+            in_sync=self._running and not self._pressing and not failing,
             dry_run=self._dry_run,
             services=len(ours),
             destinations=sum(len(entry.destinations) for entry in ours),
             changes_total=self._changes_total,
             errors_total=self._errors_total,
             last_error=self._last_error,
-            audit=AuditSnapshot(
-                self._audits_total,
-                self._audited_at,
-                self._drift.open,
-                self._drift.totals,
-                self._drift.repairs_total,
-            ),
+            audit=self._audits.snapshot(),
             strangers=self._strangers.reported,
             ownership_error=self._owner.error,
         )
@@ -209,10 +193,20 @@ class IPVSManager:
 
     def _wake(self, key: ServiceKey) -> None:
         """Have the service looked at in the next turn."""
-        self._managed[key].no_retry()
-        if self._running:
-            self._agenda.add(key, Urgency.CHANGE if key in self._known else Urgency.LOAD)
-            self._schedule()
+        managed = self._managed[key]
+        managed.no_retry()
+        if not self._running:
+            return
+        if managed.doubt:
+            self._reader.look(key)
+        else:
+            self._to_change.add(key, urgent=key in self._known)
+        self._schedule()
+
+    @property
+    def _pressing(self) -> bool:
+        """Whether anything is known to differ."""
+        return bool(self._to_change) or self._reader.urgent
 
     def _schedule(self) -> None:
         if self._turn is None:
@@ -221,92 +215,39 @@ class IPVSManager:
     def _take_turn(self) -> None:
         self._turn = None
         self._work_guarded()
-        if self._auditing and not self._agenda.auditing:
-            self._auditing = False
-            self._audits_total += 1
-            self._audited_at = self._now()
-        if self._agenda:
+        if self._pressing or self._reader.auditing or self._audits.under_way:
             self._schedule()
 
     def _work_guarded(self) -> None:
+        exchange = Exchange(self._operations_per_turn)
         try:
-            self._work()
+            spent = self._reader.hurry(SERVERS_READ_PER_TURN)
+            self._change(exchange)
+            self._read(SERVERS_READ_PER_TURN - spent)
         except Exception:  # noqa: BLE001 - a fault here must not end the balancing
             self._errors_total += 1
             self._log.failure("A change of the IPVS table failed unexpectedly")
-            for key in self._agenda.in_order():
+            self._audits.drop()
+            for key in {*exchange.services, *self._reader.drop()} & self._managed.keys():
                 self._retry_later(key)
 
-    def _work(self) -> None:
-        """Plan for the services that come first, as many as make one exchange; apply that."""
-        operations: list[Operation] = []
-        reached: list[ServiceKey] = []
-        read = compared = 0
-        for key in self._agenda.in_order():
-            if (
-                len(operations) >= OPERATIONS_PER_TURN
-                or read >= DESTINATIONS_READ_PER_TURN
-                or compared >= DESTINATIONS_COMPARED_PER_TURN
-            ):
+    def _change(self, exchange: Exchange) -> None:
+        """Take the next steps of the services that come first, and apply them."""
+        for key in self._to_change.first(SERVICES_LOOKED_AT_PER_TURN):
+            if not self._reader.is_reading(key) and self._may_be_planned(key):
+                exchange.take(key, self._servers(key), self._planning(key))
+            if exchange.full:
                 break
-            idle = self._agenda.only_audit(key)
-            if idle or self._managed[key].doubt > Doubt.AUDIT:
-                same = self._read(key)
-                read += 1 + self._size(key)
-                if same is None:
-                    continue
-                if same and idle:
-                    self._agenda.discard(key)
-                    continue
-            compared += 1 + self._size(key)
-            if self._may_be_planned(key):
-                operations += self._plan(key)
-                reached.append(key)
-        cut = reached.pop() if len(operations) > OPERATIONS_PER_TURN else None
-        failed = self._apply(operations[:OPERATIONS_PER_TURN])
-        if cut is not None:
-            if cut in failed:
-                reached.append(cut)
-            else:
-                self._agenda.defer(cut)
-        for key in reached:
+        failed = self._apply(exchange.operations)
+        for key in exchange.services:
             if key in failed:
                 self._fail(key, failed[key])
-            else:
+            elif key != exchange.begun:
                 self._succeed(key)
-
-    def _read(self, key: ServiceKey) -> bool | None:
-        """Learn what the kernel holds for a service: whether that was known; None if it could not
-        be read, and is tried again later."""
-        managed = self._managed[key]
-        try:
-            entry = self._kernel.read(key)
-        except KernelError as error:
-            self._note(error)
-            self._log.error("Could not {error}", error=str(error))
-            self._retry_later(key)
-            return None
-        left = self._known.get(key)
-        drift = compare(left, entry)
-        if not drift:
-            self._drift.over(key)
-        elif managed.doubt < Doubt.LOST:
-            self._drift.note(key, drift, self._now())
-            self._log.warn(
-                "{key} is not as it was left: {drift}", key=str(key), drift=self._drift.words(key)
-            )
-        self._learn(key, entry)
-        managed.doubt = Doubt.NONE
-        return not drift
-
-    def _learn(self, key: ServiceKey, entry: ServiceEntry | None) -> None:
-        table = {known: each for known, each in self._known.items() if known != key}
-        if entry is not None:
-            table[key] = entry
-        self._known = table
-
-    def _size(self, key: ServiceKey) -> int:
-        return len(self._known[key].destinations) if key in self._known else 0
+            elif exchange.of_many_operations:
+                self._to_change.defer(key)
+            else:
+                self._to_change.let_pass(key)
 
     def _may_be_planned(self, key: ServiceKey) -> bool:
         """Not if it would be added before it is on record; `recorded` tells when it is."""
@@ -314,13 +255,19 @@ class IPVSManager:
         adding = managed.wanted is not None and key not in self._known
         managed.unrecorded = adding and not self._owner.secured(key)
         if managed.unrecorded:
-            self._agenda.discard(key)
+            self._to_change.discard(key)
         return not managed.unrecorded
 
-    def _plan(self, key: ServiceKey) -> tuple[Operation, ...]:
-        wanted = self._managed[key].wanted
-        actual = {key: self._known[key]} if key in self._known else {}
-        return plan(actual, {} if wanted is None else {key: wanted}, {key})
+    def _planning(self, key: ServiceKey) -> Iterator[Operation | int]:
+        managed = self._managed[key]
+        if managed.planning is None:
+            actual = {key: self._known[key]} if key in self._known else {}
+            wanted = {} if managed.wanted is None else {key: managed.wanted}
+            managed.planning = planning(actual, wanted, {key})
+        return managed.planning
+
+    def _servers(self, key: ServiceKey) -> int:
+        return len(self._known[key].destinations) if key in self._known else 0
 
     def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[Outcome]]:
         """One exchange. Notes what the kernel has accepted; returns what it has not."""
@@ -336,24 +283,69 @@ class IPVSManager:
             # Written out only where DEBUG is shown: thousands of commands cost more than the
             # changes themselves.
             self._log.debug("{commands()}", commands=lambda: "; ".join(map(command, accepted)))
-        self._known = applied(self._known, accepted)
+        apply_to(self._known, accepted)
         self._changes_total += len(accepted)
         return failed
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def _read(self, most: int) -> None:
+        """Go on with an audit, so many servers or a few more."""
+        try:
+            most -= self._audits.go_on(most)
+        except KernelError as error:
+            self._note(error)
+            self._log.error("Could not audit: {error}", error=str(error))
+        self._reader.go_on(most)
+        self._audits.finish(reading=self._reader.auditing)
+
+    def _list(self) -> Pieces[None]:
+        """How an audit begins: with who else is there."""
+        strangers, foreign = yield from standing_strangers(self._kernel, self._known, self._managed)
+        self._strangers.audited(strangers, foreign)
+        for number, key in enumerate(tuple(self._managed), 1):
+            if key in self._managed:
+                self._reader.audit(key)
+            if number % 100 == 0:
+                yield 10
+
+    def _found(self, key: ServiceKey, entry: ServiceEntry | None, drift: tuple[Drift, ...]) -> None:
+        """This is what the kernel holds."""
+        managed = self._managed[key]
+        if not drift:
+            self._audits.over(key)
+        elif managed.doubt is not Doubt.LOST:
+            words = self._audits.found(key, drift)
+            self._log.warn("{key} is not as it was left: {drift}", key=str(key), drift=words)
+        if drift or managed.doubt:
+            self._to_change.add(key, urgent=entry is not None)
+        managed.planning = None
+        managed.doubt = Doubt.NONE
+        self._learn(key, entry)
+
+    def _unread(self, key: ServiceKey, error: KernelError) -> None:
+        self._note(error)
+        self._log.error("Could not {error}", error=str(error))
+        self._retry_later(key)
+
+    def _learn(self, key: ServiceKey, entry: ServiceEntry | None) -> None:
+        if entry is None:
+            self._known.pop(key, None)
+        else:
+            self._known[key] = entry
 
     # -- what becomes of a service ------------------------------------------------------------
 
     def _succeed(self, key: ServiceKey) -> None:
         """The kernel holds what is wanted of the service."""
         managed = self._managed[key]
-        self._agenda.discard(key)
+        self._to_change.discard(key)
+        managed.planning = None
         managed.no_retry()
         managed.failures = 0
         if managed.changes:
             self._log.info("{key}: {changes}", key=str(key), changes=summary(managed.changes))
-        if key in self._drift:
-            self._drift.repaired(key, managed.changes.total())
-            if not self._audited:
-                self._drift.over(key)
+        self._audits.repaired(key, managed.changes.total())
         news = bool(managed.changes) or not managed.stands
         managed.changes.clear()
         managed.stands = True
@@ -363,8 +355,6 @@ class IPVSManager:
         elif news:
             self._strangers.stands(key)
             self._tell(key)
-        if managed.doubt is Doubt.AUDIT and key in self._managed:
-            self._agenda.add(key, Urgency.AUDIT)
 
     def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome]) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
@@ -374,19 +364,25 @@ class IPVSManager:
             self._note(error)
         log_refusals(self._log, key, [error for _, error in refused])
         managed = self._managed[key]
-        if any(is_drift(outcome.operation, error.errno) for outcome, error in refused):
-            managed.doubted(Doubt.LOOK)
-            if not managed.failures:
-                managed.failures = 1
-                return
-        self._retry_later(key)
+        if not any(is_drift(outcome.operation, error.errno) for outcome, error in refused):
+            self._retry_later(key)
+            return
+        managed.doubted(Doubt.LOOK)
+        if managed.failures:
+            self._retry_later(key)
+            return
+        managed.failures = 1
+        self._to_change.discard(key)
+        self._reader.look(key)
 
     def _retry_later(self, key: ServiceKey) -> None:
         managed = self._managed[key]
         managed.doubted(Doubt.LOST)
         managed.failures += 1
         delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(managed.failures - 1, 16))
-        self._agenda.discard(key)
+        self._to_change.discard(key)
+        self._reader.forget(key)
+        managed.no_retry()
         if self._running:
             managed.retry = self._clock.callLater(delay_s, self._wake, key)
 
@@ -406,8 +402,9 @@ class IPVSManager:
         managed = self._managed.pop(key, None)
         if managed is not None:
             managed.no_retry()
-        self._agenda.discard(key)
-        self._drift.over(key)
+        self._to_change.discard(key)
+        self._reader.forget(key)
+        self._audits.over(key)
         self._strangers.left(key)
 
     def _remove_stranger(self, key: ServiceKey) -> None:

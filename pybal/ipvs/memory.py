@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
+from itertools import islice
 
 from pybal.ipvs.kernel import (
     MAX_NAME,
+    Kernel,
     Listing,
     Outcome,
     read_refusal,
@@ -32,6 +34,7 @@ from pybal.ipvs.model import (
     Tunnel,
     TunnelType,
 )
+from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -47,10 +50,13 @@ _ENGINES = ("", "sip")
 _MAX_TIMEOUT_S = (2**31 - 1) // 1000  # what a kernel of 1,000 Hz takes; of fewer, takes more
 
 
-class MemoryKernel:
+class MemoryKernel(Kernel):
     """A kernel for tests and dry runs. `schedulers` are those whose modules it has,
     `interfaces` those of the host; not `permitted`, it refuses everything, as the kernel does
     without CAP_NET_ADMIN."""
+
+    piece = 100
+    """So many services or servers it tells of at a time."""
 
     def __init__(
         self,
@@ -76,32 +82,51 @@ class MemoryKernel:
     def close(self) -> None:
         """Nothing to disconnect from."""
 
-    def services(self) -> Listing:
+    def listing(self) -> Pieces[Listing]:
         self._check_permission("read the IPVS services")
-        return Listing(tuple(self._services.values()))
+        found: list[Service] = []
+        while True:
+            more = tuple(islice(self._services.values(), len(found), len(found) + self.piece))
+            if not more:
+                return Listing(tuple(found))
+            found += more
+            yield len(more)
 
-    def read(self, key: ServiceKey) -> ServiceEntry | None:
+    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
         self._check_permission(f"read service {key}")
         service = self._services.get(key)
         if service is None:
             return None
-        return ServiceEntry(service, dict(self._destinations[key]))
+        found = yield from self._dump(key)
+        return ServiceEntry(service, {each.key: each for each in found})
 
-    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
         """Nothing passes through here, but for what `count` says."""
         if key not in self._services:
             return None
+        found = yield from self._dump(key)
         counted = self._counted.get(key, {})
         return ServiceStatistics(
             str(key),
             Traffic(),
             tuple(
                 DestinationStatistics(
-                    str(server), server.address, *counted.get(server, (0, 0, 0)), Traffic()
+                    str(each.key), each.key.address, *counted.get(each.key, (0, 0, 0)), Traffic()
                 )
-                for server in self._destinations[key]
+                for each in found
             ),
         )
+
+    def _dump(self, key: ServiceKey) -> Pieces[list[Destination]]:
+        """As the kernel does it: where it goes on is but a number, whatever has gone meanwhile."""
+        found: list[Destination] = []
+        while True:
+            standing = self._destinations.get(key, {}).values()
+            more = tuple(islice(standing, len(found), len(found) + self.piece))
+            if not more:
+                return found
+            found += more
+            yield len(more)
 
     def count(
         self, key: ServiceKey, server: DestinationKey, active: int, inactive: int = 0

@@ -11,6 +11,7 @@ from pybal.errors import KernelError
 from pybal.ipvs import codec, kernelwide_codec, statistics_codec, wire
 from pybal.ipvs.connection import Connection, Request, connect
 from pybal.ipvs.kernel import (
+    Kernel,
     Listing,
     Outcome,
     read_refusal,
@@ -20,8 +21,9 @@ from pybal.ipvs.kernel import (
 )
 from pybal.ipvs.messages import Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
+from pybal.ipvs.pieces import Pieces, whole
 from pybal.ipvs.plan import Operation
-from pybal.ipvs.wire import MalformedMessageError, NetlinkMessage
+from pybal.ipvs.wire import MalformedMessageError
 from pybal.model import ServiceStatistics
 
 BATCH = 100
@@ -29,68 +31,61 @@ BATCH = 100
 queues: even if it refuses all, none is lost from a receive buffer of the default size
 (212,992 bytes)."""
 
+_EXCHANGE_COSTS = 5
+"""The least that a datagram of answers counts for, in servers that are read."""
+
+_NOT_THERE = "the kernel's answer holds no such service"
+
 _T = TypeVar("_T")
+_D = TypeVar("_D")
 
 
-class NetlinkKernel:
+class NetlinkKernel(Kernel):
     """The IPVS table of the network namespace in which it is opened.
 
-    After a failed exchange the connection is closed, and the next call opens another.
+    Each exchange has a connection to itself as long as it lasts, be it over several turns of the
+    reactor. After a failed or an abandoned one the connection is closed.
     """
 
     def __init__(self) -> None:
-        self._connection: Connection | None = None
+        self._idle: list[Connection] = []
 
     def open(self) -> None:
-        self._connected()
+        if not self._idle:
+            self._idle.append(self._connect())
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        while self._idle:
+            self._idle.pop().close()
 
-    def services(self) -> Listing:
+    def listing(self) -> Pieces[Listing]:
         request = Request(Command.GET_SERVICE, b"", wire.NLM_F_DUMP)
-        found = self._get("read the IPVS services", request, codec.read_service)
+        found = yield from self._get("read the IPVS services", request, codec.read_service)
         services = tuple(service for service in found if not isinstance(service, str))
         return Listing(services, tuple(words for words in found if isinstance(words, str)))
 
-    def read(self, key: ServiceKey) -> ServiceEntry | None:
-        what = f"read service {key}"
-        identity = codec.service_identity(key)
-        get_service = Request(Command.GET_SERVICE, identity, wire.NLM_F_ACK)
-        get_destinations = Request(Command.GET_DEST, identity, wire.NLM_F_DUMP)
-        try:
-            services = self._get(what, get_service, codec.read_service)
-        except KernelError as error:
-            if error.errno == errno.ESRCH:
-                return None
-            raise
-        destinations = self._get(
-            what, get_destinations, lambda body: codec.read_destination(body, key)
+    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+        found = yield from self._get_whole(
+            f"read service {key}", key, codec.read_service, codec.read_destination
         )
-        for service in services:
-            if not isinstance(service, str):
-                return ServiceEntry(service, {each.key: each for each in destinations})
-        raise KernelError(what, errno.EBADMSG, "the kernel's answer holds no such service")
+        if found is None:
+            return None
+        service, destinations = found
+        if isinstance(service, str):
+            raise KernelError(f"read service {key}", errno.EBADMSG, _NOT_THERE)
+        return ServiceEntry(service, {each.key: each for each in destinations})
 
-    def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
-        what = f"read the statistics of service {key}"
-        identity = codec.service_identity(key)
-        get_service = Request(Command.GET_SERVICE, identity, wire.NLM_F_ACK)
-        get_destinations = Request(Command.GET_DEST, identity, wire.NLM_F_DUMP)
-        try:
-            traffic = self._get(what, get_service, statistics_codec.read_service)
-        except KernelError as error:
-            if error.errno == errno.ESRCH:
-                return None
-            raise
-        destinations = self._get(
-            what, get_destinations, lambda body: statistics_codec.read_destination(body, key)
+    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+        found = yield from self._get_whole(
+            f"read the statistics of service {key}",
+            key,
+            statistics_codec.read_service,
+            statistics_codec.read_destination,
         )
-        if not traffic:
-            raise KernelError(what, errno.EBADMSG, "the kernel's answer holds no such service")
-        return ServiceStatistics(str(key), traffic[0], tuple(destinations))
+        if found is None:
+            return None
+        traffic, destinations = found
+        return ServiceStatistics(str(key), traffic, tuple(destinations))
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         outcomes: list[Outcome] = []
@@ -101,7 +96,7 @@ class NetlinkKernel:
     def timeouts(self) -> Timeouts:
         what = "read the IPVS timeouts"
         request = Request(Command.GET_CONFIG, b"", wire.NLM_F_ACK)
-        for found in self._get(what, request, kernelwide_codec.read_timeouts):
+        for found in whole(self._get(what, request, kernelwide_codec.read_timeouts)):
             return found
         raise KernelError(what, errno.EBADMSG, "the kernel's answer is empty")
 
@@ -112,7 +107,7 @@ class NetlinkKernel:
     def sync_daemons(self) -> tuple[SyncDaemon, ...]:
         request = Request(Command.GET_DAEMON, b"", wire.NLM_F_DUMP)
         what = "read the IPVS sync daemons"
-        return tuple(self._get(what, request, kernelwide_codec.read_daemon))
+        return tuple(whole(self._get(what, request, kernelwide_codec.read_daemon)))
 
     def start_sync(self, daemon: SyncDaemon) -> None:
         attributes = kernelwide_codec.daemon(daemon)
@@ -131,10 +126,13 @@ class NetlinkKernel:
     ) -> None:
         """One change of what all services share."""
         request = Request(command, attributes, wire.NLM_F_ACK)
-        with self._exchange(what, [request]) as answers:
-            for _, message in answers:
-                if number := wire.status(message):
-                    raise error(what, number)
+        number = 0
+        with self._connection(what) as connection:
+            for answers in connection.exchange([request]):
+                for _, message in answers:
+                    number = wire.status(message)
+        if number:
+            raise error(what, number)
 
     def _apply_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
         """One exchange. The kernel works through the requests in order and always answers one
@@ -144,48 +142,76 @@ class NetlinkKernel:
         requests = [Request(*codec.request(operation)) for operation in operations]
         requests[-1] = requests[-1]._replace(flags=wire.NLM_F_ACK)
         try:
-            with self._exchange("change the IPVS table", requests) as answers:
-                for index, message in answers:
-                    number = wire.status(message)
-                    if number:
-                        errors[index] = refusal(operations[index], number)
+            with self._connection("change the IPVS table") as connection:
+                for answers in connection.exchange(requests):
+                    for index, message in answers:
+                        if number := wire.status(message):
+                            errors[index] = refusal(operations[index], number)
         except KernelError as error:
             for index, operation in enumerate(operations):
                 lost = KernelError(operation.words, error.errno, error.hint)
                 errors.setdefault(index, lost)
         return [Outcome(operation, errors.get(i)) for i, operation in enumerate(operations)]
 
-    def _get(self, what: str, request: Request, decode: Callable[[bytes], _T]) -> list[_T]:
-        """The decoded answers to one request."""
-        found = []
-        with self._exchange(what, [request]) as answers:
-            for _, message in answers:
-                if message.type not in wire.FINAL:
-                    found.append(decode(wire.body(message)))
-                elif number := wire.status(message):
-                    raise read_refusal(what, number)
+    def _get_whole(
+        self,
+        what: str,
+        key: ServiceKey,
+        decode: Callable[[bytes], _T],
+        decode_destination: Callable[[bytes, ServiceKey], _D],
+    ) -> Pieces[tuple[_T, list[_D]] | None]:
+        """A service and its destinations; None if there is no such service."""
+        identity = codec.service_identity(key)
+        get_service = Request(Command.GET_SERVICE, identity)
+        get_destinations = Request(Command.GET_DEST, identity, wire.NLM_F_DUMP)
+        try:
+            services = yield from self._get(what, get_service, decode)
+        except KernelError as error:
+            if error.errno == errno.ESRCH:
+                return None
+            raise
+        destinations = yield from self._get(
+            what, get_destinations, lambda body: decode_destination(body, key)
+        )
+        if not services:
+            raise KernelError(what, errno.EBADMSG, _NOT_THERE)
+        return services[0], destinations
+
+    def _get(self, what: str, request: Request, decode: Callable[[bytes], _T]) -> Pieces[list[_T]]:
+        """The decoded answers to one request, a datagram of them at a time."""
+        found: list[_T] = []
+        number = 0
+        with self._connection(what) as connection:
+            for answers in connection.exchange([request]):
+                before = len(found)
+                for _, message in answers:
+                    if message.type not in wire.FINAL:
+                        found.append(decode(wire.body(message)))
+                    else:
+                        number = wire.status(message)
+                yield max(_EXCHANGE_COSTS, len(found) - before)
+        if number:
+            raise read_refusal(what, number)
         return found
 
     @contextlib.contextmanager
-    def _exchange(
-        self, what: str, requests: Sequence[Request]
-    ) -> Iterator[Iterator[tuple[int, NetlinkMessage]]]:
-        """The answers to the requests; a failure within becomes KernelError."""
-        connection = self._connected()
+    def _connection(self, what: str) -> Iterator[Connection]:
+        """A connection for one exchange; a failure within becomes KernelError."""
+        connection = self._idle.pop() if self._idle else self._connect()
+        complete = False
         try:
-            yield connection.exchange(requests)
+            yield connection
+            complete = True
         except MalformedMessageError as error:
-            self.close()
             raise KernelError(what, errno.EBADMSG, f"the kernel sent {error}") from error
         except OSError as error:
-            self.close()
             hint = "whether it was done is not known"
             raise KernelError(what, error.errno or errno.EIO, hint) from error
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
+        finally:
+            if complete:
+                self._idle.append(connection)
+            else:
+                connection.close()
 
     def _connect(self) -> Connection:
         return connect()

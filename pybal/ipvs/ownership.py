@@ -218,8 +218,7 @@ class Ownership:
         if self._on_disk == self._ours and not self._error:
             return
         names = self._being_written = frozenset(self._ours)
-        content = encode(self._place, names)
-        written = self._in_thread(lambda: self._file.save(content))
+        written = self._in_thread(lambda: self._file.save(encode(self._place, names)))
         written.addCallbacks(lambda _: self._written(names), self._not_written)
         written.addErrback(lambda f: self._log.failure("The record's writing failed", failure=f))
 

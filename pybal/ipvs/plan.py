@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from pybal.ipvs.model import (
@@ -14,6 +14,11 @@ from pybal.ipvs.model import (
     ServiceKey,
     Table,
 )
+
+_LOOKED_AT = 100
+"""After so many destinations `planning` makes a step in any case."""
+
+Destinations = Mapping[DestinationKey, Destination]
 
 _FORWARDING_WORDS = {
     Forwarding.MASQUERADE: "masquerading",
@@ -123,33 +128,60 @@ def plan(actual: Table, wanted: Table, removable: Set[ServiceKey]) -> tuple[Oper
     additions, edits and removals of destinations, then removals of services: after any number of
     the operations, each wanted service still has every destination that is in both tables.
     """
-    services: list[Operation] = []
-    additions: list[Operation] = []
-    edits: list[Operation] = []
-    removals: list[Operation] = []
+    return tuple(step for step in planning(actual, wanted, removable) if not isinstance(step, int))
+
+
+def planning(actual: Table, wanted: Table, removable: Set[ServiceKey]) -> Iterator[Operation | int]:
+    """The same, step by step: each is an operation, or says that so many destinations were looked
+    at. The entries of both tables may not change meanwhile."""
     for key, entry in wanted.items():
         standing = actual.get(key)
         if standing is None:
-            services.append(AddService(entry.service))
-            standing = ServiceEntry(entry.service, {})
+            yield AddService(entry.service)
         elif standing.service != entry.service:
-            services.append(EditService(entry.service))
-        for server, destination in entry.destinations.items():
-            existing = standing.destinations.get(server)
-            if existing is None:
-                additions.append(AddDestination(key, destination))
-            elif existing != destination:
+            yield EditService(entry.service)
+    edits: list[Operation] = []
+    leaving: list[ServiceKey] = []
+    for key, entry in wanted.items():
+        found = actual[key].destinations if key in actual else {}
+        staying = yield from _additions(key, found, entry.destinations, edits)
+        if staying < len(found):
+            leaving.append(key)
+    yield from edits
+    for key in leaving:
+        yield from _removals(key, actual[key].destinations, wanted[key].destinations)
+    for key in actual:
+        if key in removable and key not in wanted:
+            yield RemoveService(key)
+
+
+def _additions(
+    key: ServiceKey, found: Destinations, wanted: Destinations, edits: list[Operation]
+) -> Generator[Operation | int, None, int]:
+    """What is to be added; what is to be changed is appended to `edits`. Returns how many of those
+    that were found are wanted."""
+    staying = 0
+    for number, (server, destination) in enumerate(wanted.items(), 1):
+        existing = found.get(server)
+        if existing is None:
+            yield AddDestination(key, destination)
+        else:
+            staying += 1
+            if existing is not destination and existing != destination:
                 edits.append(EditDestination(key, destination))
-        removals.extend(
-            RemoveDestination(key, server)
-            for server in standing.destinations
-            if server not in entry.destinations
-        )
-    return (*services, *additions, *edits, *removals, *_unwanted(actual, wanted, removable))
+        if number % _LOOKED_AT == 0:
+            yield _LOOKED_AT
+    return staying
 
 
-def _unwanted(actual: Table, wanted: Table, removable: Set[ServiceKey]) -> Iterator[Operation]:
-    return (RemoveService(key) for key in actual if key in removable and key not in wanted)
+def _removals(
+    key: ServiceKey, found: Destinations, wanted: Destinations
+) -> Iterator[Operation | int]:
+    for number, server in enumerate(found, 1):
+        if server not in wanted:
+            yield RemoveDestination(key, server)
+        if number % _LOOKED_AT == 0:
+            yield _LOOKED_AT
 
 
 def applied(table: Table, operations: Iterable[Operation]) -> dict[ServiceKey, ServiceEntry]:
@@ -158,25 +190,30 @@ def applied(table: Table, operations: Iterable[Operation]) -> dict[ServiceKey, S
     An operation on a service that is not in `table` (other than adding it) changes nothing.
     """
     result = dict(table)
+    apply_to(result, operations)
+    return result
+
+
+def apply_to(table: dict[ServiceKey, ServiceEntry], operations: Iterable[Operation]) -> None:
+    """As `applied`, in place; the entries that were in the table stay as they are."""
     copied: dict[ServiceKey, dict[DestinationKey, Destination]] = {}
     for operation in operations:
         if isinstance(operation, AddService):
             copied[operation.key] = {}
-            result[operation.key] = ServiceEntry(operation.service, copied[operation.key])
-        elif operation.key not in result:
+            table[operation.key] = ServiceEntry(operation.service, copied[operation.key])
+        elif operation.key not in table:
             continue
         elif isinstance(operation, RemoveService):
-            del result[operation.key]
+            del table[operation.key]
             copied.pop(operation.key, None)
         elif isinstance(operation, EditService):
-            result[operation.key] = replace(result[operation.key], service=operation.service)
+            table[operation.key] = replace(table[operation.key], service=operation.service)
         else:
             if operation.key not in copied:
-                entry = result[operation.key]
+                entry = table[operation.key]
                 copied[operation.key] = dict(entry.destinations)
-                result[operation.key] = replace(entry, destinations=copied[operation.key])
+                table[operation.key] = replace(entry, destinations=copied[operation.key])
             _change(copied[operation.key], operation)
-    return result
 
 
 def _change(

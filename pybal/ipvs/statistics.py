@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -11,10 +11,11 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.managed import DelayedCall, Timer
 from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.pieces import Pieces, Piecework
 from pybal.model import ServiceStatistics
 
 MAX_AGE_S = 5.0
-DESTINATIONS_READ_PER_TURN = 100
+SERVERS_READ_PER_TURN = 100
 
 
 class StatisticsReader:
@@ -46,7 +47,7 @@ class StatisticsReader:
         waiter: Deferred[None] = Deferred()
         self._waiting.append(waiter)
         if len(self._waiting) == 1:
-            self._call = self._clock.callLater(0, self._read, iter(tuple(self._services())), [])
+            self._later(Piecework(self._read_all()))
         return waiter
 
     def stop(self) -> None:
@@ -55,25 +56,31 @@ class StatisticsReader:
             self._call.cancel()
         self._tell()
 
-    def _read(self, services: Iterator[ServiceKey], found: list[ServiceStatistics]) -> None:
-        read = 0
+    def _later(self, work: Piecework[tuple[ServiceStatistics, ...]]) -> None:
+        self._call = self._clock.callLater(0, self._go_on, work)
+
+    def _go_on(self, work: Piecework[tuple[ServiceStatistics, ...]]) -> None:
+        work.go_on(SERVERS_READ_PER_TURN)
+        if not work.done:
+            self._later(work)
+            return
+        self.latest, self.read_at = work.result, self._now()
+        self._tell()
+
+    def _read_all(self) -> Pieces[tuple[ServiceStatistics, ...]]:
+        """What could be read, if the kernel fails."""
+        found: list[ServiceStatistics] = []
         try:
-            for key in services:
-                statistics = self._kernel.statistics(key)
-                if statistics is None:
-                    continue
-                found.append(statistics)
-                read += 1 + len(statistics.destinations)
-                if read >= DESTINATIONS_READ_PER_TURN:
-                    self._call = self._clock.callLater(0, self._read, services, found)
-                    return
+            for key in tuple(self._services()):
+                statistics = yield from self._kernel.counting(key)
+                if statistics is not None:
+                    found.append(statistics)
             self._failed = False
         except KernelError as error:
             if not self._failed:
                 self._log.error("Could not {error}", error=str(error))
             self._failed = True
-        self.latest, self.read_at = tuple(found), self._now()
-        self._tell()
+        return tuple(found)
 
     def _tell(self) -> None:
         waiting, self._waiting = self._waiting, []

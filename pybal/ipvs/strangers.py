@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from twisted.logger import Logger
 
+from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.managed import DelayedCall, Timer
-from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.ownership import Owner
+from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.settings import Cleanup
+
+_PIECE = 100
+_PIECE_COSTS = 10
+"""So many services are looked at in a piece, and what that costs in servers that are read."""
+
+_LOGGED = 20
 
 CLEANUP_WAIT_S = 60.0
 """So long after the start a configured service that does not come to stand (its pool list cannot
 be had) no longer holds up the removal of those that are not configured."""
+
+
+def standing_strangers(
+    kernel: Kernel, known: dict[ServiceKey, ServiceEntry], ours: Collection[ServiceKey]
+) -> Pieces[tuple[Collection[ServiceKey], Sequence[str]]]:
+    """Which services stand that are not `ours`, and in words those that no ServiceKey can express.
+    From `known` those go that are no longer there; of what is new it takes up that it stands."""
+    before = frozenset(ours)  # of these nothing is known if they ceased to be ours meanwhile
+    listing = yield from kernel.listing()
+    strangers: dict[ServiceKey, None] = {}
+    for number, service in enumerate(listing.services, 1):
+        if service.key not in ours and service.key not in before:
+            strangers[service.key] = None
+            known.setdefault(service.key, ServiceEntry(service, {}))
+        if number % _PIECE == 0:
+            yield _PIECE_COSTS
+    for number, key in enumerate(tuple(known), 1):
+        if key not in ours and key not in before and key not in strangers:
+            known.pop(key, None)
+        if number % _PIECE == 0:
+            yield _PIECE_COSTS
+    return strangers.keys(), listing.foreign
 
 
 class Strangers:
@@ -92,13 +122,17 @@ class Strangers:
 
     def _sort(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
         strangers = [key for key in standing if key not in self._configured]
-        self._doomed = [key for key in strangers if self._goes(key)]
-        left_alone = (*(str(key) for key in strangers if key not in self._doomed), *foreign)
-        for stranger in left_alone:
-            if stranger not in self.reported:
-                self._log.warn(
-                    "{service} stands in IPVS but is not configured: left alone", service=stranger
-                )
+        doomed = {key: None for key in strangers if self._goes(key)}
+        left_alone = (*(str(key) for key in strangers if key not in doomed), *foreign)
+        told = frozenset(self.reported)
+        new = [stranger for stranger in left_alone if stranger not in told]
+        for stranger in new[:_LOGGED]:
+            self._log.warn(
+                "{service} stands in IPVS but is not configured: left alone", service=stranger
+            )
+        if len(new) > _LOGGED:
+            self._log.warn("So do {count} other services", count=len(new) - _LOGGED)
+        self._doomed = list(doomed)
         self.reported = left_alone
 
     def _goes(self, key: ServiceKey) -> bool:

@@ -8,6 +8,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Listing, Outcome, refusal
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import SCHEDULERS, ServiceEntry, ServiceKey, Table
+from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.plan import Operation
 
 
@@ -35,14 +36,15 @@ class FakeKernel(MemoryKernel):
     def close(self) -> None:
         self.is_open = False
 
-    def services(self) -> Listing:
+    def listing(self) -> Pieces[Listing]:
         self._break()
-        return Listing(super().services().services, self.foreign)
+        found = yield from super().listing()
+        return Listing(found.services, self.foreign)
 
-    def read(self, key: ServiceKey) -> ServiceEntry | None:
+    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
         self._break()
         self.reads.append(key)
-        return super().read(key)
+        return (yield from super().reading(key))
 
     def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
         self.applied.append(tuple(operations))

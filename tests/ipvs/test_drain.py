@@ -13,6 +13,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.drain import Drain, Draining, counted, depool, merged
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.pieces import Pieces
 from pybal.model import ServiceStatistics
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server
@@ -95,14 +96,14 @@ class Bench:
         bench = self
 
         class Counting(FakeKernel):
-            def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+            def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
                 bench.counts.append(key)
                 if self.broken is not None:
                     raise self.broken
                 kernel = FakeKernel(bench.table)
                 for number, count in bench.connections.get(key, {}).items():
                     kernel.count(key, server(number, key), count // 2, count - count // 2)
-                return kernel.statistics(key)
+                return kernel.counting(key)
 
         self.kernel = Counting()
         self.drainer = Drainer(

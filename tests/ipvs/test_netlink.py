@@ -146,8 +146,7 @@ def test_sequence_numbers_begin_again_after_the_last() -> None:
         ]
     )
     kernel.open()
-    connection = kernel._connection
-    assert connection is not None
+    (connection,) = kernel._idle
     connection._sequence = 0xFFFFFFFE
     assert errnos(kernel) == [0, errno.EEXIST, 0]
     assert errnos(kernel) == [0, errno.EEXIST, 0]
@@ -202,7 +201,7 @@ def test_a_dump_that_fails_at_its_end_is_an_error() -> None:
 
 
 def test_an_answer_without_the_service_asked_for_is_an_error() -> None:
-    kernel = FakeNetlinkKernel(lambda requests: [status(requests[0].sequence)])
+    kernel = FakeNetlinkKernel(lambda requests: [status(request.sequence) for request in requests])
     with pytest.raises(KernelError) as caught:
         kernel.read(WEB)
     assert caught.value.errno == errno.EBADMSG

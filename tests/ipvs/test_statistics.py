@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from pybal.errors import KernelError
 from pybal.ipvs import messages, statistics_codec
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.statistics import DESTINATIONS_READ_PER_TURN, MAX_AGE_S, StatisticsReader
+from pybal.ipvs.pieces import Pieces
+from pybal.ipvs.statistics import MAX_AGE_S, SERVERS_READ_PER_TURN, StatisticsReader
 from pybal.ipvs.wire import MalformedMessageError, Writer
 from pybal.model import DestinationStatistics, ServiceStatistics, Traffic
 from tests.fakes.kernel import FakeKernel
@@ -79,11 +80,11 @@ class Bench:
         bench = self
 
         class Counting(FakeKernel):
-            def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
+            def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
                 bench.reads.append(key)
                 if self.broken is not None:
                     raise self.broken
-                return super().statistics(key)
+                return super().counting(key)
 
         self.kernel = Counting({each.service.key: each for each in standing})
         keys = [each.service.key for each in standing]
@@ -124,7 +125,7 @@ def test_who_asks_gets_every_service_and_its_servers() -> None:
 
 
 def test_a_large_table_is_read_over_many_turns_and_shown_whole() -> None:
-    large = pool(WEB6, *range(1, DESTINATIONS_READ_PER_TURN + 50))
+    large = pool(WEB6, *range(1, SERVERS_READ_PER_TURN + 50))
     bench = Bench(large, pool(WEB, 1), pool(DNS, 1))
     bench.refresh()
     bench.turn()

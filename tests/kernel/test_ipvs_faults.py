@@ -21,7 +21,7 @@ from pybal.ipvs.kernel import Kernel, Outcome, read_table
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
-from pybal.ipvs.plan import AddDestination, AddService, Operation, RemoveDestination
+from pybal.ipvs.plan import AddDestination, AddService, RemoveDestination
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
 
 # The kernel clears up a deleted network namespace, and its services, a little later.
@@ -279,26 +279,3 @@ def test_a_restart_changes_nothing_in_the_kernel(kernel: NetlinkKernel, manage: 
         ["ipvsadm", "-Ln", "--stats"], check=True, timeout=10, stdout=subprocess.PIPE
     ).stdout
     assert after == before
-
-
-def test_one_changed_weight_among_many_is_one_operation(kernel: NetlinkKernel) -> None:
-    applied: list[Operation] = []
-
-    class Counting(NetlinkKernel):
-        def apply(self, operations: object) -> tuple[Outcome, ...]:
-            assert isinstance(operations, list)
-            applied.extend(operations)
-            return super().apply(operations)
-
-    large = pool(WEB6, *range(1, 1001))
-    clock = Clock()
-    manager = IPVSManager(clock, Counting(), lambda: 0.0, dry_run=False)
-    manager.start()
-    manager.publish(large)
-    clock.advance(0)
-    applied.clear()
-    changed = destination(500, weight=7, key=WEB6)
-    manager.publish(ServiceEntry(large.service, {**large.destinations, changed.key: changed}))
-    clock.advance(0)
-    manager.stop()
-    assert len(applied) == 1

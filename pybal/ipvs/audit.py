@@ -1,0 +1,73 @@
+"""The audits of the whole table, and the drift that they have found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pybal.ipvs.drift import Drift, DriftBook
+from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.pieces import Pieces, Piecework
+from pybal.model import AuditSnapshot
+
+
+class Audits:
+    """One at a time. `now()` is Unix seconds; `others_follow`: without audits drift is over when it
+    is repaired."""
+
+    def __init__(self, now: Callable[[], float], *, others_follow: bool) -> None:
+        self._now = now
+        self._others_follow = others_follow
+        self._drift = DriftBook()
+        self._listing: Piecework[None] | None = None
+        self._total = 0
+        self._finished_at: float | None = None
+
+    @property
+    def under_way(self) -> bool:
+        return self._listing is not None
+
+    def begin(self, listing: Pieces[None]) -> None:
+        """`listing` is what comes before the reading of the single services."""
+        self._listing = Piecework(listing)
+
+    def drop(self) -> None:
+        """It is not to be finished."""
+        self._listing = None
+
+    def go_on(self, most: int) -> int:
+        """Go on with the listing; returns how much was done. KernelError: the audit is over."""
+        if self._listing is None or self._listing.done:
+            return 0
+        listing, self._listing = self._listing, None
+        spent = listing.go_on(most)
+        self._listing = listing
+        return spent
+
+    def finish(self, *, reading: bool) -> None:
+        """The audit is over, unless services are still to be read."""
+        if self._listing is not None and self._listing.done and not reading:
+            self._listing = None
+            self._total += 1
+            self._finished_at = self._now()
+
+    def found(self, key: ServiceKey, drift: tuple[Drift, ...]) -> str:
+        """This is what others have done to a service; returns it in words."""
+        self._drift.note(key, drift, self._now())
+        return self._drift.words(key)
+
+    def repaired(self, key: ServiceKey, changes: int) -> None:
+        """The service stands as it should, after so many changes."""
+        if key in self._drift:
+            self._drift.repaired(key, changes)
+            if not self._others_follow:
+                self._drift.over(key)
+
+    def over(self, key: ServiceKey) -> None:
+        """The service was found as it was left, or is no longer ours."""
+        self._drift.over(key)
+
+    def snapshot(self) -> AuditSnapshot:
+        drift = self._drift
+        return AuditSnapshot(
+            self._total, self._finished_at, drift.open, drift.totals, drift.repairs_total
+        )

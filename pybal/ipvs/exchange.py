@@ -1,0 +1,64 @@
+"""What one turn of the reactor changes in the kernel. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.plan import Operation
+
+OPERATIONS_PER_TURN = 100
+"""So many operations are one exchange with the kernel, and a turn has but one."""
+
+LOOKED_AT_PER_TURN = 1000
+"""So many destinations a turn compares to find them."""
+
+_A_SERVICE = 5
+"""A service counts for as many as this, beside its destinations."""
+
+_MANY_SERVERS = 1000
+"""The kernel searches all servers of a service for each change of one, which it does at a rate of
+some ten thousand in a millisecond: for each so many there is room for fewer operations."""
+
+
+class Exchange:
+    """Operations, gathered from the plans of several services until there is no more room."""
+
+    def __init__(self, room: int = OPERATIONS_PER_TURN) -> None:
+        self.operations: list[Operation] = []
+        self.complete: list[ServiceKey] = []
+        """Services whose plans have come to their ends."""
+        self.begun: ServiceKey | None = None
+        """One whose plan has not."""
+        self._room = room
+        self._looked_at = 0
+
+    @property
+    def services(self) -> tuple[ServiceKey, ...]:
+        """All that had a part in it."""
+        return (*self.complete, *([] if self.begun is None else [self.begun]))
+
+    @property
+    def of_many_operations(self) -> bool:
+        """Whether it is full of operations, rather than of comparisons."""
+        return self._room <= 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more has a place in it."""
+        return self.of_many_operations or self._looked_at >= LOOKED_AT_PER_TURN
+
+    def take(self, key: ServiceKey, servers: int, planning: Iterator[Operation | int]) -> None:
+        """As many of the next steps of a service, of so many servers, as there is a place for."""
+        self.begun = key
+        self._looked_at += _A_SERVICE
+        for step in planning:
+            if isinstance(step, int):
+                self._looked_at += step
+            else:
+                self.operations.append(step)
+                self._room -= 1 + servers // _MANY_SERVERS
+            if self.full:
+                return
+        self.begun = None
+        self.complete.append(key)
