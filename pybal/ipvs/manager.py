@@ -240,8 +240,12 @@ class IPVSManager:
                 break
         failed = self._apply(exchange.operations)
         for key in exchange.services:
+            if key not in self._managed:
+                continue  # Who was told of another service has taken this one back.
             if key in failed:
                 self._fail(key, failed[key])
+            elif self._managed[key].planning is None:
+                continue  # Or has published it anew.
             elif key != exchange.begun:
                 self._succeed(key)
             elif exchange.of_many_operations:

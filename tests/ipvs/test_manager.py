@@ -293,6 +293,15 @@ class PublishTests(ManagerTestCase):
         self.turn(3)
         self.stands(pool(WEB, 1), pool(DNS, 1))
 
+    def test_what_a_subscriber_says_of_a_service_of_the_same_turn_counts(self) -> None:
+        self.start()
+        self.manager.subscribe(lambda key: key == WEB and self.manager.publish(pool(DNS, 2)))
+        self.manager.publish(pool(WEB, 1))
+        self.manager.publish(pool(DNS, 1))
+        self.turn(3)
+        self.stands(pool(WEB, 1), pool(DNS, 2))
+        assert self.manager.snapshot().in_sync
+
     def test_the_snapshot_counts_what_is_published(self) -> None:
         self.start(pool(DNS6, 1, 2, 3))
         self.settle(pool(WEB, 1, 2), pool(DNS, 1))
