@@ -14,7 +14,7 @@ leak         --servers 10000 added and removed: descriptors, timers, series as b
 As root, on a machine that does nothing else (the load average is printed):
 
     python -m bench.scale --minutes 10 steady                        # 12 minutes
-    python -m bench.scale start latency unreachable leak             # 6
+    python -m bench.scale start unreachable leak latency             # 6; who is killed stays dead
     python -m bench.scale --times 20 --seconds 30 stop               # 16
     scripts/vm --memory 4000 --timeout 900 -- \\
         sh -c "ulimit -n 40000 && python -m bench.scale --seconds 5 clock"
