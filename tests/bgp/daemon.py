@@ -12,6 +12,7 @@ to standard error.
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from dataclasses import asdict
@@ -163,6 +164,10 @@ def run(given: dict[str, Any]) -> None:
     world: Any = reactor
     failover = BGPFailover(settings_of(given), world, Random(), time.time, log)
     failover.start(restarting=given.get("restarting", False))
-    probe = StallProbe(world) if given.get("probe") else None
+    probe = None
+    if given.get("probe"):
+        # As in the daemon: no search of all objects for garbage.
+        gc.set_threshold(5000, 5, 2**31 - 1)
+        probe = StallProbe(world)
     StandardIO(Commands(failover, world, probe))
     world.run()
