@@ -102,7 +102,7 @@ class BGPFailover:
         else:
             del self._wanted[service], self._routes_of[service]
         if self._publishing is None:
-            self._publishing = self._reactor.callLater(0, self._publish)
+            self._publishing = self._reactor.callLater(0, self._publish_next)
 
     def first_routes_complete(self) -> None:
         """Every service has said what it wants for the first time: End-of-RIB may follow."""
@@ -140,6 +140,10 @@ class BGPFailover:
         if self._publishing is not None and self._publishing.active():
             self._publishing.cancel()
         self._publishing = None
+
+    def _publish_next(self) -> None:
+        """In a turn of its own: ten thousand wishes have taken theirs."""
+        self._publishing = self._reactor.callLater(0, self._publish)
 
     def _publish(self) -> None:
         self._cancel_publishing()
