@@ -45,6 +45,7 @@ _SCHEDULER_FLAGS_SHIFT, _SCHEDULER_FLAGS_MASK = 3, 0x7
 _SETTABLE_FLAGS = 0xFFFFFFFD  # HASHED (0x2) is the kernel's own
 
 _FORWARDING_MASK = 0x7
+_METHODS = {each: each.value for each in Forwarding}  # twice as fast as to ask for the value
 
 _U32 = Struct("=I")
 _FLAGS = Struct("=" + "".join(code for _, code in messages.FLAGS_FIELDS))
@@ -155,33 +156,29 @@ def _netmask(service: Service) -> bytes:
 
 
 def _destination_identity(service: ServiceKey, key: DestinationKey) -> bytes:
-    return _write_destination_identity(
-        _service_identity(service),
-        _family(key.address),
-        key.address.packed,
-        key.port.to_bytes(2, "big"),
-    )
+    return _write_destination_identity(_service_identity(service), *_where(key))
 
 
 def _destination(key: ServiceKey, destination: Destination) -> bytes:
-    address = destination.key.address.packed
+    family, address, port = _where(destination.key)
     weight = destination.weight
-    values = (
-        _service_identity(key),
-        _AF_INET if len(address) == 4 else _AF_INET6,
-        address,
-        destination.key.port.to_bytes(2, "big"),
-        destination.forwarding.value,
-        weight if 0 <= weight <= MAX_WEIGHT else _NEGATIVE,
-        destination.upper_threshold,
-        destination.lower_threshold,
-    )
-    tunnel = destination.tunnel
-    if tunnel.type is TunnelType.IPIP or destination.forwarding is not Forwarding.TUNNEL:
+    if not 0 <= weight <= MAX_WEIGHT:
+        weight = _NEGATIVE
+    forwarding, tunnel = destination.forwarding, destination.tunnel
+    identity, method = _service_identity(key), _METHODS[forwarding]
+    upper, lower = destination.upper_threshold, destination.lower_threshold
+    if forwarding is not Forwarding.TUNNEL or tunnel.type is TunnelType.IPIP:
         # Kernels before 5.3 know IPIP alone, and none of the attributes of a tunnel.
-        return _write_destination(*values)
-    port = tunnel.port.to_bytes(2, "big")
-    return _write_tunnelled(*values, tunnel.type.value, port, tunnel.flags)
+        return _write_destination(identity, family, address, port, method, weight, upper, lower)
+    return _write_tunnelled(
+        *(identity, family, address, port, method, weight, upper, lower),
+        *(tunnel.type.value, tunnel.port.to_bytes(2, "big"), tunnel.flags),
+    )
+
+
+@lru_cache(_REMEMBERED)
+def _where(key: DestinationKey) -> tuple[int, bytes, bytes]:
+    return _family(key.address), key.address.packed, key.port.to_bytes(2, "big")
 
 
 def _family(address: IPAddress) -> int:
