@@ -36,7 +36,7 @@ from twisted.internet.defer import Deferred
 from bench.ipvs_load import fresh_namespace
 from pybal.ipvs.keeper import IPVSKeeper, KeeperPorts
 from pybal.ipvs.kernel import Outcome, read_table
-from pybal.ipvs.manager import OPERATIONS_PER_TURN
+from pybal.ipvs.exchange import OPERATIONS_PER_TURN
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
