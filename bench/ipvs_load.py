@@ -32,6 +32,7 @@ from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from pybal.garbage import NEVER, YOUNG
 from pybal.ipvs.ipvsadm import rule
 from pybal.ipvs.kernel import read_table
 from pybal.ipvs.manager import IPVSManager
@@ -55,7 +56,6 @@ CLONE_NEWNET = 0x40000000
 SHAPES = ("100x100", "1x11000", "11000x1")
 TASKS = ("load", "dump", "reconcile", "audit", "statistics", "depool", "start")
 DEPOOLS = 100
-NEVER = 2**31 - 1
 
 
 class Turns:
@@ -172,7 +172,7 @@ def measure_pybal(table: Table) -> tuple[dict[str, float], dict[str, float]]:
     thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*thresholds[:2], NEVER)
+    gc.set_threshold(*YOUNG, NEVER)
     took: dict[str, float] = {}
     stall: dict[str, float] = {}
 

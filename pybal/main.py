@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import atexit
 import errno
-import gc
 import os
 import random
 import resource
@@ -38,6 +37,7 @@ from pybal.desired import modules_needed
 from pybal.dnsclient import SystemNames
 from pybal.ending import Ending
 from pybal.errors import KernelError
+from pybal.garbage import spare_the_garbage_collector
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
@@ -53,13 +53,6 @@ from pybal.resolver import Resolver
 from pybal.twistedhttp import TwistedHTTPClient
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
-
-SETTLED_AFTER_S = 60.0
-SEARCH_ALL_EVERY_S = 6 * 3600.0
-_YOUNG = 5000, 5
-"""So many new objects are searched at once, and every so often those that stayed: a few
-milliseconds each."""
-_NEVER = 2**31 - 1
 
 EXIT_OK = 0
 EXIT_CONFIG = 1
@@ -186,7 +179,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         modules = KernelModules(Path("/"), os.uname().release)
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
-    _spare_the_garbage_collector()
+    spare_the_garbage_collector(reactor)
     reactor.run()
     return EXIT_OK
 
@@ -238,27 +231,6 @@ def _steady_clock() -> None:
     duration is wrong. A reactor reads its `seconds` alone, so that is all there is to replace,
     before anything is scheduled. CLOCK_BOOTTIME also counts the time of a suspended machine."""
     reactor.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-
-
-def _spare_the_garbage_collector() -> None:
-    """In the largest configurations each search of all objects for garbage stops the process for
-    a quarter of a second. There is none while the start makes objects without end; what stands
-    after it stands for days, and is passed over but for one search in a long while."""
-    gc.set_threshold(*_YOUNG, _NEVER)
-
-    def settled() -> None:
-        gc.freeze()
-        gc.set_threshold(*_YOUNG, 10)
-
-    reactor.callLater(SETTLED_AFTER_S, settled)
-    reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)
-
-
-def _search_all() -> None:
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
-    reactor.callLater(SEARCH_ALL_EVERY_S, _search_all)
 
 
 def _raise_descriptor_limit() -> None:

@@ -39,7 +39,7 @@ class TLSCreators:
     """Gives the connection creator for a host; keeps the costly contexts."""
 
     def __init__(self) -> None:
-        self._unverified = ssl.CertificateOptions(verify=False)
+        self._unverified = _unverifying()
         self._verified = lru_cache(maxsize=256)(_verifying)
 
     def creator(self, host: str, *, verify: bool, ca_file: str | None) -> Any:
@@ -82,12 +82,12 @@ def certificate_expiry(certificate: Any) -> float | None:
 class _Unverified:
     """Takes any certificate: a real server is checked for life, not for identity."""
 
-    def __init__(self, options: ssl.CertificateOptions, server_name: bytes | None) -> None:
-        self._options = options
+    def __init__(self, context: SSL.Context, server_name: bytes | None) -> None:
+        self._context = context
         self._server_name = server_name
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: ARG002, N803
-        connection = SSL.Connection(self._options.getContext(), None)
+        connection = SSL.Connection(self._context, None)
         if self._server_name is not None:
             connection.set_tlsext_host_name(self._server_name)
         return connection
@@ -100,6 +100,13 @@ def _server_name(host: str) -> bytes | None:
     except ValueError:
         return host.encode("ascii")
     return None
+
+
+def _unverifying() -> SSL.Context:
+    context = ssl.CertificateOptions(verify=False).getContext()
+    # Without Twisted's callback, which is asked of each certificate and agrees to all.
+    context.set_verify(SSL.VERIFY_NONE)
+    return context
 
 
 def _verifying(host: str, ca_file: str | None) -> Any:

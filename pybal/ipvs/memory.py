@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from itertools import islice
 
 from pybal.ipvs.kernel import (
@@ -48,6 +49,15 @@ from pybal.model import DestinationStatistics, IPAddress, ServiceStatistics, Tra
 
 _ENGINES = ("", "sip")
 _MAX_TIMEOUT_S = (2**31 - 1) // 1000  # what a kernel of 1,000 Hz takes; of fewer, takes more
+
+_NO_TRAFFIC = Traffic()
+_NO_COUNTS = (0, 0, 0)
+_REMEMBERED = 32768
+
+
+@lru_cache(_REMEMBERED)
+def _statistics(key: DestinationKey, counts: tuple[int, int, int]) -> DestinationStatistics:
+    return DestinationStatistics(str(key), key.address, *counts, _NO_TRAFFIC)
 
 
 class MemoryKernel(Kernel):
@@ -108,13 +118,8 @@ class MemoryKernel(Kernel):
         counted = self._counted.get(key, {})
         return ServiceStatistics(
             str(key),
-            Traffic(),
-            tuple(
-                DestinationStatistics(
-                    str(each.key), each.key.address, *counted.get(each.key, (0, 0, 0)), Traffic()
-                )
-                for each in found
-            ),
+            _NO_TRAFFIC,
+            tuple(_statistics(each.key, counted.get(each.key, _NO_COUNTS)) for each in found),
         )
 
     def _dump(self, key: ServiceKey) -> Pieces[list[Destination]]:

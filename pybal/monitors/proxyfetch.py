@@ -51,6 +51,7 @@ class ProxyFetch(LoopingMonitor):
         super().__init__(settings, target, environment, report)
         self._settings = settings
         self._statuses = status_text(settings.http_status)
+        self._requests = {url: self._request(url) for url in settings.urls}
         self._durations_s: dict[tuple[str, str], float] = {}
         """The last duration by result and URL."""
 
@@ -75,7 +76,7 @@ class ProxyFetch(LoopingMonitor):
     async def _fetch(self, url: str) -> _Fetched:
         began_at = self._reactor.seconds()
         try:
-            response = await self._environment.http.fetch(self._request(url))
+            response = await self._environment.http.fetch(self._requests[url])
         except HTTPLocalFaultError as error:
             return _Fetched(False, "", error.cause or error)
         except HTTPFetchError as error:

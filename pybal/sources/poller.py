@@ -41,6 +41,7 @@ class Poller:
         self._retry_s = retry_s
         self._max_retry_s = max_retry_s
         self._running: Deferred[None] | None = None
+        self._timer: Any = None
         self._stopped = False
 
     def start(self) -> None:
@@ -78,7 +79,12 @@ class Poller:
         return pause_s * self._random.uniform(0.9, 1.0)
 
     async def _pause(self, delay_s: float) -> None:
-        passed: Deferred[None] = Deferred(lambda _: call.cancel())
+        # Not a closure on the timer, which holds `passed`: a hundred pauses a second would wait
+        # for the garbage collector.
+        passed: Deferred[None] = Deferred(self._cancel_pause)
         delay_s = in_step(self._clock.seconds(), delay_s)
-        call = self._clock.callLater(delay_s, passed.callback, None)
+        self._timer = self._clock.callLater(delay_s, passed.callback, None)
         await passed
+
+    def _cancel_pause(self, _: Deferred[None]) -> None:
+        self._timer.cancel()

@@ -36,6 +36,7 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.bgpfailover import BGPFailover
+from pybal.garbage import NEVER, YOUNG
 from pybal.log import begin_logging
 
 
@@ -167,7 +168,7 @@ def run(given: dict[str, Any]) -> None:
     probe = None
     if given.get("probe"):
         # As in the daemon: no search of all objects for garbage.
-        gc.set_threshold(5000, 5, 2**31 - 1)
+        gc.set_threshold(*YOUNG, NEVER)
         probe = StallProbe(world)
     StandardIO(Commands(failover, world, probe))
     world.run()

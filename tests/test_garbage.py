@@ -1,0 +1,80 @@
+"""These change the process's own collector, and put it back."""
+
+from __future__ import annotations
+
+import gc
+import random
+import weakref
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from pybal.garbage import NEVER, YOUNG, spare_the_garbage_collector
+from pybal.sources.poller import Poller
+
+
+@pytest.fixture(autouse=True)
+def own_collector() -> Iterator[None]:
+    thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
+    gc.collect()
+    yield
+    gc.unfreeze()
+    gc.callbacks[:] = callbacks
+    gc.set_threshold(*thresholds)
+    gc.enable()
+
+
+class Knot:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_while_the_start_goes_on_all_objects_are_never_searched() -> None:
+    spare_the_garbage_collector(Clock())
+    assert gc.get_threshold() == (*YOUNG, NEVER)
+
+
+def test_what_a_search_found_in_use_is_passed_over_by_the_next() -> None:
+    clock = Clock()
+    spare_the_garbage_collector(clock)
+    clock.advance(60)
+    knots = [Knot()]
+    gc.collect()
+    standing = gc.get_freeze_count()
+    knots.clear()
+    assert gc.collect() == 0
+    assert gc.get_freeze_count() >= standing
+
+
+def test_again_and_again_a_search_of_everything_finds_what_was_passed_over() -> None:
+    clock = Clock()
+    spare_the_garbage_collector(clock)
+    clock.advance(60)
+    for _ in range(2):
+        knot = Knot()
+        gone = weakref.ref(knot)
+        gc.collect()
+        del knot
+        gc.collect()
+        assert gone() is not None
+        clock.advance(6 * 3600)
+        assert gone() is None
+
+
+def test_the_pauses_of_a_poller_leave_no_garbage() -> None:
+    clock = Clock()
+
+    async def poll() -> bool:
+        return True
+
+    poller = Poller(
+        clock, random.Random(1), Logger(), poll, interval_s=1.0, retry_s=1.0, max_retry_s=1.0
+    )
+    poller.start()
+    gc.collect()
+    gc.disable()
+    clock.pump([0.2] * 500)
+    assert gc.collect() < 50, "of a hundred pauses"
+    poller.stop()
