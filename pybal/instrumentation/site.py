@@ -28,6 +28,8 @@ Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
 """Runs a function in another thread; fires in the reactor's with what it returned or raised."""
 
 _IDLE_TIMEOUT_S = 60
+_LONGEST_ANSWER_S = 120
+"""Who has not taken a large answer by then is cut off: dozens of megabytes wait for each."""
 _METHODS = ("GET", "HEAD")
 
 
@@ -41,7 +43,7 @@ def make_site(
 ) -> Site:
     """The factory that serves the view. `offload` renders the largest JSON in another thread,
     `turns` has `/metrics` rendered in pieces; `collectors` add their metrics to PyBal's own."""
-    root = StatusResource(view, offload, Scraper(view, turns, collectors), log)
+    root = StatusResource(reactor, view, offload, Scraper(view, turns, collectors), log)
     site = _StatusSite(  # type: ignore[no-untyped-call]  # Twisted's has no types
         root, requestFactory=_BodylessRequest, reactor=reactor, timeout=_IDLE_TIMEOUT_S
     )
@@ -54,8 +56,11 @@ class StatusResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, view: StatusView, offload: Offload, scraper: Scraper, log: Logger) -> None:
+    def __init__(
+        self, clock: Any, view: StatusView, offload: Offload, scraper: Scraper, log: Logger
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self._clock = clock
         self._view = view
         self._offload = offload
         self._scraper = scraper
@@ -86,7 +91,7 @@ class StatusResource(Resource):
                 as_json=accepts_json(accept),
             )
         if not gone:
-            _write(request, response)
+            _write(self._clock, request, response)
 
     async def _respond(self, request: Request, accept: list[str]) -> Response:
         as_json = accepts_json(accept)
@@ -121,7 +126,7 @@ def _printable(data: bytes) -> str:
     return data.decode("ascii", "backslashreplace")
 
 
-def _write(request: Request, response: Response) -> None:
+def _write(clock: Any, request: Request, response: Response) -> None:
     request.setResponseCode(response.status, response.status.phrase.encode("ascii"))
     request.setHeader(b"content-type", response.content_type.encode("ascii"))
     length = len(response.body) + sum(map(len, response.pieces))
@@ -133,7 +138,7 @@ def _write(request: Request, response: Response) -> None:
     # Twisted leaves the body out in answer to HEAD, if only something is written.
     request.write(response.body)
     if response.pieces:
-        _PieceByPiece(request, response.pieces).start()
+        _PieceByPiece(clock, request, response.pieces).start()
     else:
         request.finish()
 
@@ -142,13 +147,17 @@ def _write(request: Request, response: Response) -> None:
 class _PieceByPiece:
     """Writes a large body as the client takes it, so that it is not there twice, then finishes."""
 
-    def __init__(self, request: Request, pieces: Iterable[bytes]) -> None:
+    def __init__(self, clock: Any, request: Request, pieces: Iterable[bytes]) -> None:
+        self._clock = clock
         self._request = request
         self._pieces = deque(pieces)
         self._paused = False
 
     def start(self) -> None:
         """Begin to write."""
+        cut_off = self._request.channel.forceAbortClient
+        self._deadline = self._clock.callLater(_LONGEST_ANSWER_S, cut_off)
+        self._request.notifyFinish().addBoth(self._over)
         self._request.registerProducer(self, True)
         self.resumeProducing()
 
@@ -168,6 +177,10 @@ class _PieceByPiece:
     def stopProducing(self) -> None:  # noqa: N802
         """The client is gone."""
         self._pieces.clear()
+
+    def _over(self, _: object) -> None:
+        if self._deadline.active():
+            self._deadline.cancel()
 
 
 class _BodylessRequest(Request):

@@ -194,6 +194,7 @@ class SlowTransport(StringTransport):
     """Has its producer pause whenever something was written."""
 
     producer: Any
+    aborted = False
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
@@ -202,16 +203,24 @@ class SlowTransport(StringTransport):
         super().write(data)  # type: ignore[no-untyped-call]  # as above
         self.producer.pauseProducing()
 
+    def abortConnection(self) -> None:  # noqa: N802
+        self.aborted = True
+
+
+def take_all(transport: Any) -> int:
+    """Returns how often there was more to take."""
+    times, taken = 0, 0
+    while len(transport.value()) > taken:
+        times, taken = times + 1, len(transport.value())
+        transport.producer.resumeProducing()
+    return times
+
 
 def test_a_slow_client_gets_a_scrape_as_it_takes_it() -> None:
     transport: Any = SlowTransport()
     connection = Client(view()).connect(transport)
     connection.send(SCRAPE)
-    sizes = [0, len(transport.value())]
-    while sizes[-1] > sizes[-2]:
-        transport.producer.resumeProducing()
-        sizes.append(len(transport.value()))
-    assert len(sizes) > 10
+    assert take_all(transport) > 10
     answer = connection.answer()
     assert answer.headers["content-length"] == str(len(answer.body))
 
@@ -227,3 +236,22 @@ def test_a_slow_client_that_leaves_is_forgotten() -> None:
     transport.producer.resumeProducing()
     assert transport.value() == b""
     assert not [line for line in client.log if not line.startswith("debug")]
+
+
+def test_a_client_that_does_not_take_a_scrape_is_cut_off() -> None:
+    client = Client(view())
+    transport = SlowTransport()
+    client.connect(transport).send(SCRAPE)
+    client.clock.advance(119)
+    assert not transport.aborted
+    client.clock.advance(1)
+    assert transport.aborted
+
+
+def test_a_client_that_has_taken_it_is_not() -> None:
+    client = Client(view())
+    transport = SlowTransport()
+    client.connect(transport).send(SCRAPE)
+    take_all(transport)
+    client.clock.advance(120)
+    assert not transport.aborted
