@@ -153,7 +153,9 @@ def leak(site: Site, options: argparse.Namespace) -> None:
     services = sum(p.pool_file == "shared" for p in site.shape.pools)
     half = shared.hosts[: len(shared.hosts) // 2]
     with settled(site) as director:
-        time.sleep(5)
+        # The HTTPS servers hang up on who does not speak TLS for a minute: the first loss of each
+        # begins a series, as does the first audit.
+        time.sleep(65)
         before, series_before = state(site, director), series(site)
         turns = max(1, round(options.servers / ((len(shared.hosts) - len(half)) * services)))
         for _ in range(turns):
