@@ -62,6 +62,7 @@ class BGPFailover:
         self._routes_of: dict[str, dict[Prefix, Route]] = {}
         self._shared: dict[tuple[object, ...], Route] = {}
         self._routes: dict[Prefix, Route] = {}
+        self._publications = 0
         self._announced: tuple[AnnouncedPrefix, ...] = ()
         self._announced_state: object = None
         self._publishing: Any = None
@@ -156,6 +157,7 @@ class BGPFailover:
         self._log_change("No longer announcing", self._routes.keys() - routes.keys())
         self._log_change("Announcing", routes.keys() - self._routes.keys())
         self._routes = routes
+        self._publications += 1
         self._speaker.announce(routes)
 
     def _log_change(self, what: str, prefixes: set[Prefix]) -> None:
@@ -214,7 +216,7 @@ class BGPFailover:
     def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:
         """Made anew only when something has changed: every scrape asks for it."""
         peerings = self.peerings
-        state = (id(self._routes), tuple(peering.told_version for peering in peerings))
+        state = (self._publications, tuple(peering.told_version for peering in peerings))
         if self._announced_state != state:
             told = [(str(p.peer.address), p.prefixes_told) for p in peerings]
             self._announced = tuple(self._announced_now(told))

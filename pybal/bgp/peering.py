@@ -133,10 +133,12 @@ class Peering:
         return link.rib.sent.keys() if link is not None and link.rib is not None else ()
 
     @property
-    def told_version(self) -> tuple[int, int]:
+    def told_version(self) -> object:
         """Differs whenever `prefixes_told` does."""
         link = self.established_link()
-        return (id(link), link.rib.version) if link is not None and link.rib is not None else (0, 0)
+        if link is None or link.rib is None:
+            return None
+        return link.fsm.established_at, link.rib.version
 
     @property
     def keeps_routes(self) -> bool:

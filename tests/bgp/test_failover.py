@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
+from random import Random
 
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.bgp.messages import Open
+from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import Advertisement
-from tests.bgp.peeringcase import THEM, US, VIP, VIP6, PeeringCase, updates
+from pybal.model import IPAddress
+from tests.bgp.peeringcase import CAPABILITIES, OPEN, THEM, US, VIP, VIP6, PeeringCase, updates
 
 
 class FailoverTest(PeeringCase):
@@ -110,6 +115,35 @@ class FailoverTest(PeeringCase):
         end.transport.loseConnection()
         self.turn()
         assert self.bgp.snapshot().announced[0].peers == ()
+
+    def test_the_snapshot_is_true_after_any_history_of_wishes(self) -> None:
+        # With no session nothing but the routes themselves tells that something has changed.
+        self.bgp.start()
+        random = Random(3)
+        wishes: dict[str, set[IPAddress]] = {}
+        for _ in range(100):
+            for _ in range(random.randint(1, 4)):
+                service = random.choice("abc")
+                wishes[service] = {a for a in (VIP, VIP6) if random.random() < 0.5}
+                self.bgp.set_announced(service, tuple(map(Advertisement, wishes[service])))
+                self.turn()
+            shown = {p.prefix: set(p.services) for p in self.bgp.snapshot().announced}
+            assert shown == {
+                str(Prefix.host(a)): {s for s, of_service in wishes.items() if a in of_service}
+                for a in set().union(*wishes.values())
+            }
+
+    def test_the_snapshot_follows_a_new_session_of_other_families(self) -> None:
+        def opened(family: Family) -> Open:
+            return replace(OPEN, capabilities=replace(CAPABILITIES, families=(family,)))
+
+        self.bgp.set_announced("a", (Advertisement(VIP), Advertisement(VIP6)))
+        end = self.establish(opened(IPV4_UNICAST))
+        assert self.sent() == ("192.0.2.1/32",)
+        end.transport.loseConnection()
+        self.turn(2)
+        self.greet(self.router.ends[-1], opened(IPV6_UNICAST))
+        assert self.sent() == ("2001:db8::1/128",)
 
     def test_wishes_after_a_stop_change_nothing(self) -> None:
         end = self.establish()
