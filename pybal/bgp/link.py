@@ -308,11 +308,17 @@ class Link:
         self.feed(EventKind.UPDATE_MSG)
 
     def _notification_received(self, message: Notification) -> None:
-        self._owner.note_error(f"received {describe(message)}")
+        heard = f"received {describe(message)}"
+        self._owner.note_error(heard)
+        # Where the RFC has it answered, the answer must not hide it.
+        self._why = f": {heard}"
+        self.feed(self._event_of(message))
+        self._why = ""
+
+    def _event_of(self, message: Notification) -> EventKind:
         if message.code == ErrorCode.OPEN_MESSAGE:
             if message.subcode == OpenSubcode.UNSUPPORTED_VERSION:
-                self.feed(EventKind.NOTIF_MSG_VER_ERR)
-                return
+                return EventKind.NOTIF_MSG_VER_ERR
             if message.subcode == OpenSubcode.UNSUPPORTED_OPTIONAL_PARAMETER:
                 self._owner.peer_lacks_capabilities()
-        self.feed(EventKind.NOTIF_MSG)
+        return EventKind.NOTIF_MSG

@@ -153,6 +153,17 @@ class SessionTest(PeeringCase):
         assert "maintenance, ring Ann" in str(self.peer().last_error)
         assert any("maintenance" in text for text in self.logged("info"))
 
+    def test_why_a_peer_refuses_us_is_not_hidden_by_our_answer(self) -> None:
+        # Routers that do not know us say so before they say OPEN.
+        self.router.listen()
+        self.bgp.start()
+        self.turn()
+        self.router.ends[0].say(Notification(6, 5))
+        self.turn()
+        error = self.peer().last_error
+        assert error is not None
+        assert error.endswith("received Cease/Connection Rejected")
+
     def test_a_route_refresh_is_answered_with_the_family(self) -> None:
         end = self.establish()
         self.bgp.set_announced("svc", (Advertisement(VIP), Advertisement(VIP6)))
