@@ -27,7 +27,8 @@ from pybal.withdrawal import Health, is_announced
 
 FIRST_ROUTES_WAIT_S = 30.0
 """So long every service may take to stand before peers hear that the routes are complete: a
-router keeps those of our former life until then."""
+router keeps those of our former life until then. One with bgp-withdraw-on-down has as long as the
+first results of its monitors may take, if that is longer."""
 
 _ANY = (IPv6Address("::"), IPv4Address("0.0.0.0"))
 _LAST_RESORT = IPv4Address("127.0.0.1")
@@ -72,7 +73,8 @@ class Announcer:
     `clock` provides IReactorTime.
 
     The first routes are complete once it is known of each service whether it is announced, or
-    FIRST_ROUTES_WAIT_S after the start: one broken service must not hold up the others.
+    FIRST_ROUTES_WAIT_S (which says when it is longer) after the start: one broken service must not
+    hold up the others.
     """
 
     def __init__(
@@ -84,10 +86,12 @@ class Announcer:
         self._services = {service_key(s): _Announced(s) for s in services if s.bgp}
         self._by_name = {one.settings.name: one for one in self._services.values()}
         self._awaited = set(self._by_name)
+        first_results_s = (_first_results_s(one.settings) for one in self._services.values())
+        self._wait_s = max((FIRST_ROUTES_WAIT_S, *first_results_s))
         self._waiting: Any = None
 
     def start(self) -> None:
-        self._waiting = self._clock.callLater(FIRST_ROUTES_WAIT_S, self._wait_no_longer)
+        self._waiting = self._clock.callLater(self._wait_s, self._wait_no_longer)
         self._complete_if_all_known()
 
     def stop(self) -> None:
@@ -144,10 +148,17 @@ class Announcer:
         self._log.warn(
             "Not announced within {wait} s: {services}; peers are told that the routes are"
             " complete all the same",
-            wait=int(FIRST_ROUTES_WAIT_S),
+            wait=int(self._wait_s),
             services=", ".join(sorted(self._awaited)),
         )
         self._failover.first_routes_complete()
+
+
+def _first_results_s(service: ServiceSettings) -> float:
+    """Until all monitors may have called a server up, where its announcement waits for that."""
+    if service.bgp_withdraw_below is None:
+        return 0.0
+    return max((m.rise * m.interval_s + m.timeout_s for m in service.monitors), default=0.0)
 
 
 def _advertisement(service: ServiceSettings) -> Advertisement:

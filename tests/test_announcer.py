@@ -18,6 +18,9 @@ from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
     FileSource,
+    MonitorSettings,
+    PingSettings,
+    RunCommandSettings,
     ServiceSettings,
 )
 from pybal.desired import service_key
@@ -206,6 +209,23 @@ class TestWithdrawOnDown:
         bench.health(2, up)
         assert bench.failover.completed == 1
         assert bool(bench.announced) == bool(up)
+
+    @pytest.mark.parametrize(
+        "monitor",
+        [RunCommandSettings(Path("/bin/true")), PingSettings(rise=4, interval_s=10.0)],
+        ids=["an interval of 60 s", "four results, 10 s apart"],
+    )
+    def test_the_first_routes_wait_as_long_as_first_results_may_take(
+        self, monitor: MonitorSettings
+    ) -> None:
+        slow = replace(CAREFUL, monitors=(monitor,))
+        bench = Bench(slow)
+        bench.stands(slow)
+        bench.health(2, 2, confirmed=0)
+        bench.clock.advance(monitor.rise * monitor.interval_s)
+        assert bench.failover.completed == 0, "the router would withdraw a healthy service"
+        bench.clock.advance(monitor.timeout_s)
+        assert bench.failover.completed == 1
 
 
 SETTINGS = BGPSettings(
