@@ -33,8 +33,8 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class BFDSettings:
-    """BFD of one peer: `interval_ms` is what we want to send and accept (10 or more);
-    a peer is down after `multiplier` (1 to 255) missed packets."""
+    """BFD of one peer: `interval_ms` is what we want to send and accept (10 or more); the peer
+    takes us for down after `multiplier` (1 to 255) missed packets, as we do it after its own."""
 
     interval_ms: int = 300
     multiplier: int = 3
