@@ -171,6 +171,8 @@ class Link:
         if kind is not None:
             if kind in (EventKind.HOLD_TIMER_EXPIRES, EventKind.SEND_HOLD_TIMER_EXPIRES):
                 self._owner.note_error(kind.name.replace("_", " ").lower())
+            elif kind is EventKind.CONNECT_RETRY_TIMER_EXPIRES and self.state is State.CONNECT:
+                self._owner.note_error("connect: no answer")
             self.feed(kind)
         self._arm_timer()
 

@@ -106,6 +106,8 @@ class SessionTest(PeeringCase):
         self.turn(10)
         self.turn(10)
         assert len(self.network.dials) == 3
+        # A wrong password, too, is met with silence.
+        assert self.peer().last_error == "connect: no answer"
 
     def test_a_bad_open_is_answered_and_the_session_refused(self) -> None:
         self.bgp = self.failover(PeerSettings(ip_address(THEM), asn=64999))
