@@ -47,6 +47,7 @@ class Statistics:
     connections_refused: int = 0
     last_error: str | None = None
     last_error_at: float | None = None
+    state: State = State.IDLE
     state_since: float | None = None
 
 
@@ -248,7 +249,10 @@ class Peering:
             link.flush()
 
     def state_changed(self, link: Link, before: State) -> None:
-        self.statistics.state_since = self._world.now()
+        leading = self.leading_link.state
+        if leading is not self.statistics.state:
+            self.statistics.state = leading
+            self.statistics.state_since = self._world.now()
         self._log.debug(
             "Peer {peer} ({side}): {before} -> {after}",
             peer=self.peer.address, side=link.side.value,

@@ -80,6 +80,21 @@ class IncomingTest(PeeringCase):
         self.turn(3)
         assert len(self.network.dials) > dials
 
+    def test_a_connection_that_never_speaks_does_not_change_since_when_the_session_stands(
+        self,
+    ) -> None:
+        self.bgp.start()
+        self.router.connect(US)
+        self.router.listen()
+        self.turn(10)
+        end = self.greet(self.router.ends[-1])
+        since = self.peer().since
+        for _ in range(26):
+            end.say(Keepalive())
+            self.turn(10)
+        assert len(self.peer().connections) == 1, "the silent one has been given up"
+        assert self.peer().since == since
+
 
 class CollisionTest(PeeringCase):
     """RFC 4271 section 6.8: both sides have opened a connection."""
