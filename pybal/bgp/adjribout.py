@@ -105,7 +105,8 @@ class AdjRIBOut:
             self._refresh = self._say_again(self._refreshes.popleft())
 
     def _say_again(self, family: Family) -> Iterator[Outgoing]:
-        enhanced = self._session.enhanced_route_refresh
+        # RFC 7313 section 4: no markers while End-of-RIB is still to come.
+        enhanced = self._session.enhanced_route_refresh and not self._markers
         routes = [item for item in self._sent.items() if item[0].family == family]
         if enhanced:
             yield RouteRefresh(family, RefreshSubtype.BEGIN)

@@ -225,6 +225,16 @@ def test_an_enhanced_refresh_is_framed_by_its_markers() -> None:
     assert (begin, end) == (RouteRefresh(IPV4_UNICAST, 1), RouteRefresh(IPV4_UNICAST, 2))
 
 
+def test_before_end_of_rib_a_refresh_has_no_markers() -> None:
+    # RFC 7313 section 4: none before End-of-RIB, as the peer may hold stale routes till then.
+    rib = AdjRIBOut(session(enhanced_route_refresh=True))
+    rib.end_of_rib_held = True
+    rib.want(dict.fromkeys(hosts4(3), V4))
+    pull_all(rib)
+    rib.refresh(IPV4_UNICAST)
+    assert [type(message) for message in pull_all(rib)] == [Update]
+
+
 def test_a_refresh_of_an_unknown_family_is_ignored() -> None:
     rib = AdjRIBOut(session(families=(IPV4_UNICAST,)))
     pull_all(rib)
