@@ -117,7 +117,7 @@ class BGPFailover:
 
     def stop_for_restart(self) -> Deferred[None]:
         """As `stop`, but peers with graceful restart keep the routes."""
-        return self._end(self._speaker.leave)
+        return self._end(self._stop_for_restart)
 
     def _end(self, how: Callable[[], Any]) -> Deferred[None]:
         if self._ending is None:
@@ -128,12 +128,22 @@ class BGPFailover:
         return done
 
     async def _stop(self, reason: str) -> None:
-        delay_s = self._settings.shutdown_delay_s
-        if delay_s > 0 and any(p.established_link() for p in self._speaker.peerings.values()):
-            self._speaker.announce(_shutting_down(self._routes))
-            await deferLater(self._reactor, delay_s, lambda: None)
+        await self._shut_down_gracefully(self.peerings)
         self._log.info("Withdrawing {count} prefixes", count=len(self._routes))
         await self._speaker.stop(reason)
+
+    async def _stop_for_restart(self) -> None:
+        await self._shut_down_gracefully([p for p in self.peerings if not p.keeps_routes])
+        await self._speaker.leave()
+
+    async def _shut_down_gracefully(self, peerings: Collection[Peering]) -> None:
+        """RFC 8326, for so long as is configured, if a router hears of it."""
+        delay_s = self._settings.shutdown_delay_s
+        if delay_s > 0 and any(peering.established_link() for peering in peerings):
+            routes = _shutting_down(self._routes)
+            for peering in peerings:
+                peering.announce(routes)
+            await deferLater(self._reactor, delay_s, lambda: None)
 
     # Routes
 

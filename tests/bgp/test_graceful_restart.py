@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import ip_address
 
+from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY as GRACEFUL_SHUTDOWN
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.settings import Advertisement, PeerSettings
 from tests.bgp.peeringcase import (
@@ -45,6 +46,25 @@ class GracefulRestartTest(PeeringCase):
         self.turn()
         assert [u.withdrawn != () for u in updates(end)] == [True]
         assert notifications(end) == [(6, 2)]
+
+    def test_at_a_restart_too_the_shutdown_delay_is_for_peers_that_keep_nothing(self) -> None:
+        # RFC 8326 section 4: systemd restarts by stop_for_restart, with or without RFC 4724.
+        peer = PeerSettings(ip_address(THEM), restart_time_s=60)
+        for opened, told in ((OPEN, 1), (self.opened, 0)):
+            self.setUp()
+            self.bgp = self.failover(peer, shutdown_delay_s=5.0)
+            end = self.establish(opened)
+            self.bgp.set_announced("svc", (Advertisement(VIP),))
+            self.turn()
+            end.take()
+            done = self.bgp.stop_for_restart()
+            self.turn(4)
+            marked = [u for u in updates(end) if GRACEFUL_SHUTDOWN in u.attributes.communities]
+            assert len(updates(end)) == len(marked) == told
+            assert (end.lost is None) == bool(told)
+            self.turn(2)
+            assert end.lost is not None
+            self.successResultOf(done)
 
     def test_a_stop_is_a_hard_reset_to_a_peer_that_survives_notifications(self) -> None:
         # RFC 8538 section 3.
