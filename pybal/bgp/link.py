@@ -300,10 +300,12 @@ class Link:
         self.feed(Event(kind, session=negotiate(local, message)))
 
     def _update_received(self, message: DecodedUpdate) -> None:
-        if message.severity is not Severity.NONE:
+        addresses = self.connection.addresses() if self.connection is not None else None
+        if message.severity is not Severity.NONE and addresses is not None:
             reasons = "; ".join(fault.reason for fault in message.faults)
             self._log.warn(
-                "UPDATE with errors, {severity}: {reasons}",
+                "Peer {peer}: UPDATE with errors, {severity}: {reasons}",
+                peer=addresses[1],
                 severity=message.severity.name.lower().replace("_", "-"),
                 reasons=reasons,
             )

@@ -146,7 +146,9 @@ class SessionTest(PeeringCase):
         end.say(MARKER + (19 + len(body)).to_bytes(2, "big") + b"\2" + body)
         self.turn()
         assert self.peer().established
-        assert "treat-as-withdraw" in self.logged("warn")[0]
+        [warning] = self.logged("warn")
+        assert "treat-as-withdraw" in warning
+        assert THEM in warning
 
     def test_a_peers_shutdown_text_is_logged(self) -> None:
         end = self.establish()
