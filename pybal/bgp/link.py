@@ -143,6 +143,12 @@ class Link:
         if sent:
             self.feed(EventKind.UPDATES_SENT)
 
+    def ask_for_life(self) -> None:
+        """Without keepalives nobody misses a peer that died; one that lives anew answers what
+        belongs to its former life with a reset."""
+        if self.session is not None and self.session.hold_time_s == 0:
+            self._send(Keepalive())
+
     @property
     def flushed(self) -> bool:
         """Whether the kernel holds all that there was to say."""

@@ -179,8 +179,11 @@ class Peering:
     def accept(self) -> BGPConnection | None:
         """A protocol for a connection that the peer opened, None to close it."""
         self._drop_for_restarted_peer()
-        if not self._running or self._passive is not None or self.established_link() is not None:
+        established = self.established_link()
+        if not self._running or self._passive is not None or established is not None:
             self.statistics.connections_refused += 1
+            if established is not None:
+                established.ask_for_life()
             return None
         link = self._new_link(Side.PASSIVE)
         connection = BGPConnection(self._world.clock, link)

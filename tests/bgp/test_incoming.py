@@ -58,6 +58,17 @@ class IncomingTest(PeeringCase):
         assert self.peer().established
         assert self.peer().connections_refused == 1
 
+    def test_without_keepalives_a_second_connection_has_the_session_asked_for_life(self) -> None:
+        # Else a router that died unseen would be refused for ever: its reset is the answer.
+        for hold_time_s, asked in ((0, [Keepalive()]), (30, [])):
+            self.setUp()
+            end = self.establish(replace(OPEN, hold_time_s=hold_time_s))
+            end.take()
+            second = self.router.connect(US)
+            self.turn()
+            assert second.lost is not None
+            assert end.heard == asked
+
     def test_a_restarted_peer_with_graceful_restart_takes_over_its_old_session(self) -> None:
         # RFC 4724 section 5: the old connection is gone, only we do not know yet.
         opened = replace(OPEN, capabilities=replace(CAPABILITIES, graceful_restart=RESTART))
