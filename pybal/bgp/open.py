@@ -64,7 +64,8 @@ def decode_open(body: bytes) -> Open:
 
 def _decode_parameters(data: bytes, size: int) -> Capabilities | None:
     length_size = 1
-    if size == _EXTENDED and data[:1] == bytes((_EXTENDED,)):
+    # RFC 9072 section 2: of the one-octet length only that it is not 0 counts then.
+    if size and data[:1] == bytes((_EXTENDED,)):
         if len(data) < 3:
             raise _error(OpenSubcode.UNSPECIFIC, b"", "optional parameters cut short")
         size = int.from_bytes(data[1:3], "big")

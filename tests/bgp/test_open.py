@@ -46,10 +46,11 @@ def test_capabilities_may_come_in_one_parameter_each() -> None:
     assert decoded.capabilities == Capabilities(route_refresh=True, four_octet_asn=100000)
 
 
-def test_extended_optional_parameters_are_understood() -> None:
-    # RFC 9072: length 255, type 255, then two-octet lengths throughout.
+@pytest.mark.parametrize("size", [255, 11, 1])
+def test_extended_optional_parameters_are_understood(size: int) -> None:
+    # RFC 9072: a length that should be 255, type 255, then two-octet lengths throughout.
     parameters = bytes.fromhex("ff 0008 02 0005 4603".replace(" ", "")) + b"abc"
-    decoded = decode_open(body(parameters, size=255))
+    decoded = decode_open(body(parameters, size=size))
     assert decoded.capabilities == Capabilities()
 
 
