@@ -9,10 +9,11 @@ there, and ASK_S if not:
   - more than `threshold` of them are silent: it is us. All pools are held as they are: what was
     acted on within the window is taken back, and reports are kept. Servers are asked again and
     again; once most answer, reports of up are acted on, all that is down is checked anew, and
-    what has not recovered after SETTLE_S is acted on.
+    what has not recovered after SETTLE_S is acted on, unless others, asked once more, are silent
+    again: links flap.
 
-After `hold_s` of being cut off everything is acted on after all; the rule then rests until most
-servers have answered once.
+After `hold_s` of being cut off, moments of answers included, everything is acted on after all; the
+rule then rests until most servers have answered once.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Isolation:
         """Downs within the window, oldest first."""
         self._failing_hosts: Counter[str] = Counter()
         self._since_s = 0.0
+        self._held_since_s: float | None = None
+        """When we were cut off first, until what was kept then has been acted on."""
         self.phase = Phase.CALM
         self.isolations = 0
 
@@ -137,11 +140,11 @@ class Isolation:
 
     def tick(self, now_s: float) -> list[Callable[[], None]]:
         """Time has passed."""
-        past_s = now_s - self._since_s
-        if self.phase is Phase.SETTLING and past_s >= SETTLE_S:
-            self._enter(Phase.CALM, now_s)
-            return self._release(now_s)
-        if self.phase is Phase.CUT_OFF and past_s >= self._hold_s:
+        if self.phase is Phase.SETTLING and now_s - self._since_s >= SETTLE_S:
+            self._enter(Phase.ASKING if self._kept else Phase.CALM, now_s)
+        if self._held_since_s is None or now_s - self._held_since_s < self._hold_s:
+            return []
+        if self.phase is Phase.CUT_OFF:
             self._enter(Phase.SPENT, now_s)
             return self._release(now_s)
         return []
@@ -150,13 +153,16 @@ class Isolation:
         if self.phase is not Phase.ASKING:
             return []
         self._enter(Phase.CUT_OFF, now_s)
+        if self._held_since_s is None:
+            self._held_since_s = now_s
         self.isolations += 1
         self._forget_old(now_s)
         # The latest first, as one undoes.
         acted = [report for _, report in reversed(self._acted.values())]
         self._acted.clear()
         self._failing_hosts.clear()
-        self._kept |= {report.key: report for report in acted}
+        # What is kept came later, of a new monitor under the same key.
+        self._kept = {report.key: report for report in acted} | self._kept
         return [report.take_back for report in acted]
 
     def _release(self, now_s: float) -> list[Callable[[], None]]:
@@ -169,6 +175,8 @@ class Isolation:
 
     def _enter(self, phase: Phase, now_s: float) -> None:
         self.phase, self._since_s = phase, now_s
+        if phase in (Phase.CALM, Phase.SPENT):
+            self._held_since_s = None
 
     def _many_fail(self, host: str, hosts: Callable[[], int]) -> bool:
         failing = len(self._failing_hosts) + (host not in self._failing_hosts)

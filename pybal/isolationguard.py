@@ -53,6 +53,7 @@ class IsolationGuard:
         self._timer: DelayedCall | None = None
         self._round: _Round | None = None
         self._since: float | None = None
+        self._recovering = False
         self._stopped = False
 
     def report(self, report: Report) -> None:
@@ -79,7 +80,7 @@ class IsolationGuard:
         for call in calls:
             call()
         if self._rule.phase is not before:
-            self._tell(before)
+            self._tell()
         self._look_ahead()
 
     def _look_ahead(self) -> None:
@@ -120,7 +121,7 @@ class IsolationGuard:
             )
         self._do(self._rule.answers(answered, silent, self._seconds()), before)
 
-    def _tell(self, before: Phase) -> None:
+    def _tell(self) -> None:
         phase, kept = self._rule.phase, self._rule.kept
         self._cancel_timer()
         if phase is Phase.CUT_OFF:
@@ -134,12 +135,14 @@ class IsolationGuard:
             self._log.critical("Still cut off: {kept} reports are acted on after all", kept=kept)
         elif phase is Phase.SETTLING:
             self._since = None
+            self._recovering = True
             self._log.warn(
                 "Servers answer again: {kept} failures are checked anew before they count",
                 kept=kept,
             )
             self._ports.all_may_try(HURRY_S)
-        elif before is Phase.SETTLING:
+        elif phase is Phase.CALM and self._recovering:
+            self._recovering = False
             self._log.info("No longer cut off")
 
     def _seconds(self) -> float:

@@ -135,8 +135,58 @@ def test_when_servers_answer_again_those_that_recover_never_were_down() -> None:
         world.report(host, True)
     assert world.down == []
     world.pass_time(SETTLE_S)
+    assert world.phase() is Phase.ASKING
+    world.answers(5, 1)
     assert world.down == ["c"]
     assert world.phase() is Phase.CALM
+
+
+def test_when_all_have_recovered_nobody_is_asked() -> None:
+    world = cut_off_world()
+    world.answers(5, 1)
+    for host in "abc":
+        world.report(host, True)
+    world.pass_time(SETTLE_S)
+    assert world.phase() is Phase.CALM
+
+
+def test_cut_off_again_soon_after_nothing_goes_down() -> None:
+    world = cut_off_world()
+    world.answers(5, 0)
+    for number in range(HOSTS):
+        world.report(f"h{number}", False, slow=True)
+    world.pass_time(SETTLE_S)
+    world.answers(0, 12)
+    assert world.down == []
+    assert world.phase() is Phase.CUT_OFF
+
+
+def test_moments_of_answers_do_not_make_the_longest_hold_longer() -> None:
+    world = cut_off_world()
+    for _ in range(int(HOLD_S / SETTLE_S) + 1):
+        world.answers(5, 0)
+        world.pass_time(SETTLE_S)
+        world.answers(0, 5)
+        world.pass_time(0)
+    assert world.down == ["a", "b", "c"]
+
+
+def test_a_new_monitors_failure_outlasts_its_predecessors_that_is_taken_back() -> None:
+    rule = Isolation(Fraction(1, 2), WINDOW_S, HOLD_S)
+    done: list[str] = []
+
+    def report(name: str, *, slow: bool) -> None:
+        act, take_back = (lambda: done.append(name)), (lambda: done.append(f"not {name}"))
+        key = ("svc", "a", "M")
+        down = Report(key, up=False, slow=slow, act=act, take_back=take_back)
+        for call in rule.report(down, lambda: HOSTS, 0.0):
+            call()
+
+    report("former", slow=False)
+    report("present", slow=True)
+    for call in (*rule.answers(0, 5, 1.0), *rule.tick(HOLD_S + 1.0)):
+        call()
+    assert done == ["former", "not former", "present"]
 
 
 def test_after_the_longest_hold_everything_is_acted_on_and_the_rule_rests() -> None:

@@ -122,9 +122,25 @@ def test_cut_off_it_asks_again_until_servers_answer_and_has_all_checked_anew() -
     assert len(bench.hurried) == 1
     assert bench.guard.snapshot().since is None
     bench.clock.advance(SETTLE_S)
-    assert bench.acted[:2] == ["down a", "take back a"]
+    assert bench.acted == ["down a", "take back a"]
+    for channel in bench.network.open[:3]:
+        channel.connect()
     assert sorted(bench.acted[2:]) == ["down a", "down b"]
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_link_that_flaps_depools_nobody() -> None:
+    bench = Bench()
+    bench.cut_off()
+    bench.clock.advance(ASK_AGAIN_S)
+    for channel in bench.network.open[:3]:
+        channel.connect()
+    assert bench.phase() is Phase.SETTLING
+    bench.clock.advance(SETTLE_S)
+    bench.clock.advance(ASK_S)
+    assert bench.phase() is Phase.CUT_OFF
+    assert bench.acted == ["down a", "take back a"]
+    assert bench.guard.snapshot().since is not None
 
 
 def test_what_was_asked_in_our_sleep_is_asked_again() -> None:
