@@ -253,8 +253,10 @@ def _new_socket(
     sock = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
     if source is not None:
         try:
-            # The port is chosen as we connect, so that all servers together may use each port.
-            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            # The port is chosen as we connect, so that all servers together may use each port. Raw
+            # sockets have none, and of version 6 refuse the option.
+            if kind != socket.SOCK_RAW:
+                sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((str(source), 0))
         except OSError:
             sock.close()

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,13 @@ SETTINGS = PingSettings(interval_s=0.1, timeout_s=0.6)
 EVERYBODY, NOBODY = "0 2147483647", "1 0"
 
 
-def pings(host: str) -> dict[str, Any]:
+def pings(host: str, source: str | None = None) -> dict[str, Any]:
     """What several pings that run at once first report of a host."""
+    settings = replace(SETTINGS, source_address=None if source is None else ip_address(source))
 
     async def main(reactor: Any) -> dict[str, Any]:
         before = descriptors()
-        all_watched = [Watched(reactor, SETTINGS, 0, host) for _ in range(3)]
+        all_watched = [Watched(reactor, settings, 0, host) for _ in range(3)]
         for watched in all_watched:
             await watched.reported(1)
             watched.monitor.stop()
@@ -50,9 +53,9 @@ def namespace(request: pytest.FixtureRequest) -> Iterator[Namespace]:
         yield made
 
 
-def pings_in(namespace: Namespace, host: str) -> dict[str, Any]:
+def pings_in(namespace: Namespace, *host_and_source: str) -> dict[str, Any]:
     result = subprocess.run(
-        namespace.wrap(sys.executable, "-m", __name__, host),
+        namespace.wrap(sys.executable, "-m", __name__, *host_and_source),
         cwd=ROOT, check=True, capture_output=True, timeout=30,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(result.stdout)
@@ -64,6 +67,12 @@ def test_a_host_that_answers_is_up(namespace: Namespace, host: str) -> None:
     found = pings_in(namespace, host)
     assert (found["ups"], found["leaked"]) == ([True] * 3, 0)
     assert found["reason"].startswith(f"ping of {host}: answered after 0.0")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_it_is_asked_from_the_source_address(namespace: Namespace, host: str) -> None:
+    found = pings_in(namespace, host, host)
+    assert (found["ups"], found["leaked"]) == ([True] * 3, 0), found["reason"]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
@@ -83,4 +92,4 @@ def test_a_host_that_cannot_be_reached_is_down_at_once(namespace: Namespace, hos
 
 
 if __name__ == "__main__":
-    print(json.dumps(pings(sys.argv[1])))
+    print(json.dumps(pings(*sys.argv[1:])))
