@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -19,14 +20,18 @@ TIMEOUT_S = 5.0
 _INTERVAL_S = 1.0
 _MAX_RETRY_S = 5.0
 
-_VALIDATORS = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
-"""What an answer gives -> what the next request says (RFC 9110 section 13)."""
+_SETTLED_S = 1.5
+"""Many servers make an ETag of the file's size and the second of its last change (nginx): two
+changes within that second may share one. So it is only used once the list has outlasted it."""
+
+_USABLE_ETAG = re.compile(r"[!-~]{1,256}")
 
 
 class HTTPPool:
     """The Source of a URL; JSON if its path ends in `.json`, else one dict literal a line.
 
-    Any status but 200, or 304 in answer to a conditional request, is an error.
+    Any status but 200, or 304 in answer to a conditional request, is an error. Requests are made
+    conditional on an ETag alone: by Last-Modified an older file that was put back is no change.
     """
 
     def __init__(
@@ -38,6 +43,7 @@ class HTTPPool:
         self._last_good = last_good
         self._conditions: Mapping[str, str] = {}
         self._taken: bytes | None = None  # the digest of the body that is in force
+        self._taken_at_s = 0.0
         self._poller = Poller(
             environment.reactor,
             environment.random,
@@ -70,14 +76,15 @@ class HTTPPool:
             headers={"User-Agent": USER_AGENT, **self._conditions},
             ca_file=self._environment.ca_file,
         )
+        asked_at_s = self._environment.reactor.seconds()
         try:
-            self._take(await self._environment.http.fetch(request))
+            self._take(await self._environment.http.fetch(request), asked_at_s)
         except (HTTPFetchError, SourceError) as error:
             self._last_good.reject(str(error))
             return False
         return True
 
-    def _take(self, response: HTTPResponse) -> None:
+    def _take(self, response: HTTPResponse, asked_at_s: float) -> None:
         if response.status == 304 and self._conditions:
             self._last_good.unchanged()
             return
@@ -90,9 +97,8 @@ class HTTPPool:
             pool = parse_bytes(response.body, json_format=self._json_format)
             self._last_good.accept(pool.servers, [str(problem) for problem in pool.problems])
             self._taken = digest
+            self._taken_at_s = self._environment.reactor.seconds()
         # Only of an answer that was taken: a bad one must be fetched again in full.
-        self._conditions = {
-            condition: response.headers[validator]
-            for validator, condition in _VALIDATORS.items()
-            if validator in response.headers
-        }
+        etag = response.headers.get("etag", "")
+        usable = asked_at_s - self._taken_at_s >= _SETTLED_S and _USABLE_ETAG.fullmatch(etag)
+        self._conditions = {"If-None-Match": etag} if usable else {}
