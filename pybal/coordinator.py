@@ -100,7 +100,8 @@ class Coordinator:
         self._stepping = False
         self._stopped = False
         self._published: ServiceEntry | None = None
-        self._stands = adopted is not None and bool(adopted.destinations)
+        self._stood = 0 if adopted is None else len(adopted.destinations)
+        """How many servers stand in the kernel, until the first publication."""
         self._could_not_depool_total = 0
         self._shown: dict[str, _Shown] = {}
         self._shown_servers: tuple[ServerSnapshot, ...] = ()
@@ -282,9 +283,9 @@ class Coordinator:
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
 
     def _publish(self) -> None:
-        if self._stands and not self._enough_names():
+        if self._stood and not self._enough_names():
             return
-        self._stands = False
+        self._stood = 0
         pooled: list[tuple[IPAddress, int]] = []
         for host, member in self._state.members.items():
             address = self._servers[host].address
@@ -296,10 +297,11 @@ class Coordinator:
             self._ports.publish(entry)
 
     def _enough_names(self) -> bool:
-        """Whether as many addresses are known as must be pooled: while DNS is away, and was so at
-        the start, whatever stands in the kernel is better than nothing."""
+        """Whether as many addresses are known as must be pooled, or as stand there, for some
+        names may have none: while DNS is away, and was so at the start, whatever stands in the
+        kernel is better than nothing."""
         known = sum(member.ready for member in self._state.members.values())
-        return known > 0 and known >= self._state.required
+        return known > 0 and known >= min(self._state.required, self._stood)
 
     # -- what can be seen -----------------------------------------------------------------
 

@@ -210,6 +210,16 @@ def test_warm_start_touches_nothing_while_too_few_names_are_known() -> None:
     assert bench.destinations == {B: 10}, "what counts later is what is known"
 
 
+def test_warm_start_does_not_wait_for_names_that_had_no_address_before_it_either() -> None:
+    probe = Bench()
+    adopted = service_entry(probe.settings, [(ip_address(A), 10)])
+    bench = Bench(adopted=adopted, names={"a": A}, threshold=Fraction(1))
+    bench.list("a", ServerSpec("b", 5), "c")
+    for host in "bc":
+        bench.names.watches[host].answer(None)
+    assert bench.destinations == {A: 10}
+
+
 def test_warm_start_counts_for_the_first_list_alone() -> None:
     probe = Bench()
     bench = Bench(adopted=service_entry(probe.settings, [(ip_address(A), 10)]))
