@@ -15,7 +15,13 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger, LogLevel
 
-from pybal.config.settings import MonitorSettings, ServiceSettings
+from pybal.config.settings import (
+    IdleConnectionSettings,
+    MonitorSettings,
+    ProxyFetchSettings,
+    ServiceSettings,
+    TCPCheckSettings,
+)
 from pybal.desired import destination_key, service_entry
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.isolation import SLOW_S, Report
@@ -52,6 +58,8 @@ from pybal.withdrawal import Health, health
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the names of its new servers, then goes without those
 that have not answered; a little more than the resolver's own limit for one look-up."""
+
+_BY_TCP = (IdleConnectionSettings, ProxyFetchSettings, TCPCheckSettings)
 
 MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None]], Monitor]
 
@@ -233,14 +241,18 @@ class Coordinator:
         return self._ports.create_monitor(settings, target, report)
 
     def witness(self, source: Random) -> Witness | None:
-        """A server picked at random, if it takes TCP connections and was up when last heard of."""
+        """A server picked at random, if it takes TCP connections and was up when last heard of;
+        it is asked at the port, and from the address, of its checks."""
         if self._settings.protocol is not L4Protocol.TCP or not self._servers:
             return None
         host = source.choice(list(self._servers))
         member, address = self._state.members.get(host), self._servers[host].address
         if member is None or address is None or not member.up or not self._settings.monitors:
             return None
-        return Witness(host, address, self._settings.port)
+        monitors = self._settings.monitors
+        asked_as = next((m for m in monitors if isinstance(m, _BY_TCP)), monitors[0])
+        port = asked_as.port or self._settings.port
+        return Witness(host, address, port, asked_as.source_address)
 
     @property
     def hosts(self) -> Iterable[str]:
@@ -301,7 +313,7 @@ class Coordinator:
         names may have none: while DNS is away, and was so at the start, whatever stands in the
         kernel is better than nothing."""
         known = sum(member.ready for member in self._state.members.values())
-        return known > 0 and known >= min(self._state.required, self._stood)
+        return known > 0 and (known >= self._state.required or known >= self._stood)
 
     # -- what can be seen -----------------------------------------------------------------
 

@@ -23,6 +23,8 @@ class Witness:
     host: str
     address: IPAddress
     port: int
+    source: IPAddress | None = None
+    """From where it is asked; None: whatever address the kernel picks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,9 @@ class _Round:
             ),
         )
         try:
-            channel = self._ports.network.connect_tcp(witness.address, witness.port, events)
+            channel = self._ports.network.connect_tcp(
+                witness.address, witness.port, events, source=witness.source
+            )
         except OSError as error:
             # Whatever we are out of says nothing of the witness.
             self._silent += not is_local_fault(error)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from ipaddress import ip_address
+from pathlib import Path
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pybal.config.settings import RunCommandSettings
 from pybal.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.desired import service_entry
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
+from pybal.isolationguard import Witness
 from pybal.model import ServerSpec, Verdict
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
 
@@ -236,6 +241,21 @@ def test_a_server_is_up_again_only_with_all_its_monitors() -> None:
     assert bench.statuses()["a"] == "enabled/partially up/not pooled"
     bench.monitor("a", "IdleConnection").say(True)
     assert bench.statuses()["a"] == "enabled/up/pooled"
+
+
+def test_a_witness_is_asked_as_its_monitor_checks_it() -> None:
+    source = ip_address("192.0.2.9")
+    by_command = RunCommandSettings(command=Path("/bin/true"))
+    bench = Bench(monitors=(by_command, replace(IDLE, port=8080, source_address=source)))
+    bench.list("a")
+    witness = bench.coordinator.witness(Random(1))
+    assert witness == Witness("a", ip_address(A), 8080, source)
+
+
+def test_a_witness_without_a_tcp_check_is_asked_at_the_services_port() -> None:
+    bench = Bench(monitors=(RunCommandSettings(command=Path("/bin/true")),))
+    bench.list("a")
+    assert bench.coordinator.witness(Random(1)) == Witness("a", ip_address(A), 80)
 
 
 def test_the_snapshot_says_why() -> None:

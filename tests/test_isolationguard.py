@@ -15,7 +15,8 @@ from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
 from tests.fakes.environment import FakeAttention
 from tests.fakes.network import FakeNetwork, os_error
 
-SIX = [Witness(f"w{n}", ip_address(f"192.0.2.{n}"), 80) for n in range(1, 7)]
+SOURCE = ip_address("192.0.2.99")
+SIX = [Witness(f"w{n}", ip_address(f"192.0.2.{n}"), 80, SOURCE) for n in range(1, 7)]
 
 
 class Bench:
@@ -77,6 +78,7 @@ def test_a_silence_is_acted_on_as_soon_as_half_of_the_others_answered() -> None:
     bench = Bench()
     bench.down("a")
     assert bench.avoided == [{"a"}]
+    assert {channel.source for channel in bench.network.open} == {SOURCE}
     first, second, third, *_ = bench.network.open
     first.connect()
     second.end(errno.ECONNREFUSED)
