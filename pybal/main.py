@@ -38,6 +38,7 @@ from pybal.dnsclient import SystemNames
 from pybal.ending import Ending
 from pybal.errors import KernelError
 from pybal.garbage import spare_the_garbage_collector
+from pybal.hostnames import look_up_in_own_threads
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
@@ -156,6 +157,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         return EXIT_ANOTHER
     _raise_descriptor_limit()
     _steady_clock()
+    look_up_in_own_threads(reactor)
     world = World(
         reactor=reactor,
         now=time.time,
