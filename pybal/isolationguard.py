@@ -117,9 +117,10 @@ class IsolationGuard:
         before = self._rule.phase
         if before in (Phase.ASKING, Phase.CUT_OFF):
             self._log.info(
-                "Of the servers that were asked, {answered} answered and {silent} did not",
+                # Nobody is waited for once the verdict is certain, so they may be more.
+                "Of the {asked} servers that were asked, at least {answered} answered",
+                asked=answered + silent,
                 answered=answered,
-                silent=silent,
             )
         self._do(self._rule.answers(answered, silent, self._seconds()), before)
 

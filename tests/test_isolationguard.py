@@ -8,11 +8,11 @@ from fractions import Fraction
 from ipaddress import ip_address
 
 from twisted.internet.task import Clock
-from twisted.logger import Logger
 
 from pybal.isolation import ASK_AGAIN_S, ASK_S, SETTLE_S, Isolation, Phase, Report
 from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
 from tests.fakes.environment import FakeAttention
+from tests.fakes.log import FakeLog
 from tests.fakes.network import FakeNetwork, os_error
 
 SOURCE = ip_address("192.0.2.99")
@@ -39,7 +39,8 @@ class Bench:
             lambda: 100,
             self.hurried.append,
         )
-        self.guard = IsolationGuard(self.rule, ports, Logger())
+        self.log = FakeLog()
+        self.guard = IsolationGuard(self.rule, ports, self.log.logger("pybal"))
 
     def down(self, host: str, *, slow: bool = True) -> None:
         self.guard.report(
@@ -87,6 +88,16 @@ def test_a_silence_is_acted_on_as_soon_as_half_of_the_others_answered() -> None:
     assert bench.acted == ["down a"]
     assert bench.network.open == []
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_the_log_calls_nobody_silent_who_was_not_waited_for() -> None:
+    bench = Bench()
+    bench.down("a")
+    for channel in bench.network.open[:3]:
+        channel.connect()
+    assert bench.log.lines == [
+        "[pybal] INFO: Of the 6 servers that were asked, at least 3 answered"
+    ]
 
 
 def test_silences_while_others_are_asked_wait_for_the_same_answers() -> None:
