@@ -90,13 +90,16 @@ class AddressBook:
         self._changed = False
         data = encode(self._addresses)
         saved = self._in_thread(lambda: write_atomically(self._path, data))
-        saved.addErrback(self._failed)
+        saved.addCallbacks(self._kept, self._failed)
         saved.addCallback(self._saved)
 
     def _saved(self, _: object) -> None:
         self._saving = False
         if self._changed:
             self._save_later()
+
+    def _kept(self, _: None) -> None:
+        self._warned = False
 
     def _failed(self, failure: Failure) -> None:
         if not self._warned:

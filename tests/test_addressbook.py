@@ -91,6 +91,12 @@ def test_a_disk_that_cannot_be_written_is_said_once_and_tried_on(tmp_path: Path)
     bench.book.put("a", A)
     bench.save()
     assert Bench(directory).book.get("a", 4) == A
+    (directory / FILE_NAME).unlink()
+    directory.rmdir()
+    directory.write_text("in the way again")
+    bench.book.put("a", A2)
+    bench.save()
+    assert len(bench.log.take()) == 1
 
 
 def test_the_book_does_not_grow_without_end(tmp_path: Path) -> None:

@@ -89,12 +89,15 @@ class ListCache:
         self._writing = True
         data = encode(cached, self._url)
         written = self._in_thread(lambda: write_atomically(self._path, data))
-        written.addErrback(self._failed)
+        written.addCallbacks(self._kept, self._failed)
         written.addCallback(self._written)
 
     def _written(self, _: object) -> None:
         self._writing = False
         self._write_next()
+
+    def _kept(self, _: None) -> None:
+        self._warned = False
 
     def _failed(self, failure: Failure) -> None:
         if not self._warned:

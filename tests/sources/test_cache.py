@@ -6,6 +6,7 @@ import json
 import math
 import os
 import resource
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,24 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path: Path) -> No
     assert len(bench.take()) == 3
     (line,) = bench.log.lines
     assert line.startswith("[svc] WARN: The pool list cannot be kept for the next start: ")
+
+
+def test_a_directory_that_fails_again_after_it_was_good_is_said_again(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_text("a file")
+    bench = SourceBench(state)
+    bench.start(SOURCE)
+    answer(bench, TWO)
+    bench.advance(1)
+    state.unlink()
+    answer(bench, b"{'host': 'c'}\n")
+    bench.advance(1)
+    assert (state / "pool-lists" / "svc.json").exists()
+    shutil.rmtree(state)
+    state.write_text("a file")
+    answer(bench, TWO)
+    bench.advance(1)
+    assert len([line for line in bench.log.lines if "cannot be kept" in line]) == 2
 
 
 def test_while_one_list_is_written_only_the_newest_waits(tmp_path: Path) -> None:
