@@ -125,4 +125,8 @@ def _why(error: Exception) -> str:
     """What lies beneath the wrappings of python-etcd and urllib3, without object addresses."""
     beneath = getattr(error, "cause", None) or error
     beneath = getattr(beneath, "reason", None) or beneath
-    return re.sub(r"^(<[^>]*>|HTTPS\w+\([^)]*\)): ", "", str(beneath)) or type(beneath).__name__
+    if len(beneath.args) > 1 and isinstance(beneath, urllib3.exceptions.HTTPError):
+        beneath = urllib3.exceptions.HTTPError(beneath.args[-1])  # the first is the connection
+    return (
+        re.sub(r"^(<.*? at 0x\w+>|\w+\(host=[^)]*\)): ", "", str(beneath)) or type(beneath).__name__
+    )

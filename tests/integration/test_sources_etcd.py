@@ -59,6 +59,16 @@ def etcd(running: EtcdServer) -> EtcdServer:
     return running
 
 
+def test_an_unreachable_etcd_is_told_in_words_that_stay_the_same() -> None:
+    told = []
+    for _ in range(2):
+        with pytest.raises(SourceError, match="Connection refused") as error:
+            PythonEtcdClient(EtcdSource("127.0.0.1", 2, "/x/"), None).read()
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert told[0].startswith("127.0.0.1:2 cannot be read: Failed to ")
+
+
 class Scene:
     """One source of an etcd in a real reactor."""
 
