@@ -5,6 +5,7 @@ Loggers are Twisted's, with the system as namespace: `Logger(namespace="textlb_4
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -93,6 +94,9 @@ def begin_logging(*, debug: bool) -> Callable[[], object]:
         cast(ILogObserver, observer), [cast(ILogFilterPredicate, predicate)]
     )
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, filtering)], redirectStandardIO=False)
+    # Libraries raise what they log, too. Without a handler of the root one of them, pyroute2, makes
+    # Python's logging write to stderr by itself, in a shape of its own.
+    logging.getLogger().addHandler(logging.NullHandler())
     return lambda: writer.flush(_FLUSH_S)
 
 

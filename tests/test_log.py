@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from typing import cast
 
 from twisted.logger import ILogObserver, Logger
@@ -39,3 +41,15 @@ def test_a_failure_is_one_line_and_only_debug_shows_its_traceback() -> None:
             "[textlb_443 ProxyFetch] CRITICAL: It broke: ValueError: why\n"
         )
         assert ("Traceback" in stream.getvalue()) is tracebacks
+
+
+def test_what_libraries_log_by_themselves_is_not_written_in_a_shape_of_its_own() -> None:
+    script = (
+        "import logging; from pybal.log import begin_logging; begin_logging(debug=True)();"
+        # Logging by the root installs a handler of its own, unless there is one.
+        "logging.debug('family not found'); logging.getLogger('etcd.client').error('no answer')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stderr == ""
