@@ -158,6 +158,7 @@ class IPVSManager:
     def audit(self) -> None:
         """Read the whole table again in the coming turns, and repair what differs."""
         if self._running and not self._audits.under_way:
+            self._owner.retry()
             self._audits.begin(self._list())
             self._schedule()
 

@@ -32,8 +32,8 @@ of the very protocol, address and port that PyBal was adding or removing as it c
 new network namespace that gets the number of a deleted one. That is taken for PyBal's.
 
 If the record cannot be read, nothing that stands is claimed; if it cannot be written, services are
-added all the same (balancing comes first), and may be found to be strangers by a later start. Both
-are said in the log.
+added all the same (balancing comes first), and may be found to be strangers by a later start; each
+audit tries to write it again. Both are said in the log.
 """
 
 from __future__ import annotations
@@ -97,6 +97,9 @@ class Owner(Protocol):
     def release(self, key: ServiceKey) -> None:
         """The kernel has acknowledged that the service is gone."""
 
+    def retry(self) -> None:
+        """Write again what could not be written."""
+
 
 def encode(place: Place, services: Iterable[str]) -> bytes:
     """The content of a record."""
@@ -142,6 +145,9 @@ class NoRecord:
 
     def release(self, key: ServiceKey) -> None:
         """Nothing to note."""
+
+    def retry(self) -> None:
+        """Nothing to write."""
 
 
 class Ownership:
@@ -209,6 +215,10 @@ class Ownership:
     def release(self, key: ServiceKey) -> None:
         if str(key) in self._ours:
             self._ours.remove(str(key))
+            self._write()
+
+    def retry(self) -> None:
+        if self._error:
             self._write()
 
     def _write(self) -> None:

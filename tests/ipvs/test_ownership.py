@@ -198,6 +198,28 @@ def test_a_record_that_cannot_be_written_holds_up_no_service_and_is_tried_again(
     assert bench.disk.names() == {str(WEB), str(DNS)}
 
 
+def test_an_audit_writes_the_record_that_could_not_be_written_and_no_other() -> None:
+    bench, clock = Bench(), TurningClock()
+    manager = IPVSManager(clock, MemoryKernel(), lambda: 0.0, False, bench.owner)
+
+    def audit() -> None:
+        manager.audit()
+        bench.thread.work()
+        clock.pump([TURN_S] * 5)
+
+    manager.start()
+    bench.disk.broken = OSError(28, "No space left on device")
+    manager.publish(pool(WEB, 1))
+    audit()
+    assert "No space left" in manager.snapshot().ownership_error
+    bench.disk.broken = None
+    audit()
+    assert manager.snapshot().ownership_error == ""
+    assert bench.disk.names() == {str(WEB)}
+    audit()
+    assert bench.disk.writes == 1
+
+
 def test_a_dry_run_believes_the_record_and_writes_nothing() -> None:
     bench = Bench(record(WEB), read_only=True)
     bench.owner.start([WEB])
