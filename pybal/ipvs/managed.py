@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,6 +101,14 @@ def causes(outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, KernelError], ..
     refused = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
     return tuple(each for each in refused if isinstance(each[0].operation, AddService)) or tuple(
         refused
+    )
+
+
+def are_bad_servers(errors: Sequence[tuple[Outcome, KernelError]]) -> bool:
+    """Whether all that was refused are servers with addresses that the kernel never takes."""
+    return all(
+        isinstance(outcome.operation, AddDestination) and error.errno == errno.EINVAL
+        for outcome, error in errors
     )
 
 

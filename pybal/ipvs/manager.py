@@ -29,6 +29,7 @@ from pybal.ipvs.managed import (
     Doubt,
     Managed,
     Timer,
+    are_bad_servers,
     causes,
     log_refusals,
     summary,
@@ -169,8 +170,9 @@ class IPVSManager:
                 self._wake(key)
 
     def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
-        """Have `callback` called when a published state first stands in the kernel, and after
-        each later change of the service; not when it is withdrawn."""
+        """Have `callback` called when a published state first stands in the kernel, be it without
+        servers whose addresses the kernel refuses, and after each later change of the service;
+        not when it is withdrawn."""
         self._subscribers.append(callback)
 
     def snapshot(self) -> IPVSSnapshot:
@@ -244,7 +246,7 @@ class IPVSManager:
             if key not in self._managed:
                 continue  # Who was told of another service has taken this one back.
             if key in failed:
-                self._fail(key, failed[key])
+                self._fail(key, failed[key], complete=key != exchange.begun)
             elif self._managed[key].planning is None:
                 continue  # Or has published it anew.
             elif key != exchange.begun:
@@ -361,9 +363,10 @@ class IPVSManager:
             self._strangers.stands(key)
             self._tell(key)
 
-    def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome]) -> None:
+    def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome], *, complete: bool) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
-        what it was taken for, and else, or if that does not help, after a delay."""
+        what it was taken for, and else, or if that does not help, after a delay. `complete`: all
+        that was to be done was tried."""
         refused = causes(outcomes)
         for _, error in refused:
             self._note(error)
@@ -371,6 +374,8 @@ class IPVSManager:
         managed = self._managed[key]
         if not any(is_drift(outcome.operation, error.errno) for outcome, error in refused):
             self._retry_later(key)
+            if complete and are_bad_servers(refused):
+                self._stands_but_for_bad_servers(key)
             return
         managed.doubted(Doubt.LOOK)
         if managed.failures:
@@ -379,6 +384,14 @@ class IPVSManager:
         managed.failures = 1
         self._to_change.discard(key)
         self._reader.look(key)
+
+    def _stands_but_for_bad_servers(self, key: ServiceKey) -> None:
+        """One bad address of a pool must not keep its service from being announced."""
+        managed = self._managed[key]
+        if not managed.stands and self._servers(key):
+            managed.stands = True
+            self._strangers.stands(key)
+            self._tell(key)
 
     def _retry_later(self, key: ServiceKey) -> None:
         managed = self._managed[key]

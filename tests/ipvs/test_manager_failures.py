@@ -46,6 +46,30 @@ class FailureTests(ManagerTestCase):
         assert snapshot.last_error is not None
         assert snapshot.last_error.at == NOW
         assert snapshot.last_error.text in self.lines[-1]
+
+    def test_one_bad_address_does_not_keep_a_service_from_standing(self) -> None:
+        self.start(pool(DNS, 1))
+        self.refuse(errno.EINVAL, *(AddDestination(k, destination(2, key=k)) for k in (WEB, DNS)))
+        self.manager.publish(pool(WEB, 1, 2, 3))
+        self.manager.publish(pool(DNS, 1, 2))
+        self.turn()
+        assert set(self.told) == {WEB, DNS}
+        self.clock.pump([RETRY_MAX_S] * 5)
+        assert len(self.told) == 2
+        assert not self.manager.snapshot().in_sync
+
+    def test_what_may_be_taken_later_is_waited_for(self) -> None:
+        self.start()
+        self.refuse(errno.ENOMEM, AddDestination(WEB, destination(2)))
+        self.manager.publish(pool(WEB, 1, 2))
+        self.turn(3)
+        assert self.told == []
+
+    def test_a_service_of_which_the_kernel_takes_no_server_does_not_stand(self) -> None:
+        self.start()
+        self.refuse(errno.EINVAL, AddDestination(WEB, destination(1)))
+        self.manager.publish(pool(WEB, 1))
+        self.turn(3)
         assert self.told == []
 
     def test_it_is_tried_again_with_growing_delays_after_reading_the_service(self) -> None:
