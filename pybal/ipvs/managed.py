@@ -67,13 +67,15 @@ class Doubt(IntEnum):
 class Managed:
     """One service. `wanted` None: it is to go. `planning`: the steps that are left to what is
     wanted, from what is known. `stands`: the wanted state has been in the kernel once.
-    `unrecorded`: it is not added before it is on record."""
+    `unrecorded`: it is not added before it is on record. `bad_servers`: among the steps done were
+    servers that the kernel never takes."""
 
     wanted: ServiceEntry | None
     planning: Iterator[Operation | int] | None = None
     doubt: Doubt = Doubt.NONE
     stands: bool = False
     unrecorded: bool = False
+    bad_servers: bool = False
     failures: int = 0
     retry: DelayedCall | None = None
     changes: Counter[type] = field(default_factory=Counter)

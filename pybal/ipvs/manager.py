@@ -249,6 +249,8 @@ class IPVSManager:
                 self._fail(key, failed[key], complete=key != exchange.begun)
             elif self._managed[key].planning is None:
                 continue  # Or has published it anew.
+            elif key != exchange.begun and self._managed[key].bad_servers:
+                self._stand_but_for_bad_servers(key)
             elif key != exchange.begun:
                 self._succeed(key)
             elif exchange.of_many_operations:
@@ -271,6 +273,7 @@ class IPVSManager:
             actual = {key: self._known[key]} if key in self._known else {}
             wanted = {} if managed.wanted is None else {key: managed.wanted}
             managed.planning = planning(actual, wanted, {key})
+            managed.bad_servers = False
         return managed.planning
 
     def _servers(self, key: ServiceKey) -> int:
@@ -366,16 +369,20 @@ class IPVSManager:
     def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome], *, complete: bool) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
         what it was taken for, and else, or if that does not help, after a delay. `complete`: all
-        that was to be done was tried."""
+        that was to be done was tried; what is left comes before a delay for a bad server."""
         refused = causes(outcomes)
         for _, error in refused:
             self._note(error)
         log_refusals(self._log, key, [error for _, error in refused])
         managed = self._managed[key]
         if not any(is_drift(outcome.operation, error.errno) for outcome, error in refused):
-            self._retry_later(key)
-            if complete and are_bad_servers(refused):
-                self._stands_but_for_bad_servers(key)
+            if not are_bad_servers(refused):
+                self._retry_later(key)
+            elif complete:
+                self._stand_but_for_bad_servers(key)
+            else:
+                managed.bad_servers = True
+                self._to_change.let_pass(key)
             return
         managed.doubted(Doubt.LOOK)
         if managed.failures:
@@ -385,8 +392,9 @@ class IPVSManager:
         self._to_change.discard(key)
         self._reader.look(key)
 
-    def _stands_but_for_bad_servers(self, key: ServiceKey) -> None:
+    def _stand_but_for_bad_servers(self, key: ServiceKey) -> None:
         """One bad address of a pool must not keep its service from being announced."""
+        self._retry_later(key)
         managed = self._managed[key]
         if not managed.stands and self._servers(key):
             managed.stands = True

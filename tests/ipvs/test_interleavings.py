@@ -221,7 +221,7 @@ audits = st.tuples(st.just("audit"))
 disturbances = st.one_of(
     st.tuples(st.just("by_hand"), st.sampled_from((*OURS, FOREIGN)).flatmap(by_others)),
     st.tuples(st.just("lose")),
-    st.tuples(st.just("refuse"), st.sampled_from([0, 0, errno.ENOMEM, errno.EEXIST])),
+    st.tuples(st.just("refuse"), st.sampled_from([0, 0, errno.ENOMEM, errno.EINVAL, errno.EEXIST])),
     st.tuples(st.just("fail"), st.sampled_from([0, 0, errno.ENOBUFS])),
 )
 

@@ -58,6 +58,17 @@ class FailureTests(ManagerTestCase):
         assert len(self.told) == 2
         assert not self.manager.snapshot().in_sync
 
+    def test_one_bad_address_does_not_hold_up_what_takes_several_turns(self) -> None:
+        numbers = range(2, 1200)
+        self.start(pool(WEB6, *numbers, 1300))
+        self.refuse(errno.EINVAL, AddDestination(WEB6, destination(1, key=WEB6)))
+        self.manager.publish(pool(WEB6, 1, *numbers))
+        self.turn(20)
+        assert self.manager.table == {WEB6: pool(WEB6, *numbers)}
+        assert self.told == [WEB6]
+        assert not self.manager.snapshot().in_sync
+        assert self.manager.snapshot().errors_total == 1
+
     def test_what_may_be_taken_later_is_waited_for(self) -> None:
         self.start()
         self.refuse(errno.ENOMEM, AddDestination(WEB, destination(2)))
