@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, TimeoutError
-from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.error import CannotListenError, ConnectError, ConnectionClosed
 from twisted.names import dns
 from twisted.names.client import Resolver as TwistedResolver
 from twisted.names.error import DNSNameError, DomainError
 
 from pybal.config.hosts import is_host_name
-from pybal.errors import ResolutionError, SourceError
+from pybal.errors import ResolutionError, SourceError, words
 from pybal.names import (
     Addresses,
     Record,
@@ -96,8 +96,10 @@ class SystemNames:
                     raise _NoSuchAddressError(f"{name} does not exist, says {server}") from None
                 except TimeoutError:
                     errors[server] = "no answer"
+                except CannotListenError as error:  # say, an address of IPv6 on a host without it
+                    errors[server] = _words(error.socketError)
                 except (DomainError, OSError, ConnectError, ConnectionClosed) as error:
-                    errors[server] = type(error).__name__
+                    errors[server] = _words(error)
         raise ResolutionError(", ".join(f"{what} from {who}" for who, what in errors.items()))
 
     async def _ask_one(self, name: str, family: int, server: str, timeout_s: float) -> list[Record]:
@@ -119,6 +121,10 @@ class SystemNames:
 
 class _NoSuchAddressError(ResolutionError):
     """DNS has answered: there is no such address under this name."""
+
+
+def _words(error: BaseException) -> str:
+    return words(error) if isinstance(error, OSError) else type(error).__name__
 
 
 def _record(rr: Any) -> Record | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.error import CannotListenError
 from twisted.names import dns
 
 from pybal.dnsclient import SystemNames
@@ -193,6 +195,45 @@ def test_a_silent_or_senseless_name_server_is_passed_over(
 def test_a_truncated_answer_whose_tcp_is_refused_is_passed_over(names: Names) -> None:
     with names.served({"h.example": truncates}, {"h.example": gives(A1)}):
         assert names.found("h.example") == ["192.0.2.1"]
+
+
+class WithoutIPv6:
+    """A reactor whose host has none."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenUDP(self, port: int, protocol: Any, interface: str = "") -> Any:  # noqa: N802
+        if ":" in interface:
+            error = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+            raise CannotListenError(interface, port, error)
+        return self._reactor.listenUDP(port, protocol, interface=interface)
+
+
+def test_a_name_server_of_a_family_that_this_host_lacks_is_passed_over(names: Names) -> None:
+    names.resolv_conf.write_text("nameserver 2001:db8::53\nnameserver 127.0.0.1\n")
+    with names.served({"h.example": gives(A1)}) as [server]:
+
+        async def main(reactor: Any) -> Addresses:
+            port = server.port
+            client = SystemNames(WithoutIPv6(reactor), names.hosts, names.resolv_conf, port)
+            with pytest.raises(ResolutionError) as raised:
+                await client.query("elsewhere.example", 6)
+            assert "elsewhere.example does not exist, says 127.0.0.1" in str(raised.value)
+            return await client.query("h.example", 4)
+
+        assert run_in_reactor(main).addresses == (ip_address("192.0.2.1"),)
+
+
+def test_a_name_server_that_cannot_be_reached_is_told_of_in_words(names: Names) -> None:
+    names.resolv_conf.write_text("nameserver 255.255.255.255\n")
+    names.port = 53
+    with pytest.raises(ResolutionError) as raised:
+        names.query("h.example")
+    assert str(raised.value) == "permission denied from 255.255.255.255"
 
 
 def test_all_name_servers_failing_is_one_error_that_names_them(names: Names) -> None:
