@@ -203,12 +203,23 @@ class Coordinator:
                 lambda: self._name(host),
                 self._touch,
             )
-            return [self._new_monitor(monitor, target) for monitor in self._settings.monitors]
+            return [m for each in self._settings.monitors if (m := self._made(each, target))]
 
         def on_address() -> None:
             self._handle(AddressChanged(host, ready=self._servers[host].address is not None))
 
         return Server(host, make_monitors, on_address)
+
+    def _made(self, settings: MonitorSettings, target: Target) -> Monitor | None:
+        try:
+            return self._new_monitor(settings, target)
+        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave the others unmade
+            self._log.failure(
+                "{host}: its {monitor} could not be made, so it is not checked by that",
+                host=target.host,
+                monitor=settings.monitor,
+            )
+            return None
 
     def _new_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
         name = settings.monitor

@@ -10,6 +10,7 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.logger import capturedLogs
 
 from pybal.config.settings import RunCommandSettings
 from pybal.coordinator import FIRST_ANSWER_WAIT_S
@@ -188,6 +189,16 @@ def test_monitors_that_report_while_they_start_are_heard_in_turn() -> None:
     bench.list("a", "b", "c")
     assert bench.destinations == {B: 10, C: 10}
     assert bench.statuses()["a"] == "enabled/down/not pooled"
+
+
+def test_a_monitor_that_cannot_be_made_leaves_all_others_at_work() -> None:
+    bench = Bench(monitors=(FETCH, IDLE), broken=(FETCH,))
+    with capturedLogs() as logged:
+        bench.list("a", "b")
+    failures = [event for event in logged if "log_failure" in event]
+    assert [event["host"] for event in failures] == ["a", "b"]
+    bench.monitor("b").say(False)
+    assert bench.destinations == {A: 10}
 
 
 def test_warm_start_touches_nothing_until_the_monitors_speak() -> None:

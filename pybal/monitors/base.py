@@ -69,7 +69,10 @@ class Monitor(ABC):
         if self._started:
             raise RuntimeError("a monitor starts once")
         self._started = self._running = True
-        self._begin()
+        try:
+            self._begin()
+        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave others unstarted
+            self._internal_error("starting")
 
     def stop(self) -> None:
         """Cancel what is under way and close what is open, at once. Idempotent."""

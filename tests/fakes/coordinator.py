@@ -95,7 +95,7 @@ class FakeMonitor:
 
 
 class Bench:
-    """A Coordinator on a bench. `monitors` holds the running monitors by (host, name)."""
+    """A Coordinator on a bench. The `broken` of its `monitors` cannot be made."""
 
     def __init__(
         self,
@@ -107,6 +107,7 @@ class Bench:
         tunneling: bool = False,
         first_results: dict[str, bool] | None = None,
         withdraw_below: Fraction | None = None,
+        broken: tuple[MonitorSettings, ...] = (),
     ) -> None:
         self.clock = Clock()
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
@@ -115,6 +116,7 @@ class Bench:
         self.made: list[FakeMonitor] = []
         self.reports: list[Report] = []
         self.first_results = first_results or {}
+        self._broken = broken
         self.settings = ServiceSettings(
             name="svc_80",
             protocol=L4Protocol.TCP,
@@ -145,6 +147,8 @@ class Bench:
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
     ) -> Monitor:
+        if settings in self._broken:
+            raise ZeroDivisionError("a plugin's mistake")
         first = self.first_results.get(target.host)
         monitor = FakeMonitor(settings.monitor, target, report, first)
         self.made.append(monitor)

@@ -74,6 +74,21 @@ def test_a_clock_set_back_delays_the_next_check_by_an_interval_at_most() -> None
     assert len(probe.began) == 2
 
 
+class Stillborn(Probe):
+    def _begin(self) -> None:
+        raise ZeroDivisionError("a plugin's mistake")
+
+
+def test_one_that_cannot_begin_says_so_and_hinders_nobody() -> None:
+    bench = MonitorBench()
+    probe = Stillborn(bench)
+    with capturedLogs() as logged:
+        probe.start()
+    assert [event["doing"] for event in logged] == ["starting"]
+    assert [s.metric for s in probe.snapshot().samples] == ["pybal_monitor_internal_errors_total"]
+    probe.stop()
+
+
 def test_no_opinion_is_no_result() -> None:
     bench = MonitorBench()
     probe = running_probe(bench)
