@@ -6,6 +6,8 @@ start        seconds until the last first result, the most checks begun in one s
 steady       --minutes 10: share of a core, memory, stalls, false results; scraped every 15 s,
              the shared pool changed every minute
 latency      kill -9 of --times 100 servers, each a process, to the moment its removal is shown
+outage       all 1,920 servers of eight services killed at once: when the first and the last is
+             depooled, and the stalls
 stop         SIGSTOP for 30 s, then SIGCONT, --times 20: no server may change its state
 clock        the wall clock set forward and back (in the virtual machine only)
 unreachable  all servers unreachable for 20 s, then back: no server may change its state
@@ -14,7 +16,7 @@ leak         --servers 10000 added and removed: descriptors, timers, series as b
 As root, on a machine that does nothing else (the load average is printed):
 
     python -m bench.scale --minutes 10 steady                        # 12 minutes
-    python -m bench.scale start unreachable leak latency             # 6; who is killed stays dead
+    python -m bench.scale start unreachable leak latency outage      # 8; who is killed stays dead
     python -m bench.scale --times 20 --seconds 30 stop               # 16
     scripts/vm --memory 4000 --timeout 900 -- \\
         sh -c "ulimit -n 40000 && python -m bench.scale --seconds 5 clock"
@@ -35,6 +37,7 @@ from collections.abc import Callable
 from bench.fleet import (
     Director,
     Site,
+    address,
     largest,
     load_average,
     running,
@@ -98,6 +101,25 @@ def latency(site: Site, options: argparse.Namespace) -> None:
         f"{statistics.median(times) * 1e3:.1f} ms, worst {max(times) * 1e3:.1f} ms; "
         f"{load_average()}"
     )
+
+
+def outage(site: Site, options: argparse.Namespace) -> None:  # noqa: ARG001
+    pools = [pool for pool in site.shape.pools if pool.pool_file == "shared"][:8]
+    victims = [(address(host), pool.port) for pool in pools for host in pool.hosts]
+    with settled(site) as director:
+        time.sleep(5)
+        since, stalls = len(director.lines), stall_counts(site)
+        began_s = time.monotonic()
+        for victim in victims:
+            site.switch.tell("kill", *victim)
+        killed_s = time.monotonic() - began_s
+        time.sleep(15)
+        depooled = [at_s - began_s for at_s, _ in director.matching("ipvsadm -d", since)]
+        print(
+            f"outage: {len(victims)} servers killed within {killed_s:.2f} s; {len(depooled)} "
+            f"depooled, the first after {depooled[0]:.2f}, the last after {depooled[-1]:.2f} s"
+        )
+        show_stalls(site, stalls)
 
 
 def stop(site: Site, options: argparse.Namespace) -> None:
@@ -243,6 +265,7 @@ WHAT: dict[str, Callable[[Site, argparse.Namespace], None]] = {
     "start": start,
     "steady": steady,
     "latency": latency,
+    "outage": outage,
     "stop": stop,
     "clock": clock,
     "unreachable": unreachable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ from pybal.errors import is_local_fault
 from pybal.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
 from pybal.model import IPAddress, IsolationSnapshot
 from pybal.monitors.network import Channel, Network, TCPEvents
+
+SLICE_S = 0.01
+"""So much of a turn of the reactor may it take to act on thousands of failures, so that the first
+of them are in the kernel before the last one is thought of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class IsolationGuard:
         self._log = log
         self._timer: DelayedCall | None = None
         self._round: _Round | None = None
+        self._to_do: deque[Callable[[], None]] = deque()
+        self._continuing: DelayedCall | None = None
         self._since: float | None = None
         self._recovering = False
         self._stopped = False
@@ -68,6 +75,7 @@ class IsolationGuard:
         """Idempotent."""
         self._stopped = True
         self._cancel_timer()
+        self._to_do.clear()
         if self._round is not None:
             self._round.stop()
             self._round = None
@@ -79,11 +87,22 @@ class IsolationGuard:
         )
 
     def _do(self, calls: Iterable[Callable[[], None]], before: Phase) -> None:
-        for call in calls:
-            call()
+        self._to_do.extend(calls)
+        if self._continuing is None:
+            self._go_on()
         if self._rule.phase is not before:
             self._tell()
         self._look_ahead()
+
+    def _go_on(self) -> None:
+        """In the order in which they came, whoever comes meanwhile being the last."""
+        self._continuing = None
+        ends_at_s = self._seconds() + SLICE_S
+        while self._to_do:
+            if self._seconds() >= ends_at_s:
+                self._continuing = self._ports.clock.callLater(0, self._go_on)
+                return
+            self._to_do.popleft()()
 
     def _look_ahead(self) -> None:
         """Ask at once if the phase has just begun, else see to it again in a while."""

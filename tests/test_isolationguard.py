@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from ipaddress import ip_address
 
 from twisted.internet.task import Clock
@@ -29,6 +30,7 @@ class Bench:
         self.avoided: list[set[str]] = []
         self.hurried: list[float] = []
         self.acted: list[str] = []
+        self.act_s = 0.0
         self.rule = Isolation(Fraction(1, 2), 20, 300)
         ports = GuardPorts(
             self.clock,
@@ -48,10 +50,19 @@ class Bench:
                 ("svc", host, "M"),
                 up=False,
                 slow=slow,
-                act=lambda: self.acted.append(f"down {host}"),
+                act=lambda: self._act(f"down {host}"),
                 take_back=lambda: self.acted.append(f"take back {host}"),
             )
         )
+
+    def up(self, host: str) -> None:
+        key = ("svc", host, "M")
+        act = partial(self._act, f"up {host}")
+        self.guard.report(Report(key, up=True, slow=False, act=act, take_back=lambda: None))
+
+    def _act(self, what: str) -> None:
+        self.clock.rightNow += self.act_s
+        self.acted.append(what)
 
     def cut_off(self) -> None:
         self.down("a", slow=False)
@@ -184,4 +195,41 @@ def test_stopped_it_is_silent_and_lets_go_of_everything() -> None:
     bench.down("b", slow=False)
     assert bench.acted == []
     assert bench.network.open == []
+    assert bench.clock.getDelayedCalls() == []
+
+
+def failing_at_once(count: int) -> Bench:
+    """They have just been found to have failed, and each takes 4 ms to be acted on."""
+    bench = Bench()
+    bench.act_s = 0.004
+    for n in range(count):
+        bench.down(f"h{n}")
+    for channel in bench.network.channels[:3]:
+        channel.connect()
+    return bench
+
+
+def test_many_failures_are_acted_on_between_other_work_and_in_order() -> None:
+    bench = failing_at_once(10)
+    assert len(bench.acted) == 3
+    bench.clock.callLater(0, bench.acted.append, "other work")
+    bench.clock.advance(0)
+    assert bench.acted.index("other work") == 6
+    bench.acted.remove("other work")
+    assert bench.acted == [f"down h{n}" for n in range(10)]
+
+
+def test_who_comes_while_many_are_acted_on_is_the_last() -> None:
+    bench = failing_at_once(4)
+    bench.up("h3")
+    assert len(bench.acted) == 3
+    bench.clock.advance(0)
+    assert bench.acted[3:] == ["down h3", "up h3"]
+
+
+def test_after_stop_the_rest_is_not_acted_on() -> None:
+    bench = failing_at_once(10)
+    bench.guard.stop()
+    bench.clock.advance(1)
+    assert len(bench.acted) == 3
     assert bench.clock.getDelayedCalls() == []
