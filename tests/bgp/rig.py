@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -40,6 +41,12 @@ def eventually(what: str, condition: Callable[[], Any], limit_s: float = 15.0) -
             raise AssertionError(f"not within {limit_s} s: {what}")
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.05)
+
+
+def listens(path: Path) -> bool:
+    """Whether a program takes connections there; the file comes a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 class Wire:

@@ -27,6 +27,8 @@ BOTH = MD5 | GTSM
 # Its listener answers a connection with an ordinary TTL, whatever its outgoing-ttl says: with
 # TTL security it can only be the side that connects.
 ANSWERS_WITH_AN_ORDINARY_TTL = {ExaBGP}
+# Python's socket module has no IP_MINTTL: with TTL security it hears everybody.
+LOOKS_AT_THE_TTL = [kind for kind in ROUTERS if kind is not ExaBGP]
 
 
 @contextmanager
@@ -80,7 +82,7 @@ def test_ttl_security_accepts_a_neighbour_that_has_it(pair: Pair, kind: type[Rou
         wait_route(pair.speaker(peer=GTSM), router)
 
 
-@EVERY
+@pytest.mark.parametrize("kind", LOOKS_AT_THE_TTL, ids=lambda kind: kind.__name__)
 def test_a_router_with_ttl_security_does_not_hear_us_without(
     pair: Pair, kind: type[Router]
 ) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually, run
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually, listens, run
 from tests.bgp.routers.base import PLAIN, Router, Terms
 
 _CONFIG = """
@@ -48,7 +48,7 @@ class Bird(Router):
         self._socket = Path(tempfile.mkdtemp(prefix="bird")) / "ctl"
         command = ["bird", "-f", "-c", str(config), "-s", str(self._socket)]
         super().__init__(wire.router, command, directory / "bird.log")
-        eventually("BIRD answers", self._socket.exists)
+        eventually("BIRD answers", lambda: listens(self._socket))
 
     def cli(self, command: str) -> str:
         return run("birdc", "-s", str(self._socket), *command.split())

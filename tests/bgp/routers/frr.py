@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Wire, eventually
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Wire, eventually, listens
 from tests.bgp.routers.base import PLAIN, Router, Terms, lines_if
 
 _CONFIG = """
@@ -54,7 +54,7 @@ class Frr(Router):
             "--vty_socket", str(self._vty), "-P", "0",
         ]  # fmt: skip
         super().__init__(wire.router, command, directory / "frr.log")
-        eventually("FRR answers", (self._vty / "bgpd.vty").exists)
+        eventually("FRR answers", lambda: listens(self._vty / "bgpd.vty"))
 
     def vtysh(self, command: str) -> str:
         return self._ask("vtysh", "--vty_socket", str(self._vty), "-d", "bgpd", "-c", command)
@@ -128,7 +128,7 @@ class FrrWithBFD(Frr):
             "-f", f"{shared}/{name}.conf", "-i", f"{shared}/{name}.pid", "--vty_socket", shared,
         ]  # fmt: skip
         daemon = Process(wire.router, command, directory / f"{name}.log")
-        eventually(f"{name} answers", (self._shared / f"{name}.vty").exists)
+        eventually(f"{name} answers", lambda: listens(self._shared / f"{name}.vty"))
         return daemon
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually, listens
 from tests.bgp.routers.base import PLAIN, Router, Terms, lines_if
 
 _CONFIG = """
@@ -48,7 +48,7 @@ class OpenBGPD(Router):
         super().__init__(
             wire.router, ["bgpd", "-d", "-v", "-f", str(config)], directory / "obgpd.log"
         )
-        eventually("OpenBGPD answers", self._socket.exists)
+        eventually("OpenBGPD answers", lambda: listens(self._socket))
 
     def bgpctl(self, *command: str) -> dict[str, Any]:
         answer = self._ask("bgpctl", "-j", "-s", str(self._socket), *command)
