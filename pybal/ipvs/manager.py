@@ -353,16 +353,27 @@ class IPVSManager:
         managed.planning = None
         managed.no_retry()
         managed.failures = 0
+        self._done(key, stands=True)
+        if managed.wanted is None:
+            self._leave(key)
+            self._owner.release(key)
+
+    def _stand_but_for_bad_servers(self, key: ServiceKey) -> None:
+        """One bad address of a pool must not keep its service from being announced. What the
+        kernel holds is known: all but that was acknowledged."""
+        self._retry_later(key, Doubt.NONE)
+        self._done(key, stands=self._servers(key) > 0)
+
+    def _done(self, key: ServiceKey, *, stands: bool) -> None:
+        """All that can be done for now."""
+        managed = self._managed[key]
         if managed.changes:
             self._log.info("{key}: {changes}", key=str(key), changes=summary(managed.changes))
         self._audits.repaired(key, managed.changes.total())
         news = bool(managed.changes) or not managed.stands
         managed.changes.clear()
-        managed.stands = True
-        if managed.wanted is None:
-            self._leave(key)
-            self._owner.release(key)
-        elif news:
+        managed.stands = managed.stands or stands
+        if managed.wanted is not None and news and managed.stands:
             self._strangers.stands(key)
             self._tell(key)
 
@@ -392,18 +403,9 @@ class IPVSManager:
         self._to_change.discard(key)
         self._reader.look(key)
 
-    def _stand_but_for_bad_servers(self, key: ServiceKey) -> None:
-        """One bad address of a pool must not keep its service from being announced."""
-        self._retry_later(key)
+    def _retry_later(self, key: ServiceKey, doubt: Doubt = Doubt.LOST) -> None:
         managed = self._managed[key]
-        if not managed.stands and self._servers(key):
-            managed.stands = True
-            self._strangers.stands(key)
-            self._tell(key)
-
-    def _retry_later(self, key: ServiceKey) -> None:
-        managed = self._managed[key]
-        managed.doubted(Doubt.LOST)
+        managed.doubted(doubt)
         managed.failures += 1
         delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(managed.failures - 1, 16))
         self._to_change.discard(key)

@@ -75,6 +75,24 @@ class AuditTests(ManagerTestCase):
         assert not drift.repaired
         assert self.manager.snapshot().audit.repairs_total == 0
 
+    def test_a_server_that_the_kernel_never_takes_hides_no_drift(self) -> None:
+        self.start()
+        bad = AddDestination(WEB, destination(2))
+        self.kernel.refuse = lambda operation: errno.EINVAL if operation == bad else 0
+        self.settle(pool(WEB, 1, 2, 3))
+        self.clock.advance(RETRY_FIRST_S)
+        self.kernel.by_hand(RemoveDestination(WEB, server(1)))
+        self.audit()
+        assert self.manager.table == {WEB: pool(WEB, 1, 3)}
+        assert self.told == [WEB]
+        (drift,) = self.manager.snapshot().audit.drift
+        assert drift.differences == ("server 198.51.100.1:80 is gone",)
+        assert drift.repaired
+        assert self.manager.snapshot().audit.repairs_total == 1
+        assert "[ipvs] INFO: tcp 192.0.2.1:80: 1 server added" in self.lines
+        self.audit()
+        assert self.manager.snapshot().audit.drift == ()
+
     def test_without_audits_drift_is_over_when_it_is_repaired(self) -> None:
         self.kernel = FakeKernel()
         self.manager = IPVSManager(
