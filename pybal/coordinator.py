@@ -30,8 +30,6 @@ from pybal.model import (
     CheckResult,
     IPAddress,
     L4Protocol,
-    MonitorSnapshot,
-    ServerSnapshot,
     ServerSpec,
     ServiceSnapshot,
     SourceSnapshot,
@@ -50,8 +48,9 @@ from pybal.poolevents import (
     PooledChanged,
     ReportTakenBack,
 )
-from pybal.pooling import Member, PoolState, step
+from pybal.pooling import PoolState, step
 from pybal.server import AddressWatcher, Server
+from pybal.shown import Shown
 from pybal.turns import Turns
 from pybal.withdrawal import Health, health
 
@@ -111,10 +110,7 @@ class Coordinator:
         self._stood = 0 if adopted is None else len(adopted.destinations)
         """How many servers stand in the kernel, until the first publication."""
         self._could_not_depool_total = 0
-        self._shown: dict[str, _Shown] = {}
-        self._shown_servers: tuple[ServerSnapshot, ...] = ()
-        self._shown_state: PoolState | None = None
-        """What the snapshots were made of; None if a monitor has changed since."""
+        self._shown = Shown()
 
     # -- what comes in --------------------------------------------------------------------
 
@@ -194,14 +190,14 @@ class Coordinator:
 
     def _new_server(self, host: str) -> Server:
         def make_monitors(address: IPAddress) -> list[Monitor]:
-            self._touch()
+            self._shown.touch()
             target = Target(
                 self._settings.name,
                 host,
                 address,
                 self._settings.port,
                 lambda: self._name(host),
-                self._touch,
+                self._shown.touch,
             )
             return [m for each in self._settings.monitors if (m := self._made(each, target))]
 
@@ -341,26 +337,8 @@ class Coordinator:
             can_depool=self._state.can_depool,
             could_not_depool_total=self._could_not_depool_total,
             source=source,
-            servers=self._server_snapshots(),
+            servers=self._shown.servers(self._state, self._servers),
         )
-
-    def _touch(self) -> None:
-        self._shown_state = None
-
-    def _server_snapshots(self) -> tuple[ServerSnapshot, ...]:
-        """The very same object until something changes."""
-        if self._shown_state is self._state:
-            return self._shown_servers
-        self._shown_state = self._state
-        before = self._shown
-        self._shown = {}
-        for host, member in self._state.members.items():
-            server = self._servers[host]
-            self._shown[host] = _shown(
-                before.get(host), member, server.address, server.monitor_snapshots()
-            )
-        self._shown_servers = tuple(shown.snapshot for shown in self._shown.values())
-        return self._shown_servers
 
 
 def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bool:
@@ -372,43 +350,3 @@ def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bo
 
 def _pooling_changed(notices: Iterable[Notice]) -> bool:
     return any(isinstance(notice, PooledChanged) for notice in notices)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What a server's snapshot was made of, to tell whether it still holds."""
-
-    member: Member
-    address: IPAddress | None
-    monitors: tuple[MonitorSnapshot, ...]
-    snapshot: ServerSnapshot
-
-
-def _shown(
-    before: _Shown | None,
-    member: Member,
-    address: IPAddress | None,
-    monitors: tuple[MonitorSnapshot, ...],
-) -> _Shown:
-    """The same object as `before` if nothing has changed: there are thousands, and all are
-    looked at for each scrape."""
-    if (
-        before is not None
-        and before.member is member
-        and before.monitors is monitors
-        and before.address is address
-    ):
-        return before
-    snapshot = ServerSnapshot(
-        host=member.spec.host,
-        address=address,
-        weight=member.spec.weight,
-        enabled=member.spec.enabled,
-        ready=member.ready,
-        up=member.up,
-        partially_up=member.partially_up,
-        pooled=member.pooled,
-        monitors=monitors,
-        decision=member.decision,
-    )
-    return _Shown(member, address, monitors, snapshot)
