@@ -14,6 +14,7 @@ from pybal.bgp.notification import hard_reset, shutdown
 from pybal.bgp.peering import Peering, World
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import SpeakerSettings
+from pybal.listener import Listener
 from pybal.model import IPAddress
 
 _FLUSH_POLL_S = 0.02
@@ -29,16 +30,16 @@ class Speaker:
         self._settings = settings
         self._world = world
         self._routes: Routes = {}
-        self._closes: list[Close] = []
+        self._listeners: list[Listener[Close]] = []
         self._stopped = False
         self._reconfiguring = DeferredLock()
         self._bfd = BFD(world.bfd_network, world.clock, world.random, world.log)
 
     def start(self, *, restarting: bool = False) -> None:
-        """Listen and connect. An address that cannot be listened on is logged as an error;
-        connections of our own do without. `restarting`: peers are asked to keep the routes of
-        our former life until `release_end_of_rib` (RFC 4724 section 4.1)."""
-        self._listen_everywhere()
+        """Listen and connect. An address that cannot be listened on is logged as an error, and
+        tried again; connections of our own do without. `restarting`: peers are asked to keep the
+        routes of our former life until `release_end_of_rib` (RFC 4724 section 4.1)."""
+        self._listen()
         for peering in self.peerings.values():
             peering.restarting = peering.end_of_rib_held = restarting
             self._start_peering(peering)
@@ -68,13 +69,12 @@ class Speaker:
         ending = [self._drop(a, settings) for a in tuple(self.peerings) if a not in kept]
         relisten = _listening(before) != _listening(settings)
         if relisten:
-            closes, self._closes = self._closes, []
-            ending += [close() for close in closes]
+            ending += self._stop_listening()
         await DeferredList(ending)
         if self._has_stopped():
             return
         if relisten:
-            self._listen_everywhere()
+            self._listen()
         for peer in settings.peers:
             if peer.address not in self.peerings:
                 peering = self.peerings[peer.address] = Peering(settings, peer, self._world)
@@ -93,22 +93,22 @@ class Speaker:
         ended = self.peerings.pop(address).stop(Notification(ErrorCode.CEASE, subcode))
         return ended.addCallback(lambda _: self._bfd.forget(address))
 
-    def _listen_everywhere(self) -> None:
-        for address in self._settings.listen_addresses:
-            self._listen(address)
+    def _listen(self) -> None:
+        self._listeners = [self._listener(a) for a in self._settings.listen_addresses]
+        for listener in self._listeners:
+            listener.start()
 
-    def _listen(self, address: IPAddress) -> None:
-        settings = self._settings
-        network = self._world.network
-        try:
-            close = network.listen(address, settings.listen_port, settings.peers, self._accept)
-        except OSError as error:
-            self._world.log.error(
-                "Cannot listen on {address} port {port}: {error}",
-                address=address, port=settings.listen_port, error=error.strerror,
-            )  # fmt: skip
-        else:
-            self._closes.append(close)
+    def _listener(self, address: IPAddress) -> Listener[Close]:
+        world, port, peers = self._world, self._settings.listen_port, self._settings.peers
+
+        def listen() -> Close:
+            return world.network.listen(address, port, peers, self._accept)
+
+        return Listener(world.clock, world.log, address, port, listen, lambda close: close())
+
+    def _stop_listening(self) -> list[Deferred[None]]:
+        listeners, self._listeners = self._listeners, []
+        return [listener.stop() for listener in listeners]
 
     def _accept(self, address: IPAddress) -> BGPConnection | None:
         peering = self.peerings.get(address)
@@ -166,8 +166,7 @@ class Speaker:
             await deferLater(clock, _FLUSH_POLL_S, lambda: None)
 
     async def _end(self, ending: list[Deferred[None]]) -> None:
-        closes, self._closes = self._closes, []
-        await DeferredList([*ending, *(close() for close in closes)])
+        await DeferredList([*ending, *self._stop_listening()])
         # Only now: some routers take even BFD's AdminDown for a failure of the session.
         self._bfd.stop()
 

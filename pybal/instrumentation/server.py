@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.error import CannotListenError
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
+from pybal.listener import Listener
 from pybal.model import IPAddress
 
 # Enough for every real server's scripts at once; few enough to leave the checks their sockets.
 _MAX_CONNECTIONS = 256
-
-_FIRST_RETRY_S = 1.0
-_MAX_RETRY_S = 60.0
 
 
 class InstrumentationServer:
@@ -37,9 +34,13 @@ class InstrumentationServer:
         log: Logger,
     ) -> None:
         self._connections = _LimitedFactory(factory)
-        self._listeners = [
-            _Listener(reactor, address, port, self._connections, log) for address in addresses
-        ]
+        self._listeners = [self._listener(reactor, address, port, log) for address in addresses]
+
+    def _listener(self, reactor: Any, address: IPAddress, port: int, log: Logger) -> Listener[Any]:
+        def listen() -> Any:
+            return reactor.listenTCP(port, self._connections, interface=str(address))
+
+        return Listener(reactor, log, address, port, listen, lambda opened: opened.stopListening())
 
     def start(self) -> None:
         """Begin to listen, on each address as soon as possible."""
@@ -58,59 +59,6 @@ class InstrumentationServer:
         for listener in self._listeners:
             await listener.stop()
         await self._connections.abort_all()
-
-
-class _Listener:
-    """One address: listens, or waits to try again. `port` is the IListeningPort while it is
-    open."""
-
-    def __init__(
-        self, reactor: Any, address: IPAddress, number: int, factory: _LimitedFactory, log: Logger
-    ) -> None:
-        self.port: Any = None
-        self._reactor = reactor
-        self._address = address
-        self._number = number
-        self._factory = factory
-        self._log = log
-        self._retry_s = _FIRST_RETRY_S
-        self._retry: Any = None
-        self._last_error = ""
-
-    def start(self) -> None:
-        self._retry = None
-        try:
-            self.port = self._reactor.listenTCP(
-                self._number, self._factory, interface=str(self._address)
-            )
-        except (CannotListenError, OSError) as error:
-            self._try_again(error)
-        else:
-            self._log.info(
-                "Listening on {address} port {port}", address=self._address, port=self._number
-            )
-
-    def _try_again(self, error: Exception) -> None:
-        reason = str(getattr(error, "socketError", error))
-        # The same error again is no news.
-        tell = self._log.debug if reason == self._last_error else self._log.error
-        tell(
-            "Cannot listen on {address} port {port}: {reason}; trying again until it works",
-            address=self._address,
-            port=self._number,
-            reason=reason,
-        )
-        self._last_error = reason
-        self._retry = self._reactor.callLater(self._retry_s, self.start)
-        self._retry_s = min(self._retry_s * 2, _MAX_RETRY_S)
-
-    async def stop(self) -> None:
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        port, self.port = self.port, None
-        if port is not None:
-            await maybeDeferred(port.stopListening)
 
 
 class _LimitedFactory(WrappingFactory):

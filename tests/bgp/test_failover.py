@@ -166,3 +166,22 @@ class FailoverTest(PeeringCase):
         self.network.listeners[ip_address(US)] = lambda _: None
         self.establish()
         assert "Cannot listen on 10.0.0.1 port 179" in self.logged("error")[0]
+
+    def test_an_address_that_cannot_be_listened_on_yet_is_tried_again(self) -> None:
+        listeners = self.network.listeners
+        someone = listeners[ip_address(US)] = lambda _: None
+        self.establish()
+        self.turn(3)
+        assert listeners[ip_address(US)] is someone
+        del listeners[ip_address(US)]
+        self.turn(60)
+        assert ip_address(US) in listeners
+        assert len(self.logged("error")) == 1
+
+    def test_a_stop_gives_up_an_address_that_cannot_be_listened_on(self) -> None:
+        self.network.listeners[ip_address(US)] = lambda _: None
+        self.establish()
+        done = self.bgp.stop("bye")
+        self.turn(10)
+        self.successResultOf(done)
+        assert self.clock.getDelayedCalls() == []

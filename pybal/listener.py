@@ -1,0 +1,79 @@
+"""One address that is listened on, as soon as that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+
+from pybal.model import IPAddress
+
+Port = TypeVar("Port")
+
+_FIRST_RETRY_S = 1.0
+_MAX_RETRY_S = 60.0
+
+
+class Listener(Generic[Port]):
+    """Listens, or waits to try again: an address that cannot be bound is an error in the log, not
+    the end. `opening` opens the port, or raises OSError or CannotListenError; `closing` closes it,
+    and may return a Deferred; `port` is what was opened, while it is. `clock` is IReactorTime."""
+
+    def __init__(
+        self,
+        clock: Any,
+        log: Logger,
+        address: IPAddress,
+        number: int,
+        opening: Callable[[], Port],
+        closing: Callable[[Port], object],
+    ) -> None:
+        self.port: Port | None = None
+        self._clock = clock
+        self._log = log
+        self._address = address
+        self._number = number
+        self._opening = opening
+        self._closing = closing
+        self._retry_s = _FIRST_RETRY_S
+        self._retry: Any = None
+        self._last_error = ""
+
+    def start(self) -> None:
+        """Begin to listen; if that fails, try again with exponential back-off until it works."""
+        self._retry = None
+        try:
+            self.port = self._opening()
+        except (CannotListenError, OSError) as error:
+            self._try_again(error)
+        else:
+            self._log.info(
+                "Listening on {address} port {port}", address=self._address, port=self._number
+            )
+
+    def _try_again(self, error: Exception) -> None:
+        reason = str(getattr(error, "socketError", error))
+        # The same error again is no news.
+        tell = self._log.debug if reason == self._last_error else self._log.error
+        tell(
+            "Cannot listen on {address} port {port}: {reason}; trying again until it works",
+            address=self._address,
+            port=self._number,
+            reason=reason,
+        )
+        self._last_error = reason
+        self._retry = self._clock.callLater(self._retry_s, self.start)
+        self._retry_s = min(self._retry_s * 2, _MAX_RETRY_S)
+
+    def stop(self) -> Deferred[None]:
+        """Close the port, or give it up; fires when it is closed. Idempotent."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        port, self.port = self.port, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(self._closing, port).addCallback(lambda _: None)
