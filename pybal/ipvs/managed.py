@@ -68,7 +68,8 @@ class Managed:
     """One service. `wanted` None: it is to go. `planning`: the steps that are left to what is
     wanted, from what is known. `stands`: the wanted state has been in the kernel once.
     `unrecorded`: it is not added before it is on record. `bad_servers`: among the steps done were
-    servers that the kernel never takes."""
+    servers that the kernel never takes. `looked`: it was read at once for a refusal, which may help
+    only the first time."""
 
     wanted: ServiceEntry | None
     planning: Iterator[Operation | int] | None = None
@@ -76,6 +77,7 @@ class Managed:
     stands: bool = False
     unrecorded: bool = False
     bad_servers: bool = False
+    looked: bool = False
     failures: int = 0
     retry: DelayedCall | None = None
     changes: Counter[type] = field(default_factory=Counter)

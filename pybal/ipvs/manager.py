@@ -372,6 +372,7 @@ class IPVSManager:
         self._audits.repaired(key, managed.changes.total())
         news = bool(managed.changes) or not managed.stands
         managed.changes.clear()
+        managed.looked = False
         managed.stands = managed.stands or stands
         if managed.wanted is not None and news and managed.stands:
             self._strangers.stands(key)
@@ -396,10 +397,11 @@ class IPVSManager:
                 self._to_change.let_pass(key)
             return
         managed.doubted(Doubt.LOOK)
-        if managed.failures:
+        if managed.looked:
             self._retry_later(key)
             return
-        managed.failures = 1
+        managed.looked = True
+        managed.failures += 1
         self._to_change.discard(key)
         self._reader.look(key)
 

@@ -71,6 +71,18 @@ class FailureTests(ManagerTestCase):
         assert not self.manager.snapshot().in_sync
         assert self.manager.snapshot().errors_total == 1
 
+    def test_one_bad_address_does_not_delay_the_repair_of_what_a_change_touches(self) -> None:
+        self.start()
+        self.refuse(errno.EINVAL, AddDestination(WEB, destination(2)))
+        self.settle(pool(WEB, 1, 2, 3, 4))
+        for _ in range(5):
+            self.clock.advance(RETRY_MAX_S)
+            self.turn()
+        self.kernel.by_hand(RemoveDestination(WEB, server(3)), RemoveDestination(WEB, server(4)))
+        self.manager.publish(pool(WEB, 1, 2, 4))
+        self.turn(4)
+        assert self.manager.table == {WEB: pool(WEB, 1, 4)}
+
     def test_what_may_be_taken_later_is_waited_for(self) -> None:
         self.start()
         self.refuse(errno.ENOMEM, AddDestination(WEB, destination(2)))
