@@ -25,7 +25,10 @@ from pybal.monitors.icmp import (
 )
 from pybal.monitors.network import Channel, Keepalive, TCPEvents, UDPEvents
 
-_RECEIVE_BYTES = 65536
+# What a turn of the reactor takes of a connection: most answers whole, and not too many of the
+# smallest chunks that an answer can be made of, each of which takes as long to read as a large one.
+STREAM_BYTES = 8192
+_DATAGRAM_BYTES = 65536
 # Enough to keep up, few enough that one noisy peer cannot keep the reactor from the others.
 _DATAGRAMS_PER_TURN = 16
 # Of linux/in.h, linux/icmp.h and linux/icmpv6.h; Python has no names for them.
@@ -150,7 +153,7 @@ class _TCPChannel(_Channel):
     def doRead(self) -> None:  # noqa: N802
         """There is data, an end, or an error."""
         try:
-            data = self._socket.recv(_RECEIVE_BYTES)
+            data = self._socket.recv(STREAM_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
@@ -193,7 +196,7 @@ class _UDPChannel(_Channel):
             if not self._open:
                 return
             try:
-                data = self._socket.recv(_RECEIVE_BYTES)
+                data = self._socket.recv(_DATAGRAM_BYTES)
             except BlockingIOError:
                 return
             except OSError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pybal.monitors.network import Keepalive, TCPEvents, UDPEvents
-from pybal.monitors.sockets import SocketNetwork
+from pybal.monitors.sockets import STREAM_BYTES, SocketNetwork
 from tests.integration.reactors import run_in_reactor, sleep, until
 from tests.integration.real_monitors import descriptors
 
@@ -80,6 +80,25 @@ def test_a_connection_is_made_used_and_ended_cleanly(host: str) -> None:
 
     run_in_reactor(main)
     assert recorder.events == [("connected", None), ("received", b"answer"), ("closed", None)]
+
+
+def test_much_data_is_taken_in_turns() -> None:
+    recorder = Recorder()
+    sent = bytes(50_000)
+
+    async def main(reactor: Any) -> None:
+        with listener("127.0.0.1") as server:
+            port = server.getsockname()[1]
+            SocketNetwork(reactor).connect_tcp(ip_address("127.0.0.1"), port, recorder.tcp())
+            connection, _ = server.accept()
+            connection.sendall(sent)
+            connection.close()
+            await until(reactor, lambda: recorder.events[-1:] == [("closed", None)])
+
+    run_in_reactor(main)
+    pieces = [data for kind, data in recorder.events if kind == "received"]
+    assert b"".join(pieces) == sent
+    assert max(map(len, pieces)) == STREAM_BYTES
 
 
 @LOOPBACKS
