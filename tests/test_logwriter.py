@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import select
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from pybal.logwriter import LogWriter
+from tests.running import until
 
 PATIENCE_S = 30.0
 
@@ -34,10 +34,7 @@ def read_until(end: int, last: bytes) -> list[bytes]:
 def fill(writer: LogWriter, end: int) -> None:
     """Have the writer wait in the midst of a line that its pipe has no room for."""
     writer.write("." * 999_999 + "\n")
-    deadline = time.monotonic() + PATIENCE_S
-    while select.select([], [end], [], 0)[1]:
-        assert time.monotonic() < deadline, "it writes nothing"
-        time.sleep(0.001)
+    until(lambda: not select.select([], [end], [], 0)[1], PATIENCE_S)
 
 
 def test_lines_come_out_in_order(pipe: tuple[int, int]) -> None:
