@@ -76,6 +76,9 @@ class IsolationGuard:
         self._stopped = True
         self._cancel_timer()
         self._to_do.clear()
+        if self._continuing is not None:
+            self._continuing.cancel()
+            self._continuing = None
         if self._round is not None:
             self._round.stop()
             self._round = None
