@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from pybal.backoff import doubling_s
 from pybal.model import IPAddress
 
 Port = TypeVar("Port")
@@ -38,7 +39,7 @@ class Listener(Generic[Port]):
         self._number = number
         self._opening = opening
         self._closing = closing
-        self._retry_s = _FIRST_RETRY_S
+        self._failures = 0
         self._retry: Any = None
         self._last_error = ""
 
@@ -65,8 +66,9 @@ class Listener(Generic[Port]):
             reason=reason,
         )
         self._last_error = reason
-        self._retry = self._clock.callLater(self._retry_s, self.start)
-        self._retry_s = min(self._retry_s * 2, _MAX_RETRY_S)
+        delay_s = doubling_s(self._failures, _FIRST_RETRY_S, _MAX_RETRY_S)
+        self._retry = self._clock.callLater(delay_s, self.start)
+        self._failures += 1
 
     def stop(self) -> Deferred[None]:
         """Close the port, or give it up; fires when it is closed. Idempotent."""

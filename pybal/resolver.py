@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pybal.backoff import doubling_s
 from pybal.config.hosts import parse_address
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
@@ -280,7 +281,7 @@ class _Name:
                 if self._address is not None
                 else "trying on",
             )
-        return min(MAX_RETRY_S, RETRY_S * 2.0 ** min(self._failures - 1, 30))
+        return doubling_s(self._failures - 1, RETRY_S, MAX_RETRY_S)
 
 
 class _Lookups:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from twisted.logger import Logger
 
+from pybal.backoff import doubling_s
 from pybal.errors import KernelError
 from pybal.ipvs.agenda import Agenda
 from pybal.ipvs.audit import Audits
@@ -409,7 +410,7 @@ class IPVSManager:
         managed = self._managed[key]
         managed.doubted(doubt)
         managed.failures += 1
-        delay_s = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(managed.failures - 1, 16))
+        delay_s = doubling_s(managed.failures - 1, RETRY_FIRST_S, RETRY_MAX_S)
         self._to_change.discard(key)
         self._reader.forget(key)
         managed.no_retry()

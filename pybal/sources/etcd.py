@@ -15,6 +15,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from pybal.backoff import backoff_s
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
@@ -135,9 +136,8 @@ class Watcher:
                 self._failed(error)
             except Exception as error:  # noqa: BLE001 - no fault of a library may end the watch
                 self._failed(SourceError(f"unexpected {type(error).__name__}: {error}"))
-            pause_s = min(MAX_RETRY_S, RETRY_S * 2.0 ** min(failures, 30))
+            self._stopping.wait(backoff_s(failures, RETRY_S, MAX_RETRY_S, self._random))
             failures += 1
-            self._stopping.wait(pause_s * self._random.uniform(0.5, 1.0))
 
     def _failed(self, error: SourceError) -> None:
         if not self._stopping.is_set():

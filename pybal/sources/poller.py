@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
+from pybal.backoff import doubling_s
 from pybal.steps import in_step
 
 Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
@@ -75,7 +76,7 @@ class Poller:
     def _pause_s(self, failures: int) -> float:
         pause_s = self._interval_s
         if failures:
-            pause_s = min(self._max_retry_s, self._retry_s * 2.0 ** min(failures - 1, 30))
+            pause_s = doubling_s(failures - 1, self._retry_s, self._max_retry_s)
         return pause_s * self._random.uniform(0.9, 1.0)
 
     async def _pause(self, delay_s: float) -> None:
