@@ -32,7 +32,6 @@ from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pybal.garbage import NEVER, YOUNG
 from pybal.ipvs.ipvsadm import rule
 from pybal.ipvs.kernel import read_table
 from pybal.ipvs.manager import IPVSManager
@@ -49,6 +48,7 @@ from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.plan import AddDestination, AddService
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import L4Protocol
+from pybal.runtime.gc_tuning import NEVER, YOUNG
 
 _T = TypeVar("_T")
 

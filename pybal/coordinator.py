@@ -49,9 +49,9 @@ from pybal.poolevents import (
     ReportTakenBack,
 )
 from pybal.pooling import PoolState, step
+from pybal.runtime.time_slices import Turns
 from pybal.server import AddressWatcher, Server
 from pybal.shown import Shown
-from pybal.turns import Turns
 from pybal.withdrawal import Health, health
 
 FIRST_ANSWER_WAIT_S = 6.0

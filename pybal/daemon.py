@@ -38,11 +38,11 @@ from pybal.model import (
 from pybal.monitors.base import Monitor
 from pybal.monitors.registry import BUILT_IN, MonitorType, create_monitor
 from pybal.monitors.target import Environment, Target
+from pybal.runtime.time_slices import Turns
 from pybal.server import AddressWatcher
 from pybal.service import LVSService
 from pybal.sources.base import Source, SourceEnvironment
 from pybal.sources.create import create_source
-from pybal.turns import Turns
 from pybal.withdrawal import Health
 
 

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from pybal.backoff import doubling_s
 from pybal.model import IPAddress
+from pybal.runtime.backoff import doubling_s
 
 Port = TypeVar("Port")
 

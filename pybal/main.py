@@ -31,13 +31,10 @@ from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
-from pybal.console import say
 from pybal.daemon import Daemon, World
 from pybal.desired import modules_needed
 from pybal.dnsclient import SystemNames
-from pybal.ending import Ending
 from pybal.errors import KernelError
-from pybal.garbage import spare_the_garbage_collector
 from pybal.hostnames import look_up_in_own_threads
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
@@ -45,12 +42,15 @@ from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import this_place
-from pybal.log import begin_logging
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.registry import MonitorType
 from pybal.monitors.sockets import SocketNetwork
-from pybal.onlyone import NAMESPACE, AnotherOneError, claim
 from pybal.resolver import Resolver
+from pybal.runtime.gc_tuning import spare_the_garbage_collector
+from pybal.runtime.instance_lock import NAMESPACE, AnotherOneError, claim
+from pybal.runtime.log import begin_logging
+from pybal.runtime.signals import Ending
+from pybal.runtime.stdout import say
 from pybal.twistedhttp import TwistedHTTPClient
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")

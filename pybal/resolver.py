@@ -17,12 +17,12 @@ from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.backoff import doubling_s
 from pybal.config.hosts import parse_address
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
 from pybal.names import Addresses, normal_name
-from pybal.steps import in_step
+from pybal.runtime.backoff import doubling_s
+from pybal.runtime.coalescing import in_step
 
 LOOKUP_TIMEOUT_S = 5.0
 MIN_REFRESH_S = 10.0

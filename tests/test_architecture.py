@@ -20,7 +20,7 @@ PURE = (
     "pybal/notices.py",
     "pybal/pattern.py",
     "pybal/plainhead.py",
-    "pybal/steps.py",
+    "pybal/runtime/coalescing.py",
     "pybal/monitors/icmp.py",
     "pybal/monitors/dnswire.py",
     "pybal/desired.py",

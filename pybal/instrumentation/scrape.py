@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
-from pybal.turns import Turns
+from pybal.runtime.time_slices import Turns
 
 Pieces = tuple[bytes, ...]
 

@@ -22,7 +22,7 @@ from pybal.instrumentation.responses import JSON_TYPE, Response, error
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.instrumentation.scrape import Scraper
 from pybal.instrumentation.view import StatusView
-from pybal.turns import Turns
+from pybal.runtime.time_slices import Turns
 
 Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
 """Runs a function in another thread; fires in the reactor's with what it returned or raised."""

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from twisted.logger import Logger
 
-from pybal.backoff import doubling_s
 from pybal.errors import KernelError
 from pybal.ipvs.agenda import Agenda
 from pybal.ipvs.audit import Audits
@@ -43,6 +42,7 @@ from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.strangers import Strangers, standing_strangers
 from pybal.model import IPVSSnapshot, KernelErrorSnapshot
+from pybal.runtime.backoff import doubling_s
 
 # What one turn of the reactor may do: some milliseconds (bench/ipvs_load.py).
 SERVERS_READ_PER_TURN = 200

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from twisted.internet.base import DelayedCall
 from twisted.python.failure import Failure
 
-from pybal.backoff import backoff_s
 from pybal.config.settings import IdleConnectionSettings
 from pybal.errors import is_local_fault, words
 from pybal.model import MetricSample
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.network import Channel, Keepalive, TCPEvents, label
 from pybal.monitors.target import Environment, Target
+from pybal.runtime.backoff import backoff_s
 
 STEADY_S = 5.0
 """A connection that lasted less does not count as a recovery: back-off goes on from before."""

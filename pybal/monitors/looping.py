@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.target import Environment, Target
-from pybal.steps import in_step
+from pybal.runtime.coalescing import in_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ they begin anew, spread over the interval, lest all be made at once."""
 
 class LoopingMonitor(Monitor):
     """Runs `_check()` every `interval_s`, from a place of its own in the first interval on, moved
-    by less than a step once, to those of others (pybal/steps.py).
+    by less than a step once, to those of others (pybal/runtime/coalescing.py).
 
     A check never overlaps itself: one that outlasts the interval skips the beats it missed.
     An exception in a check is logged and counted, gives no result, and the loop goes on.

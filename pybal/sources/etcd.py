@@ -15,11 +15,11 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from pybal.backoff import backoff_s
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec, SourceSnapshot
+from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourceEnvironment
 from pybal.sources.etcdclient import PythonEtcdClient
 from pybal.sources.etcdvalues import Values, parse_values

@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from pybal.backoff import doubling_s
-from pybal.steps import in_step
+from pybal.runtime.backoff import doubling_s
+from pybal.runtime.coalescing import in_step
 
 Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
 

@@ -36,8 +36,8 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.bgpfailover import BGPFailover
-from pybal.garbage import NEVER, YOUNG
-from pybal.log import begin_logging
+from pybal.runtime.gc_tuning import NEVER, YOUNG
+from pybal.runtime.log import begin_logging
 
 
 def settings_of(given: dict[str, Any]) -> FailoverSettings:

@@ -32,7 +32,7 @@ from pybal.model import (
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
-from pybal.turns import Turns
+from pybal.runtime.time_slices import Turns
 from pybal.withdrawal import Health
 
 IDLE = IdleConnectionSettings()

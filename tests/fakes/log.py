@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from twisted.logger import LogEvent, Logger
 
-from pybal.log import format_line
+from pybal.runtime.log import format_line
 
 
 class FakeLog:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.site import make_site
 from pybal.instrumentation.view import StatusView
-from pybal.turns import Turns
+from pybal.runtime.time_slices import Turns
 
 
 @dataclass(frozen=True)

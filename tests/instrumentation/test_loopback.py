@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
-from pybal.turns import Turns
+from pybal.runtime.time_slices import Turns
 from tests.fakes.view import FakeView, large_view
 from tests.instrumentation import consumers
 from tests.instrumentation.exchange import LogLines

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.log import format_line
+from pybal.runtime.log import format_line
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import LogLevel, capturedLogs, globalLogPublisher
 
-from pybal.log import format_line
 from pybal.model import CheckResult, MetricSample
 from pybal.monitors.registry import BUILT_IN
 from pybal.monitors.spread import STARTS_PER_S
+from pybal.runtime.log import format_line
 from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.network import os_error
 from tests.monitors.drivers import DRIVERS, Driver, IdleConnectionDriver

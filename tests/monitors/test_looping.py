@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import MonitorSettings
-from pybal.log import format_line
 from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
 
 INTERVAL_S = 10.0

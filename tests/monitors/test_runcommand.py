@@ -11,7 +11,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import LiteralArgument, RunCommandSettings, ServerArgument
-from pybal.log import format_line
+from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import os_error
 from tests.fakes.processes import FakeProcess

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.onlyone import AnotherOneError, claim
+from pybal.runtime.instance_lock import AnotherOneError, claim
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from pybal.ending import Ending
+from pybal.runtime.signals import Ending
 from tests.fakes.log import FakeLog
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.steps import STEP_S, in_step
+from pybal.runtime.coalescing import STEP_S, in_step
 
 moments = st.floats(0, 1e8)
 

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.garbage import NEVER, YOUNG, spare_the_garbage_collector
+from pybal.runtime.gc_tuning import NEVER, YOUNG, spare_the_garbage_collector
 from pybal.sources.poller import Poller
 
 

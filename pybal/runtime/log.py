@@ -23,7 +23,7 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
-from pybal.logwriter import LogWriter
+from pybal.runtime.log_writer import LogWriter
 
 _FLUSH_S = 2.0
 """At the end of the process, so long is waited for whoever reads the log."""

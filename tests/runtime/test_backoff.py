@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.backoff import backoff_s
+from pybal.runtime.backoff import backoff_s
 
 
 @given(attempt=st.integers(0, 10**9), maximum_s=st.floats(0.1, 1000), seed=st.integers())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
-from pybal.turns import SLICE_S, Turns
+from pybal.runtime.time_slices import SLICE_S, Turns
 
 
 class Reactor:

@@ -10,7 +10,7 @@ from typing import cast
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
-from pybal.log import LineObserver
+from pybal.runtime.log import LineObserver
 
 
 def logged(*, tracebacks: bool = False) -> tuple[Logger, io.StringIO]:
@@ -45,7 +45,7 @@ def test_a_failure_is_one_line_and_only_debug_shows_its_traceback() -> None:
 
 def test_what_libraries_log_by_themselves_is_not_written_in_a_shape_of_its_own() -> None:
     script = (
-        "import logging; from pybal.log import begin_logging; begin_logging(debug=True)();"
+        "import logging; from pybal.runtime.log import begin_logging; begin_logging(debug=True)();"
         # Logging by the root installs a handler of its own, unless there is one.
         "logging.debug('family not found'); logging.getLogger('etcd.client').error('no answer')"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pybal.logwriter import LogWriter
+from pybal.runtime.log_writer import LogWriter
 from tests.running import until
 
 PATIENCE_S = 30.0
