@@ -18,7 +18,7 @@ PURE = (
     "pybal/pooling.py",
     "pybal/poolevents.py",
     "pybal/notices.py",
-    "pybal/pattern.py",
+    "pybal/linear_regex.py",
     "pybal/plainhead.py",
     "pybal/runtime/coalescing.py",
     "pybal/monitors/icmp.py",

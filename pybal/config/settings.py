@@ -13,8 +13,8 @@ from typing import ClassVar, Union
 
 from pybal.ipvs.options import ServiceOptions
 from pybal.ipvs.settings import IPVSSettings
+from pybal.linear_regex import Pattern
 from pybal.model import IPAddress, L4Protocol
-from pybal.pattern import Pattern
 
 DEFAULT_CONCURRENCY = 20
 """How many commands of RunCommand may run at once."""

@@ -21,7 +21,7 @@ from pybal.config.settings import (
     TCPCheckSettings,
     UDPSettings,
 )
-from pybal.pattern import Pattern
+from pybal.linear_regex import Pattern
 from tests.config.texts import (
     FILE,
     only_monitor,

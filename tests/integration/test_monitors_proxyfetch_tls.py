@@ -20,11 +20,11 @@ from twisted.web.server import Site
 from pybal.barehttp import BareHTTPClient
 from pybal.config.settings import ProxyFetchSettings
 from pybal.httpclient import HTTPClient
+from pybal.linear_regex import Pattern
 from pybal.model import CheckResult
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.sockets import SocketNetwork
 from pybal.monitors.target import Target
-from pybal.pattern import Pattern
 from pybal.twistedhttp import TwistedHTTPClient
 from tests.fakes.environment import make_environment
 from tests.integration.certificates import Certificate, make_certificate

@@ -17,7 +17,7 @@ from pybal.config.settings import (
     UDPSettings,
 )
 from pybal.errors import HTTPLocalFaultError
-from pybal.pattern import Pattern
+from pybal.linear_regex import Pattern
 from tests.fakes.environment import MonitorBench
 
 MOST_SECONDS = 100

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 
 from pybal.config.settings import ProxyFetchSettings
 from pybal.httpclient import HTTPRequest
-from pybal.pattern import Pattern
+from pybal.linear_regex import Pattern
 from pybal.runtime.log import format_line
 from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.http import FakeExchange

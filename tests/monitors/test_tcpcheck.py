@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from pybal.config.settings import TCPCheckSettings
-from pybal.pattern import Pattern
+from pybal.linear_regex import Pattern
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel, os_error
 

@@ -8,7 +8,7 @@ import re
 from ipaddress import ip_address
 
 from pybal.config.settings import UDPSettings
-from pybal.pattern import Pattern
+from pybal.linear_regex import Pattern
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel, os_error
 

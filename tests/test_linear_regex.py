@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pybal.pattern import Pattern, PatternError
+from pybal.linear_regex import Pattern, PatternError
 
 BYTES = st.text("abAB01 \n-", max_size=12).map(str.encode) | st.binary(max_size=6)
 
