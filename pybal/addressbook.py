@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from pybal.config.hosts import parse_address
 from pybal.errors import SourceError
 from pybal.model import IPAddress
-from pybal.regularfile import read_regular_file
 from pybal.sources.cache import write_atomically
+from pybal.state.files import read_regular_file
 
 FILE_NAME = "addresses.json"
 SAVE_AFTER_S = 10.0

@@ -28,7 +28,7 @@ from pybal.names import (
     parse_hosts,
     parse_resolv_conf,
 )
-from pybal.regularfile import Signature, file_signature, read_regular_file
+from pybal.state.files import Signature, file_signature, read_regular_file
 
 HOSTS_TTL_S = 60.0
 """How long an answer from the hosts file counts; then the file is looked at again."""

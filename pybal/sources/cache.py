@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from pybal.config.poollist import parse_pool_list, render_pool_list_json
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.regularfile import read_regular_file
+from pybal.state.files import read_regular_file
 
 _FORMAT = 1
 _MAX_BYTES = 32 * 1024 * 1024

@@ -18,15 +18,15 @@ from twisted.logger import Logger
 from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
 from pybal.model import SourceSnapshot
-from pybal.regularfile import (
+from pybal.sources.base import MAX_LIST_BYTES, SourceEnvironment, parse_bytes
+from pybal.sources.lastgood import LastGood
+from pybal.sources.poller import Poller
+from pybal.state.files import (
     FileContent,
     Signature,
     file_signature,
     read_regular_file,
 )
-from pybal.sources.base import MAX_LIST_BYTES, SourceEnvironment, parse_bytes
-from pybal.sources.lastgood import LastGood
-from pybal.sources.poller import Poller
 
 _INTERVAL_S = 1.0
 
