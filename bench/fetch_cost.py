@@ -24,7 +24,7 @@ from twisted.internet.task import Cooperator
 
 from pybal.barehttp import BareHTTPClient
 from pybal.httpclient import HTTPClient, HTTPRequest
-from pybal.monitors.sockets import SocketNetwork
+from pybal.net.sockets import SocketNetwork
 from pybal.twistedhttp import TwistedHTTPClient
 
 PORTS = {"http": 18080, "https": 18443}

@@ -14,9 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.config.hosts import parse_address
 from pybal.errors import SourceError
 from pybal.model import IPAddress
+from pybal.net.addresses import parse_address
 from pybal.sources.cache import write_atomically
 from pybal.state.files import read_regular_file
 

@@ -17,8 +17,8 @@ from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, wo
 from pybal.http1 import BadResponseError, ResponseReader
 from pybal.httpclient import HTTPClient, HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
-from pybal.monitors.network import Channel, Network, TCPEvents
-from pybal.tls import TLSCreators, TLSSetupError, certificate_expiry
+from pybal.net.port import Channel, Network, TCPEvents
+from pybal.net.tls import TLSCreators, TLSSetupError, certificate_expiry
 from pybal.twistedhttp import host_port, parse_url, request_head, ssl_text, without_user
 
 _RECORD_BYTES = 65536

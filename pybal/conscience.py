@@ -17,7 +17,7 @@ from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
 from pybal.model import HealthSnapshot, IsolationSnapshot
 from pybal.monitors.faults import LocalFaults
 from pybal.monitors.recoveries import Recoveries
-from pybal.monitors.sockets import SocketNetwork
+from pybal.net.sockets import SocketNetwork
 from pybal.service import LVSService
 
 _TRIES = 10 * MOST_ASKED

@@ -17,7 +17,6 @@ from twisted.names import dns
 from twisted.names.client import Resolver as TwistedResolver
 from twisted.names.error import DNSNameError, DomainError
 
-from pybal.config.hosts import is_host_name
 from pybal.errors import ResolutionError, SourceError, words
 from pybal.names import (
     Addresses,
@@ -28,6 +27,7 @@ from pybal.names import (
     parse_hosts,
     parse_resolv_conf,
 )
+from pybal.net.addresses import is_host_name
 from pybal.state.files import Signature, file_signature, read_regular_file
 
 HOSTS_TTL_S = 60.0

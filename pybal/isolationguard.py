@@ -14,7 +14,7 @@ from pybal.awareness import Attention
 from pybal.errors import is_local_fault
 from pybal.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
 from pybal.model import IPAddress, IsolationSnapshot
-from pybal.monitors.network import Channel, Network, TCPEvents
+from pybal.net.port import Channel, Network, TCPEvents
 
 SLICE_S = 0.01
 """So much of a turn of the reactor may it take to act on thousands of failures, so that the first

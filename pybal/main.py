@@ -44,7 +44,7 @@ from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.registry import MonitorType
-from pybal.monitors.sockets import SocketNetwork
+from pybal.net.sockets import SocketNetwork
 from pybal.resolver import Resolver
 from pybal.runtime.gc_tuning import spare_the_garbage_collector
 from pybal.runtime.instance_lock import NAMESPACE, AnotherOneError, claim

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pybal.config.hosts import parse_address
 from pybal.model import IPAddress
+from pybal.net.addresses import parse_address
 
 MAX_NAMESERVERS = 3
 """As many as the C library asks."""

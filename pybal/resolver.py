@@ -17,10 +17,10 @@ from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.config.hosts import parse_address
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
 from pybal.names import Addresses, normal_name
+from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import in_step
 

@@ -33,7 +33,7 @@ from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, wo
 from pybal.http1 import BadResponseError, ResponseReader
 from pybal.httpclient import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
-from pybal.tls import TLSCreators, TLSSetupError, certificate_expiry, tls_endpoint
+from pybal.net.tls import TLSCreators, TLSSetupError, certificate_expiry, tls_endpoint
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")

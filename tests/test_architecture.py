@@ -21,7 +21,7 @@ PURE = (
     "pybal/linear_regex.py",
     "pybal/plainhead.py",
     "pybal/runtime/coalescing.py",
-    "pybal/monitors/icmp.py",
+    "pybal/net/icmp.py",
     "pybal/monitors/dnswire.py",
     "pybal/desired.py",
     "pybal/withdrawal.py",

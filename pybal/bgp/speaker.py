@@ -14,8 +14,8 @@ from pybal.bgp.notification import hard_reset, shutdown
 from pybal.bgp.peering import Peering, World
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import SpeakerSettings
-from pybal.listener import Listener
 from pybal.model import IPAddress
+from pybal.net.listener import Listener
 
 _FLUSH_POLL_S = 0.02
 FLUSH_LIMIT_S = 5.0  # for withdrawals to leave, before a peer that does not read is left behind

@@ -18,7 +18,6 @@ from pybal.config.bgp_kinds import (
     SHUTDOWN_DELAY,
     TTL_SECURITY,
 )
-from pybal.config.hosts import parse_address
 from pybal.config.kinds import (
     ABSOLUTE_PATH,
     ADDRESSES,
@@ -34,6 +33,7 @@ from pybal.config.kinds import (
 from pybal.config.section import SectionReader
 from pybal.config.settings import BGPPeer, BGPPeerOptions, BGPSettings
 from pybal.model import IPAddress
+from pybal.net.addresses import parse_address
 
 SecretReader = Callable[[Path], str]
 """The only line of a file that others cannot read. Raises BadValueError, which says why not."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.hosts import parse_address
 from pybal.config.kinds import PORT, Kind, choice, integer
 from pybal.config.section import SectionReader
 from pybal.ipvs.model import SYNC_GROUP, SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.options import KernelOptions
 from pybal.model import IPAddress
+from pybal.net.addresses import parse_address
 
 MAX_TIMEOUT_S = (2**31 - 1) // 1000
 """The most that a kernel of 1,000 Hz takes."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from pybal.config.bad_value import BadValueError, did_you_mean
-from pybal.config.hosts import is_host_name, parse_address
 from pybal.config.literals import parse_arguments, parse_literal
 from pybal.config.settings import Argument, SourceSettings
 from pybal.config.source_url import SOURCE_FORMS, parse_http_url, parse_source
 from pybal.linear_regex import Pattern, PatternError
 from pybal.model import IPAddress
+from pybal.net.addresses import is_host_name, parse_address
 
 T_co = TypeVar("T_co", covariant=True)
 _Family = TypeVar("_Family", IPv4Address, IPv6Address)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.hosts import is_host, parse_address
 from pybal.config.literals import parse_literal
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
+from pybal.net.addresses import is_host, parse_address
 
 MAX_ENTRIES = 20_000
 MAX_SKIPPED = 1000

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.hosts import split_host_port
 from pybal.config.settings import (
     EtcdSource,
     FileSource,
@@ -14,6 +13,7 @@ from pybal.config.settings import (
     KubernetesSource,
     SourceSettings,
 )
+from pybal.net.addresses import split_host_port
 
 ETCD_PORT = 2379
 KUBERNETES_PORT = 443

@@ -11,8 +11,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
-from pybal.listener import Listener
 from pybal.model import IPAddress
+from pybal.net.listener import Listener
 
 # Enough for every real server's scripts at once; few enough to leave the checks their sockets.
 _MAX_CONNECTIONS = 256

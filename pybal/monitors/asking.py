@@ -15,8 +15,8 @@ from pybal.errors import is_local_fault, words
 from pybal.model import MetricSample
 from pybal.monitors.base import Report
 from pybal.monitors.looping import LoopingMonitor, Outcome
-from pybal.monitors.network import Channel, UDPEvents
 from pybal.monitors.target import Environment, Target
+from pybal.net.port import Channel, UDPEvents
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from pybal.monitors.asking import AskingMonitor
 from pybal.monitors.base import Report
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
 from pybal.monitors.looping import Outcome
-from pybal.monitors.network import Channel, TCPEvents
 from pybal.monitors.target import Environment, Target
+from pybal.net.port import Channel, TCPEvents
 
 
 class DNSQuery(AskingMonitor):

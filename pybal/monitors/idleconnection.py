@@ -13,8 +13,8 @@ from pybal.config.settings import IdleConnectionSettings
 from pybal.errors import is_local_fault, words
 from pybal.model import MetricSample
 from pybal.monitors.base import Monitor, Report
-from pybal.monitors.network import Channel, Keepalive, TCPEvents, label
 from pybal.monitors.target import Environment, Target
+from pybal.net.port import Channel, Keepalive, TCPEvents, label
 from pybal.runtime.backoff import backoff_s
 
 STEADY_S = 5.0

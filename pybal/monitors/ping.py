@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pybal.monitors.asking import SENDINGS, AskingMonitor
 from pybal.monitors.looping import Outcome
-from pybal.monitors.network import Channel, UDPEvents
+from pybal.net.port import Channel, UDPEvents
 
 _TOKEN_BYTES = 16
 

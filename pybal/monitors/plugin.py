@@ -21,9 +21,9 @@ from pybal.model import MetricSample
 from pybal.monitors.asking import AskingMonitor
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.looping import LoopingMonitor, Outcome
-from pybal.monitors.network import Channel, TCPEvents, UDPEvents
 from pybal.monitors.registry import MonitorType
 from pybal.monitors.target import Environment, Target
+from pybal.net.port import Channel, TCPEvents, UDPEvents
 
 __all__ = [
     "ABSOLUTE_PATH",

@@ -12,12 +12,12 @@ from pybal.config.settings import DEFAULT_CONCURRENCY
 from pybal.httpclient import HTTPClient
 from pybal.model import IPAddress
 from pybal.monitors.faults import LocalFaults
-from pybal.monitors.network import Network
 from pybal.monitors.processes import Processes, ReactorProcesses
 from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.slots import Slots
-from pybal.monitors.sockets import SocketNetwork
 from pybal.monitors.spread import Spread
+from pybal.net.port import Network
+from pybal.net.sockets import SocketNetwork
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from pybal.config.settings import TCPCheckSettings
 from pybal.monitors.asking import AskingMonitor, shown
 from pybal.monitors.base import Report
 from pybal.monitors.looping import Outcome
-from pybal.monitors.network import Channel, TCPEvents
 from pybal.monitors.target import Environment, Target
+from pybal.net.port import Channel, TCPEvents
 
 _KEPT_BYTES = 100
 

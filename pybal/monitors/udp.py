@@ -9,8 +9,8 @@ from pybal.errors import is_local_fault, words
 from pybal.monitors.asking import AskingMonitor, shown
 from pybal.monitors.base import Report
 from pybal.monitors.looping import Outcome
-from pybal.monitors.network import Channel, UDPEvents
 from pybal.monitors.target import Environment, Target
+from pybal.net.port import Channel, UDPEvents
 
 
 class UDP(AskingMonitor):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pybal.config.hosts import is_host
 from pybal.config.poollist import MAX_WEIGHT, PoolList, PoolProblem
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
+from pybal.net.addresses import is_host
 
 Values = Mapping[str, str | None]
 """The name of each key of a directory -> its value; None for a directory within it."""

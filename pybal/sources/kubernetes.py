@@ -7,12 +7,12 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from pybal.config.hosts import is_host
 from pybal.config.poollist import PoolList, PoolProblem
 from pybal.config.settings import KubernetesSource
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.httpclient import HTTPRequest
 from pybal.model import ServerSpec, SourceSnapshot
+from pybal.net.addresses import is_host
 from pybal.sources.base import USER_AGENT, SourceEnvironment
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pybal.model import IPAddress
-from pybal.monitors.network import Keepalive, TCPEvents, UDPEvents
+from pybal.net.port import Keepalive, TCPEvents, UDPEvents
 
 
 def os_error(code: int) -> OSError:

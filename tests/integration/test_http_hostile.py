@@ -18,7 +18,7 @@ import pytest
 from pybal.barehttp import BareHTTPClient
 from pybal.errors import HTTPFetchError
 from pybal.httpclient import HTTPClient, HTTPRequest, HTTPResponse
-from pybal.monitors.sockets import SocketNetwork
+from pybal.net.sockets import SocketNetwork
 from pybal.twistedhttp import TwistedHTTPClient
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import run_in_reactor

@@ -23,8 +23,8 @@ from pybal.httpclient import HTTPClient
 from pybal.linear_regex import Pattern
 from pybal.model import CheckResult
 from pybal.monitors.registry import create_monitor
-from pybal.monitors.sockets import SocketNetwork
 from pybal.monitors.target import Target
+from pybal.net.sockets import SocketNetwork
 from pybal.twistedhttp import TwistedHTTPClient
 from tests.fakes.environment import make_environment
 from tests.integration.certificates import Certificate, make_certificate

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pybal.monitors.network import Keepalive, TCPEvents, UDPEvents
-from pybal.monitors.sockets import STREAM_BYTES, SocketNetwork
+from pybal.net.port import Keepalive, TCPEvents, UDPEvents
+from pybal.net.sockets import STREAM_BYTES, SocketNetwork
 from tests.integration.reactors import run_in_reactor, sleep, until
 from tests.integration.real_monitors import descriptors
 

@@ -10,7 +10,7 @@ from twisted.logger import capturedLogs
 
 from pybal.config.settings import IdleConnectionSettings
 from pybal.monitors.idleconnection import STEADY_S
-from pybal.monitors.network import Keepalive
+from pybal.net.port import Keepalive
 from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel

@@ -1,7 +1,7 @@
 """The port to the network: bare TCP and UDP sockets that say exactly what the kernel said.
 
 Errors are OSErrors with their errno, so that a reason can tell a reset from a keepalive that
-stayed unanswered. The adapter is pybal/monitors/sockets.py.
+stayed unanswered. The adapter is pybal/net/sockets.py.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from pybal.errors import is_local_fault, words
-from pybal.monitors.network import label
+from pybal.net.port import label
 from tests.fakes.environment import make_target
 from tests.fakes.network import os_error
 

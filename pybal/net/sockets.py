@@ -17,13 +17,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.model import IPAddress
-from pybal.monitors.icmp import (
+from pybal.net.icmp import (
     REPLY_TYPES,
     echo_request,
     read_echo_reply,
     without_ipv4_header,
 )
-from pybal.monitors.network import Channel, Keepalive, TCPEvents, UDPEvents
+from pybal.net.port import Channel, Keepalive, TCPEvents, UDPEvents
 
 # What a turn of the reactor takes of a connection: most answers whole, and not too many of the
 # smallest chunks that an answer can be made of, each of which takes as long to read as a large one.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.monitors.icmp import echo_request, read_echo_reply, without_ipv4_header
+from pybal.net.icmp import echo_request, read_echo_reply, without_ipv4_header
 
 IDS = st.integers(0, 0xFFFF)
 
