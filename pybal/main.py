@@ -24,7 +24,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
-from pybal.addressbook import AddressBook
 from pybal.barehttp import BareHTTPClient
 from pybal.config.loader import load
 from pybal.config.monitor_kinds import MonitorKinds
@@ -33,7 +32,6 @@ from pybal.config.report import report
 from pybal.config.settings import Settings
 from pybal.daemon import Daemon, World
 from pybal.desired import modules_needed
-from pybal.dnsclient import SystemNames
 from pybal.errors import KernelError
 from pybal.hostnames import look_up_in_own_threads
 from pybal.ipvs.dryrun import DryRunKernel
@@ -44,8 +42,10 @@ from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.registry import MonitorType
+from pybal.names.last_known import AddressBook
+from pybal.names.resolver import Resolver
+from pybal.names.stub_resolver import SystemNames
 from pybal.net.sockets import SocketNetwork
-from pybal.resolver import Resolver
 from pybal.runtime.gc_tuning import spare_the_garbage_collector
 from pybal.runtime.instance_lock import NAMESPACE, AnotherOneError, claim
 from pybal.runtime.log import begin_logging

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from twisted.internet.defer import Deferred
 
 from pybal.errors import ResolutionError
-from pybal.names import Addresses
+from pybal.names.parsing import Addresses
 
 
 class FakeNamesClient:

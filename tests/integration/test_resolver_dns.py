@@ -15,9 +15,9 @@ import pytest
 from twisted.internet.error import CannotListenError
 from twisted.names import dns
 
-from pybal.dnsclient import SystemNames
 from pybal.errors import ResolutionError
-from pybal.names import Addresses
+from pybal.names.parsing import Addresses
+from pybal.names.stub_resolver import SystemNames
 from tests.integration.reactors import run_in_reactor, sleep
 
 pytestmark = pytest.mark.integration

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
-from pybal.names import Addresses, normal_name
+from pybal.names.parsing import Addresses, normal_name
 from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import in_step

@@ -16,8 +16,8 @@ from twisted.internet.task import Clock
 
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
-from pybal.names import Addresses
-from pybal.resolver import MAX_REFRESH_S, MAX_UNDER_WAY, REMEMBER_AFTER_S, Resolver, Watch
+from pybal.names.parsing import Addresses
+from pybal.names.resolver import MAX_REFRESH_S, MAX_UNDER_WAY, REMEMBER_AFTER_S, Resolver, Watch
 from tests.fakes.deferreds import error_of, result_of
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeNamesClient

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import IPAddress
-from pybal.names import (
+from pybal.names.parsing import (
     Addresses,
     Alias,
     Record,

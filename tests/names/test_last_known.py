@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 
-from pybal.addressbook import (
+from pybal.errors import SourceError
+from pybal.names.last_known import (
     FILE_NAME,
     MAX_ADDRESSES,
     SAVE_AFTER_S,
@@ -22,7 +23,6 @@ from pybal.addressbook import (
     decode,
     encode,
 )
-from pybal.errors import SourceError
 from tests.fakes.log import FakeLog
 
 A, A2, A6 = ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("2001:db8::1")

@@ -18,7 +18,7 @@ from twisted.names.client import Resolver as TwistedResolver
 from twisted.names.error import DNSNameError, DomainError
 
 from pybal.errors import ResolutionError, SourceError, words
-from pybal.names import (
+from pybal.names.parsing import (
     Addresses,
     Record,
     candidates,
