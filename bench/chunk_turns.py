@@ -11,7 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from pybal.http1 import ResponseReader
+from pybal.http.response_reader import ResponseReader
 from pybal.net.sockets import STREAM_BYTES
 
 TURNS = 100

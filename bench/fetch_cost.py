@@ -22,10 +22,10 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator
 
-from pybal.barehttp import BareHTTPClient
-from pybal.httpclient import HTTPClient, HTTPRequest
+from pybal.http.client import BareHTTPClient
+from pybal.http.port import HTTPClient, HTTPRequest
+from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.net.sockets import SocketNetwork
-from pybal.twistedhttp import TwistedHTTPClient
 
 PORTS = {"http": 18080, "https": 18443}
 AT_A_TIME = 20

@@ -19,7 +19,7 @@ from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.conscience import Conscience
 from pybal.coordinator import CoordinatorPorts
 from pybal.desired import service_key
-from pybal.httpclient import HTTPClient
+from pybal.http.port import HTTPClient
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site

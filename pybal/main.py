@@ -24,7 +24,6 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
-from pybal.barehttp import BareHTTPClient
 from pybal.config.loader import load
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import Severity
@@ -33,7 +32,9 @@ from pybal.config.settings import Settings
 from pybal.daemon import Daemon, World
 from pybal.desired import modules_needed
 from pybal.errors import KernelError
-from pybal.hostnames import look_up_in_own_threads
+from pybal.http.client import BareHTTPClient
+from pybal.http.hostnames import look_up_in_own_threads
+from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
@@ -51,7 +52,6 @@ from pybal.runtime.instance_lock import NAMESPACE, AnotherOneError, claim
 from pybal.runtime.log import begin_logging
 from pybal.runtime.signals import Ending
 from pybal.runtime.stdout import say
-from pybal.twistedhttp import TwistedHTTPClient
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 

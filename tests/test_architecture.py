@@ -19,7 +19,7 @@ PURE = (
     "pybal/poolevents.py",
     "pybal/notices.py",
     "pybal/linear_regex.py",
-    "pybal/plainhead.py",
+    "pybal/http/plain_head.py",
     "pybal/runtime/coalescing.py",
     "pybal/net/icmp.py",
     "pybal/monitors/dnswire.py",

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from pybal.config.settings import ProxyFetchSettings, status_text
 from pybal.errors import HTTPFetchError, HTTPLocalFaultError
-from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.model import MetricSample
 from pybal.monitors.asking import shown
 from pybal.monitors.base import Report

@@ -9,7 +9,7 @@ from typing import Any
 
 from pybal.awareness import Attention
 from pybal.config.settings import DEFAULT_CONCURRENCY
-from pybal.httpclient import HTTPClient
+from pybal.http.port import HTTPClient
 from pybal.model import IPAddress
 from pybal.monitors.faults import LocalFaults
 from pybal.monitors.processes import Processes, ReactorProcesses

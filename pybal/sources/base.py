@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 import pybal
 from pybal.config.poollist import PoolList, parse_pool_list
 from pybal.errors import SourceError
-from pybal.httpclient import HTTPClient
+from pybal.http.port import HTTPClient
 from pybal.model import ServerSpec, SourceSnapshot
 
 MAX_LIST_BYTES = 4 * 1024 * 1024

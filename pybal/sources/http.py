@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from twisted.logger import Logger
 
 from pybal.errors import HTTPFetchError, SourceError
-from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.model import SourceSnapshot
 from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourceEnvironment, parse_bytes
 from pybal.sources.lastgood import LastGood

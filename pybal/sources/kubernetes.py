@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from pybal.config.poollist import PoolList, PoolProblem
 from pybal.config.settings import KubernetesSource
 from pybal.errors import HTTPFetchError, SourceError
-from pybal.httpclient import HTTPRequest
+from pybal.http.port import HTTPRequest
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.net.addresses import is_host
 from pybal.sources.base import USER_AGENT, SourceEnvironment

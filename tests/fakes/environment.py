@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from pybal.awareness import Mark
 from pybal.config.settings import MonitorSettings
-from pybal.httpclient import HTTPClient
+from pybal.http.port import HTTPClient
 from pybal.model import CheckResult
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.faults import LocalFaults

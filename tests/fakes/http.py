@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred
 
 from pybal.errors import HTTPFetchError, HTTPLocalFaultError
-from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.http.port import HTTPRequest, HTTPResponse
 from tests.fakes.network import os_error
 
 

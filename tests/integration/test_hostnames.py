@@ -9,9 +9,9 @@ import pytest
 from twisted.internet.threads import deferToThreadPool
 
 from pybal.errors import HTTPFetchError
-from pybal.hostnames import look_up_in_own_threads
-from pybal.httpclient import HTTPRequest
-from pybal.twistedhttp import TwistedHTTPClient
+from pybal.http.hostnames import look_up_in_own_threads
+from pybal.http.port import HTTPRequest
+from pybal.http.twistedhttp import TwistedHTTPClient
 from tests.integration.reactors import run_in_reactor
 
 pytestmark = pytest.mark.integration

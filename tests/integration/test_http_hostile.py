@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from pybal.barehttp import BareHTTPClient
 from pybal.errors import HTTPFetchError
-from pybal.httpclient import HTTPClient, HTTPRequest, HTTPResponse
+from pybal.http.client import BareHTTPClient
+from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
+from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.net.sockets import SocketNetwork
-from pybal.twistedhttp import TwistedHTTPClient
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import run_in_reactor
 

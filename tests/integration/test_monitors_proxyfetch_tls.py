@@ -17,15 +17,15 @@ from twisted.internet.defer import maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from pybal.barehttp import BareHTTPClient
 from pybal.config.settings import ProxyFetchSettings
-from pybal.httpclient import HTTPClient
+from pybal.http.client import BareHTTPClient
+from pybal.http.port import HTTPClient
+from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.linear_regex import Pattern
 from pybal.model import CheckResult
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Target
 from pybal.net.sockets import SocketNetwork
-from pybal.twistedhttp import TwistedHTTPClient
 from tests.fakes.environment import make_environment
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import run_in_reactor, sleep, until

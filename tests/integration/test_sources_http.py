@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from pybal.config.settings import HTTPSource
+from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.model import ServerSpec
 from pybal.sources.base import SourceEnvironment
 from pybal.sources.create import create_source
-from pybal.twistedhttp import TwistedHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.sources import FakeDiskThread, Servers
 from tests.integration.reactors import run_in_reactor, until

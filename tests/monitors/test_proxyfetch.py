@@ -11,7 +11,7 @@ import pytest
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import ProxyFetchSettings
-from pybal.httpclient import HTTPRequest
+from pybal.http.port import HTTPRequest
 from pybal.linear_regex import Pattern
 from pybal.runtime.log import format_line
 from tests.fakes.environment import EPOCH, MonitorBench

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import h11
 
 from pybal.errors import HTTPFetchError
-from pybal.httpclient import HTTPResponse
-from pybal.plainhead import read_plain_head
+from pybal.http.plain_head import read_plain_head
+from pybal.http.port import HTTPResponse
 
 MAX_HEADER_BYTES = 64 * 1024
 """No honest server sends more header than this; it is an error even if `max_bytes` is larger."""

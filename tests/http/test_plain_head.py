@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.plainhead import PlainHead, read_plain_head
+from pybal.http.plain_head import PlainHead, read_plain_head
 
 LINES = [
     "Content-Length: 5",

@@ -30,8 +30,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, words
-from pybal.http1 import BadResponseError, ResponseReader
-from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.http.port import HTTPRequest, HTTPResponse
+from pybal.http.response_reader import BadResponseError, ResponseReader
 from pybal.model import IPAddress
 from pybal.net.tls import TLSCreators, TLSSetupError, certificate_expiry, tls_endpoint
 

@@ -1,8 +1,8 @@
 """The bounded HTTP client on bare sockets: for thousands of checks, each one connection.
 
-The same port and the same words as pybal/twistedhttp.py, for two thirds of the processor time: no
+The same port and the same words as pybal/http/twistedhttp.py, for two thirds of the processor time: no
 endpoint, factory and wrapping protocol stands between a socket and the reader of the answer
-(pybal/http1.py), and TLS is OpenSSL's in memory. Most of what is left is OpenSSL's and h11's.
+(pybal/http/response_reader.py), and TLS is OpenSSL's in memory. Most of what is left is OpenSSL's and h11's.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
 
 from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, words
-from pybal.http1 import BadResponseError, ResponseReader
-from pybal.httpclient import HTTPClient, HTTPRequest, HTTPResponse
+from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
+from pybal.http.response_reader import BadResponseError, ResponseReader
+from pybal.http.twistedhttp import host_port, parse_url, request_head, ssl_text, without_user
 from pybal.model import IPAddress
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.net.tls import TLSCreators, TLSSetupError, certificate_expiry
-from pybal.twistedhttp import host_port, parse_url, request_head, ssl_text, without_user
 
 _RECORD_BYTES = 65536
 

@@ -1,7 +1,7 @@
 """The port of the bounded HTTP client that sources and ProxyFetch share.
 
-The adapter (TwistedHTTPClient) is in this module's neighbour, pybal/twistedhttp.py; the
-reader of the answers is pybal/http1.py.
+The adapter (TwistedHTTPClient) is in this module's neighbour, pybal/http/twistedhttp.py; the
+reader of the answers is pybal/http/response_reader.py.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.http1 import MAX_HEADER_BYTES, BadResponseError, ResponseReader
-from pybal.httpclient import HTTPResponse
+from pybal.http.port import HTTPResponse
+from pybal.http.response_reader import MAX_HEADER_BYTES, BadResponseError, ResponseReader
 
 LIMIT = 100_000
 

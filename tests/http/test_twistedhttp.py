@@ -20,9 +20,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from pybal.errors import HTTPFetchError, HTTPLocalFaultError
-from pybal.httpclient import HTTPRequest, HTTPResponse
+from pybal.http.port import HTTPRequest, HTTPResponse
+from pybal.http.twistedhttp import TwistedHTTPClient, without_user
 from pybal.model import IPAddress
-from pybal.twistedhttp import TwistedHTTPClient, without_user
 from tests.fakes.deferreds import error_of, result_of
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
