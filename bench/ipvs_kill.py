@@ -34,8 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from twisted.internet.defer import Deferred
 
 from bench.ipvs_load import fresh_namespace
-from pybal.ipvs.exchange import OPERATIONS_PER_TURN
-from pybal.ipvs.keeper import IPVSKeeper, KeeperPorts
+from pybal.ipvs.batch import OPERATIONS_PER_TURN
+from pybal.ipvs.controller import IPVSKeeper, KeeperPorts
 from pybal.ipvs.kernel import Outcome, read_table
 from pybal.ipvs.model import (
     Destination,

@@ -23,7 +23,7 @@ from pybal.http.port import HTTPClient
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
-from pybal.ipvs.keeper import IPVSKeeper, KeeperPorts
+from pybal.ipvs.controller import IPVSKeeper, KeeperPorts
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import DiskRecord

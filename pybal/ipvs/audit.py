@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pybal.ipvs.drift import Drift, DriftBook
 from pybal.ipvs.model import ServiceKey
-from pybal.ipvs.pieces import Pieces, Piecework
+from pybal.ipvs.slices import Pieces, Piecework
 from pybal.model import AuditSnapshot
 
 

@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from pybal.errors import KernelError
 from pybal.ipvs.drain import Draining, counted, depool, merged
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.managed import DelayedCall, Timer
+from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.pieces import Pieces, Piecework
+from pybal.ipvs.slices import Pieces, Piecework
 from pybal.model import DrainSnapshot
 
 SERVERS_COUNTED_PER_TURN = 100

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 from pybal.ipvs.model import Destination, Service, ServiceEntry, ServiceKey
-from pybal.ipvs.pieces import Pieces, whole
+from pybal.ipvs.slices import Pieces, whole
 from pybal.model import DriftSnapshot
 
 _WORDS_KEPT = 5

@@ -16,8 +16,8 @@ from pybal.ipvs.ipvsadm import (
 from pybal.ipvs.kernel import Kernel, Listing, Outcome
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
-from pybal.ipvs.pieces import Pieces, whole
 from pybal.ipvs.plan import Operation, plan
+from pybal.ipvs.slices import Pieces, whole
 from pybal.model import ServiceStatistics
 
 

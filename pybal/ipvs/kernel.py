@@ -19,7 +19,6 @@ from pybal.ipvs.model import (
     Timeouts,
     TunnelType,
 )
-from pybal.ipvs.pieces import Pieces, whole
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -28,6 +27,7 @@ from pybal.ipvs.plan import (
     Operation,
     RemoveDestination,
 )
+from pybal.ipvs.slices import Pieces, whole
 from pybal.model import ServiceStatistics
 
 MAX_NAME = 15

@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.agenda import Agenda
 from pybal.ipvs.audit import Audits
+from pybal.ipvs.batch import OPERATIONS_PER_TURN, Exchange
 from pybal.ipvs.drift import Drift
-from pybal.ipvs.exchange import OPERATIONS_PER_TURN, Exchange
 from pybal.ipvs.ipvsadm import command
 from pybal.ipvs.kernel import Kernel, Outcome, is_drift
-from pybal.ipvs.managed import (
+from pybal.ipvs.managed_service import (
     DelayedCall,
     Doubt,
     Managed,
@@ -36,11 +35,12 @@ from pybal.ipvs.managed import (
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import NoRecord, Owner
-from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.plan import Operation, apply_to, planning
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
-from pybal.ipvs.strangers import Strangers, standing_strangers
+from pybal.ipvs.slices import Pieces
+from pybal.ipvs.unmanaged import Strangers, standing_strangers
+from pybal.ipvs.work_queue import Agenda
 from pybal.model import IPVSSnapshot, KernelErrorSnapshot
 from pybal.runtime.backoff import doubling_s
 

@@ -35,7 +35,6 @@ from pybal.ipvs.model import (
     Tunnel,
     TunnelType,
 )
-from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -45,6 +44,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.slices import Pieces
 from pybal.model import DestinationStatistics, IPAddress, ServiceStatistics, Traffic
 
 _ENGINES = ("", "sip")

@@ -21,8 +21,8 @@ from pybal.ipvs.kernel import (
 )
 from pybal.ipvs.messages import Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
-from pybal.ipvs.pieces import Pieces, whole
 from pybal.ipvs.plan import Operation
+from pybal.ipvs.slices import Pieces, whole
 from pybal.ipvs.wire import MalformedMessageError
 from pybal.model import ServiceStatistics
 

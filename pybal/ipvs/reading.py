@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pybal.errors import KernelError
-from pybal.ipvs.agenda import Agenda
 from pybal.ipvs.drift import Drift, DriftKind, comparing
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
-from pybal.ipvs.pieces import Pieces, Piecework
+from pybal.ipvs.slices import Pieces, Piecework
+from pybal.ipvs.work_queue import Agenda
 
 Found = tuple[ServiceEntry | None, tuple[Drift, ...]]
 

@@ -9,9 +9,9 @@ from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.managed import DelayedCall, Timer
+from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceKey
-from pybal.ipvs.pieces import Pieces, Piecework
+from pybal.ipvs.slices import Pieces, Piecework
 from pybal.model import ServiceStatistics
 
 MAX_AGE_S = 5.0

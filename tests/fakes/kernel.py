@@ -8,8 +8,8 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Listing, Outcome, refusal
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import SCHEDULERS, ServiceEntry, ServiceKey, Table
-from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.plan import Operation
+from pybal.ipvs.slices import Pieces
 
 
 class FakeKernel(MemoryKernel):

@@ -13,7 +13,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.drain import Drain, Draining, counted, depool, merged
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.pieces import Pieces
+from pybal.ipvs.slices import Pieces
 from pybal.model import ServiceStatistics
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server

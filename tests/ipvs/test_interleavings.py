@@ -15,7 +15,6 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Listing, Outcome
 from pybal.ipvs.manager import RETRY_MAX_S, SERVERS_READ_PER_TURN, IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.pieces import Pieces
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -25,6 +24,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.slices import Pieces
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, entry, pool, server

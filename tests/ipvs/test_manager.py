@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pybal.errors import KernelError
-from pybal.ipvs.exchange import OPERATIONS_PER_TURN
+from pybal.ipvs.batch import OPERATIONS_PER_TURN
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceKey
 from pybal.ipvs.plan import (

@@ -9,7 +9,7 @@ from pybal.ipvs.plan import (
     AddService,
 )
 from pybal.ipvs.settings import Cleanup
-from pybal.ipvs.strangers import CLEANUP_WAIT_S
+from pybal.ipvs.unmanaged import CLEANUP_WAIT_S
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, pool
 from tests.ipvs.managercase import NOW, ManagerTestCase

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybal.ipvs.agenda import Agenda
+from pybal.ipvs.work_queue import Agenda
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6
 
 

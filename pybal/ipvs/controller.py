@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from pybal.ipvs.drainer import Drainer
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.kernelwide import KernelWide
-from pybal.ipvs.managed import DelayedCall
+from pybal.ipvs.managed_service import DelayedCall
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import Owner, Ownership, Place, RecordFile
