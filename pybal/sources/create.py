@@ -13,12 +13,12 @@ from pybal.config.settings import (
 )
 from pybal.config.source_url import source_url
 from pybal.sources.base import Publish, Source, SourceEnvironment
-from pybal.sources.cache import ListCache
 from pybal.sources.etcd import EtcdPool
 from pybal.sources.file import FilePool
 from pybal.sources.http import HTTPPool
 from pybal.sources.kubernetes import KubernetesPool
 from pybal.sources.lastgood import LastGood
+from pybal.sources.list_cache import ListCache
 
 _CACHE_DIRECTORY = "pool-lists"
 

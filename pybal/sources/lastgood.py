@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from pybal.errors import SourceError
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.sources.base import Publish
-from pybal.sources.cache import CachedList, ListCache
+from pybal.sources.list_cache import CachedList, ListCache
 
 GRACE_S = 6.0
 """How long a source may stay silent at the start before the list on disk is used; a little
