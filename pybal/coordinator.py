@@ -23,9 +23,9 @@ from pybal.config.settings import (
     TCPCheckSettings,
 )
 from pybal.desired import destination_key, service_entry
+from pybal.health.isolation import SLOW_S, Report
+from pybal.health.isolation_guard import Witness
 from pybal.ipvs.model import DestinationKey, ServiceEntry
-from pybal.isolation import SLOW_S, Report
-from pybal.isolationguard import Witness
 from pybal.model import (
     CheckResult,
     IPAddress,

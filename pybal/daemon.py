@@ -16,9 +16,9 @@ import pybal
 from pybal.announcer import Announcer, failover_settings, kernel_source_address
 from pybal.bgpfailover import BGPFailover
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
-from pybal.conscience import Conscience
 from pybal.coordinator import CoordinatorPorts
 from pybal.desired import service_key
+from pybal.health.director_health import Conscience
 from pybal.http.port import HTTPClient
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer

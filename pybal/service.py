@@ -7,8 +7,8 @@ from random import Random
 
 from pybal.config.settings import ServiceSettings
 from pybal.coordinator import Coordinator, CoordinatorPorts
+from pybal.health.isolation_guard import Witness
 from pybal.ipvs.model import ServiceEntry
-from pybal.isolationguard import Witness
 from pybal.model import ServerSpec, ServiceSnapshot
 from pybal.sources.base import Source
 

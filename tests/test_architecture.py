@@ -13,8 +13,8 @@ MODULES = sorted((ROOT / "pybal").rglob("*.py"))
 PURE = (
     "pybal/errors.py",
     "pybal/model.py",
-    "pybal/awareness.py",
-    "pybal/isolation.py",
+    "pybal/health/stalls.py",
+    "pybal/health/isolation.py",
     "pybal/pooling.py",
     "pybal/poolevents.py",
     "pybal/notices.py",

@@ -15,8 +15,8 @@ from twisted.logger import capturedLogs
 from pybal.config.settings import RunCommandSettings
 from pybal.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.desired import service_entry
+from pybal.health.isolation_guard import Witness
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
-from pybal.isolationguard import Witness
 from pybal.model import ServerSpec, Verdict
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
 

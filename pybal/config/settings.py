@@ -288,7 +288,7 @@ class InstrumentationSettings:
 
 @dataclass(frozen=True, slots=True)
 class IsolationSettings:
-    """When this director takes itself for cut off (pybal/isolation.py says how): more than
+    """When this director takes itself for cut off (pybal/health/isolation.py says how): more than
     `threshold` of the servers that it asks are silent. Failures count together for `window_s`;
     after `hold_s` they are acted on all the same."""
 

@@ -22,7 +22,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from pybal.awareness import STALL_BUCKETS_S
+from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text

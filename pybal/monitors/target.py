@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pybal.awareness import Attention
 from pybal.config.settings import DEFAULT_CONCURRENCY
+from pybal.health.local_faults import LocalFaults
+from pybal.health.recoveries import Recoveries
+from pybal.health.stalls import Attention
 from pybal.http.port import HTTPClient
 from pybal.model import IPAddress
-from pybal.monitors.faults import LocalFaults
 from pybal.monitors.processes import Processes, ReactorProcesses
-from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
 from pybal.net.port import Network

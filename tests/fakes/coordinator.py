@@ -18,9 +18,9 @@ from pybal.config.settings import (
     ServiceSettings,
 )
 from pybal.coordinator import Coordinator, CoordinatorPorts
+from pybal.health.isolation import Report
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
-from pybal.isolation import Report
 from pybal.model import (
     CheckResult,
     IPAddress,

@@ -12,13 +12,13 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.awareness import Mark
 from pybal.config.settings import MonitorSettings
+from pybal.health.local_faults import LocalFaults
+from pybal.health.recoveries import Recoveries
+from pybal.health.stalls import Mark
 from pybal.http.port import HTTPClient
 from pybal.model import CheckResult
 from pybal.monitors.base import Monitor, Report
-from pybal.monitors.faults import LocalFaults
-from pybal.monitors.recoveries import Recoveries
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Environment, Target
 from tests.fakes.http import FakeHTTPClient

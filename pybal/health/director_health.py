@@ -9,14 +9,14 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from pybal.awareness import Awareness
 from pybal.config.settings import IsolationSettings
-from pybal.heartbeat import Heartbeat
-from pybal.isolation import FEWEST_HOSTS, MOST_ASKED, Isolation, Report
-from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
+from pybal.health.heartbeat import Heartbeat
+from pybal.health.isolation import FEWEST_HOSTS, MOST_ASKED, Isolation, Report
+from pybal.health.isolation_guard import GuardPorts, IsolationGuard, Witness
+from pybal.health.local_faults import LocalFaults
+from pybal.health.recoveries import Recoveries
+from pybal.health.stalls import Awareness
 from pybal.model import HealthSnapshot, IsolationSnapshot
-from pybal.monitors.faults import LocalFaults
-from pybal.monitors.recoveries import Recoveries
 from pybal.net.sockets import SocketNetwork
 from pybal.service import LVSService
 

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
-from pybal.awareness import BEAT_S, TOLERANCE_S, Awareness
+from pybal.health.stalls import BEAT_S, TOLERANCE_S, Awareness
 
 
 class Heartbeat:

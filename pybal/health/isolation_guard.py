@@ -10,9 +10,9 @@ from typing import Any
 from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
-from pybal.awareness import Attention
 from pybal.errors import is_local_fault
-from pybal.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
+from pybal.health.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
+from pybal.health.stalls import Attention
 from pybal.model import IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.awareness import BEAT_S, STALL_BUCKETS_S, Awareness
+from pybal.health.stalls import BEAT_S, STALL_BUCKETS_S, Awareness
 
 
 class Clocks:

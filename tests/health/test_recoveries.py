@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from pybal.config.settings import IdleConnectionSettings, ProxyFetchSettings
-from pybal.monitors.recoveries import HURRY_EVERY_S, HURRY_WITHIN_S, Recoveries
+from pybal.health.recoveries import HURRY_EVERY_S, HURRY_WITHIN_S, Recoveries
 from tests.fakes.environment import MonitorBench
 
 FETCH = ProxyFetchSettings(urls=("http://en.example/",))

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 
 from twisted.internet.task import Clock
 
-from pybal.isolation import ASK_AGAIN_S, ASK_S, SETTLE_S, Isolation, Phase, Report
-from pybal.isolationguard import GuardPorts, IsolationGuard, Witness
+from pybal.health.isolation import ASK_AGAIN_S, ASK_S, SETTLE_S, Isolation, Phase, Report
+from pybal.health.isolation_guard import GuardPorts, IsolationGuard, Witness
 from tests.fakes.environment import FakeAttention
 from tests.fakes.log import FakeLog
 from tests.fakes.network import FakeNetwork, os_error

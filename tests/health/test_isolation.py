@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.isolation import SETTLE_S, Isolation, Key, Phase, Report
+from pybal.health.isolation import SETTLE_S, Isolation, Key, Phase, Report
 
 WINDOW_S, HOLD_S = 20.0, 300.0
 HOSTS = 100
