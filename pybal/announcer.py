@@ -20,10 +20,10 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.config.settings import BGPPeer, BGPSettings, ServiceSettings
-from pybal.desired import service_key
 from pybal.ipvs.model import ServiceKey
 from pybal.model import IPAddress
-from pybal.withdrawal import Health, is_announced
+from pybal.pool.desired import service_key
+from pybal.pool.withdrawal import Health, is_announced
 
 FIRST_ROUTES_WAIT_S = 30.0
 """So long every service may take to stand before peers hear that the routes are complete: a

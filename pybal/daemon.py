@@ -16,8 +16,6 @@ import pybal
 from pybal.announcer import Announcer, failover_settings, kernel_source_address
 from pybal.bgpfailover import BGPFailover
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
-from pybal.coordinator import CoordinatorPorts
-from pybal.desired import service_key
 from pybal.health.director_health import Conscience
 from pybal.http.port import HTTPClient
 from pybal.instrumentation.metrics import process_collector
@@ -38,12 +36,14 @@ from pybal.model import (
 from pybal.monitors.base import Monitor
 from pybal.monitors.registry import BUILT_IN, MonitorType, create_monitor
 from pybal.monitors.target import Environment, Target
+from pybal.pool.coordinator import CoordinatorPorts
+from pybal.pool.desired import service_key
+from pybal.pool.server import AddressWatcher
+from pybal.pool.service import LVSService
+from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import Turns
-from pybal.server import AddressWatcher
-from pybal.service import LVSService
 from pybal.sources.base import Source, SourceEnvironment
 from pybal.sources.create import create_source
-from pybal.withdrawal import Health
 
 
 @dataclass(frozen=True, slots=True)

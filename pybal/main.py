@@ -30,7 +30,6 @@ from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
 from pybal.daemon import Daemon, World
-from pybal.desired import modules_needed
 from pybal.errors import KernelError
 from pybal.http.client import BareHTTPClient
 from pybal.http.hostnames import look_up_in_own_threads
@@ -47,6 +46,7 @@ from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
 from pybal.net.sockets import SocketNetwork
+from pybal.pool.desired import modules_needed
 from pybal.runtime.gc_tuning import spare_the_garbage_collector
 from pybal.runtime.instance_lock import NAMESPACE, AnotherOneError, claim
 from pybal.runtime.log import begin_logging

@@ -23,9 +23,9 @@ from pybal.config.settings import (
     RunCommandSettings,
     ServiceSettings,
 )
-from pybal.desired import service_key
 from pybal.model import IPAddress, L4Protocol
-from pybal.withdrawal import Health
+from pybal.pool.desired import service_key
+from pybal.pool.withdrawal import Health
 
 WEB = ServiceSettings(
     name="web_80",

@@ -18,7 +18,7 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import Awareness
 from pybal.model import HealthSnapshot, IsolationSnapshot
 from pybal.net.sockets import SocketNetwork
-from pybal.service import LVSService
+from pybal.pool.service import LVSService
 
 _TRIES = 10 * MOST_ASKED
 """How often a witness is drawn by lot: many draws meet servers that are down or the same."""

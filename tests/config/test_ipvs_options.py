@@ -9,7 +9,6 @@ import pytest
 from pybal.config.loader import parse
 from pybal.config.problems import Severity
 from pybal.config.report import report
-from pybal.desired import service_entry, service_key
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
@@ -26,6 +25,7 @@ from pybal.ipvs.model import (
 )
 from pybal.ipvs.options import KernelOptions, ServiceOptions
 from pybal.model import L4Protocol
+from pybal.pool.desired import service_entry, service_key
 from tests.config.texts import (
     FILE,
     only_problem,

@@ -17,7 +17,6 @@ from pybal.config.settings import (
     ProxyFetchSettings,
     ServiceSettings,
 )
-from pybal.coordinator import Coordinator, CoordinatorPorts
 from pybal.health.isolation import Report
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
@@ -32,8 +31,9 @@ from pybal.model import (
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
+from pybal.pool.coordinator import Coordinator, CoordinatorPorts
+from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import Turns
-from pybal.withdrawal import Health
 
 IDLE = IdleConnectionSettings()
 FETCH = ProxyFetchSettings(urls=("http://example.org/",))

@@ -5,8 +5,7 @@ from fractions import Fraction
 import pytest
 
 from pybal.model import ServerSpec
-from pybal.notices import log_line
-from pybal.poolevents import (
+from pybal.pool.events import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,
@@ -18,6 +17,7 @@ from pybal.poolevents import (
     ServerRemoved,
     TooFewEligible,
 )
+from pybal.pool.log_lines import log_line
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pybal.pooling import PoolState
+from pybal.pool.policy import PoolState
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The Coordinator of one service: one event after another through the pooling policy.
 
 Pool lists, addresses and monitor results come in; what should stand in IPVS goes out. The
-decisions are made in pybal/pooling.py, the log lines in pybal/notices.py.
+decisions are made in pybal/pool/policy.py, the log lines in pybal/pool/log_lines.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pybal.config.settings import (
     ServiceSettings,
     TCPCheckSettings,
 )
-from pybal.desired import destination_key, service_entry
 from pybal.health.isolation import SLOW_S, Report
 from pybal.health.isolation_guard import Witness
 from pybal.ipvs.model import DestinationKey, ServiceEntry
@@ -36,8 +35,8 @@ from pybal.model import (
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
-from pybal.notices import log_line
-from pybal.poolevents import (
+from pybal.pool.desired import destination_key, service_entry
+from pybal.pool.events import (
     AddressChanged,
     Candidate,
     CouldNotDepool,
@@ -48,11 +47,12 @@ from pybal.poolevents import (
     PooledChanged,
     ReportTakenBack,
 )
-from pybal.pooling import PoolState, step
+from pybal.pool.log_lines import log_line
+from pybal.pool.policy import PoolState, step
+from pybal.pool.server import AddressWatcher, Server
+from pybal.pool.snapshots import Shown
+from pybal.pool.withdrawal import Health, health
 from pybal.runtime.time_slices import Turns
-from pybal.server import AddressWatcher, Server
-from pybal.shown import Shown
-from pybal.withdrawal import Health, health
 
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the names of its new servers, then goes without those

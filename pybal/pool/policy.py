@@ -24,7 +24,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from pybal.model import Decision, ServerSpec, Verdict, status_text
-from pybal.poolevents import (
+from pybal.pool.events import (
     AddressChanged,
     BecameUp,
     Candidate,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pybal.model import ServerSpec
-from pybal.poolevents import (
+from pybal.pool.events import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,

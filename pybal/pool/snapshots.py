@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pybal.model import IPAddress, MonitorSnapshot, ServerSnapshot
-from pybal.pooling import Member, PoolState
-from pybal.server import Server
+from pybal.pool.policy import Member, PoolState
+from pybal.pool.server import Server
 
 
 class Shown:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import RunCommandSettings
-from pybal.coordinator import FIRST_ANSWER_WAIT_S
-from pybal.desired import service_entry
 from pybal.health.isolation_guard import Witness
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
 from pybal.model import ServerSpec, Verdict
+from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
+from pybal.pool.desired import service_entry
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
 
 A, B, C, D = ADDRESSES.values()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from pybal.model import ServerSpec
-from pybal.withdrawal import Health, is_announced
+from pybal.pool.withdrawal import Health, is_announced
 from tests.fakes.coordinator import FETCH, IDLE, Bench
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from pybal.config.settings import ServiceSettings
-from pybal.coordinator import Coordinator, CoordinatorPorts
 from pybal.health.isolation_guard import Witness
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec, ServiceSnapshot
+from pybal.pool.coordinator import Coordinator, CoordinatorPorts
 from pybal.sources.base import Source
 
 SourceFactory = Callable[[ServiceSettings, Callable[[tuple[ServerSpec, ...]], None]], Source]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import Decision, ServerSpec, Verdict
-from pybal.poolevents import (
+from pybal.pool.events import (
     AddressChanged,
     BecameUp,
     Candidate,
@@ -29,7 +29,7 @@ from pybal.poolevents import (
     ServerRemoved,
     TooFewEligible,
 )
-from pybal.pooling import Member, PoolState, step
+from pybal.pool.policy import Member, PoolState, step
 
 HALF = Fraction(1, 2)
 

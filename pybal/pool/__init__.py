@@ -1,0 +1,1 @@
+"""One service's care: policy, events, servers, what should stand."""
