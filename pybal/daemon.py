@@ -13,8 +13,8 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 
 import pybal
-from pybal.announcer import Announcer, failover_settings, kernel_source_address
-from pybal.bgpfailover import BGPFailover
+from pybal.announce.announcer import Announcer, failover_settings, kernel_source_address
+from pybal.announce.failover import BGPFailover
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.health.director_health import Conscience
 from pybal.http.port import HTTPClient

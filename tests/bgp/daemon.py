@@ -27,6 +27,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
+from pybal.announce.failover import BGPFailover
 from pybal.bgp.settings import (
     Advertisement,
     BFDSettings,
@@ -35,7 +36,6 @@ from pybal.bgp.settings import (
     PeerSettings,
     SpeakerSettings,
 )
-from pybal.bgpfailover import BGPFailover
 from pybal.runtime.gc_tuning import NEVER, YOUNG
 from pybal.runtime.log import begin_logging
 

@@ -12,6 +12,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
+from pybal.announce.failover import BGPFailover
 from pybal.bgp.attributes import Scope
 from pybal.bgp.codec import Decoder, encode
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, MAX_EXTENDED_MESSAGE_SIZE
@@ -19,7 +20,6 @@ from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Capabilities, Keepalive, Notification, Open
 from pybal.bgp.settings import Advertisement, FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
-from pybal.bgpfailover import BGPFailover
 from tests.bgp.memory import MemoryNetwork, Router
 
 US, THEM = ip_address("10.0.0.1"), ip_address("10.0.0.9")

@@ -12,6 +12,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from pybal.announce.failover import BGPFailover
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.messages import (
     Capabilities,
@@ -24,7 +25,6 @@ from pybal.bgp.messages import (
 )
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
-from pybal.bgpfailover import BGPFailover
 from pybal.model import PeerSnapshot
 from tests.bgp.memory import MemoryNetwork, Router, RouterEnd
 

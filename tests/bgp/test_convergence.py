@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
+from pybal.announce.failover import BGPFailover
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.messages import Capabilities, Keepalive, Notification, Open, RouteRefresh
 from pybal.bgp.prefix import Prefix
@@ -24,7 +25,6 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.bgp.update import DecodedUpdate
-from pybal.bgpfailover import BGPFailover
 from tests.bgp.memory import MemoryNetwork, MemoryTransport, Router, RouterEnd
 
 US, THEM = "10.0.0.1", "10.0.0.9"

@@ -8,9 +8,9 @@ from random import Random
 
 from twisted.logger import Logger
 
+from pybal.announce.failover import BGPFailover
 from pybal.bgp.messages import Keepalive
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
-from pybal.bgpfailover import BGPFailover
 from tests.bgp.memory import Router, RouterEnd
 from tests.bgp.peeringcase import CAPABILITIES, OPEN, RESTART, THEM, US, PeeringCase, notifications
 

@@ -1,0 +1,1 @@
+"""Services' wishes to routes."""
