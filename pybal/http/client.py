@@ -1,8 +1,9 @@
 """The bounded HTTP client on bare sockets: for thousands of checks, each one connection.
 
-The same port and the same words as pybal/http/twistedhttp.py, for two thirds of the processor time: no
-endpoint, factory and wrapping protocol stands between a socket and the reader of the answer
-(pybal/http/response_reader.py), and TLS is OpenSSL's in memory. Most of what is left is OpenSSL's and h11's.
+The same port and the same words as pybal/http/twistedhttp.py, for two thirds of the processor
+time: no endpoint, factory and wrapping protocol stands between a socket and the reader of the
+answer (pybal/http/response_reader.py), and TLS is OpenSSL's in memory. Most of what is left is
+OpenSSL's and h11's.
 """
 
 from __future__ import annotations
