@@ -35,8 +35,8 @@ from twisted.internet.defer import Deferred
 
 from bench.ipvs_load import fresh_namespace
 from pybal.ipvs.batch import OPERATIONS_PER_TURN
-from pybal.ipvs.controller import IPVSKeeper, KeeperPorts
-from pybal.ipvs.kernel import Outcome, read_table
+from pybal.ipvs.controller import IPVSController, IPVSPorts
+from pybal.ipvs.kernel import OperationResult, read_table
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
@@ -128,7 +128,7 @@ class ToldKernel(NetlinkKernel):
         super().__init__()
         self._told = told
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         with self._told:
             return super().apply(operations)
 
@@ -149,16 +149,16 @@ def load(table: Table, state: Path, channel: int | None = None) -> None:
     """What the daemon does with a configuration from its start on, until nothing is left to do."""
     loop, told = Loop(), Told(channel)
     record = (ToldRecord(state, told), this_place())
-    ports = KeeperPorts(loop, ToldKernel(told), time.time, loop.in_thread, record)
-    keeper = IPVSKeeper(IPVSSettings(audit_interval_s=0), ports, dry_run=False)
-    keeper.start()
+    ports = IPVSPorts(loop, ToldKernel(told), time.time, loop.in_thread, record)
+    controller = IPVSController(IPVSSettings(audit_interval_s=0), ports, dry_run=False)
+    controller.start()
     for key in table:
-        keeper.adopted(key)
+        controller.adopted(key)
     loop.run()
     for entry in table.values():
-        keeper.publish(entry)
+        controller.publish(entry)
     loop.run()
-    keeper.stop()
+    controller.stop()
 
 
 def in_child(work: Callable[[], None], watch: Callable[[int], None] | None = None) -> int:

@@ -134,7 +134,7 @@ def stop(site: Site, options: argparse.Namespace) -> None:
             f"{false_results(director)} results down, "
             f"{len(director.matching('ipvsadm -d'))} servers depooled, "
             f"{site.metric('pybal_lost_time_gaps_total'):.0f} gaps seen, "
-            f"{site.metric('pybal_monitor_doubted_results_total'):.0f} failures not believed; "
+            f"{site.metric('pybal_monitor_discarded_results_total'):.0f} failures not believed; "
             f"{load_average()}"
         )
 

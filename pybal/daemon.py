@@ -16,12 +16,12 @@ import pybal
 from pybal.announce.announcer import Announcer, failover_settings, kernel_source_address
 from pybal.announce.failover import BGPFailover
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
-from pybal.health.director_health import Conscience
+from pybal.health.director_health import DirectorHealth
 from pybal.http.port import HTTPClient
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
-from pybal.ipvs.controller import IPVSKeeper, KeeperPorts
+from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import DiskRecord
@@ -35,14 +35,14 @@ from pybal.model import (
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.registry import BUILT_IN, MonitorType, create_monitor
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.pool.coordinator import CoordinatorPorts
 from pybal.pool.desired import service_key
 from pybal.pool.server import AddressWatcher
 from pybal.pool.service import LVSService
 from pybal.pool.withdrawal import Health
-from pybal.runtime.time_slices import Turns
-from pybal.sources.base import Source, SourceEnvironment
+from pybal.runtime.time_slices import TimeSlices
+from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 
 
@@ -67,11 +67,11 @@ class World:
     """By name; all that the settings name must be among them."""
 
 
-def _keeper_ports(world: World, state_directory: Path | None) -> KeeperPorts:
+def _ipvs_ports(world: World, state_directory: Path | None) -> IPVSPorts:
     record = None
     if state_directory is not None and world.place is not None:
         record = (DiskRecord(state_directory), world.place)
-    return KeeperPorts(world.reactor, world.kernel, world.now, world.in_thread, record)
+    return IPVSPorts(world.reactor, world.kernel, world.now, world.in_thread, record)
 
 
 class Daemon:
@@ -82,12 +82,12 @@ class Daemon:
         self._config_path = config_path
         self._world = world
         self._log = Logger(namespace="pybal")
-        self._turns = Turns(world.reactor)
+        self._time_slices = TimeSlices(world.reactor)
         self._started_at = world.now()
-        self._manager = IPVSKeeper(
-            settings.ipvs, _keeper_ports(world, settings.state_directory), dry_run=settings.dry_run
+        self._manager = IPVSController(
+            settings.ipvs, _ipvs_ports(world, settings.state_directory), dry_run=settings.dry_run
         )
-        self._conscience = Conscience(
+        self._director_health = DirectorHealth(
             world.reactor,
             world.now,
             world.random,
@@ -95,17 +95,17 @@ class Daemon:
             lambda: tuple(self._services.values()),
             self._log,
         )
-        self._monitor_environment = Environment(
+        self._monitor_ports = MonitorPorts(
             world.reactor,
             world.now,
             world.random,
             world.http,
-            self._conscience.awareness,
-            self._conscience.recoveries,
-            self._conscience.faults,
+            self._director_health.stall_detector,
+            self._director_health.recoveries,
+            self._director_health.faults,
             commands_at_once=settings.runcommand_concurrency,
         )
-        self._source_environment = SourceEnvironment(
+        self._source_ports = SourcePorts(
             world.reactor,
             world.now,
             world.random,
@@ -131,7 +131,7 @@ class Daemon:
         for settings in self._settings.services:
             self._services[settings.name] = self._new_service(settings)
             self._log.info("Created LVS service '{name}'", name=settings.name)
-        self._conscience.start()
+        self._director_health.start()
         self._starting = Deferred.fromCoroutine(self._start_services())
         self._starting.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
@@ -150,7 +150,7 @@ class Daemon:
                 else:
                     await self._failover.stop("PyBal is stopping")
         self._starting.cancel()
-        self._conscience.stop()
+        self._director_health.stop()
         for service in self._services.values():
             service.stop()
         self._manager.stop()
@@ -159,7 +159,7 @@ class Daemon:
 
     async def _start_services(self) -> None:
         for service in self._services.values():
-            await self._turns.pause()
+            await self._time_slices.pause()
             try:
                 service.start()
             except Exception:  # noqa: BLE001 - the others must not miss their start
@@ -192,7 +192,7 @@ class Daemon:
             return
         reactor, log = self._world.reactor, Logger(namespace="instrumentation")
         site = make_site(
-            reactor, self, self._world.in_thread, self._turns, log, process_collector()
+            reactor, self, self._world.in_thread, self._time_slices, log, process_collector()
         )
         self._instrumentation = InstrumentationServer(
             reactor, settings.addresses, settings.port, site, log
@@ -202,13 +202,13 @@ class Daemon:
     def _new_service(self, settings: ServiceSettings) -> LVSService:
         ports = CoordinatorPorts(
             clock=self._world.reactor,
-            turns=self._turns,
+            time_slices=self._time_slices,
             now=self._world.now,
             addresses=self._world.addresses,
             create_monitor=self._create_monitor,
             publish=lambda entry: self._manager.publish(entry, settings.drain_timeout_s),
             servers_changed=self._servers_changed,
-            weigh=self._conscience.report,
+            weigh=self._director_health.report,
         )
         return LVSService(
             settings, ports, self._create_source, self._manager.adopted(service_key(settings))
@@ -221,9 +221,7 @@ class Daemon:
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
     ) -> Monitor:
-        return create_monitor(
-            settings, target, self._monitor_environment, report, self._world.monitors
-        )
+        return create_monitor(settings, target, self._monitor_ports, report, self._world.monitors)
 
     def _create_source(
         self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]
@@ -232,7 +230,7 @@ class Daemon:
             settings.source,
             settings.name,
             publish,
-            self._source_environment,
+            self._source_ports,
             Logger(namespace=settings.name),
         )
 
@@ -270,5 +268,5 @@ class Daemon:
             started_at=self._started_at,
             config_path=str(self._config_path),
             dry_run=self._settings.dry_run,
-            health=self._conscience.snapshot(),
+            health=self._director_health.snapshot(),
         )

@@ -29,7 +29,7 @@ def is_local_fault(error: OSError) -> bool:
     return error.errno in _LOCAL_FAULTS
 
 
-def words(error: OSError) -> str:
+def describe_os_error(error: OSError) -> str:
     """The error as a human reads it: `connection refused`."""
     if error.errno is None:
         return str(error)

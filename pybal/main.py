@@ -47,10 +47,10 @@ from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
 from pybal.net.sockets import SocketNetwork
 from pybal.pool.desired import modules_needed
-from pybal.runtime.gc_tuning import spare_the_garbage_collector
-from pybal.runtime.instance_lock import NAMESPACE, AnotherOneError, claim
+from pybal.runtime.gc_tuning import tune_garbage_collection
+from pybal.runtime.instance_lock import NAMESPACE, AlreadyRunningError, claim
 from pybal.runtime.log import begin_logging
-from pybal.runtime.signals import Ending
+from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
@@ -170,7 +170,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         monitors=monitors,
     )
     daemon = Daemon(settings, config_path, world)
-    Ending(reactor, daemon, _log, signal.signal).arrange()
+    SignalHandling(reactor, daemon, _log, signal.signal).arrange()
     try:
         daemon.start()
     except KernelError as error:
@@ -181,7 +181,7 @@ def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorTy
         modules = KernelModules(Path("/"), os.uname().release)
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
-    spare_the_garbage_collector(reactor)
+    tune_garbage_collection(reactor)
     reactor.run()
     return EXIT_OK
 
@@ -190,7 +190,7 @@ def _is_only_one() -> bool:
     """Claims this IPVS table until the process ends."""
     try:
         claim(NAMESPACE)
-    except AnotherOneError as error:
+    except AlreadyRunningError as error:
         _log.critical("Another PyBal manages this IPVS table: {error}", error=str(error))
         return False
     except OSError as error:

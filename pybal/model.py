@@ -321,7 +321,7 @@ class AuditSnapshot:
 class IPVSSnapshot:
     """The IPVS manager as it stands: `in_sync` once the kernel holds what is wanted.
 
-    `strangers` stand in the kernel, are not configured and are left alone; `ownership_error` is
+    `unmanaged` stand in the kernel, are not configured and are left alone; `ownership_error` is
     why it cannot be kept on record which services are PyBal's. `statistics` is None if they are
     not read; they were read at `statistics_at`. `names` are (service as in `tcp 192.0.2.1:80`,
     name in pybal.conf).
@@ -335,7 +335,7 @@ class IPVSSnapshot:
     errors_total: int
     last_error: KernelErrorSnapshot | None
     audit: AuditSnapshot = AuditSnapshot()
-    strangers: tuple[str, ...] = ()
+    unmanaged: tuple[str, ...] = ()
     ownership_error: str = ""
     draining: tuple[DrainSnapshot, ...] = ()
     statistics: tuple[ServiceStatistics, ...] | None = None
@@ -358,9 +358,9 @@ class IsolationSnapshot:
 class HealthSnapshot:
     """What the director knows of itself: time it lost, checks it could not make.
 
-    `stalls` counts heartbeats by lateness (awareness.STALL_BUCKETS_S, and the rest);
+    `stalls` counts heartbeats by lateness (stall_detector.STALL_BUCKETS_S, and the rest);
     `local_fault` is the fault of our own that is there now, in words; `local_faults` are
-    (errno's name, count); `hurried_total` counts checks made soon since their host came up;
+    (errno's name, count); `expedited_total` counts checks made soon since their host came up;
     `delayed_calls` are the timers that run.
     """
 
@@ -370,7 +370,7 @@ class HealthSnapshot:
     stalls_sum_s: float = 0.0
     local_fault: str = ""
     local_faults: tuple[tuple[str, int], ...] = ()
-    hurried_total: int = 0
+    expedited_total: int = 0
     delayed_calls: int = 0
     isolation: IsolationSnapshot = IsolationSnapshot("off")
 

@@ -11,23 +11,23 @@ from twisted.logger import Logger
 
 from pybal.config.settings import IsolationSettings
 from pybal.health.heartbeat import Heartbeat
-from pybal.health.isolation import FEWEST_HOSTS, MOST_ASKED, Isolation, Report
-from pybal.health.isolation_guard import GuardPorts, IsolationGuard, Witness
+from pybal.health.isolation import FEWEST_HOSTS, MOST_PROBED, Isolation, Report
+from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTarget
 from pybal.health.local_faults import LocalFaults
 from pybal.health.recoveries import Recoveries
-from pybal.health.stalls import Awareness
+from pybal.health.stalls import StallDetector
 from pybal.model import HealthSnapshot, IsolationSnapshot
 from pybal.net.sockets import SocketNetwork
 from pybal.pool.service import LVSService
 
-_TRIES = 10 * MOST_ASKED
-"""How often a witness is drawn by lot: many draws meet servers that are down or the same."""
+_TRIES = 10 * MOST_PROBED
+"""How often a probe_target is drawn by lot: many draws meet servers that are down or the same."""
 
 _COUNT_EVERY_S = 10.0
 """The hosts are counted again after this time; there may be thousands of names to count."""
 
 
-class Conscience:
+class DirectorHealth:
     """Owns the heartbeat and the guard from start() to stop(). `services()` are those that run;
     `isolation` None: each report is acted on at once."""
 
@@ -40,10 +40,10 @@ class Conscience:
         services: Callable[[], Sequence[LVSService]],
         log: Logger,
     ) -> None:
-        self.awareness = Awareness(reactor.seconds, now)
+        self.stall_detector = StallDetector(reactor.seconds, now)
         self.recoveries = Recoveries(reactor.seconds)
         self.faults = LocalFaults(reactor.seconds, log)
-        self._heartbeat = Heartbeat(reactor, self.awareness, log)
+        self._heartbeat = Heartbeat(reactor, self.stall_detector, log)
         self._random = random
         self._services = services
         self._seconds = reactor.seconds
@@ -53,14 +53,14 @@ class Conscience:
         self._guard: IsolationGuard | None = None
         if isolation is not None:
             rule = Isolation(isolation.threshold, isolation.window_s, isolation.hold_s)
-            ports = GuardPorts(
+            ports = IsolationPorts(
                 reactor,
                 now,
                 SocketNetwork(reactor),
-                self.awareness,
-                self._witnesses,
+                self.stall_detector,
+                self._probe_targets,
                 self._hosts,
-                self.recoveries.all_may_try,
+                self.recoveries.recheck_all,
             )
             self._guard = IsolationGuard(rule, ports, log)
 
@@ -83,31 +83,31 @@ class Conscience:
 
     def snapshot(self) -> HealthSnapshot:
         """All of it as it stands."""
-        awareness = self.awareness
+        stall_detector = self.stall_detector
         return HealthSnapshot(
-            gaps=awareness.gaps,
-            longest_stall_s=awareness.longest_stall_s,
-            stalls=tuple(awareness.stalls),
-            stalls_sum_s=awareness.stalls_sum_s,
+            gaps=stall_detector.gaps,
+            longest_stall_s=stall_detector.longest_stall_s,
+            stalls=tuple(stall_detector.stalls),
+            stalls_sum_s=stall_detector.stalls_sum_s,
             local_fault=self.faults.current(),
             local_faults=tuple(self.faults.counts.items()),
-            hurried_total=self.recoveries.hurried_total,
+            expedited_total=self.recoveries.expedited_total,
             delayed_calls=len(self._delayed_calls()),
             isolation=self._guard.snapshot() if self._guard else IsolationSnapshot("off"),
         )
 
-    def _witnesses(self, avoid: set[str]) -> Sequence[Witness]:
+    def _probe_targets(self, avoid: set[str]) -> Sequence[ProbeTarget]:
         found = dict(self._drawn(avoid))
         if len(found) < FEWEST_HOSTS:
             found |= self._drawn(set())
-        return list(found.values())[:MOST_ASKED]
+        return list(found.values())[:MOST_PROBED]
 
-    def _drawn(self, avoid: set[str]) -> Iterable[tuple[str, Witness]]:
+    def _drawn(self, avoid: set[str]) -> Iterable[tuple[str, ProbeTarget]]:
         services = self._services()
         for _ in range(_TRIES if services else 0):
-            witness = self._random.choice(services).witness(self._random)
-            if witness is not None and witness.host not in avoid:
-                yield witness.host, witness
+            probe_target = self._random.choice(services).probe_target(self._random)
+            if probe_target is not None and probe_target.host not in avoid:
+                yield probe_target.host, probe_target
 
     def _hosts(self) -> int:
         now_s = self._seconds()

@@ -1,4 +1,4 @@
-"""The heartbeat on the reactor that feeds Awareness, and says so when time was lost."""
+"""The heartbeat on the reactor that feeds StallDetector, and says so when time was lost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
-from pybal.health.stalls import BEAT_S, TOLERANCE_S, Awareness
+from pybal.health.stalls import BEAT_S, TOLERANCE_S, StallDetector
 
 
 class Heartbeat:
     """Beats on `clock` (IReactorTime) from start() to stop()."""
 
-    def __init__(self, clock: Any, awareness: Awareness, log: Logger) -> None:
+    def __init__(self, clock: Any, stall_detector: StallDetector, log: Logger) -> None:
         self._clock = clock
-        self._awareness = awareness
+        self._stall_detector = stall_detector
         self._log = log
         self._timer: DelayedCall | None = None
 
@@ -30,7 +30,7 @@ class Heartbeat:
             self._timer = None
 
     def _beat(self) -> None:
-        lost_s = self._awareness.beat()
+        lost_s = self._stall_detector.beat()
         self._timer = self._clock.callLater(BEAT_S, self._beat)
         if lost_s > TOLERANCE_S:
             self._log.warn(

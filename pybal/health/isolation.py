@@ -3,7 +3,7 @@
 A monitor's failure is acted on at once, unless it looks as failures do when we are cut off: it
 was a long silence (SLOW_S or more), or failures of the last `window_s` have met more than a tenth
 of all hosts. Then it is kept while other servers are asked, which takes them a moment if they are
-there, and ASK_S if not:
+there, and PROBE_S if not:
 
   - most answer: it was the server. What was kept is acted on.
   - more than `threshold` of them are silent: it is us. All pools are held as they are: what was
@@ -25,17 +25,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 SLOW_S = 1.0
-ASK_S = 1.0
-ASK_AGAIN_S = 1.0
+PROBE_S = 1.0
+PROBE_AGAIN_S = 1.0
 SETTLE_S = 12.0
-"""Time for a check at random within HURRY_S and its timeout, usually 5 s."""
+"""Time for a check at random within RECHECK_WITHIN_S and its timeout, usually 5 s."""
 
-HURRY_S = 5.0
+RECHECK_WITHIN_S = 5.0
 SUSPECT_PART = Fraction(1, 10)
 FEWEST_HOSTS = 3
 """So many hosts must fail to be suspicious, and so many answers or silences make a verdict."""
 
-MOST_ASKED = 12
+MOST_PROBED = 12
 
 Key = tuple[str, str, str]
 """Service, host and monitor."""
@@ -43,13 +43,13 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """A monitor's change. `act` hands it to the pooling policy, `take_back` undoes a down."""
+    """A monitor's change. `act` hands it to the pooling policy, `retract` undoes a down."""
 
     key: Key
     up: bool
     slow: bool
     act: Callable[[], None]
-    take_back: Callable[[], None]
+    retract: Callable[[], None]
 
     @property
     def host(self) -> str:
@@ -60,11 +60,11 @@ class Report:
 class Phase(enum.Enum):
     """What the rule makes of the world; the value says it in words."""
 
-    CALM = "reports are acted on at once"
-    ASKING = "suspicious failures wait for what other servers say"
+    NORMAL = "reports are acted on at once"
+    PROBING = "suspicious failures wait for what other servers say"
     CUT_OFF = "this director is cut off: pools are held as they are"
     SETTLING = "servers answer again; those that failed are checked anew"
-    SPENT = "cut off for too long: reports are acted on all the same"
+    HOLD_EXPIRED = "cut off for too long: reports are acted on all the same"
 
 
 class Isolation:
@@ -82,7 +82,7 @@ class Isolation:
         self._since_s = 0.0
         self._held_since_s: float | None = None
         """When we were cut off first, until what was kept then has been acted on."""
-        self.phase = Phase.CALM
+        self.phase = Phase.NORMAL
         self.isolations = 0
 
     @property
@@ -91,12 +91,12 @@ class Isolation:
         return len(self._kept)
 
     @property
-    def wants_answers(self) -> bool:
+    def wants_probes(self) -> bool:
         """Whether other servers are to be asked now and then."""
-        return self.phase in (Phase.ASKING, Phase.CUT_OFF, Phase.SPENT)
+        return self.phase in (Phase.PROBING, Phase.CUT_OFF, Phase.HOLD_EXPIRED)
 
     def failing_hosts(self) -> set[str]:
-        """Those of which a monitor went down lately: they are no good witnesses."""
+        """Those of which a monitor went down lately: they are no good probe_targets."""
         return set(self._failing_hosts) | {report.host for report in self._kept.values()}
 
     def report(
@@ -111,10 +111,12 @@ class Isolation:
         if report.up:
             self._forget(report.key)
             return [report.act]
-        if self.phase is not Phase.SPENT and (report.slow or self._many_fail(report.host, hosts)):
+        if self.phase is not Phase.HOLD_EXPIRED and (
+            report.slow or self._many_fail(report.host, hosts)
+        ):
             self._kept[report.key] = report
-            if self.phase is Phase.CALM:
-                self._enter(Phase.ASKING, now_s)
+            if self.phase is Phase.NORMAL:
+                self._enter(Phase.PROBING, now_s)
             return []
         self._note(report, now_s)
         return [report.act]
@@ -125,8 +127,8 @@ class Isolation:
         if heard >= FEWEST_HOSTS and silent > heard * self.threshold:
             return self._cut_off(now_s)
         match self.phase:
-            case Phase.ASKING:
-                self._enter(Phase.CALM, now_s)
+            case Phase.PROBING:
+                self._enter(Phase.NORMAL, now_s)
                 return self._release(now_s)
             case Phase.CUT_OFF:
                 self._enter(Phase.SETTLING, now_s)
@@ -134,23 +136,23 @@ class Isolation:
                 for report in ups:
                     del self._kept[report.key]
                 return [report.act for report in ups]
-            case Phase.SPENT:
-                self._enter(Phase.CALM, now_s)
+            case Phase.HOLD_EXPIRED:
+                self._enter(Phase.NORMAL, now_s)
         return []
 
     def tick(self, now_s: float) -> list[Callable[[], None]]:
         """Time has passed."""
         if self.phase is Phase.SETTLING and now_s - self._since_s >= SETTLE_S:
-            self._enter(Phase.ASKING if self._kept else Phase.CALM, now_s)
+            self._enter(Phase.PROBING if self._kept else Phase.NORMAL, now_s)
         if self._held_since_s is None or now_s - self._held_since_s < self._hold_s:
             return []
         if self.phase is Phase.CUT_OFF:
-            self._enter(Phase.SPENT, now_s)
+            self._enter(Phase.HOLD_EXPIRED, now_s)
             return self._release(now_s)
         return []
 
     def _cut_off(self, now_s: float) -> list[Callable[[], None]]:
-        if self.phase is not Phase.ASKING:
+        if self.phase is not Phase.PROBING:
             return []
         self._enter(Phase.CUT_OFF, now_s)
         if self._held_since_s is None:
@@ -163,7 +165,7 @@ class Isolation:
         self._failing_hosts.clear()
         # What is kept came later, of a new monitor under the same key.
         self._kept = {report.key: report for report in acted} | self._kept
-        return [report.take_back for report in acted]
+        return [report.retract for report in acted]
 
     def _release(self, now_s: float) -> list[Callable[[], None]]:
         released = sorted(self._kept.values(), key=lambda report: not report.up)
@@ -175,7 +177,7 @@ class Isolation:
 
     def _enter(self, phase: Phase, now_s: float) -> None:
         self.phase, self._since_s = phase, now_s
-        if phase in (Phase.CALM, Phase.SPENT):
+        if phase in (Phase.NORMAL, Phase.HOLD_EXPIRED):
             self._held_since_s = None
 
     def _many_fail(self, host: str, hosts: Callable[[], int]) -> bool:

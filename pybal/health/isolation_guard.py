@@ -1,4 +1,4 @@
-"""Between monitors and policies: applies the rule of isolation.py, asks witnesses, tells people."""
+"""Between monitors and policies: applies the rule of isolation.py, probes servers, tells people."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
 from pybal.errors import is_local_fault
-from pybal.health.isolation import ASK_AGAIN_S, ASK_S, HURRY_S, SETTLE_S, Isolation, Phase, Report
-from pybal.health.stalls import Attention
+from pybal.health.isolation import (
+    PROBE_AGAIN_S,
+    PROBE_S,
+    RECHECK_WITHIN_S,
+    SETTLE_S,
+    Isolation,
+    Phase,
+    Report,
+)
+from pybal.health.stalls import StallMeter
 from pybal.model import IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 
@@ -22,7 +30,7 @@ of them are in the kernel before the last one is thought of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Witness:
+class ProbeTarget:
     """A server that can be asked whether it is there: by a TCP connection, closed at once."""
 
     host: str
@@ -33,32 +41,32 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardPorts:
+class IsolationPorts:
     """The world of a guard. `clock` is IReactorTime and does not jump, `now()` is Unix seconds.
 
-    `witnesses(avoid)` picks servers at random, of different hosts, that were up and are, as far
-    as there are others, not of the hosts to avoid; `hosts()` counts all hosts; `all_may_try(s)`
+    `probe_targets(avoid)` picks servers at random, of different hosts, that were up and are, as far
+    as there are others, not of the hosts to avoid; `hosts()` counts all hosts; `recheck_all(s)`
     has all monitors that are down try again within so many seconds.
     """
 
     clock: Any
     now: Callable[[], float]
     network: Network
-    attention: Attention
-    witnesses: Callable[[set[str]], Sequence[Witness]]
+    stall_meter: StallMeter
+    probe_targets: Callable[[set[str]], Sequence[ProbeTarget]]
     hosts: Callable[[], int]
-    all_may_try: Callable[[float], None]
+    recheck_all: Callable[[float], None]
 
 
 class IsolationGuard:
     """Passes reports on as the rule says. After stop() it passes nothing on."""
 
-    def __init__(self, rule: Isolation, ports: GuardPorts, log: Logger) -> None:
+    def __init__(self, rule: Isolation, ports: IsolationPorts, log: Logger) -> None:
         self._rule = rule
         self._ports = ports
         self._log = log
         self._timer: DelayedCall | None = None
-        self._round: _Round | None = None
+        self._probe_round: _ProbeRound | None = None
         self._to_do: deque[Callable[[], None]] = deque()
         self._continuing: DelayedCall | None = None
         self._since: float | None = None
@@ -79,9 +87,9 @@ class IsolationGuard:
         if self._continuing is not None:
             self._continuing.cancel()
             self._continuing = None
-        if self._round is not None:
-            self._round.stop()
-            self._round = None
+        if self._probe_round is not None:
+            self._probe_round.stop()
+            self._probe_round = None
 
     def snapshot(self) -> IsolationSnapshot:
         """The rule as it stands."""
@@ -110,34 +118,36 @@ class IsolationGuard:
     def _look_ahead(self) -> None:
         """Ask at once if the phase has just begun, else see to it again in a while."""
         phase = self._rule.phase
-        if phase is Phase.CALM or self._stopped:
+        if phase is Phase.NORMAL or self._stopped:
             self._cancel_timer()
-        elif phase is Phase.ASKING and self._round is None:
-            self._ask()
+        elif phase is Phase.PROBING and self._probe_round is None:
+            self._probe()
         elif self._timer is None:
-            delay_s = SETTLE_S if phase is Phase.SETTLING else ASK_AGAIN_S
+            delay_s = SETTLE_S if phase is Phase.SETTLING else PROBE_AGAIN_S
             self._timer = self._ports.clock.callLater(delay_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         before = self._rule.phase
         calls = self._rule.tick(self._seconds())
-        if self._rule.wants_answers and self._round is None:
-            self._ask()
+        if self._rule.wants_probes and self._probe_round is None:
+            self._probe()
         self._do(calls, before)
 
-    def _ask(self) -> None:
-        witnesses = self._ports.witnesses(self._rule.failing_hosts())
-        self._round = _Round(self._ports, witnesses, self._rule.threshold, self._heard)
-        self._round.start()
+    def _probe(self) -> None:
+        probe_targets = self._ports.probe_targets(self._rule.failing_hosts())
+        self._probe_round = _ProbeRound(
+            self._ports, probe_targets, self._rule.threshold, self._heard
+        )
+        self._probe_round.start()
 
-    def _heard(self, answered: int, silent: int, slept: bool) -> None:
-        self._round = None
-        if slept:
-            self._ask()
+    def _heard(self, answered: int, silent: int, stalled: bool) -> None:
+        self._probe_round = None
+        if stalled:
+            self._probe()
             return
         before = self._rule.phase
-        if before in (Phase.ASKING, Phase.CUT_OFF):
+        if before in (Phase.PROBING, Phase.CUT_OFF):
             self._log.info(
                 # Nobody is waited for once the verdict is certain, so they may be more.
                 "Of the {asked} servers that were asked, at least {answered} answered",
@@ -155,7 +165,7 @@ class IsolationGuard:
                 "This director is cut off: servers everywhere do not answer. All pools are held "
                 "as they are until they do"
             )
-        elif phase is Phase.SPENT:
+        elif phase is Phase.HOLD_EXPIRED:
             self._since = None
             self._log.critical("Still cut off: {kept} reports are acted on after all", kept=kept)
         elif phase is Phase.SETTLING:
@@ -165,8 +175,8 @@ class IsolationGuard:
                 "Servers answer again: {kept} failures are checked anew before they count",
                 kept=kept,
             )
-            self._ports.all_may_try(HURRY_S)
-        elif phase is Phase.CALM and self._recovering:
+            self._ports.recheck_all(RECHECK_WITHIN_S)
+        elif phase is Phase.NORMAL and self._recovering:
             self._recovering = False
             self._log.info("No longer cut off")
 
@@ -179,30 +189,30 @@ class IsolationGuard:
             self._timer = None
 
 
-class _Round:
-    """Asks all witnesses at once; `done(answered, silent, slept)` once the verdict is certain,
-    or after ASK_S, but never from within start()."""
+class _ProbeRound:
+    """Asks all targets at once; `done(answered, silent, stalled)` once the verdict is certain,
+    or after PROBE_S, but never from within start()."""
 
     def __init__(
         self,
-        ports: GuardPorts,
-        witnesses: Sequence[Witness],
+        ports: IsolationPorts,
+        probe_targets: Sequence[ProbeTarget],
         threshold: Any,
         done: Callable[[int, int, bool], None],
     ) -> None:
         self._ports = ports
-        self._witnesses = witnesses
+        self._probe_targets = probe_targets
         self._threshold = threshold
         self._done = done
-        self._open: dict[Witness, Channel] = {}
+        self._open: dict[ProbeTarget, Channel] = {}
         self._answered = self._silent = 0
-        self._mark = ports.attention.mark()
+        self._mark = ports.stall_meter.mark()
         self._timer: DelayedCall | None = None
 
     def start(self) -> None:
-        for witness in self._witnesses:
-            self._connect(witness)
-        self._timer = self._ports.clock.callLater(ASK_S if self._open else 0, self._end)
+        for probe_target in self._probe_targets:
+            self._connect(probe_target)
+        self._timer = self._ports.clock.callLater(PROBE_S if self._open else 0, self._end)
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -212,27 +222,27 @@ class _Round:
             channel.close()
         self._open.clear()
 
-    def _connect(self, witness: Witness) -> None:
+    def _connect(self, probe_target: ProbeTarget) -> None:
         events = TCPEvents(
-            connected=lambda: self._count(witness, answered=True),
+            connected=lambda: self._count(probe_target, answered=True),
             received=lambda _: None,
             # Whoever refuses is there.
             closed=lambda error: self._count(
-                witness, answered=error is None or isinstance(error, ConnectionError)
+                probe_target, answered=error is None or isinstance(error, ConnectionError)
             ),
         )
         try:
             channel = self._ports.network.connect_tcp(
-                witness.address, witness.port, events, source=witness.source
+                probe_target.address, probe_target.port, events, source=probe_target.source
             )
         except OSError as error:
-            # Whatever we are out of says nothing of the witness.
+            # Whatever we are out of says nothing of the probe_target.
             self._silent += not is_local_fault(error)
         else:
-            self._open[witness] = channel
+            self._open[probe_target] = channel
 
-    def _count(self, witness: Witness, *, answered: bool) -> None:
-        channel = self._open.pop(witness)
+    def _count(self, probe_target: ProbeTarget, *, answered: bool) -> None:
+        channel = self._open.pop(probe_target)
         channel.close()
         self._answered += answered
         self._silent += not answered
@@ -246,6 +256,6 @@ class _Round:
             self._timer.cancel()
         self._timer = None
         silent = self._silent + len(self._open)
-        slept = bool(silent) and self._ports.attention.lapsed(self._mark)
+        stalled = bool(silent) and self._ports.stall_meter.stalled(self._mark)
         self.stop()
-        self._done(self._answered, silent, slept)
+        self._done(self._answered, silent, stalled)

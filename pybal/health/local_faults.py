@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from pybal.errors import words
+from pybal.errors import describe_os_error
 
 LOG_EVERY_S = 60.0
 ALERT_FOR_S = 120.0
@@ -31,13 +31,13 @@ class LocalFaults:
         """A check could not be made."""
         now_s = self._seconds()
         self.counts[errno.errorcode.get(error.errno or 0, "unknown")] += 1
-        self._last = now_s, words(error)
+        self._last = now_s, describe_os_error(error)
         if self._logged_at is None or now_s - self._logged_at >= LOG_EVERY_S:
             self._logged_at = now_s
             self._log.critical(
                 "This director cannot check its servers: {why}; {count} checks so far could not "
                 "be made. Nothing is concluded from that",
-                why=words(error),
+                why=describe_os_error(error),
                 count=self.counts.total(),
             )
 

@@ -41,14 +41,14 @@ class Mark:
     lost_s: float
 
 
-class Attention(Protocol):
-    """What a monitor asks: `mark()` as a check begins, `lapsed(mark)` as it fails."""
+class StallMeter(Protocol):
+    """What a monitor asks: `mark()` as a check begins, `stalled(mark)` as it fails."""
 
     def mark(self) -> Mark:
-        """This moment, for lapsed()."""
+        """This moment, for stalled()."""
         ...
 
-    def lapsed(self, mark: Mark) -> bool:
+    def stalled(self, mark: Mark) -> bool:
         """Whether too much time was lost since then for a failure to be believed."""
         ...
 
@@ -57,7 +57,7 @@ class Attention(Protocol):
         ...
 
 
-class Awareness:
+class StallDetector:
     """Adds up lost time. `steady_s()` never jumps and goes on while the machine is suspended
     (CLOCK_BOOTTIME); `wall_s()` is Unix seconds. Call beat() every BEAT_S."""
 
@@ -94,11 +94,11 @@ class Awareness:
         return lost_s
 
     def mark(self) -> Mark:
-        """See Attention."""
+        """See StallMeter."""
         return Mark(self._steady_s(), self._lost_s)
 
-    def lapsed(self, mark: Mark) -> bool:
-        """See Attention."""
+    def stalled(self, mark: Mark) -> bool:
+        """See StallMeter."""
         now_s = self._steady_s()
         # What became of a gap is read from sockets before any timer runs, so the beat that is
         # still to come counts, too.
@@ -106,7 +106,7 @@ class Awareness:
         return lost_s > max(TOLERANCE_S, (now_s - mark.at_s) * _TOLERATED_PART)
 
     def recent(self) -> Mark:
-        """See Attention."""
+        """See StallMeter."""
         return self._before
 
     def _late_s(self, now_s: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
 
-from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, words
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError, describe_os_error, is_local_fault
 from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
 from pybal.http.response_reader import BadResponseError, ResponseReader
 from pybal.http.twistedhttp import host_port, parse_url, request_head, ssl_text, without_user
@@ -115,7 +115,9 @@ class _Exchange:
             self._ended("reset" if error is not None else "")
 
     def _not_connected(self, error: OSError) -> None:
-        self._fail(f"cannot connect: {words(error)}", error if is_local_fault(error) else None)
+        self._fail(
+            f"cannot connect: {describe_os_error(error)}", error if is_local_fault(error) else None
+        )
 
     def _send(self, data: bytes) -> None:
         try:

@@ -29,7 +29,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pybal.errors import HTTPFetchError, HTTPLocalFaultError, is_local_fault, words
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError, describe_os_error, is_local_fault
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.http.response_reader import BadResponseError, ResponseReader
 from pybal.model import IPAddress
@@ -205,7 +205,7 @@ class _Exchange(Protocol):
         if error is None:
             what = failure.getErrorMessage() or type(failure.value).__name__
         else:
-            what = words(error)
+            what = describe_os_error(error)
         is_ours = error is not None and is_local_fault(error)
         self._fail(f"cannot connect: {what}", error if is_ours else None)
 

@@ -175,7 +175,7 @@ def ipvs_document(ipvs: IPVSSnapshot) -> Document:
             "drift_total": dict(audit.drift_total),
             "repairs_total": audit.repairs_total,
         },
-        "strangers": ipvs.strangers,
+        "unmanaged": ipvs.unmanaged,
         "ownership_error": ipvs.ownership_error or None,
         "draining": [asdict(each) for each in ipvs.draining],
         "statistics": None,

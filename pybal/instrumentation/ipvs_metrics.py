@@ -45,9 +45,9 @@ def ipvs_families(ipvs: IPVSSnapshot) -> Iterator[Metric]:
         len(audit.drift),
     )
     yield GaugeMetricFamily(
-        "pybal_ipvs_strangers",
+        "pybal_ipvs_unmanaged_services",
         "Services in the kernel that are not configured and left alone",
-        len(ipvs.strangers),
+        len(ipvs.unmanaged),
     )
     yield GaugeMetricFamily(
         "pybal_ipvs_draining_servers",

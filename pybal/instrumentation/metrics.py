@@ -125,9 +125,9 @@ def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily("pybal_reactor_delayed_calls", "Timers that run", health.delayed_calls)
     yield CounterMetricFamily(
-        "pybal_hurried_checks_total",
+        "pybal_expedited_checks_total",
         "Checks made soon because another monitor found the host up again",
-        health.hurried_total,
+        health.expedited_total,
     )
     isolation = health.isolation
     yield GaugeMetricFamily(

@@ -40,8 +40,8 @@ _COUNTS = tuple(
 
 OWN_METRICS = {
     "pybal_monitor_internal_errors_total": MetricSpec("Failures within the monitor itself", ()),
-    "pybal_monitor_doubted_results_total": MetricSpec(
-        "Failures not believed because the director itself had slept", ()
+    "pybal_monitor_discarded_results_total": MetricSpec(
+        "Failures not believed because the director itself was stalled", ()
     ),
     "pybal_monitor_proxyfetch_request_duration_seconds": MetricSpec(
         "Duration of the last request", ("result", "url")

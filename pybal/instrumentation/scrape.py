@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
-from pybal.runtime.time_slices import Turns
+from pybal.runtime.time_slices import TimeSlices
 
 Pieces = tuple[bytes, ...]
 
@@ -25,9 +25,11 @@ class Scraper:
     asks while it runs gets its outcome.
     """
 
-    def __init__(self, view: StatusView, turns: Turns, others: Sequence[Collector]) -> None:
+    def __init__(
+        self, view: StatusView, time_slices: TimeSlices, others: Sequence[Collector]
+    ) -> None:
         self._view = view
-        self._turns = turns
+        self._time_slices = time_slices
         self._others = others
         self._monitors = MonitorText()
         self._waiting: dict[bool, list[Deferred[Pieces]]] = {}
@@ -48,7 +50,7 @@ class Scraper:
         services = []
         for service in view.services():
             services.append(service)
-            await self._turns.pause()
+            await self._time_slices.pause()
         snapshot = metrics.Snapshot(
             tuple(services), view.bgp(), view.ipvs(), view.daemon(), failed_requests
         )
@@ -58,7 +60,7 @@ class Scraper:
         ):
             if piece:
                 pieces.append(piece)
-            await self._turns.pause()
+            await self._time_slices.pause()
         return tuple(pieces)
 
     def _finished(self, outcome: Pieces | Failure, as_openmetrics: bool) -> None:

@@ -22,7 +22,7 @@ from pybal.instrumentation.responses import JSON_TYPE, Response, error
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.instrumentation.scrape import Scraper
 from pybal.instrumentation.view import StatusView
-from pybal.runtime.time_slices import Turns
+from pybal.runtime.time_slices import TimeSlices
 
 Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
 """Runs a function in another thread; fires in the reactor's with what it returned or raised."""
@@ -37,13 +37,13 @@ def make_site(
     reactor: Any,
     view: StatusView,
     offload: Offload,
-    turns: Turns,
+    time_slices: TimeSlices,
     log: Logger,
     *collectors: Collector,
 ) -> Site:
     """The factory that serves the view. `offload` renders the largest JSON in another thread,
-    `turns` has `/metrics` rendered in pieces; `collectors` add their metrics to PyBal's own."""
-    root = StatusResource(reactor, view, offload, Scraper(view, turns, collectors), log)
+    `/metrics` is rendered in `time_slices`; `collectors` add their metrics to PyBal's own."""
+    root = StatusResource(reactor, view, offload, Scraper(view, time_slices, collectors), log)
     site = _StatusSite(  # type: ignore[no-untyped-call]  # Twisted's has no types
         root, requestFactory=_BodylessRequest, reactor=reactor, timeout=_IDLE_TIMEOUT_S
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from pybal.ipvs.drift import Drift, DriftBook
 from pybal.ipvs.model import ServiceKey
-from pybal.ipvs.slices import Pieces, Piecework
+from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.model import AuditSnapshot
 
 
@@ -18,7 +18,7 @@ class Audits:
         self._now = now
         self._others_follow = others_follow
         self._drift = DriftBook()
-        self._listing: Piecework[None] | None = None
+        self._listing: SlicedWork[None] | None = None
         self._total = 0
         self._finished_at: float | None = None
 
@@ -26,9 +26,9 @@ class Audits:
     def under_way(self) -> bool:
         return self._listing is not None
 
-    def begin(self, listing: Pieces[None]) -> None:
+    def begin(self, listing: Slices[None]) -> None:
         """`listing` is what comes before the reading of the single services."""
-        self._listing = Piecework(listing)
+        self._listing = SlicedWork(listing)
 
     def drop(self) -> None:
         """It is not to be finished."""

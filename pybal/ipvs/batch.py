@@ -21,7 +21,7 @@ _MANY_SERVERS = 500
 two milliseconds for ten thousand: for each so many there is room for fewer operations."""
 
 
-class Exchange:
+class Batch:
     """Operations, gathered from the plans of several services until there is no more room."""
 
     def __init__(self, room: int = OPERATIONS_PER_TURN) -> None:

@@ -22,7 +22,7 @@ from pybal.model import IPVSSnapshot
 
 
 @dataclass(frozen=True, slots=True)
-class KeeperPorts:
+class IPVSPorts:
     """`clock` provides IReactorTime and does not jump, `now()` is Unix seconds; `in_thread` runs a
     function off the reactor's thread. Without a `record` nothing is known to be ours."""
 
@@ -33,11 +33,11 @@ class KeeperPorts:
     record: tuple[RecordFile, Place] | None = None
 
 
-class IPVSKeeper:
+class IPVSController:
     """Publishes services to a kernel, drains what leaves them, audits the table, and reads its
     statistics."""
 
-    def __init__(self, settings: IPVSSettings, ports: KeeperPorts, *, dry_run: bool) -> None:
+    def __init__(self, settings: IPVSSettings, ports: IPVSPorts, *, dry_run: bool) -> None:
         self._settings = settings
         self._clock = ports.clock
         owner: Owner | None = None

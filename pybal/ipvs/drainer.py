@@ -12,7 +12,7 @@ from pybal.ipvs.drain import Draining, counted, depool, merged
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.slices import Pieces, Piecework
+from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.model import DrainSnapshot
 
 SERVERS_COUNTED_PER_TURN = 100
@@ -110,12 +110,12 @@ class Drainer:
         key = self._round.popleft()
         if key in self._draining:
             self._round.append(key)
-            self._go_on(key, Piecework(self._count(key)))
+            self._go_on(key, SlicedWork(self._count(key)))
         else:
             self._call = None
             self._schedule()
 
-    def _go_on(self, key: ServiceKey, work: Piecework[Connections | None]) -> None:
+    def _go_on(self, key: ServiceKey, work: SlicedWork[Connections | None]) -> None:
         self._call = None
         work.go_on(SERVERS_COUNTED_PER_TURN)
         if not work.done:
@@ -125,7 +125,7 @@ class Drainer:
             self._counted(key, work.result)
         self._schedule()
 
-    def _count(self, key: ServiceKey) -> Pieces[Connections | None]:
+    def _count(self, key: ServiceKey) -> Slices[Connections | None]:
         """The connections of each server of a service; None if they could not be counted. As
         pybal.ipvs.reading.look does, a server that is missing is looked for twice."""
         for _ in range(2):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 from pybal.ipvs.model import Destination, Service, ServiceEntry, ServiceKey
-from pybal.ipvs.slices import Pieces, whole
+from pybal.ipvs.slices import Slices, whole
 from pybal.model import DriftSnapshot
 
 _WORDS_KEPT = 5
@@ -42,7 +42,7 @@ def compare(left: ServiceEntry | None, found: ServiceEntry | None) -> tuple[Drif
     return whole(comparing(left, found))
 
 
-def comparing(left: ServiceEntry | None, found: ServiceEntry | None) -> Pieces[tuple[Drift, ...]]:
+def comparing(left: ServiceEntry | None, found: ServiceEntry | None) -> Slices[tuple[Drift, ...]]:
     """The same in pieces."""
     drift: list[Drift] = []
     for number, each in enumerate(_differences(left, found), 1):

@@ -13,11 +13,11 @@ from pybal.ipvs.ipvsadm import (
     stop_sync_command,
     timeouts_command,
 )
-from pybal.ipvs.kernel import Kernel, Listing, Outcome
+from pybal.ipvs.kernel import Kernel, Listing, OperationResult
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
 from pybal.ipvs.plan import Operation, plan
-from pybal.ipvs.slices import Pieces, whole
+from pybal.ipvs.slices import Slices, whole
 from pybal.model import ServiceStatistics
 
 
@@ -61,7 +61,7 @@ class DryRunKernel(MemoryKernel):
         if self._real is not None:
             self._real.close()
 
-    def listing(self) -> Pieces[Listing]:
+    def listing(self) -> Slices[Listing]:
         if self._real is None:
             return (yield from super().listing())
         listing = yield from self._real.listing()
@@ -72,20 +72,20 @@ class DryRunKernel(MemoryKernel):
         pretended = yield from super().listing()
         return Listing(pretended.services, listing.foreign)
 
-    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+    def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         if self._real is not None:
             yield from self._follow(self._real, key)
         return (yield from super().reading(key))
 
-    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+    def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         return super().counting(key) if self._real is None else self._real.counting(key)
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
-        outcomes = super().apply(operations)
-        for outcome in outcomes:
-            if outcome.error is None:
-                self._show(command(outcome.operation))
-        return outcomes
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        results = super().apply(operations)
+        for result in results:
+            if result.error is None:
+                self._show(command(result.operation))
+        return results
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
         super().set_timeouts(timeouts)
@@ -102,7 +102,7 @@ class DryRunKernel(MemoryKernel):
     def _show(self, text: str) -> None:
         self._log.info("Dry run: {command}", command=text)
 
-    def _follow(self, real: Kernel, key: ServiceKey) -> Pieces[None]:
+    def _follow(self, real: Kernel, key: ServiceKey) -> Slices[None]:
         """Take a service as the real kernel has it, if that has changed."""
         entry = yield from real.reading(key)
         if entry == self._seen.get(key):

@@ -27,7 +27,7 @@ from pybal.ipvs.plan import (
     Operation,
     RemoveDestination,
 )
-from pybal.ipvs.slices import Pieces, whole
+from pybal.ipvs.slices import Slices, whole
 from pybal.model import ServiceStatistics
 
 MAX_NAME = 15
@@ -35,7 +35,7 @@ MAX_NAME = 15
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class OperationResult:
     """What became of one operation; `error` is None when the kernel holds it now."""
 
     operation: Operation
@@ -65,13 +65,13 @@ class Kernel(Protocol):
     def close(self) -> None:
         """Disconnect, leaving the table as it is; idempotent."""
 
-    def listing(self) -> Pieces[Listing]:
+    def listing(self) -> Slices[Listing]:
         """All services, without their destinations."""
 
-    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+    def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         """One service with its destinations; None if there is no such service."""
 
-    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+    def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         """The connections and the traffic of one service and its destinations; None if there is
         no such service."""
 
@@ -87,9 +87,9 @@ class Kernel(Protocol):
         """The counting in one piece."""
         return whole(self.counting(key))
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
-        """Do all of the operations in order, whatever becomes of each; the outcomes are in the
-        same order. Never raises KernelError: a lost connection is an outcome too."""
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        """Do all of the operations in order, whatever becomes of each; the results are in the
+        same order. Never raises KernelError: a lost connection is an result too."""
 
     def timeouts(self) -> Timeouts:
         """The kernel's timeouts."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import Outcome
+from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.plan import (
     AddDestination,
@@ -52,7 +52,7 @@ class Timer(Protocol):
     ) -> DelayedCall: ...
 
 
-class Doubt(IntEnum):
+class Staleness(IntEnum):
     """Whether the kernel may hold other than what is known of a service; the worst counts."""
 
     NONE = 0
@@ -73,7 +73,7 @@ class Managed:
 
     wanted: ServiceEntry | None
     planning: Iterator[Operation | int] | None = None
-    doubt: Doubt = Doubt.NONE
+    staleness: Staleness = Staleness.NONE
     stands: bool = False
     unrecorded: bool = False
     bad_servers: bool = False
@@ -93,26 +93,26 @@ class Managed:
         self.wanted = entry
         self.planning = None
 
-    def doubted(self, doubt: Doubt) -> None:
+    def mark_stale(self, staleness: Staleness) -> None:
         """What is known of it does not hold."""
-        self.doubt = max(self.doubt, doubt)
+        self.staleness = max(self.staleness, staleness)
         self.planning = None
 
 
-def causes(outcomes: Sequence[Outcome]) -> tuple[tuple[Outcome, KernelError], ...]:
+def causes(results: Sequence[OperationResult]) -> tuple[tuple[OperationResult, KernelError], ...]:
     """The refusals that matter: without its service no server can be added, so that one refusal
     says it all."""
-    refused = [(outcome, outcome.error) for outcome in outcomes if outcome.error is not None]
+    refused = [(result, result.error) for result in results if result.error is not None]
     return tuple(each for each in refused if isinstance(each[0].operation, AddService)) or tuple(
         refused
     )
 
 
-def are_bad_servers(errors: Sequence[tuple[Outcome, KernelError]]) -> bool:
+def are_bad_servers(errors: Sequence[tuple[OperationResult, KernelError]]) -> bool:
     """Whether all that was refused are servers with addresses that the kernel never takes."""
     return all(
-        isinstance(outcome.operation, AddDestination) and error.errno == errno.EINVAL
-        for outcome, error in errors
+        isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL
+        for result, error in errors
     )
 
 

@@ -19,14 +19,14 @@ from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.audit import Audits
-from pybal.ipvs.batch import OPERATIONS_PER_TURN, Exchange
+from pybal.ipvs.batch import OPERATIONS_PER_TURN, Batch
 from pybal.ipvs.drift import Drift
 from pybal.ipvs.ipvsadm import command
-from pybal.ipvs.kernel import Kernel, Outcome, is_drift
+from pybal.ipvs.kernel import Kernel, OperationResult, is_drift
 from pybal.ipvs.managed_service import (
     DelayedCall,
-    Doubt,
     Managed,
+    Staleness,
     Timer,
     are_bad_servers,
     causes,
@@ -38,9 +38,9 @@ from pybal.ipvs.ownership import NoRecord, Owner
 from pybal.ipvs.plan import Operation, apply_to, planning
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
-from pybal.ipvs.slices import Pieces
-from pybal.ipvs.unmanaged import Strangers, standing_strangers
-from pybal.ipvs.work_queue import Agenda
+from pybal.ipvs.slices import Slices
+from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
+from pybal.ipvs.work_queue import WorkQueue
 from pybal.model import IPVSSnapshot, KernelErrorSnapshot
 from pybal.runtime.backoff import doubling_s
 
@@ -77,9 +77,9 @@ class IPVSManager:
         self._log = Logger(namespace="ipvs")
         self._known: dict[ServiceKey, ServiceEntry] = {}
         self._managed: dict[ServiceKey, Managed] = {}
-        self._to_change = Agenda()  # urgent: what stands, so that a depool does not wait
+        self._to_change = WorkQueue()  # urgent: what stands, so that a depool does not wait
         self._reader = Reader(kernel, self._known, self._found, self._unread)
-        self._strangers = Strangers(clock, cleanup, self._owner, self._remove_stranger)
+        self._unmanaged = UnmanagedServices(clock, cleanup, self._owner, self._remove_unmanaged)
         self._turn: DelayedCall | None = None
         self._operations_per_turn = operations_per_turn
         self._running = False
@@ -113,7 +113,7 @@ class IPVSManager:
         self._known.update((entry.service.key, entry) for entry in entries if entry is not None)
         self._owner.start(self._known)
         self._running = True
-        self._strangers.start(self._known, listing.foreign)
+        self._unmanaged.start(self._known, listing.foreign)
 
     def stop(self) -> None:
         """Apply what is published, then leave the kernel as it is. Idempotent."""
@@ -122,7 +122,7 @@ class IPVSManager:
         while self._pressing:
             self._work_guarded()
         self._running = False
-        self._strangers.stop()
+        self._unmanaged.stop()
         self._reader.drop()
         self._audits.drop()
         for managed in self._managed.values():
@@ -132,18 +132,18 @@ class IPVSManager:
         self._kernel.close()
 
     def adopted(self, key: ServiceKey) -> ServiceEntry | None:
-        """What stands in the kernel for a configured service, which is no stranger then."""
-        if self._strangers.begun and key not in self._managed:
+        """What stands in the kernel for a configured service, which is managed from then on."""
+        if self._unmanaged.begun and key not in self._managed:
             # Of what came after the start audits know no more than that it stands.
             with contextlib.suppress(KernelError):
                 self._learn(key, self._kernel.read(key))
-        self._strangers.configured(key)
+        self._unmanaged.configured(key)
         return self._known.get(key)
 
     def publish(self, entry: ServiceEntry) -> None:
         """Say what a service should be. The last word before the next turn counts."""
         key = entry.service.key
-        self._strangers.configured(key)
+        self._unmanaged.configured(key)
         self._managed.setdefault(key, Managed(entry)).want(entry)
         if self._running:
             self._owner.claim(key)
@@ -151,7 +151,7 @@ class IPVSManager:
 
     def withdraw(self, key: ServiceKey) -> None:
         """The service is no longer configured: remove it from the kernel, if that may be."""
-        if self._strangers.stay:
+        if self._unmanaged.stay:
             self._leave(key)
             return
         self._managed.setdefault(key, Managed(None)).want(None)
@@ -189,7 +189,7 @@ class IPVSManager:
             errors_total=self._errors_total,
             last_error=self._last_error,
             audit=self._audits.snapshot(),
-            strangers=self._strangers.reported,
+            unmanaged=self._unmanaged.reported,
             ownership_error=self._owner.error,
         )
 
@@ -201,7 +201,7 @@ class IPVSManager:
         managed.no_retry()
         if not self._running:
             return
-        if managed.doubt:
+        if managed.staleness:
             self._reader.look(key)
         else:
             self._to_change.add(key, urgent=key in self._known)
@@ -223,38 +223,38 @@ class IPVSManager:
             self._schedule()
 
     def _work_guarded(self) -> None:
-        exchange = Exchange(self._operations_per_turn)
+        batch = Batch(self._operations_per_turn)
         try:
-            spent = self._reader.hurry(SERVERS_READ_PER_TURN)
-            self._change(exchange)
+            spent = self._reader.advance(SERVERS_READ_PER_TURN)
+            self._change(batch)
             self._read(SERVERS_READ_PER_TURN - spent)
         except Exception:  # noqa: BLE001 - a fault here must not end the balancing
             self._errors_total += 1
             self._log.failure("A change of the IPVS table failed unexpectedly")
             self._audits.drop()
-            for key in {*exchange.services, *self._reader.drop()} & self._managed.keys():
+            for key in {*batch.services, *self._reader.drop()} & self._managed.keys():
                 self._retry_later(key)
 
-    def _change(self, exchange: Exchange) -> None:
+    def _change(self, batch: Batch) -> None:
         """Take the next steps of the services that come first, and apply them."""
         for key in self._to_change.first(SERVICES_LOOKED_AT_PER_TURN):
             if not self._reader.is_reading(key) and self._may_be_planned(key):
-                exchange.take(key, self._servers(key), self._planning(key))
-            if exchange.full:
+                batch.take(key, self._servers(key), self._planning(key))
+            if batch.full:
                 break
-        failed = self._apply(exchange.operations)
-        for key in exchange.services:
+        failed = self._apply(batch.operations)
+        for key in batch.services:
             if key not in self._managed:
                 continue  # Who was told of another service has taken this one back.
             if key in failed:
-                self._fail(key, failed[key], complete=key != exchange.begun)
+                self._fail(key, failed[key], complete=key != batch.begun)
             elif self._managed[key].planning is None:
                 continue  # Or has published it anew.
-            elif key != exchange.begun and self._managed[key].bad_servers:
+            elif key != batch.begun and self._managed[key].bad_servers:
                 self._stand_but_for_bad_servers(key)
-            elif key != exchange.begun:
+            elif key != batch.begun:
                 self._succeed(key)
-            elif exchange.of_many_operations:
+            elif batch.of_many_operations:
                 self._to_change.defer(key)
             else:
                 self._to_change.let_pass(key)
@@ -280,16 +280,16 @@ class IPVSManager:
     def _servers(self, key: ServiceKey) -> int:
         return len(self._known[key].destinations) if key in self._known else 0
 
-    def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[Outcome]]:
-        """One exchange. Notes what the kernel has accepted; returns what it has not."""
+    def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[OperationResult]]:
+        """One batch. Notes what the kernel has accepted; returns what it has not."""
         accepted: list[Operation] = []
-        failed: dict[ServiceKey, list[Outcome]] = {}
-        for outcome in self._kernel.apply(operations) if operations else ():
-            if outcome.error is None:
-                accepted.append(outcome.operation)
-                self._managed[outcome.operation.key].changes[type(outcome.operation)] += 1
+        failed: dict[ServiceKey, list[OperationResult]] = {}
+        for result in self._kernel.apply(operations) if operations else ():
+            if result.error is None:
+                accepted.append(result.operation)
+                self._managed[result.operation.key].changes[type(result.operation)] += 1
             else:
-                failed.setdefault(outcome.operation.key, []).append(outcome)
+                failed.setdefault(result.operation.key, []).append(result)
         if accepted and not self._dry_run:
             # Written out only where DEBUG is shown: thousands of commands cost more than the
             # changes themselves.
@@ -310,10 +310,10 @@ class IPVSManager:
         self._reader.go_on(most)
         self._audits.finish(reading=self._reader.auditing)
 
-    def _list(self) -> Pieces[None]:
+    def _list(self) -> Slices[None]:
         """How an audit begins: with who else is there."""
-        strangers, foreign = yield from standing_strangers(self._kernel, self._known, self._managed)
-        self._strangers.audited(strangers, foreign)
+        unmanaged, foreign = yield from standing_unmanaged(self._kernel, self._known, self._managed)
+        self._unmanaged.audited(unmanaged, foreign)
         for number, key in enumerate(tuple(self._managed), 1):
             if key in self._managed:
                 self._reader.audit(key)
@@ -325,13 +325,13 @@ class IPVSManager:
         managed = self._managed[key]
         if not drift:
             self._audits.over(key)
-        elif managed.doubt is not Doubt.LOST:
+        elif managed.staleness is not Staleness.LOST:
             words = self._audits.found(key, drift)
             self._log.warn("{key} is not as it was left: {drift}", key=str(key), drift=words)
-        if drift or managed.doubt:
+        if drift or managed.staleness:
             self._to_change.add(key, urgent=entry is not None)
         managed.planning = None
-        managed.doubt = Doubt.NONE
+        managed.staleness = Staleness.NONE
         self._learn(key, entry)
 
     def _unread(self, key: ServiceKey, error: KernelError) -> None:
@@ -362,7 +362,7 @@ class IPVSManager:
     def _stand_but_for_bad_servers(self, key: ServiceKey) -> None:
         """One bad address of a pool must not keep its service from being announced. What the
         kernel holds is known: all but that was acknowledged."""
-        self._retry_later(key, Doubt.NONE)
+        self._retry_later(key, Staleness.NONE)
         self._done(key, stands=self._servers(key) > 0)
 
     def _done(self, key: ServiceKey, *, stands: bool) -> None:
@@ -376,19 +376,19 @@ class IPVSManager:
         managed.looked = False
         managed.stands = managed.stands or stands
         if managed.wanted is not None and news and managed.stands:
-            self._strangers.stands(key)
+            self._unmanaged.stands(key)
             self._tell(key)
 
-    def _fail(self, key: ServiceKey, outcomes: Sequence[Outcome], *, complete: bool) -> None:
+    def _fail(self, key: ServiceKey, results: Sequence[OperationResult], *, complete: bool) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
         what it was taken for, and else, or if that does not help, after a delay. `complete`: all
         that was to be done was tried; what is left comes before a delay for a bad server."""
-        refused = causes(outcomes)
+        refused = causes(results)
         for _, error in refused:
             self._note(error)
         log_refusals(self._log, key, [error for _, error in refused])
         managed = self._managed[key]
-        if not any(is_drift(outcome.operation, error.errno) for outcome, error in refused):
+        if not any(is_drift(result.operation, error.errno) for result, error in refused):
             if not are_bad_servers(refused):
                 self._retry_later(key)
             elif complete:
@@ -397,7 +397,7 @@ class IPVSManager:
                 managed.bad_servers = True
                 self._to_change.let_pass(key)
             return
-        managed.doubted(Doubt.LOOK)
+        managed.mark_stale(Staleness.LOOK)
         if managed.looked:
             self._retry_later(key)
             return
@@ -406,9 +406,9 @@ class IPVSManager:
         self._to_change.discard(key)
         self._reader.look(key)
 
-    def _retry_later(self, key: ServiceKey, doubt: Doubt = Doubt.LOST) -> None:
+    def _retry_later(self, key: ServiceKey, staleness: Staleness = Staleness.LOST) -> None:
         managed = self._managed[key]
-        managed.doubted(doubt)
+        managed.mark_stale(staleness)
         managed.failures += 1
         delay_s = doubling_s(managed.failures - 1, RETRY_FIRST_S, RETRY_MAX_S)
         self._to_change.discard(key)
@@ -436,8 +436,8 @@ class IPVSManager:
         self._to_change.discard(key)
         self._reader.forget(key)
         self._audits.over(key)
-        self._strangers.left(key)
+        self._unmanaged.left(key)
 
-    def _remove_stranger(self, key: ServiceKey) -> None:
+    def _remove_unmanaged(self, key: ServiceKey) -> None:
         if key not in self._managed:
             self.withdraw(key)

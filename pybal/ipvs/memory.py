@@ -12,7 +12,7 @@ from pybal.ipvs.kernel import (
     MAX_NAME,
     Kernel,
     Listing,
-    Outcome,
+    OperationResult,
     read_refusal,
     refusal,
     sync_refusal,
@@ -44,7 +44,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.ipvs.slices import Pieces
+from pybal.ipvs.slices import Slices
 from pybal.model import DestinationStatistics, IPAddress, ServiceStatistics, Traffic
 
 _ENGINES = ("", "sip")
@@ -92,7 +92,7 @@ class MemoryKernel(Kernel):
     def close(self) -> None:
         """Nothing to disconnect from."""
 
-    def listing(self) -> Pieces[Listing]:
+    def listing(self) -> Slices[Listing]:
         self._check_permission("read the IPVS services")
         found: list[Service] = []
         while True:
@@ -102,7 +102,7 @@ class MemoryKernel(Kernel):
             found += more
             yield len(more)
 
-    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+    def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         self._check_permission(f"read service {key}")
         service = self._services.get(key)
         if service is None:
@@ -110,7 +110,7 @@ class MemoryKernel(Kernel):
         found = yield from self._dump(key)
         return ServiceEntry(service, {each.key: each for each in found})
 
-    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+    def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         """Nothing passes through here, but for what `count` says."""
         if key not in self._services:
             return None
@@ -122,7 +122,7 @@ class MemoryKernel(Kernel):
             tuple(_statistics(each.key, counted.get(each.key, _NO_COUNTS)) for each in found),
         )
 
-    def _dump(self, key: ServiceKey) -> Pieces[list[Destination]]:
+    def _dump(self, key: ServiceKey) -> Slices[list[Destination]]:
         """As the kernel does it: where it goes on is but a number, whatever has gone meanwhile."""
         found: list[Destination] = []
         while True:
@@ -139,7 +139,7 @@ class MemoryKernel(Kernel):
         """Have a destination show so many connections, as a test likes."""
         self._counted.setdefault(key, {})[server] = (active, inactive, 0)
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         return tuple(self._outcome(operation) for operation in operations)
 
     def timeouts(self) -> Timeouts:
@@ -187,9 +187,9 @@ class MemoryKernel(Kernel):
         if not self._permitted:
             raise read_refusal(what, errno.EPERM)
 
-    def _outcome(self, operation: Operation) -> Outcome:
+    def _outcome(self, operation: Operation) -> OperationResult:
         number = self._do(operation)
-        return Outcome(operation, refusal(operation, number) if number else None)
+        return OperationResult(operation, refusal(operation, number) if number else None)
 
     def _do(self, operation: Operation) -> int:
         """Carry the operation out; 0, or the errno that the kernel would answer."""

@@ -13,7 +13,7 @@ from pybal.ipvs.connection import Connection, Request, connect
 from pybal.ipvs.kernel import (
     Kernel,
     Listing,
-    Outcome,
+    OperationResult,
     read_refusal,
     refusal,
     sync_refusal,
@@ -22,7 +22,7 @@ from pybal.ipvs.kernel import (
 from pybal.ipvs.messages import Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.plan import Operation
-from pybal.ipvs.slices import Pieces, whole
+from pybal.ipvs.slices import Slices, whole
 from pybal.ipvs.wire import MalformedMessageError
 from pybal.model import ServiceStatistics
 
@@ -58,13 +58,13 @@ class NetlinkKernel(Kernel):
         while self._idle:
             self._idle.pop().close()
 
-    def listing(self) -> Pieces[Listing]:
+    def listing(self) -> Slices[Listing]:
         request = Request(Command.GET_SERVICE, b"", wire.NLM_F_DUMP)
         found = yield from self._get("read the IPVS services", request, codec.read_service)
         services = tuple(service for service in found if not isinstance(service, str))
         return Listing(services, tuple(words for words in found if isinstance(words, str)))
 
-    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+    def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         found = yield from self._get_whole(
             f"read service {key}", key, codec.read_service, codec.read_destination
         )
@@ -75,7 +75,7 @@ class NetlinkKernel(Kernel):
             raise KernelError(f"read service {key}", errno.EBADMSG, _NOT_THERE)
         return ServiceEntry(service, {each.key: each for each in destinations})
 
-    def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+    def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         found = yield from self._get_whole(
             f"read the statistics of service {key}",
             key,
@@ -87,11 +87,11 @@ class NetlinkKernel(Kernel):
         traffic, destinations = found
         return ServiceStatistics(str(key), traffic, tuple(destinations))
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
-        outcomes: list[Outcome] = []
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        results: list[OperationResult] = []
         for start in range(0, len(operations), BATCH):
-            outcomes += self._apply_batch(operations[start : start + BATCH])
-        return tuple(outcomes)
+            results += self._apply_batch(operations[start : start + BATCH])
+        return tuple(results)
 
     def timeouts(self) -> Timeouts:
         what = "read the IPVS timeouts"
@@ -134,7 +134,7 @@ class NetlinkKernel(Kernel):
         if number:
             raise error(what, number)
 
-    def _apply_batch(self, operations: Sequence[Operation]) -> list[Outcome]:
+    def _apply_batch(self, operations: Sequence[Operation]) -> list[OperationResult]:
         """One exchange. The kernel works through the requests in order and always answers one
         that it refuses; the last asks for an answer in any case, and once that is here every
         request without an answer has been done."""
@@ -151,7 +151,7 @@ class NetlinkKernel(Kernel):
             for index, operation in enumerate(operations):
                 lost = KernelError(operation.words, error.errno, error.hint)
                 errors.setdefault(index, lost)
-        return [Outcome(operation, errors.get(i)) for i, operation in enumerate(operations)]
+        return [OperationResult(operation, errors.get(i)) for i, operation in enumerate(operations)]
 
     def _get_whole(
         self,
@@ -159,7 +159,7 @@ class NetlinkKernel(Kernel):
         key: ServiceKey,
         decode: Callable[[bytes], _T],
         decode_destination: Callable[[bytes, ServiceKey], _D],
-    ) -> Pieces[tuple[_T, list[_D]] | None]:
+    ) -> Slices[tuple[_T, list[_D]] | None]:
         """A service and its destinations; None if there is no such service."""
         identity = codec.service_identity(key)
         get_service = Request(Command.GET_SERVICE, identity)
@@ -177,7 +177,7 @@ class NetlinkKernel(Kernel):
             raise KernelError(what, errno.EBADMSG, _NOT_THERE)
         return services[0], destinations
 
-    def _get(self, what: str, request: Request, decode: Callable[[bytes], _T]) -> Pieces[list[_T]]:
+    def _get(self, what: str, request: Request, decode: Callable[[bytes], _T]) -> Slices[list[_T]]:
         """The decoded answers to one request, a datagram of them at a time."""
         found: list[_T] = []
         number = 0

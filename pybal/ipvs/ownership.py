@@ -32,8 +32,8 @@ of the very protocol, address and port that PyBal was adding or removing as it c
 new network namespace that gets the number of a deleted one. That is taken for PyBal's.
 
 If the record cannot be read, nothing that stands is claimed; if it cannot be written, services are
-added all the same (balancing comes first), and may be found to be strangers by a later start; each
-audit tries to write it again. Both are said in the log.
+added all the same (balancing comes first), and may be taken for unmanaged services by a later
+start; each audit tries to write it again. Both are said in the log.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ from pybal.errors import KernelError
 from pybal.ipvs.drift import Drift, DriftKind, comparing
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
-from pybal.ipvs.slices import Pieces, Piecework
-from pybal.ipvs.work_queue import Agenda
+from pybal.ipvs.slices import SlicedWork, Slices
+from pybal.ipvs.work_queue import WorkQueue
 
 Found = tuple[ServiceEntry | None, tuple[Drift, ...]]
 
 
-def look(kernel: Kernel, key: ServiceKey, known: ServiceEntry | None) -> Pieces[Found]:
+def look(kernel: Kernel, key: ServiceKey, known: ServiceEntry | None) -> Slices[Found]:
     """What a service is, and how that differs from what is known of it. KernelError.
 
     A server that is missing is looked for twice: if others go while the kernel tells of a service,
@@ -26,7 +26,7 @@ def look(kernel: Kernel, key: ServiceKey, known: ServiceEntry | None) -> Pieces[
     return entry, drift
 
 
-def _compare(kernel: Kernel, key: ServiceKey, known: ServiceEntry | None) -> Pieces[Found]:
+def _compare(kernel: Kernel, key: ServiceKey, known: ServiceEntry | None) -> Slices[Found]:
     entry = yield from kernel.reading(key)
     drift = yield from comparing(known, entry)
     return entry, drift
@@ -48,21 +48,21 @@ class Reader:
         self._known = known
         self._found = found
         self._unread = unread
-        self._agenda = Agenda()
+        self._work_queue = WorkQueue()
         self._key: ServiceKey | None = None
-        self._work: Piecework[Found] | None = None
+        self._work: SlicedWork[Found] | None = None
 
     def look(self, key: ServiceKey) -> None:
         """Read it soon."""
-        self._agenda.add(key, urgent=True)
+        self._work_queue.add(key, urgent=True)
 
     def audit(self, key: ServiceKey) -> None:
         """Read it in its turn."""
-        self._agenda.add(key, urgent=False)
+        self._work_queue.add(key, urgent=False)
 
     def forget(self, key: ServiceKey) -> None:
         """It need not be read."""
-        self._agenda.discard(key)
+        self._work_queue.discard(key)
         if key == self._key:
             self._key = self._work = None
 
@@ -81,31 +81,31 @@ class Reader:
     @property
     def urgent(self) -> bool:
         """Whether anything is to be read soon."""
-        return self._agenda.urgent
+        return self._work_queue.urgent
 
     @property
     def auditing(self) -> bool:
         """Whether anything is to be read in its turn."""
-        return self._agenda.others
+        return self._work_queue.others
 
     def go_on(self, most: int) -> int:
         """Read on, so many servers or a few more; returns how many."""
         spent = 0
-        while self._agenda and spent < most:
+        while self._work_queue and spent < most:
             spent += self._read_some(most - spent)
         return spent
 
-    def hurry(self, most: int) -> int:
+    def advance(self, most: int) -> int:
         """The same, until nothing is to be read soon."""
         spent = 0
-        while self._agenda.urgent and spent < most:
+        while self._work_queue.urgent and spent < most:
             spent += self._read_some(most - spent)
         return spent
 
     def _read_some(self, most: int) -> int:
         if self._key is None or self._work is None:
-            (self._key,) = self._agenda.first(1)
-            self._work = Piecework(look(self._kernel, self._key, self._known.get(self._key)))
+            (self._key,) = self._work_queue.first(1)
+            self._work = SlicedWork(look(self._kernel, self._key, self._known.get(self._key)))
         key, work = self._key, self._work
         spent = 0
         try:

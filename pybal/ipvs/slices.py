@@ -7,25 +7,25 @@ from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
-Pieces = Generator[int, None, _T]
+Slices = Generator[int, None, _T]
 """Each piece takes a millisecond or less and says how much it was, in servers that are read;
 between two of them anything may happen. The last one is followed by the result."""
 
 
-def whole(pieces: Pieces[_T]) -> _T:
+def whole(pieces: Slices[_T]) -> _T:
     """All of it at once."""
-    work = Piecework(pieces)
+    work = SlicedWork(pieces)
     while not work.done:
         work.go_on(1)
     return work.result
 
 
-class Piecework(Generic[_T]):
+class SlicedWork(Generic[_T]):
     """Work that goes on when it is told to; `result` is there once it is `done`."""
 
     result: _T
 
-    def __init__(self, pieces: Pieces[_T]) -> None:
+    def __init__(self, pieces: Slices[_T]) -> None:
         self._pieces = pieces
         self.done = False
 

@@ -11,7 +11,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceKey
-from pybal.ipvs.slices import Pieces, Piecework
+from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.model import ServiceStatistics
 
 MAX_AGE_S = 5.0
@@ -47,7 +47,7 @@ class StatisticsReader:
         waiter: Deferred[None] = Deferred()
         self._waiting.append(waiter)
         if len(self._waiting) == 1:
-            self._later(Piecework(self._read_all()))
+            self._later(SlicedWork(self._read_all()))
         return waiter
 
     def stop(self) -> None:
@@ -56,10 +56,10 @@ class StatisticsReader:
             self._call.cancel()
         self._tell()
 
-    def _later(self, work: Piecework[tuple[ServiceStatistics, ...]]) -> None:
+    def _later(self, work: SlicedWork[tuple[ServiceStatistics, ...]]) -> None:
         self._call = self._clock.callLater(0, self._go_on, work)
 
-    def _go_on(self, work: Piecework[tuple[ServiceStatistics, ...]]) -> None:
+    def _go_on(self, work: SlicedWork[tuple[ServiceStatistics, ...]]) -> None:
         work.go_on(SERVERS_READ_PER_TURN)
         if not work.done:
             self._later(work)
@@ -67,7 +67,7 @@ class StatisticsReader:
         self.latest, self.read_at = work.result, self._now()
         self._tell()
 
-    def _read_all(self) -> Pieces[tuple[ServiceStatistics, ...]]:
+    def _read_all(self) -> Slices[tuple[ServiceStatistics, ...]]:
         """What could be read, if the kernel fails."""
         found: list[ServiceStatistics] = []
         try:

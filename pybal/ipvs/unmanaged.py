@@ -11,7 +11,7 @@ from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.ownership import Owner
 from pybal.ipvs.settings import Cleanup
-from pybal.ipvs.slices import Pieces
+from pybal.ipvs.slices import Slices
 
 _PIECE = 100
 _PIECE_COSTS = 10
@@ -24,29 +24,29 @@ CLEANUP_WAIT_S = 60.0
 be had) no longer holds up the removal of those that are not configured."""
 
 
-def standing_strangers(
+def standing_unmanaged(
     kernel: Kernel, known: dict[ServiceKey, ServiceEntry], ours: Collection[ServiceKey]
-) -> Pieces[tuple[Collection[ServiceKey], Sequence[str]]]:
+) -> Slices[tuple[Collection[ServiceKey], Sequence[str]]]:
     """Which services stand that are not `ours`, and in words those that no ServiceKey can express.
     From `known` those go that are no longer there; of what is new it takes up that it stands."""
     before = frozenset(ours)  # of these nothing is known if they ceased to be ours meanwhile
     listing = yield from kernel.listing()
-    strangers: dict[ServiceKey, None] = {}
+    unmanaged: dict[ServiceKey, None] = {}
     for number, service in enumerate(listing.services, 1):
         if service.key not in ours and service.key not in before:
-            strangers[service.key] = None
+            unmanaged[service.key] = None
             known.setdefault(service.key, ServiceEntry(service, {}))
         if number % _PIECE == 0:
             yield _PIECE_COSTS
     for number, key in enumerate(tuple(known), 1):
-        if key not in ours and key not in before and key not in strangers:
+        if key not in ours and key not in before and key not in unmanaged:
             known.pop(key, None)
         if number % _PIECE == 0:
             yield _PIECE_COSTS
-    return strangers.keys(), listing.foreign
+    return unmanaged.keys(), listing.foreign
 
 
-class Strangers:
+class UnmanagedServices:
     """Decides about services that are not configured. `remove` takes one out of the kernel.
 
     None goes before every configured service stands, or CLEANUP_WAIT_S have passed.
@@ -121,14 +121,14 @@ class Strangers:
         self._clean_up()
 
     def _sort(self, standing: Iterable[ServiceKey], foreign: Sequence[str]) -> None:
-        strangers = [key for key in standing if key not in self._configured]
-        doomed = {key: None for key in strangers if self._goes(key)}
-        left_alone = (*(str(key) for key in strangers if key not in doomed), *foreign)
+        unmanaged = [key for key in standing if key not in self._configured]
+        doomed = {key: None for key in unmanaged if self._goes(key)}
+        left_alone = (*(str(key) for key in unmanaged if key not in doomed), *foreign)
         told = frozenset(self.reported)
-        new = [stranger for stranger in left_alone if stranger not in told]
-        for stranger in new[:_LOGGED]:
+        new = [each for each in left_alone if each not in told]
+        for each in new[:_LOGGED]:
             self._log.warn(
-                "{service} stands in IPVS but is not configured: left alone", service=stranger
+                "{service} stands in IPVS but is not configured: left alone", service=each
             )
         if len(new) > _LOGGED:
             self._log.warn("So do {count} other services", count=len(new) - _LOGGED)

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pybal.ipvs.model import ServiceKey
 
 
-class Agenda:
+class WorkQueue:
     """Services, each once: the urgent ones come first, then it is the order of arrival."""
 
     def __init__(self) -> None:

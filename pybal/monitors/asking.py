@@ -11,11 +11,11 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
 from pybal.config.settings import MonitorSettings
-from pybal.errors import is_local_fault, words
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricSample
 from pybal.monitors.base import Report
-from pybal.monitors.looping import LoopingMonitor, Outcome
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.looping import CheckOutcome, LoopingMonitor
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
 
 T = TypeVar("T")
@@ -32,10 +32,10 @@ class AskingMonitor(LoopingMonitor):
         self,
         settings: MonitorSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._timeout_s = settings.timeout_s
         self._source = settings.source_address
         self._question = ""
@@ -46,24 +46,26 @@ class AskingMonitor(LoopingMonitor):
         """The last duration by result."""
 
     @abstractmethod
-    async def _ask(self) -> Outcome:
+    async def _ask(self) -> CheckOutcome:
         """Set `_question` and ask; the outcome's reason is what came. OSError for what the
         network says instead. Cancelled at the timeout."""
 
-    async def _check(self) -> Outcome | None:
+    async def _check(self) -> CheckOutcome | None:
         self._so_far = "no answer"
         asking = Deferred.fromCoroutine(self._ask()).addTimeout(self._timeout_s, self._reactor)
         try:
             answer = await asking
         except defer.TimeoutError:
-            answer = Outcome(False, self._so_far)
+            answer = CheckOutcome(False, self._so_far)
         except OSError as error:
             if is_local_fault(error):
                 raise
-            answer = Outcome(False, words(error))
+            answer = CheckOutcome(False, describe_os_error(error))
         duration_s = max(0.0, self._elapsed_s())
         self._durations_s["successful" if answer.up else "failed"] = duration_s
-        return Outcome(answer.up, f"{self._question}: {answer.reason} after {duration_s:.3f} s")
+        return CheckOutcome(
+            answer.up, f"{self._question}: {answer.reason} after {duration_s:.3f} s"
+        )
 
     async def _ask_by_datagram(
         self,
@@ -105,7 +107,7 @@ class AskingMonitor(LoopingMonitor):
             channel.close()
 
     def _connect_udp(self, events: UDPEvents) -> Channel:
-        return self._environment.network.connect_udp(
+        return self._ports.network.connect_udp(
             self._target.address, self._target.port, events, source=self._source
         )
 

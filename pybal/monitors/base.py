@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from pybal.config.settings import MonitorSettings
 from pybal.errors import is_local_fault
 from pybal.model import CheckResult, MetricSample, MonitorSnapshot
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 
 Report = Callable[[CheckResult], None]
 
@@ -38,14 +38,14 @@ class Monitor(ABC):
         self,
         settings: MonitorSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
         self.name = settings.monitor
         self._needed = {True: settings.rise, False: settings.fall}
         self._target = target if settings.port is None else replace(target, port=settings.port)
-        self._environment = environment
-        self._reactor = environment.reactor
+        self._ports = ports
+        self._reactor = ports.reactor
         self._report = report
         self._log = Logger(namespace=f"{target.service} {self.name}")
         self._started = False
@@ -56,9 +56,9 @@ class Monitor(ABC):
         self._in_a_row = 0
         self._results = {True: 0, False: 0}
         self._transitions = {True: 0, False: 0}
-        self._mark = environment.attention.mark()
+        self._mark = ports.stall_meter.mark()
         """When the check began whose result comes next."""
-        self._doubted = 0
+        self._discarded = 0
         self._internal_errors = 0
         self._last_internal_error = ""
         self._snapshot: MonitorSnapshot | None = None
@@ -78,7 +78,7 @@ class Monitor(ABC):
         """Cancel what is under way and close what is open, at once. Idempotent."""
         if self._running:
             self._running = False
-            self._environment.recoveries.forget(self._target.host, self)
+            self._ports.recoveries.forget(self._target.host, self)
             self._end()
 
     def snapshot(self) -> MonitorSnapshot:
@@ -118,7 +118,7 @@ class Monitor(ABC):
         """Cancel timers and checks, close sockets."""
 
     @abstractmethod
-    def _hurry(self, within_s: float) -> None:
+    def _expedite(self, within_s: float) -> None:
         """Make the next check at a random moment of this time, if it was to come later."""
 
     def _samples(self) -> Iterable[MetricSample]:
@@ -129,7 +129,7 @@ class Monitor(ABC):
         yield from self._samples()
         for name, count in (
             ("pybal_monitor_internal_errors_total", self._internal_errors),
-            ("pybal_monitor_doubted_results_total", self._doubted),
+            ("pybal_monitor_discarded_results_total", self._discarded),
         ):
             if count:
                 yield MetricSample(name, (), float(count))
@@ -137,18 +137,18 @@ class Monitor(ABC):
     def _conclude(self, *, up: bool, reason: str, duration_s: float) -> None:
         """Take a result: count it, report it if it changes the state, and log it.
 
-        A failure is not believed if we slept in the check: it is made again soon. The report may
-        stop this monitor: look at `_running` before going on.
+        A failure is discarded if this process was stalled during the check: the check is repeated
+        soon. The report may stop this monitor: look at `_running` before going on.
         """
         if not self._running:
             return
         self._touched()
-        if not up and self._environment.attention.lapsed(self._mark):
-            self._doubted += 1
-            self._hurry(AGAIN_WITHIN_S)
+        if not up and self._ports.stall_meter.stalled(self._mark):
+            self._discarded += 1
+            self._expedite(AGAIN_WITHIN_S)
             return
         self._post(up=up)
-        result = CheckResult(up, _one_line(reason), max(0.0, duration_s), self._environment.now())
+        result = CheckResult(up, _one_line(reason), max(0.0, duration_s), self._ports.now())
         is_first_of_row = self._last is None or self._last.up is not up
         self._in_a_row = 1 if is_first_of_row else self._in_a_row + 1
         self._last = result
@@ -165,9 +165,9 @@ class Monitor(ABC):
 
     def _post(self, *, up: bool) -> None:
         """Tell the other monitors of this host if it recovered, and hear it of them if not."""
-        recoveries, host = self._environment.recoveries, self._target.host
+        recoveries, host = self._ports.recoveries, self._target.host
         if not up:
-            recoveries.is_down(host, self, self._hurry)
+            recoveries.is_down(host, self, self._expedite)
         elif self._last is not None and not self._last.up:
             recoveries.came_up(host, self)
 
@@ -197,7 +197,7 @@ class Monitor(ABC):
         self._touched()
         self._internal_errors += 1
         if isinstance(failure.value, OSError) and is_local_fault(failure.value):
-            self._environment.faults.note(failure.value)
+            self._ports.faults.note(failure.value)
             return
         text = f"{doing}: {failure.type}: {failure.getErrorMessage()}"
         if text != self._last_internal_error:

@@ -10,8 +10,8 @@ from pybal.config.settings import DNSQuerySettings
 from pybal.monitors.asking import AskingMonitor
 from pybal.monitors.base import Report
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
-from pybal.monitors.looping import Outcome
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents
 
 
@@ -27,14 +27,14 @@ class DNSQuery(AskingMonitor):
         self,
         settings: DNSQuerySettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._settings = settings
 
-    async def _ask(self) -> Outcome:
-        source = self._environment.random
+    async def _ask(self) -> CheckOutcome:
+        source = self._ports.random
         name = source.choice(self._settings.hostnames)
         query = make_query(source.getrandbits(16), name, source.choice((TYPE_A, TYPE_AAAA)))
         self._question = f"query {query} of {self._target.endpoint}"
@@ -42,7 +42,7 @@ class DNSQuery(AskingMonitor):
         if answer.truncated:
             self._so_far = "no answer over TCP, one cut short over UDP,"
             answer = await self._ask_tcp(query)
-        return Outcome(self._accepts(answer), _said(answer))
+        return CheckOutcome(self._accepts(answer), _said(answer))
 
     def _accepts(self, answer: Answer) -> bool:
         if answer.rcode == "NXDOMAIN":
@@ -77,7 +77,7 @@ class DNSQuery(AskingMonitor):
                 answered.errback(error or OSError("TCP connection closed without an answer"))
 
         channels.append(
-            self._environment.network.connect_tcp(
+            self._ports.network.connect_tcp(
                 self._target.address,
                 self._target.port,
                 TCPEvents(connected, received, closed),

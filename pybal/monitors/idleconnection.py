@@ -10,10 +10,10 @@ from twisted.internet.base import DelayedCall
 from twisted.python.failure import Failure
 
 from pybal.config.settings import IdleConnectionSettings
-from pybal.errors import is_local_fault, words
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricSample
 from pybal.monitors.base import Monitor, Report
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, Keepalive, TCPEvents, label
 from pybal.runtime.backoff import backoff_s
 
@@ -42,10 +42,10 @@ class IdleConnection(Monitor):
         self,
         settings: IdleConnectionSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._settings = settings
         self._channel: Channel | None = None
         self._connected = False
@@ -61,7 +61,7 @@ class IdleConnection(Monitor):
         self._lost: Counter[str] = Counter()
 
     def _begin(self) -> None:
-        delay_s = self._environment.spread.soon(self._reactor.seconds())
+        delay_s = self._ports.spread.soon(self._reactor.seconds())
         self._connect_in(delay_s, self._settings.timeout_s)
 
     def _end(self) -> None:
@@ -83,21 +83,21 @@ class IdleConnection(Monitor):
         self._channel = None
         self._timer = self._reactor.callLater(delay_s, self._connect, timeout_s)
 
-    def _hurry(self, within_s: float) -> None:
+    def _expedite(self, within_s: float) -> None:
         timer = self._timer
         waits = self._channel is None and self._closed_after_s is None
         if waits and timer is not None and timer.getTime() - self._reactor.seconds() > within_s:
             self._cancel_timer()
-            delay_s = self._environment.random.uniform(0, within_s)
+            delay_s = self._ports.random.uniform(0, within_s)
             self._connect_in(delay_s, self._settings.timeout_s)
 
     def _connect(self, timeout_s: float) -> None:
-        self._mark = self._environment.attention.mark()
+        self._mark = self._ports.stall_meter.mark()
         self._began_at = self._reactor.seconds()
         self._timer = self._reactor.callLater(timeout_s, self._connect_timed_out)
         events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         try:
-            self._channel = self._environment.network.connect_tcp(
+            self._channel = self._ports.network.connect_tcp(
                 self._target.address,
                 self._target.port,
                 events,
@@ -105,7 +105,7 @@ class IdleConnection(Monitor):
                 keepalive=self._keepalive(),
             )
         except OSError as error:
-            self._not_connected(error, words(error))
+            self._not_connected(error, describe_os_error(error))
         except Exception:  # noqa: BLE001 - a mistake of ours must not end the checks
             self._retry()
             self._internal_error(f"connecting to {self._target.endpoint}")
@@ -135,7 +135,7 @@ class IdleConnection(Monitor):
             self._failures_in_a_row,
             _RETRY_S,
             self._settings.max_delay_s,
-            self._environment.random,
+            self._ports.random,
         )
         self._failures_in_a_row += 1
         if self._up is not False:
@@ -178,12 +178,12 @@ class IdleConnection(Monitor):
             self._connected = False
             self._on_lost(error)
         elif error is not None:
-            self._not_connected(error, words(error))
+            self._not_connected(error, describe_os_error(error))
 
     def _on_lost(self, error: OSError | None) -> None:
         self._cancel_timer()
         lasted_s = self._elapsed_s()
-        self._mark = self._environment.attention.recent()
+        self._mark = self._ports.stall_meter.recent()
         self._lost[label(error)] += 1
         self._touched()
         if error is None and self._settings.timeout_clean_reconnect_s > 0:
@@ -192,7 +192,7 @@ class IdleConnection(Monitor):
         if lasted_s >= STEADY_S:
             self._failures_in_a_row = 0
         self._retry()
-        why = words(error) if error is not None else "closed by the server"
+        why = describe_os_error(error) if error is not None else "closed by the server"
         reason = f"connection to {self._target.endpoint} lost after {lasted_s:.1f} s: {why}"
         self._conclude(up=False, reason=reason, duration_s=0.0)
 
@@ -206,7 +206,7 @@ class IdleConnection(Monitor):
             self._connect(budget_s)
             return
         delay_s = backoff_s(
-            self._short_ones_in_a_row, _CLEAN_RETRY_S, budget_s / 2, self._environment.random
+            self._short_ones_in_a_row, _CLEAN_RETRY_S, budget_s / 2, self._ports.random
         )
         self._short_ones_in_a_row += 1
         self._connect_in(delay_s, budget_s - delay_s)

@@ -11,12 +11,12 @@ from twisted.python.failure import Failure
 
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, Report
-from pybal.monitors.target import Environment, Target
-from pybal.runtime.coalescing import in_step
+from pybal.monitors.target import MonitorPorts, Target
+from pybal.runtime.coalescing import coalesced
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """What a check found out. `reason` is one line."""
 
     up: bool
@@ -42,24 +42,24 @@ class LoopingMonitor(Monitor):
         self,
         settings: MonitorSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._interval_s = settings.interval_s
         self._timer: DelayedCall | None = None
-        self._checking: Deferred[Outcome | None] | None = None
+        self._checking: Deferred[CheckOutcome | None] | None = None
         self._began_at = 0.0
         self._due_at = 0.0
-        self._hurried_within_s: float | None = None
+        self._expedited_within_s: float | None = None
         """Set within a check: how soon the next one is to come."""
 
     @abstractmethod
-    async def _check(self) -> Outcome | None:
+    async def _check(self) -> CheckOutcome | None:
         """Check once; None is no opinion. Cancelled on stop."""
 
     def _begin(self) -> None:
-        self._wake_in(self._environment.spread.within(self._interval_s))
+        self._wake_in(self._ports.spread.within(self._interval_s))
 
     def _end(self) -> None:
         if self._timer is not None:
@@ -68,12 +68,12 @@ class LoopingMonitor(Monitor):
         if self._checking is not None:
             self._checking.cancel()
 
-    def _hurry(self, within_s: float) -> None:
+    def _expedite(self, within_s: float) -> None:
         if self._timer is None:
-            self._hurried_within_s = within_s
+            self._expedited_within_s = within_s
         elif self._timer.getTime() - self._reactor.seconds() > within_s:
             self._timer.cancel()
-            self._wake_in(self._environment.random.uniform(0, within_s))
+            self._wake_in(self._ports.random.uniform(0, within_s))
 
     def _wake_in(self, delay_s: float) -> None:
         self._due_at = self._reactor.seconds() + delay_s
@@ -87,15 +87,15 @@ class LoopingMonitor(Monitor):
         self._timer = None
         self._began_at = self._reactor.seconds()
         if self._began_at - self._due_at > LATE_S:
-            self._wake_in(self._environment.random.uniform(0, self._interval_s))
+            self._wake_in(self._ports.random.uniform(0, self._interval_s))
             return
-        self._mark = self._environment.attention.mark()
+        self._mark = self._ports.stall_meter.mark()
         self._checking = Deferred.fromCoroutine(self._check())
         self._checking.addCallback(self._checked).addErrback(self._check_failed).addBoth(
             self._go_on
         )
 
-    def _checked(self, outcome: Outcome | None) -> None:
+    def _checked(self, outcome: CheckOutcome | None) -> None:
         if outcome is not None:
             self._conclude(up=outcome.up, reason=outcome.reason, duration_s=self._elapsed_s())
 
@@ -104,10 +104,10 @@ class LoopingMonitor(Monitor):
 
     def _go_on(self, _: object) -> None:
         self._checking = None
-        within_s, self._hurried_within_s = self._hurried_within_s, None
+        within_s, self._expedited_within_s = self._expedited_within_s, None
         if self._running:
             delay_s = self._interval_s - self._elapsed_s() % self._interval_s
-            delay_s = in_step(self._reactor.seconds(), delay_s)
+            delay_s = coalesced(self._reactor.seconds(), delay_s)
             if within_s is not None and within_s < delay_s:
-                delay_s = self._environment.random.uniform(0, within_s)
+                delay_s = self._ports.random.uniform(0, within_s)
             self._wake_in(delay_s)

@@ -20,9 +20,9 @@ from pybal.config.settings import MonitorSettings
 from pybal.model import MetricSample
 from pybal.monitors.asking import AskingMonitor
 from pybal.monitors.base import Monitor, Report
-from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.registry import MonitorType
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents, UDPEvents
 
 __all__ = [
@@ -35,16 +35,16 @@ __all__ = [
     "SECONDS_OR_ZERO",
     "AskingMonitor",
     "Channel",
-    "Environment",
+    "CheckOutcome",
     "Kind",
     "LoopingMonitor",
     "MetricSample",
     "Monitor",
     "MonitorKind",
+    "MonitorPorts",
     "MonitorSettings",
     "MonitorType",
     "Option",
-    "Outcome",
     "Report",
     "TCPEvents",
     "Target",

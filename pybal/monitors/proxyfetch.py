@@ -13,8 +13,8 @@ from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.model import MetricSample
 from pybal.monitors.asking import shown
 from pybal.monitors.base import Report
-from pybal.monitors.looping import LoopingMonitor, Outcome
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.looping import CheckOutcome, LoopingMonitor
+from pybal.monitors.target import MonitorPorts, Target
 
 MAX_SEARCHED_BYTES = 64 * 1024
 """What is expected is looked for in so much of the body: that takes a few milliseconds."""
@@ -45,38 +45,38 @@ class ProxyFetch(LoopingMonitor):
         self,
         settings: ProxyFetchSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._settings = settings
         self._statuses = status_text(settings.http_status)
         self._requests = {url: self._request(url) for url in settings.urls}
         self._durations_s: dict[tuple[str, str], float] = {}
         """The last duration by result and URL."""
 
-    async def _check(self) -> Outcome | None:
+    async def _check(self) -> CheckOutcome | None:
         if not self._settings.check_all:
-            fetched = await self._fetch(self._environment.random.choice(self._settings.urls))
+            fetched = await self._fetch(self._ports.random.choice(self._settings.urls))
             _raise_fault((fetched,))
-            return Outcome(fetched.ok, fetched.text)
+            return CheckOutcome(fetched.ok, fetched.text)
         fetches = [Deferred.fromCoroutine(self._fetch(url)) for url in self._settings.urls]
         return self._verdict(await gatherResults(fetches, consumeErrors=True))
 
-    def _verdict(self, fetched: list[_Fetched]) -> Outcome:
+    def _verdict(self, fetched: list[_Fetched]) -> CheckOutcome:
         _raise_fault(fetched)
         failures = [f.text for f in fetched if not f.ok]
         if not failures:
-            return Outcome(True, f"all {len(fetched)} URLs answered {self._statuses}")
+            return CheckOutcome(True, f"all {len(fetched)} URLs answered {self._statuses}")
         tolerated = self._settings.max_failures
         shown = "; ".join(failures[:_FAILURES_SHOWN])
         text = f"{len(failures)} of {len(fetched)} URLs failed ({tolerated} tolerated): {shown}"
-        return Outcome(len(failures) <= tolerated, text)
+        return CheckOutcome(len(failures) <= tolerated, text)
 
     async def _fetch(self, url: str) -> _Fetched:
         began_at = self._reactor.seconds()
         try:
-            response = await self._environment.http.fetch(self._requests[url])
+            response = await self._ports.http.fetch(self._requests[url])
         except HTTPLocalFaultError as error:
             return _Fetched(False, "", error.cause or error)
         except HTTPFetchError as error:
@@ -123,7 +123,7 @@ class ProxyFetch(LoopingMonitor):
         needed = self._settings.min_certificate_days
         if not needed or expires_at is None:
             return ""
-        left = (expires_at - self._environment.now()) / _DAY_S
+        left = (expires_at - self._ports.now()) / _DAY_S
         if left >= needed:
             return ""
         if left < 0:

@@ -23,11 +23,11 @@ from pybal.monitors.idleconnection import IdleConnection
 from pybal.monitors.ping import Ping
 from pybal.monitors.proxyfetch import ProxyFetch
 from pybal.monitors.runcommand import RunCommand
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.monitors.tcpcheck import TCPCheck
 from pybal.monitors.udp import UDP
 
-Factory = Callable[[Any, Target, Environment, Report], Monitor]
+Factory = Callable[[Any, Target, MonitorPorts, Report], Monitor]
 """Makes a monitor of its own kind of settings, not yet started."""
 
 
@@ -56,9 +56,9 @@ BUILT_IN: Mapping[str, MonitorType] = {
 def create_monitor(
     settings: MonitorSettings,
     target: Target,
-    environment: Environment,
+    ports: MonitorPorts,
     report: Report,
     types: Mapping[str, MonitorType] = BUILT_IN,
 ) -> Monitor:
     """The monitor that the settings describe, not yet started."""
-    return types[settings.monitor].factory(settings, target, environment, report)
+    return types[settings.monitor].factory(settings, target, ports, report)

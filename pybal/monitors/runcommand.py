@@ -9,12 +9,12 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 from pybal.config.settings import Argument, LiteralArgument, RunCommandSettings, ServerArgument
-from pybal.errors import is_local_fault, words
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricSample
 from pybal.monitors.base import Report
-from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.processes import Exit, Process
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 
 _LINES_LOGGED = 20
 
@@ -32,10 +32,10 @@ class RunCommand(LoopingMonitor):
         self,
         settings: RunCommandSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._settings = settings
         self._argv = [
             str(settings.command),
@@ -50,12 +50,12 @@ class RunCommand(LoopingMonitor):
         if self._process is not None:
             self._process.kill()
 
-    async def _check(self) -> Outcome | None:
+    async def _check(self) -> CheckOutcome | None:
         if self._process is not None:
-            return Outcome(
+            return CheckOutcome(
                 False, f"{self._argv[0]}, killed, has not ended: process {self._process.pid}"
             )
-        slots = self._environment.command_slots
+        slots = self._ports.command_slots
         await slots.acquire()
         try:
             self._note_waiting(slots.limit)
@@ -67,7 +67,7 @@ class RunCommand(LoopingMonitor):
         """The check begins now that it has its slot."""
         waited_s = self._elapsed_s()
         self._began_at = self._reactor.seconds()
-        self._mark = self._environment.attention.mark()
+        self._mark = self._ports.stall_meter.mark()
         if waited_s > self._interval_s:
             self._log.warn(
                 "{server}: waited {waited} s for its turn: of all commands only {limit} may run at "
@@ -77,14 +77,14 @@ class RunCommand(LoopingMonitor):
                 limit=limit,
             )
 
-    async def _run_once(self) -> Outcome:
+    async def _run_once(self) -> CheckOutcome:
         ended: Deferred[Exit] = Deferred()
         try:
             self._process = self._start(ended)
         except OSError as error:
             if is_local_fault(error):
                 raise
-            return Outcome(False, f"cannot run {self._argv[0]}: {words(error)}")
+            return CheckOutcome(False, f"cannot run {self._argv[0]}: {describe_os_error(error)}")
         try:
             result = await ended.addTimeout(self._settings.timeout_s, self._reactor)
         except defer.TimeoutError:
@@ -99,11 +99,9 @@ class RunCommand(LoopingMonitor):
             if not ended.called:
                 ended.callback(result)
 
-        return self._environment.processes.run(
-            self._argv, on_end, capture=self._settings.log_output
-        )
+        return self._ports.processes.run(self._argv, on_end, capture=self._settings.log_output)
 
-    def _judge(self, result: Exit) -> Outcome:
+    def _judge(self, result: Exit) -> CheckOutcome:
         status = result.status
         after = f"after {self._elapsed_s():.3f} s"
         if status is None:
@@ -113,11 +111,11 @@ class RunCommand(LoopingMonitor):
         said = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return self._outcome(str(status), f"{how} {after}{': ' if said else ''}{said}")
 
-    def _outcome(self, exit_code: str, how: str) -> Outcome:
+    def _outcome(self, exit_code: str, how: str) -> CheckOutcome:
         up = exit_code == "0"
         key = ("successful" if up else "failed", exit_code)
         self._durations_s[key] = max(0.0, self._elapsed_s())
-        return Outcome(up, f"{self._argv[0]} {how}")
+        return CheckOutcome(up, f"{self._argv[0]} {how}")
 
     def _log_output(self, result: Exit) -> None:
         server = self._target.describe()

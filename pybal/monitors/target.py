@@ -10,7 +10,7 @@ from typing import Any
 from pybal.config.settings import DEFAULT_CONCURRENCY
 from pybal.health.local_faults import LocalFaults
 from pybal.health.recoveries import Recoveries
-from pybal.health.stalls import Attention
+from pybal.health.stalls import StallMeter
 from pybal.http.port import HTTPClient
 from pybal.model import IPAddress
 from pybal.monitors.processes import Processes, ReactorProcesses
@@ -43,17 +43,17 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class MonitorPorts:
     """The injected world. `now()` is the wall clock in Unix seconds; timers and descriptors
     are the reactor's (any object that provides IReactorTime and IReactorFDSet; Twisted's
-    interfaces cannot be joined into one type). `attention` knows whether we were awake;
+    interfaces cannot be joined into one type). `stall_meter` knows whether we were awake;
     `recoveries` and `faults` are notice boards that all monitors share."""
 
     reactor: Any
     now: Callable[[], float]
     random: random.Random
     http: HTTPClient
-    attention: Attention
+    stall_meter: StallMeter
     recoveries: Recoveries
     faults: LocalFaults
     spread: Spread = field(init=False)
@@ -68,10 +68,10 @@ class Environment:
 
     @property
     def network(self) -> Network:
-        """TCP and UDP sockets on the reactor; a test's environment has its own."""
+        """TCP and UDP sockets on the reactor; a test's ports has its own."""
         return SocketNetwork(self.reactor)
 
     @property
     def processes(self) -> Processes:
-        """Processes watched by the reactor; a test's environment has its own."""
+        """Processes watched by the reactor; a test's ports has its own."""
         return ReactorProcesses(self.reactor)

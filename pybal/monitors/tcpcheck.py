@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from pybal.config.settings import TCPCheckSettings
 from pybal.monitors.asking import AskingMonitor, shown
 from pybal.monitors.base import Report
-from pybal.monitors.looping import Outcome
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents
 
 _KEPT_BYTES = 100
@@ -25,17 +25,17 @@ class TCPCheck(AskingMonitor):
         self,
         settings: TCPCheckSettings,
         target: Target,
-        environment: Environment,
+        ports: MonitorPorts,
         report: Report,
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._settings = settings
 
-    async def _ask(self) -> Outcome:
+    async def _ask(self) -> CheckOutcome:
         self._question = f"connection to {self._target.endpoint}"
         self._so_far = "not made"
         exchange = _Exchange(self._settings, self._progress)
-        exchange.channel = self._environment.network.connect_tcp(
+        exchange.channel = self._ports.network.connect_tcp(
             self._target.address,
             self._target.port,
             TCPEvents(exchange.connected, exchange.received, exchange.closed),
@@ -56,7 +56,7 @@ class _Exchange:
     channel: Channel
 
     def __init__(self, settings: TCPCheckSettings, progress: Callable[[str], None]) -> None:
-        self.outcome: Deferred[Outcome] = Deferred()
+        self.outcome: Deferred[CheckOutcome] = Deferred()
         self._settings = settings
         self._search = None if settings.expect is None else settings.expect.begin()
         self._progress = progress
@@ -73,7 +73,7 @@ class _Exchange:
             return
         self._progress("made, but nothing received")
         if self._search is None:
-            self._end(Outcome(True, "made"))
+            self._end(CheckOutcome(True, "made"))
 
     def received(self, data: bytes) -> None:
         """See TCPEvents."""
@@ -81,9 +81,9 @@ class _Exchange:
         self._count += len(data)
         self._start = (self._start + data)[:_KEPT_BYTES]
         if self._search is None or self._search.feed(data):
-            self._end(Outcome(True, "the expected answer came"))
+            self._end(CheckOutcome(True, "the expected answer came"))
         elif self._count >= self._settings.read_bytes:
-            self._end(Outcome(False, self._unexpected()))
+            self._end(CheckOutcome(False, self._unexpected()))
         else:
             self._progress(self._unexpected())
 
@@ -93,15 +93,15 @@ class _Exchange:
             if not self.outcome.called:
                 self.outcome.errback(error)
         elif self._search is not None and self._search.end():
-            self._end(Outcome(True, "the expected answer came"))
+            self._end(CheckOutcome(True, "the expected answer came"))
         else:
-            self._end(Outcome(False, f"closed, {self._unexpected()}"))
+            self._end(CheckOutcome(False, f"closed, {self._unexpected()}"))
 
     def _unexpected(self) -> str:
         if not self._count:
             return "nothing received"
         return f"{self._count} bytes received, not what is expected: {shown(self._start)}"
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: CheckOutcome) -> None:
         if not self.outcome.called:
             self.outcome.callback(outcome)

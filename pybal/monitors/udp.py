@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.internet.task import deferLater
 
 from pybal.config.settings import UDPSettings
-from pybal.errors import is_local_fault, words
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.monitors.asking import AskingMonitor, shown
 from pybal.monitors.base import Report
-from pybal.monitors.looping import Outcome
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
 
 
@@ -20,9 +20,9 @@ class UDP(AskingMonitor):
     With `expect`: up when one datagram that comes back within `timeout_s` matches."""
 
     def __init__(
-        self, settings: UDPSettings, target: Target, environment: Environment, report: Report
+        self, settings: UDPSettings, target: Target, ports: MonitorPorts, report: Report
     ) -> None:
-        super().__init__(settings, target, environment, report)
+        super().__init__(settings, target, ports, report)
         self._settings = settings
         size = len(settings.payload)
         self._what = f"a datagram of {size} bytes" if size else "an empty datagram"
@@ -35,17 +35,17 @@ class UDP(AskingMonitor):
         if self._channel is not None:
             self._channel.close()
 
-    async def _check(self) -> Outcome | None:
+    async def _check(self) -> CheckOutcome | None:
         if self._settings.expect is None:
             return await self._listen()
         return await super()._check()
 
     # -- with an answer -------------------------------------------------------------------
 
-    async def _ask(self) -> Outcome:
+    async def _ask(self) -> CheckOutcome:
         self._question = f"{self._what} to {self._target.endpoint}"
         await self._ask_by_datagram(self._settings.payload, self._is_expected)
-        return Outcome(True, "the expected answer came")
+        return CheckOutcome(True, "the expected answer came")
 
     def _is_expected(self, data: bytes) -> bool | None:
         expect = self._settings.expect
@@ -56,7 +56,7 @@ class UDP(AskingMonitor):
 
     # -- with silence ---------------------------------------------------------------------
 
-    async def _listen(self) -> Outcome | None:
+    async def _listen(self) -> CheckOutcome | None:
         try:
             if self._channel is None:
                 # What comes back is nothing to us: an answer is not asked for.
@@ -65,19 +65,19 @@ class UDP(AskingMonitor):
         except OSError as error:
             if is_local_fault(error):
                 raise
-            return Outcome(False, self._note_refusal(error))
+            return CheckOutcome(False, self._note_refusal(error))
         await deferLater(self._reactor, min(self._timeout_s, self._interval_s / 2))
         return self._judge_silence()
 
-    def _judge_silence(self) -> Outcome | None:
+    def _judge_silence(self) -> CheckOutcome | None:
         if self._refused_at is None:
-            return Outcome(True, f"no ICMP error from {self._target.endpoint}")
+            return CheckOutcome(True, f"no ICMP error from {self._target.endpoint}")
         if self._refused_at >= self._began_at:
             return None  # it was reported when it came
         ago_s = self._reactor.seconds() - self._refused_at
         if ago_s < self._settings.icmp_timeout_s:
-            return Outcome(False, f"{self._refused_why}, {ago_s:.1f} s ago")
-        return Outcome(True, f"no ICMP error from {self._target.endpoint} for {ago_s:.0f} s")
+            return CheckOutcome(False, f"{self._refused_why}, {ago_s:.1f} s ago")
+        return CheckOutcome(True, f"no ICMP error from {self._target.endpoint} for {ago_s:.0f} s")
 
     def _refused(self, error: OSError) -> None:
         reason = self._note_refusal(error)
@@ -86,5 +86,5 @@ class UDP(AskingMonitor):
     def _note_refusal(self, error: OSError) -> str:
         """Remember it; returns the reason."""
         self._refused_at = self._reactor.seconds()
-        self._refused_why = f"{self._what} to {self._target.endpoint}: {words(error)}"
+        self._refused_why = f"{self._what} to {self._target.endpoint}: {describe_os_error(error)}"
         return f"{self._refused_why} after {max(0.0, self._elapsed_s()):.3f} s"

@@ -22,7 +22,7 @@ from pybal.model import IPAddress
 from pybal.names.parsing import Addresses, normal_name
 from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.coalescing import in_step
+from pybal.runtime.coalescing import coalesced
 
 LOOKUP_TIMEOUT_S = 5.0
 MIN_REFRESH_S = 10.0
@@ -244,7 +244,7 @@ class _Name:
         self._asking = False
         delay_s = self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
         now_s = self._clock.seconds()
-        delay_s = in_step(now_s, delay_s * self._random.uniform(0.9, 1.0))
+        delay_s = coalesced(now_s, delay_s * self._random.uniform(0.9, 1.0))
         self._known_until = now_s + delay_s
         if self._watches:
             self._refresh = self._clock.callLater(delay_s, self._ask)

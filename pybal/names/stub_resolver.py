@@ -17,7 +17,7 @@ from twisted.names import dns
 from twisted.names.client import Resolver as TwistedResolver
 from twisted.names.error import DNSNameError, DomainError
 
-from pybal.errors import ResolutionError, SourceError, words
+from pybal.errors import ResolutionError, SourceError, describe_os_error
 from pybal.names.parsing import (
     Addresses,
     Record,
@@ -124,7 +124,7 @@ class _NoSuchAddressError(ResolutionError):
 
 
 def _words(error: BaseException) -> str:
-    return words(error) if isinstance(error, OSError) else type(error).__name__
+    return describe_os_error(error) if isinstance(error, OSError) else type(error).__name__
 
 
 def _record(rr: Any) -> Record | None:

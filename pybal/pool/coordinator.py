@@ -23,7 +23,7 @@ from pybal.config.settings import (
     TCPCheckSettings,
 )
 from pybal.health.isolation import SLOW_S, Report
-from pybal.health.isolation_guard import Witness
+from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import (
     CheckResult,
@@ -45,14 +45,14 @@ from pybal.pool.events import (
     MonitorReported,
     Notice,
     PooledChanged,
-    ReportTakenBack,
+    ReportRetracted,
 )
 from pybal.pool.log_lines import log_line
 from pybal.pool.policy import PoolState, step
 from pybal.pool.server import AddressWatcher, Server
-from pybal.pool.snapshots import Shown
+from pybal.pool.snapshots import ServerSnapshots
 from pybal.pool.withdrawal import Health, health
-from pybal.runtime.time_slices import Turns
+from pybal.runtime.time_slices import TimeSlices
 
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the names of its new servers, then goes without those
@@ -65,12 +65,12 @@ MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
-    """The world of a Coordinator. `clock` provides IReactorTime, `now()` is Unix seconds; `turns`
-    has lists of hundreds of servers applied in pieces; `publish` takes the entry that should stand
+    """What a Coordinator touches. `clock` provides IReactorTime, `now()` is Unix seconds;
+    lists of hundreds of servers are applied in `time_slices`; `publish` takes the entry that should stand
     in IPVS, each time that it changes."""
 
     clock: Any
-    turns: Turns
+    time_slices: TimeSlices
     now: Callable[[], float]
     addresses: AddressWatcher
     create_monitor: MonitorFactory
@@ -110,7 +110,7 @@ class Coordinator:
         self._stood = 0 if adopted is None else len(adopted.destinations)
         """How many servers stand in the kernel, until the first publication."""
         self._could_not_depool_total = 0
-        self._shown = Shown()
+        self._shown = ServerSnapshots()
 
     # -- what comes in --------------------------------------------------------------------
 
@@ -140,14 +140,14 @@ class Coordinator:
             hosts = [spec.host for spec in specs if spec.host not in self._servers]
             self._arriving = {host: self._new_server(host) for host in hosts}
             for server in self._arriving.values():
-                await self._ports.turns.pause()
+                await self._ports.time_slices.pause()
                 server.start(self._ports.addresses, self._settings.server_version)
             await self._wait_for_names()
-            await self._ports.turns.pause()
+            await self._ports.time_slices.pause()
             if self._stopped:
                 return
             for server in self._apply_list(specs):
-                await self._ports.turns.pause()
+                await self._ports.time_slices.pause()
                 server.start_monitors()
         self._applying = None
 
@@ -222,7 +222,7 @@ class Coordinator:
 
         def report(result: CheckResult) -> None:
             server = self._servers.get(target.host)
-            before: list[ReportTakenBack] = []
+            before: list[ReportRetracted] = []
 
             def handle(event: Event) -> None:
                 # It may come late: the server, or its address, may be another one by then.
@@ -234,20 +234,20 @@ class Coordinator:
                 member = self._state.members.get(target.host)
                 if member is not None:
                     said = member.results.get(name)
-                    before[:] = [ReportTakenBack(target.host, name, said, member.up)]
+                    before[:] = [ReportRetracted(target.host, name, said, member.up)]
                 handle(MonitorReported(target.host, name, result.up, result.reason))
 
-            def take_back() -> None:
+            def retract() -> None:
                 for event in before:
                     handle(event)
 
             key = (target.service, target.host, name)
             slow = result.duration_s >= SLOW_S
-            self._ports.weigh(Report(key, result.up, slow, act, take_back))
+            self._ports.weigh(Report(key, result.up, slow, act, retract))
 
         return self._ports.create_monitor(settings, target, report)
 
-    def witness(self, source: Random) -> Witness | None:
+    def probe_target(self, source: Random) -> ProbeTarget | None:
         """A server picked at random, if it takes TCP connections and was up when last heard of;
         it is asked at the port, and from the address, of its checks."""
         if self._settings.protocol is not L4Protocol.TCP or not self._servers:
@@ -259,7 +259,7 @@ class Coordinator:
         monitors = self._settings.monitors
         asked_as = next((m for m in monitors if isinstance(m, _BY_TCP)), monitors[0])
         port = asked_as.port or self._settings.port
-        return Witness(host, address, port, asked_as.source_address)
+        return ProbeTarget(host, address, port, asked_as.source_address)
 
     @property
     def hosts(self) -> Iterable[str]:

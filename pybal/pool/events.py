@@ -50,7 +50,7 @@ class MonitorReported:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportTakenBack:
+class ReportRetracted:
     """A monitor's report of down is not believed after all, since this director was cut off.
 
     `result` is what the monitor had said before (None: nothing), `server_up` what the server was.
@@ -62,7 +62,7 @@ class ReportTakenBack:
     server_up: bool
 
 
-Event = Union[ListChanged, AddressChanged, MonitorReported, ReportTakenBack]
+Event = Union[ListChanged, AddressChanged, MonitorReported, ReportRetracted]
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from pybal.pool.events import (
     Notice,
     PooledChanged,
     ReportedDown,
-    ReportTakenBack,
+    ReportRetracted,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -127,8 +127,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
             changed, causes, notices = _apply_address(state, event)
         case MonitorReported():
             changed, causes, notices = _apply_report(state, event)
-        case ReportTakenBack():
-            changed, causes, notices = _take_back(state, event)
+        case ReportRetracted():
+            changed, causes, notices = _retract(state, event)
     if not causes and changed is state:
         return state, ()
     settled = _settle(changed)
@@ -213,7 +213,7 @@ def _apply_report(state: PoolState, event: MonitorReported) -> _Applied:
     return _with_member(state, changed), {event.host: _report_cause(event, results)}, notices
 
 
-def _take_back(state: PoolState, event: ReportTakenBack) -> _Applied:
+def _retract(state: PoolState, event: ReportRetracted) -> _Applied:
     member = state.members.get(event.host)
     if member is None or member.results.get(event.monitor) is not False:
         return state, {}, []
@@ -287,7 +287,7 @@ def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> li
         if not event.up and after.members[event.host].held:
             notices.append(CouldNotDepool(event.host))
         return notices
-    if isinstance(event, ReportTakenBack):
+    if isinstance(event, ReportRetracted):
         return notices
     if isinstance(event, ListChanged):
         notices += (LeftPooled(h) for h, m in before.members.items() if _still_held(m, after))
@@ -343,5 +343,5 @@ def _indirect_cause(event: Event) -> str:
             return f"the address of {event.host} changed"
         case MonitorReported():
             return f"{event.monitor} reported {event.host} {'up' if event.up else 'down'}"
-        case ReportTakenBack():
+        case ReportRetracted():
             return f"what {event.monitor} reported of {event.host} was taken back"

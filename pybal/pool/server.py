@@ -12,7 +12,7 @@ from pybal.model import IPAddress, MonitorSnapshot
 from pybal.monitors.base import Monitor
 
 
-class Watch(Protocol):
+class AddressWatch(Protocol):
     """A running watch over one name; after stop() its callback is never called again."""
 
     def stop(self) -> None: ...
@@ -24,7 +24,7 @@ class AddressWatcher(Protocol):
 
     def watch(
         self, host: str, family: int, on_change: Callable[[IPAddress | None], None]
-    ) -> Watch: ...
+    ) -> AddressWatch: ...
 
 
 class Server:
@@ -48,7 +48,7 @@ class Server:
         """Fires once the name was looked up for the first time, with whatever outcome."""
         self._make_monitors = make_monitors
         self._on_address = on_address
-        self._watch: Watch | None = None
+        self._watch: AddressWatch | None = None
         self._monitors: tuple[Monitor, ...] = ()
         self._snapshots: tuple[MonitorSnapshot, ...] = ()
         self._admitted = False

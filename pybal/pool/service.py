@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 
 from pybal.config.settings import ServiceSettings
-from pybal.health.isolation_guard import Witness
+from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec, ServiceSnapshot
 from pybal.pool.coordinator import Coordinator, CoordinatorPorts
@@ -38,9 +38,9 @@ class LVSService:
         self._source.stop()
         self._coordinator.stop()
 
-    def witness(self, source: Random) -> Witness | None:
+    def probe_target(self, source: Random) -> ProbeTarget | None:
         """See Coordinator."""
-        return self._coordinator.witness(source)
+        return self._coordinator.probe_target(source)
 
     @property
     def hosts(self) -> Iterable[str]:

@@ -13,7 +13,7 @@ from pybal.pool.policy import Member, PoolState
 from pybal.pool.server import Server
 
 
-class Shown:
+class ServerSnapshots:
     """The snapshots of one service's servers."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ _ERROR_S = 1e-6
 """Of reckoning: what is just short of a step is on it."""
 
 
-def in_step(now_s: float, delay_s: float) -> float:
+def coalesced(now_s: float, delay_s: float) -> float:
     """The delay, shortened by less than a step, so that it ends on one as all others do."""
     if delay_s < _LEAST_S:
         return delay_s

@@ -21,7 +21,7 @@ _SETTLED_AFTER_S = 60.0
 _SEARCH_ALL_EVERY_S = 6 * 3600.0
 
 
-def spare_the_garbage_collector(clock: Any) -> None:
+def tune_garbage_collection(clock: Any) -> None:
     """Arrange the searches of this process, on `clock` (IReactorTime).
 
     No search of all objects while the start makes them without end; from then on, what a search

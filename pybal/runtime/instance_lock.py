@@ -10,20 +10,20 @@ NAMESPACE = Path("/proc/thread-self/ns/net")
 """The kernel has an IPVS table for each network namespace."""
 
 
-class AnotherOneError(Exception):
+class AlreadyRunningError(Exception):
     """Another process has it. The text says which, if that can be seen."""
 
 
 def claim(table: Path, locks: Path = Path("/proc/locks")) -> int:
     """Claim what is at `table` for this process, until it ends or closes the descriptor that is
-    returned. Raises AnotherOneError, or OSError if it cannot be claimed by anybody."""
+    returned. Raises AlreadyRunningError, or OSError if it cannot be claimed by anybody."""
     descriptor = os.open(table, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         inode = os.fstat(descriptor).st_ino
         os.close(descriptor)
-        raise AnotherOneError(f"process {_holder(locks, inode)}") from None
+        raise AlreadyRunningError(f"process {_holder(locks, inode)}") from None
     except OSError:
         os.close(descriptor)
         raise

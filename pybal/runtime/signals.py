@@ -19,7 +19,7 @@ class Stoppable(Protocol):
     async def stop(self, *, for_restart: bool = False) -> None: ...
 
 
-class Ending:
+class SignalHandling:
     """Stops the daemon, then the reactor.
 
     SIGTERM and SIGINT stop it in order; a second one does not wait for anything any more. SIGUSR2

@@ -11,7 +11,7 @@ SLICE_S = 0.005
 """So much of a turn may long work take before sockets and timers have theirs."""
 
 
-class Turns:
+class TimeSlices:
     """Shared by all who have long work to do. They do it in pieces, each of less than a slice, and
     await a pause() before each. `clock` is IReactorTime."""
 

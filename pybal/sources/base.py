@@ -40,7 +40,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class SourceEnvironment:
+class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that may block on the disk.
     `state_directory` None: no list is kept over a restart. `ca_file` (PEM) is trusted in place

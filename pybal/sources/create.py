@@ -12,7 +12,7 @@ from pybal.config.settings import (
     SourceSettings,
 )
 from pybal.config.source_url import source_url
-from pybal.sources.base import Publish, Source, SourceEnvironment
+from pybal.sources.base import Publish, Source, SourcePorts
 from pybal.sources.etcd import EtcdPool
 from pybal.sources.file import FilePool
 from pybal.sources.http import HTTPPool
@@ -27,34 +27,34 @@ def create_source(
     settings: SourceSettings,
     service: str,
     publish: Publish,
-    environment: SourceEnvironment,
+    ports: SourcePorts,
     log: Logger,
 ) -> Source:
     """The source of `service`, not started. `publish` is called in the reactor's thread with
     each list that differs from the one before, by start() itself where the source is local.
     The log's namespace is the service's name."""
-    last_good = _last_good(settings, service, publish, environment, log)
+    last_good = _last_good(settings, service, publish, ports, log)
     match settings:
         case FileSource(path):
-            return FilePool(path, environment, log, last_good)
+            return FilePool(path, ports, log, last_good)
         case HTTPSource(url):
-            return HTTPPool(url, environment, log, last_good)
+            return HTTPPool(url, ports, log, last_good)
         case EtcdSource():
-            return EtcdPool(settings, environment, log, last_good)
+            return EtcdPool(settings, ports, log, last_good)
         case KubernetesSource():
-            return KubernetesPool(settings, environment, log, last_good)
+            return KubernetesPool(settings, ports, log, last_good)
 
 
 def _last_good(
     settings: SourceSettings,
     service: str,
     publish: Publish,
-    environment: SourceEnvironment,
+    ports: SourcePorts,
     log: Logger,
 ) -> LastGood:
     url = source_url(settings)
     cache = None
-    if environment.state_directory is not None:
-        directory = environment.state_directory / _CACHE_DIRECTORY
-        cache = ListCache(directory, service, url, environment.in_thread, log)
-    return LastGood(url, log, environment.reactor, environment.now, publish, cache)
+    if ports.state_directory is not None:
+        directory = ports.state_directory / _CACHE_DIRECTORY
+        cache = ListCache(directory, service, url, ports.in_thread, log)
+    return LastGood(url, log, ports.reactor, ports.now, publish, cache)

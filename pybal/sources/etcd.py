@@ -20,7 +20,7 @@ from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.runtime.backoff import backoff_s
-from pybal.sources.base import SourceEnvironment
+from pybal.sources.base import SourcePorts
 from pybal.sources.etcdclient import PythonEtcdClient
 from pybal.sources.etcdvalues import Values, parse_values
 from pybal.sources.lastgood import LastGood
@@ -52,17 +52,17 @@ class EtcdPool:
     def __init__(
         self,
         settings: EtcdSource,
-        environment: SourceEnvironment,
+        ports: SourcePorts,
         log: Logger,
         last_good: LastGood,
     ) -> None:
-        self._reactor = environment.reactor
+        self._reactor = ports.reactor
         self._log = log
         self._last_good = last_good
         self._watcher = Watcher(
-            lambda: PythonEtcdClient(settings, environment.ca_file),
+            lambda: PythonEtcdClient(settings, ports.ca_file),
             self._from_thread,
-            random.Random(environment.random.random()),
+            random.Random(ports.random.random()),
         )
 
     def start(self) -> None:

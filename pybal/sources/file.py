@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
 from pybal.model import SourceSnapshot
-from pybal.sources.base import MAX_LIST_BYTES, SourceEnvironment, parse_bytes
+from pybal.sources.base import MAX_LIST_BYTES, SourcePorts, parse_bytes
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller
 from pybal.state.files import (
@@ -34,9 +34,7 @@ _INTERVAL_S = 1.0
 class FilePool:
     """The Source of a file; JSON if its name ends in `.json`, else one dict literal a line."""
 
-    def __init__(
-        self, path: Path, environment: SourceEnvironment, log: Logger, last_good: LastGood
-    ) -> None:
+    def __init__(self, path: Path, ports: SourcePorts, log: Logger, last_good: LastGood) -> None:
         self._path = path
         self._json_format = path.name.endswith(".json")
         self._last_good = last_good
@@ -44,8 +42,8 @@ class FilePool:
         self._settled: Signature | None = None
         self._settled_good = False
         self._poller = Poller(
-            environment.reactor,
-            environment.random,
+            ports.reactor,
+            ports.random,
             log,
             self._poll,
             interval_s=_INTERVAL_S,

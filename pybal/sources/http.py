@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.model import SourceSnapshot
-from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourceEnvironment, parse_bytes
+from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourcePorts, parse_bytes
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller
 
@@ -34,19 +34,17 @@ class HTTPPool:
     conditional on an ETag alone: by Last-Modified an older file that was put back is no change.
     """
 
-    def __init__(
-        self, url: str, environment: SourceEnvironment, log: Logger, last_good: LastGood
-    ) -> None:
+    def __init__(self, url: str, ports: SourcePorts, log: Logger, last_good: LastGood) -> None:
         self._url = url
         self._json_format = urlsplit(url).path.endswith(".json")
-        self._environment = environment
+        self._ports = ports
         self._last_good = last_good
         self._conditions: Mapping[str, str] = {}
         self._taken: bytes | None = None  # the digest of the body that is in force
         self._taken_at_s = 0.0
         self._poller = Poller(
-            environment.reactor,
-            environment.random,
+            ports.reactor,
+            ports.random,
             log,
             self._poll,
             interval_s=_INTERVAL_S,
@@ -74,11 +72,11 @@ class HTTPPool:
             timeout_s=TIMEOUT_S,
             max_bytes=MAX_LIST_BYTES,
             headers={"User-Agent": USER_AGENT, **self._conditions},
-            ca_file=self._environment.ca_file,
+            ca_file=self._ports.ca_file,
         )
-        asked_at_s = self._environment.reactor.seconds()
+        asked_at_s = self._ports.reactor.seconds()
         try:
-            self._take(await self._environment.http.fetch(request), asked_at_s)
+            self._take(await self._ports.http.fetch(request), asked_at_s)
         except (HTTPFetchError, SourceError) as error:
             self._last_good.reject(str(error))
             return False
@@ -97,7 +95,7 @@ class HTTPPool:
             pool = parse_bytes(response.body, json_format=self._json_format)
             self._last_good.accept(pool.servers, [str(problem) for problem in pool.problems])
             self._taken = digest
-            self._taken_at_s = self._environment.reactor.seconds()
+            self._taken_at_s = self._ports.reactor.seconds()
         # Only of an answer that was taken: a bad one must be fetched again in full.
         etag = response.headers.get("etag", "")
         usable = asked_at_s - self._taken_at_s >= _SETTLED_S and _USABLE_ETAG.fullmatch(etag)

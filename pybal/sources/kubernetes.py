@@ -13,7 +13,7 @@ from pybal.errors import HTTPFetchError, SourceError
 from pybal.http.port import HTTPRequest
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.net.addresses import is_host
-from pybal.sources.base import USER_AGENT, SourceEnvironment
+from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller
 
@@ -33,18 +33,18 @@ class KubernetesPool:
     def __init__(
         self,
         settings: KubernetesSource,
-        environment: SourceEnvironment,
+        ports: SourcePorts,
         log: Logger,
         last_good: LastGood,
     ) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._url = f"https://{host}:{settings.port}/api/v1/nodes"
         self._token = settings.token
-        self._environment = environment
+        self._ports = ports
         self._last_good = last_good
         self._poller = Poller(
-            environment.reactor,
-            environment.random,
+            ports.reactor,
+            ports.random,
             log,
             self._poll,
             interval_s=_INTERVAL_S,
@@ -76,10 +76,10 @@ class KubernetesPool:
                 "Accept": "application/json",
                 "Authorization": f"Bearer {self._token}",
             },
-            ca_file=self._environment.ca_file,
+            ca_file=self._ports.ca_file,
         )
         try:
-            response = await self._environment.http.fetch(request)
+            response = await self._ports.http.fetch(request)
             if response.status != 200:
                 raise SourceError(f"answered with status {response.status}, not 200")
             pool = parse_nodes(response.body)

@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.coalescing import in_step
+from pybal.runtime.coalescing import coalesced
 
 Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
 
@@ -83,7 +83,7 @@ class Poller:
         # Not a closure on the timer, which holds `passed`: a hundred pauses a second would wait
         # for the garbage collector.
         passed: Deferred[None] = Deferred(self._cancel_pause)
-        delay_s = in_step(self._clock.seconds(), delay_s)
+        delay_s = coalesced(self._clock.seconds(), delay_s)
         self._timer = self._clock.callLater(delay_s, passed.callback, None)
         await passed
 

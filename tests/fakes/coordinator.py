@@ -33,7 +33,7 @@ from pybal.monitors.base import Monitor
 from pybal.monitors.target import Target
 from pybal.pool.coordinator import Coordinator, CoordinatorPorts
 from pybal.pool.withdrawal import Health
-from pybal.runtime.time_slices import Turns
+from pybal.runtime.time_slices import TimeSlices
 
 IDLE = IdleConnectionSettings()
 FETCH = ProxyFetchSettings(urls=("http://example.org/",))
@@ -134,7 +134,7 @@ class Bench:
         )
         ports = CoordinatorPorts(
             clock=self.clock,
-            turns=Turns(self.clock),
+            time_slices=TimeSlices(self.clock),
             now=lambda: 1000.0 + self.clock.seconds(),
             addresses=self.names,
             create_monitor=self._create_monitor,

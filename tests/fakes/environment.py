@@ -20,7 +20,7 @@ from pybal.http.port import HTTPClient
 from pybal.model import CheckResult
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.registry import create_monitor
-from pybal.monitors.target import Environment, Target
+from pybal.monitors.target import MonitorPorts, Target
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.network import FakeNetwork
 from tests.fakes.processes import FakeProcesses
@@ -29,23 +29,23 @@ EPOCH = 1_700_000_000.0
 
 
 class FakeAttention:
-    """Says that we slept whenever the test says so."""
+    """Says that we stalled whenever the test says so."""
 
     def __init__(self) -> None:
-        self.slept = False
+        self.is_stalled = False
 
     def mark(self) -> Mark:
         return Mark(0.0, 0.0)
 
     recent = mark
 
-    def lapsed(self, mark: Mark) -> bool:
-        return self.slept
+    def stalled(self, mark: Mark) -> bool:
+        return self.is_stalled
 
 
-def make_environment(reactor: Any, http: HTTPClient) -> Environment:
-    """A real one, but for the HTTP client; it never slept."""
-    return Environment(
+def make_environment(reactor: Any, http: HTTPClient) -> MonitorPorts:
+    """A real one, but for the HTTP client; it never stalled."""
+    return MonitorPorts(
         reactor,
         time.time,
         random.Random(1),
@@ -57,7 +57,7 @@ def make_environment(reactor: Any, http: HTTPClient) -> Environment:
 
 
 @dataclass(frozen=True, slots=True)
-class FakeEnvironment(Environment):
+class FakeEnvironment(MonitorPorts):
     """An environment with a network and processes of the test's."""
 
     fake_network: FakeNetwork
@@ -84,7 +84,7 @@ class MonitorBench:
 
     def __init__(self, address: str = "192.0.2.7", seed: int = 1, port: int = 443) -> None:
         self.clock = Clock()
-        self.attention = FakeAttention()
+        self.stall_meter = FakeAttention()
         self.recoveries = Recoveries(self.clock.seconds)
         self.faults = LocalFaults(self.clock.seconds, Logger())
         self.network = FakeNetwork()
@@ -97,7 +97,7 @@ class MonitorBench:
             lambda: EPOCH + self.clock.seconds(),
             random.Random(seed),
             self.http,
-            self.attention,
+            self.stall_meter,
             self.recoveries,
             self.faults,
             self.network,

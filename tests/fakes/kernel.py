@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import Listing, Outcome, refusal
+from pybal.ipvs.kernel import Listing, OperationResult, refusal
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import SCHEDULERS, ServiceEntry, ServiceKey, Table
 from pybal.ipvs.plan import Operation
-from pybal.ipvs.slices import Pieces
+from pybal.ipvs.slices import Slices
 
 
 class FakeKernel(MemoryKernel):
@@ -36,17 +36,17 @@ class FakeKernel(MemoryKernel):
     def close(self) -> None:
         self.is_open = False
 
-    def listing(self) -> Pieces[Listing]:
+    def listing(self) -> Slices[Listing]:
         self._break()
         found = yield from super().listing()
         return Listing(found.services, self.foreign)
 
-    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+    def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         self._break()
         self.reads.append(key)
         return (yield from super().reading(key))
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         self.applied.append(tuple(operations))
         return tuple(self._answer(operation) for operation in operations)
 
@@ -54,10 +54,10 @@ class FakeKernel(MemoryKernel):
         for outcome in super().apply(operations):
             assert outcome.error is None
 
-    def _answer(self, operation: Operation) -> Outcome:
+    def _answer(self, operation: Operation) -> OperationResult:
         number = self.refuse(operation)
         if number:
-            return Outcome(operation, refusal(operation, number))
+            return OperationResult(operation, refusal(operation, number))
         (outcome,) = super().apply([operation])
         return outcome
 

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from pybal.config.settings import SourceSettings
 from pybal.model import ServerSpec
-from pybal.sources.base import Source, SourceEnvironment
+from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
@@ -61,7 +61,7 @@ class SourceBench:
         self.disk = FakeDiskThread()
         self.log = FakeLog()
         self.published: list[Servers] = []
-        self.environment = SourceEnvironment(
+        self.environment = SourcePorts(
             reactor=self.clock,
             now=self.now,
             random=random.Random(1),

@@ -33,12 +33,12 @@ class World:
             up=up,
             slow=slow,
             act=lambda: self.believed.update({key: up}),
-            take_back=lambda: self.believed.update({key: True}),
+            retract=lambda: self.believed.update({key: True}),
         )
         self._do(self.rule.report(report, lambda: HOSTS, self.now_s))
 
     def answers(self, answered: int, silent: int) -> None:
-        if self.rule.wants_answers:
+        if self.rule.wants_probes:
             self._do(self.rule.answers(answered, silent, self.now_s))
 
     def pass_time(self, seconds: float) -> None:
@@ -72,17 +72,17 @@ def test_a_reset_is_acted_on_at_once() -> None:
     world = World()
     world.report("a", False)
     assert world.down == ["a"]
-    assert world.phase() is Phase.CALM
+    assert world.phase() is Phase.NORMAL
 
 
 def test_a_silence_waits_for_what_others_say_and_is_then_acted_on() -> None:
     world = World()
     world.report("a", False, slow=True)
     assert world.down == []
-    assert world.phase() is Phase.ASKING
+    assert world.phase() is Phase.PROBING
     world.answers(4, 1)
     assert world.down == ["a"]
-    assert world.phase() is Phase.CALM
+    assert world.phase() is Phase.NORMAL
 
 
 def test_a_silence_that_ends_while_others_are_asked_was_nothing() -> None:
@@ -108,7 +108,7 @@ def test_resets_of_long_ago_are_not_many() -> None:
         world.report(f"h{number}", False)
         world.now_s += WINDOW_S / 5
     assert len(world.down) == HOSTS
-    assert world.phase() is Phase.CALM
+    assert world.phase() is Phase.NORMAL
 
 
 def test_too_few_witnesses_make_no_verdict() -> None:
@@ -135,10 +135,10 @@ def test_when_servers_answer_again_those_that_recover_never_were_down() -> None:
         world.report(host, True)
     assert world.down == []
     world.pass_time(SETTLE_S)
-    assert world.phase() is Phase.ASKING
+    assert world.phase() is Phase.PROBING
     world.answers(5, 1)
     assert world.down == ["c"]
-    assert world.phase() is Phase.CALM
+    assert world.phase() is Phase.NORMAL
 
 
 def test_when_all_have_recovered_nobody_is_asked() -> None:
@@ -147,7 +147,7 @@ def test_when_all_have_recovered_nobody_is_asked() -> None:
     for host in "abc":
         world.report(host, True)
     world.pass_time(SETTLE_S)
-    assert world.phase() is Phase.CALM
+    assert world.phase() is Phase.NORMAL
 
 
 def test_cut_off_again_soon_after_nothing_goes_down() -> None:
@@ -171,14 +171,14 @@ def test_moments_of_answers_do_not_make_the_longest_hold_longer() -> None:
     assert world.down == ["a", "b", "c"]
 
 
-def test_a_new_monitors_failure_outlasts_its_predecessors_that_is_taken_back() -> None:
+def test_a_new_monitors_failure_outlasts_its_predecessors_that_is_retracted() -> None:
     rule = Isolation(Fraction(1, 2), WINDOW_S, HOLD_S)
     done: list[str] = []
 
     def report(name: str, *, slow: bool) -> None:
-        act, take_back = (lambda: done.append(name)), (lambda: done.append(f"not {name}"))
+        act, retract = (lambda: done.append(name)), (lambda: done.append(f"not {name}"))
         key = ("svc", "a", "M")
-        down = Report(key, up=False, slow=slow, act=act, take_back=take_back)
+        down = Report(key, up=False, slow=slow, act=act, retract=retract)
         for call in rule.report(down, lambda: HOSTS, 0.0):
             call()
 
@@ -196,9 +196,9 @@ def test_after_the_longest_hold_everything_is_acted_on_and_the_rule_rests() -> N
     world.report("d", False, slow=True)
     assert world.down == ["a", "b", "c", "d"]
     world.answers(0, 9)
-    assert world.phase() is Phase.SPENT
+    assert world.phase() is Phase.HOLD_EXPIRED
     world.answers(9, 0)
-    assert world.phase() is Phase.CALM
+    assert world.phase() is Phase.NORMAL
 
 
 def test_a_threshold_of_one_is_never_reached() -> None:
@@ -233,7 +233,7 @@ def test_in_any_history_nothing_goes_down_while_cut_off_and_no_report_is_lost(
                 world.pass_time(seconds)
         if phase is Phase.CUT_OFF and world.phase() in (Phase.CUT_OFF, Phase.SETTLING):
             assert set(world.down) <= before
-        if world.phase() is Phase.CALM:
+        if world.phase() is Phase.NORMAL:
             assert world.rule.kept == 0
     world.answers(12, 0)
     world.pass_time(HOLD_S)
@@ -250,5 +250,5 @@ def test_while_nothing_is_suspicious_the_rule_is_not_noticed(
     for host, up in history:
         if int(host[1:]) < few:
             world.report(host, up)
-        assert world.phase() is Phase.CALM
+        assert world.phase() is Phase.NORMAL
         assert all(world.believed[key] is up for key, up in world.truth.items())

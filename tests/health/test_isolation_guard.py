@@ -10,36 +10,36 @@ from ipaddress import ip_address
 
 from twisted.internet.task import Clock
 
-from pybal.health.isolation import ASK_AGAIN_S, ASK_S, SETTLE_S, Isolation, Phase, Report
-from pybal.health.isolation_guard import GuardPorts, IsolationGuard, Witness
+from pybal.health.isolation import PROBE_AGAIN_S, PROBE_S, SETTLE_S, Isolation, Phase, Report
+from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTarget
 from tests.fakes.environment import FakeAttention
 from tests.fakes.log import FakeLog
 from tests.fakes.network import FakeNetwork, os_error
 
 SOURCE = ip_address("192.0.2.99")
-SIX = [Witness(f"w{n}", ip_address(f"192.0.2.{n}"), 80, SOURCE) for n in range(1, 7)]
+SIX = [ProbeTarget(f"w{n}", ip_address(f"192.0.2.{n}"), 80, SOURCE) for n in range(1, 7)]
 
 
 class Bench:
-    """A guard, its witnesses and what it had acted on."""
+    """A guard, its probe_targets and what it had acted on."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.network = FakeNetwork()
-        self.attention = FakeAttention()
+        self.stall_meter = FakeAttention()
         self.avoided: list[set[str]] = []
-        self.hurried: list[float] = []
+        self.expedited: list[float] = []
         self.acted: list[str] = []
         self.act_s = 0.0
         self.rule = Isolation(Fraction(1, 2), 20, 300)
-        ports = GuardPorts(
+        ports = IsolationPorts(
             self.clock,
             lambda: 1000.0 + self.clock.seconds(),
             self.network,
-            self.attention,
-            self._witnesses,
+            self.stall_meter,
+            self._probe_targets,
             lambda: 100,
-            self.hurried.append,
+            self.expedited.append,
         )
         self.log = FakeLog()
         self.guard = IsolationGuard(self.rule, ports, self.log.logger("pybal"))
@@ -51,14 +51,14 @@ class Bench:
                 up=False,
                 slow=slow,
                 act=lambda: self._act(f"down {host}"),
-                take_back=lambda: self.acted.append(f"take back {host}"),
+                retract=lambda: self.acted.append(f"take back {host}"),
             )
         )
 
     def up(self, host: str) -> None:
         key = ("svc", host, "M")
         act = partial(self._act, f"up {host}")
-        self.guard.report(Report(key, up=True, slow=False, act=act, take_back=lambda: None))
+        self.guard.report(Report(key, up=True, slow=False, act=act, retract=lambda: None))
 
     def _act(self, what: str) -> None:
         self.clock.rightNow += self.act_s
@@ -67,13 +67,13 @@ class Bench:
     def cut_off(self) -> None:
         self.down("a", slow=False)
         self.down("b")
-        self.clock.advance(ASK_S)
+        self.clock.advance(PROBE_S)
         assert self.phase() is Phase.CUT_OFF
 
     def phase(self) -> Phase:
         return self.rule.phase
 
-    def _witnesses(self, avoid: set[str]) -> Sequence[Witness]:
+    def _probe_targets(self, avoid: set[str]) -> Sequence[ProbeTarget]:
         self.avoided.append(avoid)
         return SIX
 
@@ -136,14 +136,14 @@ def test_cut_off_it_asks_again_until_servers_answer_and_has_all_checked_anew() -
     bench = Bench()
     bench.cut_off()
     for _ in range(3):
-        bench.clock.advance(ASK_AGAIN_S)
-        bench.clock.advance(ASK_S)
+        bench.clock.advance(PROBE_AGAIN_S)
+        bench.clock.advance(PROBE_S)
     assert bench.phase() is Phase.CUT_OFF
-    bench.clock.advance(ASK_AGAIN_S)
+    bench.clock.advance(PROBE_AGAIN_S)
     for channel in bench.network.open[:3]:
         channel.connect()
     assert bench.phase() is Phase.SETTLING
-    assert len(bench.hurried) == 1
+    assert len(bench.expedited) == 1
     assert bench.guard.snapshot().since is None
     bench.clock.advance(SETTLE_S)
     assert bench.acted == ["down a", "take back a"]
@@ -156,12 +156,12 @@ def test_cut_off_it_asks_again_until_servers_answer_and_has_all_checked_anew() -
 def test_a_link_that_flaps_depools_nobody() -> None:
     bench = Bench()
     bench.cut_off()
-    bench.clock.advance(ASK_AGAIN_S)
+    bench.clock.advance(PROBE_AGAIN_S)
     for channel in bench.network.open[:3]:
         channel.connect()
     assert bench.phase() is Phase.SETTLING
     bench.clock.advance(SETTLE_S)
-    bench.clock.advance(ASK_S)
+    bench.clock.advance(PROBE_S)
     assert bench.phase() is Phase.CUT_OFF
     assert bench.acted == ["down a", "take back a"]
     assert bench.guard.snapshot().since is not None
@@ -170,10 +170,10 @@ def test_a_link_that_flaps_depools_nobody() -> None:
 def test_what_was_asked_in_our_sleep_is_asked_again() -> None:
     bench = Bench()
     bench.down("a")
-    bench.attention.slept = True
-    bench.clock.advance(ASK_S)
-    bench.attention.slept = False
-    assert bench.phase() is Phase.ASKING
+    bench.stall_meter.is_stalled = True
+    bench.clock.advance(PROBE_S)
+    bench.stall_meter.is_stalled = False
+    assert bench.phase() is Phase.PROBING
     for channel in bench.network.open[:3]:
         channel.connect()
     assert bench.acted == ["down a"]

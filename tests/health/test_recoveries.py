@@ -5,34 +5,34 @@ from __future__ import annotations
 import errno
 
 from pybal.config.settings import IdleConnectionSettings, ProxyFetchSettings
-from pybal.health.recoveries import HURRY_EVERY_S, HURRY_WITHIN_S, Recoveries
+from pybal.health.recoveries import EXPEDITE_EVERY_S, EXPEDITE_WITHIN_S, Recoveries
 from tests.fakes.environment import MonitorBench
 
 FETCH = ProxyFetchSettings(urls=("http://en.example/",))
 
 
 class Board:
-    """A board with monitors that only count how often they are hurried."""
+    """A board with monitors that only count how often they are expedited."""
 
     def __init__(self, count: int) -> None:
         self.now_s = 0.0
         self.recoveries = Recoveries(lambda: self.now_s)
-        self.hurried = dict.fromkeys(range(count), 0)
-        for number in self.hurried:
+        self.expedited = dict.fromkeys(range(count), 0)
+        for number in self.expedited:
             self.down(number)
 
     def down(self, number: int) -> None:
-        def hurry(_: float) -> None:
-            self.hurried[number] += 1
+        def expedite(_: float) -> None:
+            self.expedited[number] += 1
 
-        self.recoveries.is_down("cp1", number, hurry)
+        self.recoveries.is_down("cp1", number, expedite)
 
 
 def test_a_recovery_is_told_to_the_others_of_the_host_alone() -> None:
     board = Board(3)
-    board.recoveries.is_down("cp2", 9, lambda _: board.hurried.update({9: 1}))
+    board.recoveries.is_down("cp2", 9, lambda _: board.expedited.update({9: 1}))
     board.recoveries.came_up("cp1", 0)
-    assert board.hurried == {0: 0, 1: 1, 2: 1}
+    assert board.expedited == {0: 0, 1: 1, 2: 1}
 
 
 def test_a_host_of_a_hundred_monitors_that_flaps_hurries_each_but_once_in_a_while() -> None:
@@ -41,7 +41,7 @@ def test_a_host_of_a_hundred_monitors_that_flaps_hurries_each_but_once_in_a_whil
         board.now_s = float(second)
         for _ in range(100):
             board.recoveries.came_up("cp1", "another")
-    assert set(board.hurried.values()) == {seconds / HURRY_EVERY_S}
+    assert set(board.expedited.values()) == {seconds / EXPEDITE_EVERY_S}
 
 
 def test_nothing_is_left_of_those_that_are_up_or_gone() -> None:
@@ -50,7 +50,7 @@ def test_nothing_is_left_of_those_that_are_up_or_gone() -> None:
         board.recoveries.forget("cp1", number)
         board.recoveries.forget("cp1", number)
     board.recoveries.came_up("cp1", 0)
-    assert set(board.hurried.values()) == {0}
+    assert set(board.expedited.values()) == {0}
 
 
 def test_a_monitor_in_long_back_off_tries_soon_after_another_of_the_host_came_up() -> None:
@@ -66,7 +66,7 @@ def test_a_monitor_in_long_back_off_tries_soon_after_another_of_the_host_came_up
         while not bench.http.under_way:
             bench.advance(0.1)
         bench.http.under_way[0].answer(200 if ok else 500)
-    bench.advance(HURRY_WITHIN_S)
+    bench.advance(EXPEDITE_WITHIN_S)
     (channel,) = bench.network.open
     channel.connect()
     assert bench.ups[-1] is True

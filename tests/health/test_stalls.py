@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.health.stalls import BEAT_S, STALL_BUCKETS_S, Awareness
+from pybal.health.stalls import BEAT_S, STALL_BUCKETS_S, StallDetector
 
 
 class Clocks:
@@ -13,7 +13,7 @@ class Clocks:
     def __init__(self) -> None:
         self.steady_s = 1000.0
         self.wall_s = 1_700_000_000.0
-        self.awareness = Awareness(lambda: self.steady_s, lambda: self.wall_s)
+        self.stall_detector = StallDetector(lambda: self.steady_s, lambda: self.wall_s)
 
     def sleep(self, seconds: float) -> None:
         """Time passes in which nothing runs."""
@@ -24,17 +24,17 @@ class Clocks:
         """Time passes with all beats, each so late."""
         for _ in range(max(1, round(seconds / (BEAT_S + late_s)))):
             self.sleep(BEAT_S + late_s)
-            self.awareness.beat()
+            self.stall_detector.beat()
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.005, 0.09])
 def test_a_process_that_beats_has_lost_nothing(late_s: float) -> None:
     clocks = Clocks()
-    mark = clocks.awareness.mark()
+    mark = clocks.stall_detector.mark()
     clocks.run(20, late_s)
-    assert not clocks.awareness.lapsed(mark)
-    assert not clocks.awareness.lapsed(clocks.awareness.recent())
-    assert clocks.awareness.gaps == 0
+    assert not clocks.stall_detector.stalled(mark)
+    assert not clocks.stall_detector.stalled(clocks.stall_detector.recent())
+    assert clocks.stall_detector.gaps == 0
 
 
 @pytest.mark.parametrize("seconds", [1, 30, 86400])
@@ -43,70 +43,70 @@ def test_a_sleep_within_a_check_excuses_its_failure_even_before_the_late_beat(
 ) -> None:
     clocks = Clocks()
     clocks.run(5)
-    mark = clocks.awareness.mark()
+    mark = clocks.stall_detector.mark()
     clocks.sleep(seconds)
-    assert clocks.awareness.lapsed(mark)
-    assert clocks.awareness.beat() == pytest.approx(seconds - BEAT_S)
-    assert clocks.awareness.lapsed(mark)
-    assert clocks.awareness.gaps == 1
+    assert clocks.stall_detector.stalled(mark)
+    assert clocks.stall_detector.beat() == pytest.approx(seconds - BEAT_S)
+    assert clocks.stall_detector.stalled(mark)
+    assert clocks.stall_detector.gaps == 1
 
 
 def test_a_check_begun_after_the_sleep_counts() -> None:
     clocks = Clocks()
     clocks.sleep(30)
-    clocks.awareness.beat()
-    mark = clocks.awareness.mark()
+    clocks.stall_detector.beat()
+    mark = clocks.stall_detector.mark()
     clocks.run(5)
-    assert not clocks.awareness.lapsed(mark)
+    assert not clocks.stall_detector.stalled(mark)
 
 
 def test_what_comes_of_itself_is_doubtful_for_some_seconds_after_a_sleep() -> None:
     clocks = Clocks()
     clocks.run(10)
     clocks.sleep(30)
-    assert clocks.awareness.lapsed(clocks.awareness.recent())
+    assert clocks.stall_detector.stalled(clocks.stall_detector.recent())
     clocks.run(1.5)
-    assert clocks.awareness.lapsed(clocks.awareness.recent())
+    assert clocks.stall_detector.stalled(clocks.stall_detector.recent())
     clocks.run(3)
-    assert not clocks.awareness.lapsed(clocks.awareness.recent())
+    assert not clocks.stall_detector.stalled(clocks.stall_detector.recent())
 
 
 @pytest.mark.parametrize("jump_s", [3600.0, -3600.0, 5.0])
 def test_a_jump_of_the_wall_clock_counts_as_lost_time(jump_s: float) -> None:
     clocks = Clocks()
-    mark = clocks.awareness.mark()
+    mark = clocks.stall_detector.mark()
     clocks.wall_s += jump_s
     clocks.run(BEAT_S)
-    assert clocks.awareness.lapsed(mark)
-    assert clocks.awareness.longest_stall_s < 0.001
+    assert clocks.stall_detector.stalled(mark)
+    assert clocks.stall_detector.longest_stall_s < 0.001
 
 
 def test_a_slewed_wall_clock_is_no_jump() -> None:
     clocks = Clocks()
-    mark = clocks.awareness.mark()
+    mark = clocks.stall_detector.mark()
     for _ in range(100):
         clocks.wall_s += 0.02
         clocks.run(BEAT_S)
-    assert not clocks.awareness.lapsed(mark)
+    assert not clocks.stall_detector.stalled(mark)
 
 
 def test_starvation_excuses_a_failure_only_if_it_took_a_good_part_of_the_check() -> None:
     clocks = Clocks()
-    mark = clocks.awareness.mark()
+    mark = clocks.stall_detector.mark()
     clocks.run(5, late_s=0.2)
-    assert clocks.awareness.lapsed(mark)
-    mark = clocks.awareness.mark()
+    assert clocks.stall_detector.stalled(mark)
+    mark = clocks.stall_detector.mark()
     clocks.sleep(0.8)
-    clocks.awareness.beat()
+    clocks.stall_detector.beat()
     clocks.run(20)
-    assert not clocks.awareness.lapsed(mark)
+    assert not clocks.stall_detector.stalled(mark)
 
 
 def test_stalls_are_counted_by_their_length() -> None:
     clocks = Clocks()
     clocks.run(BEAT_S, late_s=0.03)
     clocks.sleep(100)
-    clocks.awareness.beat()
-    assert clocks.awareness.longest_stall_s == pytest.approx(100 - BEAT_S)
-    stalls = dict(zip((*STALL_BUCKETS_S, 1e9), clocks.awareness.stalls, strict=True))
+    clocks.stall_detector.beat()
+    assert clocks.stall_detector.longest_stall_s == pytest.approx(100 - BEAT_S)
+    stalls = dict(zip((*STALL_BUCKETS_S, 1e9), clocks.stall_detector.stalls, strict=True))
     assert {bound_s: n for bound_s, n in stalls.items() if n} == {0.05: 1, 1e9: 1}

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.site import make_site
 from pybal.instrumentation.view import StatusView
-from pybal.runtime.time_slices import Turns
+from pybal.runtime.time_slices import TimeSlices
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def run_at_once(function: Callable[[], bytes]) -> Deferred[bytes]:
         return fail()
 
 
-class HeldTurns(Turns):
-    """Turns of a reactor that is busy until the test says otherwise."""
+class HeldTurns(TimeSlices):
+    """TimeSlices of a reactor that is busy until the test says otherwise."""
 
     def __init__(self) -> None:
         super().__init__(Clock())
@@ -78,7 +78,7 @@ class Client:
         self,
         view: StatusView,
         offload: Callable[..., Deferred[bytes]] = run_at_once,
-        turns: Turns | None = None,
+        time_slices: TimeSlices | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = LogLines()
@@ -86,7 +86,7 @@ class Client:
             self.clock,
             view,
             offload,
-            turns or Turns(self.clock),
+            time_slices or TimeSlices(self.clock),
             self.log.logger(),
             process_collector(),
         )

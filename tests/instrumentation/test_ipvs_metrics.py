@@ -63,8 +63,8 @@ def test_a_servers_traffic_and_connections_are_shown_with_its_host() -> None:
         "pybal_ipvs_server_packets_per_second": 8,
         "pybal_ipvs_server_bytes_per_second": 10,
     }
-    stranger = {"service": "text_443", "host": "192.0.2.99:443", "address": "192.0.2.99:443"}
-    assert values(found, **stranger)
+    server = {"service": "text_443", "host": "192.0.2.99:443", "address": "192.0.2.99:443"}
+    assert values(found, **server)
 
 
 def test_a_service_has_its_own_traffic_and_the_connections_of_its_servers() -> None:
@@ -100,7 +100,7 @@ def test_the_care_for_the_table_is_shown() -> None:
         ipvs_snapshot=replace(
             ipvs(),
             audit=AuditSnapshot(9, NOON, (drift,), (("service_missing", 4),), 3),
-            strangers=("a", "b"),
+            unmanaged=("a", "b"),
             draining=(DrainSnapshot(KEY, "192.0.2.1:443", 1.0, None),),
             ownership_error="the disk is full",
         )
@@ -108,13 +108,13 @@ def test_the_care_for_the_table_is_shown() -> None:
     found = {name: value for (name, labels), value in scrape(shown).items() if not labels}
     assert {name: found[f"pybal_ipvs_{name}"] for name in (
         "audits_total", "last_audit_timestamp_seconds", "repairs_total", "drifted_services",
-        "strangers", "draining_servers", "ownership_recorded",
+        "unmanaged_services", "draining_servers", "ownership_recorded",
     )} == {
         "audits_total": 9,
         "last_audit_timestamp_seconds": NOON,
         "repairs_total": 3,
         "drifted_services": 1,
-        "strangers": 2,
+        "unmanaged_services": 2,
         "draining_servers": 1,
         "ownership_recorded": 0,
     }  # fmt: skip

@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThreadPool
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
-from pybal.runtime.time_slices import Turns
+from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.view import FakeView, large_view
 from tests.instrumentation import consumers
 from tests.instrumentation.exchange import LogLines
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 T = TypeVar("T")
 
 
-class CountedTurns(Turns):
+class CountedTurns(TimeSlices):
     """Counts how often long work waited for a later turn."""
 
     given_way = 0
@@ -48,13 +48,15 @@ class Daemon:
         view: FakeView,
         *addresses: str,
         port: int = 0,
-        turns: Turns | None = None,
+        time_slices: TimeSlices | None = None,
     ) -> None:
         self.log = LogLines()
         self._reactor = reactor
         offload = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         log = self.log.logger()
-        site = make_site(reactor, view, offload, turns or Turns(reactor), log, process_collector())
+        site = make_site(
+            reactor, view, offload, time_slices or TimeSlices(reactor), log, process_collector()
+        )
         self.server = InstrumentationServer(
             reactor, [ip_address(a) for a in addresses], port, site, self.log.logger()
         )
@@ -143,14 +145,14 @@ def test_a_port_in_use_is_told_and_taken_once_it_is_free() -> None:
 
 def test_the_reactor_goes_on_while_the_largest_configuration_is_scraped() -> None:
     async def main(reactor: Any) -> None:
-        turns = CountedTurns(reactor)
-        daemon = Daemon(reactor, large_view(), "127.0.0.1", turns=turns)
+        time_slices = CountedTurns(reactor)
+        daemon = Daemon(reactor, large_view(), "127.0.0.1", time_slices=time_slices)
         daemon.server.start()
         status, body = await daemon.in_thread(daemon.get, "/metrics", "*/*")
         assert status == 200
         assert body.count("\npybal_monitor_status{") == 11_538
         # How often depends on the machine: rendering takes so many milliseconds of each turn.
-        assert turns.given_way > 2
+        assert time_slices.given_way > 2
         await daemon.server.stop()
 
     run_in_reactor(main)

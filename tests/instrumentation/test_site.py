@@ -168,21 +168,21 @@ def test_garbage_gets_a_bad_request() -> None:
 
 
 def test_a_client_that_leaves_during_a_scrape_disturbs_nobody() -> None:
-    turns = HeldTurns()
-    client = Client(view(), turns=turns)
+    time_slices = HeldTurns()
+    client = Client(view(), time_slices=time_slices)
     gone, patient = client.connect(), client.connect()
     for connection in (gone, patient):
         connection.send(SCRAPE)
         assert connection.transport.value() == b""
     gone.protocol.connectionLost(Failure(ConnectionLost()))
-    turns.release()
+    time_slices.release()
     assert patient.answer().status == 200
     assert gone.transport.value() == b""
     assert not [line for line in client.log if not line.startswith("debug")]
 
 
 def test_other_paths_are_answered_while_a_scrape_is_under_way() -> None:
-    client = Client(view(), turns=HeldTurns())
+    client = Client(view(), time_slices=HeldTurns())
     client.connect().send(SCRAPE)
     assert client.get("/alerts").text.startswith("OK")
 

@@ -15,7 +15,7 @@ import pytest
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.sources.base import Source, SourceEnvironment
+from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from pybal.sources.etcdclient import PythonEtcdClient
 from tests.fakes.http import FakeHTTPClient
@@ -76,7 +76,7 @@ class Scene:
         self.reactor = reactor
         self.published: list[Servers] = []
         self.log = FakeLog()
-        environment = SourceEnvironment(
+        environment = SourcePorts(
             reactor=reactor,
             now=reactor.seconds,
             random=random.Random(1),

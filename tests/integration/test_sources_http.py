@@ -14,7 +14,7 @@ import pytest
 from pybal.config.settings import HTTPSource
 from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.model import ServerSpec
-from pybal.sources.base import SourceEnvironment
+from pybal.sources.base import SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.log import FakeLog
 from tests.fakes.sources import FakeDiskThread, Servers
@@ -82,7 +82,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
     log = FakeLog()
 
     async def main(reactor: Any) -> None:
-        environment = SourceEnvironment(
+        environment = SourcePorts(
             reactor=reactor,
             now=reactor.seconds,
             random=random.Random(1),

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 import pytest
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import Kernel, Outcome, read_table
+from pybal.ipvs.kernel import Kernel, OperationResult, read_table
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import (
     MAX_WEIGHT,
@@ -175,8 +175,8 @@ REFUSED = tuple(_refused())
 
 def _apply(kernel: Kernel, *operations: Operation) -> None:
     """Apply what must succeed."""
-    for outcome in kernel.apply(operations):
-        assert outcome.error is None
+    for result in kernel.apply(operations):
+        assert result.error is None
 
 
 def _load(kernel: Kernel, *entries: ServiceEntry) -> None:
@@ -199,8 +199,8 @@ def refused(number: int) -> Iterator[None]:
     assert caught.value.hint
 
 
-def _errno(outcome: Outcome) -> int:
-    return 0 if outcome.error is None else outcome.error.errno
+def _errno(result: OperationResult) -> int:
+    return 0 if result.error is None else result.error.errno
 
 
 class KernelContract:
@@ -272,9 +272,9 @@ class KernelContract:
             EditDestination(WEB, destination(1)),
             RemoveDestination(WEB, server(1)),
         ]
-        for outcome in forbidden.apply(operations):
-            assert _errno(outcome) == errno.EPERM
-            assert "CAP_NET_ADMIN" in str(outcome.error)
+        for result in forbidden.apply(operations):
+            assert _errno(result) == errno.EPERM
+            assert "CAP_NET_ADMIN" in str(result.error)
 
     def test_without_permission_nothing_can_be_read_or_set(self, forbidden: Kernel) -> None:
         calls: list[Callable[[], object]] = [
@@ -342,10 +342,10 @@ class KernelContract:
             kernel.start_sync(LOCAL)
         _apply(kernel, RemoveDestination(WEB, mixed.key))
         _start_sync(kernel, LOCAL)
-        (outcome,) = kernel.apply([AddDestination(WEB, mixed)])
-        assert _errno(outcome) == errno.EINVAL
-        assert outcome.error is not None
-        assert outcome.error.hint
+        (result,) = kernel.apply([AddDestination(WEB, mixed)])
+        assert _errno(result) == errno.EINVAL
+        assert result.error is not None
+        assert result.error.hint
         kernel.stop_sync(SyncRole.MASTER)
         _apply(kernel, AddDestination(WEB, mixed))
 
@@ -392,28 +392,28 @@ class KernelContract:
     ) -> None:
         standing = {WEB: pool(WEB, 1, 2), WEB6: pool(WEB6, 1)}
         _load(kernel, *standing.values())
-        (outcome,) = kernel.apply([operation])
-        assert outcome.operation == operation
-        assert outcome.error is not None
-        assert outcome.error.errno == number
-        assert str(outcome.error).startswith(operation.words)
-        assert outcome.error.hint
+        (result,) = kernel.apply([operation])
+        assert result.operation == operation
+        assert result.error is not None
+        assert result.error.errno == number
+        assert str(result.error).startswith(operation.words)
+        assert result.error.hint
         assert read_table(kernel) == standing
 
     def test_a_refused_operation_among_many_is_named_and_stops_none(self, kernel: Kernel) -> None:
         _load(kernel, pool(WEB, 7, 120, 250))
         operations = [AddDestination(WEB, destination(number)) for number in range(1, 255)]
-        outcomes = kernel.apply(operations)
-        assert [outcome.operation for outcome in outcomes] == operations
-        refused = {each.operation: _errno(each) for each in outcomes if each.error is not None}
+        results = kernel.apply(operations)
+        assert [result.operation for result in results] == operations
+        refused = {each.operation: _errno(each) for each in results if each.error is not None}
         assert refused == {
             AddDestination(WEB, destination(number)): errno.EEXIST for number in (7, 120, 250)
         }
         assert kernel.read(WEB) == pool(WEB, *range(1, 255))
 
     def test_every_outcome_is_known_when_all_are_refused(self, kernel: Kernel) -> None:
-        outcomes = kernel.apply([RemoveDestination(WEB, server(n)) for n in range(1, 501)])
-        assert [_errno(outcome) for outcome in outcomes] == [errno.ESRCH] * 500
+        results = kernel.apply([RemoveDestination(WEB, server(n)) for n in range(1, 501)])
+        assert [_errno(result) for result in results] == [errno.ESRCH] * 500
 
     def test_any_history_ends_as_the_memory_says(self, kernel: Kernel) -> None:
         memory = MemoryKernel()

@@ -13,7 +13,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.drain import Drain, Draining, counted, depool, merged
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.slices import Pieces
+from pybal.ipvs.slices import Slices
 from pybal.model import ServiceStatistics
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server
@@ -96,7 +96,7 @@ class Bench:
         bench = self
 
         class Counting(FakeKernel):
-            def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+            def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
                 bench.counts.append(key)
                 if self.broken is not None:
                     raise self.broken

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.base import DelayedCall
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import Listing, Outcome
+from pybal.ipvs.kernel import Listing, OperationResult
 from pybal.ipvs.manager import RETRY_MAX_S, SERVERS_READ_PER_TURN, IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.plan import (
@@ -24,7 +24,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.ipvs.slices import Pieces
+from pybal.ipvs.slices import Slices
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, entry, pool, server
@@ -55,27 +55,27 @@ class RestlessKernel(FakeKernel):
         self.lose = False
         self.check: Callable[[Operation], None] = lambda operation: None
 
-    def listing(self) -> Pieces[Listing]:
+    def listing(self) -> Slices[Listing]:
         return _a_turn_each(super().listing())
 
-    def reading(self, key: ServiceKey) -> Pieces[ServiceEntry | None]:
+    def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         return _a_turn_each(super().reading(key))
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
-        outcomes: list[Outcome] = []
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        results: list[OperationResult] = []
         for operation in operations:
             self.check(operation)
-            outcomes += super().apply([operation])
+            results += super().apply([operation])
         if not self.lose:
-            return tuple(outcomes)
+            return tuple(results)
         self.lose = False
         return tuple(
             replace(each, error=KernelError(each.operation.words, errno.ENOBUFS))
-            for each in outcomes
+            for each in results
         )
 
 
-def _a_turn_each(pieces: Pieces[_T]) -> Pieces[_T]:
+def _a_turn_each(pieces: Slices[_T]) -> Slices[_T]:
     while True:
         try:
             next(pieces)

@@ -38,13 +38,13 @@ def test_only_the_timeouts_that_are_given_are_set_and_only_when_they_differ(
     kernel: MemoryKernel,
 ) -> None:
     log = FakeLog()
-    keeper = wide(kernel, KernelOptions(Timeouts(tcp_s=1000, udp_s=300)), log)
-    keeper.reconcile()
-    keeper.reconcile()
+    kernel_wide = wide(kernel, KernelOptions(Timeouts(tcp_s=1000, udp_s=300)), log)
+    kernel_wide.reconcile()
+    kernel_wide.reconcile()
     assert kernel.timeouts() == Timeouts(1000, 120, 300)
     assert log.lines == ["[ipvs] INFO: IPVS timeouts set: tcp 1000 s, was 900 s"]
     kernel.set_timeouts(Timeouts(tcp_s=5))
-    keeper.reconcile()
+    kernel_wide.reconcile()
     assert kernel.timeouts().tcp_s == 1000
 
 
@@ -64,9 +64,9 @@ def test_what_fails_is_logged_once_and_tried_again() -> None:
     kernel = MemoryKernel(interfaces=["eth0"])
     lost = replace(MASTER, interface="eth1")
     log = FakeLog()
-    keeper = wide(kernel, KernelOptions(Timeouts(tcp_s=5), (lost, BACKUP)), log)
-    keeper.reconcile()
-    keeper.reconcile()
+    kernel_wide = wide(kernel, KernelOptions(Timeouts(tcp_s=5), (lost, BACKUP)), log)
+    kernel_wide.reconcile()
+    kernel_wide.reconcile()
     assert [line for line in log.lines if "ERROR" in line] == [
         "[ipvs] ERROR: Could not start the master sync daemon on eth1 (id 7, 224.0.0.81:8848,"
         " TTL 1): No such device (ENODEV); there is no such interface"

@@ -152,10 +152,10 @@ class AuditTests(ManagerTestCase):
         assert self.lines == [
             "[ipvs] WARN: udp 192.0.2.1:53 stands in IPVS but is not configured: left alone"
         ]
-        assert self.manager.snapshot().strangers == ("udp 192.0.2.1:53",)
+        assert self.manager.snapshot().unmanaged == ("udp 192.0.2.1:53",)
         self.kernel.by_hand(RemoveService(DNS))
         self.audit()
-        assert self.manager.snapshot().strangers == ()
+        assert self.manager.snapshot().unmanaged == ()
         assert self.manager.table == {WEB: pool(WEB, 1)}
 
     def test_what_came_after_the_start_is_read_whole_when_it_is_configured_later(self) -> None:

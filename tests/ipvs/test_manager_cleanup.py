@@ -57,7 +57,7 @@ class CleanupTests(ManagerTestCase):
         self.settle(pool(WEB, 1))
         assert self.standing() == {WEB, DNS6}
         assert self.owner.ours == {WEB}
-        assert self.manager.snapshot().strangers == (str(DNS6),)
+        assert self.manager.snapshot().unmanaged == (str(DNS6),)
 
     def test_it_does_not_wait_for_ever_for_a_service_that_never_comes(self) -> None:
         self.begin(Cleanup.OWNED, DNS)

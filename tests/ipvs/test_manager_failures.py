@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import Outcome
+from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import RETRY_FIRST_S, RETRY_MAX_S
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.plan import (
@@ -184,12 +184,12 @@ class FailureTests(ManagerTestCase):
         self.settle(pool(WEB, 1))
 
         class Lossy(FakeKernel):
-            def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+            def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
                 """Do it, and lose the answers."""
                 done = super().apply(operations)
                 lost = [KernelError(o.operation.words, errno.ENOBUFS) for o in done]
                 return tuple(
-                    replace(outcome, error=error) for outcome, error in zip(done, lost, strict=True)
+                    replace(result, error=error) for result, error in zip(done, lost, strict=True)
                 )
 
         lossy = Lossy({WEB: pool(WEB, 1)})

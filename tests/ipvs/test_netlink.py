@@ -82,9 +82,9 @@ OPERATIONS = [AddDestination(WEB, destination(number)) for number in range(1, 4)
 
 
 def errnos(kernel: NetlinkKernel) -> list[int]:
-    outcomes = kernel.apply(OPERATIONS)
-    assert [outcome.operation for outcome in outcomes] == OPERATIONS
-    return [0 if outcome.error is None else outcome.error.errno for outcome in outcomes]
+    results = kernel.apply(OPERATIONS)
+    assert [result.operation for result in results] == OPERATIONS
+    return [0 if result.error is None else result.error.errno for result in results]
 
 
 def test_the_last_acknowledgement_tells_that_all_before_it_are_done() -> None:
@@ -105,8 +105,8 @@ def test_a_refusal_belongs_to_the_request_that_it_names() -> None:
 
 def test_many_operations_are_sent_in_batches() -> None:
     kernel = FakeNetlinkKernel(all_done)
-    outcomes = kernel.apply([AddDestination(WEB, destination(1))] * (2 * BATCH + 5))
-    assert len(outcomes) == 2 * BATCH + 5
+    results = kernel.apply([AddDestination(WEB, destination(1))] * (2 * BATCH + 5))
+    assert len(results) == 2 * BATCH + 5
     assert [len(requests) for requests in kernel.sockets[0].sent] == [BATCH, BATCH, 5]
 
 

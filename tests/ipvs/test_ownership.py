@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from pybal.ipvs.kernel import Outcome
+from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey
@@ -279,7 +279,7 @@ class World:
         self.check()
 
     def check(self) -> None:
-        """Strangers are as they were; what is ours in the kernel is on record."""
+        """UnmanagedServices are as they were; what is ours in the kernel is on record."""
         self.effects_left = None
         for stranger in self.strangers:
             assert self.kernel.read(stranger.service.key) == stranger
@@ -294,8 +294,8 @@ class _MortalKernel(MemoryKernel):
         super().__init__(table)
         self._world = world
 
-    def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
-        done: list[Outcome] = []
+    def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        done: list[OperationResult] = []
         for operation in operations:
             self._world.effect()
             done += super().apply([operation])

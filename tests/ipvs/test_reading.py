@@ -60,7 +60,7 @@ def test_what_is_being_read_is_finished_before_what_is_urgent_begins() -> None:
     bench.turn()
     assert bench.reader.is_reading(WEB)
     bench.reader.look(DNS)
-    assert bench.reader.hurry(100) > PIECE
+    assert bench.reader.advance(100) > PIECE
     assert bench.kernel.reads == [WEB, DNS]
     assert [words for _, words in bench.found] == [[], []]
     assert not bench.reader.urgent

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from pybal.errors import KernelError
 from pybal.ipvs import messages, statistics_codec
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.slices import Pieces
+from pybal.ipvs.slices import Slices
 from pybal.ipvs.statistics import MAX_AGE_S, SERVERS_READ_PER_TURN, StatisticsReader
 from pybal.ipvs.wire import MalformedMessageError, Writer
 from pybal.model import DestinationStatistics, ServiceStatistics, Traffic
@@ -80,7 +80,7 @@ class Bench:
         bench = self
 
         class Counting(FakeKernel):
-            def counting(self, key: ServiceKey) -> Pieces[ServiceStatistics | None]:
+            def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
                 bench.reads.append(key)
                 if self.broken is not None:
                     raise self.broken

@@ -15,7 +15,7 @@ import pytest
 
 from pybal.errors import KernelError
 from pybal.ipvs.connection import Connection, connect
-from pybal.ipvs.kernel import Outcome, read_table
+from pybal.ipvs.kernel import OperationResult, read_table
 from pybal.ipvs.manager import RETRY_FIRST_S, IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.netlink import NetlinkKernel
@@ -103,7 +103,7 @@ def test_an_audit_of_what_is_right_changes_nothing_and_one_changed_weight_is_one
     sent: list[Operation] = []
 
     class Watched(NetlinkKernel):
-        def apply(self, operations: Sequence[Operation]) -> tuple[Outcome, ...]:
+        def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
             sent.extend(operations)
             return super().apply(operations)
 
@@ -270,7 +270,7 @@ def test_a_service_taken_out_of_the_configuration_goes_and_strangers_stay(
         until(lambda: len(table(stage).splitlines()) == 4)
         assert "198.51.100.9:25" in table(stage)
         assert str(VIP6) not in table(stage)
-        assert pybal.json("/api/v1/ipvs")["strangers"] == ["tcp 198.51.100.9:25"]
+        assert pybal.json("/api/v1/ipvs")["unmanaged"] == ["tcp 198.51.100.9:25"]
 
 
 def test_a_drained_server_keeps_its_connection_over_a_restart_and_leaves_after_it(

@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 
 from pybal.errors import KernelError
 from pybal.ipvs.connection import Connection
-from pybal.ipvs.kernel import Kernel, Outcome, read_table
+from pybal.ipvs.kernel import Kernel, OperationResult, read_table
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
@@ -102,7 +102,7 @@ def test_a_scheduler_whose_module_cannot_be_loaded_is_named_and_works_once_it_ca
     assert outcome.error is not None
     assert outcome.error.errno == errno.ENOENT
     assert "modprobe ip_vs_mh" in str(outcome.error)
-    assert kernel.apply([operation]) == (Outcome(operation),)
+    assert kernel.apply([operation]) == (OperationResult(operation),)
 
 
 UNPRIVILEGED = """
@@ -262,7 +262,7 @@ def test_a_restart_changes_nothing_in_the_kernel(kernel: NetlinkKernel, manage: 
     class Watched(NetlinkKernel):
         """Refuses to change anything."""
 
-        def apply(self, operations: object) -> tuple[Outcome, ...]:
+        def apply(self, operations: object) -> tuple[OperationResult, ...]:
             raise AssertionError(operations)
 
     clock = Clock()

@@ -19,7 +19,7 @@ ExecStart={python} -m pybal -c {config}
 WorkingDirectory={root}
 NetworkNamespacePath=/run/netns/{namespace}
 StandardError=append:{log}
-Environment=PYTHONPYCACHEPREFIX={bytecode}
+MonitorPorts=PYTHONPYCACHEPREFIX={bytecode}
 """
 
 

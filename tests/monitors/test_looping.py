@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import MonitorSettings
-from pybal.monitors.looping import LoopingMonitor, Outcome
+from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
 
@@ -26,9 +26,9 @@ class Probe(LoopingMonitor):
         settings = ProbeSettings(rise=rise, fall=fall, interval_s=INTERVAL_S)
         super().__init__(settings, bench.target, bench.environment, bench.reports.append)
         self.began: list[float] = []
-        self.answer: Deferred[Outcome | None] = Deferred()
+        self.answer: Deferred[CheckOutcome | None] = Deferred()
 
-    async def _check(self) -> Outcome | None:
+    async def _check(self) -> CheckOutcome | None:
         self.began.append(self._reactor.seconds())
         self.answer = Deferred()
         return await self.answer
@@ -47,7 +47,7 @@ def test_checks_keep_their_beat_however_long_they_take() -> None:
     probe = running_probe(bench)
     for duration_s in (0.5, 3.0, 9.5):
         bench.advance(duration_s)
-        probe.answer.callback(Outcome(True, "fine"))
+        probe.answer.callback(CheckOutcome(True, "fine"))
         bench.advance(INTERVAL_S - duration_s)
     gaps = [round(b - a, 1) for a, b in pairwise(probe.began)]
     assert gaps == [INTERVAL_S] * 3
@@ -58,7 +58,7 @@ def test_a_check_that_outlasts_the_interval_skips_the_beats_it_missed() -> None:
     probe = running_probe(bench)
     bench.advance(25)
     assert len(probe.began) == 1
-    probe.answer.callback(Outcome(True, "at last"))
+    probe.answer.callback(CheckOutcome(True, "at last"))
     assert bench.reports[0].duration_s == bench.clock.seconds() - probe.began[0]
     bench.advance(5)
     assert [round(t - probe.began[0], 1) for t in probe.began] == [0.0, 30.0]
@@ -68,7 +68,7 @@ def test_a_clock_set_back_delays_the_next_check_by_an_interval_at_most() -> None
     bench = MonitorBench()
     probe = running_probe(bench)
     bench.clock.rightNow -= 3600
-    probe.answer.callback(Outcome(True, "before it began"))
+    probe.answer.callback(CheckOutcome(True, "before it began"))
     assert bench.reports[0].duration_s == 0.0
     bench.advance(INTERVAL_S)
     assert len(probe.began) == 2
@@ -103,7 +103,7 @@ def test_each_failed_check_is_logged_and_the_return_once() -> None:
     probe = running_probe(bench)
     with capturedLogs() as logged:
         for up in (True, False, False, True, True):
-            probe.answer.callback(Outcome(up, "it answered" if up else "it is\nsilent"))
+            probe.answer.callback(CheckOutcome(up, "it answered" if up else "it is\nsilent"))
             bench.advance(INTERVAL_S)
     assert [format_line(event) for event in logged] == [
         "[textlb_443 Probe] WARN: cp1.example (up): it is silent",
@@ -114,7 +114,7 @@ def test_each_failed_check_is_logged_and_the_return_once() -> None:
 
 def test_a_reason_is_one_line_of_bounded_length() -> None:
     bench = MonitorBench()
-    running_probe(bench).answer.callback(Outcome(False, "a\r\n\tb " + "x" * 10_000))
+    running_probe(bench).answer.callback(CheckOutcome(False, "a\r\n\tb " + "x" * 10_000))
     reason = bench.reports[0].reason
     assert reason.startswith("a b xxx")
     assert len(reason) == 500

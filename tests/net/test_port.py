@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from pybal.errors import is_local_fault, words
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.net.port import label
 from tests.fakes.environment import make_target
 from tests.fakes.network import os_error
@@ -24,7 +24,7 @@ from tests.fakes.network import os_error
     ],
 )
 def test_errors_have_words_and_labels(error: OSError, said: str, labelled: str) -> None:
-    assert words(error) == said
+    assert describe_os_error(error) == said
     assert label(error) == labelled
 
 

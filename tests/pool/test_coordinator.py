@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import RunCommandSettings
-from pybal.health.isolation_guard import Witness
+from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
 from pybal.model import ServerSpec, Verdict
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
@@ -53,13 +53,13 @@ def test_a_refused_depool_is_counted_and_publishes_nothing() -> None:
     assert bench.statuses()["b"] == "enabled/down/pooled"
 
 
-def test_reports_that_are_taken_back_leave_the_pool_as_it_was() -> None:
+def test_reports_that_are_retracted_leave_the_pool_as_it_was() -> None:
     bench = Bench(monitors=(IDLE, FETCH))
     bench.list("a", "b", "c")
     bench.monitor("a").say(False)
     bench.monitor("a", "ProxyFetch").say(False)
     for report in reversed(bench.reports):
-        report.take_back()
+        report.retract()
     assert bench.destinations == {A: 10, B: 10, C: 10}
     bench.reports[0].act()
     assert bench.destinations == {B: 10, C: 10}
@@ -259,14 +259,14 @@ def test_a_witness_is_asked_as_its_monitor_checks_it() -> None:
     by_command = RunCommandSettings(command=Path("/bin/true"))
     bench = Bench(monitors=(by_command, replace(IDLE, port=8080, source_address=source)))
     bench.list("a")
-    witness = bench.coordinator.witness(Random(1))
-    assert witness == Witness("a", ip_address(A), 8080, source)
+    probe_target = bench.coordinator.probe_target(Random(1))
+    assert probe_target == ProbeTarget("a", ip_address(A), 8080, source)
 
 
 def test_a_witness_without_a_tcp_check_is_asked_at_the_services_port() -> None:
     bench = Bench(monitors=(RunCommandSettings(command=Path("/bin/true")),))
     bench.list("a")
-    assert bench.coordinator.witness(Random(1)) == Witness("a", ip_address(A), 80)
+    assert bench.coordinator.probe_target(Random(1)) == ProbeTarget("a", ip_address(A), 80)
 
 
 def test_the_snapshot_says_why() -> None:

@@ -58,7 +58,7 @@ def test_too_few_eligible_servers_are_critical() -> None:
     assert "1.5" in text
 
 
-def test_a_report_taken_back_does_not_read_as_if_the_server_came_up() -> None:
+def test_a_report_retracted_does_not_read_as_if_the_server_came_up() -> None:
     level, text = log_line(NoLongerBelieved("h", "enabled/down/not pooled", "ProxyFetch"))
     assert level == "info"
     assert text == (

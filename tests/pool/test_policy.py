@@ -23,7 +23,7 @@ from pybal.pool.events import (
     NoLongerBelieved,
     Notice,
     ReportedDown,
-    ReportTakenBack,
+    ReportRetracted,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -296,14 +296,14 @@ def test_warm_start_from_an_empty_service_fills_up_to_the_threshold() -> None:
     assert pool.state.pooled_count == 2
 
 
-def test_a_report_that_is_taken_back_says_so_and_leaves_all_as_it_was() -> None:
+def test_a_report_that_is_retracted_says_so_and_leaves_all_as_it_was() -> None:
     pool = Pool("abc", monitors=("M", "N"))
     before = pool.state.members
     pool.down("a", monitor="N")
     pool.down("a")
-    pool.event(ReportTakenBack("a", "M", None, server_up=False))
+    pool.event(ReportRetracted("a", "M", None, server_up=False))
     assert pool.pooled == "bc"
-    pool.event(ReportTakenBack("a", "N", None, server_up=True))
+    pool.event(ReportRetracted("a", "N", None, server_up=True))
     assert NoLongerBelieved("a", "enabled/down/not pooled", "N") in pool.notices
     assert pool.pooled == "abc"
     assert pool.cause("a") == "what N reported was taken back: this director was cut off"
@@ -353,14 +353,14 @@ def histories(draw: st.DrawFn) -> tuple[PoolState, list[Event]]:
         MonitorReported, hosts, st.sampled_from(["M", "N"]), st.booleans(), st.just("why")
     )
     addresses = st.builds(AddressChanged, hosts, st.booleans())
-    taken_back = st.builds(
-        ReportTakenBack,
+    retracted = st.builds(
+        ReportRetracted,
         hosts,
         st.sampled_from(["M", "N"]),
         st.sampled_from([None, True]),
         st.booleans(),
     )
-    kinds = st.one_of(lists, reports, reports, reports, addresses, taken_back)
+    kinds = st.one_of(lists, reports, reports, reports, addresses, retracted)
     events = draw(st.lists(kinds, max_size=30))
     return PoolState(threshold, monitors), events
 
@@ -437,19 +437,19 @@ def test_the_same_list_twice_changes_nothing_the_second_time(
 
 
 @given(histories(), st.lists(st.tuples(hosts, st.sampled_from(["M", "N"])), unique=True))
-def test_downs_that_are_taken_back_from_the_last_to_the_first_were_never_there(
+def test_downs_that_are_retracted_from_the_last_to_the_first_were_never_there(
     history: tuple[PoolState, list[Event]], downs: list[tuple[str, str]]
 ) -> None:
     state, events = history
     for event in events:
         state, _ = step(state, event, at=1.0)
     before = state
-    undo: list[ReportTakenBack] = []
+    undo: list[ReportRetracted] = []
     for host, monitor in downs:
         member = state.members.get(host)
         if member is None or member.results.get(monitor, False) is False:
             continue
-        undo.append(ReportTakenBack(host, monitor, member.results[monitor], member.up))
+        undo.append(ReportRetracted(host, monitor, member.results[monitor], member.up))
         state, _ = step(state, MonitorReported(host, monitor, False, ""), at=2.0)
     for event in reversed(undo):
         state, _ = step(state, event, at=3.0)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.runtime.coalescing import STEP_S, in_step
+from pybal.runtime.coalescing import STEP_S, coalesced
 
 moments = st.floats(0, 1e8)
 
 
 @given(moments, st.floats(0, 1e4))
 def test_a_delay_ends_on_a_step_or_is_short(now_s: float, delay_s: float) -> None:
-    shortened_s = in_step(now_s, delay_s)
+    shortened_s = coalesced(now_s, delay_s)
     assert delay_s - STEP_S < shortened_s <= delay_s
     if delay_s >= 1:
         steps = (now_s + shortened_s) / STEP_S
@@ -23,9 +23,9 @@ def test_a_delay_ends_on_a_step_or_is_short(now_s: float, delay_s: float) -> Non
 def test_a_beat_of_whole_seconds_is_kept_however_late_the_timers_come(
     now_s: float, interval_s: int, late_s: list[float]
 ) -> None:
-    began_s = now_s + in_step(now_s, interval_s)
+    began_s = now_s + coalesced(now_s, interval_s)
     first_s = began_s
     for late in late_s:
         began_s += late
-        began_s += in_step(began_s, interval_s)
+        began_s += coalesced(began_s, interval_s)
     assert abs(began_s - first_s - interval_s * len(late_s)) < 1e-3

@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.runtime.gc_tuning import NEVER, YOUNG, spare_the_garbage_collector
+from pybal.runtime.gc_tuning import NEVER, YOUNG, tune_garbage_collection
 from pybal.sources.poller import Poller
 
 
@@ -32,13 +32,13 @@ class Knot:
 
 
 def test_while_the_start_goes_on_all_objects_are_never_searched() -> None:
-    spare_the_garbage_collector(Clock())
+    tune_garbage_collection(Clock())
     assert gc.get_threshold() == (*YOUNG, NEVER)
 
 
 def test_what_a_search_found_in_use_is_passed_over_by_the_next() -> None:
     clock = Clock()
-    spare_the_garbage_collector(clock)
+    tune_garbage_collection(clock)
     clock.advance(60)
     knots = [Knot()]
     gc.collect()
@@ -50,7 +50,7 @@ def test_what_a_search_found_in_use_is_passed_over_by_the_next() -> None:
 
 def test_again_and_again_a_search_of_everything_finds_what_was_passed_over() -> None:
     clock = Clock()
-    spare_the_garbage_collector(clock)
+    tune_garbage_collection(clock)
     clock.advance(60)
     for _ in range(2):
         knot = Knot()

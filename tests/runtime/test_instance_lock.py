@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.runtime.instance_lock import AnotherOneError, claim
+from pybal.runtime.instance_lock import AlreadyRunningError, claim
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def table(tmp_path: Path) -> Path:
 
 def test_the_second_claim_fails_and_names_the_first(table: Path) -> None:
     first = claim(table)
-    with pytest.raises(AnotherOneError, match=rf"^process {os.getpid()}$"):
+    with pytest.raises(AlreadyRunningError, match=rf"^process {os.getpid()}$"):
         claim(table)
     os.close(first)
     os.close(claim(table))
@@ -27,7 +27,7 @@ def test_the_second_claim_fails_and_names_the_first(table: Path) -> None:
 
 def test_it_does_without_knowing_who(table: Path, tmp_path: Path) -> None:
     first = claim(table)
-    with pytest.raises(AnotherOneError, match=r"^process unknown$"):
+    with pytest.raises(AlreadyRunningError, match=r"^process unknown$"):
         claim(table, locks=tmp_path / "none")
     os.close(first)
 

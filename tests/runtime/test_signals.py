@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 
-from pybal.runtime.signals import Ending
+from pybal.runtime.signals import SignalHandling
 from tests.fakes.log import FakeLog
 
 
@@ -58,7 +58,7 @@ class Bench:
         self.daemon = FakeDaemon()
         self.handlers: dict[int, Any] = {}
         self.log = FakeLog()
-        Ending(
+        SignalHandling(
             FakeReactor(), self.daemon, self.log.logger("pybal"), self.handlers.__setitem__
         ).arrange()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 
-from pybal.runtime.time_slices import SLICE_S, Turns
+from pybal.runtime.time_slices import SLICE_S, TimeSlices
 
 
 class Reactor:
@@ -36,7 +36,7 @@ class Work:
 
     def __init__(self, piece_s: float) -> None:
         self.reactor = Reactor()
-        self.turns = Turns(self.reactor)
+        self.turns = TimeSlices(self.reactor)
         self.done: list[str] = [""]
         self._piece_s = piece_s
 

@@ -1,4 +1,4 @@
-"""A failure that was seen while we slept is not believed, whatever the monitor."""
+"""A failure that was seen while we stalled is not believed, whatever the monitor."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def test_a_failure_in_our_sleep_is_no_result_and_is_checked_again_soon(kind: typ
     monitor = bench.start(kind.settings)
     driver = kind()
     driver.wait_for_check(bench)
-    bench.attention.slept = True
+    bench.stall_meter.is_stalled = True
     driver.answer(bench, False)
-    bench.attention.slept = False
+    bench.stall_meter.is_stalled = False
     assert bench.reports == []
     assert monitor.snapshot().down_results == 0
     assert bench.next_call_at - bench.clock.seconds() <= AGAIN_WITHIN_S + 1
@@ -33,7 +33,7 @@ def test_a_failure_in_our_sleep_is_no_result_and_is_checked_again_soon(kind: typ
 def test_an_answer_counts_though_we_slept(kind: type[Driver]) -> None:
     bench = MonitorBench()
     bench.start(kind.settings)
-    bench.attention.slept = True
+    bench.stall_meter.is_stalled = True
     kind().result(bench, True)
     assert bench.ups == [True]
 
@@ -44,9 +44,9 @@ def test_a_connection_that_was_lost_in_our_sleep_is_made_again_before_it_counts(
     bench.advance(2)
     bench.network.open[0].connect()
     bench.advance(100)
-    bench.attention.slept = True
+    bench.stall_meter.is_stalled = True
     bench.network.open[0].end(errno.ECONNRESET)
-    bench.attention.slept = False
+    bench.stall_meter.is_stalled = False
     bench.advance(AGAIN_WITHIN_S)
     bench.network.open[0].connect()
     assert bench.ups == [True]
