@@ -1,4 +1,4 @@
-"""The error tree. Every error that PyBal raises on purpose descends from PyBalError.
+"""The error tree. Every error that PyBal raises on purpose descends from PyBalError. Pure.
 
 Programming mistakes stay what Python raises for them; a module that needs a more
 precise error derives it from one of these, beside the code that raises it.

@@ -1,4 +1,4 @@
-"""Frozen values that all rooms share: server specs, check results, decisions, snapshots.
+"""Frozen values that all rooms share: server specs, check results, decisions, snapshots. Pure.
 
 Nothing here does anything; time is Unix seconds (float) and comes from outside.
 """

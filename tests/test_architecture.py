@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,51 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "pybal").rglob("*.py"))
 
-PURE = (
-    "pybal/errors.py",
-    "pybal/model.py",
-    "pybal/health/stalls.py",
-    "pybal/health/isolation.py",
-    "pybal/pool/policy.py",
-    "pybal/pool/events.py",
-    "pybal/pool/log_lines.py",
-    "pybal/linear_regex.py",
-    "pybal/http/plain_head.py",
-    "pybal/runtime/coalescing.py",
-    "pybal/net/icmp.py",
-    "pybal/monitors/dnswire.py",
-    "pybal/pool/desired.py",
-    "pybal/pool/withdrawal.py",
-    "pybal/config/",
-    "pybal/ipvs/model.py",
-    "pybal/ipvs/options.py",
-    "pybal/ipvs/kernelwide_codec.py",
-    "pybal/ipvs/plan.py",
-    "pybal/ipvs/ipvsadm.py",
-    "pybal/ipvs/messages.py",
-    "pybal/ipvs/wire.py",
-    "pybal/ipvs/codec.py",
-    "pybal/ipvs/kernel.py",
-    "pybal/ipvs/memory.py",
-    "pybal/ipvs/settings.py",
-    "pybal/ipvs/work_queue.py",
-    "pybal/ipvs/batch.py",
-    "pybal/ipvs/slices.py",
-    "pybal/ipvs/drift.py",
-    "pybal/ipvs/drain.py",
-    "pybal/ipvs/statistics_codec.py",
-    "pybal/instrumentation/alerts.py",
-    "pybal/instrumentation/pools.py",
-    "pybal/instrumentation/api.py",
-    "pybal/instrumentation/bgp_document.py",
-    "pybal/instrumentation/negotiation.py",
-    "pybal/instrumentation/responses.py",
-    "pybal/instrumentation/routes.py",
-    "pybal/instrumentation/view.py",
-    "pybal/instrumentation/why.py",
-)
 IMPURE_LIBRARIES = {"twisted", "pyroute2", "etcd", "socket", "time", "random", "threading"}
-APART = ("pybal.ipvs", "pybal.bgp", "pybal.monitors")
+HOUSE = (ROOT / "docs/architecture.md").read_text("utf-8")
+GROUND = "model"
+"""A room of the ground floor, whose modules may share values."""
 
 
 def name(path: Path) -> str:
@@ -73,30 +34,74 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def test_there_are_modules_and_every_pure_one_exists() -> None:
-    assert len(MODULES) > 30
-    for pure in PURE:
-        assert any(name(path).startswith(pure) for path in MODULES), pure
+def floors() -> list[set[str]]:
+    """The rooms from top to bottom, as docs/architecture.md has them."""
+    block = HOUSE.split("## Rooms", 1)[1].split("| room |", 1)[0]
+    lines = [line for line in block.splitlines() if line.startswith("    ")]
+    return [{room.strip() for room in line.split("|")} for line in lines]
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if name(p).startswith(PURE)], ids=name)
-def test_pure_modules_import_nothing_of_the_outside_world(path: Path) -> None:
-    roots = {imported.split(".")[0] for imported in imports(path)}
-    assert not roots & IMPURE_LIBRARIES
-    # ... not even through another module of ours.
-    ours = {i for i in imports(path) if i.startswith("pybal.")}
-    files = {ROOT / (i.replace(".", "/") + ".py") for i in ours}
-    allowed = {p for p in MODULES if name(p).startswith(PURE)}
-    assert {f for f in files if f.exists()} <= allowed
+def room(module: str) -> str:
+    """`pybal.pool.policy` -> `pool`; the package itself is the ground."""
+    return [*module.split("."), GROUND][1]
+
+
+def is_pure(path: Path) -> bool:
+    """Whether its docstring says so."""
+    said = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    return path.name != "__init__.py" and re.search(r"\bPure\b", said) is not None
+
+
+PURE = [path for path in MODULES if is_pure(path)]
+
+
+def test_the_table_of_rooms_names_every_folder_and_module_that_there_is() -> None:
+    table = HOUSE.split("| room |", 1)[1].split("\n\n", 1)[0]
+    named = set(re.findall(r"`([\w/.]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.M))))
+    folders = {f"{path.parent.name}/" for path in MODULES if path.parent.parent.name == "pybal"}
+    loose = {path.name for path in MODULES if path.parent.name == "pybal"} - {"__init__.py"}
+    assert named == folders | loose
+    assert set().union(*floors()) == {each.removesuffix("/").removesuffix(".py") for each in named}
+    assert len(loose) <= 8
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_the_rooms_that_do_the_work_do_not_know_one_another(path: Path) -> None:
-    room = next((r for r in APART if name(path).startswith(r.replace(".", "/") + "/")), None)
-    if room is None:
-        return
+def test_imports_run_down_the_rooms_and_never_up_or_across(path: Path) -> None:
+    level = {room: number for number, floor in enumerate(floors()) for room in floor}
+    ours = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for imported in imports(path):
-        assert not any(imported.startswith(other) for other in APART if other != room), imported
+        there = room(imported)
+        if not imported.startswith("pybal.") or there == room(ours) or there == "__version__":
+            continue
+        lower = level[there] > level[room(ours)]
+        assert lower or level[there] == level[GROUND] or ours == "pybal.__main__", imported
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
+    wanted = {module: imports(path) & files.keys() for module, path in files.items()}
+    TopologicalSorter(wanted).prepare()  # raises CycleError
+
+
+def test_pure_modules_are_found_by_their_word() -> None:
+    assert len(PURE) >= 60
+    assert {"pool/policy.py", "ipvs/plan.py", "bgp/fsm.py", "health/isolation.py"} <= {
+        path.relative_to(ROOT / "pybal").as_posix() for path in PURE
+    }
+
+
+@pytest.mark.parametrize("path", PURE, ids=name)
+def test_pure_modules_import_nothing_of_the_outside_world(path: Path) -> None:
+    todo, seen = [path], {path}
+    while todo:
+        imported = imports(todo.pop())
+        assert not {each.split(".")[0] for each in imported} & IMPURE_LIBRARIES
+        # ... not even through another module of ours.
+        files = {ROOT / (each.replace(".", "/") + ".py") for each in imported}
+        todo += [
+            file for file in files - seen if file.is_relative_to(ROOT / "pybal") and file.exists()
+        ]
+        seen |= files
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -1,4 +1,4 @@
-"""The finite state machine of RFC 4271 section 8 as a pure function over values.
+"""The finite state machine of RFC 4271 section 8 as a pure function over values. Pure.
 
 One FSM stands for one connection, wanted or present. Time and randomness are arguments;
 timers are deadlines. The transitions themselves are in transitions.py.

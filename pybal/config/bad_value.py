@@ -1,4 +1,4 @@
-"""Saying that a value is bad, and what was probably meant."""
+"""Saying that a value is bad, and what was probably meant. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of value that only options of BGP have."""
+"""Kinds of value that only options of BGP have. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What [global] and its sub-sections `[[peer ADDRESS]]` say of BGP."""
+"""What [global] and its sub-sections `[[peer ADDRESS]]` say of BGP. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sections of one file must agree on."""
+"""What the sections of one file must agree on. Pure."""
 
 from __future__ import annotations
 

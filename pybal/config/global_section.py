@@ -1,4 +1,4 @@
-"""The [global] section."""
+"""The [global] section. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INI text -> sections whose every entry knows its line. ConfigObj does the reading."""
+"""INI text -> sections whose every entry knows its line. ConfigObj does the reading. Pure."""
 
 from __future__ import annotations
 

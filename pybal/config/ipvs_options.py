@@ -1,4 +1,4 @@
-"""Reads the options of a service that are IPVS's alone."""
+"""Reads the options of a service that are IPVS's alone. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of IPVS, in the words of `pybal --check-config`."""
+"""What is asked of IPVS, in the words of `pybal --check-config`. Pure."""
 
 from __future__ import annotations
 

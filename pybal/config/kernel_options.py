@@ -1,4 +1,4 @@
-"""Reads the options of [global] that all services of the kernel's IPVS share."""
+"""Reads the options of [global] that all services of the kernel's IPVS share. Pure."""
 
 from __future__ import annotations
 

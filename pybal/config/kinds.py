@@ -1,4 +1,4 @@
-"""Kinds of value: what is wanted, in words, and how its text is read."""
+"""Kinds of value: what is wanted, in words, and how its text is read. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Python literals, read without ever executing anything."""
+"""Python literals, read without ever executing anything. Pure."""
 
 from __future__ import annotations
 

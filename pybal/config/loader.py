@@ -1,4 +1,4 @@
-"""pybal.conf -> settings, or everything that is wrong with it."""
+"""pybal.conf -> settings, or everything that is wrong with it. Pure but for reading the file."""
 
 from __future__ import annotations
 

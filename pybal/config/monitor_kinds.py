@@ -1,4 +1,4 @@
-"""The monitors by name, and the options of each."""
+"""The monitors by name, and the options of each. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the monitors of a service and their options."""
+"""Reads the monitors of a service and their options. Pure."""
 
 from __future__ import annotations
 

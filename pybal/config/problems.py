@@ -1,4 +1,4 @@
-"""What is wrong with a pybal.conf, and where."""
+"""What is wrong with a pybal.conf, and where. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pybal --check-config` prints."""
+"""What `pybal --check-config` prints. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a file that holds one secret, if only its owner can."""
+"""Reads a file that holds one secret, if only its owner can. Pure but for reading it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads one section key by key, noting what is wrong with it."""
+"""Reads one section key by key, noting what is wrong with it. Pure."""
 
 from __future__ import annotations
 

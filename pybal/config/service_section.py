@@ -1,4 +1,4 @@
-"""A section that is an LVS service."""
+"""A section that is an LVS service. Pure."""
 
 from __future__ import annotations
 

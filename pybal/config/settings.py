@@ -1,4 +1,4 @@
-"""The typed, frozen form of pybal.conf. Every value here has been validated.
+"""The typed, frozen form of pybal.conf. Every value here has been validated. Pure.
 
 Units are in the names; defaults are the contract's and live in the reader of each key.
 """

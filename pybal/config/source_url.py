@@ -1,4 +1,4 @@
-"""The URLs of pool sources: text in, a source out; and the way back, without secrets."""
+"""The URLs of pool sources: text in, a source out; and the way back, without secrets. Pure."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 
@@ -18,13 +18,21 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallDetector
 from pybal.model import HealthSnapshot, IsolationSnapshot
 from pybal.net.sockets import SocketNetwork
-from pybal.pool.service import LVSService
 
 _TRIES = 10 * MOST_PROBED
 """How often a probe_target is drawn by lot: many draws meet servers that are down or the same."""
 
 _COUNT_EVERY_S = 10.0
 """The hosts are counted again after this time; there may be thousands of names to count."""
+
+
+class ProbedService(Protocol):
+    """The part of an LVS service that is needed to probe its servers."""
+
+    @property
+    def hosts(self) -> Iterable[str]: ...
+
+    def probe_target(self, source: Random) -> ProbeTarget | None: ...
 
 
 class DirectorHealth:
@@ -37,7 +45,7 @@ class DirectorHealth:
         now: Callable[[], float],
         random: Random,
         isolation: IsolationSettings | None,
-        services: Callable[[], Sequence[LVSService]],
+        services: Callable[[], Sequence[ProbedService]],
         log: Logger,
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now)

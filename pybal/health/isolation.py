@@ -1,4 +1,5 @@
 """Is a server down, or is this director cut off from all of them? The rule, without any I/O.
+Pure.
 
 A monitor's failure is acted on at once, unless it looks as failures do when we are cut off: it
 was a long silence (SLOW_S or more), or failures of the last `window_s` have met more than a tenth

@@ -1,4 +1,4 @@
-"""A finished HTTP answer, as a value."""
+"""A finished HTTP answer, as a value. Pure."""
 
 from __future__ import annotations
 

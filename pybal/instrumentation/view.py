@@ -1,4 +1,4 @@
-"""The port through which the instrumentation sees the daemon."""
+"""The port through which the instrumentation sees the daemon. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations as the `ipvsadm` commands they stand for."""
+"""Operations as the `ipvsadm` commands they stand for. Pure."""
 
 from __future__ import annotations
 

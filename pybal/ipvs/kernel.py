@@ -1,4 +1,4 @@
-"""The port to an IPVS kernel, and the words for what a kernel refuses."""
+"""The port to an IPVS kernel, and the words for what a kernel refuses. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An IPVS table in memory that answers as the kernel does."""
+"""An IPVS table in memory that answers as the kernel does. Pure."""
 
 from __future__ import annotations
 

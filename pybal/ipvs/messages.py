@@ -1,4 +1,4 @@
-"""The IPVS generic netlink messages (include/uapi/linux/ip_vs.h). Their one definition.
+"""The IPVS generic netlink messages (include/uapi/linux/ip_vs.h). Their one definition. Pure.
 
 The maps are in pyroute2's notation, an attribute's number being its place: the classes that
 pyroute2 wants are made of them in pybal.ipvs.connection. pybal.ipvs.codec compiles its packing

@@ -1,4 +1,4 @@
-"""What an IPVS table is made of. Frozen, comparable, pure."""
+"""What an IPVS table is made of. Frozen, comparable, pure. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The difference between two IPVS tables, as the operations that lead from one to the other."""
+"""The difference between two IPVS tables, as the operations that lead from one to the other.
+Pure."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from pybal.ipvs.ownership import Place
-from pybal.sources.list_cache import write_atomically
+from pybal.state.files import write_atomically
 
 NAME = "ipvs-services.json"
 _MAX_BYTES = 16 * 1024 * 1024

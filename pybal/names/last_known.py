@@ -17,8 +17,7 @@ from twisted.python.failure import Failure
 from pybal.errors import SourceError
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address
-from pybal.sources.list_cache import write_atomically
-from pybal.state.files import read_regular_file
+from pybal.state.files import read_regular_file, write_atomically
 
 FILE_NAME = "addresses.json"
 SAVE_AFTER_S = 10.0

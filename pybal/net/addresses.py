@@ -1,4 +1,4 @@
-"""Host names and addresses as text."""
+"""Host names and addresses as text. Pure."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
     """What a Coordinator touches. `clock` provides IReactorTime, `now()` is Unix seconds;
-    lists of hundreds of servers are applied in `time_slices`; `publish` takes the entry that should stand
+    lists of hundreds of servers are applied in `time_slices`; `publish` takes what should stand
     in IPVS, each time that it changes."""
 
     clock: Any

@@ -1,5 +1,5 @@
 """What goes into a step of the pooling policy (events), and what a person should hear of it
-(notices). Frozen values; policy.py has the policy, log_lines.py the log lines."""
+(notices). Frozen values; policy.py has the policy, log_lines.py the log lines. Pure."""
 
 from __future__ import annotations
 

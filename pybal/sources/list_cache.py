@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from twisted.python.failure import Failure
 from pybal.config.poollist import parse_pool_list, render_pool_list_json
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.state.files import read_regular_file
+from pybal.state.files import read_regular_file, write_atomically
 
 _FORMAT = 1
 _MAX_BYTES = 32 * 1024 * 1024
@@ -147,25 +146,3 @@ def decode(data: bytes, url: str) -> CachedList:
     if parsed.problems or not parsed.servers:
         raise SourceError("it holds no good list")
     return CachedList(parsed.servers, saved_at)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file so that a crash leaves the old or the new content. Blocks on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with open(os.open(temporary, flags, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        # On a full disk half a file would take the room from others.
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

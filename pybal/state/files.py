@@ -1,4 +1,4 @@
-"""Reads a file in a way that cannot block for ever or grow without limit."""
+"""Reads a file without blocking for ever or growing without limit; replaces one atomically."""
 
 from __future__ import annotations
 
@@ -55,6 +55,28 @@ def read_regular_file(path: Path, max_bytes: int) -> FileContent:
     if len(data) > max_bytes:
         raise SourceError(f"{path} is larger than {max_bytes} bytes")
     return FileContent(signature, data)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace the file so that a crash leaves the old or the new content. Blocks on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        # On a full disk half a file would take the room from others.
+        temporary.unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _signature(path: Path, status: os.stat_result) -> Signature:

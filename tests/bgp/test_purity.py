@@ -26,4 +26,6 @@ def test_the_core_brings_no_sockets_or_chance() -> None:
 
 def test_the_speaker_knows_nothing_of_the_rest_of_the_house() -> None:
     rooms = ("pybal.ipvs", "pybal.monitors", "pybal.config", "pybal.sources")
-    assert loaded("pybal.bgpfailover", f"m for m in sys.modules if m.startswith({rooms})") == ""
+    assert (
+        loaded("pybal.announce.failover", f"m for m in sys.modules if m.startswith({rooms})") == ""
+    )

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pybal.config.settings import FileSource, HTTPSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.sources.list_cache import CachedList, decode, encode, file_name, write_atomically
+from pybal.sources.list_cache import CachedList, decode, encode, file_name
+from pybal.state.files import write_atomically
 from tests.fakes.sources import EPOCH, SourceBench
 
 URL = "http://config.example/pybal/text"

@@ -1,4 +1,4 @@
-"""One BFD session as a value: RFC 5880 section 6, asynchronous mode, time as an argument."""
+"""One BFD session as a value: RFC 5880 section 6, asynchronous mode, time as an argument. Pure."""
 
 from __future__ import annotations
 
