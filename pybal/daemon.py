@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from pybal.model import (
     ServiceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.registry import BUILT_IN, MonitorType, create_monitor
+from pybal.monitors.registry import BUILT_IN, MonitorTypes, create_monitor, metric_families
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.pool.coordinator import CoordinatorPorts
 from pybal.pool.desired import service_key
@@ -63,7 +63,7 @@ class World:
     kernel: Kernel
     place: Place | None = None
     """Which table the kernel's is; without that, none of its services is known to be ours."""
-    monitors: Mapping[str, MonitorType] = field(default_factory=lambda: BUILT_IN)
+    monitors: MonitorTypes = field(default_factory=lambda: BUILT_IN)
     """By name; all that the settings name must be among them."""
 
 
@@ -191,8 +191,15 @@ class Daemon:
         if settings is None:
             return
         reactor, log = self._world.reactor, Logger(namespace="instrumentation")
+        families = metric_families(self._world.monitors)
         site = make_site(
-            reactor, self, self._world.in_thread, self._time_slices, log, process_collector()
+            reactor,
+            self,
+            self._world.in_thread,
+            self._time_slices,
+            log,
+            families,
+            process_collector(),
         )
         self._instrumentation = InstrumentationServer(
             reactor, settings.addresses, settings.port, site, log

@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
@@ -25,7 +25,6 @@ from twisted.logger import Logger
 
 import pybal
 from pybal.config.loader import load
-from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
@@ -41,7 +40,7 @@ from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place
 from pybal.ipvs.record_file import this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
-from pybal.monitors.registry import MonitorType
+from pybal.monitors.registry import MonitorTypes, kinds_of
 from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         monitors = installed_monitors(entry_points(group=GROUP))
     except PluginError as error:
         return _refuse(error, options)
-    kinds = MonitorKinds(each.kind for each in monitors.values())
+    kinds = kinds_of(monitors)
     result = load(options.config, kinds)
     if options.check_config:
         lines, status = report(result, kinds)
@@ -152,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(settings: Settings, config_path: Path, monitors: Mapping[str, MonitorType]) -> int:
+def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
     if not settings.dry_run and not _is_only_one():
         return EXIT_ANOTHER
     _raise_descriptor_limit()

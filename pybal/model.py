@@ -43,6 +43,20 @@ class CheckResult:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricFamily:
+    """A metric that a monitor declares: `labels` are those beyond service, host and monitor. A
+    name that ends in `_total` is a counter's, any other a gauge's."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def sample(self, value: float, *labels: str) -> MetricSample:
+        """A sample of it, with a value for each of its labels."""
+        return MetricSample(self.name, tuple(zip(self.labels, labels, strict=True)), value)
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSample:
     """One sample of a monitor's own metric.
 

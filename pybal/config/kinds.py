@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pybal.config.bad_value import BadValueError, did_you_mean
-from pybal.config.literals import parse_arguments, parse_literal
-from pybal.config.settings import Argument, SourceSettings
-from pybal.config.source_url import SOURCE_FORMS, parse_http_url, parse_source
+from pybal.config.literals import parse_literal
+from pybal.config.settings import SourceSettings
+from pybal.config.source_url import SOURCE_FORMS, parse_source
 from pybal.linear_regex import Pattern, PatternError
 from pybal.model import IPAddress
 from pybal.net.addresses import is_host_name, parse_address
@@ -31,17 +31,30 @@ _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 _ESCAPE_NAMES = tuple(name.decode() for name in _ESCAPES)
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
-_NOT_TO_SET = frozenset(("host", "connection", "user-agent", "content-length", "transfer-encoding"))
 _PLACEHOLDERS = ("", "(unspecified)")
+
+
+def show_value(value: object) -> str:
+    """A value as a person writes it; of bytes, which may hold a secret, only how many."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, bytes):
+        return f"({len(value)} bytes)"
+    if isinstance(value, tuple):
+        return f"[{' '.join(map(str, value))}]"
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
-    """A kind of value. `wanted` completes "must be ..."; `parse` raises BadValueError."""
+    """A kind of value. `wanted` completes "must be ..."; `parse` raises BadValueError; `show`
+    is for reports and shows no secrets."""
 
     wanted: str
     parse: Callable[[str], T_co]
+    show: Callable[[Any], str] = show_value
 
 
 def is_blank(text: str) -> bool:
@@ -56,9 +69,6 @@ def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
         return int(text)
 
     return Kind(f"{what} from {low} to {high}", parse)
-
-
-_STATUS = integer(100, 599)
 
 
 def _decimal(text: str) -> Fraction:
@@ -172,19 +182,8 @@ def _as_path(text: str) -> tuple[int, ...]:
     return tuple(ASN.parse(word) for word in text.split())
 
 
-def _http_urls(text: str) -> tuple[str, ...]:
-    return tuple(map(parse_http_url, _some_strings(text)))
-
-
-def _host_names(text: str) -> tuple[str, ...]:
-    names = _some_strings(text)
-    for number, name in enumerate(names, start=1):
-        if not is_host_name(name):
-            raise BadValueError(f"element {number} is not a host name")
-    return names
-
-
-def _some_strings(text: str) -> tuple[str, ...]:
+def some_strings(text: str) -> tuple[str, ...]:
+    """One bare string, or a literal list of at least one. Raises BadValueError."""
     strings = _strings(text)
     if not strings:
         raise BadValueError("the list is empty")
@@ -195,41 +194,6 @@ def _absolute_path(text: str) -> Path:
     if not text.startswith("/") or not text.isprintable():
         raise BadValueError
     return Path(text)
-
-
-def _header_value(text: str) -> str:
-    if not (text.isascii() and text.isprintable()):
-        raise BadValueError
-    return text
-
-
-def _statuses(text: str) -> tuple[range, ...]:
-    bare = text[1:-1] if text.startswith(("[", "(")) and text.endswith(("]", ")")) else text
-    return tuple(_status_range(word.strip().strip("'\"")) for word in bare.strip(", ").split(","))
-
-
-def _status_range(text: str) -> range:
-    low, dash, high = (part.strip() for part in text.partition("-"))
-    first = _STATUS.parse(low)
-    last = _STATUS.parse(high) if dash else first
-    if last < first:
-        raise BadValueError(f"{text} is empty")
-    return range(first, last + 1)
-
-
-def _headers(text: str) -> tuple[tuple[str, str], ...]:
-    value = parse_literal(text)
-    if not isinstance(value, dict):
-        raise BadValueError
-    for name, content in value.items():
-        if not (isinstance(name, str) and isinstance(content, str)):
-            raise BadValueError("a name or a value is not a string")
-        if not _TOKEN.fullmatch(name):
-            raise BadValueError(f"{name[:64]!r} is no name of a header")
-        if name.lower() in _NOT_TO_SET:
-            raise BadValueError(f"{name} is set by PyBal itself, or by another option")
-        _header_value(content)
-    return tuple(value.items())
 
 
 def _host_name(text: str) -> str:
@@ -276,17 +240,8 @@ ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(
 )
 SOME_ADDRESSES = Kind(ADDRESSES.wanted, _some_addresses)
 LITERAL_STRINGS = Kind("a list of strings such as ['a', 'b']", _literal_strings)
-HTTP_URLS = Kind("an http or https URL, or a list of them", _http_urls)
-HOST_NAMES = Kind("a host name, or a list of them", _host_names)
 ABSOLUTE_PATH = Kind("an absolute path", _absolute_path)
-HEADER_VALUE = Kind("printable ASCII text", _header_value)
-STATUSES = Kind("an HTTP status from 100 to 599, a range like 200-399, or a list", _statuses)
-HEADERS = Kind("headers such as {'X-Name': 'value'}, in printable ASCII", _headers)
 HOST_NAME = Kind("a host name", _host_name)
 PAYLOAD = Kind(r"text, with \r \n \t \\ and \xHH for other bytes", _payload)
 PATTERN = Kind("a regular expression", _pattern)
 SOURCE: Kind[SourceSettings] = Kind(SOURCE_FORMS, parse_source)
-ARGUMENTS: Kind[tuple[Argument, ...]] = Kind(
-    "a list such as ['-H', server.host, 2]: strings, numbers, server.host, server.ip, server.port",
-    parse_arguments,
-)

@@ -18,7 +18,7 @@ from pybal.config.cross_checks import (
 )
 from pybal.config.global_section import read_global
 from pybal.config.ini import Document, Section, read_ini
-from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
+from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
 from pybal.config.secrets import read_secret
 from pybal.config.section import SectionReader
@@ -31,8 +31,9 @@ _MAX_SERVICE_NAME = 200
 _GLOBAL = "global"
 
 
-def load(path: Path, kinds: MonitorKinds = BUILT_IN_KINDS) -> LoadResult:
-    """Read and parse a file; what cannot be read is a problem like any other."""
+def load(path: Path, kinds: MonitorKinds) -> LoadResult:
+    """Read and parse a file, which may name monitors of these `kinds`; what cannot be read is a
+    problem like any other."""
     log = ProblemLog(str(path))
     try:
         content = _read(path)
@@ -71,7 +72,7 @@ def _no_secrets(path: Path) -> str:  # noqa: ARG001 - the shape of a SecretReade
 def parse(
     text: str,
     file: str,
-    kinds: MonitorKinds = BUILT_IN_KINDS,
+    kinds: MonitorKinds,
     read_secret: SecretReader = _no_secrets,
 ) -> LoadResult:
     """Parse the text of a pybal.conf; `file` is what problems call it, `kinds` the monitors

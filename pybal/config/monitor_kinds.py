@@ -1,4 +1,7 @@
-"""The monitors by name, and the options of each. Pure."""
+"""The monitors that a pybal.conf may name: their options, and how a service's are read. Pure.
+
+Each monitor is described by its own file (pybal/monitors), which this room does not know.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pybal.config.kinds import (
-    ABSOLUTE_PATH,
-    ARGUMENTS,
-    BOOLEAN,
-    HEADER_VALUE,
-    HEADERS,
-    HOST_ADDRESS,
-    HOST_NAME,
-    HOST_NAMES,
-    HTTP_URLS,
-    PATTERN,
-    PAYLOAD,
-    PORT,
-    SECONDS,
-    SECONDS_OR_ZERO,
-    STATUSES,
-    Kind,
-    choice,
-    integer,
-)
+from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.kinds import HOST_ADDRESS, LITERAL_STRINGS, PORT, SECONDS, Kind, integer
 from pybal.config.section import SectionReader
-from pybal.config.settings import (
-    DNSQuerySettings,
-    IdleConnectionSettings,
-    MonitorSettings,
-    PingSettings,
-    ProxyFetchSettings,
-    RunCommandSettings,
-    TCPCheckSettings,
-    UDPSettings,
-)
+from pybal.config.settings import MonitorSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,97 +71,59 @@ class MonitorKinds:
         """Every `monitor.option` key -> the monitor's name."""
 
 
-def _check_proxy_fetch(reader: SectionReader, settings: ProxyFetchSettings) -> None:
-    _check_max_failures(reader, settings)
-    if settings.expect is not None and settings.method == "HEAD":
-        reader.error("proxyfetch.expect", "must not be set with proxyfetch.method = HEAD: no body")
-    if settings.ca_file is not None and not settings.tls_verify:
-        reader.warn("proxyfetch.ca-file", "no effect without proxyfetch.tls-verify = yes")
-    if not any(url.startswith("https:") for url in settings.urls):
-        for option, value in (
-            ("tls-verify", settings.tls_verify),
-            ("server-name", settings.server_name),
-            ("min-certificate-days", settings.min_certificate_days),
-        ):
-            if value:
-                reader.warn(f"proxyfetch.{option}", "no effect: no URL is https")
+def read_monitors(
+    reader: SectionReader, kinds: MonitorKinds, version: int | None
+) -> tuple[MonitorSettings, ...]:
+    """The monitors of a service whose servers have addresses of an IP version, if that is known;
+    those with an error are left out."""
+    names = reader.get("monitors", _names_kind(kinds), ())
+    if not names and not reader.is_bad("monitors"):
+        reader.warn("monitors", "no monitors: the servers of this service are never checked")
+    read = [_read_monitor(reader, kinds.by_name[name], version) for name in names]
+    for key in reader.written_keys():
+        monitor = kinds.option_keys.get(key)
+        if reader.is_bad("monitors") and monitor is not None:
+            reader.know(key)
+        elif monitor is not None and monitor not in names:
+            reader.ignore(key, f"no effect: {monitor} is not listed in monitors")
+    return tuple(settings for settings in read if settings is not None)
 
 
-def _check_max_failures(reader: SectionReader, settings: ProxyFetchSettings) -> None:
-    if settings.max_failures == 0:
-        return
-    if not settings.check_all:
-        reader.warn("proxyfetch.max_failures", "no effect without proxyfetch.check_all = yes")
-    elif settings.max_failures >= len(settings.urls):
-        message = f"with {len(settings.urls)} URLs this check can never fail"
-        reader.warn("proxyfetch.max_failures", message)
+def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
+    known = kinds.by_name
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = LITERAL_STRINGS.parse(text)
+        for name in names:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise BadValueError(f"{name[:64]!r} is no monitor; {hint}".removesuffix("; "))
+            if names.count(name) > 1:
+                raise BadValueError(f"{name} is listed twice")
+        return names
+
+    return Kind(f"a list such as ['ProxyFetch'] of {', '.join(known)}", parse)
 
 
-# The limits of TCP keepalive are the kernel's (include/net/tcp.h).
-IDLE_CONNECTION = MonitorKind(
-    IdleConnectionSettings,
-    (
-        Option("timeout-clean-reconnect", "timeout_clean_reconnect_s", SECONDS_OR_ZERO),
-        Option("max-delay", "max_delay_s", SECONDS),
-        Option("keepalive", "keepalive", BOOLEAN),
-        Option("keepalive-retries", "keepalive_retries", integer(1, 127)),
-        Option("keepalive-idle", "keepalive_idle_s", integer(1, 32767)),
-        Option("keepalive-interval", "keepalive_interval_s", integer(1, 32767)),
-    ),
-)
-PROXY_FETCH = MonitorKind(
-    ProxyFetchSettings,
-    (
-        Option("url", "urls", HTTP_URLS, required=True),
-        Option("http_status", "http_status", STATUSES),
-        Option("check_all", "check_all", BOOLEAN),
-        Option("max_failures", "max_failures", integer(0, 10**6)),
-        Option("user-agent", "user_agent", HEADER_VALUE),
-        Option("tls-verify", "tls_verify", BOOLEAN),
-        Option("ca-file", "ca_file", ABSOLUTE_PATH),
-        Option("server-name", "server_name", HOST_NAME),
-        Option("min-certificate-days", "min_certificate_days", integer(0, 3650)),
-        Option("method", "method", choice(("GET", "HEAD"))),
-        Option("headers", "headers", HEADERS),
-        Option("expect", "expect", PATTERN),
-        Option("read-bytes", "read_bytes", integer(1024, 1 << 20)),
-    ),
-    check=_check_proxy_fetch,
-)
-DNS_QUERY = MonitorKind(
-    DNSQuerySettings,
-    (
-        Option("hostnames", "hostnames", HOST_NAMES, required=True),
-        Option("fail-on-nxdomain", "fail_on_nxdomain", BOOLEAN),
-    ),
-)
-UDP_KIND = MonitorKind(
-    UDPSettings,
-    (
-        Option("icmp-timeout", "icmp_timeout_s", SECONDS_OR_ZERO),
-        Option("payload", "payload", PAYLOAD),
-        Option("expect", "expect", PATTERN),
-    ),
-)
-PING = MonitorKind(PingSettings, lacks=frozenset(("port",)))
-TCP_CHECK = MonitorKind(
-    TCPCheckSettings,
-    (
-        Option("send", "send", PAYLOAD),
-        Option("expect", "expect", PATTERN),
-        Option("read-bytes", "read_bytes", integer(1, 65536)),
-    ),
-)
-RUN_COMMAND = MonitorKind(
-    RunCommandSettings,
-    (
-        Option("command", "command", ABSOLUTE_PATH, required=True),
-        Option("arguments", "arguments", ARGUMENTS),
-        Option("log-output", "log_output", BOOLEAN),
-    ),
-    # The command opens its own sockets.
-    lacks=frozenset(("source-address",)),
-)
-BUILT_IN_KINDS = MonitorKinds(
-    (IDLE_CONNECTION, PROXY_FETCH, DNS_QUERY, UDP_KIND, RUN_COMMAND, PING, TCP_CHECK)
-)
+def _read_monitor(
+    reader: SectionReader, kind: MonitorKind, version: int | None
+) -> MonitorSettings | None:
+    values: dict[str, Any] = {}
+    for option in kind.options:
+        key = kind.key(option)
+        if option.required:
+            value = reader.require(key, option.kind)
+        else:
+            value = reader.get(key, option.kind, None)
+        if value is not None:
+            values[option.field] = value
+    if any(option.required and option.field not in values for option in kind.options):
+        return None
+    settings = kind.settings(**values)
+    source = settings.source_address
+    if source is not None and version is not None and source.version != version:
+        key = f"{kind.name.lower()}.source-address"
+        reader.error(key, f"must be an IPv{version} address, as those of the servers are")
+    if kind.check is not None:
+        kind.check(reader, settings)
+    return settings

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import fields
 
 from pybal.config.ipvs_report import kernel_items, ways_of_ipvs
-from pybal.config.monitor_kinds import BUILT_IN_KINDS, MonitorKinds
+from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
     BGPPeer,
     BGPSettings,
     LargeCommunity,
-    LiteralArgument,
     MonitorSettings,
-    RunCommandSettings,
-    ServerArgument,
     ServiceSettings,
     Settings,
-    status_text,
 )
 from pybal.config.source_url import source_url
 from pybal.ipvs.settings import Cleanup
@@ -31,7 +27,7 @@ _CLEANUP = {
 _ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 
 
-def report(result: LoadResult, kinds: MonitorKinds = BUILT_IN_KINDS) -> tuple[tuple[str, ...], int]:
+def report(result: LoadResult, kinds: MonitorKinds) -> tuple[tuple[str, ...], int]:
     """The lines to print, and the exit status: 0 if the file can be used, else 1.
 
     Problems come first, then the verdict or, if there is none to refuse it, what would run.
@@ -57,7 +53,7 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     urls = [f"http://{_endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
     lines.append(_item("instrumentation", ", ".join(urls)))
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
-    if any(isinstance(m, RunCommandSettings) for s in settings.services for m in s.monitors):
+    if any(m.runs_commands for s in settings.services for m in s.monitors):
         lines.append(_item("commands at once", str(settings.runcommand_concurrency)))
     lines += [_item(name, text) for name, text in _ipvs_items(settings)]
     for service in settings.services:
@@ -169,37 +165,11 @@ def _monitor_line(monitor: MonitorSettings, kinds: MonitorKinds) -> str:
     kind = kinds.by_name[monitor.monitor]
     defaults = {field.name: field.default for field in fields(monitor)}
     options = [
-        f"{option.name} {_option(getattr(monitor, option.field))}"
+        f"{option.name} {option.kind.show(getattr(monitor, option.field))}"
         for option in kind.options
         if option.name in _ALWAYS_SHOWN or getattr(monitor, option.field) != defaults[option.field]
     ]
     return _item(kind.name, ", ".join(options) or "defaults")
-
-
-def _option(value: object) -> str:
-    """As a person writes it, but for what may hold a secret."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if isinstance(value, bytes):
-        return f"({len(value)} bytes)"
-    if isinstance(value, tuple):
-        return f"[{' '.join(map(_element, value))}]"
-    return str(value)
-
-
-def _element(value: object) -> str:
-    match value:
-        case range():
-            return status_text((value,))
-        case (str(name), str()):
-            return f"{name}: …"
-        case LiteralArgument(text):
-            return repr(text)
-        case ServerArgument(attribute):
-            return f"server.{attribute}"
-    return str(value)
 
 
 def _item(name: str, text: str) -> str:

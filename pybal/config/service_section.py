@@ -17,8 +17,7 @@ from pybal.config.kinds import (
     THRESHOLD,
     choice,
 )
-from pybal.config.monitor_kinds import MonitorKinds
-from pybal.config.monitor_options import read_monitors
+from pybal.config.monitor_kinds import MonitorKinds, read_monitors
 from pybal.config.section import SectionReader
 from pybal.config.settings import LargeCommunity, ServiceSettings
 from pybal.ipvs.model import SCHEDULERS

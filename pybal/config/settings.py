@@ -13,7 +13,6 @@ from typing import ClassVar, Union
 
 from pybal.ipvs.options import ServiceOptions
 from pybal.ipvs.settings import IPVSSettings
-from pybal.linear_regex import Pattern
 from pybal.model import IPAddress, L4Protocol
 
 DEFAULT_CONCURRENCY = 20
@@ -67,6 +66,10 @@ class MonitorSettings:
     """
 
     monitor: ClassVar[str]
+    checks_by_tcp: ClassVar[bool] = False
+    """Whether it connects to the server by TCP, at the port that the service's clients use."""
+    runs_commands: ClassVar[bool] = False
+    """Whether `runcommand-concurrency` limits it."""
 
     rise: int = 1
     fall: int = 1
@@ -74,123 +77,6 @@ class MonitorSettings:
     timeout_s: float = 5.0
     source_address: IPAddress | None = None
     port: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdleConnectionSettings(MonitorSettings):
-    """Options of IdleConnection; all times in seconds. `interval_s` is the most between two
-    results while `rise` or `fall` has not been reached, `timeout_s` is for connecting."""
-
-    monitor = "IdleConnection"
-
-    timeout_clean_reconnect_s: float = 3.0
-    max_delay_s: float = 300.0
-    keepalive: bool = True
-    keepalive_retries: int = 3
-    keepalive_idle_s: int = 10
-    keepalive_interval_s: int = 30
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyFetchSettings(MonitorSettings):
-    """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL; one of the statuses in
-    `http_status` is healthy. `expect` is looked for in the body. `server_name` stands in for the
-    URL's host in TLS. No more than `read_bytes` of the answer are read."""
-
-    monitor = "ProxyFetch"
-
-    urls: tuple[str, ...]
-    http_status: tuple[range, ...] = (range(200, 201),)
-    check_all: bool = False
-    max_failures: int = 0
-    user_agent: str = "Twisted PageGetter"
-    tls_verify: bool = False
-    ca_file: Path | None = None
-    server_name: str | None = None
-    min_certificate_days: int = 0
-    method: str = "GET"
-    headers: tuple[tuple[str, str], ...] = ()
-    expect: Pattern | None = None
-    read_bytes: int = 1 << 20
-
-
-def status_text(statuses: tuple[range, ...]) -> str:
-    """The statuses for a human: `200 or 300-399`."""
-    words = [str(r.start) if len(r) == 1 else f"{r.start}-{r.stop - 1}" for r in statuses]
-    return " or ".join(words)
-
-
-@dataclass(frozen=True, slots=True)
-class DNSQuerySettings(MonitorSettings):
-    """Options of DNSQuery. `hostnames` holds at least one name."""
-
-    monitor = "DNSQuery"
-
-    hostnames: tuple[str, ...]
-    fail_on_nxdomain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class UDPSettings(MonitorSettings):
-    """Options of UDP. `timeout_s` is how long an ICMP error, or the answer, may take to come.
-    With `expect` only a datagram that matches it is up."""
-
-    monitor = "UDP"
-
-    timeout_s: float = field(default=1.0, kw_only=True)
-    icmp_timeout_s: float = 20.0
-    payload: bytes = b""
-    expect: Pattern | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PingSettings(MonitorSettings):
-    """Options of Ping."""
-
-    monitor = "Ping"
-
-
-@dataclass(frozen=True, slots=True)
-class TCPCheckSettings(MonitorSettings):
-    """Options of TCPCheck: what to send, and what to find in the first `read_bytes` that the
-    server sends; without `expect` a connection is enough."""
-
-    monitor = "TCPCheck"
-
-    send: bytes = b""
-    expect: Pattern | None = None
-    read_bytes: int = 4096
-
-
-class Argument:
-    """One argument of RunCommand: a literal, or a word that names an attribute of the server."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiteralArgument(Argument):
-    """An argument passed on as it is written."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class ServerArgument(Argument):
-    """`server.host`, `server.ip` or `server.port`; `attribute` is the part after the dot."""
-
-    attribute: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunCommandSettings(MonitorSettings):
-    """Options of RunCommand. `command` is an absolute path; no shell is involved."""
-
-    monitor = "RunCommand"
-
-    command: Path
-    arguments: tuple[Argument, ...] = ()
-    interval_s: float = field(default=60.0, kw_only=True)
-    timeout_s: float = field(default=20.0, kw_only=True)
-    log_output: bool = True
 
 
 LargeCommunity = tuple[int, int, int]

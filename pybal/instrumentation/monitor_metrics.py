@@ -1,6 +1,6 @@
 """The metrics of monitors: the ones that all have, and each kind's own samples. Pure.
 
-A family always has the label set of its table entry, whatever a monitor hands over, and no
+A family always has the labels that were declared, whatever a monitor hands over, and no
 series twice: where two fall on the same labels, counters add up and gauges keep the later,
 but the status keeps the worse.
 """
@@ -11,80 +11,50 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from pybal.model import MetricSample, MonitorSnapshot, ServerSnapshot
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """A metric of monitors; `labels` are those beyond service, host and monitor."""
-
-    help: str
-    labels: tuple[str, ...] = ()
-
+from pybal.model import MetricFamily, MetricSample, MonitorSnapshot, ServerSnapshot
 
 _STATUS = "pybal_monitor_status"
-_COMMON = {
-    _STATUS: MetricSpec("Last result; no series before the first one"),
-    "pybal_monitor_up_transitions_total": MetricSpec("Changes to up"),
-    "pybal_monitor_down_transitions_total": MetricSpec("Changes to down"),
-    "pybal_monitor_up_results_total": MetricSpec("Results that were up"),
-    "pybal_monitor_down_results_total": MetricSpec("Results that were down"),
-}
-"""What every monitor has."""
+_COMMON = (
+    MetricFamily(_STATUS, "Last result; no series before the first one"),
+    MetricFamily("pybal_monitor_up_transitions_total", "Changes to up"),
+    MetricFamily("pybal_monitor_down_transitions_total", "Changes to down"),
+    MetricFamily("pybal_monitor_up_results_total", "Results that were up"),
+    MetricFamily("pybal_monitor_down_results_total", "Results that were down"),
+)
+"""What every monitor has at all times."""
 
 _COUNTS = tuple(
     (name, attrgetter(name.removeprefix("pybal_monitor_").removesuffix("_total")))
-    for name in _COMMON
+    for name in (family.name for family in _COMMON)
     if name != _STATUS
 )
 
-OWN_METRICS = {
-    "pybal_monitor_internal_errors_total": MetricSpec("Failures within the monitor itself", ()),
-    "pybal_monitor_discarded_results_total": MetricSpec(
-        "Failures not believed because the director itself was stalled", ()
+_OCCASIONAL = (
+    MetricFamily("pybal_monitor_internal_errors_total", "Failures within the monitor itself"),
+    MetricFamily(
+        "pybal_monitor_discarded_results_total",
+        "Failures not believed because the director itself was stalled",
     ),
-    "pybal_monitor_proxyfetch_request_duration_seconds": MetricSpec(
-        "Duration of the last request", ("result", "url")
-    ),
-    "pybal_monitor_idleconnection_connections_failed_total": MetricSpec(
-        "Connections that could not be established", ("reason",)
-    ),
-    "pybal_monitor_idleconnection_connections_lost_total": MetricSpec(
-        "Connections that were lost", ("reason",)
-    ),
-    "pybal_monitor_ping_request_duration_seconds": MetricSpec(
-        "Duration of the last ping", ("result",)
-    ),
-    "pybal_monitor_tcpcheck_request_duration_seconds": MetricSpec(
-        "Duration of the last check", ("result",)
-    ),
-    "pybal_monitor_udp_request_duration_seconds": MetricSpec(
-        "Duration of the last check that expected an answer", ("result",)
-    ),
-    "pybal_monitor_dnsquery_request_duration_seconds": MetricSpec(
-        "Duration of the last query", ("result",)
-    ),
-    "pybal_monitor_runcommand_run_duration_seconds": MetricSpec(
-        "Duration of the last run", ("result", "exitcode")
-    ),
-}
-"""What monitors hand over as samples, by name: counters end in `_total`, others are gauges.
-A metric that is missing here is shown with the labels of its first sample."""
+)
+"""What every monitor may hand over as samples, beside the metrics that its kind declares."""
 
 
-def no_families() -> dict[str, Family]:
+def no_families(declared: Iterable[MetricFamily]) -> dict[str, Family]:
     """The families that are always there, without series: those that all monitors have, then
-    each kind's own."""
-    declared = {**_COMMON, **OWN_METRICS}
-    return {name: Family(name, spec.help, spec.labels) for name, spec in declared.items()}
+    those that single kinds have `declared`."""
+    every = (*_COMMON, *_OCCASIONAL, *declared)
+    return {family.name: Family(family.name, family.help, family.labels) for family in every}
 
 
 def families_of(
-    service_name: str, servers: Iterable[ServerSnapshot], known: Mapping[str, Family]
+    service_name: str,
+    servers: Iterable[ServerSnapshot],
+    declared: Iterable[MetricFamily],
+    known: Mapping[str, Family],
 ) -> dict[str, Family]:
     """One service's families. `known` are the families of all services: a metric that is not
     declared has the labels of its first sample ever."""
-    families = no_families()
+    families = no_families(declared)
     service = f'service="{escaped(service_name)}"'
     for server in servers:
         host = f'{service},host="{escaped(server.host)}"'

@@ -12,18 +12,19 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.utils import floatToGoString
 
 from pybal.instrumentation.monitor_metrics import Family, families_of, no_families
-from pybal.model import ServerSnapshot, ServiceSnapshot
+from pybal.model import MetricFamily, ServerSnapshot, ServiceSnapshot
 
 _Lines = dict[str, bytes]
 """By the name of a family, a service's lines of it."""
 
 
 class MonitorText:
-    """Renders the families of all monitors."""
+    """Renders the families of all monitors; `declared` are those of single kinds."""
 
-    def __init__(self) -> None:
+    def __init__(self, declared: Sequence[MetricFamily]) -> None:
+        self._declared = declared
         self._known: dict[str, tuple[tuple[ServerSnapshot, ...], _Lines]] = {}
-        self._heads = no_families()
+        self._heads = no_families(declared)
 
     def render(
         self, services: Sequence[ServiceSnapshot], *, as_openmetrics: bool
@@ -46,7 +47,8 @@ class MonitorText:
 
     def _lines(self, service: ServiceSnapshot) -> _Lines:
         lines = {}
-        for name, family in families_of(service.name, service.servers, self._heads).items():
+        families = families_of(service.name, service.servers, self._declared, self._heads)
+        for name, family in families.items():
             if family.series:
                 self._heads.setdefault(name, Family(name, family.help, family.extra_labels))
                 lines[name] = "".join(

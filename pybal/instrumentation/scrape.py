@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
+from pybal.model import MetricFamily
 from pybal.runtime.time_slices import TimeSlices
 
 Pieces = tuple[bytes, ...]
@@ -26,12 +27,16 @@ class Scraper:
     """
 
     def __init__(
-        self, view: StatusView, time_slices: TimeSlices, others: Sequence[Collector]
+        self,
+        view: StatusView,
+        time_slices: TimeSlices,
+        monitor_families: Sequence[MetricFamily],
+        others: Sequence[Collector],
     ) -> None:
         self._view = view
         self._time_slices = time_slices
         self._others = others
-        self._monitors = MonitorText()
+        self._monitors = MonitorText(monitor_families)
         self._waiting: dict[bool, list[Deferred[Pieces]]] = {}
 
     def scrape(self, failed_requests: int, *, as_openmetrics: bool) -> Deferred[Pieces]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -22,6 +22,7 @@ from pybal.instrumentation.responses import JSON_TYPE, Response, error
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.instrumentation.scrape import Scraper
 from pybal.instrumentation.view import StatusView
+from pybal.model import MetricFamily
 from pybal.runtime.time_slices import TimeSlices
 
 Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
@@ -39,11 +40,14 @@ def make_site(
     offload: Offload,
     time_slices: TimeSlices,
     log: Logger,
+    monitor_families: Sequence[MetricFamily],
     *collectors: Collector,
 ) -> Site:
     """The factory that serves the view. `offload` renders the largest JSON in another thread,
-    `/metrics` is rendered in `time_slices`; `collectors` add their metrics to PyBal's own."""
-    root = StatusResource(reactor, view, offload, Scraper(view, time_slices, collectors), log)
+    `/metrics` is rendered in `time_slices`: `monitor_families` are the metrics that single kinds
+    of monitor declare, `collectors` add theirs to PyBal's own."""
+    scraper = Scraper(view, time_slices, monitor_families, collectors)
+    root = StatusResource(reactor, view, offload, scraper, log)
     site = _StatusSite(  # type: ignore[no-untyped-call]  # Twisted's has no types
         root, requestFactory=_BodylessRequest, reactor=reactor, timeout=_IDLE_TIMEOUT_S
     )

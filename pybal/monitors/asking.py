@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
-from pybal.model import MetricSample
+from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import Report
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.target import MonitorPorts, Target
@@ -22,6 +22,15 @@ T = TypeVar("T")
 
 SENDINGS = 3
 """How often a question is sent by datagram within the timeout: one lost is no outage."""
+
+
+def request_duration(monitor: str, help_text: str) -> MetricFamily:
+    """The metric that an AskingMonitor of this name has."""
+    return MetricFamily(_duration_name(monitor), help_text, ("result",))
+
+
+def _duration_name(monitor: str) -> str:
+    return f"pybal_monitor_{monitor.lower()}_request_duration_seconds"
 
 
 class AskingMonitor(LoopingMonitor):
@@ -112,7 +121,7 @@ class AskingMonitor(LoopingMonitor):
         )
 
     def _samples(self) -> Iterable[MetricSample]:
-        metric = f"pybal_monitor_{self.name.lower()}_request_duration_seconds"
+        metric = _duration_name(self.name)
         for result, duration_s in self._durations_s.items():
             yield MetricSample(metric, (("result", result),), duration_s)
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet.defer import Deferred
 
-from pybal.config.settings import DNSQuerySettings
-from pybal.monitors.asking import AskingMonitor
+from pybal.config.bad_value import BadValueError
+from pybal.config.kinds import BOOLEAN, Kind, some_strings
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.settings import MonitorSettings
+from pybal.monitors.asking import AskingMonitor, request_duration
 from pybal.monitors.base import Report
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
 from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.addresses import is_host_name
 from pybal.net.port import Channel, TCPEvents
+
+
+@dataclass(frozen=True, slots=True)
+class DNSQuerySettings(MonitorSettings):
+    """Options of DNSQuery. `hostnames` holds at least one name."""
+
+    monitor = "DNSQuery"
+
+    hostnames: tuple[str, ...]
+    fail_on_nxdomain: bool = False
 
 
 class DNSQuery(AskingMonitor):
@@ -94,3 +110,29 @@ def _said(answer: Answer) -> str:
     if answer.rcode != "NOERROR":
         return answer.rcode
     return f"NOERROR, {answer.records} record{'s' if answer.records != 1 else ''}"
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = some_strings(text)
+    for number, name in enumerate(names, start=1):
+        if not is_host_name(name):
+            raise BadValueError(f"element {number} is not a host name")
+    return names
+
+
+MONITOR = MonitorType(
+    MonitorKind(
+        DNSQuerySettings,
+        (
+            Option(
+                "hostnames",
+                "hostnames",
+                Kind("a host name, or a list of them", _host_names),
+                required=True,
+            ),
+            Option("fail-on-nxdomain", "fail_on_nxdomain", BOOLEAN),
+        ),
+    ),
+    DNSQuery,
+    (request_duration("DNSQuery", "Duration of the last query"),),
+)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from twisted.internet.base import DelayedCall
 from twisted.python.failure import Failure
 
-from pybal.config.settings import IdleConnectionSettings
+from pybal.config.kinds import BOOLEAN, SECONDS, SECONDS_OR_ZERO, integer
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
-from pybal.model import MetricSample
+from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import Monitor, Report
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, Keepalive, TCPEvents, label
 from pybal.runtime.backoff import backoff_s
@@ -24,6 +28,35 @@ _RETRY_S = 1.0
 _CLEAN_RETRY_S = 0.1
 # We ask for nothing, so all but a greeting is out of place.
 _MOST_RECEIVED_BYTES = 65536
+
+# The limits of TCP keepalive are the kernel's (include/net/tcp.h).
+_MOST_KEEPALIVE_RETRIES = 127
+_MOST_KEEPALIVE_S = 32767
+
+_FAILED = MetricFamily(
+    "pybal_monitor_idleconnection_connections_failed_total",
+    "Connections that could not be established",
+    ("reason",),
+)
+_LOST = MetricFamily(
+    "pybal_monitor_idleconnection_connections_lost_total", "Connections that were lost", ("reason",)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IdleConnectionSettings(MonitorSettings):
+    """Options of IdleConnection; all times in seconds. `interval_s` is the most between two
+    results while `rise` or `fall` has not been reached, `timeout_s` is for connecting."""
+
+    monitor = "IdleConnection"
+    checks_by_tcp = True
+
+    timeout_clean_reconnect_s: float = 3.0
+    max_delay_s: float = 300.0
+    keepalive: bool = True
+    keepalive_retries: int = 3
+    keepalive_idle_s: int = 10
+    keepalive_interval_s: int = 30
 
 
 class IdleConnection(Monitor):
@@ -71,11 +104,9 @@ class IdleConnection(Monitor):
             self._channel = None
 
     def _samples(self) -> Iterable[MetricSample]:
-        prefix = "pybal_monitor_idleconnection_connections"
-        for metric, counts in (("failed", self._failed), ("lost", self._lost)):
+        for family, counts in ((_FAILED, self._failed), (_LOST, self._lost)):
             for reason, count in counts.items():
-                labels = (("reason", reason),)
-                yield MetricSample(f"{prefix}_{metric}_total", labels, float(count))
+                yield family.sample(float(count), reason)
 
     # -- connecting -----------------------------------------------------------------------
 
@@ -227,3 +258,20 @@ class IdleConnection(Monitor):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
+
+
+MONITOR = MonitorType(
+    MonitorKind(
+        IdleConnectionSettings,
+        (
+            Option("timeout-clean-reconnect", "timeout_clean_reconnect_s", SECONDS_OR_ZERO),
+            Option("max-delay", "max_delay_s", SECONDS),
+            Option("keepalive", "keepalive", BOOLEAN),
+            Option("keepalive-retries", "keepalive_retries", integer(1, _MOST_KEEPALIVE_RETRIES)),
+            Option("keepalive-idle", "keepalive_idle_s", integer(1, _MOST_KEEPALIVE_S)),
+            Option("keepalive-interval", "keepalive_interval_s", integer(1, _MOST_KEEPALIVE_S)),
+        ),
+    ),
+    IdleConnection,
+    (_FAILED, _LOST),
+)

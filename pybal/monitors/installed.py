@@ -3,22 +3,26 @@ points of the group `pybal.monitors` (docs/monitor-plugin.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from importlib.metadata import EntryPoint
 
 from pybal.config.monitor_kinds import MonitorKind
 from pybal.errors import PyBalError
-from pybal.monitors.registry import BUILT_IN, MonitorType
+from pybal.monitors.monitor_type import MonitorType
+from pybal.monitors.registry import BUILT_IN, MonitorTypes
 
 GROUP = "pybal.monitors"
+_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_TAKEN_LABELS = {"service", "host", "monitor"}
 
 
 class PluginError(PyBalError):
     """An installed monitor cannot be used: which, of which package, and why."""
 
 
-def installed_monitors(entry_points: Iterable[EntryPoint]) -> Mapping[str, MonitorType]:
+def installed_monitors(entry_points: Iterable[EntryPoint]) -> MonitorTypes:
     """All monitors by name. Raises PluginError: a check that is silently missing is worse than
     no start, whether or not the configuration names it."""
     types = dict(BUILT_IN)
@@ -40,15 +44,15 @@ def _load(entry_point: EntryPoint, where: str) -> MonitorType:
         raise PluginError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(found, MonitorType):
         raise PluginError(f"{where} is no MonitorType but of type {type(found).__name__}")
-    if found.kind.name != entry_point.name:
-        raise PluginError(f"{where} calls itself {found.kind.name}")
-    fault = _fault_of(found.kind)
+    if found.name != entry_point.name:
+        raise PluginError(f"{where} calls itself {found.name}")
+    fault = _fault_of_options(found.kind) or _fault_of_metrics(found)
     if fault:
         raise PluginError(f"{where}: {fault}")
     return found
 
 
-def _fault_of(kind: MonitorKind) -> str:
+def _fault_of_options(kind: MonitorKind) -> str:
     """What does not fit between the options and the settings."""
     known = {field.name for field in fields(kind.settings)}
     for option in kind.options:
@@ -60,3 +64,19 @@ def _fault_of(kind: MonitorKind) -> str:
         if not has_default and field.name not in required:
             return f"the field {field.name} has neither a default nor a required option"
     return ""
+
+
+def _fault_of_metrics(found: MonitorType) -> str:
+    """What would make `/metrics` unreadable, or is another monitor's."""
+    if not _NAME.fullmatch(found.name):
+        return "its name is part of names of metrics: letters, digits and underscores only"
+    prefix = f"pybal_monitor_{found.name.lower()}_"
+    for family in found.metrics:
+        if not family.name.startswith(prefix) or not _NAME.fullmatch(family.name):
+            return f"the name of the metric {family.name} must begin with {prefix}"
+        if not all(map(_NAME.fullmatch, family.labels)) or _TAKEN_LABELS & set(family.labels):
+            return f"the metric {family.name} cannot have the labels {', '.join(family.labels)}"
+        if not family.help.isprintable():
+            return f"the help of the metric {family.name} must be one line"
+    names = [family.name for family in found.metrics]
+    return "a metric is declared twice" if len(names) != len(set(names)) else ""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from pybal.monitors.asking import SENDINGS, AskingMonitor
+from dataclasses import dataclass
+
+from pybal.config.monitor_kinds import MonitorKind
+from pybal.config.settings import MonitorSettings
+from pybal.monitors.asking import SENDINGS, AskingMonitor, request_duration
 from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.monitor_type import MonitorType
 from pybal.net.port import Channel, UDPEvents
 
 _TOKEN_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PingSettings(MonitorSettings):
+    """Options of Ping: those that every monitor has, but for the port."""
+
+    monitor = "Ping"
 
 
 class Ping(AskingMonitor):
@@ -24,3 +36,10 @@ class Ping(AskingMonitor):
 
         await self._ask_by_datagram(token, lambda data: data == token or None, open_channel)
         return CheckOutcome(True, "answered")
+
+
+MONITOR = MonitorType(
+    MonitorKind(PingSettings, lacks=frozenset(("port",))),
+    Ping,
+    (request_duration("Ping", "Duration of the last ping"),),
+)

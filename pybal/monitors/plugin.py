@@ -1,5 +1,5 @@
-"""All that a monitor in a package of its own needs (docs/monitor-plugin.md); what is imported
-from here keeps its meaning."""
+"""All that a monitor in a package of its own needs (docs/monitor-plugin.md). The names in here
+keep their meaning."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pybal.config.kinds import (
 )
 from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.settings import MonitorSettings
-from pybal.model import MetricSample
-from pybal.monitors.asking import AskingMonitor
+from pybal.model import MetricFamily, MetricSample
+from pybal.monitors.asking import AskingMonitor, request_duration
 from pybal.monitors.base import Monitor, Report
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
-from pybal.monitors.registry import MonitorType
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents, UDPEvents
 
@@ -38,6 +38,7 @@ __all__ = [
     "CheckOutcome",
     "Kind",
     "LoopingMonitor",
+    "MetricFamily",
     "MetricSample",
     "Monitor",
     "MonitorKind",
@@ -51,4 +52,5 @@ __all__ = [
     "UDPEvents",
     "choice",
     "integer",
+    "request_duration",
 ]

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from pybal.config.settings import ProxyFetchSettings, status_text
+from pybal.config.bad_value import BadValueError
+from pybal.config.kinds import (
+    ABSOLUTE_PATH,
+    BOOLEAN,
+    HOST_NAME,
+    PATTERN,
+    Kind,
+    choice,
+    integer,
+    some_strings,
+)
+from pybal.config.literals import parse_literal
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.section import SectionReader
+from pybal.config.settings import MonitorSettings
+from pybal.config.source_url import parse_http_url
 from pybal.errors import HTTPFetchError, HTTPLocalFaultError
 from pybal.http.port import HTTPRequest, HTTPResponse
-from pybal.model import MetricSample
+from pybal.linear_regex import Pattern
+from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.asking import shown
 from pybal.monitors.base import Report
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 
 MAX_SEARCHED_BYTES = 64 * 1024
@@ -21,6 +40,40 @@ MAX_SEARCHED_BYTES = 64 * 1024
 
 _FAILURES_SHOWN = 3
 _DAY_S = 86400
+_LEAST_READ_BYTES = 1024
+_MOST_READ_BYTES = 1 << 20
+_MOST_CERTIFICATE_DAYS = 3650
+_MOST_FAILURES = 10**6
+
+_DURATION = MetricFamily(
+    "pybal_monitor_proxyfetch_request_duration_seconds",
+    "Duration of the last request",
+    ("result", "url"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFetchSettings(MonitorSettings):
+    """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL; one of the statuses in
+    `http_status` is healthy. `expect` is looked for in the body. `server_name` stands in for the
+    URL's host in TLS. No more than `read_bytes` of the answer are read."""
+
+    monitor = "ProxyFetch"
+    checks_by_tcp = True
+
+    urls: tuple[str, ...]
+    http_status: tuple[range, ...] = (range(200, 201),)
+    check_all: bool = False
+    max_failures: int = 0
+    user_agent: str = "Twisted PageGetter"
+    tls_verify: bool = False
+    ca_file: Path | None = None
+    server_name: str | None = None
+    min_certificate_days: int = 0
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    expect: Pattern | None = None
+    read_bytes: int = _MOST_READ_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +103,7 @@ class ProxyFetch(LoopingMonitor):
     ) -> None:
         super().__init__(settings, target, ports, report)
         self._settings = settings
-        self._statuses = status_text(settings.http_status)
+        self._statuses = " or ".join(map(_status_text, settings.http_status))
         self._requests = {url: self._request(url) for url in settings.urls}
         self._durations_s: dict[tuple[str, str], float] = {}
         """The last duration by result and URL."""
@@ -132,11 +185,7 @@ class ProxyFetch(LoopingMonitor):
 
     def _samples(self) -> Iterable[MetricSample]:
         for (result, url), duration_s in self._durations_s.items():
-            yield MetricSample(
-                "pybal_monitor_proxyfetch_request_duration_seconds",
-                (("result", result), ("url", url)),
-                duration_s,
-            )
+            yield _DURATION.sample(duration_s, result, url)
 
 
 def _start(response: HTTPResponse) -> str:
@@ -147,3 +196,122 @@ def _raise_fault(fetched: Iterable[_Fetched]) -> None:
     for each in fetched:
         if each.fault is not None:
             raise each.fault
+
+
+# -- options in pybal.conf ----------------------------------------------------------------
+
+_STATUS = integer(100, 599)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_NOT_TO_SET = frozenset(("host", "connection", "user-agent", "content-length", "transfer-encoding"))
+
+
+def _http_urls(text: str) -> tuple[str, ...]:
+    return tuple(map(parse_http_url, some_strings(text)))
+
+
+def _header_value(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        raise BadValueError
+    return text
+
+
+def _statuses(text: str) -> tuple[range, ...]:
+    bare = text[1:-1] if text.startswith(("[", "(")) and text.endswith(("]", ")")) else text
+    return tuple(_status_range(word.strip().strip("'\"")) for word in bare.strip(", ").split(","))
+
+
+def _status_range(text: str) -> range:
+    low, dash, high = (part.strip() for part in text.partition("-"))
+    first = _STATUS.parse(low)
+    last = _STATUS.parse(high) if dash else first
+    if last < first:
+        raise BadValueError(f"{text} is empty")
+    return range(first, last + 1)
+
+
+def _status_text(statuses: range) -> str:
+    first, last = statuses.start, statuses.stop - 1
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _show_statuses(statuses: tuple[range, ...]) -> str:
+    return f"[{' '.join(map(_status_text, statuses))}]"
+
+
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    value = parse_literal(text)
+    if not isinstance(value, dict):
+        raise BadValueError
+    for name, content in value.items():
+        if not (isinstance(name, str) and isinstance(content, str)):
+            raise BadValueError("a name or a value is not a string")
+        if not _HEADER_NAME.fullmatch(name):
+            raise BadValueError(f"{name[:64]!r} is no name of a header")
+        if name.lower() in _NOT_TO_SET:
+            raise BadValueError(f"{name} is set by PyBal itself, or by another option")
+        _header_value(content)
+    return tuple(value.items())
+
+
+def _show_headers(headers: tuple[tuple[str, str], ...]) -> str:
+    """Their names: a value may be a password."""
+    return f"[{' '.join(f'{name}: …' for name, _ in headers)}]"
+
+
+def _check_options(reader: SectionReader, settings: ProxyFetchSettings) -> None:
+    _check_max_failures(reader, settings)
+    if settings.expect is not None and settings.method == "HEAD":
+        reader.error("proxyfetch.expect", "must not be set with proxyfetch.method = HEAD: no body")
+    if settings.ca_file is not None and not settings.tls_verify:
+        reader.warn("proxyfetch.ca-file", "no effect without proxyfetch.tls-verify = yes")
+    if not any(url.startswith("https:") for url in settings.urls):
+        for option, value in (
+            ("tls-verify", settings.tls_verify),
+            ("server-name", settings.server_name),
+            ("min-certificate-days", settings.min_certificate_days),
+        ):
+            if value:
+                reader.warn(f"proxyfetch.{option}", "no effect: no URL is https")
+
+
+def _check_max_failures(reader: SectionReader, settings: ProxyFetchSettings) -> None:
+    if settings.max_failures == 0:
+        return
+    if not settings.check_all:
+        reader.warn("proxyfetch.max_failures", "no effect without proxyfetch.check_all = yes")
+    elif settings.max_failures >= len(settings.urls):
+        message = f"with {len(settings.urls)} URLs this check can never fail"
+        reader.warn("proxyfetch.max_failures", message)
+
+
+_URLS = Kind("an http or https URL, or a list of them", _http_urls)
+_STATUSES = Kind(
+    "an HTTP status from 100 to 599, a range like 200-399, or a list", _statuses, _show_statuses
+)
+_HEADER_VALUE = Kind("printable ASCII text", _header_value)
+_HEADERS = Kind("headers such as {'X-Name': 'value'}, in printable ASCII", _headers, _show_headers)
+_CERTIFICATE_DAYS = integer(0, _MOST_CERTIFICATE_DAYS)
+
+MONITOR = MonitorType(
+    MonitorKind(
+        ProxyFetchSettings,
+        (
+            Option("url", "urls", _URLS, required=True),
+            Option("http_status", "http_status", _STATUSES),
+            Option("check_all", "check_all", BOOLEAN),
+            Option("max_failures", "max_failures", integer(0, _MOST_FAILURES)),
+            Option("user-agent", "user_agent", _HEADER_VALUE),
+            Option("tls-verify", "tls_verify", BOOLEAN),
+            Option("ca-file", "ca_file", ABSOLUTE_PATH),
+            Option("server-name", "server_name", HOST_NAME),
+            Option("min-certificate-days", "min_certificate_days", _CERTIFICATE_DAYS),
+            Option("method", "method", choice(("GET", "HEAD"))),
+            Option("headers", "headers", _HEADERS),
+            Option("expect", "expect", PATTERN),
+            Option("read-bytes", "read_bytes", integer(_LEAST_READ_BYTES, _MOST_READ_BYTES)),
+        ),
+        check=_check_options,
+    ),
+    ProxyFetch,
+    (_DURATION,),
+)

@@ -2,21 +2,73 @@
 
 from __future__ import annotations
 
+import ast
+import math
 import signal
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
-from pybal.config.settings import Argument, LiteralArgument, RunCommandSettings, ServerArgument
+from pybal.config.bad_value import BadValueError
+from pybal.config.kinds import ABSOLUTE_PATH, BOOLEAN, Kind
+from pybal.config.literals import literal_tree
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
-from pybal.model import MetricSample
+from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import Report
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.processes import Exit, Process
 from pybal.monitors.target import MonitorPorts, Target
 
 _LINES_LOGGED = 20
+
+_DURATION = MetricFamily(
+    "pybal_monitor_runcommand_run_duration_seconds",
+    "Duration of the last run",
+    ("result", "exitcode"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralArgument:
+    """An argument passed on as it is written."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return repr(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerArgument:
+    """`server.host`, `server.ip` or `server.port`; `attribute` is the part after the dot."""
+
+    attribute: str
+
+    def __str__(self) -> str:
+        return f"server.{self.attribute}"
+
+
+Argument = LiteralArgument | ServerArgument
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommandSettings(MonitorSettings):
+    """Options of RunCommand. `command` is an absolute path; no shell is involved."""
+
+    monitor = "RunCommand"
+    runs_commands = True
+
+    command: Path
+    arguments: tuple[Argument, ...] = ()
+    interval_s: float = field(default=60.0, kw_only=True)
+    timeout_s: float = field(default=20.0, kw_only=True)
+    log_output: bool = True
 
 
 class RunCommand(LoopingMonitor):
@@ -130,11 +182,7 @@ class RunCommand(LoopingMonitor):
 
     def _samples(self) -> Iterable[MetricSample]:
         for (result, exit_code), duration_s in self._durations_s.items():
-            yield MetricSample(
-                "pybal_monitor_runcommand_run_duration_seconds",
-                (("result", result), ("exitcode", exit_code)),
-                duration_s,
-            )
+            yield _DURATION.sample(duration_s, result, exit_code)
 
 
 def _resolve(argument: Argument, target: Target) -> str:
@@ -155,3 +203,68 @@ def _killed_by(number: int) -> str:
         return f"was killed by {signal.Signals(number).name}"
     except ValueError:
         return f"was killed by signal {number}"
+
+
+# -- options in pybal.conf ----------------------------------------------------------------
+
+_SERVER_ATTRIBUTES = ("host", "ip", "port")
+_MOST_BITS = 64
+
+
+def parse_arguments(text: str) -> tuple[Argument, ...]:
+    """RunCommand's arguments: a list of strings, numbers and the words server.host, server.ip
+    and server.port. The text becomes a syntax tree, whose nodes are read and never run."""
+    body = literal_tree(text).body
+    if not isinstance(body, (ast.List, ast.Tuple)):
+        raise BadValueError("it is not a list")
+    return tuple(_argument(node, number) for number, node in enumerate(body.elts, start=1))
+
+
+def _argument(node: ast.expr, number: int) -> Argument:
+    if (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "server"
+        and node.attr in _SERVER_ATTRIBUTES
+    ):
+        return ServerArgument(node.attr)
+    sign = ""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        sign, node = "-", node.operand
+    value = node.value if isinstance(node, ast.Constant) else None
+    if type(value) is str and not sign and _can_be_passed(value):
+        return LiteralArgument(value)
+    if (type(value) is int and value.bit_length() <= _MOST_BITS) or (
+        type(value) is float and math.isfinite(value)
+    ):
+        return LiteralArgument(f"{sign}{value}")
+    raise BadValueError(f"element {number} is none of these")
+
+
+def _can_be_passed(text: str) -> bool:
+    """A program's argument is bytes without NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+_ARGUMENTS = Kind(
+    "a list such as ['-H', server.host, 2]: strings, numbers, server.host, server.ip, server.port",
+    parse_arguments,
+)
+
+MONITOR = MonitorType(
+    MonitorKind(
+        RunCommandSettings,
+        (
+            Option("command", "command", ABSOLUTE_PATH, required=True),
+            Option("arguments", "arguments", _ARGUMENTS),
+            Option("log-output", "log_output", BOOLEAN),
+        ),
+        # The command opens its own sockets.
+        lacks=frozenset(("source-address",)),
+    ),
+    RunCommand,
+    (_DURATION,),
+)

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from pybal.config.settings import TCPCheckSettings
-from pybal.monitors.asking import AskingMonitor, shown
+from pybal.config.kinds import PATTERN, PAYLOAD, integer
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.settings import MonitorSettings
+from pybal.linear_regex import Pattern
+from pybal.monitors.asking import AskingMonitor, request_duration, shown
 from pybal.monitors.base import Report
 from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents
 
 _KEPT_BYTES = 100
+_MOST_READ_BYTES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class TCPCheckSettings(MonitorSettings):
+    """Options of TCPCheck: what to send, and what to find in the first `read_bytes` that the
+    server sends; without `expect` a connection is enough."""
+
+    monitor = "TCPCheck"
+    checks_by_tcp = True
+
+    send: bytes = b""
+    expect: Pattern | None = None
+    read_bytes: int = 4096
 
 
 class TCPCheck(AskingMonitor):
@@ -105,3 +124,17 @@ class _Exchange:
     def _end(self, outcome: CheckOutcome) -> None:
         if not self.outcome.called:
             self.outcome.callback(outcome)
+
+
+MONITOR = MonitorType(
+    MonitorKind(
+        TCPCheckSettings,
+        (
+            Option("send", "send", PAYLOAD),
+            Option("expect", "expect", PATTERN),
+            Option("read-bytes", "read_bytes", integer(1, _MOST_READ_BYTES)),
+        ),
+    ),
+    TCPCheck,
+    (request_duration("TCPCheck", "Duration of the last check"),),
+)

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from twisted.internet.task import deferLater
 
-from pybal.config.settings import UDPSettings
+from pybal.config.kinds import PATTERN, PAYLOAD, SECONDS_OR_ZERO
+from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
-from pybal.monitors.asking import AskingMonitor, shown
+from pybal.linear_regex import Pattern
+from pybal.monitors.asking import AskingMonitor, request_duration, shown
 from pybal.monitors.base import Report
 from pybal.monitors.looping import CheckOutcome
+from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
+
+
+@dataclass(frozen=True, slots=True)
+class UDPSettings(MonitorSettings):
+    """Options of UDP. `timeout_s` is how long an ICMP error, or the answer, may take to come.
+    With `expect` only a datagram that matches it is up."""
+
+    monitor = "UDP"
+
+    timeout_s: float = field(default=1.0, kw_only=True)
+    icmp_timeout_s: float = 20.0
+    payload: bytes = b""
+    expect: Pattern | None = None
 
 
 class UDP(AskingMonitor):
@@ -88,3 +107,17 @@ class UDP(AskingMonitor):
         self._refused_at = self._reactor.seconds()
         self._refused_why = f"{self._what} to {self._target.endpoint}: {describe_os_error(error)}"
         return f"{self._refused_why} after {max(0.0, self._elapsed_s()):.3f} s"
+
+
+MONITOR = MonitorType(
+    MonitorKind(
+        UDPSettings,
+        (
+            Option("icmp-timeout", "icmp_timeout_s", SECONDS_OR_ZERO),
+            Option("payload", "payload", PAYLOAD),
+            Option("expect", "expect", PATTERN),
+        ),
+    ),
+    UDP,
+    (request_duration("UDP", "Duration of the last check that expected an answer"),),
+)

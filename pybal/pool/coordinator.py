@@ -16,11 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import (
-    IdleConnectionSettings,
     MonitorSettings,
-    ProxyFetchSettings,
     ServiceSettings,
-    TCPCheckSettings,
 )
 from pybal.health.isolation import SLOW_S, Report
 from pybal.health.isolation_guard import ProbeTarget
@@ -57,8 +54,6 @@ from pybal.runtime.time_slices import TimeSlices
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the names of its new servers, then goes without those
 that have not answered; a little more than the resolver's own limit for one look-up."""
-
-_BY_TCP = (IdleConnectionSettings, ProxyFetchSettings, TCPCheckSettings)
 
 MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None]], Monitor]
 
@@ -257,7 +252,7 @@ class Coordinator:
         if member is None or address is None or not member.up or not self._settings.monitors:
             return None
         monitors = self._settings.monitors
-        asked_as = next((m for m in monitors if isinstance(m, _BY_TCP)), monitors[0])
+        asked_as = next((m for m in monitors if m.checks_by_tcp), monitors[0])
         port = asked_as.port or self._settings.port
         return ProbeTarget(host, address, port, asked_as.source_address)
 

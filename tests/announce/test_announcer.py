@@ -19,11 +19,11 @@ from pybal.config.settings import (
     BGPSettings,
     FileSource,
     MonitorSettings,
-    PingSettings,
-    RunCommandSettings,
     ServiceSettings,
 )
 from pybal.model import IPAddress, L4Protocol
+from pybal.monitors.ping import PingSettings
+from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health
 

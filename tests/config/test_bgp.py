@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import load, parse
 from pybal.config.problems import Severity
 from pybal.config.settings import BGPPeerOptions, BGPSettings, ServiceSettings
-from tests.config.texts import FILE, GLOBAL_BGP, only_problem, service, settings, shown
+from tests.config.texts import FILE, GLOBAL_BGP, load, only_problem, parse, service, settings, shown
 
 TWO_PEERS = GLOBAL_BGP.replace("198.51.100.1", "['198.51.100.1', '2001:db8::1']")
 LINES = GLOBAL_BGP.count("\n")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import load, parse
-from pybal.config.monitor_kinds import BUILT_IN_KINDS, COMMON_OPTIONS
+from pybal.config.monitor_kinds import COMMON_OPTIONS
 from pybal.config.poollist import parse_pool_list
-from pybal.config.settings import FileSource, ProxyFetchSettings, Settings
+from pybal.config.settings import FileSource, Settings
+from pybal.monitors.proxyfetch import ProxyFetchSettings
+from tests.config.texts import KINDS, load, parse
 
 ETC = Path(__file__).parents[2] / "etc"
 TEXT = (ETC / "pybal.conf").read_text("utf-8")
@@ -52,11 +53,9 @@ def test_the_example_loads_without_a_complaint() -> None:
 
 def test_every_option_is_in_the_example() -> None:
     found = set(KEY.findall(TEXT))
-    own = {
-        kind.key(option) for kind in BUILT_IN_KINDS.by_name.values() for option in kind.own_options
-    }
+    own = {kind.key(option) for kind in KINDS.by_name.values() for option in kind.own_options}
     # What all monitors have is shown once at least.
-    assert own | set(KEYS) <= found <= {*KEYS, *BUILT_IN_KINDS.option_keys}
+    assert own | set(KEYS) <= found <= {*KEYS, *KINDS.option_keys}
     for option in COMMON_OPTIONS:
         assert any(key.endswith(f".{option.name}") for key in found), option.name
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import parse
 from pybal.config.problems import Severity
 from pybal.config.settings import (
     BGPPeer,
@@ -18,7 +17,16 @@ from pybal.config.settings import (
 )
 from pybal.ipvs.settings import Cleanup, IPVSSettings
 from pybal.model import IPAddress
-from tests.config.texts import FILE, GLOBAL_BGP, only_problem, problem_of, service, settings, shown
+from tests.config.texts import (
+    FILE,
+    GLOBAL_BGP,
+    only_problem,
+    parse,
+    problem_of,
+    service,
+    settings,
+    shown,
+)
 
 
 def of(lines: str) -> Settings:

@@ -6,9 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from pybal.config.loader import parse
 from pybal.config.problems import Severity
-from pybal.config.report import report
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,
@@ -30,7 +28,9 @@ from tests.config.texts import (
     FILE,
     only_problem,
     only_service,
+    parse,
     problem_of,
+    report,
     service,
     settings,
     shown,

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.literals import MAX_LITERAL, parse_arguments, parse_literal
-from pybal.config.settings import LiteralArgument, ServerArgument
+from pybal.config.literals import MAX_LITERAL, parse_literal
+from pybal.monitors.runcommand import LiteralArgument, ServerArgument, parse_arguments
 
 HOSTILE = {
     "unary": "-" * 16000 + "1",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import MAX_BYTES, load
-from tests.config.texts import service
+from pybal.config.loader import MAX_BYTES
+from tests.config.texts import load, service
 
 
 def refusal(path: Path) -> str:

@@ -7,23 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.monitor_kinds import BUILT_IN_KINDS, COMMON_OPTIONS
+from pybal.config.monitor_kinds import COMMON_OPTIONS
 from pybal.config.problems import Severity
-from pybal.config.settings import (
-    DNSQuerySettings,
-    IdleConnectionSettings,
-    LiteralArgument,
-    MonitorSettings,
-    PingSettings,
-    ProxyFetchSettings,
-    RunCommandSettings,
-    ServerArgument,
-    TCPCheckSettings,
-    UDPSettings,
-)
+from pybal.config.settings import MonitorSettings
 from pybal.linear_regex import Pattern
+from pybal.monitors.dnsquery import DNSQuerySettings
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.ping import PingSettings
+from pybal.monitors.proxyfetch import ProxyFetchSettings
+from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
+from pybal.monitors.tcpcheck import TCPCheckSettings
+from pybal.monitors.udp import UDPSettings
 from tests.config.texts import (
     FILE,
+    KINDS,
     only_monitor,
     only_problem,
     only_service,
@@ -32,7 +29,7 @@ from tests.config.texts import (
     shown,
 )
 
-MONITORS = BUILT_IN_KINDS.by_name
+MONITORS = KINDS.by_name
 NEEDED = {
     "IdleConnection": {},
     "ProxyFetch": {"proxyfetch__url": "http://h/"},

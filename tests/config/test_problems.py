@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.config.loader import MAX_LINES, parse
+from pybal.config.loader import MAX_LINES
 from pybal.config.problems import MAX_PROBLEMS, Problem, Severity, mask_value
-from tests.config.texts import FILE, service
+from tests.config.texts import FILE, parse, service
 
 MANY = """port 80
 [global]

@@ -5,13 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pybal.config.loader import parse
-from pybal.config.monitor_kinds import BUILT_IN_KINDS
-from pybal.config.report import report
-from tests.config.texts import FILE, GLOBAL_BGP, REQUIRED, service
+from tests.config.texts import FILE, GLOBAL_BGP, KINDS, REQUIRED, parse, report, service
 
 KEYS = [
-    *REQUIRED, *BUILT_IN_KINDS.option_keys,
+    *REQUIRED, *KINDS.option_keys,
     "bgp", "bgp-med", "ops", "tunneling", "depool-threshold",
     "bgp-local-asn", "bgp-peer-address", "bgp-as-path", "bgp-nexthop-ipv6", "bgp-local-ips",
     "instrumentation", "instrumentation_ips", "instrumentation-port", "state-directory", "dryrun",

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import load, parse
-from pybal.config.report import report
-from tests.config.texts import FILE, GLOBAL_BGP, service
+from tests.config.texts import FILE, GLOBAL_BGP, load, parse, report, service
 
 SAMPLES = Path(__file__).parents[1] / "data/wikimedia"
 

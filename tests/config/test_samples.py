@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import load
 from pybal.config.poollist import parse_pool_list
-from pybal.config.settings import EtcdSource, HTTPSource, IdleConnectionSettings, Settings
+from pybal.config.settings import EtcdSource, HTTPSource, Settings
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import L4Protocol
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from tests.config.texts import load
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests/data/wikimedia"

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import parse
 from pybal.config.problems import Severity
 from pybal.config.settings import (
     EtcdSource,
     FileSource,
     HTTPSource,
-    IdleConnectionSettings,
     KubernetesSource,
     ServiceSettings,
     SourceSettings,
@@ -22,12 +20,14 @@ from pybal.config.settings import (
 from pybal.ipvs.model import SCHEDULERS, Forwarding
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import L4Protocol
+from pybal.monitors.idleconnection import IdleConnectionSettings
 from tests.config.texts import (
     FILE,
     GLOBAL_BGP,
     REQUIRED,
     only_problem,
     only_service,
+    parse,
     problem_of,
     service,
     settings,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pybal.config.loader import parse
-from pybal.config.problems import Problem
+from pathlib import Path
+
+from pybal.config import loader
+from pybal.config import report as reports
+from pybal.config.problems import LoadResult, Problem
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
+from pybal.monitors.registry import BUILT_IN, kinds_of
 
 FILE = "pybal.conf"
+KINDS = kinds_of(BUILT_IN)
 REQUIRED = {
     "protocol": "tcp",
     "ip": "192.0.2.1",
@@ -22,6 +27,21 @@ bgp-peer-address = 198.51.100.1
 bgp-nexthop-ipv4 = 198.51.100.2
 bgp-nexthop-ipv6 = 2001:db8::2
 """
+
+
+def load(path: Path) -> LoadResult:
+    """As the daemon loads a file, with the monitors that are built in."""
+    return loader.load(path, KINDS)
+
+
+def parse(text: str, file: str = FILE) -> LoadResult:
+    """As the daemon parses a text, with the monitors that are built in."""
+    return loader.parse(text, file, KINDS)
+
+
+def report(result: LoadResult) -> tuple[tuple[str, ...], int]:
+    """As `--check-config` reports, with the monitors that are built in."""
+    return reports.report(result, KINDS)
 
 
 def service(name: str = "svc", /, **changes: str | None) -> str:

@@ -10,13 +10,7 @@ from typing import cast
 
 from twisted.internet.task import Clock
 
-from pybal.config.settings import (
-    FileSource,
-    IdleConnectionSettings,
-    MonitorSettings,
-    ProxyFetchSettings,
-    ServiceSettings,
-)
+from pybal.config.settings import FileSource, MonitorSettings, ServiceSettings
 from pybal.health.isolation import Report
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
@@ -30,6 +24,8 @@ from pybal.model import (
     SourceSnapshot,
 )
 from pybal.monitors.base import Monitor
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.target import Target
 from pybal.pool.coordinator import Coordinator, CoordinatorPorts
 from pybal.pool.withdrawal import Health

@@ -23,9 +23,13 @@ from pybal.model import (
     SourceSnapshot,
     Verdict,
 )
+from pybal.monitors.registry import BUILT_IN, metric_families
 
 NOON = 1_700_000_000.0
 """2023-11-14T22:13:20Z, the time at which everything in these fakes happened."""
+
+MONITOR_FAMILIES = metric_families(BUILT_IN)
+"""What the daemon hands to the instrumentation."""
 
 NO_BGP = BGPSnapshot(enabled=False, local_asn=None, peers=())
 DAEMON = DaemonSnapshot("9.8.7", NOON, "/etc/pybal/pybal.conf", dry_run=False)

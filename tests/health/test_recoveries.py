@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 
-from pybal.config.settings import IdleConnectionSettings, ProxyFetchSettings
 from pybal.health.recoveries import EXPEDITE_EVERY_S, EXPEDITE_WITHIN_S, Recoveries
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from tests.fakes.environment import MonitorBench
 
 FETCH = ProxyFetchSettings(urls=("http://en.example/",))

@@ -19,6 +19,7 @@ from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.site import make_site
 from pybal.instrumentation.view import StatusView
 from pybal.runtime.time_slices import TimeSlices
+from tests.fakes.view import MONITOR_FAMILIES
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Client:
             offload,
             time_slices or TimeSlices(self.clock),
             self.log.logger(),
+            MONITOR_FAMILIES,
             process_collector(),
         )
 

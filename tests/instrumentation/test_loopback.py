@@ -17,7 +17,7 @@ from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
 from pybal.runtime.time_slices import TimeSlices
-from tests.fakes.view import FakeView, large_view
+from tests.fakes.view import MONITOR_FAMILIES, FakeView, large_view
 from tests.instrumentation import consumers
 from tests.instrumentation.exchange import LogLines
 from tests.instrumentation.test_consumers import FINE, POOL, production
@@ -54,9 +54,8 @@ class Daemon:
         self._reactor = reactor
         offload = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         log = self.log.logger()
-        site = make_site(
-            reactor, view, offload, time_slices or TimeSlices(reactor), log, process_collector()
-        )
+        slices = time_slices or TimeSlices(reactor)
+        site = make_site(reactor, view, offload, slices, log, MONITOR_FAMILIES, process_collector())
         self.server = InstrumentationServer(
             reactor, [ip_address(a) for a in addresses], port, site, self.log.logger()
         )

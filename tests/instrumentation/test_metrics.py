@@ -10,10 +10,18 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from pybal.instrumentation.metrics import Snapshot, exposition, process_collector
-from pybal.instrumentation.monitor_metrics import OWN_METRICS
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.model import MetricSample, MonitorSnapshot, SourceSnapshot
-from tests.fakes.view import NOON, FakeView, bgp, large_view, monitor, server, service
+from tests.fakes.view import (
+    MONITOR_FAMILIES,
+    NOON,
+    FakeView,
+    bgp,
+    large_view,
+    monitor,
+    server,
+    service,
+)
 
 Labels = tuple[tuple[str, str], ...]
 CONTRACT = {
@@ -58,7 +66,9 @@ CONTRACT = {
 
 
 def render(view: FakeView, *, as_openmetrics: bool = False) -> str:
-    pieces = exposition(snapshot_of(view), monitors=MonitorText(), as_openmetrics=as_openmetrics)
+    pieces = exposition(
+        snapshot_of(view), monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=as_openmetrics
+    )
     return b"".join(pieces).decode("utf-8")
 
 
@@ -84,11 +94,14 @@ def scrape(view: FakeView) -> dict[tuple[str, Labels], float]:
 def full_view() -> FakeView:
     """A view that has a series of every metric."""
     samples = tuple(
-        MetricSample(name, tuple((label, "x") for label in spec.labels), 1.5)
-        for name, spec in OWN_METRICS.items()
+        family.sample(1.5, *("x" for _ in family.labels)) for family in MONITOR_FAMILIES
+    )
+    faults = (
+        MetricSample("pybal_monitor_internal_errors_total", (), 1.0),
+        MetricSample("pybal_monitor_discarded_results_total", (), 1.0),
     )
     servers = [
-        server("a", monitors=(monitor("ProxyFetch", samples=samples),)),
+        server("a", monitors=(monitor("ProxyFetch", samples=(*samples, *faults)),)),
         server("b", enabled=False, monitors=(monitor("ProxyFetch", up=False),)),
         server("c", up=False, pooled=True),
         server("d", up=False),
@@ -237,7 +250,10 @@ def test_openmetrics_is_valid_by_its_own_strict_parser_and_says_the_same() -> No
 def test_other_collectors_follow_ours() -> None:
     snapshot = snapshot_of(FakeView())
     pieces = exposition(
-        snapshot, [process_collector()], monitors=MonitorText(), as_openmetrics=False
+        snapshot,
+        [process_collector()],
+        monitors=MonitorText(MONITOR_FAMILIES),
+        as_openmetrics=False,
     )
     text = b"".join(pieces).decode()
     assert "\nprocess_cpu_seconds_total " in text
@@ -245,7 +261,9 @@ def test_other_collectors_follow_ours() -> None:
     # The same collectors serve one scrape after another.
     collector = process_collector()
     for _ in range(2):
-        again = exposition(snapshot, [collector], monitors=MonitorText(), as_openmetrics=False)
+        again = exposition(
+            snapshot, [collector], monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=False
+        )
         assert b"process_open_fds" in b"".join(again)
 
 
@@ -259,11 +277,11 @@ def test_the_largest_configuration_is_shown_whole() -> None:
 
 
 def test_a_renderer_that_has_rendered_before_says_the_same_as_a_new_one() -> None:
-    old = MonitorText()
+    old = MonitorText(MONITOR_FAMILIES)
     busy, idle = server("a", monitors=(monitor(),)), server("b", monitors=(monitor(),))
     changed = server("a", monitors=(monitor(up=False),))
     gone = server("c", monitors=(monitor("UDP"),))
     for servers in ([busy, idle, gone], [changed, idle], [idle]):
         services = [service("s", servers)]
-        expected = b"".join(MonitorText().render(services, as_openmetrics=False))
+        expected = b"".join(MonitorText(MONITOR_FAMILIES).render(services, as_openmetrics=False))
         assert b"".join(old.render(services, as_openmetrics=False)) == expected

@@ -5,13 +5,13 @@ from twisted.internet.defer import Deferred
 
 from pybal.instrumentation.scrape import Pieces, Scraper
 from tests.fakes.deferreds import error_of, result_of
-from tests.fakes.view import FakeView, large_view, service
+from tests.fakes.view import MONITOR_FAMILIES, FakeView, large_view, service
 from tests.instrumentation.exchange import HeldTurns
 
 
 def scraper(view: FakeView) -> tuple[Scraper, HeldTurns]:
     time_slices = HeldTurns()
-    return Scraper(view, time_slices, ()), time_slices
+    return Scraper(view, time_slices, MONITOR_FAMILIES, ()), time_slices
 
 
 def test_a_scrape_shows_what_was_there_when_it_was_asked_for() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pybal.config.settings import IdleConnectionSettings
+from pybal.monitors.idleconnection import IdleConnectionSettings
 from tests.integration.reactors import run_in_reactor, until
 from tests.integration.real_monitors import Watched
 

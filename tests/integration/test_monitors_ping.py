@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from pybal.config.settings import PingSettings
+from pybal.monitors.ping import PingSettings
 from tests.integration.reactors import run_in_reactor, sleep
 from tests.integration.real_monitors import Watched, descriptors
 from tests.namespace import Namespace

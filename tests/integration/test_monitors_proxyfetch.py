@@ -10,10 +10,9 @@ from twisted.internet.defer import maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from pybal.config.settings import ProxyFetchSettings
 from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.model import CheckResult
-from pybal.monitors.proxyfetch import ProxyFetch
+from pybal.monitors.proxyfetch import ProxyFetch, ProxyFetchSettings
 from pybal.monitors.target import Target
 from tests.fakes.environment import make_environment
 from tests.integration.reactors import run_in_reactor, until

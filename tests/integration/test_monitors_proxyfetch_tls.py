@@ -17,12 +17,12 @@ from twisted.internet.defer import maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from pybal.config.settings import ProxyFetchSettings
 from pybal.http.client import BareHTTPClient
 from pybal.http.port import HTTPClient
 from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.linear_regex import Pattern
 from pybal.model import CheckResult
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Target
 from pybal.net.sockets import SocketNetwork

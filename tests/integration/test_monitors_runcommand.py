@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from pybal.config.settings import LiteralArgument, RunCommandSettings, ServerArgument
 from pybal.monitors.processes import Exit, ReactorProcesses
 from pybal.monitors.registry import create_monitor
+from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
 from tests.fakes.environment import make_environment, make_target
 from tests.fakes.http import FakeHTTPClient
 from tests.integration.reactors import run_in_reactor, until

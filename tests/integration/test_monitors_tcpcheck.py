@@ -10,9 +10,9 @@ import pytest
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import Factory, Protocol
 
-from pybal.config.settings import TCPCheckSettings
 from pybal.linear_regex import Pattern
 from pybal.model import CheckResult
+from pybal.monitors.tcpcheck import TCPCheckSettings
 from tests.integration.reactors import run_in_reactor, sleep
 from tests.integration.real_monitors import Watched, descriptors
 

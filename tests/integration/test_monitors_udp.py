@@ -12,7 +12,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.names import dns
 from twisted.names.server import DNSServerFactory
 
-from pybal.config.settings import DNSQuerySettings, UDPSettings
+from pybal.monitors.dnsquery import DNSQuerySettings
+from pybal.monitors.udp import UDPSettings
 from tests.integration.reactors import run_in_reactor
 from tests.integration.real_monitors import Watched
 

@@ -6,18 +6,16 @@ import errno
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from pybal.config.settings import (
-    DNSQuerySettings,
-    IdleConnectionSettings,
-    MonitorSettings,
-    PingSettings,
-    ProxyFetchSettings,
-    RunCommandSettings,
-    TCPCheckSettings,
-    UDPSettings,
-)
+from pybal.config.settings import MonitorSettings
 from pybal.errors import HTTPLocalFaultError
 from pybal.linear_regex import Pattern
+from pybal.monitors.dnsquery import DNSQuerySettings
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.ping import PingSettings
+from pybal.monitors.proxyfetch import ProxyFetchSettings
+from pybal.monitors.runcommand import RunCommandSettings
+from pybal.monitors.tcpcheck import TCPCheckSettings
+from pybal.monitors.udp import UDPSettings
 from tests.fakes.environment import MonitorBench
 
 MOST_SECONDS = 100

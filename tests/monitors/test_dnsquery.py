@@ -8,7 +8,7 @@ import errno
 import pytest
 from twisted.names import dns
 
-from pybal.config.settings import DNSQuerySettings
+from pybal.monitors.dnsquery import DNSQuerySettings
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel
 

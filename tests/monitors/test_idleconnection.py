@@ -8,8 +8,7 @@ import errno
 import pytest
 from twisted.logger import capturedLogs
 
-from pybal.config.settings import IdleConnectionSettings
-from pybal.monitors.idleconnection import STEADY_S
+from pybal.monitors.idleconnection import STEADY_S, IdleConnectionSettings
 from pybal.net.port import Keepalive
 from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench

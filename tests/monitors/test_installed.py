@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.monitor_kinds import MonitorKinds
+from pybal.instrumentation.monitor_text import MonitorText
 from pybal.main import EXIT_CONFIG, EXIT_OK, main
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
-from pybal.monitors.registry import BUILT_IN, create_monitor
+from pybal.monitors.registry import BUILT_IN, create_monitor, kinds_of, metric_families
 from tests.config.texts import FILE, service
 from tests.fakes.environment import MonitorBench
 
@@ -80,6 +80,14 @@ def test_the_documented_skeleton_works(packages: Packages) -> None:
     assert bench.reports[1].reason == "time of 192.0.2.7:123: stratum 5 after 0.000 s"
 
 
+def test_its_metrics_are_shown_as_it_declares_them(packages: Packages) -> None:
+    packages.install("pybal_ntp", SKELETON, "NTP = pybal_ntp:MONITOR")
+    types = installed_monitors(entry_points(group=GROUP))
+    text = b"".join(MonitorText(metric_families(types)).render((), as_openmetrics=False)).decode()
+    name = "pybal_monitor_ntp_request_duration_seconds"
+    assert f"# HELP {name} Duration of the last query of the time\n# TYPE {name} gauge\n" in text
+
+
 def test_its_options_are_read_from_pybal_conf_and_shown(
     packages: Packages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +113,13 @@ def test_a_monitor_that_is_not_installed_is_fatal(
 
 
 KIND = "MonitorType(MonitorKind(NTPSettings, (Option('x', 'y', integer(1, 2)),)), NTP)"
+DURATION = 'request_duration("NTP", "Duration of the last query of the time")'
+
+
+def with_metrics(*metrics: str) -> str:
+    """The skeleton with other metrics."""
+    code: str = SKELETON.replace("    Monitor", "    MetricFamily,\n    Monitor", 1)
+    return code.replace(DURATION, ", ".join(metrics))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +137,27 @@ KIND = "MonitorType(MonitorKind(NTPSettings, (Option('x', 'y', integer(1, 2)),))
             SKELETON.replace("max_stratum: int = 4", "max_stratum: int"),
             "NTP = pybal_ntp:MONITOR",
             "the field max_stratum has neither a default nor a required option",
+        ),
+        (
+            with_metrics("MetricFamily('pybal_monitor_status', '')"),
+            "NTP = pybal_ntp:MONITOR",
+            "the name of the metric pybal_monitor_status must begin with pybal_monitor_ntp_",
+        ),
+        (
+            with_metrics("MetricFamily('pybal_monitor_ntp_x', '', ('a', 'host'))"),
+            "NTP = pybal_ntp:MONITOR",
+            "the metric pybal_monitor_ntp_x cannot have the labels a, host",
+        ),
+        (
+            with_metrics("MetricFamily('pybal_monitor_ntp_x', 'two\\nlines')"),
+            "NTP = pybal_ntp:MONITOR",
+            "the help of the metric pybal_monitor_ntp_x must be one line",
+        ),
+        (with_metrics(DURATION, DURATION), "NTP = pybal_ntp:MONITOR", "declared twice"),
+        (
+            SKELETON.replace('"NTP"', '"N-TP"'),
+            "N-TP = pybal_ntp:MONITOR",
+            "letters, digits and underscores only",
         ),
     ],
 )
@@ -144,5 +180,5 @@ def test_one_that_cannot_be_used_is_fatal_at_start_with_its_reason(
 
 
 def test_the_kinds_of_all_monitors_have_keys_of_their_own() -> None:
-    kinds = MonitorKinds(each.kind for each in BUILT_IN.values())
+    kinds = kinds_of(BUILT_IN)
     assert len(kinds.option_keys) == sum(len(kind.options) for kind in kinds.by_name.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from ipaddress import ip_address
 
-from pybal.config.settings import PingSettings
+from pybal.monitors.ping import PingSettings
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel
 

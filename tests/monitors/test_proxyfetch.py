@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from twisted.logger import capturedLogs
 
-from pybal.config.settings import ProxyFetchSettings
 from pybal.http.port import HTTPRequest
 from pybal.linear_regex import Pattern
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.runtime.log import format_line
 from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.http import FakeExchange

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import capturedLogs
 
-from pybal.config.settings import LiteralArgument, RunCommandSettings, ServerArgument
+from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
 from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import os_error

@@ -6,8 +6,9 @@ import errno
 
 import pytest
 
-from pybal.config.settings import IdleConnectionSettings, ProxyFetchSettings
 from pybal.monitors.base import AGAIN_WITHIN_S
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import os_error
 from tests.monitors.drivers import DRIVERS, Driver

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from pybal.config.settings import TCPCheckSettings
 from pybal.linear_regex import Pattern
+from pybal.monitors.tcpcheck import TCPCheckSettings
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel, os_error
 

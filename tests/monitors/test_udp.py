@@ -7,8 +7,8 @@ import errno
 import re
 from ipaddress import ip_address
 
-from pybal.config.settings import UDPSettings
 from pybal.linear_regex import Pattern
+from pybal.monitors.udp import UDPSettings
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel, os_error
 

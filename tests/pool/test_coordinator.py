@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
-from pybal.config.settings import RunCommandSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
 from pybal.model import ServerSpec, Verdict
+from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.desired import service_entry
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench

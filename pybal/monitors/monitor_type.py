@@ -1,0 +1,29 @@
+"""What describes a monitor, built in or of another package: one value in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pybal.config.monitor_kinds import MonitorKind
+from pybal.model import MetricFamily
+from pybal.monitors.base import Monitor, Report
+from pybal.monitors.target import MonitorPorts, Target
+
+Factory = Callable[[Any, Target, MonitorPorts, Report], Monitor]
+"""Makes a monitor of its own kind of settings, not yet started."""
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorType:
+    """A monitor that pybal.conf may name: how its options are read, what makes it, and the
+    metrics of its own."""
+
+    kind: MonitorKind
+    factory: Factory
+    metrics: tuple[MetricFamily, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.kind.name
