@@ -198,7 +198,9 @@ class PeerSnapshot:
     connection that is nearest to a session, `since` dates the last change of any.
 
     `messages` are (type, `sent` or `received`, count); `timers` (name, seconds left) of the
-    connection that is nearest; `bfd` is the BFD session's state, None without BFD.
+    connection that is nearest; `bfd` is the BFD session's state, None without BFD. `not_told`:
+    why prefixes cannot be said to this peer, and how many for each reason. `last_error` is the
+    cause for which there is, or last was, no session.
     """
 
     address: str
@@ -212,6 +214,7 @@ class PeerSnapshot:
     capabilities_sent: tuple[str, ...] = ()
     capabilities_received: tuple[str, ...] = ()
     prefixes_told: int = 0
+    not_told: tuple[tuple[str, int], ...] = ()
     sessions_lost: int = 0
     connections_refused: int = 0
     messages: tuple[tuple[str, str, int], ...] = ()

@@ -115,19 +115,22 @@ class HeaderSubcode(IntEnum):
 
 
 class OpenSubcode(IntEnum):
-    """RFC 4271 section 6.2, RFC 5492 section 5."""
+    """RFC 4271 section 6.2, RFC 5492 section 5; 5 is its former Authentication Failure; 11 is
+    RFC 9234."""
 
     UNSPECIFIC = 0
     UNSUPPORTED_VERSION = 1
     BAD_PEER_AS = 2
     BAD_BGP_IDENTIFIER = 3
     UNSUPPORTED_OPTIONAL_PARAMETER = 4
+    AUTHENTICATION_FAILURE = 5
     UNACCEPTABLE_HOLD_TIME = 6
     UNSUPPORTED_CAPABILITY = 7
+    ROLE_MISMATCH = 11
 
 
 class UpdateSubcode(IntEnum):
-    """RFC 4271 section 6.3."""
+    """RFC 4271 section 6.3; 7 is of its predecessor."""
 
     MALFORMED_ATTRIBUTE_LIST = 1
     UNRECOGNIZED_WELL_KNOWN_ATTRIBUTE = 2
@@ -135,6 +138,7 @@ class UpdateSubcode(IntEnum):
     ATTRIBUTE_FLAGS_ERROR = 4
     ATTRIBUTE_LENGTH_ERROR = 5
     INVALID_ORIGIN = 6
+    AS_ROUTING_LOOP = 7
     INVALID_NEXT_HOP = 8
     OPTIONAL_ATTRIBUTE_ERROR = 9
     INVALID_NETWORK_FIELD = 10
@@ -166,6 +170,12 @@ class CeaseSubcode(IntEnum):
     BFD_DOWN = 10
 
 
+class RefreshErrorSubcode(IntEnum):
+    """RFC 7313 section 5."""
+
+    INVALID_MESSAGE_LENGTH = 1
+
+
 class RefreshSubtype(IntEnum):
     """RFC 7313 section 3.2."""
 
@@ -180,6 +190,7 @@ SUBCODES: dict[int, type[IntEnum]] = {
     ErrorCode.UPDATE_MESSAGE: UpdateSubcode,
     ErrorCode.FSM: FSMSubcode,
     ErrorCode.CEASE: CeaseSubcode,
+    ErrorCode.ROUTE_REFRESH_MESSAGE: RefreshErrorSubcode,
 }
 
 GRACEFUL_SHUTDOWN_COMMUNITY = 0xFFFF0000  # RFC 8326

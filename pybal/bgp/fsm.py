@@ -72,7 +72,8 @@ class Event:
     """Something that happened to a connection.
 
     `session` comes with the two OPEN events. `notification` comes with the error events
-    (what the peer's fault asks us to send) and may come with a stop (what to say).
+    (what the peer's fault asks us to send), with those of a NOTIFICATION (the one received), and
+    may come with a stop (what to say).
     """
 
     kind: EventKind
@@ -97,7 +98,8 @@ Action = Union[Do, Notification]
 @dataclass(frozen=True, slots=True)
 class FSM:
     """The state of one connection. Deadlines (`…_at`) are on the caller's clock; None: the
-    timer does not run. `idle_hold_s` is the next penalty, 0 for the first."""
+    timer does not run. `idle_hold_s` is the next penalty, 0 for the first; `retry_wait_s` the last
+    wait for a peer from which no OPEN came, 0 if one has come since."""
 
     state: State = State.IDLE
     connect_retry_counter: int = 0
@@ -108,6 +110,7 @@ class FSM:
     idle_hold_at: float | None = None
     send_hold_at: float | None = None
     idle_hold_s: float = 0.0
+    retry_wait_s: float = 0.0
     session: Session | None = None
     established_at: float | None = None
 

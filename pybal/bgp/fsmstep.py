@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pybal.bgp.fsm import FSM, Action, Do, Event, State
+from pybal.bgp.constants import ErrorCode
+from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
+from pybal.bgp.notification import is_collision
 from pybal.bgp.settings import Options
 
 _MIN_SEND_HOLD_S = 480.0  # RFC 9687 section 4: the greater of 8 minutes and twice the hold time
@@ -27,9 +29,11 @@ class Step:
     def to(self, state: State) -> None:
         self.fsm = replace(self.fsm, state=state)
 
-    def start_connect_retry(self) -> None:
-        at = self.now + self.options.connect_retry_s * self.jitter
-        self.fsm = replace(self.fsm, connect_retry_at=at)
+    def start_connect_retry(self, most_s: float | None = None) -> None:
+        time_s = self.options.connect_retry_s
+        if most_s is not None:
+            time_s = min(time_s, most_s)
+        self.fsm = replace(self.fsm, connect_retry_at=self.now + time_s * self.jitter)
 
     def stop_connect_retry(self) -> None:
         self.fsm = replace(self.fsm, connect_retry_at=None)
@@ -60,7 +64,11 @@ class Step:
             self.do(Do.SESSION_DOWN)
         self.do(Do.DISCONNECT)
         counter = old.connect_retry_counter + count
-        self.fsm = FSM(connect_retry_counter=counter, idle_hold_s=old.idle_hold_s)
+        self.fsm = FSM(
+            connect_retry_counter=counter,
+            idle_hold_s=old.idle_hold_s,
+            retry_wait_s=old.retry_wait_s,
+        )
         if self.options.damp:
             self._hold_idle(old)
 
@@ -71,11 +79,31 @@ class Step:
 
     def _hold_idle(self, old: FSM) -> None:
         options = self.options
-        up_since = old.established_at
-        stable = up_since is not None and self.now - up_since >= options.idle_hold_max_s
-        penalty_s = options.idle_hold_s if stable else old.idle_hold_s or options.idle_hold_s
-        self.fsm = replace(
-            self.fsm,
-            idle_hold_at=self.now + penalty_s * self.jitter,
-            idle_hold_s=min(penalty_s * 2, options.idle_hold_max_s),
-        )
+        if self._peer_had_spoken(old):
+            penalty_s = options.idle_hold_s if self._was_stable(old) else old.idle_hold_s
+            wait_s = penalty_s or options.idle_hold_s
+            next_s = min(wait_s * 2, options.idle_hold_max_s)
+            self.fsm = replace(self.fsm, idle_hold_s=next_s, retry_wait_s=0.0)
+        else:
+            first_s = min(options.idle_hold_s, options.retry_s)
+            wait_s = min(old.retry_wait_s * 2 or first_s, options.retry_s)
+            self.fsm = replace(self.fsm, retry_wait_s=wait_s)
+        self.fsm = replace(self.fsm, idle_hold_at=self.now + wait_s * self.jitter)
+
+    def _peer_had_spoken(self, old: FSM) -> bool:
+        """Whether this was a failure with a peer that is there and has sent its OPEN, or refused
+        ours. A collision is none."""
+        event, heard = self.event, self.event.notification
+        if event.kind is EventKind.OPEN_COLLISION_DUMP:
+            return False
+        if heard is not None and is_collision(heard):
+            return False
+        if old.session is not None:
+            return True
+        if event.kind is EventKind.NOTIF_MSG:
+            return heard is not None and heard.code == ErrorCode.OPEN_MESSAGE
+        return event.kind in (EventKind.BGP_OPEN_MSG_ERR, EventKind.NOTIF_MSG_VER_ERR)
+
+    def _was_stable(self, old: FSM) -> bool:
+        since = old.established_at
+        return since is not None and self.now - since >= self.options.idle_hold_max_s

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from pybal.bgp.adjribout import AdjRIBOut
 from pybal.bgp.attributes import Severity
+from pybal.bgp.causes import Weight
 from pybal.bgp.codec import Received
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import ErrorCode, OpenSubcode, RefreshSubtype
@@ -16,12 +17,13 @@ from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
 from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh
 from pybal.bgp.negotiation import Session, check_open, negotiate
-from pybal.bgp.notification import describe
+from pybal.bgp.notification import is_collision, shutdown_text, unwrapped
 from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
 from pybal.bgp.update import DecodedUpdate
 
 _BATCH_MESSAGES = 8  # pulled at a time: a few ms of encoding at most
+_FAULTS_SHOWN = 5
 
 _EVENT_OF_ERROR = {
     ErrorCode.MESSAGE_HEADER: EventKind.BGP_HEADER_ERR,
@@ -62,7 +64,14 @@ class LinkOwner(Protocol):
 
     def count(self, message: str, direction: str) -> None: ...
 
-    def note_error(self, text: str) -> None: ...
+    def note_failure(self, link: Link, text: str, weight: Weight) -> None:
+        """Something went wrong, for people."""
+
+    def in_words(self, message: Notification) -> str:
+        """A NOTIFICATION of the peer."""
+
+    def silence(self) -> str:
+        """What it may mean that an attempt to connect gets no answer."""
 
     def peer_lacks_capabilities(self) -> None: ...
 
@@ -90,7 +99,8 @@ class Link:
         self._timer: Any = None  # IDelayedCall
         self._give_up: Callable[[], None] | None = None
         self._local_open: Open | None = None
-        self._why = ""  # what the peer did wrong, in words, until the NOTIFICATION is sent
+        self._why = ""  # why the next NOTIFICATION is sent, in words
+        self._answers = False  # whether that NOTIFICATION only answers the peer's
 
     @property
     def state(self) -> State:
@@ -123,8 +133,14 @@ class Link:
         if self.fsm.state is not before:
             self._owner.state_changed(self, before)
 
+    def end(self, kind: EventKind, notification: Notification, why: str) -> None:
+        """Stop for a reason of our own."""
+        self._why = f": {why}"
+        self.feed(Event(kind, notification=notification))
+        self._why = ""
+
     def resume_from(self, fsm: FSM) -> None:
-        """Take over another link's back-off (both in Idle)."""
+        """Take over what is known of the peer's failures, or another link's back-off."""
         self.fsm = fsm
         self._arm_timer()
 
@@ -175,20 +191,29 @@ class Link:
         self._timer = None
         kind = self.fsm.due(self._clock.seconds())
         if kind is not None:
-            if kind in (EventKind.HOLD_TIMER_EXPIRES, EventKind.SEND_HOLD_TIMER_EXPIRES):
-                self._owner.note_error(kind.name.replace("_", " ").lower())
-            elif kind is EventKind.CONNECT_RETRY_TIMER_EXPIRES and self.state is State.CONNECT:
-                self._owner.note_error("connect: no answer")
+            self._why = self._reason_of(kind)
+            if kind is EventKind.CONNECT_RETRY_TIMER_EXPIRES and self.state is State.CONNECT:
+                silence = self._owner.silence()
+                self._owner.note_failure(self, f"connect: {silence}", Weight.UNREACHED)
             self.feed(kind)
+            self._why = ""
         self._arm_timer()
+
+    def _reason_of(self, kind: EventKind) -> str:
+        if kind is EventKind.SEND_HOLD_TIMER_EXPIRES:
+            return ": the peer does not read"
+        if kind is not EventKind.HOLD_TIMER_EXPIRES:
+            return ""
+        if self.session is None:
+            return f": no OPEN within {self._options.open_hold_s:.0f} s"
+        return f": nothing heard for {self.session.hold_time_s or self._options.open_hold_s:.0f} s"
 
     # Actions
 
     def _do(self, action: Action) -> None:
         match action:
             case Notification():
-                self._owner.note_error(f"sent {describe(action)}{self._why}")
-                self._why = ""
+                self._note_sent(action)
                 self._send(action)
             case Do.CONNECT:
                 self._connect()
@@ -205,6 +230,13 @@ class Link:
             case Do.SESSION_DOWN:
                 self.rib = None
 
+    def _note_sent(self, notification: Notification) -> None:
+        if self._answers:
+            return  # what the peer said is the cause
+        reason = shutdown_text(unwrapped(notification))
+        text = f'{notification} ("{reason}")' if reason else f"{notification}{self._why}"
+        self._owner.note_failure(self, f"sent {text}", _weight(notification))
+
     def _connect(self) -> None:
         connection = BGPConnection(self._clock, self)
         self.connection = connection
@@ -215,7 +247,7 @@ class Link:
             return
         self._give_up = None
         self.connection = None
-        self._owner.note_error(f"connect: {reason}")
+        self._owner.note_failure(self, f"connect: {reason}", Weight.UNREACHED)
         self.feed(EventKind.TCP_CONNECTION_FAILS)
 
     def _disconnect(self) -> None:
@@ -254,7 +286,7 @@ class Link:
 
     def connection_lost(self, reason: str) -> None:
         self.connection = None
-        self._owner.note_error(f"connection lost: {reason}")
+        self._owner.note_failure(self, f"connection lost: {reason}", Weight.LOST)
         self.feed(EventKind.TCP_CONNECTION_FAILS)
 
     def transport_drained(self) -> None:
@@ -266,6 +298,7 @@ class Link:
         notification = Notification(error.code, error.subcode, error.data)
         self._why = f": {error.detail}" if error.detail else ""
         self.feed(Event(_EVENT_OF_ERROR[ErrorCode(error.code)], notification=notification))
+        self._why = ""
 
     def message_received(self, message: Received) -> None:
         match message:
@@ -308,7 +341,9 @@ class Link:
     def _update_received(self, message: DecodedUpdate) -> None:
         addresses = self.connection.addresses() if self.connection is not None else None
         if message.severity is not Severity.NONE and addresses is not None:
-            reasons = "; ".join(fault.reason for fault in message.faults)
+            shown = [fault.reason for fault in message.faults[:_FAULTS_SHOWN]]
+            more = len(message.faults) - len(shown)
+            reasons = "; ".join(shown) + (f"; and {more} more" if more else "")
             self._log.warn(
                 "Peer {peer}: UPDATE with errors, {severity}: {reasons}",
                 peer=addresses[1],
@@ -318,12 +353,12 @@ class Link:
         self.feed(EventKind.UPDATE_MSG)
 
     def _notification_received(self, message: Notification) -> None:
-        heard = f"received {describe(message)}"
-        self._owner.note_error(heard)
+        words = self._owner.in_words(message)
+        self._owner.note_failure(self, f"received {words}", _weight(message))
         # Where the RFC has it answered, the answer must not hide it.
-        self._why = f": {heard}"
-        self.feed(self._event_of(message))
-        self._why = ""
+        self._answers = True
+        self.feed(Event(self._event_of(message), notification=message))
+        self._answers = False
 
     def _event_of(self, message: Notification) -> EventKind:
         if message.code == ErrorCode.OPEN_MESSAGE:
@@ -332,3 +367,7 @@ class Link:
             if message.subcode == OpenSubcode.UNSUPPORTED_OPTIONAL_PARAMETER:
                 self._owner.peer_lacks_capabilities()
         return EventKind.NOTIF_MSG
+
+
+def _weight(notification: Notification) -> Weight:
+    return Weight.LOST if is_collision(notification) else Weight.SAID

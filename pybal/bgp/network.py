@@ -27,6 +27,14 @@ _IP_MINTTL = 21
 _IPV6_MINHOPCOUNT = 73
 _MAX_TTL = 255
 _BACKLOG = 50
+# So the kernel notices within 25 s that the other end is gone: before the session stands, and
+# with a hold time of 0, BGP itself has no way to.
+_KEEPALIVES = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 
 Accept = Callable[[IPAddress], "BGPConnection | None"]
 Close = Callable[[], "Deferred[None]"]
@@ -66,6 +74,7 @@ class TwistedNetwork:
         handle = getattr(connector.transport, "socket", None)
         if handle is not None:
             try:
+                keep_alive(handle)
                 secure_socket(handle, peer)
             except OSError as error:
                 connector.disconnect()
@@ -85,6 +94,7 @@ class TwistedNetwork:
             for peer in own_kind:
                 if peer.password is not None:
                     set_md5_key(listener, peer.address, peer.password)
+            keep_alive(listener)  # what it accepts inherits that
             _expect_ttl(listener, own_kind)
             listener.bind((str(address), port))
             listener.listen(_BACKLOG)
@@ -134,6 +144,11 @@ class _Incoming(ServerFactory):
             hops = peer.ttl_security_hops
             connection.prepare = lambda transport: set_min_ttl(transport.getHandle(), hops)
         return connection
+
+
+def keep_alive(handle: socket.socket) -> None:
+    for level, option, value in _KEEPALIVES:
+        handle.setsockopt(level, option, value)
 
 
 def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:

@@ -50,20 +50,18 @@ def unwrapped(message: Notification) -> Notification:
     return decode_notification(inside) if hard and len(inside) >= 2 else message
 
 
+def is_collision(message: Notification) -> bool:
+    """It ends one of two connections, as it should, and no session (RFC 4271 section 6.8)."""
+    collision = (ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION)
+    return (message.code, message.subcode) == collision
+
+
 def shutdown_text(message: Notification) -> str | None:
     """The reason that a peer gave, or None. Broken text is shown as far as it can be."""
     data = message.data
     if message.code != ErrorCode.CEASE or message.subcode not in _TEXT_SUBCODES or not data:
         return None
     return data[1 : 1 + data[0]].decode("utf-8", "replace") or None
-
-
-def describe(message: Notification) -> str:
-    """One line for the log."""
-    text = shutdown_text(unwrapped(message))
-    if text is not None:
-        return f'{message} ("{text}")'
-    return f"{message} (data {message.data[:32].hex()})" if message.data else str(message)
 
 
 def encode_route_refresh(message: RouteRefresh) -> bytes:

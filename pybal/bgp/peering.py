@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,19 +9,26 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 
 from pybal.bgp.bfd.detector import BFDNetwork, Detector
+from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
+from pybal.bgp.diagnosis import explain_received, explain_silence
 from pybal.bgp.fsm import FSM, Event, EventKind, State
 from pybal.bgp.link import Link, Side
 from pybal.bgp.messages import GracefulRestart, Notification, Open
 from pybal.bgp.negotiation import keeps_own_connection, local_open
 from pybal.bgp.network import Network
+from pybal.bgp.peersnapshot import Statistics, peer_snapshot
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
-from pybal.model import BGPConnectionSnapshot, PeerSnapshot
+from pybal.bgp.summing import Allowance, SummingLog
+from pybal.model import PeerSnapshot
 
 _COLLISION_WINDOW_S = 5.0
+_LONGEST_ERROR = 600
+# Connections that one peer may open: no router needs more.
+_INCOMING_BURST, _INCOMING_A_SECOND = 10.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +44,13 @@ class World:
     bfd_network: BFDNetwork
 
 
-@dataclass(slots=True)
-class Statistics:
-    """What happened since the start. `messages` counts (type, direction)."""
+@dataclass(frozen=True, slots=True)
+class Damping:
+    """What the peer's failures have earned it (DampPeerOscillations), whichever side connected:
+    `next_s` is the next penalty, 0 for the first; `until` is when the present one ends."""
 
-    messages: Counter[tuple[str, str]]
-    sessions_lost: int = 0
-    connections_refused: int = 0
-    last_error: str | None = None
-    last_error_at: float | None = None
-    state: State = State.IDLE
-    state_since: float | None = None
+    next_s: float = 0.0
+    until: float = 0.0
 
 
 class Peering:
@@ -56,12 +58,14 @@ class Peering:
 
     def __init__(self, speaker: SpeakerSettings, peer: PeerSettings, world: World) -> None:
         self.peer = peer
-        self.statistics = Statistics(messages=Counter())
+        self.statistics = Statistics()
         self.restarting = False
         self.end_of_rib_held = False
         self._speaker = speaker
         self._world = world
-        self._log = world.log
+        self._log = SummingLog(world.log, world.clock)
+        self._incoming = Allowance(_INCOMING_BURST, _INCOMING_A_SECOND)
+        self._damping = Damping()
         self._routes: Routes = {}
         self._running = False
         self._plain_open = False
@@ -73,7 +77,7 @@ class Peering:
 
     def _new_link(self, side: Side) -> Link:
         world = self._world
-        return Link(self, side, self.peer.fsm, world.clock, world.random, world.log)
+        return Link(self, side, self.peer.fsm, world.clock, world.random, self._log)
 
     # Life
 
@@ -84,6 +88,7 @@ class Peering:
 
     def _begin(self) -> None:
         passive = self.peer.fsm.passive
+        self._active.resume_from(FSM(idle_hold_s=self._damping.next_s))
         self._active.feed(
             EventKind.AUTOMATIC_START_DAMPED_PASSIVE
             if passive
@@ -99,6 +104,7 @@ class Peering:
             if notification is None:
                 link.feed(EventKind.TCP_CONNECTION_FAILS)
             link.feed(Event(EventKind.MANUAL_STOP, notification=notification))
+        self._log.close()
         ending = [connection.ended for connection in self._closing]
         return DeferredList(ending).addCallback(lambda _: None)
 
@@ -178,19 +184,38 @@ class Peering:
 
     def accept(self) -> BGPConnection | None:
         """A protocol for a connection that the peer opened, None to close it."""
-        self._drop_for_restarted_peer()
-        established = self.established_link()
-        if not self._running or self._passive is not None or established is not None:
+        if not self._running or not self._may_connect():
             self.statistics.connections_refused += 1
-            if established is not None:
-                established.ask_for_life()
             return None
         link = self._new_link(Side.PASSIVE)
+        link.resume_from(FSM(idle_hold_s=self._damping.next_s))
         connection = BGPConnection(self._world.clock, link)
         self._passive = link
         link.attach(connection)
         link.feed(EventKind.AUTOMATIC_START_PASSIVE)
         return connection
+
+    def _may_connect(self) -> bool:
+        now = self._world.clock.seconds()
+        self._drop_for_restarted_peer()
+        established = self.established_link()
+        if established is not None:
+            established.ask_for_life()
+            return False
+        # The first penalty does not count: a router that has just restarted is welcome.
+        if self._damping.next_s > 2 * self.peer.fsm.idle_hold_s and now < self._damping.until:
+            self._log.info(
+                "Peer {peer}: its sessions fail soon after they begin; it may connect again in"
+                " {seconds} s",
+                peer=self.peer.address, seconds=round(self._damping.until - now, 1),
+            )  # fmt: skip
+            return False
+        if not self._incoming.take(now):
+            return False
+        if self._passive is not None:
+            # A router opens one connection at a time: the one before is dead, or stuck.
+            self._passive.feed(EventKind.OPEN_COLLISION_DUMP)
+        return True
 
     def _drop_for_restarted_peer(self) -> None:
         """A new connection beside an established session is refused (RFC 4271 section 6.8),
@@ -205,7 +230,7 @@ class Peering:
         capabilities = link.session.peer.capabilities
         restart = capabilities.graceful_restart if capabilities is not None else None
         if restart is not None and restart.families:
-            self.note_error("the peer has restarted")
+            self.note_failure(link, "the peer has restarted", Weight.SAID)
             link.feed(EventKind.TCP_CONNECTION_FAILS)
 
     # LinkOwner
@@ -244,6 +269,11 @@ class Peering:
 
     def session_up(self, link: Link) -> None:
         self._log.info("Session with {peer} established", peer=self.peer.address)
+        self.statistics.causes.established()
+        for other in self.links():
+            # One that has not said OPEN yet would stay for minutes.
+            if other is not link and other.state is State.OPEN_SENT:
+                other.feed(EventKind.OPEN_COLLISION_DUMP)
         rib = link.rib
         if rib is not None:
             rib.end_of_rib_held = self.end_of_rib_held
@@ -263,6 +293,8 @@ class Peering:
         )  # fmt: skip
         if before is State.ESTABLISHED:
             self._session_lost()
+        if link.state is State.IDLE:
+            self._remember_damping(link.fsm)
         if link is self._passive:
             self._passive_changed(link, before)
         self._quiet_the_active_link()
@@ -273,8 +305,13 @@ class Peering:
             self.statistics.sessions_lost += 1
             self._log.warn(
                 "Session with {peer} lost: {reason}",
-                peer=self.peer.address, reason=self.statistics.last_error,
+                peer=self.peer.address, reason=self.statistics.causes.text,
             )  # fmt: skip
+
+    def _remember_damping(self, fsm: FSM) -> None:
+        """Links come and go, and a stop clears them; what the peer has earned stays."""
+        if fsm.idle_hold_at is not None and not fsm.retry_wait_s:
+            self._damping = Damping(fsm.idle_hold_s, fsm.idle_hold_at)
 
     def _passive_changed(self, link: Link, before: State) -> None:
         """The link of an incoming connection lives as long as that connection; what it earned
@@ -300,11 +337,10 @@ class Peering:
         if up:
             self._log.info("BFD with {peer} is up", peer=self.peer.address)
             return
-        self.note_error("BFD: the peer does not answer")
         cease = Notification(ErrorCode.CEASE, CeaseSubcode.BFD_DOWN)
         for link in self.links():
             if link.state in (State.OPEN_CONFIRM, State.ESTABLISHED):
-                link.feed(Event(EventKind.AUTOMATIC_STOP, notification=cease))
+                link.end(EventKind.AUTOMATIC_STOP, cease, "BFD hears nothing of the peer")
 
     def _quiet_the_active_link(self) -> None:
         """While the peer's own connection is the session, ours is not to be opened."""
@@ -336,54 +372,29 @@ class Peering:
     def count(self, message: str, direction: str) -> None:
         self.statistics.messages[message, direction] += 1
 
-    def note_error(self, text: str) -> None:
-        self.statistics.last_error = text
-        self.statistics.last_error_at = self._world.now()
-        self._log.info("Peer {peer}: {text}", peer=self.peer.address, text=text)
+    def note_failure(self, link: Link, text: str, weight: Weight) -> None:
+        text = text[:_LONGEST_ERROR]
+        established = self.established_link()
+        # Of a connection beside the session, and of our own stop, there is nothing to mend.
+        if not self._running or established not in (None, link):
+            self._log.debug("Peer {peer}: {text}", peer=self.peer.address, text=text)
+            return
+        news = self.statistics.causes.note(Failure(text, weight, self._world.now()))
+        if established is not None:
+            return  # the loss of the session is about to be logged, with this
+        emit = self._log.warn if news else self._log.debug
+        emit("No session with {peer}: {text}", peer=self.peer.address, text=text)
+
+    def in_words(self, message: Notification) -> str:
+        return explain_received(message, self.local_open(), self.prefixes_told)
+
+    def silence(self) -> str:
+        return explain_silence(self.peer)
 
     # For people and metrics
 
     def snapshot(self) -> PeerSnapshot:
-        leading = self.leading_link
+        bfd = self.detector.session.state.name if self.detector is not None else None
         now = self._world.clock.seconds()
-        session = leading.session
-        statistics = self.statistics
-        return PeerSnapshot(
-            address=str(self.peer.address),
-            state=leading.state.value,
-            established=leading.state is State.ESTABLISHED,
-            asn=session.peer.asn if session is not None else self.peer.asn,
-            since=statistics.state_since,
-            last_error=statistics.last_error,
-            last_error_at=statistics.last_error_at,
-            hold_time_s=session.hold_time_s if session is not None else None,
-            capabilities_sent=_names(session.local if session is not None else None),
-            capabilities_received=_names(session.peer if session is not None else None),
-            prefixes_told=len(self.prefixes_told),
-            sessions_lost=statistics.sessions_lost,
-            connections_refused=statistics.connections_refused,
-            messages=tuple(
-                (kind, direction, count)
-                for (kind, direction), count in sorted(statistics.messages.items())
-            ),
-            timers=tuple(
-                (kind.name.lower().removesuffix("_expires"), round(at - now, 1))
-                for at, kind in leading.fsm.deadlines()
-            ),
-            bfd=self.detector.session.state.name if self.detector is not None else None,
-            connections=tuple(_connection_snapshot(self.peer, link) for link in self.links()),
-        )
-
-
-def _names(message: Open | None) -> tuple[str, ...]:
-    if message is None or message.capabilities is None:
-        return ()
-    return message.capabilities.names()
-
-
-def _connection_snapshot(peer: PeerSettings, link: Link) -> BGPConnectionSnapshot:
-    addresses = link.connection.addresses() if link.connection is not None else None
-    local = peer.local_address
-    default = (str(local) if local is not None else "", str(peer.address))
-    local_ip, remote_ip = addresses if addresses is not None else default
-    return BGPConnectionSnapshot(link.state.value, link.side.value, local_ip, remote_ip)
+        links, leading = self.links(), self.leading_link
+        return peer_snapshot(self.peer, self.statistics, links, leading, bfd, now)

@@ -16,9 +16,11 @@ class Options:
     """The optional session attributes of RFC 4271 section 8.1.1, in seconds.
 
     `delay_open_s` 0 turns DelayOpen off. With `damp`, every return to Idle but that of a
-    ManualStop arms IdleHoldTimer, whose expiry starts the FSM again: it begins at
-    `idle_hold_s`, doubles up to `idle_hold_max_s`, and is forgiven by a session that lasted
-    as long as that maximum. `open_hold_s` bounds the wait for OPEN.
+    ManualStop arms IdleHoldTimer, whose expiry starts the FSM again. After a failure that followed
+    on the peer's OPEN it begins at `idle_hold_s`, doubles up to `idle_hold_max_s`, and is forgiven
+    by a session that lasted as long as that maximum. Where no OPEN came, the peer is just not
+    there: the wait ends at `retry_s`, so that it has its routes soon after its return.
+    `open_hold_s` bounds the wait for OPEN.
     """
 
     connect_retry_s: float = 10.0
@@ -26,6 +28,7 @@ class Options:
     damp: bool = True
     idle_hold_s: float = 1.0
     idle_hold_max_s: float = 60.0
+    retry_s: float = 4.0
     passive: bool = False
     notification_without_open: bool = False
     open_hold_s: float = 240.0

@@ -14,6 +14,7 @@ from pybal.bgp.notification import hard_reset, shutdown
 from pybal.bgp.peering import Peering, World
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import SpeakerSettings
+from pybal.bgp.summing import SummingLog
 from pybal.model import IPAddress
 from pybal.net.listener import Listener
 
@@ -29,6 +30,7 @@ class Speaker:
         self.unknown_peers_total = 0
         self._settings = settings
         self._world = world
+        self._log = SummingLog(world.log, world.clock)
         self._routes: Routes = {}
         self._listeners: list[Listener[Close]] = []
         self._stopped = False
@@ -115,7 +117,7 @@ class Speaker:
         if peering is not None:
             return peering.accept()
         self.unknown_peers_total += 1
-        self._world.log.warn("Closed a connection of unconfigured {address}", address=address)
+        self._log.warn("Closed a connection of unconfigured {address}", address=address)
         return None
 
     def announce(self, routes: Routes) -> None:
@@ -167,6 +169,7 @@ class Speaker:
 
     async def _end(self, ending: list[Deferred[None]]) -> None:
         await DeferredList([*ending, *self._stop_listening()])
+        self._log.close()
         # Only now: some routers take even BFD's AdminDown for a failure of the session.
         self._bfd.stop()
 

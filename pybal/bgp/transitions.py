@@ -153,6 +153,9 @@ def _accept_open(s: Step) -> None:
     s.do(Do.SEND_KEEPALIVE)
     s.start_keepalive()
     s.start_hold()
+    if s.fsm.hold_at is None:
+        # A hold time of 0 is no leave to never confirm the session.
+        s.fsm = replace(s.fsm, hold_at=s.now + s.options.open_hold_s)
     s.to(State.OPEN_CONFIRM)
 
 
@@ -190,7 +193,8 @@ def _report(s: Step) -> None:
 def _tcp_lost_in_open_sent(s: Step) -> None:
     s.do(Do.DISCONNECT)
     s.fsm = replace(s.fsm, hold_at=None)
-    s.start_connect_retry()
+    # As after a refusal: a router that is just starting closes what it has accepted.
+    s.start_connect_retry(s.options.retry_s)
     s.to(State.ACTIVE)
 
 

@@ -37,6 +37,7 @@ def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
         "timers_s": dict(peer.timers),
         "bfd": peer.bfd,
         "prefixes": [one.prefix for one in bgp.announced if peer.address in one.peers],
+        "not_told": [{"reason": reason, "prefixes": count} for reason, count in peer.not_told],
         "sessions_lost": peer.sessions_lost,
         "connections_refused": peer.connections_refused,
         "messages": {

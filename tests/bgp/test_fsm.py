@@ -120,8 +120,13 @@ def test_idle_hold_doubles_up_to_its_maximum_and_starts_again() -> None:
     fsm, waits, now = FSM(), [], 0.0
     options = Options(idle_hold_s=1, idle_hold_max_s=8)
     fsm, _ = run([EventKind.AUTOMATIC_START_DAMPED], options, fsm=fsm)
+    failure: list[EventKind | Event] = [
+        EventKind.TCP_CR_ACKED,
+        Event(EventKind.BGP_OPEN, session(30)),
+        EventKind.TCP_CONNECTION_FAILS,
+    ]
     for _ in range(5):
-        fsm, _ = run([EventKind.TCP_CONNECTION_FAILS], options, fsm=fsm, now=now)
+        fsm, _ = run(failure, options, fsm=fsm, now=now)
         assert fsm.idle_hold_at is not None
         waits.append(fsm.idle_hold_at - now)
         now = fsm.idle_hold_at
@@ -129,6 +134,60 @@ def test_idle_hold_doubles_up_to_its_maximum_and_starts_again() -> None:
         fsm, actions = run([EventKind.IDLE_HOLD_TIMER_EXPIRES], options, fsm=fsm, now=now)
         assert actions == [Do.CONNECT]
     assert waits == [1, 2, 4, 8, 8]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        [EventKind.TCP_CONNECTION_FAILS],
+        [EventKind.TCP_CR_ACKED, EventKind.HOLD_TIMER_EXPIRES],
+        [EventKind.TCP_CR_ACKED, EventKind.BGP_HEADER_ERR],
+        [EventKind.TCP_CR_ACKED, Event(EventKind.NOTIF_MSG, notification=Notification(6, 5))],
+        [EventKind.TCP_CR_ACKED, EventKind.OPEN_COLLISION_DUMP],
+        [
+            EventKind.TCP_CR_ACKED,
+            Event(EventKind.BGP_OPEN, session(30)),
+            Event(EventKind.NOTIF_MSG, notification=Notification(6, 7)),
+        ],
+    ],
+    ids=["refused", "silent", "junk", "not welcome", "collision", "collision there"],
+)
+def test_a_peer_that_is_not_there_is_tried_again_within_4_s_for_ever(
+    failure: list[EventKind | Event],
+) -> None:
+    waits, now = [], 0.0
+    fsm, _ = run([EventKind.AUTOMATIC_START_DAMPED])
+    for _ in range(5):
+        fsm, _ = run(failure, fsm=fsm, now=now)
+        assert fsm.idle_hold_at is not None
+        waits.append(fsm.idle_hold_at - now)
+        now = fsm.idle_hold_at
+        fsm, _ = run([EventKind.IDLE_HOLD_TIMER_EXPIRES], fsm=fsm, now=now)
+    assert waits == [1, 2, 4, 4, 4]
+    assert fsm.idle_hold_s == 0, "and it is no penalty"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Event(EventKind.BGP_OPEN_MSG_ERR, notification=Notification(2, 2)),
+        Event(EventKind.NOTIF_MSG, notification=Notification(2, 2)),
+        Event(EventKind.NOTIF_MSG_VER_ERR, notification=Notification(2, 1)),
+    ],
+)
+def test_a_peer_and_we_that_refuse_each_others_open_try_ever_less_often(failure: Event) -> None:
+    fsm, _ = run([EventKind.AUTOMATIC_START_DAMPED, EventKind.TCP_CR_ACKED, failure])
+    assert (fsm.idle_hold_at, fsm.idle_hold_s) == (1, 2)
+    fsm, _ = run([EventKind.IDLE_HOLD_TIMER_EXPIRES, EventKind.TCP_CR_ACKED, failure], fsm=fsm)
+    assert (fsm.idle_hold_at, fsm.idle_hold_s) == (2, 4)
+
+
+def test_a_hold_time_of_0_does_not_let_a_peer_leave_its_open_unconfirmed_for_ever() -> None:
+    fsm, _ = run([EventKind.AUTOMATIC_START, EventKind.TCP_CR_ACKED])
+    fsm, _ = run([Event(EventKind.BGP_OPEN, session(0))], fsm=fsm)
+    assert fsm.hold_at == 240
+    fsm, _ = run([EventKind.KEEPALIVE_MSG], fsm=fsm)
+    assert fsm.hold_at is None
 
 
 def test_idle_hold_is_jittered() -> None:
@@ -174,7 +233,7 @@ def test_a_lost_connection_in_open_sent_is_retried_by_the_retry_timer() -> None:
     fsm, _ = run(
         [EventKind.AUTOMATIC_START, EventKind.TCP_CR_ACKED, EventKind.TCP_CONNECTION_FAILS]
     )
-    assert fsm.deadlines() == ((10.0, EventKind.CONNECT_RETRY_TIMER_EXPIRES),)
+    assert fsm.deadlines() == ((4.0, EventKind.CONNECT_RETRY_TIMER_EXPIRES),)
 
 
 def test_a_passive_start_connects_only_when_the_retry_timer_expires() -> None:

@@ -9,6 +9,7 @@ from random import Random
 from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
+from pybal.bgp.constants import MARKER
 from pybal.bgp.messages import Keepalive
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
 from tests.bgp.memory import Router, RouterEnd
@@ -107,6 +108,114 @@ class IncomingTest(PeeringCase):
         assert self.peer().since == since
 
 
+class StuckTest(PeeringCase):
+    """Connections that the peer has opened and forgotten."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.bgp.start()
+        self.turn()
+
+    def test_a_newer_connection_replaces_one_that_never_speaks(self) -> None:
+        silent = self.router.connect(US)
+        self.turn()
+        newer = self.router.connect(US)
+        self.turn()
+        assert silent.lost is not None
+        self.greet(newer)
+
+    def test_a_newer_connection_replaces_one_that_stopped_within_a_message(self) -> None:
+        half = self.router.connect(US)
+        half.say(MARKER + b"\0")
+        self.turn()
+        self.greet(self.router.connect(US))
+        assert half.lost is not None
+
+    def test_a_newer_connection_replaces_one_that_was_never_confirmed(self) -> None:
+        for hold_time_s in (30, 0):
+            self.setUp()
+            half = self.router.connect(US)
+            half.say(replace(OPEN, hold_time_s=hold_time_s))
+            self.turn()
+            assert self.peer().state == "OpenConfirm"
+            self.greet(self.router.connect(US))
+            assert half.lost is not None
+
+    def test_a_silent_connection_of_ours_is_closed_when_theirs_becomes_the_session(self) -> None:
+        self.router.listen()
+        self.turn(5)
+        [ours] = self.router.ends
+        self.greet(self.router.connect(US))
+        assert notifications(ours) == [(6, 7)]
+        assert self.peer().last_error is None or "Collision" not in str(self.peer().last_error)
+
+    def test_a_storm_of_connections_is_let_in_drop_by_drop(self) -> None:
+        for _ in range(1000):
+            self.router.connect(US)
+        self.turn()
+        answered = [end for end in self.router.ends if end.heard]
+        assert len(answered) == 10
+        assert self.peer().connections_refused == 990
+        self.turn(5)
+        self.greet(self.router.connect(US))
+
+
+class FlappingTest(PeeringCase):
+    """DampPeerOscillations where it is the peer that connects."""
+
+    def flap(self) -> bool:
+        """Whether a session came of a connection."""
+        end = self.router.connect(US)
+        end.say(OPEN, Keepalive())
+        self.turn()
+        came = self.peer().established
+        if came:
+            end.transport.loseConnection()
+        self.turn()
+        return came
+
+    def test_a_peer_that_flaps_gets_ever_fewer_sessions(self) -> None:
+        self.bgp.start()
+        self.turn()
+        sessions = sum(self.flap() for _ in range(1500))
+        assert self.clock.seconds() > 60
+        assert 5 <= sessions <= 8, "after 1 (forgiven), 2, 4, 8, 16 and 32 seconds"
+        assert len(self.logged("info") + self.logged("warn")) < 60
+
+    def test_a_peer_that_comes_back_once_is_welcome_at_once(self) -> None:
+        self.bgp.start()
+        self.turn()
+        assert self.flap()
+        assert self.flap()
+
+    def test_a_long_session_makes_up_for_it(self) -> None:
+        self.bgp.start()
+        self.turn()
+        for _ in range(400):
+            self.flap()
+        self.turn(30)
+        end = self.greet(self.router.connect(US))
+        for _ in range(10):
+            end.say(Keepalive())
+            self.turn(7)
+        end.transport.loseConnection()
+        self.turn()
+        assert self.flap()
+
+    def test_it_is_no_way_around_the_damping_to_let_us_connect(self) -> None:
+        self.router.listen()
+        self.bgp.start()
+        for _ in range(100):
+            self.turn(0.5)
+            for end in self.router.ends:
+                if end.lost is None:
+                    end.say(OPEN, Keepalive())
+                    self.turn()
+                    end.transport.loseConnection()
+            self.flap()
+        assert self.peer().sessions_lost <= 8
+
+
 class CollisionTest(PeeringCase):
     """RFC 4271 section 6.8: both sides have opened a connection."""
 
@@ -191,4 +300,4 @@ class TwoCoresTest(PeeringCase):
             gone = other.stop("bye")
             self.turn(1)
             self.successResultOf(gone)
-            assert '"bye"' in str(self.logged("info"))
+            assert '"bye"' in str(self.logged("warn"))

@@ -30,6 +30,7 @@ BUSY = replace(
     messages=(("keepalive", "received", 7), ("update", "sent", 5)),
     timers=(("hold_timer", 29.5),),
     bfd="UP",
+    not_told=(("ipv6-unicast was not negotiated", 2),),
     connections=(OURS, THEIRS, THEIRS),
 )
 PREFIX = AnnouncedPrefix(
@@ -108,6 +109,7 @@ def test_the_document_of_a_peer_says_all_that_is_known() -> None:
         "timers_s": {"hold_timer": 29.5},
         "bfd": "UP",
         "prefixes": ["198.51.100.1/32"],
+        "not_told": [{"reason": "ipv6-unicast was not negotiated", "prefixes": 2}],
         "sessions_lost": 3,
         "connections_refused": 1,
         "messages": {"sent": {"update": 5}, "received": {"keepalive": 7}},

@@ -25,9 +25,11 @@ router bgp 64600
  neighbor {us} timers connect 1
  address-family ipv4 unicast
   neighbor {us} activate
+  {families}
  exit-address-family
  address-family ipv6 unicast
   neighbor {us} activate
+  {families}
  exit-address-family
 """
 
@@ -45,10 +47,16 @@ class Frr(Router):
         zebra: Sequence[str] = ("-Z",),
         *,
         bfd: bool = False,
+        session: str = "",
+        families: str = "",
+        router: str = "",
     ) -> None:
+        """`session` and `families` are further lines for the neighbour, in general and in each of
+        its address families; `router` are some of the whole router's."""
         self._vty = Path(tempfile.mkdtemp(prefix="frr"))
         config = directory / "frr.conf"
-        config.write_text(_configure(terms, bfd), "utf-8")
+        text = _configure(terms, bfd, session=session, families=families, router=router)
+        config.write_text(text, "utf-8")
         command = [
             self.program, *zebra, "-S", "-f", str(config), "-i", str(directory / "frr.pid"),
             "--vty_socket", str(self._vty), "-P", "0",
@@ -58,6 +66,10 @@ class Frr(Router):
 
     def vtysh(self, command: str) -> str:
         return self._ask("vtysh", "--vty_socket", str(self._vty), "-d", "bgpd", "-c", command)
+
+    def configure(self, *lines: str) -> None:
+        commands = [part for line in ("configure terminal", *lines) for part in ("-c", line)]
+        self._ask("vtysh", "--vty_socket", str(self._vty), "-d", "bgpd", *commands)
 
     def established(self) -> bool:
         summary = json.loads(self.vtysh("show bgp summary json") or "{}")
@@ -85,20 +97,28 @@ class Frr(Router):
         shutil.rmtree(self._vty, ignore_errors=True)
 
 
-def _configure(terms: Terms, bfd: bool) -> str:
+def _configure(terms: Terms, bfd: bool, *, session: str, families: str, router: str) -> str:
     # The helper's side of RFC 8538 is a switch of the whole daemon.
     before = lines_if(terms.graceful_restart, "bgp graceful-restart notification")
     near = terms.ttl_security or bfd
-    session = (
-        f"neighbor {OUR_IPV4} remote-as {terms.peer_asn}\n"
+    lines = (
+        router
+        + f"\nneighbor {OUR_IPV4} remote-as {terms.peer_asn}\n"
         + lines_if(not near, f"neighbor {OUR_IPV4} ebgp-multihop 64")
         + lines_if(bfd, f"neighbor {OUR_IPV4} bfd")
         + lines_if(terms.ttl_security, f"neighbor {OUR_IPV4} ttl-security hops 1")
         + lines_if(terms.password, f"neighbor {OUR_IPV4} password {terms.password}")
         + lines_if(terms.passive, f"neighbor {OUR_IPV4} passive")
         + lines_if(terms.graceful_restart, f"neighbor {OUR_IPV4} graceful-restart-helper")
+        + session.format(us=OUR_IPV4)
     )
-    return _CONFIG.format(before=before, router_id=ROUTER_IPV4, session=session, us=OUR_IPV4)
+    return _CONFIG.format(
+        before=before,
+        router_id=ROUTER_IPV4,
+        session=lines,
+        us=OUR_IPV4,
+        families=families.format(us=OUR_IPV4),
+    )
 
 
 class FrrWithBFD(Frr):

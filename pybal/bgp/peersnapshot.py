@@ -1,0 +1,79 @@
+"""What people and metrics are shown of a peer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pybal.bgp.causes import Causes
+from pybal.bgp.fsm import State
+from pybal.bgp.link import Link
+from pybal.bgp.messages import Open
+from pybal.bgp.settings import PeerSettings
+from pybal.model import BGPConnectionSnapshot, PeerSnapshot
+
+
+@dataclass(slots=True)
+class Statistics:
+    """What happened since the start. `messages` counts (type, direction)."""
+
+    messages: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sessions_lost: int = 0
+    connections_refused: int = 0
+    causes: Causes = field(default_factory=Causes)
+    state: State = State.IDLE
+    state_since: float | None = None
+
+
+def peer_snapshot(
+    peer: PeerSettings,
+    statistics: Statistics,
+    links: tuple[Link, ...],
+    leading: Link,
+    bfd: str | None,
+    now: float,
+) -> PeerSnapshot:
+    """`leading` is the link that is nearest to a session; `bfd` the state of BFD, if it runs;
+    `now` of the clock that the links' deadlines are on."""
+    session, rib = leading.session, leading.rib
+    causes = statistics.causes
+    return PeerSnapshot(
+        address=str(peer.address),
+        state=leading.state.value,
+        established=leading.state is State.ESTABLISHED,
+        asn=session.peer.asn if session is not None else peer.asn,
+        since=statistics.state_since,
+        last_error=causes.text,
+        last_error_at=causes.at,
+        hold_time_s=session.hold_time_s if session is not None else None,
+        capabilities_sent=_names(session.local if session is not None else None),
+        capabilities_received=_names(session.peer if session is not None else None),
+        prefixes_told=len(rib.sent) if rib is not None else 0,
+        not_told=tuple(sorted(Counter(rib.obstacles.values()).items())) if rib is not None else (),
+        sessions_lost=statistics.sessions_lost,
+        connections_refused=statistics.connections_refused,
+        messages=tuple(
+            (kind, direction, count)
+            for (kind, direction), count in sorted(statistics.messages.items())
+        ),
+        timers=tuple(
+            (kind.name.lower().removesuffix("_expires"), round(at - now, 1))
+            for at, kind in leading.fsm.deadlines()
+        ),
+        bfd=bfd,
+        connections=tuple(_connection_snapshot(peer, link) for link in links),
+    )
+
+
+def _names(message: Open | None) -> tuple[str, ...]:
+    if message is None or message.capabilities is None:
+        return ()
+    return message.capabilities.names()
+
+
+def _connection_snapshot(peer: PeerSettings, link: Link) -> BGPConnectionSnapshot:
+    addresses = link.connection.addresses() if link.connection is not None else None
+    local = peer.local_address
+    default = (str(local) if local is not None else "", str(peer.address))
+    local_ip, remote_ip = addresses if addresses is not None else default
+    return BGPConnectionSnapshot(link.state.value, link.side.value, local_ip, remote_ip)
