@@ -47,8 +47,8 @@ from pybal.ipvs.model import (
     Table,
 )
 from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.ownership import record_file, this_place
 from pybal.ipvs.plan import Operation
-from pybal.ipvs.record_file import DiskRecord, this_place
 from pybal.ipvs.settings import IPVSSettings
 from pybal.model import L4Protocol
 
@@ -133,22 +133,25 @@ class ToldKernel(NetlinkKernel):
             return super().apply(operations)
 
 
-class ToldRecord(DiskRecord):
-    """Tells of each writing."""
+class ToldRecord:
+    """The RecordFile of this place; tells of each writing."""
 
     def __init__(self, state: Path, told: Told) -> None:
-        super().__init__(state)
+        self._file = record_file(state, this_place())
         self._told = told
 
-    def save(self, content: bytes) -> None:
+    def load(self) -> frozenset[str] | None:
+        return self._file.load()
+
+    def save(self, value: frozenset[str]) -> None:
         with self._told:
-            super().save(content)
+            self._file.save(value)
 
 
 def load(table: Table, state: Path, channel: int | None = None) -> None:
     """What the daemon does with a configuration from its start on, until nothing is left to do."""
     loop, told = Loop(), Told(channel)
-    record = (ToldRecord(state, told), this_place())
+    record = ToldRecord(state, told)
     ports = IPVSPorts(loop, ToldKernel(told), time.time, loop.in_thread, record)
     controller = IPVSController(IPVSSettings(audit_interval_s=0), ports, dry_run=False)
     controller.start()

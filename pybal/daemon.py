@@ -23,8 +23,7 @@ from pybal.instrumentation.server import InstrumentationServer
 from pybal.instrumentation.site import make_site
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.ownership import Place
-from pybal.ipvs.record_file import DiskRecord
+from pybal.ipvs.ownership import Place, record_file
 from pybal.model import (
     BGPSnapshot,
     CheckResult,
@@ -70,7 +69,7 @@ class World:
 def _ipvs_ports(world: World, state_directory: Path | None) -> IPVSPorts:
     record = None
     if state_directory is not None and world.place is not None:
-        record = (DiskRecord(state_directory), world.place)
+        record = record_file(state_directory, world.place)
     return IPVSPorts(world.reactor, world.kernel, world.now, world.in_thread, record)
 
 

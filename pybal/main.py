@@ -37,8 +37,7 @@ from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.netlink import NetlinkKernel
-from pybal.ipvs.ownership import Place
-from pybal.ipvs.record_file import this_place
+from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.registry import MonitorTypes, kinds_of
 from pybal.names.last_known import AddressBook

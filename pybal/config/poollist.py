@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pybal.config.bad_value import BadValueError
@@ -56,12 +55,6 @@ def parse_pool_list(text: str, *, json_format: bool) -> PoolList:
     else:
         _read_lines(text, builder)
     return builder.result()
-
-
-def render_pool_list_json(servers: Iterable[ServerSpec]) -> str:
-    """The JSON format of a pool list; parse_pool_list reads the same servers from it."""
-    attributes = {s.host: {"enabled": s.enabled, "weight": s.weight} for s in servers}
-    return json.dumps(attributes, indent=1) + "\n"
 
 
 class _Builder:

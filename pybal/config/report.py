@@ -18,6 +18,7 @@ from pybal.config.settings import (
 from pybal.config.source_url import source_url
 from pybal.ipvs.settings import Cleanup
 from pybal.model import IPAddress
+from pybal.net.addresses import endpoint
 
 _CLEANUP = {
     Cleanup.OWNED: "services of PyBal's own that are not configured go, others stay",
@@ -50,7 +51,7 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
         lines.append(_item("dry run", "yes: IPVS is left alone"))
     lines += [_item(name, text) for name, text in _bgp_items(settings.bgp)]
     http = settings.instrumentation
-    urls = [f"http://{_endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
+    urls = [f"http://{endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
     lines.append(_item("instrumentation", ", ".join(urls)))
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
     if any(m.runs_commands for s in settings.services for m in s.monitors):
@@ -81,7 +82,7 @@ def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
 def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
     if bgp is None:
         return [("BGP", "off")]
-    listens = ", ".join(_endpoint(address, bgp.local_port) for address in bgp.local_ips)
+    listens = ", ".join(endpoint(address, bgp.local_port) for address in bgp.local_ips)
     nexthops = [str(hop) for hop in (bgp.nexthop_ipv4, bgp.nexthop_ipv6) if hop is not None]
     addresses = tuple(peer.address for peer in bgp.peers)
     items = [
@@ -138,7 +139,7 @@ def _announcement(service: ServiceSettings, bgp: BGPSettings) -> str:
 def _service_lines(
     service: ServiceSettings, bgp: BGPSettings | None, kinds: MonitorKinds
 ) -> list[str]:
-    where = f"{service.protocol.value} {_endpoint(service.address, service.port)}"
+    where = f"{service.protocol.value} {endpoint(service.address, service.port)}"
     ways = ways_of_ipvs(service)
     if bgp is not None:
         ways.append(_announcement(service, bgp))
@@ -174,10 +175,6 @@ def _monitor_line(monitor: MonitorSettings, kinds: MonitorKinds) -> str:
 
 def _item(name: str, text: str) -> str:
     return f"    {name:<18} {text}"
-
-
-def _endpoint(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 def _joined(addresses: tuple[IPAddress, ...]) -> str:

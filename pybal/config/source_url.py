@@ -13,7 +13,7 @@ from pybal.config.settings import (
     KubernetesSource,
     SourceSettings,
 )
-from pybal.net.addresses import split_host_port
+from pybal.net.addresses import endpoint, split_host_port
 
 ETCD_PORT = 2379
 KUBERNETES_PORT = 443
@@ -90,13 +90,9 @@ def source_url(source: SourceSettings) -> str:
         case HTTPSource(url):
             return url
         case EtcdSource(host, port, key):
-            return f"etcd://{_bracketed(host)}:{port}{key}"
+            return f"etcd://{endpoint(host, port)}{key}"
         case KubernetesSource(host, port):
-            return f"k8s://***@{_bracketed(host)}:{port}"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+            return f"k8s://***@{endpoint(host, port)}"
 
 
 def mask_url(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pybal.instrumentation.metric_head import metric_head
 from pybal.instrumentation.monitor_metrics import escaped
 from pybal.model import IPAddress, IPVSSnapshot, ServiceSnapshot, ServiceStatistics, Traffic
 
@@ -23,10 +24,6 @@ class _Family:
     name: str
     help: str
     series: tuple[str, ...] = ("",)
-
-    @property
-    def is_counter(self) -> bool:
-        return self.name.endswith("_total")
 
 
 _BOTH_WAYS = (',direction="in"', ',direction="out"')
@@ -116,9 +113,7 @@ class _Table:
         """All families."""
         series = iter(self._lines)
         for name, family in self._families:
-            shown = name.removesuffix("_total") if as_openmetrics else name
-            kind = "counter" if family.is_counter else "gauge"
-            yield f"# HELP {shown} {family.help}\n# TYPE {shown} {kind}\n".encode()
+            yield metric_head(name, family.help, as_openmetrics=as_openmetrics)
             for _, (_, _, lines) in zip(family.series, series, strict=False):
                 yield from lines
 

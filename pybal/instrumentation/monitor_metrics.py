@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from pybal.instrumentation.metric_head import is_counter
 from pybal.model import MetricFamily, MetricSample, MonitorSnapshot, ServerSnapshot
 
 _STATUS = "pybal_monitor_status"
@@ -89,7 +90,7 @@ class Family:
     is_counter: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self.is_counter = self.name.endswith("_total")
+        self.is_counter = is_counter(self.name)
 
     def put(self, labels: str, value: float) -> None:
         """Set a gauge; add to a counter."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client.utils import floatToGoString
 
+from pybal.instrumentation.metric_head import metric_head
 from pybal.instrumentation.monitor_metrics import Family, families_of, no_families
 from pybal.model import MetricFamily, ServerSnapshot, ServiceSnapshot
 
@@ -42,7 +43,8 @@ class MonitorText:
         for gone in self._known.keys() - {service.name for service in services}:
             del self._known[gone]
         for name, pieces in parts.items():
-            yield _head(self._heads[name], as_openmetrics=as_openmetrics)
+            help_ = self._heads[name].help
+            yield metric_head(name, help_, as_openmetrics=as_openmetrics)
             yield from pieces
 
     def _lines(self, service: ServiceSnapshot) -> _Lines:
@@ -60,9 +62,3 @@ class MonitorText:
 def _number(value: float) -> str:
     number: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # in one release
     return number
-
-
-def _head(family: Family, *, as_openmetrics: bool) -> bytes:
-    name = family.name.removesuffix("_total") if as_openmetrics else family.name
-    kind = "counter" if family.is_counter else "gauge"
-    return f"# HELP {name} {family.help}\n# TYPE {name} {kind}\n".encode()

@@ -22,7 +22,6 @@ from pybal.ipvs.model import (
     ServiceKey,
     Tunnel,
     TunnelType,
-    endpoint,
 )
 from pybal.ipvs.plan import (
     AddDestination,
@@ -35,6 +34,7 @@ from pybal.ipvs.plan import (
 )
 from pybal.ipvs.wire import MalformedMessageError, NestingWriter, Reader, Writer
 from pybal.model import IPAddress, L4Protocol
+from pybal.net.addresses import endpoint
 
 _AF_INET, _AF_INET6 = 2, 10
 _PROTOCOL_NUMBER = {L4Protocol.TCP: 6, L4Protocol.UDP: 17, L4Protocol.SCTP: 132}

@@ -15,7 +15,7 @@ from pybal.ipvs.kernelwide import KernelWide
 from pybal.ipvs.managed_service import DelayedCall
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
-from pybal.ipvs.ownership import Owner, Ownership, Place, RecordFile
+from pybal.ipvs.ownership import Owner, Ownership, RecordFile
 from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import IPVSSnapshot
@@ -30,7 +30,7 @@ class IPVSPorts:
     kernel: Kernel
     now: Callable[[], float]
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
-    record: tuple[RecordFile, Place] | None = None
+    record: RecordFile | None = None
 
 
 class IPVSController:
@@ -42,10 +42,8 @@ class IPVSController:
         self._clock = ports.clock
         owner: Owner | None = None
         if ports.record is not None:
-            file, place = ports.record
             owner = Ownership(
-                file,
-                place,
+                ports.record,
                 ports.in_thread,
                 lambda keys: self._manager.recorded(keys),
                 read_only=dry_run,

@@ -15,7 +15,6 @@ from pybal.ipvs.model import (
     Timeouts,
     Tunnel,
     TunnelType,
-    endpoint,
 )
 from pybal.ipvs.plan import (
     AddDestination,
@@ -27,6 +26,7 @@ from pybal.ipvs.plan import (
     RemoveService,
 )
 from pybal.model import L4Protocol
+from pybal.net.addresses import endpoint
 
 _PROTOCOL_OPTION = {
     L4Protocol.TCP: "-t",

@@ -8,6 +8,7 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
 
 from pybal.model import IPAddress, L4Protocol
+from pybal.net.addresses import endpoint
 
 SCHEDULERS = (
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh",
@@ -22,11 +23,6 @@ SYNC_GROUP = IPv4Address("224.0.0.81")
 
 SCHEDULER_FLAGS = {"sh": ("sh-fallback", "sh-port"), "mh": ("mh-fallback", "mh-port")}
 """What a scheduler's flags are called, from the lowest bit; the other schedulers have none."""
-
-
-def endpoint(address: IPAddress, port: int) -> str:
-    """`address:port`, an IPv6 address in brackets."""
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
 
 
 class Forwarding(Enum):

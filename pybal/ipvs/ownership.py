@@ -38,23 +38,21 @@ start; each audit tries to write it again. Both are said in the log.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pybal.errors import PyBalError
 from pybal.ipvs.model import ServiceKey
+from pybal.state.state_file import Document, StateFile, StateFileError
 
+FILE_NAME = "ipvs-services.json"
 _FORMAT = 1
-
-
-class RecordError(PyBalError):
-    """This is no record of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +63,42 @@ class Place:
     namespace: str
 
 
+def this_place() -> Place:
+    """This boot of the kernel, and this thread's network namespace; OSError without /proc."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    namespace = os.stat("/proc/thread-self/ns/net")
+    return Place(boot, f"{namespace.st_dev}:{namespace.st_ino}")
+
+
 class RecordFile(Protocol):
-    """Where the record is. Both block on the disk and raise OSError."""
+    """Where the names of our services in one place are kept. Both block on the disk."""
 
-    def load(self) -> bytes | None:
-        """The content; None if there is none."""
+    def load(self) -> frozenset[str] | None:
+        """The names; None if there is no record. Raises StateFileError."""
 
-    def save(self, content: bytes) -> None:
-        """Replace the content atomically; on return it is on the disk."""
+    def save(self, value: frozenset[str]) -> None:
+        """Replace the record atomically; on return it is on the disk. Raises OSError."""
+
+
+def record_file(state_directory: Path, place: Place) -> StateFile[frozenset[str]]:
+    """The record of one place; what it says of another place is that nothing is ours."""
+    return StateFile(
+        state_directory / FILE_NAME,
+        _FORMAT,
+        lambda services: _encode(place, services),
+        lambda document: _decode(document, place),
+    )
+
+
+def _encode(place: Place, services: frozenset[str]) -> Document:
+    return {"boot": place.boot, "namespace": place.namespace, "services": sorted(services)}
+
+
+def _decode(document: Document, place: Place) -> frozenset[str]:
+    services, elsewhere = document["services"], Place(document["boot"], document["namespace"])
+    if not isinstance(services, list) or not all(isinstance(each, str) for each in services):
+        raise StateFileError("it is damaged (its services are no names)")
+    return frozenset(services) if elsewhere == place else frozenset()
 
 
 class Owner(Protocol):
@@ -99,31 +125,6 @@ class Owner(Protocol):
 
     def retry(self) -> None:
         """Write again what could not be written."""
-
-
-def encode(place: Place, services: Iterable[str]) -> bytes:
-    """The content of a record."""
-    content = {
-        "format": _FORMAT,
-        "boot": place.boot,
-        "namespace": place.namespace,
-        "services": sorted(services),
-    }
-    return json.dumps(content, indent=1).encode()
-
-
-def decode(content: bytes, place: Place) -> frozenset[str]:
-    """The services that a record claims in this place; RecordError if it is damaged."""
-    try:
-        record: Any = json.loads(content)
-        if record["format"] != _FORMAT:
-            raise RecordError(f"its format is {record['format']!r:.20}")
-        services, elsewhere = record["services"], Place(record["boot"], record["namespace"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RecordError(f"it is damaged ({type(error).__name__})") from None
-    if not isinstance(services, list) or not all(isinstance(each, str) for each in services):
-        raise RecordError("it is damaged (its services are no names)")
-    return frozenset(services) if elsewhere == place else frozenset()
 
 
 class NoRecord:
@@ -160,14 +161,12 @@ class Ownership:
     def __init__(
         self,
         file: RecordFile,
-        place: Place,
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         when_secured: Callable[[Iterable[ServiceKey]], None],
         *,
         read_only: bool = False,
     ) -> None:
         self._file = file
-        self._place = place
         self._in_thread = in_thread
         self._when_secured = when_secured
         self._read_only = read_only
@@ -185,9 +184,8 @@ class Ownership:
     def start(self, standing: Iterable[ServiceKey]) -> None:
         """Read the record (blocks on the disk, once), and drop what does not stand."""
         try:
-            content = self._file.load()
-            recorded = frozenset() if content is None else decode(content, self._place)
-        except (OSError, RecordError) as error:
+            recorded = self._file.load() or frozenset()
+        except StateFileError as error:
             self._fail(f"the record of PyBal's services cannot be read: {error}")
             return
         self._on_disk = recorded
@@ -228,7 +226,7 @@ class Ownership:
         if self._on_disk == self._ours and not self._error:
             return
         names = self._being_written = frozenset(self._ours)
-        written = self._in_thread(lambda: self._file.save(encode(self._place, names)))
+        written = self._in_thread(lambda: self._file.save(names))
         written.addCallbacks(lambda _: self._written(names), self._not_written)
         written.addErrback(lambda f: self._log.failure("The record's writing failed", failure=f))
 

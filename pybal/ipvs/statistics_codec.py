@@ -9,9 +9,10 @@ from functools import lru_cache
 
 from pybal.ipvs import messages
 from pybal.ipvs.codec import read_address
-from pybal.ipvs.model import ServiceKey, endpoint
+from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.wire import MalformedMessageError, Reader
 from pybal.model import DestinationStatistics, IPAddress, Traffic
+from pybal.net.addresses import endpoint
 
 _AF_INET, _AF_INET6 = 2, 10
 _REMEMBERED = 32768

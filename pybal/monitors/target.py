@@ -16,6 +16,7 @@ from pybal.model import IPAddress
 from pybal.monitors.processes import Processes, ReactorProcesses
 from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
+from pybal.net.addresses import endpoint
 from pybal.net.port import Network
 from pybal.net.sockets import SocketNetwork
 
@@ -38,8 +39,7 @@ class Target:
     @property
     def endpoint(self) -> str:
         """`address:port` for a human, an IPv6 address in brackets."""
-        bracketed = f"[{self.address}]" if self.address.version == 6 else str(self.address)
-        return f"{bracketed}:{self.port}"
+        return endpoint(self.address, self.port)
 
 
 @dataclass(frozen=True, slots=True)

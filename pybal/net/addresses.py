@@ -39,6 +39,17 @@ def is_host(text: str) -> bool:
     return is_host_name(text) or parse_address(text) is not None
 
 
+def bracketed(host: IPAddress | str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets."""
+    text = str(host)
+    return f"[{text}]" if ":" in text else text
+
+
+def endpoint(host: IPAddress | str, port: int) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return f"{bracketed(host)}:{port}"
+
+
 def split_host_port(text: str, default_port: int) -> tuple[str, int] | None:
     """`host`, `host:port`, `[v6]` or `[v6]:port` of a URL, or None if it is none of these."""
     match = _HOST_PORT.fullmatch(text)

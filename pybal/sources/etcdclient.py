@@ -16,6 +16,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
+from pybal.net.addresses import bracketed, endpoint
 from pybal.sources.etcdvalues import Values
 
 # Importing etcd makes all urllib3 of the process use pyOpenSSL, in a module that is to vanish.
@@ -39,13 +40,12 @@ class PythonEtcdClient:
 
     def __init__(self, settings: EtcdSource, ca_file: str | None) -> None:
         self._key = settings.key.rstrip("/")
-        self._where = f"{settings.host}:{settings.port}"
+        self._where = endpoint(settings.host, settings.port)
         self._index = 0
         self._socket: socket.socket | None = None
         self._closed = False
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
         self._client = etcd.Client(
-            host=host,
+            host=bracketed(settings.host),
             port=settings.port,
             protocol="https",
             read_timeout=TIMEOUT_S,

@@ -12,7 +12,7 @@ from pybal.config.settings import KubernetesSource
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.http.port import HTTPRequest
 from pybal.model import ServerSpec, SourceSnapshot
-from pybal.net.addresses import is_host
+from pybal.net.addresses import endpoint, is_host
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller
@@ -37,8 +37,7 @@ class KubernetesPool:
         log: Logger,
         last_good: LastGood,
     ) -> None:
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        self._url = f"https://{host}:{settings.port}/api/v1/nodes"
+        self._url = f"https://{endpoint(settings.host, settings.port)}/api/v1/nodes"
         self._token = settings.token
         self._ports = ports
         self._last_good = last_good

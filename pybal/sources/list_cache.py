@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,19 @@ from urllib.parse import quote
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from pybal.config.poollist import parse_pool_list, render_pool_list_json
-from pybal.errors import SourceError
+from pybal.config.poollist import MAX_WEIGHT
 from pybal.model import ServerSpec
-from pybal.state.files import read_regular_file, write_atomically
+from pybal.net.addresses import is_host
+from pybal.state.state_file import (
+    Document,
+    StateFile,
+    StateFileError,
+    WriteBehind,
+    load_or_warn,
+)
 
 _FORMAT = 1
-_MAX_BYTES = 32 * 1024 * 1024
 _MAX_NAME = 200
 _LATEST = 6e10
 """Year 3871, and as long before 1970: a clock may be so wrong, and it can still be shown."""
@@ -48,63 +51,34 @@ class ListCache:
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         log: Logger,
     ) -> None:
-        self._path = directory / file_name(service)
-        self._url = url
-        self._in_thread = in_thread
         self._log = log
-        self._waiting: CachedList | None = None
-        self._writing = False
-        self._warned = False
+        self._newest = CachedList((), 0.0)
+        self._file = list_file(directory, service, url)
+        self._writer = WriteBehind(
+            self._file,
+            lambda: self._newest,
+            in_thread,
+            lambda why: log.warn("The pool list cannot be kept for the next start: {why}", why=why),
+        )
 
     def load(self) -> CachedList | None:
         """The list of the last run, or None if there is none that can be used."""
-        try:
-            data = read_regular_file(self._path, _MAX_BYTES).data
-        except FileNotFoundError:
-            return None
-        except (OSError, SourceError) as error:
-            self._log.warn("No pool list on disk: {error}", error=str(error))
-            return None
-        try:
-            return decode(data, self._url)
-        except SourceError as error:
-            self._log.warn(
-                "The pool list kept in {path} is not used: {error}",
-                path=str(self._path),
-                error=str(error),
-            )
-            return None
+        return load_or_warn(self._file, "The pool list kept", self._log)
 
     def save(self, cached: CachedList) -> None:
         """Write the list, in a thread; while that is under way the newest waits its turn."""
-        self._waiting = cached
-        if not self._writing:
-            self._write_next()
+        self._newest = cached
+        self._writer.changed()
 
-    def _write_next(self) -> None:
-        cached, self._waiting = self._waiting, None
-        if cached is None:
-            return
-        self._writing = True
-        data = encode(cached, self._url)
-        written = self._in_thread(lambda: write_atomically(self._path, data))
-        written.addCallbacks(self._kept, self._failed)
-        written.addCallback(self._written)
 
-    def _written(self, _: object) -> None:
-        self._writing = False
-        self._write_next()
-
-    def _kept(self, _: None) -> None:
-        self._warned = False
-
-    def _failed(self, failure: Failure) -> None:
-        if not self._warned:
-            self._warned = True
-            self._log.warn(
-                "The pool list cannot be kept for the next start: {error}",
-                error=failure.getErrorMessage(),
-            )
+def list_file(directory: Path, service: str, url: str) -> StateFile[CachedList]:
+    """Where a service's list is kept."""
+    return StateFile(
+        directory / file_name(service),
+        _FORMAT,
+        lambda cached: _encode(cached, url),
+        lambda document: _decode(document, url),
+    )
 
 
 def file_name(service: str) -> str:
@@ -116,33 +90,34 @@ def file_name(service: str) -> str:
     return f"{name}.json"
 
 
-def encode(cached: CachedList, url: str) -> bytes:
-    """The file's content."""
-    return json.dumps(
-        {
-            "format": _FORMAT,
-            "source": url,
-            "saved_at": cached.saved_at,
-            "servers": json.loads(render_pool_list_json(cached.servers)),
-        }
-    ).encode()
+def _encode(cached: CachedList, url: str) -> Document:
+    return {
+        "source": url,
+        "saved_at": cached.saved_at,
+        "servers": {s.host: {"enabled": s.enabled, "weight": s.weight} for s in cached.servers},
+    }
 
 
-def decode(data: bytes, url: str) -> CachedList:
-    """The list of such a content; SourceError if it is damaged, another's, or in part bad."""
-    try:
-        content = json.loads(data)
-        if content["format"] != _FORMAT:
-            raise SourceError(f"its format is {content['format']!r:.20}")
-        if content["source"] != url:
-            raise SourceError(f"it came from another source, {content['source']!r:.200}")
-        saved_at = float(content["saved_at"])
-        if not abs(saved_at) <= _LATEST:
-            raise SourceError("it is damaged: it has no date")
-        servers = json.dumps(content["servers"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        raise SourceError(f"it is damaged ({type(error).__name__}: {error})") from None
-    parsed = parse_pool_list(servers, json_format=True)
-    if parsed.problems or not parsed.servers:
-        raise SourceError("it holds no good list")
-    return CachedList(parsed.servers, saved_at)
+def _decode(document: Document, url: str) -> CachedList:
+    """Not a list that is another source's, or in part bad."""
+    if document["source"] != url:
+        raise StateFileError(f"it came from another source, {document['source']!r:.200}")
+    saved_at = float(document["saved_at"])
+    if not abs(saved_at) <= _LATEST:
+        raise StateFileError("it is damaged: it has no date")
+    servers = tuple(
+        ServerSpec(host, attributes["weight"], attributes["enabled"])
+        for host, attributes in document["servers"].items()
+    )
+    if not servers or not all(map(_is_good, servers)):
+        raise StateFileError("it holds no good list")
+    return CachedList(servers, saved_at)
+
+
+def _is_good(server: ServerSpec) -> bool:
+    return (
+        is_host(server.host)
+        and type(server.weight) is int
+        and 0 <= server.weight <= MAX_WEIGHT
+        and type(server.enabled) is bool
+    )

@@ -58,10 +58,12 @@ def read_regular_file(path: Path, max_bytes: int) -> FileContent:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file so that a crash leaves the old or the new content. Blocks on the disk."""
+    """Replace the file so that a crash leaves the old or the new content. Blocks on the disk alone:
+    whatever lies in the way, a FIFO or a link, is replaced and not opened."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    temporary.unlink(missing_ok=True)
     try:
         with open(os.open(temporary, flags, 0o600), "wb") as file:
             file.write(data)

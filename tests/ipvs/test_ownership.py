@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,12 +14,14 @@ from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.ownership import Ownership, Place, RecordError, decode, encode
+from pybal.ipvs.ownership import Ownership, Place, record_file
 from pybal.ipvs.plan import Operation
+from pybal.state.state_file import StateFileError
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, pool
 
 HERE = Place("boot-1", "4:4026531840")
+FILE = record_file(Path("state"), HERE)
 
 
 class Disk:
@@ -29,21 +32,19 @@ class Disk:
         self.broken: OSError | None = None
         self.writes = 0
 
-    def load(self) -> bytes | None:
-        self._break()
-        return self.content
+    def load(self) -> frozenset[str] | None:
+        if self.broken is not None:
+            raise StateFileError(str(self.broken))
+        return None if self.content is None else FILE.parse(self.content)
 
-    def save(self, content: bytes) -> None:
-        self._break()
-        self.writes += 1
-        self.content = content
-
-    def _break(self) -> None:
+    def save(self, value: frozenset[str]) -> None:
         if self.broken is not None:
             raise self.broken
+        self.writes += 1
+        self.content = FILE.render(value)
 
     def names(self) -> frozenset[str]:
-        return frozenset() if self.content is None else decode(self.content, HERE)
+        return frozenset() if self.content is None else FILE.parse(self.content)
 
 
 class Thread:
@@ -75,19 +76,19 @@ class Bench:
     def __init__(self, content: bytes | None = None, *, read_only: bool = False) -> None:
         self.disk, self.thread = Disk(content), Thread()
         self.told: list[ServiceKey] = []
-        self.owner = Ownership(self.disk, HERE, self.thread, self._tell, read_only=read_only)
+        self.owner = Ownership(self.disk, self.thread, self._tell, read_only=read_only)
 
     def _tell(self, keys: Iterable[ServiceKey]) -> None:
         self.told += keys
 
 
 def record(*keys: ServiceKey, place: Place = HERE) -> bytes:
-    return encode(place, map(str, keys))
+    return record_file(Path("state"), place).render(frozenset(map(str, keys)))
 
 
 @given(st.sets(st.text()))
 def test_a_record_reads_back_as_it_was_written(names: set[str]) -> None:
-    assert decode(encode(HERE, names), HERE) == names
+    assert FILE.parse(FILE.render(frozenset(names))) == names
 
 
 @pytest.mark.parametrize("place", [Place("boot-2", HERE.namespace), Place(HERE.boot, "4:1")])
@@ -114,8 +115,8 @@ BAD = [
 
 @pytest.mark.parametrize("content", BAD, ids=range(len(BAD)))
 def test_a_damaged_record_claims_nothing_and_is_replaced(content: bytes) -> None:
-    with pytest.raises(RecordError):
-        decode(content, HERE)
+    with pytest.raises(StateFileError):
+        FILE.parse(content)
     bench = Bench(content)
     bench.owner.start([WEB, DNS])
     assert "cannot be read" in bench.owner.error
@@ -127,10 +128,10 @@ def test_a_damaged_record_claims_nothing_and_is_replaced(content: bytes) -> None
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_record_or_a_record_error(content: bytes) -> None:
+def test_any_bytes_are_a_record_or_the_declared_error(content: bytes) -> None:
     try:
-        decode(content, HERE)
-    except RecordError as error:
+        FILE.parse(content)
+    except StateFileError as error:
         assert str(error)  # noqa: PT017 - either is right
 
 
@@ -256,7 +257,7 @@ class World:
         """One life of the daemon with this configuration. `slow`: the disk takes its time."""
         self.effects_left = crash_after
         clock, thread = TurningClock(), Thread()
-        owner = Ownership(self.disk, HERE, thread, lambda keys: manager.recorded(keys))
+        owner = Ownership(self.disk, thread, lambda keys: manager.recorded(keys))
         manager = IPVSManager(clock, self.kernel, lambda: 0.0, False, owner)
         try:
             manager.start()
@@ -307,9 +308,9 @@ class _MortalDisk(Disk):
         super().__init__()
         self._world = world
 
-    def save(self, content: bytes) -> None:
+    def save(self, value: frozenset[str]) -> None:
         self._world.effect()
-        super().save(content)
+        super().save(value)
 
 
 OURS = (WEB, WEB6, DNS)

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.task import Clock
 
-from pybal.errors import SourceError
 from pybal.names.last_known import (
     FILE_NAME,
     MAX_ADDRESSES,
     SAVE_AFTER_S,
     AddressBook,
-    decode,
-    encode,
+    addresses_file,
 )
+from pybal.state.state_file import StateFileError
 from tests.fakes.log import FakeLog
 
 A, A2, A6 = ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("2001:db8::1")
@@ -133,8 +132,9 @@ def test_a_damaged_file_is_a_line_in_the_log(tmp_path: Path, content: bytes) -> 
     lambda value: json.dumps({"format": 1, "addresses": value}).encode()
 ))  # fmt: skip
 def test_any_content_ends_in_addresses_or_the_declared_error(content: bytes) -> None:
+    file = addresses_file(Path("state"))
     try:
-        addresses = decode(content)
-    except SourceError:
+        addresses = file.parse(content)
+    except StateFileError:
         return
-    assert decode(encode(addresses)) == addresses
+    assert file.parse(file.render(addresses)) == addresses

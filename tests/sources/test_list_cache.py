@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import resource
 import shutil
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.settings import FileSource, HTTPSource
-from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.sources.list_cache import CachedList, decode, encode, file_name
-from pybal.state.files import write_atomically
+from pybal.sources.list_cache import CachedList, file_name, list_file
+from pybal.state.state_file import StateFileError
 from tests.fakes.sources import EPOCH, SourceBench
 
 URL = "http://config.example/pybal/text"
@@ -32,9 +30,9 @@ def answer(bench: SourceBench, body: bytes) -> None:
 
 def kept(directory: Path, *, at: float = EPOCH - 7200, url: str = URL) -> Path:
     """A directory in which the last run has left the list (A, B)."""
-    file = directory / "pool-lists" / file_name("svc")
-    write_atomically(file, encode(CachedList((A, B), at), url))
-    return file
+    file = list_file(directory / "pool-lists", "svc", url)
+    file.save(CachedList((A, B), at))
+    return file.path
 
 
 def test_a_good_list_comes_back_after_a_restart_with_the_source_away(tmp_path: Path) -> None:
@@ -173,43 +171,13 @@ def test_while_one_list_is_written_only_the_newest_waits(tmp_path: Path) -> None
     assert bench.disk.waiting == 1
     bench.disk.run_one()
     assert bench.disk.waiting == 0
-    data = (tmp_path / "pool-lists" / "svc.json").read_bytes()
-    assert decode(data, URL).servers == (ServerSpec("d"),)
+    kept_now = list_file(tmp_path / "pool-lists", "svc", URL).load()
+    assert kept_now is not None
+    assert kept_now.servers == (ServerSpec("d"),)
 
 
-def test_a_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "deep" / "er" / "x.json"
-    write_atomically(file, b"one")
-    write_atomically(file, b"two")
-    assert file.read_bytes() == b"two"
-    assert list(file.parent.iterdir()) == [file]
-    assert file.stat().st_mode & 0o077 == 0
-
-
-def test_a_write_does_not_follow_a_link_laid_in_its_way(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"precious")
-    (tmp_path / ".x.json.new").symlink_to(victim)
-    with pytest.raises(OSError, match="symbolic links"):
-        write_atomically(tmp_path / "x.json", b"data")
-    assert victim.read_bytes() == b"precious"
-
-
-def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "x.json"
-    write_atomically(file, b"old")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            write_atomically(file, b"x" * 2000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert file.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-GOOD = json.loads(encode(CachedList((A, B), EPOCH), URL))
+FILE = list_file(Path("pool-lists"), "svc", URL)
+GOOD = json.loads(FILE.render(CachedList((A, B), EPOCH)))
 
 DAMAGED = {
     "nothing": b"",
@@ -221,7 +189,7 @@ DAMAGED = {
     "no list": json.dumps({**GOOD, "servers": None}).encode(),
     "no date": json.dumps({**GOOD, "saved_at": "soon"}).encode(),
     **{
-        f"the date {date}": encode(CachedList((A,), date), URL)
+        f"the date {date}": FILE.render(CachedList((A,), date))
         for date in (math.nan, math.inf, 1e300, -1e300)
     },
     "deep nesting": b"[" * 100_000,
@@ -230,14 +198,14 @@ DAMAGED = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_list_is_refused(name: str) -> None:
-    with pytest.raises(SourceError):
-        decode(DAMAGED[name], URL)
+    with pytest.raises(StateFileError):
+        FILE.parse(DAMAGED[name])
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_with_the_declared_error(data: bytes) -> None:
-    with pytest.raises(SourceError):
-        decode(data, URL)
+    with pytest.raises(StateFileError):
+        FILE.parse(data)
 
 
 hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True)
@@ -247,7 +215,7 @@ specs = st.builds(ServerSpec, hosts, st.integers(0, 1000), st.booleans())
 @given(st.lists(specs, min_size=1, unique_by=lambda spec: spec.host), st.floats(-6e10, 6e10))
 def test_what_was_kept_is_what_comes_back(servers: list[ServerSpec], at: float) -> None:
     cached = CachedList(tuple(servers), at)
-    assert decode(encode(cached, URL), URL) == cached
+    assert FILE.parse(FILE.render(cached)) == cached
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

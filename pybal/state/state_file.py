@@ -1,0 +1,156 @@
+"""What outlives the process: one JSON document in one file of the state directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pybal.errors import PyBalError
+from pybal.state.files import read_regular_file, write_atomically
+
+MAX_BYTES = 32 * 1024 * 1024
+
+Document = dict[str, Any]
+"""A JSON object. Its member `format` is the file's own."""
+
+_OTHER_SHAPES = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)
+
+T = TypeVar("T")
+
+
+class StateFileError(PyBalError):
+    """The file holds nothing that can be used."""
+
+
+class StateFile(Generic[T]):
+    """A value in a file. `encode` makes a document of it; `decode` may raise StateFileError, or
+    whatever Python raises for a document of another shape. All methods block, on the disk alone."""
+
+    def __init__(
+        self,
+        path: Path,
+        format_version: int,
+        encode: Callable[[T], Document],
+        decode: Callable[[Document], T],
+    ) -> None:
+        self.path = path
+        self._format = format_version
+        self._encode = encode
+        self._decode = decode
+
+    def load(self) -> T | None:
+        """The value; None if there is no file. Raises StateFileError, also for a FIFO, a device
+        and the like, which are not read."""
+        try:
+            data = read_regular_file(self.path, MAX_BYTES).data
+        except FileNotFoundError:
+            return None
+        except (OSError, PyBalError) as error:
+            raise StateFileError(str(error)) from None
+        return self.parse(data)
+
+    def save(self, value: T) -> None:
+        """Replace the value atomically; on return it is on the disk. Raises OSError."""
+        write_atomically(self.path, self.render(value))
+
+    def parse(self, data: bytes) -> T:
+        """The value of a content; StateFileError."""
+        try:
+            document = json.loads(data)
+            if document["format"] != self._format:
+                raise StateFileError(f"its format is {document['format']!r:.20}")
+            return self._decode(document)
+        except _OTHER_SHAPES as error:
+            what = f"{type(error).__name__}: {error!s:.200}"
+            raise StateFileError(f"it is damaged ({what})") from None
+
+    def render(self, value: T) -> bytes:
+        """The content for a value."""
+        return json.dumps({"format": self._format, **self._encode(value)}).encode()
+
+
+class WriteBehind(Generic[T]):
+    """Keeps a StateFile up to date off the reactor's thread: one writing at a time, each of the
+    newest value. What fails is one line of the log until a writing succeeds.
+
+    `value()` is asked for as a writing begins, `after_s` after the first change; what it returns
+    must not change.
+    """
+
+    def __init__(
+        self,
+        file: StateFile[T],
+        value: Callable[[], T],
+        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        failed: Callable[[str], None],
+        *,
+        clock: Any = None,
+        after_s: float = 0.0,
+    ) -> None:
+        self._file = file
+        self._value = value
+        self._in_thread = in_thread
+        self._failed = failed
+        self._clock = clock
+        self._after_s = after_s
+        self._busy = False
+        self._changed = False
+        self._warned = False
+
+    def changed(self) -> None:
+        """The value on the disk is no longer the newest."""
+        self._changed = True
+        if self._busy:
+            return
+        self._busy = True
+        if self._after_s:
+            self._clock.callLater(self._after_s, self._write)
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        self._changed = False
+        value = self._value()
+        written = self._in_thread(lambda: self._file.save(value))
+        written.addCallbacks(self._succeeded, self._not_written)
+        written.addCallback(self._written)
+
+    def _written(self, _: object) -> None:
+        self._busy = False
+        if self._changed:
+            self.changed()
+
+    def _succeeded(self, _: object) -> None:
+        self._warned = False
+
+    def _not_written(self, failure: Failure) -> None:
+        if not self._warned:
+            self._warned = True
+            self._failed(failure.getErrorMessage())
+
+
+def load_or_warn(file: StateFile[T], what: str, log: Logger) -> T | None:
+    """The value of the last run, or None; what is wrong with the file is a line of the log."""
+    try:
+        return file.load()
+    except StateFileError as error:
+        log.warn(
+            "{what} in {path} is not used: {error}",
+            what=what,
+            path=str(file.path),
+            error=str(error),
+        )
+        return None

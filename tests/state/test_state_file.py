@@ -1,0 +1,98 @@
+"""A value in a file of the state directory: read whatever lies there, written behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from twisted.internet.task import Clock
+
+from pybal.state.state_file import StateFile, StateFileError, WriteBehind
+from tests.fakes.sources import FakeDiskThread
+
+
+def names_file(path: Path) -> StateFile[list[str]]:
+    return StateFile(path, 1, lambda names: {"names": names}, lambda document: document["names"])
+
+
+def test_a_value_comes_back(tmp_path: Path) -> None:
+    file = names_file(tmp_path / "new" / "x.json")
+    assert file.load() is None
+    file.save(["a"])
+    assert file.load() == ["a"]
+
+
+def enormous(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+ODD_THINGS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a FIFO": (os.mkfifo, "is a FIFO"),
+    "a directory": (Path.mkdir, "is a directory"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+    "a loop of links": (lambda path: path.symlink_to(path.name), "Too many levels"),
+    "an enormous file": (enormous, "is larger"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_THINGS)
+def test_what_is_no_file_of_ours_is_an_error_and_never_waited_for(
+    tmp_path: Path, name: str
+) -> None:
+    make, why = ODD_THINGS[name]
+    make(tmp_path / "x.json")
+    with pytest.raises(StateFileError, match=why):
+        names_file(tmp_path / "x.json").load()
+
+
+def test_changes_during_a_writing_are_written_once_after_it(tmp_path: Path) -> None:
+    thread, value = FakeDiskThread(), ["a"]
+    thread.at_once = False
+    file = names_file(tmp_path / "x.json")
+    writer = WriteBehind(file, lambda: list(value), thread, pytest.fail)
+    writer.changed()
+    for name in "bcd":
+        value.append(name)
+        writer.changed()
+    assert thread.waiting == 1
+    thread.run_one()
+    assert file.load() == ["a"]
+    thread.run_one()
+    assert file.load() == ["a", "b", "c", "d"]
+    assert thread.waiting == 0
+
+
+def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
+    clock, value = Clock(), ["a"]
+    file = names_file(tmp_path / "x.json")
+    writer = WriteBehind(
+        file, lambda: list(value), FakeDiskThread(), pytest.fail, clock=clock, after_s=10.0
+    )
+    writer.changed()
+    clock.advance(9)
+    value.append("b")
+    writer.changed()
+    assert file.load() is None
+    clock.advance(1)
+    assert file.load() == ["a", "b"]
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_fails_is_said_once_until_it_succeeds(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    said: list[str] = []
+    writer = WriteBehind(
+        names_file(directory / "x.json"), lambda: ["a"], FakeDiskThread(), said.append
+    )
+    for _ in range(2):
+        directory.write_text("in the way")
+        writer.changed()
+        writer.changed()
+        directory.unlink()
+        writer.changed()
+        (directory / "x.json").unlink()
+        directory.rmdir()
+    assert len(said) == 2
