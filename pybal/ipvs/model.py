@@ -1,4 +1,4 @@
-"""What an IPVS table is made of. Frozen, comparable, pure. Pure."""
+"""What an IPVS table is made of. Frozen and comparable. Pure."""
 
 from __future__ import annotations
 

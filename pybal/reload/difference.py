@@ -1,0 +1,314 @@
+"""The difference of two configurations, as the steps that lead from one to the other. Pure.
+
+Steps come in the order in which they are taken: what is new stands before what is old goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from enum import Enum
+from fractions import Fraction
+from functools import reduce
+from typing import Any, Union
+
+from pybal.config.settings import (
+    BGPPeer,
+    BGPSettings,
+    MonitorSettings,
+    ServiceSettings,
+    Settings,
+)
+from pybal.config.source_url import source_url
+from pybal.ipvs.model import endpoint
+from pybal.model import IPAddress
+from pybal.pool.desired import service_key
+from pybal.reload.keys import (
+    BGP_KEYS,
+    GLOBAL_KEYS,
+    PEER_KEYS,
+    SERVICE_KEYS,
+    Effect,
+    Key,
+)
+
+_MAX_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One value that differs: its key, and both values as people may see them."""
+
+    key: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsRestart:
+    """A key that the running daemon cannot change; the rest of the file counts all the same."""
+
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        return f"needs a restart: {_joined(self.changes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustGlobal:
+    """Values of [global] that the running parts take over."""
+
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        return f"adjust [global]: {_joined(self.changes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustBGP:
+    """BGP from `before` to `after` settings; None: it is off. `peers_anew` are those whose
+    sessions end and begin again."""
+
+    before: BGPSettings | None
+    after: BGPSettings | None
+    changes: tuple[Change, ...] = ()
+    peers_added: tuple[IPAddress, ...] = ()
+    peers_removed: tuple[IPAddress, ...] = ()
+    peers_anew: tuple[tuple[IPAddress, tuple[Change, ...]], ...] = ()
+
+    def __str__(self) -> str:
+        return "; ".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """One for each thing that is touched."""
+        if self.before is None or self.after is None:
+            yield "stop BGP" if self.after is None else "start BGP"
+            return
+        if self.changes:
+            yield f"adjust BGP: {_joined(self.changes)}"
+        yield from (f"add BGP peer {address}" for address in self.peers_added)
+        for address, changes in self.peers_anew:
+            yield f"replace BGP peer {address}: {_joined(changes)}"
+        yield from (f"remove BGP peer {address}" for address in self.peers_removed)
+
+
+@dataclass(frozen=True, slots=True)
+class AddService:
+    """A section that is new, on a virtual service that nobody had."""
+
+    after: ServiceSettings
+
+    def __str__(self) -> str:
+        return f"add service {self.after.name}: {_where(self.after)}"
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustService:
+    """A service that goes on with other values."""
+
+    before: ServiceSettings
+    after: ServiceSettings
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        return f"adjust service {self.after.name}: {_joined(self.changes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceService:
+    """A service that begins anew: the new one stands before the old one goes. If both are the
+    same virtual service in the kernel, that one is adopted and not touched."""
+
+    before: ServiceSettings
+    after: ServiceSettings
+    changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        return f"replace service {self.after.name}: {_joined(self.changes)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RenameService:
+    """A section with another name for the same virtual service: by name a new one, in the kernel
+    the same, which is adopted and not touched."""
+
+    before: ServiceSettings
+    after: ServiceSettings
+
+    def __str__(self) -> str:
+        return f"rename service {self.before.name} to {self.after.name}: {_where(self.after)} stays"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveService:
+    """A section that is gone: its address is withdrawn, then it leaves the kernel."""
+
+    before: ServiceSettings
+
+    def __str__(self) -> str:
+        return f"remove service {self.before.name}: {_where(self.before)}"
+
+
+Step = Union[
+    NeedsRestart,
+    AdjustGlobal,
+    AdjustBGP,
+    AddService,
+    AdjustService,
+    ReplaceService,
+    RenameService,
+    RemoveService,
+]
+
+
+def difference(before: Settings, after: Settings) -> tuple[Step, ...]:
+    """What leads from one configuration to the other; nothing if they mean the same."""
+    steps: list[Step] = []
+    changes = tuple(_changes(GLOBAL_KEYS, before, after))
+    restarting = _of(Effect.RESTART, GLOBAL_KEYS, changes)
+    adjusting = _of(Effect.IN_PLACE, GLOBAL_KEYS, changes)
+    if restarting:
+        steps.append(NeedsRestart(restarting))
+    if adjusting:
+        steps.append(AdjustGlobal(adjusting))
+    steps += _bgp(before.bgp, after.bgp)
+    steps += _services(before.services, after.services)
+    return tuple(steps)
+
+
+def lines(steps: Iterable[Step]) -> list[str]:
+    """For people: one line for each thing that is touched."""
+    found: list[str] = []
+    for step in steps:
+        found += step.lines() if isinstance(step, AdjustBGP) else [str(step)]
+    return found
+
+
+def _bgp(before: BGPSettings | None, after: BGPSettings | None) -> list[Step]:
+    if before == after:
+        return []
+    if before is None or after is None:
+        return [AdjustBGP(before, after)]
+    changes = tuple(_changes(BGP_KEYS, before, after))
+    old = {peer.address: peer for peer in before.peers}
+    new = {peer.address: peer for peer in after.peers}
+    own = {address: _peer_changes(old[address], new[address]) for address in old if address in new}
+    for_all = _of(Effect.PEER_ANEW, BGP_KEYS, changes)
+    anew = tuple((a, (*for_all, *found)) for a, found in own.items() if for_all or found)
+    step = AdjustBGP(
+        before,
+        after,
+        changes,
+        peers_added=tuple(address for address in new if address not in old),
+        peers_removed=tuple(address for address in old if address not in new),
+        peers_anew=anew,
+    )
+    return [step] if any(step.lines()) else []
+
+
+def _peer_changes(before: BGPPeer, after: BGPPeer) -> tuple[Change, ...]:
+    return tuple(_changes(PEER_KEYS, before.options, after.options))
+
+
+def _services(
+    before: tuple[ServiceSettings, ...], after: tuple[ServiceSettings, ...]
+) -> Iterator[Step]:
+    old, new = {s.name: s for s in before}, {s.name: s for s in after}
+    gone = {service_key(s): s for s in before if s.name not in new}
+    added: list[Step] = []
+    changed: list[Step] = []
+    for name, service in new.items():
+        if name in old:
+            changed += _service(old[name], service)
+            continue
+        former = gone.pop(service_key(service), None)
+        if former is None:
+            added.append(AddService(service))
+        else:
+            changed.append(RenameService(former, service))
+    yield from added
+    yield from changed
+    yield from (RemoveService(service) for service in gone.values())
+
+
+def _service(before: ServiceSettings, after: ServiceSettings) -> list[Step]:
+    changes = (
+        *_changes(SERVICE_KEYS, before, after),
+        *_monitor_changes(before.monitors, after.monitors),
+    )
+    if not changes:
+        return []
+    if _of(Effect.SERVICE_ANEW, SERVICE_KEYS, changes):
+        return [ReplaceService(before, after, changes)]
+    return [AdjustService(before, after, changes)]
+
+
+def _monitor_changes(
+    before: tuple[MonitorSettings, ...], after: tuple[MonitorSettings, ...]
+) -> Iterator[Change]:
+    """Of monitors that both have: the options that differ. Values may hold secrets."""
+    old = {each.monitor: each for each in before}
+    for settings in after:
+        former = old.get(settings.monitor)
+        if former is None or former == settings:
+            continue
+        names = [each.name for each in fields(settings)]
+        differing = (n for n in names if getattr(former, n) != getattr(settings, n))
+        yield Change(f"{settings.monitor}'s {', '.join(differing)}", "before", "changed")
+
+
+def _changes(keys: Iterable[Key], before: object, after: object) -> Iterator[Change]:
+    for key in keys:
+        old, new = _value(before, key.field), _value(after, key.field)
+        if key.field == "monitors":
+            # The monitors' options are compared by _monitor_changes.
+            old, new = (tuple(each.monitor for each in monitors) for monitors in (old, new))
+        if old != new:
+            yield Change("/".join(key.names), _shown(old, key), _shown(new, key))
+
+
+def _of(effect: Effect, keys: Iterable[Key], changes: Iterable[Change]) -> tuple[Change, ...]:
+    names = {"/".join(key.names) for key in keys if key.effect is effect}
+    return tuple(change for change in changes if change.key in names)
+
+
+def _value(settings: object, field: str) -> Any:
+    return reduce(getattr, field.split("."), settings)
+
+
+def _shown(value: object, key: Key) -> str:
+    """As people write it, shortened; no secret is ever shown."""
+    if key.secret:
+        return "none" if value is None else "***"
+    text = source_url(value) if key.field == "source" else _text(value)  # type: ignore[arg-type]
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return "unset"
+        case bool():
+            return "yes" if value else "no"
+        case Fraction():
+            return f"{float(value):g}"
+        case float():
+            return f"{value:g}"
+        case Enum():
+            return str(value.value).lower() if isinstance(value.value, str) else value.name.lower()
+        case tuple():
+            return f"[{' '.join(map(_text, value))}]"
+    if hasattr(value, "__dataclass_fields__"):
+        return " ".join(_text(getattr(value, each)) for each in value.__dataclass_fields__)
+    return str(value)
+
+
+def _where(service: ServiceSettings) -> str:
+    return f"{service.protocol.value} {endpoint(service.address, service.port)}"
+
+
+def _joined(changes: Iterable[Change]) -> str:
+    return ", ".join(map(str, changes))

@@ -1,0 +1,137 @@
+"""From one configuration to another: the steps, in an order in which nothing is lost meanwhile."""
+
+from __future__ import annotations
+
+import pytest
+
+from pybal.reload.difference import (
+    AddService,
+    AdjustBGP,
+    AdjustService,
+    NeedsRestart,
+    RemoveService,
+    RenameService,
+    ReplaceService,
+    Step,
+    difference,
+    lines,
+)
+from tests.config.texts import GLOBAL_BGP, service, settings
+
+ONE = service("one", monitors="['IdleConnection']")
+TWO = service("two", ip="192.0.2.2")
+
+
+def steps(before: str, after: str) -> tuple[Step, ...]:
+    return difference(settings(before), settings(after))
+
+
+def said(before: str, after: str) -> list[str]:
+    return lines(steps(before, after))
+
+
+def test_the_same_configuration_written_otherwise_is_no_difference() -> None:
+    other = "[global]\n# a comment\n" + ONE.replace("port = 80", "port=80") + TWO
+    assert steps("[global]\n" + ONE + TWO, other) == ()
+
+
+def test_a_new_section_is_added_and_a_missing_one_removed_last() -> None:
+    found = steps("[global]\n" + ONE, "[global]\n" + TWO)
+    assert [type(step) for step in found] == [AddService, RemoveService]
+    assert lines(found) == [
+        "add service two: tcp 192.0.2.2:80",
+        "remove service one: tcp 192.0.2.1:80",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"depool_threshold": ".7"}, "depool-threshold 0.5 -> 0.7"),
+        ({"scheduler": "sh"}, "scheduler wrr -> sh"),
+        ({"config": "http://h/pool"}, "config file:///etc/pybal/pool -> http://h/pool"),
+        ({"tunneling": "yes"}, "tunneling/forwarding-method direct -> tunnel"),
+        ({"depool_method": "drain"}, "depool-method/drain-timeout unset -> 300"),
+        ({"bgp": "no"}, "bgp yes -> no"),
+        (
+            {"monitors": "['IdleConnection', 'Ping']"},
+            "monitors [IdleConnection] -> [IdleConnection Ping]",
+        ),
+        ({"idleconnection__max_delay": "9"}, "IdleConnection's max_delay_s before -> changed"),
+    ],
+)
+def test_what_a_service_can_take_over_is_adjusted(changes: dict[str, str], line: str) -> None:
+    (step,) = steps("[global]\n" + ONE, "[global]\n" + service("one", **changes))
+    assert isinstance(step, AdjustService)
+    assert str(step) == f"adjust service one: {line}"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"ip": "192.0.2.9"}, {"port": "81"}, {"protocol": "udp"}, {"fwmark": "7"}]
+)
+def test_another_virtual_service_begins_anew(changes: dict[str, str]) -> None:
+    (step,) = steps("[global]\n" + ONE, "[global]\n" + service("one", **changes))
+    assert isinstance(step, ReplaceService)
+
+
+def test_another_name_for_the_same_virtual_service_is_a_renaming() -> None:
+    after = ONE.replace("[one]", "[first]")
+    (step,) = steps("[global]\n" + ONE + TWO, "[global]\n" + after + TWO)
+    assert isinstance(step, RenameService)
+    assert str(step) == "rename service one to first: tcp 192.0.2.1:80 stays"
+
+
+def test_two_services_that_swap_their_addresses_both_begin_anew() -> None:
+    swapped = service("one", ip="192.0.2.2") + service("two", ip="192.0.2.1")
+    found = steps("[global]\n" + ONE + TWO, "[global]\n" + swapped)
+    assert [type(step) for step in found] == [ReplaceService, ReplaceService]
+
+
+def test_what_needs_a_restart_is_said_and_the_rest_counts() -> None:
+    found = steps("[global]\n" + ONE, "[global]\ndryrun = yes\n" + TWO)
+    assert [type(step) for step in found] == [NeedsRestart, AddService, RemoveService]
+    assert str(found[0]) == "needs a restart: dryrun no -> yes"
+
+
+def test_bgp_is_switched_on_and_off() -> None:
+    assert said("[global]\n" + ONE, GLOBAL_BGP + ONE) == ["start BGP"]
+    assert said(GLOBAL_BGP + ONE, "[global]\n" + ONE) == ["stop BGP"]
+
+
+def test_only_the_peers_that_changed_begin_anew() -> None:
+    before = GLOBAL_BGP.replace("198.51.100.1\n", "['198.51.100.1', '198.51.100.3']\n")
+    after = before.replace("'198.51.100.3'", "'198.51.100.4'")
+    after += "[[peer 198.51.100.1]]\nbgp-hold-time = 30\n"
+    (step,) = steps(before + ONE, after + ONE)
+    assert isinstance(step, AdjustBGP)
+    assert list(step.lines()) == [
+        "add BGP peer 198.51.100.4",
+        "replace BGP peer 198.51.100.1: bgp-hold-time 180 -> 30",
+        "remove BGP peer 198.51.100.3",
+    ]
+
+
+def test_another_as_of_ours_begins_all_sessions_anew() -> None:
+    after = GLOBAL_BGP.replace("64600", "64700")
+    found = said(GLOBAL_BGP + ONE, after + ONE)
+    assert "replace BGP peer 198.51.100.1: bgp-local-asn 64600 -> 64700" in found
+
+
+def test_no_secret_is_shown() -> None:
+    before = GLOBAL_BGP + "bgp-password = swordfish\n" + ONE
+    after = GLOBAL_BGP + "bgp-password = halibut\n"
+    after += service("one", config="k8s://hunter2@kube.example.org")
+    text = "\n".join(said(before, after))
+    assert "bgp-password/bgp-password-file *** -> ***" in text
+    assert "k8s://***@kube.example.org:443" in text
+    for secret in ("swordfish", "halibut", "hunter2"):
+        assert secret not in text
+
+
+def test_a_long_value_is_shortened() -> None:
+    many = ", ".join(f"'192.0.3.{n}'" for n in range(60))
+    (line,) = said(
+        GLOBAL_BGP + ONE, GLOBAL_BGP + f"advertised_instrumentation_ips = [{many}]\n" + ONE
+    )
+    assert len(line) < 140
+    assert line.endswith("…")
