@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
@@ -60,6 +61,8 @@ EXIT_FORBIDDEN = 4
 EXIT_ANOTHER = 5
 """2 is argparse's, for a wrong command line."""
 
+_SUM_UP_EVERY_S = 10.0
+
 # Twisted types it as a module.
 reactor = cast(Any, global_reactor)
 
@@ -79,7 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines, status = report(result, kinds)
         say((*lines, *_notes(result.settings)))
         return status
-    atexit.register(begin_logging(debug=options.debug))
+    logging = begin_logging(debug=options.debug)
+    atexit.register(logging.flush)
+    reactor.callWhenRunning(LoopingCall(logging.sum_up).start, _SUM_UP_EVERY_S, now=False)
     for problem in result.problems:
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
@@ -100,7 +105,7 @@ def _refuse(error: PluginError, options: argparse.Namespace) -> int:
     if options.check_config:
         say([f"ERROR: {error}"])
     else:
-        atexit.register(begin_logging(debug=options.debug))
+        atexit.register(begin_logging(debug=options.debug).flush)
         _log.critical("{error}: not started", error=str(error))
     return EXIT_CONFIG
 

@@ -1,6 +1,8 @@
 """Log lines in the contract's shape: `[system] LEVEL: text`, one a line, on stderr.
 
-Loggers are Twisted's, with the system as namespace: `Logger(namespace="textlb_443")`.
+Loggers are Twisted's, with the system as namespace: `Logger(namespace="textlb_443")`. Where stderr
+is the journal each line has its priority before it (`<4>`, sd-daemon(3)), which the journal takes
+away: `journalctl -p warning` works, and what is read is the contract's line.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
-from typing import Protocol, TextIO, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO, cast
 
 from twisted.logger import (
     FilteringLogObserver,
@@ -23,10 +27,21 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
+from pybal.runtime.log_limit import LogLimit
 from pybal.runtime.log_writer import LogWriter
+from pybal.runtime.service_manager import is_journal
 
 _FLUSH_S = 2.0
 """At the end of the process, so long is waited for whoever reads the log."""
+
+_PRIORITIES = {
+    LogLevel.debug: 7,
+    LogLevel.info: 6,
+    LogLevel.warn: 4,
+    LogLevel.error: 3,
+    LogLevel.critical: 2,
+}
+"""syslog(3)'s."""
 
 _LEVEL_NAMES = {
     LogLevel.debug: "DEBUG",
@@ -40,13 +55,23 @@ _LEVEL_NAMES = {
 def format_line(event: LogEvent) -> str:
     """One log line without its end; line breaks and control characters in the text are escaped,
     so that nothing read from outside can forge a line."""
-    system = event.get("log_namespace", "pybal")
-    level = _LEVEL_NAMES.get(event.get("log_level", LogLevel.info), "INFO")
+    return _line(event.get("log_level", LogLevel.info), _system(event), _text(event))
+
+
+def _line(level: Any, system: str, text: str) -> str:
+    return f"[{system}] {_LEVEL_NAMES.get(level, 'INFO')}: {text}"
+
+
+def _system(event: LogEvent) -> str:
+    return str(event.get("log_namespace", "pybal"))
+
+
+def _text(event: LogEvent) -> str:
     text = formatEvent(event)
     failure = event.get("log_failure")
     if failure is not None:
         text = f"{text}: {failure.type.__name__}: {failure.getErrorMessage()}"
-    return f"[{system}] {level}: {_printable(text)}"
+    return _printable(text)
 
 
 def _printable(text: str) -> str:
@@ -63,32 +88,69 @@ class Writer(Protocol):
 
 @implementer(ILogObserver)
 class LineObserver:
-    """Writes each event as one line; in debug a failure's traceback follows it."""
+    """Writes each event as one line; in debug a failure's traceback follows it. `priorities`: the
+    journal reads the lines. With a `limit`, whose time is `seconds()`, what repeats is summed up.
+    """
 
-    def __init__(self, writer: Writer, *, tracebacks: bool) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        tracebacks: bool,
+        priorities: bool = False,
+        limit: LogLimit | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._writer = writer
         self._tracebacks = tracebacks
+        self._priorities = priorities
+        self._limit = limit
+        self._seconds = seconds
 
     def __call__(self, event: LogEvent) -> None:
-        lines = format_line(event) + "\n"
+        level = event.get("log_level", LogLevel.info)
+        system, text = _system(event), _text(event)
+        if self._limit is not None and not self._limit.takes(
+            system, text, self._seconds(), vital=level is LogLevel.critical
+        ):
+            return
         failure = event.get("log_failure")
-        if failure is not None and self._tracebacks:
-            lines += failure.getTraceback()
-        self._writer.write(lines)
+        traceback = failure.getTraceback() if failure is not None and self._tracebacks else ""
+        self._write(level, system, text, traceback)
+
+    def sum_up(self) -> None:
+        """Write what the limit has left out, where its time is over."""
+        if self._limit is not None:
+            for summary in self._limit.due(self._seconds()):
+                self._write(LogLevel.warn, summary.system, str(summary))
+
+    def _write(self, level: Any, system: str, text: str, traceback: str = "") -> None:
+        priority = f"<{_PRIORITIES.get(level, 6)}>" if self._priorities else ""
+        self._writer.write(f"{priority}{_line(level, system, text)}\n{traceback}")
 
 
-def begin_logging(*, debug: bool) -> Callable[[], object]:
-    """Start writing the process's log lines to stderr. Call once, from main; what it returns is to
-    be called when the process ends."""
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """The process's log as it runs. `flush()` waits until all is written, or a little;
+    `sum_up()` is to be called now and then."""
+
+    flush: Callable[[], object]
+    sum_up: Callable[[], None]
+
+
+def begin_logging(*, debug: bool) -> Logging:
+    """Start writing the process's log lines to stderr. Call once, from main. In debug nothing is
+    left out."""
     level = LogLevel.debug if debug else LogLevel.info
     predicate = LogLevelFilterPredicate(defaultLogLevel=level)
     # Factories of Twisted announce each connection they start and stop; thousands of
     # checks would drown the log.
     for noisy in ("log_legacy", "twisted.internet", "twisted.web", "twisted.names"):
         predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
-    writer = LogWriter(_descriptor(sys.stderr))
+    descriptor = _descriptor(sys.stderr)
+    writer = LogWriter(descriptor)
     writer.start()
-    observer = LineObserver(writer, tracebacks=debug)
+    observer = LineObserver(writer, tracebacks=debug, priorities=is_journal(descriptor, os.environ))
     # zope's @implementer is invisible to the type checker.
     filtering = FilteringLogObserver(
         cast(ILogObserver, observer), [cast(ILogFilterPredicate, predicate)]
@@ -97,7 +159,7 @@ def begin_logging(*, debug: bool) -> Callable[[], object]:
     # Libraries raise what they log, too. Without a handler of the root one of them, pyroute2, makes
     # Python's logging write to stderr by itself, in a shape of its own.
     logging.getLogger().addHandler(logging.NullHandler())
-    return lambda: writer.flush(_FLUSH_S)
+    return Logging(flush=lambda: writer.flush(_FLUSH_S), sum_up=observer.sum_up)
 
 
 def _descriptor(stderr: TextIO | None) -> int:

@@ -7,15 +7,18 @@ import subprocess
 import sys
 from typing import cast
 
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from pybal.runtime.log import LineObserver
+from pybal.runtime.log_limit import REPEATS, WINDOW_S, LogLimit
 
 
-def logged(*, tracebacks: bool = False) -> tuple[Logger, io.StringIO]:
+def logged(*, tracebacks: bool = False, priorities: bool = False) -> tuple[Logger, io.StringIO]:
     stream = io.StringIO()
-    observer = cast(ILogObserver, LineObserver(stream, tracebacks=tracebacks))
+    line_observer = LineObserver(stream, tracebacks=tracebacks, priorities=priorities)
+    observer = cast(ILogObserver, line_observer)
     return Logger(namespace="textlb_443 ProxyFetch", observer=observer), stream
 
 
@@ -45,7 +48,8 @@ def test_a_failure_is_one_line_and_only_debug_shows_its_traceback() -> None:
 
 def test_what_libraries_log_by_themselves_is_not_written_in_a_shape_of_its_own() -> None:
     script = (
-        "import logging; from pybal.runtime.log import begin_logging; begin_logging(debug=True)();"
+        "import logging; from pybal.runtime.log import begin_logging;"
+        "begin_logging(debug=True).flush();"
         # Logging by the root installs a handler of its own, unless there is one.
         "logging.debug('family not found'); logging.getLogger('etcd.client').error('no answer')"
     )
@@ -53,3 +57,25 @@ def test_what_libraries_log_by_themselves_is_not_written_in_a_shape_of_its_own()
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stderr == ""
+
+
+def test_the_journal_gets_the_priority_before_the_line() -> None:
+    log, stream = logged(priorities=True)
+    log.debug("a")
+    log.info("b")
+    log.warn("c")
+    log.error("d")
+    log.critical("e")
+    priorities = [line.partition("[")[0] for line in stream.getvalue().splitlines()]
+    assert priorities == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+
+
+def test_what_repeats_is_summed_up() -> None:
+    stream, clock = io.StringIO(), Clock()
+    observer = LineObserver(stream, tracebacks=False, limit=LogLimit(), seconds=clock.seconds)
+    log = Logger(namespace="svc", observer=cast(ILogObserver, observer))
+    for _ in range(REPEATS + 7):
+        log.info("the same")
+    clock.advance(WINDOW_S)
+    observer.sum_up()
+    assert stream.getvalue().splitlines()[REPEATS:] == ["[svc] WARN: … 7 more in 60 s: the same"]

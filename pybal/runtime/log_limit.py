@@ -1,0 +1,148 @@
+"""Which log lines are written and which are only counted. Pure; time is an argument.
+
+What repeats is summed up: of lines that differ in their numbers alone, some are written in a
+minute, then one that says how many more there were. What never repeats is bounded for each log
+system, so that a peer that breaks the protocol in ever new ways cannot fill the disk either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+WINDOW_S = 60.0
+REPEATS = 10
+"""So many equal lines are written in a window."""
+
+NEW_BYTES_PER_S = 5 * 1024
+NEW_BURST_BYTES = 256 * 1024
+"""Of lines that are new in their window, for each log system; a pool of 1,000 servers logs half
+of that at the start."""
+
+REPEATED_BYTES_PER_S = 5 * 1024
+REPEATED_BURST_BYTES = 64 * 1024
+"""Of all lines that are not new in their window."""
+
+_TOLD_APART = 10
+"""So many kinds are summed up each in a line of its own; of more, those with the same first words
+together."""
+
+MAX_KINDS = 20_000
+"""So many kinds of line are told apart; of more, the oldest are forgotten."""
+
+_NUMBER = re.compile(r"(?<![\w.:-])\d+(?:\.\d+)?(?![\w.:-])")
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Bytes that may be written: `full` at once, `per_s` in the long run."""
+
+    full: float
+    per_s: float
+    left: float
+    at_s: float
+
+    def take(self, size_bytes: int, now_s: float) -> bool:
+        self.left = min(self.full, self.left + (now_s - self.at_s) * self.per_s)
+        self.at_s = now_s
+        if self.left < size_bytes:
+            return False
+        self.left -= size_bytes
+        return True
+
+
+@dataclass(slots=True)
+class _Window:
+    """Lines of one kind since `began_s`."""
+
+    began_s: float
+    seen: int = 0
+    left_out: int = 0
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`count` lines of a log system were left out within `seconds`; `last` is one of them."""
+
+    system: str
+    last: str
+    count: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"… {self.count} more in {self.seconds:.0f} s: {self.last}"
+
+
+class LogLimit:
+    """Decides line by line. A line is its system and its text."""
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[tuple[str, str], _Window] = OrderedDict()
+        self._new: dict[str, _Bucket] = {}
+        self._forgotten: dict[str, int] = {}
+        """Lines left out of kinds that were forgotten, by system."""
+        self._last_forgotten = ""
+        self._repeated = _Bucket(
+            REPEATED_BURST_BYTES, REPEATED_BYTES_PER_S, REPEATED_BURST_BYTES, 0
+        )
+
+    def takes(self, system: str, text: str, now_s: float, *, vital: bool = False) -> bool:
+        """Whether a line is to be written. `vital`: however much else is, unless it repeats."""
+        key = system, _NUMBER.sub("#", text)
+        window = self._windows.get(key)
+        if window is None or (now_s - window.began_s >= WINDOW_S and not window.left_out):
+            self._windows.pop(key, None)
+            window = self._windows[key] = _Window(now_s)
+            if len(self._windows) > MAX_KINDS:
+                self._forget_oldest()
+        window.seen += 1
+        size_bytes = len(system) + len(text) + 16
+        if window.seen > REPEATS:
+            taken = False
+        elif vital:
+            taken = True
+        elif window.seen == 1:
+            taken = self._bucket(system, now_s).take(size_bytes, now_s)
+        else:
+            taken = self._repeated.take(size_bytes, now_s)
+        if not taken:
+            window.left_out += 1
+            window.last = text
+        return taken
+
+    def due(self, now_s: float) -> Iterator[Summary]:
+        """What has been left out in windows that are over, those of a system and of the same
+        first words together; each is said once. Windows of which all was written just end."""
+        over = [key for key, window in self._windows.items() if now_s - window.began_s >= WINDOW_S]
+        sums: dict[tuple[str, str], Summary] = {}
+        for system, shape in over:
+            window = self._windows.pop((system, shape))
+            if not window.left_out:
+                continue
+            group = system, " ".join(shape.split()[:2]) if len(over) > _TOLD_APART else shape
+            before = sums.get(group)
+            count = window.left_out + (before.count if before else 0)
+            sums[group] = Summary(system, window.last, count, now_s - window.began_s)
+        yield from sums.values()
+        if over:
+            for system, count in self._forgotten.items():
+                yield Summary(system, self._last_forgotten, count, WINDOW_S)
+            self._forgotten.clear()
+
+    def _bucket(self, system: str, now_s: float) -> _Bucket:
+        bucket = self._new.get(system)
+        if bucket is None:
+            if len(self._new) > MAX_KINDS:
+                self._new.clear()
+            bucket = _Bucket(NEW_BURST_BYTES, NEW_BYTES_PER_S, NEW_BURST_BYTES, now_s)
+            self._new[system] = bucket
+        return bucket
+
+    def _forget_oldest(self) -> None:
+        (system, _), window = self._windows.popitem(last=False)
+        if window.left_out:
+            self._forgotten[system] = self._forgotten.get(system, 0) + window.left_out
+            self._last_forgotten = window.last
