@@ -20,8 +20,8 @@ from pybal.config.settings import (
     Settings,
 )
 from pybal.config.source_url import source_url
-from pybal.ipvs.model import endpoint
 from pybal.model import IPAddress
+from pybal.net.addresses import endpoint
 from pybal.pool.desired import service_key
 from pybal.reload.keys import (
     BGP_KEYS,
