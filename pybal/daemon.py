@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 
 import pybal
-from pybal.announce.announcer import Announcer, failover_settings, kernel_source_address
+from pybal.announce.announcer import Announcer
 from pybal.announce.failover import BGPFailover
+from pybal.announce.settings import failover_settings
+from pybal.bgp.bfd.detector import BFDNetwork
+from pybal.bgp.network import BGPNetwork
+from pybal.bgp.peering import BGPPorts
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.health.director_health import DirectorHealth
 from pybal.http.port import HTTPClient
@@ -28,13 +32,16 @@ from pybal.model import (
     BGPSnapshot,
     CheckResult,
     DaemonSnapshot,
+    IPAddress,
     IPVSSnapshot,
     ServerSpec,
     ServiceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.registry import BUILT_IN, MonitorTypes, create_monitor, metric_families
+from pybal.monitors.processes import Processes
+from pybal.monitors.registry import MonitorTypes, create_monitor, metric_families
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.port import Network
 from pybal.pool.coordinator import CoordinatorPorts
 from pybal.pool.desired import service_key
 from pybal.pool.server import AddressWatcher
@@ -46,11 +53,13 @@ from pybal.sources.create import create_source
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Everything outside of the process that the daemon touches, injected by main.
+class DaemonPorts:
+    """All that the daemon touches outside of itself. main gives it; nothing has a default.
 
     `reactor` provides Twisted's reactor interfaces, its clock must not jump; `now()` is Unix
     seconds; `in_thread` runs a function off the reactor's thread and fires with what it returns.
+    `source_address` tells from which of our addresses the kernel would reach another one, None
+    if from none.
     """
 
     reactor: Any
@@ -59,57 +68,65 @@ class World:
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
     http: HTTPClient
     addresses: AddressWatcher
+    network: Network
+    processes: Processes
     kernel: Kernel
-    place: Place | None = None
+    place: Place | None
     """Which table the kernel's is; without that, none of its services is known to be ours."""
-    monitors: MonitorTypes = field(default_factory=lambda: BUILT_IN)
+    bgp_network: BGPNetwork
+    bfd_network: BFDNetwork
+    source_address: Callable[[IPAddress], IPAddress | None]
+    monitors: MonitorTypes
     """By name; all that the settings name must be among them."""
 
 
-def _ipvs_ports(world: World, state_directory: Path | None) -> IPVSPorts:
+def _ipvs_ports(ports: DaemonPorts, state_directory: Path | None) -> IPVSPorts:
     record = None
-    if state_directory is not None and world.place is not None:
-        record = record_file(state_directory, world.place)
-    return IPVSPorts(world.reactor, world.kernel, world.now, world.in_thread, record)
+    if state_directory is not None and ports.place is not None:
+        record = record_file(state_directory, ports.place)
+    return IPVSPorts(ports.reactor, ports.kernel, ports.now, ports.in_thread, record)
 
 
 class Daemon:
     """All services of one pybal.conf; also the StatusView that the instrumentation reads."""
 
-    def __init__(self, settings: Settings, config_path: Path, world: World) -> None:
+    def __init__(self, settings: Settings, config_path: Path, ports: DaemonPorts) -> None:
         self._settings = settings
         self._config_path = config_path
-        self._world = world
+        self._ports = ports
         self._log = Logger(namespace="pybal")
-        self._time_slices = TimeSlices(world.reactor)
-        self._started_at = world.now()
+        self._time_slices = TimeSlices(ports.reactor)
+        self._started_at = ports.now()
         self._manager = IPVSController(
-            settings.ipvs, _ipvs_ports(world, settings.state_directory), dry_run=settings.dry_run
+            settings.ipvs, _ipvs_ports(ports, settings.state_directory), dry_run=settings.dry_run
         )
         self._director_health = DirectorHealth(
-            world.reactor,
-            world.now,
-            world.random,
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.network,
             settings.isolation,
             lambda: tuple(self._services.values()),
             self._log,
         )
         self._monitor_ports = MonitorPorts(
-            world.reactor,
-            world.now,
-            world.random,
-            world.http,
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.network,
+            ports.processes,
+            ports.http,
             self._director_health.stall_detector,
             self._director_health.recoveries,
             self._director_health.faults,
             commands_at_once=settings.runcommand_concurrency,
         )
         self._source_ports = SourcePorts(
-            world.reactor,
-            world.now,
-            world.random,
-            world.http,
-            world.in_thread,
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.http,
+            ports.in_thread,
             settings.state_directory,
         )
         self._services: dict[str, LVSService] = {}
@@ -165,18 +182,22 @@ class Daemon:
                 self._log.failure("Service {name} could not be started", name=service.name)
 
     def _start_bgp(self) -> None:
-        settings, world = self._settings.bgp, self._world
+        settings, ports = self._settings.bgp, self._ports
         if settings is None:
             return
         self._failover = BGPFailover(
-            failover_settings(settings, kernel_source_address),
-            world.reactor,
-            world.random,
-            world.now,
-            Logger(namespace="bgp"),
+            failover_settings(settings, ports.source_address),
+            BGPPorts(
+                clock=ports.reactor,
+                network=ports.bgp_network,
+                random=ports.random,
+                now=ports.now,
+                log=Logger(namespace="bgp"),
+                bfd_network=ports.bfd_network,
+            ),
         )
         self._announcer = Announcer(
-            self._failover, self._settings.services, world.reactor, Logger(namespace="bgp")
+            self._failover, self._settings.services, ports.reactor, Logger(namespace="bgp")
         )
         self._manager.subscribe(self._announcer.service_stands)
         # What stands in the kernel forwarded while we were away, however our last life ended:
@@ -189,12 +210,12 @@ class Daemon:
         settings = self._settings.instrumentation
         if settings is None:
             return
-        reactor, log = self._world.reactor, Logger(namespace="instrumentation")
-        families = metric_families(self._world.monitors)
+        reactor, log = self._ports.reactor, Logger(namespace="instrumentation")
+        families = metric_families(self._ports.monitors)
         site = make_site(
             reactor,
             self,
-            self._world.in_thread,
+            self._ports.in_thread,
             self._time_slices,
             log,
             families,
@@ -207,10 +228,10 @@ class Daemon:
 
     def _new_service(self, settings: ServiceSettings) -> LVSService:
         ports = CoordinatorPorts(
-            clock=self._world.reactor,
+            clock=self._ports.reactor,
             time_slices=self._time_slices,
-            now=self._world.now,
-            addresses=self._world.addresses,
+            now=self._ports.now,
+            addresses=self._ports.addresses,
             create_monitor=self._create_monitor,
             publish=lambda entry: self._manager.publish(entry, settings.drain_timeout_s),
             servers_changed=self._servers_changed,
@@ -227,7 +248,7 @@ class Daemon:
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
     ) -> Monitor:
-        return create_monitor(settings, target, self._monitor_ports, report, self._world.monitors)
+        return create_monitor(settings, target, self._monitor_ports, report, self._ports.monitors)
 
     def _create_source(
         self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]

@@ -25,11 +25,13 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
+from pybal.bgp.bfd.sockets import SocketBFDNetwork
+from pybal.bgp.network import TwistedNetwork
 from pybal.config.loader import load
 from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
-from pybal.daemon import Daemon, World
+from pybal.daemon import Daemon, DaemonPorts
 from pybal.errors import KernelError
 from pybal.http.client import BareHTTPClient
 from pybal.http.hostnames import look_up_in_own_threads
@@ -40,11 +42,13 @@ from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
+from pybal.monitors.processes import ReactorProcesses
 from pybal.monitors.registry import MonitorTypes, kinds_of
 from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
 from pybal.net.sockets import SocketNetwork
+from pybal.net.source_address import kernel_source_address
 from pybal.pool.desired import modules_needed
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.instance_lock import NAMESPACE, AlreadyRunningError, claim
@@ -161,18 +165,7 @@ def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
     _raise_descriptor_limit()
     _steady_clock()
     look_up_in_own_threads(reactor)
-    world = World(
-        reactor=reactor,
-        now=time.time,
-        random=random.Random(),
-        in_thread=_in_thread,
-        http=BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor)),
-        addresses=_resolver(settings.state_directory),
-        kernel=_kernel(settings),
-        place=_place(),
-        monitors=monitors,
-    )
-    daemon = Daemon(settings, config_path, world)
+    daemon = Daemon(settings, config_path, _daemon_ports(settings, monitors))
     SignalHandling(reactor, daemon, _log, signal.signal).arrange()
     try:
         daemon.start()
@@ -187,6 +180,27 @@ def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
     tune_garbage_collection(reactor)
     reactor.run()
     return EXIT_OK
+
+
+def _daemon_ports(settings: Settings, monitors: MonitorTypes) -> DaemonPorts:
+    """The real ones."""
+    network = SocketNetwork(reactor)
+    return DaemonPorts(
+        reactor=reactor,
+        now=time.time,
+        random=random.Random(),
+        in_thread=_in_thread,
+        http=BareHTTPClient(reactor, network, TwistedHTTPClient(reactor)),
+        addresses=_resolver(settings.state_directory),
+        network=network,
+        processes=ReactorProcesses(reactor),
+        kernel=_kernel(settings),
+        place=_place(),
+        bgp_network=TwistedNetwork(reactor),
+        bfd_network=SocketBFDNetwork(reactor),
+        source_address=kernel_source_address,
+        monitors=monitors,
+    )
 
 
 def _is_only_one() -> bool:

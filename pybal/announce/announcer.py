@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from pybal.bgp.settings import (
-    Advertisement,
-    BFDSettings,
-    FailoverSettings,
-    Options,
-    PeerSettings,
-    SpeakerSettings,
-)
-from pybal.config.settings import BGPPeer, BGPSettings, ServiceSettings
+from pybal.bgp.settings import Advertisement
+from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
-from pybal.model import IPAddress
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
 
@@ -29,9 +18,6 @@ FIRST_ROUTES_WAIT_S = 30.0
 """So long every service may take to stand before peers hear that the routes are complete: a
 router keeps those of our former life until then. One with bgp-withdraw-on-down has as long as the
 first results of its monitors may take, if that is longer."""
-
-_ANY = (IPv6Address("::"), IPv4Address("0.0.0.0"))
-_LAST_RESORT = IPv4Address("127.0.0.1")
 
 
 class Failover(Protocol):
@@ -168,66 +154,3 @@ def _advertisement(service: ServiceSettings) -> Advertisement:
         communities=service.bgp_communities,
         large_communities=service.bgp_large_communities,
     )
-
-
-def failover_settings(
-    settings: BGPSettings, source_address: Callable[[IPAddress], IPAddress | None]
-) -> FailoverSettings:
-    """pybal.conf's view of BGP as the speaker's. `source_address` tells from which of our
-    addresses the kernel would reach a peer, None if from none."""
-    speaker = SpeakerSettings(
-        local_asn=settings.local_asn,
-        router_id=settings.router_id or _router_id(settings, source_address),
-        peers=tuple(map(_peer_settings, settings.peers)),
-        listen_addresses=settings.local_ips or _ANY,
-        listen_port=settings.local_port,
-    )
-    return FailoverSettings(
-        speaker=speaker,
-        as_path=settings.as_path,
-        next_hop_ipv4=settings.nexthop_ipv4,
-        next_hop_ipv6=settings.nexthop_ipv6,
-        med=settings.med,
-        local_pref=settings.local_pref,
-        communities=settings.communities,
-        large_communities=settings.large_communities,
-        extra_addresses=settings.advertised_addresses,
-        shutdown_delay_s=settings.shutdown_delay_s,
-    )
-
-
-def _peer_settings(peer: BGPPeer) -> PeerSettings:
-    options = peer.options
-    return PeerSettings(
-        address=peer.address,
-        asn=options.asn,
-        password=None if options.password is None else options.password.encode(),
-        ttl_security_hops=options.ttl_security_hops,
-        hold_time_s=options.hold_time_s,
-        restart_time_s=options.graceful_restart_time_s if options.graceful_restart else None,
-        bfd=BFDSettings(options.bfd_interval_ms, options.bfd_multiplier) if options.bfd else None,
-        fsm=Options(connect_retry_s=options.connect_retry_s),
-    )
-
-
-def _router_id(
-    settings: BGPSettings, source_address: Callable[[IPAddress], IPAddress | None]
-) -> IPv4Address:
-    """An IPv4 address of our own (RFC 4271 section 4.2): one to listen on, else the next hop,
-    else the one that the kernel uses towards a peer."""
-    towards_peers = (source_address(peer.address) for peer in settings.peers)
-    for address in (*settings.local_ips, settings.nexthop_ipv4, *towards_peers):
-        if isinstance(address, IPv4Address) and not address.is_unspecified:
-            return address
-    return _LAST_RESORT
-
-
-def kernel_source_address(peer: IPAddress) -> IPAddress | None:
-    """The address from which this host would reach `peer`; nothing is sent."""
-    family = socket.AF_INET if peer.version == 4 else socket.AF_INET6
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((str(peer), 9))
-        except OSError:
-            return None
-        return ipaddress.ip_address(probe.getsockname()[0])

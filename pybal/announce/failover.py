@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
-from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 
 from pybal.bgp.aspath import sequence
-from pybal.bgp.bfd.detector import BFDNetwork
-from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin
 from pybal.bgp.messages import PathAttributes
-from pybal.bgp.network import Network, TwistedNetwork
-from pybal.bgp.peering import Peering, World
+from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings
@@ -30,34 +25,13 @@ _MAX_LOGGED = 20  # prefixes of one change that are logged one by one
 
 class BGPFailover:
     """Owns the speaker. A prefix is announced while at least one service wants it; if several
-    do, the attributes are those of the first that asked.
+    do, the attributes are those of the first that asked."""
 
-    `reactor` provides IReactorTime, IReactorTCP, IReactorSocket and, for BFD, IReactorFDSet;
-    `now` is the wall clock. The networks are for tests; by default they are the real ones.
-    """
-
-    def __init__(
-        self,
-        settings: FailoverSettings,
-        reactor: Any,
-        random: Random,
-        now: Callable[[], float],
-        log: Logger,
-        network: Network | None = None,
-        bfd_network: BFDNetwork | None = None,
-    ) -> None:
+    def __init__(self, settings: FailoverSettings, ports: BGPPorts) -> None:
         self._settings = settings
-        self._reactor = reactor
-        self._log = log
-        world = World(
-            clock=reactor,
-            network=network or TwistedNetwork(reactor),
-            random=random,
-            now=now,
-            log=log,
-            bfd_network=bfd_network or SocketBFDNetwork(reactor),
-        )
-        self._speaker = Speaker(settings.speaker, world)
+        self._clock = ports.clock
+        self._log = ports.log
+        self._speaker = Speaker(settings.speaker, ports)
         self._wanted: dict[str, tuple[Advertisement, ...]] = {}
         self._routes_of: dict[str, dict[Prefix, Route]] = {}
         self._shared: dict[tuple[object, ...], Route] = {}
@@ -103,7 +77,7 @@ class BGPFailover:
         else:
             del self._wanted[service], self._routes_of[service]
         if self._publishing is None:
-            self._publishing = self._reactor.callLater(0, self._publish_next)
+            self._publishing = self._clock.callLater(0, self._publish_next)
 
     def first_routes_complete(self) -> None:
         """Every service has said what it wants for the first time: End-of-RIB may follow."""
@@ -143,7 +117,7 @@ class BGPFailover:
             routes = _shutting_down(self._routes)
             for peering in peerings:
                 peering.announce(routes)
-            await deferLater(self._reactor, delay_s, lambda: None)
+            await deferLater(self._clock, delay_s, lambda: None)
 
     # Routes
 
@@ -154,7 +128,7 @@ class BGPFailover:
 
     def _publish_next(self) -> None:
         """In a turn of its own: ten thousand wishes have taken theirs."""
-        self._publishing = self._reactor.callLater(0, self._publish)
+        self._publishing = self._clock.callLater(0, self._publish)
 
     def _publish(self) -> None:
         self._cancel_publishing()

@@ -44,7 +44,7 @@ class LinkOwner(Protocol):
     """The peering, as its links see it."""
 
     def dial(self, connection: BGPConnection, failed: Callable[[str], None]) -> Callable[[], None]:
-        """Network.dial to this peer."""
+        """BGPNetwork.dial to this peer."""
 
     def local_open(self) -> Open:
         """The OPEN to send now."""

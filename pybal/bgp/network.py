@@ -40,7 +40,7 @@ Accept = Callable[[IPAddress], "BGPConnection | None"]
 Close = Callable[[], "Deferred[None]"]
 
 
-class Network(Protocol):
+class BGPNetwork(Protocol):
     """What the speaker needs of the world besides time."""
 
     def dial(
@@ -57,7 +57,7 @@ class Network(Protocol):
 
 
 class TwistedNetwork:
-    """Network on a reactor with IReactorTCP and IReactorSocket."""
+    """BGPNetwork on a reactor with IReactorTCP and IReactorSocket."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor

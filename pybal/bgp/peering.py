@@ -17,7 +17,7 @@ from pybal.bgp.fsm import FSM, Event, EventKind, State
 from pybal.bgp.link import Link, Side
 from pybal.bgp.messages import GracefulRestart, Notification, Open
 from pybal.bgp.negotiation import keeps_own_connection, local_open
-from pybal.bgp.network import Network
+from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peersnapshot import Statistics, peer_snapshot
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
@@ -32,12 +32,12 @@ _INCOMING_BURST, _INCOMING_A_SECOND = 10.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """What is injected: `clock` is IReactorTime, monotonic; `now` the wall clock in Unix
-    seconds; `random` a random.Random; `log` a Logger."""
+class BGPPorts:
+    """What BGP touches outside of itself. `clock` is IReactorTime, monotonic; `now` the wall
+    clock in Unix seconds; `random` a random.Random; `log` a Logger."""
 
     clock: Any
-    network: Network
+    network: BGPNetwork
     random: Any
     now: Callable[[], float]
     log: Any
@@ -56,14 +56,14 @@ class Damping:
 class Peering:
     """Keeps a session with one configured router and tells it the routes it is given."""
 
-    def __init__(self, speaker: SpeakerSettings, peer: PeerSettings, world: World) -> None:
+    def __init__(self, speaker: SpeakerSettings, peer: PeerSettings, ports: BGPPorts) -> None:
         self.peer = peer
         self.statistics = Statistics()
         self.restarting = False
         self.end_of_rib_held = False
         self._speaker = speaker
-        self._world = world
-        self._log = SummingLog(world.log, world.clock)
+        self._ports = ports
+        self._log = SummingLog(ports.log, ports.clock)
         self._incoming = Allowance(_INCOMING_BURST, _INCOMING_A_SECOND)
         self._damping = Damping()
         self._routes: Routes = {}
@@ -76,8 +76,8 @@ class Peering:
         self._obstacles: dict[Prefix, str] = {}
 
     def _new_link(self, side: Side) -> Link:
-        world = self._world
-        return Link(self, side, self.peer.fsm, world.clock, world.random, self._log)
+        ports = self._ports
+        return Link(self, side, self.peer.fsm, ports.clock, ports.random, self._log)
 
     # Life
 
@@ -189,14 +189,14 @@ class Peering:
             return None
         link = self._new_link(Side.PASSIVE)
         link.resume_from(FSM(idle_hold_s=self._damping.next_s))
-        connection = BGPConnection(self._world.clock, link)
+        connection = BGPConnection(self._ports.clock, link)
         self._passive = link
         link.attach(connection)
         link.feed(EventKind.AUTOMATIC_START_PASSIVE)
         return connection
 
     def _may_connect(self) -> bool:
-        now = self._world.clock.seconds()
+        now = self._ports.clock.seconds()
         self._drop_for_restarted_peer()
         established = self.established_link()
         if established is not None:
@@ -225,7 +225,7 @@ class Peering:
         link = self.established_link()
         if link is None or link.session is None or link.fsm.established_at is None:
             return
-        if self._world.clock.seconds() - link.fsm.established_at < _COLLISION_WINDOW_S:
+        if self._ports.clock.seconds() - link.fsm.established_at < _COLLISION_WINDOW_S:
             return
         capabilities = link.session.peer.capabilities
         restart = capabilities.graceful_restart if capabilities is not None else None
@@ -236,7 +236,7 @@ class Peering:
     # LinkOwner
 
     def dial(self, connection: BGPConnection, failed: Callable[[str], None]) -> Callable[[], None]:
-        return self._world.network.dial(self.peer, connection, failed)
+        return self._ports.network.dial(self.peer, connection, failed)
 
     def local_open(self) -> Open:
         full = local_open(self._speaker, self.peer, restarting=self.restarting)
@@ -285,7 +285,7 @@ class Peering:
         leading = self.leading_link.state
         if leading is not self.statistics.state:
             self.statistics.state = leading
-            self.statistics.state_since = self._world.now()
+            self.statistics.state_since = self._ports.now()
         self._log.debug(
             "Peer {peer} ({side}): {before} -> {after}",
             peer=self.peer.address, side=link.side.value,
@@ -379,7 +379,7 @@ class Peering:
         if not self._running or established not in (None, link):
             self._log.debug("Peer {peer}: {text}", peer=self.peer.address, text=text)
             return
-        news = self.statistics.causes.note(Failure(text, weight, self._world.now()))
+        news = self.statistics.causes.note(Failure(text, weight, self._ports.now()))
         if established is not None:
             return  # the loss of the session is about to be logged, with this
         emit = self._log.warn if news else self._log.debug
@@ -395,6 +395,6 @@ class Peering:
 
     def snapshot(self) -> PeerSnapshot:
         bfd = self.detector.session.state.name if self.detector is not None else None
-        now = self._world.clock.seconds()
+        now = self._ports.clock.seconds()
         links, leading = self.links(), self.leading_link
         return peer_snapshot(self.peer, self.statistics, links, leading, bfd, now)

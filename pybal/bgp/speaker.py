@@ -11,7 +11,7 @@ from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
-from pybal.bgp.peering import Peering, World
+from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import SpeakerSettings
 from pybal.bgp.summing import SummingLog
@@ -25,17 +25,17 @@ FLUSH_LIMIT_S = 5.0  # for withdrawals to leave, before a peer that does not rea
 class Speaker:
     """Tells every configured peer the same routes. Only configured peers are spoken to."""
 
-    def __init__(self, settings: SpeakerSettings, world: World) -> None:
-        self.peerings = {p.address: Peering(settings, p, world) for p in settings.peers}
+    def __init__(self, settings: SpeakerSettings, ports: BGPPorts) -> None:
+        self.peerings = {p.address: Peering(settings, p, ports) for p in settings.peers}
         self.unknown_peers_total = 0
         self._settings = settings
-        self._world = world
-        self._log = SummingLog(world.log, world.clock)
+        self._ports = ports
+        self._log = SummingLog(ports.log, ports.clock)
         self._routes: Routes = {}
         self._listeners: list[Listener[Close]] = []
         self._stopped = False
         self._reconfiguring = DeferredLock()
-        self._bfd = BFD(world.bfd_network, world.clock, world.random, world.log)
+        self._bfd = BFD(ports.bfd_network, ports.clock, ports.random, ports.log)
 
     def start(self, *, restarting: bool = False) -> None:
         """Listen and connect. An address that cannot be listened on is logged as an error, and
@@ -79,7 +79,7 @@ class Speaker:
             self._listen()
         for peer in settings.peers:
             if peer.address not in self.peerings:
-                peering = self.peerings[peer.address] = Peering(settings, peer, self._world)
+                peering = self.peerings[peer.address] = Peering(settings, peer, self._ports)
                 peering.announce(self._routes)
                 self._start_peering(peering)
 
@@ -101,12 +101,12 @@ class Speaker:
             listener.start()
 
     def _listener(self, address: IPAddress) -> Listener[Close]:
-        world, port, peers = self._world, self._settings.listen_port, self._settings.peers
+        ports, port, peers = self._ports, self._settings.listen_port, self._settings.peers
 
         def listen() -> Close:
-            return world.network.listen(address, port, peers, self._accept)
+            return ports.network.listen(address, port, peers, self._accept)
 
-        return Listener(world.clock, world.log, address, port, listen, lambda close: close())
+        return Listener(ports.clock, ports.log, address, port, listen, lambda close: close())
 
     def _stop_listening(self) -> list[Deferred[None]]:
         listeners, self._listeners = self._listeners, []
@@ -160,7 +160,7 @@ class Speaker:
         return hard_reset(cease)
 
     async def _flushed(self) -> None:
-        clock = self._world.clock
+        clock = self._ports.clock
         deadline = clock.seconds() + FLUSH_LIMIT_S
         while clock.seconds() < deadline:
             if all(peering.flushed for peering in self.peerings.values()):

@@ -17,7 +17,7 @@ from pybal.health.local_faults import LocalFaults
 from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallDetector
 from pybal.model import HealthSnapshot, IsolationSnapshot
-from pybal.net.sockets import SocketNetwork
+from pybal.net.port import Network
 
 _TRIES = 10 * MOST_PROBED
 """How often a probe_target is drawn by lot: many draws meet servers that are down or the same."""
@@ -44,6 +44,7 @@ class DirectorHealth:
         reactor: Any,
         now: Callable[[], float],
         random: Random,
+        network: Network,
         isolation: IsolationSettings | None,
         services: Callable[[], Sequence[ProbedService]],
         log: Logger,
@@ -64,7 +65,7 @@ class DirectorHealth:
             ports = IsolationPorts(
                 reactor,
                 now,
-                SocketNetwork(reactor),
+                network,
                 self.stall_detector,
                 self._probe_targets,
                 self._hosts,

@@ -13,12 +13,11 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallMeter
 from pybal.http.port import HTTPClient
 from pybal.model import IPAddress
-from pybal.monitors.processes import Processes, ReactorProcesses
+from pybal.monitors.processes import Processes
 from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
 from pybal.net.addresses import endpoint
 from pybal.net.port import Network
-from pybal.net.sockets import SocketNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class MonitorPorts:
-    """The injected world. `now()` is the wall clock in Unix seconds; timers and descriptors
-    are the reactor's (any object that provides IReactorTime and IReactorFDSet; Twisted's
-    interfaces cannot be joined into one type). `stall_meter` knows whether we were awake;
-    `recoveries` and `faults` are notice boards that all monitors share."""
+    """All that a monitor touches outside of itself. `now()` is the wall clock in Unix seconds;
+    timers are the reactor's (any object that provides IReactorTime). `stall_meter` tells whether
+    this process was stalled during a check; `recoveries` and `faults` are shared by all
+    monitors."""
 
     reactor: Any
     now: Callable[[], float]
     random: random.Random
+    network: Network
+    processes: Processes
     http: HTTPClient
     stall_meter: StallMeter
     recoveries: Recoveries
@@ -65,13 +66,3 @@ class MonitorPorts:
     def __post_init__(self) -> None:
         object.__setattr__(self, "spread", Spread(self.random))
         object.__setattr__(self, "command_slots", Slots(self.reactor, self.commands_at_once))
-
-    @property
-    def network(self) -> Network:
-        """TCP and UDP sockets on the reactor; a test's ports has its own."""
-        return SocketNetwork(self.reactor)
-
-    @property
-    def processes(self) -> Processes:
-        """Processes watched by the reactor; a test's ports has its own."""
-        return ReactorProcesses(self.reactor)

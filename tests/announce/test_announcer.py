@@ -11,7 +11,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.announce.announcer import FIRST_ROUTES_WAIT_S, Announcer, failover_settings
+from pybal.announce.announcer import FIRST_ROUTES_WAIT_S, Announcer
+from pybal.announce.settings import failover_settings
 from pybal.bgp.settings import Advertisement, BFDSettings, PeerSettings
 from pybal.config.settings import (
     BGPPeer,

@@ -28,6 +28,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from pybal.announce.failover import BGPFailover
+from pybal.bgp.bfd.sockets import SocketBFDNetwork
+from pybal.bgp.network import TwistedNetwork
+from pybal.bgp.peering import BGPPorts
 from pybal.bgp.settings import (
     Advertisement,
     BFDSettings,
@@ -163,7 +166,10 @@ def run(given: dict[str, Any]) -> None:
     begin_logging(debug=True)
     log = Logger(namespace="bgp")
     world: Any = reactor
-    failover = BGPFailover(settings_of(given), world, Random(), time.time, log)
+    ports = BGPPorts(
+        world, TwistedNetwork(world), Random(), time.time, log, SocketBFDNetwork(world)
+    )
+    failover = BGPFailover(settings_of(given), ports)
     failover.start(restarting=given.get("restarting", False))
     probe = None
     if given.get("probe"):

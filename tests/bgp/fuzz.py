@@ -6,7 +6,6 @@ The first byte of an input chooses the circumstances, the rest is what the peer 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from random import Random
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -20,7 +19,7 @@ from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Capabilities, Keepalive, Notification, Open
 from pybal.bgp.settings import Advertisement, FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
-from tests.bgp.memory import MemoryNetwork, Router
+from tests.bgp.memory import MemoryNetwork, Router, memory_ports
 
 US, THEM = ip_address("10.0.0.1"), ip_address("10.0.0.9")
 OPEN = Open(
@@ -103,11 +102,7 @@ def _failover(clock: Clock, network: MemoryNetwork, observe: Any) -> BGPFailover
             next_hop_ipv4=IPv4Address(str(US)),
             next_hop_ipv6=IPv6Address("2001:db8::1"),
         ),
-        clock,
-        Random(1),
-        clock.seconds,
-        Logger(namespace="bgp", observer=observe),
-        network.at(str(US)),
+        memory_ports(clock, network.at(str(US)), Logger(namespace="bgp", observer=observe)),
     )
 
 

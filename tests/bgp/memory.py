@@ -1,21 +1,25 @@
-"""A network in memory, on a Clock: it conforms to pybal.bgp.network.Network."""
+"""A network in memory, on a Clock: it conforms to pybal.bgp.network.BGPNetwork."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pybal.bgp.bfd.detector import Received as BFDReceived
 from pybal.bgp.codec import Decoder, Received, encode
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.messages import Message
-from pybal.bgp.network import Accept
+from pybal.bgp.network import Accept, BGPNetwork
+from pybal.bgp.peering import BGPPorts
 from pybal.bgp.settings import PeerSettings
 from pybal.model import IPAddress
 
@@ -227,3 +231,27 @@ class RouterEnd:
         """What was heard since the last call."""
         heard, self.heard = self.heard, []
         return heard
+
+
+class NoBFDNetwork:
+    """For speakers of which no peer has BFD: it opens nothing."""
+
+    def open(
+        self, peer: IPAddress, source: IPAddress | None, port: int
+    ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        raise AssertionError(f"BFD with {peer} was not expected")
+
+    def listen(self, version: int, received: BFDReceived) -> Callable[[], None]:
+        raise AssertionError(f"BFD over IPv{version} was not expected")
+
+
+def memory_ports(
+    clock: Clock,
+    network: BGPNetwork,
+    log: Logger,
+    *,
+    now: Callable[[], float] | None = None,
+    seed: int = 1,
+) -> BGPPorts:
+    """What a speaker in memory touches, without BFD. `now` defaults to the clock's seconds."""
+    return BGPPorts(clock, network, Random(seed), now or clock.seconds, log, NoBFDNetwork())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from random import Random
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -26,7 +25,7 @@ from pybal.bgp.messages import (
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
 from pybal.model import PeerSnapshot
-from tests.bgp.memory import MemoryNetwork, Router, RouterEnd
+from tests.bgp.memory import MemoryNetwork, Router, RouterEnd, memory_ports
 
 US, THEM = "10.0.0.1", "10.0.0.9"
 CAPABILITIES = Capabilities(
@@ -78,14 +77,9 @@ class PeeringCase(SynchronousTestCase):
 
     def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
         log = Logger(namespace="bgp", observer=self.observer)
-        return BGPFailover(
-            self.settings(*peers, **changes),
-            self.clock,
-            Random(1),
-            lambda: 1e9 + self.clock.seconds(),
-            log,
-            self.network.at(US),
-        )
+        now = lambda: 1e9 + self.clock.seconds()  # noqa: E731
+        ports = memory_ports(self.clock, self.network.at(US), log, now=now)
+        return BGPFailover(self.settings(*peers, **changes), ports)
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let `seconds` pass, and all that is due happen."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -25,7 +24,7 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.bgp.update import DecodedUpdate
-from tests.bgp.memory import MemoryNetwork, MemoryTransport, Router, RouterEnd
+from tests.bgp.memory import MemoryNetwork, MemoryTransport, Router, RouterEnd, memory_ports
 
 US, THEM = "10.0.0.1", "10.0.0.9"
 ADDRESSES = [ip_address(f"192.0.2.{i}") for i in range(1, 5)] + [
@@ -102,10 +101,8 @@ class World:
             next_hop_ipv6=IPv6Address("2001:db8:f::1"),
         )
         quiet: Any = lambda event: None  # noqa: E731
-        self.bgp = BGPFailover(
-            self.settings, self.clock, Random(1), self.clock.seconds,
-            Logger(observer=quiet), self.network.at(US),
-        )  # fmt: skip
+        ports = memory_ports(self.clock, self.network.at(US), Logger(observer=quiet))
+        self.bgp = BGPFailover(self.settings, ports)
         self.wanted: dict[str, tuple[Advertisement, ...]] = {}
         self.bgp.start()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
-from random import Random
 
 from twisted.logger import Logger
 
@@ -12,7 +11,7 @@ from pybal.announce.failover import BGPFailover
 from pybal.bgp.constants import MARKER
 from pybal.bgp.messages import Keepalive
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
-from tests.bgp.memory import Router, RouterEnd
+from tests.bgp.memory import Router, RouterEnd, memory_ports
 from tests.bgp.peeringcase import CAPABILITIES, OPEN, RESTART, THEM, US, PeeringCase, notifications
 
 
@@ -277,11 +276,9 @@ class TwoCoresTest(PeeringCase):
             speaker = SpeakerSettings(64600, IPv4Address(other_id), (peer,), (ip_address(THEM),))
             other = BGPFailover(
                 FailoverSettings(speaker=speaker, as_path=(64600,), next_hop_ipv4=IPv4Address(1)),
-                self.clock,
-                Random(2),
-                self.clock.seconds,
-                Logger(observer=self.observer),
-                self.network.at(THEM),
+                memory_ports(
+                    self.clock, self.network.at(THEM), Logger(observer=self.observer), seed=2
+                ),
             )
             other.start()
             self.bgp.start()

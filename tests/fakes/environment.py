@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -19,8 +18,10 @@ from pybal.health.stalls import Mark
 from pybal.http.port import HTTPClient
 from pybal.model import CheckResult
 from pybal.monitors.base import Monitor, Report
+from pybal.monitors.processes import ReactorProcesses
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.sockets import SocketNetwork
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.network import FakeNetwork
 from tests.fakes.processes import FakeProcesses
@@ -49,27 +50,13 @@ def make_environment(reactor: Any, http: HTTPClient) -> MonitorPorts:
         reactor,
         time.time,
         random.Random(1),
+        SocketNetwork(reactor),
+        ReactorProcesses(reactor),
         http,
         FakeAttention(),
         Recoveries(reactor.seconds),
         LocalFaults(reactor.seconds, Logger()),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class FakeEnvironment(MonitorPorts):
-    """An environment with a network and processes of the test's."""
-
-    fake_network: FakeNetwork
-    fake_processes: FakeProcesses
-
-    @property
-    def network(self) -> FakeNetwork:
-        return self.fake_network
-
-    @property
-    def processes(self) -> FakeProcesses:
-        return self.fake_processes
 
 
 def make_target(address: str = "192.0.2.7", port: int = 443) -> Target:
@@ -92,16 +79,16 @@ class MonitorBench:
         self.processes = FakeProcesses()
         self.reports: list[CheckResult] = []
         self.target = make_target(address, port)
-        self.environment = FakeEnvironment(
+        self.environment = MonitorPorts(
             self.clock,
             lambda: EPOCH + self.clock.seconds(),
             random.Random(seed),
+            self.network,
+            self.processes,
             self.http,
             self.stall_meter,
             self.recoveries,
             self.faults,
-            self.network,
-            self.processes,
         )
 
     def make(self, settings: MonitorSettings, report: Report | None = None) -> Monitor:

@@ -1,0 +1,71 @@
+"""pybal.conf's settings of BGP as the speaker's settings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+
+from pybal.bgp.settings import (
+    BFDSettings,
+    FailoverSettings,
+    Options,
+    PeerSettings,
+    SpeakerSettings,
+)
+from pybal.config.settings import BGPPeer, BGPSettings
+from pybal.model import IPAddress
+
+_ANY = (IPv6Address("::"), IPv4Address("0.0.0.0"))
+_LAST_RESORT = IPv4Address("127.0.0.1")
+
+
+def failover_settings(
+    settings: BGPSettings, source_address: Callable[[IPAddress], IPAddress | None]
+) -> FailoverSettings:
+    """Translate the settings. `source_address` tells from which of our addresses the kernel
+    would reach a peer, None if from none."""
+    speaker = SpeakerSettings(
+        local_asn=settings.local_asn,
+        router_id=settings.router_id or _router_id(settings, source_address),
+        peers=tuple(map(_peer_settings, settings.peers)),
+        listen_addresses=settings.local_ips or _ANY,
+        listen_port=settings.local_port,
+    )
+    return FailoverSettings(
+        speaker=speaker,
+        as_path=settings.as_path,
+        next_hop_ipv4=settings.nexthop_ipv4,
+        next_hop_ipv6=settings.nexthop_ipv6,
+        med=settings.med,
+        local_pref=settings.local_pref,
+        communities=settings.communities,
+        large_communities=settings.large_communities,
+        extra_addresses=settings.advertised_addresses,
+        shutdown_delay_s=settings.shutdown_delay_s,
+    )
+
+
+def _peer_settings(peer: BGPPeer) -> PeerSettings:
+    options = peer.options
+    return PeerSettings(
+        address=peer.address,
+        asn=options.asn,
+        password=None if options.password is None else options.password.encode(),
+        ttl_security_hops=options.ttl_security_hops,
+        hold_time_s=options.hold_time_s,
+        restart_time_s=options.graceful_restart_time_s if options.graceful_restart else None,
+        bfd=BFDSettings(options.bfd_interval_ms, options.bfd_multiplier) if options.bfd else None,
+        fsm=Options(connect_retry_s=options.connect_retry_s),
+    )
+
+
+def _router_id(
+    settings: BGPSettings, source_address: Callable[[IPAddress], IPAddress | None]
+) -> IPv4Address:
+    """An IPv4 address of our own (RFC 4271 section 4.2): one to listen on, else the next hop,
+    else the one that the kernel uses towards a peer."""
+    towards_peers = (source_address(peer.address) for peer in settings.peers)
+    for address in (*settings.local_ips, settings.nexthop_ipv4, *towards_peers):
+        if isinstance(address, IPv4Address) and not address.is_unspecified:
+            return address
+    return _LAST_RESORT
