@@ -33,7 +33,7 @@ from pybal.errors import HTTPFetchError, HTTPLocalFaultError, describe_os_error,
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.http.response_reader import BadResponseError, ResponseReader
 from pybal.model import IPAddress
-from pybal.net.tls import TLSCreators, TLSSetupError, certificate_expiry, tls_endpoint
+from pybal.net.tls import TLSCreators, TLSEndpoint, TLSSetupError, certificate_expiry
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
@@ -81,7 +81,7 @@ class TwistedHTTPClient:
             return endpoint
         name = request.server_name or target.host
         creator = self._tls.creator(name, verify=request.tls_verify, ca_file=request.ca_file)
-        return tls_endpoint(creator, endpoint, self._reactor)
+        return TLSEndpoint(creator, endpoint, self._reactor)
 
     def _tcp_endpoint(self, request: HTTPRequest, target: _Target) -> Any:
         address, port = request.connect_to or (_address(target.host), target.port)

@@ -16,8 +16,9 @@ from typing import Any, cast
 from OpenSSL import SSL
 from OpenSSL.crypto import Error as CryptoError
 from twisted.internet import ssl
-from twisted.internet.endpoints import wrapClientTLS
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
 from pybal.errors import PyBalError
@@ -26,9 +27,8 @@ _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
-
 # Twisted 22.4 takes no clock; later ones fall back to the global reactor without it.
-_TAKES_CLOCK = "clock" in inspect.signature(wrapClientTLS).parameters
+_TAKES_CLOCK = "clock" in inspect.signature(TLSMemoryBIOFactory).parameters
 
 
 class TLSSetupError(PyBalError):
@@ -56,11 +56,23 @@ class TLSCreators:
             raise TLSSetupError(f"TLS to {host!r} cannot be set up: {error}") from None
 
 
-def tls_endpoint(creator: Any, endpoint: Any, reactor: Any) -> Any:
-    """A client endpoint that speaks TLS as `creator` says, on top of `endpoint`."""
-    if _TAKES_CLOCK:
-        return wrapClientTLS(creator, endpoint, clock=reactor)
-    return wrapClientTLS(creator, endpoint)
+@implementer(IStreamClientEndpoint)
+class TLSEndpoint:
+    """A client endpoint that speaks TLS as `creator` says, on top of `endpoint`.
+
+    Twisted's own, wrapClientTLS, lets nobody name the clock in Debian 13's version.
+    """
+
+    def __init__(self, creator: Any, endpoint: Any, clock: Any) -> None:
+        self._creator = creator
+        self._endpoint = endpoint
+        self._clock = {"clock": clock} if _TAKES_CLOCK else {}
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
+        """See IStreamClientEndpoint."""
+        factory = TLSMemoryBIOFactory(self._creator, True, protocolFactory, **self._clock)
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting.addCallback(lambda tls: tls.wrappedProtocol)
 
 
 def certificate_expiry(certificate: Any) -> float | None:

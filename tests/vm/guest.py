@@ -70,6 +70,8 @@ def _fetch_kernel() -> Path:
         (package,) = folder.glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", str(package), str(folder)], check=True)
         package.unlink()
+        if not (folder / "lib").exists():  # Debian 13 ships /usr/lib, and has /lib be a link
+            (folder / "lib").symlink_to("usr/lib")
         (image,) = (folder / "boot").glob("vmlinuz-*")
         release = image.name.removeprefix("vmlinuz-")
         (folder / "vmlinux").write_bytes(_unpack_bzimage(image.read_bytes()))
@@ -89,9 +91,13 @@ def _unpack_bzimage(image: bytes) -> bytes:
     setup_sectors = image[0x1F1] or 4
     offset = int.from_bytes(image[0x248:0x24C], "little") + (setup_sectors + 1) * 512
     packed = image[offset : offset + int.from_bytes(image[0x24C:0x250], "little")]
-    if not packed.startswith(b"\xfd7zXZ\0"):
-        raise RigError("the kernel image is not compressed with xz")
-    return lzma.LZMADecompressor().decompress(packed)
+    if packed.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMADecompressor().decompress(packed)
+    if packed.startswith(b"\x28\xb5\x2f\xfd"):
+        # The kernel's build adds four bytes, the size, to what it has compressed.
+        unpack = ["zstd", "--decompress", "--stdout", "--quiet"]
+        return subprocess.run(unpack, input=packed[:-4], check=True, capture_output=True).stdout
+    raise RigError(f"the kernel image is compressed with neither xz nor zstd: {packed[:6].hex()}")
 
 
 def initramfs(modules: Path, wanted: list[str]) -> Path:
@@ -109,8 +115,12 @@ def initramfs(modules: Path, wanted: list[str]) -> Path:
         shutil.copy(init, root / "init")
         (root / "init").chmod(0o755)
         for path in order:
-            shutil.copy(path, root / "modules" / path.name)
-        (root / "modules/order").write_text("".join(f"{path.name}\n" for path in order))
+            data = path.read_bytes()
+            # busybox may not know how to unpack them.
+            data = lzma.decompress(data) if path.suffix == ".xz" else data
+            (root / "modules" / path.name.removesuffix(".xz")).write_bytes(data)
+        loads = "".join(f"{path.name.removesuffix('.xz')}\n" for path in order)
+        (root / "modules/order").write_text(loads)
         names = "\0".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
         with (folder / "initramfs").open("wb") as output:
             subprocess.run(

@@ -25,7 +25,7 @@ _COMMON = {
 }
 _OF_ENGINE = {
     "uml": {str(UML_KERNEL): "user-mode-linux", "gcc": "gcc", "/usr/include/elf.h": "libc6-dev"},
-    "qemu": {"qemu-system-x86_64": "qemu-system-x86", "depmod": "kmod"},
+    "qemu": {"qemu-system-x86_64": "qemu-system-x86", "depmod": "kmod", "zstd": "zstd"},
 }
 _SEARCH = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -6,7 +6,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount_shared() { # tag, folder: the host's folder, read-write, under its own path
     mkdir -p "$2"
     if [ "$rig_engine" = uml ]; then
-        mount -t hostfs -o "$2" "$1" "$2"
+        # Linux 6.11 and later have an option for the path; before, it is all of the options.
+        mount -t hostfs -o "hostfs=$2" "$1" "$2" 2>/dev/null ||
+            mount -t hostfs -o "$2" "$1" "$2"
     else
         mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=none "$1" "$2"
     fi

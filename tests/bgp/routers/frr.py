@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Wire, eventually, listens
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Wire, eventually, listens, run
 from tests.bgp.routers.base import PLAIN, Router, Terms, lines_if
 
 _CONFIG = """
@@ -58,8 +58,8 @@ class Frr(Router):
         text = _configure(terms, bfd, session=session, families=families, router=router)
         config.write_text(text, "utf-8")
         command = [
-            self.program, *zebra, "-S", "-f", str(config), "-i", str(directory / "frr.pid"),
-            "--vty_socket", str(self._vty), "-P", "0",
+            self.program, *zebra, *_bgpd_options(), "-S", "-f", str(config),
+            "-i", str(directory / "frr.pid"), "--vty_socket", str(self._vty), "-P", "0",
         ]  # fmt: skip
         super().__init__(wire.router, command, directory / "frr.log")
         eventually("FRR answers", lambda: listens(self._vty / "bgpd.vty"))
@@ -105,7 +105,7 @@ def _configure(terms: Terms, bfd: bool, *, session: str, families: str, router: 
         router
         + f"\nneighbor {OUR_IPV4} remote-as {terms.peer_asn}\n"
         + lines_if(not near, f"neighbor {OUR_IPV4} ebgp-multihop 64")
-        + lines_if(bfd, f"neighbor {OUR_IPV4} bfd")
+        + lines_if(bfd, f"neighbor {OUR_IPV4} bfd", f"neighbor {OUR_IPV4} bfd profile fast")
         + lines_if(terms.ttl_security, f"neighbor {OUR_IPV4} ttl-security hops 1")
         + lines_if(terms.password, f"neighbor {OUR_IPV4} password {terms.password}")
         + lines_if(terms.passive, f"neighbor {OUR_IPV4} passive")
@@ -121,6 +121,22 @@ def _configure(terms: Terms, bfd: bool, *, session: str, families: str, router: 
     )
 
 
+def _has_option(daemon: str, option: str) -> bool:
+    return option in run(f"/usr/lib/frr/{daemon}", "--help")
+
+
+def _bgpd_options() -> list[str]:
+    """FRR 10 ends sessions with IPv6 when no zebra tells it an IPv6 address, unless told that
+    none is needed."""
+    option = "--v6-with-v4-nexthop"
+    return [option] if _has_option("bgpd", option) else []
+
+
+def _bfdd_options(folder: Path) -> list[str]:
+    """FRR 8 has a control socket, at a place that it cannot write to here; FRR 10 has none."""
+    return ["--bfdctl", str(folder / "bfdctl")] if _has_option("bfdd", "--bfdctl") else []
+
+
 class FrrWithBFD(Frr):
     """bgpd, bfdd and the zebra that joins them; bgpd still installs nothing."""
 
@@ -130,13 +146,13 @@ class FrrWithBFD(Frr):
         self._shared.chmod(0o777)
         (self._shared / "zebra.conf").touch()
         (self._shared / "bfdd.conf").write_text(
-            f"bfd\n peer {OUR_IPV4}\n  detect-multiplier 3\n"
+            "bfd\n profile fast\n  detect-multiplier 3\n"
             f"  receive-interval {interval_ms}\n  transmit-interval {interval_ms}\n",
             "utf-8",
         )
         self.daemons = [
             self._daemon(wire, directory, "zebra"),
-            self._daemon(wire, directory, "bfdd", "--bfdctl", str(self._shared / "bfdctl")),
+            self._daemon(wire, directory, "bfdd", *_bfdd_options(self._shared)),
         ]
         zebra = ["-n", "-z", str(self._shared / "zserv")]
         super().__init__(wire, directory, zebra=zebra, bfd=True)
