@@ -6,6 +6,7 @@ import re
 from ipaddress import IPv4Network
 
 from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.foreign_words import forwarding_instead_of
 from pybal.config.kinds import BOOLEAN, MAX_U32, PORT, Kind, choice, integer
 from pybal.config.section import SectionReader
 from pybal.ipvs.model import SCHEDULER_FLAGS, Checksum, Forwarding, Persistence, Tunnel, TunnelType
@@ -50,7 +51,7 @@ def _netmask(version: int) -> Kind[int]:
 
 _FLAGS = Kind(f"some of {', '.join(_ALL_FLAGS)}, separated by commas", _flags)
 _FWMARK = integer(1, MAX_U32, "a firewall mark")
-_METHOD = choice(_METHODS)
+_METHOD = choice(_METHODS, forwarding_instead_of)
 _TUNNEL_TYPE = choice(kind.name.lower() for kind in TunnelType)
 _CHECKSUM = choice(_CHECKSUMS)
 _ENGINE = Kind("sip", choice(("sip", "sip")).parse)

@@ -105,12 +105,14 @@ def _boolean(text: str) -> bool:
     return word in _TRUE
 
 
-def choice(names: Iterable[str]) -> Kind[str]:
+def choice(names: Iterable[str], instead_of: Callable[[str], str] = lambda _: "") -> Kind[str]:
+    """One of the names; `instead_of` knows what to use for words of other programs."""
     known = tuple(names)
 
     def parse(text: str) -> str:
         if text not in known:
-            raise BadValueError(did_you_mean(text, known))
+            instead = instead_of(text)
+            raise BadValueError(f"use {instead}" if instead else did_you_mean(text, known))
         return text
 
     return Kind(("one of " if len(known) > 2 else "") + _listed(known), parse)

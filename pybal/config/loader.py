@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from pybal.config.cross_checks import (
     check_nexthops,
     check_withdrawals,
 )
+from pybal.config.foreign_words import instead_of
 from pybal.config.global_section import read_global
-from pybal.config.ini import Document, Section, read_ini
+from pybal.config.ini import DEFAULT, Document, Section, read_ini
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
 from pybal.config.secrets import read_secret
@@ -97,7 +99,11 @@ def _settings(
 ) -> Settings | None:
     for fault in document.faults:
         log.add(
-            Severity.ERROR, fault.message, line=fault.line, section=fault.section, key=fault.key
+            Severity.ERROR,
+            f"{fault.message}; {hint}" if (hint := instead_of(fault.word)) else fault.message,
+            line=fault.line,
+            section=fault.section,
+            key=fault.key,
         )
     sections = {section.name: section for section in document.sections}
     _check_structure(sections, log)
@@ -110,6 +116,9 @@ def _settings(
     ]
     options = read_global(global_reader, peers, read_secret)
     services = [_read_service(section, log, kinds) for section in sections.values()]
+    if document.defaults is not None:
+        readers = [global_reader, *(service.reader for service in services)]
+        _check_defaults(document.defaults, readers, kinds, log)
     check_distinct(services)
     check_families(services, options.ipvs.kernel)
     if options.bgp is not None:
@@ -137,14 +146,31 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
     elif len(sections) == 1:
         log.add(Severity.WARNING, "no service: every section but [global] is one")
     for section in sections.values():
+        for special in (_GLOBAL, DEFAULT):
+            if section.name.lower() == special.lower() and section.name != special:
+                message = f"a service of this name would be odd: write [{special}]"
+                log.add(Severity.ERROR, message, line=section.line, section=section.name)
         for sub in section.subsections.values():
-            if section.name == _GLOBAL and _is_peer(sub):
-                unknown = tuple(sub.subsections.values())
-            else:
-                unknown = (sub,)
-            for other in unknown:
-                message = "unknown sub-section"
-                log.add(Severity.ERROR, message, line=other.line, section=f"[{other.name}]")
+            if section.name != _GLOBAL or not _is_peer(sub):
+                _refuse_subsection(sub, log)
+
+
+def _check_defaults(
+    defaults: Section, readers: Sequence[SectionReader], kinds: MonitorKinds, log: ProblemLog
+) -> None:
+    """What no section knows is unknown. Each section has looked at the values already."""
+    known = set(kinds.option_keys).union(*(reader.asked for reader in readers))
+    reader = SectionReader(defaults, log)
+    for key in known:
+        reader.know(key)
+    if len(readers) > 1:
+        reader.warn_of_unknown()
+    for sub in defaults.subsections.values():
+        _refuse_subsection(sub, log)
+
+
+def _refuse_subsection(sub: Section, log: ProblemLog) -> None:
+    log.add(Severity.ERROR, "unknown sub-section", line=sub.line, section=f"[{sub.name}]")
 
 
 def _is_peer(section: Section) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.foreign_words import monitor_instead_of
 from pybal.config.kinds import HOST_ADDRESS, LITERAL_STRINGS, PORT, SECONDS, Kind, integer
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
@@ -96,7 +97,8 @@ def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
         names = LITERAL_STRINGS.parse(text)
         for name in names:
             if name not in known:
-                hint = did_you_mean(name, known)
+                instead = monitor_instead_of(name)
+                hint = f"use {instead}" if instead else did_you_mean(name, known)
                 raise BadValueError(f"{name[:64]!r} is no monitor; {hint}".removesuffix("; "))
             if names.count(name) > 1:
                 raise BadValueError(f"{name} is listed twice")

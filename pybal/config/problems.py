@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from pybal.config.settings import Settings
 
 MAX_PROBLEMS = 1000
+"""So many errors, and so many warnings, are kept."""
 _MAX_SHOWN = 120
 _SECRET_KEY = re.compile(r"password|secret|token|\.(headers|send|payload)$", re.IGNORECASE)
+_SECRET_WORD = re.compile(r"(?:password|secret|token|headers|send|payload)\S*\s", re.IGNORECASE)
 _URL = re.compile(r"(k8s)?://[^\s'\"]*", re.IGNORECASE)
 
 
@@ -83,7 +85,8 @@ class ProblemLog:
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._problems: list[Problem] = []
+        self._problems: dict[tuple[Severity, int | None, str | None, str], Problem] = {}
+        self._counts = dict.fromkeys(Severity, 0)
 
     def add(
         self,
@@ -95,25 +98,43 @@ class ProblemLog:
         key: str | None = None,
         value: str | None = None,
     ) -> None:
-        """Note a problem; raises TooManyProblemsError at the limit."""
-        shown = None if value is None else _shortened(mask_value(key or "", value))
-        self._problems.append(
-            Problem(severity, self._file, line, section, key, shown, _shortened(message, 4))
-        )
-        if len(self._problems) >= MAX_PROBLEMS:
+        """Note a problem, once for all sections that inherit its line. Raises
+        TooManyProblemsError after too many errors; of too many warnings the rest is counted."""
+        identity = severity, line, key, message
+        if identity in self._problems:
+            return
+        self._counts[severity] += 1
+        if self._counts[severity] <= MAX_PROBLEMS:
+            shown = None if value is None else _shortened(mask_value(key or "", value))
+            self._problems[identity] = Problem(
+                severity, self._file, line, section, _safe_key(key), shown, _shortened(message, 4)
+            )
+        if self._counts[Severity.ERROR] >= MAX_PROBLEMS:
             raise TooManyProblemsError
 
     def close(self) -> None:
-        """Say that there may be more than has been noted."""
-        message = f"more than {MAX_PROBLEMS} problems: the rest is not shown"
-        error = Problem(Severity.ERROR, self._file, None, None, None, None, message)
-        self._problems.append(error)
+        """Say that there may be more errors than have been noted."""
+        self._of_file(Severity.ERROR, f"more than {MAX_PROBLEMS} problems: the rest is not shown")
 
     def result(self, settings: Settings | None) -> LoadResult:
         """What has been noted, and the settings if nothing of it is an error."""
-        problems = tuple(sorted(self._problems, key=lambda p: p.line or 0))
+        more = self._counts[Severity.WARNING] - MAX_PROBLEMS
+        if more > 0:
+            self._of_file(Severity.WARNING, f"{more} more warnings, which are not shown")
+        problems = tuple(sorted(self._problems.values(), key=lambda p: p.line or 0))
         refused = any(problem.is_error for problem in problems)
         return LoadResult(self._file, None if refused else settings, problems)
+
+    def _of_file(self, severity: Severity, message: str) -> None:
+        problem = Problem(severity, self._file, None, None, None, None, message)
+        self._problems[severity, None, None, message] = problem
+
+
+def _safe_key(key: str | None) -> str | None:
+    """`bgp-password hunter2=…` is a key with a blank, and holds a secret."""
+    if key is not None and _SECRET_WORD.search(key):
+        return key.split(maxsplit=1)[0] if key.split() else key
+    return key
 
 
 def mask_value(key: str, value: str) -> str:

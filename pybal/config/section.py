@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.foreign_words import instead_of
 from pybal.config.ini import Section
 from pybal.config.kinds import Kind, is_blank
 from pybal.config.problems import ProblemLog, Severity
@@ -21,7 +22,8 @@ class SectionReader:
         self.line = section.line
         self._section = section
         self._log = log
-        self._asked: set[str] = set()
+        self.asked: set[str] = set()
+        """The keys that are known: somebody asked for them."""
         self._bad: set[str] = set()
 
     def get(self, key: str, kind: Kind[T], default: T, *, alias: str | None = None) -> T:
@@ -77,7 +79,8 @@ class SectionReader:
         self._note(Severity.WARNING, key, message)
 
     def written_keys(self) -> tuple[str, ...]:
-        return tuple(self._section.entries)
+        """The keys of the section itself, without what it inherits."""
+        return tuple(key for key, e in self._section.entries.items() if not e.inherited)
 
     def line_of(self, key: str) -> int:
         """Where the key is, or else the section."""
@@ -86,7 +89,7 @@ class SectionReader:
 
     def know(self, key: str) -> None:
         """Take a key as known though its value is not asked for."""
-        self._asked.add(key)
+        self.asked.add(key)
 
     def ignore(self, key: str, why: str) -> None:
         """Warn of a key that is known but has no effect."""
@@ -95,22 +98,24 @@ class SectionReader:
 
     def warn_of_unknown(self, also_known: Iterable[str] = ()) -> None:
         """To be called when all keys have been asked for."""
-        known = sorted(self._asked.union(also_known))
+        known = sorted(self.asked.union(also_known))
         for key in self.written_keys():
-            if key not in self._asked:
-                hint = did_you_mean(key, known)
+            if key not in self.asked:
+                hint = instead_of(key) or did_you_mean(key, known)
                 self.ignore(
                     key, f"unknown key, ignored; {hint}" if hint else "unknown key, ignored"
                 )
 
     def _spelling(self, key: str, alias: str | None) -> str:
         """Which of its two spellings a key is written in."""
-        self._asked.add(key)
+        self.asked.add(key)
         if alias is None:
             return key
-        self._asked.add(alias)
+        self.asked.add(alias)
         entries = self._section.entries
         if key in entries and alias in entries:
+            if entries[key].inherited is not entries[alias].inherited:
+                return alias if entries[key].inherited else key
             self.error(alias, f"the same as {key} in line {entries[key].line}; set only one")
         return alias if alias in entries and key not in entries else key
 

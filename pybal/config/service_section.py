@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pybal.config.bgp_kinds import COMMUNITIES, LARGE_COMMUNITIES, WITHDRAW_ON_DOWN
+from pybal.config.foreign_words import scheduler_instead_of
 from pybal.config.ipvs_options import read_ipvs_options
 from pybal.config.kinds import (
     BOOLEAN,
@@ -26,7 +27,7 @@ from pybal.model import IPAddress, L4Protocol
 
 DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
 _PROTOCOL = choice(protocol.value for protocol in L4Protocol)
-_SCHEDULER = choice(SCHEDULERS)
+_SCHEDULER = choice(SCHEDULERS, scheduler_instead_of)
 _DRAIN = "drain"
 _DEPOOL_METHOD = choice(("remove", _DRAIN))
 DEFAULT_DRAIN_TIMEOUT_S = 300.0

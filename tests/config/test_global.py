@@ -258,7 +258,7 @@ def test_a_bad_next_hop_is_one_error_not_two() -> None:
     ("key", "hint"),
     [
         ("bgp-local-ans", "; did you mean bgp-local-asn?"),
-        ("BGP", "; did you mean bgp?"),
+        ("bgpp", "; did you mean bgp?"),
         ("instrumentation_prot", "; did you mean instrumentation_port?"),
         ("zzzzzz", ""),
         ("x" * 200, ""),
@@ -276,7 +276,7 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(key: str, hint: 
     [
         f"[global]\n[[x]]\n{service()}",
         f"[global]\n{service()}[[peer x]]",
-        f"[global]\n[[peer 192.0.2.1]]\n[[[x]]]\n{service()}",
+        f"[DEFAULT]\n[[x]]\n[global]\n{service()}",
     ],
 )
 def test_other_sub_sections_are_errors(text: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +53,13 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
     [
         ("80 # the usual", "80"),
         ("80#the usual", "80"),
+        ("80 ; the usual", "80"),
+        ("; nothing", ""),
+        ("text;with it", "text;with it"),
+        ("'quoted ; text' ; comment", "quoted ; text"),
+        ("[ 'a ; b', 'c' ] ; comment", "[ 'a ; b', 'c' ]"),
+        ("[0-9];x[^;]", "[0-9];x[^;]"),
+        ("{ 'X-Colour': '#fff' } # comment", "{ 'X-Colour': '#fff' }"),
         ("# nothing", ""),
         ("", ""),
         ("  spaced out  ", "spaced out"),
@@ -83,7 +93,13 @@ def test_a_value_in_triple_quotes_spans_lines_and_the_lines_after_it_stay_right(
     [
         ("[a]\nport 80", 2, "must be 'key = value'"),
         ("[a\nk = 1", 1, "must be 'key = value'"),
-        ("[a]\n; comment", 2, "must be 'key = value'"),
+        ("[a]\nkey http://h", 2, "must be 'key = value'"),
+        ("[a]\n  indented, with no key before", 2, "must be 'key = value'"),
+        ('[a]\nk = """x""" y', 2, "must be 'key = value'"),
+        ("[a]\nK = 1\nk = 2", 3, "already set in line 2"),
+        ("[a]\nk: 1\nk = 2", 3, "already set in line 2"),
+        ("[a]\nk = [ 'x',\n\n  'y' ]\n\nk = 2", 6, "already set in line 2"),
+        ("[DEFAULT]\nk = 1\n[DEFAULT]\n", 3, "already defined in line 1"),
         ("[a]\n\n= 1", 3, "must be 'key = value'"),
         ("k = 1\n[a]", 1, "before the first [section]"),
         ("[a]\nk = 1\n[b]\n[a]\n", 4, "already defined in line 1"),
@@ -134,13 +150,123 @@ def test_sub_sections_keep_their_keys_to_themselves() -> None:
     assert (peer.name, peer.line, set(peer.entries)) == ("peer 192.0.2.1", 3, {"m"})
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        (": 80", "80"),
+        (":80", "80"),
+        (" : 80", "80"),
+        (": http://h:80/?a=b", "http://h:80/?a=b"),
+        ("= a: b", "a: b"),
+        (": a = b", "a = b"),
+    ],
+)
+def test_a_colon_is_as_good_as_an_equals_sign(written: str, value: str) -> None:
+    assert entries(f"[a]\nk{written}\n")["a"] == {"k": Entry(value, 2)}
+
+
+def test_keys_may_be_in_any_case_and_section_names_may_not() -> None:
+    found = entries("[Web]\nDepool-Threshold = .5\nproxyFetch.URL = http://H/\n[web]\nk = 1")
+    assert list(found) == ["Web", "web"]
+    assert found["Web"] == {
+        "depool-threshold": Entry(".5", 2),
+        "proxyfetch.url": Entry("http://H/", 3),
+    }
+
+
+def test_lines_that_begin_with_a_semicolon_are_comments_wherever_they_stand() -> None:
+    text = "; head\n[a] ; the first\n ; k = 0\nk = [ 'x',\n;  'y',\n  'z' ]\nm = 1"
+    assert entries(text)["a"] == {"k": Entry("[ 'x',\n'z' ]", 4), "m": Entry("1", 7)}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("k = [ 'a',\n      'b' ]", "[ 'a',\n'b' ]"),
+        ("k = [\n  'a', # first\n\n  'b', ; second\n]", "[\n'a',\n'b',\n]"),
+        ("k = [\n'a',\n'b'\n]", "[\n'a',\n'b'\n]"),
+        ("k =\n  [ 'a', 'b' ]", "[ 'a', 'b' ]"),
+        ("k =\n\t64600\n\t64601", "64600\n64601"),
+        ("k = 64600\n  64601  # mine\n# c\n  64602", "64600\n64601\n64602"),
+        ("k = { 'A': 'x',\n  'B': 'y' }", "{ 'A': 'x',\n'B': 'y' }"),
+        (
+            "k = [ 'http://h/?a=b',\n  'http://h/?c = d' ]",
+            "[ 'http://h/?a=b',\n'http://h/?c = d' ]",
+        ),
+        ("k =\n  http://h/", "http://h/"),
+        ("k = ( 'a',\n)", "( 'a',\n)"),
+    ],
+)
+def test_a_value_goes_on_in_lines_that_are_indented_further_or_until_its_bracket_closes(
+    written: str, value: str
+) -> None:
+    text = f"[a]\n{written}\nlast = 1"
+    assert read_ini(text).faults == ()
+    assert entries(text)["a"] == {"k": Entry(value, 2), "last": Entry("1", text.count("\n") + 1)}
+
+
+@pytest.mark.parametrize("bad", ["[ 'a'", "[ 'a',", "'a", "[", "", "80"])
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_what_is_a_key_or_a_header_is_never_taken_into_the_value_before(
+    bad: str, indent: str
+) -> None:
+    text = f"[a]\nk = {bad}\n{indent}m = 1\n{indent}n: 2\n{indent}[b]\n{indent}k = 3"
+    found = entries(text)
+    assert {name: list(section) for name, section in found.items()} == {
+        "a": ["k", "m", "n"],
+        "b": ["k"],
+    }
+    assert found["b"]["k"] == Entry("3", 6)
+
+
+def test_every_section_inherits_from_default() -> None:
+    text = "[a]\nk = 1\n[DEFAULT]\nK = 2\nm: 3\n[b]\n[[c]]\nn = 4"
+    document = read_ini(text)
+    a, b = document.sections
+    assert document.defaults is not None and document.defaults.line == 3
+    assert a.entries == {"k": Entry("1", 2), "m": Entry("3", 5, inherited=True)}
+    assert b.entries == {
+        "k": Entry("2", 4, inherited=True),
+        "m": Entry("3", 5, inherited=True),
+    }
+    assert set(b.subsections["c"].entries) == {"n"}
+
+
+@pytest.mark.parametrize(
+    "unit", ["[", "'", "\\", "'\\", " ", "a ", ";", " ;", "(", "'a'", "\t=", ":"]
+)
+def test_hostile_lines_take_no_more_than_linear_time(unit: str) -> None:
+    began_s = time.process_time()
+    long = unit * (60_000 // len(unit))
+    for text in (long, f"k = {long}", f"k = [{long}", f"k = '{long}"):
+        read_ini(f"[a]\n{text}\n{text}\nk = [ 'a',\n" + "'b',\n" * 20_000)
+    assert time.process_time() - began_s < 5
+
+
 LINES = st.lists(
     st.one_of(
         st.sampled_from(
             ["[a]", "[b]", "[[c]]", "[[[d]]]", "[a", "]", "k = 1", "k", "m = '''", "'''"]
         ),
         st.sampled_from(
-            ['x = """', '"""', "# c", "", "  ", "'q' = 1", '"', "'' = 1", "[''']", "=", "[ ]"]
+            [
+                "k = [",
+                "  'x',",
+                "; c",
+                "[DEFAULT]",
+                "k: 1",
+                'x = """',
+                '"""',
+                "# c",
+                "",
+                "  ",
+                "'q' = 1",
+                '"',
+                "'' = 1",
+                "[''']",
+                "=",
+                "[ ]",
+            ]
         ),
         st.text("[]'\"=#ka \t", max_size=12),
         st.text(max_size=12).filter(lambda text: "\0" not in text),
@@ -172,3 +298,28 @@ def test_each_entry_is_found_on_its_line_in_the_text(lines: list[str]) -> None:
             assert lines[entry.line - 1] == f"{key} = {entry.text}"
             headers = [line for line in lines[: entry.line] if line.startswith("[")]
             assert headers[-1] == f"[{section.name}]"
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["[a]", "[b]", "[DEFAULT]", "k = 1", "K: 2", "m=[ 'x',", "    'y' ]", "    more", "",
+             "# c", "; c", "    # c", "n : http://h/?a=b%20", "o =", "p = %(k)s"]
+        ),
+        max_size=20,
+    )
+)  # fmt: skip
+def test_what_pythons_own_parser_reads_is_read_alike(lines: list[str]) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string("\n".join(lines))
+    except configparser.Error:
+        return
+    document = read_ini("\n".join(lines))
+    assert document.faults == ()
+    ours = {s.name: {k: e.text.split() for k, e in s.entries.items()} for s in document.sections}
+    theirs = {
+        name: {key: value.split() for key, value in parser.items(name)}
+        for name in parser.sections()
+    }
+    assert ours == theirs
