@@ -16,11 +16,13 @@ class Candidate:
 
     `stood_pooled` matters for a server that is new to the state: True or False tells how it
     stood in the kernel before the daemon started (warm start), None that nothing is known.
+    So does `known_down`: it was down when it left the pool, and that is not long ago.
     """
 
     spec: ServerSpec
     ready: bool
     stood_pooled: bool | None = None
+    known_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,8 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
 
 
 def _arrival(candidate: Candidate) -> str:
+    if candidate.known_down:
+        return "new in the pool list; it was down when it left it"
     match candidate.stood_pooled:
         case None:
             return "new in the pool list"
@@ -176,9 +178,9 @@ def _arrival(candidate: Candidate) -> str:
 
 def _new_member(candidate: Candidate, monitors: tuple[str, ...]) -> Member:
     # A new server is taken for up until a monitor speaks, except where the kernel's table
-    # shows that it had been depooled before a restart: then its monitors must speak first.
-    # Without monitors nobody ever would, so there optimism stays.
-    up = candidate.stood_pooled is not False or not monitors
+    # shows that it had been depooled before a restart, or it was down a moment ago: then its
+    # monitors must speak first. Without monitors nobody ever would, so there optimism stays.
+    up = not monitors or (candidate.stood_pooled is not False and not candidate.known_down)
     return Member(
         spec=candidate.spec,
         ready=candidate.ready,
@@ -264,8 +266,9 @@ def _settle(state: PoolState) -> PoolState:
 def _filled(state: PoolState, missing: Fraction) -> PoolState:
     """Pool so many more eligible servers, though they are down."""
     spare = [m for m in state.members.values() if m.eligible and not m.pooled]
-    # Those that a part of their monitors vouches for are the better bet.
-    spare.sort(key=lambda member: not member.partially_up)
+    # Where all that is pooled has weight 0 nobody is served. Then, those that a part of their
+    # monitors vouches for are the better bet.
+    spare.sort(key=lambda member: (member.spec.weight == 0, not member.partially_up))
     chosen = spare[: math.ceil(missing)]
     changes = {member.spec.host: replace(member, pooled=True) for member in chosen}
     return replace(state, members={**state.members, **changes})

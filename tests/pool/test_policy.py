@@ -54,14 +54,17 @@ class Pool:
         disabled: str = "",
         unready: str = "",
         stood: str | None = None,
+        zero: str = "",
+        known_down: str = "",
     ) -> None:
         self.event(
             ListChanged(
                 tuple(
                     Candidate(
-                        ServerSpec(host, enabled=host not in disabled),
+                        ServerSpec(host, 0 if host in zero else 10, host not in disabled),
                         ready=host not in unready,
                         stood_pooled=None if stood is None else host in stood,
+                        known_down=host in known_down,
                     )
                     for host in hosts
                 )
@@ -249,6 +252,28 @@ def test_partially_up_servers_are_the_first_to_fill_up() -> None:
     assert pool.pooled == "bd"
 
 
+def test_servers_of_weight_0_are_the_last_to_fill_up() -> None:
+    pool = Pool("")
+    pool.list(*"abcd", zero="ab", stood="")
+    assert pool.pooled == "cd"
+
+
+def test_a_server_that_was_down_when_it_left_waits_for_its_monitors() -> None:
+    pool = Pool("abc")
+    pool.list(*"abcd", known_down="d")
+    assert pool.pooled == "abc"
+    assert pool.verdict("d") is Verdict.WAITING
+    assert pool.cause("d") == "new in the pool list; it was down when it left it"
+    pool.up("d")
+    assert pool.pooled == "abcd"
+
+
+def test_without_monitors_nobody_is_known_to_be_down() -> None:
+    pool = Pool("", monitors=())
+    pool.list("a", known_down="a")
+    assert pool.pooled == "a"
+
+
 def test_too_few_eligible_servers_are_a_notice() -> None:
     pool = Pool("abcd")
     pool.list(*"abcd", disabled="abc")
@@ -338,6 +363,7 @@ def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]
                 ),
                 ready=st.booleans(),
                 stood_pooled=st.sampled_from([None, None, True, False]),
+                known_down=st.booleans(),
             )
             for name in names
         )

@@ -1,0 +1,67 @@
+"""Make before break: is a server that a list brought of any use yet? Pure.
+
+A new server is taken for up and pooled before its monitors have spoken, but it stands in for one
+that a list takes away only once it has been seen to work. It has ARRIVAL_S for that.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from pybal.pool.policy import Member
+
+ARRIVAL_S = 30.0
+"""So long servers that a list takes away wait for those that it brings. It takes a name's first
+look-ups and a first check, which comes at once."""
+
+
+class Standing(enum.Enum):
+    """What is known of a server."""
+
+    UP = "it has an address and all its monitors found it up, or it has none"
+    TAKEN_FOR_UP = "it has an address; nothing speaks against it"
+    TAKEN_FOR_DOWN = "it has an address and waits for its monitors"
+    DOWN = "a monitor found it down"
+    NO_ADDRESS = "its address is not known"
+
+
+class Use(enum.Enum):
+    """What a server is good for when others are taken away."""
+
+    WORKS = "works"
+    PENDING = "it is too early to say"
+    NONE = "does not work"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A server has not been seen to work since it came `at`. The list that it came by was the
+    `first` one: then it may have worked before."""
+
+    at: float
+    first: bool
+
+
+def standing(member: Member) -> Standing:
+    """What the pooling policy knows of a server."""
+    if not member.ready:
+        return Standing.NO_ADDRESS
+    if False in member.results.values():
+        return Standing.DOWN
+    if not member.up:
+        return Standing.TAKEN_FOR_DOWN
+    return Standing.TAKEN_FOR_UP if None in member.results.values() else Standing.UP
+
+
+def use(standing: Standing, arrival: Arrival | None, at: float) -> Use:
+    """What a server is good for; `arrival` is None once it has been seen to work."""
+    if standing is Standing.UP:
+        return Use.WORKS
+    if standing is Standing.DOWN:
+        return Use.NONE
+    believed = standing is Standing.TAKEN_FOR_UP
+    # The servers of the first list are taken for what they seem to be, as there is nothing else.
+    if arrival is not None and at < arrival.at + ARRIVAL_S and not (arrival.first and believed):
+        return Use.PENDING
+    return Use.WORKS if believed else Use.NONE

@@ -1,0 +1,338 @@
+"""What pool lists may take away: (guard, list or time) -> (guard, notices). Pure and total.
+
+A list is put in force but for those changes that would leave too few servers. A *change* is all
+that one list takes away: lines deleted, `enabled: False`, weights set to 0. It goes through whole
+or not at all:
+  - as long as enough servers that work are left: the floor, a share of those that were enabled when
+    the window began;
+  - one server alone in a window always, for restart scripts live by that. But if its line is
+    deleted in favour of new servers, these must work first;
+  - as long as servers that the list brings may still turn out to work, the change *waits* for them
+    (make before break), no longer than ARRIVAL_S;
+  - else it is *held*: its servers stay as they were until a later list, or servers that have come
+    up, make room, an operator confirms it, or `hold_s` has passed.
+
+Servers that a monitor found down are nobody's loss: they go at once. But if none works at all,
+then nothing is known against any, and all count. While a change is kept the window stands still,
+so that a slow drain does not go on in the next one. With a floor of 0 every list is in force as it
+is, at once.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Union
+
+from pybal.model import ServerSpec
+from pybal.pool.arrivals import ARRIVAL_S, Arrival, Standing, Use, use
+from pybal.pool.list_window import ListWindow
+
+Standings = Mapping[str, Standing]
+"""What is known of servers, by host; those that are missing have no address yet."""
+
+_Specs = Mapping[str, ServerSpec]
+_Arrivals = Mapping[str, Arrival]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRules:
+    """A service's list-floor, list-window and list-hold (None: what is held stays held)."""
+
+    floor: Fraction
+    window_s: float = 900.0
+    hold_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptChange:
+    """Servers that a list which came `at` takes away, and that stay as they were: until others are
+    ready or `waits_until`, or, if that is None, because they are held."""
+
+    hosts: tuple[str, ...]
+    at: float
+    waits_until: float | None = math.inf
+
+    @property
+    def held(self) -> bool:
+        """Not just until others are ready."""
+        return self.waits_until is None
+
+
+class Release(enum.Enum):
+    """Why a change is kept no longer."""
+
+    ROOM = "enough servers work without them"
+    CONFIRMED = "confirmed by an operator"
+    HOLD_OVER = "list-hold is over"
+    GONE = "nothing is left to be taken away: they are listed again, or down"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeWaits:
+    """These servers stay until others, which the list brings, work; `most_s` seconds at most."""
+
+    hosts: tuple[str, ...]
+    arriving: tuple[str, ...]
+    most_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeHeld:
+    """These servers stay: without them `left` would work, and `required` must. Lists had `taken`
+    others away within the window."""
+
+    hosts: tuple[str, ...]
+    left: int
+    required: int
+    taken: tuple[str, ...]
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReleased:
+    """What was kept is kept no longer."""
+
+    hosts: tuple[str, ...]
+    why: Release
+
+
+GuardNotice = Union[ChangeWaits, ChangeHeld, ChangeReleased]
+
+
+@dataclass(frozen=True, slots=True)
+class ListGuard:
+    """A service's pool list: as it is wanted, as it is in force, and what is kept.
+
+    `in_force` and `wanted` are by host in the list's order; what is kept though its line is deleted
+    comes last. `reference` is how many servers were enabled when the window began in which a change
+    was first kept; None while none is. `arrivals` have not been seen to work yet.
+    """
+
+    rules: GuardRules
+    in_force: _Specs = field(default_factory=dict)
+    wanted: _Specs = field(default_factory=dict)
+    kept: tuple[KeptChange, ...] = ()
+    window: ListWindow = field(default_factory=lambda: ListWindow(0.0))
+    reference: int | None = None
+    arrivals: _Arrivals = field(default_factory=dict)
+
+    @property
+    def wakes_at(self) -> float | None:
+        """When time alone may change what is kept; None: never."""
+        hold_s = self.rules.hold_s
+        times = [change.waits_until for change in self.kept if change.waits_until is not None]
+        times += [] if hold_s is None else [change.at + hold_s for change in self.kept]
+        return min(times, default=None)
+
+
+def new_guard(rules: GuardRules) -> ListGuard:
+    """The guard of a service that has no list yet; the first one will be its reference."""
+    return ListGuard(rules, window=ListWindow(rules.window_s))
+
+
+_Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
+
+
+def take_list(
+    guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float, *, whole: bool
+) -> _Outcome:
+    """A list (hosts unique) came `at`; what is missing from one that is not `whole` stays. One
+    without servers is no list."""
+    wanted = {spec.host: spec for spec in servers}
+    if not wanted:
+        return guard, ()
+    kept_hosts = {host for change in guard.kept for host in change.hosts}
+    if not whole:
+        stays = guard.in_force.items()
+        wanted |= {h: spec for h, spec in stays if h not in wanted and h not in kept_hosts}
+    came = {h: Arrival(at, first=not guard.in_force) for h in wanted if h not in guard.in_force}
+    taken = _taken_away(guard.in_force, wanted)
+    new = tuple(host for host in taken if host not in kept_hosts)
+    changes = (*guard.kept, KeptChange(new, at)) if new else guard.kept
+    arrivals = {**guard.arrivals, **came}
+    asked = replace(guard, wanted=wanted, kept=changes, arrivals=arrivals)
+    return _weighed(asked, len(guard.kept), standings, at)
+
+
+def reconsider(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
+    """Servers came up or went down, or time has passed."""
+    return _weighed(guard, len(guard.kept), standings, at) if guard.kept else (guard, ())
+
+
+def confirm(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
+    """An operator wants all that is kept to go through; with that a new window begins."""
+    if not guard.kept:
+        return guard, ()
+    applied, notices = _weighed(guard, len(guard.kept), standings, at, confirmed=True)
+    window = ListWindow(guard.rules.window_s).counted(at, _enabled(applied.in_force))
+    return replace(applied, window=window), notices
+
+
+def counts(spec: ServerSpec | None) -> bool:
+    """Whether a server is to get connections, as far as a list says."""
+    return spec is not None and spec.enabled and spec.weight > 0
+
+
+def _enabled(specs: _Specs) -> int:
+    return sum(counts(spec) for spec in specs.values())
+
+
+def _taken_away(in_force: _Specs, wanted: _Specs) -> dict[str, None]:
+    return dict.fromkeys(
+        host for host, spec in in_force.items() if counts(spec) and not counts(wanted.get(host))
+    )
+
+
+def _composed(wanted: _Specs, in_force: _Specs, kept: Collection[str]) -> _Specs:
+    """The wanted list with the kept servers as they were."""
+    if not kept:
+        return wanted
+    listed = {h: in_force[h] if h in kept else spec for h, spec in wanted.items()}
+    return listed | {h: spec for h, spec in in_force.items() if h in kept and h not in wanted}
+
+
+def _weighed(
+    guard: ListGuard, former: int, standings: Standings, at: float, *, confirmed: bool = False
+) -> _Outcome:
+    """Decide of each change whether it goes through; the first `former` ones were kept before."""
+    scales = _Scales(guard, standings, at)
+    kept: list[KeptChange] = []
+    notices: list[GuardNotice] = []
+    for number, change in enumerate(guard.kept):
+        was_kept = number < former
+        hosts = scales.at_stake(change)
+        why = scales.why_released(replace(change, hosts=hosts), confirmed=confirmed)
+        if why is None:
+            kept.append(replace(change, hosts=hosts, waits_until=scales.waits_until(change, hosts)))
+            notices += _kept_notices(scales, change if was_kept else None, kept[-1])
+            continue
+        scales.let_go(hosts)
+        if was_kept:
+            notices.append(ChangeReleased(hosts or change.hosts, why))
+    return scales.settled(tuple(kept)), tuple(notices)
+
+
+def _kept_notices(
+    scales: _Scales, before: KeptChange | None, after: KeptChange
+) -> list[GuardNotice]:
+    hosts = after.hosts
+    if after.waits_until is not None:
+        most_s = after.waits_until - scales.at
+        return [] if before else [ChangeWaits(hosts, scales.pending, most_s)]
+    if before is not None and before.held:
+        return []
+    left, taken = scales.left_without(hosts), tuple(scales.taken)
+    window_s = scales.guard.rules.window_s
+    return [ChangeHeld(hosts, left, scales.required, taken, window_s)]
+
+
+class _Scales:
+    """What is at stake in one decision. `working` counts down as changes go through."""
+
+    def __init__(self, guard: ListGuard, standings: Standings, at: float) -> None:
+        self.guard = guard
+        self.at = at
+        self._takes = _taken_away(guard.in_force, guard.wanted)
+        present = _composed(guard.wanted, guard.in_force, self._takes)
+        known = {
+            h: use(standings.get(h, Standing.NO_ADDRESS), guard.arrivals.get(h), at)
+            for h in present
+        }
+        self._arrivals = {
+            h: arrival
+            for h, arrival in guard.arrivals.items()
+            if known.get(h, Use.WORKS) is not Use.WORKS
+        }
+        self._standings = standings
+        counted = [host for host, spec in present.items() if counts(spec)]
+        self._nothing_known = all(known[host] is Use.NONE for host in counted)
+        self._works = {h for h in counted if self._nothing_known or known[h] is Use.WORKS}
+        self.pending = tuple(h for h in counted if known[h] is Use.PENDING and h not in self._takes)
+        self._useless = {h for h in self._takes if self._is_useless(h, known[h])}
+        self.working = len(self._works - self._useless)
+        self._window = guard.window if guard.reference is not None else guard.window.without_old(at)
+        back = guard.wanted
+        self.taken = {h: t for h, t in self._window.taken.items() if not counts(back.get(h))}
+        start = self._window.enabled_at_start(at)
+        self._reference = start if guard.reference is None else guard.reference
+        self.required = math.ceil(self._reference * guard.rules.floor)
+
+    def _is_useless(self, host: str, known: Use) -> bool:
+        """Nobody's loss: found down, or brought by a list and never seen to work."""
+        if self._nothing_known:
+            return False
+        arrival = self._arrivals.get(host)
+        return known is Use.NONE or (arrival is not None and not arrival.first)
+
+    def at_stake(self, change: KeptChange) -> tuple[str, ...]:
+        """Those of a change's servers that are still to be taken away, and would be missed."""
+        return tuple(h for h in change.hosts if h in self._takes and h not in self._useless)
+
+    def left_without(self, hosts: Iterable[str]) -> int:
+        return self.working - sum(host in self._works for host in hosts)
+
+    def why_released(self, change: KeptChange, *, confirmed: bool) -> Release | None:
+        """Why the change goes through; None: it does not."""
+        hold_s = self.guard.rules.hold_s
+        if not change.hosts:
+            return Release.GONE
+        if confirmed:
+            return Release.CONFIRMED
+        if self.left_without(change.hosts) >= self.required or self._is_lone(change):
+            return Release.ROOM
+        if hold_s is not None and self.at >= change.at + hold_s:
+            return Release.HOLD_OVER
+        return None
+
+    def _is_lone(self, change: KeptChange) -> bool:
+        (host, *others) = change.hosts
+        if others or len(self.taken) > (host in self.taken):
+            return False
+        return host in self.guard.wanted or not self._is_replaced(change)
+
+    def _is_replaced(self, change: KeptChange) -> bool:
+        """Whether servers that have not been seen to work are to stand in for it."""
+        since = change.at - ARRIVAL_S
+        return any(
+            counts(self.guard.wanted.get(host))
+            and (arrival.at >= since or self._standing(host) is Standing.NO_ADDRESS)
+            for host, arrival in self._arrivals.items()
+        )
+
+    def _standing(self, host: str) -> Standing:
+        return self._standings.get(host, Standing.NO_ADDRESS)
+
+    def waits_until(self, change: KeptChange, hosts: tuple[str, ...]) -> float | None:
+        """How long a kept change may wait for servers that are not ready yet; None: it is held."""
+        if change.waits_until is None or not self.pending:
+            return None
+        enough = self.left_without(hosts) + len(self.pending) >= self.required
+        ready_by = max(self._arrivals[host].at + ARRIVAL_S for host in self.pending)
+        # Lists that bring others again and again do not prolong it.
+        until = min(change.waits_until, ready_by)
+        return until if until > self.at and (enough or len(hosts) == 1) else None
+
+    def let_go(self, hosts: Iterable[str]) -> None:
+        """The change goes through."""
+        self.working = self.left_without(hosts)
+        self.taken |= dict.fromkeys(hosts, self.at)
+
+    def settled(self, kept: tuple[KeptChange, ...]) -> ListGuard:
+        """The guard with these changes kept, and all others through."""
+        guard = self.guard
+        stays = {host for change in kept for host in change.hosts}
+        in_force = _composed(guard.wanted, guard.in_force, stays)
+        back = {host for host, spec in in_force.items() if counts(spec)}
+        window = self._window.changed(self.taken, back).counted(self.at, len(back))
+        return replace(
+            guard,
+            in_force=in_force,
+            kept=kept,
+            window=window,
+            reference=self._reference if kept else None,
+            arrivals={h: arrival for h, arrival in self._arrivals.items() if h in in_force},
+        )

@@ -1,0 +1,41 @@
+"""The dead come back dead, within ten minutes."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from pybal.pool.departed import REMEMBERED_S, DepartedServers
+
+A, B = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+
+
+def test_a_server_that_left_down_comes_back_down_once() -> None:
+    departed = DepartedServers()
+    departed.left_down("a", A, 100.0)
+    assert departed.came("a", A, 100.0 + REMEMBERED_S - 1)
+    assert not departed.came("a", A, 101.0)
+
+
+def test_it_is_known_by_its_name_and_by_its_address() -> None:
+    departed = DepartedServers()
+    departed.left_down("a", A, 100.0)
+    assert departed.came("192.0.2.1", A, 101.0)
+    departed.left_down("a", A, 100.0)
+    assert departed.came("a", B, 101.0)
+    departed.left_down("b", None, 100.0)
+    assert departed.came("b", B, 101.0)
+    assert not departed.came("c", None, 101.0)
+
+
+def test_it_is_forgotten_after_ten_minutes() -> None:
+    departed = DepartedServers()
+    departed.left_down("a", A, 100.0)
+    assert not departed.came("a", A, 100.0 + REMEMBERED_S)
+
+
+def test_of_very_many_the_latest_are_remembered() -> None:
+    departed = DepartedServers()
+    for number in range(10_000):
+        departed.left_down(f"h{number}", None, 100.0)
+    assert not departed.came("h0", None, 101.0)
+    assert departed.came("h9999", None, 101.0)

@@ -1,0 +1,603 @@
+"""What lists may take away: the examples of the contract, and random histories."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.model import ServerSpec
+from pybal.pool.arrivals import ARRIVAL_S, Standing
+from pybal.pool.list_guard import (
+    ChangeHeld,
+    ChangeReleased,
+    ChangeWaits,
+    GuardNotice,
+    GuardRules,
+    ListGuard,
+    Release,
+    confirm,
+    counts,
+    new_guard,
+    reconsider,
+    take_list,
+)
+
+HALF = Fraction(1, 2)
+WINDOW_S = 900.0
+TEN = "abcdefghij"
+UP, DOWN, NO_ADDRESS = Standing.UP, Standing.DOWN, Standing.NO_ADDRESS
+
+
+class Story:
+    """A guard with its history. Servers are letters; all work unless the test says otherwise."""
+
+    def __init__(
+        self, hosts: str = "", floor: Fraction = HALF, hold_s: float | None = None
+    ) -> None:
+        self.guard = new_guard(GuardRules(floor, WINDOW_S, hold_s))
+        self.known: dict[str, Standing] = {}
+        self.at = 0.0
+        self.notices: tuple[GuardNotice, ...] = ()
+        if hosts:
+            self.list(hosts)
+        self.at = 10_000.0
+
+    def list(
+        self, hosts: str, *, off: str = "", zero: str = "", new: str = "", whole: bool = True
+    ) -> None:
+        """A list of these; `new` ones have no address yet."""
+        for host in hosts:
+            self.known.setdefault(host, NO_ADDRESS if host in new else UP)
+        specs = [
+            ServerSpec(host, 0 if host in zero else 10, enabled=host not in off) for host in hosts
+        ]
+        self._outcome(take_list(self.guard, specs, self.known, self.at, whole=whole))
+
+    def learn(self, hosts: str, standing: Standing) -> None:
+        self.known |= dict.fromkeys(hosts, standing)
+        self._outcome(reconsider(self.guard, self.known, self.at))
+
+    def wait(self, seconds: float) -> None:
+        self.at += seconds
+        self._outcome(reconsider(self.guard, self.known, self.at))
+
+    def confirm(self) -> None:
+        self._outcome(confirm(self.guard, self.known, self.at))
+
+    def _outcome(self, outcome: tuple[ListGuard, tuple[GuardNotice, ...]]) -> None:
+        self.guard, self.notices = outcome
+
+    def said(self) -> tuple[GuardNotice, ...]:
+        """What the last step said. (A method: mypy takes an attribute for what it was before.)"""
+        return self.notices
+
+    @property
+    def serving(self) -> str:
+        """Who is to get connections, in the order of the list."""
+        return "".join(host for host, spec in self.guard.in_force.items() if counts(spec))
+
+    @property
+    def held(self) -> str:
+        return "".join(h for change in self.guard.kept for h in change.hosts if change.held)
+
+
+def test_the_first_list_is_in_force_as_it_is() -> None:
+    story = Story("abc")
+    assert story.serving == "abc"
+    assert story.said() == ()
+
+
+def test_a_change_down_to_the_floor_goes_through() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcde")
+    assert story.serving == "fghij"
+    assert story.said() == ()
+
+
+@pytest.mark.parametrize("way", ["off", "zero", "deleted"])
+def test_a_change_below_the_floor_is_held_whole_and_said_once(way: str) -> None:
+    story = Story(TEN)
+    match way:
+        case "off":
+            story.list(TEN, off="abcdef")
+        case "zero":
+            story.list(TEN, zero="abcdef")
+        case _:
+            story.list("ghij")
+    assert set(story.serving) == set(TEN)
+    assert story.said() == (ChangeHeld(tuple("abcdef"), 4, 5, (), WINDOW_S),)
+    assert all(story.guard.in_force[host] == ServerSpec(host) for host in "abcdef")
+    story.wait(1e6)
+    assert story.held == "abcdef"
+    assert story.said() == ()
+
+
+def test_the_last_of_many_single_ones_is_held() -> None:
+    story = Story(TEN)
+    for number, _ in enumerate(TEN, start=1):
+        story.at += 20
+        story.list(TEN, off=TEN[:number])
+    assert story.serving == "fghij"
+    assert story.held == "fghij"
+    assert story.said() == (ChangeHeld(("j",), 4, 5, tuple("abcde"), WINDOW_S),)
+
+
+def test_a_slow_drain_does_not_go_on_in_the_next_window() -> None:
+    hosts = "".join(map(chr, range(0x4E00, 0x4E00 + 60)))
+    story = Story(hosts)
+    for number in range(1, 61):
+        story.at += 20
+        story.list(hosts, off=hosts[:number])
+    assert len(story.serving) == 30
+    story.wait(10 * WINDOW_S)
+    assert len(story.serving) == 30
+
+
+@pytest.mark.parametrize(("floor", "hosts"), [(HALF, "a"), (Fraction(1), TEN), (HALF, "ab")])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_one_server_within_a_window_is_never_held(
+    floor: Fraction, hosts: str, deleted: bool
+) -> None:
+    story = Story(hosts + "z", floor)
+    story.known["z"] = DOWN
+    story.list(hosts[1:] + "z" if deleted else hosts + "z", off="a")
+    assert set(story.serving) == set(hosts[1:] + "z")
+
+
+def test_the_only_server_may_be_disabled_again_and_again() -> None:
+    story = Story("a")
+    for _ in range(5):
+        story.at += 60
+        story.list("a", off="a")
+        assert story.serving == ""
+        story.list("a")
+        assert story.serving == "a"
+
+
+def test_a_rolling_restart_is_never_held() -> None:
+    story = Story(TEN, Fraction(1))
+    for host in TEN:
+        story.at += 20
+        story.list(TEN, off=host)
+        assert host not in story.serving
+        story.list(TEN)
+    assert story.serving == TEN
+
+
+def test_a_second_server_is_held_while_the_first_is_out() -> None:
+    story = Story("ab")
+    story.list("ab", off="a")
+    story.list("ab", off="ab")
+    assert story.serving == "b"
+    story.list("ab", off="b")
+    assert story.serving == "a"
+
+
+def test_a_new_window_begins_with_what_is_left() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcde")
+    story.at += WINDOW_S + 10
+    story.list(TEN, off="abcdefg")
+    assert story.serving == "hij"
+
+
+def test_a_later_list_within_the_floor_is_applied() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcdef")
+    story.list(TEN, off="abc")
+    assert story.serving == "defghij"
+    assert story.said() == (ChangeReleased(tuple("abc"), Release.ROOM),)
+
+
+def test_a_later_list_without_the_change_ends_it() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcdef")
+    story.list(TEN)
+    assert story.guard.kept == ()
+    assert story.said() == (ChangeReleased(tuple("abcdef"), Release.GONE),)
+
+
+def test_servers_may_change_places() -> None:
+    story = Story("ab", Fraction(1))
+    story.list("ab", off="a")
+    story.list("ab", off="b")
+    assert story.serving == "a"
+    assert story.guard.kept == ()
+
+
+def test_another_server_may_go_while_a_change_is_held() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcdef")
+    story.list(TEN, off="abcdefg")
+    assert story.serving == "abcdefhij"
+    assert story.held == "abcdef"
+
+
+def test_what_is_added_or_weighted_is_in_force_while_a_change_is_held() -> None:
+    story = Story(TEN, Fraction(1))
+    story.list(TEN + "k", off="ab")
+    assert story.serving == TEN + "k"
+    servers = [ServerSpec(host, 7, enabled=host not in "ab") for host in TEN]
+    story.guard, _ = take_list(story.guard, servers, story.known, story.at, whole=True)
+    assert [spec.weight for spec in story.guard.in_force.values()] == [10, 10, *[7] * 8]
+
+
+def test_servers_that_come_make_room_for_those_that_are_held() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcdef")
+    story.list(TEN + "k", off="abcdef")
+    assert story.serving == "ghijk"
+
+
+def test_confirmation_applies_what_is_held_and_begins_a_new_window() -> None:
+    story = Story(TEN)
+    story.list(TEN, off="abcdef")
+    story.confirm()
+    assert story.serving == "ghij"
+    assert story.said() == (ChangeReleased(tuple("abcdef"), Release.CONFIRMED),)
+    story.list(TEN, off="abcdefgh")
+    assert story.serving == "ij"
+    story.list(TEN, off="abcdefghi")
+    assert story.serving == "ij"
+
+
+def test_confirmation_of_nothing_changes_nothing() -> None:
+    story = Story(TEN)
+    before = story.guard
+    story.confirm()
+    assert story.guard is before
+
+
+def test_list_hold_ends_a_hold() -> None:
+    story = Story(TEN, hold_s=3600)
+    story.list(TEN, off="abcdef")
+    assert story.guard.wakes_at == story.at + 3600
+    story.wait(3599)
+    assert story.serving == TEN
+    story.wait(1)
+    assert story.serving == "ghij"
+    assert story.said() == (ChangeReleased(tuple("abcdef"), Release.HOLD_OVER),)
+
+
+def test_a_list_without_servers_is_no_list() -> None:
+    story = Story(TEN)
+    before = story.guard
+    story.list("")
+    assert story.guard is before
+
+
+def test_what_is_missing_from_a_damaged_list_stays_and_is_not_held() -> None:
+    story = Story(TEN)
+    story.list("aj", off="a", whole=False)
+    assert set(story.serving) == set(TEN) - {"a"}
+    assert story.guard.kept == ()
+    story.list("abcdefj", off="a")
+    assert set(story.serving) == set("bcdefj")
+
+
+def test_a_damaged_list_does_not_end_a_hold() -> None:
+    story = Story(TEN)
+    story.list("ghij")
+    story.list("gij", whole=False)
+    assert story.held == "abcdef"
+    assert set(story.serving) == set(TEN)
+
+
+# -- make before break -------------------------------------------------------------------------
+
+
+def test_servers_without_an_address_do_not_replace_those_that_work() -> None:
+    # Two unresolvable names once took two healthy servers out.
+    story = Story("ab")
+    story.list("xy", new="xy")
+    assert set(story.serving) == set("abxy")
+    assert story.said() == (ChangeWaits(("a", "b"), ("x", "y"), ARRIVAL_S),)
+    assert story.guard.wakes_at == story.at + ARRIVAL_S
+    story.wait(ARRIVAL_S)
+    assert set(story.serving) == set("abxy")
+    assert story.held == "ab"
+    assert story.said() == (ChangeHeld(("a", "b"), 0, 1, (), WINDOW_S),)
+    story.wait(1e6)
+    assert set(story.serving) == set("abxy")
+
+
+def test_the_old_ones_go_once_enough_of_the_new_work() -> None:
+    story = Story("abcd")
+    story.list("wxyz", new="wxyz")
+    story.learn("w", UP)
+    assert set(story.serving) == set("abcdwxyz")
+    story.learn("x", UP)
+    assert set(story.serving) == set("wxyz")
+    assert story.said() == (ChangeReleased(tuple("abcd"), Release.ROOM),)
+
+
+def test_the_old_ones_go_when_the_new_work_after_all() -> None:
+    story = Story("ab")
+    story.list("xy", new="xy")
+    story.wait(10 * ARRIVAL_S)
+    story.learn("x", UP)
+    assert set(story.serving) == set("xy")
+
+
+def test_servers_with_an_address_that_turn_out_to_be_dead_do_not_replace_those_that_work() -> None:
+    story = Story("ab")
+    story.known |= {"x": Standing.TAKEN_FOR_UP, "y": Standing.TAKEN_FOR_UP}
+    story.list("xy")
+    assert set(story.serving) == set("abxy")
+    story.learn("xy", DOWN)
+    assert story.held == "ab"
+
+
+def test_new_servers_whose_monitors_are_slow_replace_the_old_ones_in_the_end() -> None:
+    story = Story("ab")
+    story.known |= {"x": Standing.TAKEN_FOR_UP, "y": Standing.TAKEN_FOR_UP}
+    story.list("xy")
+    story.wait(ARRIVAL_S)
+    assert set(story.serving) == set("xy")
+
+
+def test_even_one_server_waits_for_the_one_that_replaces_it() -> None:
+    story = Story("a")
+    story.list("x", new="x")
+    assert set(story.serving) == set("ax")
+    story.wait(ARRIVAL_S)
+    assert story.held == "a"
+    story.learn("x", UP)
+    assert story.serving == "x"
+
+
+def test_a_server_that_is_disabled_does_not_wait_for_new_ones() -> None:
+    story = Story("a")
+    story.list("ax", off="a", new="x")
+    assert story.serving == "x"
+
+
+def test_a_server_goes_at_once_if_enough_are_left_whoever_is_to_come() -> None:
+    story = Story("abc")
+    story.list("bcx", new="x")
+    assert set(story.serving) == set("bcx")
+    assert story.said() == ()
+
+
+def test_lists_that_bring_others_again_and_again_do_not_prolong_the_wait() -> None:
+    story = Story("ab")
+    story.list("xy", new="xy")
+    story.wait(ARRIVAL_S - 1)
+    story.list("z", new="z")
+    story.wait(1)
+    assert story.held == "ab"
+
+
+def test_new_servers_that_are_taken_away_again_are_nobodys_loss() -> None:
+    story = Story("ab")
+    story.list("abxyz", new="xyz")
+    story.list("ab")
+    assert story.serving == "ab"
+    assert story.guard.kept == ()
+
+
+# -- evidence ----------------------------------------------------------------------------------
+
+
+def test_servers_that_are_down_go_at_once() -> None:
+    story = Story(TEN)
+    story.learn("abcdef", DOWN)
+    story.list("ghij")
+    assert story.serving == "ghij"
+    assert story.said() == ()
+
+
+def test_those_that_work_are_not_taken_away_below_the_floor_while_others_are_down() -> None:
+    story = Story(TEN)
+    story.learn("abcdef", DOWN)
+    story.list(TEN, off="gh")
+    assert story.serving == TEN
+    story.learn("a", UP)
+    assert story.held == "gh", "five work, but three would be left"
+    story.learn("bc", UP)
+    assert "gh" not in story.serving
+    assert story.guard.kept == ()
+
+
+def test_held_servers_that_go_down_are_held_no_longer() -> None:
+    story = Story(TEN)
+    story.list("ghij")
+    story.learn("abc", DOWN)
+    assert story.held == "def"
+    assert set(story.serving) == set("defghij")
+
+
+def test_where_nothing_works_all_count() -> None:
+    story = Story(TEN)
+    story.learn(TEN, DOWN)
+    story.list("ghij")
+    assert set(story.serving) == set(TEN)
+    assert story.held == "abcdef"
+
+
+def test_at_the_start_the_last_good_list_counts_whatever_has_an_address_yet() -> None:
+    story = Story()
+    story.known = dict.fromkeys("abcdefghijxy", NO_ADDRESS)
+    story.list(TEN)
+    story.list("ij")
+    assert story.held == "abcdefgh"
+    story = Story()
+    story.known = dict.fromkeys("abxy", NO_ADDRESS)
+    story.list("ab")
+    story.list("xy")
+    story.learn("a", Standing.TAKEN_FOR_UP)
+    story.wait(ARRIVAL_S)
+    assert story.held == "a"
+    assert set(story.serving) == set("axy")
+
+
+def test_with_a_floor_of_0_every_list_is_in_force_at_once() -> None:
+    story = Story(TEN, Fraction(0))
+    story.list("xy", new="xy")
+    assert story.serving == "xy"
+    story.list("xy", off="xy")
+    assert story.serving == ""
+
+
+# -- random histories --------------------------------------------------------------------------
+
+HOSTS = "abcdefg"
+hosts = st.sampled_from(HOSTS)
+specs = st.builds(ServerSpec, hosts, st.sampled_from([0, 10, 10, 10, 7]), st.booleans())
+lists = st.lists(specs, max_size=7, unique_by=lambda spec: spec.host)
+actions = st.one_of(
+    st.tuples(st.just("list"), lists, st.sampled_from([True, True, True, False])),
+    st.tuples(st.just("learn"), st.dictionaries(hosts, st.sampled_from(Standing)), st.none()),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 10.0, 31.0, 400.0, 1000.0]), st.none()),
+)
+histories = st.lists(actions, max_size=25)
+floors = st.sampled_from([Fraction(n, 100) for n in (0, 7, 33, 50, 66, 100)])
+
+
+class History:
+    """A guard, and beside it what a witness notes of it."""
+
+    def __init__(self, floor: Fraction) -> None:
+        self.floor = floor
+        self.guard = new_guard(GuardRules(floor, WINDOW_S))
+        self.known: dict[str, Standing] = {}
+        self.at = 0.0
+        self.counts: list[tuple[float, int]] = []
+        self.taken: dict[str, float] = {}
+        self.came: dict[str, float] = {}
+        self.first_at = math.nan
+
+    def play(self, action: tuple[str, object, bool | None]) -> tuple[ListGuard, ListGuard]:
+        before = self.guard
+        match action:
+            case "list", list(servers), bool(whole):
+                self.guard, _ = take_list(before, servers, self.known, self.at, whole=whole)
+            case "learn", dict(news), _:
+                self.known |= news
+                self.guard, _ = reconsider(before, self.known, self.at)
+            case "wait", float(seconds), _:
+                self.at += seconds
+                self.guard, _ = reconsider(before, self.known, self.at)
+        self._witness(before)
+        return before, self.guard
+
+    def _witness(self, before: ListGuard) -> None:
+        serving = {h for h, spec in self.guard.in_force.items() if counts(spec)}
+        gone = {h for h, spec in before.in_force.items() if counts(spec)} - serving
+        works = [h for h in gone if self.known.get(h) is UP]
+        self.taken = {
+            h: when
+            for h, when in (self.taken | dict.fromkeys(works, self.at)).items()
+            if h not in serving and when > self.at - WINDOW_S
+        }
+        self.counts.append((self.at, len(serving)))
+        self.came = {h: self.came.get(h, self.at) for h in self.guard.in_force}
+        if not before.in_force:
+            self.first_at = self.at
+
+    def enabled_at_start(self) -> int:
+        known = [count for at, count in self.counts if at <= self.at - WINDOW_S]
+        later = [count for at, count in self.counts if at > self.at - WINDOW_S]
+        return next(filter(None, [*known[-1:], *later]), 0)
+
+    def working(self, specs: Iterable[ServerSpec], *, believed: bool = False) -> set[str]:
+        """Those that were seen to work; those also that are just taken for up, if `believed`."""
+        return {s.host for s in specs if counts(s) and self._works(s.host, believed)}
+
+    def _works(self, host: str, believed: bool) -> bool:
+        taken_for_up = self.known.get(host) is Standing.TAKEN_FOR_UP
+        came = self.came.get(host, self.at)
+        trusted = came == self.first_at or self.at >= came + ARRIVAL_S
+        return self.known.get(host) is UP or (believed and taken_for_up and trusted)
+
+
+@given(floors, histories)
+def test_lists_take_no_pool_below_the_smaller_of_its_floor_and_what_works(
+    floor: Fraction, history: list[tuple[str, object, bool | None]]
+) -> None:
+    story = History(floor)
+    for action in history:
+        before, after = story.play(action)
+        had = story.working(before.in_force.values())
+        has = story.working(after.in_force.values(), believed=True)
+        if len(has) < len(had) and had - has:
+            enough = len(has) >= story.enabled_at_start() * floor
+            assert enough or len(story.taken) <= 1, (before, after)
+
+
+@given(floors, histories)
+def test_no_history_holds_an_addition_or_a_weight(
+    floor: Fraction, history: list[tuple[str, object, bool | None]]
+) -> None:
+    story = History(floor)
+    for action in history:
+        _, after = story.play(action)
+        kept = {host for change in after.kept for host in change.hosts}
+        for host, spec in after.wanted.items():
+            assert after.in_force[host] == spec or (host in kept and not counts(spec))
+        assert set(after.in_force) == set(after.wanted) | kept
+        assert all(counts(after.in_force[host]) for host in kept)
+
+
+@given(histories)
+def test_a_floor_of_0_is_the_old_way(history: list[tuple[str, object, bool | None]]) -> None:
+    story = History(Fraction(0))
+    for action in history:
+        _, after = story.play(action)
+        match action:
+            case "list", [_, *_] as servers, True:
+                assert list(after.in_force.values()) == servers
+        assert after.kept == ()
+
+
+seen = st.sampled_from([UP, DOWN])
+proven = st.lists(
+    st.one_of(actions, st.tuples(st.just("learn"), st.dictionaries(hosts, seen), st.none())).filter(
+        lambda action: action[0] != "learn" or {*action[1].values()} <= {UP, DOWN}
+    ),
+    max_size=25,
+)
+
+
+@given(floors, proven)
+def test_time_alone_applies_nothing_that_is_held(
+    floor: Fraction, history: list[tuple[str, object, bool | None]]
+) -> None:
+    story = History(floor)
+    story.known = dict.fromkeys(HOSTS, UP)
+    for action in history:
+        before, after = story.play(action)
+        if action[0] == "wait":
+            held = {h for change in before.kept if change.held for h in change.hosts}
+            still = {h for change in after.kept if change.held for h in change.hosts}
+            assert still >= held
+
+
+@given(floors, histories)
+def test_confirmation_leaves_nothing_kept_and_the_list_as_it_is_wanted(
+    floor: Fraction, history: list[tuple[str, object, bool | None]]
+) -> None:
+    story = History(floor)
+    for action in history:
+        story.play(action)
+    after, _ = confirm(story.guard, story.known, story.at)
+    assert after.kept == ()
+    assert after.in_force == after.wanted
+
+
+@given(floors, histories)
+def test_the_same_question_twice_has_the_same_answer(
+    floor: Fraction, history: list[tuple[str, object, bool | None]]
+) -> None:
+    story = History(floor)
+    for action in history:
+        _, after = story.play(action)
+        again, notices = reconsider(after, story.known, story.at)
+        assert again == replace(after, arrivals=again.arrivals)
+        assert notices == ()
