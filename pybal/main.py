@@ -33,9 +33,7 @@ from pybal.config.report import report
 from pybal.config.settings import Settings
 from pybal.daemon import Daemon, DaemonPorts
 from pybal.errors import KernelError
-from pybal.http.client import BareHTTPClient
-from pybal.http.hostnames import look_up_in_own_threads
-from pybal.http.twistedhttp import TwistedHTTPClient
+from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
@@ -164,7 +162,6 @@ def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
         return EXIT_ANOTHER
     _raise_descriptor_limit()
     _steady_clock()
-    look_up_in_own_threads(reactor)
     daemon = Daemon(settings, config_path, _daemon_ports(settings, monitors))
     SignalHandling(reactor, daemon, _log, signal.signal).arrange()
     try:
@@ -185,13 +182,14 @@ def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
 def _daemon_ports(settings: Settings, monitors: MonitorTypes) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor)
+    resolver = _resolver(settings.state_directory)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
         random=random.Random(),
         in_thread=_in_thread,
-        http=BareHTTPClient(reactor, network, TwistedHTTPClient(reactor)),
-        addresses=_resolver(settings.state_directory),
+        http=BoundedHTTPClient(reactor, network, resolver),
+        addresses=resolver,
         network=network,
         processes=ReactorProcesses(reactor),
         kernel=_kernel(settings),

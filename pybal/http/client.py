@@ -1,100 +1,143 @@
 """The bounded HTTP client on bare sockets: for thousands of checks, each one connection.
 
-The same port and the same words as pybal/http/twistedhttp.py, for two thirds of the processor
-time: no endpoint, factory and wrapping protocol stands between a socket and the reader of the
-answer (pybal/http/response_reader.py), and TLS is OpenSSL's in memory. Most of what is left is
-OpenSSL's and h11's.
+No endpoint, factory and wrapping protocol stands between a socket and the reader of the answer
+(pybal/http/response_reader.py), and TLS is OpenSSL's in memory: that is cheap. Not on twisted.web's
+Agent, which keeps header lines without limit, in time quadratic in their number, and takes a body
+without length that a reset cut off for a whole one.
 """
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
-from pybal.errors import HTTPFetchError, HTTPLocalFaultError, describe_os_error, is_local_fault
-from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError
+from pybal.http.connecting import Connecting
+from pybal.http.port import HostLookUp, HTTPRequest, HTTPResponse
+from pybal.http.request import Target, parse_url, request_head, without_user
 from pybal.http.response_reader import BadResponseError, ResponseReader
-from pybal.http.twistedhttp import host_port, parse_url, request_head, ssl_text, without_user
 from pybal.model import IPAddress
-from pybal.net.port import Channel, Network, TCPEvents
-from pybal.net.tls import TLSCreators, TLSSetupError, certificate_expiry
+from pybal.net.addresses import endpoint
+from pybal.net.port import Channel, Network
+from pybal.net.tls import (
+    CertificateNameError,
+    TLSConnections,
+    TLSSetupError,
+    certificate_expiry,
+    ssl_text,
+    verify_name,
+)
 
 _RECORD_BYTES = 65536
 
 
-class BareHTTPClient:
-    """HTTPClient on an injected network and clock (IReactorTime). `full` does what this one does
-    not: looks up names, and verifies certificates."""
+class BoundedHTTPClient:
+    """HTTPClient on an injected network and clock (IReactorTime); `names` finds the hosts of
+    requests without `connect_to`."""
 
-    def __init__(self, clock: Any, network: Network, full: HTTPClient) -> None:
+    def __init__(self, clock: Any, network: Network, names: HostLookUp) -> None:
         self._clock = clock
         self._network = network
-        self._full = full
-        self._creators = TLSCreators()
+        self._names = names
+        self._tls = TLSConnections()
 
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:
-        """See HTTPClient. A fault of our own fails with HTTPLocalFaultError."""
+        """See HTTPClient. A request that cannot be sent fails at once, as our own fault."""
         try:
             target = parse_url(request.url)
-            if request.connect_to is None or (target.tls and request.tls_verify):
-                return self._full.fetch(request)
-            head = request_head(request, target)
-            exchange = _Exchange(self._clock, request, request.connect_to, head)
+            exchange = _Exchange(self._clock, self._network, request, target)
             if target.tls:
                 name = request.server_name or target.host
-                exchange.speak_tls(self._creators.creator(name, verify=False, ca_file=None))
+                verify, ca_file = request.tls_verify, request.ca_file
+                exchange.speak_tls(
+                    self._tls.connection(name, verify=verify, ca_file=ca_file),
+                    verified_name=name if verify else None,
+                )
         except (ValueError, TLSSetupError) as error:
             text = f"{request.method} {without_user(request.url)!r}: {error}"
             return fail(HTTPLocalFaultError(text))
-        return exchange.start(self._network)
+        return exchange.start(self._names)
 
 
 class _Exchange:
     """One request and its answer; lets go of the connection as soon as that is complete."""
 
-    def __init__(
-        self, clock: Any, request: HTTPRequest, peer: tuple[IPAddress, int], head: bytes
-    ) -> None:
+    def __init__(self, clock: Any, network: Network, request: HTTPRequest, target: Target) -> None:
         self._clock = clock
         self._request = request
-        self._peer = peer
-        self._head = head
+        self._target = target
+        self._head = request_head(request, target)
         self._reader = ResponseReader(
             request.max_bytes, method=request.method, truncate=request.truncate
         )
+        self._connecting = Connecting(
+            clock,
+            network,
+            connected=self._on_connected,
+            failed=self._not_connected,
+            received=self._on_received,
+            closed=self._on_closed,
+        )
         self._answer: Deferred[HTTPResponse] | None = None
+        self._looking_up: Deferred[Any] | None = None
+        self._peer: IPAddress | None = None
+        self._port = target.port
         self._channel: Channel | None = None
-        self._connected = False
         self._tls: SSL.Connection | None = None
+        self._verified_name: str | None = None
         self._handshaken = True
         self._began_at = 0.0
 
-    def speak_tls(self, creator: Any) -> None:
-        """The connection is to be encrypted; call before start()."""
-        self._tls = tls = creator.clientConnectionForTLS(self)
-        tls.set_connect_state()
+    def speak_tls(self, connection: SSL.Connection, *, verified_name: str | None) -> None:
+        """The connection is to be encrypted, and the certificate to be for that name, if one is
+        given; call before start()."""
+        self._tls = connection
+        self._verified_name = verified_name
         self._handshaken = False
 
-    def start(self, network: Network) -> Deferred[HTTPResponse]:
+    def start(self, names: HostLookUp) -> Deferred[HTTPResponse]:
         """Connect and go; the result is HTTPClient.fetch's."""
         answer: Deferred[HTTPResponse] = Deferred(self._cancelled)
         self._answer = answer
         self._began_at = self._clock.seconds()
         self._deadline = self._clock.callLater(self._request.timeout_s, self._timed_out)
-        events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
-        try:
-            self._channel = network.connect_tcp(*self._peer, events, source=self._request.source)
-        except OSError as error:
-            self._not_connected(error)
+        if self._request.connect_to is not None:
+            self._peer, self._port = self._request.connect_to
+        else:
+            self._peer = _literal(self._target.host)
+        if self._peer is not None:
+            self._connect((self._peer,))
+        else:
+            self._looking_up = looking_up = names.look_up(self._target.host)
+            looking_up.addCallbacks(self._connect, self._not_found)
         return answer
+
+    # -- connecting -------------------------------------------------------------------------
+
+    def _connect(self, addresses: Sequence[IPAddress]) -> None:
+        self._looking_up = None
+        if self._answer is not None:
+            self._connecting.start(addresses, self._port, self._request.source)
+
+    def _not_found(self, failure: Failure) -> None:
+        self._looking_up = None
+        self._fail(f"cannot connect: {failure.getErrorMessage()}")
+
+    def _not_connected(self, why: str, local_fault: OSError | None) -> None:
+        self._fail(f"cannot connect: {why}", local_fault)
 
     # -- what the socket tells --------------------------------------------------------------
 
-    def _on_connected(self) -> None:
-        self._connected = True
+    def _on_connected(self, peer: IPAddress, channel: Channel) -> None:
+        self._peer = peer
+        self._channel = channel
         if self._tls is not None:
             self._pump(self._tls, b"")
         else:
@@ -107,17 +150,10 @@ class _Exchange:
             self._feed(data)
 
     def _on_closed(self, error: OSError | None) -> None:
-        if not self._connected and error is not None:
-            self._not_connected(error)
-        elif self._tls is not None:
+        if self._tls is not None:
             self._ended("cut off")
         else:
             self._ended("reset" if error is not None else "")
-
-    def _not_connected(self, error: OSError) -> None:
-        self._fail(
-            f"cannot connect: {describe_os_error(error)}", error if is_local_fault(error) else None
-        )
 
     def _send(self, data: bytes) -> None:
         try:
@@ -135,9 +171,7 @@ class _Exchange:
         why = ""
         try:
             if not self._handshaken:
-                tls.do_handshake()
-                self._handshaken = True
-                tls.send(self._head)
+                self._shake_hands(tls)
             while self._answer is not None:
                 self._feed(tls.recv(_RECORD_BYTES))
         except SSL.WantReadError:
@@ -146,9 +180,18 @@ class _Exchange:
             self._ended("")
         except SSL.Error as error:
             why = f"TLS: {ssl_text(error)}"
+        except CertificateNameError as error:
+            why = str(error)
         self._flush(tls)
         if why:
             self._ended(why)
+
+    def _shake_hands(self, tls: SSL.Connection) -> None:
+        tls.do_handshake()
+        if self._verified_name is not None:
+            verify_name(tls, self._verified_name)
+        self._handshaken = True
+        tls.send(self._head)
 
     def _flush(self, tls: SSL.Connection) -> None:
         while self._channel is not None:
@@ -198,8 +241,9 @@ class _Exchange:
     def _fail(self, what: str, local_fault: OSError | None = None) -> None:
         answer = self._let_go()
         if answer is None:
-            return
-        what = f"{host_port(str(self._peer[0]), self._peer[1])}: {what}"
+            return  # who asked has cancelled it
+        host = self._target.host if self._peer is None else str(self._peer)
+        what = f"{endpoint(host, self._port)}: {what}"
         elapsed_s = self._clock.seconds() - self._began_at
         text = f"{self._request.method} {self._request.url} of {what} ({elapsed_s:.3f} s)"
         if local_fault is None:
@@ -208,7 +252,9 @@ class _Exchange:
             answer.errback(HTTPLocalFaultError(text, local_fault))
 
     def _timed_out(self) -> None:
-        if not self._connected:
+        if self._looking_up is not None:
+            what = "timed out, its address is not known yet"
+        elif self._channel is None:
             what = "timed out, not connected"
         elif not self._handshaken:
             what = "timed out in the TLS handshake"
@@ -226,9 +272,21 @@ class _Exchange:
         answer, self._answer = self._answer, None
         if self._deadline.active():
             self._deadline.cancel()
+        looking_up, self._looking_up = self._looking_up, None
+        if looking_up is not None:
+            looking_up.cancel()
+        self._connecting.close()
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
         # Twisted's own cycles keep this object until it is searched for; OpenSSL's are large.
         self._tls = None
         return answer
+
+
+@lru_cache(maxsize=1024)
+def _literal(host: str) -> IPAddress | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

@@ -1,7 +1,7 @@
 """The port of the bounded HTTP client that sources and ProxyFetch share.
 
-The adapter (TwistedHTTPClient) is in this module's neighbour, pybal/http/twistedhttp.py; the
-reader of the answers is pybal/http/response_reader.py.
+The adapter (BoundedHTTPClient) is pybal/http/client.py; the reader of the answers is
+pybal/http/response_reader.py.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ class HTTPRequest:
     """One GET or HEAD (`method`) of an absolute http(s) URL.
 
     `connect_to`: (address, port) to connect to in place of the URL's own; the Host header
-    and SNI stay the URL's. Without it the URL's host is resolved. `source`: the address to
-    connect from. `server_name`: the name for SNI and for which a certificate is verified, in
-    place of the URL's host. `timeout_s` bounds the whole exchange, body included; `max_bytes`
-    bounds every byte the server sends, header or body. Redirects are never followed.
+    and SNI stay the URL's. Without it the URL's host is looked up, and each of its addresses
+    tried. `source`: the address to connect from. `server_name`: the name for SNI and for which a
+    certificate is verified, in place of the URL's host. `timeout_s` bounds the whole exchange,
+    from the look-up to the body's end; `max_bytes` bounds every byte the server sends, header or
+    body. Redirects are never followed.
     `truncate`: the status and the body's start are enough, so a body that would go over
     `max_bytes` is cut there and the answer counts as complete; headers beyond it stay an error.
     """
@@ -50,6 +51,13 @@ class HTTPResponse:
     headers: Mapping[str, str]
     body: bytes
     certificate_expires_at: float | None = None
+
+
+class HostLookUp(Protocol):
+    """Finds all addresses of a host, of both families, the best first. Fails with
+    ResolutionError; can be cancelled."""
+
+    def look_up(self, host: str) -> Deferred[tuple[IPAddress, ...]]: ...
 
 
 class HTTPClient(Protocol):

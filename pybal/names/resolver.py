@@ -1,35 +1,34 @@
-"""Host names to addresses, kept up to date, for all services together.
+"""Host names to addresses, for all services and pool sources together.
 
-However many servers share a name, it is asked for once per address family and refreshed when
-its answer's time is over. What is known stays in use until something better is: a failed
-lookup never takes an address away.
+However many servers share a name, it is asked for once per address family and, while it is
+watched, refreshed when its answer's time is over. What is known stays in use until something better
+is: a failed lookup never takes an address away.
 """
 
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from itertools import chain, zip_longest
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
+from pybal.names.lookups import LookUp, LookUps, NamesClient
 from pybal.names.parsing import Addresses, normal_name
 from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import coalesced
 
-LOOKUP_TIMEOUT_S = 5.0
 MIN_REFRESH_S = 10.0
 MAX_REFRESH_S = 300.0
 RETRY_S = 1.0
 MAX_RETRY_S = 30.0
-MAX_UNDER_WAY = 100
 MAX_IDLE_NAMES = 4096
 """Names that nobody watches any more are remembered up to about this number, so that a service
 that is set up anew finds its addresses even while DNS is away."""
@@ -38,15 +37,13 @@ REMEMBER_AFTER_S = 4.0
 """A name that was never looked up is waited for so long before its address of the last run is
 used; less than the Coordinator waits for all names of a list."""
 
+STALE_AFTER_S = 1.0
+"""look_up() waits so long for an answer before it gives the last known addresses."""
+
+OTHER_FAMILY_S = 0.1
+"""look_up() waits so long for the other family when it has addresses of one."""
+
 OnChange = Callable[[IPAddress | None], None]
-_Then = Callable[[Addresses | str], None]
-_T = TypeVar("_T")
-
-
-class NamesClient(Protocol):
-    """Asks for the addresses of a name, once. Fails with ResolutionError; can be cancelled."""
-
-    def query(self, host: str, family: int) -> Deferred[Addresses]: ...
 
 
 class Book(Protocol):
@@ -58,9 +55,18 @@ class Book(Protocol):
 
 
 class Watch:
-    """One watcher of one name; after stop(), which is idempotent, nothing is told any more."""
+    """One watcher of one name; after stop(), which is idempotent, nothing is told any more.
+    `lasting` unless it wants the next outcome alone."""
 
-    def __init__(self, on_change: OnChange, on_stop: Callable[[Watch], None], log: Logger) -> None:
+    def __init__(
+        self,
+        on_change: OnChange,
+        on_stop: Callable[[Watch], None],
+        log: Logger,
+        *,
+        lasting: bool = True,
+    ) -> None:
+        self.lasting = lasting
         self._on_change: OnChange | None = on_change
         self._on_stop = on_stop
         self._log = log
@@ -100,7 +106,8 @@ class Resolver:
         log: Logger,
         book: Book | None,
     ) -> None:
-        self._means = _Means(clock, random, _Lookups(clock, client), log, book)
+        self._means = _Means(clock, random, LookUps(clock, client), log, book)
+        self._clock = clock
         self._log = log
         self._names: dict[tuple[str, int], _Name] = {}
         self._most_names = MAX_IDLE_NAMES
@@ -122,26 +129,14 @@ class Resolver:
         name.add(watch)
         return watch
 
-    def lookup(self, host: str, family: int) -> Deferred[IPAddress]:
-        """The address of `host` in family 4 or 6, the last known one if it cannot be had now;
-        fails with ResolutionError."""
-        result: Deferred[IPAddress] = Deferred(lambda _: watch.stop())
-
-        def ended(address: IPAddress | None) -> None:
-            if result.called:
-                return
-            if address is not None:
-                result.callback(address)
-            else:
-                result.errback(ResolutionError(f"{host} has no IPv{family} address"))
-
-        watch = self.watch(host, family, ended)
-
-        def stop(outcome: _T) -> _T:
-            watch.stop()
-            return outcome
-
-        return result.addBoth(stop)
+    def look_up(self, host: str) -> Deferred[tuple[IPAddress, ...]]:
+        """All addresses of `host`, of both families, once; the last known ones if they cannot be
+        had now, and those last of all that are no longer confirmed. Fails with ResolutionError."""
+        literal = parse_address(host)
+        if literal is not None:
+            return succeed((literal,))
+        names = self._name(host, 6), self._name(host, 4)
+        return _OneLookUp(self._clock, names, self._log).result
 
     def _of_family(self, literal: IPAddress, family: int) -> IPAddress | None:
         if literal.version == family:
@@ -160,13 +155,62 @@ class Resolver:
         return name
 
 
+class _OneLookUp:
+    """What look_up() waits for: the outcome in both families, but not long for the second, nor
+    for what there are last known addresses of."""
+
+    def __init__(self, clock: Any, names: tuple[_Name, _Name], log: Logger) -> None:
+        self.result: Deferred[tuple[IPAddress, ...]] = Deferred(lambda _: self._end())
+        self._names = names
+        self._awaited = set(names)
+        self._limit = clock.callLater(STALE_AFTER_S, self._long_enough)
+        self._watches: list[Watch] = []
+        unknown = not any(name.addresses for name in names)
+        for name in names:
+            watch = Watch(partial(self._told, name), name.remove, log, lasting=False)
+            self._watches.append(watch)
+            name.add(watch, again_at_once=unknown)
+
+    def _told(self, name: _Name, address: IPAddress | None) -> None:
+        self._awaited.discard(name)
+        if not self._awaited:
+            self._finish()
+        elif address is not None and name.confirmed:
+            if self._limit.active():
+                self._limit.reset(OTHER_FAMILY_S)
+            else:
+                self._finish()
+
+    def _long_enough(self) -> None:
+        if any(name.addresses for name in self._names):
+            self._finish()
+
+    def _finish(self) -> None:
+        self._end()
+        confirmed = [name.addresses for name in self._names if name.confirmed]
+        others = [name.addresses for name in self._names if not name.confirmed]
+        addresses = (*chain(*zip_longest(*confirmed)), *chain(*zip_longest(*others)))
+        known = tuple(dict.fromkeys(each for each in addresses if each is not None))
+        if known:
+            self.result.callback(known)
+        else:
+            *_, last = self._names
+            self.result.errback(ResolutionError(f"{last.host} has no address: {last.why}"))
+
+    def _end(self) -> None:
+        if self._limit.active():
+            self._limit.cancel()
+        for watch in self._watches:
+            watch.stop()
+
+
 @dataclass(frozen=True, slots=True)
 class _Means:
     """What all names share."""
 
     clock: Any
     random: random.Random
-    lookups: _Lookups
+    lookups: LookUps
     log: Logger
     book: Book | None
 
@@ -175,18 +219,23 @@ class _Name:
     """What is known of one name in one family, and who wants to know."""
 
     def __init__(self, host: str, family: int, means: _Means) -> None:
-        self._host = host
+        self.host = host
         self._family = family
         self._clock = means.clock
         self._random = means.random
         self._lookups = means.lookups
+        self._lookup = LookUp(host, family, self._answered)
         self._log = means.log
         self._book = means.book
         self._remembered = None if means.book is None else means.book.get(normal_name(host), family)
         self._watches: dict[Watch, None] = {}  # in the order in which they came
-        self._address: IPAddress | None = None
+        self._address: IPAddress | None = None  # the one in use
+        self._answer: tuple[IPAddress, ...] = ()
+        self._answered_at = 0.0
         self._known_until = 0.0
         self._failures = 0
+        self._failure_told = False
+        self.why = ""  # there is no answer
         self._asking = False
         self._refresh: Any = None
         if self._remembered is not None:
@@ -197,22 +246,36 @@ class _Name:
         """Whether anybody wants to know."""
         return bool(self._watches)
 
-    def add(self, watch: Watch) -> None:
-        """Tell this one too: now if the last outcome is fresh or in use by others, else when a
-        lookup has ended."""
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """All of the last answer, or the one that the last run knew."""
+        if self._answer or self._remembered is None:
+            return self._answer
+        return (self._remembered,)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the last lookup brought these addresses."""
+        return bool(self._answer) and not self._failures
+
+    def add(self, watch: Watch, *, again_at_once: bool = False) -> None:
+        """Tell this one too: now if the last outcome is fresh or in use, else when a lookup has
+        ended. `again_at_once`: a failure counts as fresh for no longer than RETRY_S."""
         first = not self._watches
         self._watches[watch] = None
-        fresh_s = self._known_until - self._clock.seconds()
-        if self._asking:
-            if not first and self._address is not None:
-                watch.tell(self._address)
-            return
-        if fresh_s <= 0:
+        known_until = self._known_until
+        if again_at_once and self._failures:
+            known_until = min(known_until, self._answered_at + RETRY_S)
+        fresh_s = known_until - self._clock.seconds()
+        in_use = self._address is not None and (not first or self._failures > 0)
+        if not self._asking and fresh_s <= 0:
             self._ask()
-            return
-        if first:
-            self._refresh = self._clock.callLater(fresh_s, self._ask)
-        watch.tell(self._address)
+        elif not self._asking:
+            if first:
+                self._refresh = self._clock.callLater(fresh_s, self._ask)
+            in_use = True
+        if in_use:
+            watch.tell(self._address)
 
     def remove(self, watch: Watch) -> None:
         """This one has stopped."""
@@ -228,7 +291,7 @@ class _Name:
         # It may be due and not have come yet; two would go on side by side for ever.
         self._cancel_refresh()
         self._asking = True
-        self._lookups.ask(self._host, self._family, self._answered)
+        self._lookups.ask(self._lookup)
 
     def _remember(self) -> None:
         """It takes long: use what the last run knew, until there is something better."""
@@ -245,6 +308,7 @@ class _Name:
         delay_s = self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
         now_s = self._clock.seconds()
         delay_s = coalesced(now_s, delay_s * self._random.uniform(0.9, 1.0))
+        self._answered_at = now_s
         self._known_until = now_s + delay_s
         if self._watches:
             self._refresh = self._clock.callLater(delay_s, self._ask)
@@ -254,27 +318,33 @@ class _Name:
         former = self._address
         if former not in found.addresses:
             self._address = min(found.addresses, key=int)
-        if self._failures or (former is not None and former != self._address):
+        if self._failure_told or (former is not None and former != self._address):
             self._log.info(
                 "{host} has the IPv{family} address {address}{before}",
-                host=self._host,
+                host=self.host,
                 family=self._family,
                 address=str(self._address),
                 before=f", before {former}" if former not in (None, self._address) else " again",
             )
+        self._answer = found.addresses
         self._failures = 0
+        self._failure_told = False
         if self._book is not None and self._address is not None:
-            self._book.put(normal_name(self._host), self._address)
+            self._book.put(normal_name(self.host), self._address)
         return min(MAX_REFRESH_S, max(MIN_REFRESH_S, found.ttl_s))
 
     def _failed(self, why: str) -> float:
         if self._address is None:
             self._address = self._remembered
         self._failures += 1
-        if self._failures == 1:
+        self.why = why
+        # Of a look-up for once its owner tells, and a host may well have no IPv6 address.
+        matters = self._address is not None or any(watch.lasting for watch in self._watches)
+        if matters and not self._failure_told:
+            self._failure_told = True
             self._log.warn(
                 "{host} cannot be resolved to an IPv{family} address: {why}; {consequence}",
-                host=self._host,
+                host=self.host,
                 family=self._family,
                 why=why,
                 consequence=f"the last known one, {self._address}, stays in use"
@@ -282,47 +352,3 @@ class _Name:
                 else "trying on",
             )
         return doubling_s(self._failures - 1, RETRY_S, MAX_RETRY_S)
-
-
-class _Lookups:
-    """Lookups under way, not too many at once, each of bounded time."""
-
-    def __init__(self, clock: Any, client: NamesClient) -> None:
-        self._clock = clock
-        self._client = client
-        self._waiting: deque[tuple[str, int, _Then]] = deque()
-        self._under_way = 0
-        self._starting = False
-
-    def ask(self, host: str, family: int, then: _Then) -> None:
-        """Look up as soon as there is room; `then` gets the addresses, or why there are none,
-        perhaps before this returns."""
-        self._waiting.append((host, family, then))
-        self._start()
-
-    def _start(self) -> None:
-        if self._starting:
-            return  # the loop below, further up the stack, comes to it
-        self._starting = True
-        try:
-            while self._waiting and self._under_way < MAX_UNDER_WAY:
-                host, family, then = self._waiting.popleft()
-                self._under_way += 1
-                asked = maybeDeferred(self._client.query, host, family)
-                asked.addTimeout(LOOKUP_TIMEOUT_S, self._clock)
-                asked.addBoth(self._ended, then)
-        finally:
-            self._starting = False
-
-    def _ended(self, outcome: Addresses | Failure, then: _Then) -> None:
-        self._under_way -= 1
-        then(_why(outcome) if isinstance(outcome, Failure) else outcome)
-        self._start()
-
-
-def _why(failure: Failure) -> str:
-    if isinstance(failure.value, TimeoutError):
-        return f"no answer within {LOOKUP_TIMEOUT_S:.0f} s"
-    if isinstance(failure.value, ResolutionError):
-        return str(failure.value)
-    return f"{type(failure.value).__name__}: {failure.getErrorMessage()}"

@@ -5,7 +5,6 @@ SNI is sent for host names, never for address literals (RFC 6066 section 3).
 
 from __future__ import annotations
 
-import inspect
 import ipaddress
 import re
 from datetime import UTC, datetime
@@ -15,11 +14,9 @@ from typing import Any, cast
 
 from OpenSSL import SSL
 from OpenSSL.crypto import Error as CryptoError
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import ssl
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface import implementer
 
 from pybal.errors import PyBalError
 
@@ -27,52 +24,51 @@ _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
-# Twisted 22.4 takes no clock; later ones fall back to the global reactor without it.
-_TAKES_CLOCK = "clock" in inspect.signature(TLSMemoryBIOFactory).parameters
-
 
 class TLSSetupError(PyBalError):
     """A file of trusted certificates cannot be used, or a host cannot be named in TLS."""
 
 
-class TLSCreators:
-    """Gives the connection creator for a host; keeps the costly contexts."""
+class CertificateNameError(PyBalError):
+    """A server's certificate is for another name."""
+
+
+class TLSConnections:
+    """Makes client connections in memory; keeps the costly contexts."""
 
     def __init__(self) -> None:
         self._unverified = _unverifying()
         self._verified = lru_cache(maxsize=256)(_verifying)
 
-    def creator(self, host: str, *, verify: bool, ca_file: str | None) -> Any:
-        """A creator for `host`, a name or an address without brackets.
+    def connection(self, host: str, *, verify: bool, ca_file: str | None) -> SSL.Connection:
+        """A connection to `host`, a name or an address without brackets; its owner moves the bytes.
 
-        `verify` checks chain and name, against `ca_file` (PEM) or else the platform's trust.
-        Raises TLSSetupError.
+        `verify`: the handshake fails unless the certificate's chain ends in `ca_file` (PEM) or else
+        in the platform's trust; after it verify_name() must be called. Without it any certificate
+        will do: a real server is checked for life, not for identity. Raises TLSSetupError.
         """
         try:
-            if verify:
-                return self._verified(host, ca_file)
-            return _Unverified(self._unverified, _server_name(host))
+            context = self._verified(ca_file) if verify else self._unverified
+            connection = SSL.Connection(context, None)
+            server_name = _server_name(host)
+            if server_name is not None:
+                connection.set_tlsext_host_name(server_name)
         except (UnicodeError, SSL.Error) as error:
             raise TLSSetupError(f"TLS to {host!r} cannot be set up: {error}") from None
+        connection.set_connect_state()
+        return connection
 
 
-@implementer(IStreamClientEndpoint)
-class TLSEndpoint:
-    """A client endpoint that speaks TLS as `creator` says, on top of `endpoint`.
-
-    Twisted's own, wrapClientTLS, lets nobody name the clock in Debian 13's version.
-    """
-
-    def __init__(self, creator: Any, endpoint: Any, clock: Any) -> None:
-        self._creator = creator
-        self._endpoint = endpoint
-        self._clock = {"clock": clock} if _TAKES_CLOCK else {}
-
-    def connect(self, protocolFactory: Any) -> Deferred[Any]:  # noqa: N803
-        """See IStreamClientEndpoint."""
-        factory = TLSMemoryBIOFactory(self._creator, True, protocolFactory, **self._clock)
-        connecting: Deferred[Any] = self._endpoint.connect(factory)
-        return connecting.addCallback(lambda tls: tls.wrappedProtocol)
+def verify_name(connection: SSL.Connection, host: str) -> None:
+    """See that the peer's certificate is for `host`, a name or an address; CertificateNameError."""
+    try:
+        if _server_name(host) is None:
+            verify_ip_address(connection, host)
+        else:
+            verify_hostname(connection, host)
+    except (VerificationError, CertificateError, ValueError):
+        # ValueError: a host that no certificate can be for.
+        raise CertificateNameError(f"the certificate is not valid for {host}") from None
 
 
 def certificate_expiry(certificate: Any) -> float | None:
@@ -90,19 +86,13 @@ def certificate_expiry(certificate: Any) -> float | None:
         return None
 
 
-@implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """Takes any certificate: a real server is checked for life, not for identity."""
-
-    def __init__(self, context: SSL.Context, server_name: bytes | None) -> None:
-        self._context = context
-        self._server_name = server_name
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:  # noqa: ARG002, N803
-        connection = SSL.Connection(self._context, None)
-        if self._server_name is not None:
-            connection.set_tlsext_host_name(self._server_name)
-        return connection
+def ssl_text(error: SSL.Error) -> str:
+    """OpenSSL's own words out of its list of (library, function, reason)."""
+    if error.args and isinstance(error.args[0], list):
+        reasons = [str(entry[-1]) for entry in error.args[0] if entry]
+        if reasons:
+            return ", ".join(reasons)
+    return str(error) or type(error).__name__
 
 
 @lru_cache(maxsize=1024)
@@ -121,9 +111,12 @@ def _unverifying() -> SSL.Context:
     return context
 
 
-def _verifying(host: str, ca_file: str | None) -> Any:
-    trust = None if ca_file is None else _trust_root(ca_file)
-    return ssl.optionsForClientTLS(host, trustRoot=trust)
+def _verifying(ca_file: str | None) -> SSL.Context:
+    trust: Any = ssl.platformTrust() if ca_file is None else _trust_root(ca_file)
+    context = ssl.CertificateOptions(trustRoot=trust).getContext()
+    # Whatever this version of Twisted does by default: no certificate is no verified one.
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
+    return context
 
 
 def _trust_root(ca_file: str) -> Any:

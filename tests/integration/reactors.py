@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
+
+from pybal.http.client import BoundedHTTPClient
+from pybal.http.port import HTTPClient
+from pybal.names.resolver import Resolver
+from pybal.names.stub_resolver import SystemNames
+from pybal.net.sockets import SocketNetwork
 
 T = TypeVar("T")
 
@@ -49,3 +58,10 @@ async def until(reactor: Any, condition: Callable[[], bool], *, limit_s: float =
     while not condition():
         assert reactor.seconds() < deadline, f"{condition} did not come to hold in {limit_s} s"
         await sleep(reactor, 0.02)
+
+
+def real_client(reactor: Any, hosts: Path = Path("/etc/hosts")) -> HTTPClient:
+    """The daemon's HTTP client."""
+    names = SystemNames(reactor, hosts, Path("/etc/resolv.conf"))
+    resolver = Resolver(reactor, random.Random(1), names, Logger(), None)
+    return BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver)

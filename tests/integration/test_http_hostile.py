@@ -16,12 +16,9 @@ from typing import Any
 import pytest
 
 from pybal.errors import HTTPFetchError
-from pybal.http.client import BareHTTPClient
-from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
-from pybal.http.twistedhttp import TwistedHTTPClient
-from pybal.net.sockets import SocketNetwork
+from pybal.http.port import HTTPRequest, HTTPResponse
 from tests.integration.certificates import Certificate, make_certificate
-from tests.integration.reactors import run_in_reactor
+from tests.integration.reactors import real_client, run_in_reactor
 
 pytestmark = pytest.mark.integration
 
@@ -62,28 +59,9 @@ def server(behave: Behaviour) -> Iterator[int]:
             assert not thread.is_alive()
 
 
-def twisted(reactor: Any) -> HTTPClient:
-    return TwistedHTTPClient(reactor)
-
-
-def bare(reactor: Any) -> HTTPClient:
-    return BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor))
-
-
-class Client:
-    """The one under test: each test is run with both, which must say the same."""
-
-    make: Callable[[Any], HTTPClient] = staticmethod(twisted)
-
-
-@pytest.fixture(autouse=True, params=[twisted, bare])
-def _both_clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Client, "make", staticmethod(request.param))
-
-
-def fetch(request: HTTPRequest) -> HTTPResponse:
+def fetch(request: HTTPRequest, hosts: Path = Path("/etc/hosts")) -> HTTPResponse:
     async def main(reactor: Any) -> HTTPResponse:
-        return await Client.make(reactor).fetch(request)
+        return await real_client(reactor, hosts).fetch(request)
 
     return run_in_reactor(main, limit_s=PATIENCE_S + 5)
 
@@ -212,13 +190,26 @@ def test_an_endless_body_is_cut_where_only_the_status_matters() -> None:
     assert body == "x" * (MAX_BYTES - len(OK) - 2)
 
 
-def test_a_name_is_resolved_and_ipv6_connected_to() -> None:
-    with server(says(OK + b"Content-Length: 2\r\n\r\nhi")) as port:
-        assert ask(port, host="localhost", connect_to=None) == "hi"
+def test_an_address_of_ipv6_is_connected_to() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         port = listener.getsockname()[1]
         text = ask(port, connect_to=(ip_address("::1"), port), timeout_s=TIMEOUT_S)
     assert_matches(rf"of \[::1\]:{port}: timed out, connected but nothing received", text)
+
+
+def test_a_name_is_looked_up_and_each_of_its_addresses_tried(tmp_path: Path) -> None:
+    """Nobody listens on ::1, and the way to 203.0.113.1 is barred or silent."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("::1 web.example\n203.0.113.1 web.example\n127.0.0.1 web.example\n")
+    with server(says(HELLO)) as port:
+        request = HTTPRequest(f"http://web.example:{port}/", timeout_s=5, max_bytes=999)
+        assert fetch(request, hosts).body == b"hello"
+
+
+def test_a_name_that_is_unknown_is_told(tmp_path: Path) -> None:
+    request = HTTPRequest("http://..example/", timeout_s=5, max_bytes=999)
+    with pytest.raises(HTTPFetchError, match=r"of \.\.example:80: cannot connect: .*no host name"):
+        fetch(request, tmp_path / "none")
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +263,20 @@ def test_a_certificate_for_another_name_is_refused(certificate: Certificate) -> 
     assert_matches("the certificate is not valid for other.example.org", text)
 
 
+def test_a_certificate_for_another_address_is_refused_before_anything_is_asked(
+    certificate: Certificate,
+) -> None:
+    asked = []
+
+    def listens(secured: socket.socket) -> None:
+        asked.append(secured.recv(4096))
+
+    with server(TLS(certificate, listens)) as port:
+        text = ask(port, "https", host="127.0.0.2", **trusting(certificate))
+    assert_matches("the certificate is not valid for 127.0.0.2", text)
+    assert b"".join(asked) == b""
+
+
 def test_a_certificate_of_an_unknown_authority_is_refused(certificate: Certificate) -> None:
     with server(TLS(certificate, says(HELLO))) as port:
         text = ask(port, "https")
@@ -318,7 +323,7 @@ def test_a_tls_server_that_never_closes_leaves_nothing_behind(certificate: Certi
         request = HTTPRequest(
             f"https://127.0.0.1:{port}/", timeout_s=1, max_bytes=999, tls_verify=False
         )
-        return await Client.make(reactor).fetch(request)
+        return await real_client(reactor).fetch(request)
 
     with server(TLS(certificate, stays)) as port:
         assert run_in_reactor(main).body == b"hello"

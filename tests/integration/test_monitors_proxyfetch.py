@@ -10,12 +10,11 @@ from twisted.internet.defer import maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.model import CheckResult
 from pybal.monitors.proxyfetch import ProxyFetch, ProxyFetchSettings
 from pybal.monitors.target import Target
 from tests.fakes.environment import make_environment
-from tests.integration.reactors import run_in_reactor, until
+from tests.integration.reactors import real_client, run_in_reactor, until
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +59,7 @@ def first_result(
         if not listening:
             await maybeDeferred(listening_port.stopListening)
         target = Target("svc", "real.example", ip_address(host), port, lambda: "real.example")
-        http = TwistedHTTPClient(reactor)
+        http = real_client(reactor)
         environment = make_environment(reactor, http)
         monitor = ProxyFetch(settings, target, environment, reports.append)
         monitor.start()

@@ -1,11 +1,10 @@
-"""ProxyFetch's further options through the real HTTP clients: TLS, bodies, faults of our own."""
+"""ProxyFetch's further options through the real HTTP client: TLS, bodies, faults of our own."""
 
 from __future__ import annotations
 
 import gc
 import os
 import resource
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,33 +16,19 @@ from twisted.internet.defer import maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from pybal.http.client import BareHTTPClient
-from pybal.http.port import HTTPClient
-from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.linear_regex import Pattern
 from pybal.model import CheckResult
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Target
-from pybal.net.sockets import SocketNetwork
 from tests.fakes.environment import make_environment
 from tests.integration.certificates import Certificate, make_certificate
-from tests.integration.reactors import run_in_reactor, sleep, until
+from tests.integration.reactors import real_client, run_in_reactor, sleep, until
 
 pytestmark = pytest.mark.integration
 
 HTTPS = ProxyFetchSettings(("https://web.example/",), interval_s=0.1, timeout_s=5)
 HTTP = replace(HTTPS, urls=("http://web.example/",))
-
-
-def bare(reactor: Any) -> HTTPClient:
-    """The client that the daemon has."""
-    return BareHTTPClient(reactor, SocketNetwork(reactor), TwistedHTTPClient(reactor))
-
-
-MakeClient = Callable[[Any], HTTPClient]
-CLIENTS: list[MakeClient] = [TwistedHTTPClient, bare]
-both_clients = pytest.mark.parametrize("client", CLIENTS, ids=["twisted", "bare"])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +54,6 @@ class Web(Resource):
 
 
 def first_result(
-    client: MakeClient,
     settings: ProxyFetchSettings,
     certificate: Certificate | None = None,
 ) -> tuple[CheckResult, Web]:
@@ -86,7 +70,7 @@ def first_result(
             listening = reactor.listenSSL(0, Site(web), key.options(), interface="127.0.0.1")
         port = listening.getHost().port
         target = Target("svc", "real.example", ip_address("127.0.0.1"), port, lambda: "real")
-        environment = make_environment(reactor, client(reactor))
+        environment = make_environment(reactor, real_client(reactor))
         monitor = create_monitor(settings, target, environment, reports.append)
         monitor.start()
         await until(reactor, lambda: bool(reports))
@@ -97,7 +81,6 @@ def first_result(
     return run_in_reactor(main)
 
 
-@both_clients
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -116,7 +99,6 @@ def first_result(
     ],
 )
 def test_certificates_are_verified_and_their_time_is_looked_at(
-    client: MakeClient,
     certificate: Certificate,
     options: dict[str, Any],
     why: str,
@@ -124,15 +106,12 @@ def test_certificates_are_verified_and_their_time_is_looked_at(
     options = {**options}
     if options.pop("trusted", False):
         options["ca_file"] = certificate.certificate
-    result, web = first_result(client, replace(HTTPS, **options), certificate)
+    result, web = first_result(replace(HTTPS, **options), certificate)
     assert (result.up, why in result.reason) == (not why, True)
     assert len(web.asked) == ("TLS" not in why and "not valid" not in why)
 
 
-@both_clients
-def test_the_server_name_stands_in_for_the_urls_host(
-    client: MakeClient, certificate: Certificate
-) -> None:
+def test_the_server_name_stands_in_for_the_urls_host(certificate: Certificate) -> None:
     settings = replace(
         HTTPS,
         urls=("https://localhost/",),
@@ -140,33 +119,28 @@ def test_the_server_name_stands_in_for_the_urls_host(
         ca_file=certificate.certificate,
         server_name="web.example",
     )
-    assert first_result(client, settings, certificate)[0].up
+    assert first_result(settings, certificate)[0].up
 
 
-@both_clients
 @pytest.mark.parametrize(
     ("expect", "why"), [('"status": *"ok"', ""), ("fine", "not what is expected: 16 bytes")]
 )
-def test_the_body_is_searched(client: MakeClient, expect: str, why: str) -> None:
-    result, _ = first_result(client, replace(HTTP, expect=Pattern(expect)))
+def test_the_body_is_searched(expect: str, why: str) -> None:
+    result, _ = first_result(replace(HTTP, expect=Pattern(expect)))
     assert (result.up, why in result.reason) == (not why, True)
 
 
-@both_clients
-def test_method_headers_and_source_address_reach_the_server(
-    client: MakeClient,
-) -> None:
+def test_method_headers_and_source_address_reach_the_server() -> None:
     settings = replace(
         HTTP, method="HEAD", headers=(("X-Probe", "1"),), source_address=ip_address("127.0.0.99")
     )
-    result, web = first_result(client, settings)
+    result, web = first_result(settings)
     assert result.up
     assert web.asked == [("HEAD", "127.0.0.99", "1")]
 
 
-@both_clients
 @pytest.mark.parametrize("fault", ["descriptors", "addresses", "ca-file"])
-def test_what_we_lack_ourselves_is_no_result(client: MakeClient, fault: str) -> None:
+def test_what_we_lack_ourselves_is_no_result(fault: str) -> None:
     settings = HTTP
     if fault == "addresses":
         settings = replace(HTTP, source_address=ip_address("192.0.2.1"))
@@ -175,7 +149,7 @@ def test_what_we_lack_ourselves_is_no_result(client: MakeClient, fault: str) -> 
 
     async def main(reactor: Any) -> None:
         target = Target("svc", "real.example", ip_address("127.0.0.1"), 1, lambda: "real")
-        environment = make_environment(reactor, client(reactor))
+        environment = make_environment(reactor, real_client(reactor))
         reports: list[CheckResult] = []
         monitor = create_monitor(settings, target, environment, reports.append)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

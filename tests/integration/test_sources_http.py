@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from pybal.config.settings import HTTPSource
-from pybal.http.twistedhttp import TwistedHTTPClient
 from pybal.model import ServerSpec
 from pybal.sources.base import SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.log import FakeLog
 from tests.fakes.sources import FakeDiskThread, Servers
-from tests.integration.reactors import run_in_reactor, until
+from tests.integration.reactors import real_client, run_in_reactor, until
 
 pytestmark = pytest.mark.integration
 
@@ -86,7 +85,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
             reactor=reactor,
             now=reactor.seconds,
             random=random.Random(1),
-            http=TwistedHTTPClient(reactor),
+            http=real_client(reactor),
             in_thread=FakeDiskThread(),
             state_directory=None,
         )
