@@ -34,8 +34,8 @@ from pybal.model import (
     DaemonSnapshot,
     IPAddress,
     IPVSSnapshot,
-    ServerSpec,
     ServiceSnapshot,
+    SourceList,
 )
 from pybal.monitors.base import Monitor
 from pybal.monitors.processes import Processes
@@ -251,7 +251,7 @@ class Daemon:
         return create_monitor(settings, target, self._monitor_ports, report, self._ports.monitors)
 
     def _create_source(
-        self, settings: ServiceSettings, publish: Callable[[tuple[ServerSpec, ...]], None]
+        self, settings: ServiceSettings, publish: Callable[[SourceList], None]
     ) -> Source:
         return create_source(
             settings.source,

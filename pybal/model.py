@@ -33,6 +33,19 @@ class ServerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceList:
+    """A pool list as a source publishes it; hosts are unique.
+
+    If something in it could not be read, servers that it no longer names are still here as they
+    were: see SourceSnapshot.damage. `last_run`: with the first list of a source, what was in force
+    when the last run ended; empty if that is not known.
+    """
+
+    servers: tuple[ServerSpec, ...]
+    last_run: tuple[ServerSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """The outcome of one health check. `reason` is one line; it may be empty when up."""
 
@@ -156,13 +169,17 @@ class SourceSnapshot:
     """Where a pool list comes from and how that goes.
 
     `url` holds no secrets. `stale` is true while the list in force comes from the on-disk
-    cache or the source has failed since; `last_good_at` dates the list in force.
+    cache, or the source has failed since or has not been read for long; `last_good_at` dates the
+    list in force: it is when the last good reading began. `damage` is what of it could not be read,
+    one line each; `kept` are the servers that it no longer names and that stay for that reason.
     """
 
     url: str
     stale: bool
     last_good_at: float | None
     last_error: str | None
+    damage: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,24 @@
-"""Pool lists: the text that a file or a web server holds -> server specs. Pure."""
+"""Pool lists: what a file or a web server holds -> server specs. Pure.
+
+A document is a list only if it shows that it is one: error pages and other documents are refused
+as a whole. What is wrong with one entry is that entry's fault alone, and makes the list a damaged
+one: what it does not say is not known, so servers that it no longer names stay as they were.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
 
 from pybal.config.bad_value import BadValueError
 from pybal.config.literals import parse_literal
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
-from pybal.net.addresses import is_host, parse_address
+from pybal.net.addresses import host_problem, same_host
 
 MAX_ENTRIES = 20_000
 MAX_SKIPPED = 1000
@@ -20,14 +29,18 @@ MAX_PARTS = 10 * MAX_ENTRIES
 MAX_WEIGHT = 2**31 - 1
 _MAX_SHOWN = 60
 _ATTRIBUTES = ("host", "weight", "enabled")
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_OTHER_WORDS = re.compile(r"\b(?:true|false|null)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class PoolProblem:
-    """What is wrong with one entry of a list. `line` counts from 1; 0 if it is not known."""
+    """What is wrong with one entry of a list. `line` counts from 1; 0 if it is not known.
+    `is_damage`: it is not known which server, or what of it, the entry was to tell."""
 
     line: int
     message: str
+    is_damage: bool = True
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.message}" if self.line else self.message
@@ -35,16 +48,56 @@ class PoolProblem:
 
 @dataclass(frozen=True, slots=True)
 class PoolList:
-    """The usable servers of a list, in its order, each host once, and what was wrong."""
+    """The usable servers of a list, in its order, each host once, and what was wrong.
+
+    `absent` are hosts of which the list says that they are not in the pool. Whatever it does not
+    name is not in the pool either, unless the list is damaged or only `part` of it was read.
+    """
 
     servers: tuple[ServerSpec, ...]
-    problems: tuple[PoolProblem, ...]
+    problems: tuple[PoolProblem, ...] = ()
+    absent: frozenset[str] = frozenset()
+    part: bool = False
+
+    @property
+    def damage(self) -> tuple[PoolProblem, ...]:
+        """The problems for which servers may be missing."""
+        return tuple(problem for problem in self.problems if problem.is_damage)
+
+    def over(self, before: Sequence[ServerSpec]) -> tuple[ServerSpec, ...]:
+        """All servers of the pool, if these were in it before: a list that is not whole takes
+        none out but those that it says are absent."""
+        if not before or not (self.part or self.damage):
+            return self.servers
+        found = {same_host(server.host): server for server in self.servers}
+        absent = set(map(same_host, self.absent))
+        merged = []
+        for server in before:
+            host = same_host(server.host)
+            if host not in absent:
+                merged.append(found.pop(host, server))
+        return (*merged, *found.values())
+
+
+@lru_cache(maxsize=8)
+def parse_pool_bytes(data: bytes, *, json_format: bool) -> PoolList:
+    """A pool list from a file's or a server's bytes; see parse_pool_list. One without servers is
+    none, either.
+
+    The last few are kept: dozens of services often share one list, and each reads it twice. Bytes
+    that are no UTF-8 are the fault of the entry that they are in, not of the list.
+    """
+    text = data.decode("utf-8-sig", "surrogateescape")
+    found = parse_pool_list(text, json_format=json_format)
+    if not found.servers:
+        raise SourceError("the list holds no servers")
+    return found
 
 
 def parse_pool_list(text: str, *, json_format: bool) -> PoolList:
     """Read a pool list: one dict literal a line, or (json_format) a JSON object of
     host -> attributes. A bad entry is a problem and the rest counts. Raises SourceError if
-    the text is no such list at all, or if it has entries and none of them is usable."""
+    the text is no such list at all. Bytes that were no UTF-8 are there as lone surrogates."""
     separators = ",{[" if json_format else "\n"
     if sum(map(text.count, separators)) > MAX_PARTS:
         what = "values" if json_format else "lines"
@@ -64,48 +117,49 @@ class _Builder:
     def __init__(self) -> None:
         self._servers: dict[str, ServerSpec] = {}
         self._problems: list[PoolProblem] = []
-        self._entries = 0
-        self._skipped = 0
         self._unknown: set[object] = set()
+        self.entries = 0
+        self.skipped = 0
 
     def count(self) -> None:
-        self._entries += 1
-        if self._entries > MAX_ENTRIES:
+        self.entries += 1
+        if self.entries > MAX_ENTRIES:
             raise SourceError(f"not a pool list: it has more than {MAX_ENTRIES} entries")
 
     def skip(self, line: int, why: str) -> None:
         self._problems.append(PoolProblem(line, f"entry skipped: {why}"))
-        self._skipped += 1
-        if self._skipped > MAX_SKIPPED:
+        self.skipped += 1
+        if self.skipped > MAX_SKIPPED:
             raise SourceError(
                 f"not a pool list: more than {MAX_SKIPPED} bad entries; {self._problems[0]}"
             )
 
     def add(self, line: int, host: object, attributes: dict[object, object]) -> None:
         """Check one entry and keep it if it is good."""
-        if not isinstance(host, str) or not is_host(host):
-            self.skip(line, f"host {_shown(host)} is no host name or address")
+        why = f"host {_shown(host)} {problem}" if (problem := host_problem(host)) else ""
+        why = why or _bad_attribute(str(host), attributes)
+        if why:
+            self.skip(line, why)
             return
-        weight = attributes.get("weight", DEFAULT_WEIGHT)
-        if type(weight) is not int or not 0 <= weight <= MAX_WEIGHT:
-            text = f"weight of {host} must be a whole number from 0 to {MAX_WEIGHT}"
-            self.skip(line, f"{text}, not {_shown(weight)}")
-            return
-        enabled = attributes.get("enabled", True)
-        if type(enabled) is not bool:
-            text = f"enabled of {host} must be true or false without quotes"
-            self.skip(line, f"{text}, not {_shown(enabled)}")
-            return
-        for name in attributes:
-            if name not in _ATTRIBUTES and name not in self._unknown:
-                self._unknown.add(name)
-                text = f"unknown attribute {_shown(name)} ignored, here and in what follows"
-                self._problems.append(PoolProblem(line, text))
-        identity = _identity(host)
-        if identity in self._servers:
+        host = str(host)
+        if same_host(host) in self._servers:
             self.skip(line, f"{host} is listed twice, the first one counts")
             return
-        self._servers[identity] = ServerSpec(host, weight, enabled)
+        weight, enabled = attributes.get("weight", DEFAULT_WEIGHT), attributes.get("enabled", True)
+        if isinstance(weight, int) and isinstance(enabled, bool):
+            self._servers[same_host(host)] = ServerSpec(host, weight, enabled)
+
+    def ignore(self, line: int, unknown: Iterable[object]) -> None:
+        """Attributes without a meaning; each is told of once."""
+        for name in unknown:
+            if name not in self._unknown:
+                self._unknown.add(name)
+                text = f"unknown attribute {_shown(name)} ignored, here and in what follows"
+                self._problems.append(PoolProblem(line, text, is_damage=False))
+
+    @property
+    def first_problem(self) -> PoolProblem:
+        return self._problems[0]
 
     def result(self) -> PoolList:
         servers = tuple(self._servers.values())
@@ -113,14 +167,26 @@ class _Builder:
         if problems and not servers:
             raise SourceError(f"not a pool list: no usable entry; {problems[0]}")
         if len(problems) > MAX_PROBLEMS:
-            more = PoolProblem(0, f"{len(problems) - MAX_PROBLEMS} more problems")
+            text = f"{len(problems) - MAX_PROBLEMS} more problems"
+            more = PoolProblem(0, text, any(p.is_damage for p in problems))
             problems = (*problems[:MAX_PROBLEMS], more)
         return PoolList(servers, problems)
 
 
-def _identity(host: str) -> str:
-    """The same text for all spellings of a host."""
-    return str(parse_address(host) or host.lower().removesuffix("."))
+def _bad_attribute(host: str, attributes: dict[object, object]) -> str:
+    """What is wrong with a weight or an `enabled`, or empty."""
+    weight = attributes.get("weight", DEFAULT_WEIGHT)
+    if type(weight) is not int or not 0 <= weight <= MAX_WEIGHT:
+        text = f"weight of {host} must be a whole number from 0 to {MAX_WEIGHT}"
+        return f"{text}, not {_shown(weight)}"
+    enabled = attributes.get("enabled", True)
+    if type(enabled) is not bool:
+        text = f"enabled of {host} must be true or false without quotes"
+        return f"{text}, not {_shown(enabled)}"
+    return ""
+
+
+# -- one dict literal a line ------------------------------------------------------------------
 
 
 def _read_lines(text: str, builder: _Builder) -> None:
@@ -131,21 +197,49 @@ def _read_lines(text: str, builder: _Builder) -> None:
         builder.count()
         attributes = _literal_dict(entry)
         if attributes is None:
-            form = "{'host': 'NAME', 'weight': 10, 'enabled': True}"
-            builder.skip(number, f"must be {form}, not {_shown(entry)}")
-        else:
-            builder.add(number, attributes.get("host"), attributes)
+            builder.skip(number, f"must be {_FORM}, not {_shown(entry)}{_hint(entry)}")
+            continue
+        unknown = [name for name in attributes if name not in _ATTRIBUTES]
+        if misspelt := [name for name in unknown if _meant(name)]:
+            # What the writer wanted of the server did not arrive.
+            builder.skip(number, f"{_shown(misspelt[0])} must be spelt {_meant(misspelt[0])!r}")
+            continue
+        builder.add(number, attributes.get("host"), attributes)
+        builder.ignore(number, unknown)
+
+
+_FORM = "{'host': 'NAME', 'weight': 10, 'enabled': True}"
 
 
 def _literal_dict(entry: str) -> dict[object, object] | None:
     # The brace is looked for first because a page of garbage is not worth the parser's time.
     if not entry.startswith("{") or len(entry) > MAX_LINE:
         return None
+    if _UNDECODED.search(entry.partition("#")[0]):
+        return None
     try:
-        value = parse_literal(entry)
+        value = parse_literal(_UNDECODED.sub("?", entry))
     except BadValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def _hint(entry: str) -> str:
+    if odd := _UNDECODED.search(entry):
+        return f" (byte 0x{ord(odd[0]) - 0xDC00:02x} is not UTF-8)"
+    if word := _OTHER_WORDS.search(entry):
+        python = {"true": "True", "false": "False", "null": "None"}[word[0]]
+        return f" ({word[0]} must be written {python})"
+    return ""
+
+
+def _meant(name: object) -> str:
+    """The attribute of which this may be a slip of the pen, or empty."""
+    near = get_close_matches(str(name).lower(), _ATTRIBUTES, 1, 0.65)
+    return near[0] if near else ""
+
+
+# -- a JSON object ----------------------------------------------------------------------------
 
 
 class _Pairs(tuple[tuple[str, object], ...]):
@@ -153,6 +247,26 @@ class _Pairs(tuple[tuple[str, object], ...]):
 
 
 def _read_json(text: str, builder: _Builder) -> None:
+    document = _json_object(text)
+    lines = _KeyLines(text)
+    for host, attributes in document:
+        builder.count()
+        line = lines.next(host)
+        if why := _no_server(host, attributes):
+            builder.skip(line, why)
+        elif isinstance(attributes, _Pairs):
+            builder.add(line, host, dict(attributes))
+    if builder.skipped * 2 > builder.entries:
+        raise SourceError(f"not a pool list: most entries are no servers; {builder.first_problem}")
+    if document and not any(_shows_a_server(*entry) for entry in document):
+        form = '{"HOST": {"enabled": true, "weight": 10}}'
+        raise SourceError(
+            f"not a pool list: no entry has an attribute of a server, as in {form};"
+            f" it begins {_shown(text)}"
+        )
+
+
+def _json_object(text: str) -> _Pairs:
     try:
         document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_Pairs)
     except json.JSONDecodeError as error:
@@ -162,14 +276,29 @@ def _read_json(text: str, builder: _Builder) -> None:
         raise SourceError(f"not usable JSON; it begins {_shown(text)}") from error
     if not isinstance(document, _Pairs):
         raise SourceError(f"not a JSON object of hosts; it begins {_shown(text)}")
-    lines = _KeyLines(text)
-    for host, attributes in document:
-        builder.count()
-        line = lines.next(host)
-        if isinstance(attributes, _Pairs):
-            builder.add(line, host, dict(attributes))
-        else:
-            builder.skip(line, f"the value of {_shown(host)} must be an object")
+    return document
+
+
+def _no_server(host: str, attributes: object) -> str:
+    """Why an entry does not tell of a server; empty if it may."""
+    if not isinstance(attributes, _Pairs):
+        return f"the value of {_shown(host)} must be an object"
+    names = [name for name, _ in attributes]
+    for name in names:
+        if name not in _ATTRIBUTES:
+            near = f"; {_meant(name)!r} is" if _meant(name) else ""
+            return f"{_shown(name)} of {_shown(host)} is no attribute of a server{near}"
+        if names.count(name) > 1:
+            return f"{_shown(name)} of {_shown(host)} is given twice"
+    said = dict(attributes).get("host", host)
+    if not isinstance(said, str) or same_host(said) != same_host(host):
+        return f"the entry of {_shown(host)} says that its host is {_shown(said)}"
+    return ""
+
+
+def _shows_a_server(host: str, attributes: object) -> bool:
+    """An empty object under a word, as in {"error": {}}, may stand for anything."""
+    return isinstance(attributes, _Pairs) and (bool(attributes) or bool(re.search("[.:]", host)))
 
 
 class _KeyLines:

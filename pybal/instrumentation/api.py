@@ -87,6 +87,8 @@ def summary(service: ServiceSnapshot) -> Document:
             "stale": service.source.stale,
             "last_good": instant(service.source.last_good_at),
             "last_error": service.source.last_error,
+            "damage": service.source.damage,
+            "kept": service.source.kept,
         },
         "counts": {
             "servers": len(servers),

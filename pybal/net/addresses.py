@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from pybal.model import IPAddress
 
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::([0-9]{1,5}))?")
 _MAX_NAME = 253
+
+_Networks = tuple[tuple[IPv4Network | IPv6Network, str], ...]
+_UNUSABLE_IPV4: _Networks = (
+    (IPv4Network("0.0.0.0/8"), "is no host's address (it is unspecified)"),
+    (IPv4Network("224.0.0.0/4"), "is a multicast address"),
+    (IPv4Network("255.255.255.255/32"), "is the broadcast address"),
+    (IPv4Network("240.0.0.0/4"), "is reserved"),
+)
+_UNUSABLE_IPV6: _Networks = (
+    (IPv6Network("::/128"), "is no host's address (it is unspecified)"),
+    (IPv6Network("ff00::/8"), "is a multicast address"),
+    (IPv6Network("fe80::/10"), "is link-local and names no interface"),
+    (IPv6Network("::ffff:0:0/96"), "is an IPv4 address written as IPv6"),
+    (IPv6Network("::ffff:0:0:0/96"), "is an IPv4 address written as IPv6"),
+    (IPv6Network("::/96"), "is an IPv4 address written as IPv6"),
+    (IPv6Network("100::/64"), "is for what is to be discarded"),
+)
+_USABLE_THOUGH_RESERVED = (IPv6Network("::1/128"), IPv6Network("64:ff9b::/32"))
 
 
 def parse_address(text: str) -> IPAddress | None:
@@ -21,6 +39,34 @@ def parse_address(text: str) -> IPAddress | None:
     if isinstance(address, IPv6Address) and address.scope_id is not None:
         return None
     return address
+
+
+def why_unusable(address: IPAddress) -> str:
+    """Why no server can have this address, to follow it in a sentence; empty if one can.
+
+    Loopback is usable: a director may serve itself.
+    """
+    if any(address in network for network in _USABLE_THOUGH_RESERVED):
+        return ""
+    for network, why in _UNUSABLE_IPV4 if address.version == 4 else _UNUSABLE_IPV6:
+        if address in network:
+            return why
+    return "is reserved" if address.is_reserved else ""
+
+
+def host_problem(host: object) -> str:
+    """Why this can be no server's name or address, to follow it in a sentence; empty if it can."""
+    if not isinstance(host, str):
+        return "is no host name or address"
+    address = parse_address(host)
+    if address is not None:
+        return why_unusable(address)
+    return "" if is_host_name(host) else "is no host name or address"
+
+
+def same_host(host: str) -> str:
+    """The same text for all spellings of a host."""
+    return str(parse_address(host) or host.lower().removesuffix("."))
 
 
 def is_host_name(text: str) -> bool:

@@ -8,11 +8,11 @@ from random import Random
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import ServiceEntry
-from pybal.model import ServerSpec, ServiceSnapshot
+from pybal.model import ServiceSnapshot, SourceList
 from pybal.pool.coordinator import Coordinator, CoordinatorPorts
 from pybal.sources.base import Source
 
-SourceFactory = Callable[[ServiceSettings, Callable[[tuple[ServerSpec, ...]], None]], Source]
+SourceFactory = Callable[[ServiceSettings, Callable[[SourceList], None]], Source]
 
 
 class LVSService:
@@ -27,7 +27,9 @@ class LVSService:
     ) -> None:
         self.name = settings.name
         self._coordinator = Coordinator(settings, ports, adopted)
-        self._source = create_source(settings, self._coordinator.pool_list)
+        self._source = create_source(
+            settings, lambda found: self._coordinator.pool_list(found.servers)
+        )
 
     def start(self) -> None:
         """Begin to read the pool list; everything else follows from it."""

@@ -13,12 +13,17 @@ from pybal.config.settings import (
 )
 from pybal.config.source_url import source_url
 from pybal.sources.base import Publish, Source, SourcePorts
-from pybal.sources.etcd import EtcdPool
-from pybal.sources.file import FilePool
-from pybal.sources.http import HTTPPool
-from pybal.sources.kubernetes import KubernetesPool
+from pybal.sources.etcd import ETCD_OVERDUE_S, EtcdPool
+from pybal.sources.file import FILE_OVERDUE_S, FILE_PAUSES, FileReader
+from pybal.sources.http import HTTP_OVERDUE_S, HTTP_PAUSES, HTTPReader
+from pybal.sources.kubernetes import (
+    KUBERNETES_OVERDUE_S,
+    KUBERNETES_PAUSES,
+    KubernetesReader,
+)
 from pybal.sources.lastgood import LastGood
 from pybal.sources.list_cache import ListCache
+from pybal.sources.polling import Pauses, PollingSource, Reader
 
 _CACHE_DIRECTORY = "pool-lists"
 
@@ -33,28 +38,24 @@ def create_source(
     """The source of `service`, not started. `publish` is called in the reactor's thread with
     each list that differs from the one before, by start() itself where the source is local.
     The log's namespace is the service's name."""
-    last_good = _last_good(settings, service, publish, ports, log)
+
+    def last_good(overdue_s: float) -> LastGood:
+        url, cache = source_url(settings), None
+        if ports.state_directory is not None:
+            directory = ports.state_directory / _CACHE_DIRECTORY
+            cache = ListCache(directory, service, url, ports.in_thread, log)
+        return LastGood(url, log, ports.reactor, ports.now, publish, cache, overdue_s)
+
+    def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:
+        return PollingSource(reader, pauses, ports, log, last_good(overdue_s))
+
     match settings:
         case FileSource(path):
-            return FilePool(path, ports, log, last_good)
+            return polling(FileReader(path, ports), FILE_PAUSES, FILE_OVERDUE_S)
         case HTTPSource(url):
-            return HTTPPool(url, ports, log, last_good)
+            return polling(HTTPReader(url, ports), HTTP_PAUSES, HTTP_OVERDUE_S)
         case EtcdSource():
-            return EtcdPool(settings, ports, log, last_good)
+            return EtcdPool(settings, ports, log, last_good(ETCD_OVERDUE_S))
         case KubernetesSource():
-            return KubernetesPool(settings, ports, log, last_good)
-
-
-def _last_good(
-    settings: SourceSettings,
-    service: str,
-    publish: Publish,
-    ports: SourcePorts,
-    log: Logger,
-) -> LastGood:
-    url = source_url(settings)
-    cache = None
-    if ports.state_directory is not None:
-        directory = ports.state_directory / _CACHE_DIRECTORY
-        cache = ListCache(directory, service, url, ports.in_thread, log)
-    return LastGood(url, log, ports.reactor, ports.now, publish, cache)
+            reader = KubernetesReader(settings, ports)
+            return polling(reader, KUBERNETES_PAUSES, KUBERNETES_OVERDUE_S)

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
-from pybal.model import ServerSpec, SourceSnapshot
+from pybal.model import SourceSnapshot
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcdclient import PythonEtcdClient
@@ -30,6 +30,9 @@ SETTLE_S = 0.05
 
 RETRY_S = 1.0
 MAX_RETRY_S = 10.0
+
+ETCD_OVERDUE_S = 100.0
+"""The directory is read again at least every WATCH_S, whatever the watch says."""
 
 
 class DirectoryClient(Protocol):
@@ -62,6 +65,7 @@ class EtcdPool:
         self._watcher = Watcher(
             lambda: PythonEtcdClient(settings, ports.ca_file),
             self._from_thread,
+            ports.now,
             random.Random(ports.random.random()),
         )
 
@@ -79,38 +83,39 @@ class EtcdPool:
         """See Source."""
         return self._last_good.snapshot()
 
-    def _from_thread(self, outcome: PoolList | SourceError) -> None:
-        self._reactor.callFromThread(self._take, outcome)
+    def _from_thread(self, outcome: PoolList | SourceError, began_at: float) -> None:
+        self._reactor.callFromThread(self._take, outcome, began_at)
 
-    def _take(self, outcome: PoolList | SourceError) -> None:
+    def _take(self, outcome: PoolList | SourceError, began_at: float) -> None:
         try:
             if isinstance(outcome, SourceError):
                 raise outcome
-            problems = [str(problem) for problem in outcome.problems]
-            self._last_good.accept(outcome.servers, problems)
+            self._last_good.accept(outcome, began_at)
         except SourceError as error:
             self._last_good.reject(str(error))
 
 
 class Watcher:
-    """A thread that reports a directory's list after each change, and each failure.
+    """A thread that reports a directory's list after each change, and each failure, each with the
+    time at which the reading began.
 
-    `report` is called in that thread. After stop() it may be called once more.
+    `report` and `now` are called in that thread. After stop() `report` may be called once more.
     """
 
     def __init__(
         self,
         connect: Callable[[], DirectoryClient],
-        report: Callable[[PoolList | SourceError], None],
+        report: Callable[[PoolList | SourceError, float], None],
+        now: Callable[[], float],
         random: random.Random,
     ) -> None:
         self._connect = connect
         self._report = report
+        self._now = now
         self._random = random
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._client: DirectoryClient | None = None
-        self._known: dict[str, ServerSpec] = {}
 
     def start(self) -> None:
         """Begin. The thread does not keep the process from ending."""
@@ -129,8 +134,8 @@ class Watcher:
         while not self._stopping.is_set():
             try:
                 with self._connected() as client:
-                    for pool in self._lists(client):
-                        self._report(pool)
+                    for pool, began_at in self._lists(client):
+                        self._report(pool, began_at)
                         failures = 0
             except SourceError as error:
                 self._failed(error)
@@ -141,14 +146,13 @@ class Watcher:
 
     def _failed(self, error: SourceError) -> None:
         if not self._stopping.is_set():
-            self._report(error)
+            self._report(error, self._now())
 
-    def _lists(self, client: DirectoryClient) -> Iterator[PoolList]:
+    def _lists(self, client: DirectoryClient) -> Iterator[tuple[PoolList, float]]:
         """The list now and after each change, until it cannot be watched or is to stop."""
         while not self._stopping.is_set():
-            pool = parse_values(client.read(), self._known)
-            self._known = {server.host: server for server in pool.servers}
-            yield pool
+            began_at = self._now()
+            yield parse_values(client.read()), began_at
             if not client.wait():
                 return
             self._stopping.wait(SETTLE_S)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import etcd
 import urllib3
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
 
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.net.addresses import bracketed, endpoint
+from pybal.sources.etcdconnection import Budget, pool_class, shut_down
 from pybal.sources.etcdvalues import Values
 
 # Importing etcd makes all urllib3 of the process use pyOpenSSL, in a module that is to vanish.
@@ -28,6 +25,12 @@ with suppress(ImportError):
 TIMEOUT_S = 5.0
 """For connecting, and for each piece of an answer."""
 
+READ_S = 10.0
+"""For a whole answer, from the question on; for a watch's, from the body's first byte on."""
+
+MAX_BYTES = 16 * 1024 * 1024
+"""python-etcd takes some 600 bytes for a server: eight times what the largest list has."""
+
 WATCH_S = 60.0
 """A watch that has been silent for so long is begun anew, since its connection may be dead. etcd
 itself ends watches after some minutes."""
@@ -38,12 +41,16 @@ class PythonEtcdClient:
     the first read(); the server's certificate is verified against `ca_file`, or else the
     platform's authorities."""
 
-    def __init__(self, settings: EtcdSource, ca_file: str | None) -> None:
+    def __init__(
+        self, settings: EtcdSource, ca_file: str | None, *, read_s: float = READ_S
+    ) -> None:
         self._key = settings.key.rstrip("/")
         self._where = endpoint(settings.host, settings.port)
         self._index = 0
         self._socket: socket.socket | None = None
         self._closed = False
+        self._budget = Budget()
+        self._read_s = read_s
         self._client = etcd.Client(
             host=bracketed(settings.host),
             port=settings.port,
@@ -56,21 +63,31 @@ class PythonEtcdClient:
         pools = self._client.http
         pools.connection_pool_kw.update(cert_reqs=ssl.CERT_REQUIRED, retries=urllib3.Retry(0))
         # python-etcd has no way to end a call from another thread.
-        pools.pool_classes_by_scheme = {"https": _pool_that_tells(self._opened)}
+        pools.pool_classes_by_scheme = {"https": pool_class(self._opened, self._budget)}
 
     def read(self) -> Values:
         """See DirectoryClient."""
+        self._budget.renew(MAX_BYTES, self._read_s, self._read_s)
         try:
             result = self._client.read(self._key, recursive=True)
+            values = self._values(result)
         except etcd.EtcdKeyNotFound:
             raise SourceError(f"{self._where} has no directory {self._key}") from None
         except etcd.EtcdException as error:
             raise SourceError(f"{self._where} cannot be read: {_why(error)}") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            what = f"{type(error).__name__}: {error!s:.100}"
+            raise SourceError(f"{self._where} gave no directory's listing ({what})") from None
+        self._index = result.etcd_index
+        return values
+
+    def _values(self, result: etcd.EtcdResult) -> Values:
         if not result.dir:
             raise SourceError(f"{self._key} is no directory")
-        self._index = result.etcd_index
         values: dict[str, str | None] = {}
         for node in result.leaves:
+            if not f"{node.key}/".startswith(f"{self._key}/"):
+                raise SourceError(f"{self._where} gave {node.key!r:.100} for {self._key}")
             name, below, _ = node.key[len(self._key) + 1 :].partition("/")
             if name:
                 values[name] = None if below or node.dir else node.value
@@ -78,6 +95,7 @@ class PythonEtcdClient:
 
     def wait(self) -> bool:
         """See DirectoryClient."""
+        self._budget.renew(MAX_BYTES, WATCH_S + self._read_s, self._read_s)
         try:
             self._client.watch(self._key, index=self._index + 1, timeout=WATCH_S, recursive=True)
         except (etcd.EtcdWatchTimedOut, etcd.EtcdEventIndexCleared):
@@ -91,34 +109,13 @@ class PythonEtcdClient:
         self._closed = True
         opened = self._socket
         if opened is not None:
-            _shut_down(opened)
+            shut_down(opened)
         self._client.http.clear()
 
     def _opened(self, opened: socket.socket) -> None:
         self._socket = opened
         if self._closed:
-            _shut_down(opened)
-
-
-def _pool_that_tells(opened: Callable[[socket.socket], None]) -> type[HTTPSConnectionPool]:
-    """A connection pool that tells of each socket it has opened."""
-
-    class TellingConnection(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            opened(self.sock)
-
-    class TellingPool(HTTPSConnectionPool):
-        ConnectionCls: Any = TellingConnection
-
-    return TellingPool
-
-
-def _shut_down(opened: socket.socket) -> None:
-    """Make what another thread does with the socket end. Not SSLSocket's own shutdown, which
-    would take the TLS state away from under that thread."""
-    with suppress(OSError):  # it may be closed already
-        socket.socket.shutdown(opened, socket.SHUT_RDWR)
+            shut_down(opened)
 
 
 def _why(error: Exception) -> str:

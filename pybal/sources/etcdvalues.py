@@ -5,40 +5,49 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pybal.config.poollist import MAX_WEIGHT, PoolList, PoolProblem
+from pybal.config.poollist import MAX_ENTRIES, MAX_WEIGHT, PoolList, PoolProblem
+from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
-from pybal.net.addresses import is_host
+from pybal.net.addresses import host_problem, same_host
 
 Values = Mapping[str, str | None]
 """The name of each key of a directory -> its value; None for a directory within it."""
 
 
-def parse_values(values: Values, known: Mapping[str, ServerSpec]) -> PoolList:
+def parse_values(values: Values) -> PoolList:
     """A pool list, sorted by host.
 
     `{"pooled": "yes"|"no"|"inactive", "weight": N}` under the host's name: enabled, disabled,
-    or not in the pool at all. A value that makes no sense is a problem, and its server stays as
-    it is in `known`, the servers of the last time: a slip of the pen removes nothing.
+    or not in the pool at all. A value that makes no sense is damage: its server stays as it is.
+    Raises SourceError if no value makes sense, or there are far too many.
     """
-    servers = []
+    if len(values) > MAX_ENTRIES:
+        raise SourceError(f"the directory has more than {MAX_ENTRIES} keys")
+    servers: dict[str, ServerSpec] = {}
     problems = []
+    absent = set()
     for host, value in sorted(values.items()):
         try:
             server = _server(host, value)
+            if same_host(host) in servers:
+                raise ValueError("the host has a key in another spelling, which counts")
         except ValueError as error:
-            server = known.get(host)
-            consequence = "skipped" if server is None else "its last good value stays"
-            problems.append(PoolProblem(0, f"key {host!r:.100}: {error}; {consequence}"))
-        if server is not None:
-            servers.append(server)
-    return PoolList(tuple(servers), tuple(problems))
+            problems.append(PoolProblem(0, f"key {host!r:.100}: {error}; skipped"))
+            continue
+        if server is None:
+            absent.add(host)
+        else:
+            servers[same_host(host)] = server
+    if problems and not servers and not absent:
+        raise SourceError(f"no key can be read; {problems[0]}")
+    return PoolList(tuple(servers.values()), tuple(problems), frozenset(absent))
 
 
 def _server(host: str, value: str | None) -> ServerSpec | None:
     if value is None:
         raise ValueError("it is a directory")
-    if not is_host(host):
-        raise ValueError("its name is no host name or address")
+    if problem := host_problem(host):
+        raise ValueError(f"its name {problem}")
     try:
         attributes = json.loads(value)
     except (ValueError, RecursionError):

@@ -1,126 +1,98 @@
 """`file:///path`: a pool list in a file, looked at every second.
 
-A file may be seen while it is being written. A list read at first sight of a change is
-therefore taken only if it is complete (all of it parses and, in the text format, its last line
-has ended) and drops no server that is in force. Anything else waits until the file has stood
-still from one look to the next, or was written anew with the very same complete content; then it
-counts as it is. So a change of weights, of `enabled`,
-or a new server is in force within a second, a removal within two.
+Once a change is seen the file is looked at several times a second, until it has stood still: see
+looks.py. So a change of weights, of `enabled`, or a new server is in force within a second; a
+removal, too, if the file is JSON or came by a rename, else within two.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 
-from twisted.logger import Logger
+from twisted.internet.task import deferLater
 
-from pybal.config.poollist import PoolList
+from pybal.config.poollist import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
-from pybal.model import SourceSnapshot
-from pybal.sources.base import MAX_LIST_BYTES, SourcePorts, parse_bytes
-from pybal.sources.lastgood import LastGood
-from pybal.sources.poller import Poller
-from pybal.state.files import (
-    FileContent,
-    Signature,
-    file_signature,
-    read_regular_file,
-)
+from pybal.sources.base import MAX_LIST_BYTES, SourcePorts
+from pybal.sources.looks import MOST_S, Looks
+from pybal.sources.polling import Early, Pauses
+from pybal.state.files import FileContent, Signature, file_signature, read_regular_file
 
-_INTERVAL_S = 1.0
+FILE_PAUSES = Pauses(1.0, 1.0, 1.0)
+FILE_OVERDUE_S = 30.0
+
+_LOOK_S = 0.19
+_BYTES_PER_S = 1_000_000
+"""Looks at a larger file are rarer, since each reads it anew."""
 
 
-class FilePool:
-    """The Source of a file; JSON if its name ends in `.json`, else one dict literal a line."""
+class FileReader:
+    """The Reader of a file; JSON if its name ends in `.json`, else one dict literal a line."""
 
-    def __init__(self, path: Path, ports: SourcePorts, log: Logger, last_good: LastGood) -> None:
+    def __init__(self, path: Path, ports: SourcePorts) -> None:
         self._path = path
         self._json_format = path.name.endswith(".json")
-        self._last_good = last_good
-        self._seen: tuple[Signature, bytes] | None = None  # with the digest of the content
+        self._clock = ports.reactor
+        self._now = ports.now
+        self._seen: Signature | None = None
         self._settled: Signature | None = None
-        self._settled_good = False
-        self._poller = Poller(
-            ports.reactor,
-            ports.random,
-            log,
-            self._poll,
-            interval_s=_INTERVAL_S,
-            retry_s=_INTERVAL_S,
-            max_retry_s=_INTERVAL_S,
-        )
+        self._refused = ""
 
-    def start(self) -> None:
-        """See Source. The file is read at once."""
-        self._last_good.start()
-        self._poller.start()
+    async def read(self, early: Early) -> PoolList | None:
+        """See Reader."""
+        if self._signature() == self._settled:
+            if self._refused:
+                raise SourceError(self._refused)
+            return None
+        self._settled = None
+        looks = Looks(self._seen, self._clock.seconds(), json_format=self._json_format)
+        content = self._content()
+        while True:
+            found = looks.add(content, self._clock.seconds(), self._now())
+            self._seen = content.signature
+            if looks.stood_still(self._clock.seconds()):
+                return self._settle(content)
+            if found is not None:
+                early(found)
+            if looks.took_too_long(self._clock.seconds()):
+                break
+            await deferLater(self._clock, _LOOK_S + len(content.data) / _BYTES_PER_S)
+            content = await self._next_content()
+        if found is not None and not (found.part or found.damage):
+            return found
+        raise SourceError(f"{self._path} is written to all the time, for {MOST_S:.0f} s by now")
 
-    def stop(self) -> None:
-        """See Source."""
-        self._poller.stop()
-        self._last_good.stop()
-
-    def snapshot(self) -> SourceSnapshot:
-        """See Source."""
-        return self._last_good.snapshot()
-
-    async def _poll(self) -> bool:
-        try:
-            self._look()
-        except OSError as error:
-            self._unreadable(f"{self._path} cannot be read: {error.strerror}")
-        except SourceError as error:
-            self._unreadable(str(error))
-        return True
-
-    def _unreadable(self, why: str) -> None:
-        # Whatever can be read next time is news, even if it is the same file.
-        self._seen = self._settled = None
-        self._last_good.reject(why)
-
-    def _look(self) -> None:
-        if file_signature(self._path) == self._settled:
-            if self._settled_good:
-                self._last_good.unchanged()
-            return
-        content = read_regular_file(self._path, MAX_LIST_BYTES)
-        before, self._seen = self._seen, (content.signature, sha256(content.data).digest())
-        if before == self._seen:
-            self._settle(content)
-            return
-        pool = self._complete(content.data)
-        if pool is None:
-            return
-        if before is not None and before[1] == self._seen[1]:
-            # It is written again and again, and always the same.
-            self._settle(content)
-        else:
-            self._take_if_safe(pool)
-
-    def _settle(self, content: FileContent) -> None:
+    def _settle(self, content: FileContent) -> PoolList:
         """The file has stood still: what it holds is what it says, good or bad."""
         self._settled = content.signature
-        self._settled_good = False
+        self._refused = ""
         try:
-            pool = parse_bytes(content.data, json_format=self._json_format)
-            self._last_good.accept(pool.servers, [str(problem) for problem in pool.problems])
-            self._settled_good = True
+            return parse_pool_bytes(content.data, json_format=self._json_format)
         except SourceError as error:
-            self._last_good.reject(str(error))
+            self._refused = str(error)
+            raise
 
-    def _complete(self, data: bytes) -> PoolList | None:
-        """The list, unless it may be the beginning of one that is being written."""
-        if not self._json_format and not data.endswith(b"\n"):
-            return None
+    async def _next_content(self) -> FileContent:
+        """It may be away for a moment while it is replaced."""
         try:
-            return parse_bytes(data, json_format=self._json_format)
+            return self._content()
         except SourceError:
-            return None
+            await deferLater(self._clock, _LOOK_S)
+            return self._content()
 
-    def _take_if_safe(self, pool: PoolList) -> None:
-        """The file has just changed, perhaps only in part."""
-        in_force = {server.host for server in self._last_good.servers}
-        found = {server.host for server in pool.servers}
-        if found and not pool.problems and in_force <= found:
-            self._last_good.accept(pool.servers)
+    def _content(self) -> FileContent:
+        try:
+            return read_regular_file(self._path, MAX_LIST_BYTES)
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def _signature(self) -> Signature:
+        try:
+            return file_signature(self._path)
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: OSError) -> SourceError:
+        # Whatever can be read next time is news, even if it is the same file.
+        self._settled = None
+        return SourceError(f"{self._path} cannot be read: {error.strerror}")

@@ -7,96 +7,84 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from twisted.logger import Logger
-
-from pybal.errors import HTTPFetchError, SourceError
+from pybal.config.poollist import PoolList, parse_pool_bytes
+from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
-from pybal.model import SourceSnapshot
-from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourcePorts, parse_bytes
-from pybal.sources.lastgood import LastGood
-from pybal.sources.poller import Poller
+from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourcePorts
+from pybal.sources.polling import Early, Pauses
 
 TIMEOUT_S = 5.0
-_INTERVAL_S = 1.0
-_MAX_RETRY_S = 5.0
+HTTP_PAUSES = Pauses(1.0, 1.0, 5.0)
+HTTP_OVERDUE_S = 30.0
+
+FULL_EVERY_S = 55.0
+"""An ETag is believed for so long: many are made of a file's size and date alone, and a proxy in
+between may hold on to one."""
 
 _SETTLED_S = 1.5
 """Many servers make an ETag of the file's size and the second of its last change (nginx): two
 changes within that second may share one. So it is only used once the list has outlasted it."""
 
 _USABLE_ETAG = re.compile(r"[!-~]{1,256}")
+_NEXT_PAGE = re.compile(r'rel\s*=\s*"?[^";,]*\bnext\b', re.IGNORECASE)
 
 
-class HTTPPool:
-    """The Source of a URL; JSON if its path ends in `.json`, else one dict literal a line.
+class HTTPReader:
+    """The Reader of a URL; JSON if its path ends in `.json`, else one dict literal a line.
 
     Any status but 200, or 304 in answer to a conditional request, is an error. Requests are made
     conditional on an ETag alone: by Last-Modified an older file that was put back is no change.
     """
 
-    def __init__(self, url: str, ports: SourcePorts, log: Logger, last_good: LastGood) -> None:
+    def __init__(self, url: str, ports: SourcePorts) -> None:
         self._url = url
         self._json_format = urlsplit(url).path.endswith(".json")
         self._ports = ports
-        self._last_good = last_good
-        self._conditions: Mapping[str, str] = {}
-        self._taken: bytes | None = None  # the digest of the body that is in force
+        self._etag = ""
+        self._taken: bytes | None = None  # the digest of the body that was returned last
         self._taken_at_s = 0.0
-        self._poller = Poller(
-            ports.reactor,
-            ports.random,
-            log,
-            self._poll,
-            interval_s=_INTERVAL_S,
-            retry_s=_INTERVAL_S,
-            max_retry_s=_MAX_RETRY_S,
-        )
+        self._full_at_s = 0.0
 
-    def start(self) -> None:
-        """See Source."""
-        self._last_good.start()
-        self._poller.start()
-
-    def stop(self) -> None:
-        """See Source. A request that is under way is cancelled."""
-        self._poller.stop()
-        self._last_good.stop()
-
-    def snapshot(self) -> SourceSnapshot:
-        """See Source."""
-        return self._last_good.snapshot()
-
-    async def _poll(self) -> bool:
+    async def read(self, early: Early) -> PoolList | None:  # noqa: ARG002 - as the port has it
+        """See Reader."""
+        asked_at_s = self._ports.reactor.seconds()
+        old = asked_at_s - self._full_at_s >= FULL_EVERY_S
+        conditions = {} if old or not self._etag else {"If-None-Match": self._etag}
         request = HTTPRequest(
             self._url,
             timeout_s=TIMEOUT_S,
             max_bytes=MAX_LIST_BYTES,
-            headers={"User-Agent": USER_AGENT, **self._conditions},
+            headers={"User-Agent": USER_AGENT, **conditions},
             ca_file=self._ports.ca_file,
         )
-        asked_at_s = self._ports.reactor.seconds()
-        try:
-            self._take(await self._ports.http.fetch(request), asked_at_s)
-        except (HTTPFetchError, SourceError) as error:
-            self._last_good.reject(str(error))
-            return False
-        return True
-
-    def _take(self, response: HTTPResponse, asked_at_s: float) -> None:
-        if response.status == 304 and self._conditions:
-            self._last_good.unchanged()
-            return
-        if response.status != 200:
-            raise SourceError(f"answered with status {response.status}, not 200")
-        digest = hashlib.sha256(response.body).digest()
-        if digest == self._taken:
-            self._last_good.unchanged()
-        else:
-            pool = parse_bytes(response.body, json_format=self._json_format)
-            self._last_good.accept(pool.servers, [str(problem) for problem in pool.problems])
+        response = await self._ports.http.fetch(request)
+        if response.status == 304 and conditions:
+            return None
+        body = whole_body(response)
+        digest = hashlib.sha256(body).digest()
+        found = None
+        if digest != self._taken:
+            found = parse_pool_bytes(body, json_format=self._json_format)
             self._taken = digest
             self._taken_at_s = self._ports.reactor.seconds()
-        # Only of an answer that was taken: a bad one must be fetched again in full.
+        # Only of an answer that is a list: a bad one must be fetched again in full.
+        self._full_at_s = asked_at_s
         etag = response.headers.get("etag", "")
         usable = asked_at_s - self._taken_at_s >= _SETTLED_S and _USABLE_ETAG.fullmatch(etag)
-        self._conditions = {"If-None-Match": etag} if usable else {}
+        self._etag = etag if usable else ""
+        return found
+
+
+def whole_body(response: HTTPResponse) -> bytes:
+    """The body of an answer that is whole and says so; SourceError for any other."""
+    headers: Mapping[str, str] = response.headers
+    if response.status != 200:
+        raise SourceError(f"answered with status {response.status}, not 200")
+    if "content-length" not in headers and "chunked" not in headers.get("transfer-encoding", ""):
+        raise SourceError("the answer does not say where it ends, so it may be cut off")
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise SourceError(f"the answer is encoded as {encoding!r:.40}, which was not asked for")
+    if "content-range" in headers or _NEXT_PAGE.search(headers.get("link", "")):
+        raise SourceError("the answer is a part of the list: more is on other pages")
+    return response.body

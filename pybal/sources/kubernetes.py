@@ -5,67 +5,35 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from twisted.logger import Logger
-
-from pybal.config.poollist import PoolList, PoolProblem
+from pybal.config.poollist import MAX_ENTRIES, PoolList, PoolProblem
 from pybal.config.settings import KubernetesSource
-from pybal.errors import HTTPFetchError, SourceError
+from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest
-from pybal.model import ServerSpec, SourceSnapshot
-from pybal.net.addresses import endpoint, is_host
+from pybal.model import ServerSpec
+from pybal.net.addresses import endpoint, host_problem
 from pybal.sources.base import USER_AGENT, SourcePorts
-from pybal.sources.lastgood import LastGood
-from pybal.sources.poller import Poller
+from pybal.sources.http import whole_body
+from pybal.sources.polling import Early, Pauses
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 64 * 1024 * 1024
 """A node's record lists its images and is tens of kilobytes long; clusters have up to 5,000."""
 
-_INTERVAL_S = 60.0
-_RETRY_S = 2.0
-_MAX_RETRY_S = 30.0
+KUBERNETES_PAUSES = Pauses(60.0, 2.0, 30.0)
+KUBERNETES_OVERDUE_S = 180.0
 _WEIGHT = 1
 
 
-class KubernetesPool:
-    """The Source of an API server's nodes. The token goes into the request alone."""
+class KubernetesReader:
+    """The Reader of an API server's nodes. The token goes into the request alone."""
 
-    def __init__(
-        self,
-        settings: KubernetesSource,
-        ports: SourcePorts,
-        log: Logger,
-        last_good: LastGood,
-    ) -> None:
+    def __init__(self, settings: KubernetesSource, ports: SourcePorts) -> None:
         self._url = f"https://{endpoint(settings.host, settings.port)}/api/v1/nodes"
         self._token = settings.token
         self._ports = ports
-        self._last_good = last_good
-        self._poller = Poller(
-            ports.reactor,
-            ports.random,
-            log,
-            self._poll,
-            interval_s=_INTERVAL_S,
-            retry_s=_RETRY_S,
-            max_retry_s=_MAX_RETRY_S,
-        )
 
-    def start(self) -> None:
-        """See Source."""
-        self._last_good.start()
-        self._poller.start()
-
-    def stop(self) -> None:
-        """See Source. A request that is under way is cancelled."""
-        self._poller.stop()
-        self._last_good.stop()
-
-    def snapshot(self) -> SourceSnapshot:
-        """See Source."""
-        return self._last_good.snapshot()
-
-    async def _poll(self) -> bool:
+    async def read(self, early: Early) -> PoolList | None:  # noqa: ARG002 - as the port has it
+        """See Reader."""
         request = HTTPRequest(
             self._url,
             timeout_s=TIMEOUT_S,
@@ -77,24 +45,40 @@ class KubernetesPool:
             },
             ca_file=self._ports.ca_file,
         )
-        try:
-            response = await self._ports.http.fetch(request)
-            if response.status != 200:
-                raise SourceError(f"answered with status {response.status}, not 200")
-            pool = parse_nodes(response.body)
-            self._last_good.accept(pool.servers, [str(problem) for problem in pool.problems])
-        except (HTTPFetchError, SourceError) as error:
-            self._last_good.reject(str(error))
-            return False
-        return True
+        return parse_nodes(whole_body(await self._ports.http.fetch(request)))
 
 
 def parse_nodes(body: bytes) -> PoolList:
     """Every schedulable node of a NodeList (core/v1) as a server under the node's name.
 
     It is enabled while its Ready condition is "True". A cordoned node
-    (`spec.unschedulable`) is not in the pool. Raises SourceError for anything but a NodeList.
+    (`spec.unschedulable`) is not in the pool. A node without a name, or of which it is not said
+    whether it is ready, is damage. Raises SourceError for anything but a whole NodeList.
     """
+    items = _items(body)
+    servers: dict[str, ServerSpec] = {}
+    problems = []
+    absent = set()
+    for node in items:
+        name = _get(node, "metadata", "name")
+        cordoned = _get(node, "spec", "unschedulable") or False
+        ready = _ready(node)
+        if problem := host_problem(name):
+            problems.append(PoolProblem(0, f"a node with the name {name!r:.60} {problem}"))
+        elif cordoned is True:
+            absent.add(str(name))
+        elif ready is None or cordoned is not False:
+            what = "it is not said whether it is ready" if ready is None else "is it cordoned?"
+            problems.append(PoolProblem(0, f"node {name}: {what}"))
+        else:
+            servers[str(name)] = ServerSpec(str(name), _WEIGHT, enabled=ready)
+    if problems and not servers and not absent:
+        raise SourceError(f"no node can be read; {problems[0]}")
+    return PoolList(tuple(servers.values()), tuple(problems), frozenset(absent))
+
+
+def _items(body: bytes) -> list[object]:
+    """The nodes of a whole NodeList."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -102,23 +86,22 @@ def parse_nodes(body: bytes) -> PoolList:
     items = _get(document, "items")
     if _get(document, "kind") != "NodeList" or not isinstance(items, list):
         raise SourceError("the answer is not a NodeList")
-    servers: dict[str, ServerSpec] = {}
-    problems = []
-    for node in items:
-        name = _get(node, "metadata", "name")
-        if not isinstance(name, str) or not is_host(name):
-            problems.append(PoolProblem(0, f"a node with the name {name!r:.60} is skipped"))
-        elif _get(node, "spec", "unschedulable") is not True:
-            servers[name] = ServerSpec(name, _WEIGHT, enabled=_is_ready(node))
-    return PoolList(tuple(servers.values()), tuple(problems))
+    if _get(document, "metadata", "continue") or _get(document, "metadata", "remainingItemCount"):
+        raise SourceError("the answer is a part of the NodeList: more is on other pages")
+    if len(items) > MAX_ENTRIES:
+        raise SourceError(f"the answer has more than {MAX_ENTRIES} nodes")
+    return items
 
 
-def _is_ready(node: object) -> bool:
+def _ready(node: object) -> bool | None:
+    """The status of the Ready condition; None if there is none that makes sense."""
     conditions = _get(node, "status", "conditions")
-    return isinstance(conditions, list) and any(
-        _get(condition, "type") == "Ready" and _get(condition, "status") == "True"
-        for condition in conditions
-    )
+    if not isinstance(conditions, list):
+        return None
+    said = [_get(each, "status") for each in conditions if _get(each, "type") == "Ready"]
+    if len(said) != 1 or said[0] not in ("True", "False", "Unknown"):
+        return None
+    return said[0] == "True"
 
 
 def _get(value: Any, *path: str) -> object:

@@ -6,15 +6,18 @@ Sources report here what they got; this decides what is published, kept, and log
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from twisted.logger import Logger
 
+from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
-from pybal.model import ServerSpec, SourceSnapshot
+from pybal.model import ServerSpec, SourceList, SourceSnapshot
+from pybal.net.addresses import same_host
 from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
+from pybal.state.state_file import StateFileError
 
 GRACE_S = 6.0
 """How long a source may stay silent at the start before the list on disk is used; a little
@@ -24,6 +27,8 @@ _KEEP_AGAIN_S = 3600.0
 """A list that stays the same is written anew so often, so that its age on disk tells how long
 the source has been away."""
 
+_MAX_NAMED = 10
+
 _MAX_LOGGED = 20
 """So many bad entries of a list, and so many different errors in a row, are logged."""
 
@@ -32,8 +37,12 @@ class LastGood:
     """Publishes good lists that differ from the one in force; keeps it through failures.
 
     If the source fails first, or says nothing for GRACE_S, the list of the last run is
-    published from the cache (None: there is no cache). Errors are logged once each until
+    published from the cache (None: there is no cache). Servers that vanish together with
+    something unreadable stay as they were, in force and on disk, until a list is whole; at the
+    start that is as the last run left them. Errors are logged once each until
     the source is good again, bad entries once each until a list comes without them.
+
+    A source that has not been read for `overdue_s` is stale, whatever keeps it from saying so.
     """
 
     def __init__(
@@ -44,6 +53,7 @@ class LastGood:
         now: Callable[[], float],
         publish: Publish,
         cache: ListCache | None,
+        overdue_s: float,
     ) -> None:
         self._url = url
         self._log = log
@@ -51,61 +61,79 @@ class LastGood:
         self._now = now
         self._publish = publish
         self._cache = cache
+        self._overdue_s = overdue_s
+        self._last_run: CachedList | None = None
+        self._unusable_cache = ""
         self._servers: tuple[ServerSpec, ...] = ()
+        self._found: PoolList | None = None
+        self._damage: tuple[str, ...] = ()
+        self._kept: tuple[str, ...] = ()
         self._stale = False
         self._good_at: float | None = None
+        self._told_at_s: float = clock.seconds()
         self._error: str | None = None
         self._failing_since: float | None = None
         self._logged_errors: set[str] = set()
         self._logged_problems: frozenset[str] = frozenset()
-        self._kept_at = 0.0
+        self._saved_at = 0.0
         self._fell_back = False
         self._grace: Any = None
         self._stopped = False
 
-    @property
-    def servers(self) -> tuple[ServerSpec, ...]:
-        """The list in force; empty while there is none."""
-        return self._servers
-
     def start(self) -> None:
-        """The source is about to start."""
+        """The source is about to start. Reads the list of the last run from the disk."""
         self._grace = self._clock.callLater(GRACE_S, self._silent)
+        if self._cache is not None:
+            try:
+                self._last_run = self._cache.load()
+            except StateFileError as error:
+                self._unusable_cache = str(error)
 
     def stop(self) -> None:
         """Publish and log nothing any more. Idempotent."""
         self._stopped = True
         self._end_grace()
 
-    def accept(self, servers: Sequence[ServerSpec], problems: Sequence[str] = ()) -> None:
-        """The source gave this list, less the entries that `problems` tell of.
+    def accept(self, found: PoolList, began_at: float) -> None:
+        """The source gave this list; `began_at` is when its reading began, in Unix seconds.
 
         Raises SourceError for a list without servers, which is never put in force.
         """
         if self._stopped:
             return
-        self._log_problems(problems)
+        if found is self._found:
+            self.unchanged(began_at)
+            return
+        self._log_problems([str(problem) for problem in found.problems])
+        servers = found.over(self._reference(found))
         if not servers:
-            consequence = "; the last good one stays in force" if self._servers else ""
-            raise SourceError(f"the list holds no servers{consequence}")
-        self._good()
-        new = tuple(servers)
-        changed = new != self._servers
-        self._servers = new
-        self._keep(changed=changed)
-        if changed:
-            self._publish_list()
+            raise SourceError("the list holds no servers")
+        self._note_damage(found, servers)
+        self._good(began_at)
+        changed = self._put_in_force(servers)
+        self._found = found
+        self._save(changed=changed)
 
-    def unchanged(self) -> None:
-        """The source is fine and stands by the list in force."""
+    def accept_part(self, found: PoolList) -> None:
+        """The source is being read, and this is in it for sure. A part is never the first list."""
+        before = self._reference(found)
+        if self._stopped or not before:
+            return
+        self._found = None
+        if self._put_in_force(found.over(before)):
+            self._save(changed=True)
+
+    def unchanged(self, began_at: float) -> None:
+        """The source is fine and stands by the list that it gave last."""
         if not self._stopped:
-            self._good()
-            self._keep(changed=False)
+            self._good(began_at)
+            self._save(changed=False)
 
     def reject(self, error: str) -> None:
         """The source could not be asked, or gave nothing usable."""
         if self._stopped:
             return
+        self._told_at_s = self._clock.seconds()
         self._error = error
         self._stale = True
         if self._failing_since is None:
@@ -119,9 +147,21 @@ class LastGood:
 
     def snapshot(self) -> SourceSnapshot:
         """The source as it stands."""
-        return SourceSnapshot(self._url, self._stale, self._good_at, self._error)
+        silent_s = self._clock.seconds() - self._told_at_s
+        stale, error = self._stale, self._error
+        if silent_s > self._overdue_s:
+            stale, error = True, error or f"it could not be read for {_age(silent_s)}"
+        return SourceSnapshot(self._url, stale, self._good_at, error, self._damage, self._kept)
 
-    def _good(self) -> None:
+    def _reference(self, found: PoolList) -> tuple[ServerSpec, ...]:
+        """What a list that is not whole leaves as it is."""
+        if self._servers or self._last_run is None:
+            if found.damage and not self._servers:
+                self._complain_of_cache()
+            return self._servers
+        return self._last_run.servers
+
+    def _good(self, began_at: float) -> None:
         self._end_grace()
         if self._failing_since is not None:
             self._log.info(
@@ -133,12 +173,31 @@ class LastGood:
         self._logged_errors.clear()
         self._error = None
         self._stale = False
-        self._good_at = self._now()
+        self._good_at = began_at
+        self._told_at_s = self._clock.seconds()
 
-    def _keep(self, *, changed: bool) -> None:
+    def _note_damage(self, found: PoolList, servers: Iterable[ServerSpec]) -> None:
+        """Say which servers stay for that reason alone."""
+        was_damaged, self._damage = bool(self._damage), tuple(map(str, found.damage))
+        named = {same_host(server.host) for server in found.servers}
+        kept = tuple(server.host for server in servers if same_host(server.host) not in named)
+        if kept and kept != self._kept:
+            more = f" and {len(kept) - _MAX_NAMED} more" if len(kept) > _MAX_NAMED else ""
+            self._log.warn(
+                "Pool list from {url} is damaged: servers that it no longer names stay as they were"
+                " until it is whole: {hosts}{more}",
+                url=self._url,
+                hosts=", ".join(kept[:_MAX_NAMED]),
+                more=more,
+            )
+        self._kept = kept
+        if was_damaged and not self._damage:
+            self._log.info("Pool list from {url} is whole again", url=self._url)
+
+    def _save(self, *, changed: bool) -> None:
         now = self._now()
-        if self._cache is not None and (changed or now - self._kept_at >= _KEEP_AGAIN_S):
-            self._kept_at = now
+        if self._cache is not None and (changed or now - self._saved_at >= _KEEP_AGAIN_S):
+            self._saved_at = now
             self._cache.save(CachedList(self._servers, now))
 
     def _silent(self) -> None:
@@ -147,26 +206,40 @@ class LastGood:
     def _fall_back(self) -> None:
         """Once, and only if no list is in force: use the one that the last run left behind."""
         self._end_grace()
-        if self._cache is None or self._fell_back or self._servers:
+        if self._fell_back or self._servers:
             return
         self._fell_back = True
-        cached = self._cache.load()
+        self._complain_of_cache()
+        cached = self._last_run
         if cached is None:
             return
-        self._servers = cached.servers
         self._good_at = cached.saved_at
         self._log.warn(
             "Using the last good pool list, {count} servers, kept on disk {age} ago",
             count=len(cached.servers),
             age=_age(self._now() - cached.saved_at),
         )
-        self._publish_list()
+        self._put_in_force(cached.servers)
 
-    def _publish_list(self) -> None:
+    def _complain_of_cache(self) -> None:
+        if self._unusable_cache:
+            self._log.warn(
+                "The pool list that was kept on disk is not used: {error}",
+                error=self._unusable_cache,
+            )
+            self._unusable_cache = ""
+
+    def _put_in_force(self, servers: tuple[ServerSpec, ...]) -> bool:
+        """Publish the list if it is another one; whether it is."""
+        if servers == self._servers:
+            return False
+        first, self._servers = not self._servers, servers
+        last_run = self._last_run.servers if first and self._last_run is not None else ()
         try:
-            self._publish(self._servers)
+            self._publish(SourceList(servers, last_run))
         except Exception:  # noqa: BLE001 - a fault of one list must not end the source
             self._log.failure("Publishing the pool list failed")
+        return True
 
     def _log_problems(self, problems: Sequence[str]) -> None:
         new = [problem for problem in problems if problem not in self._logged_problems]

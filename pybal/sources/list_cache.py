@@ -19,7 +19,6 @@ from pybal.state.state_file import (
     StateFile,
     StateFileError,
     WriteBehind,
-    load_or_warn,
 )
 
 _FORMAT = 1
@@ -51,7 +50,6 @@ class ListCache:
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         log: Logger,
     ) -> None:
-        self._log = log
         self._newest = CachedList((), 0.0)
         self._file = list_file(directory, service, url)
         self._writer = WriteBehind(
@@ -62,8 +60,8 @@ class ListCache:
         )
 
     def load(self) -> CachedList | None:
-        """The list of the last run, or None if there is none that can be used."""
-        return load_or_warn(self._file, "The pool list kept", self._log)
+        """The list of the last run, None if there is none; StateFileError if it is unusable."""
+        return self._file.load()
 
     def save(self, cached: CachedList) -> None:
         """Write the list, in a thread; while that is under way the newest waits its turn."""

@@ -26,9 +26,15 @@ class FakeExchange:
         body: bytes = b"",
         certificate_expires_at: float | None = None,
     ) -> None:
-        """The server answers."""
+        """The server answers, and says how long its answer is."""
         self._end()
-        self.result.callback(HTTPResponse(status, headers or {}, body, certificate_expires_at))
+        named = {"content-length": str(len(body)), **(headers or {})}
+        self.result.callback(HTTPResponse(status, named, body, certificate_expires_at))
+
+    def answer_exactly(self, response: HTTPResponse) -> None:
+        """The server answers with nothing but this."""
+        self._end()
+        self.result.callback(response)
 
     def fail(self, what: str) -> None:
         """There is no answer."""

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.config.settings import SourceSettings
-from pybal.model import ServerSpec
+from pybal.model import ServerSpec, SourceList
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.http import FakeHTTPClient
@@ -60,6 +60,7 @@ class SourceBench:
         self.http = FakeHTTPClient()
         self.disk = FakeDiskThread()
         self.log = FakeLog()
+        self.lists: list[SourceList] = []
         self.published: list[Servers] = []
         self.environment = SourcePorts(
             reactor=self.clock,
@@ -77,10 +78,14 @@ class SourceBench:
     def start(self, settings: SourceSettings, service: str = "svc") -> Source:
         """A source, started."""
         source = create_source(
-            settings, service, self.published.append, self.environment, self.log.logger(service)
+            settings, service, self._publish, self.environment, self.log.logger(service)
         )
         source.start()
         return source
+
+    def _publish(self, found: SourceList) -> None:
+        self.lists.append(found)
+        self.published.append(found.servers)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, in steps finer than any poll."""

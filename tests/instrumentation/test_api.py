@@ -83,6 +83,8 @@ def test_the_list_of_services_counts_their_servers() -> None:
             "stale": True,
             "last_good": AT,
             "last_error": "connection refused",
+            "damage": [],
+            "kept": [],
         },
         "counts": {"servers": 2, "enabled": 2, "up": 1, "pooled": 2, "pooled_down": 1},
     }

@@ -88,7 +88,7 @@ class Scene:
         self.source: Source = create_source(
             EtcdSource("127.0.0.1", etcd.port, DIRECTORY),
             "svc",
-            self.published.append,
+            lambda found: self.published.append(found.servers),
             environment,
             self.log.logger("svc"),
         )
@@ -163,8 +163,11 @@ def test_a_bad_value_leaves_its_server_as_it_was(
         etcd.put(DIRECTORY + "c", "nonsense")
         etcd.put(DIRECTORY + "b", {"pooled": "no", "weight": 1})
         await scene.until_in_force(ServerSpec("a"), ServerSpec("b", 1, enabled=False))
-        assert any("'a'" in line and "stays" in line for line in scene.log.lines)
+        assert any("'a'" in line and "skipped" in line for line in scene.log.lines)
         assert any("'c'" in line and "skipped" in line for line in scene.log.lines)
+        assert any(
+            line.endswith("stay as they were until it is whole: a") for line in scene.log.lines
+        )
 
     play(etcd, certificate, story)
 

@@ -91,7 +91,11 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
         )
         url = f"http://127.0.0.1:{master.server_address[1]}/pybal/text"
         source = create_source(
-            HTTPSource(url), "svc", published.append, environment, log.logger("svc")
+            HTTPSource(url),
+            "svc",
+            lambda found: published.append(found.servers),
+            environment,
+            log.logger("svc"),
         )
 
         async def until_told(text: str) -> None:

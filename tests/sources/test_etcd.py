@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -27,13 +28,14 @@ def test_yes_is_enabled_no_is_disabled_and_inactive_is_not_in_the_pool() -> None
         "c.example": '{"pooled": "inactive", "weight": 0}',
         "192.0.2.1": '{"pooled": "yes"}',
     }
-    assert parse_values(values, {}) == PoolList(
+    assert parse_values(values) == PoolList(
         (
             ServerSpec("192.0.2.1", 10),
             ServerSpec("a.example", 0),
             ServerSpec("b.example", 7, enabled=False),
         ),
         (),
+        frozenset({"c.example"}),
     )
 
 
@@ -45,26 +47,41 @@ BAD_VALUES = [
 
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: repr(value)[:40])
-def test_a_bad_value_is_told_and_leaves_a_known_server_as_it_was(value: str | None) -> None:
-    known = {"a": ServerSpec("a", 3, enabled=False)}
-    pool = parse_values({"a": value, "b": value, "c": YES}, known)
-    assert pool.servers == (ServerSpec("a", 3, enabled=False), ServerSpec("c"))
-    first, second = map(str, pool.problems)
-    assert first.startswith("key 'a': ") and first.endswith("; its last good value stays")
-    assert second.startswith("key 'b': ") and second.endswith("; skipped")
-    assert len(first) < 250
+def test_a_bad_value_is_damage_and_leaves_its_server_as_it_was(value: str | None) -> None:
+    pool = parse_values({"a": value, "c": YES})
+    assert pool.servers == (ServerSpec("c"),)
+    (problem,) = map(str, pool.damage)
+    assert problem.startswith("key 'a': ") and problem.endswith("; skipped")
+    assert len(problem) < 250
+    before = (ServerSpec("a", 3, enabled=False), ServerSpec("b"))
+    assert pool.over(before) == (*before, ServerSpec("c"))
+
+
+def test_what_is_said_to_be_inactive_goes_though_another_value_is_bad() -> None:
+    pool = parse_values({"a": "nonsense", "b": '{"pooled": "inactive"}', "c": YES})
+    assert pool.over((A, ServerSpec("b"), ServerSpec("d"))) == (
+        A,
+        ServerSpec("d"),
+        ServerSpec("c"),
+    )
+
+
+def test_a_directory_without_a_single_good_value_is_refused() -> None:
+    with pytest.raises(SourceError, match="no key can be read; key 'a': it is a directory"):
+        parse_values({"a": None, "b": None})
 
 
 def test_a_key_that_is_no_host_name_is_skipped() -> None:
-    pool = parse_values({"a b": YES, "": YES, "a": YES}, {})
+    pool = parse_values({"a b": YES, "": YES, "a": YES, "0.0.0.0": YES})
     assert pool.servers == (A,)
-    assert len(pool.problems) == 2
+    assert len(pool.damage) == 3
 
 
 @given(st.dictionaries(st.text(), st.none() | st.text()))
 def test_any_keys_and_values_end_in_a_list(values: dict[str, str | None]) -> None:
-    pool = parse_values(values, {})
-    assert len(pool.servers) + len(pool.problems) <= len(values)
+    with suppress(SourceError):
+        pool = parse_values(values)
+        assert len(pool.servers) + len(pool.problems) <= len(values)
 
 
 pooled = st.sampled_from(["yes", "no", "inactive"])
@@ -79,7 +96,7 @@ def test_every_good_value_counts(directory: dict[str, tuple[str, int]]) -> None:
         host: json.dumps({"pooled": pooled, "weight": weight})
         for host, (pooled, weight) in directory.items()
     }
-    assert parse_values(values, {}).servers == tuple(
+    assert parse_values(values).servers == tuple(
         ServerSpec(host, weight, enabled=pooled == "yes")
         for host, (pooled, weight) in sorted(directory.items())
         if pooled != "inactive"
@@ -120,12 +137,12 @@ def run(
             raise connect_error
         return waiting.pop(0)
 
-    def report(outcome: PoolList | SourceError) -> None:
+    def report(outcome: PoolList | SourceError, _: float) -> None:
         given.append(outcome if isinstance(outcome, PoolList) else str(outcome))
         if len(given) == reports:
             watcher.stop()
 
-    watcher = Watcher(connect, report, Hurried())
+    watcher = Watcher(connect, report, lambda: 0.0, Hurried())
     watcher.run()
     assert all(client.closed for client in clients)
     return given
@@ -174,16 +191,9 @@ def test_a_connection_that_cannot_even_be_set_up_is_reported() -> None:
     assert run(reports=2, connect_error=SourceError("no certificates")) == ["no certificates"] * 2
 
 
-def test_known_servers_outlive_a_connection() -> None:
-    clients = FakeClient([{"a": YES}], [False]), FakeClient([{"a": "nonsense"}], [])
-    _, second = run(*clients, reports=2)
-    assert isinstance(second, PoolList)
-    assert second.servers == (A,)
-
-
 def test_a_watcher_stopped_before_it_runs_touches_nothing() -> None:
     connect: Callable[[], FakeClient] = lambda: pytest.fail("connected")  # noqa: E731
-    watcher = Watcher(connect, lambda _: pytest.fail("reported"), Hurried())
+    watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, Hurried())
     watcher.stop()
     watcher.stop()
     watcher.run()
@@ -196,6 +206,6 @@ def test_a_watcher_stopped_while_it_connects_closes_the_connection() -> None:
         watcher.stop()
         return client
 
-    watcher = Watcher(connect, lambda _: pytest.fail("reported"), Hurried())
+    watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, Hurried())
     watcher.run()
     assert client.closed

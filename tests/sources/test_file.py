@@ -68,29 +68,99 @@ def test_a_removal_waits_until_the_file_has_stood_still(bench: SourceBench, path
     bench.advance(5)
     bench.take()
     path.write_text("{'host': 'a'}\n")
-    bench.advance(1.0)
+    bench.advance(0.9)
     assert bench.take() == []
-    bench.advance(1.1)
+    bench.advance(1.2)
     assert bench.take() == [(A,)]
 
 
-def test_a_removal_counts_though_the_file_is_written_anew_all_the_time(
+def write_in_place(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def delete_and_write(path: Path, text: str) -> None:
+    path.unlink()
+    path.write_text(text)
+
+
+def write_line_by_line(path: Path, text: str) -> None:
+    with path.open("w") as file:
+        for line in text.splitlines(keepends=True):
+            file.write(line)
+            file.flush()
+
+
+WRITTEN_ANEW: dict[str, Callable[[Path, str], None]] = {
+    "in place": write_in_place,
+    "after it was deleted": delete_and_write,
+    "line by line": write_line_by_line,
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN_ANEW)
+def test_a_removal_counts_within_two_seconds_though_the_file_is_written_anew_all_the_time(
+    bench: SourceBench, path: Path, how: str
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(5)
+    bench.take()
+    for number in range(21):
+        WRITTEN_ANEW[how](path, f"# written {number} times\n{{'host': 'a'}}\n")
+        bench.advance(0.1)
+    assert bench.take() == [(A,)]
+    assert bench.log.lines == []
+
+
+def test_a_file_that_is_written_all_the_time_loses_no_server_that_it_sometimes_shows(
     bench: SourceBench, path: Path
 ) -> None:
     bench.start(FileSource(path))
     bench.advance(5)
     bench.take()
-    for _ in range(4):
-        path.unlink()
-        path.write_text("{'host': 'a'}\nnonsense\n")
-        bench.advance(1.0)
-    assert bench.take() == [(A,)]
-    assert len(bench.log.lines) == 1
-    for _ in range(4):
-        path.unlink()
-        path.write_text("{'host': 'b'}")  # as if it were cut off
-        bench.advance(1.0)
+    for number in range(100):
+        whole = f"# {number}\n{TWO}"
+        path.write_text(whole[: len(whole) * (1, 3, 2)[number % 3] // 3])
+        bench.advance(0.1)
+    path.write_text(TWO)
+    bench.advance(2.1)
     assert bench.take() == []
+
+
+def test_a_file_that_only_grows_loses_no_server(bench: SourceBench, path: Path) -> None:
+    path.write_text(TWO)
+    bench.start(FileSource(path))
+    bench.advance(5)
+    bench.take()
+    path.write_text("")
+    for _ in range(30):
+        with path.open("a") as file:
+            file.write("{'host': 'a'}\n# more is to come\n")
+        bench.advance(0.1)
+    assert bench.take() == []
+
+
+def test_a_file_that_is_never_whole_is_an_error_after_some_seconds(
+    bench: SourceBench, path: Path
+) -> None:
+    source = bench.start(FileSource(path))
+    bench.advance(5)
+    for number in range(130):
+        path.write_text("{ 'host': " + "x" * number)
+        bench.advance(0.1)
+    assert source.snapshot().stale
+    assert "is written to all the time" in bench.log.lines[0]
+    assert bench.take() == [(A, B)]
+
+
+def test_a_disabled_server_counts_at_once_though_the_rest_of_the_file_is_not_there(
+    bench: SourceBench, path: Path
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(5)
+    bench.take()
+    path.write_text("{'host': 'a', 'enabled': False}\n{'ho")
+    bench.advance(1.0)
+    assert bench.take() == [(ServerSpec("a", enabled=False), B)]
 
 
 def test_a_file_in_the_middle_of_being_written_loses_no_server(
@@ -106,14 +176,16 @@ def test_a_file_in_the_middle_of_being_written_loses_no_server(
         bench.advance(0.9)
     path.write_text(text)
     bench.advance(3)
-    assert bench.take() == [tuple(ServerSpec(host, 1) for host in "abc")]
+    lists = bench.take()
+    assert lists[-1] == tuple(ServerSpec(host, 1) for host in "abc")
+    assert all([server.host for server in each] == ["a", "b", "c"] for each in lists)
 
 
 def test_json_in_the_middle_of_being_written_is_no_error(
     bench: SourceBench, tmp_path: Path
 ) -> None:
     path = tmp_path / "pool.json"
-    path.write_text('{"a": {}, "b": {}}')
+    path.write_text('{"a": {"weight": 10}, "b": {}}')
     bench.start(FileSource(path))
     bench.advance(3)
     path.write_text('{"a": {}, ')
@@ -124,15 +196,28 @@ def test_json_in_the_middle_of_being_written_is_no_error(
     assert bench.log.lines == []
 
 
-def test_a_last_line_without_an_end_counts_once_the_file_stands_still(
-    bench: SourceBench, tmp_path: Path
-) -> None:
-    path = tmp_path / "pool"
-    path.write_text("{'host': 'a'}\n{'host': 'b'}")
+def test_json_is_whole_as_soon_as_it_is_json(bench: SourceBench, tmp_path: Path) -> None:
+    path = tmp_path / "pool.json"
+    path.write_text('{"a": {"weight": 10}, "b": {}}')
     bench.start(FileSource(path))
+    bench.advance(3)
+    bench.take()
+    path.write_text('{"a": {"weight": 10}}')
+    bench.advance(1.0)
+    assert bench.take() == [(A,)]
+
+
+def test_a_last_line_without_an_end_counts_once_the_file_stands_still(
+    bench: SourceBench, path: Path
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(3)
+    bench.take()
+    path.write_text("{'host': 'a'}\n{'host': 'b', 'enabled': False}")
+    bench.advance(0.9)
     assert bench.take() == []
-    bench.advance(1.1)
-    assert bench.take() == [(A, B)]
+    bench.advance(1.2)
+    assert bench.take() == [(A, ServerSpec("b", enabled=False))]
 
 
 def test_a_file_replaced_by_rename_is_seen(bench: SourceBench, path: Path) -> None:
@@ -157,21 +242,41 @@ def test_a_change_between_the_reading_and_the_next_look_is_seen(
     assert bench.take() == [(A, B), (ServerSpec("a", 12), B)]
 
 
+def test_a_rename_is_whole_at_once(bench: SourceBench, path: Path) -> None:
+    bench.start(FileSource(path))
+    bench.advance(3)
+    bench.take()
+    new = path.with_name("pool.new")
+    new.write_text("{'host': 'a'}")
+    os.utime(new, ns=(0, 0))  # as if it had been written long before the rename
+    new.rename(path)
+    bench.advance(1.0)
+    assert bench.take() == [(A,)]
+
+
 def test_bad_lines_are_told_once_with_their_numbers_and_the_rest_counts(
     bench: SourceBench, path: Path
 ) -> None:
-    bench.start(FileSource(path))
+    source = bench.start(FileSource(path))
     bench.advance(3)
-    path.write_text("{'host': 'a'}\nrm -rf /\n{'host': 'c'}\n{'host': 'b', 'weight': '1'}\n")
+    path.write_text("{'host': 'a', 'weight': 1}\nrm -rf /\n{'host': 'c'}\n{'weight': '1'}\n")
     bench.advance(10)
-    assert bench.take() == [(A, B), (A, C)]
-    first, second = bench.log.take()
+    assert bench.take() == [(A, B), (ServerSpec("a", 1), B, C)]
+    first, second, third = bench.log.take()
     assert first.startswith(f"[svc] WARN: Pool list from file://{path}: line 2: entry skipped")
-    assert "line 4: entry skipped: weight of b" in second
+    assert "line 4: entry skipped: host None" in second
+    assert third.endswith("stay as they were until it is whole: b")
+    snapshot = source.snapshot()
+    assert (snapshot.stale, len(snapshot.damage), snapshot.kept) == (False, 2, ("b",))
     path.write_text(path.read_text() + "nonsense\n")
     bench.advance(3)
-    (third,) = bench.log.take()
-    assert "line 5: entry skipped" in third
+    (fourth,) = bench.log.take()
+    assert "line 5: entry skipped" in fourth
+    path.write_text("{'host': 'a', 'weight': 1}\n{'host': 'c'}\n")
+    bench.advance(3)
+    assert bench.take() == [(ServerSpec("a", 1), C)]
+    assert bench.log.take() == [f"[svc] INFO: Pool list from file://{path} is whole again"]
+    assert source.snapshot().damage == source.snapshot().kept == ()
 
 
 def test_a_thousand_bad_lines_do_not_flood_the_log(bench: SourceBench, path: Path) -> None:
@@ -190,6 +295,8 @@ BAD_CONTENTS = {
     "NUL bytes": b"\0" * 5000,
     "an error page": b"<html>\n<body>503</body>\n</html>\n",
     "half a line": b"{ 'host': 'a', 'wei",
+    "a word": b"Service Unavailable",
+    "UTF-16": TWO.encode("utf-16"),
     "too large": b"{'host': 'a'}\n" * 1_300_000,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pybal.config.settings import HTTPSource
+from pybal.http.port import HTTPResponse
 from pybal.model import ServerSpec
 from pybal.sources.base import Source
 from tests.fakes.http import FakeExchange
@@ -155,6 +156,70 @@ def test_requests_never_overlap(bench: SourceBench) -> None:
     assert len(bench.http.exchanges) == 3
 
 
+PARTS = {
+    "no end": {},
+    "a range": {"content-length": "14", "content-range": "bytes 0-13/99"},
+    "a page": {"content-length": "14", "link": '<http://x/?page=2>; rel="next"'},
+    "a page, unquoted": {"content-length": "14", "link": "</1>; rel=prev, </3>; rel=next"},
+    "compressed": {"content-length": "14", "content-encoding": "gzip"},
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_an_answer_that_may_be_a_part_is_refused(bench: SourceBench, name: str) -> None:
+    source = settled(bench)
+    the_one_under_way(bench).answer_exactly(HTTPResponse(200, PARTS[name], ONE))
+    assert bench.take() == []
+    assert source.snapshot().stale
+    (line,) = bench.log.lines
+    assert line.startswith(f"[svc] ERROR: Pool list from {URL}: the answer ")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"transfer-encoding": "chunked"},
+        {"content-length": "14", "link": '</style.css>; rel="stylesheet"'},
+        {"content-length": "14", "content-encoding": "identity"},
+    ],
+)
+def test_an_answer_that_says_where_it_ends_is_whole(
+    bench: SourceBench, headers: dict[str, str]
+) -> None:
+    settled(bench)
+    the_one_under_way(bench).answer_exactly(HTTPResponse(200, headers, ONE))
+    assert bench.take() == [(B,)]
+
+
+def test_an_etag_is_not_believed_for_more_than_a_minute(bench: SourceBench) -> None:
+    settled(bench)
+    for _ in range(52):
+        assert conditions(bench) == {"If-None-Match": '"1"'}
+        the_one_under_way(bench).answer(304)
+        bench.advance(1)
+    while conditions(bench):
+        the_one_under_way(bench).answer(304)
+        bench.advance(1)
+    assert bench.clock.seconds() < 62
+    the_one_under_way(bench).answer(200, {"etag": '"1"'}, ONE)
+    assert bench.take() == [(B,)]
+
+
+def test_a_slow_answer_is_dated_by_its_question(bench: SourceBench) -> None:
+    source = bench.start(HTTPSource(URL))
+    bench.advance(4)
+    the_one_under_way(bench).answer(200, body=TWO)
+    assert source.snapshot().last_good_at == EPOCH
+
+
+def test_a_source_that_says_nothing_at_all_is_stale_after_some_time(bench: SourceBench) -> None:
+    source = settled(bench)
+    bench.advance(40)
+    snapshot = source.snapshot()
+    assert snapshot.stale
+    assert snapshot.last_error == "it could not be read for 41 seconds"
+
+
 BAD_ANSWERS = {
     "an empty body": (200, b""),
     "comments alone": (200, b"# maintenance\n"),
@@ -165,6 +230,7 @@ BAD_ANSWERS = {
     "a server error": (503, TWO),
     "partial content": (206, ONE),
     "no content": (204, b""),
+    "an error in JSON": (200, b'{"error": {"code": 503, "message": "x"}}'),
 }
 
 

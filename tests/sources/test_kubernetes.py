@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -46,10 +47,47 @@ def test_schedulable_nodes_are_servers_of_weight_one_enabled_when_ready() -> Non
     )
 
 
-def test_a_node_without_conditions_is_disabled_and_one_without_a_name_skipped() -> None:
-    pool = parse_nodes(node_list({"metadata": {"name": "kube1"}}, {}, node(None), node("a b"), 7))
-    assert pool.servers == (ServerSpec("kube1", 1, enabled=False),)
-    assert len(pool.problems) == 4
+def odd_node(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "kube1"}, "spec": {}, "status": status}
+
+
+ODD_NODES = {
+    "nothing": {},
+    "a number": 7,
+    "without a name": node(None),
+    "no host's name": node("a b"),
+    "no host's address": node("0.0.0.0"),
+    "without a status": {"metadata": {"name": "kube1"}},
+    "without conditions": odd_node(),
+    "conditions of another shape": odd_node(conditions={"Ready": "True"}),
+    "not a word of Ready": odd_node(conditions=[{"type": "DiskPressure", "status": "False"}]),
+    "Ready twice": odd_node(conditions=[{"type": "Ready", "status": "True"}] * 2),
+    "Ready what?": odd_node(conditions=[{"type": "Ready", "status": True}]),
+    "cordoned in words": node("kube1", unschedulable="true"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_NODES)
+def test_a_node_that_makes_no_sense_is_damage_and_takes_nobody_out(name: str) -> None:
+    before = (ServerSpec("kube1", 1), ServerSpec("kube2", 1))
+    pool = parse_nodes(node_list(ODD_NODES[name], node("kube3")))
+    assert pool.servers == (ServerSpec("kube3", 1),)
+    assert len(pool.damage) == 1
+    assert pool.over(before) == (*before, ServerSpec("kube3", 1))
+    with pytest.raises(SourceError, match="no node can be read"):
+        parse_nodes(node_list(ODD_NODES[name]))
+
+
+def test_a_cordoned_node_goes_though_another_cannot_be_read() -> None:
+    pool = parse_nodes(node_list({}, node("kube1", unschedulable=True), node("kube2")))
+    assert pool.over((ServerSpec("kube1", 1), ServerSpec("kube2", 1))) == (ServerSpec("kube2", 1),)
+
+
+@pytest.mark.parametrize("metadata", [{"continue": "abc"}, {"remainingItemCount": 7}])
+def test_a_page_of_several_is_refused(metadata: dict[str, Any]) -> None:
+    document = json.loads(node_list(node("kube1"))) | {"metadata": metadata}
+    with pytest.raises(SourceError, match="more is on other pages"):
+        parse_nodes(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +109,8 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 @given(st.lists(json_values))
 def test_nodes_of_any_shape_end_in_a_list(items: list[Any]) -> None:
-    parse_nodes(node_list(*items))
+    with suppress(SourceError):
+        parse_nodes(node_list(*items))
 
 
 def test_the_api_is_asked_every_minute_with_the_token() -> None:

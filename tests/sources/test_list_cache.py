@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.settings import FileSource, HTTPSource
-from pybal.model import ServerSpec
+from pybal.model import ServerSpec, SourceList
 from pybal.sources.list_cache import CachedList, file_name, list_file
 from pybal.state.state_file import StateFileError
 from tests.fakes.sources import EPOCH, SourceBench
 
 URL = "http://config.example/pybal/text"
 SOURCE = HTTPSource(URL)
+JSON_SOURCE = HTTPSource("http://config.example/pybal.json")
 A, B = ServerSpec("a", 0), ServerSpec("b", enabled=False)
 TWO = b"{'host': 'a', 'weight': 0}\n{'host': 'b', 'enabled': False}\n"
 
@@ -94,6 +95,54 @@ def test_a_damaged_list_is_told_of_once(tmp_path: Path) -> None:
         bench.advance(6)
     assert bench.take() == []
     assert len([line for line in bench.log.lines if "is not used: it is damaged" in line]) == 1
+
+
+DAMAGED_ANSWER = b"{'host': 'a', 'weight': 1}\n{'host': \n"
+
+
+def test_a_damaged_first_list_takes_nobody_out_of_the_kept_one(tmp_path: Path) -> None:
+    file = list_file(tmp_path / "pool-lists", "svc", URL)
+    file.save(CachedList((A, B), EPOCH - 7200))
+    for _ in range(2):  # over a restart
+        bench = SourceBench(tmp_path)
+        source = bench.start(SOURCE)
+        answer(bench, DAMAGED_ANSWER)
+        assert bench.take() == [(ServerSpec("a", 1), B)]
+        assert source.snapshot().kept == ("b",)
+        assert not source.snapshot().stale
+        on_disk = file.load()
+        assert on_disk is not None
+        assert on_disk.servers == (ServerSpec("a", 1), B)
+
+
+def test_a_damaged_list_without_any_before_it_is_what_it_is(tmp_path: Path) -> None:
+    bench = SourceBench(tmp_path)
+    bench.start(SOURCE)
+    answer(bench, DAMAGED_ANSWER)
+    assert bench.take() == [(ServerSpec("a", 1),)]
+
+
+def test_the_first_list_comes_with_what_was_in_force_in_the_last_run(tmp_path: Path) -> None:
+    kept(tmp_path)
+    bench = SourceBench(tmp_path)
+    bench.start(SOURCE)
+    answer(bench, b"{'host': 'c'}\n")
+    bench.advance(1)
+    answer(bench, b"{'host': 'd'}\n")
+    c, d = ServerSpec("c"), ServerSpec("d")
+    assert bench.lists == [SourceList((c,), last_run=(A, B)), SourceList((d,))]
+
+
+def test_an_error_page_does_not_reach_the_disk(tmp_path: Path) -> None:
+    bench = SourceBench(tmp_path)
+    bench.start(JSON_SOURCE)
+    answer(bench, b'{"a": {"weight": 0}, "b": {"enabled": false}}')
+    bench.advance(1)
+    answer(bench, b'{"error": {"code": 503, "message": "x"}}')
+    assert bench.take() == [(A, B)]
+    on_disk = list_file(tmp_path / "pool-lists", "svc", JSON_SOURCE.url).load()
+    assert on_disk is not None
+    assert on_disk.servers == (A, B)
 
 
 def test_without_a_state_directory_nothing_is_kept(tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""The HTTPS connections to etcd: bounded in bytes and time, which neither python-etcd nor urllib3
+does, and closed soon when the other end is gone."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+
+_KEEPALIVE = (
+    (socket.SO_KEEPALIVE, socket.SOL_SOCKET, 1),
+    (socket.TCP_KEEPIDLE, socket.IPPROTO_TCP, 3),
+    (socket.TCP_KEEPINTVL, socket.IPPROTO_TCP, 2),
+    (socket.TCP_KEEPCNT, socket.IPPROTO_TCP, 3),
+    (socket.TCP_USER_TIMEOUT, socket.IPPROTO_TCP, 8000),
+)
+"""A path that has died under a silent watch is found out within eight seconds."""
+
+
+class Budget:
+    """What one answer may take: bytes, and seconds until its end. For a watch, whose answer may
+    be long in coming, the seconds count from the body's first byte if that is earlier."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._bytes_left = 0
+        self._ends_at_s = 0.0
+        self._body_s = 0.0
+
+    def renew(self, most_bytes: int, seconds: float, body_s: float) -> None:
+        """Another answer begins."""
+        self._bytes_left = most_bytes
+        self._ends_at_s = self._clock() + seconds
+        self._body_s = body_s
+
+    @property
+    def seconds_left(self) -> float:
+        """Raises TimeoutError if there are none."""
+        left_s = self._ends_at_s - self._clock()
+        if left_s <= 0:
+            raise TimeoutError("the answer takes too long")
+        return left_s
+
+    def spend(self, count: int) -> None:
+        """So many bytes have come; OSError if they are too many."""
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise OSError("the answer is too long")
+
+    def body_begins(self) -> None:
+        """The body's first byte is there."""
+        self._ends_at_s = min(self._ends_at_s, self._clock() + self._body_s)
+
+
+class _BoundedInput(io.RawIOBase):
+    """What comes from a socket, within a budget."""
+
+    def __init__(self, raw: Any, opened: socket.socket, budget: Budget) -> None:
+        super().__init__()
+        self._raw = raw
+        self._opened = opened
+        self._budget = budget
+        self._timeout_s = opened.gettimeout() or 0.0
+        self.within_body = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._budget.seconds_left
+        self._opened.settimeout(min(left_s, self._timeout_s) if self._timeout_s else left_s)
+        count: int = self._raw.readinto(buffer) or 0
+        self._budget.spend(count)
+        if self.within_body:
+            self.within_body = False
+            self._budget.body_begins()
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            self._raw.close()
+
+
+def pool_class(opened: Callable[[socket.socket], None], budget: Budget) -> type[Any]:
+    """A connection pool that tells of each socket it has opened, and reads within the budget."""
+
+    class BoundedResponse(http.client.HTTPResponse):
+        def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+            super().__init__(sock, *arguments, **options)
+            raw = self.fp.detach()
+            self._input = _BoundedInput(raw, sock, budget)
+            self.fp = io.BufferedReader(self._input)
+
+        def begin(self) -> None:
+            super().begin()
+            self._input.within_body = True
+            encoding = self.headers.get("content-encoding", "identity").lower()
+            if encoding not in ("", "identity"):
+                text = f"the answer is encoded as {encoding!r:.40}, which was not asked for"
+                raise http.client.HTTPException(text)
+            if self.length is None and not self.chunked:
+                raise http.client.HTTPException("the answer does not say where it ends")
+
+    class BoundedConnection(HTTPSConnection):
+        response_class = BoundedResponse
+
+        def connect(self) -> None:
+            super().connect()
+            for option, level, value in _KEEPALIVE:
+                self.sock.setsockopt(level, option, value)
+            opened(self.sock)
+
+    class BoundedPool(HTTPSConnectionPool):
+        ConnectionCls: Any = BoundedConnection
+
+    return BoundedPool
+
+
+def shut_down(opened: socket.socket) -> None:
+    """Make what another thread does with the socket end. Not SSLSocket's own shutdown, which
+    would take the TLS state away from under that thread."""
+    with suppress(OSError):  # it may be closed already
+        socket.socket.shutdown(opened, socket.SHUT_RDWR)

@@ -1,0 +1,116 @@
+"""What several looks at a file that changes say of it together. Pure.
+
+A file may be seen while it is being written, and a text cut off between two lines is a text. What
+is in it counts at once; that a server is *not* in it counts only when the file is whole. It is if
+
+- it is JSON, which cannot be cut off without showing it;
+- it came by a rename: another inode that has changed, by that, after its content was written;
+- it has stood still for STILL_S, or for FRESH_STILL_S if it is a new file; or it is written again
+  and again for so long, and the server is in none of the contents of that time. A content that
+  only grows is still being written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pybal.config.poollist import PoolList, parse_pool_bytes
+from pybal.errors import SourceError
+from pybal.model import ServerSpec
+from pybal.net.addresses import same_host
+from pybal.state.files import FileContent, Signature
+
+STILL_S = 0.95
+FRESH_STILL_S = 0.35
+MOST_S = 10.0
+"""A file that is never seen whole for so long is an error."""
+
+_FEWEST_LOOKS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    at_s: float
+    pool: PoolList
+
+
+class Looks:
+    """Looks at one file, whose signature was `before` (None: it was never seen)."""
+
+    def __init__(self, before: Signature | None, now_s: float, *, json_format: bool) -> None:
+        self._before = before
+        self._began_at_s = now_s
+        self._json_format = json_format
+        self._last: FileContent | None = None
+        self._still_since_s = now_s
+        self._usable: list[_Look] = []
+        self._usable_since_s = now_s
+
+    def add(self, content: FileContent, now_s: float, now: float) -> PoolList | None:
+        """One more look; `now` is Unix seconds. What is known for sure: a `part` or, if the file
+        is whole, all of it; None if that is nothing."""
+        last, self._last = self._last, content
+        if last is not None and last.data != content.data:
+            self._still_since_s = now_s
+            if content.data.startswith(last.data):
+                self._usable.clear()
+        whole = self._json_format or self._came_whole(content, now)
+        end = len(content.data) if whole else content.data.rfind(b"\n") + 1
+        pool = self._parsed(content.data[:end])
+        if pool is None:
+            self._usable.clear()
+        elif whole and not pool.damage:
+            return pool
+        else:
+            self._remember(_Look(now_s, pool))
+        return self._together(now_s) if self._usable else None
+
+    def stood_still(self, now_s: float) -> bool:
+        """Whether the content is what it says, good or bad."""
+        return now_s - self._still_since_s >= (FRESH_STILL_S if self._is_fresh() else STILL_S)
+
+    def took_too_long(self, now_s: float) -> bool:
+        """Whether it is in vain to look on."""
+        return now_s - self._began_at_s >= MOST_S
+
+    def _is_fresh(self) -> bool:
+        last, before = self._last, self._before
+        if last is None or before is None:
+            return False
+        return (last.signature.device, last.signature.inode) != (before.device, before.inode)
+
+    def _came_whole(self, content: FileContent, now: float) -> bool:
+        """Whether nobody can still be writing to it, as far as its dates tell."""
+        signature = content.signature
+        if self._is_fresh() and signature.changed_ns > signature.modified_ns:
+            return True
+        if self._before is not None:
+            return False
+        # One that was there before us; if its date is to come, a clock was wrong.
+        age_s = now - signature.changed_ns / 1e9
+        return age_s >= STILL_S or (age_s < 0 and content.data.endswith(b"\n"))
+
+    def _parsed(self, data: bytes) -> PoolList | None:
+        try:
+            return parse_pool_bytes(data, json_format=self._json_format)
+        except SourceError:
+            return None
+
+    def _remember(self, look: _Look) -> None:
+        if not self._usable:
+            self._usable_since_s = look.at_s
+        recent = [each for each in self._usable if look.at_s - each.at_s < STILL_S]
+        self._usable = [*recent, look]
+
+    def _together(self, now_s: float) -> PoolList:
+        """Each server as it was seen last, and all of them if that has gone on for long enough."""
+        servers: dict[str, ServerSpec] = {}
+        for look in reversed(self._usable):
+            for server in look.pool.servers:
+                servers.setdefault(same_host(server.host), server)
+        whole = (
+            now_s - self._usable_since_s >= STILL_S
+            and len(self._usable) >= _FEWEST_LOOKS
+            and not any(look.pool.damage for look in self._usable)
+        )
+        return replace(self._usable[-1].pool, servers=tuple(servers.values()), part=not whole)

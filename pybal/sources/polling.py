@@ -1,0 +1,95 @@
+"""The skeleton of all sources that are read again and again: read, compare, publish, wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from pybal.config.poollist import PoolList
+from pybal.errors import HTTPFetchError, SourceError
+from pybal.model import SourceSnapshot
+from pybal.sources.base import SourcePorts
+from pybal.sources.lastgood import LastGood
+from pybal.sources.poller import Poller
+
+Early = Callable[[PoolList], None]
+"""Takes what a reading that is not over has found for sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Between readings: after a good one, after a first failure, and at most."""
+
+    interval_s: float
+    retry_s: float
+    max_retry_s: float
+
+
+class Reader(Protocol):
+    """Reads one pool list."""
+
+    async def read(self, early: Early) -> PoolList | None:
+        """The list; None if it is as it was when it was last returned. Raises SourceError or
+        HTTPFetchError for what is no list; can be cancelled."""
+
+
+class PollingSource:
+    """The Source of a Reader."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        pauses: Pauses,
+        ports: SourcePorts,
+        log: Logger,
+        last_good: LastGood,
+    ) -> None:
+        self._reader = reader
+        self._now = ports.now
+        self._last_good = last_good
+        self._poller = Poller(
+            ports.reactor,
+            ports.random,
+            log,
+            self._poll,
+            interval_s=pauses.interval_s,
+            retry_s=pauses.retry_s,
+            max_retry_s=pauses.max_retry_s,
+        )
+
+    def start(self) -> None:
+        """See Source. The first reading has begun when this returns."""
+        self._last_good.start()
+        self._poller.start()
+
+    def stop(self) -> None:
+        """See Source. A reading that is under way is cancelled."""
+        self._poller.stop()
+        self._last_good.stop()
+
+    def snapshot(self) -> SourceSnapshot:
+        """See Source."""
+        return self._last_good.snapshot()
+
+    async def _poll(self) -> bool:
+        began_at = self._now()
+
+        def early(found: PoolList) -> None:
+            if found.part or found.damage:
+                self._last_good.accept_part(found)
+            else:
+                self._last_good.accept(found, began_at)
+
+        try:
+            found = await self._reader.read(early)
+            if found is None:
+                self._last_good.unchanged(began_at)
+            else:
+                self._last_good.accept(found, began_at)
+        except (HTTPFetchError, SourceError) as error:
+            self._last_good.reject(str(error))
+            return False
+        return True
