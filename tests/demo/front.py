@@ -76,7 +76,7 @@ def _parse() -> argparse.Namespace:
 
 def _command(options: argparse.Namespace, window: Path, narrator: Narrator) -> list[str]:
     """The play, on this kernel or in the virtual machine."""
-    python = str(cache_folder().parent / "debian12/bin/python")
+    python = str(cache_folder().parent / "system/bin/python")
     play = [python, "-m", "tests.demo.play", str(window)]
     if not options.vm and _host_has_ipvs():
         narrator.tell("This machine's kernel has IPVS: all happens in namespaces of its own.")
