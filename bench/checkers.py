@@ -30,6 +30,7 @@ WARM_UP_S = 5.0
 PYBAL = """
 [global]
 instrumentation = no
+control-socket = no
 state-directory = none
 [bench_80]
 protocol = tcp

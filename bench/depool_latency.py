@@ -46,6 +46,7 @@ CONFIG = """
 [global]
 instrumentation = yes
 instrumentation_ips = ["127.0.0.1"]
+control-socket = no
 state-directory = none
 
 [bench_80]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +21,14 @@ from pybal.announce.settings import failover_settings
 from pybal.bgp.bfd.detector import BFDNetwork
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peering import BGPPorts
-from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
+from pybal.config.settings import ControlSettings, MonitorSettings, ServiceSettings, Settings
+from pybal.errors import ControlError, NoSuchThingError
 from pybal.health.director_health import DirectorHealth
 from pybal.http.port import HTTPClient
+from pybal.instrumentation.control_server import ControlServer, user_of
 from pybal.instrumentation.metrics import process_collector
-from pybal.instrumentation.server import InstrumentationServer
-from pybal.instrumentation.site import make_site
+from pybal.instrumentation.server import Accepting, InstrumentationServer
+from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place, record_file
@@ -41,6 +45,7 @@ from pybal.monitors.base import Monitor
 from pybal.monitors.processes import Processes
 from pybal.monitors.registry import MonitorTypes, create_monitor, metric_families
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.net.port import Network
 from pybal.pool.coordinator import CoordinatorPorts
 from pybal.pool.desired import service_key
@@ -50,6 +55,9 @@ from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
+
+RESERVED_DESCRIPTORS = 32
+"""For requests, when all others are in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ class Daemon:
         )
         self._services: dict[str, LVSService] = {}
         self._instrumentation: InstrumentationServer | None = None
+        self._control: ControlServer | None = None
         self._failover: BGPFailover | None = None
         self._announcer: Announcer | None = None
         self._starting: Deferred[None] = succeed(None)
@@ -170,8 +179,9 @@ class Daemon:
         for service in self._services.values():
             service.stop()
         self._manager.stop()
-        if self._instrumentation is not None:
-            await self._instrumentation.stop()
+        for server in (self._instrumentation, self._control):
+            if server is not None:
+                await server.stop()
 
     async def _start_services(self) -> None:
         for service in self._services.values():
@@ -207,12 +217,10 @@ class Daemon:
         self._announcer.start()
 
     def _start_instrumentation(self) -> None:
-        settings = self._settings.instrumentation
-        if settings is None:
-            return
+        settings, control = self._settings.instrumentation, self._control_settings()
         reactor, log = self._ports.reactor, Logger(namespace="instrumentation")
         families = metric_families(self._ports.monitors)
-        site = make_site(
+        pages = StatusPages(
             reactor,
             self,
             self._ports.in_thread,
@@ -220,11 +228,30 @@ class Daemon:
             log,
             families,
             process_collector(),
+            control_socket="" if control is None else str(control.path),
         )
-        self._instrumentation = InstrumentationServer(
-            reactor, settings.addresses, settings.port, site, log
+        accepting = Accepting(
+            reactor, DescriptorReserve(RESERVED_DESCRIPTORS), log, self._out_of_descriptors
         )
-        self._instrumentation.start()
+        if settings is not None:
+            self._instrumentation = InstrumentationServer(
+                accepting, settings.addresses, settings.port, pages.site()
+            )
+            self._instrumentation.start()
+        if control is not None:
+            site = pages.site(ControlAccess(self, user_of))
+            self._control = ControlServer(accepting, control, site)
+            self._control.start()
+
+    def _control_settings(self) -> ControlSettings | None:
+        """None if there is to be no control socket: a dry run has none unless it is asked for."""
+        control = self._settings.control
+        if control is None or (self._settings.dry_run and not control.asked_for):
+            return None
+        return control
+
+    def _out_of_descriptors(self) -> None:
+        self._director_health.faults.note(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
 
     def _new_service(self, settings: ServiceSettings) -> LVSService:
         ports = CoordinatorPorts(
@@ -260,6 +287,16 @@ class Daemon:
             self._source_ports,
             Logger(namespace=settings.name),
         )
+
+    # -- Controls -------------------------------------------------------------------------
+
+    def confirm(self, service: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """Apply what a service's list wants and its floor holds back."""
+        if service not in self._services:
+            raise NoSuchThingError(
+                f"There is no service {service}", "/api/v1/services lists those that there are"
+            )
+        raise ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
 
     # -- StatusView -----------------------------------------------------------------------
 

@@ -45,6 +45,18 @@ class ConfigError(PyBalError):
     """pybal.conf cannot be used. The text has one line for each problem."""
 
 
+class ControlError(PyBalError):
+    """What an operator asked for cannot be done as things are. `remedy` is what would help."""
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(text)
+
+
+class NoSuchThingError(ControlError):
+    """What an operator named, a service or a server say, does not exist."""
+
+
 class SourceError(PyBalError):
     """A pool list could not be fetched or holds nothing usable; the last good list stays."""
 

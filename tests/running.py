@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,11 @@ class RunningPybal:
         self._wrap = wrap
         self._log_path = folder / "pybal.log"
         self.config_path = folder / "pybal.conf"
+        self.control_path = folder / "control.sock"
+        if "control-socket" not in config:
+            # Its default place is the machine's, and may be a real daemon's.
+            here = f"[global]\ncontrol-socket = {self.control_path}\n"
+            config = config.replace("[global]\n", here, 1)
         self.config_path.write_text(config)
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,6 +121,16 @@ class RunningPybal:
     def json(self, path: str) -> Any:
         """The same, as JSON."""
         return json.loads(self.get(path, accept="application/json"))
+
+    def ask_control(self, path: str, method: str = "GET", body: bytes = b"") -> tuple[int, str]:
+        """What the control socket answers: status and body."""
+        connection = http.client.HTTPConnection("pybal", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.closing(connection):
+            connection.sock.connect(str(self.control_path))
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
 
     def wait_for(self, path: str, wanted: str) -> None:
         """Until the text of `path` is `wanted`."""

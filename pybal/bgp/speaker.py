@@ -106,7 +106,8 @@ class Speaker:
         def listen() -> Close:
             return ports.network.listen(address, port, peers, self._accept)
 
-        return Listener(ports.clock, ports.log, address, port, listen, lambda close: close())
+        where = f"{address} port {port}"
+        return Listener(ports.clock, ports.log, where, listen, lambda close: close())
 
     def _stop_listening(self) -> list[Deferred[None]]:
         listeners, self._listeners = self._listeners, []

@@ -11,11 +11,15 @@ from pybal.config.kernel_options import read_kernel_options
 from pybal.config.kinds import (
     ABSOLUTE_PATH,
     BOOLEAN,
+    GROUP,
     PORT,
     SECONDS,
     SECONDS_OR_ZERO,
+    SOCKET_PATH,
     SOME_ADDRESSES,
     THRESHOLD,
+    WORDS_FOR_NO,
+    WORDS_FOR_YES,
     Kind,
     choice,
     integer,
@@ -24,12 +28,14 @@ from pybal.config.section import SectionReader
 from pybal.config.settings import (
     DEFAULT_CONCURRENCY,
     BGPSettings,
+    ControlSettings,
     InstrumentationSettings,
     IsolationSettings,
 )
 from pybal.ipvs.settings import Cleanup, IPVSSettings
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
+DEFAULT_CONTROL_SOCKET = Path("/run/pybal/control.sock")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
 
 
@@ -44,6 +50,7 @@ class GlobalOptions:
     instrumentation: InstrumentationSettings | None
     runcommand_concurrency: int
     isolation: IsolationSettings | None
+    control: ControlSettings | None
     ipvs: IPVSSettings
 
 
@@ -51,9 +58,17 @@ def _none_or_path(text: str) -> Path | None:
     return None if text == "none" else ABSOLUTE_PATH.parse(text)
 
 
+def _control_socket(text: str) -> Path | None:
+    word = text.lower()
+    if word in WORDS_FOR_NO:
+        return None
+    return DEFAULT_CONTROL_SOCKET if word in WORDS_FOR_YES else SOCKET_PATH.parse(text)
+
+
 _CLEANUP = choice(each.value for each in Cleanup)
 _CONCURRENCY = integer(1, 1000)
 _STATE_DIRECTORY = Kind("an absolute path or none", _none_or_path)
+_CONTROL_SOCKET = Kind(f"{SOCKET_PATH.wanted}, or no", _control_socket)
 
 
 def read_global(
@@ -72,6 +87,7 @@ def read_global(
     runcommand_concurrency = reader.get("runcommand-concurrency", _CONCURRENCY, DEFAULT_CONCURRENCY)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
     isolation = _read_isolation(reader)
+    control = _read_control(reader)
     ipvs = _read_ipvs(reader)
     reader.warn_of_unknown()
     return GlobalOptions(
@@ -81,8 +97,17 @@ def read_global(
         instrumentation=instrumentation if instrumentation_wanted else None,
         runcommand_concurrency=runcommand_concurrency,
         isolation=isolation if isolation_wanted else None,
+        control=control,
         ipvs=ipvs,
     )
+
+
+def _read_control(reader: SectionReader) -> ControlSettings | None:
+    path = reader.get("control-socket", _CONTROL_SOCKET, DEFAULT_CONTROL_SOCKET)
+    group = reader.get("control-socket-group", GROUP, None)
+    if path is None or reader.is_empty("control-socket"):
+        return None
+    return ControlSettings(path, group, asked_for=reader.is_set("control-socket"))
 
 
 def _read_isolation(reader: SectionReader) -> IsolationSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,13 +25,16 @@ _Family = TypeVar("_Family", IPv4Address, IPv6Address)
 MAX_SECONDS = 365 * 86400
 MAX_U32 = 2**32 - 1
 MAX_PAYLOAD = 1400
-_TRUE = frozenset(("t", "true", "y", "yes", "on", "1"))
-_FALSE = frozenset(("f", "false", "n", "no", "off", "0"))
+MAX_SOCKET_PATH = 107
+"""Bytes; sockaddr_un has room for these and a NUL."""
+WORDS_FOR_YES = frozenset(("t", "true", "y", "yes", "on", "1"))
+WORDS_FOR_NO = frozenset(("f", "false", "n", "no", "off", "0"))
 _DIGITS = re.compile("[0-9]{1,10}")
 _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 _ESCAPE_NAMES = tuple(name.decode() for name in _ESCAPES)
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\$?")
 _PLACEHOLDERS = ("", "(unspecified)")
 
 
@@ -100,9 +104,9 @@ def _threshold(text: str) -> Fraction:
 
 def _boolean(text: str) -> bool:
     word = text.lower()
-    if word not in _TRUE | _FALSE:
+    if word not in WORDS_FOR_YES | WORDS_FOR_NO:
         raise BadValueError
-    return word in _TRUE
+    return word in WORDS_FOR_YES
 
 
 def choice(names: Iterable[str], instead_of: Callable[[str], str] = lambda _: "") -> Kind[str]:
@@ -198,6 +202,21 @@ def _absolute_path(text: str) -> Path:
     return Path(text)
 
 
+def _socket_path(text: str) -> Path:
+    path = _absolute_path(text)
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise BadValueError(f"the kernel takes no more than {MAX_SOCKET_PATH} bytes")
+    if text.endswith("/"):
+        raise BadValueError("this is a directory's")
+    return path
+
+
+def _group(text: str) -> str:
+    if not _GROUP.fullmatch(text):
+        raise BadValueError
+    return text
+
+
 def _host_name(text: str) -> str:
     if not is_host_name(text):
         raise BadValueError
@@ -243,6 +262,8 @@ ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(
 SOME_ADDRESSES = Kind(ADDRESSES.wanted, _some_addresses)
 LITERAL_STRINGS = Kind("a list of strings such as ['a', 'b']", _literal_strings)
 ABSOLUTE_PATH = Kind("an absolute path", _absolute_path)
+SOCKET_PATH = Kind("an absolute path", _socket_path)
+GROUP = Kind("the name of a group", _group)
 HOST_NAME = Kind("a host name", _host_name)
 PAYLOAD = Kind(r"text, with \r \n \t \\ and \xHH for other bytes", _payload)
 PATTERN = Kind("a regular expression", _pattern)

@@ -133,6 +133,7 @@ def _settings(
         services=tuple(s.settings for s in services if s.settings is not None),
         runcommand_concurrency=options.runcommand_concurrency,
         isolation=options.isolation,
+        control=options.control,
         ipvs=options.ipvs,
     )
 

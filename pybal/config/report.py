@@ -53,6 +53,7 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     http = settings.instrumentation
     urls = [f"http://{endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
     lines.append(_item("instrumentation", ", ".join(urls)))
+    lines.append(_item("control socket", _control(settings)))
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
     if any(m.runs_commands for s in settings.services for m in s.monitors):
         lines.append(_item("commands at once", str(settings.runcommand_concurrency)))
@@ -62,6 +63,14 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     vips = {service.address for service in settings.services}
     total = f"{_count(len(settings.services), 'service')} on {_count(len(vips), 'VIP')}"
     return [*lines, "", total]
+
+
+def _control(settings: Settings) -> str:
+    control = settings.control
+    if control is None or (settings.dry_run and not control.asked_for):
+        return "off"
+    who = "root" if control.group is None else f"root and the group {control.group}"
+    return f"{control.path}, for {who}"
 
 
 def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:

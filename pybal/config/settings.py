@@ -173,6 +173,16 @@ class InstrumentationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """The control socket. Root may use it and, if one is named, a `group`. By default there is
+    none in a dry run: then only one that is `asked_for` counts."""
+
+    path: Path
+    group: str | None = None
+    asked_for: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class IsolationSettings:
     """When this director takes itself for cut off (pybal/health/isolation.py says how): more than
     `threshold` of the servers that it asks are silent. Failures count together for `window_s`;
@@ -194,4 +204,5 @@ class Settings:
     services: tuple[ServiceSettings, ...]
     runcommand_concurrency: int = DEFAULT_CONCURRENCY
     isolation: IsolationSettings | None = IsolationSettings()
+    control: ControlSettings | None = None
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pybal.instrumentation.bgp_document import bgp_document
+from pybal.instrumentation.controls import verbs_document
 from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.responses import Response, json_document, not_found
 from pybal.instrumentation.view import StatusView
@@ -46,7 +47,7 @@ def answer(view: StatusView, segments: tuple[str, ...]) -> Response:
 def _document(view: StatusView, segments: tuple[str, ...]) -> Document | None:
     match segments:
         case ():
-            return {"paths": list(_PATHS)}
+            return {"paths": list(_PATHS), "verbs": verbs_document()}
         case ("services",):
             return {"services": [summary(service) for service in view.services()]}
         case ("services", name):

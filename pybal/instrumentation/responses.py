@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -12,13 +12,20 @@ JSON_TYPE = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, content type and body; nothing else differs between answers. A large body goes on in
-    `pieces`, which are written as fast as the client takes them."""
+    """Status, content type and body; nothing else differs between answers, but for the methods to
+    `allow` instead. A large body goes on in `pieces`, which are written as fast as the client takes
+    them."""
 
     status: HTTPStatus
     content_type: str
     body: bytes
     pieces: tuple[bytes, ...] = ()
+    allow: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The body, for people."""
+        return self.body.decode("utf-8", "replace")
 
 
 def text(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
@@ -34,6 +41,12 @@ def json_document(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response
 def error(message: str, status: HTTPStatus, *, as_json: bool) -> Response:
     """A failure, in the form that the client reads."""
     return json_document({"error": message}, status) if as_json else text(message, status)
+
+
+def not_allowed(methods: tuple[str, ...], *, as_json: bool) -> Response:
+    """There is nothing at this path that can be done with that method."""
+    response = error("Method not allowed", HTTPStatus.METHOD_NOT_ALLOWED, as_json=as_json)
+    return replace(response, allow=methods)
 
 
 def not_found(*, as_json: bool) -> Response:

@@ -2,54 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
+from pybal.instrumentation.channel import BoundedSite
 from pybal.model import IPAddress
+from pybal.net.acceptor import Acceptor
+from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.net.listener import Listener
 
-# Enough for every real server's scripts at once; few enough to leave the checks their sockets.
-_MAX_CONNECTIONS = 256
+_BACKLOG = 128
+_LOG_INTERVAL_S = 60
+
+Exhausted = Callable[[], None]
+"""Told when the process is out of descriptors."""
 
 
-class InstrumentationServer:
-    """Serves `factory` on `port` of each address.
+def listening_socket(address: IPAddress, port: int) -> socket.socket:
+    """A socket that listens; OSError if there is none to be had."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    found = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((str(address), port))
+        found.listen(_BACKLOG)
+    except OSError:
+        found.close()
+        raise
+    return found
 
-    An address that cannot be bound is an error in the log, not the end: it is tried again
-    with exponential back-off. `reactor` provides IReactorTCP and IReactorTime.
-    """
+
+class Accepting:
+    """How connections are accepted: by whose reactor, from which reserve. `listen` opens a
+    socket at an address and port, or raises OSError."""
 
     def __init__(
         self,
         reactor: Any,
-        addresses: Iterable[IPAddress],
-        port: int,
-        factory: Factory[Any],
+        reserve: DescriptorReserve,
         log: Logger,
+        exhausted: Exhausted,
+        listen: Callable[[IPAddress, int], socket.socket] = listening_socket,
     ) -> None:
-        self._connections = _LimitedFactory(factory)
-        self._listeners = [self._listener(reactor, address, port, log) for address in addresses]
+        self.reactor = reactor
+        self.listen = listen
+        self.log = log
+        self._reserve = reserve
+        self._tell_exhausted = exhausted
+        self._logged_at_s: float | None = None
 
-    def _listener(self, reactor: Any, address: IPAddress, port: int, log: Logger) -> Listener[Any]:
-        def listen() -> Any:
-            return reactor.listenTCP(port, self._connections, interface=str(address))
+    def accept(self, listening: socket.socket, site: BoundedSite) -> Acceptor:
+        """Have a listening socket's connections served."""
+        site.connections.on_lost = self._reserve.refill
+        return Acceptor(
+            self.reactor,
+            listening,
+            site,
+            self._reserve,
+            lambda served: self._exhausted(site, served),
+        )
 
-        return Listener(reactor, log, address, port, listen, lambda opened: opened.stopListening())
+    def _exhausted(self, site: BoundedSite, served: bool) -> None:
+        self._tell_exhausted()
+        now_s = self.reactor.seconds()
+        if self._logged_at_s is None or now_s - self._logged_at_s >= _LOG_INTERVAL_S:
+            self._logged_at_s = now_s
+            self.log.critical(
+                "The process is out of descriptors; requests are answered with those in reserve"
+            )
+        if not served:
+            site.connections.close_oldest()
+
+
+class InstrumentationServer:
+    """Serves a site on `port` of each address.
+
+    An address that cannot be bound is an error in the log, not the end: it is tried again
+    with exponential back-off.
+    """
+
+    def __init__(
+        self, accepting: Accepting, addresses: Iterable[IPAddress], port: int, site: BoundedSite
+    ) -> None:
+        self._site = site
+        self._listeners = [self._listener(accepting, address, port) for address in addresses]
+
+    def _listener(self, accepting: Accepting, address: IPAddress, port: int) -> Listener[Acceptor]:
+        def listen() -> Acceptor:
+            return accepting.accept(accepting.listen(address, port), self._site)
+
+        where = f"{address} port {port}"
+        return Listener(accepting.reactor, accepting.log, where, listen, Acceptor.close)
 
     def start(self) -> None:
         """Begin to listen, on each address as soon as possible."""
         for listener in self._listeners:
             listener.start()
 
-    def listening(self) -> list[Any]:
-        """Where connections are accepted now, as Twisted's addresses (host and port)."""
-        return [listener.port.getHost() for listener in self._listeners if listener.port]
+    def listening(self) -> list[tuple[str, int]]:
+        """Where connections are accepted now: host and port."""
+        return [listener.port.address()[:2] for listener in self._listeners if listener.port]
 
     def stop(self) -> Deferred[None]:
         """Close everything, connections included; fires when all is closed. Idempotent."""
@@ -58,37 +114,4 @@ class InstrumentationServer:
     async def _stop(self) -> None:
         for listener in self._listeners:
             await listener.stop()
-        await self._connections.abort_all()
-
-
-class _LimitedFactory(WrappingFactory):
-    """Knows its open connections: refuses more than a few hundred, and can abort them all."""
-
-    noisy = False
-
-    def __init__(self, factory: Factory[Any]) -> None:
-        super().__init__(factory)  # type: ignore[no-untyped-call]  # Twisted's has no types
-        self._on_idle: list[Deferred[None]] = []
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        if len(self.protocols) >= _MAX_CONNECTIONS:
-            return None
-        return super().buildProtocol(addr)
-
-    def unregisterProtocol(self, p: ProtocolWrapper) -> None:  # noqa: N802
-        super().unregisterProtocol(p)  # type: ignore[no-untyped-call]  # as above
-        if not self.protocols:
-            waiting, self._on_idle = self._on_idle, []
-            for deferred in waiting:
-                deferred.callback(None)
-
-    def abort_all(self) -> Deferred[None]:
-        """Abort every connection; fires when the last is gone."""
-        idle: Deferred[None] = Deferred()
-        if not self.protocols:
-            idle.callback(None)
-            return idle
-        self._on_idle.append(idle)
-        for connection in list(self.protocols):
-            connection.abortConnection()
-        return idle
+        await self._site.connections.abort_all()

@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from pybal.model import IPAddress
 from pybal.runtime.backoff import doubling_s
 
 Port = TypeVar("Port")
@@ -20,23 +19,22 @@ _MAX_RETRY_S = 60.0
 
 class Listener(Generic[Port]):
     """Listens, or waits to try again: an address that cannot be bound is an error in the log, not
-    the end. `opening` opens the port, or raises OSError or CannotListenError; `closing` closes it,
-    and may return a Deferred; `port` is what was opened, while it is. `clock` is IReactorTime."""
+    the end. `where` is what the log calls it. `opening` opens the port, or raises OSError or
+    CannotListenError; `closing` closes it, and may return a Deferred; `port` is what was opened,
+    while it is. `clock` is IReactorTime."""
 
     def __init__(
         self,
         clock: Any,
         log: Logger,
-        address: IPAddress,
-        number: int,
+        where: str,
         opening: Callable[[], Port],
         closing: Callable[[Port], object],
     ) -> None:
         self.port: Port | None = None
         self._clock = clock
         self._log = log
-        self._address = address
-        self._number = number
+        self._where = where
         self._opening = opening
         self._closing = closing
         self._failures = 0
@@ -51,18 +49,15 @@ class Listener(Generic[Port]):
         except (CannotListenError, OSError) as error:
             self._try_again(error)
         else:
-            self._log.info(
-                "Listening on {address} port {port}", address=self._address, port=self._number
-            )
+            self._log.info("Listening on {where}", where=self._where)
 
     def _try_again(self, error: Exception) -> None:
         reason = str(getattr(error, "socketError", error))
         # The same error again is no news.
         tell = self._log.debug if reason == self._last_error else self._log.error
         tell(
-            "Cannot listen on {address} port {port}: {reason}; trying again until it works",
-            address=self._address,
-            port=self._number,
+            "Cannot listen on {where}: {reason}; trying again until it works",
+            where=self._where,
             reason=reason,
         )
         self._last_error = reason

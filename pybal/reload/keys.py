@@ -44,6 +44,7 @@ GLOBAL_KEYS = (
         Effect.RESTART,
         ("dryrun", "dry_run"),
         ("state-directory", "state_directory"),
+        ("control-socket control-socket-group", "control"),
     ),
     *_keys(
         Effect.IN_PLACE,

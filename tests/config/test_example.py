@@ -22,6 +22,7 @@ KEY = re.compile(r"^#?([a-z][\w.-]*) =(?: |$)", re.MULTILINE)
 KEYS = """
     runcommand-concurrency
     dryrun state-directory instrumentation instrumentation_port instrumentation_ips
+    control-socket control-socket-group
     bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
     bgp-local-ips bgp-local-port advertised_instrumentation_ips bgp-router-id
     bgp-communities bgp-large-communities bgp-local-pref bgp-shutdown-delay bgp-withdraw-on-down
@@ -67,7 +68,11 @@ def test_the_defaults_shown_are_the_true_ones(text: str) -> None:
     implicit = settings_of(text)
     # A service's MED is the global one until it is set.
     services = tuple(replace(s, bgp_med=s.bgp_med or None) for s in settings_of(shown).services)
-    assert replace(settings_of(shown), services=services) == implicit
+    explicit = replace(settings_of(shown), services=services)
+    assert explicit.control is not None
+    # The control socket's default is the same, but for a dry run.
+    control = replace(explicit.control, asked_for=False)
+    assert replace(explicit, control=control) == implicit
 
 
 def test_the_example_is_still_good_with_bgp_on() -> None:

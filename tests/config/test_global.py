@@ -12,6 +12,7 @@ from pybal.config.settings import (
     BGPPeer,
     BGPPeerOptions,
     BGPSettings,
+    ControlSettings,
     InstrumentationSettings,
     Settings,
 )
@@ -76,6 +77,39 @@ def test_words_for_no_and_for_nothing(text: str) -> None:
 def test_other_words_are_no_boolean(text: str) -> None:
     problem = problem_of("dryrun", f"[global]\ndryrun = {text}\n{service()}")
     assert problem.message == "must be yes or no"
+
+
+def test_the_control_socket_is_there_unless_it_is_switched_off() -> None:
+    default = Path("/run/pybal/control.sock")
+    assert of("").control == ControlSettings(default, None, asked_for=False)
+    assert of("control-socket = yes").control == ControlSettings(default)
+    assert of("control-socket = /srv/s").control == ControlSettings(Path("/srv/s"))
+    for text in ("", "no", "off", "False", "''"):
+        assert of(f"control-socket = {text}").control is None
+
+
+def test_the_control_socket_may_be_for_a_group_too() -> None:
+    found = of("control-socket-group = lvs-admins").control
+    assert found is not None
+    assert found.group == "lvs-admins"
+    problem = problem_of(
+        "control-socket-group", f"[global]\ncontrol-socket-group = a b\n{service()}"
+    )
+    assert problem.message == "must be the name of a group"
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("run/s", ""),
+        ("/run/", "; this is a directory's"),
+        ("/" + "é" * 54, "; the kernel takes no more than 107 bytes"),
+    ],
+)
+def test_the_control_socket_is_a_path_that_the_kernel_takes(text: str, detail: str) -> None:
+    problem = problem_of("control-socket", f"[global]\ncontrol-socket = {text}\n{service()}")
+    assert problem.message == f"must be an absolute path, or no{detail}"
+    assert of("control-socket = /" + "x" * 106).control is not None
 
 
 @pytest.mark.parametrize("text", ["", "none", "''"])

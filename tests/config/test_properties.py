@@ -12,6 +12,7 @@ KEYS = [
     "bgp", "bgp-med", "ops", "tunneling", "depool-threshold",
     "bgp-local-asn", "bgp-peer-address", "bgp-as-path", "bgp-nexthop-ipv6", "bgp-local-ips",
     "instrumentation", "instrumentation_ips", "instrumentation-port", "state-directory", "dryrun",
+    "control-socket", "control-socket-group",
     "bgp-password", "nonsense",
 ]  # fmt: skip
 VALUES = [

@@ -69,6 +69,7 @@ def test_everything_that_would_run_is_shown() -> None:
         "    BGP next hops      198.51.100.2, 2001:db8::2",
         "    BGP also announces 192.0.2.7",
         "    instrumentation    http://127.0.0.1:9090, http://[::1]:9090",
+        "    control socket     off",
         "    last good lists    not kept",
         "    commands at once   20",
         "    IPVS audit         every 60 s",

@@ -41,6 +41,7 @@ http {{
 _PYBAL = """
 [global]
 instrumentation = yes
+control-socket = no
 state-directory = none
 bgp = yes
 bgp-local-asn = 64600

@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from zope.interface import implementer
 
 from pybal.instrumentation.metrics import process_collector
-from pybal.instrumentation.site import make_site
+from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.view import StatusView
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.view import MONITOR_FAMILIES
@@ -80,10 +80,11 @@ class Client:
         view: StatusView,
         offload: Callable[..., Deferred[bytes]] = run_at_once,
         time_slices: TimeSlices | None = None,
+        control: ControlAccess | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = LogLines()
-        self.site = make_site(
+        pages = StatusPages(
             self.clock,
             view,
             offload,
@@ -91,7 +92,9 @@ class Client:
             self.log.logger(),
             MONITOR_FAMILIES,
             process_collector(),
+            control_socket="/run/pybal/control.sock",
         )
+        self.site = pages.site(control)
 
     def connect(self, transport: StringTransport | None = None) -> Connection:
         return Connection(self.site.buildProtocol(None), transport or StringTransport())
@@ -101,12 +104,15 @@ class Client:
         path: str,
         headers: Mapping[str, str] | tuple[tuple[str, str], ...] = (),
         method: str = "GET",
+        body: bytes = b"",
     ) -> Answer:
         """One request on a connection of its own."""
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        pairs = [*(headers.items() if isinstance(headers, Mapping) else headers)]
+        if body:
+            pairs.append(("Content-Length", str(len(body))))
         lines = [f"{method} {path} HTTP/1.1", "Host: lvs", *(f"{k}: {v}" for k, v in pairs)]
         connection = self.connect()
-        connection.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        connection.send("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         return connection.answer(method)
 
 

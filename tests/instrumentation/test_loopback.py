@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from pybal.instrumentation.metrics import process_collector
-from pybal.instrumentation.server import InstrumentationServer
-from pybal.instrumentation.site import make_site
+from pybal.instrumentation.server import Accepting, InstrumentationServer
+from pybal.instrumentation.site import StatusPages
+from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.view import MONITOR_FAMILIES, FakeView, large_view
 from tests.instrumentation import consumers
@@ -55,9 +56,12 @@ class Daemon:
         offload = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         log = self.log.logger()
         slices = time_slices or TimeSlices(reactor)
-        site = make_site(reactor, view, offload, slices, log, MONITOR_FAMILIES, process_collector())
+        pages = StatusPages(
+            reactor, view, offload, slices, log, MONITOR_FAMILIES, process_collector()
+        )
+        accepting = Accepting(reactor, DescriptorReserve(0), log, lambda: None)
         self.server = InstrumentationServer(
-            reactor, [ip_address(a) for a in addresses], port, site, self.log.logger()
+            accepting, [ip_address(a) for a in addresses], port, pages.site()
         )
 
     def in_thread(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:
@@ -65,8 +69,8 @@ class Daemon:
         return deferToThreadPool(self._reactor, pool, function, *arguments)
 
     def connection(self, number: int = 0) -> http.client.HTTPConnection:
-        here = self.server.listening()[number]
-        return http.client.HTTPConnection(here.host, here.port, timeout=10)
+        host, port = self.server.listening()[number]
+        return http.client.HTTPConnection(host, port, timeout=10)
 
     def get(self, path: str, accept: str, number: int = 0) -> tuple[int, str]:
         connection = self.connection(number)

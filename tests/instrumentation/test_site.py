@@ -9,7 +9,9 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from pybal.instrumentation.channel import MAX_CONNECTIONS
 from pybal.model import ServiceSnapshot
+from tests.fakes.deferreds import result_of
 from tests.fakes.view import FakeView, server, service
 from tests.instrumentation.exchange import Client, HeldTurns, parse
 
@@ -127,15 +129,101 @@ def test_one_connection_serves_many_requests_also_pipelined() -> None:
     assert not connection.closed()
 
 
-def test_an_idle_connection_is_closed_after_a_minute() -> None:
+HALF = b"GET /pools HTTP/1.1\r\nHos"
+WHOLE = b"GET /pools HTTP/1.1\r\nHost: lvs\r\n\r\n"
+
+
+def warnings(client: Client) -> list[str]:
+    return [line for line in client.log if line.startswith("warn")]
+
+
+def test_a_requests_head_must_come_within_five_seconds_however_it_dribbles() -> None:
     client = Client(view())
-    silent, half = client.connect(), client.connect()
-    half.send(b"GET /pools HTTP/1.1\r\nHos")
-    client.clock.advance(59)
+    silent, dribbling = client.connect(), client.connect()
+    for byte in HALF[:4]:
+        dribbling.send(bytes([byte]))
+        client.clock.advance(1)
     assert not silent.closed()
-    client.clock.advance(2)
+    client.clock.advance(1)
     assert silent.closed()
+    assert dribbling.closed()
+    (line,) = warnings(client)
+    assert line.endswith("the last one as its head did not come within 5 s")
+
+
+def test_a_connection_is_kept_for_a_minute_but_a_later_head_must_be_quick_too() -> None:
+    client = Client(view())
+    idle, again, half = (client.connect() for _ in range(3))
+    for connection in (idle, again, half):
+        connection.send(WHOLE)
+    client.clock.advance(50)
+    again.send(WHOLE)
+    half.send(HALF)
+    client.clock.advance(5)
     assert half.closed()
+    assert not idle.closed()
+    client.clock.advance(6)
+    assert idle.closed()
+    assert not again.closed()
+
+
+def test_a_body_must_come_soon_too() -> None:
+    client = Client(view())
+    connection = client.connect()
+    connection.send(b"POST /pools HTTP/1.1\r\nHost: lvs\r\nContent-Length: 9\r\n\r\n")
+    client.clock.advance(4)
+    connection.send(b"x")
+    assert not connection.closed()
+    client.clock.advance(1)
+    assert connection.closed()
+
+
+def test_a_request_under_way_has_no_deadline() -> None:
+    client = Client(view(), time_slices=HeldTurns())
+    connection = client.connect()
+    connection.send(SCRAPE)
+    client.clock.advance(100)
+    assert not connection.closed()
+
+
+def test_a_newcomer_takes_the_place_of_the_one_that_has_waited_longest() -> None:
+    client = Client(view(), time_slices=HeldTurns())
+    busy, first, second = (client.connect() for _ in range(3))
+    busy.send(SCRAPE)
+    first.send(WHOLE)  # it has been waiting for less long than the second since then
+    others = [client.connect() for _ in range(MAX_CONNECTIONS - 3)]
+    assert not any(each.closed() for each in (busy, first, second, *others))
+    newcomer = client.connect()
+    newcomer.send(WHOLE)
+    assert newcomer.answer().status == 200
+    assert second.closed()
+    assert not any(each.closed() for each in (busy, first, *others))
+    for _ in range(10):
+        client.connect()
+    assert len(warnings(client)) == 1
+    assert warnings(client)[0].endswith("the last one as there are too many connections")
+
+
+def test_where_all_connections_are_busy_a_newcomer_is_refused() -> None:
+    client = Client(view(), time_slices=HeldTurns())
+    connections = [client.connect() for _ in range(MAX_CONNECTIONS)]
+    for each in connections:
+        each.send(SCRAPE)
+    assert client.site.buildProtocol(None) is None
+    connections[0].protocol.connectionLost(Failure(ConnectionLost()))
+    assert client.site.buildProtocol(None) is not None
+
+
+def test_a_site_can_cut_off_all_its_connections() -> None:
+    client = Client(view())
+    connections = [client.connect(), client.connect()]
+    ended = client.site.connections.abort_all()
+    assert all(each.closed() for each in connections)
+    assert not ended.called
+    for each in connections:
+        each.protocol.connectionLost(Failure(ConnectionLost()))
+    result_of(ended)
+    assert not client.clock.getDelayedCalls()
 
 
 def test_endless_headers_end_the_connection() -> None:

@@ -1,0 +1,190 @@
+"""HTTP connections: how many there may be, and how long a request may take to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Site
+
+MAX_CONNECTIONS = 256
+"""Enough for every real server's scripts at once; few enough to leave the checks their sockets."""
+IDLE_TIMEOUT_S = 60
+HEAD_TIMEOUT_S = 5
+"""From the connection, or from the first byte of a later request, to the end of its head; then as
+much again for its body."""
+_LOG_INTERVAL_S = 60
+
+
+class Connections:
+    """All connections of a site. A newcomer takes the place of the one that has been waiting
+    longest for the client to say what it wants, if no other is left."""
+
+    def __init__(self, seconds: Callable[[], float], log: Logger) -> None:
+        self._seconds = seconds
+        self._log = log
+        self._open: dict[BoundedChannel, None] = {}
+        """Those that wait for a client are in the order in which they began to."""
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called whenever a connection is gone."""
+        self._on_none: list[Deferred[None]] = []
+        self._closed = 0
+        self._logged_at_s: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def make_room(self) -> bool:
+        """Whether there is a place for one more; closes one that is not in use if need be."""
+        return len(self._open) < MAX_CONNECTIONS or self.close_oldest()
+
+    def close_oldest(self) -> bool:
+        """Close the connection that has been waiting longest; False if none waits."""
+        oldest = next((channel for channel in self._open if not channel.answering), None)
+        if oldest is None:
+            return False
+        self.give_up(oldest, "there are too many connections")
+        del self._open[oldest]  # its place is free now, not when the reactor gets round to it
+        return True
+
+    def give_up(self, channel: BoundedChannel, why: str) -> None:
+        """Cut a connection off. One line of the log stands for all in a minute."""
+        channel.transport.abortConnection()
+        self._closed += 1
+        now_s = self._seconds()
+        if self._logged_at_s is None or now_s - self._logged_at_s >= _LOG_INTERVAL_S:
+            self._log.warn(
+                "Closed {count} connections without a whole request since the last such line; "
+                "the last one as {why}",
+                count=self._closed,
+                why=why,
+            )
+            self._closed, self._logged_at_s = 0, now_s
+
+    def waits(self, channel: BoundedChannel) -> None:
+        """A connection waits for its client from now on."""
+        self._open.pop(channel, None)
+        self._open[channel] = None
+
+    def lost(self, channel: BoundedChannel) -> None:
+        """A connection is gone."""
+        self._open.pop(channel, None)
+        self.on_lost()
+        if not self._open:
+            waiting, self._on_none = self._on_none, []
+            for deferred in waiting:
+                deferred.callback(None)
+
+    def abort_all(self) -> Deferred[None]:
+        """Abort every connection; fires when the last is gone."""
+        none_left: Deferred[None] = Deferred()
+        if not self._open:
+            none_left.callback(None)
+            return none_left
+        self._on_none.append(none_left)
+        for channel in list(self._open):
+            channel.transport.abortConnection()
+        return none_left
+
+
+_HTTPChannel: Any = HTTPChannel
+"""Twisted's has hardly any types."""
+
+
+class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
+    """A connection whose requests must come within seconds."""
+
+    connections: Connections
+    answering = False
+    """A whole request has come and is not answered yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._deadline: Any = None
+
+    def connectionMade(self) -> None:
+        self.connections.waits(self)
+        super().connectionMade()
+        self._must_be_here_in_time("its head did not come")
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.answering and self._deadline is None:
+            self._must_be_here_in_time("its head did not come")
+        super().dataReceived(data)
+
+    def allHeadersReceived(self) -> None:
+        self._must_be_here_in_time("its body did not come")
+        super().allHeadersReceived()
+
+    def allContentReceived(self) -> None:
+        self._forget_deadline()
+        self.answering = True
+        super().allContentReceived()
+
+    def requestDone(self, request: Any) -> None:  # noqa: N802
+        self.answering = False
+        self.connections.waits(self)
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._forget_deadline()
+        self.connections.lost(self)
+        super().connectionLost(reason)
+
+    def _must_be_here_in_time(self, what: str) -> None:
+        self._forget_deadline()
+        why = f"{what} within {HEAD_TIMEOUT_S} s"
+        self._deadline = self.callLater(HEAD_TIMEOUT_S, self.connections.give_up, self, why)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+        self._deadline = None
+
+
+class BoundedSite(Site):
+    """A site of a bounded number of connections. `reactor` provides IReactorTime."""
+
+    noisy = False
+    protocol: Any = BoundedChannel
+    access_log: Logger
+
+    def __init__(
+        self, resource: Any, request_factory: Callable[..., Any], reactor: Any, log: Logger
+    ) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]  # as above
+            resource, requestFactory=request_factory, reactor=reactor, timeout=IDLE_TIMEOUT_S
+        )
+        self.connections = Connections(reactor.seconds, log)
+        self._access_log = log
+        self._clock = reactor
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """None if there is no place for it."""
+        if not self.connections.make_room():
+            return None
+        channel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]  # as above
+        channel.connections = self.connections
+        channel.callLater = self._clock.callLater
+        return channel
+
+    def log(self, request: Any) -> None:
+        """The access log goes through ours, where only `--debug` shows it."""
+        self._access_log.debug(
+            "{client} {method} {uri} {code} {size}",
+            client=getattr(request.getClientAddress(), "host", "local"),
+            method=printable(request.method),
+            uri=printable(request.uri),
+            code=request.code,
+            size=request.sentLength,
+        )
+
+
+def printable(data: bytes) -> str:
+    """Bytes of a request for the log."""
+    return data.decode("ascii", "backslashreplace")

@@ -1,0 +1,85 @@
+"""Listens on the control socket."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web.server import Request
+
+from pybal.config.settings import ControlSettings
+from pybal.instrumentation.channel import BoundedSite
+from pybal.instrumentation.server import Accepting
+from pybal.net.acceptor import Acceptor
+from pybal.net.listener import Listener
+from pybal.net.unix_socket import UNIXListener, peer_uid
+
+
+class ControlServer:
+    """Serves a site on a UNIX socket, as soon as that can be."""
+
+    def __init__(self, accepting: Accepting, settings: ControlSettings, site: BoundedSite) -> None:
+        self._accepting = accepting
+        self._settings = settings
+        self._site = site
+        self._listener = Listener(
+            accepting.reactor,
+            accepting.log,
+            f"the control socket {settings.path}",
+            self._listen,
+            _Open.close,
+        )
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._listener.start()
+
+    def stop(self) -> Deferred[None]:
+        """Close everything and remove the socket's file; fires when all is closed. Idempotent."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._listener.stop()
+        await self._site.connections.abort_all()
+
+    def _listen(self) -> _Open:
+        listening = UNIXListener(self._settings.path, self._group_id())
+        return _Open(listening, self._accepting.accept(listening.socket, self._site))
+
+    def _group_id(self) -> int | None:
+        group = self._settings.group
+        if group is None:
+            return None
+        try:
+            return grp.getgrnam(group).gr_gid
+        except KeyError:
+            self._accepting.log.error(
+                "There is no group {group}, which control-socket-group names: only root may use "
+                "the control socket",
+                group=group,
+            )
+            return None
+
+
+class _Open:
+    """The socket while it is listened at."""
+
+    def __init__(self, listening: UNIXListener, acceptor: Acceptor) -> None:
+        self._listening = listening
+        self._acceptor = acceptor
+
+    def close(self) -> None:
+        self._acceptor.close()
+        self._listening.remove()
+
+
+def user_of(request: Request) -> str:
+    """The user whose process sent a request over the control socket."""
+    transport: Any = request.channel.transport
+    uid = peer_uid(transport.socket)
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "root" if uid == 0 else f"user {uid}"

@@ -1,0 +1,123 @@
+"""What an operator can have done: the verbs of the control socket, by their paths. Pure.
+
+A new verb is a line of VERBS and a method of Controls. All are POST, and answered on the control
+socket alone, which the file's permissions keep for root and, if one is named, a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from pybal.errors import ControlError, NoSuchThingError
+from pybal.instrumentation.body import MAX_BODY_BYTES, BodyError, Fields, read_body
+from pybal.instrumentation.responses import Response, json_document
+
+Document = Mapping[str, Any]
+Outcome = Document | Awaitable[Document]
+"""What is answered as JSON, at once or when it is done."""
+
+
+class Controls(Protocol):
+    """What the daemon does at an operator's word. Each method may raise ControlError, which says
+    why not and what would help. `by` is the user who asks."""
+
+    def confirm(self, service: str, by: str) -> Outcome:
+        """Apply what the service's list wants and its floor holds back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request for a verb: what its path names, what its body says, who asks."""
+
+    path: Mapping[str, str]
+    body: Mapping[str, Any]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """Something to be done at POST `path`, whose parts in braces are names."""
+
+    path: str
+    summary: str
+    act: Callable[[Controls, Call], Outcome]
+    fields: Fields = field(default_factory=dict)
+
+
+VERBS = (
+    Verb(
+        "/api/v1/services/{service}/confirm",
+        "Apply what the service's list wants and its floor holds back",
+        lambda controls, call: controls.confirm(call.path["service"], call.by),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A verb that a path names, and the names in the path."""
+
+    verb: Verb
+    names: Mapping[str, str]
+
+
+def find_verb(segments: tuple[str, ...] | None) -> Found | None:
+    """The verb at a path, if there is one."""
+    for verb in VERBS if segments else ():
+        names = _match(verb.path.split("/")[1:], segments or ())
+        if names is not None:
+            return Found(verb, names)
+    return None
+
+
+def _match(pattern: list[str], segments: tuple[str, ...]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    names = {}
+    for wanted, given in zip(pattern, segments, strict=True):
+        if wanted.startswith("{"):
+            names[wanted.strip("{}")] = given
+        elif wanted != given:
+            return None
+    return names
+
+
+async def perform(controls: Controls, found: Found, data: bytes, by: str) -> Response:
+    """Do it; the answer says what was done, or why it was not."""
+    try:
+        call = Call(found.names, read_body(data, found.verb.fields), by)
+        outcome = found.verb.act(controls, call)
+        document = outcome if isinstance(outcome, Mapping) else await outcome
+    except BodyError as error:
+        status = HTTPStatus.BAD_REQUEST
+        if len(data) > MAX_BODY_BYTES:
+            status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        return refusal(str(error), status, error.remedy)
+    except NoSuchThingError as error:
+        return refusal(str(error), HTTPStatus.NOT_FOUND, error.remedy)
+    except ControlError as error:
+        return refusal(str(error), HTTPStatus.CONFLICT, error.remedy)
+    return json_document(document)
+
+
+def refusal(text: str, status: HTTPStatus, remedy: str = "") -> Response:
+    """A failure: what is wrong and, if that is known, what would help."""
+    return json_document({"error": text, "remedy": remedy}, status)
+
+
+def no_verb() -> Response:
+    """The answer to a POST at a path that is no verb's."""
+    known = ", ".join(verb.path for verb in VERBS)
+    response = refusal(
+        "Nothing can be changed at this path", HTTPStatus.METHOD_NOT_ALLOWED, f"POST {known}"
+    )
+    return replace(response, allow=("GET", "HEAD"))
+
+
+def verbs_document() -> list[dict[str, str]]:
+    """All verbs, for people."""
+    return [{"method": "POST", "path": verb.path, "summary": verb.summary} for verb in VERBS]

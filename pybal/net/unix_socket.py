@@ -1,0 +1,72 @@
+"""A UNIX socket to listen at, for root or also for a group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import struct
+from pathlib import Path
+
+BACKLOG = 64
+_CREDENTIALS = struct.Struct("3i")
+"""struct ucred: pid, uid, gid."""
+
+
+class UNIXListener:
+    """A listening socket at `path`, made at once; OSError if that cannot be. Its directory is made
+    if it is missing. A socket file at which nobody listens any more is replaced, a live one of
+    another process, and whatever else is there, is not."""
+
+    def __init__(self, path: Path, group_id: int | None) -> None:
+        self._path = path
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _remove_stale(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            self.socket.bind(os.fspath(path))
+            # Nobody can connect before it listens: who may is settled first.
+            os.chmod(path, 0o600 if group_id is None else 0o660)
+            if group_id is not None:
+                os.chown(path, -1, group_id)
+            self.socket.listen(BACKLOG)
+        except OSError:
+            self.socket.close()
+            raise
+
+    def remove(self) -> None:
+        """Remove the file, once the socket is closed; not that of another who listens there now."""
+        with contextlib.suppress(OSError):
+            _remove_stale(self._path)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError("something that is no socket is there; remove it by hand")
+    if is_served(path):
+        raise FileExistsError("another process listens there")
+    path.unlink()
+
+
+def is_served(path: Path) -> bool:
+    """Whether some process listens at a socket file."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True  # it is busy, or we may not: somebody's it is
+    return True
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Whose process it is that connected to our UNIX socket."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(data)
+    return int(uid)

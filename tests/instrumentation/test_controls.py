@@ -1,0 +1,171 @@
+"""What changes something: the verbs, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from pybal.errors import ControlError, NoSuchThingError
+from pybal.instrumentation import controls
+from pybal.instrumentation.body import Field, JSONKind
+from pybal.instrumentation.controls import Controls, Verb
+from pybal.instrumentation.site import ControlAccess
+from tests.fakes.view import FakeView, service
+from tests.instrumentation.exchange import Answer, Client
+
+CONFIRM = "/api/v1/services/text_443/confirm"
+
+
+class FakeControls:
+    """Confirms what there is to confirm; notes who asked."""
+
+    def __init__(self) -> None:
+        self.held = {"text_443"}
+        self.asked: list[tuple[str, str]] = []
+
+    def confirm(self, service: str, by: str) -> Mapping[str, Any]:
+        self.asked.append((service, by))
+        if service == "nosuch":
+            raise NoSuchThingError("There is no service nosuch", "Look at /api/v1/services")
+        if service == "broken":
+            raise ZeroDivisionError("secret detail")
+        if service not in self.held:
+            raise ControlError("Nothing is held back", "There is nothing to confirm")
+        self.held.remove(service)
+        return {"service": service}
+
+
+class Rig(Client):
+    """A client of the control socket."""
+
+    def __init__(self) -> None:
+        self.controls = FakeControls()
+        super().__init__(
+            FakeView([service("text_443")]), control=ControlAccess(self.controls, lambda _: "anna")
+        )
+
+    def post(self, path: str, body: bytes = b"") -> Answer:
+        return self.get(path, method="POST", body=body)
+
+
+def said(answer: Answer) -> tuple[int, str, str]:
+    assert answer.headers["content-type"] == "application/json"
+    document = json.loads(answer.body)
+    assert set(document) == {"error", "remedy"}
+    return answer.status, document["error"], document["remedy"]
+
+
+def test_a_verb_is_done_once_and_noted_with_who_asked() -> None:
+    rig = Rig()
+    answer = rig.post(CONFIRM)
+    assert (answer.status, json.loads(answer.body)) == (200, {"service": "text_443"})
+    assert rig.controls.asked == [("text_443", "anna")]
+    assert rig.log[0] == f"info: anna asks for {CONFIRM}: OK"
+    assert said(rig.post(CONFIRM)) == (409, "Nothing is held back", "There is nothing to confirm")
+    assert "Nothing is held back" in rig.log[2]
+
+
+def test_what_does_not_exist_is_404_with_a_remedy() -> None:
+    answer = said(Rig().post("/api/v1/services/nosuch/confirm"))
+    assert answer == (404, "There is no service nosuch", "Look at /api/v1/services")
+
+
+def test_the_tcp_port_answers_no_verb_and_says_where_they_are_answered() -> None:
+    status, text, remedy = said(Client(FakeView()).get(CONFIRM, method="POST", body=b"{}"))
+    assert status == 403
+    assert text == "This changes something: it is answered on the control socket alone"
+    assert "--unix-socket /run/pybal/control.sock http://pybal" + CONFIRM in remedy
+    assert Client(FakeView()).get(CONFIRM).status == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_a_verb_takes_post_alone(method: str) -> None:
+    rig = Rig()
+    answer = rig.get(CONFIRM, method=method)
+    assert answer.status == 405
+    assert "POST" in answer.headers["allow"] or method not in ("GET", "HEAD")
+    assert rig.controls.asked == []
+
+
+@pytest.mark.parametrize("path", ["/pools", "/alerts", "/metrics", "/api/v1/services", "/nosuch"])
+def test_the_control_socket_shows_what_the_tcp_port_shows(path: str) -> None:
+    rig = Rig()
+    there = Client(FakeView([service("text_443")])).get(path)
+    here = rig.get(path)
+    assert (here.status, here.headers["content-type"]) == (
+        there.status,
+        there.headers["content-type"],
+    )
+    if path != "/metrics":
+        assert here.body == there.body
+    assert rig.post(path).status == 405
+
+
+def test_a_bug_in_a_verb_is_500_and_shows_nothing_of_itself() -> None:
+    answer = Rig().post("/api/v1/services/broken/confirm")
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        (b"[]", 400, "The body is not a JSON object"),
+        (b"{", 400, "The body is not JSON in UTF-8: "),
+        (b'{"x": 1}', 400, "Unknown field 'x'"),
+        (b" " * 65_537, 413, "The body is longer than 65536 bytes"),
+        (b" " * 300_000, 413, "The body is longer than 65536 bytes"),
+        (b"[" * 60_000, 400, "The body is not JSON in UTF-8: "),
+        (b"\xff", 400, "The body is not JSON in UTF-8: "),
+    ],
+)
+def test_a_body_that_is_not_wanted_is_refused_and_nothing_done(
+    body: bytes, status: int, error: str
+) -> None:
+    rig = Rig()
+    found = said(rig.post(CONFIRM, body))
+    assert found[0] == status
+    assert found[1].startswith(error)
+    assert rig.controls.asked == []
+
+
+def test_a_name_with_a_slash_or_odd_characters_is_one_name() -> None:
+    rig = Rig()
+    rig.post("/api/v1/services/a%2Fb%0A%C3%A9/confirm")
+    assert rig.controls.asked == [("a/b\né", "anna")]
+    assert "\n" not in rig.log[0]
+
+
+def test_a_further_verb_is_a_line_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: Deferred[Mapping[str, Any]] = Deferred()
+
+    class More(FakeControls):
+        def drain(self, host: str, minutes: int) -> Deferred[Mapping[str, Any]]:
+            self.asked.append((host, str(minutes)))
+            return done
+
+    drain = Verb(
+        "/api/v1/drain",
+        "Drain a server",
+        lambda c, call: cast(More, c).drain(call.body["host"], call.body["minutes"]),
+        {
+            "host": Field(JSONKind.TEXT, "the server", required=True),
+            "minutes": Field(JSONKind.WHOLE, "for how long", required=True, low=1, high=60),
+        },
+    )
+    monkeypatch.setattr(controls, "VERBS", (*controls.VERBS, drain))
+    rig = Rig()
+    rig.controls = More()
+    client = Client(FakeView(), control=ControlAccess(cast(Controls, rig.controls), lambda _: "b"))
+    connection = client.connect()
+    body = b'{"host": "cp1", "minutes": 5}'
+    head = f"POST /api/v1/drain HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.send(head.encode() + body)
+    assert rig.controls.asked == [("cp1", "5")]
+    assert connection.transport.value() == b""
+    done.callback({"drained": True})
+    assert json.loads(connection.answer().body) == {"drained": True}
