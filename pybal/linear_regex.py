@@ -53,6 +53,17 @@ class Pattern:
         """A search in data that comes in pieces."""
         return Search(self._start, self._found)
 
+    def least_bytes(self) -> int | None:
+        """Data with a match has at least so many bytes; None: nothing can match."""
+        rows, seen = [self._start], {id(self._start)}
+        for count in range(MAX_STATES + 2):
+            if any(row is self._found or row[_AT_END] for row in rows):
+                return count
+            following = {id(after): after for row in rows for after in row[:_AT_END]}
+            rows = [row for identity, row in following.items() if identity not in seen]
+            seen |= following.keys()
+        return None
+
     def __str__(self) -> str:
         return self.text
 

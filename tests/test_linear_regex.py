@@ -137,3 +137,20 @@ def test_patterns_are_equal_by_their_text() -> None:
     assert Pattern("a") == Pattern("a") != Pattern("b")
     assert len({Pattern("a"), Pattern("a")}) == 1
     assert (str(Pattern("a")), repr(Pattern("a"))) == ("a", "Pattern('a')")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [
+        ("a", 1),
+        ("abc", 3),
+        ("^abc$", 3),
+        ("a{3}|b{2}c*", 2),
+        ("a+b?c", 2),
+        ("^[^\\x00-\\xff]", None),
+        ("a[^\\x00-\\xff]b|cde", 3),
+        ("x" * 200, 200),
+    ],
+)
+def test_the_least_data_with_a_match_is_known(pattern: str, least: int | None) -> None:
+    assert Pattern(pattern).least_bytes() == least

@@ -12,6 +12,7 @@ from typing import Any
 from pybal.config.bad_value import BadValueError, did_you_mean
 from pybal.config.foreign_words import monitor_instead_of
 from pybal.config.kinds import HOST_ADDRESS, LITERAL_STRINGS, PORT, SECONDS, Kind, integer
+from pybal.config.monitor_checks import check_common
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 
@@ -126,6 +127,7 @@ def _read_monitor(
     if source is not None and version is not None and source.version != version:
         key = f"{kind.name.lower()}.source-address"
         reader.error(key, f"must be an IPv{version} address, as those of the servers are")
+    check_common(reader, settings)
     if kind.check is not None:
         kind.check(reader, settings)
     return settings

@@ -45,10 +45,14 @@ class SectionReader:
             self.missing(key, f"must be {kind.wanted}")
         return self.get(key, kind, None)
 
+    def text(self, key: str) -> str:
+        """What is written as the value of a key; nothing if it is not set."""
+        entry = self._section.entries.get(key)
+        return entry.text if entry is not None and not is_blank(entry.text) else ""
+
     def is_set(self, key: str) -> bool:
         """Whether the key has a value, be it good or bad."""
-        entry = self._section.entries.get(key)
-        return entry is not None and not is_blank(entry.text)
+        return self.text(key) != ""
 
     def is_empty(self, key: str) -> bool:
         """Whether the key is there with nothing after it."""

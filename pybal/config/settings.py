@@ -68,6 +68,8 @@ class MonitorSettings:
     monitor: ClassVar[str]
     checks_by_tcp: ClassVar[bool] = False
     """Whether it connects to the server by TCP, at the port that the service's clients use."""
+    has_beat: ClassVar[bool] = True
+    """Whether it checks once every `interval_s`."""
     runs_commands: ClassVar[bool] = False
     """Whether `runcommand-concurrency` limits it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from pybal.config.bad_value import BadValueError
 from pybal.config.kinds import BOOLEAN, Kind, some_strings
 from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.asking import AskingMonitor, request_duration
 from pybal.monitors.base import Report
@@ -19,6 +21,8 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.addresses import is_host_name
 from pybal.net.port import Channel, TCPEvents
+
+_NEVER_EXISTS = re.compile(r"(^|\.)invalid\.?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,13 @@ def _host_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _check_options(reader: SectionReader, settings: DNSQuerySettings) -> None:
+    never = [name for name in settings.hostnames if _NEVER_EXISTS.search(name)]
+    if settings.fail_on_nxdomain and never:
+        message = f"{never[0]} never exists (RFC 6761): with fail-on-nxdomain its check is down"
+        reader.warn("dnsquery.hostnames", message)
+
+
 MONITOR = MonitorType(
     MonitorKind(
         DNSQuerySettings,
@@ -132,6 +143,7 @@ MONITOR = MonitorType(
             ),
             Option("fail-on-nxdomain", "fail_on_nxdomain", BOOLEAN),
         ),
+        check=_check_options,
     ),
     DNSQuery,
     (request_duration("DNSQuery", "Duration of the last query"),),

@@ -11,7 +11,9 @@ from twisted.internet.base import DelayedCall
 from twisted.python.failure import Failure
 
 from pybal.config.kinds import BOOLEAN, SECONDS, SECONDS_OR_ZERO, integer
+from pybal.config.monitor_checks import LONG_S, RARE_S
 from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
@@ -50,6 +52,7 @@ class IdleConnectionSettings(MonitorSettings):
 
     monitor = "IdleConnection"
     checks_by_tcp = True
+    has_beat = False
 
     timeout_clean_reconnect_s: float = 3.0
     max_delay_s: float = 300.0
@@ -260,6 +263,22 @@ class IdleConnection(Monitor):
         self._timer = None
 
 
+def _check_options(reader: SectionReader, settings: IdleConnectionSettings) -> None:
+    if not settings.keepalive:
+        for option in ("retries", "idle", "interval"):
+            if reader.is_set(key := f"idleconnection.keepalive-{option}"):
+                reader.warn(key, "no effect: idleconnection.keepalive = no")
+    else:
+        probes_s = settings.keepalive_retries * settings.keepalive_interval_s
+        silent_s = settings.keepalive_idle_s + probes_s
+        if silent_s > LONG_S:
+            message = f"a server that falls silent is noticed after {silent_s} s only"
+            reader.warn("idleconnection.keepalive-interval", message)
+    if settings.max_delay_s > RARE_S:
+        message = f"a server that is down may be up for {settings.max_delay_s:g} s unnoticed"
+        reader.warn("idleconnection.max-delay", message)
+
+
 MONITOR = MonitorType(
     MonitorKind(
         IdleConnectionSettings,
@@ -271,6 +290,7 @@ MONITOR = MonitorType(
             Option("keepalive-idle", "keepalive_idle_s", integer(1, _MOST_KEEPALIVE_S)),
             Option("keepalive-interval", "keepalive_interval_s", integer(1, _MOST_KEEPALIVE_S)),
         ),
+        check=_check_options,
     ),
     IdleConnection,
     (_FAILED, _LOST),

@@ -21,6 +21,7 @@ from pybal.config.kinds import (
     some_strings,
 )
 from pybal.config.literals import parse_literal
+from pybal.config.monitor_checks import warn_of_hopeless
 from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
@@ -202,6 +203,12 @@ def _raise_fault(fetched: Iterable[_Fetched]) -> None:
 
 _STATUS = integer(100, 599)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_FIRST_FINAL_STATUS = 200
+_WITHOUT_BODY = {*range(100, 200), 204, 205, 304}
+_PUBLIC_CERTIFICATE_DAYS = 398
+_OTHERS_PORT = {"http": "443", "https": "80"}
+_OTHER_SCHEME = {"http": "https", "https": "http"}
+_HOST = re.compile("[^/?:]*")
 _NOT_TO_SET = frozenset(("host", "connection", "user-agent", "content-length", "transfer-encoding"))
 
 
@@ -260,8 +267,13 @@ def _show_headers(headers: tuple[tuple[str, str], ...]) -> str:
 
 def _check_options(reader: SectionReader, settings: ProxyFetchSettings) -> None:
     _check_max_failures(reader, settings)
-    if settings.expect is not None and settings.method == "HEAD":
-        reader.error("proxyfetch.expect", "must not be set with proxyfetch.method = HEAD: no body")
+    _check_statuses(reader, settings)
+    if settings.expect is not None:
+        _check_expect(reader, settings, settings.expect)
+    _check_urls(reader, settings)
+    if settings.min_certificate_days > _PUBLIC_CERTIFICATE_DAYS:
+        message = f"a public authority's certificate lasts {_PUBLIC_CERTIFICATE_DAYS} days at most"
+        reader.warn("proxyfetch.min-certificate-days", message)
     if settings.ca_file is not None and not settings.tls_verify:
         reader.warn("proxyfetch.ca-file", "no effect without proxyfetch.tls-verify = yes")
     if not any(url.startswith("https:") for url in settings.urls):
@@ -272,6 +284,46 @@ def _check_options(reader: SectionReader, settings: ProxyFetchSettings) -> None:
         ):
             if value:
                 reader.warn(f"proxyfetch.{option}", "no effect: no URL is https")
+
+
+def _check_statuses(reader: SectionReader, settings: ProxyFetchSettings) -> None:
+    """An interim answer (RFC 9110 section 15.2) is passed over, a final one is waited for."""
+    interim = [each for each in settings.http_status if each[-1] < _FIRST_FINAL_STATUS]
+    if interim:
+        shown = ", ".join(map(_status_text, interim))
+        none = "no server can be up: " if len(interim) == len(settings.http_status) else ""
+        reader.warn("proxyfetch.http_status", f"{none}{shown} is never the final answer")
+
+
+def _check_expect(reader: SectionReader, settings: ProxyFetchSettings, expect: Pattern) -> None:
+    key = "proxyfetch.expect"
+    if settings.method == "HEAD":
+        reader.error(key, "must not be set with proxyfetch.method = HEAD: no body")
+        return
+    warn_of_hopeless(reader, key, expect, min(settings.read_bytes, MAX_SEARCHED_BYTES))
+    bodyless = [each for each in settings.http_status if _WITHOUT_BODY.issuperset(each)]
+    if bodyless:
+        shown = ", ".join(map(_status_text, bodyless))
+        none = "no server can be up: " if len(bodyless) == len(settings.http_status) else ""
+        reader.warn(key, f"{none}an answer {shown} has no body in which this could be found")
+    for name, value in settings.headers:
+        if name.lower() == "accept-encoding" and value.strip().lower() != "identity":
+            reader.warn("proxyfetch.headers", f"{name}: expect is not found in what is compressed")
+        if name.lower() == "range":
+            reader.warn("proxyfetch.headers", f"{name}: expect is looked for in that part alone")
+
+
+def _check_urls(reader: SectionReader, settings: ProxyFetchSettings) -> None:
+    port = str(settings.port or reader.text("port"))
+    for url in settings.urls:
+        scheme, _, rest = url.partition("://")
+        host = _HOST.match(rest)
+        if port == _OTHERS_PORT[scheme]:
+            message = f"port {port} is not usual for {scheme}: is {_OTHER_SCHEME[scheme]} meant?"
+            reader.warn("proxyfetch.url", message)
+        if host is not None and host[0] in ("server.host", "server.ip"):
+            message = f"{host[0]} stands for itself here; it is a word of runcommand.arguments"
+            reader.warn("proxyfetch.url", message)
 
 
 def _check_max_failures(reader: SectionReader, settings: ProxyFetchSettings) -> None:

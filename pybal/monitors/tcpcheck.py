@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from twisted.internet.defer import Deferred
 
 from pybal.config.kinds import PATTERN, PAYLOAD, integer
+from pybal.config.monitor_checks import warn_of_hopeless
 from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.linear_regex import Pattern
 from pybal.monitors.asking import AskingMonitor, request_duration, shown
@@ -20,6 +22,7 @@ from pybal.net.port import Channel, TCPEvents
 
 _KEPT_BYTES = 100
 _MOST_READ_BYTES = 65536
+_DEFAULT_READ_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class TCPCheckSettings(MonitorSettings):
 
     send: bytes = b""
     expect: Pattern | None = None
-    read_bytes: int = 4096
+    read_bytes: int = _DEFAULT_READ_BYTES
 
 
 class TCPCheck(AskingMonitor):
@@ -126,6 +129,14 @@ class _Exchange:
             self.outcome.callback(outcome)
 
 
+def _check_options(reader: SectionReader, settings: TCPCheckSettings) -> None:
+    if settings.expect is None:
+        if settings.read_bytes != _DEFAULT_READ_BYTES:
+            reader.warn("tcpcheck.read-bytes", "no effect without tcpcheck.expect")
+        return
+    warn_of_hopeless(reader, "tcpcheck.expect", settings.expect, settings.read_bytes)
+
+
 MONITOR = MonitorType(
     MonitorKind(
         TCPCheckSettings,
@@ -134,6 +145,7 @@ MONITOR = MonitorType(
             Option("expect", "expect", PATTERN),
             Option("read-bytes", "read_bytes", integer(1, _MOST_READ_BYTES)),
         ),
+        check=_check_options,
     ),
     TCPCheck,
     (request_duration("TCPCheck", "Duration of the last check"),),

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from twisted.internet.task import deferLater
 
 from pybal.config.kinds import PATTERN, PAYLOAD, SECONDS_OR_ZERO
+from pybal.config.monitor_checks import warn_of_hopeless
 from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.linear_regex import Pattern
@@ -18,6 +20,9 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
 
+_MOST_DATAGRAM_BYTES = 65507
+_DEFAULT_ICMP_TIMEOUT_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class UDPSettings(MonitorSettings):
@@ -27,7 +32,7 @@ class UDPSettings(MonitorSettings):
     monitor = "UDP"
 
     timeout_s: float = field(default=1.0, kw_only=True)
-    icmp_timeout_s: float = 20.0
+    icmp_timeout_s: float = _DEFAULT_ICMP_TIMEOUT_S
     payload: bytes = b""
     expect: Pattern | None = None
 
@@ -109,6 +114,20 @@ class UDP(AskingMonitor):
         return f"{self._refused_why} after {max(0.0, self._elapsed_s()):.3f} s"
 
 
+def _check_options(reader: SectionReader, settings: UDPSettings) -> None:
+    protocol = reader.text("protocol")
+    if settings.port is None and protocol not in ("", "udp"):
+        reader.warn(
+            "monitors", f"the service is {protocol}: a server without this UDP port is down"
+        )
+    if settings.expect is not None:
+        warn_of_hopeless(reader, "udp.expect", settings.expect, _MOST_DATAGRAM_BYTES)
+        if settings.icmp_timeout_s != _DEFAULT_ICMP_TIMEOUT_S:
+            reader.warn("udp.icmp-timeout", "no effect with udp.expect")
+        if not settings.payload:
+            reader.warn("udp.expect", "an empty datagram is hardly answered: set udp.payload")
+
+
 MONITOR = MonitorType(
     MonitorKind(
         UDPSettings,
@@ -117,6 +136,7 @@ MONITOR = MonitorType(
             Option("payload", "payload", PAYLOAD),
             Option("expect", "expect", PATTERN),
         ),
+        check=_check_options,
     ),
     UDP,
     (request_duration("UDP", "Duration of the last check that expected an answer"),),

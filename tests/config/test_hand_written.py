@@ -26,7 +26,7 @@ config = file:///a
 ip = 192.0.2.2
 port = 443
 config = file:///b
-monitors = ['UDP']
+monitors = ['Ping']
 """
 
 
@@ -35,7 +35,7 @@ def test_what_default_says_holds_in_each_section_that_does_not_say_otherwise() -
     assert (a.scheduler, a.port, a.depool_threshold) == ("wrr", 80, Fraction(1, 4))
     assert (b.scheduler, b.port, b.depool_threshold) == ("wrr", 443, Fraction(1, 4))
     assert a.monitors[0].monitor == "IdleConnection"
-    assert b.monitors[0].monitor == "UDP"
+    assert b.monitors[0].monitor == "Ping"
 
 
 def test_default_holds_for_the_global_section_too() -> None:
@@ -134,7 +134,7 @@ def test_no_key_of_ours_is_taken_for_another_balancers() -> None:
 
 def test_lists_over_several_lines_are_read() -> None:
     text = "[global]\n" + service(
-        monitors="[\n  'ProxyFetch', ; first\n  'UDP',\n]",
+        monitors="[\n  'ProxyFetch', ; first\n  'Ping',\n]",
         proxyfetch__url="[ 'http://a/?x=%20&y = 1',\n   'http://b/' ]",
     )
     text = text.replace("y = 1", "y=1")

@@ -34,7 +34,7 @@ NEEDED = {
     "IdleConnection": {},
     "ProxyFetch": {"proxyfetch__url": "http://h/"},
     "DNSQuery": {"dnsquery__hostnames": "example.org"},
-    "UDP": {},
+    "UDP": {"protocol": "udp"},
     "RunCommand": {"runcommand__command": "/bin/true"},
     "Ping": {},
     "TCPCheck": {},
@@ -82,12 +82,12 @@ SET = {
         [
             "timeout-clean-reconnect = 0.5",
             "max-delay = 60",
-            "keepalive = no",
+            "keepalive = yes",
             "keepalive-retries = 5",
             "keepalive-idle = 20",
             "keepalive-interval = 40",
         ],
-        IdleConnectionSettings(0.5, 60, False, 5, 20, 40),
+        IdleConnectionSettings(0.5, 60, True, 5, 20, 40),
     ),
     "ProxyFetch": (
         [
@@ -104,6 +104,7 @@ SET = {
             "expect =",
             "read-bytes = 4096",
             "url = https://h/",
+            "port = 443",
         ],
         ProxyFetchSettings(
             ("https://h/",),
@@ -118,6 +119,7 @@ SET = {
             "HEAD",
             (("X-A", "b"), ("Accept", "*/*")),
             read_bytes=4096,
+            port=443,
         ),
     ),
     "DNSQuery": (
@@ -125,8 +127,8 @@ SET = {
         DNSQuerySettings(("example.org",), True),
     ),
     "UDP": (
-        ["icmp-timeout = 0", 'payload = "\\x00a\\r\\n\\\\#"', "expect = ^ok"],
-        UDPSettings(0, b"\0a\r\n\\#", Pattern("^ok")),
+        ["icmp-timeout = 20", 'payload = "\\x00a\\r\\n\\\\#"', "expect = ^ok"],
+        UDPSettings(20, b"\0a\r\n\\#", Pattern("^ok")),
     ),
     "Ping": ([], PingSettings()),
     "TCPCheck": (
@@ -163,7 +165,7 @@ def test_a_monitor_takes_every_option_of_its_own(name: str) -> None:
 COMMON = {
     "rise": ("3", 3),
     "fall": ("2", 2),
-    "interval": ("1.5", 1.5),
+    "interval": ("2.5", 2.5),
     "timeout": ("2", 2.0),
     "source-address": ("192.0.2.9", ip_address("192.0.2.9")),
     "port": ("8080", 8080),
@@ -366,7 +368,7 @@ def test_a_bad_option_says_what_would_be_right(
     ],
 )
 def test_urls_are_one_or_a_list(text: str, urls: tuple[str, ...]) -> None:
-    monitor = only_monitor(with_monitor("ProxyFetch", proxyfetch__url=text))
+    monitor = only_monitor(with_monitor("ProxyFetch", proxyfetch__url=text, port="8443"))
     assert isinstance(monitor, ProxyFetchSettings)
     assert monitor.urls == urls
 

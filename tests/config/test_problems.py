@@ -20,15 +20,15 @@ port = 80
 scheduler = best
 config = file:///pool
 depool-threshold = 2
-monitors = ['UDP']
-udp.intervall = 3
+monitors = ['Ping']
+ping.intervall = 3
 [b]
 protocol = tcp
 ip = 192.0.2.1
 port = 80
 scheduler = rr
 config = k8s://secret@
-monitors = ['UDP']
+monitors = ['Ping']
 port = 81
 """
 
@@ -44,12 +44,12 @@ def test_all_problems_are_found_at_once_in_line_order() -> None:
         (5, "instrumentation_port"),
         (10, "scheduler"),
         (12, "depool-threshold"),
-        (14, "udp.intervall"),
+        (14, "ping.intervall"),
         (18, "port"),
         (20, "config"),
         (22, "port"),
     ]
-    assert [p.key for p in result.warnings] == ["udp.intervall"]
+    assert [p.key for p in result.warnings] == ["ping.intervall"]
     assert len(result.errors) == len(result.problems) - 1
 
 
