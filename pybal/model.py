@@ -237,6 +237,7 @@ class PeerSnapshot:
     messages: tuple[tuple[str, str, int], ...] = ()
     timers: tuple[tuple[str, float], ...] = ()
     bfd: str | None = None
+    description: str = ""
     connections: tuple[BGPConnectionSnapshot, ...] = ()
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.settings import (
     BFDSettings,
+    Confederation,
+    ExportPolicy,
     FailoverSettings,
     Options,
     PeerSettings,
     SpeakerSettings,
 )
-from pybal.config.settings import BGPPeer, BGPSettings
+from pybal.config.settings import BGPPeer, BGPPeerOptions, BGPSettings
 from pybal.model import IPAddress
 
 _ANY = (IPv6Address("::"), IPv4Address("0.0.0.0"))
+_FAMILIES = {4: IPV4_UNICAST, 6: IPV6_UNICAST}
 _LAST_RESORT = IPv4Address("127.0.0.1")
 
 
@@ -30,6 +34,7 @@ def failover_settings(
         peers=tuple(map(_peer_settings, settings.peers)),
         listen_addresses=settings.local_ips or _ANY,
         listen_port=settings.local_port,
+        confederation=_confederation(settings),
     )
     return FailoverSettings(
         speaker=speaker,
@@ -45,17 +50,44 @@ def failover_settings(
     )
 
 
+def _confederation(settings: BGPSettings) -> Confederation | None:
+    if settings.confederation_id is None:
+        return None
+    members = frozenset(settings.confederation_peers) - {settings.local_asn}
+    return Confederation(settings.confederation_id, members)
+
+
 def _peer_settings(peer: BGPPeer) -> PeerSettings:
     options = peer.options
     return PeerSettings(
         address=peer.address,
         asn=options.asn,
+        port=options.port,
+        local_address=options.source_address,
         password=None if options.password is None else options.password.encode(),
         ttl_security_hops=options.ttl_security_hops,
         hold_time_s=options.hold_time_s,
+        families=tuple(_FAMILIES[version] for version in options.families),
         restart_time_s=options.graceful_restart_time_s if options.graceful_restart else None,
         bfd=BFDSettings(options.bfd_interval_ms, options.bfd_multiplier) if options.bfd else None,
-        fsm=Options(connect_retry_s=options.connect_retry_s),
+        fsm=Options(connect_retry_s=options.connect_retry_s, passive=options.passive),
+        connect_only=options.connect_only,
+        ttl=options.multihop,
+        interface=options.interface,
+        export=_export_policy(options),
+        description=options.description,
+    )
+
+
+def _export_policy(options: BGPPeerOptions) -> ExportPolicy:
+    return ExportPolicy(
+        next_hop_ipv4=options.nexthop_ipv4,
+        next_hop_ipv6=options.nexthop_ipv6,
+        med=options.med,
+        local_pref=options.local_pref,
+        prepend=options.prepend,
+        communities=options.communities,
+        large_communities=options.large_communities,
     )
 
 

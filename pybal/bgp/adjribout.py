@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from typing import Union
 
 from pybal.bgp.constants import IPV4_UNICAST, Family, RefreshSubtype
+from pybal.bgp.export import export
 from pybal.bgp.messages import MPUnreach, RouteRefresh, Update
 from pybal.bgp.negotiation import Session
 from pybal.bgp.prefix import Prefix
-from pybal.bgp.rib import Changes, Route, Routes, diff, export, group, obstacle, pack
+from pybal.bgp.rib import Changes, Route, Routes, diff, group, obstacle, pack
+from pybal.bgp.settings import ExportPolicy
 
 Outgoing = Union[Update, RouteRefresh]
+_NO_POLICY = ExportPolicy()
 
 
 class AdjRIBOut:
@@ -26,8 +29,9 @@ class AdjRIBOut:
     unless it is held back: see `end_of_rib_held`.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, policy: ExportPolicy = _NO_POLICY) -> None:
         self._session = session
+        self._policy = policy
         self._sent: dict[Prefix, Route] = {}
         self._given: Routes = {}
         self._wanted: dict[Prefix, Route] = {}
@@ -72,9 +76,15 @@ class AdjRIBOut:
                 self.obstacles[prefix] = reason
         self._changes = pack(diff(self._sent, self._wanted), self._session)
 
+    def set_policy(self, policy: ExportPolicy) -> None:
+        """The next `want` judges all routes anew, by this policy."""
+        self._policy = policy
+        self._judged.clear()
+        self._given = {}
+
     def _judge(self, prefix: Prefix, route: Route) -> tuple[Route, Route, str | None]:
         """Routes are few and shared by many prefixes: each is exported once for each family."""
-        seen = export(route, self._session)
+        seen = export(route, prefix.family, self._session, self._policy)
         judged = (route, seen, obstacle(prefix, seen, self._session))
         self._judged[id(route), len(prefix.octets)] = judged
         return judged

@@ -38,10 +38,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a session means for attributes: ASN width, and whether the peer is internal."""
+    """What a session means for attributes: ASN width, and whether the peer is internal, or of
+    another member of our confederation."""
 
     four_octet_asn: bool = True
     internal: bool = False
+    same_confederation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def decode_value(code: int, flags: int, value: bytes, scope: Scope) -> tuple[Any
     """Check and parse one known attribute: (its value, None) or (None, what is wrong)."""
     rule = RULES[code]
     name = AttributeType(code).name
-    if rule.internal_only and not scope.internal:
+    if rule.internal_only and not (scope.internal or scope.same_confederation):
         return None, Fault(_DISCARD, code, f"{name} from an external peer")
     if flags & _BOTH != rule.flags:
         return None, Fault(rule.severity, code, f"{name} with flags {flags:#04x}")

@@ -16,7 +16,7 @@ from pybal.bgp.constants import ErrorCode, OpenSubcode, RefreshSubtype
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
 from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh
-from pybal.bgp.negotiation import Session, check_open, negotiate
+from pybal.bgp.negotiation import Session, check_open
 from pybal.bgp.notification import is_collision, shutdown_text, unwrapped
 from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
@@ -54,6 +54,12 @@ class LinkOwner(Protocol):
 
     def settle_collision(self, link: Link, peer_open: Open) -> bool:
         """RFC 4271 section 6.8, before `peer_open` is accepted; False if `link` has to go."""
+
+    def negotiate(self, local: Open, peer: Open) -> Session:
+        """What the two OPENs, ours and one that has been checked, make of a session."""
+
+    def new_rib(self, session: Session) -> AdjRIBOut:
+        """For the session's routes."""
 
     def connection_closing(self, connection: BGPConnection) -> None:
         """It has been told to close and will end by itself."""
@@ -269,7 +275,7 @@ class Link:
         session = self.fsm.session
         if session is None:
             raise AssertionError("established without a session")
-        self.rib = AdjRIBOut(session)
+        self.rib = self._owner.new_rib(session)
         self._owner.session_up(self)
 
     def _send(self, message: Message) -> None:
@@ -336,7 +342,7 @@ class Link:
             self.feed(EventKind.OPEN_COLLISION_DUMP)
             return
         kind = EventKind.BGP_OPEN_WITH_DELAY_OPEN_TIMER if delaying else EventKind.BGP_OPEN
-        self.feed(Event(kind, session=negotiate(local, message)))
+        self.feed(Event(kind, session=self._owner.negotiate(local, message)))
 
     def _update_received(self, message: DecodedUpdate) -> None:
         addresses = self.connection.addresses() if self.connection is not None else None

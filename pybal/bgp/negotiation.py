@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address
 
 from pybal.bgp.attributes import Scope
@@ -23,14 +24,23 @@ from pybal.bgp.messages import (
     Open,
     RestartFamily,
 )
-from pybal.bgp.settings import PeerSettings, SpeakerSettings
+from pybal.bgp.settings import Confederation, PeerSettings, SpeakerSettings
 
 _NO_CAPABILITIES = Capabilities()
 
 
+class Relation(Enum):
+    """Whose AS the peer is in: ours, another member of our confederation (RFC 5065), another."""
+
+    INTERNAL = "internal"
+    CONFEDERATION = "confederation"
+    EXTERNAL = "external"
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
-    """All that was negotiated. `families` are those that both sides announced.
+    """All that was negotiated. `families` are those that both sides announced. `member_asn` is our
+    ASN as it leads the AS paths that we are given; `local.asn` is that which this peer sees.
 
     `ipv6_next_hops`: IPv4 prefixes may have them (RFC 8950). `receive_size` and `send_size`
     are the largest messages, header included (RFC 8654).
@@ -46,21 +56,30 @@ class Session:
     route_refresh: bool
     enhanced_route_refresh: bool
     ipv6_next_hops: bool
+    relation: Relation
+    member_asn: int
 
 
-def negotiate(local: Open, peer: Open) -> Session:
+def negotiate(
+    local: Open, peer: Open, confederation: Confederation | None = None, member_asn: int = 0
+) -> Session:
     """RFC 4271 section 4.2 (the smaller hold time), RFC 5492 (a capability counts when both
     have it). The OPENs have been checked."""
     ours = local.capabilities or _NO_CAPABILITIES
     theirs = peer.capabilities or _NO_CAPABILITIES
     four_octet = ours.four_octet_asn is not None and theirs.four_octet_asn is not None
     extended_next_hop = ExtendedNextHop(IPV4_UNICAST, AFI_IPV6)
+    relation = _relation(local.asn, peer.asn, confederation)
     return Session(
         local=local,
         peer=peer,
         hold_time_s=min(local.hold_time_s, peer.hold_time_s),
         families=tuple(f for f in _families(ours) if f in _families(theirs)),
-        scope=Scope(four_octet_asn=four_octet, internal=local.asn == peer.asn),
+        scope=Scope(
+            four_octet_asn=four_octet,
+            internal=relation is Relation.INTERNAL,
+            same_confederation=relation is Relation.CONFEDERATION,
+        ),
         # RFC 8654 section 4: who announced it must accept large messages, and may send them
         # to whoever announced it.
         receive_size=MAX_EXTENDED_MESSAGE_SIZE if ours.extended_message else MAX_MESSAGE_SIZE,
@@ -69,7 +88,17 @@ def negotiate(local: Open, peer: Open) -> Session:
         enhanced_route_refresh=ours.enhanced_route_refresh and theirs.enhanced_route_refresh,
         ipv6_next_hops=extended_next_hop in ours.extended_next_hop
         and extended_next_hop in theirs.extended_next_hop,
+        relation=relation,
+        member_asn=member_asn or local.asn,
     )
+
+
+def _relation(ours: int, theirs: int, confederation: Confederation | None) -> Relation:
+    if ours == theirs:
+        return Relation.INTERNAL
+    if confederation is not None and theirs in confederation.members:
+        return Relation.CONFEDERATION
+    return Relation.EXTERNAL
 
 
 def _families(capabilities: Capabilities) -> tuple[Family, ...]:
@@ -109,6 +138,7 @@ def keeps_own_connection(
 
 def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool) -> Open:
     """The OPEN that this speaker sends to a peer: all it can do, for the peer to choose from."""
+    asn = _asn_towards(speaker, peer)
     restart = None
     if peer.restart_time_s is not None:
         # IPVS goes on forwarding while we are away: every family's state is preserved.
@@ -122,11 +152,19 @@ def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool
     extended_next_hop = (ExtendedNextHop(IPV4_UNICAST, AFI_IPV6),)
     capabilities = Capabilities(
         families=peer.families,
-        four_octet_asn=speaker.local_asn,
+        four_octet_asn=asn,
         route_refresh=True,
         enhanced_route_refresh=True,
         extended_message=True,
         graceful_restart=restart,
         extended_next_hop=extended_next_hop if IPV4_UNICAST in peer.families else (),
     )
-    return Open(speaker.local_asn, peer.hold_time_s, speaker.router_id, capabilities)
+    return Open(asn, peer.hold_time_s, speaker.router_id, capabilities)
+
+
+def _asn_towards(speaker: SpeakerSettings, peer: PeerSettings) -> int:
+    """RFC 5065 section 4: outside of the confederation only its identifier is known."""
+    confederation = speaker.confederation
+    if confederation is None or peer.asn in (speaker.local_asn, *confederation.members):
+        return speaker.local_asn
+    return confederation.identifier

@@ -65,7 +65,9 @@ class TwistedNetwork:
     def dial(
         self, peer: PeerSettings, connection: BGPConnection, failed: Callable[[str], None]
     ) -> Callable[[], None]:
-        bind = (str(peer.local_address), 0) if peer.local_address is not None else None
+        local = (str(peer.local_address), 0) if peer.local_address is not None else None
+        # A VRF's addresses can only be bound by a socket that is in the VRF.
+        bind = None if peer.interface is not None else local
         # The FSM's ConnectRetryTimer bounds the attempt; Twisted's own limit lies far beyond.
         connector = self._reactor.connectTCP(
             str(peer.address), peer.port, _Outgoing(connection, failed), 86400, bind
@@ -76,6 +78,8 @@ class TwistedNetwork:
             try:
                 keep_alive(handle)
                 secure_socket(handle, peer)
+                if bind is None and local is not None:
+                    handle.bind(local)
             except OSError as error:
                 connector.disconnect()
                 self._reactor.callLater(0, failed, f"socket options: {error.strerror}")
@@ -140,10 +144,16 @@ class _Incoming(ServerFactory):
         address = ip_address(addr.host)
         connection = self._accept(address)
         peer = self._peers.get(address)
-        if connection is not None and peer is not None and peer.ttl_security_hops is not None:
-            hops = peer.ttl_security_hops
-            connection.prepare = lambda transport: set_min_ttl(transport.getHandle(), hops)
+        if connection is not None and peer is not None:
+            connection.prepare = lambda transport: _limit_ttl(transport.getHandle(), peer)
         return connection
+
+
+def _limit_ttl(handle: socket.socket, peer: PeerSettings) -> None:
+    if peer.ttl_security_hops is not None:
+        set_min_ttl(handle, peer.ttl_security_hops)
+    elif peer.ttl is not None:
+        set_ttl(handle, peer.ttl)
 
 
 def keep_alive(handle: socket.socket) -> None:
@@ -152,9 +162,14 @@ def keep_alive(handle: socket.socket) -> None:
 
 
 def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:
-    """MD5 key and GTSM of an outgoing connection, before it is opened. Raises OSError."""
+    """Interface, MD5 key, TTL and GTSM of an outgoing connection, before it is opened. Raises
+    OSError."""
+    if peer.interface is not None:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, peer.interface.encode())
     if peer.password is not None:
         set_md5_key(handle, peer.address, peer.password)
+    if peer.ttl is not None:
+        set_ttl(handle, peer.ttl)
     if peer.ttl_security_hops is not None:
         set_ttl(handle, _MAX_TTL)
         set_min_ttl(handle, peer.ttl_security_hops)

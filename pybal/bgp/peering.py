@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
+from pybal.bgp.adjribout import AdjRIBOut
 from pybal.bgp.bfd.detector import BFDNetwork, Detector
 from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
@@ -16,7 +17,7 @@ from pybal.bgp.diagnosis import explain_received, explain_silence
 from pybal.bgp.fsm import FSM, Event, EventKind, State
 from pybal.bgp.link import Link, Side
 from pybal.bgp.messages import GracefulRestart, Notification, Open
-from pybal.bgp.negotiation import keeps_own_connection, local_open
+from pybal.bgp.negotiation import Session, keeps_own_connection, local_open, negotiate
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peersnapshot import Statistics, peer_snapshot
 from pybal.bgp.prefix import Prefix
@@ -119,6 +120,14 @@ class Peering:
             self._log_obstacles(link)
             link.flush()
 
+    def adjust(self, peer: PeerSettings) -> None:
+        """Go over to settings that differ only in what the peer is told, and how it is called."""
+        before, self.peer = self.peer, peer
+        link = self.established_link()
+        if before.export != peer.export and link is not None and link.rib is not None:
+            link.rib.set_policy(peer.export)
+            self.announce(self._routes)
+
     def release_end_of_rib(self) -> None:
         """The first full set of routes is known: End-of-RIB may follow it."""
         self.end_of_rib_held = self.restarting = False
@@ -184,7 +193,7 @@ class Peering:
 
     def accept(self) -> BGPConnection | None:
         """A protocol for a connection that the peer opened, None to close it."""
-        if not self._running or not self._may_connect():
+        if not self._running or self.peer.connect_only or not self._may_connect():
             self.statistics.connections_refused += 1
             return None
         link = self._new_link(Side.PASSIVE)
@@ -241,6 +250,12 @@ class Peering:
     def local_open(self) -> Open:
         full = local_open(self._speaker, self.peer, restarting=self.restarting)
         return replace(full, capabilities=None) if self._plain_open else full
+
+    def negotiate(self, local: Open, peer: Open) -> Session:
+        return negotiate(local, peer, self._speaker.confederation, self._speaker.local_asn)
+
+    def new_rib(self, session: Session) -> AdjRIBOut:
+        return AdjRIBOut(session, self.peer.export)
 
     def expected_asn(self) -> int | None:
         return self.peer.asn

@@ -61,6 +61,7 @@ def peer_snapshot(
             for at, kind in leading.fsm.deadlines()
         ),
         bfd=bfd,
+        description=peer.description,
         connections=tuple(_connection_snapshot(peer, link) for link in links),
     )
 

@@ -7,18 +7,17 @@ each to the last byte of the negotiated size that its prefixes can use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from pybal.bgp.constants import HEADER_SIZE, IPV4_UNICAST, IPV6_UNICAST, Family, SegmentType
+from pybal.bgp.constants import HEADER_SIZE, IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.bgp.errors import EncodeError
-from pybal.bgp.messages import ASPath, MPReach, MPUnreach, PathAttributes, Segment, Update
+from pybal.bgp.messages import MPReach, MPUnreach, PathAttributes, Update
 from pybal.bgp.negotiation import Session
 from pybal.bgp.prefix import OCTETS, Prefix
 from pybal.bgp.updateencode import encode_attributes
 from pybal.model import IPAddress
 
-_DEFAULT_LOCAL_PREF = 100
 _FIXED_SIZE = HEADER_SIZE + 4  # the lengths of withdrawn routes and of attributes
 _MP_HEADER_SIZE = 4 + 3  # an extended attribute header, AFI and SAFI
 
@@ -68,31 +67,6 @@ def group(
             by_identity[id(route), size] = members
         members.append(prefix)
     return tuple((route, tuple(prefixes)) for (route, _), prefixes in groups.items())
-
-
-def export(route: Route, session: Session) -> Route:
-    """The route as this peer is to see it (RFC 4271 sections 5.1.2 and 5.1.5): an internal
-    peer gets LOCAL_PREF and no leading ASNs of ours, an external one no LOCAL_PREF."""
-    attributes = route.attributes
-    if session.scope.internal:
-        local_pref = attributes.local_pref
-        attributes = replace(
-            attributes,
-            as_path=_without_leading(attributes.as_path or (), session.local.asn),
-            local_pref=_DEFAULT_LOCAL_PREF if local_pref is None else local_pref,
-        )
-    else:
-        attributes = replace(attributes, local_pref=None)
-    return replace(route, attributes=attributes)
-
-
-def _without_leading(path: ASPath, asn: int) -> ASPath:
-    if not path or path[0].kind is not SegmentType.AS_SEQUENCE:
-        return path
-    asns = path[0].asns
-    while asns and asns[0] == asn:
-        asns = asns[1:]
-    return (Segment(SegmentType.AS_SEQUENCE, asns), *path[1:]) if asns else path[1:]
 
 
 def obstacle(prefix: Prefix, route: Route, session: Session) -> str | None:

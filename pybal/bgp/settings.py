@@ -43,9 +43,39 @@ class BFDSettings:
     multiplier: int = 3
 
 
+LargeCommunity = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPolicy:
+    """What one peer is told otherwise than the others. A value takes the place of the route's own;
+    communities are added to the route's; None and nothing change nothing. `prepend`: how many times
+    more our ASN stands at the head of the AS path, towards peers of another AS."""
+
+    next_hop_ipv4: IPAddress | None = None
+    next_hop_ipv6: IPv6Address | None = None
+    med: int | None = None
+    local_pref: int | None = None
+    prepend: int = 0
+    communities: tuple[int, ...] = ()
+    large_communities: tuple[LargeCommunity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Confederation:
+    """RFC 5065: the AS number that the world sees, and the member ASes besides our own."""
+
+    identifier: int
+    members: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """One router. `asn` None accepts any.
+    """One router. `asn` None accepts any. Whether we connect, or wait for the peer to
+    (`fsm.passive`), or take no connection of its (`connect_only`) is said for each.
+
+    `description` is the operator's, for people. `ttl` is that of what we send, None for the
+    kernel's. `interface`: our connections are bound to it, which may be a VRF's.
 
     `hold_time_s` is what we propose: 0 or at least 3. `ttl_security_hops`: GTSM (RFC 5082),
     the number of hops the peer may be away, 1 for a neighbour; None turns it off.
@@ -64,20 +94,24 @@ class PeerSettings:
     restart_time_s: int | None = None
     bfd: BFDSettings | None = None
     fsm: Options = Options()
+    connect_only: bool = False
+    ttl: int | None = None
+    interface: str | None = None
+    export: ExportPolicy = ExportPolicy()
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakerSettings:
-    """The whole speaker. `listen_addresses` are bound as they are; none means no listener."""
+    """The whole speaker. `listen_addresses` are bound as they are; none means no listener. In a
+    confederation `local_asn` is our member AS, and every peer's ASN must be known."""
 
     local_asn: int
     router_id: IPv4Address
     peers: tuple[PeerSettings, ...]
     listen_addresses: tuple[IPAddress, ...]
     listen_port: int = BGP_PORT
-
-
-LargeCommunity = tuple[int, int, int]
+    confederation: Confederation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.task import deferLater
 
@@ -13,7 +15,7 @@ from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
 from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.rib import Routes
-from pybal.bgp.settings import SpeakerSettings
+from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
 from pybal.bgp.summing import SummingLog
 from pybal.model import IPAddress
 from pybal.net.listener import Listener
@@ -51,7 +53,11 @@ class Speaker:
         peering.start()
         if peer.bfd is not None:
             peering.detector = self._bfd.watch(
-                peer.address, peer.local_address, peer.bfd, peering.bfd_changed
+                peer.address,
+                peer.local_address,
+                peer.bfd,
+                peering.bfd_changed,
+                restarting=peering.restarting,
             )
 
     async def reconfigure(self, settings: SpeakerSettings) -> None:
@@ -78,7 +84,9 @@ class Speaker:
         if relisten:
             self._listen()
         for peer in settings.peers:
-            if peer.address not in self.peerings:
+            if peer.address in self.peerings:
+                self.peerings[peer.address].adjust(peer)
+            else:
                 peering = self.peerings[peer.address] = Peering(settings, peer, self._ports)
                 peering.announce(self._routes)
                 self._start_peering(peering)
@@ -148,6 +156,9 @@ class Speaker:
             if peering not in keeping:
                 peering.announce({})
         await self._flushed()
+        # RFC 5882 section 4.3: BFD shares our fate, and is not to undo what is kept.
+        absences_s = {p.peer.address: float(p.peer.restart_time_s or 0) for p in keeping}
+        await self._bfd.rest(absences_s)
         await self._end(
             [p.stop(None if p in keeping else shutdown("restart")) for p in self.peerings.values()]
         )
@@ -177,9 +188,19 @@ class Speaker:
 
 def _unchanged_peers(before: SpeakerSettings, after: SpeakerSettings) -> set[IPAddress]:
     """The peers whose sessions can go on: what our OPENs say of ourselves is the same, too."""
-    if (before.local_asn, before.router_id) != (after.local_asn, after.router_id):
+    if _identity(before) != _identity(after):
         return set()
-    return {peer.address for peer in before.peers if peer in after.peers}
+    kept = {_of_session(peer) for peer in after.peers}
+    return {peer.address for peer in before.peers if _of_session(peer) in kept}
+
+
+def _of_session(peer: PeerSettings) -> PeerSettings:
+    """Without what can change while the session stands."""
+    return replace(peer, export=ExportPolicy(), description="")
+
+
+def _identity(settings: SpeakerSettings) -> object:
+    return settings.local_asn, settings.router_id, settings.confederation
 
 
 def _listening(settings: SpeakerSettings) -> object:

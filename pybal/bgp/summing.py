@@ -23,7 +23,11 @@ class _Window:
 class SummingLog:
     """A log of which each text may say five lines in ten seconds; how many more there were is
     said at the end of the ten seconds, with the values of the last. `log` is a Logger, `clock`
-    IReactorTime. Every text is one of the program's own, so there are few."""
+    IReactorTime. Every text is one of the program's own, so there are few.
+
+    The log as a whole is bounded elsewhere (pybal/runtime/log_limit.py). Here it is that of
+    thousands of lines a second most are not even formatted, and that one peer's do not use up what
+    another may say."""
 
     def __init__(self, log: Any, clock: Any) -> None:
         self._log = log

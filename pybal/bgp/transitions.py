@@ -8,6 +8,7 @@ Deliberate readings, where the text leaves a choice:
   A peer that died unseen is found by the hold timer, BFD, or its word that it restarted gracefully;
 - a header error in Established is answered with its own NOTIFICATION (section 6.1), although
   section 8.2.2 lists event 21 under "any other event";
+- whoever is configured to be passive never connects: ConnectRetryTimer does not run then;
 - with damping, every return to Idle but a ManualStop's arms IdleHoldTimer (see Options).
 """
 
@@ -55,7 +56,8 @@ def _start(s: Step) -> None:
 
 def _start_passive(s: Step) -> None:
     s.fsm = replace(s.fsm, connect_retry_counter=0, idle_hold_at=None)
-    s.start_connect_retry()
+    if not s.options.passive:
+        s.start_connect_retry()
     s.to(State.ACTIVE)
 
 

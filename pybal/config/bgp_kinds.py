@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from ipaddress import IPv4Address
 
-from pybal.config.bad_value import BadValueError
+from pybal.config.bad_value import BadValueError, did_you_mean
 from pybal.config.kinds import (
+    ADDRESSES,
     BOOLEAN,
     HOST_ADDRESS,
     LITERAL_STRINGS,
@@ -16,13 +17,31 @@ from pybal.config.kinds import (
     Kind,
     integer,
     is_blank,
+    texts_of,
 )
 from pybal.config.settings import LargeCommunity
+from pybal.model import IPAddress
+from pybal.net.addresses import parse_scoped_address
 
 MAX_PASSWORD_BYTES = 80  # Linux' TCP_MD5SIG_MAXKEYLEN
 MAX_SHUTDOWN_DELAY_S = 60  # systemd kills what has not stopped within 90 s
 _FRACTION = re.compile(r"0?\.[0-9]{1,30}")
 _NUMBER = re.compile("[0-9]{1,10}")
+
+
+# The IANA registry of well-known communities (RFC 1997, 3765, 7611, 7999, 8326, 9494).
+_WELL_KNOWN = {
+    "graceful-shutdown": 0x0000,
+    "accept-own": 0x0001,
+    "llgr-stale": 0x0006,
+    "no-llgr": 0x0007,
+    "blackhole": 0x029A,
+    "no-export": 0xFF01,
+    "no-advertise": 0xFF02,
+    "no-export-subconfed": 0xFF03,
+    "no-peer": 0xFF04,
+}
+_NO_NAMES: Mapping[str, int] = {}
 
 
 def _hold_time(text: str) -> int:
@@ -45,8 +64,11 @@ def _router_id(text: str) -> IPv4Address:
     return address
 
 
-def _communities(sizes_bits: tuple[int, ...]) -> Callable[[str], tuple[tuple[int, ...], ...]]:
-    """Words of as many numbers as there are sizes, with colons between them."""
+def _communities(
+    sizes_bits: tuple[int, ...], names: Mapping[str, int] = _NO_NAMES
+) -> Callable[[str], tuple[tuple[int, ...], ...]]:
+    """Words of as many numbers as there are sizes, with colons between them, or `names` of the
+    low halves of those that begin with 65535."""
 
     def parse(text: str) -> tuple[tuple[int, ...], ...]:
         # Without brackets they stand one after another, as in bgp-as-path.
@@ -54,9 +76,12 @@ def _communities(sizes_bits: tuple[int, ...]) -> Callable[[str], tuple[tuple[int
         return tuple(dict.fromkeys(community(word) for word in written if not is_blank(word)))
 
     def community(word: str) -> tuple[int, ...]:
+        if word.lower() in names:
+            return 0xFFFF, names[word.lower()]
         parts = word.split(":")
         if len(parts) != len(sizes_bits) or not all(map(_NUMBER.fullmatch, parts)):
-            raise BadValueError(f"{word!r} is none")
+            hint = did_you_mean(word.lower(), tuple(names)) if names and ":" not in word else ""
+            raise BadValueError(f"{word!r} is none" + (f"; {hint}" if hint else ""))
         numbers = tuple(map(int, parts))
         for number, size_bits in zip(numbers, sizes_bits, strict=True):
             if number >= 2**size_bits:
@@ -67,7 +92,7 @@ def _communities(sizes_bits: tuple[int, ...]) -> Callable[[str], tuple[tuple[int
 
 
 def _classic(text: str) -> tuple[int, ...]:
-    return tuple(high << 16 | low for high, low in _communities((16, 16))(text))
+    return tuple(high << 16 | low for high, low in _communities((16, 16), _WELL_KNOWN)(text))
 
 
 def _large(text: str) -> tuple[LargeCommunity, ...]:
@@ -95,17 +120,60 @@ def _shutdown_delay(text: str) -> float:
     return value_s
 
 
+def _peer_addresses(text: str) -> tuple[IPAddress, ...]:
+    """Blank elements do not count; repeated ones are kept, to be told of."""
+    found = []
+    for number, element in enumerate(texts_of(text), start=1):
+        address = parse_scoped_address(element)
+        if address is not None:
+            found.append(address)
+        elif not is_blank(element):
+            raise BadValueError(f"element {number} is not an address")
+    return tuple(found)
+
+
+def _families(text: str) -> tuple[int, ...]:
+    words = LITERAL_STRINGS.parse(text) if text.startswith(("[", "(")) else text.split()
+    found = tuple(dict.fromkeys(_FAMILIES.get(word.lower(), 0) for word in words))
+    if not found or 0 in found:
+        raise BadValueError
+    return tuple(sorted(found))
+
+
+def _description(text: str) -> str:
+    if len(text) > MAX_DESCRIPTION or not text.isprintable():
+        raise BadValueError
+    return text
+
+
+def _interface(text: str) -> str:
+    if not _INTERFACE.fullmatch(text):
+        raise BadValueError
+    return text
+
+
+MAX_DESCRIPTION = 100
+_FAMILIES = {"ipv4": 4, "ipv6": 6}
+_INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
 _U16 = integer(0, 65535)
 _HOPS = integer(1, 254)
 
 PASSWORD = Kind(f"1 to {MAX_PASSWORD_BYTES} bytes of UTF-8", _password)
 HOLD_TIME = Kind("0 or a whole number of seconds from 3 to 65535", _hold_time)
 TTL_SECURITY = Kind("no, yes (a neighbour) or a number of hops from 1 to 254", _hops)
+PEER_ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(ADDRESSES.wanted, _peer_addresses)
+FAMILIES = Kind("ipv4, ipv6, or both", _families)
+PREPEND = integer(0, 20, "a number of times")
+MULTIHOP = integer(1, 255, "a number of hops")
+INTERFACE = Kind("the name of a network interface, of up to 15 characters", _interface)
+DESCRIPTION = Kind(f"printable text of up to {MAX_DESCRIPTION} characters", _description)
 ROUTER_ID = Kind("an IPv4 address", _router_id)
 RESTART_TIME = integer(1, 4095, "a whole number of seconds")
 BFD_INTERVAL = integer(10, 60_000, "a whole number of milliseconds")
 BFD_MULTIPLIER = integer(1, 255)
-COMMUNITIES = Kind("communities such as 64600:100, separated by spaces or in a list", _classic)
+COMMUNITIES = Kind(
+    "communities such as 64600:100 or no-export, separated by spaces or in a list", _classic
+)
 LARGE_COMMUNITIES = Kind(
     "large communities such as 64600:1:2, separated by spaces or in a list", _large
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pybal.config.bgp_section import SecretReader, read_bgp
+from pybal.config.bgp_peer_section import SecretReader
+from pybal.config.bgp_section import read_bgp
 from pybal.config.kernel_options import read_kernel_options
 from pybal.config.kinds import (
     ABSOLUTE_PATH,

@@ -150,7 +150,7 @@ def _host_address(text: str) -> IPAddress:
     return address
 
 
-def _strings(text: str) -> tuple[str, ...]:
+def texts_of(text: str) -> tuple[str, ...]:
     """One bare string, or a literal list of strings."""
     return _literal_strings(text) if text.startswith(("[", "(")) else (text,)
 
@@ -168,7 +168,7 @@ def _literal_strings(text: str) -> tuple[str, ...]:
 def _addresses(text: str) -> tuple[IPAddress, ...]:
     """Blank elements do not count; repeated ones count once."""
     found: dict[IPAddress, None] = {}
-    for number, element in enumerate(_strings(text), start=1):
+    for number, element in enumerate(texts_of(text), start=1):
         address = parse_address(element)
         if address is not None:
             found[address] = None
@@ -190,7 +190,7 @@ def _as_path(text: str) -> tuple[int, ...]:
 
 def some_strings(text: str) -> tuple[str, ...]:
     """One bare string, or a literal list of at least one. Raises BadValueError."""
-    strings = _strings(text)
+    strings = texts_of(text)
     if not strings:
         raise BadValueError("the list is empty")
     return strings

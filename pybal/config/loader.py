@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.bgp_section import SecretReader
+from pybal.config.bgp_peer_section import SecretReader
 from pybal.config.cross_checks import (
     check_attributes,
     check_distinct,

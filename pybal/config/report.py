@@ -9,6 +9,7 @@ from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import (
     BGPPeer,
+    BGPPeerOptions,
     BGPSettings,
     LargeCommunity,
     MonitorSettings,
@@ -105,6 +106,9 @@ def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
         items.append(("BGP router ID", str(bgp.router_id)))
     if bgp.communities or bgp.large_communities:
         items.append(("BGP communities", _communities(bgp.communities, bgp.large_communities)))
+    if bgp.confederation_id is not None:
+        members = " ".join(map(str, bgp.confederation_peers)) or "none"
+        items.append(("BGP confederation", f"AS {bgp.confederation_id}, other members {members}"))
     if bgp.shutdown_delay_s:
         items.append(("BGP shutdown", f"GRACEFUL_SHUTDOWN for {bgp.shutdown_delay_s:g} s first"))
     if bgp.advertised_addresses:
@@ -118,6 +122,7 @@ def _peer(peer: BGPPeer) -> str:
     hops = options.ttl_security_hops
     asn = "any AS" if options.asn is None else f"AS {options.asn}"
     parts = [str(peer.address), asn, f"hold time {options.hold_time_s} s"]
+    parts += _ways_of(options)
     if options.password is not None:
         parts.append("with a password")
     if hops is not None:
@@ -126,7 +131,40 @@ def _peer(peer: BGPPeer) -> str:
         parts.append(f"graceful restart within {options.graceful_restart_time_s} s")
     if options.bfd:
         parts.append(f"BFD {options.bfd_multiplier} x {options.bfd_interval_ms} ms")
-    return ", ".join(parts)
+    parts += _told_otherwise(options)
+    name = f" ({options.description})" if options.description else ""
+    return ", ".join(parts) + name
+
+
+def _ways_of(options: BGPPeerOptions) -> list[str]:
+    """How a connection comes about, where that is not as usual."""
+    said = (
+        (options.port != 179, f"port {options.port}"),
+        (options.source_address is not None, f"from {options.source_address}"),
+        (options.interface is not None, f"over {options.interface}"),
+        (options.multihop is not None, f"TTL {options.multihop}"),
+        (options.passive, "which connects to us"),
+        (options.connect_only, "to which we connect"),
+        (len(options.families) == 1, f"only IPv{options.families[0]} routes"),
+    )
+    return [text for present, text in said if present]
+
+
+def _told_otherwise(options: BGPPeerOptions) -> list[str]:
+    """What it is told otherwise than the other peers."""
+    communities = options.communities or options.large_communities
+    said = (
+        (options.nexthop_ipv4 is not None, f"next hop {options.nexthop_ipv4}"),
+        (options.nexthop_ipv6 is not None, f"next hop {options.nexthop_ipv6}"),
+        (options.med is not None, f"MED {options.med}"),
+        (options.local_pref is not None, f"LOCAL_PREF {options.local_pref}"),
+        (options.prepend > 0, f"our AS prepended {_count(options.prepend, 'time')}"),
+        (
+            bool(communities),
+            f"communities {_communities(options.communities, options.large_communities)}",
+        ),
+    )
+    return [text for present, text in said if present]
 
 
 def _communities(classic: tuple[int, ...], large: tuple[LargeCommunity, ...]) -> str:

@@ -121,6 +121,8 @@ class ServiceSettings:
 class BGPPeerOptions:
     """How one router is spoken to. `asn` None: whatever it says. `password` is a secret of 1 to
     80 bytes in UTF-8. `ttl_security_hops`: how far away it may be (RFC 5082); None: not checked.
+    `multihop` is the TTL of what we send. From `nexthop_ipv4` on it is what this peer is told
+    otherwise than all: None is as all are told, communities are added.
     """
 
     asn: int | None = None
@@ -133,6 +135,21 @@ class BGPPeerOptions:
     bfd: bool = False
     bfd_interval_ms: int = 300
     bfd_multiplier: int = 3
+    description: str = ""
+    source_address: IPAddress | None = None
+    interface: str | None = None
+    port: int = 179
+    passive: bool = False
+    connect_only: bool = False
+    multihop: int | None = None
+    families: tuple[int, ...] = (4, 6)
+    prepend: int = 0
+    nexthop_ipv4: IPAddress | None = None
+    nexthop_ipv6: IPv6Address | None = None
+    med: int | None = None
+    local_pref: int | None = None
+    communities: tuple[int, ...] = ()
+    large_communities: tuple[LargeCommunity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +164,9 @@ class BGPPeer:
 class BGPSettings:
     """The BGP speaker's part of [global]; present only when `bgp = yes`.
 
-    No `local_ips` means every address of the host. `router_id` None: an own address.
+    No `local_ips` means every address of the host. `router_id` None: an own address. In a
+    confederation (RFC 5065) `local_asn` is our member AS, `confederation_id` the AS that the world
+    sees, and `confederation_peers` are the other members.
     """
 
     local_asn: int
@@ -164,6 +183,8 @@ class BGPSettings:
     large_communities: tuple[LargeCommunity, ...] = ()
     local_pref: int = 100
     shutdown_delay_s: float = 0.0
+    confederation_id: int | None = None
+    confederation_peers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
     return {
         "address": peer.address,
         "asn": peer.asn,
+        "description": peer.description,
         "state": peer.state,
         "established": peer.established,
         "since": instant(peer.since),

@@ -69,6 +69,14 @@ def same_host(host: str) -> str:
     return str(parse_address(host) or host.lower().removesuffix("."))
 
 
+def parse_scoped_address(text: str) -> IPAddress | None:
+    """An address, or None; one of a single link names its interface, as in `fe80::1%eth0`."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
 def is_host_name(text: str) -> bool:
     """Whether the text is a plausible DNS name; underscores and a final dot are fine."""
     labels = text.removesuffix(".").split(".")

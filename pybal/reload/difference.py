@@ -26,6 +26,7 @@ from pybal.pool.desired import service_key
 from pybal.reload.keys import (
     BGP_KEYS,
     GLOBAL_KEYS,
+    ONE_PEER_KEYS,
     PEER_KEYS,
     SERVICE_KEYS,
     Effect,
@@ -33,6 +34,7 @@ from pybal.reload.keys import (
 )
 
 _MAX_SHOWN = 60
+_EVERY_PEER_KEY = (*PEER_KEYS, *ONE_PEER_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class AdjustGlobal:
 @dataclass(frozen=True, slots=True)
 class AdjustBGP:
     """BGP from `before` to `after` settings; None: it is off. `peers_anew` are those whose
-    sessions end and begin again."""
+    sessions end and begin again; those of `peers_adjusted` go on."""
 
     before: BGPSettings | None
     after: BGPSettings | None
@@ -78,6 +80,7 @@ class AdjustBGP:
     peers_added: tuple[IPAddress, ...] = ()
     peers_removed: tuple[IPAddress, ...] = ()
     peers_anew: tuple[tuple[IPAddress, tuple[Change, ...]], ...] = ()
+    peers_adjusted: tuple[tuple[IPAddress, tuple[Change, ...]], ...] = ()
 
     def __str__(self) -> str:
         return "; ".join(self.lines())
@@ -92,6 +95,8 @@ class AdjustBGP:
         yield from (f"add BGP peer {address}" for address in self.peers_added)
         for address, changes in self.peers_anew:
             yield f"replace BGP peer {address}: {_joined(changes)}"
+        for address, changes in self.peers_adjusted:
+            yield f"adjust BGP peer {address}: {_joined(changes)}"
         yield from (f"remove BGP peer {address}" for address in self.peers_removed)
 
 
@@ -197,20 +202,26 @@ def _bgp(before: BGPSettings | None, after: BGPSettings | None) -> list[Step]:
     new = {peer.address: peer for peer in after.peers}
     own = {address: _peer_changes(old[address], new[address]) for address in old if address in new}
     for_all = _of(Effect.PEER_ANEW, BGP_KEYS, changes)
-    anew = tuple((a, (*for_all, *found)) for a, found in own.items() if for_all or found)
+    anew, adjusted = [], []
+    for address, found in own.items():
+        if for_all or _of(Effect.PEER_ANEW, _EVERY_PEER_KEY, found):
+            anew.append((address, (*for_all, *found)))
+        elif found:
+            adjusted.append((address, found))
     step = AdjustBGP(
         before,
         after,
         changes,
         peers_added=tuple(address for address in new if address not in old),
         peers_removed=tuple(address for address in old if address not in new),
-        peers_anew=anew,
+        peers_anew=tuple(anew),
+        peers_adjusted=tuple(adjusted),
     )
     return [step] if any(step.lines()) else []
 
 
 def _peer_changes(before: BGPPeer, after: BGPPeer) -> tuple[Change, ...]:
-    return tuple(_changes(PEER_KEYS, before.options, after.options))
+    return tuple(_changes(_EVERY_PEER_KEY, before.options, after.options))
 
 
 def _services(

@@ -69,6 +69,8 @@ BGP_KEYS = (
         Effect.PEER_ANEW,
         ("bgp-local-asn", "local_asn"),
         ("bgp-router-id", "router_id"),
+        ("bgp-confederation-id", "confederation_id"),
+        ("bgp-confederation-peers", "confederation_peers"),
     ),
     *_keys(
         Effect.IN_PLACE,
@@ -102,10 +104,36 @@ PEER_KEYS = (
         ("bgp-bfd", "bfd"),
         ("bgp-bfd-interval", "bfd_interval_ms"),
         ("bgp-bfd-multiplier", "bfd_multiplier"),
+        ("bgp-passive", "passive"),
+        ("bgp-connect-only", "connect_only"),
+        ("bgp-multihop", "multihop"),
+        ("bgp-families", "families"),
     ),
+    *_keys(Effect.IN_PLACE, ("bgp-prepend", "prepend")),
     Key(("bgp-password", "bgp-password-file"), "password", Effect.PEER_ANEW, secret=True),
 )
 """Keys of [global] or of [[peer ADDRESS]]; the fields are those of `BGPPeerOptions`."""
+
+ONE_PEER_KEYS = (
+    *_keys(
+        Effect.PEER_ANEW,
+        ("bgp-source-address", "source_address"),
+        ("bgp-interface", "interface"),
+        ("bgp-peer-port", "port"),
+    ),
+    *_keys(
+        Effect.IN_PLACE,
+        ("bgp-description", "description"),
+        ("bgp-nexthop-ipv4", "nexthop_ipv4"),
+        ("bgp-nexthop-ipv6", "nexthop_ipv6"),
+        ("bgp-med", "med"),
+        ("bgp-local-pref", "local_pref"),
+        ("bgp-communities", "communities"),
+        ("bgp-large-communities", "large_communities"),
+    ),
+)
+"""Keys of [[peer ADDRESS]] alone, or that mean something else in [global]; the fields are those of
+`BGPPeerOptions`, too."""
 
 SERVICE_KEYS = (
     *_keys(

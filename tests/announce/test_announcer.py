@@ -13,7 +13,15 @@ from twisted.logger import Logger
 
 from pybal.announce.announcer import FIRST_ROUTES_WAIT_S, Announcer
 from pybal.announce.settings import failover_settings
-from pybal.bgp.settings import Advertisement, BFDSettings, PeerSettings
+from pybal.bgp.constants import IPV6_UNICAST
+from pybal.bgp.settings import (
+    Advertisement,
+    BFDSettings,
+    Confederation,
+    ExportPolicy,
+    Options,
+    PeerSettings,
+)
 from pybal.config.settings import (
     BGPPeer,
     BGPPeerOptions,
@@ -273,6 +281,50 @@ def test_every_option_reaches_the_speaker() -> None:
     assert (found.communities, found.large_communities) == ((1,), ((1, 2, 3),))
     assert (found.extra_addresses, found.shutdown_delay_s) == ((ip_address("192.0.2.7"),), 1.5)
     assert "secret" not in repr(found)
+
+
+def test_every_option_of_one_peer_reaches_the_speaker() -> None:
+    options = BGPPeerOptions(
+        description="spine 1",
+        source_address=ip_address("192.0.2.3"),
+        interface="eth1",
+        port=1179,
+        passive=True,
+        connect_only=True,
+        multihop=4,
+        families=(6,),
+        prepend=2,
+        nexthop_ipv4=ip_address("192.0.2.4"),
+        nexthop_ipv6=IPv6Address("2001:db8::4"),
+        med=50,
+        local_pref=200,
+        communities=(1,),
+        large_communities=((1, 2, 3),),
+    )
+    settings = replace(
+        SETTINGS,
+        peers=(BGPPeer(ip_address("192.0.2.9"), options),),
+        confederation_id=65000,
+        confederation_peers=(64600, 64601),
+    )
+    speaker = failover_settings(settings, from_nowhere).speaker
+    assert speaker.confederation == Confederation(65000, frozenset({64601}))
+    assert speaker.peers == (
+        PeerSettings(
+            ip_address("192.0.2.9"),
+            port=1179,
+            local_address=ip_address("192.0.2.3"),
+            families=(IPV6_UNICAST,),
+            fsm=Options(passive=True),
+            connect_only=True,
+            ttl=4,
+            interface="eth1",
+            export=ExportPolicy(
+                ip_address("192.0.2.4"), IPv6Address("2001:db8::4"), 50, 200, 2, (1,), ((1, 2, 3),)
+            ),
+            description="spine 1",
+        ),
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,14 @@ from twisted.python.failure import Failure
 
 from pybal.announce.failover import BGPFailover
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.network import TwistedNetwork
 from pybal.bgp.peering import BGPPorts
 from pybal.bgp.settings import (
     Advertisement,
     BFDSettings,
+    Confederation,
+    ExportPolicy,
     FailoverSettings,
     Options,
     PeerSettings,
@@ -52,6 +55,7 @@ def settings_of(given: dict[str, Any]) -> FailoverSettings:
         peers=peers,
         listen_addresses=tuple(ip_address(a) for a in given.get("listen", ())),
         listen_port=given.get("port", 179),
+        confederation=_confederation(given.get("confederation")),
     )
     return FailoverSettings(
         speaker=speaker,
@@ -63,6 +67,10 @@ def settings_of(given: dict[str, Any]) -> FailoverSettings:
         large_communities=tuple((a, b, c) for a, b, c in given.get("large_communities", ())),
         shutdown_delay_s=given.get("shutdown_delay_s", 0.0),
     )
+
+
+def _confederation(given: Any) -> Confederation | None:
+    return Confederation(given[0], frozenset(given[1])) if given is not None else None
 
 
 def _peer(given: dict[str, Any]) -> PeerSettings:
@@ -79,7 +87,25 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         restart_time_s=given.get("restart_time_s"),
         bfd=BFDSettings(**bfd) if bfd is not None else None,
         fsm=Options(**given.get("fsm", {})),
+        connect_only=given.get("connect_only", False),
+        ttl=given.get("ttl"),
+        interface=given.get("interface"),
+        families=tuple(FAMILIES[name] for name in given.get("families", FAMILIES)),
+        export=_policy(given.get("export", {})),
     )
+
+
+def _policy(given: dict[str, Any]) -> ExportPolicy:
+    ipv4, ipv6 = given.pop("next_hop_ipv4", None), given.pop("next_hop_ipv6", None)
+    return ExportPolicy(
+        next_hop_ipv4=ip_address(ipv4) if ipv4 else None,
+        next_hop_ipv6=IPv6Address(ipv6) if ipv6 else None,
+        communities=tuple(given.pop("communities", ())),
+        **given,
+    )
+
+
+FAMILIES = {"ipv4": IPV4_UNICAST, "ipv6": IPV6_UNICAST}
 
 
 class StallProbe:

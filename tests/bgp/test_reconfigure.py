@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from pybal.bgp.messages import Keepalive, Open
-from pybal.bgp.settings import Advertisement, FailoverSettings, PeerSettings
+from pybal.bgp.settings import Advertisement, ExportPolicy, FailoverSettings, PeerSettings
 from tests.bgp.memory import Router
-from tests.bgp.peeringcase import CAPABILITIES, THEM, US, VIP, PeeringCase, notifications, updates
+from tests.bgp.peeringcase import (
+    CAPABILITIES,
+    THEM,
+    US,
+    VIP,
+    VIP6,
+    PeeringCase,
+    notifications,
+    updates,
+)
 
 
 class ReconfigureTest(PeeringCase):
@@ -55,6 +64,20 @@ class ReconfigureTest(PeeringCase):
         assert len(self.router.ends) == 2
         self.greet(self.router.ends[1])
         assert self.peer().hold_time_s == 9
+
+    def test_what_a_peer_is_told_otherwise_changes_over_the_session_that_stands(self) -> None:
+        end = self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP), Advertisement(VIP6)))
+        self.turn()
+        end.take()
+        policy = ExportPolicy(med=50, next_hop_ipv6=IPv6Address("2001:db8::99"))
+        self.reconfigure(self.settings(self.peer_settings(export=policy, description="spine")))
+        assert [update.attributes.med for update in updates(end)] == [50, 50]
+        assert self.peer().description == "spine"
+        end.take()
+        self.reconfigure(self.settings(self.peer_settings(description="leaf")))
+        assert [update.attributes.med for update in updates(end)] == [0, 0]
+        assert (self.peer().sessions_lost, self.peer().description) == (0, "leaf")
 
     def test_changed_attributes_are_announced_over_the_session_that_stands(self) -> None:
         end = self.establish()

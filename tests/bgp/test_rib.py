@@ -13,6 +13,7 @@ from pybal.bgp.adjribout import AdjRIBOut, Outgoing
 from pybal.bgp.aspath import sequence
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import AFI_IPV6, IPV4_UNICAST, IPV6_UNICAST, Origin
+from pybal.bgp.export import export
 from pybal.bgp.messages import (
     Capabilities,
     ExtendedNextHop,
@@ -23,7 +24,8 @@ from pybal.bgp.messages import (
 )
 from pybal.bgp.negotiation import Session, negotiate
 from pybal.bgp.prefix import Prefix
-from pybal.bgp.rib import Route, Routes, diff, export, pack
+from pybal.bgp.rib import Route, Routes, diff, pack
+from pybal.bgp.settings import ExportPolicy
 from tests.bgp.strategies import prefixes
 
 CAPABILITIES = Capabilities(
@@ -108,7 +110,10 @@ def test_wishes_that_change_while_being_said_end_in_the_last_one(
     for message in pull_all(rib):
         assert isinstance(message, Update)
         apply(table, message)
-    wanted = {p: export(r, session()) for p, r in (wishes[-1] if wishes else {}).items()}
+    wanted = {
+        p: export(r, p.family, session(), ExportPolicy())
+        for p, r in (wishes[-1] if wishes else {}).items()
+    }
     assert table == dict(rib.sent) == wanted
 
 
@@ -143,19 +148,6 @@ def test_withdrawals_come_before_announcements() -> None:
     old, new = hosts4(2)
     first, second = pack(diff({old: V4}, {new: V4}), session())
     assert (first.withdrawn, second.prefixes) == ((old,), (new,))
-
-
-def test_an_external_peer_never_sees_local_pref() -> None:
-    given_route = replace(V4, attributes=replace(V4.attributes, local_pref=200))
-    assert export(given_route, session()).attributes.local_pref is None
-
-
-def test_an_internal_peer_sees_local_pref_and_not_our_own_asn() -> None:
-    internal = session(peer_asn=64512)
-    exported = export(V4, internal).attributes
-    assert (exported.as_path, exported.local_pref) == ((), 100)
-    longer = export(route(asns=(64512, 64600)), internal).attributes
-    assert longer.as_path == sequence((64600,))
 
 
 def test_what_a_peer_cannot_be_told_is_named_and_the_rest_is_said() -> None:

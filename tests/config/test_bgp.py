@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
@@ -33,12 +33,157 @@ def announced(**keys: str) -> ServiceSettings:
 
 
 def test_all_that_can_be_said_of_a_peer() -> None:
-    found = options(
+    text = (
         "bgp-peer-asn = 14907\nbgp-password = 'a # b'\nbgp-ttl-security = 2\nbgp-hold-time = 30\n"
         "bgp-connect-retry = 2.5\nbgp-graceful-restart = yes\nbgp-graceful-restart-time = 60\n"
         "bgp-bfd = on\nbgp-bfd-interval = 50\nbgp-bfd-multiplier = 5"
     )
+    result = parse(f"{GLOBAL_BGP}{text}\n{service()}", FILE)
+    assert result.settings is not None and result.settings.bgp is not None
+    [found] = [peer.options for peer in result.settings.bgp.peers]
     assert found == BGPPeerOptions(14907, "a # b", 2, 30, 2.5, True, 60, True, 50, 5)
+
+
+def test_all_that_can_be_said_of_one_peer() -> None:
+    lines = """[[peer 198.51.100.1]]
+bgp-description = "spine 1, rack B"
+bgp-source-address = 198.51.100.3
+bgp-interface = vrf-blue
+bgp-peer-port = 1179
+bgp-passive = yes
+bgp-multihop = 4
+bgp-families = ipv4
+bgp-prepend = 2
+bgp-nexthop-ipv4 = 2001:db8::9
+bgp-nexthop-ipv6 = 2001:db8::a
+bgp-med = 50
+bgp-local-pref = 200
+bgp-communities = [ "no-export", "64600:1" ]
+bgp-large-communities = 64600:1:2
+"""
+    assert options(lines) == BGPPeerOptions(
+        description="spine 1, rack B",
+        source_address=ip_address("198.51.100.3"),
+        interface="vrf-blue",
+        port=1179,
+        passive=True,
+        multihop=4,
+        families=(4,),
+        prepend=2,
+        nexthop_ipv4=ip_address("2001:db8::9"),
+        nexthop_ipv6=IPv6Address("2001:db8::a"),
+        med=50,
+        local_pref=200,
+        communities=(0xFFFFFF01, 64600 << 16 | 1),
+        large_communities=((64600, 1, 2),),
+    )
+
+
+def test_what_can_be_said_for_all_peers_is_said_again_for_one() -> None:
+    text = (
+        "bgp-passive = yes\nbgp-families = ipv4\nbgp-prepend = 1\nbgp-multihop = 2\n"
+        "[[peer 2001:db8::1]]\nbgp-passive = no\nbgp-families = ipv6 IPv4\nbgp-connect-only = yes"
+    )
+    first, second = (peer.options for peer in bgp(text, TWO_PEERS).peers)
+    assert first == BGPPeerOptions(passive=True, families=(4,), prepend=1, multihop=2)
+    assert second == BGPPeerOptions(connect_only=True, prepend=1, multihop=2)
+
+
+def test_well_known_communities_have_names() -> None:
+    names = (
+        "graceful-shutdown accept-own llgr-stale no-llgr blackhole no-export no-advertise"
+        " NO-EXPORT-SUBCONFED no-peer"
+    )
+    low = (0, 1, 6, 7, 666, 0xFF01, 0xFF02, 0xFF03, 0xFF04)
+    assert bgp(f"bgp-communities = {names}").communities == tuple(0xFFFF0000 | n for n in low)
+    [found] = shown(f"{GLOBAL_BGP}bgp-communities = no-exprot\n{service()}")
+    assert "'no-exprot' is none; did you mean no-export?" in found
+
+
+def test_a_confederation() -> None:
+    lines = "bgp-confederation-id = 65000\nbgp-confederation-peers = 64513 64514\nbgp-peer-asn = 1"
+    found = bgp(lines)
+    assert (found.confederation_id, found.confederation_peers) == (65000, (64513, 64514))
+    [error] = shown(f"{GLOBAL_BGP}{lines.replace('bgp-peer-asn = 1', '')}\n{service()}")
+    assert "bgp-peer-asn: not set; in a confederation it tells" in error
+    [error] = shown(f"{GLOBAL_BGP}bgp-confederation-peers = 64513\n{service()}")
+    assert "bgp-confederation-id: not set" in error
+
+
+@pytest.mark.parametrize(
+    ("lines", "severity", "message"),
+    [
+        (
+            "bgp-hold-time = 3",
+            "warning",
+            "bgp-hold-time = '3': keepalives go out every 1 s at most",
+        ),
+        (
+            "bgp-graceful-restart = yes\nbgp-bfd = yes",
+            "warning",
+            "bgp-bfd = 'yes': where PyBal crashes or hangs, BFD may have",
+        ),
+        (
+            "bgp-bfd = yes\n[[peer 198.51.100.1]]\nbgp-graceful-restart = yes",
+            "warning",
+            "[[peer 198.51.100.1]] bgp-graceful-restart = 'yes': where PyBal crashes",
+        ),
+        (
+            "bgp-local-ips = 198.51.100.1",
+            "error",
+            "bgp-peer-address = '198.51.100.1': 198.51.100.1 is in bgp-local-ips",
+        ),
+        (
+            "[[peer 198.51.100.1]]\nbgp-nexthop-ipv4 = 198.51.100.1",
+            "warning",
+            "bgp-nexthop-ipv4 = '198.51.100.1': is the address of the peer 198.51.100.1",
+        ),
+        (
+            "bgp-passive = yes\nbgp-connect-only = yes",
+            "error",
+            "bgp-connect-only = 'yes': bgp-passive and bgp-connect-only together",
+        ),
+        (
+            "bgp-ttl-security = yes\n[[peer 198.51.100.1]]\nbgp-multihop = 3",
+            "error",
+            "bgp-multihop = '3': with bgp-ttl-security the TTL is 255",
+        ),
+        (
+            "[[peer 198.51.100.1]]\nbgp-source-address = 2001:db8::9",
+            "error",
+            "bgp-source-address = '2001:db8::9': must be an IPv4 address, as the peer's",
+        ),
+    ],
+)
+def test_what_would_not_do_what_is_meant_is_said(lines: str, severity: str, message: str) -> None:
+    problem = only_problem(f"{GLOBAL_BGP}{lines}\n{service()}")
+    assert problem.severity is (Severity.ERROR if severity == "error" else Severity.WARNING)
+    assert message in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("peers", "severity", "message"),
+    [
+        ("fe80::1", Severity.ERROR, "link-local: name its interface, as in fe80::1%eth0"),
+        (
+            "['198.51.100.1', '198.51.100.1', '2001:db8:0::1', '2001:db8::1']",
+            Severity.WARNING,
+            "names 198.51.100.1 2 times",
+        ),
+        ("198.51.100.2", Severity.WARNING, "bgp-nexthop-ipv4 = '198.51.100.2': is the address of"),
+        ("2001:db8::2", Severity.WARNING, "bgp-nexthop-ipv6 = '2001:db8::2': is the address of"),
+    ],
+)
+def test_peers_that_cannot_be_meant(peers: str, severity: Severity, message: str) -> None:
+    text = GLOBAL_BGP.replace("= 198.51.100.1", f"= {peers}")
+    first, *_ = parse(f"{text}{service()}", FILE).problems
+    assert first.severity is severity
+    assert message in str(first)
+
+
+def test_with_ipv6_next_hops_of_ipv4_prefixes() -> None:
+    text = GLOBAL_BGP.replace("ipv4 = 198.51.100.2", "ipv4 = 2001:db8::2")
+    assert bgp("", text).nexthop_ipv4 == ip_address("2001:db8::2")
 
 
 def test_all_that_can_be_said_of_what_is_announced() -> None:
@@ -60,7 +205,7 @@ def test_ttl_security_is_a_switch_or_a_number_of_hops(text: str, hops: int | Non
     assert options(f"bgp-ttl-security = {text}").ttl_security_hops == hops
 
 
-@pytest.mark.parametrize(("text", "value"), [("0", 0), ("3", 3), ("65535", 65535)])
+@pytest.mark.parametrize(("text", "value"), [("0", 0), ("9", 9), ("65535", 65535)])
 def test_the_least_and_the_greatest_hold_time(text: str, value: int) -> None:
     assert options(f"bgp-hold-time = {text}").hold_time_s == value
 
@@ -86,6 +231,10 @@ def test_the_least_and_the_greatest_hold_time(text: str, value: int) -> None:
         ("bgp-communities", "[ 64600 ]", "communities such as 64600:100"),
         ("bgp-communities", "64600:70000", "communities such as 64600:100"),
         ("bgp-communities", "64600:1, 64600:2", "communities such as 64600:100"),
+        ("bgp-families", "ipv5", "ipv4, ipv6, or both"),
+        ("bgp-prepend", "21", "a number of times from 0 to 20"),
+        ("bgp-multihop", "0", "a number of hops from 1 to 255"),
+        ("bgp-confederation-id", "0", "an AS number from 1 to 4294967295"),
         ("bgp-large-communities", "64600:1", "large communities such as 64600:1:2"),
     ],
 )
@@ -143,7 +292,7 @@ class TestPeers:
         assert shown(f"{TWO_PEERS}{lines}\n{service()}") == [f"{FILE}:{line}: {message}"]
 
     def test_a_key_that_is_not_for_one_peer_is_a_warning(self) -> None:
-        text = f"{TWO_PEERS}[[peer 2001:db8::1]]\nbgp-holdtime = 1\nbgp-med = 1\n{service()}"
+        text = f"{TWO_PEERS}[[peer 2001:db8::1]]\nbgp-holdtime = 1\nbgp-as-path = 1\n{service()}"
         problems = parse(text, FILE).problems
         assert [problem.severity for problem in problems] == [Severity.WARNING] * 2
         assert "did you mean bgp-hold-time?" in problems[0].message

@@ -30,6 +30,7 @@ BUSY = replace(
     messages=(("keepalive", "received", 7), ("update", "sent", 5)),
     timers=(("hold_timer", 29.5),),
     bfd="UP",
+    description="spine 1",
     not_told=(("ipv6-unicast was not negotiated", 2),),
     connections=(OURS, THEIRS, THEIRS),
 )
@@ -100,6 +101,7 @@ def test_the_document_of_a_peer_says_all_that_is_known() -> None:
     assert busy == {
         "address": "192.0.2.1",
         "asn": 14907,
+        "description": "spine 1",
         "state": "Established",
         "established": True,
         "since": AT,

@@ -93,6 +93,17 @@ def test_what_needs_a_restart_is_said_and_the_rest_counts() -> None:
     assert str(found[0]) == "needs a restart: dryrun no -> yes"
 
 
+def test_what_a_peer_is_told_otherwise_changes_without_a_new_session() -> None:
+    own = "[[peer 198.51.100.1]]\nbgp-med = 1\n"
+    after = own.replace("1\n", "2\n").replace("med = 2", "med = 2\nbgp-prepend = 1")
+    assert said(GLOBAL_BGP + own + ONE, GLOBAL_BGP + after + ONE) == [
+        "adjust BGP peer 198.51.100.1: bgp-prepend 0 -> 1, bgp-med 1 -> 2"
+    ]
+    port = own + "bgp-peer-port = 1179\n"
+    [line] = said(GLOBAL_BGP + own + ONE, GLOBAL_BGP + port + ONE)
+    assert line.startswith("replace BGP peer 198.51.100.1: bgp-peer-port 179 -> 1179")
+
+
 def test_bgp_is_switched_on_and_off() -> None:
     assert said("[global]\n" + ONE, GLOBAL_BGP + ONE) == ["start BGP"]
     assert said(GLOBAL_BGP + ONE, "[global]\n" + ONE) == ["stop BGP"]

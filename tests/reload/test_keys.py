@@ -17,7 +17,15 @@ from pybal.config.settings import (
 )
 from pybal.ipvs.options import KernelOptions, ServiceOptions
 from pybal.ipvs.settings import IPVSSettings
-from pybal.reload.keys import BGP_KEYS, GLOBAL_KEYS, PEER_KEYS, SERVICE_KEYS, SWITCHES, Key
+from pybal.reload.keys import (
+    BGP_KEYS,
+    GLOBAL_KEYS,
+    ONE_PEER_KEYS,
+    PEER_KEYS,
+    SERVICE_KEYS,
+    SWITCHES,
+    Key,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "etc/pybal.conf"
 IN_GLOBAL = (*GLOBAL_KEYS, *BGP_KEYS, *PEER_KEYS, *SWITCHES)
@@ -41,7 +49,7 @@ def leaves(settings: type[Any], prefix: str = "") -> set[str]:
     [
         (Settings, GLOBAL_KEYS, {"bgp", "services"}),
         (BGPSettings, BGP_KEYS, {"peers"}),
-        (BGPPeerOptions, PEER_KEYS, set()),
+        (BGPPeerOptions, (*PEER_KEYS, *ONE_PEER_KEYS), set()),
         (ServiceSettings, SERVICE_KEYS, {"name"}),
     ],
 )

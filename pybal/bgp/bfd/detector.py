@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.task import deferLater
 
 from pybal.bgp.bfd.packet import (
     BFDPacketError,
@@ -12,12 +15,14 @@ from pybal.bgp.bfd.packet import (
     decode_packet,
     encode_packet,
 )
-from pybal.bgp.bfd.session import BFDSession, Outcome, receive, shut, start, tick
+from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
 
 _SOURCE_PORTS = range(49152, 65536)
 _TTL = 255
+_ADOPTION_WAIT_S = 3.0  # a peer that is up sends at least as often as we have accepted
+_REST_TRIES, _REST_PAUSE_S = 5, 0.1
 
 Received = Callable[[bytes, IPAddress, int], None]
 
@@ -56,9 +61,13 @@ class Detector:
         self._send: Callable[[bytes], None] | None = None
         self._close: Callable[[], None] | None = None
         self._timer: Any = None
+        self.adopts_until: float | None = None
 
-    def start(self, network: BFDNetwork, source: IPAddress | None) -> None:
-        """Begin; raises OSError if no socket can be had."""
+    def start(
+        self, network: BFDNetwork, source: IPAddress | None, *, restarting: bool = False
+    ) -> None:
+        """Begin; raises OSError if no socket can be had. `restarting`: listen first whether the
+        peer still has the session of our former life."""
         for last in (False, False, False, True):
             port = self._random.choice(_SOURCE_PORTS)
             try:
@@ -67,20 +76,48 @@ class Detector:
             except OSError:
                 if last:
                     raise
-        self.session = start(self.session, self._clock.seconds())
+        now = self._clock.seconds()
+        wait_s = _ADOPTION_WAIT_S if restarting else 0.0
+        self.adopts_until = now + wait_s if restarting else None
+        self.session = start(self.session, now + wait_s)
         self._arm()
 
     def stop(self) -> None:
+        """End, and tell the peer that it is on purpose; not if it is to wait for our return."""
         if self._send is None:
             return
-        self._apply(shut(self.session))
+        if self.session.resting_us:
+            self._disarm()
+        else:
+            self._apply(shut(self.session))
         close, self._close, self._send = self._close, None, None
         if close is not None:
             close()
 
+    async def rest(self, absence_s: float) -> None:
+        """Have the peer wait for us for so long; returns when it has agreed, or does not answer."""
+        for _ in range(_REST_TRIES):
+            if self._send is None or self.session.state is not BFDState.UP:
+                return
+            self._apply(rest(self.session, absence_s))
+            await deferLater(self._clock, _REST_PAUSE_S, lambda: None)
+            if not self.session.polling:
+                return
+
     def received(self, packet: ControlPacket) -> None:
-        if self._send is not None:
-            self._apply(receive(self.session, packet, self._clock.seconds(), self._jitter()))
+        if self._send is None:
+            return
+        now, jitter = self._clock.seconds(), self._jitter()
+        adopted = None
+        if self.adopts_until is not None and now < self.adopts_until:
+            adopted = adopt(self.session, packet, now, jitter)
+        self.adopts_until = None
+        self._apply(adopted or receive(self.session, packet, now, jitter))
+
+    def takes(self, packet: ControlPacket) -> bool:
+        """Whether a packet of the peer belongs to this session (RFC 5880 section 6.8.6)."""
+        mine = packet.your_discriminator in (0, self.session.my_discriminator)
+        return mine or self.adopts_until is not None
 
     def _apply(self, outcome: Outcome) -> None:
         before = self.session.state
@@ -96,11 +133,14 @@ class Detector:
         if before is BFDState.UP and after is BFDState.DOWN and not on_purpose:
             self._changed(False)
 
-    def _arm(self) -> None:
+    def _disarm(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-        deadline = self.session.next_deadline()
         self._timer = None
+
+    def _arm(self) -> None:
+        self._disarm()
+        deadline = self.session.next_deadline()
         if deadline is not None:
             delay_s = max(0.0, deadline - self._clock.seconds())
             self._timer = self._clock.callLater(delay_s, self._tick)
@@ -131,15 +171,18 @@ class BFD:
         source: IPAddress | None,
         settings: BFDSettings,
         changed: Callable[[bool], None],
+        *,
+        restarting: bool = False,
     ) -> Detector:
-        """Begin to watch a peer; what cannot be opened is logged as an error."""
+        """Begin to watch a peer, or go on where our former life has ended (`restarting`); what
+        cannot be opened is logged as an error."""
         discriminator = self._random.randrange(1, 2**32)
         detector = Detector(peer, settings, discriminator, self._clock, self._random, changed)
         self._detectors[peer] = detector
         try:
             if peer.version not in self._closes:
                 self._closes[peer.version] = self._network.listen(peer.version, self._received)
-            detector.start(self._network, source)
+            detector.start(self._network, source, restarting=restarting)
         except OSError as error:
             self._log.error("BFD with {peer} cannot run: {error}", peer=peer, error=error.strerror)
         return detector
@@ -149,6 +192,15 @@ class BFD:
         detector = self._detectors.pop(peer, None)
         if detector is not None:
             detector.stop()
+
+    async def rest(self, absences_s: Mapping[IPAddress, float]) -> None:
+        """Before a restart: these peers are to wait for us for so long."""
+        resting = [
+            Deferred.fromCoroutine(detector.rest(absences_s[peer]))
+            for peer, detector in self._detectors.items()
+            if peer in absences_s
+        ]
+        await DeferredList(resting)
 
     def stop(self) -> None:
         for peer in tuple(self._detectors):
@@ -165,8 +217,7 @@ class BFD:
             self.discarded_total += 1
             return
         # RFC 5881 section 5: a TTL below 255 has crossed a router.
-        ours = detector.session.my_discriminator if detector is not None else 0
-        if detector is None or ttl != _TTL or packet.your_discriminator not in (0, ours):
+        if detector is None or ttl != _TTL or not detector.takes(packet):
             self.discarded_total += 1
             return
         detector.received(packet)

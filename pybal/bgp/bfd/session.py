@@ -12,7 +12,9 @@ _SLOW_US = 1_000_000  # section 6.8.3: while not Up, never faster than once a se
 
 @dataclass(frozen=True, slots=True)
 class BFDSession:
-    """The state variables of section 6.8.1. Deadlines are on the caller's clock; None: off."""
+    """The state variables of section 6.8.1. Deadlines are on the caller's clock; None: off.
+    `resting_us`: while we go away for a restart, the interval that the peer has been told; else 0.
+    """
 
     settings: BFDSettings
     my_discriminator: int
@@ -25,12 +27,13 @@ class BFDSession:
     remote_detect_multiplier: int = 0
     remote_demand: bool = False
     polling: bool = False
+    resting_us: int = 0
     transmit_at: float | None = None
     detect_at: float | None = None
 
     @property
     def desired_min_tx_us(self) -> int:
-        configured = self.settings.interval_ms * 1000
+        configured = self.resting_us or self.settings.interval_ms * 1000
         return configured if self.state is BFDState.UP else max(_SLOW_US, configured)
 
     @property
@@ -88,6 +91,33 @@ def receive(session: BFDSession, packet: ControlPacket, now: float, jitter: floa
         if session.state is not before.state and not sent and session.transmit_at is not None:
             sent = (_packet(session),)
     return session, sent
+
+
+def rest(session: BFDSession, absence_s: float) -> Outcome:
+    """Tell the peer by a poll that we send so seldom that it takes us for down only after an
+    absence of `absence_s` (section 6.8.4): it is not to notice a restart. To be said again until
+    `polling` has ended."""
+    if session.state is not BFDState.UP:
+        return session, ()
+    interval_us = int(absence_s * 1e6 / session.settings.multiplier)
+    session = replace(session, resting_us=interval_us, polling=True)
+    return session, (_packet(session),)
+
+
+def adopt(session: BFDSession, packet: ControlPacket, now: float, jitter: float) -> Outcome | None:
+    """After a restart the peer goes on with the session of our former life: what it sends tells us
+    all that we need to do so, too. None if it does not."""
+    if packet.state is not BFDState.UP or packet.your_discriminator == 0:
+        return None
+    session = replace(
+        session,
+        state=BFDState.UP,
+        my_discriminator=packet.your_discriminator,
+        polling=True,  # our interval is shorter than what it was told before we went
+        transmit_at=now,
+    )
+    session, answers = receive(session, packet, now, jitter)
+    return _schedule(session, now, jitter), answers or (_packet(session),)
 
 
 def shut(session: BFDSession) -> Outcome:

@@ -102,7 +102,7 @@ class _Reader:
             except OSError:
                 return
             ttl = next((_integer(value) for _, _, value in ancillary), 0)
-            self._received(data, ip_address(source[0].split("%")[0]), ttl)
+            self._received(data, ip_address(source[0]), ttl)
             if self._receiver.fileno() == -1:
                 return
 

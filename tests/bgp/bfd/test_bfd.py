@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
@@ -268,3 +269,59 @@ def test_a_stopped_end_has_no_timer() -> None:
         end.stop()
     joined.wait(0.1)
     assert joined.clock.getDelayedCalls() == []
+
+
+def test_before_a_restart_the_peer_is_polled_to_wait_as_long_as_graceful_restart_lasts() -> None:
+    joined = Joined()
+    joined.wait(3)
+    resting = Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
+    joined.wait(0.2)
+    assert resting.called
+    joined.ends[A].stop()
+    del joined.network.receivers[A]
+    joined.wait(50)
+    assert [up for _, up in joined.told[B]] == [True]
+    joined.wait(11)
+    assert [up for _, up in joined.told[B]] == [True, False], "in the end it is no restart"
+
+
+def test_the_next_life_goes_on_with_the_session_that_the_peer_still_has() -> None:
+    joined = Joined()
+    joined.wait(3)
+    Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
+    joined.wait(0.2)
+    joined.ends[A].stop()
+    joined.wait(5)
+    host = joined.network.at(A)
+    again = BFD(host, joined.clock, Random(9), Logger())
+    told: list[bool] = []
+    detector = again.watch(B, None, SETTINGS, told.append, restarting=True)
+    joined.wait(20)
+    assert [up for _, up in joined.told[B]] == [True], "it has not noticed"
+    assert told == [True]
+    assert detector.session.my_discriminator == joined.detectors[B].session.your_discriminator
+    joined.network.cut = True
+    joined.wait(2)
+    assert told == [True, False], "at the usual speed again"
+    assert joined.told[B][-1][1] is False
+
+
+def test_a_peer_that_has_forgotten_our_former_life_begins_anew() -> None:
+    joined = Joined()
+    joined.ends[A].stop()
+    joined.ends[B].stop()
+    both = []
+    for seed, (own, peer) in enumerate(((A, B), (B, A))):
+        bfd = BFD(joined.network.at(own), joined.clock, Random(seed + 5), Logger())
+        both.append(bfd.watch(peer, None, SETTINGS, joined._teller(own), restarting=own == A))
+    joined.wait(7)
+    assert [detector.session.state for detector in both] == [UP, UP]
+
+
+def test_a_peer_that_does_not_answer_the_poll_does_not_hold_up_the_restart() -> None:
+    joined = Joined()
+    joined.wait(3)
+    joined.network.cut = True
+    resting = Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
+    joined.wait(0.6)
+    assert resting.called

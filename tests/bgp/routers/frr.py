@@ -50,12 +50,15 @@ class Frr(Router):
         session: str = "",
         families: str = "",
         router: str = "",
+        us: str = OUR_IPV4,
     ) -> None:
-        """`session` and `families` are further lines for the neighbour, in general and in each of
-        its address families; `router` are some of the whole router's."""
+        """`us` is our end of the session. `session` and `families` are further lines for the
+        neighbour, in general and in each of its address families; `router` are some of the whole
+        router's."""
+        self._us = us
         self._vty = Path(tempfile.mkdtemp(prefix="frr"))
         config = directory / "frr.conf"
-        text = _configure(terms, bfd, session=session, families=families, router=router)
+        text = _configure(terms, bfd, us, session, families, router)
         config.write_text(text, "utf-8")
         command = [
             self.program, *zebra, *_bgpd_options(), "-S", "-f", str(config),
@@ -73,11 +76,11 @@ class Frr(Router):
 
     def established(self) -> bool:
         summary = json.loads(self.vtysh("show bgp summary json") or "{}")
-        peer = summary.get("ipv4Unicast", {}).get("peers", {}).get(OUR_IPV4, {})
+        peer = summary.get("ipv4Unicast", {}).get("peers", {}).get(self._us, {})
         return bool(peer.get("state") == "Established")
 
     def ask_refresh(self) -> None:
-        self.vtysh(f"clear bgp {OUR_IPV4} soft in")
+        self.vtysh(f"clear bgp {self._us} soft in")
 
     def routes(self) -> dict[str, str]:
         """With all attributes while they are few: FRR shows those one prefix at a time."""
@@ -97,27 +100,27 @@ class Frr(Router):
         shutil.rmtree(self._vty, ignore_errors=True)
 
 
-def _configure(terms: Terms, bfd: bool, *, session: str, families: str, router: str) -> str:
+def _configure(terms: Terms, bfd: bool, us: str, session: str, families: str, router: str) -> str:
     # The helper's side of RFC 8538 is a switch of the whole daemon.
     before = lines_if(terms.graceful_restart, "bgp graceful-restart notification")
     near = terms.ttl_security or bfd
     lines = (
         router
-        + f"\nneighbor {OUR_IPV4} remote-as {terms.peer_asn}\n"
-        + lines_if(not near, f"neighbor {OUR_IPV4} ebgp-multihop 64")
-        + lines_if(bfd, f"neighbor {OUR_IPV4} bfd", f"neighbor {OUR_IPV4} bfd profile fast")
-        + lines_if(terms.ttl_security, f"neighbor {OUR_IPV4} ttl-security hops 1")
-        + lines_if(terms.password, f"neighbor {OUR_IPV4} password {terms.password}")
-        + lines_if(terms.passive, f"neighbor {OUR_IPV4} passive")
-        + lines_if(terms.graceful_restart, f"neighbor {OUR_IPV4} graceful-restart-helper")
-        + session.format(us=OUR_IPV4)
+        + f"\nneighbor {us} remote-as {terms.peer_asn}\n"
+        + lines_if(not near, f"neighbor {us} ebgp-multihop 64")
+        + lines_if(bfd, f"neighbor {us} bfd", f"neighbor {us} bfd profile fast")
+        + lines_if(terms.ttl_security, f"neighbor {us} ttl-security hops 1")
+        + lines_if(terms.password, f"neighbor {us} password {terms.password}")
+        + lines_if(terms.passive, f"neighbor {us} passive")
+        + lines_if(terms.graceful_restart, f"neighbor {us} graceful-restart-helper")
+        + session.format(us=us)
     )
     return _CONFIG.format(
         before=before,
         router_id=ROUTER_IPV4,
         session=lines,
-        us=OUR_IPV4,
-        families=families.format(us=OUR_IPV4),
+        us=us,
+        families=families.format(us=us),
     )
 
 
@@ -140,7 +143,9 @@ def _bfdd_options(folder: Path) -> list[str]:
 class FrrWithBFD(Frr):
     """bgpd, bfdd and the zebra that joins them; bgpd still installs nothing."""
 
-    def __init__(self, wire: Wire, directory: Path, interval_ms: int = 100) -> None:
+    def __init__(
+        self, wire: Wire, directory: Path, interval_ms: int = 100, session: str = ""
+    ) -> None:
         # zebra and bfdd insist on a user of their own, who needs a folder to write in.
         self._shared = Path(tempfile.mkdtemp(prefix="frr"))
         self._shared.chmod(0o777)
@@ -155,7 +160,7 @@ class FrrWithBFD(Frr):
             self._daemon(wire, directory, "bfdd", *_bfdd_options(self._shared)),
         ]
         zebra = ["-n", "-z", str(self._shared / "zserv")]
-        super().__init__(wire, directory, zebra=zebra, bfd=True)
+        super().__init__(wire, directory, zebra=zebra, bfd=True, session=session)
 
     def _daemon(self, wire: Wire, directory: Path, name: str, *more: str) -> Process:
         shared = str(self._shared)

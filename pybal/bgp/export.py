@@ -1,0 +1,84 @@
+"""A route as one peer is to see it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from pybal.bgp.aspath import sequence
+from pybal.bgp.constants import IPV4_UNICAST, Family, SegmentType
+from pybal.bgp.messages import ASPath, PathAttributes, Segment
+from pybal.bgp.negotiation import Relation, Session
+from pybal.bgp.rib import Route
+from pybal.bgp.settings import ExportPolicy
+from pybal.model import IPAddress
+
+_T = TypeVar("_T")
+_DEFAULT_LOCAL_PREF = 100
+
+
+def export(route: Route, family: Family, session: Session, policy: ExportPolicy) -> Route:
+    """The peer's policy, then what its AS makes of it (RFC 4271 sections 5.1.2 and 5.1.5,
+    RFC 5065 section 4): only inside of our AS or confederation there is a LOCAL_PREF."""
+    attributes = _apply(policy, route.attributes)
+    local_pref = None
+    if session.relation is not Relation.EXTERNAL:
+        given = attributes.local_pref
+        local_pref = _DEFAULT_LOCAL_PREF if given is None else given
+    path = _path(attributes.as_path or (), session, policy.prepend)
+    attributes = replace(attributes, as_path=path, local_pref=local_pref)
+    return Route(attributes, _next_hop(policy, family) or route.next_hop)
+
+
+def _next_hop(policy: ExportPolicy, family: Family) -> IPAddress | None:
+    return policy.next_hop_ipv4 if family == IPV4_UNICAST else policy.next_hop_ipv6
+
+
+def _apply(policy: ExportPolicy, attributes: PathAttributes) -> PathAttributes:
+    if policy == ExportPolicy():
+        return attributes
+    return replace(
+        attributes,
+        med=attributes.med if policy.med is None else policy.med,
+        local_pref=attributes.local_pref if policy.local_pref is None else policy.local_pref,
+        communities=_union(attributes.communities, policy.communities),
+        large_communities=_union(attributes.large_communities, policy.large_communities),
+    )
+
+
+def _union(first: tuple[_T, ...], second: tuple[_T, ...]) -> tuple[_T, ...]:
+    return tuple(dict.fromkeys(first + second))
+
+
+def _path(path: ASPath, session: Session, prepend: int) -> ASPath:
+    """Our own ASNs at its head: gone inside of our AS, in a segment of their own towards another
+    member of our confederation, and the confederation's identifier towards the world."""
+    own, rest = _split(path, session.member_asn)
+    match session.relation:
+        case Relation.INTERNAL:
+            return rest
+        case Relation.CONFEDERATION:
+            asns = (session.member_asn,) * (max(1, own) + prepend)
+            return (Segment(SegmentType.AS_CONFED_SEQUENCE, asns), *rest)
+        case Relation.EXTERNAL:
+            if session.local.asn == session.member_asn and not prepend:
+                return path
+            return _prepended((session.local.asn,) * (own + prepend), rest)
+
+
+def _split(path: ASPath, asn: int) -> tuple[int, ASPath]:
+    """How many of this ASN lead the path, and what follows."""
+    if not path or path[0].kind is not SegmentType.AS_SEQUENCE:
+        return 0, path
+    asns = path[0].asns
+    own = 0
+    while own < len(asns) and asns[own] == asn:
+        own += 1
+    rest = asns[own:]
+    return own, (Segment(SegmentType.AS_SEQUENCE, rest), *path[1:]) if rest else path[1:]
+
+
+def _prepended(asns: tuple[int, ...], rest: ASPath) -> ASPath:
+    if rest and rest[0].kind is SegmentType.AS_SEQUENCE:
+        return (*sequence(asns + rest[0].asns), *rest[1:])
+    return (*sequence(asns), *rest)

@@ -1,0 +1,150 @@
+"""What is said of one peer: how it is reached, and what it is told otherwise than the others."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
+from tests.bgp.rig import OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV6, eventually
+from tests.bgp.routers import Bird, Frr, Router, Terms
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+BIRD_OR_FRR = pytest.mark.parametrize("kind", [Bird, Frr], ids=lambda kind: kind.__name__)
+POLICY = {
+    "med": 50,
+    "prepend": 2,
+    "communities": [0xFFFFFF01, 64600 << 16 | 9],
+    "next_hop_ipv4": OUR_SECOND_IPV4,
+}
+
+
+@BIRD_OR_FRR
+def test_a_peers_own_attributes(pair: Pair, kind: type[Router]) -> None:
+    router = pair.router(kind)
+    speaker = pair.speaker(peer={"export": dict(POLICY)})
+    speaker.announce("web", {"address": VIP, "med": 7, "communities": [64600 << 16 | 1]})
+    text = wait_routes(router, HOST)[HOST]
+    assert re.search(r'"?(metric|med)"?: ?50\b', text)
+    assert re.search(r"64512 64512 64512", text)
+    assert OUR_SECOND_IPV4 in text
+    assert re.search(r"64600[:,]9", text)
+    assert re.search(r"64600[:,]1", text)
+    assert re.search(r"65535[:,]65281|no-export", text, re.IGNORECASE)
+
+
+def test_a_source_address_of_its_own(pair: Pair) -> None:
+    pair.bird(neighbor=OUR_SECOND_IPV4)
+    speaker = pair.speaker(peer={"local_address": OUR_SECOND_IPV4}, listen=[OUR_SECOND_IPV4])
+    speaker.wait_established()
+
+
+def test_only_the_families_that_are_wanted(pair: Pair) -> None:
+    bird = pair.bird()
+    speaker = pair.speaker(peer={"families": ["ipv4"]})
+    speaker.announce("web", VIP, VIP6)
+    wait_routes(bird, HOST)
+    assert speaker.peer()["not_told"] == [["ipv6-unicast was not negotiated", 1]]
+
+
+def test_a_peer_that_is_to_connect_is_never_connected_to(pair: Pair) -> None:
+    bird = pair.bird(Terms(passive=True))
+    speaker = pair.speaker(peer={"fsm": {"passive": True, "connect_retry_s": 0.1}})
+    with pytest.raises(AssertionError):
+        speaker.wait_established(limit_s=2)
+    assert not bird.established()
+
+
+def test_a_peer_that_is_only_connected_to_is_not_let_in(pair: Pair) -> None:
+    speaker = pair.speaker(
+        peer={
+            "connect_only": True,
+            "fsm": {"connect_retry_s": 60, "idle_hold_s": 60, "retry_s": 60},
+        }
+    )
+    eventually("it is not there", lambda: "refused" in str(speaker.peer()["last_error"]))
+    pair.bird()
+    eventually("refused", lambda: speaker.peer()["connections_refused"] > 0)
+    assert not speaker.peer()["established"]
+
+
+def test_a_connection_over_an_interface(pair: Pair) -> None:
+    pair.bird(Terms(passive=True))
+    speaker = pair.speaker(peer={"interface": "v0", "local_address": OUR_SECOND_IPV4})
+    with pytest.raises(AssertionError):
+        speaker.wait_established(limit_s=1)
+    speaker.ask(reconfigure=speaker_settings(peer={"interface": "v0"}))
+    speaker.wait_established()
+    speaker.ask(reconfigure=speaker_settings(peer={"interface": "lo"}))
+    with pytest.raises(AssertionError):
+        speaker.wait_established(limit_s=1)
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_ttl_of_1_reaches_a_neighbour_and_no_further(pair: Pair, far: bool) -> None:
+    pair.router(Bird, Terms(ttl_security=far, passive=True))
+    speaker = pair.speaker(peer={"ttl": 1})
+    if far:  # a neighbour that insists on 255 hears nothing of a TTL of 1
+        with pytest.raises(AssertionError):
+            speaker.wait_established(limit_s=2)
+    else:
+        speaker.wait_established()
+
+
+def test_ipv6_next_hops_of_ipv4_prefixes_with_frr(pair: Pair) -> None:
+    # RFC 8950.
+    # FRR announces it on sessions over IPv6 only.
+    router = pair.router(Frr, us=OUR_IPV6, session="neighbor {us} capability extended-nexthop")
+    speaker = pair.speaker(peer={"address": ROUTER_IPV6}, listen=[OUR_IPV6], next_hop_ipv4=OUR_IPV6)
+    speaker.announce("web", VIP)
+    assert OUR_IPV6 in wait_routes(router, HOST)[HOST]
+    assert speaker.peer()["not_told"] == []
+
+
+def test_ipv6_next_hops_that_a_peer_cannot_be_told_are_shown(pair: Pair) -> None:
+    bird = pair.bird()
+    speaker = pair.speaker(next_hop_ipv4=OUR_IPV6)
+    speaker.announce("web", VIP, VIP6)
+    wait_routes(bird, HOST6)
+    [[reason, count]] = speaker.peer()["not_told"]
+    assert "RFC 8950" in reason
+    assert count == 1
+    assert "cannot be told of 1 prefixes" in speaker.log
+
+
+CONFEDERATION = "bgp confederation identifier 65000\nbgp confederation peers 64512\n"
+
+
+def test_frr_of_another_member_of_our_confederation_holds_our_routes(pair: Pair) -> None:
+    router = pair.router(Frr, router=CONFEDERATION)
+    speaker = pair.speaker(confederation=[65000, [64600]])
+    speaker.announce("web", VIP, VIP6)
+    routes = wait_routes(router, HOST, HOST6)
+    assert "(64512)" in routes[HOST]
+    assert re.search(r'"?locPrf"?: ?100\b', routes[HOST])
+    assert re.search(r'"?valid"?: ?true', routes[HOST]), routes[HOST]
+
+
+def test_bird_of_another_member_of_our_confederation_holds_our_routes(pair: Pair) -> None:
+    bird = pair.bird(options="multihop; confederation 65000; confederation member yes;")
+    speaker = pair.speaker(confederation=[65000, [64600]])
+    speaker.announce("web", VIP, VIP6)
+    assert "BGP.as_path: (64512)" in wait_routes(bird, HOST, HOST6)[HOST]
+
+
+@BIRD_OR_FRR
+def test_a_router_outside_of_our_confederation_sees_its_identifier(
+    pair: Pair, kind: type[Router]
+) -> None:
+    router = pair.router(kind, Terms(peer_asn=65000))
+    speaker = pair.speaker(confederation=[65000, [64513]])
+    speaker.announce("web", VIP)
+    text = wait_routes(router, HOST)[HOST]
+    assert "65000" in text
+    assert "64512" not in text
