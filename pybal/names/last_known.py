@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.model import IPAddress
-from pybal.net.addresses import parse_address
+from pybal.net.addresses import parse_address, why_unusable
 from pybal.state.state_file import (
     Document,
     StateFile,
@@ -91,5 +91,6 @@ def _decode(document: Document) -> Addresses:
         address = parse_address(text) if isinstance(text, str) else None
         if address is None or not isinstance(name, str):
             raise StateFileError("it is damaged")
-        addresses[name, address.version] = address
+        if not why_unusable(address):
+            addresses[name, address.version] = address
     return addresses

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pybal.model import IPAddress
-from pybal.net.addresses import parse_address
+from pybal.net.addresses import parse_address, why_unusable
 
 MAX_NAMESERVERS = 3
 """As many as the C library asks."""
@@ -50,6 +50,14 @@ class ResolvConf:
 def normal_name(name: str) -> str:
     """The form in which equal names are equal."""
     return name.lower().removesuffix(".")
+
+
+def usable(found: Addresses) -> Addresses | str:
+    """What of an answer can be the address of a host; if nothing can, why not."""
+    good = tuple(address for address in found.addresses if not why_unusable(address))
+    if not good:
+        return f"{found.addresses[0]} {why_unusable(found.addresses[0])}"
+    return replace(found, addresses=good)
 
 
 def parse_hosts(text: str) -> Mapping[str, tuple[IPAddress, ...]]:

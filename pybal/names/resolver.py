@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
 from pybal.names.lookups import LookUp, LookUps, NamesClient
-from pybal.names.parsing import Addresses, normal_name
+from pybal.names.parsing import Addresses, normal_name, usable
 from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import coalesced
@@ -305,6 +305,8 @@ class _Name:
 
     def _answered(self, outcome: Addresses | str) -> None:
         self._asking = False
+        if not isinstance(outcome, str):
+            outcome = usable(outcome)
         delay_s = self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
         now_s = self._clock.seconds()
         delay_s = coalesced(now_s, delay_s * self._random.uniform(0.9, 1.0))

@@ -62,6 +62,13 @@ def test_what_was_put_in_is_there_in_the_next_run(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_no_hosts_address_is_not_taken_over(tmp_path: Path) -> None:
+    content = b'{"format": 1, "addresses": [["a", "0.0.0.0"], ["b", "192.0.2.1"]]}'
+    (tmp_path / FILE_NAME).write_bytes(content)
+    book = Bench(tmp_path).book
+    assert (book.get("a", 4), book.get("b", 4)) == (None, A)
+
+
 def test_only_changes_are_written_and_one_at_a_time(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.book.put("a", A)

@@ -181,6 +181,28 @@ def test_a_failed_refresh_keeps_the_address_and_is_told_of_once(bench: Bench) ->
     assert bench.log.take() == ["[resolver] INFO: db1.example has the IPv4 address 192.0.2.1 again"]
 
 
+@pytest.mark.parametrize("odd", ["0.0.0.0", "224.0.0.1", "255.255.255.255", "240.0.0.1"])
+def test_an_answer_that_is_no_hosts_address_is_none(bench: Bench, odd: str) -> None:
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1")
+    bench.until_asked()
+    bench.names.answer(HOST, odd)
+    assert bench.told == ["192.0.2.1"]
+    (line,) = bench.log.take()
+    assert f"{odd} is " in line
+    assert line.endswith("; the last known one, 192.0.2.1, stays in use")
+    bench.until_asked()
+    bench.names.answer(HOST, odd, "192.0.2.2")
+    assert bench.told == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_a_first_answer_that_is_no_hosts_address_is_none(bench: Bench) -> None:
+    bench.watch(family=6)
+    bench.names.answer(HOST, "::", "::ffff:192.0.2.1", family=6)
+    assert bench.told == [None]
+    assert bench.book.addresses == {}
+
+
 def test_a_failed_first_lookup_is_told_and_tried_again_until_it_succeeds(bench: Bench) -> None:
     bench.watch()
     for longest_s in (1, 2, 4, 8, 16, 30, 30, 30):
