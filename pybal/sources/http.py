@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from pybal.config.poollist import PoolList, parse_pool_bytes
@@ -34,6 +34,10 @@ class HTTPReader:
 
     Any status but 200, or 304 in answer to a conditional request, is an error. Requests are made
     conditional on an ETag alone: by Last-Modified an older file that was put back is no change.
+
+    The server may be sending a file that is just being written. So what a text list says counts at
+    once, but a server goes only when two readings in a row are without it, of which the second is
+    not just the first gone on.
     """
 
     def __init__(self, url: str, ports: SourcePorts) -> None:
@@ -41,7 +45,9 @@ class HTTPReader:
         self._json_format = urlsplit(url).path.endswith(".json")
         self._ports = ports
         self._etag = ""
-        self._taken: bytes | None = None  # the digest of the body that was returned last
+        self._body = b""  # of the last reading
+        self._found: PoolList | None = None  # in it
+        self._pending = False  # whether more than that was returned
         self._taken_at_s = 0.0
         self._full_at_s = 0.0
 
@@ -61,18 +67,29 @@ class HTTPReader:
         if response.status == 304 and conditions:
             return None
         body = whole_body(response)
-        digest = hashlib.sha256(body).digest()
-        found = None
-        if digest != self._taken:
-            found = parse_pool_bytes(body, json_format=self._json_format)
-            self._taken = digest
-            self._taken_at_s = self._ports.reactor.seconds()
-        # Only of an answer that is a list: a bad one must be fetched again in full.
         self._full_at_s = asked_at_s
+        found = self._changed(body)
+        # Only of an answer that is a list: a bad one must be fetched again in full.
         etag = response.headers.get("etag", "")
         usable = asked_at_s - self._taken_at_s >= _SETTLED_S and _USABLE_ETAG.fullmatch(etag)
         self._etag = etag if usable else ""
         return found
+
+    def _changed(self, body: bytes) -> PoolList | None:
+        """The list to be in force, if it is another one than at the last reading."""
+        if body == self._body and not self._pending:
+            return None
+        found = parse_pool_bytes(body, json_format=self._json_format)
+        before, self._found = self._found, found
+        grown = body != self._body and body.startswith(self._body)
+        if body != self._body:
+            self._body, self._taken_at_s = body, self._ports.reactor.seconds()
+        if before is None or self._json_format:
+            self._pending = False
+            return found
+        servers = replace(found, part=True).over(before.servers)
+        self._pending = grown or len(servers) > len(found.servers)
+        return replace(found, servers=servers, part=grown)
 
 
 def whole_body(response: HTTPResponse) -> bytes:

@@ -13,8 +13,10 @@ from tests.fakes.sources import EPOCH, SourceBench
 
 URL = "http://config.example/pybal/text"
 A, B = ServerSpec("a"), ServerSpec("b")
+A_OFF = ServerSpec("a", enabled=False)
 TWO = b"{'host': 'a'}\n{'host': 'b'}\n"
 ONE = b"{'host': 'b'}\n"
+A_DISABLED = b"{'host': 'a', 'enabled': False}\n{'host': 'b'}\n"
 
 
 @pytest.fixture
@@ -80,11 +82,11 @@ def test_requests_are_conditional_once_a_list_has_outlasted_the_second_of_its_et
 
 def test_another_list_with_the_etag_of_the_same_second_is_seen(bench: SourceBench) -> None:
     bench.start(HTTPSource(URL))
-    for body in (TWO, ONE):
+    for body in (TWO, A_DISABLED):
         assert conditions(bench) == {}
         the_one_under_way(bench).answer(200, {"etag": '"1"'}, body)
         bench.advance(1)
-    assert bench.take() == [(A, B), (B,)]
+    assert bench.take() == [(A, B), (A_OFF, B)]
 
 
 def test_a_slow_answer_does_not_make_a_list_old(bench: SourceBench) -> None:
@@ -133,10 +135,46 @@ def test_not_modified_in_answer_to_a_plain_request_is_an_error(bench: SourceBenc
 
 def test_a_changed_list_is_published_and_asked_for_in_full_again(bench: SourceBench) -> None:
     settled(bench)
-    the_one_under_way(bench).answer(200, {"etag": '"2"'}, ONE)
-    assert bench.take() == [(B,)]
+    the_one_under_way(bench).answer(200, {"etag": '"2"'}, A_DISABLED)
+    assert bench.take() == [(A_OFF, B)]
     bench.advance(1)
     assert conditions(bench) == {}
+
+
+def test_a_server_goes_when_two_readings_in_a_row_are_without_it(bench: SourceBench) -> None:
+    settled(bench)
+    for _ in range(2):
+        assert bench.take() == []
+        the_one_under_way(bench).answer(200, body=ONE)
+        bench.advance(1)
+    assert bench.take() == [(B,)]
+
+
+def test_a_server_goes_though_the_list_is_another_one_each_time(bench: SourceBench) -> None:
+    settled(bench)
+    for number in range(2):
+        assert bench.take() == []
+        the_one_under_way(bench).answer(200, body=b"# %d\n%s" % (number, ONE))
+        bench.advance(1)
+    assert bench.take() == [(B,)]
+
+
+def test_a_file_that_grows_on_the_server_loses_no_server(bench: SourceBench) -> None:
+    whole = b"{'host': 'a', 'weight': 1}\n{'host': 'b', 'weight': 1}\n"
+    settled(bench)
+    for length in (27, 30, 54, 54):
+        the_one_under_way(bench).answer(200, body=whole[:length])
+        bench.advance(1)
+    a, b = ServerSpec("a", 1), ServerSpec("b", 1)
+    assert bench.take() == [(a, B), (a, b)]
+
+
+def test_json_that_is_sent_whole_is_whole(bench: SourceBench) -> None:
+    bench.start(HTTPSource(f"{URL}.json"))
+    for body in (b'{"a": {"weight": 10}, "b": {}}', b'{"a": {"weight": 10}}'):
+        the_one_under_way(bench).answer(200, body=body)
+        bench.advance(1)
+    assert bench.take() == [(A, B), (A,)]
 
 
 def test_the_same_list_again_is_not_published_again(bench: SourceBench) -> None:
@@ -158,10 +196,10 @@ def test_requests_never_overlap(bench: SourceBench) -> None:
 
 PARTS = {
     "no end": {},
-    "a range": {"content-length": "14", "content-range": "bytes 0-13/99"},
-    "a page": {"content-length": "14", "link": '<http://x/?page=2>; rel="next"'},
-    "a page, unquoted": {"content-length": "14", "link": "</1>; rel=prev, </3>; rel=next"},
-    "compressed": {"content-length": "14", "content-encoding": "gzip"},
+    "a range": {"content-length": "47", "content-range": "bytes 0-13/99"},
+    "a page": {"content-length": "47", "link": '<http://x/?page=2>; rel="next"'},
+    "a page, unquoted": {"content-length": "47", "link": "</1>; rel=prev, </3>; rel=next"},
+    "compressed": {"content-length": "47", "content-encoding": "gzip"},
 }
 
 
@@ -179,16 +217,16 @@ def test_an_answer_that_may_be_a_part_is_refused(bench: SourceBench, name: str) 
     "headers",
     [
         {"transfer-encoding": "chunked"},
-        {"content-length": "14", "link": '</style.css>; rel="stylesheet"'},
-        {"content-length": "14", "content-encoding": "identity"},
+        {"content-length": "47", "link": '</style.css>; rel="stylesheet"'},
+        {"content-length": "47", "content-encoding": "identity"},
     ],
 )
 def test_an_answer_that_says_where_it_ends_is_whole(
     bench: SourceBench, headers: dict[str, str]
 ) -> None:
     settled(bench)
-    the_one_under_way(bench).answer_exactly(HTTPResponse(200, headers, ONE))
-    assert bench.take() == [(B,)]
+    the_one_under_way(bench).answer_exactly(HTTPResponse(200, headers, A_DISABLED))
+    assert bench.take() == [(A_OFF, B)]
 
 
 def test_an_etag_is_not_believed_for_more_than_a_minute(bench: SourceBench) -> None:
@@ -201,8 +239,8 @@ def test_an_etag_is_not_believed_for_more_than_a_minute(bench: SourceBench) -> N
         the_one_under_way(bench).answer(304)
         bench.advance(1)
     assert bench.clock.seconds() < 62
-    the_one_under_way(bench).answer(200, {"etag": '"1"'}, ONE)
-    assert bench.take() == [(B,)]
+    the_one_under_way(bench).answer(200, {"etag": '"1"'}, A_DISABLED)
+    assert bench.take() == [(A_OFF, B)]
 
 
 def test_a_slow_answer_is_dated_by_its_question(bench: SourceBench) -> None:
@@ -306,8 +344,8 @@ def test_a_fault_in_the_client_does_not_end_the_polling(bench: SourceBench) -> N
     bench.http.error = None
     bench.advance(3)
     assert "RuntimeError: a bug" in bench.log.lines[0]
-    the_one_under_way(bench).answer(200, body=ONE)
-    assert bench.take() == [(B,)]
+    the_one_under_way(bench).answer(200, body=A_DISABLED)
+    assert bench.take() == [(A_OFF, B)]
 
 
 def test_stop_cancels_what_is_under_way_and_publishes_nothing_more(bench: SourceBench) -> None:
