@@ -136,6 +136,7 @@ class Daemon:
             ports.http,
             ports.in_thread,
             settings.state_directory,
+            read_only=settings.dry_run,
         )
         self._services: dict[str, LVSService] = {}
         self._instrumentation: InstrumentationServer | None = None

@@ -182,7 +182,7 @@ def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
 def _daemon_ports(settings: Settings, monitors: MonitorTypes) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor)
-    resolver = _resolver(settings.state_directory)
+    resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
@@ -217,11 +217,11 @@ def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:
     return deferToThreadPool(reactor, reactor.getThreadPool(), function)
 
 
-def _resolver(state_directory: Path | None) -> Resolver:
+def _resolver(state_directory: Path | None, *, read_only: bool) -> Resolver:
     log = Logger(namespace="resolver")
     book = None
     if state_directory is not None:
-        book = AddressBook(state_directory, reactor, _in_thread, log)
+        book = AddressBook(state_directory, reactor, _in_thread, log, read_only=read_only)
         book.load()
     client = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
     return Resolver(reactor, random.Random(), client, log, book)

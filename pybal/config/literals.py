@@ -20,6 +20,14 @@ def parse_literal(text: str) -> object:
     return value
 
 
+def repeated_key(text: str) -> str:
+    """A key that a dict literal gives twice, as it is written; empty if there is none. Of such
+    keys Python takes the last."""
+    body = literal_tree(text).body
+    keys = [ast.unparse(key) for key in body.keys if key] if isinstance(body, ast.Dict) else []
+    return next((key for key in keys if keys.count(key) > 1), "")
+
+
 def literal_tree(text: str) -> ast.Expression:
     """The syntax tree of one expression, to be read and never run; raises BadValueError."""
     if len(text) > MAX_LITERAL:

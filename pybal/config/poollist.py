@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.literals import parse_literal
+from pybal.config.literals import parse_literal, repeated_key
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
@@ -29,6 +29,15 @@ MAX_PARTS = 10 * MAX_ENTRIES
 MAX_WEIGHT = 2**31 - 1
 _MAX_SHOWN = 60
 _ATTRIBUTES = ("host", "weight", "enabled")
+_INSTEAD = {
+    "port": "; servers are reached at the service's own port, and checked at MONITOR.port",
+    "ip": "; an address is given as the host",
+    "address": "; an address is given as the host",
+    "pooled": "; an operator's wish is given as enabled",
+    "state": "; an operator's wish is given as enabled",
+    "status": "; an operator's wish is given as enabled",
+}
+"""What other balancers' lists have, and what to use here."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _OTHER_WORDS = re.compile(r"\b(?:true|false|null)\b")
 
@@ -142,12 +151,13 @@ class _Builder:
             self.skip(line, why)
             return
         host = str(host)
-        if same_host(host) in self._servers:
+        name = same_host(host)
+        if name in self._servers:
             self.skip(line, f"{host} is listed twice, the first one counts")
             return
         weight, enabled = attributes.get("weight", DEFAULT_WEIGHT), attributes.get("enabled", True)
         if isinstance(weight, int) and isinstance(enabled, bool):
-            self._servers[same_host(host)] = ServerSpec(host, weight, enabled)
+            self._servers[name] = ServerSpec(host, weight, enabled)
 
     def ignore(self, line: int, unknown: Iterable[object]) -> None:
         """Attributes without a meaning; each is told of once."""
@@ -155,6 +165,7 @@ class _Builder:
             if name not in self._unknown:
                 self._unknown.add(name)
                 text = f"unknown attribute {_shown(name)} ignored, here and in what follows"
+                text += _INSTEAD.get(str(name).lower(), "")
                 self._problems.append(PoolProblem(line, text, is_damage=False))
 
     @property
@@ -199,6 +210,9 @@ def _read_lines(text: str, builder: _Builder) -> None:
         if attributes is None:
             builder.skip(number, f"must be {_FORM}, not {_shown(entry)}{_hint(entry)}")
             continue
+        if any(entry.count(name) > 1 for name in _ATTRIBUTES) and (twice := repeated_key(entry)):
+            builder.skip(number, f"{twice} is given twice")
+            continue
         unknown = [name for name in attributes if name not in _ATTRIBUTES]
         if misspelt := [name for name in unknown if _meant(name)]:
             # What the writer wanted of the server did not arrive.
@@ -215,10 +229,12 @@ def _literal_dict(entry: str) -> dict[object, object] | None:
     # The brace is looked for first because a page of garbage is not worth the parser's time.
     if not entry.startswith("{") or len(entry) > MAX_LINE:
         return None
-    if _UNDECODED.search(entry.partition("#")[0]):
-        return None
+    if not entry.isascii():
+        if _UNDECODED.search(entry.partition("#")[0]):
+            return None
+        entry = _UNDECODED.sub("?", entry)
     try:
-        value = parse_literal(_UNDECODED.sub("?", entry))
+        value = parse_literal(entry)
     except BadValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -290,8 +306,8 @@ def _no_server(host: str, attributes: object) -> str:
             return f"{_shown(name)} of {_shown(host)} is no attribute of a server{near}"
         if names.count(name) > 1:
             return f"{_shown(name)} of {_shown(host)} is given twice"
-    said = dict(attributes).get("host", host)
-    if not isinstance(said, str) or same_host(said) != same_host(host):
+    said = dict(attributes)["host"] if "host" in names else host
+    if said is not host and (not isinstance(said, str) or same_host(said) != same_host(host)):
         return f"the entry of {_shown(host)} says that its host is {_shown(said)}"
     return ""
 

@@ -35,7 +35,8 @@ Addresses = dict[tuple[str, int], IPAddress]
 
 class AddressBook:
     """One file of `directory`, which is made if needed. Nothing that goes wrong here is more than
-    a log line. Of more than MAX_ADDRESSES the ones that were put in first are forgotten."""
+    a log line. Of more than MAX_ADDRESSES the ones that were put in first are forgotten. With
+    `read_only` (a dry run) it is never written."""
 
     def __init__(
         self,
@@ -43,7 +44,10 @@ class AddressBook:
         clock: Any,
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         log: Logger,
+        *,
+        read_only: bool = False,
     ) -> None:
+        self._read_only = read_only
         self._log = log
         self._addresses: Addresses = {}
         self._file = addresses_file(directory)
@@ -73,7 +77,8 @@ class AddressBook:
         self._addresses[key] = address
         if len(self._addresses) > MAX_ADDRESSES:
             del self._addresses[next(iter(self._addresses))]
-        self._writer.changed()
+        if not self._read_only:
+            self._writer.changed()
 
 
 def addresses_file(directory: Path) -> StateFile[Addresses]:

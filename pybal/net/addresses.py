@@ -58,15 +58,18 @@ def host_problem(host: object) -> str:
     """Why this can be no server's name or address, to follow it in a sentence; empty if it can."""
     if not isinstance(host, str):
         return "is no host name or address"
+    if is_host_name(host):
+        return ""
     address = parse_address(host)
-    if address is not None:
-        return why_unusable(address)
-    return "" if is_host_name(host) else "is no host name or address"
+    return "is no host name or address" if address is None else why_unusable(address)
 
 
 def same_host(host: str) -> str:
     """The same text for all spellings of a host."""
-    return str(parse_address(host) or host.lower().removesuffix("."))
+    name = host.lower().removesuffix(".")
+    if ":" not in name and not name[-1:].isdigit():
+        return name  # reading it as an address takes longer than all the rest
+    return str(parse_address(host) or name)
 
 
 def parse_scoped_address(text: str) -> IPAddress | None:

@@ -41,7 +41,8 @@ class Source(Protocol):
 class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that may block on the disk.
-    `state_directory` None: no list is kept over a restart. `ca_file` (PEM) is trusted in place
+    `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
+    used, and none is written. `ca_file` (PEM) is trusted in place
     of the platform's authorities by sources that speak TLS."""
 
     reactor: Any
@@ -51,3 +52,4 @@ class SourcePorts:
     in_thread: Callable[[Callable[[], None]], Deferred[None]]
     state_directory: Path | None
     ca_file: str | None = None
+    read_only: bool = False

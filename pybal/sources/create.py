@@ -43,7 +43,9 @@ def create_source(
         url, cache = source_url(settings), None
         if ports.state_directory is not None:
             directory = ports.state_directory / _CACHE_DIRECTORY
-            cache = ListCache(directory, service, url, ports.in_thread, log)
+            cache = ListCache(
+                directory, service, url, ports.in_thread, log, read_only=ports.read_only
+            )
         return LastGood(url, log, ports.reactor, ports.now, publish, cache, overdue_s)
 
     def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:

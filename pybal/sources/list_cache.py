@@ -49,7 +49,10 @@ class ListCache:
         url: str,
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         log: Logger,
+        *,
+        read_only: bool = False,
     ) -> None:
+        self._read_only = read_only
         self._newest = CachedList((), 0.0)
         self._file = list_file(directory, service, url)
         self._writer = WriteBehind(
@@ -66,7 +69,8 @@ class ListCache:
     def save(self, cached: CachedList) -> None:
         """Write the list, in a thread; while that is under way the newest waits its turn."""
         self._newest = cached
-        self._writer.changed()
+        if not self._read_only:
+            self._writer.changed()
 
 
 def list_file(directory: Path, service: str, url: str) -> StateFile[CachedList]:

@@ -417,6 +417,24 @@ def test_a_misspelt_attribute_is_damage_in_a_text_list(key: str) -> None:
     assert "must be spelt" in problem.message
 
 
+def test_an_attribute_given_twice_is_damage() -> None:
+    lines = [
+        GOOD,
+        "{ 'host': 'h', 'enabled': True, \"enabled\": False }",
+        "{ 'host': 'host-enabled', 'enabled': True }",
+    ]
+    found = text_list("\n".join(lines))
+    assert [server.host for server in found.servers] == ["good", "host-enabled"]
+    assert [str(p) for p in found.damage] == ["line 2: entry skipped: 'enabled' is given twice"]
+
+
+def test_what_other_balancers_have_in_a_list_is_told_with_what_to_use() -> None:
+    found = text_list("{ 'host': 'h', 'port': 80 }")
+    assert found.servers == (ServerSpec("h"),)
+    assert found.damage == ()
+    assert "the service's own port" in found.problems[0].message
+
+
 def test_words_of_json_in_a_text_list_name_the_slip() -> None:
     (problem,) = text_list(f"{GOOD}\n{{ 'host': 'h', 'enabled': true }}").problems
     assert problem.message.endswith("(true must be written True)")

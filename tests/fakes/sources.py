@@ -55,7 +55,7 @@ class FakeDiskThread:
 class SourceBench:
     """One world for any number of sources; `published` holds the lists of them all, in order."""
 
-    def __init__(self, state_directory: Path | None = None) -> None:
+    def __init__(self, state_directory: Path | None = None, *, read_only: bool = False) -> None:
         self.clock: Any = Clock()
         self.http = FakeHTTPClient()
         self.disk = FakeDiskThread()
@@ -69,6 +69,7 @@ class SourceBench:
             http=self.http,
             in_thread=self.disk,
             state_directory=state_directory,
+            read_only=read_only,
         )
 
     def now(self) -> float:

@@ -30,11 +30,12 @@ A, A2, A6 = ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("2001:d
 class Bench:
     """A book whose writing thread is at hand."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self.clock: Any = Clock()
         self.log = FakeLog()
         self.writes: list[tuple[Callable[[], None], Deferred[None]]] = []
-        self.book = AddressBook(directory, self.clock, self._in_thread, self.log.logger("resolver"))
+        log = self.log.logger("resolver")
+        self.book = AddressBook(directory, self.clock, self._in_thread, log, read_only=read_only)
         self.book.load()
 
     def _in_thread(self, function: Callable[[], None]) -> Deferred[None]:
@@ -67,6 +68,14 @@ def test_what_is_no_hosts_address_is_not_taken_over(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     book = Bench(tmp_path).book
     assert (book.get("a", 4), book.get("b", 4)) == (None, A)
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, read_only=True)
+    bench.book.put("a", A)
+    bench.clock.advance(10 * SAVE_AFTER_S)
+    assert bench.book.get("a", 4) == A
+    assert bench.writes == []
 
 
 def test_only_changes_are_written_and_one_at_a_time(tmp_path: Path) -> None:

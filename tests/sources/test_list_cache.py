@@ -153,6 +153,19 @@ def test_without_a_state_directory_nothing_is_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_uses_the_kept_list_and_writes_none(tmp_path: Path) -> None:
+    before = kept(tmp_path).read_bytes()
+    bench = SourceBench(tmp_path, read_only=True)
+    bench.start(SOURCE)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    bench.advance(1)
+    answer(bench, b"{'host': 'c'}\n")
+    assert bench.take() == [(A, B), (ServerSpec("c"),)]
+    assert bench.disk.waiting == 0
+    (file,) = (tmp_path / "pool-lists").iterdir()
+    assert file.read_bytes() == before
+
+
 def test_a_local_file_has_its_list_kept_too(tmp_path: Path) -> None:
     pool = tmp_path / "pool"
     pool.write_bytes(TWO)
