@@ -24,7 +24,7 @@ from pybal.bgp.peering import BGPPorts
 from pybal.config.settings import ControlSettings, MonitorSettings, ServiceSettings, Settings
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.health.director_health import DirectorHealth
-from pybal.http.port import HTTPClient
+from pybal.http.port import HostLookUp, HTTPClient
 from pybal.instrumentation.control_server import ControlServer, user_of
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import Accepting, InstrumentationServer
@@ -75,6 +75,7 @@ class DaemonPorts:
     random: random.Random
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
     http: HTTPClient
+    names: HostLookUp
     addresses: AddressWatcher
     network: Network
     processes: Processes
@@ -134,6 +135,7 @@ class Daemon:
             ports.now,
             ports.random,
             ports.http,
+            ports.names,
             ports.in_thread,
             settings.state_directory,
             read_only=settings.dry_run,

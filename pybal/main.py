@@ -189,6 +189,7 @@ def _daemon_ports(settings: Settings, monitors: MonitorTypes) -> DaemonPorts:
         random=random.Random(),
         in_thread=_in_thread,
         http=BoundedHTTPClient(reactor, network, resolver),
+        names=resolver,
         addresses=resolver,
         network=network,
         processes=ReactorProcesses(reactor),

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 import pybal
-from pybal.http.port import HTTPClient
+from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import SourceList, SourceSnapshot
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
@@ -49,6 +49,7 @@ class SourcePorts:
     now: Callable[[], float]
     random: random.Random
     http: HTTPClient
+    names: HostLookUp
     in_thread: Callable[[Callable[[], None]], Deferred[None]]
     state_directory: Path | None
     ca_file: str | None = None

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from twisted.internet.threads import blockingCallFromThread
 from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
-from pybal.errors import SourceError
-from pybal.model import SourceSnapshot
+from pybal.errors import ResolutionError, SourceError
+from pybal.model import IPAddress, SourceSnapshot
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcdclient import PythonEtcdClient
@@ -62,8 +63,10 @@ class EtcdPool:
         self._reactor = ports.reactor
         self._log = log
         self._last_good = last_good
+        self._host = settings.host
+        self._names = ports.names
         self._watcher = Watcher(
-            lambda: PythonEtcdClient(settings, ports.ca_file),
+            lambda: PythonEtcdClient(settings, self._addresses(), ports.ca_file),
             self._from_thread,
             ports.now,
             random.Random(ports.random.random()),
@@ -82,6 +85,17 @@ class EtcdPool:
     def snapshot(self) -> SourceSnapshot:
         """See Source."""
         return self._last_good.snapshot()
+
+    def _addresses(self) -> tuple[IPAddress, ...]:
+        """Where the host is, for the thread, which waits for it. Within the reactor's own time
+        limits; the last known addresses while DNS is away."""
+        try:
+            found: tuple[IPAddress, ...] = blockingCallFromThread(
+                self._reactor, self._names.look_up, self._host
+            )
+        except ResolutionError as error:
+            raise SourceError(f"{self._host} cannot be found: {error}") from None
+        return found
 
     def _from_thread(self, outcome: PoolList | SourceError, began_at: float) -> None:
         self._reactor.callFromThread(self._take, outcome, began_at)

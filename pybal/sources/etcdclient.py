@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 
 import etcd
@@ -12,6 +13,7 @@ import urllib3
 
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
+from pybal.model import IPAddress
 from pybal.net.addresses import bracketed, endpoint
 from pybal.sources.etcdconnection import Budget, pool_class, shut_down
 from pybal.sources.etcdvalues import Values
@@ -37,12 +39,17 @@ itself ends watches after some minutes."""
 
 
 class PythonEtcdClient:
-    """The DirectoryClient of a settings' directory. It keeps one connection, which is made by
-    the first read(); the server's certificate is verified against `ca_file`, or else the
-    platform's authorities."""
+    """The DirectoryClient of a settings' directory, whose host has these addresses. It keeps one
+    connection, which is made by the first read(); the server's certificate is verified against
+    `ca_file`, or else the platform's authorities."""
 
     def __init__(
-        self, settings: EtcdSource, ca_file: str | None, *, read_s: float = READ_S
+        self,
+        settings: EtcdSource,
+        addresses: Sequence[IPAddress],
+        ca_file: str | None,
+        *,
+        read_s: float = READ_S,
     ) -> None:
         self._key = settings.key.rstrip("/")
         self._where = endpoint(settings.host, settings.port)
@@ -63,7 +70,7 @@ class PythonEtcdClient:
         pools = self._client.http
         pools.connection_pool_kw.update(cert_reqs=ssl.CERT_REQUIRED, retries=urllib3.Retry(0))
         # python-etcd has no way to end a call from another thread.
-        pools.pool_classes_by_scheme = {"https": pool_class(self._opened, self._budget)}
+        pools.pool_classes_by_scheme = {"https": pool_class(addresses, self._opened, self._budget)}
 
     def read(self) -> Values:
         """See DirectoryClient."""

@@ -7,12 +7,15 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+
+from pybal.model import IPAddress
 
 _KEEPALIVE = (
     (socket.SO_KEEPALIVE, socket.SOL_SOCKET, 1),
@@ -89,8 +92,11 @@ class _BoundedInput(io.RawIOBase):
             self._raw.close()
 
 
-def pool_class(opened: Callable[[socket.socket], None], budget: Budget) -> type[Any]:
-    """A connection pool that tells of each socket it has opened, and reads within the budget."""
+def pool_class(
+    addresses: Sequence[IPAddress], opened: Callable[[socket.socket], None], budget: Budget
+) -> type[Any]:
+    """A connection pool that connects to the first of the addresses that takes it, tells of each
+    socket it has opened, and reads within the budget."""
 
     class BoundedResponse(http.client.HTTPResponse):
         def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
@@ -111,6 +117,25 @@ def pool_class(opened: Callable[[socket.socket], None], budget: Budget) -> type[
 
     class BoundedConnection(HTTPSConnection):
         response_class = BoundedResponse
+
+        _dns_host: str
+
+        def _new_conn(self) -> socket.socket:
+            name = self._dns_host
+            try:
+                return self._first_to_answer()
+            finally:
+                self._dns_host = name  # the certificate is for that
+
+        def _first_to_answer(self) -> socket.socket:
+            for number, address in enumerate(addresses, start=1):
+                self._dns_host = str(address)
+                try:
+                    return super()._new_conn()
+                except HTTPError:
+                    if number == len(addresses):
+                        raise
+            raise OSError("the host has no address")
 
         def connect(self) -> None:
             super().connect()

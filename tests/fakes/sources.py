@@ -16,6 +16,7 @@ from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
+from tests.fakes.names import FakeHostLookUp
 
 EPOCH = 1_700_000_000.0
 
@@ -67,6 +68,7 @@ class SourceBench:
             now=self.now,
             random=random.Random(1),
             http=self.http,
+            names=FakeHostLookUp(),
             in_thread=self.disk,
             state_directory=state_directory,
             read_only=read_only,

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from ipaddress import ip_address
 
 import pytest
 
@@ -21,6 +22,7 @@ from tests.integration.certificates import Certificate, make_certificate
 
 pytestmark = pytest.mark.integration
 
+HOST = ip_address("127.0.0.1")
 NODES = [{"key": f"/pool/{host}", "value": '{"pooled": "yes"}'} for host in "ab"]
 LISTING = json.dumps({"action": "get", "node": {"key": "/pool", "dir": True, "nodes": NODES}})
 HEAD = "HTTP/1.1 200 OK\r\nX-Etcd-Index: 7\r\nContent-Type: application/json\r\n"
@@ -73,7 +75,7 @@ def server(certificate: Certificate) -> Iterator[OddServer]:
 def client(server: OddServer, certificate: Certificate) -> Iterator[PythonEtcdClient]:
     """A client that waits a second for what it waits ten seconds for in earnest."""
     settings, ca_file = EtcdSource("127.0.0.1", server.port, "/pool/"), certificate.certificate
-    with closing(PythonEtcdClient(settings, str(ca_file), read_s=1.0)) as client:
+    with closing(PythonEtcdClient(settings, [HOST], str(ca_file), read_s=1.0)) as client:
         yield client
 
 

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pybal.sources.create import create_source
 from pybal.sources.etcdclient import PythonEtcdClient
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
+from tests.fakes.names import FakeHostLookUp
 from tests.fakes.sources import FakeDiskThread, Servers
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.etcd_server import EtcdServer
@@ -30,13 +32,14 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("etcd") is None, reason="needs Debian's etcd-server"),
 ]
 
+LOOPBACK = ip_address("127.0.0.1")
 DIRECTORY = "/conftool/v1/pools/esams/cache_text/nginx/"
 YES = {"pooled": "yes", "weight": 10}
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    return make_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
+    return make_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1", "DNS:etcd.example")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_an_unreachable_etcd_is_told_in_words_that_stay_the_same() -> None:
     told = []
     for _ in range(2):
         with pytest.raises(SourceError, match="Connection refused") as error:
-            PythonEtcdClient(EtcdSource("127.0.0.1", 2, "/x/"), None).read()
+            PythonEtcdClient(EtcdSource("127.0.0.1", 2, "/x/"), [LOOPBACK], None).read()
         told.append(str(error.value))
     assert told[0] == told[1]
     assert told[0].startswith("127.0.0.1:2 cannot be read: Failed to ")
@@ -72,21 +75,30 @@ def test_an_unreachable_etcd_is_told_in_words_that_stay_the_same() -> None:
 class Scene:
     """One source of an etcd in a real reactor."""
 
-    def __init__(self, reactor: Any, etcd: EtcdServer, ca_file: Path | None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        etcd: EtcdServer,
+        ca_file: Path | None,
+        host: str = "127.0.0.1",
+        *addresses: str,
+    ) -> None:
         self.reactor = reactor
         self.published: list[Servers] = []
         self.log = FakeLog()
+        self.names = FakeHostLookUp(**{host: addresses or ("127.0.0.1",)})
         environment = SourcePorts(
             reactor=reactor,
             now=reactor.seconds,
             random=random.Random(1),
             http=FakeHTTPClient(),
+            names=self.names,
             in_thread=FakeDiskThread(),
             state_directory=None,
             ca_file=None if ca_file is None else str(ca_file),
         )
         self.source: Source = create_source(
-            EtcdSource("127.0.0.1", etcd.port, DIRECTORY),
+            EtcdSource(host, etcd.port, DIRECTORY),
             "svc",
             lambda found: self.published.append(found.servers),
             environment,
@@ -235,7 +247,7 @@ def test_a_certificate_for_another_name_is_refused(
 ) -> None:
     settings = EtcdSource("localhost", etcd.port, DIRECTORY)
     with (
-        closing(PythonEtcdClient(settings, str(certificate.certificate))) as client,
+        closing(PythonEtcdClient(settings, [LOOPBACK], str(certificate.certificate))) as client,
         pytest.raises(SourceError, match="localhost"),
     ):
         client.read()
@@ -243,7 +255,7 @@ def test_a_certificate_for_another_name_is_refused(
 
 def client_of(etcd: EtcdServer, certificate: Certificate) -> PythonEtcdClient:
     settings = EtcdSource("127.0.0.1", etcd.port, DIRECTORY)
-    return PythonEtcdClient(settings, str(certificate.certificate))
+    return PythonEtcdClient(settings, [LOOPBACK], str(certificate.certificate))
 
 
 def test_an_emptied_or_deleted_directory_empties_no_pool(
@@ -288,3 +300,33 @@ def test_a_server_whose_certificate_nobody_vouches_for_is_not_believed(etcd: Etc
     scene = run_in_reactor(main)
     assert scene.published == []
     assert "CERTIFICATE_VERIFY_FAILED" in scene.log.lines[0]
+
+
+def test_the_host_is_found_by_the_resolver_that_all_share(
+    etcd: EtcdServer, certificate: Certificate
+) -> None:
+    async def main(reactor: Any) -> None:
+        nobody, everybody = "127.0.0.99", "127.0.0.1"
+        scene = Scene(reactor, etcd, certificate.certificate, "etcd.example", nobody, everybody)
+        scene.source.start()
+        await scene.until_in_force(ServerSpec("a"), ServerSpec("b"))
+        etcd.put(DIRECTORY + "a", {"pooled": "no", "weight": 10})
+        await scene.until_in_force(ServerSpec("a", enabled=False), ServerSpec("b"))
+        scene.source.stop()
+        await until(reactor, lambda: watch_threads() == 0, limit_s=1)
+
+    run_in_reactor(main)
+
+
+def test_a_host_that_cannot_be_found_is_told(etcd: EtcdServer) -> None:
+    async def main(reactor: Any) -> str | None:
+        scene = Scene(reactor, etcd, None, "etcd.example")
+        scene.names.known.clear()
+        scene.source.start()
+        await until(reactor, lambda: bool(scene.names.waiting))
+        scene.names.fail("etcd.example", "NXDOMAIN")
+        await until(reactor, lambda: scene.source.snapshot().stale)
+        scene.source.stop()
+        return scene.source.snapshot().last_error
+
+    assert run_in_reactor(main) == "etcd.example cannot be found: NXDOMAIN"

@@ -16,6 +16,7 @@ from pybal.model import ServerSpec
 from pybal.sources.base import SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.log import FakeLog
+from tests.fakes.names import FakeHostLookUp
 from tests.fakes.sources import FakeDiskThread, Servers
 from tests.integration.reactors import real_client, run_in_reactor, until
 
@@ -86,6 +87,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
             now=reactor.seconds,
             random=random.Random(1),
             http=real_client(reactor),
+            names=FakeHostLookUp(),
             in_thread=FakeDiskThread(),
             state_directory=None,
         )
@@ -113,7 +115,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
         assert published == [(A, B)]
         master.mood = "good"
         await until(reactor, lambda: not source.snapshot().stale)
-        assert published == [(A, B), (B,)]
+        await until(reactor, lambda: published == [(A, B), (B,)])
         source.stop()
 
     with config_master() as master:
