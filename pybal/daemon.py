@@ -17,6 +17,8 @@ from twisted.logger import Logger
 import pybal
 from pybal.announce.announcer import Announcer
 from pybal.announce.failover import BGPFailover
+from pybal.announce.maintenance import Maintenance
+from pybal.announce.maintenance_file import MaintenanceKeeper
 from pybal.announce.settings import failover_settings
 from pybal.bgp.bfd.detector import BFDNetwork
 from pybal.bgp.network import BGPNetwork
@@ -208,6 +210,7 @@ class Daemon:
                 log=Logger(namespace="bgp"),
                 bfd_network=ports.bfd_network,
             ),
+            *self._maintenance(),
         )
         self._announcer = Announcer(
             self._failover, self._settings.services, ports.reactor, Logger(namespace="bgp")
@@ -218,6 +221,14 @@ class Daemon:
         keys = (service_key(service) for service in self._settings.services if service.bgp)
         self._failover.start(restarting=any(map(self._manager.adopted, keys)))
         self._announcer.start()
+
+    def _maintenance(self) -> tuple[Maintenance, Callable[[Maintenance], object]]:
+        """That of our former life, and who keeps it for the next."""
+        directory, log = self._settings.state_directory, Logger(namespace="bgp")
+        if directory is None or self._settings.dry_run:
+            return Maintenance(), lambda _: None
+        keeper = MaintenanceKeeper(directory, self._ports.in_thread, log)
+        return keeper.load(), keeper.save
 
     def _start_instrumentation(self) -> None:
         settings, control = self._settings.instrumentation, self._control_settings()

@@ -260,6 +260,16 @@ class AnnouncedPrefix:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceSnapshot:
+    """What an operator has moved the traffic away from by BGP: a service, or None for the whole
+    director; until it is `withdrawn` its addresses are announced as the last choice."""
+
+    service: str | None
+    since: float
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BGPSnapshot:
     """The BGP speaker as a whole. `local_asn` is None while bgp is off."""
 
@@ -268,6 +278,7 @@ class BGPSnapshot:
     peers: tuple[PeerSnapshot, ...]
     announced: tuple[AnnouncedPrefix, ...] = ()
     unknown_peers_total: int = 0
+    maintenance: tuple[MaintenanceSnapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from pybal.announce.maintenance import Maintenance, Phase, as_last_choice, phase_since
 from pybal.bgp.aspath import sequence
-from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin
+from pybal.bgp.constants import Origin
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings
 from pybal.bgp.speaker import Speaker
-from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress
+from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress, MaintenanceSnapshot
 
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one
 
 
 class BGPFailover:
     """Owns the speaker. A prefix is announced while at least one service wants it; if several
-    do, the attributes are those of the first that asked."""
+    do, the attributes are those of the first that asked.
 
-    def __init__(self, settings: FailoverSettings, ports: BGPPorts) -> None:
+    `maintenance` is that of our former life; `keep_maintenance` is told whenever it changes."""
+
+    def __init__(
+        self,
+        settings: FailoverSettings,
+        ports: BGPPorts,
+        maintenance: Maintenance = Maintenance(),  # noqa: B008 - frozen
+        keep_maintenance: Callable[[Maintenance], object] = lambda _: None,
+    ) -> None:
+        self.maintenance = maintenance
+        self._keep_maintenance = keep_maintenance
+        self._withdrawing: Any = None
+        self._now = ports.now
         self._settings = settings
         self._clock = ports.clock
         self._log = ports.log
@@ -50,6 +62,29 @@ class BGPFailover:
         """Listen and connect. After a planned restart (`restarting`) peers keep the routes of
         the former life until `first_routes_complete` is called; call it in any case."""
         self._speaker.start(restarting=restarting)
+        for scope, _ in self.maintenance.scopes():
+            self._log.warn("Still in maintenance: {scope}", scope=scope or "this whole director")
+        self._publish()
+
+    def begin_maintenance(self, service: str | None = None) -> None:
+        """Move the traffic of a service, or of the whole director, away by BGP; everything else
+        goes on. Until `end_maintenance`, over restarts, too. An address that several services share
+        is moved when all of them are in maintenance. Idempotent."""
+        self._change_maintenance(self.maintenance.begun(service, self._now()))
+
+    def end_maintenance(self, service: str | None = None) -> None:
+        """Announce as before. That of a service and that of the director end each by itself."""
+        self._change_maintenance(self.maintenance.ended(service))
+
+    def _change_maintenance(self, maintenance: Maintenance) -> None:
+        before, self.maintenance = self.maintenance, maintenance
+        if before == maintenance:
+            return
+        was, now = dict(before.scopes()), dict(maintenance.scopes())
+        for scope in (*(now.keys() - was.keys()), *(was.keys() - now.keys())):
+            what = "Maintenance begins" if scope in now else "Maintenance ends"
+            self._log.info("{what}: {scope}", what=what, scope=scope or "this whole director")
+        self._keep_maintenance(maintenance)
         self._publish()
 
     async def reconfigure(self, settings: FailoverSettings) -> None:
@@ -96,6 +131,7 @@ class BGPFailover:
     def _end(self, how: Callable[[], Any]) -> Deferred[None]:
         if self._ending is None:
             self._cancel_publishing()
+            self._withdraw_later(None)
             self._ending = Deferred.fromCoroutine(how())
         done: Deferred[None] = Deferred()
         self._ending.addCallbacks(_also(done.callback), _also(done.errback))
@@ -111,10 +147,10 @@ class BGPFailover:
         await self._speaker.leave()
 
     async def _shut_down_gracefully(self, peerings: Collection[Peering]) -> None:
-        """RFC 8326, for so long as is configured, if a router hears of it."""
+        """As in maintenance, for so long as is configured, if a router hears of it."""
         delay_s = self._settings.shutdown_delay_s
         if delay_s > 0 and any(peering.established_link() for peering in peerings):
-            routes = _shutting_down(self._routes)
+            routes = self._as_last_choice(self._routes)
             for peering in peerings:
                 peering.announce(routes)
             await deferLater(self._clock, delay_s, lambda: None)
@@ -134,15 +170,34 @@ class BGPFailover:
         self._cancel_publishing()
         if self._ending is not None:
             return
-        routes: dict[Prefix, Route] = {}
-        for of_service in reversed(self._routes_of.values()):
-            routes.update(of_service)
+        routes = self._routes_of_services()
         routes.update(self._build_routes(map(Advertisement, self._settings.extra_addresses)))
         self._log_change("No longer announcing", self._routes.keys() - routes.keys())
         self._log_change("Announcing", routes.keys() - self._routes.keys())
         self._routes = routes
         self._publications += 1
         self._speaker.announce(routes)
+
+    def _routes_of_services(self) -> dict[Prefix, Route]:
+        """What is in maintenance gives way to what is not."""
+        by_phase: dict[Phase, dict[Prefix, Route]] = {phase: {} for phase in Phase}
+        now, how = self._now(), self._settings.maintenance
+        for service in reversed(self._routes_of):
+            phase = self.maintenance.phase(service, now, how)
+            by_phase[phase].update(self._routes_of[service])
+        self._withdraw_later(self.maintenance.next_change_s(now, how))
+        return self._as_last_choice(by_phase[Phase.LAST_CHOICE]) | by_phase[Phase.NONE]
+
+    def _withdraw_later(self, wait_s: float | None) -> None:
+        if self._withdrawing is not None and self._withdrawing.active():
+            self._withdrawing.cancel()
+        self._withdrawing = None
+        if wait_s is not None:
+            self._withdrawing = self._clock.callLater(wait_s, self._publish)
+
+    def _as_last_choice(self, routes: dict[Prefix, Route]) -> dict[Prefix, Route]:
+        asn = self._settings.speaker.local_asn
+        return as_last_choice(routes, asn, self._settings.maintenance) if routes else {}
 
     def _log_change(self, what: str, prefixes: set[Prefix]) -> None:
         if len(prefixes) > _MAX_LOGGED:
@@ -195,7 +250,14 @@ class BGPFailover:
             peers=tuple(peering.snapshot() for peering in speaker.peerings.values()),
             announced=self._announced_prefixes(),
             unknown_peers_total=speaker.unknown_peers_total,
+            maintenance=tuple(self._maintenance_snapshots()),
         )
+
+    def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:
+        now, how = self._now(), self._settings.maintenance
+        for scope, since in self.maintenance.scopes():
+            phase = phase_since(since, now, how)
+            yield MaintenanceSnapshot(scope, since, withdrawn=phase is Phase.WITHDRAWN)
 
     def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:
         """Made anew only when something has changed: every scrape asks for it."""
@@ -226,20 +288,9 @@ class BGPFailover:
                 ),
                 services=tuple(services.get(prefix, ())),
                 peers=tuple(address for address, sent in told if prefix in sent),
-                as_path=self._settings.as_path,
+                as_path=tuple(asn for segment in attributes.as_path or () for asn in segment.asns),
                 local_pref=attributes.local_pref,
             )
-
-
-def _shutting_down(routes: dict[Prefix, Route]) -> dict[Prefix, Route]:
-    """The same routes with the GRACEFUL_SHUTDOWN community (RFC 8326 section 4)."""
-    marked: dict[int, Route] = {}
-    for route in routes.values():
-        if id(route) not in marked:
-            communities = (*route.attributes.communities, GRACEFUL_SHUTDOWN_COMMUNITY)
-            attributes = replace(route.attributes, communities=communities)
-            marked[id(route)] = replace(route, attributes=attributes)
-    return {prefix: marked[id(route)] for prefix, route in routes.items()}
 
 
 def _also(tell: Callable[[Any], None]) -> Callable[[Any], Any]:

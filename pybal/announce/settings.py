@@ -11,6 +11,7 @@ from pybal.bgp.settings import (
     Confederation,
     ExportPolicy,
     FailoverSettings,
+    MaintenanceSettings,
     Options,
     PeerSettings,
     SpeakerSettings,
@@ -47,6 +48,11 @@ def failover_settings(
         large_communities=settings.large_communities,
         extra_addresses=settings.advertised_addresses,
         shutdown_delay_s=settings.shutdown_delay_s,
+        maintenance=MaintenanceSettings(
+            med=settings.maintenance_med,
+            prepend=settings.maintenance_prepend,
+            withdraw_after_s=settings.maintenance_withdraw_s,
+        ),
     )
 
 

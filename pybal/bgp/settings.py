@@ -115,12 +115,23 @@ class SpeakerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """How traffic is moved away: besides the GRACEFUL_SHUTDOWN community (RFC 8326) another MED,
+    None for the same, and our ASN so many times more in the path; withdrawn after so many seconds,
+    None for never."""
+
+    med: int | None = None
+    prepend: int = 0
+    withdraw_after_s: float | None = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class FailoverSettings:
     """What is announced, besides the services' own wishes.
 
     `as_path` is the whole path as an external peer sees it. `extra_addresses` are announced
-    from start to stop. `shutdown_delay_s`: before the withdrawals of a stop, this long with the
-    GRACEFUL_SHUTDOWN community (RFC 8326); 0 for none.
+    from start to stop. `shutdown_delay_s`: before the withdrawals of a stop, so long as a last
+    choice, as in maintenance; 0 for none.
     """
 
     speaker: SpeakerSettings
@@ -133,6 +144,7 @@ class FailoverSettings:
     large_communities: tuple[LargeCommunity, ...] = ()
     extra_addresses: tuple[IPAddress, ...] = ()
     shutdown_delay_s: float = 0.0
+    maintenance: MaintenanceSettings = MaintenanceSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,10 @@ def _password(text: str) -> str:
     return text
 
 
+def _withdraw_after(text: str) -> float | None:
+    return None if text.lower() in _NEVER else SECONDS_OR_ZERO.parse(text)
+
+
 def _shutdown_delay(text: str) -> float:
     value_s = SECONDS_OR_ZERO.parse(text)
     if value_s > MAX_SHUTDOWN_DELAY_S:
@@ -153,6 +157,7 @@ def _interface(text: str) -> str:
 
 
 MAX_DESCRIPTION = 100
+_NEVER = ("no", "never", "false", "off", "n", "f")
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
 _U16 = integer(0, 65535)
@@ -177,6 +182,7 @@ COMMUNITIES = Kind(
 LARGE_COMMUNITIES = Kind(
     "large communities such as 64600:1:2, separated by spaces or in a list", _large
 )
+WITHDRAW_AFTER = Kind("no, or a number of seconds, 0 or more", _withdraw_after)
 SHUTDOWN_DELAY = Kind(f"a number of seconds from 0 to {MAX_SHUTDOWN_DELAY_S}", _shutdown_delay)
 WITHDRAW_ON_DOWN = Kind(
     "no, yes (none is up), or a share of the servers above 0 and below 1", _withdraw_on_down

@@ -10,8 +10,10 @@ from pybal.config.bgp_kinds import (
     COMMUNITIES,
     LARGE_COMMUNITIES,
     PEER_ADDRESSES,
+    PREPEND,
     ROUTER_ID,
     SHUTDOWN_DELAY,
+    WITHDRAW_AFTER,
 )
 from pybal.config.bgp_peer_section import SecretReader, read_options, read_own_options
 from pybal.config.kinds import ADDRESSES, AS_PATH, ASN, HOST_ADDRESS, IPV6, MED, PORT
@@ -54,6 +56,9 @@ def read_bgp(
         shutdown_delay_s=reader.get("bgp-shutdown-delay", SHUTDOWN_DELAY, 0.0),
         confederation_id=reader.get("bgp-confederation-id", ASN, None),
         confederation_peers=reader.get("bgp-confederation-peers", AS_PATH, ()),
+        maintenance_med=reader.get("bgp-maintenance-med", MED, None),
+        maintenance_prepend=reader.get("bgp-maintenance-prepend", PREPEND, 0),
+        maintenance_withdraw_s=reader.get("bgp-maintenance-withdraw", WITHDRAW_AFTER, 30.0),
     )
     peers = _read_peers(reader, subsections, read_secret, settings, wanted=wanted)
     return replace(settings, peers=peers)

@@ -166,7 +166,8 @@ class BGPSettings:
 
     No `local_ips` means every address of the host. `router_id` None: an own address. In a
     confederation (RFC 5065) `local_asn` is our member AS, `confederation_id` the AS that the world
-    sees, and `confederation_peers` are the other members.
+    sees, and `confederation_peers` are the other members. In maintenance everything is withdrawn
+    after `maintenance_withdraw_s`; None: never.
     """
 
     local_asn: int
@@ -185,6 +186,9 @@ class BGPSettings:
     shutdown_delay_s: float = 0.0
     confederation_id: int | None = None
     confederation_peers: tuple[int, ...] = ()
+    maintenance_med: int | None = None
+    maintenance_prepend: int = 0
+    maintenance_withdraw_s: float | None = 30.0
 
 
 @dataclass(frozen=True, slots=True)

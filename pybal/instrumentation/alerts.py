@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pybal.model import DriftSnapshot, HealthSnapshot, ServiceSnapshot
+from pybal.model import DriftSnapshot, HealthSnapshot, MaintenanceSnapshot, ServiceSnapshot
 
 
 class Severity(enum.Enum):
@@ -42,6 +42,7 @@ def assess(
     services: Iterable[ServiceSnapshot],
     health: HealthSnapshot = _HEALTHY,
     drift: Sequence[DriftSnapshot] = (),
+    maintenance: Iterable[MaintenanceSnapshot] = (),
 ) -> Alert:
     """Critical if enabled servers are pooled though not up, or this director is cut off; else a
     warning if a pool is too small for its depool threshold ever to let a server go, or has none as
@@ -56,6 +57,7 @@ def assess(
     warnings += [_drift_words(each) for each in drift[:_DRIFT_SHOWN]]
     if len(drift) > _DRIFT_SHOWN:
         warnings.append(f"IPVS: {len(drift) - _DRIFT_SHOWN} more services were changed. ")
+    warnings += [_maintenance_words(each) for each in maintenance]
     for service in services:
         if not service.servers and service.source.last_error:
             error = service.source.last_error[:_ERROR_SHOWN]
@@ -73,6 +75,12 @@ def assess(
     if warnings:
         return Alert(Severity.WARNING, "".join(warnings))
     return Alert(Severity.OK, "All pools are healthy")
+
+
+def _maintenance_words(maintenance: MaintenanceSnapshot) -> str:
+    what = "This director" if maintenance.service is None else f"Pool {maintenance.service}"
+    state = "withdrawn" if maintenance.withdrawn else "the last choice"
+    return f"{what} is in maintenance: {state} in BGP. "
 
 
 def _drift_words(drift: DriftSnapshot) -> str:

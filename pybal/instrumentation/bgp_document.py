@@ -17,6 +17,14 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
         "peers": [_peer_document(bgp, peer) for peer in bgp.peers],
         "prefixes": [asdict(prefix) for prefix in bgp.announced],
         "unknown_peers_total": bgp.unknown_peers_total,
+        "maintenance": [
+            {
+                "service": one.service,
+                "since": instant(one.since),
+                "state": "withdrawn" if one.withdrawn else "last choice",
+            }
+            for one in bgp.maintenance
+        ],
     }
 
 

@@ -19,6 +19,11 @@ def bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily("pybal_bgp_enabled", "Whether the BGP speaker runs", bgp.enabled)
     yield _session_states(bgp)
     yield GaugeMetricFamily(
+        "pybal_bgp_maintenance",
+        "What an operator has moved the traffic away from: services, or the whole director",
+        len(bgp.maintenance),
+    )
+    yield GaugeMetricFamily(
         "pybal_bgp_prefixes", "Prefixes that are to be announced", len(bgp.announced)
     )
     yield CounterMetricFamily(

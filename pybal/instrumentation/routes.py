@@ -27,7 +27,12 @@ def answer(view: StatusView, segments: tuple[str, ...] | None, *, as_json: bool)
     """The answer to a path, in JSON or text; below `/api/v1` it is always JSON."""
     match segments:
         case ("alerts",):
-            alert = alerts.assess(view.services(), view.daemon().health, view.ipvs().audit.drift)
+            alert = alerts.assess(
+                view.services(),
+                view.daemon().health,
+                view.ipvs().audit.drift,
+                view.bgp().maintenance,
+            )
             return json_document(alert.as_json()) if as_json else text(alert.as_text())
         case ("pools",):
             services = view.services()

@@ -85,6 +85,9 @@ BGP_KEYS = (
         ("bgp-local-port", "local_port"),
         ("advertised_instrumentation_ips", "advertised_addresses"),
         ("bgp-shutdown-delay", "shutdown_delay_s"),
+        ("bgp-maintenance-med", "maintenance_med"),
+        ("bgp-maintenance-prepend", "maintenance_prepend"),
+        ("bgp-maintenance-withdraw", "maintenance_withdraw_s"),
     ),
 )
 """Keys of [global] about BGP as a whole; the fields are those of `BGPSettings`. `bgp` itself

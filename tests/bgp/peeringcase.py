@@ -22,6 +22,7 @@ from pybal.bgp.messages import (
     RestartFamily,
     Update,
 )
+from pybal.bgp.peering import BGPPorts
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
 from pybal.model import PeerSnapshot
@@ -75,11 +76,13 @@ class PeeringCase(SynchronousTestCase):
         )
         return replace(settings, **changes)
 
-    def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
+    def ports(self) -> BGPPorts:
         log = Logger(namespace="bgp", observer=self.observer)
         now = lambda: 1e9 + self.clock.seconds()  # noqa: E731
-        ports = memory_ports(self.clock, self.network.at(US), log, now=now)
-        return BGPFailover(self.settings(*peers, **changes), ports)
+        return memory_ports(self.clock, self.network.at(US), log, now=now)
+
+    def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
+        return BGPFailover(self.settings(*peers, **changes), self.ports())
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let `seconds` pass, and all that is due happen."""

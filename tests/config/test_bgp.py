@@ -417,3 +417,13 @@ class TestServices:
         assert problem.key == key.replace("_", "-")
         assert "the set differs from that of [a]" in problem.message
         settings(text + f"{key.replace('_', '-')} = {value}\n")
+
+
+def test_how_maintenance_moves_traffic_away() -> None:
+    found = bgp(
+        "bgp-maintenance-med = 500\nbgp-maintenance-prepend = 3\nbgp-maintenance-withdraw = 5"
+    )
+    assert found.maintenance_med == 500
+    assert (found.maintenance_prepend, found.maintenance_withdraw_s) == (3, 5.0)
+    assert bgp("bgp-maintenance-withdraw = no").maintenance_withdraw_s is None
+    assert bgp("").maintenance_withdraw_s == 30.0

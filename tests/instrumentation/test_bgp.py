@@ -7,9 +7,15 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
+from pybal.instrumentation.alerts import assess
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.bgp_metrics import bgp_families
-from pybal.model import AnnouncedPrefix, BGPConnectionSnapshot, BGPSnapshot
+from pybal.model import (
+    AnnouncedPrefix,
+    BGPConnectionSnapshot,
+    BGPSnapshot,
+    MaintenanceSnapshot,
+)
 from tests.fakes.view import NO_BGP, NOON, bgp, peer
 
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
@@ -50,6 +56,7 @@ SNAPSHOT = replace(
     peers=(BUSY, *bgp(("192.0.2.2", False)).peers),
     announced=(PREFIX, replace(PREFIX, prefix="198.51.100.2/32", peers=())),
     unknown_peers_total=4,
+    maintenance=(MaintenanceSnapshot("web_80", NOON, withdrawn=False),),
 )
 
 
@@ -72,6 +79,7 @@ def test_every_number_has_its_series() -> None:
             ("64600", "OpenSent", "192.0.2.9", "192.0.2.1", "passive"): 2,
             ("64600", "Active", "", "192.0.2.2", "active"): 1,
         },
+        "pybal_bgp_maintenance": {(): 1},
         "pybal_bgp_prefixes": {(): 2},
         "pybal_bgp_unknown_peers_total": {(): 4},
         "pybal_bgp_session_established": {first: 1, second: 0},
@@ -90,7 +98,8 @@ def test_every_number_has_its_series() -> None:
 def test_without_bgp_there_is_no_series_of_a_peer() -> None:
     found = values(NO_BGP)
     assert {name for name, series in found.items() if series} == {
-        "pybal_bgp_enabled", "pybal_bgp_prefixes", "pybal_bgp_unknown_peers_total",
+        "pybal_bgp_enabled", "pybal_bgp_maintenance", "pybal_bgp_prefixes",
+        "pybal_bgp_unknown_peers_total",
     }  # fmt: skip
     assert found["pybal_bgp_enabled"] == {(): 0}
 
@@ -142,3 +151,15 @@ def test_the_document_of_a_prefix_says_its_attributes_and_who_was_told() -> None
         "peers": ("192.0.2.1",),
     }
     assert second["peers"] == ()
+
+
+def test_what_is_in_maintenance_is_shown() -> None:
+    assert bgp_document(SNAPSHOT)["maintenance"] == [
+        {"service": "web_80", "since": AT, "state": "last choice"}
+    ]
+    both = (MaintenanceSnapshot(None, NOON, withdrawn=True), *SNAPSHOT.maintenance)
+    alert = assess((), maintenance=both)
+    assert alert.as_text() == (
+        "WARNING - This director is in maintenance: withdrawn in BGP. "
+        "Pool web_80 is in maintenance: the last choice in BGP. "
+    )

@@ -1,0 +1,100 @@
+"""Maintenance: traffic is moved away by BGP while everything else goes on. Pure.
+
+Routes first become the last choice, so that routers change over while ours still forward
+(RFC 8326: the GRACEFUL_SHUTDOWN community, LOCAL_PREF 0 inside of our AS; a MED and prepending if
+that is configured); after a time they are withdrawn. Sessions stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from pybal.bgp.aspath import sequence
+from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY
+from pybal.bgp.messages import PathAttributes
+from pybal.bgp.prefix import Prefix
+from pybal.bgp.rib import Route
+from pybal.bgp.settings import MaintenanceSettings
+
+
+class Phase(IntEnum):
+    """How far maintenance has come; the order is that of what is announced."""
+
+    NONE = 0
+    LAST_CHOICE = 1
+    WITHDRAWN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """Since when, in Unix seconds: the whole `director`, and single `services` by name."""
+
+    director: float | None = None
+    services: Mapping[str, float] = field(default_factory=dict)
+
+    def begun(self, service: str | None, now: float) -> Maintenance:
+        """With this service, or the whole director; what has begun before goes on."""
+        if service is None:
+            return self if self.director is not None else replace(self, director=now)
+        return replace(self, services={service: now, **self.services})
+
+    def ended(self, service: str | None) -> Maintenance:
+        if service is None:
+            return replace(self, director=None)
+        left = {name: since for name, since in self.services.items() if name != service}
+        return replace(self, services=left)
+
+    def scopes(self) -> Iterator[tuple[str | None, float]]:
+        """What is in maintenance, and since when; None is the whole director."""
+        if self.director is not None:
+            yield None, self.director
+        yield from self.services.items()
+
+    def phase(self, service: str, now: float, settings: MaintenanceSettings) -> Phase:
+        """That of one service, also through the whole director's."""
+        since = (self.director, self.services.get(service))
+        return max((phase_since(at, now, settings) for at in since), default=Phase.NONE)
+
+    def next_change_s(self, now: float, settings: MaintenanceSettings) -> float | None:
+        """In how many seconds something is to be withdrawn."""
+        after_s = settings.withdraw_after_s
+        if after_s is None:
+            return None
+        waits = (since + after_s - now for _, since in self.scopes())
+        return min((wait_s for wait_s in waits if wait_s > 0), default=None)
+
+
+def phase_since(since: float | None, now: float, settings: MaintenanceSettings) -> Phase:
+    """How far maintenance has come that began at `since`; None: it has not."""
+    if since is None:
+        return Phase.NONE
+    after_s = settings.withdraw_after_s
+    return Phase.WITHDRAWN if after_s is not None and now >= since + after_s else Phase.LAST_CHOICE
+
+
+def as_last_choice(
+    routes: Mapping[Prefix, Route], asn: int, settings: MaintenanceSettings
+) -> dict[Prefix, Route]:
+    """The same routes, for routers to prefer any other; `asn` is ours, for prepending. Routes that
+    are one object stay so."""
+    marked: dict[int, Route] = {}
+    for route in routes.values():
+        if id(route) not in marked:
+            attributes = _last_choice(route.attributes, asn, settings)
+            marked[id(route)] = replace(route, attributes=attributes)
+    return {prefix: marked[id(route)] for prefix, route in routes.items()}
+
+
+def _last_choice(
+    attributes: PathAttributes, asn: int, settings: MaintenanceSettings
+) -> PathAttributes:
+    communities = dict.fromkeys((*attributes.communities, GRACEFUL_SHUTDOWN_COMMUNITY))
+    return replace(
+        attributes,
+        communities=tuple(communities),
+        local_pref=0,
+        med=attributes.med if settings.med is None else settings.med,
+        as_path=(*sequence((asn,) * settings.prepend), *(attributes.as_path or ())),
+    )
