@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
-from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
 from pybal.bgp.settings import (
     BFDSettings,
     Confederation,
@@ -81,6 +81,8 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         ttl=options.multihop,
         interface=options.interface,
         export=_export_policy(options),
+        role=None if options.role is None else Role[options.role.upper().replace("-", "_")],
+        role_strict=options.role_strict,
         description=options.description,
     )
 

@@ -141,6 +141,7 @@ RULES: dict[int, Rule] = {
     AttributeType.AS4_PATH: Rule(_BOTH, _DISCARD, _any, _as4_path),
     AttributeType.AS4_AGGREGATOR: Rule(_BOTH, _DISCARD, _exactly(8), _aggregator),
     AttributeType.LARGE_COMMUNITIES: Rule(_BOTH, _WITHDRAW, _multiple(12), _large_communities),
+    AttributeType.ONLY_TO_CUSTOMER: Rule(_BOTH, _WITHDRAW, _exactly(4), _number),
 }
 
 # The two MP attributes are parsed by update.py: their errors reset the session.

@@ -41,6 +41,7 @@ def encode_capabilities(capabilities: Capabilities) -> tuple[tuple[int, bytes], 
         items.append((CapabilityCode.EXTENDED_NEXT_HOP, value))
     if c.extended_message:
         items.append((CapabilityCode.EXTENDED_MESSAGE, b""))
+    items += [(CapabilityCode.ROLE, bytes((role,))) for role in c.roles]
     if c.graceful_restart is not None:
         items.append((CapabilityCode.GRACEFUL_RESTART, _encode_restart(c.graceful_restart)))
     if c.four_octet_asn is not None:
@@ -126,6 +127,12 @@ def _extended_next_hop(c: Capabilities, value: bytes) -> Capabilities:
     return replace(c, extended_next_hop=entries)
 
 
+def _role(c: Capabilities, value: bytes) -> Capabilities:
+    if len(value) != 1 or value[0] in c.roles:
+        return c
+    return replace(c, roles=(*c.roles, value[0]))
+
+
 def _graceful_restart(c: Capabilities, value: bytes) -> Capabilities:
     if len(value) < 2 or len(value) % 4 != 2:
         return c
@@ -148,6 +155,7 @@ _DECODERS: dict[int, Callable[[Capabilities, bytes], Capabilities]] = {
     CapabilityCode.ROUTE_REFRESH: _route_refresh,
     CapabilityCode.EXTENDED_NEXT_HOP: _extended_next_hop,
     CapabilityCode.EXTENDED_MESSAGE: _extended_message,
+    CapabilityCode.ROLE: _role,
     CapabilityCode.GRACEFUL_RESTART: _graceful_restart,
     CapabilityCode.FOUR_OCTET_ASN: _four_octet_asn,
     CapabilityCode.ENHANCED_ROUTE_REFRESH: _enhanced_route_refresh,

@@ -50,6 +50,7 @@ class CapabilityCode(IntEnum):
     ROUTE_REFRESH = 2
     EXTENDED_NEXT_HOP = 5
     EXTENDED_MESSAGE = 6
+    ROLE = 9
     GRACEFUL_RESTART = 64
     FOUR_OCTET_ASN = 65
     ENHANCED_ROUTE_REFRESH = 70
@@ -74,6 +75,17 @@ class AttributeType(IntEnum):
     AS4_PATH = 17
     AS4_AGGREGATOR = 18
     LARGE_COMMUNITIES = 32
+    ONLY_TO_CUSTOMER = 35
+
+
+class Role(IntEnum):
+    """RFC 9234 section 4.1: what one side is to the other."""
+
+    PROVIDER = 0
+    RS = 1
+    RS_CLIENT = 2
+    CUSTOMER = 3
+    PEER = 4
 
 
 class Origin(IntEnum):

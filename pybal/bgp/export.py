@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from pybal.bgp.aspath import sequence
-from pybal.bgp.constants import IPV4_UNICAST, Family, SegmentType
+from pybal.bgp.constants import IPV4_UNICAST, Family, Role, SegmentType
 from pybal.bgp.messages import ASPath, PathAttributes, Segment
 from pybal.bgp.negotiation import Relation, Session
 from pybal.bgp.rib import Route
@@ -26,8 +26,19 @@ def export(route: Route, family: Family, session: Session, policy: ExportPolicy)
         given = attributes.local_pref
         local_pref = _DEFAULT_LOCAL_PREF if given is None else given
     path = _path(attributes.as_path or (), session, policy.prepend)
-    attributes = replace(attributes, as_path=path, local_pref=local_pref)
+    attributes = replace(
+        attributes, as_path=path, local_pref=local_pref, only_to_customer=_only_to_customer(session)
+    )
     return Route(attributes, _next_hop(policy, family) or route.next_hop)
+
+
+def _only_to_customer(session: Session) -> int | None:
+    """RFC 9234 section 5: who gets a route from a provider, a peer or a route server is to hand it
+    on to customers alone."""
+    capabilities = session.local.capabilities
+    roles = capabilities.roles if capabilities is not None else ()
+    marks = (Role.PROVIDER, Role.PEER, Role.RS)
+    return session.local.asn if roles and roles[0] in marks else None
 
 
 def _next_hop(policy: ExportPolicy, family: Family) -> IPAddress | None:

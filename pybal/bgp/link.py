@@ -16,7 +16,7 @@ from pybal.bgp.constants import ErrorCode, OpenSubcode, RefreshSubtype
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
 from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh
-from pybal.bgp.negotiation import Session, check_open
+from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import is_collision, shutdown_text, unwrapped
 from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
@@ -49,8 +49,8 @@ class LinkOwner(Protocol):
     def local_open(self) -> Open:
         """The OPEN to send now."""
 
-    def expected_asn(self) -> int | None:
-        """The peer's configured ASN."""
+    def check_open(self, peer: Open, local: Open) -> None:
+        """Whether the peer's OPEN may follow ours; raises NotificationError."""
 
     def settle_collision(self, link: Link, peer_open: Open) -> bool:
         """RFC 4271 section 6.8, before `peer_open` is accepted; False if `link` has to go."""
@@ -334,7 +334,7 @@ class Link:
             return
         local = self._local_open if self._local_open is not None else self._owner.local_open()
         try:
-            check_open(message, local, self._owner.expected_asn())
+            self._owner.check_open(message, local)
         except NotificationError as error:
             self.peer_failed(error)
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Union
 
-from pybal.bgp.constants import Family, Origin, RefreshSubtype, SegmentType
+from pybal.bgp.constants import Family, Origin, RefreshSubtype, Role, SegmentType
 from pybal.bgp.errors import notification_name
 from pybal.bgp.prefix import Prefix
 from pybal.model import IPAddress
@@ -38,9 +38,18 @@ class ExtendedNextHop:
     next_hop_afi: int
 
 
+def role_name(role: int) -> str:
+    """As the configuration calls it; a number that RFC 9234 does not know is kept."""
+    try:
+        return Role(role).name.lower().replace("_", "-")
+    except ValueError:
+        return str(role)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What one side announced in its OPEN. `unknown` keeps (code, value) of all others."""
+    """What one side announced in its OPEN. `roles` are those of RFC 9234, of which more than one is
+    an error. `unknown` keeps (code, value) of all others."""
 
     families: tuple[Family, ...] = ()
     four_octet_asn: int | None = None
@@ -49,6 +58,7 @@ class Capabilities:
     extended_message: bool = False
     graceful_restart: GracefulRestart | None = None
     extended_next_hop: tuple[ExtendedNextHop, ...] = ()
+    roles: tuple[int, ...] = ()
     unknown: tuple[tuple[int, bytes], ...] = ()
 
     def names(self) -> tuple[str, ...]:
@@ -61,6 +71,7 @@ class Capabilities:
             (self.extended_message, "extended-message"),
             (self.graceful_restart is not None, "graceful-restart"),
             (self.extended_next_hop != (), "extended-next-hop"),
+            (self.roles != (), f"role-{'-'.join(map(role_name, self.roles))}"),
         ):
             if present:
                 named.append(name)
@@ -126,6 +137,7 @@ class PathAttributes:
     cluster_list: tuple[IPv4Address, ...] = ()
     extended_communities: tuple[bytes, ...] = ()
     large_communities: tuple[tuple[int, int, int], ...] = ()
+    only_to_customer: int | None = None
     unknown: tuple[UnknownAttribute, ...] = ()
 
 

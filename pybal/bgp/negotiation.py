@@ -15,6 +15,7 @@ from pybal.bgp.constants import (
     ErrorCode,
     Family,
     OpenSubcode,
+    Role,
 )
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import (
@@ -23,6 +24,7 @@ from pybal.bgp.messages import (
     GracefulRestart,
     Open,
     RestartFamily,
+    role_name,
 )
 from pybal.bgp.settings import Confederation, PeerSettings, SpeakerSettings
 
@@ -106,10 +108,14 @@ def _families(capabilities: Capabilities) -> tuple[Family, ...]:
     return capabilities.families or (IPV4_UNICAST,)
 
 
-def check_open(peer: Open, local: Open, expected_asn: int | None) -> None:
-    """The checks of RFC 4271 section 6.2 that need configuration; raises NotificationError.
+def check_open(
+    peer: Open, local: Open, expected_asn: int | None, *, role_strict: bool = False
+) -> None:
+    """The checks of RFC 4271 section 6.2 that need configuration, and of roles; raises
+    NotificationError.
 
-    `expected_asn` is the configured ASN of the peer, None to accept any.
+    `expected_asn` is the configured ASN of the peer, None to accept any. `role_strict`: a peer
+    that says no role is refused, if we have said one.
     """
     if expected_asn is not None and peer.asn != expected_asn:
         raise NotificationError(
@@ -126,6 +132,39 @@ def check_open(peer: Open, local: Open, expected_asn: int | None) -> None:
             b"",
             f"peer has our own identifier {peer.bgp_identifier}",
         )
+
+    if peer.asn != local.asn:
+        _check_roles(_roles(peer), _roles(local), strict=role_strict)
+
+
+# RFC 9234 section 4.2: our role, and the only one that the peer may have then.
+_COUNTERPART = {
+    Role.PROVIDER: Role.CUSTOMER,
+    Role.CUSTOMER: Role.PROVIDER,
+    Role.RS: Role.RS_CLIENT,
+    Role.RS_CLIENT: Role.RS,
+    Role.PEER: Role.PEER,
+}
+
+
+def _roles(message: Open) -> tuple[int, ...]:
+    return message.capabilities.roles if message.capabilities is not None else ()
+
+
+def _check_roles(theirs: tuple[int, ...], ours: tuple[int, ...], *, strict: bool) -> None:
+    if not ours or (not theirs and not strict):
+        return
+    wanted = _COUNTERPART[Role(ours[0])]
+    if theirs == (wanted,):
+        return
+    said = " and ".join(map(role_name, theirs)) or "none"
+    mine = role_name(ours[0])
+    raise NotificationError(
+        ErrorCode.OPEN_MESSAGE,
+        OpenSubcode.ROLE_MISMATCH,
+        b"",
+        f"our role is {mine}, so the peer's must be {role_name(wanted)}; it is {said}",
+    )
 
 
 def keeps_own_connection(
@@ -158,6 +197,7 @@ def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool
         extended_message=True,
         graceful_restart=restart,
         extended_next_hop=extended_next_hop if IPV4_UNICAST in peer.families else (),
+        roles=() if peer.role is None or peer.asn == asn else (peer.role,),
     )
     return Open(asn, peer.hold_time_s, speaker.router_id, capabilities)
 

@@ -17,7 +17,13 @@ from pybal.bgp.diagnosis import explain_received, explain_silence
 from pybal.bgp.fsm import FSM, Event, EventKind, State
 from pybal.bgp.link import Link, Side
 from pybal.bgp.messages import GracefulRestart, Notification, Open
-from pybal.bgp.negotiation import Session, keeps_own_connection, local_open, negotiate
+from pybal.bgp.negotiation import (
+    Session,
+    check_open,
+    keeps_own_connection,
+    local_open,
+    negotiate,
+)
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peersnapshot import Statistics, peer_snapshot
 from pybal.bgp.prefix import Prefix
@@ -257,8 +263,8 @@ class Peering:
     def new_rib(self, session: Session) -> AdjRIBOut:
         return AdjRIBOut(session, self.peer.export)
 
-    def expected_asn(self) -> int | None:
-        return self.peer.asn
+    def check_open(self, peer: Open, local: Open) -> None:
+        check_open(peer, local, self.peer.asn, role_strict=self.peer.role_strict)
 
     def peer_lacks_capabilities(self) -> None:
         """The next OPEN goes without optional parameters (RFC 5492 section 3)."""

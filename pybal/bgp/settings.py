@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family
+from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family, Role
 from pybal.model import IPAddress
 
 MAX_PASSWORD_BYTES = 80  # TCP_MD5SIG_MAXKEYLEN
@@ -74,6 +74,7 @@ class PeerSettings:
     """One router. `asn` None accepts any. Whether we connect, or wait for the peer to
     (`fsm.passive`), or take no connection of its (`connect_only`) is said for each.
 
+    `role` is ours towards the peer (RFC 9234); strict: only a peer that says its own will do.
     `description` is the operator's, for people. `ttl` is that of what we send, None for the
     kernel's. `interface`: our connections are bound to it, which may be a VRF's.
 
@@ -98,6 +99,8 @@ class PeerSettings:
     ttl: int | None = None
     interface: str | None = None
     export: ExportPolicy = ExportPolicy()
+    role: Role | None = None
+    role_strict: bool = False
     description: str = ""
 
 

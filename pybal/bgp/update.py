@@ -230,6 +230,7 @@ def _assemble(
         cluster_list=values.get(kind.CLUSTER_LIST, ()),
         extended_communities=values.get(kind.EXTENDED_COMMUNITIES, ()),
         large_communities=values.get(kind.LARGE_COMMUNITIES, ()),
+        only_to_customer=values.get(kind.ONLY_TO_CUSTOMER),
         unknown=unknown,
     )
 

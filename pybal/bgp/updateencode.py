@@ -79,6 +79,8 @@ def _values(
         yield from _aggregator(a.aggregator, scope)
     if a.originator_id is not None:
         yield kind.ORIGINATOR_ID, a.originator_id.packed
+    if a.only_to_customer is not None:
+        yield kind.ONLY_TO_CUSTOMER, a.only_to_customer.to_bytes(4, "big")
     yield from _lists(a)
 
 

@@ -15,6 +15,7 @@ from pybal.config.kinds import (
     LITERAL_STRINGS,
     SECONDS_OR_ZERO,
     Kind,
+    choice,
     integer,
     is_blank,
     texts_of,
@@ -168,6 +169,7 @@ HOLD_TIME = Kind("0 or a whole number of seconds from 3 to 65535", _hold_time)
 TTL_SECURITY = Kind("no, yes (a neighbour) or a number of hops from 1 to 254", _hops)
 PEER_ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(ADDRESSES.wanted, _peer_addresses)
 FAMILIES = Kind("ipv4, ipv6, or both", _families)
+ROLE = choice(("customer", "provider", "peer", "rs-client", "rs"))
 PREPEND = integer(0, 20, "a number of times")
 MULTIHOP = integer(1, 255, "a number of hops")
 INTERFACE = Kind("the name of a network interface, of up to 15 characters", _interface)

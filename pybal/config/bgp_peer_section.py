@@ -21,6 +21,7 @@ from pybal.config.bgp_kinds import (
     PASSWORD,
     PREPEND,
     RESTART_TIME,
+    ROLE,
     TTL_SECURITY,
 )
 from pybal.config.kinds import ABSOLUTE_PATH, ASN, BOOLEAN, HOST_ADDRESS, IPV6, MED, PORT, SECONDS
@@ -59,6 +60,8 @@ def read_options(
         connect_only=flag("bgp-connect-only", general.connect_only),
         families=reader.get("bgp-families", FAMILIES, general.families),
         prepend=reader.get("bgp-prepend", PREPEND, general.prepend),
+        role=reader.get("bgp-role", ROLE, general.role),
+        role_strict=flag("bgp-role-strict", general.role_strict),
     )
     _check_ways(reader, found)
     return found
@@ -100,6 +103,8 @@ def _check_ways(reader: SectionReader, options: BGPPeerOptions) -> None:
     if options.multihop is not None and options.ttl_security_hops is not None:
         key = "bgp-multihop" if reader.is_set("bgp-multihop") else "bgp-ttl-security"
         reader.error(key, "with bgp-ttl-security the TTL is 255; leave bgp-multihop out")
+    if options.role_strict and options.role is None and reader.is_set("bgp-role-strict"):
+        reader.warn("bgp-role-strict", "has no effect without bgp-role")
 
 
 def _read_password(

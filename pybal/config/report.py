@@ -145,6 +145,7 @@ def _ways_of(options: BGPPeerOptions) -> list[str]:
         (options.multihop is not None, f"TTL {options.multihop}"),
         (options.passive, "which connects to us"),
         (options.connect_only, "to which we connect"),
+        (options.role is not None, f"we are its {options.role}"),
         (len(options.families) == 1, f"only IPv{options.families[0]} routes"),
     )
     return [text for present, text in said if present]

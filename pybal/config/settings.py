@@ -144,6 +144,8 @@ class BGPPeerOptions:
     multihop: int | None = None
     families: tuple[int, ...] = (4, 6)
     prepend: int = 0
+    role: str | None = None
+    role_strict: bool = False
     nexthop_ipv4: IPAddress | None = None
     nexthop_ipv6: IPv6Address | None = None
     med: int | None = None

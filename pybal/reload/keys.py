@@ -111,6 +111,8 @@ PEER_KEYS = (
         ("bgp-connect-only", "connect_only"),
         ("bgp-multihop", "multihop"),
         ("bgp-families", "families"),
+        ("bgp-role", "role"),
+        ("bgp-role-strict", "role_strict"),
     ),
     *_keys(Effect.IN_PLACE, ("bgp-prepend", "prepend")),
     Key(("bgp-password", "bgp-password-file"), "password", Effect.PEER_ANEW, secret=True),

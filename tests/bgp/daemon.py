@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 
 from pybal.announce.failover import BGPFailover
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
-from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
 from pybal.bgp.network import TwistedNetwork
 from pybal.bgp.peering import BGPPorts
 from pybal.bgp.settings import (
@@ -90,6 +90,8 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         connect_only=given.get("connect_only", False),
         ttl=given.get("ttl"),
         interface=given.get("interface"),
+        role=Role(given["role"]) if "role" in given else None,
+        role_strict=given.get("role_strict", False),
         families=tuple(FAMILIES[name] for name in given.get("families", FAMILIES)),
         export=_policy(given.get("export", {})),
     )

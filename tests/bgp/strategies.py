@@ -113,6 +113,7 @@ attributes = st.builds(
     cluster_list=st.lists(ipv4, max_size=3).map(tuple),
     extended_communities=st.lists(st.binary(min_size=8, max_size=8), max_size=3).map(tuple),
     large_communities=st.lists(st.tuples(u32, u32, u32), max_size=3, unique=True).map(tuple),
+    only_to_customer=st.none() | u32,
     unknown=st.lists(
         st.builds(
             UnknownAttribute,

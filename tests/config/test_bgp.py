@@ -82,11 +82,16 @@ bgp-large-communities = 64600:1:2
 def test_what_can_be_said_for_all_peers_is_said_again_for_one() -> None:
     text = (
         "bgp-passive = yes\nbgp-families = ipv4\nbgp-prepend = 1\nbgp-multihop = 2\n"
+        "bgp-role = rs-client\nbgp-role-strict = yes\n"
         "[[peer 2001:db8::1]]\nbgp-passive = no\nbgp-families = ipv6 IPv4\nbgp-connect-only = yes"
     )
     first, second = (peer.options for peer in bgp(text, TWO_PEERS).peers)
-    assert first == BGPPeerOptions(passive=True, families=(4,), prepend=1, multihop=2)
-    assert second == BGPPeerOptions(connect_only=True, prepend=1, multihop=2)
+    assert first == BGPPeerOptions(
+        passive=True, families=(4,), prepend=1, multihop=2, role="rs-client", role_strict=True
+    )
+    assert second == BGPPeerOptions(
+        connect_only=True, prepend=1, multihop=2, role="rs-client", role_strict=True
+    )
 
 
 def test_well_known_communities_have_names() -> None:
@@ -232,6 +237,7 @@ def test_the_least_and_the_greatest_hold_time(text: str, value: int) -> None:
         ("bgp-communities", "64600:70000", "communities such as 64600:100"),
         ("bgp-communities", "64600:1, 64600:2", "communities such as 64600:100"),
         ("bgp-families", "ipv5", "ipv4, ipv6, or both"),
+        ("bgp-role", "client", "one of customer, provider, peer, rs-client or rs"),
         ("bgp-prepend", "21", "a number of times from 0 to 20"),
         ("bgp-multihop", "0", "a number of hops from 1 to 255"),
         ("bgp-confederation-id", "0", "an AS number from 1 to 4294967295"),

@@ -29,7 +29,8 @@ KEYS = """
     bgp-peer-asn bgp-password bgp-password-file bgp-ttl-security bgp-hold-time bgp-connect-retry
     bgp-graceful-restart bgp-graceful-restart-time bgp-bfd bgp-bfd-interval bgp-bfd-multiplier
     bgp-confederation-id bgp-confederation-peers bgp-passive bgp-connect-only bgp-multihop
-    bgp-families bgp-prepend bgp-maintenance-med bgp-maintenance-prepend bgp-maintenance-withdraw
+    bgp-families bgp-prepend bgp-role bgp-role-strict
+    bgp-maintenance-med bgp-maintenance-prepend bgp-maintenance-withdraw
     isolation isolation-threshold isolation-window isolation-hold
     ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout ipvs-sync-daemon ipvs-sync-interface
     ipvs-sync-id ipvs-sync-group ipvs-sync-port ipvs-sync-ttl scheduler-flags forwarding-method

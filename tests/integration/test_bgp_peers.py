@@ -148,3 +148,36 @@ def test_a_router_outside_of_our_confederation_sees_its_identifier(
     text = wait_routes(router, HOST)[HOST]
     assert "65000" in text
     assert "64512" not in text
+
+
+def router_with_role(pair: Pair, kind: type[Router], role: str, *, strict: bool) -> Router:
+    if kind is Frr:
+        mode = "strict-mode" if strict else ""
+        return pair.router(Frr, session=f"neighbor {{us}} local-role {role} {mode}")
+    required = "require roles yes;" if strict else ""
+    return pair.bird(options=f"multihop; local role {role}; {required}")
+
+
+@BIRD_OR_FRR
+def test_roles_that_fit(pair: Pair, kind: type[Router]) -> None:
+    # RFC 9234.
+    router = router_with_role(pair, kind, "provider", strict=True)
+    speaker = pair.speaker(peer={"role": 3, "role_strict": True})
+    speaker.announce("web", VIP)
+    wait_routes(router, HOST)
+    assert "role-provider" in speaker.peer()["capabilities_received"]
+
+
+@BIRD_OR_FRR
+def test_roles_that_do_not_fit(pair: Pair, kind: type[Router]) -> None:
+    router_with_role(pair, kind, "customer", strict=False)
+    speaker = pair.speaker(peer={"role": 3})
+    error = eventually("a reason", lambda: speaker.peer()["last_error"])
+    assert "Role Mismatch" in error
+
+
+def test_what_we_say_as_a_provider_is_only_for_customers(pair: Pair) -> None:
+    bird = router_with_role(pair, Bird, "customer", strict=True)
+    speaker = pair.speaker(peer={"role": 0})
+    speaker.announce("web", VIP)
+    assert "BGP.otc: 64512" in wait_routes(bird, HOST)[HOST]
