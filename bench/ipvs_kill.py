@@ -159,7 +159,7 @@ def load(table: Table, state: Path, channel: int | None = None) -> None:
         controller.adopted(key)
     loop.run()
     for entry in table.values():
-        controller.publish(entry)
+        controller.set_desired(entry, None)
     loop.run()
     controller.stop()
 

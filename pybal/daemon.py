@@ -36,8 +36,8 @@ from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place, record_file
 from pybal.model import (
     BGPSnapshot,
-    CheckResult,
     DaemonSnapshot,
+    HealthReport,
     IPAddress,
     IPVSSnapshot,
     ServiceSnapshot,
@@ -91,6 +91,26 @@ class DaemonPorts:
     """By name; all that the settings name must be among them."""
 
 
+class ReportRouter:
+    """Gives a report that counts, or no longer counts, to its service. `services` is a live view;
+    a report of a service that is gone is void."""
+
+    def __init__(self, services: Mapping[str, LVSService]) -> None:
+        self._services = services
+
+    def deliver(self, report: HealthReport) -> None:
+        """See isolation_guard.ReportRouter."""
+        service = self._services.get(report.service)
+        if service is not None:
+            service.deliver(report)
+
+    def retract(self, report: HealthReport) -> None:
+        """See isolation_guard.ReportRouter."""
+        service = self._services.get(report.service)
+        if service is not None:
+            service.retract(report)
+
+
 def _ipvs_ports(ports: DaemonPorts, state_directory: Path | None) -> IPVSPorts:
     record = None
     if state_directory is not None and ports.place is not None:
@@ -108,7 +128,8 @@ class Daemon:
         self._log = Logger(namespace="pybal")
         self._time_slices = TimeSlices(ports.reactor)
         self._started_at = ports.now()
-        self._manager = IPVSController(
+        self._services: dict[str, LVSService] = {}
+        self._ipvs = IPVSController(
             settings.ipvs, _ipvs_ports(ports, settings.state_directory), dry_run=settings.dry_run
         )
         self._director_health = DirectorHealth(
@@ -117,7 +138,8 @@ class Daemon:
             ports.random,
             ports.network,
             settings.isolation,
-            lambda: tuple(self._services.values()),
+            self._services,
+            ReportRouter(self._services),
             self._log,
         )
         self._monitor_ports = MonitorPorts(
@@ -142,7 +164,6 @@ class Daemon:
             settings.state_directory,
             read_only=settings.dry_run,
         )
-        self._services: dict[str, LVSService] = {}
         self._instrumentation: InstrumentationServer | None = None
         self._control: ControlServer | None = None
         self._failover: BGPFailover | None = None
@@ -155,7 +176,7 @@ class Daemon:
 
         Raises KernelError if the kernel's IPVS table cannot be read.
         """
-        self._manager.start()
+        self._ipvs.start()
         self._start_instrumentation()
         self._start_bgp()
         for settings in self._settings.services:
@@ -183,7 +204,7 @@ class Daemon:
         self._director_health.stop()
         for service in self._services.values():
             service.stop()
-        self._manager.stop()
+        self._ipvs.stop()
         for server in (self._instrumentation, self._control):
             if server is not None:
                 await server.stop()
@@ -215,11 +236,11 @@ class Daemon:
         self._announcer = Announcer(
             self._failover, self._settings.services, ports.reactor, Logger(namespace="bgp")
         )
-        self._manager.subscribe(self._announcer.service_stands)
+        self._ipvs.subscribe(self._announcer.service_stands)
         # What stands in the kernel forwarded while we were away, however our last life ended:
         # routers that still have its routes may keep them until we say which are left.
         keys = (service_key(service) for service in self._settings.services if service.bgp)
-        self._failover.start(restarting=any(map(self._manager.adopted, keys)))
+        self._failover.start(restarting=any(map(self._ipvs.adopted, keys)))
         self._announcer.start()
 
     def _maintenance(self) -> tuple[Maintenance, Callable[[Maintenance], object]]:
@@ -274,22 +295,20 @@ class Daemon:
             now=self._ports.now,
             addresses=self._ports.addresses,
             create_monitor=self._create_monitor,
-            publish=lambda entry: self._manager.publish(entry, settings.drain_timeout_s),
+            table=self._ipvs,
             servers_changed=self._servers_changed,
-            weigh=self._director_health.report,
         )
         return LVSService(
-            settings, ports, self._create_source, self._manager.adopted(service_key(settings))
+            settings, ports, self._create_source, self._ipvs.adopted(service_key(settings))
         )
 
     def _servers_changed(self, service: str, health: Health) -> None:
         if self._announcer is not None:
             self._announcer.servers_changed(service, health)
 
-    def _create_monitor(
-        self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
-    ) -> Monitor:
-        return create_monitor(settings, target, self._monitor_ports, report, self._ports.monitors)
+    def _create_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
+        reports = self._director_health.reports
+        return create_monitor(settings, target, self._monitor_ports, reports, self._ports.monitors)
 
     def _create_source(
         self, settings: ServiceSettings, publish: Callable[[SourceList], None]
@@ -333,11 +352,11 @@ class Daemon:
         """All that looks after the IPVS table."""
         services = self._settings.services
         names = tuple((str(service_key(service)), service.name) for service in services)
-        return replace(self._manager.snapshot(), names=names)
+        return replace(self._ipvs.snapshot(), names=names)
 
     def refresh(self) -> Deferred[None]:
         """Have the next snapshots' statistics young."""
-        return self._manager.refresh()
+        return self._ipvs.refresh()
 
     def daemon(self) -> DaemonSnapshot:
         """The process."""

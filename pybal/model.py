@@ -70,6 +70,21 @@ class MetricFamily:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthReport:
+    """A monitor's first result, or a change of its result.
+
+    `incarnation` numbers the set of monitors that it belongs to. A server gets a new set when it
+    is added and when its address changes; reports of an earlier set are void.
+    """
+
+    service: str
+    host: str
+    monitor: str
+    result: CheckResult
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
 class MetricSample:
     """One sample of a monitor's own metric.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -13,6 +13,7 @@ from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
+from pybal.runtime.clock import DelayedCall, Timer
 
 FIRST_ROUTES_WAIT_S = 30.0
 """So long every service may take to stand before peers hear that the routes are complete: a
@@ -64,7 +65,7 @@ class Announcer:
     """
 
     def __init__(
-        self, failover: Failover, services: Iterable[ServiceSettings], clock: Any, log: Logger
+        self, failover: Failover, services: Iterable[ServiceSettings], clock: Timer, log: Logger
     ) -> None:
         self._failover = failover
         self._clock = clock
@@ -74,7 +75,7 @@ class Announcer:
         self._awaited = set(self._by_name)
         first_results_s = (_first_results_s(one.settings) for one in self._services.values())
         self._wait_s = max((FIRST_ROUTES_WAIT_S, *first_results_s))
-        self._waiting: Any = None
+        self._waiting: DelayedCall | None = None
 
     def start(self) -> None:
         self._waiting = self._clock.callLater(self._wait_s, self._wait_no_longer)

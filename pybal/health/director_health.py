@@ -1,9 +1,8 @@
-"""What the director knows of itself, in one place: whether it was awake, what it runs out of,
-whether it is cut off, and which hosts came back."""
+"""Self-health: stall detection, local faults, isolation and recoveries, put together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any, Protocol
 
@@ -11,19 +10,26 @@ from twisted.logger import Logger
 
 from pybal.config.settings import IsolationSettings
 from pybal.health.heartbeat import Heartbeat
-from pybal.health.isolation import FEWEST_HOSTS, MOST_PROBED, Isolation, Report
-from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTarget
+from pybal.health.isolation import FEWEST_HOSTS, MOST_PROBED, Isolation
+from pybal.health.isolation_guard import (
+    IsolationGuard,
+    IsolationPorts,
+    ProbeTarget,
+    ReportRouter,
+    Unguarded,
+)
 from pybal.health.local_faults import LocalFaults
 from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallDetector
-from pybal.model import HealthSnapshot, IsolationSnapshot
+from pybal.model import HealthSnapshot
 from pybal.net.port import Network
 
 _TRIES = 10 * MOST_PROBED
-"""How often a probe_target is drawn by lot: many draws meet servers that are down or the same."""
+"""So many draws are made for the targets of a probe: many meet servers that are down, or the same
+server again."""
 
 _COUNT_EVERY_S = 10.0
-"""The hosts are counted again after this time; there may be thousands of names to count."""
+"""The hosts are counted again after this time: there may be thousands."""
 
 
 class ProbedService(Protocol):
@@ -36,8 +42,11 @@ class ProbedService(Protocol):
 
 
 class DirectorHealth:
-    """Owns the heartbeat and the guard from start() to stop(). `services()` are those that run;
-    `isolation` None: each report is acted on at once."""
+    """Owns the heartbeat and the guard from start() to stop().
+
+    Monitors report to `reports`; what counts goes on to `router`. With `isolation` None every
+    report counts at once. `services` are those that run, a live view.
+    """
 
     def __init__(
         self,
@@ -46,7 +55,8 @@ class DirectorHealth:
         random: Random,
         network: Network,
         isolation: IsolationSettings | None,
-        services: Callable[[], Sequence[ProbedService]],
+        services: Mapping[str, ProbedService],
+        router: ReportRouter,
         log: Logger,
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now)
@@ -59,11 +69,12 @@ class DirectorHealth:
         self._delayed_calls = reactor.getDelayedCalls
         self._counted_at_s = -_COUNT_EVERY_S
         self._counted = 0
-        self._guard: IsolationGuard | None = None
+        self.reports: IsolationGuard | Unguarded = Unguarded(router)
         if isolation is not None:
             rule = Isolation(isolation.threshold, isolation.window_s, isolation.hold_s)
             ports = IsolationPorts(
                 reactor,
+                router,
                 now,
                 network,
                 self.stall_detector,
@@ -71,24 +82,16 @@ class DirectorHealth:
                 self._hosts,
                 self.recoveries.recheck_all,
             )
-            self._guard = IsolationGuard(rule, ports, log)
+            self.reports = IsolationGuard(rule, ports, log)
 
     def start(self) -> None:
-        """Begin to watch ourselves."""
+        """Start the heartbeat."""
         self._heartbeat.start()
 
     def stop(self) -> None:
-        """No report is acted on after this. Idempotent."""
+        """The guard delivers no report after this. Idempotent."""
         self._heartbeat.stop()
-        if self._guard is not None:
-            self._guard.stop()
-
-    def report(self, report: Report) -> None:
-        """A monitor's report, to be acted on now, later or never."""
-        if self._guard is not None:
-            self._guard.report(report)
-        else:
-            report.act()
+        self.reports.stop()
 
     def snapshot(self) -> HealthSnapshot:
         """All of it as it stands."""
@@ -102,7 +105,7 @@ class DirectorHealth:
             local_faults=tuple(self.faults.counts.items()),
             expedited_total=self.recoveries.expedited_total,
             delayed_calls=len(self._delayed_calls()),
-            isolation=self._guard.snapshot() if self._guard else IsolationSnapshot("off"),
+            isolation=self.reports.snapshot(),
         )
 
     def _probe_targets(self, avoid: set[str]) -> Sequence[ProbeTarget]:
@@ -112,7 +115,7 @@ class DirectorHealth:
         return list(found.values())[:MOST_PROBED]
 
     def _drawn(self, avoid: set[str]) -> Iterable[tuple[str, ProbeTarget]]:
-        services = self._services()
+        services = tuple(self._services.values())
         for _ in range(_TRIES if services else 0):
             probe_target = self._random.choice(services).probe_target(self._random)
             if probe_target is not None and probe_target.host not in avoid:
@@ -122,5 +125,7 @@ class DirectorHealth:
         now_s = self._seconds()
         if now_s - self._counted_at_s >= _COUNT_EVERY_S:
             self._counted_at_s = now_s
-            self._counted = len({host for service in self._services() for host in service.hosts})
+            self._counted = len(
+                {host for service in self._services.values() for host in service.hosts}
+            )
         return self._counted

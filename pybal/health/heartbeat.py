@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
 from pybal.health.stalls import BEAT_S, TOLERANCE_S, StallDetector
+from pybal.runtime.clock import DelayedCall, Timer
 
 
 class Heartbeat:
     """Beats on `clock` (IReactorTime) from start() to stop()."""
 
-    def __init__(self, clock: Any, stall_detector: StallDetector, log: Logger) -> None:
+    def __init__(self, clock: Timer, stall_detector: StallDetector, log: Logger) -> None:
         self._clock = clock
         self._stall_detector = stall_detector
         self._log = log

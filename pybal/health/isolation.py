@@ -1,31 +1,36 @@
-"""Is a server down, or is this director cut off from all of them? The rule, without any I/O.
-Pure.
+"""The isolation rule: is a server down, or is this director cut off from all servers? Pure.
 
-A monitor's failure is acted on at once, unless it looks as failures do when we are cut off: it
-was a long silence (SLOW_S or more), or failures of the last `window_s` have met more than a tenth
-of all hosts. Then it is kept while other servers are asked, which takes them a moment if they are
-there, and PROBE_S if not:
+Reports of monitors come in; actions come out: deliver a report to its service, or retract one
+that was delivered.
 
-  - most answer: it was the server. What was kept is acted on.
-  - more than `threshold` of them are silent: it is us. All pools are held as they are: what was
-    acted on within the window is taken back, and reports are kept. Servers are asked again and
-    again; once most answer, reports of up are acted on, all that is down is checked anew, and
-    what has not recovered after SETTLE_S is acted on, unless others, asked once more, are silent
-    again: links flap.
+A report of down is delivered at once, unless it looks like those of an isolated director: the
+check took SLOW_S or more, or reports of down within the last `window_s` concern more than a tenth
+of all hosts. Such a report is kept while other servers are probed. A probe takes a round trip if
+the server answers, and PROBE_S if not.
 
-After `hold_s` of being cut off, moments of answers included, everything is acted on after all; the
-rule then rests until most servers have answered once.
+  - Most probed servers answer: the server is down. Kept reports are delivered.
+  - More than `threshold` of them are silent: the director is isolated. All pools are held as they
+    are: reports of down that were delivered within the window are retracted, new reports are kept.
+    Probes go on. Once most servers answer, reports of up are delivered and all monitors that are
+    down check again. Reports of down that are left after SETTLE_S are delivered, unless another
+    probe finds most servers silent again, since links flap.
+
+After `hold_s` of isolation, short recoveries included, everything is delivered. The rule then
+rests until most probed servers have answered once.
 """
 
 from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pybal.model import HealthReport
+
 SLOW_S = 1.0
+"""A check that failed after so long a time met silence, not a refusal or a reset."""
+
 PROBE_S = 1.0
 PROBE_AGAIN_S = 1.0
 SETTLE_S = 12.0
@@ -34,32 +39,33 @@ SETTLE_S = 12.0
 RECHECK_WITHIN_S = 5.0
 SUSPECT_PART = Fraction(1, 10)
 FEWEST_HOSTS = 3
-"""So many hosts must fail to be suspicious, and so many answers or silences make a verdict."""
+"""Fewer hosts that fail are not suspicious, and fewer probed hosts make no verdict."""
 
 MOST_PROBED = 12
 
 Key = tuple[str, str, str]
-"""Service, host and monitor."""
+"""Service, host and monitor: of each, the latest report counts."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Report:
-    """A monitor's change. `act` hands it to the pooling policy, `retract` undoes a down."""
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """The report goes to its service."""
 
-    key: Key
-    up: bool
-    slow: bool
-    act: Callable[[], None]
-    retract: Callable[[], None]
+    report: HealthReport
 
-    @property
-    def host(self) -> str:
-        """Whose monitor it is."""
-        return self.key[1]
+
+@dataclass(frozen=True, slots=True)
+class Retract:
+    """The report of down was delivered, and no longer counts."""
+
+    report: HealthReport
+
+
+Action = Deliver | Retract
 
 
 class Phase(enum.Enum):
-    """What the rule makes of the world; the value says it in words."""
+    """The state of the rule; the value describes it."""
 
     NORMAL = "reports are acted on at once"
     PROBING = "suspicious failures wait for what other servers say"
@@ -69,20 +75,20 @@ class Phase(enum.Enum):
 
 
 class Isolation:
-    """The rule's state. Methods return the calls that are now to be made, in order; `now_s` is
-    any clock that does not jump."""
+    """The rule and its state. Methods return what is to be done now, in order; `now_s` is any
+    clock that does not jump."""
 
     def __init__(self, threshold: Fraction, window_s: float, hold_s: float) -> None:
         self.threshold = threshold
         self._window_s = window_s
         self._hold_s = hold_s
-        self._kept: dict[Key, Report] = {}
-        self._acted: dict[Key, tuple[float, Report]] = {}
-        """Downs within the window, oldest first."""
+        self._kept: dict[Key, HealthReport] = {}
+        self._delivered: dict[Key, tuple[float, HealthReport]] = {}
+        """Reports of down within the window, oldest first."""
         self._failing_hosts: Counter[str] = Counter()
         self._since_s = 0.0
         self._held_since_s: float | None = None
-        """When we were cut off first, until what was kept then has been acted on."""
+        """Since when pools have been held, until the reports kept since then are delivered."""
         self.phase = Phase.NORMAL
         self.isolations = 0
 
@@ -93,37 +99,41 @@ class Isolation:
 
     @property
     def wants_probes(self) -> bool:
-        """Whether other servers are to be asked now and then."""
+        """Whether other servers are to be probed now and then."""
         return self.phase in (Phase.PROBING, Phase.CUT_OFF, Phase.HOLD_EXPIRED)
 
     def failing_hosts(self) -> set[str]:
-        """Those of which a monitor went down lately: they are no good probe_targets."""
+        """Hosts with a recent report of down: they should not be probed."""
         return set(self._failing_hosts) | {report.host for report in self._kept.values()}
 
-    def report(
-        self, report: Report, hosts: Callable[[], int], now_s: float
-    ) -> list[Callable[[], None]]:
-        """A monitor changed; `hosts()` counts all hosts."""
+    @property
+    def needs_host_count(self) -> bool:
+        """Whether take() may look at the number of hosts. To count them takes milliseconds."""
+        return len(self._failing_hosts) >= FEWEST_HOSTS - 1
+
+    def take(self, report: HealthReport, hosts: int, now_s: float) -> list[Action]:
+        """A report came in; `hosts` is the number of all hosts."""
         self._forget_old(now_s)
-        self._kept.pop(report.key, None)
+        key = _key(report)
+        self._kept.pop(key, None)
         if self.phase is Phase.CUT_OFF:
-            self._kept[report.key] = report
+            self._kept[key] = report
             return []
-        if report.up:
-            self._forget(report.key)
-            return [report.act]
+        if report.result.up:
+            self._forget(key)
+            return [Deliver(report)]
         if self.phase is not Phase.HOLD_EXPIRED and (
-            report.slow or self._many_fail(report.host, hosts)
+            report.result.duration_s >= SLOW_S or self._many_fail(report.host, hosts)
         ):
-            self._kept[report.key] = report
+            self._kept[key] = report
             if self.phase is Phase.NORMAL:
                 self._enter(Phase.PROBING, now_s)
             return []
         self._note(report, now_s)
-        return [report.act]
+        return [Deliver(report)]
 
-    def answers(self, answered: int, silent: int, now_s: float) -> list[Callable[[], None]]:
-        """What others had to say. Too few of them mean nothing: then reports are believed."""
+    def answers(self, answered: int, silent: int, now_s: float) -> list[Action]:
+        """The result of a round of probes. Fewer than FEWEST_HOSTS count as if all answered."""
         heard = answered + silent
         if heard >= FEWEST_HOSTS and silent > heard * self.threshold:
             return self._cut_off(now_s)
@@ -133,15 +143,15 @@ class Isolation:
                 return self._release(now_s)
             case Phase.CUT_OFF:
                 self._enter(Phase.SETTLING, now_s)
-                ups = [report for report in self._kept.values() if report.up]
+                ups = [report for report in self._kept.values() if report.result.up]
                 for report in ups:
-                    del self._kept[report.key]
-                return [report.act for report in ups]
+                    del self._kept[_key(report)]
+                return [Deliver(report) for report in ups]
             case Phase.HOLD_EXPIRED:
                 self._enter(Phase.NORMAL, now_s)
         return []
 
-    def tick(self, now_s: float) -> list[Callable[[], None]]:
+    def tick(self, now_s: float) -> list[Action]:
         """Time has passed."""
         if self.phase is Phase.SETTLING and now_s - self._since_s >= SETTLE_S:
             self._enter(Phase.PROBING if self._kept else Phase.NORMAL, now_s)
@@ -152,7 +162,7 @@ class Isolation:
             return self._release(now_s)
         return []
 
-    def _cut_off(self, now_s: float) -> list[Callable[[], None]]:
+    def _cut_off(self, now_s: float) -> list[Action]:
         if self.phase is not Phase.PROBING:
             return []
         self._enter(Phase.CUT_OFF, now_s)
@@ -160,46 +170,52 @@ class Isolation:
             self._held_since_s = now_s
         self.isolations += 1
         self._forget_old(now_s)
-        # The latest first, as one undoes.
-        acted = [report for _, report in reversed(self._acted.values())]
-        self._acted.clear()
+        # The latest first, so that each service goes back the way it came.
+        delivered = [report for _, report in reversed(self._delivered.values())]
+        self._delivered.clear()
         self._failing_hosts.clear()
-        # What is kept came later, of a new monitor under the same key.
-        self._kept = {report.key: report for report in acted} | self._kept
-        return [report.retract for report in acted]
+        # A kept report under the same key is the later one, of a new monitor.
+        self._kept = {_key(report): report for report in delivered} | self._kept
+        return [Retract(report) for report in delivered]
 
-    def _release(self, now_s: float) -> list[Callable[[], None]]:
-        released = sorted(self._kept.values(), key=lambda report: not report.up)
+    def _release(self, now_s: float) -> list[Action]:
+        """Deliver what was kept, reports of up first."""
+        released = sorted(self._kept.values(), key=lambda report: not report.result.up)
         self._kept.clear()
         for report in released:
-            if not report.up:
+            if not report.result.up:
                 self._note(report, now_s)
-        return [report.act for report in released]
+        return [Deliver(report) for report in released]
 
     def _enter(self, phase: Phase, now_s: float) -> None:
         self.phase, self._since_s = phase, now_s
         if phase in (Phase.NORMAL, Phase.HOLD_EXPIRED):
             self._held_since_s = None
 
-    def _many_fail(self, host: str, hosts: Callable[[], int]) -> bool:
+    def _many_fail(self, host: str, hosts: int) -> bool:
         failing = len(self._failing_hosts) + (host not in self._failing_hosts)
-        return failing >= FEWEST_HOSTS and failing > hosts() * SUSPECT_PART
+        return failing >= FEWEST_HOSTS and failing > hosts * SUSPECT_PART
 
-    def _note(self, report: Report, now_s: float) -> None:
-        self._forget(report.key)
-        self._acted[report.key] = now_s, report
+    def _note(self, report: HealthReport, now_s: float) -> None:
+        key = _key(report)
+        self._forget(key)
+        self._delivered[key] = now_s, report
         self._failing_hosts[report.host] += 1
 
     def _forget(self, key: Key) -> None:
-        if self._acted.pop(key, None) is not None:
+        if self._delivered.pop(key, None) is not None:
             host = key[1]
             self._failing_hosts[host] -= 1
             if not self._failing_hosts[host]:
                 del self._failing_hosts[host]
 
     def _forget_old(self, now_s: float) -> None:
-        while self._acted:
-            key, (at_s, _) = next(iter(self._acted.items()))
+        while self._delivered:
+            key, (at_s, _) = next(iter(self._delivered.items()))
             if now_s - at_s <= self._window_s:
                 return
             self._forget(key)
+
+
+def _key(report: HealthReport) -> Key:
+    return report.service, report.host, report.monitor

@@ -1,13 +1,14 @@
-"""Between monitors and policies: applies the rule of isolation.py, probes servers, tells people."""
+"""The isolation guard: takes the reports of all monitors, applies the rule of isolation.py, probes
+servers, and hands on what the rule decides."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from typing import Protocol
 
-from twisted.internet.base import DelayedCall
 from twisted.logger import Logger
 
 from pybal.errors import is_local_fault
@@ -16,40 +17,53 @@ from pybal.health.isolation import (
     PROBE_S,
     RECHECK_WITHIN_S,
     SETTLE_S,
+    Action,
+    Deliver,
     Isolation,
     Phase,
-    Report,
 )
 from pybal.health.stalls import StallMeter
-from pybal.model import IPAddress, IsolationSnapshot
+from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
+from pybal.runtime.clock import Clock, DelayedCall
 
 SLICE_S = 0.01
-"""So much of a turn of the reactor may it take to act on thousands of failures, so that the first
-of them are in the kernel before the last one is thought of."""
+"""Time slice of one turn of the reactor. Thousands of reports may be delivered at once; the first
+of them are to be in the kernel before the last one is handled."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
-    """A server that can be asked whether it is there: by a TCP connection, closed at once."""
+    """A server that can be probed: by a TCP connection, which is closed at once."""
 
     host: str
     address: IPAddress
     port: int
     source: IPAddress | None = None
-    """From where it is asked; None: whatever address the kernel picks."""
+    """The source address; None: the kernel chooses one."""
+
+
+class ReportRouter(Protocol):
+    """Gives each report to the service that it concerns."""
+
+    def deliver(self, report: HealthReport) -> None:
+        """The report counts."""
+
+    def retract(self, report: HealthReport) -> None:
+        """A report of down that was delivered no longer counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class IsolationPorts:
-    """The world of a guard. `clock` is IReactorTime and does not jump, `now()` is Unix seconds.
+    """What a guard touches outside of itself. `now()` is Unix seconds.
 
-    `probe_targets(avoid)` picks servers at random, of different hosts, that were up and are, as far
-    as there are others, not of the hosts to avoid; `hosts()` counts all hosts; `recheck_all(s)`
-    has all monitors that are down try again within so many seconds.
+    `probe_targets(avoid)` picks servers at random, of different hosts. They were up when last
+    heard of and, as far as possible, are on none of the hosts to avoid. `hosts()` counts all
+    hosts; `recheck_all(s)` has all monitors that are down check again within so many seconds.
     """
 
-    clock: Any
+    clock: Clock
+    router: ReportRouter
     now: Callable[[], float]
     network: Network
     stall_meter: StallMeter
@@ -58,8 +72,26 @@ class IsolationPorts:
     recheck_all: Callable[[float], None]
 
 
+class Unguarded:
+    """Stands in for the guard where isolation is switched off: every report is delivered."""
+
+    def __init__(self, router: ReportRouter) -> None:
+        self._router = router
+
+    def receive(self, report: HealthReport) -> None:
+        """See IsolationGuard."""
+        self._router.deliver(report)
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+    def snapshot(self) -> IsolationSnapshot:
+        """See IsolationGuard."""
+        return IsolationSnapshot("off")
+
+
 class IsolationGuard:
-    """Passes reports on as the rule says. After stop() it passes nothing on."""
+    """Delivers and retracts reports as the rule says. After stop() it does nothing."""
 
     def __init__(self, rule: Isolation, ports: IsolationPorts, log: Logger) -> None:
         self._rule = rule
@@ -67,17 +99,18 @@ class IsolationGuard:
         self._log = log
         self._timer: DelayedCall | None = None
         self._probe_round: _ProbeRound | None = None
-        self._to_do: deque[Callable[[], None]] = deque()
+        self._to_do: deque[Action] = deque()
         self._continuing: DelayedCall | None = None
         self._since: float | None = None
         self._recovering = False
         self._stopped = False
 
-    def report(self, report: Report) -> None:
-        """A monitor changed; acted on now, later or never."""
+    def receive(self, report: HealthReport) -> None:
+        """A monitor reports; the report is delivered now, later or never."""
         if not self._stopped:
             before = self._rule.phase
-            self._do(self._rule.report(report, self._ports.hosts, self._seconds()), before)
+            hosts = self._ports.hosts() if self._rule.needs_host_count else 0
+            self._do(self._rule.take(report, hosts, self._seconds()), before)
 
     def stop(self) -> None:
         """Idempotent."""
@@ -97,8 +130,9 @@ class IsolationGuard:
             self._rule.phase.value, self._since, self._rule.isolations, self._rule.kept
         )
 
-    def _do(self, calls: Iterable[Callable[[], None]], before: Phase) -> None:
-        self._to_do.extend(calls)
+    def _do(self, actions: Iterable[Action], before: Phase) -> None:
+        """Carry the actions out; `before` is the phase before the rule decided on them."""
+        self._to_do.extend(actions)
         if self._continuing is None:
             self._go_on()
         if self._rule.phase is not before:
@@ -106,17 +140,24 @@ class IsolationGuard:
         self._look_ahead()
 
     def _go_on(self) -> None:
-        """In the order in which they came, whoever comes meanwhile being the last."""
+        """Carry actions out in their order, for a time slice; those that come meanwhile are the
+        last."""
         self._continuing = None
         ends_at_s = self._seconds() + SLICE_S
         while self._to_do:
             if self._seconds() >= ends_at_s:
                 self._continuing = self._ports.clock.callLater(0, self._go_on)
                 return
-            self._to_do.popleft()()
+            self._carry_out(self._to_do.popleft())
+
+    def _carry_out(self, action: Action) -> None:
+        if isinstance(action, Deliver):
+            self._ports.router.deliver(action.report)
+        else:
+            self._ports.router.retract(action.report)
 
     def _look_ahead(self) -> None:
-        """Ask at once if the phase has just begun, else see to it again in a while."""
+        """Probe at once if the phase has just begun, else arrange the next tick."""
         phase = self._rule.phase
         if phase is Phase.NORMAL or self._stopped:
             self._cancel_timer()
@@ -129,10 +170,10 @@ class IsolationGuard:
     def _tick(self) -> None:
         self._timer = None
         before = self._rule.phase
-        calls = self._rule.tick(self._seconds())
+        actions = self._rule.tick(self._seconds())
         if self._rule.wants_probes and self._probe_round is None:
             self._probe()
-        self._do(calls, before)
+        self._do(actions, before)
 
     def _probe(self) -> None:
         probe_targets = self._ports.probe_targets(self._rule.failing_hosts())
@@ -149,7 +190,7 @@ class IsolationGuard:
         before = self._rule.phase
         if before in (Phase.PROBING, Phase.CUT_OFF):
             self._log.info(
-                # Nobody is waited for once the verdict is certain, so they may be more.
+                # The round ends once the verdict is certain, so more servers may be up.
                 "Of the {asked} servers that were asked, at least {answered} answered",
                 asked=answered + silent,
                 answered=answered,
@@ -181,7 +222,7 @@ class IsolationGuard:
             self._log.info("No longer cut off")
 
     def _seconds(self) -> float:
-        return float(self._ports.clock.seconds())
+        return self._ports.clock.seconds()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -190,14 +231,14 @@ class IsolationGuard:
 
 
 class _ProbeRound:
-    """Asks all targets at once; `done(answered, silent, stalled)` once the verdict is certain,
-    or after PROBE_S, but never from within start()."""
+    """Probes all targets at once. Calls `done(answered, silent, stalled)` once the verdict is
+    certain, or after PROBE_S, but never from within start()."""
 
     def __init__(
         self,
         ports: IsolationPorts,
         probe_targets: Sequence[ProbeTarget],
-        threshold: Any,
+        threshold: Fraction,
         done: Callable[[int, int, bool], None],
     ) -> None:
         self._ports = ports
@@ -226,7 +267,7 @@ class _ProbeRound:
         events = TCPEvents(
             connected=lambda: self._count(probe_target, answered=True),
             received=lambda _: None,
-            # Whoever refuses is there.
+            # A refusal is an answer, too.
             closed=lambda error: self._count(
                 probe_target, answered=error is None or isinstance(error, ConnectionError)
             ),
@@ -236,7 +277,7 @@ class _ProbeRound:
                 probe_target.address, probe_target.port, events, source=probe_target.source
             )
         except OSError as error:
-            # Whatever we are out of says nothing of the probe_target.
+            # A local fault says nothing about the server.
             self._silent += not is_local_fault(error)
         else:
             self._open[probe_target] = channel

@@ -1,8 +1,8 @@
-"""All that looks after the IPVS table: the manager, and what stands around it."""
+"""The IPVS table as one: the manager, draining, statistics, audits, kernel-wide settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,21 +12,21 @@ from twisted.logger import Logger
 from pybal.ipvs.drainer import Drainer
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.kernelwide import KernelWide
-from pybal.ipvs.managed_service import DelayedCall
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
-from pybal.ipvs.ownership import Owner, Ownership, RecordFile
+from pybal.ipvs.ownership import Ownership, RecordFile
 from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import IPVSSnapshot
+from pybal.runtime.clock import Clock, DelayedCall
 
 
 @dataclass(frozen=True, slots=True)
 class IPVSPorts:
-    """`clock` provides IReactorTime and does not jump, `now()` is Unix seconds; `in_thread` runs a
-    function off the reactor's thread. Without a `record` nothing is known to be ours."""
+    """What the controller touches outside of itself. `now()` is Unix seconds; `in_thread` runs a
+    function off the reactor's thread. Without a `record` no service is known to be ours."""
 
-    clock: Any
+    clock: Clock
     kernel: Kernel
     now: Callable[[], float]
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
@@ -34,39 +34,28 @@ class IPVSPorts:
 
 
 class IPVSController:
-    """Publishes services to a kernel, drains what leaves them, audits the table, and reads its
-    statistics."""
+    """Brings the kernel's table to what the services want, drains servers that leave, audits the
+    table and reads its statistics."""
 
     def __init__(self, settings: IPVSSettings, ports: IPVSPorts, *, dry_run: bool) -> None:
         self._settings = settings
         self._clock = ports.clock
-        owner: Owner | None = None
+        ownership: Ownership | None = None
         if ports.record is not None:
-            owner = Ownership(
-                ports.record,
-                ports.in_thread,
-                lambda keys: self._manager.recorded(keys),
-                read_only=dry_run,
-            )
+            ownership = Ownership(ports.record, ports.in_thread, read_only=dry_run)
         self._manager = IPVSManager(
             ports.clock,
             ports.kernel,
             ports.now,
             dry_run,
-            owner,
+            ownership,
             settings.cleanup,
             audited=settings.audit_interval_s > 0,
         )
-        self._drainer = Drainer(
-            ports.clock,
-            ports.kernel,
-            ports.clock.seconds,
-            self._manager.publish,
-            lambda key: self._manager.table.get(key),
-        )
-        self._statistics = StatisticsReader(
-            ports.clock, ports.kernel, ports.now, lambda: self._manager.published
-        )
+        if ownership is not None:
+            ownership.subscribe(self._manager.recorded)
+        self._drainer = Drainer(ports.clock, ports.kernel, self._manager)
+        self._statistics = StatisticsReader(ports.clock, ports.kernel, ports.now, self._published)
         self._kernelwide = KernelWide(ports.kernel, settings.kernel, Logger(namespace="ipvs"))
         self._audit: DelayedCall | None = None
 
@@ -93,10 +82,10 @@ class IPVSController:
         """What stands in the kernel for a configured service."""
         return self._manager.adopted(key)
 
-    def publish(self, entry: ServiceEntry, drain_timeout_s: float | None = None) -> None:
-        """Say what a service should be; a server that leaves it may keep its connections for so
-        long."""
-        self._drainer.publish(entry, drain_timeout_s)
+    def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
+        """From now on the service should stand so. A server that leaves it keeps its connections
+        for so long; None: it leaves at once."""
+        self._manager.publish(self._drainer.with_draining(entry, drain_timeout_s))
 
     def withdraw(self, key: ServiceKey) -> None:
         """The service is no longer configured."""
@@ -108,7 +97,7 @@ class IPVSController:
         self._manager.subscribe(callback)
 
     def refresh(self) -> Deferred[None]:
-        """Have the statistics of the next snapshot young; fires when they are, and never fails."""
+        """Refresh the statistics for the next snapshot. Fires when that is done; never fails."""
         return self._statistics.refresh() if self._settings.statistics else succeed(None)
 
     def snapshot(self) -> IPVSSnapshot:
@@ -119,6 +108,9 @@ class IPVSController:
             statistics=self._statistics.latest if self._settings.statistics else None,
             statistics_at=self._statistics.read_at,
         )
+
+    def _published(self) -> Iterable[ServiceKey]:
+        return self._manager.published
 
     def _audit_later(self) -> None:
         if self._settings.audit_interval_s > 0:

@@ -1,19 +1,21 @@
-"""Lets depooled servers keep their connections: stands between the Coordinators and the manager."""
+"""Draining: a depooled server keeps its connections, with weight 0, until they end or for a limited
+time. The Drainer adds such servers to what a service should be."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.drain import Draining, counted, depool, merged
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.managed_service import DelayedCall, Timer
-from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.model import DrainSnapshot
+from pybal.runtime.clock import Clock, DelayedCall
 
 SERVERS_COUNTED_PER_TURN = 100
 
@@ -26,23 +28,25 @@ Connections = Mapping[str, int]
 """Of each server, by its name."""
 
 
-class Drainer:
-    """`publish` takes the entry that should stand in the kernel, servers that drain included;
-    `standing` tells what the kernel holds of a service. `seconds()` must not jump."""
+class TableWriter(Protocol):
+    """The part of IPVSManager that is needed."""
 
-    def __init__(
-        self,
-        clock: Timer,
-        kernel: Kernel,
-        seconds: Callable[[], float],
-        publish: Callable[[ServiceEntry], None],
-        standing: Callable[[ServiceKey], ServiceEntry | None],
-    ) -> None:
+    @property
+    def table(self) -> Table:
+        """What the kernel is known to hold."""
+
+    def publish(self, entry: ServiceEntry) -> None:
+        """Say what a service should be, servers that drain included."""
+
+
+class Drainer:
+    """Knows which servers drain, and counts their connections. When one has drained, it publishes
+    the service without it to `writer`."""
+
+    def __init__(self, clock: Clock, kernel: Kernel, writer: TableWriter) -> None:
         self._clock = clock
         self._kernel = kernel
-        self._seconds = seconds
-        self._publish = publish
-        self._standing = standing
+        self._writer = writer
         self._log = Logger(namespace="ipvs")
         self._wanted: dict[ServiceKey, ServiceEntry] = {}
         self._draining: dict[ServiceKey, Draining] = {}
@@ -50,17 +54,18 @@ class Drainer:
         self._call: DelayedCall | None = None
         self._stopped = False
 
-    def publish(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
-        """Say what a service should be; without a time limit nothing drains."""
+    def with_draining(self, entry: ServiceEntry, drain_timeout_s: float | None) -> ServiceEntry:
+        """The entry with the servers that drain. Those that have just left it drain for so long;
+        without a time limit nothing drains."""
         key = entry.service.key
         if drain_timeout_s is None:
             draining: Draining = {}
         else:
             earlier = self._draining.get(key, {})
             wanted = self._wanted.get(key)
-            # What stood before the first word counts as pooled, be it that its weight is 0.
-            before = self._standing(key) if wanted is None else merged(wanted, earlier)
-            draining = depool(before, entry, earlier, self._seconds() + drain_timeout_s)
+            # What stood before the first entry counts as pooled, even with weight 0.
+            before = self._writer.table.get(key) if wanted is None else merged(wanted, earlier)
+            draining = depool(before, entry, earlier, self._clock.seconds() + drain_timeout_s)
             for server in draining.keys() - earlier.keys():
                 self._log.info(
                     "{key}: server {server} drains, for up to {timeout} s",
@@ -69,7 +74,7 @@ class Drainer:
                     timeout=f"{drain_timeout_s:g}",
                 )
         self._wanted[key] = entry
-        self._drain(key, draining)
+        return self._drain(key, draining)
 
     def withdraw(self, key: ServiceKey) -> None:
         """The service goes as a whole."""
@@ -77,29 +82,30 @@ class Drainer:
         self._draining.pop(key, None)
 
     def stop(self) -> None:
-        """Count no more; what drains stays with weight 0. Idempotent."""
+        """Stop counting; what drains stays in the kernel with weight 0. Idempotent."""
         self._stopped = True
         if self._call is not None and self._call.active():
             self._call.cancel()
 
     def snapshot(self) -> tuple[DrainSnapshot, ...]:
         """What drains."""
-        now = self._seconds()
+        now = self._clock.seconds()
         return tuple(
             DrainSnapshot(str(key), str(server), max(0.0, drain.until - now), drain.connections)
             for key, draining in self._draining.items()
             for server, drain in draining.items()
         )
 
-    def _drain(self, key: ServiceKey, draining: Draining) -> None:
+    def _drain(self, key: ServiceKey, draining: Draining) -> ServiceEntry:
+        """Take note of what drains; returns what is to be published."""
         if draining:
             self._draining[key] = draining
             if key not in self._round:
                 self._round.append(key)
         else:
             self._draining.pop(key, None)
-        self._publish(merged(self._wanted[key], draining))
         self._schedule()
+        return merged(self._wanted[key], draining)
 
     def _schedule(self) -> None:
         if self._call is None and self._draining and not self._stopped:
@@ -126,8 +132,8 @@ class Drainer:
         self._schedule()
 
     def _count(self, key: ServiceKey) -> Slices[Connections | None]:
-        """The connections of each server of a service; None if they could not be counted. As
-        pybal.ipvs.reading.look does, a server that is missing is looked for twice."""
+        """The connections of each server of a service; None if they could not be counted. A
+        server that is missing is looked for twice, as in pybal.ipvs.reading.look."""
         for _ in range(2):
             try:
                 found = yield from self._kernel.counting(key)
@@ -145,7 +151,7 @@ class Drainer:
         known = None
         if connections is not None:
             known = {server: connections.get(str(server), 0) for server in before}
-        draining = counted(before, known, self._seconds())
+        draining = counted(before, known, self._clock.seconds())
         for server in before.keys() - draining.keys():
             left = None if known is None else known[server]
             self._log.info(
@@ -157,4 +163,4 @@ class Drainer:
         if draining.keys() == before.keys():
             self._draining[key] = draining
         else:
-            self._drain(key, draining)
+            self._writer.publish(self._drain(key, draining))

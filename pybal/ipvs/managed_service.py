@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -23,6 +22,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.runtime.clock import DelayedCall
 
 _ERRORS_LOGGED = 5
 
@@ -34,22 +34,6 @@ _SUMMARY = {
     EditDestination: "{} changed",
     RemoveDestination: "{} removed",
 }
-
-
-class DelayedCall(Protocol):
-    """The part of IDelayedCall that is needed."""
-
-    def active(self) -> bool: ...
-
-    def cancel(self) -> None: ...
-
-
-class Timer(Protocol):
-    """The part of IReactorTime that is needed."""
-
-    def callLater(
-        self, delay_s: float, call: Callable[..., object], /, *args: object
-    ) -> DelayedCall: ...
 
 
 class Staleness(IntEnum):

@@ -24,10 +24,8 @@ from pybal.ipvs.drift import Drift
 from pybal.ipvs.ipvsadm import command
 from pybal.ipvs.kernel import Kernel, OperationResult, is_drift
 from pybal.ipvs.managed_service import (
-    DelayedCall,
     Managed,
     Staleness,
-    Timer,
     are_bad_servers,
     causes,
     log_refusals,
@@ -43,6 +41,7 @@ from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
 from pybal.ipvs.work_queue import WorkQueue
 from pybal.model import IPVSSnapshot, KernelErrorSnapshot
 from pybal.runtime.backoff import doubling_s
+from pybal.runtime.clock import DelayedCall, Timer
 
 # What one turn of the reactor may do: some milliseconds (bench/ipvs_load.py).
 SERVERS_READ_PER_TURN = 200

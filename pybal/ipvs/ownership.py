@@ -118,7 +118,7 @@ class Owner(Protocol):
         """The service is to be ours."""
 
     def secured(self, key: ServiceKey) -> bool:
-        """Whether a claimed service may be added now; if not, `when_secured` is called later."""
+        """Whether a claimed service may be added now; if not, subscribers are called later."""
 
     def release(self, key: ServiceKey) -> None:
         """The kernel has acknowledged that the service is gone."""
@@ -154,21 +154,20 @@ class NoRecord:
 class Ownership:
     """The record of one IPVS table. One writing at a time, off the reactor's thread.
 
-    `when_secured(keys)` tells which services may be added now. With `read_only` (a dry run) the
-    record is read and never written.
+    Subscribers hear which services may be added now. With `read_only` (a dry run) the record is
+    read and never written.
     """
 
     def __init__(
         self,
         file: RecordFile,
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
-        when_secured: Callable[[Iterable[ServiceKey]], None],
         *,
         read_only: bool = False,
     ) -> None:
         self._file = file
         self._in_thread = in_thread
-        self._when_secured = when_secured
+        self._subscribers: list[Callable[[Iterable[ServiceKey]], None]] = []
         self._read_only = read_only
         self._log = Logger(namespace="ipvs")
         self._ours: set[str] = set()
@@ -180,6 +179,10 @@ class Ownership:
     @property
     def error(self) -> str:
         return self._error
+
+    def subscribe(self, callback: Callable[[Iterable[ServiceKey]], None]) -> None:
+        """Have `callback(keys)` called when services that were not secured may be added."""
+        self._subscribers.append(callback)
 
     def start(self, standing: Iterable[ServiceKey]) -> None:
         """Read the record (blocks on the disk, once), and drop what does not stand."""
@@ -244,7 +247,8 @@ class Ownership:
         """Whoever still has to wait says so again."""
         waiting, self._waiting = self._waiting, set()
         if waiting:
-            self._when_secured(waiting)
+            for callback in self._subscribers:
+                callback(waiting)
 
     def _fail(self, error: str) -> None:
         if error != self._error:

@@ -9,10 +9,10 @@ from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.model import ServiceStatistics
+from pybal.runtime.clock import DelayedCall, Timer
 
 MAX_AGE_S = 5.0
 SERVERS_READ_PER_TURN = 100

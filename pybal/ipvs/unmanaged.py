@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from twisted.logger import Logger
 
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.managed_service import DelayedCall, Timer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.ownership import Owner
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
+from pybal.runtime.clock import DelayedCall, Timer
 
 _PIECE = 100
 _PIECE_COSTS = 10

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
-from pybal.monitors.base import Report
+from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
@@ -42,9 +42,9 @@ class AskingMonitor(LoopingMonitor):
         settings: MonitorSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._timeout_s = settings.timeout_s
         self._source = settings.source_address
         self._question = ""

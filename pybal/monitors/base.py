@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from pybal.config.settings import MonitorSettings
 from pybal.errors import is_local_fault
-from pybal.model import CheckResult, MetricSample, MonitorSnapshot
+from pybal.model import CheckResult, HealthReport, MetricSample, MonitorSnapshot
 from pybal.monitors.target import MonitorPorts, Target
-
-Report = Callable[[CheckResult], None]
 
 AGAIN_WITHIN_S = 1.0
 """A check whose failure is not believed is made again within this time."""
@@ -23,12 +21,19 @@ AGAIN_WITHIN_S = 1.0
 _REASON_CHARACTERS = 500
 
 
+class ReportReceiver(Protocol):
+    """Takes the reports of all monitors."""
+
+    def receive(self, report: HealthReport) -> None: ...
+
+
 class Monitor(ABC):
     """Checks one real server of one service from start() to stop().
 
-    `report` hears every change of the state, which is unknown at first and up or down after
-    `rise` or `fall` equal results in a row; the counters count every result. A monitor starts
-    once. After stop() it reports nothing, and logs at most the result whose report stopped it.
+    `receiver` gets a report of every change of the state. The state is unknown at first, and up
+    or down after `rise` or `fall` equal results in a row; the counters count every result. A
+    monitor starts once. After stop() it reports nothing, and logs at most the result whose report
+    stopped it.
     """
 
     logs_every_failure: ClassVar[bool] = False
@@ -39,14 +44,14 @@ class Monitor(ABC):
         settings: MonitorSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
         self.name = settings.monitor
         self._needed = {True: settings.rise, False: settings.fall}
         self._target = target if settings.port is None else replace(target, port=settings.port)
         self._ports = ports
         self._reactor = ports.reactor
-        self._report = report
+        self._receiver = receiver
         self._log = Logger(namespace=f"{target.service} {self.name}")
         self._started = False
         self._running = False
@@ -159,7 +164,7 @@ class Monitor(ABC):
         if changed:
             self._up, self._since = up, result.at
             self._transitions[up] += 1
-            self._deliver(result)
+            self._report(result)
         if is_first_of_row or changed or (self.logs_every_failure and not up):
             self._log_result(server, result)
 
@@ -182,10 +187,13 @@ class Monitor(ABC):
                 "{server}: up again: {reason}{run}", server=server, reason=result.reason, run=run
             )
 
-    def _deliver(self, result: CheckResult) -> None:
+    def _report(self, result: CheckResult) -> None:
+        target = self._target
         try:
-            self._report(result)
-        except Exception:  # noqa: BLE001 - a listener's mistake must not end the checks
+            self._receiver.receive(
+                HealthReport(target.service, target.host, self.name, result, target.incarnation)
+            )
+        except Exception:  # noqa: BLE001 - a receiver's mistake must not end the checks
             self._internal_error("reporting a result")
 
     def _internal_error(self, doing: str, failure: Failure | None = None) -> None:

@@ -14,7 +14,7 @@ from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.asking import AskingMonitor, request_duration
-from pybal.monitors.base import Report
+from pybal.monitors.base import ReportReceiver
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
 from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
@@ -48,9 +48,9 @@ class DNSQuery(AskingMonitor):
         settings: DNSQuerySettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._settings = settings
 
     async def _ask(self) -> CheckOutcome:

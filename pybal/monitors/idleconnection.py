@@ -17,7 +17,7 @@ from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
-from pybal.monitors.base import Monitor, Report
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, Keepalive, TCPEvents, label
@@ -79,9 +79,9 @@ class IdleConnection(Monitor):
         settings: IdleConnectionSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._settings = settings
         self._channel: Channel | None = None
         self._connected = False

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.config.settings import MonitorSettings
-from pybal.monitors.base import Monitor, Report
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.runtime.coalescing import coalesced
 
@@ -43,9 +43,9 @@ class LoopingMonitor(Monitor):
         settings: MonitorSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._interval_s = settings.interval_s
         self._timer: DelayedCall | None = None
         self._checking: Deferred[CheckOutcome | None] | None = None

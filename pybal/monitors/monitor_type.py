@@ -8,10 +8,10 @@ from typing import Any
 
 from pybal.config.monitor_kinds import MonitorKind
 from pybal.model import MetricFamily
-from pybal.monitors.base import Monitor, Report
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.target import MonitorPorts, Target
 
-Factory = Callable[[Any, Target, MonitorPorts, Report], Monitor]
+Factory = Callable[[Any, Target, MonitorPorts, ReportReceiver], Monitor]
 """Makes a monitor of its own kind of settings, not yet started."""
 
 

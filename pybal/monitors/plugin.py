@@ -19,11 +19,14 @@ from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.settings import MonitorSettings
 from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.asking import AskingMonitor, request_duration
-from pybal.monitors.base import Monitor, Report
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents, UDPEvents
+
+Report = ReportReceiver
+"""The earlier name, which plug-ins may still import."""
 
 __all__ = [
     "ABSOLUTE_PATH",
@@ -47,6 +50,7 @@ __all__ = [
     "MonitorType",
     "Option",
     "Report",
+    "ReportReceiver",
     "TCPEvents",
     "Target",
     "UDPEvents",

@@ -31,7 +31,7 @@ from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.linear_regex import Pattern
 from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.asking import shown
-from pybal.monitors.base import Report
+from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
@@ -100,9 +100,9 @@ class ProxyFetch(LoopingMonitor):
         settings: ProxyFetchSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._settings = settings
         self._statuses = " or ".join(map(_status_text, settings.http_status))
         self._requests = {url: self._request(url) for url in settings.urls}

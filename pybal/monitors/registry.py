@@ -8,7 +8,7 @@ from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.settings import MonitorSettings
 from pybal.model import MetricFamily
 from pybal.monitors import dnsquery, idleconnection, ping, proxyfetch, runcommand, tcpcheck, udp
-from pybal.monitors.base import Monitor, Report
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 
@@ -43,8 +43,8 @@ def create_monitor(
     settings: MonitorSettings,
     target: Target,
     ports: MonitorPorts,
-    report: Report,
+    receiver: ReportReceiver,
     types: MonitorTypes = BUILT_IN,
 ) -> Monitor:
     """The monitor that the settings describe, not yet started."""
-    return types[settings.monitor].factory(settings, target, ports, report)
+    return types[settings.monitor].factory(settings, target, ports, receiver)

@@ -19,7 +19,7 @@ from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
-from pybal.monitors.base import Report
+from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.processes import Exit, Process
@@ -85,9 +85,9 @@ class RunCommand(LoopingMonitor):
         settings: RunCommandSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._settings = settings
         self._argv = [
             str(settings.command),

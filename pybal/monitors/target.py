@@ -25,7 +25,8 @@ class Target:
     """The real server under check.
 
     `describe()` gives the server's name and status for log lines: `h (enabled/up/pooled)`;
-    `touched()` hears that a monitor is no longer as its last snapshot shows it.
+    `touched()` is called when a monitor differs from its last snapshot. `incarnation` goes into
+    the monitor's reports, see HealthReport.
     """
 
     service: str
@@ -34,6 +35,7 @@ class Target:
     port: int
     describe: Callable[[], str]
     touched: Callable[[], None] = lambda: None
+    incarnation: int = 0
 
     @property
     def endpoint(self) -> str:

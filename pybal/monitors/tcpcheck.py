@@ -14,7 +14,7 @@ from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
 from pybal.linear_regex import Pattern
 from pybal.monitors.asking import AskingMonitor, request_duration, shown
-from pybal.monitors.base import Report
+from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
@@ -48,9 +48,9 @@ class TCPCheck(AskingMonitor):
         settings: TCPCheckSettings,
         target: Target,
         ports: MonitorPorts,
-        report: Report,
+        receiver: ReportReceiver,
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._settings = settings
 
     async def _ask(self) -> CheckOutcome:

@@ -14,7 +14,7 @@ from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.linear_regex import Pattern
 from pybal.monitors.asking import AskingMonitor, request_duration, shown
-from pybal.monitors.base import Report
+from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
@@ -44,9 +44,9 @@ class UDP(AskingMonitor):
     With `expect`: up when one datagram that comes back within `timeout_s` matches."""
 
     def __init__(
-        self, settings: UDPSettings, target: Target, ports: MonitorPorts, report: Report
+        self, settings: UDPSettings, target: Target, ports: MonitorPorts, receiver: ReportReceiver
     ) -> None:
-        super().__init__(settings, target, ports, report)
+        super().__init__(settings, target, ports, receiver)
         self._settings = settings
         size = len(settings.payload)
         self._what = f"a datagram of {size} bytes" if size else "an empty datagram"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from pybal.runtime.backoff import doubling_s
+from pybal.runtime.clock import DelayedCall, Timer
 
 Port = TypeVar("Port")
 
@@ -25,7 +26,7 @@ class Listener(Generic[Port]):
 
     def __init__(
         self,
-        clock: Any,
+        clock: Timer,
         log: Logger,
         where: str,
         opening: Callable[[], Port],
@@ -38,7 +39,7 @@ class Listener(Generic[Port]):
         self._opening = opening
         self._closing = closing
         self._failures = 0
-        self._retry: Any = None
+        self._retry: DelayedCall | None = None
         self._last_error = ""
 
     def start(self) -> None:

@@ -1,16 +1,18 @@
-"""The Coordinator of one service: one event after another through the pooling policy.
+"""The Coordinator of one service: handles one event after another with the pooling policy.
 
-Pool lists, addresses and monitor results come in; what should stand in IPVS goes out. The
-decisions are made in pybal/pool/policy.py, the log lines in pybal/pool/log_lines.py.
+Pool lists, addresses and reports of monitors come in; what should stand in IPVS goes out. The
+policy is pybal/pool/policy.py, its log lines are in pybal/pool/log_lines.py.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger, LogLevel
@@ -19,11 +21,10 @@ from pybal.config.settings import (
     MonitorSettings,
     ServiceSettings,
 )
-from pybal.health.isolation import SLOW_S, Report
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import (
-    CheckResult,
+    HealthReport,
     IPAddress,
     L4Protocol,
     ServerSpec,
@@ -52,28 +53,34 @@ from pybal.pool.withdrawal import Health, health
 from pybal.runtime.time_slices import TimeSlices
 
 FIRST_ANSWER_WAIT_S = 6.0
-"""A new pool list waits so long for the names of its new servers, then goes without those
-that have not answered; a little more than the resolver's own limit for one look-up."""
+"""A new pool list waits so long for the addresses of its new servers, then is applied without
+those that are not known. A little more than the resolver's own limit for one look-up."""
 
-MonitorFactory = Callable[[MonitorSettings, Target, Callable[[CheckResult], None]], Monitor]
+MonitorFactory = Callable[[MonitorSettings, Target], Monitor]
+
+
+class DesiredTable(Protocol):
+    """The IPVS table as all services want it."""
+
+    def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
+        """From now on the service should stand so. A server that leaves it keeps its connections
+        for so long; None: it leaves at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
-    """What a Coordinator touches. `clock` provides IReactorTime, `now()` is Unix seconds;
-    lists of hundreds of servers are applied in `time_slices`; `publish` takes what should stand
-    in IPVS, each time that it changes."""
+    """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
+    seconds; lists of hundreds of servers are applied in `time_slices`; `table` is told what
+    should stand in IPVS, each time that it changes."""
 
     clock: Any
     time_slices: TimeSlices
     now: Callable[[], float]
     addresses: AddressWatcher
     create_monitor: MonitorFactory
-    publish: Callable[[ServiceEntry], None]
+    table: DesiredTable
     servers_changed: Callable[[str, Health], None]
     """Told the health of a service with bgp-withdraw-on-down after each of its events."""
-    weigh: Callable[[Report], None]
-    """Takes each report of a monitor, and has it acted on now, later or never."""
 
 
 class Coordinator:
@@ -100,6 +107,7 @@ class Coordinator:
         self._applying: Deferred[None] | None = None
         self._events: deque[Event] = deque()
         self._stepping = False
+        self._incarnations = count(1)
         self._stopped = False
         self._published: ServiceEntry | None = None
         self._stood = 0 if adopted is None else len(adopted.destinations)
@@ -107,7 +115,7 @@ class Coordinator:
         self._could_not_depool_total = 0
         self._shown = ServerSnapshots()
 
-    # -- what comes in --------------------------------------------------------------------
+    # -- pool lists -----------------------------------------------------------------------
 
     def pool_list(self, servers: tuple[ServerSpec, ...]) -> None:
         """A new pool list (hosts unique). Lists are applied one after another; of several
@@ -133,7 +141,7 @@ class Coordinator:
         while self._next_list is not None:
             specs, self._next_list = self._next_list, None
             hosts = [spec.host for spec in specs if spec.host not in self._servers]
-            self._arriving = {host: self._new_server(host) for host in hosts}
+            self._arriving = {host: Server(host, self) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
                 server.start(self._ports.addresses, self._settings.server_version)
@@ -183,27 +191,26 @@ class Coordinator:
             )
         return Candidate(spec, ready=address is not None, stood_pooled=stood_pooled)
 
-    def _new_server(self, host: str) -> Server:
-        def make_monitors(address: IPAddress) -> list[Monitor]:
-            self._shown.touch()
-            target = Target(
-                self._settings.name,
-                host,
-                address,
-                self._settings.port,
-                lambda: self._name(host),
-                self._shown.touch,
-            )
-            return [m for each in self._settings.monitors if (m := self._made(each, target))]
+    # -- servers, as their owner ----------------------------------------------------------
 
-        def on_address() -> None:
-            self._handle(AddressChanged(host, ready=self._servers[host].address is not None))
-
-        return Server(host, make_monitors, on_address)
+    def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
+        """See ServerOwner."""
+        self._shown.touch()
+        server.incarnation = next(self._incarnations)
+        target = Target(
+            self._settings.name,
+            server.host,
+            address,
+            self._settings.port,
+            partial(self._name, server.host),
+            self._shown.touch,
+            server.incarnation,
+        )
+        return [m for each in self._settings.monitors if (m := self._made(each, target))]
 
     def _made(self, settings: MonitorSettings, target: Target) -> Monitor | None:
         try:
-            return self._new_monitor(settings, target)
+            return self._ports.create_monitor(settings, target)
         except Exception:  # noqa: BLE001 - a plugin's mistake must not leave the others unmade
             self._log.failure(
                 "{host}: its {monitor} could not be made, so it is not checked by that",
@@ -212,39 +219,42 @@ class Coordinator:
             )
             return None
 
-    def _new_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
-        name = settings.monitor
+    def address_changed(self, server: Server) -> None:
+        """See ServerOwner."""
+        self._handle(AddressChanged(server.host, ready=server.address is not None))
 
-        def report(result: CheckResult) -> None:
-            server = self._servers.get(target.host)
-            before: list[ReportRetracted] = []
+    # -- reports of monitors --------------------------------------------------------------
 
-            def handle(event: Event) -> None:
-                # It may come late: the server, or its address, may be another one by then.
-                current = self._servers.get(target.host)
-                if current is server and server is not None and server.address == target.address:
-                    self._handle(event)
+    def deliver(self, report: HealthReport) -> None:
+        """A report counts. It may come late: then the server, or its address, may be another one
+        by now, and the report is void."""
+        server = self._server_of(report)
+        if server is None:
+            return
+        host, monitor = report.host, report.monitor
+        member = self._state.members.get(host)
+        if member is not None:
+            before = member.results.get(monitor)
+            server.retractions[monitor] = ReportRetracted(host, monitor, before, member.up)
+        self._handle(MonitorReported(host, monitor, report.result.up, report.result.reason))
 
-            def act() -> None:
-                member = self._state.members.get(target.host)
-                if member is not None:
-                    said = member.results.get(name)
-                    before[:] = [ReportRetracted(target.host, name, said, member.up)]
-                handle(MonitorReported(target.host, name, result.up, result.reason))
+    def retract(self, report: HealthReport) -> None:
+        """A report of down that was delivered no longer counts: what the monitor had said before,
+        and whether the server was up then, is restored."""
+        server = self._server_of(report)
+        if server is not None and report.monitor in server.retractions:
+            self._handle(server.retractions[report.monitor])
 
-            def retract() -> None:
-                for event in before:
-                    handle(event)
+    def _server_of(self, report: HealthReport) -> Server | None:
+        """The server whose present monitors sent this report."""
+        server = self._servers.get(report.host)
+        return server if server and server.incarnation == report.incarnation else None
 
-            key = (target.service, target.host, name)
-            slow = result.duration_s >= SLOW_S
-            self._ports.weigh(Report(key, result.up, slow, act, retract))
-
-        return self._ports.create_monitor(settings, target, report)
+    # -- probes ---------------------------------------------------------------------------
 
     def probe_target(self, source: Random) -> ProbeTarget | None:
-        """A server picked at random, if it takes TCP connections and was up when last heard of;
-        it is asked at the port, and from the address, of its checks."""
+        """A server picked at random, if it takes TCP connections and was up when last heard of.
+        The probe uses the port and the source address of its checks."""
         if self._settings.protocol is not L4Protocol.TCP or not self._servers:
             return None
         host = source.choice(list(self._servers))
@@ -252,9 +262,9 @@ class Coordinator:
         if member is None or address is None or not member.up or not self._settings.monitors:
             return None
         monitors = self._settings.monitors
-        asked_as = next((m for m in monitors if m.checks_by_tcp), monitors[0])
-        port = asked_as.port or self._settings.port
-        return ProbeTarget(host, address, port, asked_as.source_address)
+        checked_by = next((m for m in monitors if m.checks_by_tcp), monitors[0])
+        port = checked_by.port or self._settings.port
+        return ProbeTarget(host, address, port, checked_by.source_address)
 
     @property
     def hosts(self) -> Iterable[str]:
@@ -268,7 +278,7 @@ class Coordinator:
     # -- one event after another ----------------------------------------------------------
 
     def _handle(self, event: Event) -> None:
-        """Take the event's step; one that arrives within a step waits for that to end."""
+        """Handle an event; one that arrives meanwhile is handled next."""
         self._events.append(event)
         if self._stepping:
             return
@@ -284,7 +294,7 @@ class Coordinator:
             self._state, notices = step(self._state, event, self._ports.now())
             # Most reports, a first "up" above all, change nothing that the kernel should know.
             if not isinstance(event, MonitorReported) or _pooling_changed(notices):
-                self._publish()
+                self._update_table()
             if self._settings.bgp_withdraw_below is not None:
                 self._ports.servers_changed(self._settings.name, health(self._state))
         except Exception:  # noqa: BLE001 - one bad event must not end the service's care
@@ -296,7 +306,7 @@ class Coordinator:
             level, text = log_line(notice)
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
 
-    def _publish(self) -> None:
+    def _update_table(self) -> None:
         if self._stood and not self._enough_names():
             return
         self._stood = 0
@@ -308,12 +318,11 @@ class Coordinator:
         entry = service_entry(self._settings, pooled)
         if entry != self._published:
             self._published = entry
-            self._ports.publish(entry)
+            self._ports.table.set_desired(entry, self._settings.drain_timeout_s)
 
     def _enough_names(self) -> bool:
-        """Whether as many addresses are known as must be pooled, or as stand there, for some
-        names may have none: while DNS is away, and was so at the start, whatever stands in the
-        kernel is better than nothing."""
+        """Whether as many addresses are known as must be pooled, or as stand in the kernel. While
+        DNS does not answer, what stands in the kernel is better than nothing."""
         known = sum(member.ready for member in self._state.members.values())
         return known > 0 and (known >= self._state.required or known >= self._stood)
 

@@ -10,44 +10,50 @@ from twisted.internet.defer import Deferred
 
 from pybal.model import IPAddress, MonitorSnapshot
 from pybal.monitors.base import Monitor
+from pybal.pool.events import ReportRetracted
 
 
 class AddressWatch(Protocol):
-    """A running watch over one name; after stop() its callback is never called again."""
+    """A running watch of one name; after stop() its callback is never called again."""
 
     def stop(self) -> None: ...
 
 
 class AddressWatcher(Protocol):
-    """Tells the address of a host, at once or later, and every change of it. None: there is
-    no address of that family yet; a later call may bring one."""
+    """Tells the address of a host, at once or later, and every change of it. None: no address of
+    that family is known; a later call may bring one."""
 
     def watch(
         self, host: str, family: int, on_change: Callable[[IPAddress | None], None]
     ) -> AddressWatch: ...
 
 
+class ServerOwner(Protocol):
+    """What a Server needs of its Coordinator."""
+
+    def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
+        """New monitors of the server, not yet started; sets its `incarnation`."""
+
+    def address_changed(self, server: Server) -> None:
+        """The address of an admitted server was found or has changed. Its former monitors are
+        stopped, the new ones not started."""
+
+
 class Server:
-    """Watches the host's address from start() on and, once admitted to the pool and told to start
-    them, keeps a set of monitors running against it.
+    """Watches the host's address from start() on. Runs a set of monitors against it once the
+    server is admitted to the pool and start_monitors() was called. After stop() the owner is not
+    called any more."""
 
-    `make_monitors(address)` gives fresh monitors; `on_address()` is called when the address
-    of an admitted server was found or has changed, after its former monitors were stopped
-    and before the new ones start. After stop() nothing is called any more.
-    """
-
-    def __init__(
-        self,
-        host: str,
-        make_monitors: Callable[[IPAddress], Sequence[Monitor]],
-        on_address: Callable[[], None],
-    ) -> None:
+    def __init__(self, host: str, owner: ServerOwner) -> None:
         self.host = host
         self.address: IPAddress | None = None
         self.answered: Deferred[None] = Deferred()
         """Fires once the name was looked up for the first time, with whatever outcome."""
-        self._make_monitors = make_monitors
-        self._on_address = on_address
+        self.incarnation = 0
+        """The number of the present set of monitors, see HealthReport; 0 while there is none."""
+        self.retractions: dict[str, ReportRetracted] = {}
+        """By monitor: the event that would undo its last report, if that is a down."""
+        self._owner = owner
         self._watch: AddressWatch | None = None
         self._monitors: tuple[Monitor, ...] = ()
         self._snapshots: tuple[MonitorSnapshot, ...] = ()
@@ -59,11 +65,11 @@ class Server:
         self._watch = watcher.watch(self.host, family, self._address_changed)
 
     def admit(self) -> None:
-        """The server is part of the pool now, so that changes of its address matter."""
+        """The server is part of the pool now: from here on the owner hears of its address."""
         self._admitted = True
 
     def start_monitors(self) -> None:
-        """Check the server, as soon as its address is known; if it is checked, go on."""
+        """Check the server as soon as its address is known. Idempotent."""
         if not self._monitors:
             self._start_monitors()
 
@@ -76,8 +82,8 @@ class Server:
         self._stop_monitors()
 
     def monitor_snapshots(self) -> tuple[MonitorSnapshot, ...]:
-        """Its monitors as they stand; empty while the address is not known. The very same
-        object until something changes."""
+        """Its monitors as they stand; empty while the address is not known. The same object until
+        something changes."""
         snapshots = [monitor.snapshot() for monitor in self._monitors]
         known = self._snapshots
         if len(snapshots) != len(known) or any(map(is_not, snapshots, known)):
@@ -91,7 +97,7 @@ class Server:
         self.address = address
         if changed and self._admitted:
             self._stop_monitors()
-            self._on_address()
+            self._owner.address_changed(self)
             self._start_monitors()
         if not self.answered.called:
             self.answered.callback(None)
@@ -99,7 +105,7 @@ class Server:
     def _start_monitors(self) -> None:
         if self.address is None or self._stopped:
             return
-        self._monitors = tuple(self._make_monitors(self.address))
+        self._monitors = tuple(self._owner.make_monitors(self, self.address))
         for monitor in self._monitors:
             monitor.start()
 
@@ -107,3 +113,5 @@ class Server:
         for monitor in self._monitors:
             monitor.stop()
         self._monitors = ()
+        self.incarnation = 0
+        self.retractions.clear()

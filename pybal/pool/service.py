@@ -8,7 +8,7 @@ from random import Random
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import ServiceEntry
-from pybal.model import ServiceSnapshot, SourceList
+from pybal.model import HealthReport, ServiceSnapshot, SourceList
 from pybal.pool.coordinator import Coordinator, CoordinatorPorts
 from pybal.sources.base import Source
 
@@ -39,6 +39,14 @@ class LVSService:
         """End the source, then all monitors. Idempotent."""
         self._source.stop()
         self._coordinator.stop()
+
+    def deliver(self, report: HealthReport) -> None:
+        """See Coordinator."""
+        self._coordinator.deliver(report)
+
+    def retract(self, report: HealthReport) -> None:
+        """See Coordinator."""
+        self._coordinator.retract(report)
 
     def probe_target(self, source: Random) -> ProbeTarget | None:
         """See Coordinator."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping
-from typing import Any
+
+from pybal.runtime.clock import Timer
 
 YOUNG = 2000, 10
 """After so many new objects these are searched, and every so often those that stayed: a few
@@ -21,7 +22,7 @@ _SETTLED_AFTER_S = 60.0
 _SEARCH_ALL_EVERY_S = 6 * 3600.0
 
 
-def tune_garbage_collection(clock: Any) -> None:
+def tune_garbage_collection(clock: Timer) -> None:
     """Arrange the searches of this process, on `clock` (IReactorTime).
 
     No search of all objects while the start makes them without end; from then on, what a search
@@ -44,7 +45,7 @@ def _pass_over_what_is_in_use(phase: str, info: Mapping[str, int]) -> None:
         gc.freeze()
 
 
-def _search_all(clock: Any) -> None:
+def _search_all(clock: Timer) -> None:
     gc.unfreeze()
     gc.collect()
     clock.callLater(_SEARCH_ALL_EVERY_S, _search_all, clock)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+
+from pybal.runtime.clock import Clock
 
 SLICE_S = 0.005
 """So much of a turn may long work take before sockets and timers have theirs."""
@@ -15,7 +16,7 @@ class TimeSlices:
     """Shared by all who have long work to do. They do it in pieces, each of less than a slice, and
     await a pause() before each. `clock` is IReactorTime."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: deque[Deferred[None]] = deque()
         self._ends_at: float | None = None
@@ -35,7 +36,7 @@ class TimeSlices:
         if self._ends_at is None:
             self._ends_at = now_s + SLICE_S
             self._clock.callLater(0, self._next_turn)
-        return bool(now_s < self._ends_at)
+        return now_s < self._ends_at
 
     def _next_turn(self) -> None:
         self._ends_at = None

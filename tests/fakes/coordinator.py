@@ -11,11 +11,11 @@ from typing import cast
 from twisted.internet.task import Clock
 
 from pybal.config.settings import FileSource, MonitorSettings, ServiceSettings
-from pybal.health.isolation import Report
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import (
     CheckResult,
+    HealthReport,
     IPAddress,
     L4Protocol,
     MonitorSnapshot,
@@ -23,7 +23,7 @@ from pybal.model import (
     ServiceSnapshot,
     SourceSnapshot,
 )
-from pybal.monitors.base import Monitor
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.target import Target
@@ -66,12 +66,12 @@ class FakeMonitor:
     """A monitor that says what the test makes it say."""
 
     def __init__(
-        self, name: str, target: Target, report: Callable[[CheckResult], None], first: bool | None
+        self, name: str, target: Target, receiver: ReportReceiver, first: bool | None
     ) -> None:
         self.name = name
         self.target = target
         self.running = False
-        self._report = report
+        self._receiver = receiver
         self._first = first
 
     def start(self) -> None:
@@ -84,7 +84,10 @@ class FakeMonitor:
 
     def say(self, up: bool) -> None:
         assert self.running, "a stopped monitor does not report"
-        self._report(CheckResult(up, "" if up else "no luck", 0.1, 5.0))
+        target, result = self.target, CheckResult(up, "" if up else "no luck", 0.1, 5.0)
+        self._receiver.receive(
+            HealthReport(target.service, target.host, self.name, result, target.incarnation)
+        )
 
     def snapshot(self) -> MonitorSnapshot:
         return MonitorSnapshot(self.name, up=None, since=None, last=None)
@@ -110,7 +113,8 @@ class Bench:
         self.published: list[ServiceEntry] = []
         self.healths: list[Health] = []
         self.made: list[FakeMonitor] = []
-        self.reports: list[Report] = []
+        self.reports: list[HealthReport] = []
+        self.holds_reports = False
         self.first_results = first_results or {}
         self._broken = broken
         self.settings = ServiceSettings(
@@ -134,25 +138,27 @@ class Bench:
             now=lambda: 1000.0 + self.clock.seconds(),
             addresses=self.names,
             create_monitor=self._create_monitor,
-            publish=self.published.append,
+            table=self,
             servers_changed=lambda _, health: self.healths.append(health),
-            weigh=self._weigh,
         )
         self.coordinator = Coordinator(self.settings, ports, adopted)
 
-    def _create_monitor(
-        self, settings: MonitorSettings, target: Target, report: Callable[[CheckResult], None]
-    ) -> Monitor:
+    def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
+        assert drain_timeout_s is self.settings.drain_timeout_s
+        self.published.append(entry)
+
+    def _create_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
         if settings in self._broken:
             raise ZeroDivisionError("a plugin's mistake")
         first = self.first_results.get(target.host)
-        monitor = FakeMonitor(settings.monitor, target, report, first)
+        monitor = FakeMonitor(settings.monitor, target, self, first)
         self.made.append(monitor)
         return cast(Monitor, monitor)
 
-    def _weigh(self, report: Report) -> None:
+    def receive(self, report: HealthReport) -> None:
         self.reports.append(report)
-        report.act()
+        if not self.holds_reports:
+            self.coordinator.deliver(report)
 
     def list(self, *specs: ServerSpec | str) -> None:
         self.coordinator.pool_list(

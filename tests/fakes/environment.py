@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,7 +17,7 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import Mark
 from pybal.http.port import HTTPClient
 from pybal.model import CheckResult
-from pybal.monitors.base import Monitor, Report
+from pybal.monitors.base import Monitor
 from pybal.monitors.processes import ReactorProcesses
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import MonitorPorts, Target
@@ -25,6 +25,7 @@ from pybal.net.sockets import SocketNetwork
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.network import FakeNetwork
 from tests.fakes.processes import FakeProcesses
+from tests.fakes.reports import Calling, Results
 
 EPOCH = 1_700_000_000.0
 
@@ -77,7 +78,7 @@ class MonitorBench:
         self.network = FakeNetwork()
         self.http = FakeHTTPClient()
         self.processes = FakeProcesses()
-        self.reports: list[CheckResult] = []
+        self.reports = Results()
         self.target = make_target(address, port)
         self.environment = MonitorPorts(
             self.clock,
@@ -91,11 +92,12 @@ class MonitorBench:
             self.faults,
         )
 
-    def make(self, settings: MonitorSettings, report: Report | None = None) -> Monitor:
-        """A monitor on this bench, not yet started."""
-        return create_monitor(
-            settings, self.target, self.environment, report or self.reports.append
-        )
+    def make(
+        self, settings: MonitorSettings, report: Callable[[CheckResult], None] | None = None
+    ) -> Monitor:
+        """A monitor on this bench, not yet started; `report` is called with its results."""
+        receiver = self.reports if report is None else Calling(report)
+        return create_monitor(settings, self.target, self.environment, receiver)
 
     def start(self, settings: MonitorSettings) -> Monitor:
         """A monitor on this bench, started."""

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.health.isolation import SETTLE_S, Isolation, Key, Phase, Report
+from pybal.health.isolation import (
+    SETTLE_S,
+    SLOW_S,
+    Action,
+    Deliver,
+    Isolation,
+    Key,
+    Phase,
+    Retract,
+)
+from pybal.model import CheckResult, HealthReport
 
 WINDOW_S, HOLD_S = 20.0, 300.0
 HOSTS = 100
+
+
+def report_of(
+    host: str, up: bool, *, slow: bool = False, monitor: str = "M", incarnation: int = 1
+) -> HealthReport:
+    duration_s = SLOW_S if slow else 0.1
+    result = CheckResult(up, "", duration_s, 0.0)
+    return HealthReport("svc", host, monitor, result, incarnation)
 
 
 class World:
@@ -28,14 +46,9 @@ class World:
         if self.truth.get(key, True) is up:
             return
         self.truth[key] = up
-        report = Report(
-            key,
-            up=up,
-            slow=slow,
-            act=lambda: self.believed.update({key: up}),
-            retract=lambda: self.believed.update({key: True}),
-        )
-        self._do(self.rule.report(report, lambda: HOSTS, self.now_s))
+        hosts = HOSTS if self.rule.needs_host_count else 0
+        report = report_of(host, up, slow=slow, monitor=monitor)
+        self._do(self.rule.take(report, hosts, self.now_s))
 
     def answers(self, answered: int, silent: int) -> None:
         if self.rule.wants_probes:
@@ -52,9 +65,11 @@ class World:
     def down(self) -> list[str]:
         return sorted(host for (_, host, _), up in self.believed.items() if not up)
 
-    def _do(self, calls: list[Callable[[], None]]) -> None:
-        for call in calls:
-            call()
+    def _do(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            report = action.report
+            key = (report.service, report.host, report.monitor)
+            self.believed[key] = isinstance(action, Retract) or report.result.up
 
 
 def cut_off_world() -> World:
@@ -173,20 +188,12 @@ def test_moments_of_answers_do_not_make_the_longest_hold_longer() -> None:
 
 def test_a_new_monitors_failure_outlasts_its_predecessors_that_is_retracted() -> None:
     rule = Isolation(Fraction(1, 2), WINDOW_S, HOLD_S)
-    done: list[str] = []
-
-    def report(name: str, *, slow: bool) -> None:
-        act, retract = (lambda: done.append(name)), (lambda: done.append(f"not {name}"))
-        key = ("svc", "a", "M")
-        down = Report(key, up=False, slow=slow, act=act, retract=retract)
-        for call in rule.report(down, lambda: HOSTS, 0.0):
-            call()
-
-    report("former", slow=False)
-    report("present", slow=True)
-    for call in (*rule.answers(0, 5, 1.0), *rule.tick(HOLD_S + 1.0)):
-        call()
-    assert done == ["former", "not former", "present"]
+    former = report_of("a", False)
+    present = report_of("a", False, slow=True, incarnation=2)
+    assert rule.take(former, HOSTS, 0.0) == [Deliver(former)]
+    assert rule.take(present, HOSTS, 0.0) == []
+    assert rule.answers(0, 5, 1.0) == [Retract(former)]
+    assert rule.tick(HOLD_S + 1.0) == [Deliver(present)]
 
 
 def test_after_the_longest_hold_everything_is_acted_on_and_the_rule_rests() -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import partial
 from ipaddress import ip_address
 
 from twisted.internet.task import Clock
 
-from pybal.health.isolation import PROBE_AGAIN_S, PROBE_S, SETTLE_S, Isolation, Phase, Report
-from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTarget
+from pybal.health.isolation import PROBE_AGAIN_S, PROBE_S, SETTLE_S, Isolation, Phase
+from pybal.health.isolation_guard import (
+    IsolationGuard,
+    IsolationPorts,
+    ProbeTarget,
+    Unguarded,
+)
+from pybal.model import HealthReport
 from tests.fakes.environment import FakeAttention
 from tests.fakes.log import FakeLog
 from tests.fakes.network import FakeNetwork, os_error
+from tests.health.test_isolation import report_of
 
 SOURCE = ip_address("192.0.2.99")
 SIX = [ProbeTarget(f"w{n}", ip_address(f"192.0.2.{n}"), 80, SOURCE) for n in range(1, 7)]
@@ -34,6 +40,7 @@ class Bench:
         self.rule = Isolation(Fraction(1, 2), 20, 300)
         ports = IsolationPorts(
             self.clock,
+            self,
             lambda: 1000.0 + self.clock.seconds(),
             self.network,
             self.stall_meter,
@@ -45,24 +52,17 @@ class Bench:
         self.guard = IsolationGuard(self.rule, ports, self.log.logger("pybal"))
 
     def down(self, host: str, *, slow: bool = True) -> None:
-        self.guard.report(
-            Report(
-                ("svc", host, "M"),
-                up=False,
-                slow=slow,
-                act=lambda: self._act(f"down {host}"),
-                retract=lambda: self.acted.append(f"take back {host}"),
-            )
-        )
+        self.guard.receive(report_of(host, False, slow=slow))
 
     def up(self, host: str) -> None:
-        key = ("svc", host, "M")
-        act = partial(self._act, f"up {host}")
-        self.guard.report(Report(key, up=True, slow=False, act=act, retract=lambda: None))
+        self.guard.receive(report_of(host, True))
 
-    def _act(self, what: str) -> None:
+    def deliver(self, report: HealthReport) -> None:
         self.clock.rightNow += self.act_s
-        self.acted.append(what)
+        self.acted.append(f"{'up' if report.result.up else 'down'} {report.host}")
+
+    def retract(self, report: HealthReport) -> None:
+        self.acted.append(f"take back {report.host}")
 
     def cut_off(self) -> None:
         self.down("a", slow=False)
@@ -233,3 +233,12 @@ def test_after_stop_the_rest_is_not_acted_on() -> None:
     bench.clock.advance(1)
     assert len(bench.acted) == 3
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_without_isolation_every_report_counts_at_once() -> None:
+    bench = Bench()
+    unguarded = Unguarded(bench)
+    for number in range(50):
+        unguarded.receive(report_of(f"h{number}", False, slow=True))
+    assert bench.acted == [f"down h{number}" for number in range(50)]
+    assert unguarded.snapshot().phase == "off"

@@ -8,12 +8,12 @@ from ipaddress import ip_address
 from typing import Any
 
 from pybal.config.settings import MonitorSettings
-from pybal.model import CheckResult
 from pybal.monitors.base import Monitor
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Target
 from tests.fakes.environment import make_environment
 from tests.fakes.http import FakeHTTPClient
+from tests.fakes.reports import Results
 from tests.integration.reactors import until
 
 
@@ -29,11 +29,11 @@ class Watched:
     def __init__(
         self, reactor: Any, settings: MonitorSettings, port: int, address: str = "127.0.0.1"
     ) -> None:
-        self.reports: list[CheckResult] = []
+        self.reports = Results()
         self._reactor = reactor
         target = Target("svc", "real.example", ip_address(address), port, lambda: "real.example")
         environment = make_environment(reactor, FakeHTTPClient())
-        self.monitor: Monitor = create_monitor(settings, target, environment, self.reports.append)
+        self.monitor: Monitor = create_monitor(settings, target, environment, self.reports)
         self.monitor.start()
 
     @property

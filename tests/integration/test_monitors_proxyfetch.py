@@ -14,6 +14,7 @@ from pybal.model import CheckResult
 from pybal.monitors.proxyfetch import ProxyFetch, ProxyFetchSettings
 from pybal.monitors.target import Target
 from tests.fakes.environment import make_environment
+from tests.fakes.reports import Results
 from tests.integration.reactors import real_client, run_in_reactor, until
 
 pytestmark = pytest.mark.integration
@@ -53,7 +54,7 @@ def first_result(
     """What ProxyFetch first reports of the server."""
 
     async def main(reactor: Any) -> CheckResult:
-        reports: list[CheckResult] = []
+        reports = Results()
         listening_port = reactor.listenTCP(0, Site(web), interface=host)
         port = listening_port.getHost().port
         if not listening:
@@ -61,7 +62,7 @@ def first_result(
         target = Target("svc", "real.example", ip_address(host), port, lambda: "real.example")
         http = real_client(reactor)
         environment = make_environment(reactor, http)
-        monitor = ProxyFetch(settings, target, environment, reports.append)
+        monitor = ProxyFetch(settings, target, environment, reports)
         monitor.start()
         await until(reactor, lambda: bool(reports))
         monitor.stop()

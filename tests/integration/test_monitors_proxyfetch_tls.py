@@ -22,6 +22,7 @@ from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.target import Target
 from tests.fakes.environment import make_environment
+from tests.fakes.reports import Results
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.reactors import real_client, run_in_reactor, sleep, until
 
@@ -60,7 +61,7 @@ def first_result(
     """What ProxyFetch first reports of a server, with that certificate if it speaks TLS."""
 
     async def main(reactor: Any) -> tuple[CheckResult, Web]:
-        web, reports = Web(), list[CheckResult]()
+        web, reports = Web(), Results()
         if certificate is None:
             listening = reactor.listenTCP(0, Site(web), interface="127.0.0.1")
         else:
@@ -71,7 +72,7 @@ def first_result(
         port = listening.getHost().port
         target = Target("svc", "real.example", ip_address("127.0.0.1"), port, lambda: "real")
         environment = make_environment(reactor, real_client(reactor))
-        monitor = create_monitor(settings, target, environment, reports.append)
+        monitor = create_monitor(settings, target, environment, reports)
         monitor.start()
         await until(reactor, lambda: bool(reports))
         monitor.stop()
@@ -150,8 +151,8 @@ def test_what_we_lack_ourselves_is_no_result(fault: str) -> None:
     async def main(reactor: Any) -> None:
         target = Target("svc", "real.example", ip_address("127.0.0.1"), 1, lambda: "real")
         environment = make_environment(reactor, real_client(reactor))
-        reports: list[CheckResult] = []
-        monitor = create_monitor(settings, target, environment, reports.append)
+        reports = Results()
+        monitor = create_monitor(settings, target, environment, reports)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if fault == "descriptors":
             gc.collect()  # Former tests' descriptors must not come free meanwhile.

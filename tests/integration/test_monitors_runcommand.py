@@ -15,6 +15,7 @@ from pybal.monitors.registry import create_monitor
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
 from tests.fakes.environment import make_environment, make_target
 from tests.fakes.http import FakeHTTPClient
+from tests.fakes.reports import Results
 from tests.integration.reactors import run_in_reactor, until
 from tests.integration.real_monitors import Watched, descriptors
 
@@ -190,7 +191,7 @@ def test_real_commands_run_a_few_at_once_and_all_get_their_turn(tmp_path: Path) 
             settings = RunCommandSettings(
                 command, (LiteralArgument(str(number)),), interval_s=0.1, timeout_s=5
             )
-            monitor = create_monitor(settings, make_target(), environment, lambda _: None)
+            monitor = create_monitor(settings, make_target(), environment, Results())
             monitors.append(monitor)
             monitor.start()
         await until(reactor, lambda: all(m.snapshot().up_results >= 3 for m in monitors))

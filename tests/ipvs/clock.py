@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.task import Clock
 
-from pybal.ipvs.managed_service import DelayedCall
+from pybal.runtime.clock import DelayedCall
 
 TURN_S = 2**-20
 

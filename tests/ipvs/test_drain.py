@@ -84,6 +84,16 @@ def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
 # -- the shell ----------------------------------------------------------------------------------
 
 
+class FakeWriter:
+    """Has what is published in its table at once."""
+
+    def __init__(self, table: dict[ServiceKey, ServiceEntry]) -> None:
+        self.table = table
+
+    def publish(self, entry: ServiceEntry) -> None:
+        self.table[entry.service.key] = entry
+
+
 class Bench:
     """A Drainer on a kernel that takes whatever is published at once."""
 
@@ -106,15 +116,11 @@ class Bench:
                 return kernel.counting(key)
 
         self.kernel = Counting()
-        self.drainer = Drainer(
-            self.clock, self.kernel, self.clock.seconds, self._publish, self.table.get
-        )
-
-    def _publish(self, published: ServiceEntry) -> None:
-        self.table[published.service.key] = published
+        self.writer = FakeWriter(self.table)
+        self.drainer = Drainer(self.clock, self.kernel, self.writer)
 
     def publish(self, published: ServiceEntry, limit_s: float | None = LIMIT_S) -> None:
-        self.drainer.publish(published, limit_s)
+        self.writer.publish(self.drainer.with_draining(published, limit_s))
 
     def weights(self, key: ServiceKey = WEB) -> dict[int, int]:
         found = self.table[key].destinations

@@ -76,7 +76,8 @@ class Bench:
     def __init__(self, content: bytes | None = None, *, read_only: bool = False) -> None:
         self.disk, self.thread = Disk(content), Thread()
         self.told: list[ServiceKey] = []
-        self.owner = Ownership(self.disk, self.thread, self._tell, read_only=read_only)
+        self.owner = Ownership(self.disk, self.thread, read_only=read_only)
+        self.owner.subscribe(self._tell)
 
     def _tell(self, keys: Iterable[ServiceKey]) -> None:
         self.told += keys
@@ -257,8 +258,9 @@ class World:
         """One life of the daemon with this configuration. `slow`: the disk takes its time."""
         self.effects_left = crash_after
         clock, thread = TurningClock(), Thread()
-        owner = Ownership(self.disk, thread, lambda keys: manager.recorded(keys))
+        owner = Ownership(self.disk, thread)
         manager = IPVSManager(clock, self.kernel, lambda: 0.0, False, owner)
+        owner.subscribe(manager.recorded)
         try:
             manager.start()
             for entry in wanted:

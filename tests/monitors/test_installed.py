@@ -66,7 +66,7 @@ def test_the_documented_skeleton_works(packages: Packages) -> None:
     assert set(types) == {*BUILT_IN, "NTP"}
     settings = types["NTP"].kind.settings(timeout_s=3)
     bench = MonitorBench(port=123)
-    create_monitor(settings, bench.target, bench.environment, bench.reports.append, types).start()
+    create_monitor(settings, bench.target, bench.environment, bench.reports, types).start()
     for stratum in (2, 5, 0):
         while not bench.network.open:
             bench.clock.advance(0.1)

@@ -24,7 +24,7 @@ class Probe(LoopingMonitor):
 
     def __init__(self, bench: MonitorBench, rise: int = 1, fall: int = 1) -> None:
         settings = ProbeSettings(rise=rise, fall=fall, interval_s=INTERVAL_S)
-        super().__init__(settings, bench.target, bench.environment, bench.reports.append)
+        super().__init__(settings, bench.target, bench.environment, bench.reports)
         self.began: list[float] = []
         self.answer: Deferred[CheckOutcome | None] = Deferred()
 

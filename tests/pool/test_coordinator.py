@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
-from pybal.model import ServerSpec, Verdict
+from pybal.model import HealthReport, ServerSpec, Verdict
 from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.desired import service_entry
@@ -59,9 +59,62 @@ def test_reports_that_are_retracted_leave_the_pool_as_it_was() -> None:
     bench.monitor("a").say(False)
     bench.monitor("a", "ProxyFetch").say(False)
     for report in reversed(bench.reports):
-        report.retract()
+        bench.coordinator.retract(report)
     assert bench.destinations == {A: 10, B: 10, C: 10}
-    bench.reports[0].act()
+    bench.coordinator.deliver(bench.reports[0])
+    assert bench.destinations == {B: 10, C: 10}
+
+
+def late_down(bench: Bench) -> HealthReport:
+    """The monitor of `a` has reported down, and the report is held on its way."""
+    bench.list("a", "b", "c")
+    bench.holds_reports = True
+    bench.monitor("a").say(False)
+    return bench.reports[-1]
+
+
+def test_a_late_report_of_a_server_that_is_gone_is_void() -> None:
+    bench = Bench()
+    report = late_down(bench)
+    bench.list("b", "c")
+    bench.coordinator.deliver(report)
+    bench.coordinator.retract(report)
+    assert bench.statuses().keys() == {"b", "c"}
+
+
+def test_a_late_report_of_a_server_that_was_removed_and_added_again_is_void() -> None:
+    bench = Bench()
+    report = late_down(bench)
+    bench.list("b", "c")
+    bench.list("a", "b", "c")
+    bench.coordinator.deliver(report)
+    assert bench.statuses()["a"] == "enabled/up/pooled"
+
+
+def test_a_late_report_of_a_former_address_is_void() -> None:
+    bench = Bench()
+    report = late_down(bench)
+    bench.names.watches["a"].answer(ip_address(D))
+    bench.coordinator.deliver(report)
+    assert bench.destinations == {D: 10, B: 10, C: 10}
+
+
+def test_a_late_report_of_an_address_that_is_no_longer_known_is_void() -> None:
+    bench = Bench()
+    report = late_down(bench)
+    bench.names.watches["a"].answer(None)
+    bench.coordinator.deliver(report)
+    assert bench.statuses()["a"] == "enabled/up/not pooled"
+
+
+def test_what_a_former_monitor_reported_is_not_retracted_from_its_successor() -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    bench.monitor("a").say(False)
+    former = bench.reports[-1]
+    bench.names.watches["a"].answer(ip_address(D))
+    bench.monitor("a").say(False)
+    bench.coordinator.retract(former)
     assert bench.destinations == {B: 10, C: 10}
 
 

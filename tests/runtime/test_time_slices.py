@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
 from pybal.runtime.time_slices import SLICE_S, TimeSlices
@@ -15,19 +16,23 @@ class Reactor:
 
     def __init__(self) -> None:
         self.now_s = 100.0
-        self.calls: list[Callable[[], None]] = []
+        self.calls: list[DelayedCall] = []
 
     def seconds(self) -> float:
         return self.now_s
 
-    def callLater(self, delay_s: float, call: Callable[[], None]) -> None:
+    def callLater(
+        self, delay_s: float, call: Callable[..., object], /, *args: object
+    ) -> DelayedCall:
         assert delay_s == 0
-        self.calls.append(call)
+        later = DelayedCall(delay_s, call, args, {}, self.calls.remove, self.calls.append)
+        self.calls.append(later)
+        return later
 
     def turn(self) -> None:
         calls, self.calls = self.calls, []
         for call in calls:
-            call()
+            call.func(*call.args)
 
 
 class Work:

@@ -1,0 +1,28 @@
+"""The parts of Twisted's IReactorTime and IDelayedCall that are needed, as types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class DelayedCall(Protocol):
+    """A call that callLater() has arranged."""
+
+    def active(self) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+class Timer(Protocol):
+    """Arranges calls for later."""
+
+    def callLater(
+        self, delay_s: float, call: Callable[..., object], /, *args: object
+    ) -> DelayedCall: ...
+
+
+class Clock(Timer, Protocol):
+    """A Timer that tells the time, too: seconds that never jump."""
+
+    def seconds(self) -> float: ...
