@@ -92,20 +92,20 @@ class DaemonPorts:
 
 
 class ReportRouter:
-    """Gives a report that counts, or no longer counts, to its service. `services` is a live view;
-    a report of a service that is gone is void."""
+    """Gives each report to its service by the name: the ReportDelivery of the isolation guard.
+    `services` is a live view; a report of a service that is gone is void."""
 
     def __init__(self, services: Mapping[str, LVSService]) -> None:
         self._services = services
 
     def deliver(self, report: HealthReport) -> None:
-        """See isolation_guard.ReportRouter."""
+        """See ReportDelivery."""
         service = self._services.get(report.service)
         if service is not None:
             service.deliver(report)
 
     def retract(self, report: HealthReport) -> None:
-        """See isolation_guard.ReportRouter."""
+        """See ReportDelivery."""
         service = self._services.get(report.service)
         if service is not None:
             service.retract(report)
@@ -195,7 +195,7 @@ class Daemon:
         if self._announcer is not None:
             self._announcer.stop()
         if self._failover is not None:
-            with suppress(CancelledError):  # whoever wants us to end at once cancels this
+            with suppress(CancelledError):  # a second signal cancels this, to stop at once
                 if for_restart:
                     await self._failover.stop_for_restart()
                 else:
@@ -237,8 +237,8 @@ class Daemon:
             self._failover, self._settings.services, ports.reactor, Logger(namespace="bgp")
         )
         self._ipvs.subscribe(self._announcer.service_stands)
-        # What stands in the kernel forwarded while we were away, however our last life ended:
-        # routers that still have its routes may keep them until we say which are left.
+        # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
+        # the routes may keep them until we tell which ones are left.
         keys = (service_key(service) for service in self._settings.services if service.bgp)
         self._failover.start(restarting=any(map(self._ipvs.adopted, keys)))
         self._announcer.start()
@@ -349,13 +349,13 @@ class Daemon:
         return self._failover.snapshot()
 
     def ipvs(self) -> IPVSSnapshot:
-        """All that looks after the IPVS table."""
+        """The IPVS table and its maintenance."""
         services = self._settings.services
         names = tuple((str(service_key(service)), service.name) for service in services)
         return replace(self._ipvs.snapshot(), names=names)
 
     def refresh(self) -> Deferred[None]:
-        """Have the next snapshots' statistics young."""
+        """Refresh the statistics before the next snapshot."""
         return self._ipvs.refresh()
 
     def daemon(self) -> DaemonSnapshot:

@@ -65,6 +65,15 @@ def test_the_table_of_rooms_names_every_folder_and_module_that_there_is() -> Non
     assert len(loose) <= 8
 
 
+def test_every_file_that_the_document_names_exists() -> None:
+    named = set(re.findall(r"`([\w/]+\.py)`", HOUSE))
+    assert len(named) > 40
+    files = [path for room in ("pybal", "tests", "bench") for path in (ROOT / room).rglob("*.py")]
+    known = {path.relative_to(ROOT).as_posix() for path in files}
+    known |= {path.removeprefix("pybal/") for path in known} | {path.name for path in files}
+    assert named <= known
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_imports_run_down_the_rooms_and_never_up_or_across(path: Path) -> None:
     level = {room: number for number, floor in enumerate(floors()) for room in floor}

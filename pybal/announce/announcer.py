@@ -1,4 +1,4 @@
-"""Service addresses are announced once their services stand in the kernel, and not before."""
+"""Decides which service addresses are announced: those whose services stand in the kernel."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pybal.pool.withdrawal import Health, is_announced
 from pybal.runtime.clock import DelayedCall, Timer
 
 FIRST_ROUTES_WAIT_S = 30.0
-"""So long every service may take to stand before peers hear that the routes are complete: a
-router keeps those of our former life until then. One with bgp-withdraw-on-down has as long as the
-first results of its monitors may take, if that is longer."""
+"""Peers are told after this time that the routes are complete, even if some service does not stand
+yet: until then a router keeps the routes from before a restart. With bgp-withdraw-on-down the time
+is that of the monitors' first results, if that is longer."""
 
 
 class Failover(Protocol):
@@ -31,8 +31,7 @@ class Failover(Protocol):
 
 @dataclass(slots=True)
 class _Announced:
-    """A service that may be announced. `health` is only told, and asked for, where
-    bgp-withdraw-on-down is set."""
+    """A service that may be announced. `health` matters only with bgp-withdraw-on-down."""
 
     settings: ServiceSettings
     stands: bool = False
@@ -46,8 +45,8 @@ class _Announced:
         return self.health is not None and is_announced(self.health, below, before=self.announced)
 
     def is_known(self) -> bool:
-        """Whether it can be said by now if the address is to be announced: no monitor that has
-        not spoken yet could bring it back."""
+        """Whether it is certain if the address is to be announced: it is, or no first report of a
+        monitor could bring it back."""
         below = self.settings.bgp_withdraw_below
         if not self.stands or below is None or self.announced:
             return self.stands
@@ -55,13 +54,11 @@ class _Announced:
 
 
 class Announcer:
-    """Has an address announced while its service stands and, where that is asked for, while
-    enough of its servers are up. `services` are all of them; those with `bgp = no` do not count.
-    `clock` provides IReactorTime.
+    """Has an address announced while its service stands and, with bgp-withdraw-on-down, while
+    enough of its servers are up. `services` are all services; those with `bgp = no` are ignored.
 
     The first routes are complete once it is known of each service whether it is announced, or
-    FIRST_ROUTES_WAIT_S (which says when it is longer) after the start: one broken service must not
-    hold up the others.
+    after FIRST_ROUTES_WAIT_S: one broken service must not hold up the others.
     """
 
     def __init__(

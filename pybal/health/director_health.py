@@ -15,7 +15,7 @@ from pybal.health.isolation_guard import (
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
-    ReportRouter,
+    ReportDelivery,
     Unguarded,
 )
 from pybal.health.local_faults import LocalFaults
@@ -56,7 +56,7 @@ class DirectorHealth:
         network: Network,
         isolation: IsolationSettings | None,
         services: Mapping[str, ProbedService],
-        router: ReportRouter,
+        router: ReportDelivery,
         log: Logger,
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now)

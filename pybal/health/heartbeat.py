@@ -1,4 +1,4 @@
-"""The heartbeat on the reactor that feeds StallDetector, and says so when time was lost."""
+"""The heartbeat on the reactor: feeds the StallDetector, and logs when time was lost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pybal.runtime.clock import DelayedCall, Timer
 
 
 class Heartbeat:
-    """Beats on `clock` (IReactorTime) from start() to stop()."""
+    """Beats on `clock` from start() to stop()."""
 
     def __init__(self, clock: Timer, stall_detector: StallDetector, log: Logger) -> None:
         self._clock = clock

@@ -43,8 +43,8 @@ class ProbeTarget:
     """The source address; None: the kernel chooses one."""
 
 
-class ReportRouter(Protocol):
-    """Gives each report to the service that it concerns."""
+class ReportDelivery(Protocol):
+    """Gives each report to the service that it concerns; daemon.ReportRouter is the real one."""
 
     def deliver(self, report: HealthReport) -> None:
         """The report counts."""
@@ -63,7 +63,7 @@ class IsolationPorts:
     """
 
     clock: Clock
-    router: ReportRouter
+    router: ReportDelivery
     now: Callable[[], float]
     network: Network
     stall_meter: StallMeter
@@ -75,7 +75,7 @@ class IsolationPorts:
 class Unguarded:
     """Stands in for the guard where isolation is switched off: every report is delivered."""
 
-    def __init__(self, router: ReportRouter) -> None:
+    def __init__(self, router: ReportDelivery) -> None:
         self._router = router
 
     def receive(self, report: HealthReport) -> None:

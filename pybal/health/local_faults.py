@@ -1,4 +1,4 @@
-"""Faults of this director's own: out of descriptors, ports or memory. They depool nobody."""
+"""Local faults: this host is out of descriptors, ports or memory. They never depool a server."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pybal.errors import describe_os_error
 
 LOG_EVERY_S = 60.0
 ALERT_FOR_S = 120.0
-"""How long after the last one a fault is still shown in the alerts."""
+"""The alerts show a fault for so long after its last occurrence."""
 
 
 class LocalFaults:
-    """Counts checks that could not be made for want of something of ours, and says so once a
-    minute. `seconds()` is any clock that does not jump."""
+    """Counts checks that failed for a local fault, and logs that once a minute. `seconds()` is any
+    clock that does not jump."""
 
     def __init__(self, seconds: Callable[[], float], log: Logger) -> None:
         self._seconds = seconds
@@ -42,7 +42,7 @@ class LocalFaults:
             )
 
     def current(self) -> str:
-        """The fault that is there now or was a moment ago, in words; empty if none."""
+        """A description of the present or most recent fault; empty if there is none."""
         if self._last is None or self._seconds() - self._last[0] > ALERT_FOR_S:
             return ""
         return self._last[1]

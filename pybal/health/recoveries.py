@@ -1,8 +1,8 @@
-"""The notice board of recoveries: a host that answers one monitor may answer the others, too.
+"""Recoveries: a host that answers one monitor may answer the others, too.
 
-A monitor that is down may wait minutes for its next try. When any monitor of a host finds it up
-again, the board lets the others of that host try soon. It makes no storm: who is called tries
-once, at a random moment of the next seconds, and is not called again within EXPEDITE_EVERY_S.
+A monitor that is down may wait minutes for its next check. When any monitor of a host finds it up
+again, the other monitors of that host are expedited: each checks once, at a random moment of the
+next second. None is expedited again within EXPEDITE_EVERY_S, so a host that flaps causes no storm.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 EXPEDITE_EVERY_S = 5.0
-"""No monitor is expedited more often than this."""
+"""The shortest time between two expedited checks of a monitor."""
 
 EXPEDITE_WITHIN_S = 1.0
-"""One that is expedited tries at a random moment of this time."""
+"""An expedited check is made at a random moment within this time."""
 
 Expedite = Callable[[float], None]
-"""Try again within so many seconds."""
+"""Makes the next check within so many seconds."""
 
 
 class Recoveries:
-    """Those that are down, by host. `seconds()` is any clock that does not jump."""
+    """The monitors that are down, by host. `seconds()` is any clock that does not jump."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -29,11 +29,11 @@ class Recoveries:
         self.expedited_total = 0
 
     def is_down(self, host: str, monitor: object, expedite: Expedite) -> None:
-        """From now on the monitor wants to hear of the host's recovery. Idempotent."""
+        """The monitor is down: from now on it is expedited when the host recovers. Idempotent."""
         self._down.setdefault(host, {})[monitor] = expedite
 
     def forget(self, host: str, monitor: object) -> None:
-        """The monitor is up, or has ended; unknown ones are no matter."""
+        """The monitor is up, or has ended. Unknown monitors are ignored."""
         waiting = self._down.get(host, {})
         if waiting.pop(monitor, None) is not None:
             self._expedited_at.pop(monitor, None)
@@ -41,13 +41,13 @@ class Recoveries:
                 del self._down[host]
 
     def came_up(self, host: str, monitor: object) -> None:
-        """The monitor, which was down, found the host up: the others may try."""
+        """The monitor, which was down, found the host up: expedite the others of that host."""
         self.forget(host, monitor)
         for other, expedite in list(self._down.get(host, {}).items()):
             self._expedite(other, expedite, EXPEDITE_WITHIN_S)
 
     def recheck_all(self, within_s: float) -> None:
-        """It was not the servers: all that are down try within this time."""
+        """Isolation has ended: all monitors that are down check again within this time."""
         for waiting in list(self._down.values()):
             for monitor, expedite in list(waiting.items()):
                 self._expedite(monitor, expedite, within_s)

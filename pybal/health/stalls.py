@@ -1,10 +1,10 @@
-"""Whether this process was awake: a heartbeat's late beats, added up. Pure.
+"""Stall detection: adds up by how much a heartbeat comes late. Pure.
 
-A check that fails while we are stopped, swapped out, starved of the processor or suspended tells
-nothing of the server: its answer may lie unread. So each beat that comes late adds to a sum of time
-lost, and a check that failed is not believed if within it more than TOLERANCE_S was lost, and
-more than a quarter of its time. A jump of the wall clock counts as lost time, too: it may be all
-that a pause of the whole machine leaves to be seen.
+A check that fails while this process is stopped, swapped out, starved of the processor or
+suspended says nothing about the server: its answer may be there, unread. So each late beat adds to
+a sum of lost time. The failure of a check is discarded if more than TOLERANCE_S and more than a
+quarter of its time was lost. A jump of the wall clock counts as lost time: it may be the only trace
+of a paused machine.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from typing import Protocol
 
 BEAT_S = 0.05
-"""The heartbeat's period: a short stall may hide between two beats, by less than this."""
+"""The heartbeat's period: shorter stalls may go unseen."""
 
 IGNORED_S = 0.1
-"""A beat may be so late: that is work, not sleep."""
+"""A beat that is late by less is due to work, and no stall."""
 
 TOLERANCE_S = 0.5
-"""A check may lose so much time and still count: a tenth of the usual timeouts."""
+"""The result of a check that lost less time counts: a tenth of the usual timeouts."""
 
 _TOLERATED_PART = 0.25
 
 RECENT_S = 2.0
-"""How long a loss of time makes doubtful what came of itself, as the end of a connection."""
+"""A stall makes doubtful what happens unasked, like the end of a connection, for so long."""
 
 WALL_JUMP_S = 1.0
-"""The wall clock may differ from the steady one by so much within a beat, say by NTP's slewing."""
+"""The wall clock may gain or lose so much within a beat, say by NTP's slewing."""
 
 STALL_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment, and the time that had been lost until then."""
+    """A moment, and the sum of lost time at that moment."""
 
     at_s: float
     lost_s: float
@@ -49,11 +49,11 @@ class StallMeter(Protocol):
         ...
 
     def stalled(self, mark: Mark) -> bool:
-        """Whether too much time was lost since then for a failure to be believed."""
+        """Whether so much time was lost since then that a failure must be discarded."""
         ...
 
     def recent(self) -> Mark:
-        """The moment RECENT_S ago, or a bit more, for events that no check of ours began."""
+        """The moment RECENT_S ago, or a bit more, for events that no check has begun."""
         ...
 
 
@@ -100,8 +100,8 @@ class StallDetector:
     def stalled(self, mark: Mark) -> bool:
         """See StallMeter."""
         now_s = self._steady_s()
-        # What became of a gap is read from sockets before any timer runs, so the beat that is
-        # still to come counts, too.
+        # After a stall sockets are read before any timer runs, so the beat that is due now counts,
+        # too.
         lost_s = self._lost_s + self._late_s(now_s) - mark.lost_s
         return lost_s > max(TOLERANCE_S, (now_s - mark.at_s) * _TOLERATED_PART)
 

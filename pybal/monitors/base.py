@@ -16,13 +16,13 @@ from pybal.model import CheckResult, HealthReport, MetricSample, MonitorSnapshot
 from pybal.monitors.target import MonitorPorts, Target
 
 AGAIN_WITHIN_S = 1.0
-"""A check whose failure is not believed is made again within this time."""
+"""A check whose result was discarded is repeated within this time."""
 
 _REASON_CHARACTERS = 500
 
 
 class ReportReceiver(Protocol):
-    """Takes the reports of all monitors."""
+    """Takes the reports of all monitors: health.isolation_guard.IsolationGuard, or Unguarded."""
 
     def receive(self, report: HealthReport) -> None: ...
 
@@ -93,7 +93,7 @@ class Monitor(ABC):
         return self._snapshot
 
     def _touched(self) -> None:
-        """A counter or sample has changed, outside of _conclude()."""
+        """A counter or sample has changed, not by _conclude()."""
         if self._snapshot is not None:
             self._snapshot = None
             self._target.touched()
@@ -124,7 +124,7 @@ class Monitor(ABC):
 
     @abstractmethod
     def _expedite(self, within_s: float) -> None:
-        """Make the next check at a random moment of this time, if it was to come later."""
+        """Make the next check at a random moment within this time, if it was due later."""
 
     def _samples(self) -> Iterable[MetricSample]:
         """The monitor's own metrics."""
@@ -159,7 +159,8 @@ class Monitor(ABC):
         self._last = result
         self._results[up] += 1
         changed = up is not self._up and self._in_a_row >= self._needed[up]
-        # The server as it was checked; and what follows in the kernel comes before our words.
+        # Described as it was when checked. The report comes first: the kernel must not wait for
+        # our log.
         server = self._target.describe()
         if changed:
             self._up, self._since = up, result.at
@@ -169,7 +170,7 @@ class Monitor(ABC):
             self._log_result(server, result)
 
     def _post(self, *, up: bool) -> None:
-        """Tell the other monitors of this host if it recovered, and hear it of them if not."""
+        """Tell the other monitors of this host if it recovered, else wait to be told."""
         recoveries, host = self._ports.recoveries, self._target.host
         if not up:
             recoveries.is_down(host, self, self._expedite)
@@ -177,7 +178,7 @@ class Monitor(ABC):
             recoveries.came_up(host, self)
 
     def _log_result(self, server: str, result: CheckResult) -> None:
-        """What operators read. Of a server that was never down there is nothing to say."""
+        """A line for operators. A server that was never down needs none."""
         needed = self._needed[result.up]
         run = f" ({self._in_a_row} in a row, {needed} needed)" if needed > 1 else ""
         if not result.up:

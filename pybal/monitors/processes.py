@@ -50,7 +50,7 @@ class Processes(Protocol):
     """Runs commands."""
 
     def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
-        """Start `argv` in a session of its own, without a shell, in a clean ports and in
+        """Start `argv` in a session of its own, without a shell, in a clean environment and in
         `/`, nothing on stdin. `ended` is called once, later, when it has ended. Output is
         dropped unless `capture`. OSError if it cannot be started."""
 

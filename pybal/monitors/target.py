@@ -1,4 +1,4 @@
-"""What a monitor is given: whom to check, and the outside world to do it with."""
+"""What a monitor is given: the server to check, and its ports to the outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a service's settings and pooled servers to the entry that should stand in IPVS. Pure."""
+"""The desired state of a service in IPVS, from its settings and pooled servers. Pure."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def modules_needed(settings: ServiceSettings) -> tuple[str, ...]:
 
 
 def destination_key(settings: ServiceSettings, address: IPAddress) -> DestinationKey:
-    """What identifies a real server in the kernel: to those of a marked service packets go on
-    port they came for, whichever that is."""
+    """What identifies a real server in the kernel. A service by firewall mark has no port: packets
+    keep the port that they came for."""
     return DestinationKey(address, 0 if settings.ipvs.fwmark else settings.port)
 
 

@@ -1,6 +1,6 @@
 """The pooling policy: (pool state, event) -> (pool state, notices). Pure and total.
 
-Words, as in the rest of PyBal: a server is *eligible* if enabled and ready (its address is
+Terms: a server is *eligible* if enabled and ready (its address is
 known); *up* if monitoring says so, or nothing was said yet; *pooled* if it should stand in
 IPVS; *held* if it is pooled though down, because the depool threshold forbids removing it.
 
@@ -47,10 +47,10 @@ from pybal.pool.events import (
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One server in the eyes of the policy.
+    """One server as the policy knows it.
 
     `results` has an item for each monitor of the service: True, False, or None while that
-    monitor has not spoken.
+    monitor has not reported.
     """
 
     spec: ServerSpec
@@ -152,7 +152,7 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
             causes[spec.host] = _arrival(candidate)
             notices.append(ServerAdded(spec))
             continue
-        # Most servers of a changed list are as before: what follows passes over the same object.
+        # Most servers of a changed list are as before: the later steps skip the same object.
         members[spec.host] = known
         if spec != known.spec:
             members[spec.host] = replace(known, spec=spec)
@@ -179,7 +179,7 @@ def _arrival(candidate: Candidate) -> str:
 def _new_member(candidate: Candidate, monitors: tuple[str, ...]) -> Member:
     # A new server is taken for up until a monitor speaks, except where the kernel's table
     # shows that it had been depooled before a restart, or it was down a moment ago: then its
-    # monitors must speak first. Without monitors nobody ever would, so there optimism stays.
+    # monitors must report first. Without monitors none ever would, so it is taken for up.
     up = not monitors or (candidate.stood_pooled is not False and not candidate.known_down)
     return Member(
         spec=candidate.spec,
@@ -235,7 +235,7 @@ def _report_cause(event: MonitorReported, results: Mapping[str, bool | None]) ->
 
 
 def _is_up(results: Mapping[str, bool | None], before: bool) -> bool:
-    """Down with the first monitor that says so, up when all do; the unspoken decide nothing."""
+    """Down if any monitor says so, up if all do; else as before."""
     values = results.values()
     if any(value is False for value in values):
         return False
@@ -250,8 +250,7 @@ def _with_member(state: PoolState, member: Member) -> PoolState:
 
 def _settle(state: PoolState) -> PoolState:
     """Decide anew who is pooled."""
-    # A pool has hundreds of members and most events change one of them: what does not change
-    # is neither copied nor looked at twice.
+    # A pool has hundreds of members and most events change one: the others are not copied.
     can_depool = state.can_depool
     changes: dict[str, Member] = {}
     for host, member in state.members.items():
@@ -266,8 +265,8 @@ def _settle(state: PoolState) -> PoolState:
 def _filled(state: PoolState, missing: Fraction) -> PoolState:
     """Pool so many more eligible servers, though they are down."""
     spare = [m for m in state.members.values() if m.eligible and not m.pooled]
-    # Where all that is pooled has weight 0 nobody is served. Then, those that a part of their
-    # monitors vouches for are the better bet.
+    # Servers of weight 0 serve nobody and come last. Of the others, those that some of their
+    # monitors call up come first.
     spare.sort(key=lambda member: (member.spec.weight == 0, not member.partially_up))
     chosen = spare[: math.ceil(missing)]
     changes = {member.spec.host: replace(member, pooled=True) for member in chosen}
@@ -309,8 +308,8 @@ def _with_decisions(
 ) -> PoolState:
     """Note the reason at each server whose verdict the event changed.
 
-    A second reason for the same verdict does not hide the first: what counts at 3 a.m. is what
-    took the server out. Only a monitor that came up says anew what still keeps it there.
+    A second reason for the same verdict does not hide the first, since people ask what took the
+    server out. Only a monitor that comes up notes anew what still keeps the server out.
     """
     recovered = event.host if isinstance(event, MonitorReported) and event.up else None
     size, up, pooled = len(after.members), after.up_count, after.pooled_count

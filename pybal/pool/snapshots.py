@@ -1,6 +1,5 @@
-"""A service's servers as they are shown: made anew only where something has changed.
-
-There are thousands, and all are looked at for each scrape.
+"""The snapshots of a service's servers. Only those that changed are made anew: there are thousands,
+and each scrape looks at all.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ class ServerSnapshots:
         self._servers: dict[str, _Server] = {}
         self._snapshots: tuple[ServerSnapshot, ...] = ()
         self._state: PoolState | None = None
-        """What the snapshots were made of; None if a monitor has changed since."""
+        """The state that the snapshots show; None if a monitor has changed since."""
 
     def touch(self) -> None:
         """A monitor has changed."""
@@ -29,7 +28,7 @@ class ServerSnapshots:
     def servers(
         self, state: PoolState, servers: Mapping[str, Server]
     ) -> tuple[ServerSnapshot, ...]:
-        """The very same object until something changes."""
+        """The same object until something changes."""
         if self._state is not state:
             self._state = state
             before = self._servers
@@ -43,7 +42,7 @@ class ServerSnapshots:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """What a server's snapshot was made of, to tell whether it still holds."""
+    """A server's snapshot, and what it was made of, to tell whether it still holds."""
 
     member: Member
     address: IPAddress | None

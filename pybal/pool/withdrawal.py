@@ -10,8 +10,8 @@ from pybal.pool.policy import PoolState
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How many servers are `enabled`; of these, how many are `up` in the eyes of the pooling
-    policy, which takes a new one for up; and how many all their monitors have `confirmed`."""
+    """How many servers are `enabled`. Of these, how many are `up` for the pooling policy, which
+    takes a new server for up, and of how many all monitors have `confirmed` that they are up."""
 
     enabled: int
     up: int
@@ -19,7 +19,7 @@ class Health:
 
 
 def health(state: PoolState) -> Health:
-    """The health of a pool. What has no monitors is as confirmed as it will ever be."""
+    """The health of a pool. A server without monitors counts as confirmed."""
     members = state.members.values()
     return Health(
         enabled=sum(m.spec.enabled for m in members),
@@ -32,8 +32,8 @@ def is_announced(health: Health, below: Fraction, *, before: bool) -> bool:
     """Whether the address is to be announced if at least one server must be up, and not less
     than the share `below` of the enabled ones.
 
-    Once announced it stays so over a list of new servers, which are taken for up; but what was
-    not announced `before` waits for servers that have been seen to be up.
+    An address that is announced stays so if the pool list brings new servers, which are taken for
+    up. One that was not announced `before` waits for confirmed servers.
     """
     up = health.up if before else health.confirmed
     return up > 0 and up >= health.enabled * below
