@@ -45,7 +45,7 @@ class HTTPReader:
         self._json_format = urlsplit(url).path.endswith(".json")
         self._ports = ports
         self._etag = ""
-        self._body = b""  # of the last reading
+        self._body: bytes | None = None  # of the last reading
         self._found: PoolList | None = None  # in it
         self._pending = False  # whether more than that was returned
         self._taken_at_s = 0.0
@@ -81,7 +81,7 @@ class HTTPReader:
             return None
         found = parse_pool_bytes(body, json_format=self._json_format)
         before, self._found = self._found, found
-        grown = body != self._body and body.startswith(self._body)
+        grown = self._body not in (None, body) and body.startswith(self._body or b"")
         if body != self._body:
             self._body, self._taken_at_s = body, self._ports.reactor.seconds()
         if before is None or self._json_format:

@@ -196,7 +196,8 @@ class LastGood:
 
     def _save(self, *, changed: bool) -> None:
         now = self._now()
-        if self._cache is not None and (changed or now - self._saved_at >= _KEEP_AGAIN_S):
+        due = changed or now - self._saved_at >= _KEEP_AGAIN_S
+        if self._cache is not None and self._servers and due:
             self._saved_at = now
             self._cache.save(CachedList(self._servers, now))
 

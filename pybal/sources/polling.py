@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
@@ -91,5 +92,10 @@ class PollingSource:
                 self._last_good.accept(found, began_at)
         except (HTTPFetchError, SourceError) as error:
             self._last_good.reject(str(error))
+            return False
+        except CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a document that upsets us is no list
+            self._last_good.reject(f"unexpected {type(error).__name__}: {error}")
             return False
         return True

@@ -288,9 +288,10 @@ def test_a_bad_answer_keeps_the_last_good_list(bench: SourceBench, name: str) ->
 @pytest.mark.parametrize("name", BAD_ANSWERS)
 def test_a_bad_first_answer_publishes_nothing(bench: SourceBench, name: str) -> None:
     status, body = BAD_ANSWERS[name]
-    bench.start(HTTPSource(URL))
+    source = bench.start(HTTPSource(URL))
     the_one_under_way(bench).answer(status, body=body)
     assert bench.take() == []
+    assert source.snapshot().stale
     bench.advance(1)
     assert "If-None-Match" not in the_one_under_way(bench).request.headers
 
