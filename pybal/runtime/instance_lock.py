@@ -9,32 +9,43 @@ from pathlib import Path
 NAMESPACE = Path("/proc/thread-self/ns/net")
 """The kernel has an IPVS table for each network namespace."""
 
+DIRECTORY = Path("/run/pybal")
+"""Root's alone to write to. What any user may open, such as the namespace itself, any user could
+lock, and so keep the daemon from starting."""
+
 
 class AlreadyRunningError(Exception):
     """Another process has it. The text says which, if that can be seen."""
 
 
-def claim(table: Path, locks: Path = Path("/proc/locks")) -> int:
-    """Claim what is at `table` for this process, until it ends or closes the descriptor that is
-    returned. Raises AlreadyRunningError, or OSError if it cannot be claimed by anybody."""
-    descriptor = os.open(table, os.O_RDONLY | os.O_CLOEXEC)
+def claim(namespace: Path = NAMESPACE, directory: Path = DIRECTORY) -> int:
+    """Claim the table of a namespace for this process, until it ends or closes the descriptor that
+    is returned: a lock on a file of `directory`, which is made if needed.
+
+    Raises AlreadyRunningError, or OSError if it cannot be known whether another one runs.
+    """
+    status = os.stat(namespace)
+    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+    path = directory / f"ipvs-{status.st_dev}-{status.st_ino}.lock"
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
     try:
+        _check_is_ours_alone(path, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except BlockingIOError:
-        inode = os.fstat(descriptor).st_ino
+        holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise AlreadyRunningError(f"process {_holder(locks, inode)}") from None
+        raise AlreadyRunningError(f"process {holder or 'unknown'}") from None
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _holder(locks: Path, inode: int) -> str:
-    """`N: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE 0 EOF` (proc_locks(5))."""
-    try:
-        lines = [line.split() for line in locks.read_text("ascii").splitlines()]
-    except OSError:
-        return "unknown"
-    held = [line for line in lines if len(line) > 5 and line[1] == "FLOCK"]
-    return next((line[4] for line in held if line[5].endswith(f":{inode}")), "unknown")
+def _check_is_ours_alone(path: Path, descriptor: int) -> None:
+    """A file that somebody else made, or may open, proves nothing."""
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{path} can be opened by others than user {os.geteuid()}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -13,22 +14,38 @@ TakeSignal = Callable[[int, Callable[[int, object], None]], object]
 """signal.signal"""
 
 
-class Stoppable(Protocol):
+_HARMLESS = (
+    signal.SIGUSR1,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+)
+"""What would kill, and means nothing to this daemon. They are handled, not ignored: what is ignored
+would be so in the commands of RunCommand, too."""
+
+
+class SignalledDaemon(Protocol):
     """The daemon. Cancelling what stop() awaits makes it skip that and go on."""
 
     async def stop(self, *, for_restart: bool = False) -> None: ...
 
+    def reload(self) -> object: ...
+
 
 class SignalHandling:
-    """Stops the daemon, then the reactor.
+    """Stops the daemon, then the reactor; or has it read its configuration again.
 
     SIGTERM and SIGINT stop it in order; a second one does not wait for anything any more. SIGUSR2
     stops it for a restart: that is what `systemctl restart` sends (debian/pybal.service). SIGHUP,
-    whose default is to kill, does nothing: a changed pybal.conf takes a restart.
+    sent by `systemctl reload`, has pybal.conf read again. No other signal that can be handled ends
+    it.
     """
 
     def __init__(
-        self, reactor: Any, daemon: Stoppable, log: Logger, take_signal: TakeSignal
+        self, reactor: Any, daemon: SignalledDaemon, log: Logger, take_signal: TakeSignal
     ) -> None:
         self._reactor = reactor
         self._daemon = daemon
@@ -40,8 +57,10 @@ class SignalHandling:
     def arrange(self) -> None:
         """Call before the reactor runs; signals count from then on."""
         self._reactor.addSystemEventTrigger("before", "shutdown", self._stop)
-        self._on(signal.SIGHUP, self._no_reload)
+        self._on(signal.SIGHUP, self._reload)
         self._on(signal.SIGUSR2, self._restart)
+        for number in _HARMLESS:
+            self._on(number, partial(self._say_nothing_is_done, number))
         # The reactor sets its own for these as it begins to run.
         self._reactor.callWhenRunning(self._on, signal.SIGTERM, self._end)
         self._reactor.callWhenRunning(self._on, signal.SIGINT, self._end)
@@ -49,8 +68,13 @@ class SignalHandling:
     def _on(self, number: int, act: Callable[[], None]) -> None:
         self._take_signal(number, lambda *_: self._reactor.callFromThread(act))
 
-    def _no_reload(self) -> None:
-        self._log.warn("SIGHUP does nothing: a changed pybal.conf takes a restart")
+    def _reload(self) -> None:
+        if self._stopping is None:
+            self._daemon.reload()
+
+    def _say_nothing_is_done(self, number: int) -> None:
+        name = signal.Signals(number).name if number < signal.SIGRTMIN else f"SIGRT {number}"
+        self._log.info("{name} does nothing", name=name)
 
     def _restart(self) -> None:
         self._for_restart = self._stopping is None

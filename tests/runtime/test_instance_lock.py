@@ -1,8 +1,10 @@
-"""A second daemon on the same IPVS table is told so."""
+"""A second daemon on the same IPVS table is told so, and nobody else can stand in its way."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -11,27 +13,64 @@ from pybal.runtime.instance_lock import AlreadyRunningError, claim
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Path:
-    path = tmp_path / "table"
+def namespace(tmp_path: Path) -> Path:
+    path = tmp_path / "net"
     path.write_text("")
     return path
 
 
-def test_the_second_claim_fails_and_names_the_first(table: Path) -> None:
-    first = claim(table)
+def test_the_second_claim_fails_and_names_the_first(namespace: Path, tmp_path: Path) -> None:
+    first = claim(namespace, tmp_path / "run")
     with pytest.raises(AlreadyRunningError, match=rf"^process {os.getpid()}$"):
-        claim(table)
+        claim(namespace, tmp_path / "run")
     os.close(first)
-    os.close(claim(table))
+    os.close(claim(namespace, tmp_path / "run"))
 
 
-def test_it_does_without_knowing_who(table: Path, tmp_path: Path) -> None:
-    first = claim(table)
-    with pytest.raises(AlreadyRunningError, match=r"^process unknown$"):
-        claim(table, locks=tmp_path / "none")
+def test_another_namespace_is_another_table(namespace: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("")
+    first, second = (claim(each, tmp_path / "run") for each in (namespace, other))
     os.close(first)
+    os.close(second)
 
 
-def test_what_cannot_be_claimed_is_an_os_error(tmp_path: Path) -> None:
+def test_a_lock_on_the_namespace_itself_keeps_nobody_away(namespace: Path, tmp_path: Path) -> None:
+    with namespace.open("rb") as anybody:
+        fcntl.flock(anybody, fcntl.LOCK_EX)
+        os.close(claim(namespace, tmp_path / "run"))
+
+
+def test_nobody_else_can_open_the_lock(namespace: Path, tmp_path: Path) -> None:
+    os.close(claim(namespace, tmp_path / "run"))
+    (path,) = (tmp_path / "run").iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_lock_that_others_can_open_or_a_link_proves_nothing(
+    namespace: Path, tmp_path: Path
+) -> None:
+    os.close(claim(namespace, tmp_path / "run"))
+    (path,) = (tmp_path / "run").iterdir()
+    path.chmod(0o644)
+    with pytest.raises(PermissionError, match="can be opened by others"):
+        claim(namespace, tmp_path / "run")
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        claim(namespace, tmp_path / "run")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_without_a_namespace_it_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        claim(tmp_path / "none")
+        claim(tmp_path / "none", tmp_path / "run")
+
+
+def test_a_fifo_in_its_place_does_not_hang(namespace: Path, tmp_path: Path) -> None:
+    os.close(claim(namespace, tmp_path / "run"))
+    (path,) = (tmp_path / "run").iterdir()
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(OSError, match=r"Illegal seek|Invalid argument"):
+        claim(namespace, tmp_path / "run")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from pybal.runtime.signals import SignalHandling
@@ -45,6 +46,9 @@ class FakeDaemon:
     def __init__(self) -> None:
         self.routers: Deferred[None] = Deferred()
         self.told: list[str] = []
+
+    def reload(self) -> None:
+        self.told.append("reload")
 
     async def stop(self, *, for_restart: bool = False) -> None:
         self.told.append("restart" if for_restart else "stop")
@@ -92,8 +96,20 @@ def test_usr2_stops_for_a_restart_but_does_not_turn_a_stop_into_one() -> None:
     assert bench.daemon.told == ["stop", "stopped"]
 
 
-def test_hup_is_a_line_in_the_log_and_nothing_else() -> None:
+def test_hup_has_the_configuration_read_again_unless_the_end_has_begun() -> None:
     bench = Bench()
     bench.send(signal.SIGHUP)
+    assert bench.daemon.told == ["reload"]
+    bench.send(signal.SIGTERM)
+    bench.send(signal.SIGHUP)
+    assert bench.daemon.told == ["reload", "stop"]
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGUSR1, signal.SIGALRM, signal.SIGPROF, signal.SIGRTMIN, signal.SIGRTMAX]
+)
+def test_what_would_kill_is_a_line_in_the_log_and_nothing_else(number: int) -> None:
+    bench = Bench()
+    bench.send(number)
     assert bench.daemon.told == []
     assert len(bench.log.lines) == 1

@@ -1,0 +1,74 @@
+"""READY when all is there, or after a bound; a status; a watchdog fed by the event loop."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+
+from pybal.runtime.readiness import READY_WAIT_S, Readiness
+
+
+class FakeManager:
+    def __init__(self, watchdog_s: float = 0.0) -> None:
+        self.watchdog_s = watchdog_s
+        self.ready_at: list[float] = []
+        self.alive_at: list[float] = []
+        self.said: list[str] = []
+        self.clock = Clock()
+
+    def ready(self) -> None:
+        self.ready_at.append(self.clock.seconds())
+
+    def status(self, text: str) -> None:
+        self.said.append(text)
+
+    def alive(self) -> None:
+        self.alive_at.append(self.clock.seconds())
+
+
+class Bench:
+    def __init__(self, *missing: str, watchdog_s: float = 0.0) -> None:
+        self.missing = list(missing)
+        self.manager = FakeManager(watchdog_s)
+        self.clock = self.manager.clock
+        self.readiness = Readiness(
+            self.clock, self.manager, lambda: self.missing, lambda: "2 services"
+        )
+        self.readiness.start()
+
+    def run(self, seconds: float) -> None:
+        self.clock.pump([0.1] * round(seconds * 10))
+
+
+def test_ready_is_said_once_when_nothing_is_missing_any_more() -> None:
+    bench = Bench("web_80", "dns_53")
+    assert bench.manager.said[-1] == "2 services; waiting for web_80, dns_53"
+    bench.run(1)
+    assert bench.manager.ready_at == []
+    bench.missing.clear()
+    bench.run(20)
+    assert len(bench.manager.ready_at) == 1
+    assert bench.manager.said[-1] == "2 services"
+
+
+def test_ready_is_said_after_a_bound_with_what_is_missing() -> None:
+    bench = Bench("a", "b", "c", "d", "e")
+    bench.run(READY_WAIT_S + 1)
+    assert len(bench.manager.ready_at) == 1
+    assert bench.manager.said[-1] == "2 services; waiting for a, b, c and 2 more"
+
+
+def test_the_watchdog_is_fed_four_times_as_often_as_it_asks() -> None:
+    bench = Bench(watchdog_s=20.0)
+    bench.run(21)
+    assert len(bench.manager.alive_at) == 5
+    bench.readiness.stop()
+    bench.readiness.stop()
+    bench.run(60)
+    assert len(bench.manager.alive_at) == 5
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_without_a_watchdog_nothing_is_fed() -> None:
+    bench = Bench()
+    bench.run(60)
+    assert bench.manager.alive_at == []
