@@ -31,7 +31,8 @@ from pybal.config.loader import load
 from pybal.config.problems import Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
-from pybal.daemon import Daemon, DaemonPorts
+from pybal.daemon.daemon import Daemon
+from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
@@ -48,9 +49,12 @@ from pybal.names.stub_resolver import SystemNames
 from pybal.net.sockets import SocketNetwork
 from pybal.net.source_address import kernel_source_address
 from pybal.pool.desired import modules_needed
+from pybal.reload.at_start import configuration_at_start
+from pybal.reload.running import Running
 from pybal.runtime.gc_tuning import tune_garbage_collection
-from pybal.runtime.instance_lock import NAMESPACE, AlreadyRunningError, claim
+from pybal.runtime.instance_lock import AlreadyRunningError, claim
 from pybal.runtime.log import begin_logging
+from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 
@@ -90,17 +94,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for problem in result.problems:
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
-    if result.settings is None:
+    strict = options.strict or options.dryrun
+    running = configuration_at_start(result, kinds, time.time(), _log, strict=strict)
+    if running is None:
         _log.critical(
             "{path} has errors (see above): not started; `pybal --check-config -c {path}` "
             "checks it",
             path=str(options.config),
         )
         return EXIT_CONFIG
-    settings = result.settings
-    if options.dryrun:
-        settings = replace(settings, dry_run=True)
-    return _run(settings, options.config, monitors)
+    if running.is_last_good:
+        _log.critical(
+            "{path} has errors (see above): running the last configuration that was good, of"
+            " {when}; mend the file, then `systemctl reload pybal`",
+            path=str(options.config),
+            when=_local_time(running.modified_at or 0.0),
+        )
+    with_options = partial(_with_options, options)
+    running = replace(running, settings=with_options(running.settings))
+    return _run(running, with_options, monitors)
+
+
+def _with_options(options: argparse.Namespace, settings: Settings) -> Settings:
+    """What the command line makes of a file's settings."""
+    return replace(settings, dry_run=settings.dry_run or options.dryrun)
+
+
+def _local_time(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def _refuse(error: PluginError, options: argparse.Namespace) -> int:
@@ -153,16 +174,24 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say what is wrong with the configuration, or what would run; exit 0 or 1",
     )
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="do not start with the last good configuration if the file has errors",
+    )
     parser.add_argument("--version", action="version", version=f"pybal {pybal.__version__}")
     return parser
 
 
-def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
+def _run(
+    running: Running, with_options: Callable[[Settings], Settings], monitors: MonitorTypes
+) -> int:
+    settings = running.settings
     if not settings.dry_run and not _is_only_one():
         return EXIT_ANOTHER
     _raise_descriptor_limit()
     _steady_clock()
-    daemon = Daemon(settings, config_path, _daemon_ports(settings, monitors))
+    daemon = Daemon(running, _daemon_ports(settings, with_options, monitors))
     SignalHandling(reactor, daemon, _log, signal.signal).arrange()
     try:
         daemon.start()
@@ -179,7 +208,9 @@ def _run(settings: Settings, config_path: Path, monitors: MonitorTypes) -> int:
     return EXIT_OK
 
 
-def _daemon_ports(settings: Settings, monitors: MonitorTypes) -> DaemonPorts:
+def _daemon_ports(
+    settings: Settings, with_options: Callable[[Settings], Settings], monitors: MonitorTypes
+) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
@@ -199,13 +230,16 @@ def _daemon_ports(settings: Settings, monitors: MonitorTypes) -> DaemonPorts:
         bfd_network=SocketBFDNetwork(reactor),
         source_address=kernel_source_address,
         monitors=monitors,
+        service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
+        monotonic_s=time.monotonic,
+        with_options=with_options,
     )
 
 
 def _is_only_one() -> bool:
     """Claims this IPVS table until the process ends."""
     try:
-        claim(NAMESPACE)
+        claim()
     except AlreadyRunningError as error:
         _log.critical("Another PyBal manages this IPVS table: {error}", error=str(error))
         return False

@@ -40,6 +40,8 @@ class _Announced:
 
     def is_wanted(self) -> bool:
         below = self.settings.bgp_withdraw_below
+        if not self.settings.bgp:
+            return False
         if not self.stands or below is None:
             return self.stands
         return self.health is not None and is_announced(self.health, below, before=self.announced)
@@ -55,44 +57,92 @@ class _Announced:
 
 class Announcer:
     """Has an address announced while its service stands and, with bgp-withdraw-on-down, while
-    enough of its servers are up. `services` are all services; those with `bgp = no` are ignored.
+    enough of its servers are up. Services with `bgp = no` are ignored. While there is no failover
+    nothing is announced, but all is remembered for the one that comes.
 
     The first routes are complete once it is known of each service whether it is announced, or
     after FIRST_ROUTES_WAIT_S: one broken service must not hold up the others.
     """
 
-    def __init__(
-        self, failover: Failover, services: Iterable[ServiceSettings], clock: Timer, log: Logger
-    ) -> None:
-        self._failover = failover
+    def __init__(self, services: Iterable[ServiceSettings], clock: Timer, log: Logger) -> None:
+        self._failover: Failover | None = None
         self._clock = clock
         self._log = log
-        self._services = {service_key(s): _Announced(s) for s in services if s.bgp}
-        self._by_name = {one.settings.name: one for one in self._services.values()}
-        self._awaited = set(self._by_name)
+        self._services: dict[str, _Announced] = {s.name: _Announced(s) for s in services}
+        self._by_key = {service_key(one.settings): one for one in self._services.values()}
+        self._replaced: dict[str, _Announced] = {}
+        """By wish: services that are announced until those that replace them are."""
+        self._awaited = {s.settings.name for s in self._services.values() if s.settings.bgp}
         first_results_s = (_first_results_s(one.settings) for one in self._services.values())
         self._wait_s = max((FIRST_ROUTES_WAIT_S, *first_results_s))
         self._waiting: DelayedCall | None = None
 
-    def start(self) -> None:
+    def start(self, failover: Failover) -> None:
+        """Announce by this one from now on, all that is to be announced by now included."""
+        self._failover = failover
+        for wish, one in (*self._services.items(), *self._replaced.items()):
+            if one.announced:
+                failover.set_announced(wish, (_advertisement(one.settings),))
         self._waiting = self._clock.callLater(self._wait_s, self._wait_no_longer)
         self._complete_if_all_known()
 
     def stop(self) -> None:
-        """What is announced stays so. Idempotent."""
+        """What is announced stays so, and nothing more is. Idempotent."""
+        self._failover = None
         if self._waiting is not None and self._waiting.active():
             self._waiting.cancel()
 
+    # -- a changed configuration ----------------------------------------------------------
+
+    def add(self, settings: ServiceSettings, *, stands: bool = False) -> None:
+        """A service more; `stands`: the kernel holds it already."""
+        one = self._services[settings.name] = _Announced(settings, stands)
+        self._by_key[service_key(settings)] = one
+        self._decide(one)
+
+    def adjust(self, settings: ServiceSettings) -> None:
+        """Other settings for a service that stays."""
+        one = self._services[settings.name]
+        if _advertisement(one.settings) != _advertisement(settings):
+            one.announced = False  # so that it is announced with what it is now
+        one.settings = settings
+        self._decide(one)
+
+    def replace(self, name: str) -> None:
+        """The service goes, but stays announced until forget() is called: a new one takes its
+        place."""
+        one = self._services.pop(name)
+        del self._by_key[service_key(one.settings)]
+        self._awaited.discard(name)
+        if one.announced:
+            wish = f"{name} (replaced)"
+            self._replaced[wish] = one
+            # Both in one turn of the reactor, so that no route changes.
+            self._tell(wish, one)
+            self._tell(name, None)
+
+    def forget(self, name: str) -> None:
+        """A service that is gone, or was replaced, is announced no longer."""
+        if self._replaced.pop(f"{name} (replaced)", None) is not None:
+            self._tell(f"{name} (replaced)", None)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether there are routers that are told."""
+        return self._failover is not None
+
+    # -- what happens ---------------------------------------------------------------------
+
     def service_stands(self, key: ServiceKey) -> None:
         """The kernel holds the service with its first pool; later calls change nothing."""
-        service = self._services.get(key)
+        service = self._by_key.get(key)
         if service is not None and not service.stands:
             service.stands = True
             self._decide(service)
 
     def servers_changed(self, name: str, health: Health) -> None:
         """A server of the service came, left, or is up or down."""
-        service = self._by_name.get(name)
+        service = self._services.get(name)
         if service is not None and service.health != health:
             service.health = health
             self._decide(service)
@@ -102,12 +152,15 @@ class Announcer:
         if wanted != service.announced:
             service.announced = wanted
             self._say_why(service)
-            self._failover.set_announced(
-                settings.name, (_advertisement(settings),) if wanted else None
-            )
+            self._tell(settings.name, service if wanted else None)
         if service.is_known():
             self._awaited.discard(settings.name)
             self._complete_if_all_known()
+
+    def _tell(self, wish: str, service: _Announced | None) -> None:
+        if self._failover is not None:
+            wanted = None if service is None else (_advertisement(service.settings),)
+            self._failover.set_announced(wish, wanted)
 
     def _say_why(self, service: _Announced) -> None:
         """The change itself is logged by the failover, for all services on the address."""
@@ -126,6 +179,10 @@ class Announcer:
     def _complete_if_all_known(self) -> None:
         if not self._awaited and self._waiting is not None and self._waiting.active():
             self._waiting.cancel()
+            self._routes_complete()
+
+    def _routes_complete(self) -> None:
+        if self._failover is not None:
             self._failover.first_routes_complete()
 
     def _wait_no_longer(self) -> None:
@@ -135,7 +192,7 @@ class Announcer:
             wait=int(self._wait_s),
             services=", ".join(sorted(self._awaited)),
         )
-        self._failover.first_routes_complete()
+        self._routes_complete()
 
 
 def _first_results_s(service: ServiceSettings) -> float:

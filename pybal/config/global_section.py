@@ -53,6 +53,8 @@ class GlobalOptions:
     isolation: IsolationSettings | None
     control: ControlSettings | None
     ipvs: IPVSSettings
+    strict: bool
+    dry_run_bgp: bool
 
 
 def _none_or_path(text: str) -> Path | None:
@@ -90,6 +92,8 @@ def read_global(
     isolation = _read_isolation(reader)
     control = _read_control(reader)
     ipvs = _read_ipvs(reader)
+    strict = reader.get("strict", BOOLEAN, False)
+    dry_run_bgp = reader.get("dry-run-bgp", BOOLEAN, False)
     reader.warn_of_unknown()
     return GlobalOptions(
         dry_run=dry_run,
@@ -100,6 +104,8 @@ def read_global(
         isolation=isolation if isolation_wanted else None,
         control=control,
         ipvs=ipvs,
+        strict=strict,
+        dry_run_bgp=dry_run_bgp,
     )
 
 

@@ -36,35 +36,48 @@ _GLOBAL = "global"
 def load(path: Path, kinds: MonitorKinds) -> LoadResult:
     """Read and parse a file, which may name monitors of these `kinds`; what cannot be read is a
     problem like any other."""
-    log = ProblemLog(str(path))
     try:
-        content = _read(path)
+        content, modified_at = _read(path)
     except OSError as error:
-        log.add(Severity.ERROR, f"cannot be read: {error.strerror or error}")
-        return log.result(None)
-    if isinstance(content, str):
-        log.add(Severity.ERROR, content)
-        return log.result(None)
+        return _refused(path, f"cannot be read: {error.strerror or error}")
+    except BadValueError as bad:
+        return _refused(path, str(bad))
+    return replace(parse_content(content, str(path), kinds), modified_at=modified_at)
+
+
+def parse_content(content: bytes, file: str, kinds: MonitorKinds) -> LoadResult:
+    """Parse what a file holds or held; passwords are read from their own files."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
+        log = ProblemLog(file)
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
-        return log.result(None)
-    return parse(text, str(path), kinds, read_secret)
+        return replace(log.result(None), content=content)
+    return replace(parse(text, file, kinds, read_secret), content=content)
 
 
-def _read(path: Path) -> bytes | str:
-    """The file's bytes, or what is wrong with it. Raises OSError."""
+def _refused(path: Path, message: str) -> LoadResult:
+    log = ProblemLog(str(path))
+    log.add(Severity.ERROR, message)
+    return log.result(None)
+
+
+def _read(path: Path) -> tuple[bytes, float]:
+    """The file's bytes, and when it was last changed. Raises OSError, or BadValueError, which
+    says what is wrong with it."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
-        return "is a directory"
+        raise BadValueError("is a directory")
     if not stat.S_ISREG(mode):
-        return "is not a regular file"
+        raise BadValueError("is not a regular file")
     with path.open("rb") as file:
+        modified_at = os.fstat(file.fileno()).st_mtime
         content = file.read(MAX_BYTES + 1)
-    return content if len(content) <= MAX_BYTES else f"larger than {MAX_BYTES // 2**20} MiB"
+    if len(content) > MAX_BYTES:
+        raise BadValueError(f"larger than {MAX_BYTES // 2**20} MiB")
+    return content, modified_at
 
 
 def _no_secrets(path: Path) -> str:  # noqa: ARG001 - the shape of a SecretReader
@@ -134,6 +147,8 @@ def _settings(
         runcommand_concurrency=options.runcommand_concurrency,
         isolation=options.isolation,
         control=options.control,
+        strict=options.strict,
+        dry_run_bgp=options.dry_run_bgp,
         ipvs=options.ipvs,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybal.config.source_url import mask_url
@@ -61,11 +62,20 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """A read pybal.conf: `settings` is None if and only if `problems`, which are in line
-    order, hold an error."""
+    order, hold an error.
+
+    `content` is what was read, last changed at `modified_at` (Unix seconds); both are empty if it
+    could not be read. `state_directory` and `strict` are what a file with errors says of them, as
+    far as that can be known: they decide what is done about the errors.
+    """
 
     file: str
     settings: Settings | None
     problems: tuple[Problem, ...]
+    content: bytes = b""
+    modified_at: float | None = None
+    state_directory: Path | None = None
+    strict: bool = False
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -123,7 +133,13 @@ class ProblemLog:
             self._of_file(Severity.WARNING, f"{more} more warnings, which are not shown")
         problems = tuple(sorted(self._problems.values(), key=lambda p: p.line or 0))
         refused = any(problem.is_error for problem in problems)
-        return LoadResult(self._file, None if refused else settings, problems)
+        return LoadResult(
+            self._file,
+            None if refused else settings,
+            problems,
+            state_directory=None if settings is None else settings.state_directory,
+            strict=settings is not None and settings.strict,
+        )
 
     def _of_file(self, severity: Severity, message: str) -> None:
         problem = Problem(severity, self._file, None, None, None, None, message)
@@ -144,6 +160,28 @@ def mask_value(key: str, value: str) -> str:
     if key == "config":
         return mask_url(value)
     return _URL.sub(_without_credentials, value)
+
+
+_KEY_LINE = re.compile(r"^(\s*)([^\s=:#;\[][^=:]*?)(\s*[=:]\s*)(.*)$")
+
+
+def masked_text(text: str) -> str:
+    """A whole pybal.conf without what may be a secret in it: for people to read. A value over
+    several lines is masked as a whole."""
+    lines, hiding = [], False
+    for line in text.splitlines():
+        match = _KEY_LINE.match(line)
+        if match is not None and (not line[:1].isspace() or not hiding):
+            indent, key, separator, value = match.groups()
+            shown = mask_value(key, value)
+            hiding = shown == "***"
+            lines.append(f"{indent}{key}{separator}{shown}")
+        elif hiding and line[:1].isspace():
+            continue
+        else:
+            hiding = False
+            lines.append(_URL.sub(_without_credentials, line))
+    return "\n".join(lines) + "\n"
 
 
 def _without_credentials(match: re.Match[str]) -> str:

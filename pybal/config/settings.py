@@ -224,7 +224,8 @@ class IsolationSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A whole pybal.conf. `services` keeps the file's order."""
+    """A whole pybal.conf. `services` keeps the file's order. `dry_run_bgp`: a dry run speaks BGP
+    all the same. `strict`: a start with errors in the file fails, whatever was good before."""
 
     dry_run: bool
     state_directory: Path | None
@@ -234,4 +235,6 @@ class Settings:
     runcommand_concurrency: int = DEFAULT_CONCURRENCY
     isolation: IsolationSettings | None = IsolationSettings()
     control: ControlSettings | None = None
+    strict: bool = False
+    dry_run_bgp: bool = False
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)

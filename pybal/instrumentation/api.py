@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.controls import verbs_document
 from pybal.instrumentation.pools import find_server
@@ -35,6 +36,7 @@ _PATHS = (
     "/api/v1/ipvs",
     "/api/v1/bgp",
     "/api/v1/daemon",
+    "/api/v1/config",
 )
 
 
@@ -60,7 +62,9 @@ def _document(view: StatusView, segments: tuple[str, ...]) -> Document | None:
         case ("bgp",):
             return bgp_document(view.bgp())
         case ("daemon",):
-            return daemon_document(view.daemon())
+            return daemon_document(view.daemon(), view.config())
+        case ("config",):
+            return {**config_document(view.config()), "text": view.config_text()}
     return None
 
 
@@ -209,9 +213,27 @@ def _statistics(statistics: ServiceStatistics, names: dict[str, str]) -> Documen
     }
 
 
-def daemon_document(daemon: DaemonSnapshot) -> Document:
+def config_document(config: ConfigSnapshot) -> Document:
+    """Which configuration runs, and how the last reload went."""
+    last = config.last_reload
+    return {
+        **asdict(config),
+        "modified_at": instant(config.modified_at),
+        "loaded_at": instant(config.loaded_at),
+        "differs_since": instant(config.differs_since),
+        "last_success_at": instant(config.last_success_at or None),
+        "last_error_at": instant(config.last_error_at or None),
+        "last_reload": None if last is None else {**asdict(last), "at": instant(last.at)},
+    }
+
+
+def daemon_document(daemon: DaemonSnapshot, config: ConfigSnapshot) -> Document:
     """The process."""
-    document = {**asdict(daemon), "started_at": instant(daemon.started_at)}
+    document = {
+        **asdict(daemon),
+        "started_at": instant(daemon.started_at),
+        "config": config_document(config),
+    }
     isolation = document["health"]["isolation"]
     isolation["since"] = instant(isolation["since"])
     document["health"]["local_faults"] = dict(daemon.health.local_faults)

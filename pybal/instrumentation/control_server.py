@@ -22,7 +22,7 @@ class ControlServer:
 
     def __init__(self, accepting: Accepting, settings: ControlSettings, site: BoundedSite) -> None:
         self._accepting = accepting
-        self._settings = settings
+        self.settings = settings
         self._site = site
         self._listener = Listener(
             accepting.reactor,
@@ -45,11 +45,11 @@ class ControlServer:
         await self._site.connections.abort_all()
 
     def _listen(self) -> _Open:
-        listening = UNIXListener(self._settings.path, self._group_id())
+        listening = UNIXListener(self.settings.path, self._group_id())
         return _Open(listening, self._accepting.accept(listening.socket, self._site))
 
     def _group_id(self) -> int | None:
-        group = self._settings.group
+        group = self.settings.group
         if group is None:
             return None
         try:

@@ -12,7 +12,14 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from pybal.errors import ControlError, NoSuchThingError
-from pybal.instrumentation.body import MAX_BODY_BYTES, BodyError, Fields, read_body
+from pybal.instrumentation.body import (
+    MAX_BODY_BYTES,
+    BodyError,
+    Field,
+    Fields,
+    JSONKind,
+    read_body,
+)
 from pybal.instrumentation.responses import Response, json_document
 
 Document = Mapping[str, Any]
@@ -26,6 +33,18 @@ class Controls(Protocol):
 
     def confirm(self, service: str, by: str) -> Outcome:
         """Apply what the service's list wants and its floor holds back."""
+        ...
+
+    def reload(self, by: str) -> Outcome:
+        """Read pybal.conf again and go over to it; answered when that is done."""
+        ...
+
+    def maintenance(self, service: str | None, *, begin: bool, by: str) -> Outcome:
+        """Move the traffic of a service, or of the whole director, away by BGP; or end that."""
+        ...
+
+    def compare(self, content: str, by: str) -> Outcome:
+        """What a reload of this pybal.conf would do, one line a step."""
         ...
 
 
@@ -48,11 +67,44 @@ class Verb:
     fields: Fields = field(default_factory=dict)
 
 
+_MAINTAINED = {"service": Field(JSONKind.TEXT, "a service; without it, the whole director")}
+
 VERBS = (
     Verb(
         "/api/v1/services/{service}/confirm",
         "Apply what the service's list wants and its floor holds back",
         lambda controls, call: controls.confirm(call.path["service"], call.by),
+    ),
+    Verb(
+        "/api/v1/reload",
+        "Read pybal.conf again and go over to it",
+        lambda controls, call: controls.reload(call.by),
+    ),
+    Verb(
+        "/api/v1/bgp/maintenance/begin",
+        "Move the traffic of a service, or of the whole director, away by BGP",
+        lambda controls, call: controls.maintenance(
+            call.body.get("service"), begin=True, by=call.by
+        ),
+        _MAINTAINED,
+    ),
+    Verb(
+        "/api/v1/bgp/maintenance/end",
+        "Announce a service, or the whole director, as before",
+        lambda controls, call: controls.maintenance(
+            call.body.get("service"), begin=False, by=call.by
+        ),
+        _MAINTAINED,
+    ),
+    Verb(
+        "/api/v1/config/compare",
+        "What a reload of this pybal.conf would do",
+        lambda controls, call: controls.compare(call.body["content"], call.by),
+        {
+            "content": Field(
+                JSONKind.TEXT, "the text of a pybal.conf", required=True, high=MAX_BODY_BYTES
+            )
+        },
     ),
 )
 

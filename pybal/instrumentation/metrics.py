@@ -22,8 +22,10 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from pybal.config.snapshot import ConfigSnapshot
 from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.instrumentation.bgp_metrics import bgp_families
+from pybal.instrumentation.config_metrics import config_families
 from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
@@ -43,6 +45,7 @@ class Snapshot:
     bgp: BGPSnapshot
     ipvs: IPVSSnapshot
     daemon: DaemonSnapshot
+    config: ConfigSnapshot
     failed_requests: int
 
 
@@ -86,6 +89,7 @@ class SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metric families, in a stable order."""
         yield from _daemon_families(self._snapshot.daemon, self._snapshot.failed_requests)
+        yield from config_families(self._snapshot.config)
         yield from _health_families(self._snapshot.daemon.health)
         yield from ipvs_families(self._snapshot.ipvs)
         yield from bgp_families(self._snapshot.bgp)

@@ -57,7 +57,12 @@ class Scraper:
             services.append(service)
             await self._time_slices.pause()
         snapshot = metrics.Snapshot(
-            tuple(services), view.bgp(), view.ipvs(), view.daemon(), failed_requests
+            tuple(services),
+            view.bgp(),
+            view.ipvs(),
+            view.daemon(),
+            view.config(),
+            failed_requests,
         )
         pieces = []
         for piece in metrics.exposition(

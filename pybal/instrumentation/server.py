@@ -86,32 +86,61 @@ class InstrumentationServer:
     """
 
     def __init__(
-        self, accepting: Accepting, addresses: Iterable[IPAddress], port: int, site: BoundedSite
+        self,
+        accepting: Accepting,
+        addresses: Iterable[IPAddress],
+        port: int,
+        site: BoundedSite,
+        *,
+        keeps_trying: bool = True,
     ) -> None:
+        self._accepting = accepting
         self._site = site
-        self._listeners = [self._listener(accepting, address, port) for address in addresses]
+        self._keeps_trying = keeps_trying
+        self._wanted = [(address, port) for address in addresses]
+        self._listeners: dict[tuple[IPAddress, int], Listener[Acceptor]] = {}
 
-    def _listener(self, accepting: Accepting, address: IPAddress, port: int) -> Listener[Acceptor]:
+    def _listener(self, address: IPAddress, port: int) -> Listener[Acceptor]:
+        accepting = self._accepting
+
         def listen() -> Acceptor:
             return accepting.accept(accepting.listen(address, port), self._site)
 
-        where = f"{address} port {port}"
-        return Listener(accepting.reactor, accepting.log, where, listen, Acceptor.close)
+        return Listener(
+            accepting.reactor,
+            accepting.log,
+            f"{address} port {port}",
+            listen,
+            Acceptor.close,
+            keeps_trying=self._keeps_trying,
+        )
 
     def start(self) -> None:
         """Begin to listen, on each address as soon as possible."""
-        for listener in self._listeners:
-            listener.start()
+        for where in self._wanted:
+            if where not in self._listeners:
+                self._listeners[where] = self._listener(*where)
+                self._listeners[where].start()
+
+    async def reconfigure(self, addresses: Iterable[IPAddress], port: int) -> None:
+        """Listen there from now on; connections that are open, and listeners that are to stay, are
+        not touched."""
+        self._wanted = [(address, port) for address in addresses]
+        for where in [each for each in self._listeners if each not in self._wanted]:
+            await self._listeners.pop(where).stop()
+        self.start()
 
     def listening(self) -> list[tuple[str, int]]:
         """Where connections are accepted now: host and port."""
-        return [listener.port.address()[:2] for listener in self._listeners if listener.port]
+        return [
+            listener.port.address()[:2] for listener in self._listeners.values() if listener.port
+        ]
 
     def stop(self) -> Deferred[None]:
         """Close everything, connections included; fires when all is closed. Idempotent."""
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             await listener.stop()
         await self._site.connections.abort_all()

@@ -52,7 +52,7 @@ class StatusPages:
     """All that is answered, however many sites it is asked at. `offload` renders the largest JSON
     in another thread, `/metrics` is rendered in `time_slices`: `monitor_families` are the metrics
     that single kinds of monitor declare, `collectors` add theirs to PyBal's own. `control_socket`
-    is where verbs are answered, for those who try elsewhere."""
+    is where verbs are answered, for those who try elsewhere; empty: nowhere."""
 
     def __init__(
         self,
@@ -63,14 +63,13 @@ class StatusPages:
         log: Logger,
         monitor_families: Sequence[MetricFamily],
         *collectors: Collector,
-        control_socket: str = "",
     ) -> None:
         self.reactor = reactor
         self.log = log
         self._view = view
         self._offload = offload
         self._scraper = Scraper(view, time_slices, monitor_families, collectors)
-        self._control_socket = control_socket
+        self.control_socket = ""
         self._failed_requests = 0
 
     def site(self, control: ControlAccess | None = None) -> BoundedSite:
@@ -124,10 +123,8 @@ class StatusPages:
 
     def _only_there(self, path: str) -> Response:
         remedy = "The control socket is off: see control-socket in pybal.conf"
-        if self._control_socket:
-            remedy = (
-                f"As root: curl -X POST --unix-socket {self._control_socket} http://pybal{path}"
-            )
+        if self.control_socket:
+            remedy = f"As root: curl -X POST --unix-socket {self.control_socket} http://pybal{path}"
         return refusal(
             "This changes something: it is answered on the control socket alone",
             HTTPStatus.FORBIDDEN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
+from pybal.config.snapshot import ConfigSnapshot
 from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
 
 
@@ -37,4 +38,12 @@ class StatusView(Protocol):
 
     def daemon(self) -> DaemonSnapshot:
         """The process."""
+        ...
+
+    def config(self) -> ConfigSnapshot:
+        """Which configuration runs, and how the last reload went."""
+        ...
+
+    def config_text(self) -> str:
+        """Its text, without secrets."""
         ...

@@ -22,6 +22,10 @@ class Audits:
         self._total = 0
         self._finished_at: float | None = None
 
+    def reconfigure(self, *, others_follow: bool) -> None:
+        """Whether there will be other audits."""
+        self._others_follow = others_follow
+
     @property
     def under_way(self) -> bool:
         return self._listing is not None

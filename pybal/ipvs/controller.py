@@ -78,6 +78,23 @@ class IPVSController:
         self._statistics.stop()
         self._manager.stop()
 
+    def reconfigure(self, settings: IPVSSettings) -> None:
+        """Go over to other settings; the services stay as they are."""
+        before, self._settings = self._settings, settings
+        if settings.audit_interval_s != before.audit_interval_s:
+            if self._audit is not None and self._audit.active():
+                self._audit.cancel()
+            self._audit_later()
+        self._manager.reconfigure(settings.cleanup, audited=settings.audit_interval_s > 0)
+        if settings.kernel != before.kernel:
+            self._kernelwide.reconfigure(settings.kernel)
+        if settings.cleanup is not before.cleanup:
+            self._manager.audit()
+
+    def stands(self, key: ServiceKey) -> bool:
+        """See IPVSManager."""
+        return self._manager.stands(key)
+
     def adopted(self, key: ServiceKey) -> ServiceEntry | None:
         """What stands in the kernel for a configured service."""
         return self._manager.adopted(key)

@@ -22,6 +22,11 @@ class KernelWide:
         self._log = log
         self._failed: frozenset[str] = frozenset()
 
+    def reconfigure(self, options: KernelOptions) -> None:
+        """Keep other values from now on. What is no longer asked for stays as it is."""
+        self._options = options
+        self.reconcile()
+
     def reconcile(self) -> None:
         """Read, and change what differs. What fails is logged, once while it lasts; it is tried
         again by the next call."""

@@ -101,10 +101,9 @@ class IPVSManager:
     def start(self) -> None:
         """Read the kernel's table. KernelError, with what to do about it, if that fails.
 
-        Nothing changes before something is published. The caller asks `adopted` for every
-        configured service before the reactor's next turn; what else stands is then reported,
-        and removed, if it is to be, once all that is configured stands. This is not done in
-        pieces: it is called before the reactor runs.
+        Called before the reactor runs: the reading is one piece. Nothing changes before something
+        is published. The caller asks `adopted` for every configured service before the reactor's
+        next turn; what else stands is then reported, or removed once all that is configured stands.
         """
         self._kernel.open()
         listing = self._kernel.services()
@@ -155,6 +154,15 @@ class IPVSManager:
             return
         self._managed.setdefault(key, Managed(None)).want(None)
         self._wake(key)
+
+    def stands(self, key: ServiceKey) -> bool:
+        """Whether a published state of the service has been in the kernel once."""
+        return key in self._managed and self._managed[key].stands
+
+    def reconfigure(self, cleanup: Cleanup, *, audited: bool) -> None:
+        """Go over to another policy for what is not configured, by the next audit."""
+        self._unmanaged.reconfigure(cleanup)
+        self._audits.reconfigure(others_follow=audited)
 
     def audit(self) -> None:
         """Read the whole table again in the coming turns, and repair what differs."""

@@ -80,6 +80,10 @@ class UnmanagedServices:
                 call.cancel()
         self.begun = False
 
+    def reconfigure(self, cleanup: Cleanup) -> None:
+        """Another policy, from the next audit on."""
+        self._cleanup = cleanup
+
     def configured(self, key: ServiceKey) -> None:
         """The service is configured."""
         if key not in self._configured:

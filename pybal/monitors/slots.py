@@ -26,6 +26,12 @@ class Slots:
         self._hand_out()
         return slot
 
+    def resize(self, limit: int) -> None:
+        """Another limit; slots that are held stay so."""
+        self._free += limit - self.limit
+        self.limit = limit
+        self._hand_out()
+
     def release(self) -> None:
         """Give a slot back."""
         self._free += 1
@@ -33,6 +39,6 @@ class Slots:
             self._reactor.callLater(0, self._hand_out)
 
     def _hand_out(self) -> None:
-        while self._free and self._queue:
+        while self._free > 0 and self._queue:
             self._free -= 1
             self._queue.popleft().callback(None)

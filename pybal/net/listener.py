@@ -22,7 +22,8 @@ class Listener(Generic[Port]):
     """Listens, or waits to try again: an address that cannot be bound is an error in the log, not
     the end. `where` is what the log calls it. `opening` opens the port, or raises OSError or
     CannotListenError; `closing` closes it, and may return a Deferred; `port` is what was opened,
-    while it is. `clock` is IReactorTime."""
+    while it is. Unless it `keeps_trying`, what fails at first is only a warning. `clock` is
+    IReactorTime."""
 
     def __init__(
         self,
@@ -31,6 +32,8 @@ class Listener(Generic[Port]):
         where: str,
         opening: Callable[[], Port],
         closing: Callable[[Port], object],
+        *,
+        keeps_trying: bool = True,
     ) -> None:
         self.port: Port | None = None
         self._clock = clock
@@ -38,6 +41,7 @@ class Listener(Generic[Port]):
         self._where = where
         self._opening = opening
         self._closing = closing
+        self._keeps_trying = keeps_trying
         self._failures = 0
         self._retry: DelayedCall | None = None
         self._last_error = ""
@@ -54,6 +58,9 @@ class Listener(Generic[Port]):
 
     def _try_again(self, error: Exception) -> None:
         reason = str(getattr(error, "socketError", error))
+        if not self._keeps_trying:
+            self._log.warn("Not listening on {where}: {reason}", where=self._where, reason=reason)
+            return
         # The same error again is no news.
         tell = self._log.debug if reason == self._last_error else self._log.error
         tell(

@@ -44,6 +44,7 @@ from pybal.pool.events import (
     Notice,
     PooledChanged,
     ReportRetracted,
+    SettingsChanged,
 )
 from pybal.pool.log_lines import log_line
 from pybal.pool.policy import PoolState, step
@@ -191,12 +192,35 @@ class Coordinator:
             )
         return Candidate(spec, ready=address is not None, stood_pooled=stood_pooled)
 
+    async def reconfigure(self, settings: ServiceSettings) -> None:
+        """Go over to other settings of the same virtual service: what has not changed goes on,
+        monitors with equal settings keep their state. Fires when all servers have."""
+        before, self._settings = self._settings, settings
+        changed = _changed_monitors(before, settings)
+        self._handle(
+            SettingsChanged(
+                settings.depool_threshold, tuple(each.monitor for each in settings.monitors)
+            )
+        )
+        if changed:
+            for server in tuple(self._servers.values()):
+                await self._ports.time_slices.pause()
+                server.change_monitors(changed)
+            self._shown.touch()
+
     # -- servers, as their owner ----------------------------------------------------------
 
     def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
         """See ServerOwner."""
-        self._shown.touch()
         server.incarnation = next(self._incarnations)
+        names = frozenset(each.monitor for each in self._settings.monitors)
+        return self.more_monitors(server, address, names)
+
+    def more_monitors(
+        self, server: Server, address: IPAddress, names: frozenset[str]
+    ) -> Sequence[Monitor]:
+        """See ServerOwner."""
+        self._shown.touch()
         target = Target(
             self._settings.name,
             server.host,
@@ -206,7 +230,8 @@ class Coordinator:
             self._shown.touch,
             server.incarnation,
         )
-        return [m for each in self._settings.monitors if (m := self._made(each, target))]
+        wanted = [each for each in self._settings.monitors if each.monitor in names]
+        return [m for each in wanted if (m := self._made(each, target))]
 
     def _made(self, settings: MonitorSettings, target: Target) -> Monitor | None:
         try:
@@ -350,6 +375,13 @@ def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bo
     is left of a drain."""
     stood = adopted.destinations.get(key)
     return stood is not None and (stood.weight > 0 or weight == 0)
+
+
+def _changed_monitors(before: ServiceSettings, after: ServiceSettings) -> frozenset[str]:
+    """The names of the monitors that only one of both has, or that have other settings."""
+    old = {each.monitor: each for each in before.monitors}
+    new = {each.monitor: each for each in after.monitors}
+    return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def _pooling_changed(notices: Iterable[Notice]) -> bool:

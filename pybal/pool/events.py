@@ -64,7 +64,16 @@ class ReportRetracted:
     server_up: bool
 
 
-Event = Union[ListChanged, AddressChanged, MonitorReported, ReportRetracted]
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """The service's settings were changed: its threshold, and its monitors by name. What a monitor
+    said that stays counts on; a new one has said nothing yet."""
+
+    threshold: Fraction
+    monitors: tuple[str, ...]
+
+
+Event = Union[ListChanged, AddressChanged, MonitorReported, ReportRetracted, SettingsChanged]
 
 
 @dataclass(frozen=True, slots=True)

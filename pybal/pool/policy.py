@@ -41,6 +41,7 @@ from pybal.pool.events import (
     ServerAdded,
     ServerMerged,
     ServerRemoved,
+    SettingsChanged,
     TooFewEligible,
 )
 
@@ -129,6 +130,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
             changed, causes, notices = _apply_report(state, event)
         case ReportRetracted():
             changed, causes, notices = _retract(state, event)
+        case SettingsChanged():
+            changed, causes, notices = _apply_settings(state, event)
     if not causes and changed is state:
         return state, ()
     settled = _settle(changed)
@@ -226,6 +229,19 @@ def _retract(state: PoolState, event: ReportRetracted) -> _Applied:
     return _with_member(state, changed), {event.host: cause}, [notice]
 
 
+def _apply_settings(state: PoolState, event: SettingsChanged) -> _Applied:
+    members = state.members
+    if event.monitors != state.monitors:
+        members = {host: _with_monitors(m, event.monitors) for host, m in members.items()}
+    changed = replace(state, threshold=event.threshold, monitors=event.monitors, members=members)
+    return changed, {}, []
+
+
+def _with_monitors(member: Member, monitors: tuple[str, ...]) -> Member:
+    results = MappingProxyType({name: member.results.get(name) for name in monitors})
+    return replace(member, results=results, up=_is_up(results, member.up))
+
+
 def _report_cause(event: MonitorReported, results: Mapping[str, bool | None]) -> str:
     if not event.up:
         return f"{event.monitor} reported down" + (f": {event.reason}" if event.reason else "")
@@ -291,7 +307,7 @@ def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> li
         return notices
     if isinstance(event, ReportRetracted):
         return notices
-    if isinstance(event, ListChanged):
+    if isinstance(event, ListChanged | SettingsChanged):
         notices += (LeftPooled(h) for h, m in before.members.items() if _still_held(m, after))
     if after.pooled_count < after.required:
         notices.append(TooFewEligible(after.pooled_count, after.required))
@@ -345,5 +361,7 @@ def _indirect_cause(event: Event) -> str:
             return f"the address of {event.host} changed"
         case MonitorReported():
             return f"{event.monitor} reported {event.host} {'up' if event.up else 'down'}"
+        case SettingsChanged():
+            return "the service's settings were changed"
         case ReportRetracted():
             return f"what {event.monitor} reported of {event.host} was taken back"

@@ -34,6 +34,12 @@ class ServerOwner(Protocol):
     def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
         """New monitors of the server, not yet started; sets its `incarnation`."""
 
+    def more_monitors(
+        self, server: Server, address: IPAddress, names: frozenset[str]
+    ) -> Sequence[Monitor]:
+        """New monitors of these names, as far as the service has them, for the present
+        `incarnation`; not yet started."""
+
     def address_changed(self, server: Server) -> None:
         """The address of an admitted server was found or has changed. Its former monitors are
         stopped, the new ones not started."""
@@ -72,6 +78,21 @@ class Server:
         """Check the server as soon as its address is known. Idempotent."""
         if not self._monitors:
             self._start_monitors()
+
+    def change_monitors(self, changed: frozenset[str]) -> None:
+        """End the monitors of these names, and start those that the owner has of them now; all
+        others go on, with their state. Idempotent."""
+        if self.address is None or not self.incarnation:
+            return
+        kept = [monitor for monitor in self._monitors if monitor.name not in changed]
+        for monitor in self._monitors:
+            if monitor.name in changed:
+                monitor.stop()
+                self.retractions.pop(monitor.name, None)
+        new = self._owner.more_monitors(self, self.address, changed)
+        self._monitors = (*kept, *new)
+        for monitor in new:
+            monitor.start()
 
     def stop(self) -> None:
         """End the watch and all monitors. Idempotent."""

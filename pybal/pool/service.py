@@ -26,14 +26,27 @@ class LVSService:
         adopted: ServiceEntry | None,
     ) -> None:
         self.name = settings.name
+        self._settings = settings
+        self._create_source = create_source
         self._coordinator = Coordinator(settings, ports, adopted)
-        self._source = create_source(
-            settings, lambda found: self._coordinator.pool_list(found.servers)
-        )
+        self._source = create_source(settings, self._take_list)
 
     def start(self) -> None:
         """Begin to read the pool list; everything else follows from it."""
         self._source.start()
+
+    def _take_list(self, found: SourceList) -> None:
+        self._coordinator.pool_list(found.servers)
+
+    async def reconfigure(self, settings: ServiceSettings) -> None:
+        """Go over to other settings of the same virtual service. Another source is read from now
+        on; the list in force stays until that has one."""
+        before, self._settings = self._settings, settings
+        if settings.source != before.source:
+            self._source.stop()
+            self._source = self._create_source(settings, self._take_list)
+            self._source.start()
+        await self._coordinator.reconfigure(settings)
 
     def stop(self) -> None:
         """End the source, then all monitors. Idempotent."""

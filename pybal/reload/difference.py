@@ -6,7 +6,7 @@ Steps come in the order in which they are taken: what is new stands before what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from fractions import Fraction
 from functools import reduce
@@ -182,6 +182,12 @@ def difference(before: Settings, after: Settings) -> tuple[Step, ...]:
     steps += _bgp(before.bgp, after.bgp)
     steps += _services(before.services, after.services)
     return tuple(steps)
+
+
+def in_force(before: Settings, after: Settings) -> Settings:
+    """What runs once `after` has been gone over to: what needs a restart stays as it was."""
+    kept = {k.field: getattr(before, k.field) for k in GLOBAL_KEYS if k.effect is Effect.RESTART}
+    return replace(after, **kept)
 
 
 def lines(steps: Iterable[Step]) -> list[str]:

@@ -43,6 +43,7 @@ GLOBAL_KEYS = (
     *_keys(
         Effect.RESTART,
         ("dryrun", "dry_run"),
+        ("dry-run-bgp", "dry_run_bgp"),
         ("state-directory", "state_directory"),
         ("control-socket control-socket-group", "control"),
     ),
@@ -51,6 +52,7 @@ GLOBAL_KEYS = (
         ("instrumentation instrumentation_port instrumentation_ips", "instrumentation"),
         ("isolation isolation-threshold isolation-window isolation-hold", "isolation"),
         ("runcommand-concurrency", "runcommand_concurrency"),
+        ("strict", "strict"),
         ("ipvs-audit-interval", "ipvs.audit_interval_s"),
         ("ipvs-cleanup", "ipvs.cleanup"),
         ("ipvs-statistics", "ipvs.statistics"),

@@ -76,8 +76,8 @@ class Bench:
     def __init__(self, *services: ServiceSettings) -> None:
         self.clock = Clock()
         self.failover = FakeFailover()
-        self.announcer = Announcer(self.failover, services, self.clock, Logger())
-        self.announcer.start()
+        self.announcer = Announcer(services, self.clock, Logger())
+        self.announcer.start(self.failover)
 
     def stands(self, service: ServiceSettings) -> None:
         self.announcer.service_stands(service_key(service))
@@ -352,3 +352,71 @@ def test_the_router_id_is_an_own_ipv4_address(
 def test_without_local_addresses_both_families_are_listened_on() -> None:
     found = failover_settings(SETTINGS, from_nowhere).speaker.listen_addresses
     assert set(found) == {IPv4Address("0.0.0.0"), IPv6Address("::")}
+
+
+# -- a changed configuration --------------------------------------------------------------
+
+
+def test_a_service_that_is_added_is_announced_once_it_stands() -> None:
+    bench = Bench(WEB)
+    bench.announcer.add(DNS)
+    assert bench.announced == set()
+    bench.stands(DNS)
+    assert bench.announced == {DNS.name}
+    bench.announcer.add(replace(WEB, name="other", port=81), stands=True)
+    assert bench.announced == {DNS.name, "other"}
+
+
+def test_other_attributes_are_announced_and_other_settings_change_nothing() -> None:
+    bench = Bench(WEB)
+    bench.stands(WEB)
+    before = dict(bench.failover.announced)
+    bench.announcer.adjust(replace(WEB, depool_threshold=Fraction(1)))
+    assert bench.failover.announced == before
+    bench.announcer.adjust(replace(WEB, bgp_med=100))
+    assert bench.failover.announced == {WEB.name: (Advertisement(WEB.address, med=100),)}
+
+
+def test_bgp_of_a_service_is_switched_off_and_on() -> None:
+    bench = Bench(WEB)
+    bench.stands(WEB)
+    bench.announcer.adjust(replace(WEB, bgp=False))
+    assert bench.announced == set()
+    bench.announcer.adjust(WEB)
+    assert bench.announced == {WEB.name}
+
+
+def test_a_replaced_service_stays_announced_until_it_is_forgotten() -> None:
+    bench = Bench(WEB)
+    bench.stands(WEB)
+    moved = replace(WEB, address=IPv4Address("192.0.2.2"))
+    bench.announcer.replace(WEB.name)
+    bench.announcer.add(moved)
+    assert bench.announced == {f"{WEB.name} (replaced)"}
+    bench.stands(moved)
+    addresses = [wish.address for (wish,) in bench.failover.announced.values()]
+    assert addresses == [WEB.address, moved.address]
+    bench.announcer.forget(WEB.name)
+    assert bench.failover.announced == {WEB.name: (Advertisement(moved.address),)}
+
+
+def test_a_service_that_was_not_announced_is_forgotten_without_a_word() -> None:
+    bench = Bench(WEB)
+    bench.announcer.replace(WEB.name)
+    bench.announcer.forget(WEB.name)
+    bench.stands(WEB)
+    assert bench.announced == set()
+
+
+def test_a_failover_that_comes_later_announces_what_stands_by_then() -> None:
+    clock, failover = Clock(), FakeFailover()
+    announcer = Announcer((WEB, DNS), clock, Logger())
+    announcer.service_stands(service_key(WEB))
+    announcer.start(failover)
+    assert set(failover.announced) == {WEB.name}
+    announcer.stop()
+    announcer.service_stands(service_key(DNS))
+    assert set(failover.announced) == {WEB.name}
+    another = FakeFailover()
+    announcer.start(another)
+    assert set(another.announced) == {WEB.name, DNS.name}

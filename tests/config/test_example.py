@@ -13,32 +13,18 @@ from pybal.config.monitor_kinds import COMMON_OPTIONS
 from pybal.config.poollist import parse_pool_list
 from pybal.config.settings import FileSource, Settings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
+from pybal.reload.keys import BGP_KEYS, GLOBAL_KEYS, PEER_KEYS, SERVICE_KEYS, SWITCHES
 from tests.config.texts import KINDS, load, parse
 
 ETC = Path(__file__).parents[2] / "etc"
 TEXT = (ETC / "pybal.conf").read_text("utf-8")
 WITH_BGP = TEXT.replace("#bgp = no", "bgp = yes", 1)
 KEY = re.compile(r"^#?([a-z][\w.-]*) =(?: |$)", re.MULTILINE)
-KEYS = """
-    runcommand-concurrency
-    dryrun state-directory instrumentation instrumentation_port instrumentation_ips
-    control-socket control-socket-group
-    bgp bgp-local-asn bgp-peer-address bgp-as-path bgp-nexthop-ipv4 bgp-nexthop-ipv6 bgp-med
-    bgp-local-ips bgp-local-port advertised_instrumentation_ips bgp-router-id
-    bgp-communities bgp-large-communities bgp-local-pref bgp-shutdown-delay bgp-withdraw-on-down
-    bgp-peer-asn bgp-password bgp-password-file bgp-ttl-security bgp-hold-time bgp-connect-retry
-    bgp-graceful-restart bgp-graceful-restart-time bgp-bfd bgp-bfd-interval bgp-bfd-multiplier
-    bgp-confederation-id bgp-confederation-peers bgp-passive bgp-connect-only bgp-multihop
-    bgp-families bgp-prepend bgp-role bgp-role-strict
-    bgp-maintenance-med bgp-maintenance-prepend bgp-maintenance-withdraw
-    isolation isolation-threshold isolation-window isolation-hold
-    ipvs-tcp-timeout ipvs-tcpfin-timeout ipvs-udp-timeout ipvs-sync-daemon ipvs-sync-interface
-    ipvs-sync-id ipvs-sync-group ipvs-sync-port ipvs-sync-ttl scheduler-flags forwarding-method
-    tunnel-type tunnel-port tunnel-checksum server-address-family persistence-timeout
-    persistence-netmask persistence-engine upper-threshold lower-threshold fwmark
-    ipvs-audit-interval ipvs-cleanup ipvs-statistics depool-method drain-timeout
-    protocol ip port scheduler ops tunneling config depool-threshold monitors
-""".split()
+KEYS = {
+    name
+    for key in (*GLOBAL_KEYS, *BGP_KEYS, *PEER_KEYS, *SWITCHES, *SERVICE_KEYS)
+    for name in key.names
+}
 
 
 def settings_of(text: str) -> Settings:
@@ -59,7 +45,7 @@ def test_every_option_is_in_the_example() -> None:
     found = set(KEY.findall(TEXT))
     own = {kind.key(option) for kind in KINDS.by_name.values() for option in kind.own_options}
     # What all monitors have is shown once at least.
-    assert own | set(KEYS) <= found <= {*KEYS, *KINDS.option_keys}
+    assert own | KEYS <= found <= {*KEYS, *KINDS.option_keys}
     for option in COMMON_OPTIONS:
         assert any(key.endswith(f".{option.name}") for key in found), option.name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pybal.config.loader import MAX_LINES
-from pybal.config.problems import MAX_PROBLEMS, Problem, Severity, mask_value
+from pybal.config.problems import MAX_PROBLEMS, Problem, Severity, mask_value, masked_text
 from tests.config.texts import FILE, parse, service
 
 MANY = """port 80
@@ -116,3 +116,16 @@ def test_text_with_nul_is_not_text() -> None:
 )
 def test_secrets_are_masked(key: str, value: str, masked: str) -> None:
     assert mask_value(key, value) == masked
+
+
+def test_the_text_that_people_are_shown_holds_no_secret() -> None:
+    text = (
+        "[global]\nbgp-password = swordfish\n[[peer 192.0.2.1]]\n  bgp-password: 'hali'\n"
+        "[svc]\nconfig = k8s://hunter2@kube\nproxyfetch.headers = { 'Authorization':\n"
+        "    'Basic c2VjcmV0' }\n# bgp-password = old\nport = 80\n"
+    )
+    shown = masked_text(text)
+    for secret in ("swordfish", "hali", "hunter2", "c2VjcmV0"):
+        assert secret not in shown
+    assert "[svc]\nconfig = k8s://***@kube" in shown
+    assert shown.endswith("port = 80\n")

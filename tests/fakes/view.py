@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import ip_address
 
+from pybal.config.snapshot import ConfigSnapshot
 from pybal.model import (
     BGPConnectionSnapshot,
     BGPSnapshot,
@@ -32,6 +33,7 @@ MONITOR_FAMILIES = metric_families(BUILT_IN)
 """What the daemon hands to the instrumentation."""
 
 NO_BGP = BGPSnapshot(enabled=False, local_asn=None, peers=())
+CONFIG = ConfigSnapshot("/etc/pybal/pybal.conf", "00ff", NOON, NOON, last_success_at=NOON)
 DAEMON = DaemonSnapshot("9.8.7", NOON, "/etc/pybal/pybal.conf", dry_run=False)
 
 
@@ -43,6 +45,7 @@ class FakeView:
     bgp_snapshot: BGPSnapshot = NO_BGP
     ipvs_snapshot: IPVSSnapshot = field(default_factory=lambda: ipvs())
     daemon_snapshot: DaemonSnapshot = DAEMON
+    config_snapshot: ConfigSnapshot = CONFIG
     refreshed: int = 0
 
     def services(self) -> Sequence[ServiceSnapshot]:
@@ -62,6 +65,12 @@ class FakeView:
 
     def daemon(self) -> DaemonSnapshot:
         return self.daemon_snapshot
+
+    def config(self) -> ConfigSnapshot:
+        return self.config_snapshot
+
+    def config_text(self) -> str:
+        return "[global]\nbgp-password = ***\n"
 
 
 def ipvs() -> IPVSSnapshot:

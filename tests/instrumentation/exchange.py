@@ -92,8 +92,8 @@ class Client:
             self.log.logger(),
             MONITOR_FAMILIES,
             process_collector(),
-            control_socket="/run/pybal/control.sock",
         )
+        pages.control_socket = "/run/pybal/control.sock"
         self.site = pages.site(control)
 
     def connect(self, transport: StringTransport | None = None) -> Connection:

@@ -62,7 +62,7 @@ def get(path: str, view: FakeView = VIEW) -> Any:
 def test_the_index_names_the_other_paths_and_they_exist() -> None:
     paths = get("/api/v1/")["paths"]
     assert paths == get("/api/v1")["paths"]
-    assert len(paths) == 6
+    assert len(paths) == 7
     for path in paths:
         assert get(path.format(service="text_443", host="cp1"))
 
@@ -210,6 +210,20 @@ def test_ipvs_shows_drift_draining_and_traffic() -> None:
     assert shown["traffic"]["bytes_out_per_s"] == 10
 
 
+CONFIG = {
+    "path": "/etc/pybal/pybal.conf",
+    "sha256": "00ff",
+    "modified_at": AT,
+    "loaded_at": AT,
+    "is_last_good": False,
+    "needs_restart": [],
+    "differs_since": None,
+    "last_reload": None,
+    "last_success_at": AT,
+    "last_error_at": None,
+}
+
+
 def test_bgp_and_daemon_show_all_that_is_known() -> None:
     bgp = get("/api/v1/bgp")
     assert (bgp["enabled"], bgp["local_asn"], bgp["prefixes"]) == (True, 64600, [])
@@ -233,7 +247,9 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
             "delayed_calls": 0,
             "isolation": {"phase": "off", "since": None, "total": 0, "reports_kept": 0},
         },
+        "config": CONFIG,
     }
+    assert get("/api/v1/config") == {**CONFIG, "text": "[global]\nbgp-password = ***\n"}
 
 
 @pytest.mark.parametrize(

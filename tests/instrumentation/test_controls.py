@@ -38,6 +38,18 @@ class FakeControls:
         self.held.remove(service)
         return {"service": service}
 
+    def reload(self, by: str) -> Mapping[str, Any]:
+        self.asked.append(("reload", by))
+        return {"steps": ["add service x"]}
+
+    def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
+        self.asked.append((f"maintenance {service} {begin}", by))
+        return {}
+
+    def compare(self, content: str, by: str) -> Mapping[str, Any]:
+        self.asked.append((content, by))
+        return {"steps": [], "errors": []}
+
 
 class Rig(Client):
     """A client of the control socket."""

@@ -73,7 +73,9 @@ def render(view: FakeView, *, as_openmetrics: bool = False) -> str:
 
 
 def snapshot_of(view: FakeView) -> Snapshot:
-    return Snapshot(tuple(view.services()), view.bgp(), view.ipvs(), view.daemon(), 7)
+    return Snapshot(
+        tuple(view.services()), view.bgp(), view.ipvs(), view.daemon(), view.config(), 7
+    )
 
 
 def series(families: Iterable[Metric]) -> dict[tuple[str, Labels], float]:

@@ -70,3 +70,19 @@ def test_never_more_than_the_limit_and_nobody_waits_beside_a_free_slot(
     held += len(queue.holders) - before
     assert queue.holders == sorted(queue.holders)
     assert held == limit or (held < limit and not queue.waiting)
+
+
+def test_more_slots_are_handed_out_at_once_and_fewer_as_they_come_back() -> None:
+    queue = Queue(1)
+    for _ in range(4):
+        queue.want()
+    queue.slots.resize(3)
+    assert queue.holders == [0, 1, 2]
+    queue.slots.resize(1)
+    for _ in range(2):
+        queue.slots.release()
+        queue.clock.advance(0)
+    assert queue.holders == [0, 1, 2]
+    queue.slots.release()
+    queue.clock.advance(0)
+    assert queue.holders == [0, 1, 2, 3]

@@ -7,9 +7,11 @@ from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from pybal.health.isolation_guard import ProbeTarget
@@ -19,6 +21,7 @@ from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.desired import service_entry
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
+from tests.fakes.deferreds import result_of
 
 A, B, C, D = ADDRESSES.values()
 
@@ -393,3 +396,71 @@ def test_a_server_left_with_weight_0_by_a_drain_waits_for_its_monitors() -> None
     assert bench.destinations == {B: 10, C: 0}
     bench.monitor("a").say(True)
     assert bench.destinations == {A: 10, B: 10, C: 0}
+
+
+# -- other settings -----------------------------------------------------------------------
+
+
+def reconfigured(bench: Bench, **changes: Any) -> None:
+    settings = replace(bench.settings, **changes)
+    done = Deferred.fromCoroutine(bench.coordinator.reconfigure(settings))
+    while not done.called:
+        bench.clock.advance(0)
+    result_of(done)
+
+
+def test_another_threshold_touches_no_monitor() -> None:
+    bench = Bench(threshold=Fraction(1))
+    bench.list("a", "b")
+    bench.monitor("a").say(False)
+    assert bench.destinations == {A: 10, B: 10}
+    made = list(bench.made)
+    reconfigured(bench, depool_threshold=Fraction(0))
+    assert bench.destinations == {B: 10}
+    assert bench.made == made
+    assert bench.running == {"a", "b"}
+
+
+def test_another_scheduler_is_published_for_the_same_servers() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    before = bench.published[-1]
+    reconfigured(bench, scheduler="sh")
+    assert bench.published[-1].service.scheduler == "sh"
+    assert bench.published[-1].destinations == before.destinations
+
+
+def test_only_monitors_whose_own_settings_changed_begin_anew_and_verdicts_stay() -> None:
+    bench = Bench(monitors=(IDLE, FETCH))
+    bench.list("a", "b")
+    bench.monitor("a").say(False)
+    idle, fetch = bench.monitor("a"), bench.monitor("a", "ProxyFetch")
+    reconfigured(bench, monitors=(IDLE, replace(FETCH, timeout_s=1.0)))
+    assert bench.monitor("a") is idle
+    assert not fetch.running
+    assert bench.monitor("a", "ProxyFetch") is not fetch
+    assert bench.destinations == {B: 10}
+    bench.monitor("a", "ProxyFetch").say(True)
+    bench.monitor("a").say(True)
+    assert bench.destinations == {A: 10, B: 10}
+
+
+def test_the_first_monitor_of_a_service_that_had_none_starts() -> None:
+    bench = Bench(monitors=())
+    bench.list("a", "b")
+    assert bench.running == set()
+    reconfigured(bench, monitors=(IDLE,))
+    assert bench.running == {"a", "b"}
+    bench.monitor("a").say(False)
+    assert bench.destinations == {B: 10}
+    reconfigured(bench, monitors=())
+    assert bench.running == set()
+    assert bench.destinations == {A: 10, B: 10}
+
+
+def test_equal_settings_publish_nothing_and_touch_nothing() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    published, made = list(bench.published), list(bench.made)
+    reconfigured(bench)
+    assert (bench.published, bench.made) == (published, made)

@@ -27,6 +27,7 @@ from pybal.pool.events import (
     ServerAdded,
     ServerMerged,
     ServerRemoved,
+    SettingsChanged,
     TooFewEligible,
 )
 from pybal.pool.policy import Member, PoolState, step
@@ -347,6 +348,27 @@ def test_events_about_strangers_change_nothing() -> None:
     assert pool.state is before
 
 
+def test_another_threshold_is_acted_on_at_once() -> None:
+    pool = Pool("abcd", threshold=Fraction(1))
+    pool.down("a")
+    assert pool.member("a").held
+    pool.event(SettingsChanged(Fraction(1, 2), ("M",)))
+    assert not pool.member("a").pooled
+    pool.event(SettingsChanged(Fraction(1), ("M",)))
+    assert pool.member("a").held
+
+
+def test_a_monitor_that_goes_takes_its_verdict_with_it_and_a_new_one_has_none() -> None:
+    pool = Pool("abcd", threshold=Fraction(0))
+    pool.event(SettingsChanged(Fraction(0), ("M", "N")))
+    pool.down("a", monitor="N")
+    pool.up("a", monitor="M")
+    assert not pool.member("a").pooled
+    pool.event(SettingsChanged(Fraction(0), ("M",)))
+    assert pool.member("a").pooled
+    assert dict(pool.member("a").results) == {"M": True}
+
+
 # -- random histories -----------------------------------------------------------------------
 
 HOSTS = tuple("abcdefg")
@@ -386,7 +408,12 @@ def histories(draw: st.DrawFn) -> tuple[PoolState, list[Event]]:
         st.sampled_from([None, True]),
         st.booleans(),
     )
-    kinds = st.one_of(lists, reports, reports, reports, addresses, retracted)
+    settings = st.builds(
+        SettingsChanged,
+        st.sampled_from([Fraction(n, 100) for n in (0, 50, 100)]),
+        st.sampled_from([("M",), ("N", "M"), ("N",)] if monitors else [()]),
+    )
+    kinds = st.one_of(lists, reports, reports, reports, addresses, retracted, settings)
     events = draw(st.lists(kinds, max_size=30))
     return PoolState(threshold, monitors), events
 
@@ -430,7 +457,12 @@ def check_nothing_is_invented(before: PoolState, event: Event, after: PoolState)
         return
     assert list(after.members) == list(before.members)
     for host, member in after.members.items():
-        if host != event.host:
+        if isinstance(event, SettingsChanged):
+            earlier = before.members[host]
+            assert (member.spec, member.ready) == (earlier.spec, earlier.ready)
+            said = {name: earlier.results.get(name) for name in event.monitors}
+            assert dict(member.results) == said
+        elif host != event.host:
             assert member.up == before.members[host].up
             assert member.results == before.members[host].results
 

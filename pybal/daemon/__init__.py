@@ -1,0 +1,1 @@
+"""The running daemon: its parts, made of the settings, started and stopped in order."""

@@ -1,0 +1,118 @@
+"""BGP as a part of the daemon: there or not, as pybal.conf says, and changed by a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from pybal.announce.announcer import Announcer
+from pybal.announce.dry_run import DryRunFailover
+from pybal.announce.failover import BGPFailover
+from pybal.announce.maintenance import Maintenance
+from pybal.announce.maintenance_file import MaintenanceKeeper
+from pybal.announce.settings import failover_settings
+from pybal.bgp.peering import BGPPorts
+from pybal.config.settings import BGPSettings
+from pybal.daemon.ports import DaemonPorts
+from pybal.errors import ControlError
+from pybal.model import BGPSnapshot
+
+
+class BGPPart:
+    """Owns the failover, and has the announcer speak through it. `silent`: a dry run, which opens
+    no session, listens to none, and only shows what would be announced. Maintenance is kept in
+    `state_directory` for the next start; None: it is not."""
+
+    def __init__(
+        self,
+        ports: DaemonPorts,
+        announcer: Announcer,
+        state_directory: Path | None,
+        *,
+        silent: bool,
+    ) -> None:
+        self._ports = ports
+        self._announcer = announcer
+        self._state_directory = state_directory
+        self._silent = silent
+        self._failover: BGPFailover | None = None
+
+    def start(self, settings: BGPSettings | None, *, restarting: bool) -> None:
+        """Speak BGP, if it is on. `restarting`: routers may keep the routes of a former life until
+        it is known which are left."""
+        if settings is None:
+            return
+        if self._silent:
+            self._announcer.start(DryRunFailover(Logger(namespace="bgp")))
+            return
+        ports = self._ports
+        self._failover = BGPFailover(
+            failover_settings(settings, ports.source_address),
+            BGPPorts(
+                clock=ports.reactor,
+                network=ports.bgp_network,
+                random=ports.random,
+                now=ports.now,
+                log=Logger(namespace="bgp"),
+                bfd_network=ports.bfd_network,
+            ),
+            *self._maintenance(),
+        )
+        self._failover.start(restarting=restarting)
+        self._announcer.start(self._failover)
+
+    async def go_over_to(self, before: BGPSettings | None, after: BGPSettings | None) -> None:
+        """Other settings; sessions that they do not touch stay."""
+        if before == after:
+            return
+        if after is None:
+            self._announcer.stop()
+            if self._failover is not None:
+                await self._failover.stop("BGP was switched off")
+                self._failover = None
+        elif before is None:
+            self.start(after, restarting=False)
+        elif self._failover is not None:
+            await self._failover.reconfigure(failover_settings(after, self._ports.source_address))
+
+    async def stop(self, *, for_restart: bool) -> None:
+        """Withdraw all and end the sessions; `for_restart`: routers with graceful restart keep the
+        routes. Cancelling it ends the wait."""
+        self._announcer.stop()
+        if self._failover is None:
+            return
+        with suppress(CancelledError):
+            if for_restart:
+                await self._failover.stop_for_restart()
+            else:
+                await self._failover.stop("PyBal is stopping")
+
+    def change_maintenance(self, service: str | None, *, begin: bool) -> None:
+        """Move the traffic of a service, or of the whole director, away; or end that. Raises
+        ControlError where there is no BGP to do it with."""
+        if self._failover is None:
+            raise ControlError(
+                "BGP is off, so that no router can be told", "bgp = yes in [global], then reload"
+            )
+        if begin:
+            self._failover.begin_maintenance(service)
+        else:
+            self._failover.end_maintenance(service)
+
+    def _maintenance(self) -> tuple[Maintenance, Callable[[Maintenance], object]]:
+        """That of our former life, and who keeps it for the next."""
+        if self._state_directory is None:
+            return Maintenance(), lambda _: None
+        log = Logger(namespace="bgp")
+        keeper = MaintenanceKeeper(self._state_directory, self._ports.in_thread, log)
+        return keeper.load(), keeper.save
+
+    def snapshot(self) -> BGPSnapshot:
+        """The BGP side."""
+        if self._failover is None:
+            return BGPSnapshot(enabled=False, local_asn=None, peers=())
+        return self._failover.snapshot()

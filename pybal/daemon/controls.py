@@ -1,0 +1,61 @@
+"""What an operator can have done, carried out by the daemon's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.logger import Logger
+
+from pybal.daemon.bgp_part import BGPPart
+from pybal.errors import ControlError, NoSuchThingError
+from pybal.pool.service import LVSService
+from pybal.reload.reloader import Reloader
+
+
+class OperatorControls:
+    """The Controls of the control socket. `services` is a live view."""
+
+    def __init__(
+        self, services: Mapping[str, LVSService], reloader: Reloader, bgp: BGPPart
+    ) -> None:
+        self._services = services
+        self._reloader = reloader
+        self._bgp = bgp
+        self._log = Logger(namespace="pybal")
+
+    def confirm(self, service: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """Apply what a service's list wants and its floor holds back."""
+        self._check_name(service)
+        raise ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
+
+    def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
+        """Move traffic away by BGP, or end that."""
+        if service is not None:
+            self._check_name(service)
+        self._bgp.change_maintenance(service, begin=begin)
+        self._log.warn(
+            "{by} {what} the maintenance of {scope}",
+            by=by,
+            what="begins" if begin else "ends",
+            scope=service or "this whole director",
+        )
+        return {"service": service, "maintenance": begin}
+
+    def _check_name(self, service: str) -> None:
+        if service not in self._services:
+            raise NoSuchThingError(
+                f"There is no service {service}", "/api/v1/services lists those that there are"
+            )
+
+    async def reload(self, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """Read pybal.conf again and go over to it."""
+        outcome = await self._reloader.reload()
+        if not outcome.successful:
+            raise ControlError("; ".join(outcome.errors), "Mend the file; nothing was changed")
+        return {"steps": list(outcome.steps)}
+
+    async def compare(self, content: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+        """What a reload of this content would do."""
+        steps, errors = await self._reloader.compare(content.encode())
+        return {"steps": list(steps), "errors": list(errors)}

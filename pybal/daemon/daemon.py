@@ -1,0 +1,285 @@
+"""The running daemon: builds its parts from the settings, starts and stops them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import Logger
+
+import pybal
+from pybal.announce.announcer import Announcer
+from pybal.config.problems import masked_text
+from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
+from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.daemon.bgp_part import BGPPart
+from pybal.daemon.controls import OperatorControls
+from pybal.daemon.http_part import HTTPPart
+from pybal.daemon.ports import DaemonPorts
+from pybal.daemon.report_router import ReportRouter
+from pybal.health.director_health import DirectorHealth
+from pybal.instrumentation.status_line import status_line
+from pybal.ipvs.controller import IPVSController, IPVSPorts
+from pybal.ipvs.ownership import record_file
+from pybal.model import (
+    BGPSnapshot,
+    DaemonSnapshot,
+    IPVSSnapshot,
+    ServiceSnapshot,
+    SourceList,
+)
+from pybal.monitors.base import Monitor
+from pybal.monitors.registry import create_monitor, kinds_of
+from pybal.monitors.target import MonitorPorts, Target
+from pybal.pool.coordinator import CoordinatorPorts
+from pybal.pool.desired import service_key
+from pybal.pool.service import LVSService
+from pybal.reload.difference import Step
+from pybal.reload.last_good import LastGood, last_good_file
+from pybal.reload.reloader import Reloader, ReloadPorts
+from pybal.reload.running import Running
+from pybal.reload.service_set import ServiceSet, ServiceSetPorts
+from pybal.runtime.readiness import Readiness
+from pybal.runtime.time_slices import TimeSlices
+from pybal.sources.base import Source, SourcePorts
+from pybal.sources.create import create_source
+from pybal.state.state_file import WriteBehind
+
+
+def _ipvs_ports(ports: DaemonPorts, state_directory: Path | None) -> IPVSPorts:
+    record = None
+    if state_directory is not None and ports.place is not None:
+        record = record_file(state_directory, ports.place)
+    return IPVSPorts(ports.reactor, ports.kernel, ports.now, ports.in_thread, record)
+
+
+class Daemon:
+    """All services of one pybal.conf; also the StatusView that the instrumentation reads."""
+
+    def __init__(self, running: Running, ports: DaemonPorts) -> None:
+        settings = self._settings = running.settings
+        self._ports = ports
+        self._log = Logger(namespace="pybal")
+        self._time_slices = TimeSlices(ports.reactor)
+        self._started_at = ports.now()
+        self._ipvs = IPVSController(
+            settings.ipvs, _ipvs_ports(ports, settings.state_directory), dry_run=settings.dry_run
+        )
+        self._announcer = Announcer(settings.services, ports.reactor, Logger(namespace="bgp"))
+        self._service_set = ServiceSet(
+            ServiceSetPorts(
+                self._new_service, self._ipvs, self._announcer, ports.reactor, self._time_slices
+            ),
+            self._log,
+        )
+        self._services = self._service_set.running
+        self._director_health = DirectorHealth(
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.network,
+            settings.isolation,
+            self._services,
+            ReportRouter(self._services),
+            self._log,
+        )
+        self._monitor_ports = MonitorPorts(
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.network,
+            ports.processes,
+            ports.http,
+            self._director_health.stall_detector,
+            self._director_health.recoveries,
+            self._director_health.faults,
+            commands_at_once=settings.runcommand_concurrency,
+        )
+        self._source_ports = SourcePorts(
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.http,
+            ports.names,
+            ports.in_thread,
+            settings.state_directory,
+            read_only=settings.dry_run,
+        )
+        self._reloader = Reloader(
+            running,
+            kinds_of(ports.monitors),
+            self,
+            ReloadPorts(
+                ports.reactor,
+                ports.now,
+                ports.monotonic_s,
+                ports.in_thread,
+                ports.service_manager,
+                ports.with_options,
+            ),
+            self._log,
+        )
+        self._readiness = Readiness(
+            ports.reactor, ports.service_manager, self._missing_services, self._status
+        )
+        silent = settings.dry_run and not settings.dry_run_bgp
+        kept = None if settings.dry_run else settings.state_directory
+        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent)
+        self._http = HTTPPart(
+            ports,
+            self,
+            OperatorControls(self._services, self._reloader, self._bgp),
+            self._time_slices,
+            self._director_health.faults,
+            dry_run=settings.dry_run,
+        )
+        self._starting: Deferred[None] = succeed(None)
+
+    def start(self) -> None:
+        """Read the kernel, then start the instrumentation and, in the coming turns of the reactor,
+        all services.
+
+        Raises KernelError if the kernel's IPVS table cannot be read.
+        """
+        self._ipvs.start()
+        self._ipvs.subscribe(self._announcer.service_stands)
+        self._http.start(self._settings.instrumentation, self._settings.control)
+        # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
+        # the routes may keep them until we tell which ones are left.
+        keys = (service_key(service) for service in self._settings.services if service.bgp)
+        restarting = any(map(self._ipvs.adopted, keys))
+        self._bgp.start(self._settings.bgp, restarting=restarting)
+        self._service_set.create(self._settings.services)
+        self._director_health.start()
+        self._starting = Deferred.fromCoroutine(self._service_set.start())
+        self._starting.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        self._reloader.start(self._last_good())
+        self._readiness.start()
+
+    def reload(self) -> Deferred[ReloadSnapshot]:
+        """See Reloader."""
+        return self._reloader.reload()
+
+    def _last_good(self) -> WriteBehind[LastGood] | None:
+        """Where what is good is kept; a dry run keeps nothing."""
+        directory = self._settings.state_directory
+        if directory is None or self._settings.dry_run:
+            return None
+        return WriteBehind(
+            last_good_file(directory),
+            self._reloader.good,
+            self._ports.in_thread,
+            self._good_not_kept,
+        )
+
+    def _good_not_kept(self, error: str) -> None:
+        self._log.warn(
+            "The configuration cannot be kept for a start with a wrong one: {error}", error=error
+        )
+
+    def _missing_services(self) -> tuple[str, ...]:
+        """Those that the kernel does not hold yet with their first pool list."""
+        services = self._settings.services
+        return tuple(s.name for s in services if not self._ipvs.stands(service_key(s)))
+
+    def _status(self) -> str:
+        return status_line(tuple(self.services()), self.bgp(), self.config())
+
+    async def stop(self, *, for_restart: bool = False) -> None:
+        """Stop everything that was started; the kernel's table stays as it is. Idempotent.
+
+        Announcements are withdrawn first, while the table is still looked after. `for_restart`:
+        routers with graceful restart keep them, as the kernel goes on forwarding.
+        """
+        self._ports.service_manager.stopping()
+        self._readiness.stop()
+        self._reloader.stop()
+        await self._bgp.stop(for_restart=for_restart)
+        self._starting.cancel()
+        self._director_health.stop()
+        self._service_set.stop()
+        self._ipvs.stop()
+        await self._http.stop()
+
+    async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
+        """See Reconfigurable."""
+        before, self._settings = self._settings, settings
+        self._ipvs.reconfigure(settings.ipvs)
+        self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)
+        await self._http.go_over_to(settings.instrumentation, settings.control)
+        await self._bgp.go_over_to(before.bgp, settings.bgp)
+        await self._service_set.go_over(steps, [service.name for service in settings.services])
+
+    def _new_service(self, settings: ServiceSettings) -> LVSService:
+        ports = CoordinatorPorts(
+            clock=self._ports.reactor,
+            time_slices=self._time_slices,
+            now=self._ports.now,
+            addresses=self._ports.addresses,
+            create_monitor=self._create_monitor,
+            table=self._ipvs,
+            servers_changed=self._announcer.servers_changed,
+        )
+        return LVSService(
+            settings, ports, self._create_source, self._ipvs.adopted(service_key(settings))
+        )
+
+    def _create_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
+        reports = self._director_health.reports
+        return create_monitor(settings, target, self._monitor_ports, reports, self._ports.monitors)
+
+    def _create_source(
+        self, settings: ServiceSettings, publish: Callable[[SourceList], None]
+    ) -> Source:
+        return create_source(
+            settings.source,
+            settings.name,
+            publish,
+            self._source_ports,
+            Logger(namespace=settings.name),
+        )
+
+    # -- StatusView -----------------------------------------------------------------------
+
+    def services(self) -> Iterable[ServiceSnapshot]:
+        """All services, in the order of the configuration."""
+        return (service.snapshot() for service in tuple(self._services.values()))
+
+    def service(self, name: str) -> ServiceSnapshot | None:
+        """One service, or None if there is none of that name."""
+        service = self._services.get(name)
+        return service.snapshot() if service is not None else None
+
+    def bgp(self) -> BGPSnapshot:
+        """The BGP side."""
+        return self._bgp.snapshot()
+
+    def ipvs(self) -> IPVSSnapshot:
+        """The IPVS table and its maintenance."""
+        services = self._settings.services
+        names = tuple((str(service_key(service)), service.name) for service in services)
+        return replace(self._ipvs.snapshot(), names=names)
+
+    def refresh(self) -> Deferred[None]:
+        """Refresh the statistics before the next snapshot."""
+        return self._ipvs.refresh()
+
+    def config(self) -> ConfigSnapshot:
+        """Which configuration runs, and how the last reload went."""
+        return self._reloader.running.snapshot()
+
+    def config_text(self) -> str:
+        """See StatusView."""
+        return masked_text(self._reloader.running.content.decode("utf-8", "replace"))
+
+    def daemon(self) -> DaemonSnapshot:
+        """The process."""
+        return DaemonSnapshot(
+            version=pybal.__version__,
+            started_at=self._started_at,
+            config_path=self._reloader.running.path,
+            dry_run=self._settings.dry_run,
+            health=self._director_health.snapshot(),
+        )

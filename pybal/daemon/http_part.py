@@ -1,0 +1,122 @@
+"""The HTTP servers as a part of the daemon: the instrumentation's port and the control socket."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from twisted.logger import Logger
+
+from pybal.config.settings import ControlSettings, InstrumentationSettings
+from pybal.daemon.ports import DaemonPorts
+from pybal.health.local_faults import LocalFaults
+from pybal.instrumentation.control_server import ControlServer, user_of
+from pybal.instrumentation.controls import Controls
+from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.server import Accepting, InstrumentationServer
+from pybal.instrumentation.site import ControlAccess, StatusPages
+from pybal.instrumentation.view import StatusView
+from pybal.monitors.registry import metric_families
+from pybal.net.descriptor_reserve import DescriptorReserve
+from pybal.runtime.time_slices import TimeSlices
+
+RESERVED_DESCRIPTORS = 32
+"""For requests, when all others are in use."""
+
+_LAST_ANSWER_S = 1.0
+
+
+class HTTPPart:
+    """Owns both servers. A dry run listens only where nobody else does, and has no control socket
+    unless it is asked for."""
+
+    def __init__(
+        self,
+        ports: DaemonPorts,
+        view: StatusView,
+        controls: Controls,
+        time_slices: TimeSlices,
+        faults: LocalFaults,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._controls = controls
+        self._clock = ports.reactor
+        self._faults = faults
+        self._dry_run = dry_run
+        self._log = Logger(namespace="instrumentation")
+        self._accepting = Accepting(
+            ports.reactor,
+            DescriptorReserve(RESERVED_DESCRIPTORS),
+            self._log,
+            self._out_of_descriptors,
+        )
+        self._pages = StatusPages(
+            ports.reactor,
+            view,
+            ports.in_thread,
+            time_slices,
+            self._log,
+            metric_families(ports.monitors),
+            process_collector(),
+        )
+        self._instrumentation: InstrumentationServer | None = None
+        self._control: ControlServer | None = None
+
+    def start(
+        self, settings: InstrumentationSettings | None, control: ControlSettings | None
+    ) -> None:
+        """Begin to listen."""
+        self._start_control(control)
+        self._start_instrumentation(settings)
+
+    async def go_over_to(
+        self, settings: InstrumentationSettings | None, control: ControlSettings | None
+    ) -> None:
+        """Other settings. What is listened on already stays so."""
+        if self._instrumentation is None:
+            self._start_instrumentation(settings)
+        elif settings is None:
+            await self._instrumentation.stop()
+            self._instrumentation = None
+        else:
+            await self._instrumentation.reconfigure(settings.addresses, settings.port)
+        if self._wanted(control) != (self._control and self._control.settings):
+            former, self._control = self._control, None
+            self._start_control(control)
+            if former is not None:
+                # Whoever asked for the reload over it has the answer first.
+                self._clock.callLater(_LAST_ANSWER_S, former.stop)
+
+    async def stop(self) -> None:
+        """Close everything. Idempotent."""
+        for server in (self._instrumentation, self._control):
+            if server is not None:
+                await server.stop()
+
+    def _start_instrumentation(self, settings: InstrumentationSettings | None) -> None:
+        if settings is not None:
+            self._instrumentation = InstrumentationServer(
+                self._accepting,
+                settings.addresses,
+                settings.port,
+                self._pages.site(),
+                keeps_trying=not self._dry_run,
+            )
+            self._instrumentation.start()
+
+    def _start_control(self, control: ControlSettings | None) -> None:
+        wanted = self._wanted(control)
+        self._pages.control_socket = "" if wanted is None else str(wanted.path)
+        if wanted is not None:
+            site = self._pages.site(ControlAccess(self._controls, user_of))
+            self._control = ControlServer(self._accepting, wanted, site)
+            self._control.start()
+
+    def _wanted(self, control: ControlSettings | None) -> ControlSettings | None:
+        if control is None or (self._dry_run and not control.asked_for):
+            return None
+        return control
+
+    def _out_of_descriptors(self) -> None:
+        self._faults.note(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))

@@ -1,0 +1,57 @@
+"""All that the daemon touches outside of itself."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from pybal.bgp.bfd.detector import BFDNetwork
+from pybal.bgp.network import BGPNetwork
+from pybal.config.settings import Settings
+from pybal.http.port import HostLookUp, HTTPClient
+from pybal.ipvs.kernel import Kernel
+from pybal.ipvs.ownership import Place
+from pybal.model import IPAddress
+from pybal.monitors.processes import Processes
+from pybal.monitors.registry import MonitorTypes
+from pybal.net.port import Network
+from pybal.pool.server import AddressWatcher
+from pybal.runtime.service_manager import ServiceManager
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonPorts:
+    """All that the daemon touches outside of itself. main gives it; nothing has a default.
+
+    `reactor` provides Twisted's reactor interfaces, its clock must not jump; `now()` is Unix
+    seconds; `in_thread` runs a function off the reactor's thread and fires with what it returns.
+    `source_address` tells from which of our addresses the kernel would reach another one, None
+    if from none.
+    """
+
+    reactor: Any
+    now: Callable[[], float]
+    random: random.Random
+    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    http: HTTPClient
+    names: HostLookUp
+    addresses: AddressWatcher
+    network: Network
+    processes: Processes
+    kernel: Kernel
+    place: Place | None
+    """Which table the kernel's is; without that, none of its services is known to be ours."""
+    bgp_network: BGPNetwork
+    bfd_network: BFDNetwork
+    source_address: Callable[[IPAddress], IPAddress | None]
+    monitors: MonitorTypes
+    """By name; all that the settings name must be among them."""
+    service_manager: ServiceManager
+    monotonic_s: Callable[[], float]
+    """CLOCK_MONOTONIC, by which the service manager reckons."""
+    with_options: Callable[[Settings], Settings]
+    """What the command line makes of a file's settings."""

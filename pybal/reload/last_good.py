@@ -1,0 +1,48 @@
+"""The last configuration that was good, kept for a start with one that is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybal.state.state_file import Document, StateFile
+
+FILE_NAME = "last-good-config.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LastGood:
+    """The content of a pybal.conf at `path`, in force since `saved_at` (Unix seconds). It may
+    hold secrets: repr() leaves it out, and the file is its owner's alone."""
+
+    path: str
+    content: str
+    modified_at: float
+    saved_at: float
+
+
+def last_good_file(state_directory: Path) -> StateFile[LastGood]:
+    """Where it is kept."""
+    return StateFile(state_directory / FILE_NAME, _FORMAT, _encode, _decode)
+
+
+def _encode(good: LastGood) -> Document:
+    return {
+        "path": good.path,
+        "content": good.content,
+        "modified_at": good.modified_at,
+        "saved_at": good.saved_at,
+    }
+
+
+def _decode(document: Document) -> LastGood:
+    good = LastGood(
+        document["path"],
+        document["content"],
+        float(document["modified_at"]),
+        float(document["saved_at"]),
+    )
+    if not isinstance(good.path, str) or not isinstance(good.content, str):
+        raise TypeError("path and content must be text")
+    return good

@@ -1,0 +1,235 @@
+"""Reads pybal.conf again when it is told to, and has the daemon go over to it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from pybal.config.loader import MAX_BYTES, load, parse_content
+from pybal.config.monitor_kinds import MonitorKinds
+from pybal.config.problems import LoadResult, Severity
+from pybal.config.settings import Settings
+from pybal.config.snapshot import ReloadSnapshot
+from pybal.errors import PyBalError
+from pybal.reload.at_start import absolute
+from pybal.reload.difference import NeedsRestart, Step, difference, in_force, lines
+from pybal.reload.last_good import LastGood
+from pybal.reload.running import Running, looked_at, refused, reloaded
+from pybal.runtime.clock import DelayedCall
+from pybal.state.files import read_regular_file
+from pybal.state.state_file import WriteBehind
+
+LOOK_EVERY_S = 10.0
+"""So often it is seen whether the file on disk is what runs."""
+
+
+class Reconfigurable(Protocol):
+    """The daemon: goes over from one configuration to another, step by step."""
+
+    async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None: ...
+
+
+class Notified(Protocol):
+    """The part of the service manager that is needed."""
+
+    def reloading(self, monotonic_s: float) -> None: ...
+
+    def ready(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadPorts:
+    """`clock` provides IReactorTime, `now()` is Unix seconds, `monotonic_s()` CLOCK_MONOTONIC;
+    `in_thread` runs a function that reads and compares for a while."""
+
+    clock: Any
+    now: Callable[[], float]
+    monotonic_s: Callable[[], float]
+    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    manager: Notified
+    with_options: Callable[[Settings], Settings]
+    """What the command line makes of a file's settings."""
+
+
+class Reloader:
+    """Owns what is known of the configuration in force. One reload at a time; of several that are
+    asked for meanwhile one more is made, since each reads the newest file.
+
+    `last_good` keeps what was good for the next start; None: nothing is kept.
+    """
+
+    def __init__(
+        self,
+        running: Running,
+        kinds: MonitorKinds,
+        daemon: Reconfigurable,
+        ports: ReloadPorts,
+        log: Logger,
+    ) -> None:
+        self.running = running
+        self._kinds = kinds
+        self._daemon = daemon
+        self._ports = ports
+        self._log = log
+        self._last_good: WriteBehind[LastGood] | None = None
+        self._reloading: Deferred[None] | None = None
+        self._waiting: list[Deferred[ReloadSnapshot]] = []
+        """For the end of the reload that is under way."""
+        self._next: list[Deferred[ReloadSnapshot]] = []
+        """For the end of the one after it."""
+        self._looking: DelayedCall | None = None
+        self._stopped = False
+
+    def start(self, last_good: WriteBehind[LastGood] | None) -> None:
+        """Begin to look at the file now and then; keep what runs, if it is good."""
+        self._last_good = last_good
+        self._keep()
+        self._look_later()
+
+    def stop(self) -> None:
+        """Idempotent."""
+        self._stopped = True
+        if self._looking is not None and self._looking.active():
+            self._looking.cancel()
+        if self._reloading is not None:
+            self._reloading.cancel()
+
+    def good(self) -> LastGood:
+        """What is to be kept."""
+        running = self.running
+        content = running.content.decode("utf-8", "replace")
+        return LastGood(
+            absolute(running.path), content, running.modified_at or 0.0, running.loaded_at
+        )
+
+    def reload(self) -> Deferred[ReloadSnapshot]:
+        """Read the file and go over to it, now or after the reload that is under way. Fires with
+        what became of it; never fails."""
+        done: Deferred[ReloadSnapshot] = Deferred()
+        self._next.append(done)
+        if self._reloading is None and not self._stopped:
+            self._begin()
+        return done
+
+    async def compare(self, content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What a reload of this content would do, one line a step; or the errors of it."""
+
+        def compared() -> tuple[tuple[str, ...], tuple[str, ...]]:
+            from_text = parse_content(content, self.running.path, self._kinds)
+            if from_text.settings is None:
+                return (), _errors(from_text)
+            wanted = self._ports.with_options(from_text.settings)
+            return tuple(lines(difference(self.running.settings, wanted))), ()
+
+        found: tuple[tuple[str, ...], tuple[str, ...]] = await self._ports.in_thread(compared)
+        return found
+
+    def _begin(self) -> None:
+        self._waiting, self._next = self._next, []
+        reloading = Deferred.fromCoroutine(self._reload())
+        reloading.addErrback(self._failed)
+        self._reloading = reloading
+        reloading.addCallback(self._ended)
+
+    async def _reload(self) -> None:
+        self._ports.manager.reloading(self._ports.monotonic_s())
+        before = self.running.settings
+        path = Path(self.running.path)
+
+        def read() -> tuple[LoadResult, tuple[Step, ...]]:
+            result = load(path, self._kinds)
+            if result.settings is None:
+                return result, ()
+            settings = self._ports.with_options(result.settings)
+            return replace(result, settings=settings), difference(before, settings)
+
+        result, steps = await self._ports.in_thread(read)
+        for problem in result.problems:
+            emit = self._log.error if problem.severity is Severity.ERROR else self._log.warn
+            emit("{problem}", problem=str(problem))
+        if result.settings is None:
+            self.running = refused(self.running, _errors(result), self._ports.now())
+            self._log.error(
+                "{path} has errors (see above): not reloaded, all goes on as before", path=str(path)
+            )
+            return
+        await self._go_over(result, result.settings, steps)
+
+    async def _go_over(
+        self, result: LoadResult, settings: Settings, steps: tuple[Step, ...]
+    ) -> None:
+        said = tuple(lines(steps))
+        for line in said:
+            self._log.info("Reload: {line}", line=line)
+        settings = in_force(self.running.settings, settings)
+        await self._daemon.go_over_to(settings, steps)
+        waiting = (step.changes for step in steps if isinstance(step, NeedsRestart))
+        needs_restart = tuple(change.key for changes in waiting for change in changes)
+        self.running = reloaded(
+            self.running, result, settings, said, needs_restart, self._ports.now()
+        )
+        self._keep()
+        self._log.info(
+            "Reloaded {path}: {what}",
+            path=self.running.path,
+            what=f"{len(said)} changes" if len(said) != 1 else "1 change",
+        )
+
+    def _failed(self, failure: Any) -> None:
+        if failure.check(CancelledError):
+            return
+        errors = (f"{failure.type.__name__}: {failure.getErrorMessage()}",)
+        self.running = refused(self.running, errors, self._ports.now())
+        if failure.check(PyBalError):
+            self._log.error("Not reloaded: {error}", error=errors[0])
+        else:
+            self._log.failure("The reload failed", failure)
+
+    def _ended(self, _: object) -> None:
+        self._reloading = None
+        self._ports.manager.ready()
+        waiting, self._waiting = self._waiting, []
+        outcome = self.running.last
+        for each in waiting:
+            if outcome is not None:
+                each.callback(outcome)
+        if self._next and not self._stopped:
+            self._begin()
+
+    def _keep(self) -> None:
+        if self._last_good is not None and not self.running.is_last_good:
+            self._last_good.changed()
+
+    # -- whether the file is what runs ----------------------------------------------------
+
+    def _look_later(self) -> None:
+        if not self._stopped:
+            self._looking = self._ports.clock.callLater(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        path = self.running.path
+        looking = self._ports.in_thread(lambda: _sha256(path))
+        looking.addCallback(self._looked_at)
+        looking.addErrback(lambda failure: self._log.failure("Could not look at it", failure))
+        looking.addCallback(lambda _: self._look_later())
+
+    def _looked_at(self, sha256: str | None) -> None:
+        self.running = looked_at(self.running, sha256, self._ports.now())
+
+
+def _sha256(path: str) -> str | None:
+    """Of the file; None if it cannot be read."""
+    try:
+        return hashlib.sha256(read_regular_file(Path(path), MAX_BYTES).data).hexdigest()
+    except (OSError, PyBalError):
+        return None
+
+
+def _errors(result: LoadResult) -> tuple[str, ...]:
+    return tuple(str(problem) for problem in result.errors)

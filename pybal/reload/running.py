@@ -1,0 +1,107 @@
+"""What runs: which configuration, since when, and how the last reload went. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from pybal.config.problems import LoadResult
+from pybal.config.settings import Settings
+from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+
+MAX_ERRORS_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The configuration in force. `content` is what was read (it may hold secrets), `is_last_good`:
+    the file had errors at the start, this is an older content. `reloads` counts by result."""
+
+    path: str
+    settings: Settings
+    content: bytes
+    modified_at: float | None
+    loaded_at: float
+    is_last_good: bool = False
+    needs_restart: tuple[str, ...] = ()
+    last: ReloadSnapshot | None = None
+    last_success_at: float = 0.0
+    last_error_at: float = 0.0
+    on_disk_sha256: str | None = None
+    """Of the file as it was last looked at; None: it could not be read."""
+    differs_since: float | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the content."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def snapshot(self) -> ConfigSnapshot:
+        """What people and monitoring are shown; no secret is in it."""
+        return ConfigSnapshot(
+            path=self.path,
+            sha256=self.sha256,
+            modified_at=self.modified_at,
+            loaded_at=self.loaded_at,
+            is_last_good=self.is_last_good,
+            needs_restart=self.needs_restart,
+            differs_since=self.differs_since,
+            last_reload=self.last,
+            last_success_at=self.last_success_at,
+            last_error_at=self.last_error_at,
+        )
+
+
+def started(
+    result: LoadResult, settings: Settings, now: float, *, errors: tuple[str, ...] = ()
+) -> Running:
+    """What runs after a start. With `errors`, those of the file, it is the last good one."""
+    last = ReloadSnapshot(now, successful=not errors, errors=errors[:MAX_ERRORS_KEPT], steps=())
+    return Running(
+        path=result.file,
+        settings=settings,
+        content=result.content,
+        modified_at=result.modified_at,
+        loaded_at=now,
+        is_last_good=bool(errors),
+        last=last,
+        last_success_at=0.0 if errors else now,
+        last_error_at=now if errors else 0.0,
+    )
+
+
+def refused(running: Running, errors: tuple[str, ...], now: float) -> Running:
+    """A reload found errors: all goes on as it was."""
+    last = ReloadSnapshot(now, successful=False, errors=errors[:MAX_ERRORS_KEPT], steps=())
+    return replace(running, last=last, last_error_at=now)
+
+
+def reloaded(
+    running: Running,
+    result: LoadResult,
+    settings: Settings,
+    steps: tuple[str, ...],
+    needs_restart: tuple[str, ...],
+    now: float,
+) -> Running:
+    """A reload was carried out."""
+    return replace(
+        running,
+        settings=settings,
+        content=result.content,
+        modified_at=result.modified_at,
+        loaded_at=now,
+        is_last_good=False,
+        needs_restart=needs_restart,
+        last=ReloadSnapshot(now, successful=True, errors=(), steps=steps),
+        last_success_at=now,
+        differs_since=None,
+    )
+
+
+def looked_at(running: Running, sha256: str | None, now: float) -> Running:
+    """The file was read again, or could not be (None): whether it is what runs."""
+    if sha256 == running.sha256:
+        return replace(running, on_disk_sha256=sha256, differs_since=None)
+    since = now if running.differs_since is None else running.differs_since
+    return replace(running, on_disk_sha256=sha256, differs_since=since)

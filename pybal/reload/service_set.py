@@ -1,0 +1,163 @@
+"""The services that run, and how they become others without a gap.
+
+What is new stands, and is announced, before what is old is withdrawn; what both have in the kernel
+is adopted and not touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from pybal.announce.announcer import Announcer
+from pybal.config.settings import ServiceSettings
+from pybal.ipvs.model import ServiceKey
+from pybal.pool.desired import service_key
+from pybal.pool.service import LVSService
+from pybal.reload.difference import (
+    AddService,
+    AdjustService,
+    RemoveService,
+    RenameService,
+    ReplaceService,
+    Step,
+)
+from pybal.runtime.time_slices import TimeSlices
+
+STAND_WAIT_S = 30.0
+"""So long a reload waits for its new services to stand in the kernel; then the old ones go all the
+same."""
+
+_LOOK_EVERY_S = 0.1
+
+WITHDRAWAL_WAIT_S = 1.0
+"""Between the withdrawal of a route and the removal of its service from the kernel: packets are
+under way, and routers take a moment."""
+
+
+_LEAVE = (ReplaceService, RenameService, RemoveService)
+_COME = (AddService, ReplaceService, RenameService)
+
+
+class ServiceTable(Protocol):
+    """The part of IPVSController that is needed."""
+
+    def stands(self, key: ServiceKey) -> bool: ...
+
+    def withdraw(self, key: ServiceKey) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSetPorts:
+    """`new_service` makes a service, not yet started, which adopts what stands for it in the
+    kernel. `clock` provides IReactorTime."""
+
+    new_service: Callable[[ServiceSettings], LVSService]
+    table: ServiceTable
+    announcer: Announcer
+    clock: Any
+    time_slices: TimeSlices
+
+
+class ServiceSet:
+    """Owns the running services. `running`, by name in the order of the configuration, is a live
+    view for others."""
+
+    def __init__(self, ports: ServiceSetPorts, log: Logger) -> None:
+        self.running: dict[str, LVSService] = {}
+        self._ports = ports
+        self._log = log
+        self._stopped = False
+
+    def create(self, services: Iterable[ServiceSettings]) -> None:
+        """Make the services of a start."""
+        for settings in services:
+            self._create(settings)
+
+    async def start(self) -> None:
+        """Start all that were made, in time slices."""
+        for service in tuple(self.running.values()):
+            await self._ports.time_slices.pause()
+            self._start(service)
+
+    def stop(self) -> None:
+        """Stop all; the kernel's table and the routes stay as they are. Idempotent."""
+        self._stopped = True
+        for service in self.running.values():
+            service.stop()
+
+    async def go_over(self, steps: tuple[Step, ...], order: Iterable[str]) -> None:
+        """Take the steps that are about services; `order` is that of the new configuration.
+
+        Services that leave are checked no longer from the beginning on; what they have in the
+        kernel and among the routes stays until what comes in their place stands.
+        """
+        leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
+        coming = [step.after for step in steps if isinstance(step, _COME)]
+        former = {service_key(s): self.running.pop(s.name) for s in leaving}
+        for settings in leaving:
+            former[service_key(settings)].stop()
+            self._ports.announcer.replace(settings.name)
+        for settings in coming:
+            await self._ports.time_slices.pause()
+            key = service_key(settings)
+            self._create(settings)
+            self._ports.announcer.add(settings, stands=self._ports.table.stands(key))
+            self._start(self.running[settings.name])
+        for step in steps:
+            if isinstance(step, AdjustService):
+                await self._ports.time_slices.pause()
+                await self.running[step.after.name].reconfigure(step.after)
+                self._ports.announcer.adjust(step.after)
+        self._reorder(order)
+        await self._wait_for(coming)
+        await self._withdraw(leaving, {service_key(settings) for settings in coming})
+
+    def _reorder(self, order: Iterable[str]) -> None:
+        """In place: others look at this dict."""
+        ordered = {name: self.running[name] for name in order}
+        self.running.clear()
+        self.running.update(ordered)
+
+    async def _wait_for(self, coming: list[ServiceSettings]) -> None:
+        clock = self._ports.clock
+        ends_at_s = clock.seconds() + STAND_WAIT_S
+        waiting = coming
+        while True:
+            waiting = [s for s in waiting if not self._ports.table.stands(service_key(s))]
+            if not waiting or self._stopped:
+                return
+            if clock.seconds() >= ends_at_s:
+                self._log.error(
+                    "Not in the kernel within {wait} s: {services}; what they replace goes all the"
+                    " same",
+                    wait=int(STAND_WAIT_S),
+                    services=", ".join(settings.name for settings in waiting),
+                )
+                return
+            await deferLater(clock, _LOOK_EVERY_S, lambda: None)
+
+    async def _withdraw(self, leaving: list[ServiceSettings], taken: set[ServiceKey]) -> None:
+        if not leaving or self._stopped:
+            return
+        for settings in leaving:
+            self._ports.announcer.forget(settings.name)
+        gone = [key for key in map(service_key, leaving) if key not in taken]
+        if gone and self._ports.announcer.speaks:
+            await deferLater(self._ports.clock, WITHDRAWAL_WAIT_S, lambda: None)
+        for key in gone:
+            self._ports.table.withdraw(key)
+
+    def _create(self, settings: ServiceSettings) -> None:
+        self.running[settings.name] = self._ports.new_service(settings)
+        self._log.info("Created LVS service '{name}'", name=settings.name)
+
+    def _start(self, service: LVSService) -> None:
+        try:
+            service.start()
+        except Exception:  # noqa: BLE001 - the others must not miss their start
+            self._log.failure("Service {name} could not be started", name=service.name)

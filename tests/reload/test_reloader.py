@@ -1,0 +1,221 @@
+"""Reading pybal.conf again: refused whole or gone over to, one at a time, and always said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from pybal.config.settings import Settings
+from pybal.reload.difference import Step, lines
+from pybal.reload.last_good import LastGood, last_good_file
+from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
+from pybal.reload.running import started
+from pybal.state.state_file import WriteBehind
+from tests.config.texts import KINDS, load, service
+from tests.fakes.deferreds import result_of
+from tests.fakes.log import FakeLog
+
+ONE = "[global]\n" + service("one")
+
+
+class FakeDaemon:
+    """Goes over when `gate` lets it."""
+
+    def __init__(self) -> None:
+        self.settings: list[Settings] = []
+        self.steps: list[list[str]] = []
+        self.gate: Deferred[None] = succeed(None)
+        self.error: Exception | None = None
+
+    async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
+        await self.gate
+        if self.error is not None:
+            raise self.error
+        self.settings.append(settings)
+        self.steps.append(lines(steps))
+
+
+class FakeManager:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def reloading(self, monotonic_s: float) -> None:
+        self.told.append(f"reloading at {monotonic_s:g}")
+
+    def ready(self) -> None:
+        self.told.append("ready")
+
+
+def at_once(function: Callable[[], Any]) -> Deferred[Any]:
+    try:
+        return succeed(function())
+    except Exception as error:  # noqa: BLE001 - as a thread pool hands it on
+        return fail(error)
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "pybal.conf"
+        self.path.write_text(ONE)
+        self.clock, self.log = Clock(), FakeLog()
+        self.dry_run = False
+        self.failed: list[str] = []
+        self.daemon, self.manager = FakeDaemon(), FakeManager()
+        result = load(self.path)
+        assert result.settings is not None
+        ports = ReloadPorts(
+            self.clock, lambda: 1000.0, lambda: 5.0, at_once, self.manager, self.with_options
+        )
+        self.reloader = Reloader(
+            started(result, result.settings, 900.0),
+            KINDS,
+            self.daemon,
+            ports,
+            self.log.logger("pybal"),
+        )
+        self.good = last_good_file(folder / "state")
+        self.reloader.start(WriteBehind(self.good, self.reloader.good, at_once, self.failed.append))
+
+    def with_options(self, settings: Settings) -> Settings:
+        return replace(settings, dry_run=True) if self.dry_run else settings
+
+    def kept(self) -> LastGood:
+        good = self.good.load()
+        assert good is not None
+        return good
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_changed_file_is_gone_over_to_and_kept(bench: Bench) -> None:
+    assert bench.kept().content == ONE
+    bench.path.write_text(ONE + service("two", ip="192.0.2.2"))
+    outcome = result_of(bench.reloader.reload())
+    assert (outcome.successful, outcome.steps) == (True, ("add service two: tcp 192.0.2.2:80",))
+    assert bench.daemon.steps == [["add service two: tcp 192.0.2.2:80"]]
+    assert bench.manager.told == ["reloading at 5", "ready"]
+    snapshot = bench.reloader.running.snapshot()
+    assert (snapshot.loaded_at, snapshot.last_success_at) == (1000.0, 1000.0)
+    assert bench.kept().content.endswith(service("two", ip="192.0.2.2"))
+
+
+def test_a_file_with_errors_is_refused_whole(bench: Bench) -> None:
+    bench.path.write_text(ONE.replace("wrr", "wrrr") + service("two", ip="192.0.2.2"))
+    outcome = result_of(bench.reloader.reload())
+    assert not outcome.successful
+    assert "pybal.conf:6: [one] scheduler = 'wrrr': must be" in outcome.errors[0]
+    assert bench.daemon.steps == []
+    assert bench.manager.told == ["reloading at 5", "ready"]
+    assert bench.kept().content == ONE
+    assert bench.reloader.running.snapshot().last_error_at == 1000.0
+    assert any("all goes on as before" in line for line in bench.log.lines)
+
+
+def test_the_same_file_is_a_reload_of_no_steps(bench: Bench) -> None:
+    assert result_of(bench.reloader.reload()).steps == ()
+    assert bench.daemon.steps == [[]]
+
+
+def test_reloads_follow_one_another_and_what_is_asked_meanwhile_is_one_more(bench: Bench) -> None:
+    bench.daemon.gate = Deferred()
+    first = bench.reloader.reload()
+    bench.path.write_text(ONE + service("two", ip="192.0.2.2"))
+    second, third = bench.reloader.reload(), bench.reloader.reload()
+    assert not first.called
+    gate, bench.daemon.gate = bench.daemon.gate, succeed(None)
+    gate.callback(None)
+    assert result_of(first).steps == ()
+    assert result_of(second).steps == result_of(third).steps != ()
+    assert len(bench.daemon.steps) == 2
+
+
+def test_a_failure_while_going_over_is_said_and_the_next_reload_works(bench: Bench) -> None:
+    bench.daemon.error = ValueError("oops")
+    outcome = result_of(bench.reloader.reload())
+    assert outcome.errors == ("ValueError: oops",)
+    bench.daemon.error = None
+    assert result_of(bench.reloader.reload()).successful
+
+
+def test_a_missing_file_is_an_error_like_any_other(bench: Bench) -> None:
+    bench.path.unlink()
+    (error,) = result_of(bench.reloader.reload()).errors
+    assert error.endswith("cannot be read: No such file or directory")
+
+
+def test_a_file_that_is_not_what_runs_is_seen_and_since_when(bench: Bench) -> None:
+    bench.clock.advance(LOOK_EVERY_S)
+    assert bench.reloader.running.snapshot().differs_since is None
+    bench.path.write_text(ONE + "# changed\n")
+    bench.clock.advance(LOOK_EVERY_S)
+    assert bench.reloader.running.snapshot().differs_since == 1000.0
+    bench.path.write_text(ONE)
+    bench.clock.advance(LOOK_EVERY_S)
+    assert bench.reloader.running.snapshot().differs_since is None
+    bench.path.unlink()
+    bench.clock.advance(LOOK_EVERY_S)
+    assert bench.reloader.running.snapshot().differs_since == 1000.0
+
+
+def test_a_reload_ends_the_difference(bench: Bench) -> None:
+    bench.path.write_text(ONE + "# changed\n")
+    bench.clock.advance(LOOK_EVERY_S)
+    bench.reloader.reload()
+    assert bench.reloader.running.snapshot().differs_since is None
+
+
+def test_what_a_reload_would_do_can_be_asked_and_changes_nothing(bench: Bench) -> None:
+    asked = Deferred.fromCoroutine(
+        bench.reloader.compare((ONE + service("two", ip="192.0.2.2")).encode())
+    )
+    assert result_of(asked) == (("add service two: tcp 192.0.2.2:80",), ())
+    asked = Deferred.fromCoroutine(bench.reloader.compare(b"[global]\nbgp = x\n"))
+    steps, (error, *_) = result_of(asked)
+    assert steps == ()
+    assert "bgp = 'x': must be yes or no" in error
+    assert bench.daemon.steps == []
+
+
+def test_what_needs_a_restart_is_remembered_until_it_is_undone(bench: Bench) -> None:
+    bench.path.write_text(ONE.replace("[global]\n", "[global]\nstate-directory = /elsewhere\n"))
+    for _ in range(2):
+        bench.reloader.reload()
+        assert bench.reloader.running.snapshot().needs_restart == ("state-directory",)
+        assert bench.daemon.settings[-1].state_directory == Path("/var/lib/pybal")
+    bench.path.write_text(ONE)
+    bench.reloader.reload()
+    assert bench.reloader.running.snapshot().needs_restart == ()
+
+
+def test_what_the_command_line_said_stays_in_force(bench: Bench) -> None:
+    bench.dry_run = True
+    (step,) = result_of(bench.reloader.reload()).steps
+    assert step == "needs a restart: dryrun no -> yes"
+
+
+def test_after_stop_nothing_is_read(bench: Bench) -> None:
+    bench.reloader.stop()
+    bench.reloader.stop()
+    bench.reloader.reload()
+    assert bench.daemon.steps == []
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_the_last_good_one_at_the_start_is_not_kept_as_good(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    result = load(bench.path)
+    assert result.settings is not None
+    running = started(result, result.settings, 900.0, errors=("pybal.conf:1: bad",))
+    assert running.snapshot().is_last_good
+    assert running.snapshot().last_success_at == 0.0
+    assert running.last is not None
+    assert running.last.errors == ("pybal.conf:1: bad",)
