@@ -26,6 +26,9 @@ from pybal.runtime.backoff import backoff_s
 STEADY_S = 5.0
 """A connection that lasted less does not count as a recovery: back-off goes on from before."""
 
+SHORT_LIVED_FOR_S = 180.0
+"""So long each connection was closed sooner than that by the server: it is said then."""
+
 _RETRY_S = 1.0
 _CLEAN_RETRY_S = 0.1
 # We ask for nothing, so all but a greeting is out of place.
@@ -42,6 +45,10 @@ _FAILED = MetricFamily(
 )
 _LOST = MetricFamily(
     "pybal_monitor_idleconnection_connections_lost_total", "Connections that were lost", ("reason",)
+)
+_SHORT_LIVED = MetricFamily(
+    "pybal_monitor_idleconnection_short_lived",
+    "1 while the server closes each connection soon after it is made, for minutes by now",
 )
 
 
@@ -60,6 +67,7 @@ class IdleConnectionSettings(MonitorSettings):
     keepalive_retries: int = 3
     keepalive_idle_s: int = 10
     keepalive_interval_s: int = 30
+    fail_on_short_lived: bool = False
 
 
 class IdleConnection(Monitor):
@@ -71,7 +79,9 @@ class IdleConnection(Monitor):
 
     Closed cleanly by the server: one reconnect, which has `timeout_clean_reconnect_s` in all;
     only if that fails (or that time is 0) is it down. A server that closes each connection soon
-    is reconnected to ever later within that time, so that it cannot make us spin.
+    is reconnected to ever later within that time, so that it cannot make us spin. When it has done
+    so for SHORT_LIVED_FOR_S this is said, and with `fail_on_short_lived` it is down, until a
+    connection has lasted STEADY_S.
     """
 
     def __init__(
@@ -93,6 +103,10 @@ class IdleConnection(Monitor):
         self._short_ones_in_a_row = 0
         self._closed_after_s: float | None = None
         """Set during a clean reconnect: how long the closed connection had lasted."""
+        self._short_lived_since: float | None = None
+        self._is_short_lived = False
+        self._proof: DelayedCall | None = None
+        """While a connection is to show that it lasts."""
         self._failed: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
 
@@ -102,6 +116,7 @@ class IdleConnection(Monitor):
 
     def _end(self) -> None:
         self._cancel_timer()
+        self._cancel_proof()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -110,6 +125,8 @@ class IdleConnection(Monitor):
         for family, counts in ((_FAILED, self._failed), (_LOST, self._lost)):
             for reason, count in counts.items():
                 yield family.sample(float(count), reason)
+        if self._is_short_lived:
+            yield _SHORT_LIVED.sample(1.0)
 
     # -- connecting -----------------------------------------------------------------------
 
@@ -154,6 +171,8 @@ class IdleConnection(Monitor):
         elapsed_s = self._elapsed_s()
         closed_after_s, self._closed_after_s = self._closed_after_s, None
         self._retry()
+        if not self._is_short_lived:
+            self._short_lived_since = None
         if is_local_fault(error):
             self._internal_error(f"connecting to {self._target.endpoint}", Failure(error))
             return
@@ -183,6 +202,10 @@ class IdleConnection(Monitor):
         self._began_at = self._reactor.seconds()
         self._received_bytes = 0
         self._closed_after_s = None
+        if self._is_short_lived:
+            self._proof = self._reactor.callLater(STEADY_S, self._lasts)
+            if self._settings.fail_on_short_lived:
+                return
         reason = f"connected to {self._target.endpoint} in {elapsed_s:.3f} s"
         self._conclude_up(reason, elapsed_s)
 
@@ -216,11 +239,17 @@ class IdleConnection(Monitor):
 
     def _on_lost(self, error: OSError | None) -> None:
         self._cancel_timer()
+        self._cancel_proof()
         lasted_s = self._elapsed_s()
         self._mark = self._ports.stall_meter.recent()
         self._lost[label(error)] += 1
         self._touched()
-        if error is None and self._settings.timeout_clean_reconnect_s > 0:
+        is_spared = error is None and self._settings.timeout_clean_reconnect_s > 0
+        if lasted_s >= STEADY_S:
+            self._short_lived_since = None
+        elif is_spared:
+            self._note_short_lived(lasted_s)
+        if is_spared and not (self._is_short_lived and self._settings.fail_on_short_lived):
             self._reconnect(lasted_s)
             return
         if lasted_s >= STEADY_S:
@@ -245,6 +274,40 @@ class IdleConnection(Monitor):
         self._short_ones_in_a_row += 1
         self._connect_in(delay_s, budget_s - delay_s)
 
+    # -- connections that the server closes at once ----------------------------------------
+
+    def _note_short_lived(self, lasted_s: float) -> None:
+        now_s = float(self._reactor.seconds())
+        if self._short_lived_since is None:
+            self._short_lived_since = now_s
+        since_s = now_s - self._short_lived_since
+        if self._is_short_lived or since_s < SHORT_LIVED_FOR_S:
+            return
+        self._is_short_lived = True
+        self._log.warn(
+            "{server}: the server has closed each connection to {endpoint} within {steady_s:.0f} s "
+            "for {since_s:.0f} s now, the last after {lasted_s:.1f} s: it counts as {state}",
+            server=self._target.describe(),
+            endpoint=self._target.endpoint,
+            steady_s=STEADY_S,
+            since_s=since_s,
+            lasted_s=lasted_s,
+            state="down"
+            if self._settings.fail_on_short_lived
+            else "up (idleconnection.fail-on-short-lived = no)",
+        )
+
+    def _lasts(self) -> None:
+        """The connection has stood for STEADY_S."""
+        self._is_short_lived, self._short_lived_since = False, None
+        self._short_ones_in_a_row = 0
+        self._touched()
+        reason = f"a connection to {self._target.endpoint} lasts again"
+        if self._settings.fail_on_short_lived:
+            self._conclude_up(reason, 0.0)
+        else:
+            self._log.info("{server}: {reason}", server=self._target.describe(), reason=reason)
+
     # -- small things ---------------------------------------------------------------------
 
     def _keepalive(self) -> Keepalive | None:
@@ -256,6 +319,11 @@ class IdleConnection(Monitor):
     def _elapsed_s(self) -> float:
         # The reactor's clock may be set back.
         return max(0.0, float(self._reactor.seconds()) - self._began_at)
+
+    def _cancel_proof(self) -> None:
+        if self._proof is not None and self._proof.active():
+            self._proof.cancel()
+        self._proof = None
 
     def _cancel_timer(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -285,6 +353,7 @@ MONITOR = MonitorType(
         (
             Option("timeout-clean-reconnect", "timeout_clean_reconnect_s", SECONDS_OR_ZERO),
             Option("max-delay", "max_delay_s", SECONDS),
+            Option("fail-on-short-lived", "fail_on_short_lived", BOOLEAN),
             Option("keepalive", "keepalive", BOOLEAN),
             Option("keepalive-retries", "keepalive_retries", integer(1, _MOST_KEEPALIVE_RETRIES)),
             Option("keepalive-idle", "keepalive_idle_s", integer(1, _MOST_KEEPALIVE_S)),
@@ -293,5 +362,5 @@ MONITOR = MonitorType(
         check=_check_options,
     ),
     IdleConnection,
-    (_FAILED, _LOST),
+    (_FAILED, _LOST, _SHORT_LIVED),
 )

@@ -86,8 +86,9 @@ SET = {
             "keepalive-retries = 5",
             "keepalive-idle = 20",
             "keepalive-interval = 40",
+            "fail-on-short-lived = yes",
         ],
-        IdleConnectionSettings(0.5, 60, True, 5, 20, 40),
+        IdleConnectionSettings(0.5, 60, True, 5, 20, 40, True),
     ),
     "ProxyFetch": (
         [

@@ -8,12 +8,17 @@ import errno
 import pytest
 from twisted.logger import capturedLogs
 
-from pybal.monitors.idleconnection import STEADY_S, IdleConnectionSettings
+from pybal.monitors.idleconnection import (
+    SHORT_LIVED_FOR_S,
+    STEADY_S,
+    IdleConnectionSettings,
+)
 from pybal.net.port import Keepalive
 from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import FakeChannel
 
+SHORT_LIVED = "pybal_monitor_idleconnection_short_lived"
 SETTINGS = IdleConnectionSettings(max_delay_s=8)
 
 
@@ -185,6 +190,86 @@ def test_a_server_that_closes_at_once_each_time_is_up_but_cannot_make_us_spin() 
         channel.end()
     assert bench.ups == [True]
     assert len(bench.network.channels) < 75
+
+
+def closes_at_once(bench: MonitorBench, until_s: float) -> None:
+    """The server takes each connection, and closes it in the same moment."""
+    while bench.clock.seconds() < until_s:
+        channel = connecting(bench, most_s=400)
+        channel.connect()
+        channel.end()
+
+
+def test_a_server_that_closes_at_once_for_minutes_is_said_to_once_and_is_up() -> None:
+    bench = MonitorBench()
+    with capturedLogs() as logged:
+        monitor = bench.start(SETTINGS)
+        closes_at_once(bench, SHORT_LIVED_FOR_S - 5)
+        assert logged == [] and monitor.snapshot().samples[-1].metric.endswith("_lost_total")
+        closes_at_once(bench, 3 * SHORT_LIVED_FOR_S)
+        sample = monitor.snapshot().samples[-1]
+        assert (sample.metric, sample.labels, sample.value) == (SHORT_LIVED, (), 1.0)
+        connecting(bench).connect()
+        bench.advance(STEADY_S + 0.1)
+        assert SHORT_LIVED not in {sample.metric for sample in monitor.snapshot().samples}
+    lines = [format_line(event) for event in logged]
+    assert bench.ups == [True]
+    assert [line.partition(": the server")[0] for line in lines[:1]] == [
+        "[textlb_443 IdleConnection] WARN: cp1.example (up)"
+    ]
+    assert "closed each connection to 192.0.2.7:443 within 5 s for 18" in lines[0]
+    assert lines[0].endswith("counts as up (idleconnection.fail-on-short-lived = no)")
+    assert lines[1:] == [
+        "[textlb_443 IdleConnection] INFO: cp1.example (up): "
+        "a connection to 192.0.2.7:443 lasts again"
+    ]
+
+
+def test_a_server_that_closes_at_once_for_minutes_may_be_down_until_a_connection_lasts() -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, fail_on_short_lived=True))
+    closes_at_once(bench, SHORT_LIVED_FOR_S - 5)
+    assert bench.ups == [True]
+    closes_at_once(bench, 2 * SHORT_LIVED_FOR_S)
+    assert bench.ups == [True, False]
+    assert (
+        last_reason(bench) == "connection to 192.0.2.7:443 lost after 0.0 s: closed by the server"
+    )
+    channel = connecting(bench)
+    channel.connect()
+    bench.advance(STEADY_S - 0.1)
+    assert bench.ups == [True, False]
+    bench.advance(0.2)
+    assert bench.ups == [True, False, True]
+    assert last_reason(bench) == "a connection to 192.0.2.7:443 lasts again"
+    bench.advance(60)
+    channel.end()
+    connecting(bench).connect()
+    assert bench.ups == [True, False, True]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_server_that_closes_at_once_now_and_then_is_not_said_to(fails: bool) -> None:
+    bench = MonitorBench()
+    with capturedLogs() as logged:
+        bench.start(dataclasses.replace(SETTINGS, fail_on_short_lived=fails))
+        for _ in range(10):
+            closes_at_once(bench, bench.clock.seconds() + 60)
+            connecting(bench).connect()
+            bench.advance(60)
+            bench.network.open[0].end()
+    assert logged == []
+    assert bench.ups == [True]
+
+
+def test_a_stop_while_a_connection_is_to_show_that_it_lasts_leaves_nothing_behind() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(dataclasses.replace(SETTINGS, fail_on_short_lived=True))
+    closes_at_once(bench, 2 * SHORT_LIVED_FOR_S)
+    connecting(bench).connect()
+    monitor.stop()
+    assert bench.clock.getDelayedCalls() == []
+    assert bench.network.open == []
 
 
 @pytest.mark.parametrize("clean_s", [0, 3])
