@@ -108,6 +108,7 @@ class Resolver:
     ) -> None:
         self._means = _Means(clock, random, LookUps(clock, client), log, book)
         self._clock = clock
+        self._client = client
         self._log = log
         self._names: dict[tuple[str, int], _Name] = {}
         self._most_names = MAX_IDLE_NAMES
@@ -135,6 +136,10 @@ class Resolver:
         literal = parse_address(host)
         if literal is not None:
             return succeed((literal,))
+        local = [found for family in (6, 4) if (found := self._client.local(host, family))]
+        if local:
+            # As in the C library: a name of the hosts file is asked for nowhere else.
+            return succeed(tuple(chain.from_iterable(each.addresses for each in local)))
         names = self._name(host, 6), self._name(host, 4)
         return _OneLookUp(self._clock, names, self._log).result
 

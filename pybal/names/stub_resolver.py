@@ -52,6 +52,12 @@ class SystemNames:
         self._port = port
         self._clients: dict[str, Any] = {}
 
+    def local(self, host: str, family: int) -> Addresses | None:
+        """See NamesClient."""
+        known = self._hosts.read().get(normal_name(host), ())
+        addresses = tuple(address for address in known if address.version == family)
+        return Addresses(addresses, HOSTS_TTL_S) if addresses else None
+
     def query(self, host: str, family: int) -> Deferred[Addresses]:
         """See NamesClient."""
         return Deferred.fromCoroutine(self._query(host, family))
@@ -59,10 +65,9 @@ class SystemNames:
     async def _query(self, host: str, family: int) -> Addresses:
         if not is_host_name(host):
             raise ResolutionError(f"{host!r:.100} is no host name")
-        known = self._hosts.read().get(normal_name(host), ())
-        addresses = tuple(address for address in known if address.version == family)
-        if addresses:
-            return Addresses(addresses, HOSTS_TTL_S)
+        local = self.local(host, family)
+        if local is not None:
+            return local
         configuration = self._resolv_conf.read()
         *searched, last = candidates(host, configuration.search)
         for name in searched:

@@ -15,9 +15,13 @@ class FakeNamesClient:
     """Queries wait for the test's answer, unless `known` holds it already."""
 
     def __init__(self) -> None:
+        self.hosts: dict[tuple[str, int], Addresses] = {}
         self.known: dict[str, Addresses] = {}
         self.asked: list[tuple[str, int]] = []
         self.waiting: dict[tuple[str, int], Deferred[Addresses]] = {}
+
+    def local(self, host: str, family: int) -> Addresses | None:
+        return self.hosts.get((host, family))
 
     def query(self, host: str, family: int) -> Deferred[Addresses]:
         key = (host, family)

@@ -60,8 +60,13 @@ async def until(reactor: Any, condition: Callable[[], bool], *, limit_s: float =
         await sleep(reactor, 0.02)
 
 
-def real_client(reactor: Any, hosts: Path = Path("/etc/hosts")) -> HTTPClient:
+def real_client(
+    reactor: Any,
+    hosts: Path = Path("/etc/hosts"),
+    resolv_conf: Path = Path("/etc/resolv.conf"),
+    dns_port: int = 53,
+) -> HTTPClient:
     """The daemon's HTTP client."""
-    names = SystemNames(reactor, hosts, Path("/etc/resolv.conf"))
+    names = SystemNames(reactor, hosts, resolv_conf, dns_port)
     resolver = Resolver(reactor, random.Random(1), names, Logger(), None)
     return BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import DeferredList
+from twisted.internet.threads import deferToThreadPool
 
 from pybal.errors import HTTPFetchError
 from pybal.http.port import HTTPRequest, HTTPResponse
@@ -210,6 +212,36 @@ def test_a_name_that_is_unknown_is_told(tmp_path: Path) -> None:
     request = HTTPRequest("http://..example/", timeout_s=5, max_bytes=999)
     with pytest.raises(HTTPFetchError, match=r"of \.\.example:80: cannot connect: .*no host name"):
         fetch(request, tmp_path / "none")
+
+
+def test_names_that_nobody_answers_for_keep_neither_other_names_nor_the_disk_waiting(
+    tmp_path: Path,
+) -> None:
+    hosts, resolv_conf = tmp_path / "hosts", tmp_path / "resolv.conf"
+    hosts.write_text("127.0.0.1 web.example\n")
+    resolv_conf.write_text("nameserver 127.0.0.1\n")
+
+    async def main(reactor: Any) -> tuple[bytes, str]:
+        client = real_client(reactor, hosts, resolv_conf, silent.getsockname()[1])
+        dead = [
+            client.fetch(HTTPRequest(f"http://h{n}.example/", timeout_s=2, max_bytes=99))
+            for n in range(200)
+        ]
+        alive = await client.fetch(
+            HTTPRequest(f"http://web.example:{port}/", timeout_s=1, max_bytes=999)
+        )
+        pool = reactor.getThreadPool()
+        written = await deferToThreadPool(reactor, pool, lambda: "written")
+        assert not any(each.called for each in dead)
+        outcomes: list[tuple[bool, Any]] = await DeferredList(dead, consumeErrors=True)
+        texts = [str(failure.value) for success, failure in outcomes if not success]
+        assert len(texts) == sum("timed out, its address is not known yet" in t for t in texts)
+        assert len(texts) == len(dead)
+        return alive.body, written
+
+    with server(says(HELLO)) as port, socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        assert run_in_reactor(main, limit_s=10) == (b"hello", "written")
 
 
 @pytest.fixture(scope="module")
