@@ -29,7 +29,6 @@ setup(
         "Twisted[tls]>=22.4",
         "pyroute2>=0.7.2",
         "python-etcd>=0.4.5",
-        "h11>=0.14",
         "prometheus_client>=0.16",
     ],
     extras_require={

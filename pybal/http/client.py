@@ -18,14 +18,15 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from pybal.errors import HTTPFetchError, HTTPLocalFaultError
+from pybal.errors import HTTPFetchError, HTTPLocalFaultError, describe_os_error, is_local_fault
 from pybal.http.connecting import Connecting
+from pybal.http.head import BadResponseError
 from pybal.http.port import HostLookUp, HTTPRequest, HTTPResponse
 from pybal.http.request import Target, parse_url, request_head, without_user
-from pybal.http.response_reader import BadResponseError, ResponseReader
+from pybal.http.response_reader import ResponseReader
 from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
-from pybal.net.port import Channel, Network
+from pybal.net.port import Channel, Network, TCPEvents
 from pybal.net.tls import (
     CertificateNameError,
     TLSConnections,
@@ -75,16 +76,14 @@ class _Exchange:
         self._target = target
         self._head = request_head(request, target)
         self._reader = ResponseReader(
-            request.max_bytes, method=request.method, truncate=request.truncate
+            request.max_bytes,
+            method=request.method,
+            truncate=request.truncate,
+            lenient=request.lenient,
         )
-        self._connecting = Connecting(
-            clock,
-            network,
-            connected=self._on_connected,
-            failed=self._not_connected,
-            received=self._on_received,
-            closed=self._on_closed,
-        )
+        self._network = network
+        self._connecting: Connecting | None = None
+        self._is_connected = False
         self._answer: Deferred[HTTPResponse] | None = None
         self._looking_up: Deferred[Any] | None = None
         self._peer: IPAddress | None = None
@@ -113,18 +112,40 @@ class _Exchange:
         else:
             self._peer = _literal(self._target.host)
         if self._peer is not None:
-            self._connect((self._peer,))
+            self._connect_to(self._peer)
         else:
             self._looking_up = looking_up = names.look_up(self._target.host)
-            looking_up.addCallbacks(self._connect, self._not_found)
+            looking_up.addCallbacks(self._found, self._not_found)
         return answer
 
     # -- connecting -------------------------------------------------------------------------
 
-    def _connect(self, addresses: Sequence[IPAddress]) -> None:
+    def _connect_to(self, peer: IPAddress) -> None:
+        """One address needs no Connecting: of that kind there are thousands of checks."""
+        events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
+        source = self._request.source
+        try:
+            self._channel = self._network.connect_tcp(peer, self._port, events, source=source)
+        except OSError as error:
+            self._on_closed(error)
+
+    def _found(self, addresses: Sequence[IPAddress]) -> None:
         self._looking_up = None
         if self._answer is not None:
+            self._connecting = Connecting(
+                self._clock,
+                self._network,
+                connected=self._connected_to,
+                failed=self._not_connected,
+                received=self._on_received,
+                closed=self._on_closed,
+            )
             self._connecting.start(addresses, self._port, self._request.source)
+
+    def _connected_to(self, peer: IPAddress, channel: Channel) -> None:
+        self._peer = peer
+        self._channel = channel
+        self._on_connected()
 
     def _not_found(self, failure: Failure) -> None:
         self._looking_up = None
@@ -135,9 +156,8 @@ class _Exchange:
 
     # -- what the socket tells --------------------------------------------------------------
 
-    def _on_connected(self, peer: IPAddress, channel: Channel) -> None:
-        self._peer = peer
-        self._channel = channel
+    def _on_connected(self) -> None:
+        self._is_connected = True
         if self._tls is not None:
             self._pump(self._tls, b"")
         else:
@@ -150,7 +170,9 @@ class _Exchange:
             self._feed(data)
 
     def _on_closed(self, error: OSError | None) -> None:
-        if self._tls is not None:
+        if not self._is_connected and error is not None:
+            self._not_connected(describe_os_error(error), error if is_local_fault(error) else None)
+        elif self._tls is not None:
             self._ended("cut off")
         else:
             self._ended("reset" if error is not None else "")
@@ -254,7 +276,7 @@ class _Exchange:
     def _timed_out(self) -> None:
         if self._looking_up is not None:
             what = "timed out, its address is not known yet"
-        elif self._channel is None:
+        elif not self._is_connected:
             what = "timed out, not connected"
         elif not self._handshaken:
             what = "timed out in the TLS handshake"
@@ -275,7 +297,8 @@ class _Exchange:
         looking_up, self._looking_up = self._looking_up, None
         if looking_up is not None:
             looking_up.cancel()
-        self._connecting.close()
+        if self._connecting is not None:
+            self._connecting.close()
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()

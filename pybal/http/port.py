@@ -27,6 +27,7 @@ class HTTPRequest:
     body. Redirects are never followed.
     `truncate`: the status and the body's start are enough, so a body that would go over
     `max_bytes` is cut there and the answer counts as complete; headers beyond it stay an error.
+    `lenient`: headers that cannot be read are passed over, but for what tells the body's end.
     """
 
     url: str
@@ -37,6 +38,7 @@ class HTTPRequest:
     tls_verify: bool = True
     ca_file: str | None = None
     truncate: bool = False
+    lenient: bool = False
     method: str = "GET"
     source: IPAddress | None = None
     server_name: str | None = None

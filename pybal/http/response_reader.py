@@ -1,39 +1,21 @@
 """Reads one HTTP/1.x response to a GET or HEAD, from bytes, within limits. No I/O.
 
-h11 parses all but the plainest answers; this bounds what it is given. Time and memory are linear
-in the bytes that are fed, and those are bounded: no server can make the reader hold more than
-`max_bytes`.
+Time and memory are linear in the bytes that are fed, and those are bounded: no server can make the
+reader hold more than `max_bytes`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-import h11
-
-from pybal.errors import HTTPFetchError
-from pybal.http.plain_head import read_plain_head
+from pybal.http.chunked import ChunkedBody
+from pybal.http.head import BadResponseError, Head, no_status_line, read_head
 from pybal.http.port import HTTPResponse
 
-MAX_HEADER_BYTES = 64 * 1024
+MAX_HEADER_BYTES = 256 * 1024
 """No honest server sends more header than this; it is an error even if `max_bytes` is larger."""
 
-# On a line that it refuses, h11 takes time quadratic in the blanks: 20 s for 64 KiB of them. So it
-# gets headers whole, with nothing in them that it would refuse in a value, and bodies in pieces,
-# which keep the lines between chunks and the trailers below twice this size.
-_PIECE_BYTES = 1024
-_END_OF_HEADERS = re.compile(rb"\n\r?\n")
-_REFUSED_IN_VALUES = re.compile(rb"[\0\v\f]|\r(?!\n)")
-# h11 reads a response only to a request; each of these stands for any of its method.
-_REQUESTS = {
-    method: h11.Request(method=method, target="/", headers=[("Host", ""), ("Connection", "close")])
-    for method in ("GET", "HEAD")
-}
-
-
-class BadResponseError(HTTPFetchError):
-    """The server's bytes are no complete, acceptable response."""
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class ResponseReader:
@@ -41,46 +23,52 @@ class ResponseReader:
 
     `response` is None until the answer is complete. `truncate`: a body that would go over
     `max_bytes` is cut there and counts as complete, as does one that ends uncleanly where only
-    the end of the connection marks its end; for callers that want the status alone.
+    the end of the connection marks its end; for callers that want the status alone. `lenient`: see
+    read_head(); headers may then end with the connection, too.
     Both methods raise BadResponseError, after which the reader is of no further use.
     """
 
-    def __init__(self, max_bytes: int, *, method: str = "GET", truncate: bool = False) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        *,
+        method: str = "GET",
+        truncate: bool = False,
+        lenient: bool = False,
+    ) -> None:
         self.response: HTTPResponse | None = None
         self.bytes_received = 0
-        self.cut = False
         self._max_bytes = max_bytes
-        self._truncate = truncate
         self._method = method
-        self._h11: h11.Connection | None = None
-        self._length: int | None = None  # the body's, of a plain answer
+        self._truncate = truncate
+        self._lenient = lenient
         self._unread = bytearray()
-        self._scanned = 0  # bytes of it that do not end the headers
+        self._scanned = 0  # bytes of it that do not end the head
         self._header_bytes = 0
-        self._status = 0  # until the headers are complete
-        self._headers: Mapping[str, str] = {}
+        self._head: Head | None = None
+        self._chunks: ChunkedBody | None = None
         self._body = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; those after the end of the response are an error."""
+        """Take the next bytes; those after the end of the response are an error, unless the status
+        is all."""
         allowed = max(0, self._max_bytes - self.bytes_received)
         over = max(0, len(data) - allowed)
         self.bytes_received += len(data)
         self._unread += data[:allowed]
-        while self.response is None and (size := self._next_piece()):
-            self._parse(bytes(self._unread[:size]))
-            del self._unread[:size]
+        while self._head is None and self._read_head():
+            pass
+        if self._head is not None and self.response is None:
+            self._read_body(self._head)
         if self.response is not None:
-            trailing = b"" if self._h11 is None else self._h11.trailing_data[0]
-            surplus = len(trailing) + len(self._unread) + over
+            surplus = len(self._unread) + over
             if surplus and not self._truncate:
                 own = f"the answer's own length of {len(self._body)}"
                 raise BadResponseError(f"{surplus} bytes more than {own}")
         elif over:
-            if not (self._status and self._truncate):
+            if self._head is None or not self._truncate:
                 raise BadResponseError(f"more than {self._max_bytes} bytes, {self.progress()}")
-            self.cut = True
-            self._finish()
+            self._finish(self._head)
 
     def end(self, *, clean: bool) -> None:
         """The connection is closed; `clean` unless it was reset or, with TLS, cut off."""
@@ -88,74 +76,63 @@ class ResponseReader:
             return
         if not self.bytes_received:
             raise BadResponseError("connection closed without an answer")
-        framed = not self._status or {"content-length", "transfer-encoding"} & {*self._headers}
-        if framed or not (clean or self._truncate):
+        head = self._head
+        if head is None and clean and self._lenient:
+            head = self._head_that_ends_here()
+        if head is None or head.is_chunked or head.length or not (clean or self._truncate):
             raise BadResponseError(f"connection closed {self.progress()}")
-        self._finish()
+        self._finish(head)
 
     def progress(self) -> str:
         """How far the answer has come, in words that follow `connection closed` and the like."""
-        if not self._status:
+        if self._head is None:
             return f"within the headers, {self.bytes_received} bytes received"
-        length = self._headers.get("content-length")
-        if length is None or "transfer-encoding" in self._headers:
+        if self._head.length is None:
             return f"in mid-body, after {len(self._body)} bytes of it"
-        return f"after {len(self._body)} of {length:.20} bytes of body"
+        return f"after {len(self._body)} of {self._head.length} bytes of body"
 
-    def _next_piece(self) -> int:
-        """How many of the unread bytes may be parsed now; 0 while there are too few."""
-        if self._length is not None:
-            return min(len(self._unread), self._length - len(self._body))
-        if self._status:
-            return min(len(self._unread), _PIECE_BYTES)
+    def _read_head(self) -> bool:
+        """Whether there was a head; the next one is to be read if it was an interim answer's."""
         if not b"HTTP/".startswith(self._unread[:5]):
-            raise BadResponseError(f"not an HTTP response: {bytes(self._unread[:60])!r}")
-        end = _END_OF_HEADERS.search(self._unread, self._scanned)
+            raise no_status_line(bytes(self._unread))
+        end = _END_OF_HEAD.search(self._unread, self._scanned)
         size = end.end() if end else len(self._unread)
         if self._header_bytes + size > MAX_HEADER_BYTES:
             raise BadResponseError(f"headers of more than {MAX_HEADER_BYTES} bytes")
         if end is None:
             self._scanned = max(0, size - 2)
-            return 0
-        if refused := _REFUSED_IN_VALUES.search(self._unread, 0, size):
-            raise BadResponseError(f"headers that hold the byte {refused[0]!r}")
+            return False
         self._header_bytes += size
         self._scanned = 0
-        return size
+        head = read_head(bytes(self._unread[:size]), lenient=self._lenient)
+        del self._unread[:size]
+        if not head.is_interim:
+            self._head = head
+            self._chunks = ChunkedBody() if head.is_chunked else None
+        return True
 
-    def _parse(self, data: bytes) -> None:
-        if self._length is not None:
-            self._body += data
-        elif self._h11 is not None or not self._is_plain(data):
-            self._parse_by_h11(data)
-        if self._length is not None and len(self._body) == self._length:
-            self._finish()
+    def _head_that_ends_here(self) -> Head | None:
+        """The head without its empty line, if it promises nothing that is to follow."""
+        if b"\n" not in self._unread:
+            return None
+        head = read_head(bytes(self._unread) + b"\n\n", lenient=True)
+        promises = head.length is None and "content-length" in head.headers
+        return None if promises or head.is_interim else head
 
-    def _is_plain(self, head: bytes) -> bool:
-        plain = read_plain_head(head) if self._method == "GET" else None
-        if plain is not None:
-            self._status, self._headers, self._length = plain.status, plain.headers, plain.length
-        return plain is not None
+    def _read_body(self, head: Head) -> None:
+        if self._method == "HEAD":
+            self._finish(head)
+            return
+        if self._chunks is not None:
+            self._chunks.take(self._unread, self._body)
+            if self._chunks.is_complete:
+                self._finish(head)
+            return
+        length = len(self._unread) if head.length is None else head.length - len(self._body)
+        self._body += self._unread[:length]
+        del self._unread[:length]
+        if len(self._body) == head.length:
+            self._finish(head)
 
-    def _parse_by_h11(self, data: bytes) -> None:
-        if self._h11 is None:
-            self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=_PIECE_BYTES)
-            self._h11.send(_REQUESTS[self._method])
-        self._h11.receive_data(data)
-        try:
-            while self.response is None and (event := self._h11.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.Response):
-                    self._status = event.status_code
-                    self._headers = {k.decode(): v.decode("latin-1") for k, v in event.headers}
-                elif isinstance(event, h11.Data):
-                    self._body += event.data
-                elif isinstance(event, h11.EndOfMessage):
-                    self._finish()
-        except (h11.RemoteProtocolError, ValueError) as error:
-            # ValueError: to h11 0.14, a length of more digits than Python reads.
-            text = str(error).replace("bytearray(", "(")
-            text = text.replace("Receive buffer too long", "endless line in a chunked body")
-            raise BadResponseError(f"unacceptable answer: {text:.160}") from error
-
-    def _finish(self) -> None:
-        self.response = HTTPResponse(self._status, self._headers, bytes(self._body))
+    def _finish(self, head: Head) -> None:
+        self.response = HTTPResponse(head.status, head.headers, bytes(self._body))

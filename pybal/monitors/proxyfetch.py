@@ -151,6 +151,7 @@ class ProxyFetch(LoopingMonitor):
             timeout_s=settings.timeout_s,
             max_bytes=settings.read_bytes,
             truncate=True,
+            lenient=True,
             headers={"User-Agent": settings.user_agent, **dict(settings.headers)},
             connect_to=(self._target.address, self._target.port),
             tls_verify=settings.tls_verify,

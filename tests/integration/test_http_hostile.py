@@ -24,7 +24,7 @@ from tests.integration.reactors import real_client, run_in_reactor
 
 pytestmark = pytest.mark.integration
 
-MAX_BYTES = 200_000
+MAX_BYTES = 300_000
 TIMEOUT_S = 0.5  # of what is to time out
 PATIENCE_S = 10.0  # of all else
 
@@ -125,20 +125,20 @@ def waits(connection: socket.socket) -> None:
 OK = b"HTTP/1.1 200 OK\r\n"
 
 HOSTILE: dict[str, tuple[Behaviour, str]] = {
-    "endless headers": (says_for_ever(OK, b"X-A: b\r\n"), "headers of more than 65536 bytes"),
-    "one endless header": (says_for_ever(OK + b"X-A: ", b"b"), "headers of more than 65536 bytes"),
-    "an endless body": (says_for_ever(OK + b"\r\n", b"x"), "more than 200000 bytes, in mid-body"),
+    "endless headers": (says_for_ever(OK, b"X-A: b\r\n"), "headers of more than"),
+    "one endless header": (says_for_ever(OK + b"X-A: ", b"b"), "headers of more than"),
+    "an endless body": (says_for_ever(OK + b"\r\n", b"x"), "more than 300000 bytes, in mid-body"),
     "endless chunks": (
         says_for_ever(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"a\r\n0123456789\r\n"),
-        "more than 200000 bytes, in mid-body",
+        "more than 300000 bytes, in mid-body",
     ),
     "an endless chunk": (
         says_for_ever(OK + b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\n", b"x"),
-        "more than 200000 bytes, in mid-body",
+        "more than 300000 bytes, in mid-body",
     ),
     "a length of 10 GB": (
         says_for_ever(OK + b"Content-Length: 10000000000\r\n\r\n", b"x"),
-        "more than 200000 bytes, after",
+        "more than 300000 bytes, after",
     ),
     "a length too long": (
         says(OK + b"Content-Length: 100\r\n\r\nhello"),
@@ -161,8 +161,8 @@ HOSTILE: dict[str, tuple[Behaviour, str]] = {
         says_half,
         "timed out within the headers, 17 bytes received",
     ),
-    "another protocol": (says(b"220 mail.example.org ESMTP\r\n"), "not an HTTP response"),
-    "binary junk": (says(bytes(range(256)) * 10), "not an HTTP response"),
+    "another protocol": (says(b"220 mail.example.org ESMTP\r\n"), "no HTTP status line: b'"),
+    "binary junk": (says(bytes(range(256)) * 10), "no HTTP status line: b'"),
 }  # fmt: skip
 
 

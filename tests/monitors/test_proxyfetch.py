@@ -44,6 +44,7 @@ def test_it_asks_the_servers_address_and_the_services_port_for_the_url() -> None
         connect_to=(bench.target.address, 443),
         tls_verify=False,
         truncate=True,
+        lenient=True,
     )
 
 
@@ -72,6 +73,7 @@ def test_options_reach_the_request() -> None:
         tls_verify=True,
         ca_file="/etc/ca.pem",
         truncate=True,
+        lenient=True,
         method="HEAD",
         source=ip_address("192.0.2.99"),
         server_name="internal.example",
