@@ -172,6 +172,9 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
     held = gauge("pybal_service_pooled_down_servers", "Servers kept pooled though down")
     threshold = gauge("pybal_service_depool_threshold", "Part of the pool that must stay pooled")
     stale = gauge("pybal_source_stale", "Whether the source of the pool list fails")
+    damaged = gauge(
+        "pybal_source_damaged_entries", "Entries of the pool list that could not be read"
+    )
     last_good = gauge(
         "pybal_source_last_good_timestamp_seconds", "Date of the pool list in force, Unix time"
     )
@@ -191,6 +194,7 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
         held.add_metric(name, sum(s.pooled and not s.up for s in members))
         threshold.add_metric(name, float(service.depool_threshold))
         stale.add_metric(name, service.source.stale)
+        damaged.add_metric(name, len(service.source.damage))
         if service.source.last_good_at is not None:
             last_good.add_metric(name, service.source.last_good_at)
         could_not.add_metric(name, service.could_not_depool_total)

@@ -216,7 +216,7 @@ def test_names_are_escaped_and_odd_ones_do_not_fail_the_scrape() -> None:
 
 
 def test_the_daemon_its_kernel_and_its_sources_are_shown() -> None:
-    stale = SourceSnapshot("file:///x", True, NOON, "gone")
+    stale = SourceSnapshot("file:///x", True, NOON, "gone", damage=("line 1: x",))
     never = SourceSnapshot("file:///y", False, None, None)
     values = scrape(FakeView([service("old", source=stale), service("new", source=never)]))
     assert values["pybal_build_info", (("version", "9.8.7"),)] == 1
@@ -227,6 +227,8 @@ def test_the_daemon_its_kernel_and_its_sources_are_shown() -> None:
     assert values["pybal_ipvs_errors_total", ()] == 0
     assert values["pybal_source_stale", (("service", "old"),)] == 1
     assert values["pybal_source_stale", (("service", "new"),)] == 0
+    assert values["pybal_source_damaged_entries", (("service", "old"),)] == 1
+    assert values["pybal_source_damaged_entries", (("service", "new"),)] == 0
     dated = {k: v for k, v in values.items() if k[0].startswith("pybal_source_last_good")}
     assert dated == {("pybal_source_last_good_timestamp_seconds", (("service", "old"),)): NOON}
 
