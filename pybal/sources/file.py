@@ -48,7 +48,9 @@ class FileReader:
         looks = Looks(self._seen, self._clock.seconds(), json_format=self._json_format)
         content = self._content()
         while True:
-            found = looks.add(content, self._clock.seconds(), self._now())
+            found = looks.add(
+                content, self._directory_changed_ns(), self._clock.seconds(), self._now()
+            )
             self._seen = content.signature
             if looks.stood_still(self._clock.seconds()):
                 return self._settle(content)
@@ -85,6 +87,12 @@ class FileReader:
             return read_regular_file(self._path, MAX_LIST_BYTES)
         except OSError as error:
             raise self._unreadable(error) from None
+
+    def _directory_changed_ns(self) -> int:
+        try:
+            return self._path.parent.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     def _signature(self) -> Signature:
         try:

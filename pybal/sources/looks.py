@@ -5,9 +5,9 @@ is in it counts at once; that a server is *not* in it counts only when the file 
 
 - it is JSON, which cannot be cut off without showing it;
 - it came by a rename: another inode that has changed, by that, after its content was written;
-- it has stood still for STILL_S, or for FRESH_STILL_S if it is a new file; or it is written again
-  and again for so long, and the server is in none of the contents of that time. A content that
-  only grows is still being written.
+- it has stood still for STILL_S, or for FRESH_STILL_S if it is another inode that was not written
+  to after it came into its directory; or it is written again and again for so long, and the server
+  is in none of the contents of that time. A content that only grows is still being written.
 """
 
 from __future__ import annotations
@@ -42,14 +42,18 @@ class Looks:
         self._began_at_s = now_s
         self._json_format = json_format
         self._last: FileContent | None = None
+        self._directory_changed_ns = 0
         self._still_since_s = now_s
         self._usable: list[_Look] = []
         self._usable_since_s = now_s
 
-    def add(self, content: FileContent, now_s: float, now: float) -> PoolList | None:
+    def add(
+        self, content: FileContent, directory_changed_ns: int, now_s: float, now: float
+    ) -> PoolList | None:
         """One more look; `now` is Unix seconds. What is known for sure: a `part` or, if the file
         is whole, all of it; None if that is nothing."""
         last, self._last = self._last, content
+        self._directory_changed_ns = directory_changed_ns
         if last is not None and last.data != content.data:
             self._still_since_s = now_s
             if content.data.startswith(last.data):
@@ -67,7 +71,10 @@ class Looks:
 
     def stood_still(self, now_s: float) -> bool:
         """Whether the content is what it says, good or bad."""
-        return now_s - self._still_since_s >= (FRESH_STILL_S if self._is_fresh() else STILL_S)
+        last = self._last
+        untouched = last is not None and last.signature.modified_ns <= self._directory_changed_ns
+        still_s = FRESH_STILL_S if self._is_fresh() and untouched else STILL_S
+        return now_s - self._still_since_s >= still_s
 
     def took_too_long(self, now_s: float) -> bool:
         """Whether it is in vain to look on."""

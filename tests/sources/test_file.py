@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -240,6 +241,35 @@ def test_a_change_between_the_reading_and_the_next_look_is_seen(
     path.write_text(TWO.replace("10", "12"))
     bench.advance(2.1)
     assert bench.take() == [(A, B), (ServerSpec("a", 12), B)]
+
+
+def test_a_new_file_that_is_written_slowly_loses_no_server(bench: SourceBench, path: Path) -> None:
+    bench.start(FileSource(path))
+    bench.advance(3)
+    bench.take()
+    path.unlink()
+    time.sleep(0.02)  # the file system's clock moves on
+    with path.open("a") as file:
+        time.sleep(0.02)
+        for line in ("{'host': 'a'}", "# more", "# and more", "{'host': 'b'}"):
+            file.write(f"{line}\n")
+            file.flush()
+            bench.advance(0.9)
+    bench.advance(3)
+    assert bench.take() == []
+
+
+def test_a_rename_is_whole_soon_even_within_a_tick_of_the_file_systems_clock(
+    bench: SourceBench, path: Path
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(3)
+    bench.take()
+    new = path.with_name("pool.new")
+    new.write_text("{'host': 'a'}\n")
+    new.rename(path)
+    bench.advance(1.5)
+    assert bench.take() == [(A,)]
 
 
 def test_a_rename_is_whole_at_once(bench: SourceBench, path: Path) -> None:
