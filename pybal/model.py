@@ -272,6 +272,7 @@ class AnnouncedPrefix:
     peers: tuple[str, ...]
     as_path: tuple[int, ...] = ()
     local_pref: int | None = None
+    extended_communities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,11 @@ FIRST_ROUTES_WAIT_S = 30.0
 yet: until then a router keeps the routes from before a restart. With bgp-withdraw-on-down the time
 is that of the monitors' first results, if that is longer."""
 
+_BYTES_PER_S_OF_WEIGHT = 125_000.0
+"""With bgp-link-bandwidth = auto a weight of 1 is 1 Mbit/s: what counts is the proportion."""
+
+_WEIGHT_PAUSE_S = 10.0
+
 
 class Failover(Protocol):
     """The part of BGPFailover that is needed."""
@@ -31,12 +36,38 @@ class Failover(Protocol):
 
 @dataclass(slots=True)
 class _Announced:
-    """A service that may be announced. `health` matters only with bgp-withdraw-on-down."""
+    """A service that may be announced. `health` is only told, and asked for, where
+    bgp-withdraw-on-down or bgp-link-bandwidth = auto is set; `weight` is that of its health that
+    peers have been told, and may only be told anew while no `pause` runs."""
 
     settings: ServiceSettings
     stands: bool = False
     health: Health | None = None
     announced: bool = False
+    weight: int = 0
+    pause: DelayedCall | None = None
+
+    def link_bandwidth(self) -> float | None:
+        """In bytes a second."""
+        wanted = self.settings.bgp_link_bandwidth
+        if wanted is None:
+            return None
+        if wanted.bits_per_s is not None:
+            return wanted.bits_per_s / 8
+        return self.weight * _BYTES_PER_S_OF_WEIGHT
+
+    def advertisement(self) -> Advertisement:
+        settings = self.settings
+        return Advertisement(
+            address=settings.address,
+            med=settings.bgp_med,
+            communities=settings.bgp_communities,
+            large_communities=settings.bgp_large_communities,
+            extended_communities=settings.bgp_extended_communities,
+            link_bandwidth=self.link_bandwidth(),
+            aggregate=settings.bgp_aggregate,
+            host=not settings.bgp_aggregate_only,
+        )
 
     def is_wanted(self) -> bool:
         below = self.settings.bgp_withdraw_below
@@ -91,6 +122,10 @@ class Announcer:
         self._failover = None
         if self._waiting is not None and self._waiting.active():
             self._waiting.cancel()
+        for service in self._services.values():
+            if service.pause is not None:
+                service.pause.cancel()
+                service.pause = None
 
     # -- a changed configuration ----------------------------------------------------------
 
@@ -103,9 +138,9 @@ class Announcer:
     def adjust(self, settings: ServiceSettings) -> None:
         """Other settings for a service that stays."""
         one = self._services[settings.name]
-        if _advertisement(one.settings) != _advertisement(settings):
+        before, one.settings = one.advertisement(), settings
+        if before != one.advertisement():
             one.announced = False  # so that it is announced with what it is now
-        one.settings = settings
         self._decide(one)
 
     def replace(self, name: str) -> None:
@@ -152,15 +187,39 @@ class Announcer:
         if wanted != service.announced:
             service.announced = wanted
             self._say_why(service)
+            service.weight = self._weight_of(service)
             self._tell(settings.name, service if wanted else None)
+        elif wanted:
+            self._tell_weight(service)
         if service.is_known():
             self._awaited.discard(settings.name)
             self._complete_if_all_known()
 
     def _tell(self, wish: str, service: _Announced | None) -> None:
         if self._failover is not None:
-            wanted = None if service is None else (_advertisement(service.settings),)
+            wanted = None if service is None else (service.advertisement(),)
             self._failover.set_announced(wish, wanted)
+
+    def _weight_of(self, service: _Announced) -> int:
+        """Never 0, which some routers take for a way not to be used at all: that is for
+        bgp-withdraw-on-down to say."""
+        return max(1, service.health.weight_up) if service.health is not None else 1
+
+    def _tell_weight(self, service: _Announced) -> None:
+        """Servers that come and go are not to bother every router each time."""
+        by_weight = service.settings.bgp_link_bandwidth
+        if by_weight is None or by_weight.bits_per_s is not None or service.pause is not None:
+            return
+        weight = self._weight_of(service)
+        if weight != service.weight:
+            service.weight = weight
+            service.pause = self._clock.callLater(_WEIGHT_PAUSE_S, self._pause_over, service)
+            self._tell(service.settings.name, service)
+
+    def _pause_over(self, service: _Announced) -> None:
+        service.pause = None
+        if service.announced:
+            self._tell_weight(service)
 
     def _say_why(self, service: _Announced) -> None:
         """The change itself is logged by the failover, for all services on the address."""
@@ -200,12 +259,3 @@ def _first_results_s(service: ServiceSettings) -> float:
     if service.bgp_withdraw_below is None:
         return 0.0
     return max((m.rise * m.interval_s + m.timeout_s for m in service.monitors), default=0.0)
-
-
-def _advertisement(service: ServiceSettings) -> Advertisement:
-    return Advertisement(
-        address=service.address,
-        med=service.bgp_med,
-        communities=service.bgp_communities,
-        large_communities=service.bgp_large_communities,
-    )

@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from pybal.announce.maintenance import Maintenance, Phase, as_last_choice, phase_since
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import Origin
+from pybal.bgp.extcommunity import community_text, link_bandwidth
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.prefix import Prefix
@@ -210,16 +211,20 @@ class BGPFailover:
         """Equal wishes end in one Route object, which keeps differences cheap."""
         routes: dict[Prefix, Route] = {}
         for wish in wanted:
-            prefix = Prefix.host(wish.address)
-            key = (len(prefix.octets), wish.med, wish.communities, wish.large_communities)
+            key = (
+                wish.address.version, wish.med, wish.communities, wish.large_communities,
+                wish.extended_communities, wish.link_bandwidth,
+            )  # fmt: skip
             route = self._shared.get(key)
             if route is None:
                 next_hop = self._next_hop(wish.address)
                 if next_hop is None:
+                    prefix = Prefix.host(wish.address)
                     self._log.error("No next hop for {prefix}: it is not announced", prefix=prefix)
                     continue
                 route = self._shared[key] = Route(self._attributes(wish), next_hop)
-            routes.setdefault(prefix, route)
+            for prefix in _prefixes(wish):
+                routes.setdefault(prefix, route)
         return routes
 
     def _next_hop(self, address: IPAddress) -> IPAddress | None:
@@ -238,7 +243,15 @@ class BGPFailover:
             local_pref=settings.local_pref,
             communities=communities,
             large_communities=settings.large_communities if large is None else large,
+            extended_communities=self._extended_communities(wish),
         )
+
+    def _extended_communities(self, wish: Advertisement) -> tuple[bytes, ...]:
+        own, general = wish.extended_communities, self._settings.extended_communities
+        communities = general if own is None else own
+        if wish.link_bandwidth is None:
+            return communities
+        return (*communities, link_bandwidth(self._settings.speaker.local_asn, wish.link_bandwidth))
 
     # For people and metrics
 
@@ -247,7 +260,10 @@ class BGPFailover:
         return BGPSnapshot(
             enabled=True,
             local_asn=self._settings.speaker.local_asn,
-            peers=tuple(peering.snapshot() for peering in speaker.peerings.values()),
+            peers=(
+                *(peering.snapshot() for peering in speaker.peerings.values()),
+                *speaker.unfound_peers(),
+            ),
             announced=self._announced_prefixes(),
             unknown_peers_total=speaker.unknown_peers_total,
             maintenance=tuple(self._maintenance_snapshots()),
@@ -264,7 +280,7 @@ class BGPFailover:
         peerings = self.peerings
         state = (self._publications, tuple(peering.told_version for peering in peerings))
         if self._announced_state != state:
-            told = [(str(p.peer.address), p.prefixes_told) for p in peerings]
+            told = [(p.peer.label, p.prefixes_told) for p in peerings]
             self._announced = tuple(self._announced_now(told))
             self._announced_state = state
         return self._announced
@@ -288,9 +304,18 @@ class BGPFailover:
                 ),
                 services=tuple(services.get(prefix, ())),
                 peers=tuple(address for address, sent in told if prefix in sent),
+                extended_communities=tuple(map(community_text, attributes.extended_communities)),
                 as_path=tuple(asn for segment in attributes.as_path or () for asn in segment.asns),
                 local_pref=attributes.local_pref,
             )
+
+
+def _prefixes(wish: Advertisement) -> Iterator[Prefix]:
+    if wish.host:
+        yield Prefix.host(wish.address)
+    if wish.aggregate is not None:
+        network = wish.aggregate
+        yield Prefix(network.prefixlen, network.network_address.packed)
 
 
 def _also(tell: Callable[[Any], None]) -> Callable[[Any], Any]:

@@ -11,16 +11,25 @@ from pybal.bgp.settings import (
     Confederation,
     ExportPolicy,
     FailoverSettings,
+    InterfacePeer,
     MaintenanceSettings,
     Options,
+    PeerGroup,
     PeerSettings,
     SpeakerSettings,
 )
-from pybal.config.settings import BGPPeer, BGPPeerOptions, BGPSettings
+from pybal.config.settings import (
+    BGPInterfacePeer,
+    BGPPeer,
+    BGPPeerGroup,
+    BGPPeerOptions,
+    BGPSettings,
+)
 from pybal.model import IPAddress
 
 _ANY = (IPv6Address("::"), IPv4Address("0.0.0.0"))
 _FAMILIES = {4: IPV4_UNICAST, 6: IPV6_UNICAST}
+_UNKNOWN = IPv6Address("fe80::")  # until it has been found
 _LAST_RESORT = IPv4Address("127.0.0.1")
 
 
@@ -36,6 +45,8 @@ def failover_settings(
         listen_addresses=settings.local_ips or _ANY,
         listen_port=settings.local_port,
         confederation=_confederation(settings),
+        groups=tuple(map(_group, settings.groups)),
+        interfaces=tuple(map(_interface_peer, settings.interface_peers)),
     )
     return FailoverSettings(
         speaker=speaker,
@@ -47,6 +58,7 @@ def failover_settings(
         communities=settings.communities,
         large_communities=settings.large_communities,
         extra_addresses=settings.advertised_addresses,
+        extended_communities=settings.extended_communities,
         shutdown_delay_s=settings.shutdown_delay_s,
         maintenance=MaintenanceSettings(
             med=settings.maintenance_med,
@@ -54,6 +66,15 @@ def failover_settings(
             withdraw_after_s=settings.maintenance_withdraw_s,
         ),
     )
+
+
+def _interface_peer(given: BGPInterfacePeer) -> InterfacePeer:
+    return InterfacePeer(given.interface, _peer_settings(BGPPeer(_UNKNOWN, given.options)))
+
+
+def _group(given: BGPPeerGroup) -> PeerGroup:
+    anyone = BGPPeer(given.network.network_address, given.options)
+    return PeerGroup(given.network, _peer_settings(anyone), given.options.limit)
 
 
 def _confederation(settings: BGPSettings) -> Confederation | None:
@@ -96,6 +117,7 @@ def _export_policy(options: BGPPeerOptions) -> ExportPolicy:
         prepend=options.prepend,
         communities=options.communities,
         large_communities=options.large_communities,
+        extended_communities=options.extended_communities,
     )
 
 

@@ -16,6 +16,7 @@ from pybal.bgp.codec import Decoder, Received, encode
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Message
 from pybal.bgp.negotiation import Session
+from pybal.bgp.settings import PeerSettings
 
 _MESSAGES_A_TURN = 64  # bounds how long a flooding peer may hold the reactor
 LINGER_S = 2.0
@@ -36,12 +37,14 @@ class BGPConnection(TwistedProtocol):
     """Owned by one Link. As a pull producer it learns when all that was written has left.
 
     `ended` fires when the connection, once made, is gone. `prepare` is called with the
-    transport before anything is sent or read; an OSError of it ends the connection.
+    transport before anything is sent or read; an OSError of it ends the connection. `peer` is whom
+    a connection that was accepted comes from.
     """
 
     def __init__(self, clock: Any, owner: ConnectionOwner) -> None:
         self.ended: Deferred[None] = Deferred()
         self.prepare: Callable[[Any], None] | None = None
+        self.peer: PeerSettings | None = None
         self.drained = False
         self._clock = clock
         self._owner: ConnectionOwner | None = owner

@@ -54,6 +54,7 @@ def _apply(policy: ExportPolicy, attributes: PathAttributes) -> PathAttributes:
         local_pref=attributes.local_pref if policy.local_pref is None else policy.local_pref,
         communities=_union(attributes.communities, policy.communities),
         large_communities=_union(attributes.large_communities, policy.large_communities),
+        extended_communities=_union(attributes.extended_communities, policy.extended_communities),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -18,11 +18,13 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
 from pybal.bgp.connection import BGPConnection
-from pybal.bgp.settings import PeerSettings
+from pybal.bgp.discovery import Advertiser
+from pybal.bgp.settings import IPNetwork, PeerSettings, SpeakerSettings
 from pybal.model import IPAddress
 
 # The socket module does not name these; the numbers are Linux's.
-_TCP_MD5SIG = 14
+_TCP_MD5SIG, _TCP_MD5SIG_EXT = 14, 32
+_TCP_MD5SIG_FLAG_PREFIX = 1
 _IP_MINTTL = 21
 _IPV6_MINHOPCOUNT = 73
 _MAX_TTL = 255
@@ -49,11 +51,15 @@ class BGPNetwork(Protocol):
         """Connect to a peer. Either the connection is made or `failed(reason)` is called, both
         later than this call; the function returned gives the attempt up."""
 
-    def listen(
-        self, address: IPAddress, port: int, peers: tuple[PeerSettings, ...], accept: Accept
-    ) -> Close:
-        """Accept connections; `accept` gives the protocol for one from that address, or None
-        to close it. Raises OSError. The function returned stops listening."""
+    def listen(self, address: IPAddress, settings: SpeakerSettings, accept: Accept) -> Close:
+        """Accept connections of all that the settings name; `accept` gives the protocol for one
+        from that address, or None to close it. Raises OSError. The function returned stops
+        listening."""
+
+    def discover(self, interface: str, found: Callable[[IPv6Address], None]) -> Callable[[], None]:
+        """Look for the router at the other end of a link, and let it find us; `found` is called
+        with its link-local address again and again. Raises OSError. The function returned ends
+        that."""
 
 
 class TwistedNetwork:
@@ -85,26 +91,34 @@ class TwistedNetwork:
                 self._reactor.callLater(0, failed, f"socket options: {error.strerror}")
         return connector.disconnect  # type: ignore[no-any-return]
 
-    def listen(
-        self, address: IPAddress, port: int, peers: tuple[PeerSettings, ...], accept: Accept
-    ) -> Close:
+    def listen(self, address: IPAddress, settings: SpeakerSettings, accept: Accept) -> Close:
         family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
-        own_kind = tuple(peer for peer in peers if peer.address.version == address.version)
+        peers = {_whole(peer.address): peer for peer in settings.peers}
+        peers |= {group.network: group.peer for group in settings.groups}
+        own_kind = {n: peer for n, peer in peers.items() if n.version == address.version}
         with socket.socket(family, socket.SOCK_STREAM) as listener:
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            for peer in own_kind:
+            for network, peer in own_kind.items():
                 if peer.password is not None:
-                    set_md5_key(listener, peer.address, peer.password)
+                    set_md5_key(listener, network, peer.password)
             keep_alive(listener)  # what it accepts inherits that
-            _expect_ttl(listener, own_kind)
-            listener.bind((str(address), port))
+            _expect_ttl(listener, tuple(own_kind.values()))
+            listener.bind((str(address), settings.listen_port))
             listener.listen(_BACKLOG)
-            factory = _Incoming(accept, {peer.address: peer for peer in peers})
+            factory = _Incoming(accept)
             opened = self._reactor.adoptStreamPort(listener.fileno(), family, factory)
         return lambda: maybeDeferred(opened.stopListening).addCallback(lambda _: None)
+
+    def discover(self, interface: str, found: Callable[[IPv6Address], None]) -> Callable[[], None]:
+        return Advertiser(self._reactor, interface, found).start()
+
+
+def _whole(address: IPAddress) -> IPNetwork:
+    """The network of one address; a link-local one is the same on every link here."""
+    return ip_network(address.packed)
 
 
 def _expect_ttl(listener: socket.socket, peers: tuple[PeerSettings, ...]) -> None:
@@ -136,14 +150,12 @@ class _Outgoing(ClientFactory):
 class _Incoming(ServerFactory):
     noisy = False
 
-    def __init__(self, accept: Accept, peers: dict[IPAddress, PeerSettings]) -> None:
+    def __init__(self, accept: Accept) -> None:
         self._accept = accept
-        self._peers = peers
 
     def buildProtocol(self, addr: Any) -> TwistedProtocol | None:
-        address = ip_address(addr.host)
-        connection = self._accept(address)
-        peer = self._peers.get(address)
+        connection = self._accept(ip_address(addr.host))
+        peer = connection.peer if connection is not None else None
         if connection is not None and peer is not None:
             connection.prepare = lambda transport: _limit_ttl(transport.getHandle(), peer)
         return connection
@@ -167,7 +179,7 @@ def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:
     if peer.interface is not None:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, peer.interface.encode())
     if peer.password is not None:
-        set_md5_key(handle, peer.address, peer.password)
+        set_md5_key(handle, _whole(peer.address), peer.password)
     if peer.ttl is not None:
         set_ttl(handle, peer.ttl)
     if peer.ttl_security_hops is not None:
@@ -175,14 +187,18 @@ def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:
         set_min_ttl(handle, peer.ttl_security_hops)
 
 
-def set_md5_key(handle: socket.socket, address: IPAddress, password: bytes) -> None:
-    """TCP_MD5SIG (struct tcp_md5sig of linux/tcp.h) for one peer. Raises OSError."""
+def set_md5_key(handle: socket.socket, peers: IPNetwork, password: bytes) -> None:
+    """TCP_MD5SIG (struct tcp_md5sig of linux/tcp.h) for one peer, or TCP_MD5SIG_EXT for a network
+    of them. Raises OSError."""
+    address = peers.network_address
     if address.version == 4:
         sockaddr = struct.pack("=H2x4s", socket.AF_INET, address.packed)
     else:
         sockaddr = struct.pack("=H6x16s", socket.AF_INET6, address.packed)
-    option = struct.pack("=128sBBHi80s", sockaddr, 0, 0, len(password), 0, password)
-    handle.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG, option)
+    one = peers.num_addresses == 1
+    flags, length = (0, 0) if one else (_TCP_MD5SIG_FLAG_PREFIX, peers.prefixlen)
+    option = struct.pack("=128sBBHi80s", sockaddr, flags, length, len(password), 0, password)
+    handle.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG if one else _TCP_MD5SIG_EXT, option)
 
 
 def set_ttl(handle: socket.socket, ttl: int) -> None:

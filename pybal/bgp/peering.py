@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
 from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.admission import Admission
 from pybal.bgp.bfd.detector import BFDNetwork, Detector
 from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
@@ -28,14 +30,12 @@ from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peersnapshot import Statistics, peer_snapshot
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
-from pybal.bgp.settings import PeerSettings, SpeakerSettings
-from pybal.bgp.summing import Allowance, SummingLog
+from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
+from pybal.bgp.summing import SummingLog
 from pybal.model import PeerSnapshot
 
 _COLLISION_WINDOW_S = 5.0
 _LONGEST_ERROR = 600
-# Connections that one peer may open: no router needs more.
-_INCOMING_BURST, _INCOMING_A_SECOND = 10.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +51,6 @@ class BGPPorts:
     bfd_network: BFDNetwork
 
 
-@dataclass(frozen=True, slots=True)
-class Damping:
-    """What the peer's failures have earned it (DampPeerOscillations), whichever side connected:
-    `next_s` is the next penalty, 0 for the first; `until` is when the present one ends."""
-
-    next_s: float = 0.0
-    until: float = 0.0
-
-
 class Peering:
     """Keeps a session with one configured router and tells it the routes it is given."""
 
@@ -71,8 +62,7 @@ class Peering:
         self._speaker = speaker
         self._ports = ports
         self._log = SummingLog(ports.log, ports.clock)
-        self._incoming = Allowance(_INCOMING_BURST, _INCOMING_A_SECOND)
-        self._damping = Damping()
+        self._admission = Admission(peer.fsm, ports.clock)
         self._routes: Routes = {}
         self._running = False
         self._plain_open = False
@@ -95,7 +85,7 @@ class Peering:
 
     def _begin(self) -> None:
         passive = self.peer.fsm.passive
-        self._active.resume_from(FSM(idle_hold_s=self._damping.next_s))
+        self._active.resume_from(self._admission.fresh())
         self._active.feed(
             EventKind.AUTOMATIC_START_DAMPED_PASSIVE
             if passive
@@ -130,8 +120,10 @@ class Peering:
         """Go over to settings that differ only in what the peer is told, and how it is called."""
         before, self.peer = self.peer, peer
         link = self.established_link()
-        if before.export != peer.export and link is not None and link.rib is not None:
-            link.rib.set_policy(peer.export)
+        if before.export == peer.export or link is None:
+            return
+        if link.rib is not None and link.session is not None:
+            link.rib.set_policy(self._export_policy(link.session))
             self.announce(self._routes)
 
     def release_end_of_rib(self) -> None:
@@ -183,6 +175,12 @@ class Peering:
 
     # State
 
+    @property
+    def is_deserted(self) -> bool:
+        """Whether there is no connection, nor has the peer earned a penalty that is to be kept."""
+        unused = all(link.connection is None for link in self.links())
+        return unused and self._admission.is_clean
+
     def links(self) -> tuple[Link, ...]:
         return (self._active,) if self._passive is None else (self._active, self._passive)
 
@@ -203,29 +201,29 @@ class Peering:
             self.statistics.connections_refused += 1
             return None
         link = self._new_link(Side.PASSIVE)
-        link.resume_from(FSM(idle_hold_s=self._damping.next_s))
+        link.resume_from(self._admission.fresh())
         connection = BGPConnection(self._ports.clock, link)
+        connection.peer = self.peer
         self._passive = link
         link.attach(connection)
         link.feed(EventKind.AUTOMATIC_START_PASSIVE)
         return connection
 
     def _may_connect(self) -> bool:
-        now = self._ports.clock.seconds()
         self._drop_for_restarted_peer()
         established = self.established_link()
         if established is not None:
             established.ask_for_life()
             return False
-        # The first penalty does not count: a router that has just restarted is welcome.
-        if self._damping.next_s > 2 * self.peer.fsm.idle_hold_s and now < self._damping.until:
+        damped_s = self._admission.damped_s
+        if damped_s:
             self._log.info(
                 "Peer {peer}: its sessions fail soon after they begin; it may connect again in"
                 " {seconds} s",
-                peer=self.peer.address, seconds=round(self._damping.until - now, 1),
+                peer=self.peer.label, seconds=round(damped_s, 1),
             )  # fmt: skip
             return False
-        if not self._incoming.take(now):
+        if not self._admission.take():
             return False
         if self._passive is not None:
             # A router opens one connection at a time: the one before is dead, or stuck.
@@ -261,7 +259,28 @@ class Peering:
         return negotiate(local, peer, self._speaker.confederation, self._speaker.local_asn)
 
     def new_rib(self, session: Session) -> AdjRIBOut:
-        return AdjRIBOut(session, self.peer.export)
+        return AdjRIBOut(session, self._export_policy(session))
+
+    def _export_policy(self, session: Session) -> ExportPolicy:
+        """Over a link that has no addresses but its own, the next hop is ours on that link
+        (RFC 8950 section 3, RFC 2545 section 3), unless this peer's settings say another one."""
+        policy, address = self.peer.export, self._link_local_address()
+        if address is None:
+            return policy
+        ipv4 = address if session.ipv6_next_hops else None
+        return replace(
+            policy,
+            next_hop_ipv4=policy.next_hop_ipv4 or ipv4,
+            next_hop_ipv6=policy.next_hop_ipv6 or address,
+        )
+
+    def _link_local_address(self) -> IPv6Address | None:
+        link = self.established_link()
+        addresses = link.connection.addresses() if link is not None and link.connection else None
+        if not self.peer.address.is_link_local or addresses is None:
+            return None
+        local = ip_address(addresses[0])
+        return local if isinstance(local, IPv6Address) and local.is_link_local else None
 
     def check_open(self, peer: Open, local: Open) -> None:
         check_open(peer, local, self.peer.asn, role_strict=self.peer.role_strict)
@@ -289,7 +308,7 @@ class Peering:
         return True
 
     def session_up(self, link: Link) -> None:
-        self._log.info("Session with {peer} established", peer=self.peer.address)
+        self._log.info("Session with {peer} established", peer=self.peer.label)
         self.statistics.causes.established()
         for other in self.links():
             # One that has not said OPEN yet would stay for minutes.
@@ -309,13 +328,13 @@ class Peering:
             self.statistics.state_since = self._ports.now()
         self._log.debug(
             "Peer {peer} ({side}): {before} -> {after}",
-            peer=self.peer.address, side=link.side.value,
+            peer=self.peer.label, side=link.side.value,
             before=before.value, after=link.state.value,
         )  # fmt: skip
         if before is State.ESTABLISHED:
             self._session_lost()
         if link.state is State.IDLE:
-            self._remember_damping(link.fsm)
+            self._admission.remember(link.fsm)
         if link is self._passive:
             self._passive_changed(link, before)
         self._quiet_the_active_link()
@@ -326,13 +345,8 @@ class Peering:
             self.statistics.sessions_lost += 1
             self._log.warn(
                 "Session with {peer} lost: {reason}",
-                peer=self.peer.address, reason=self.statistics.causes.text,
+                peer=self.peer.label, reason=self.statistics.causes.text,
             )  # fmt: skip
-
-    def _remember_damping(self, fsm: FSM) -> None:
-        """Links come and go, and a stop clears them; what the peer has earned stays."""
-        if fsm.idle_hold_at is not None and not fsm.retry_wait_s:
-            self._damping = Damping(fsm.idle_hold_s, fsm.idle_hold_at)
 
     def _passive_changed(self, link: Link, before: State) -> None:
         """The link of an incoming connection lives as long as that connection; what it earned
@@ -356,7 +370,7 @@ class Peering:
         """BFD found the path to the peer alive, or dead: then the session ends with it
         (RFC 5882 section 10.1, RFC 9384)."""
         if up:
-            self._log.info("BFD with {peer} is up", peer=self.peer.address)
+            self._log.info("BFD with {peer} is up", peer=self.peer.label)
             return
         cease = Notification(ErrorCode.CEASE, CeaseSubcode.BFD_DOWN)
         for link in self.links():
@@ -386,7 +400,7 @@ class Peering:
         for reason, prefixes in reasons.items():
             self._log.error(
                 "Peer {peer} cannot be told of {count} prefixes ({first}): {reason}",
-                peer=self.peer.address, count=len(prefixes),
+                peer=self.peer.label, count=len(prefixes),
                 first=", ".join(prefixes[:5]), reason=reason,
             )  # fmt: skip
 
@@ -398,13 +412,13 @@ class Peering:
         established = self.established_link()
         # Of a connection beside the session, and of our own stop, there is nothing to mend.
         if not self._running or established not in (None, link):
-            self._log.debug("Peer {peer}: {text}", peer=self.peer.address, text=text)
+            self._log.debug("Peer {peer}: {text}", peer=self.peer.label, text=text)
             return
         news = self.statistics.causes.note(Failure(text, weight, self._ports.now()))
         if established is not None:
             return  # the loss of the session is about to be logged, with this
         emit = self._log.warn if news else self._log.debug
-        emit("No session with {peer}: {text}", peer=self.peer.address, text=text)
+        emit("No session with {peer}: {text}", peer=self.peer.label, text=text)
 
     def in_words(self, message: Notification) -> str:
         return explain_received(message, self.local_open(), self.prefixes_told)

@@ -38,7 +38,7 @@ def peer_snapshot(
     session, rib = leading.session, leading.rib
     causes = statistics.causes
     return PeerSnapshot(
-        address=str(peer.address),
+        address=peer.label,
         state=leading.state.value,
         established=leading.state is State.ESTABLISHED,
         asn=session.peer.asn if session is not None else peer.asn,

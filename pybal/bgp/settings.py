@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Union
 
 from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family, Role
 from pybal.model import IPAddress
+
+IPNetwork = Union[IPv4Network, IPv6Network]
 
 MAX_PASSWORD_BYTES = 80  # TCP_MD5SIG_MAXKEYLEN
 
@@ -59,6 +62,7 @@ class ExportPolicy:
     prepend: int = 0
     communities: tuple[int, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()
+    extended_communities: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class PeerSettings:
     (`fsm.passive`), or take no connection of its (`connect_only`) is said for each.
 
     `role` is ours towards the peer (RFC 9234); strict: only a peer that says its own will do.
-    `description` is the operator's, for people. `ttl` is that of what we send, None for the
+    `description` is the operator's, for people; `name` stands for the address where that is found
+    out. `ttl` is that of what we send, None for the
     kernel's. `interface`: our connections are bound to it, which may be a VRF's.
 
     `hold_time_s` is what we propose: 0 or at least 3. `ttl_security_hops`: GTSM (RFC 5082),
@@ -102,6 +107,31 @@ class PeerSettings:
     role: Role | None = None
     role_strict: bool = False
     description: str = ""
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What people and metrics call it."""
+        return self.name or str(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGroup:
+    """Peers that are not named one by one: whoever connects out of `network`, `limit` at a time.
+    All are as `peer` is, but for its address."""
+
+    network: IPNetwork
+    peer: PeerSettings
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class InterfacePeer:
+    """The router at the other end of a link, found by its router advertisements. It is as `peer`
+    is, but for its address."""
+
+    interface: str
+    peer: PeerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +145,8 @@ class SpeakerSettings:
     listen_addresses: tuple[IPAddress, ...]
     listen_port: int = BGP_PORT
     confederation: Confederation | None = None
+    groups: tuple[PeerGroup, ...] = ()
+    interfaces: tuple[InterfacePeer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +177,7 @@ class FailoverSettings:
     local_pref: int | None = None
     communities: tuple[int, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()
+    extended_communities: tuple[bytes, ...] = ()
     extra_addresses: tuple[IPAddress, ...] = ()
     shutdown_delay_s: float = 0.0
     maintenance: MaintenanceSettings = MaintenanceSettings()
@@ -152,9 +185,15 @@ class FailoverSettings:
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
-    """One address that a service wants announced, as a host route. None: the global value."""
+    """One address that a service wants announced: as a host route, unless `host` is False, and as a
+    part of the prefix `aggregate`. None: the global value; but of the link bandwidth, in bytes a
+    second, it is none."""
 
     address: IPAddress
     med: int | None = None
     communities: tuple[int, ...] | None = None
     large_communities: tuple[LargeCommunity, ...] | None = None
+    extended_communities: tuple[bytes, ...] | None = None
+    link_bandwidth: float | None = None
+    aggregate: IPNetwork | None = None
+    host: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.internet.task import deferLater
@@ -10,17 +11,19 @@ from twisted.internet.task import deferLater
 from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
+from pybal.bgp.foundpeers import LinkNeighbour, group_of, member_of, unfound
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
 from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.rib import Routes
-from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
+from pybal.bgp.settings import ExportPolicy, PeerGroup, PeerSettings, SpeakerSettings
 from pybal.bgp.summing import SummingLog
-from pybal.model import IPAddress
+from pybal.model import IPAddress, PeerSnapshot
 from pybal.net.listener import Listener
 
 _FLUSH_POLL_S = 0.02
+_TIDY_S = 60.0
 FLUSH_LIMIT_S = 5.0  # for withdrawals to leave, before a peer that does not read is left behind
 
 
@@ -35,6 +38,10 @@ class Speaker:
         self._log = SummingLog(ports.log, ports.clock)
         self._routes: Routes = {}
         self._listeners: list[Listener[Close]] = []
+        self._groups: dict[IPAddress, PeerGroup] = {}
+        self._neighbours: list[LinkNeighbour] = []
+        self._tidying: Any = None
+        self._restarting = False
         self._stopped = False
         self._reconfiguring = DeferredLock()
         self._bfd = BFD(ports.bfd_network, ports.clock, ports.random, ports.log)
@@ -43,12 +50,21 @@ class Speaker:
         """Listen and connect. An address that cannot be listened on is logged as an error, and
         tried again; connections of our own do without. `restarting`: peers are asked to keep the
         routes of our former life until `release_end_of_rib` (RFC 4724 section 4.1)."""
+        self._restarting = restarting
         self._listen()
         for peering in self.peerings.values():
-            peering.restarting = peering.end_of_rib_held = restarting
             self._start_peering(peering)
+        self._look_for_neighbours()
+
+    def _begin(self, peer: PeerSettings) -> Peering:
+        """With a peer that is new."""
+        peering = self.peerings[peer.address] = Peering(self._settings, peer, self._ports)
+        peering.announce(self._routes)
+        self._start_peering(peering)
+        return peering
 
     def _start_peering(self, peering: Peering) -> None:
+        peering.restarting = peering.end_of_rib_held = self._restarting
         peer = peering.peer
         peering.start()
         if peer.bfd is not None:
@@ -74,6 +90,10 @@ class Speaker:
             return
         before, self._settings = self._settings, settings
         kept = _unchanged_peers(before, settings)
+        if _identity(before) == _identity(settings):
+            named = {peer.address for peer in settings.peers}
+            kept |= {a for a, g in self._groups.items() if g in settings.groups and a not in named}
+            kept |= self._neighbours_that_stay(settings)
         ending = [self._drop(a, settings) for a in tuple(self.peerings) if a not in kept]
         relisten = _listening(before) != _listening(settings)
         if relisten:
@@ -87,9 +107,8 @@ class Speaker:
             if peer.address in self.peerings:
                 self.peerings[peer.address].adjust(peer)
             else:
-                peering = self.peerings[peer.address] = Peering(settings, peer, self._ports)
-                peering.announce(self._routes)
-                self._start_peering(peering)
+                self._begin(peer)
+        self._look_for_neighbours()
 
     def _has_stopped(self) -> bool:
         """A question, as the answer may change over an await."""
@@ -100,6 +119,7 @@ class Speaker:
         subcode = (
             CeaseSubcode.OTHER_CONFIGURATION_CHANGE if stays else CeaseSubcode.PEER_DECONFIGURED
         )
+        self._groups.pop(address, None)
         ended = self.peerings.pop(address).stop(Notification(ErrorCode.CEASE, subcode))
         return ended.addCallback(lambda _: self._bfd.forget(address))
 
@@ -109,12 +129,12 @@ class Speaker:
             listener.start()
 
     def _listener(self, address: IPAddress) -> Listener[Close]:
-        ports, port, peers = self._ports, self._settings.listen_port, self._settings.peers
+        ports, settings = self._ports, self._settings
 
         def listen() -> Close:
-            return ports.network.listen(address, port, peers, self._accept)
+            return ports.network.listen(address, settings, self._accept)
 
-        where = f"{address} port {port}"
+        where = f"{address} port {settings.listen_port}"
         return Listener(ports.clock, ports.log, where, listen, lambda close: close())
 
     def _stop_listening(self) -> list[Deferred[None]]:
@@ -122,12 +142,80 @@ class Speaker:
         return [listener.stop() for listener in listeners]
 
     def _accept(self, address: IPAddress) -> BGPConnection | None:
-        peering = self.peerings.get(address)
+        peering = self.peerings.get(address) or self._newcomer(address)
         if peering is not None:
             return peering.accept()
         self.unknown_peers_total += 1
         self._log.warn("Closed a connection of unconfigured {address}", address=address)
         return None
+
+    # Peers that are not named by address
+
+    def _newcomer(self, address: IPAddress) -> Peering | None:
+        """One out of a prefix, if there is room."""
+        group = group_of(self._settings, address)
+        if group is None or self._stopped:
+            return None
+        if sum(g == group for g in self._groups.values()) >= group.limit:
+            self._log.warn(
+                "No room for {address}: {network} has its {limit} peers",
+                address=address, network=group.network, limit=group.limit,
+            )  # fmt: skip
+            return None
+        self._groups[address] = group
+        if self._tidying is None:
+            self._tidying = self._ports.clock.callLater(_TIDY_S, self._tidy)
+        return self._begin(member_of(group, address))
+
+    def _tidy(self) -> None:
+        """Forget those that have gone."""
+        self._tidying = None
+        for address in tuple(self._groups):
+            if self.peerings[address].is_deserted:
+                self._drop(address, self._settings)
+        if self._groups:
+            self._tidying = self._ports.clock.callLater(_TIDY_S, self._tidy)
+
+    def _look_for_neighbours(self) -> None:
+        """On the interfaces of the settings, where we do not yet."""
+        ports = self._ports
+        wanted = self._settings.interfaces
+        for neighbour in self._neighbours:
+            if neighbour.settings not in wanted:
+                neighbour.stop()
+        self._neighbours = [one for one in self._neighbours if one.settings in wanted]
+        known = [one.settings for one in self._neighbours]
+        for settings in wanted:
+            if settings not in known:
+                neighbour = LinkNeighbour(
+                    settings, ports.network, ports.clock, self._log, self._neighbour_found
+                )
+                self._neighbours.append(neighbour)
+                neighbour.start()
+
+    def _neighbours_that_stay(self, settings: SpeakerSettings) -> set[IPAddress]:
+        staying = (one for one in self._neighbours if one.settings in settings.interfaces)
+        return {one.address for one in staying if one.address is not None}
+
+    def _neighbour_found(self, peer: PeerSettings) -> None:
+        if self._stopped:
+            return
+        for address, peering in tuple(self.peerings.items()):
+            if peering.peer.name == peer.name and address != peer.address:
+                self._drop(address, self._settings)
+        if peer.address not in self.peerings:
+            self._begin(peer)
+
+    def unfound_peers(self) -> tuple[PeerSnapshot, ...]:
+        """Those of interfaces on which nobody has been found."""
+        return tuple(unfound(self._neighbours))
+
+    def _stop_looking(self) -> None:
+        if self._tidying is not None:
+            self._tidying.cancel()
+            self._tidying = None
+        for neighbour in self._neighbours:
+            neighbour.stop()
 
     def announce(self, routes: Routes) -> None:
         """From now on every peer is to know exactly these routes."""
@@ -136,6 +224,7 @@ class Speaker:
             peering.announce(routes)
 
     def release_end_of_rib(self) -> None:
+        self._restarting = False
         for peering in self.peerings.values():
             peering.release_end_of_rib()
 
@@ -180,6 +269,7 @@ class Speaker:
             await deferLater(clock, _FLUSH_POLL_S, lambda: None)
 
     async def _end(self, ending: list[Deferred[None]]) -> None:
+        self._stop_looking()
         await DeferredList([*ending, *self._stop_listening()])
         self._log.close()
         # Only now: some routers take even BFD's AdminDown for a failure of the session.
@@ -206,4 +296,4 @@ def _identity(settings: SpeakerSettings) -> object:
 def _listening(settings: SpeakerSettings) -> object:
     """All that goes into the listening sockets."""
     secured = {(p.address, p.password, p.ttl_security_hops) for p in settings.peers}
-    return settings.listen_addresses, settings.listen_port, secured
+    return settings.listen_addresses, settings.listen_port, secured, settings.groups

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 
 from pybal.config.bad_value import BadValueError, did_you_mean
 from pybal.config.kinds import (
@@ -20,14 +20,18 @@ from pybal.config.kinds import (
     is_blank,
     texts_of,
 )
-from pybal.config.settings import LargeCommunity
+from pybal.config.settings import IPNetwork, LargeCommunity, LinkBandwidth
 from pybal.model import IPAddress
-from pybal.net.addresses import parse_scoped_address
+from pybal.net.addresses import parse_address, parse_scoped_address
 
 MAX_PASSWORD_BYTES = 80  # Linux' TCP_MD5SIG_MAXKEYLEN
 MAX_SHUTDOWN_DELAY_S = 60  # systemd kills what has not stopped within 90 s
 _FRACTION = re.compile(r"0?\.[0-9]{1,30}")
 _NUMBER = re.compile("[0-9]{1,10}")
+_RAW_COMMUNITY = re.compile("0x[0-9a-fA-F]{16}")
+_SUBTYPES = {"rt": 2, "soo": 3}
+_BITS = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([kKmMgGtT]?)")
+_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
 
 # The IANA registry of well-known communities (RFC 1997, 3765, 7611, 7999, 8326, 9494).
@@ -100,6 +104,52 @@ def _large(text: str) -> tuple[LargeCommunity, ...]:
     return tuple((asn, first, second) for asn, first, second in _communities((32, 32, 32))(text))
 
 
+def _extended(text: str) -> tuple[bytes, ...]:
+    written = LITERAL_STRINGS.parse(text) if text.startswith(("[", "(")) else text.split()
+    return tuple(dict.fromkeys(_extended_community(word) for word in written if not is_blank(word)))
+
+
+def _extended_community(word: str) -> bytes:
+    """RFC 4360 and RFC 5668: two-octet AS, IPv4 address, four-octet AS; or all eight bytes."""
+    if _RAW_COMMUNITY.fullmatch(word):
+        return bytes.fromhex(word[2:])
+    name, _, rest = word.partition(":")
+    first, _, second = rest.partition(":")
+    subtype = _SUBTYPES.get(name.lower())
+    if subtype is None or not _NUMBER.fullmatch(second):
+        raise BadValueError(f"{word!r} is none")
+    number, address = int(second), parse_address(first)
+    if isinstance(address, IPv4Address):
+        kind, head, most = 1, address.packed, 0xFFFF
+    elif _NUMBER.fullmatch(first) and int(first) <= 0xFFFF:
+        kind, head, most = 0, int(first).to_bytes(2, "big"), 0xFFFFFFFF
+    elif _NUMBER.fullmatch(first) and int(first) <= 0xFFFFFFFF:
+        kind, head, most = 2, int(first).to_bytes(4, "big"), 0xFFFF
+    else:
+        raise BadValueError(f"{word!r} is none")
+    if number > most:
+        raise BadValueError(f"in {word!r} {number} is above {most}")
+    return bytes((kind, subtype)) + head + number.to_bytes(6 - len(head), "big")
+
+
+def _link_bandwidth(text: str) -> LinkBandwidth | None:
+    if text.lower() in _NEVER:
+        return None
+    if text.lower() == "auto":
+        return LinkBandwidth()
+    match = _BITS.fullmatch(text)
+    if match is None or float(match[1]) == 0:
+        raise BadValueError
+    return LinkBandwidth(float(match[1]) * _UNITS[match[2].lower()])
+
+
+def _prefix(text: str) -> IPNetwork:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise BadValueError(str(error) if "host bits" in str(error) else "") from None
+
+
 def _withdraw_on_down(text: str) -> Fraction | None:
     """Down to which share of servers that are up the address stays announced."""
     if _FRACTION.fullmatch(text) and Fraction(text) > 0:
@@ -161,6 +211,8 @@ MAX_DESCRIPTION = 100
 _NEVER = ("no", "never", "false", "off", "n", "f")
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
+LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}")
+"""How an interface is called where an address might stand, too."""
 _U16 = integer(0, 65535)
 _HOPS = integer(1, 254)
 
@@ -170,6 +222,7 @@ TTL_SECURITY = Kind("no, yes (a neighbour) or a number of hops from 1 to 254", _
 PEER_ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(ADDRESSES.wanted, _peer_addresses)
 FAMILIES = Kind("ipv4, ipv6, or both", _families)
 ROLE = choice(("customer", "provider", "peer", "rs-client", "rs"))
+PEER_LIMIT = integer(1, 10_000)
 PREPEND = integer(0, 20, "a number of times")
 MULTIHOP = integer(1, 255, "a number of hops")
 INTERFACE = Kind("the name of a network interface, of up to 15 characters", _interface)
@@ -181,6 +234,13 @@ BFD_MULTIPLIER = integer(1, 255)
 COMMUNITIES = Kind(
     "communities such as 64600:100 or no-export, separated by spaces or in a list", _classic
 )
+EXTENDED_COMMUNITIES = Kind(
+    "extended communities such as rt:64600:100, soo:192.0.2.1:7 or 0x0002fc5800000064, separated by"
+    " spaces or in a list",
+    _extended,
+)
+LINK_BANDWIDTH = Kind("no, auto, or bits a second such as 10G", _link_bandwidth)
+PREFIX: Kind[IPNetwork] = Kind("a prefix such as 198.51.100.0/24", _prefix)
 LARGE_COMMUNITIES = Kind(
     "large communities such as 64600:1:2, separated by spaces or in a list", _large
 )

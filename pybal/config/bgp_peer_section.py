@@ -13,6 +13,7 @@ from pybal.config.bgp_kinds import (
     BFD_MULTIPLIER,
     COMMUNITIES,
     DESCRIPTION,
+    EXTENDED_COMMUNITIES,
     FAMILIES,
     HOLD_TIME,
     INTERFACE,
@@ -86,6 +87,7 @@ def read_own_options(
         local_pref=reader.get("bgp-local-pref", MED, None),
         communities=reader.get("bgp-communities", COMMUNITIES, ()),
         large_communities=reader.get("bgp-large-communities", LARGE_COMMUNITIES, ()),
+        extended_communities=reader.get("bgp-extended-communities", EXTENDED_COMMUNITIES, ()),
     )
     source = found.source_address
     if source is not None and address is not None and source.version != address.version:

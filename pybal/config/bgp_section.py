@@ -1,15 +1,21 @@
-"""What [global] and its sub-sections `[[peer ADDRESS]]` say of BGP. Pure."""
+"""What [global] says of BGP, and its sub-sections of peers. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pybal.config.bad_value import BadValueError
 from pybal.config.bgp_checks import check_confederation, check_options, check_peer
 from pybal.config.bgp_kinds import (
     COMMUNITIES,
+    EXTENDED_COMMUNITIES,
     LARGE_COMMUNITIES,
+    LINK_BANDWIDTH,
+    LINK_NAME,
     PEER_ADDRESSES,
+    PEER_LIMIT,
+    PREFIX,
     PREPEND,
     ROUTER_ID,
     SHUTDOWN_DELAY,
@@ -18,7 +24,13 @@ from pybal.config.bgp_kinds import (
 from pybal.config.bgp_peer_section import SecretReader, read_options, read_own_options
 from pybal.config.kinds import ADDRESSES, AS_PATH, ASN, HOST_ADDRESS, IPV6, MED, PORT
 from pybal.config.section import SectionReader
-from pybal.config.settings import BGPPeer, BGPPeerOptions, BGPSettings
+from pybal.config.settings import (
+    BGPInterfacePeer,
+    BGPPeer,
+    BGPPeerGroup,
+    BGPPeerOptions,
+    BGPSettings,
+)
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_scoped_address
 
@@ -52,6 +64,8 @@ def read_bgp(
         router_id=reader.get("bgp-router-id", ROUTER_ID, None),
         communities=reader.get("bgp-communities", COMMUNITIES, ()),
         large_communities=reader.get("bgp-large-communities", LARGE_COMMUNITIES, ()),
+        extended_communities=reader.get("bgp-extended-communities", EXTENDED_COMMUNITIES, ()),
+        link_bandwidth=reader.get("bgp-link-bandwidth", LINK_BANDWIDTH, None),
         local_pref=reader.get("bgp-local-pref", MED, 100),
         shutdown_delay_s=reader.get("bgp-shutdown-delay", SHUTDOWN_DELAY, 0.0),
         confederation_id=reader.get("bgp-confederation-id", ASN, None),
@@ -60,51 +74,104 @@ def read_bgp(
         maintenance_prepend=reader.get("bgp-maintenance-prepend", PREPEND, 0),
         maintenance_withdraw_s=reader.get("bgp-maintenance-withdraw", WITHDRAW_AFTER, 30.0),
     )
-    peers = _read_peers(reader, subsections, read_secret, settings, wanted=wanted)
-    return replace(settings, peers=peers)
-
-
-def _read_peers(
-    reader: SectionReader,
-    subsections: Iterable[SectionReader],
-    read_secret: SecretReader,
-    bgp: BGPSettings,
-    *,
-    wanted: bool,
-) -> tuple[BGPPeer, ...]:
-    written = reader.get(_PEERS, PEER_ADDRESSES, ())
-    addresses = tuple(dict.fromkeys(written))
-    if wanted and not addresses and not reader.is_bad(_PEERS):
-        reader.missing(_PEERS, f"must be {PEER_ADDRESSES.wanted}")
-    for address in addresses:
-        if written.count(address) > 1:
-            reader.warn(_PEERS, f"names {address} {written.count(address)} times; once counts")
-    general = read_options(reader, BGPPeerOptions(), read_secret)
-    own: dict[IPAddress, BGPPeerOptions] = {}
-    sections: dict[IPAddress, SectionReader] = {}
+    options = _PeerReader(reader, read_secret, settings, wanted=wanted)
     for section in subsections:
-        named = parse_scoped_address(_written_address(section))
-        if named is None:
-            section.error_of_section("must be [[peer ADDRESS]]")
-        elif named in own:
-            section.error_of_section(f"a second sub-section of {named}")
-        elif addresses and named not in addresses:
-            section.error_of_section(f"{named} is not in {_PEERS}")
-        options = read_own_options(section, named, general, read_secret)
+        options.read(section)
+    return options.complete()
+
+
+class _PeerReader:
+    """Reads `[[peer ADDRESS]]`, `[[peer INTERFACE]]` and `[[peers PREFIX]]`."""
+
+    def __init__(
+        self, reader: SectionReader, read_secret: SecretReader, bgp: BGPSettings, *, wanted: bool
+    ) -> None:
+        self._reader = reader
+        self._read_secret = read_secret
+        self._bgp = bgp
+        self._wanted = wanted
+        self._written = reader.get(_PEERS, PEER_ADDRESSES, ())
+        self._general = read_options(reader, BGPPeerOptions(), read_secret)
+        self._own: dict[IPAddress, BGPPeerOptions] = {}
+        self._sections: dict[IPAddress, SectionReader] = {}
+        self._groups: list[BGPPeerGroup] = []
+        self._interfaces: list[BGPInterfacePeer] = []
+
+    def read(self, section: SectionReader) -> None:
+        kind, _, name = section.name.strip("[]").partition(" ")
+        name = name.strip()
+        if kind == "peers":
+            self._read_group(section, name)
+            return
+        address = parse_scoped_address(name)
+        if address is not None:
+            self._read_named(section, address)
+        elif LINK_NAME.fullmatch(name):
+            self._read_interface(section, name)
+        else:
+            section.error_of_section("must be [[peer ADDRESS]] or [[peer INTERFACE]]")
+            self._read_options(section, None)
+
+    def _read_options(self, section: SectionReader, address: IPAddress | None) -> BGPPeerOptions:
+        options = read_own_options(section, address, self._general, self._read_secret)
         section.warn_of_unknown()
-        if named is not None:
-            own[named] = options
-            sections[named] = section
-            check_options(section, options, general)
-    peers = tuple(BGPPeer(address, own.get(address, general)) for address in addresses)
-    if wanted:
-        check_options(reader, general)
-        check_confederation(reader, bgp)
-        for peer in peers:
-            check_peer(sections.get(peer.address), reader, peer, bgp)
-    return peers
+        check_options(section, options, self._general)
+        return options
 
+    def _read_named(self, section: SectionReader, address: IPAddress) -> None:
+        if address in self._own:
+            section.error_of_section(f"a second sub-section of {address}")
+        elif self._written and address not in self._written:
+            section.error_of_section(f"{address} is not in {_PEERS}")
+        self._own[address] = self._read_options(section, address)
+        self._sections[address] = section
 
-def _written_address(section: SectionReader) -> str:
-    """`[peer ADDRESS]` is how it is called."""
-    return section.name.strip("[]").removeprefix("peer").strip()
+    def _read_interface(self, section: SectionReader, name: str) -> None:
+        if name in (one.interface for one in self._interfaces):
+            section.error_of_section(f"a second sub-section of {name}")
+        options = self._read_options(section, None)
+        self._check_known(section, options)
+        self._interfaces.append(BGPInterfacePeer(name, options))
+
+    def _read_group(self, section: SectionReader, name: str) -> None:
+        try:
+            network = PREFIX.parse(name)
+        except BadValueError as bad:
+            why = f"; {bad}" if str(bad) else ""
+            section.error_of_section(f"must be [[peers PREFIX]], {PREFIX.wanted}{why}")
+            self._read_options(section, None)
+            return
+        if network in (group.network for group in self._groups):
+            section.error_of_section(f"a second sub-section of {network}")
+        limit = section.get("bgp-peer-limit", PEER_LIMIT, self._general.limit)
+        options = replace(self._read_options(section, None), limit=limit)
+        self._check_known(section, options)
+        if options.connect_only:
+            section.error("bgp-connect-only", "peers out of a prefix connect to us")
+        self._groups.append(BGPPeerGroup(network, options))
+
+    def _check_known(self, section: SectionReader, options: BGPPeerOptions) -> None:
+        if options.asn is None and self._bgp.confederation_id is not None:
+            section.missing("bgp-peer-asn", "in a confederation it tells what the peer is told")
+
+    def complete(self) -> BGPSettings:
+        reader, written = self._reader, self._written
+        addresses = tuple(dict.fromkeys(written))
+        others = self._groups or self._interfaces
+        if self._wanted and not addresses and not others and not reader.is_bad(_PEERS):
+            reader.missing(_PEERS, f"must be {PEER_ADDRESSES.wanted}")
+        for address in addresses:
+            if written.count(address) > 1:
+                reader.warn(_PEERS, f"names {address} {written.count(address)} times; once counts")
+        peers = tuple(BGPPeer(a, self._own.get(a, self._general)) for a in addresses)
+        if self._wanted:
+            check_options(reader, self._general)
+            check_confederation(reader, self._bgp)
+            for peer in peers:
+                check_peer(self._sections.get(peer.address), reader, peer, self._bgp)
+        return replace(
+            self._bgp,
+            peers=peers,
+            groups=tuple(self._groups),
+            interface_peers=tuple(self._interfaces),
+        )

@@ -51,18 +51,23 @@ def check_attributes(
 ) -> None:
     """All services on one address are announced as one route, with one set of attributes."""
     attributes: tuple[tuple[str, Callable[[ServiceDraft], object], object], ...] = (
-        ("bgp-med", lambda service: service.med, bgp.med),
-        ("bgp-communities", lambda service: service.communities, bgp.communities),
+        ("bgp-med", lambda service: service.bgp.med, bgp.med),
+        ("bgp-communities", lambda service: service.bgp.communities, bgp.communities),
         (
             "bgp-large-communities",
-            lambda service: service.large_communities,
+            lambda service: service.bgp.large_communities,
             bgp.large_communities,
+        ),
+        (
+            "bgp-extended-communities",
+            lambda service: service.bgp.extended_communities,
+            bgp.extended_communities,
         ),
     )
     for key, own, general in attributes:
         first: dict[IPAddress, tuple[object, SectionReader]] = {}
         for service in services:
-            if not service.announced or service.address is None or service.reader.is_bad(key):
+            if not service.bgp.announced or service.address is None or service.reader.is_bad(key):
                 continue
             if own(service) is None and global_reader.is_bad(key):
                 continue
@@ -86,11 +91,15 @@ def check_withdrawals(services: Sequence[ServiceDraft]) -> None:
     """An address is announced while one service on it wants that: one alone withdraws nothing."""
     staying: dict[IPAddress, SectionReader] = {}
     for service in services:
-        if service.announced and service.address is not None and service.withdraw_below is None:
+        if (
+            service.bgp.announced
+            and service.address is not None
+            and service.bgp.withdraw_below is None
+        ):
             staying.setdefault(service.address, service.reader)
     for service in services:
         other = staying.get(service.address) if service.address is not None else None
-        if service.announced and service.withdraw_below is not None and other is not None:
+        if service.bgp.announced and service.bgp.withdraw_below is not None and other is not None:
             service.reader.warn(
                 "bgp-withdraw-on-down",
                 f"has no effect: [{other.name}] (line {other.line}) announces"
@@ -105,7 +114,7 @@ def check_nexthops(
     announced = [
         (service.address, f"[{service.reader.name}] announces {service.address}")
         for service in services
-        if service.announced and service.address is not None
+        if service.bgp.announced and service.address is not None
     ]
     announced += [
         (address, f"advertised_instrumentation_ips holds {address}")

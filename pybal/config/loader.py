@@ -25,7 +25,7 @@ from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProbl
 from pybal.config.secrets import read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
-from pybal.config.settings import Settings
+from pybal.config.settings import BGPSettings, ServiceSettings, Settings
 
 MAX_BYTES = 16 * 2**20
 MAX_LINES = 200_000
@@ -143,7 +143,7 @@ def _settings(
         state_directory=options.state_directory,
         bgp=options.bgp,
         instrumentation=options.instrumentation,
-        services=tuple(s.settings for s in services if s.settings is not None),
+        services=tuple(_complete(s, options.bgp) for s in services if s.settings is not None),
         runcommand_concurrency=options.runcommand_concurrency,
         isolation=options.isolation,
         control=options.control,
@@ -151,6 +151,17 @@ def _settings(
         dry_run_bgp=options.dry_run_bgp,
         ipvs=options.ipvs,
     )
+
+
+def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings:
+    """With what [global] says where the service says nothing, and those who look after the service
+    need to know."""
+    settings = service.settings
+    if settings is None:
+        raise AssertionError("a service with errors")
+    if bgp is None or service.bgp.says_bandwidth:
+        return settings
+    return replace(settings, bgp_link_bandwidth=bgp.link_bandwidth)
 
 
 def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
@@ -190,7 +201,7 @@ def _refuse_subsection(sub: Section, log: ProblemLog) -> None:
 
 
 def _is_peer(section: Section) -> bool:
-    return section.name.split()[:1] == ["peer"]
+    return section.name.split()[:1] in (["peer"], ["peers"])
 
 
 def _read_service(section: Section, log: ProblemLog, kinds: MonitorKinds) -> ServiceDraft:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
-from pybal.config.bgp_kinds import COMMUNITIES, LARGE_COMMUNITIES, WITHDRAW_ON_DOWN
+from pybal.config.bgp_service_section import ServiceBGP, read_service_bgp
 from pybal.config.foreign_words import scheduler_instead_of
 from pybal.config.ipvs_options import read_ipvs_options
 from pybal.config.kinds import (
     BOOLEAN,
     HOST_ADDRESS,
-    MED,
     PORT,
     SECONDS,
     SOURCE,
@@ -20,7 +18,7 @@ from pybal.config.kinds import (
 )
 from pybal.config.monitor_kinds import MonitorKinds, read_monitors
 from pybal.config.section import SectionReader
-from pybal.config.settings import LargeCommunity, ServiceSettings
+from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, L4Protocol
@@ -50,11 +48,7 @@ class ServiceDraft:
     protocol: L4Protocol | None
     address: IPAddress | None
     port: int | None
-    announced: bool
-    med: int | None
-    communities: tuple[int, ...] | None
-    large_communities: tuple[LargeCommunity, ...] | None
-    withdraw_below: Fraction | None
+    bgp: ServiceBGP
     fwmark: int
     settings: ServiceSettings | None
 
@@ -76,13 +70,7 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     _warn_of_limits(reader, scheduler, ipvs, drains=drain_timeout_s is not None, ops=one_packet)
     version = None if address is None else ipvs.server_version or address.version
     monitors = read_monitors(reader, kinds, version)
-    announced = reader.get("bgp", BOOLEAN, True)
-    med = reader.get("bgp-med", MED, None)
-    communities = reader.get("bgp-communities", COMMUNITIES, None)
-    large_communities = reader.get("bgp-large-communities", LARGE_COMMUNITIES, None)
-    withdraw_below = reader.get("bgp-withdraw-on-down", WITHDRAW_ON_DOWN, None)
-    if withdraw_below is not None and not monitors and not reader.is_bad("monitors"):
-        reader.warn("bgp-withdraw-on-down", "has no effect: without monitors no server is down")
+    bgp = read_service_bgp(reader, address, has_monitors=bool(monitors))
     reader.warn_of_unknown(kinds.option_keys)
     settings = None
     if not (
@@ -104,17 +92,18 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
             source=source,
             depool_threshold=threshold,
             monitors=monitors,
-            bgp=announced,
-            bgp_med=med,
+            bgp=bgp.announced,
+            bgp_med=bgp.med,
             drain_timeout_s=drain_timeout_s,
-            bgp_communities=communities,
-            bgp_large_communities=large_communities,
-            bgp_withdraw_below=withdraw_below,
+            bgp_communities=bgp.communities,
+            bgp_large_communities=bgp.large_communities,
+            bgp_withdraw_below=bgp.withdraw_below,
+            bgp_extended_communities=bgp.extended_communities,
+            bgp_link_bandwidth=bgp.link_bandwidth,
+            bgp_aggregate=bgp.aggregate,
+            bgp_aggregate_only=bgp.aggregate_only,
         )
-    return ServiceDraft(
-        reader, protocol, address, port, announced, med, communities, large_communities,
-        withdraw_below, ipvs.fwmark, settings,
-    )  # fmt: skip
+    return ServiceDraft(reader, protocol, address, port, bgp, ipvs.fwmark, settings)
 
 
 def _read_draining(reader: SectionReader) -> float | None:

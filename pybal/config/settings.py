@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import ClassVar, Union
 
@@ -85,6 +85,17 @@ LargeCommunity = tuple[int, int, int]
 """RFC 8092. A community of RFC 1997 is one number of 32 bits."""
 
 
+IPNetwork = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class LinkBandwidth:
+    """What the link bandwidth community says: so many bits a second, or, None, what the weights of
+    the servers that are up amount to."""
+
+    bits_per_s: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """One section of pybal.conf that is a service. `port` is also the real servers' port.
@@ -108,6 +119,10 @@ class ServiceSettings:
     bgp_communities: tuple[int, ...] | None = None
     bgp_large_communities: tuple[LargeCommunity, ...] | None = None
     bgp_withdraw_below: Fraction | None = None
+    bgp_extended_communities: tuple[bytes, ...] | None = None
+    bgp_link_bandwidth: LinkBandwidth | None = None
+    bgp_aggregate: IPNetwork | None = None
+    bgp_aggregate_only: bool = False
     drain_timeout_s: float | None = None
     ipvs: ServiceOptions = field(default_factory=ServiceOptions)
 
@@ -122,7 +137,8 @@ class BGPPeerOptions:
     """How one router is spoken to. `asn` None: whatever it says. `password` is a secret of 1 to
     80 bytes in UTF-8. `ttl_security_hops`: how far away it may be (RFC 5082); None: not checked.
     `multihop` is the TTL of what we send. From `nexthop_ipv4` on it is what this peer is told
-    otherwise than all: None is as all are told, communities are added.
+    otherwise than all: None is as all are told, communities are added. `limit`: how many there may
+    be at a time, of those out of a prefix.
     """
 
     asn: int | None = None
@@ -152,6 +168,8 @@ class BGPPeerOptions:
     local_pref: int | None = None
     communities: tuple[int, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()
+    extended_communities: tuple[bytes, ...] = ()
+    limit: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +177,22 @@ class BGPPeer:
     """One router."""
 
     address: IPAddress
+    options: BGPPeerOptions = BGPPeerOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class BGPPeerGroup:
+    """Whoever connects out of `network`."""
+
+    network: IPNetwork
+    options: BGPPeerOptions = BGPPeerOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class BGPInterfacePeer:
+    """The router at the other end of a link."""
+
+    interface: str
     options: BGPPeerOptions = BGPPeerOptions()
 
 
@@ -184,8 +218,12 @@ class BGPSettings:
     router_id: IPv4Address | None = None
     communities: tuple[int, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()
+    extended_communities: tuple[bytes, ...] = ()
+    link_bandwidth: LinkBandwidth | None = None
     local_pref: int = 100
     shutdown_delay_s: float = 0.0
+    groups: tuple[BGPPeerGroup, ...] = ()
+    interface_peers: tuple[BGPInterfacePeer, ...] = ()
     confederation_id: int | None = None
     confederation_peers: tuple[int, ...] = ()
     maintenance_med: int | None = None

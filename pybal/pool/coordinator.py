@@ -50,7 +50,7 @@ from pybal.pool.log_lines import log_line
 from pybal.pool.policy import PoolState, step
 from pybal.pool.server import AddressWatcher, Server
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.pool.withdrawal import Health, health
+from pybal.pool.withdrawal import Health, health, is_of_interest
 from pybal.runtime.time_slices import TimeSlices
 
 FIRST_ANSWER_WAIT_S = 6.0
@@ -81,7 +81,7 @@ class CoordinatorPorts:
     create_monitor: MonitorFactory
     table: DesiredTable
     servers_changed: Callable[[str, Health], None]
-    """Told the health of a service with bgp-withdraw-on-down after each of its events."""
+    """Told the health of a service whose announcement depends on it after each of its events."""
 
 
 class Coordinator:
@@ -320,7 +320,7 @@ class Coordinator:
             # Most reports, a first "up" above all, change nothing that the kernel should know.
             if not isinstance(event, MonitorReported) or _pooling_changed(notices):
                 self._update_table()
-            if self._settings.bgp_withdraw_below is not None:
+            if is_of_interest(self._settings):
                 self._ports.servers_changed(self._settings.name, health(self._state))
         except Exception:  # noqa: BLE001 - one bad event must not end the service's care
             self._log.failure("An event could not be handled: {event}", event=event)

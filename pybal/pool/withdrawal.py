@@ -1,21 +1,25 @@
-"""bgp-withdraw-on-down: are enough servers up for the service's address to be announced? Pure."""
+"""What BGP is to know of a pool: whether enough servers are up for its address to be announced
+(bgp-withdraw-on-down), and how much they can carry (bgp-link-bandwidth = auto). Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pybal.config.settings import ServiceSettings
 from pybal.pool.policy import PoolState
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
     """How many servers are `enabled`. Of these, how many are `up` for the pooling policy, which
-    takes a new server for up, and of how many all monitors have `confirmed` that they are up."""
+    takes a new server for up, and of how many all monitors have `confirmed` that they are up.
+    `weight_up` is what the weights of those that are up come to."""
 
     enabled: int
     up: int
     confirmed: int
+    weight_up: int = 0
 
 
 def health(state: PoolState) -> Health:
@@ -25,7 +29,15 @@ def health(state: PoolState) -> Health:
         enabled=sum(m.spec.enabled for m in members),
         up=state.up_count,
         confirmed=sum(m.up and m.eligible and all(m.results.values()) for m in members),
+        weight_up=sum(m.spec.weight for m in members if m.up and m.eligible),
     )
+
+
+def is_of_interest(settings: ServiceSettings) -> bool:
+    """Whether the announcement of a service depends on its servers' health at all."""
+    bandwidth = settings.bgp_link_bandwidth
+    by_weight = bandwidth is not None and bandwidth.bits_per_s is None
+    return settings.bgp and (settings.bgp_withdraw_below is not None or by_weight)
 
 
 def is_announced(health: Health, below: Fraction, *, before: bool) -> bool:

@@ -13,8 +13,9 @@ from functools import reduce
 from typing import Any, Union
 
 from pybal.config.settings import (
-    BGPPeer,
+    BGPPeerOptions,
     BGPSettings,
+    IPNetwork,
     MonitorSettings,
     ServiceSettings,
     Settings,
@@ -34,6 +35,10 @@ from pybal.reload.keys import (
 )
 
 _MAX_SHOWN = 60
+
+PeerName = Union[IPAddress, IPNetwork, str]
+"""A peer by its address, those out of a prefix, or the one on an interface."""
+
 _EVERY_PEER_KEY = (*PEER_KEYS, *ONE_PEER_KEYS)
 
 
@@ -77,10 +82,10 @@ class AdjustBGP:
     before: BGPSettings | None
     after: BGPSettings | None
     changes: tuple[Change, ...] = ()
-    peers_added: tuple[IPAddress, ...] = ()
-    peers_removed: tuple[IPAddress, ...] = ()
-    peers_anew: tuple[tuple[IPAddress, tuple[Change, ...]], ...] = ()
-    peers_adjusted: tuple[tuple[IPAddress, tuple[Change, ...]], ...] = ()
+    peers_added: tuple[PeerName, ...] = ()
+    peers_removed: tuple[PeerName, ...] = ()
+    peers_anew: tuple[tuple[PeerName, tuple[Change, ...]], ...] = ()
+    peers_adjusted: tuple[tuple[PeerName, tuple[Change, ...]], ...] = ()
 
     def __str__(self) -> str:
         return "; ".join(self.lines())
@@ -204,8 +209,7 @@ def _bgp(before: BGPSettings | None, after: BGPSettings | None) -> list[Step]:
     if before is None or after is None:
         return [AdjustBGP(before, after)]
     changes = tuple(_changes(BGP_KEYS, before, after))
-    old = {peer.address: peer for peer in before.peers}
-    new = {peer.address: peer for peer in after.peers}
+    old, new = _peers(before), _peers(after)
     own = {address: _peer_changes(old[address], new[address]) for address in old if address in new}
     for_all = _of(Effect.PEER_ANEW, BGP_KEYS, changes)
     anew, adjusted = [], []
@@ -226,8 +230,14 @@ def _bgp(before: BGPSettings | None, after: BGPSettings | None) -> list[Step]:
     return [step] if any(step.lines()) else []
 
 
-def _peer_changes(before: BGPPeer, after: BGPPeer) -> tuple[Change, ...]:
-    return tuple(_changes(_EVERY_PEER_KEY, before.options, after.options))
+def _peers(bgp: BGPSettings) -> dict[PeerName, BGPPeerOptions]:
+    found: dict[PeerName, BGPPeerOptions] = {peer.address: peer.options for peer in bgp.peers}
+    found |= {peer.interface: peer.options for peer in bgp.interface_peers}
+    return found | {group.network: group.options for group in bgp.groups}
+
+
+def _peer_changes(before: BGPPeerOptions, after: BGPPeerOptions) -> tuple[Change, ...]:
+    return tuple(_changes(_EVERY_PEER_KEY, before, after))
 
 
 def _services(

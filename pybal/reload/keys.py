@@ -82,6 +82,8 @@ BGP_KEYS = (
         ("bgp-med", "med"),
         ("bgp-communities", "communities"),
         ("bgp-large-communities", "large_communities"),
+        ("bgp-extended-communities", "extended_communities"),
+        ("bgp-link-bandwidth", "link_bandwidth"),
         ("bgp-local-pref", "local_pref"),
         ("bgp-local-ips", "local_ips"),
         ("bgp-local-port", "local_port"),
@@ -127,6 +129,7 @@ ONE_PEER_KEYS = (
         ("bgp-source-address", "source_address"),
         ("bgp-interface", "interface"),
         ("bgp-peer-port", "port"),
+        ("bgp-peer-limit", "limit"),
     ),
     *_keys(
         Effect.IN_PLACE,
@@ -137,10 +140,11 @@ ONE_PEER_KEYS = (
         ("bgp-local-pref", "local_pref"),
         ("bgp-communities", "communities"),
         ("bgp-large-communities", "large_communities"),
+        ("bgp-extended-communities", "extended_communities"),
     ),
 )
-"""Keys of [[peer ADDRESS]] alone, or that mean something else in [global]; the fields are those of
-`BGPPeerOptions`, too."""
+"""Keys of [[peer ADDRESS]] and its kind alone, or that mean something else in [global]; the fields
+are those of `BGPPeerOptions`, too."""
 
 SERVICE_KEYS = (
     *_keys(
@@ -169,6 +173,10 @@ SERVICE_KEYS = (
         ("bgp-med", "bgp_med"),
         ("bgp-communities", "bgp_communities"),
         ("bgp-large-communities", "bgp_large_communities"),
+        ("bgp-extended-communities", "bgp_extended_communities"),
+        ("bgp-link-bandwidth", "bgp_link_bandwidth"),
+        ("bgp-aggregate", "bgp_aggregate"),
+        ("bgp-aggregate-only", "bgp_aggregate_only"),
         ("bgp-withdraw-on-down", "bgp_withdraw_below"),
         ("monitors", "monitors"),
     ),

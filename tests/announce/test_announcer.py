@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
     FileSource,
+    LinkBandwidth,
     MonitorSettings,
     ServiceSettings,
 )
@@ -420,3 +421,37 @@ def test_a_failover_that_comes_later_announces_what_stands_by_then() -> None:
     another = FakeFailover()
     announcer.start(another)
     assert set(another.announced) == {WEB.name, DNS.name}
+
+
+def test_the_link_bandwidth_follows_the_weights_of_the_servers_that_are_up() -> None:
+    service = replace(WEB, bgp_link_bandwidth=LinkBandwidth())
+    bench = Bench(service)
+    bench.announcer.servers_changed(WEB.name, Health(2, 2, 2, weight_up=20))
+    bench.stands(service)
+
+    def told() -> float | None:
+        [wish] = bench.failover.announced[WEB.name]
+        return wish.link_bandwidth
+
+    assert told() == 20 * 125_000
+    bench.announcer.servers_changed(WEB.name, Health(2, 1, 1, weight_up=10))
+    assert told() == 10 * 125_000
+    for weight in (20, 10, 30, 0):
+        bench.announcer.servers_changed(WEB.name, Health(2, 1, 1, weight_up=weight))
+        assert told() == 10 * 125_000, "not again so soon"
+    bench.clock.advance(10)
+    assert told() == 125_000, "never 0"
+    bench.clock.advance(10)
+    bench.announcer.stop()
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_an_aggregate_goes_with_the_address_or_instead_of_it() -> None:
+    prefix = ip_network("192.0.2.0/24")
+    both = replace(WEB, bgp_aggregate=prefix)
+    only = replace(both, name="web_443", port=443, bgp_aggregate_only=True)
+    bench = Bench(both, only)
+    bench.stands(both)
+    bench.stands(only)
+    wishes = {name: wish for name, (wish,) in bench.failover.announced.items()}
+    assert [(w.aggregate, w.host) for w in wishes.values()] == [(prefix, True), (prefix, False)]

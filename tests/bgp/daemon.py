@@ -16,7 +16,7 @@ import gc
 import json
 import time
 from dataclasses import asdict
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from random import Random
 from typing import Any
 
@@ -38,7 +38,9 @@ from pybal.bgp.settings import (
     Confederation,
     ExportPolicy,
     FailoverSettings,
+    InterfacePeer,
     Options,
+    PeerGroup,
     PeerSettings,
     SpeakerSettings,
 )
@@ -56,6 +58,14 @@ def settings_of(given: dict[str, Any]) -> FailoverSettings:
         listen_addresses=tuple(ip_address(a) for a in given.get("listen", ())),
         listen_port=given.get("port", 179),
         confederation=_confederation(given.get("confederation")),
+        groups=tuple(
+            PeerGroup(ip_network(g["network"]), _peer(g | {"address": "0.0.0.0"}), g["limit"])
+            for g in given.get("groups", ())
+        ),
+        interfaces=tuple(
+            InterfacePeer(one["name"], _peer(one | {"address": "fe80::"}))
+            for one in given.get("interfaces", ())
+        ),
     )
     return FailoverSettings(
         speaker=speaker,
@@ -65,6 +75,7 @@ def settings_of(given: dict[str, Any]) -> FailoverSettings:
         med=given.get("med", 0),
         communities=tuple(given.get("communities", ())),
         large_communities=tuple((a, b, c) for a, b, c in given.get("large_communities", ())),
+        extended_communities=tuple(map(bytes.fromhex, given.get("extended_communities", ()))),
         shutdown_delay_s=given.get("shutdown_delay_s", 0.0),
     )
 
@@ -185,6 +196,8 @@ def _wish(given: Any) -> Advertisement:
         med=given.get("med"),
         communities=tuple(given["communities"]) if "communities" in given else None,
         large_communities=tuple((a, b, c) for a, b, c in large) if large is not None else None,
+        link_bandwidth=given.get("link_bandwidth"),
+        aggregate=ip_network(given["aggregate"]) if "aggregate" in given else None,
     )
 
 

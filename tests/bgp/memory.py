@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from random import Random
 from typing import Any
 
@@ -20,7 +20,7 @@ from pybal.bgp.connection import BGPConnection
 from pybal.bgp.messages import Message
 from pybal.bgp.network import Accept, BGPNetwork
 from pybal.bgp.peering import BGPPorts
-from pybal.bgp.settings import PeerSettings
+from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.model import IPAddress
 
 
@@ -102,12 +102,14 @@ class MemoryTransport:
 
 
 class MemoryNetwork:
-    """Joins hosts by address. `refusing` addresses refuse, `silent` ones never answer."""
+    """Joins hosts by address. `refusing` addresses refuse, `silent` ones never answer. `links`:
+    interfaces by name, and who is looking for a router there."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.listeners: dict[IPAddress, Callable[[IPAddress], Any]] = {}
         self.silent: set[IPAddress] = set()
+        self.links: dict[str, Callable[[IPv6Address], None] | None] = {}
         self.dials: list[tuple[float, IPAddress]] = []
 
     def at(self, address: str) -> MemoryHost:
@@ -164,8 +166,14 @@ class MemoryHost:
         call: Any = network.clock.callLater(0.001, attempt)
         return lambda: call.cancel() if call.active() else None
 
+    def discover(self, interface: str, found: Callable[[IPv6Address], None]) -> Callable[[], None]:
+        if interface not in self._network.links:
+            raise OSError(19, "No such device")
+        self._network.links[interface] = found
+        return lambda: self._network.links.update({interface: None})
+
     def listen(
-        self, address: IPAddress, port: int, peers: tuple[PeerSettings, ...], accept: Accept
+        self, address: IPAddress, settings: SpeakerSettings, accept: Accept
     ) -> Callable[[], Deferred[None]]:
         if address in self._network.listeners:
             raise OSError(98, "Address already in use")

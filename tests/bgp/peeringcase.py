@@ -52,6 +52,7 @@ class PeeringCase(SynchronousTestCase):
     """A BGPFailover at US with one configured peer, THEM."""
 
     router_id = US
+    our_address = US
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -79,7 +80,7 @@ class PeeringCase(SynchronousTestCase):
     def ports(self) -> BGPPorts:
         log = Logger(namespace="bgp", observer=self.observer)
         now = lambda: 1e9 + self.clock.seconds()  # noqa: E731
-        return memory_ports(self.clock, self.network.at(US), log, now=now)
+        return memory_ports(self.clock, self.network.at(self.our_address), log, now=now)
 
     def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
         return BGPFailover(self.settings(*peers, **changes), self.ports())

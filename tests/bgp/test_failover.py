@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, ip_address, ip_network
 from random import Random
 
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
@@ -185,3 +185,34 @@ class FailoverTest(PeeringCase):
         self.turn(10)
         self.successResultOf(done)
         assert self.clock.getDelayedCalls() == []
+
+    def test_an_aggregate_is_announced_while_one_of_its_group_is(self) -> None:
+        end = self.establish()
+        network = ip_network("192.0.2.0/24")
+        one = Advertisement(VIP, aggregate=network)
+        two = Advertisement(ip_address("192.0.2.2"), aggregate=network, host=False)
+        self.bgp.set_announced("one", (one,))
+        self.bgp.set_announced("two", (two,))
+        self.turn()
+        [update] = updates(end)[2:]
+        assert sorted(map(str, update.prefixes)) == ["192.0.2.0/24", "192.0.2.1/32"]
+        end.take()
+        self.bgp.set_announced("one", None)
+        self.turn()
+        assert [str(p) for u in updates(end) for p in u.withdrawn] == ["192.0.2.1/32"]
+        end.take()
+        self.bgp.set_announced("two", None)
+        self.turn()
+        assert [str(p) for u in updates(end) for p in u.withdrawn] == ["192.0.2.0/24"]
+
+    def test_extended_communities_and_link_bandwidth_are_announced(self) -> None:
+        target = bytes.fromhex("0002fc5800000001")
+        self.bgp = self.failover(extended_communities=(target,))
+        end = self.establish()
+        self.bgp.set_announced("a", (Advertisement(VIP, link_bandwidth=1.25e9),))
+        self.turn()
+        [update] = [u for u in updates(end) if u.prefixes]
+        bandwidth = bytes.fromhex("4004fc004e9502f9")
+        assert update.attributes.extended_communities == (target, bandwidth)
+        [shown] = self.bgp.snapshot().announced
+        assert shown.extended_communities == ("rt:64600:1", "link-bandwidth:64512:1250000000")

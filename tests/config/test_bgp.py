@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import pytest
 
 from pybal.config.problems import Severity
-from pybal.config.settings import BGPPeerOptions, BGPSettings, ServiceSettings
+from pybal.config.settings import (
+    BGPInterfacePeer,
+    BGPPeerGroup,
+    BGPPeerOptions,
+    BGPSettings,
+    LinkBandwidth,
+    ServiceSettings,
+)
 from tests.config.texts import FILE, GLOBAL_BGP, load, only_problem, parse, service, settings, shown
 
 TWO_PEERS = GLOBAL_BGP.replace("198.51.100.1", "['198.51.100.1', '2001:db8::1']")
@@ -280,8 +287,27 @@ class TestPeers:
                 "[[peer 2001:db8::2]]",
                 "[[peer 2001:db8::2]]: 2001:db8::2 is not in bgp-peer-address",
             ),
-            ("[[peer router1]]", "[[peer router1]]: must be [[peer ADDRESS]]"),
-            ("[[peer]]", "[[peer]]: must be [[peer ADDRESS]]"),
+            (
+                "[[peer 192.0.2.300]]",
+                "[[peer 192.0.2.300]]: must be [[peer ADDRESS]] or [[peer INTERFACE]]",
+            ),
+            ("[[peer]]", "[[peer]]: must be [[peer ADDRESS]] or [[peer INTERFACE]]"),
+            ("[[peer eth0]]\n[[peer  eth0]]", "[[peer  eth0]]: a second sub-section of eth0"),
+            (
+                "[[peers 192.0.2.1/24]]",
+                "[[peers 192.0.2.1/24]]: must be [[peers PREFIX]], a prefix such as"
+                " 198.51.100.0/24; 192.0.2.1/24 has host bits set",
+            ),
+            (
+                "[[peers 192.0.2.0/24]]\nbgp-connect-only = yes",
+                "[[peers 192.0.2.0/24]] bgp-connect-only = 'yes': "
+                "peers out of a prefix connect to us",
+            ),
+            (
+                "[[peers 192.0.2.0/24]]\nbgp-peer-limit = 0",
+                "[[peers 192.0.2.0/24]] bgp-peer-limit = '0': "
+                "must be a whole number from 1 to 10000",
+            ),
             (
                 "[[peer 2001:db8::1]]\n[[peer 2001:db8:0::1]]",
                 "[[peer 2001:db8:0::1]]: a second sub-section of 2001:db8::1",
@@ -433,3 +459,56 @@ def test_how_maintenance_moves_traffic_away() -> None:
     assert (found.maintenance_prepend, found.maintenance_withdraw_s) == (3, 5.0)
     assert bgp("bgp-maintenance-withdraw = no").maintenance_withdraw_s is None
     assert bgp("").maintenance_withdraw_s == 30.0
+
+
+def test_link_bandwidth_is_said_for_all_and_otherwise_for_a_service() -> None:
+    texts = {"auto": LinkBandwidth(), "10G": LinkBandwidth(1e10), "2.5m": LinkBandwidth(2.5e6)}
+    for text, wanted in texts.items():
+        found = settings(f"{GLOBAL_BGP}bgp-link-bandwidth = {text}\n{service()}")
+        assert found.services[0].bgp_link_bandwidth == wanted
+    own = service(bgp_link_bandwidth="no")
+    found = settings(f"{GLOBAL_BGP}bgp-link-bandwidth = auto\n{own}")
+    assert found.services[0].bgp_link_bandwidth is None
+    assert announced(bgp_link_bandwidth="100").bgp_link_bandwidth == LinkBandwidth(100)
+
+
+def test_extended_communities_of_all_a_service_and_a_peer() -> None:
+    key = "bgp-extended-communities"
+    text = f"{key} = rt:1:2\n[[peer 198.51.100.1]]\n{key} = rt:1:3"
+    found = bgp(text)
+    assert found.extended_communities == (bytes.fromhex("0002000100000002"),)
+    assert found.peers[0].options.extended_communities == (bytes.fromhex("0002000100000003"),)
+    own = announced(bgp_extended_communities="[ 'soo:1:2' ]")
+    assert own.bgp_extended_communities == (bytes.fromhex("0003000100000002"),)
+
+
+def test_an_aggregate_holds_the_address() -> None:
+    found = announced(bgp_aggregate="192.0.2.0/24", bgp_aggregate_only="yes")
+    assert found.bgp_aggregate == ip_network("192.0.2.0/24")
+    assert found.bgp_aggregate_only
+    for keys, message in (
+        ({"bgp_aggregate": "192.0.3.0/24"}, "must hold ip, which is 192.0.2.1"),
+        ({"bgp_aggregate": "192.0.2.1/24"}, "192.0.2.1/24 has host bits set"),
+        ({"bgp_aggregate": "web"}, "must be a prefix such as 198.51.100.0/24"),
+        ({"bgp_aggregate_only": "yes"}, "without bgp-aggregate nothing would be announced"),
+        ({"bgp_link_bandwidth": "fast"}, "must be no, auto, or bits a second such as 10G"),
+        ({"bgp_extended_communities": "rt:1"}, "'rt:1' is none"),
+        ({"bgp_extended_communities": "rt:1.2.3.4:65536"}, "65536 is above 65535"),
+    ):
+        assert message in str(only_problem(GLOBAL_BGP + service(**keys)))
+
+
+def test_peers_of_a_link_and_out_of_a_prefix() -> None:
+    lines = (
+        "bgp-hold-time = 30\n[[peer eth0]]\nbgp-peer-asn = 64601\n"
+        "[[peers 192.0.2.0/24]]\nbgp-peer-limit = 3\nbgp-peer-asn = 64602"
+    )
+    without = GLOBAL_BGP.replace("bgp-peer-address = 198.51.100.1\n", "")
+    for start in (GLOBAL_BGP, without):
+        found = bgp(lines, start)
+        assert found.interface_peers == (
+            BGPInterfacePeer("eth0", BGPPeerOptions(asn=64601, hold_time_s=30)),
+        )
+        group = BGPPeerOptions(asn=64602, hold_time_s=30, limit=3)
+        assert found.groups == (BGPPeerGroup(ip_network("192.0.2.0/24"), group),)
+    assert "bgp-peer-address: not set" in str(only_problem(without + service()))

@@ -50,6 +50,7 @@ PREFIX = AnnouncedPrefix(
     peers=("192.0.2.1",),
     as_path=(64600,),
     local_pref=100,
+    extended_communities=("rt:64600:1",),
 )
 SNAPSHOT = replace(
     bgp(("192.0.2.2", False)),
@@ -147,6 +148,7 @@ def test_the_document_of_a_prefix_says_its_attributes_and_who_was_told() -> None
         "local_pref": 100,
         "communities": ("64600:1",),
         "large_communities": ("64600:1:2",),
+        "extended_communities": ("rt:64600:1",),
         "services": ("web_80",),
         "peers": ("192.0.2.1",),
     }

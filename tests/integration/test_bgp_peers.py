@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import IPv6Address
 
 import pytest
 
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
-from tests.bgp.rig import OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV6, eventually
+from tests.bgp.rig import OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV6, eventually, run
 from tests.bgp.routers import Bird, Frr, Router, Terms
+from tests.bgp.routers.frr import FrrIntegrated
 
 pytestmark = [
     pytest.mark.integration,
@@ -181,3 +183,79 @@ def test_what_we_say_as_a_provider_is_only_for_customers(pair: Pair) -> None:
     speaker = pair.speaker(peer={"role": 0})
     speaker.announce("web", VIP)
     assert "BGP.otc: 64512" in wait_routes(bird, HOST)[HOST]
+
+
+@BIRD_OR_FRR
+def test_extended_communities_link_bandwidth_and_an_aggregate(
+    pair: Pair, kind: type[Router]
+) -> None:
+    router = pair.router(kind)
+    speaker = pair.speaker(extended_communities=["0002fc5800000001"])
+    wish = {"address": VIP, "link_bandwidth": 1.25e9, "aggregate": "192.0.2.0/24"}
+    speaker.announce("web", wish)
+    routes = wait_routes(router, HOST, "192.0.2.0/24")
+    assert re.search(r"RT:64600:1|rt, 64600, 1", routes[HOST])
+    assert re.search(r"LB:64512:1250000000|unknown 0x4004, 64512, 1318388473", routes[HOST])
+
+
+UNNUMBERED = """
+router bgp 64600
+ bgp router-id 10.77.0.2
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ neighbor v0 interface remote-as 64512
+ neighbor v0 timers connect 1
+ address-family ipv4 unicast
+  neighbor v0 activate
+ exit-address-family
+ address-family ipv6 unicast
+  neighbor v0 activate
+ exit-address-family
+"""
+
+
+def test_an_unnumbered_peer_is_found_and_told_next_hops_on_the_link(pair: Pair) -> None:
+    # `neighbor v0 interface` of FRR, `[[peer v0]]` of ours: RFC 8950 over link-local addresses.
+    router = pair.router(FrrIntegrated, text=UNNUMBERED)
+    interface = {"name": "v0", "asn": 64600}
+    speaker = pair.speaker(peers=[], interfaces=[interface], listen=["::"])
+    speaker.announce("web", VIP, VIP6)
+    routes = wait_routes(router, HOST, HOST6, limit_s=25)
+    for text in routes.values():
+        assert re.search(r'"?valid"?: ?true', text), text
+        assert "fe80::" in text
+    peer = speaker.peer()
+    assert (peer["address"], peer["established"]) == ("v0", True)
+
+
+def test_a_link_local_peer_by_address(pair: Pair) -> None:
+    theirs, ours = link_local(pair.wire.router), link_local(pair.wire.ours)
+    bird = pair.bird(
+        local=f"{theirs}%v0", neighbor=f"{ours}%v0", options="direct;",
+        ipv4="extended next hop on;",
+    )  # fmt: skip
+    peer = {"address": f"{theirs}%v0"}
+    speaker = pair.speaker(peer=peer, listen=["::"])
+    speaker.announce("web", VIP, VIP6)
+    routes = wait_routes(bird, HOST, HOST6)
+    assert all(str(ours) in text for text in routes.values())
+
+
+def link_local(namespace: str) -> IPv6Address:
+    """Of the wire in a namespace."""
+    text = run("ip", "-n", namespace, "-6", "-o", "addr", "show", "dev", "v0", "scope", "link")
+    match = re.search(r"inet6 (fe80:[0-9a-f:]+)/", text)
+    assert match is not None, text
+    return IPv6Address(match[1])
+
+
+@pytest.mark.parametrize("password", [None, "s3cret"])
+def test_a_router_out_of_a_prefix_connects(pair: Pair, password: str | None) -> None:
+    group = {"network": "10.77.0.0/28", "limit": 2, "asn": 64600}
+    if password is not None:
+        group["password"] = password
+    speaker = pair.speaker(peers=[], groups=[group])
+    bird = pair.bird(Terms(password=password), delay=0)
+    speaker.announce("web", VIP)
+    wait_routes(bird, HOST)
+    assert speaker.peer()["address"] == "10.77.0.2"

@@ -16,13 +16,13 @@ def careful(**options: object) -> Bench:
 def test_a_new_server_is_up_but_not_confirmed_until_all_its_monitors_have_said_so() -> None:
     bench = careful(monitors=(IDLE, FETCH))
     bench.list("a", "b")
-    assert bench.healths[-1] == Health(enabled=2, up=2, confirmed=0)
+    assert bench.healths[-1] == Health(enabled=2, up=2, confirmed=0, weight_up=20)
     bench.monitor("a").say(True)
     assert bench.healths[-1].confirmed == 0
     bench.monitor("a", "ProxyFetch").say(True)
-    assert bench.healths[-1] == Health(enabled=2, up=2, confirmed=1)
+    assert bench.healths[-1] == Health(enabled=2, up=2, confirmed=1, weight_up=20)
     bench.monitor("b").say(False)
-    assert bench.healths[-1] == Health(enabled=2, up=1, confirmed=1)
+    assert bench.healths[-1] == Health(enabled=2, up=1, confirmed=1, weight_up=10)
 
 
 def test_a_server_that_is_down_does_not_count_though_the_threshold_keeps_it_pooled() -> None:
@@ -36,14 +36,14 @@ def test_a_server_that_is_down_does_not_count_though_the_threshold_keeps_it_pool
 def test_disabled_servers_do_not_count_and_those_without_monitors_do() -> None:
     bench = careful(monitors=())
     bench.list("a", ServerSpec("b", enabled=False))
-    assert bench.healths[-1] == Health(enabled=1, up=1, confirmed=1)
+    assert bench.healths[-1] == Health(enabled=1, up=1, confirmed=1, weight_up=10)
 
 
 def test_a_server_whose_name_has_no_address_is_not_up() -> None:
     bench = careful(monitors=(), names={"a": "10.0.0.1"})
     bench.list("a", "b")
     bench.names.watches["b"].answer(None)
-    assert bench.healths[-1] == Health(enabled=2, up=1, confirmed=1)
+    assert bench.healths[-1] == Health(enabled=2, up=1, confirmed=1, weight_up=10)
 
 
 def test_only_where_it_is_asked_for_anything_is_told() -> None:

@@ -48,7 +48,7 @@ def leaves(settings: type[Any], prefix: str = "") -> set[str]:
     ("settings", "keys", "not_compared_by_key"),
     [
         (Settings, GLOBAL_KEYS, {"bgp", "services"}),
-        (BGPSettings, BGP_KEYS, {"peers"}),
+        (BGPSettings, BGP_KEYS, {"peers", "groups", "interface_peers"}),
         (BGPPeerOptions, (*PEER_KEYS, *ONE_PEER_KEYS), set()),
         (ServiceSettings, SERVICE_KEYS, {"name"}),
     ],

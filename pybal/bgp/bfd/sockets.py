@@ -102,12 +102,23 @@ class _Reader:
             except OSError:
                 return
             ttl = next((_integer(value) for _, _, value in ancillary), 0)
-            self._received(data, ip_address(source[0]), ttl)
+            self._received(data, _scoped(source), ttl)
             if self._receiver.fileno() == -1:
                 return
 
     def connectionLost(self, reason: Any) -> None:
         """The reactor ends, or the socket broke: nothing more will come."""
+
+
+def _scoped(source: tuple[Any, ...]) -> IPAddress:
+    """The address of a datagram's sender; one of a single link with its interface."""
+    address = ip_address(source[0])
+    if address.version == 4 or not address.is_link_local:
+        return address
+    try:
+        return ip_address(f"{address}%{socket.if_indextoname(source[3])}")
+    except OSError:
+        return address  # the link has gone meanwhile
 
 
 def _integer(value: bytes) -> int:

@@ -33,7 +33,7 @@ protocol bgp pybal from common {{ }}
 
 class Bird(Router):
     """`own` are values of the configuration: `options` of the protocol instead of those that the
-    terms mean, `extra` besides."""
+    terms mean, `extra` besides; or `text` is all of it."""
 
     program = "bird"
 
@@ -44,7 +44,8 @@ class Bird(Router):
             "extra": "", "ipv4": "", "ipv6": "", "globals": "", "more": "",
         }  # fmt: skip
         config = directory / "bird.conf"
-        config.write_text(_CONFIG.format(**values | own), "utf-8")
+        text = own.pop("text", None) or _CONFIG.format(**values | own)
+        config.write_text(text, "utf-8")
         self._socket = Path(tempfile.mkdtemp(prefix="bird")) / "ctl"
         command = ["bird", "-f", "-c", str(config), "-s", str(self._socket)]
         super().__init__(wire.router, command, directory / "bird.log")

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Process, Wire, eventually, listens, run
@@ -175,5 +176,53 @@ class FrrWithBFD(Frr):
     def close(self) -> None:
         super().close()
         for daemon in self.daemons:
+            daemon.end(signal.SIGTERM)
+        shutil.rmtree(self._shared, ignore_errors=True)
+
+
+class FrrIntegrated(Router):
+    """zebra, bfdd and bgpd, with a configuration as vtysh takes it for all of them."""
+
+    program = Frr.program
+
+    def __init__(self, wire: Wire, directory: Path, terms: Terms = PLAIN, *, text: str) -> None:
+        assert terms == PLAIN, "the text says all"
+        self._shared = Path(tempfile.mkdtemp(prefix="frr"))
+        self._shared.chmod(0o777)
+        shared = str(self._shared)
+        self._daemons = []
+        for name, more in (("zebra", []), ("bfdd", ["--bfdctl", f"{shared}/bfdctl"])):
+            command = [*self._command(f"/usr/lib/frr/{name}", name), *more]
+            self._daemons.append(Process(wire.router, command, directory / f"{name}.log"))
+            eventually(f"{name} answers", partial(listens, self._shared / f"{name}.vty"))
+        command = [*self._command(self.program, "bgpd"), "-n", "-S", *_bgpd_options()]
+        super().__init__(wire.router, command, directory / "frr.log")
+        eventually("FRR answers", lambda: listens(self._shared / "bgpd.vty"))
+        file = self._shared / "frr.conf"
+        file.write_text(f"log stdout\n{text}", "utf-8")
+        self._ask("vtysh", "--vty_socket", shared, "-f", str(file))
+
+    def _command(self, program: str, name: str) -> list[str]:
+        shared = str(self._shared)
+        (self._shared / f"{name}.conf").touch()
+        return [
+            program, "-P", "0", "-z", f"{shared}/zserv", "--vty_socket", shared,
+            "-f", f"{shared}/{name}.conf", "-i", f"{shared}/{name}.pid",
+        ]  # fmt: skip
+
+    def vtysh(self, command: str) -> str:
+        return self._ask("vtysh", "--vty_socket", str(self._shared), "-d", "bgpd", "-c", command)
+
+    def routes(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for family in ("ipv4", "ipv6"):
+            table = json.loads(self.vtysh(f"show bgp {family} unicast json") or "{}")
+            for prefix in table.get("routes", {}):
+                found[prefix] = self.vtysh(f"show bgp {family} unicast {prefix} json")
+        return found
+
+    def close(self) -> None:
+        super().close()
+        for daemon in self._daemons:
             daemon.end(signal.SIGTERM)
         shutil.rmtree(self._shared, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""Whether a peer may connect to us now: bounded, and damped by what its sessions have come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybal.bgp.fsm import FSM
+from pybal.bgp.settings import Options
+from pybal.bgp.summing import Allowance
+
+# Connections that one peer may open: no router needs more.
+_BURST, _A_SECOND = 10.0, 2.0
+
+
+class Admission:
+    """What the peer's failures have earned it (DampPeerOscillations), whichever side connected:
+    links come and go, and a stop clears them, but this stays. `clock` is IReactorTime."""
+
+    def __init__(self, options: Options, clock: Any) -> None:
+        self._options = options
+        self._clock = clock
+        self._allowance = Allowance(_BURST, _A_SECOND)
+        self._next_s = 0.0
+        self._until = 0.0
+
+    def remember(self, fsm: FSM) -> None:
+        """The state of a link that has come back to Idle."""
+        if fsm.idle_hold_at is not None and not fsm.retry_wait_s:
+            self._next_s, self._until = fsm.idle_hold_s, fsm.idle_hold_at
+
+    def fresh(self) -> FSM:
+        """A new link's state: its next failure is not its peer's first."""
+        return FSM(idle_hold_s=self._next_s)
+
+    @property
+    def damped_s(self) -> float:
+        """For how long the peer is not let in. The first penalty does not count: a router that has
+        just restarted is welcome."""
+        if self._next_s <= 2 * self._options.idle_hold_s:
+            return 0.0
+        return max(0.0, self._until - float(self._clock.seconds()))
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to remember of the peer."""
+        return bool(self._clock.seconds() >= self._until)
+
+    def take(self) -> bool:
+        """Whether one more connection is not one too many; it counts."""
+        return self._allowance.take(self._clock.seconds())

@@ -1,0 +1,109 @@
+"""Peers that the configuration does not name by address: those out of a prefix, which connect to
+us, and those at the other end of a link, which advertise themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from ipaddress import IPv6Address
+from typing import Any
+
+from pybal.bgp.network import BGPNetwork
+from pybal.bgp.settings import InterfacePeer, PeerGroup, PeerSettings, SpeakerSettings
+from pybal.model import IPAddress, PeerSnapshot
+from pybal.runtime.backoff import doubling_s
+
+_MAX_RETRY_S = 30.0
+
+
+def member_of(group: PeerGroup, address: IPAddress) -> PeerSettings:
+    """The settings of one that connects. We never do: who is not there is not missed."""
+    peer = group.peer
+    return replace(peer, address=address, fsm=replace(peer.fsm, passive=True))
+
+
+def group_of(settings: SpeakerSettings, address: IPAddress) -> PeerGroup | None:
+    """The smallest prefix that holds the address."""
+    found = [g for g in settings.groups if address in g.network]
+    return max(found, key=lambda group: group.network.prefixlen, default=None)
+
+
+class LinkNeighbour:
+    """Looks for the router on one interface. `found` is called with its settings when it is known,
+    and again when another one has taken its place."""
+
+    def __init__(
+        self,
+        settings: InterfacePeer,
+        network: BGPNetwork,
+        clock: Any,
+        log: Any,
+        found: Callable[[PeerSettings], None],
+    ) -> None:
+        self.settings = settings
+        self.address: IPv6Address | None = None
+        self._network = network
+        self._clock = clock
+        self._log = log
+        self._found = found
+        self._stop: Callable[[], None] | None = None
+        self._retry: Any = None
+        self._error = ""
+        self._failures = 0
+
+    def start(self) -> None:
+        self._retry = None
+        interface = self.settings.interface
+        try:
+            self._stop = self._network.discover(interface, self._advertised)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if reason != self._error:
+                self._error = reason
+                self._log.error(
+                    "Cannot look for a peer on {interface}: {reason}; trying again until it works",
+                    interface=interface,
+                    reason=reason,
+                )
+            delay_s = doubling_s(self._failures, 1.0, _MAX_RETRY_S)
+            self._failures += 1
+            self._retry = self._clock.callLater(delay_s, self.start)
+        else:
+            self._error = ""
+
+    def stop(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            stop()
+
+    def _advertised(self, address: IPv6Address) -> None:
+        if address == self.address:
+            return
+        self.address = address
+        interface = self.settings.interface
+        self._log.info("Found {address} on {interface}", address=address, interface=interface)
+        self._found(self.peer_settings(address))
+
+    def peer_settings(self, address: IPv6Address) -> PeerSettings:
+        interface = self.settings.interface
+        return replace(self.settings.peer, address=address, interface=interface, name=interface)
+
+    def snapshot(self) -> PeerSnapshot:
+        """While nobody has been found."""
+        why = self._error or "no router has advertised itself there yet"
+        peer = self.settings.peer
+        return PeerSnapshot(
+            address=self.settings.interface,
+            state="Idle",
+            established=False,
+            asn=peer.asn,
+            last_error=why,
+            description=peer.description,
+        )
+
+
+def unfound(neighbours: list[LinkNeighbour]) -> Iterator[PeerSnapshot]:
+    return (one.snapshot() for one in neighbours if one.address is None)

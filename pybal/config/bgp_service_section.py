@@ -1,0 +1,62 @@
+"""What a service's section says of BGP. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pybal.config.bgp_kinds import (
+    COMMUNITIES,
+    EXTENDED_COMMUNITIES,
+    LARGE_COMMUNITIES,
+    LINK_BANDWIDTH,
+    PREFIX,
+    WITHDRAW_ON_DOWN,
+)
+from pybal.config.kinds import BOOLEAN, MED
+from pybal.config.section import SectionReader
+from pybal.config.settings import IPNetwork, LargeCommunity, LinkBandwidth
+from pybal.model import IPAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceBGP:
+    """How a service's address is announced. None: as [global] says. Of `link_bandwidth` None is
+    also no: `says_bandwidth` tells."""
+
+    announced: bool
+    med: int | None
+    communities: tuple[int, ...] | None
+    large_communities: tuple[LargeCommunity, ...] | None
+    extended_communities: tuple[bytes, ...] | None
+    link_bandwidth: LinkBandwidth | None
+    says_bandwidth: bool
+    withdraw_below: Fraction | None
+    aggregate: IPNetwork | None
+    aggregate_only: bool
+
+
+def read_service_bgp(
+    reader: SectionReader, address: IPAddress | None, *, has_monitors: bool
+) -> ServiceBGP:
+    withdraw_below = reader.get("bgp-withdraw-on-down", WITHDRAW_ON_DOWN, None)
+    if withdraw_below is not None and not has_monitors and not reader.is_bad("monitors"):
+        reader.warn("bgp-withdraw-on-down", "has no effect: without monitors no server is down")
+    aggregate = reader.get("bgp-aggregate", PREFIX, None)
+    if aggregate is not None and address is not None and address not in aggregate:
+        reader.error("bgp-aggregate", f"must hold ip, which is {address}")
+    aggregate_only = reader.get("bgp-aggregate-only", BOOLEAN, False)
+    if aggregate_only and aggregate is None and not reader.is_bad("bgp-aggregate"):
+        reader.error("bgp-aggregate-only", "without bgp-aggregate nothing would be announced")
+    return ServiceBGP(
+        announced=reader.get("bgp", BOOLEAN, True),
+        med=reader.get("bgp-med", MED, None),
+        communities=reader.get("bgp-communities", COMMUNITIES, None),
+        large_communities=reader.get("bgp-large-communities", LARGE_COMMUNITIES, None),
+        extended_communities=reader.get("bgp-extended-communities", EXTENDED_COMMUNITIES, None),
+        link_bandwidth=reader.get("bgp-link-bandwidth", LINK_BANDWIDTH, None),
+        says_bandwidth=reader.is_set("bgp-link-bandwidth"),
+        withdraw_below=withdraw_below,
+        aggregate=aggregate,
+        aggregate_only=aggregate_only,
+    )
