@@ -113,7 +113,7 @@ class Announcer:
         self._failover = failover
         for wish, one in (*self._services.items(), *self._replaced.items()):
             if one.announced:
-                failover.set_announced(wish, (_advertisement(one.settings),))
+                failover.set_announced(wish, (one.advertisement(),))
         self._waiting = self._clock.callLater(self._wait_s, self._wait_no_longer)
         self._complete_if_all_known()
 
