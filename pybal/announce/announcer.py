@@ -47,6 +47,11 @@ class _Announced:
     weight: int = 0
     pause: DelayedCall | None = None
 
+    def end_pause(self) -> None:
+        if self.pause is not None:
+            self.pause.cancel()
+            self.pause = None
+
     def link_bandwidth(self) -> float | None:
         """In bytes a second."""
         wanted = self.settings.bgp_link_bandwidth
@@ -123,9 +128,7 @@ class Announcer:
         if self._waiting is not None and self._waiting.active():
             self._waiting.cancel()
         for service in self._services.values():
-            if service.pause is not None:
-                service.pause.cancel()
-                service.pause = None
+            service.end_pause()
 
     # -- a changed configuration ----------------------------------------------------------
 
@@ -147,6 +150,7 @@ class Announcer:
         """The service goes, but stays announced until forget() is called: a new one takes its
         place."""
         one = self._services.pop(name)
+        one.end_pause()
         del self._by_key[service_key(one.settings)]
         self._awaited.discard(name)
         if one.announced:
