@@ -18,7 +18,6 @@ from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.controls import OperatorControls
 from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.ports import DaemonPorts
-from pybal.daemon.report_router import ReportRouter
 from pybal.health.director_health import DirectorHealth
 from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController, IPVSPorts
@@ -35,7 +34,7 @@ from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.pool.coordinator import CoordinatorPorts
 from pybal.pool.desired import service_key
-from pybal.pool.service import LVSService
+from pybal.pool.service import LVSService, ReportRouter
 from pybal.reload.difference import Step
 from pybal.reload.last_good import LastGood, last_good_file
 from pybal.reload.reloader import Reloader, ReloadPorts

@@ -44,7 +44,7 @@ class ProbeTarget:
 
 
 class ReportDelivery(Protocol):
-    """Gives each report to the service that it concerns; daemon.ReportRouter is the real one."""
+    """Gives each report to the service that it concerns; pool.service.ReportRouter does."""
 
     def deliver(self, report: HealthReport) -> None:
         """The report counts."""

@@ -1,8 +1,9 @@
-"""One LVS service as it runs: its Coordinator and the pool source that feeds it."""
+"""One LVS service as it runs: its Coordinator and the pool source that feeds it; and the router of
+reports to all services."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 from pybal.config.settings import ServiceSettings
@@ -73,3 +74,23 @@ class LVSService:
     def snapshot(self) -> ServiceSnapshot:
         """The service as it stands."""
         return self._coordinator.snapshot(self._source.snapshot())
+
+
+class ReportRouter:
+    """Gives each report to its service by the name: the ReportDelivery of the isolation guard.
+    `services` is a live view; a report of a service that is gone is void."""
+
+    def __init__(self, services: Mapping[str, LVSService]) -> None:
+        self._services = services
+
+    def deliver(self, report: HealthReport) -> None:
+        """See ReportDelivery."""
+        service = self._services.get(report.service)
+        if service is not None:
+            service.deliver(report)
+
+    def retract(self, report: HealthReport) -> None:
+        """See ReportDelivery."""
+        service = self._services.get(report.service)
+        if service is not None:
+            service.retract(report)
