@@ -58,6 +58,16 @@ def bgp_stage() -> Iterator[Stage]:
         yield network
 
 
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """The Debian package, built by scripts/test on the host."""
+    folder = os.environ.get("PYBAL_PACKAGES")
+    if folder is None:
+        pytest.fail("no package: `scripts/package FOLDER` on the host, and PYBAL_PACKAGES=FOLDER")
+    (deb,) = Path(folder).glob("pybal_*.deb")
+    return deb
+
+
 @pytest.fixture
 def site(bgp_stage: Stage, tmp_path: Path) -> Iterator[Site]:
     """What the directors behind BIRD are tested with."""
