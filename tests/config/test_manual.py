@@ -1,0 +1,65 @@
+"""pybal.conf(5), which is made of the example, and the completion of pybal's options."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    command = [sys.executable, str(ROOT / "debian/manual.py")]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_every_option_of_the_example_has_an_entry(page: str) -> None:
+    example = (ROOT / "etc/pybal.conf").read_text("utf-8")
+    keys = set(re.findall(r"^#?([a-z][\w.-]*) =(?: |$)", example, re.MULTILINE))
+    entries = re.findall(r"^\.T[PQ]\n\\fB(.*?)\\fR", page, re.MULTILINE)
+    assert {entry.replace("\\-", "-") for entry in entries} == keys
+
+
+def test_an_entry_says_the_default_and_what_a_reload_touches(page: str) -> None:
+    entry = re.search(r"^\.TP\n\\fBdepool\\-method(?:.*\n)+?A reload .*$", page, re.MULTILINE)
+    assert entry is not None
+    lines = entry[0].splitlines()
+    assert lines[1:4] == [
+        r"\fBdepool\-method\fR = remove",
+        ".TQ",
+        r"\fBdrain\-timeout\fR = 300",
+    ]
+    assert lines[-1] == "A reload changes it: in place."
+
+
+def test_nothing_of_it_is_taken_for_a_request_of_roff(page: str) -> None:
+    requests = set(re.findall(r"^[.'](\S*)", page, re.MULTILINE))
+    known = {"TH", "SH", "TP", "TQ", "PP", "I", "BR", "br", "RS", "RE", "nf", "fi"}
+    assert requests - known == {'\\"'}
+
+
+def completed(*words: str) -> set[str]:
+    script = f"""
+    pybal() {{ "{sys.executable}" -m pybal "$@"; }}
+    . debian/bash-completion/pybal
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    compopt() {{ true; }}
+    _pybal pybal
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "-euc", script, "bash", *words],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return set(done.stdout.split())
+
+
+def test_options_and_the_configuration_are_completed() -> None:
+    assert {"-c", "-n", "-d", "--check-config", "--dryrun"} <= completed("pybal", "-")
+    assert completed("pybal", "--check") == {"--check-config"}
+    assert completed("pybal", "-c", "etc/pybal") == {"etc/pybal.conf"}
