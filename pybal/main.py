@@ -223,7 +223,7 @@ def _daemon_ports(
         names=resolver,
         addresses=resolver,
         network=network,
-        processes=ReactorProcesses(reactor),
+        processes=ReactorProcesses(reactor, settings.runcommand_user),
         kernel=_kernel(settings),
         place=_place(),
         bgp_network=TwistedNetwork(reactor),

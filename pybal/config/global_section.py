@@ -32,7 +32,9 @@ from pybal.config.settings import (
     ControlSettings,
     InstrumentationSettings,
     IsolationSettings,
+    User,
 )
+from pybal.config.users import USER
 from pybal.ipvs.settings import Cleanup, IPVSSettings
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
@@ -50,6 +52,7 @@ class GlobalOptions:
     bgp: BGPSettings | None
     instrumentation: InstrumentationSettings | None
     runcommand_concurrency: int
+    runcommand_user: User | None
     isolation: IsolationSettings | None
     control: ControlSettings | None
     ipvs: IPVSSettings
@@ -88,6 +91,7 @@ def read_global(
     instrumentation_wanted = reader.get("instrumentation", BOOLEAN, False)
     instrumentation = _read_instrumentation(reader)
     runcommand_concurrency = reader.get("runcommand-concurrency", _CONCURRENCY, DEFAULT_CONCURRENCY)
+    runcommand_user = reader.get("runcommand-user", USER, None)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
     isolation = _read_isolation(reader)
     control = _read_control(reader)
@@ -101,6 +105,7 @@ def read_global(
         bgp=bgp if bgp_wanted else None,
         instrumentation=instrumentation if instrumentation_wanted else None,
         runcommand_concurrency=runcommand_concurrency,
+        runcommand_user=runcommand_user,
         isolation=isolation if isolation_wanted else None,
         control=control,
         ipvs=ipvs,

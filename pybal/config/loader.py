@@ -145,6 +145,7 @@ def _settings(
         instrumentation=options.instrumentation,
         services=tuple(_complete(s, options.bgp) for s in services if s.settings is not None),
         runcommand_concurrency=options.runcommand_concurrency,
+        runcommand_user=options.runcommand_user,
         isolation=options.isolation,
         control=options.control,
         strict=options.strict,

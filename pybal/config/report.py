@@ -58,6 +58,8 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     lines.append(_item("last good lists", str(settings.state_directory or "not kept")))
     if any(m.runs_commands for s in settings.services for m in s.monitors):
         lines.append(_item("commands at once", str(settings.runcommand_concurrency)))
+        if settings.runcommand_user is not None:
+            lines.append(_item("commands run as", str(settings.runcommand_user)))
     lines += [_item(name, text) for name, text in _ipvs_items(settings)]
     for service in settings.services:
         lines += _service_lines(service, settings.bgp, kinds)

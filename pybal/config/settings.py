@@ -261,6 +261,19 @@ class IsolationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A user of this host, as whom commands run: `groups` are all of them."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole pybal.conf. `services` keeps the file's order. `dry_run_bgp`: a dry run speaks BGP
     all the same. `strict`: a start with errors in the file fails, whatever was good before."""
@@ -271,6 +284,7 @@ class Settings:
     instrumentation: InstrumentationSettings | None
     services: tuple[ServiceSettings, ...]
     runcommand_concurrency: int = DEFAULT_CONCURRENCY
+    runcommand_user: User | None = None
     isolation: IsolationSettings | None = IsolationSettings()
     control: ControlSettings | None = None
     strict: bool = False

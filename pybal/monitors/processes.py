@@ -19,6 +19,8 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from pybal.config.settings import User
+
 _KEPT_OUTPUT_BYTES = 4096
 _MOST_OUTPUT_BYTES = 1 << 20
 _READ_BYTES = 65536
@@ -56,10 +58,14 @@ class Processes(Protocol):
 
 
 class ReactorProcesses:
-    """See Processes; on a reactor that provides IReactorFDSet."""
+    """See Processes; on a reactor that provides IReactorFDSet. Commands run as `user`, or else as
+    this process does."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, user: User | None = None) -> None:
         self._reactor = reactor
+        self._identity: dict[str, Any] = {}
+        if user is not None:
+            self._identity = {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
 
     def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
         """See Processes."""
@@ -72,6 +78,7 @@ class ReactorProcesses:
             cwd="/",
             env=_ENVIRONMENT,
             start_new_session=True,
+            **self._identity,
         )
         try:
             pidfd = os.pidfd_open(popen.pid)

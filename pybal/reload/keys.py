@@ -46,6 +46,7 @@ GLOBAL_KEYS = (
         ("dry-run-bgp", "dry_run_bgp"),
         ("state-directory", "state_directory"),
         ("control-socket control-socket-group", "control"),
+        ("runcommand-user", "runcommand_user"),
     ),
     *_keys(
         Effect.IN_PLACE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
@@ -369,3 +370,16 @@ def test_the_care_for_the_ipvs_table_can_be_set() -> None:
 def test_bad_care_for_the_ipvs_table_says_what_would_be_right(line: str, message: str) -> None:
     key = line.split()[0]
     assert problem_of(key, f"[global]\n{line}\n{service()}").message == message
+
+
+def test_commands_run_as_a_user_of_this_host() -> None:
+    assert of("").runcommand_user is None
+    user = of("runcommand-user = nobody").runcommand_user
+    known = pwd.getpwnam("nobody")
+    assert user is not None
+    assert (user.name, user.uid, user.gid) == ("nobody", known.pw_uid, known.pw_gid)
+    assert known.pw_gid in user.groups
+    text = f"[global]\nruncommand-user = no-such-user\n{service()}"
+    assert problem_of("runcommand-user", text).message == (
+        "must be the name of a user; this host has none of that name"
+    )

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pybal.config.settings import User
 from pybal.monitors.processes import Exit, ReactorProcesses
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
@@ -22,13 +23,13 @@ from tests.integration.real_monitors import Watched, descriptors
 pytestmark = pytest.mark.integration
 
 
-def run(script: str, act: Callable[[Any], None] = lambda _: None) -> Exit:
+def run(script: str, act: Callable[[Any], None] = lambda _: None, user: User | None = None) -> Exit:
     """How a shell script ends; `act(process)` is called once it has started."""
 
     async def main(reactor: Any) -> Exit:
         ends: list[Exit] = []
         before = descriptors()
-        process = ReactorProcesses(reactor).run(
+        process = ReactorProcesses(reactor, user).run(
             ["/bin/sh", "-c", script], ends.append, capture=True
         )
         assert ends == []
@@ -88,6 +89,14 @@ def test_it_has_a_session_of_its_own_and_nothing_of_ours() -> None:
     assert set(fds) == {"0", "1", "2"}
     names = {line.partition("=")[0] for line in variables.splitlines()}
     assert {"PATH", "LANG"} <= names <= {"PATH", "LANG", "PWD", "OLDPWD", "SHLVL", "_"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_it_runs_as_another_user_with_that_users_groups_and_is_killed_all_the_same() -> None:
+    user = User("some", 65534, 65534, (65534, 12))
+    ids = run("id -u; id -g; id -G; cat /proc/self/status | grep CapEff", user=user).output
+    assert ids.split() == b"65534 65534 65534 12 CapEff: 0000000000000000".split()
+    assert run("sleep 60", lambda process: process.kill(), user=user).status == -9
 
 
 def test_a_command_that_does_not_exist_is_an_error_at_once() -> None:

@@ -1,0 +1,22 @@
+"""Users of this host, by name."""
+
+from __future__ import annotations
+
+import os
+import pwd
+
+from pybal.config.bad_value import BadValueError
+from pybal.config.kinds import Kind
+from pybal.config.settings import User
+
+
+def _user(text: str) -> User:
+    try:
+        found = pwd.getpwnam(text)
+    except (KeyError, ValueError):
+        raise BadValueError("this host has none of that name") from None
+    groups = tuple(sorted(os.getgrouplist(found.pw_name, found.pw_gid)))
+    return User(found.pw_name, found.pw_uid, found.pw_gid, groups)
+
+
+USER = Kind("the name of a user", _user)
