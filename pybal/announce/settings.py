@@ -96,6 +96,7 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         hold_time_s=options.hold_time_s,
         families=tuple(_FAMILIES[version] for version in options.families),
         restart_time_s=options.graceful_restart_time_s if options.graceful_restart else None,
+        stale_time_s=options.long_lived_stale_s,
         bfd=BFDSettings(options.bfd_interval_ms, options.bfd_multiplier) if options.bfd else None,
         fsm=Options(connect_retry_s=options.connect_retry_s, passive=options.passive),
         connect_only=options.connect_only,

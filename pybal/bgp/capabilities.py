@@ -12,7 +12,13 @@ from dataclasses import replace
 
 from pybal.bgp.constants import CapabilityCode, Family
 from pybal.bgp.errors import EncodeError
-from pybal.bgp.messages import Capabilities, ExtendedNextHop, GracefulRestart, RestartFamily
+from pybal.bgp.messages import (
+    Capabilities,
+    ExtendedNextHop,
+    GracefulRestart,
+    LongLivedFamily,
+    RestartFamily,
+)
 
 _RESTARTING, _NOTIFICATION, _FORWARDING = 0x8, 0x4, 0x80
 
@@ -48,10 +54,21 @@ def encode_capabilities(capabilities: Capabilities) -> tuple[tuple[int, bytes], 
         items.append((CapabilityCode.FOUR_OCTET_ASN, c.four_octet_asn.to_bytes(4, "big")))
     if c.enhanced_route_refresh:
         items.append((CapabilityCode.ENHANCED_ROUTE_REFRESH, b""))
+    if c.long_lived:
+        value = b"".join(map(_encode_long_lived, c.long_lived))
+        items.append((CapabilityCode.LONG_LIVED_GRACEFUL_RESTART, value))
     items.extend(c.unknown)
     if any(len(value) > 255 for _, value in items):
         raise EncodeError("a capability exceeds 255 bytes")
     return tuple((int(code), value) for code, value in items)
+
+
+def _encode_long_lived(one: LongLivedFamily) -> bytes:
+    if not 0 <= one.stale_time_s <= 0xFFFFFF:
+        raise EncodeError(f"long-lived stale time of {one.stale_time_s} s")
+    flags = _FORWARDING * one.forwarding
+    head = struct.pack("!HBB", one.family.afi, one.family.safi, flags)
+    return head + one.stale_time_s.to_bytes(3, "big")
 
 
 def _encode_restart(restart: GracefulRestart) -> bytes:
@@ -127,6 +144,16 @@ def _extended_next_hop(c: Capabilities, value: bytes) -> Capabilities:
     return replace(c, extended_next_hop=entries)
 
 
+def _long_lived(c: Capabilities, value: bytes) -> Capabilities:
+    if len(value) % 7:
+        return c
+    families = tuple(
+        LongLivedFamily(Family(afi, safi), bool(flags & _FORWARDING), high << 8 | low)
+        for afi, safi, flags, high, low in struct.iter_unpack("!HBBHB", value)
+    )
+    return replace(c, long_lived=families)
+
+
 def _role(c: Capabilities, value: bytes) -> Capabilities:
     if len(value) != 1 or value[0] in c.roles:
         return c
@@ -159,4 +186,5 @@ _DECODERS: dict[int, Callable[[Capabilities, bytes], Capabilities]] = {
     CapabilityCode.GRACEFUL_RESTART: _graceful_restart,
     CapabilityCode.FOUR_OCTET_ASN: _four_octet_asn,
     CapabilityCode.ENHANCED_ROUTE_REFRESH: _enhanced_route_refresh,
+    CapabilityCode.LONG_LIVED_GRACEFUL_RESTART: _long_lived,
 }

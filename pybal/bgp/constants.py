@@ -54,6 +54,7 @@ class CapabilityCode(IntEnum):
     GRACEFUL_RESTART = 64
     FOUR_OCTET_ASN = 65
     ENHANCED_ROUTE_REFRESH = 70
+    LONG_LIVED_GRACEFUL_RESTART = 71
 
 
 class AttributeType(IntEnum):

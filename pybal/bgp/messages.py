@@ -31,6 +31,16 @@ class GracefulRestart:
 
 
 @dataclass(frozen=True, slots=True)
+class LongLivedFamily:
+    """One family of the long-lived graceful restart capability (RFC 9494 section 3.1): after the
+    restart time, stale routes may be kept for `stale_time_s` more, 0 to 2^24 - 1."""
+
+    family: Family
+    forwarding: bool
+    stale_time_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExtendedNextHop:
     """RFC 8950: prefixes of `family` may have next hops of AFI `next_hop_afi`."""
 
@@ -58,6 +68,7 @@ class Capabilities:
     extended_message: bool = False
     graceful_restart: GracefulRestart | None = None
     extended_next_hop: tuple[ExtendedNextHop, ...] = ()
+    long_lived: tuple[LongLivedFamily, ...] = ()
     roles: tuple[int, ...] = ()
     unknown: tuple[tuple[int, bytes], ...] = ()
 
@@ -70,6 +81,7 @@ class Capabilities:
             (self.enhanced_route_refresh, "enhanced-route-refresh"),
             (self.extended_message, "extended-message"),
             (self.graceful_restart is not None, "graceful-restart"),
+            (self.long_lived != (), "long-lived-graceful-restart"),
             (self.extended_next_hop != (), "extended-next-hop"),
             (self.roles != (), f"role-{'-'.join(map(role_name, self.roles))}"),
         ):

@@ -22,6 +22,7 @@ from pybal.bgp.messages import (
     Capabilities,
     ExtendedNextHop,
     GracefulRestart,
+    LongLivedFamily,
     Open,
     RestartFamily,
     role_name,
@@ -179,7 +180,13 @@ def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool
     """The OPEN that this speaker sends to a peer: all it can do, for the peer to choose from."""
     asn = _asn_towards(speaker, peer)
     restart = None
+    long_lived: tuple[LongLivedFamily, ...] = ()
     if peer.restart_time_s is not None:
+        if peer.stale_time_s:
+            long_lived = tuple(
+                LongLivedFamily(f, forwarding=True, stale_time_s=peer.stale_time_s)
+                for f in peer.families
+            )
         # IPVS goes on forwarding while we are away: every family's state is preserved.
         families = tuple(RestartFamily(f, forwarding=True) for f in peer.families)
         restart = GracefulRestart(
@@ -197,6 +204,7 @@ def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool
         extended_message=True,
         graceful_restart=restart,
         extended_next_hop=extended_next_hop if IPV4_UNICAST in peer.families else (),
+        long_lived=long_lived,
         roles=() if peer.role is None or peer.asn == asn else (peer.role,),
     )
     return Open(asn, peer.hold_time_s, speaker.router_id, capabilities)

@@ -86,7 +86,8 @@ class PeerSettings:
     `hold_time_s` is what we propose: 0 or at least 3. `ttl_security_hops`: GTSM (RFC 5082),
     the number of hops the peer may be away, 1 for a neighbour; None turns it off.
     `password`: TCP MD5 (RFC 2385), 1 to 80 bytes, a secret. `restart_time_s`: graceful
-    restart (RFC 4724), 1 to 4095; None does not announce it. `bfd` None: no BFD.
+    restart (RFC 4724), 1 to 4095; None does not announce it. `stale_time_s`: for so long after it
+    the peer may keep our routes as a last choice (RFC 9494). `bfd` None: no BFD.
     """
 
     address: IPAddress
@@ -98,6 +99,7 @@ class PeerSettings:
     hold_time_s: int = 180
     families: tuple[Family, ...] = SUPPORTED_FAMILIES
     restart_time_s: int | None = None
+    stale_time_s: int = 0
     bfd: BFDSettings | None = None
     fsm: Options = Options()
     connect_only: bool = False

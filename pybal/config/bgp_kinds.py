@@ -229,6 +229,7 @@ INTERFACE = Kind("the name of a network interface, of up to 15 characters", _int
 DESCRIPTION = Kind(f"printable text of up to {MAX_DESCRIPTION} characters", _description)
 ROUTER_ID = Kind("an IPv4 address", _router_id)
 RESTART_TIME = integer(1, 4095, "a whole number of seconds")
+STALE_TIME = integer(0, 2**24 - 1, "a whole number of seconds")
 BFD_INTERVAL = integer(10, 60_000, "a whole number of milliseconds")
 BFD_MULTIPLIER = integer(1, 255)
 COMMUNITIES = Kind(

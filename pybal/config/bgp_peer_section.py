@@ -23,6 +23,7 @@ from pybal.config.bgp_kinds import (
     PREPEND,
     RESTART_TIME,
     ROLE,
+    STALE_TIME,
     TTL_SECURITY,
 )
 from pybal.config.kinds import ABSOLUTE_PATH, ASN, BOOLEAN, HOST_ADDRESS, IPV6, MED, PORT, SECONDS
@@ -61,6 +62,9 @@ def read_options(
         connect_only=flag("bgp-connect-only", general.connect_only),
         families=reader.get("bgp-families", FAMILIES, general.families),
         prepend=reader.get("bgp-prepend", PREPEND, general.prepend),
+        long_lived_stale_s=reader.get(
+            "bgp-long-lived-graceful-restart", STALE_TIME, general.long_lived_stale_s
+        ),
         role=reader.get("bgp-role", ROLE, general.role),
         role_strict=flag("bgp-role-strict", general.role_strict),
     )
@@ -105,6 +109,9 @@ def _check_ways(reader: SectionReader, options: BGPPeerOptions) -> None:
     if options.multihop is not None and options.ttl_security_hops is not None:
         key = "bgp-multihop" if reader.is_set("bgp-multihop") else "bgp-ttl-security"
         reader.error(key, "with bgp-ttl-security the TTL is 255; leave bgp-multihop out")
+    long_lived = "bgp-long-lived-graceful-restart"
+    if options.long_lived_stale_s and not options.graceful_restart and reader.is_set(long_lived):
+        reader.warn(long_lived, "has no effect without bgp-graceful-restart")
     if options.role_strict and options.role is None and reader.is_set("bgp-role-strict"):
         reader.warn("bgp-role-strict", "has no effect without bgp-role")
 

@@ -160,6 +160,7 @@ class BGPPeerOptions:
     multihop: int | None = None
     families: tuple[int, ...] = (4, 6)
     prepend: int = 0
+    long_lived_stale_s: int = 0
     role: str | None = None
     role_strict: bool = False
     nexthop_ipv4: IPAddress | None = None

@@ -96,6 +96,7 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         ttl_security_hops=given.get("ttl_security_hops"),
         hold_time_s=given.get("hold_time_s", 180),
         restart_time_s=given.get("restart_time_s"),
+        stale_time_s=given.get("stale_time_s", 0),
         bfd=BFDSettings(**bfd) if bfd is not None else None,
         fsm=Options(**given.get("fsm", {})),
         connect_only=given.get("connect_only", False),

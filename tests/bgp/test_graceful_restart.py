@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 
+import pytest
+
+from pybal.bgp.capabilities import decode_capabilities, encode_capabilities
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY as GRACEFUL_SHUTDOWN
-from pybal.bgp.messages import Notification, Open
-from pybal.bgp.settings import Advertisement, PeerSettings
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
+from pybal.bgp.messages import Capabilities, LongLivedFamily, Notification, Open
+from pybal.bgp.negotiation import local_open
+from pybal.bgp.settings import Advertisement, PeerSettings, SpeakerSettings
 from tests.bgp.peeringcase import (
     CAPABILITIES,
     OPEN,
@@ -93,3 +98,26 @@ class GracefulRestartTest(PeeringCase):
         self.turn()
         assert len(updates(end)) == 3
         assert updates(end)[0].prefixes
+
+
+def test_long_lived_graceful_restart_survives_the_wire() -> None:
+    # RFC 9494 section 3.1.
+    families = (LongLivedFamily(IPV4_UNICAST, True, 3600), LongLivedFamily(IPV6_UNICAST, False, 0))
+    capabilities = Capabilities(long_lived=families)
+    [(code, value)] = encode_capabilities(capabilities)
+    assert (code, value.hex()) == (71, "00010180000e10" + "00020100000000")
+    assert decode_capabilities(((code, value),)) == capabilities
+    assert decode_capabilities(((code, value[:-1]),)) == Capabilities()
+
+
+@pytest.mark.parametrize(
+    ("restart_time_s", "stale_time_s", "said"), [(120, 3600, 2), (None, 3600, 0), (120, 0, 0)]
+)
+def test_it_is_announced_beside_graceful_restart_only(
+    restart_time_s: int | None, stale_time_s: int, said: int
+) -> None:
+    peer = PeerSettings(ip_address(THEM), restart_time_s=restart_time_s, stale_time_s=stale_time_s)
+    speaker = SpeakerSettings(64512, IPv4Address(1), (peer,), ())
+    capabilities = local_open(speaker, peer, restarting=False).capabilities
+    assert capabilities is not None
+    assert len(capabilities.long_lived) == said

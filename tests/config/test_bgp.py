@@ -244,6 +244,7 @@ def test_the_least_and_the_greatest_hold_time(text: str, value: int) -> None:
         ("bgp-communities", "64600:70000", "communities such as 64600:100"),
         ("bgp-communities", "64600:1, 64600:2", "communities such as 64600:100"),
         ("bgp-families", "ipv5", "ipv4, ipv6, or both"),
+        ("bgp-long-lived-graceful-restart", "16777216", "a whole number of seconds from 0 to"),
         ("bgp-role", "client", "one of customer, provider, peer, rs-client or rs"),
         ("bgp-prepend", "21", "a number of times from 0 to 20"),
         ("bgp-multihop", "0", "a number of hops from 1 to 255"),
@@ -512,3 +513,11 @@ def test_peers_of_a_link_and_out_of_a_prefix() -> None:
         group = BGPPeerOptions(asn=64602, hold_time_s=30, limit=3)
         assert found.groups == (BGPPeerGroup(ip_network("192.0.2.0/24"), group),)
     assert "bgp-peer-address: not set" in str(only_problem(without + service()))
+
+
+def test_long_lived_graceful_restart_needs_graceful_restart() -> None:
+    key = "bgp-long-lived-graceful-restart"
+    assert options(f"bgp-graceful-restart = yes\n{key} = 3600").long_lived_stale_s == 3600
+    problem = only_problem(f"{GLOBAL_BGP}{key} = 3600\n{service()}")
+    assert problem.severity is Severity.WARNING
+    assert "has no effect without bgp-graceful-restart" in str(problem)

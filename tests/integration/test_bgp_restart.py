@@ -102,3 +102,13 @@ def test_a_router_without_rfc_8538_drops_the_routes_with_a_notification(
     wait_routes(router, HOST, HOST6)
     speaker.ask(reconfigure=speaker_settings(peer={"address": "10.77.0.99"}))
     wait_routes(router, limit_s=2)
+
+
+def test_long_lived_graceful_restart_keeps_the_routes_as_a_last_choice(pair: Pair) -> None:
+    # RFC 9494.
+    bird = pair.bird(HELPER, extra="long lived graceful restart on;")
+    speaker = pair.speaker(peer={"restart_time_s": 1, "stale_time_s": 60})
+    speaker.announce("web", VIP)
+    wait_routes(bird, HOST)
+    speaker.kill()
+    eventually("stale", lambda: "65535,6" in bird.routes().get(HOST, ""), 10)
