@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
 from pybal.bgp.settings import (
+    AOSettings,
     BFDSettings,
     Confederation,
     ExportPolicy,
@@ -19,6 +20,7 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.config.settings import (
+    TCPAO,
     BGPInterfacePeer,
     BGPPeer,
     BGPPeerGroup,
@@ -92,6 +94,7 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         port=options.port,
         local_address=options.source_address,
         password=None if options.password is None else options.password.encode(),
+        ao=_ao(options.tcp_ao),
         ttl_security_hops=options.ttl_security_hops,
         hold_time_s=options.hold_time_s,
         families=tuple(_FAMILIES[version] for version in options.families),
@@ -107,6 +110,12 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         role_strict=options.role_strict,
         description=options.description,
     )
+
+
+def _ao(given: TCPAO | None) -> AOSettings | None:
+    if given is None:
+        return None
+    return AOSettings(given.algorithm, given.send_id, given.receive_id)
 
 
 def _export_policy(options: BGPPeerOptions) -> ExportPolicy:

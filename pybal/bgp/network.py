@@ -1,12 +1,11 @@
 """The port to the outside: opening, accepting; and its adapter on Twisted.
 
-MD5 keys (RFC 2385) and TTLs (RFC 5082) are set on the sockets before a byte is exchanged.
+Keys (tcpauth.py) and TTLs (RFC 5082) are set on the sockets before a byte is exchanged.
 """
 
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Protocol
@@ -20,11 +19,10 @@ from twisted.python.failure import Failure
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.discovery import Advertiser
 from pybal.bgp.settings import IPNetwork, PeerSettings, SpeakerSettings
+from pybal.bgp.tcpauth import set_key
 from pybal.model import IPAddress
 
 # The socket module does not name these; the numbers are Linux's.
-_TCP_MD5SIG, _TCP_MD5SIG_EXT = 14, 32
-_TCP_MD5SIG_FLAG_PREFIX = 1
 _IP_MINTTL = 21
 _IPV6_MINHOPCOUNT = 73
 _MAX_TTL = 255
@@ -102,8 +100,7 @@ class TwistedNetwork:
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             for network, peer in own_kind.items():
-                if peer.password is not None:
-                    set_md5_key(listener, network, peer.password)
+                set_key(listener, network, peer)
             keep_alive(listener)  # what it accepts inherits that
             _expect_ttl(listener, tuple(own_kind.values()))
             listener.bind((str(address), settings.listen_port))
@@ -174,31 +171,16 @@ def keep_alive(handle: socket.socket) -> None:
 
 
 def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:
-    """Interface, MD5 key, TTL and GTSM of an outgoing connection, before it is opened. Raises
+    """Interface, key, TTL and GTSM of an outgoing connection, before it is opened. Raises
     OSError."""
     if peer.interface is not None:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, peer.interface.encode())
-    if peer.password is not None:
-        set_md5_key(handle, _whole(peer.address), peer.password)
+    set_key(handle, _whole(peer.address), peer)
     if peer.ttl is not None:
         set_ttl(handle, peer.ttl)
     if peer.ttl_security_hops is not None:
         set_ttl(handle, _MAX_TTL)
         set_min_ttl(handle, peer.ttl_security_hops)
-
-
-def set_md5_key(handle: socket.socket, peers: IPNetwork, password: bytes) -> None:
-    """TCP_MD5SIG (struct tcp_md5sig of linux/tcp.h) for one peer, or TCP_MD5SIG_EXT for a network
-    of them. Raises OSError."""
-    address = peers.network_address
-    if address.version == 4:
-        sockaddr = struct.pack("=H2x4s", socket.AF_INET, address.packed)
-    else:
-        sockaddr = struct.pack("=H6x16s", socket.AF_INET6, address.packed)
-    one = peers.num_addresses == 1
-    flags, length = (0, 0) if one else (_TCP_MD5SIG_FLAG_PREFIX, peers.prefixlen)
-    option = struct.pack("=128sBBHi80s", sockaddr, flags, length, len(password), 0, password)
-    handle.setsockopt(socket.IPPROTO_TCP, _TCP_MD5SIG if one else _TCP_MD5SIG_EXT, option)
 
 
 def set_ttl(handle: socket.socket, ttl: int) -> None:

@@ -74,6 +74,16 @@ class Confederation:
 
 
 @dataclass(frozen=True, slots=True)
+class AOSettings:
+    """TCP-AO (RFC 5925) instead of MD5: the kernel's name of the algorithm, and the numbers, 0 to
+    255, of the key in what we send and in what we receive. The key is the peer's password."""
+
+    algorithm: str
+    send_id: int
+    receive_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSettings:
     """One router. `asn` None accepts any. Whether we connect, or wait for the peer to
     (`fsm.passive`), or take no connection of its (`connect_only`) is said for each.
@@ -95,6 +105,7 @@ class PeerSettings:
     port: int = BGP_PORT
     local_address: IPAddress | None = None
     password: bytes | None = field(default=None, repr=False)
+    ao: AOSettings | None = None
     ttl_security_hops: int | None = None
     hold_time_s: int = 180
     families: tuple[Family, ...] = SUPPORTED_FAMILIES

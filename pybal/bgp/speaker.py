@@ -295,5 +295,5 @@ def _identity(settings: SpeakerSettings) -> object:
 
 def _listening(settings: SpeakerSettings) -> object:
     """All that goes into the listening sockets."""
-    secured = {(p.address, p.password, p.ttl_security_hops) for p in settings.peers}
+    secured = {(p.address, p.password, p.ao, p.ttl_security_hops) for p in settings.peers}
     return settings.listen_addresses, settings.listen_port, secured, settings.groups

@@ -20,7 +20,7 @@ from pybal.config.kinds import (
     is_blank,
     texts_of,
 )
-from pybal.config.settings import IPNetwork, LargeCommunity, LinkBandwidth
+from pybal.config.settings import TCPAO, IPNetwork, LargeCommunity, LinkBandwidth
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address, parse_scoped_address
 
@@ -150,6 +150,16 @@ def _prefix(text: str) -> IPNetwork:
         raise BadValueError(str(error) if "host bits" in str(error) else "") from None
 
 
+def _tcp_ao(text: str) -> TCPAO | None:
+    if text.lower() in _NEVER:
+        return None
+    words = text.split()
+    if len(words) != 3 or words[0].lower() not in _AO_ALGORITHMS:
+        raise BadValueError
+    send_id, receive_id = (_OCTET.parse(word) for word in words[1:])
+    return TCPAO(_AO_ALGORITHMS[words[0].lower()], send_id, receive_id)
+
+
 def _withdraw_on_down(text: str) -> Fraction | None:
     """Down to which share of servers that are up the address stays announced."""
     if _FRACTION.fullmatch(text) and Fraction(text) > 0:
@@ -213,6 +223,9 @@ _FAMILIES = {"ipv4": 4, "ipv6": 6}
 _INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
 LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}")
 """How an interface is called where an address might stand, too."""
+# RFC 5926's, and the kernel's names of them.
+_AO_ALGORITHMS = {"hmac-sha-1-96": "hmac(sha1)", "aes-128-cmac-96": "cmac(aes128)"}
+_OCTET = integer(0, 255)
 _U16 = integer(0, 65535)
 _HOPS = integer(1, 254)
 
@@ -229,6 +242,11 @@ INTERFACE = Kind("the name of a network interface, of up to 15 characters", _int
 DESCRIPTION = Kind(f"printable text of up to {MAX_DESCRIPTION} characters", _description)
 ROUTER_ID = Kind("an IPv4 address", _router_id)
 RESTART_TIME = integer(1, 4095, "a whole number of seconds")
+TCP_AO = Kind(
+    f"no, or {', '.join(_AO_ALGORITHMS)} with two numbers from 0 to 255, of the key in what we send"
+    " and receive",
+    _tcp_ao,
+)
 STALE_TIME = integer(0, 2**24 - 1, "a whole number of seconds")
 BFD_INTERVAL = integer(10, 60_000, "a whole number of milliseconds")
 BFD_MULTIPLIER = integer(1, 255)

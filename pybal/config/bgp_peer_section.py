@@ -24,6 +24,7 @@ from pybal.config.bgp_kinds import (
     RESTART_TIME,
     ROLE,
     STALE_TIME,
+    TCP_AO,
     TTL_SECURITY,
 )
 from pybal.config.kinds import ABSOLUTE_PATH, ASN, BOOLEAN, HOST_ADDRESS, IPV6, MED, PORT, SECONDS
@@ -62,6 +63,7 @@ def read_options(
         connect_only=flag("bgp-connect-only", general.connect_only),
         families=reader.get("bgp-families", FAMILIES, general.families),
         prepend=reader.get("bgp-prepend", PREPEND, general.prepend),
+        tcp_ao=reader.get("bgp-tcp-ao", TCP_AO, general.tcp_ao),
         long_lived_stale_s=reader.get(
             "bgp-long-lived-graceful-restart", STALE_TIME, general.long_lived_stale_s
         ),
@@ -109,6 +111,8 @@ def _check_ways(reader: SectionReader, options: BGPPeerOptions) -> None:
     if options.multihop is not None and options.ttl_security_hops is not None:
         key = "bgp-multihop" if reader.is_set("bgp-multihop") else "bgp-ttl-security"
         reader.error(key, "with bgp-ttl-security the TTL is 255; leave bgp-multihop out")
+    if options.tcp_ao is not None and options.password is None and reader.is_set("bgp-tcp-ao"):
+        reader.error("bgp-tcp-ao", "needs bgp-password or bgp-password-file, which is its key")
     long_lived = "bgp-long-lived-graceful-restart"
     if options.long_lived_stale_s and not options.graceful_restart and reader.is_set(long_lived):
         reader.warn(long_lived, "has no effect without bgp-graceful-restart")

@@ -133,6 +133,15 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TCPAO:
+    """TCP-AO instead of MD5: the algorithm by the kernel's name, and the numbers of the key."""
+
+    algorithm: str
+    send_id: int
+    receive_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class BGPPeerOptions:
     """How one router is spoken to. `asn` None: whatever it says. `password` is a secret of 1 to
     80 bytes in UTF-8. `ttl_security_hops`: how far away it may be (RFC 5082); None: not checked.
@@ -160,6 +169,7 @@ class BGPPeerOptions:
     multihop: int | None = None
     families: tuple[int, ...] = (4, 6)
     prepend: int = 0
+    tcp_ao: TCPAO | None = None
     long_lived_stale_s: int = 0
     role: str | None = None
     role_strict: bool = False

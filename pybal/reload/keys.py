@@ -116,6 +116,7 @@ PEER_KEYS = (
         ("bgp-connect-only", "connect_only"),
         ("bgp-multihop", "multihop"),
         ("bgp-families", "families"),
+        ("bgp-tcp-ao", "tcp_ao"),
         ("bgp-long-lived-graceful-restart", "long_lived_stale_s"),
         ("bgp-role", "role"),
         ("bgp-role-strict", "role_strict"),

@@ -10,6 +10,7 @@ import pytest
 
 from pybal.config.problems import Severity
 from pybal.config.settings import (
+    TCPAO,
     BGPInterfacePeer,
     BGPPeerGroup,
     BGPPeerOptions,
@@ -521,3 +522,15 @@ def test_long_lived_graceful_restart_needs_graceful_restart() -> None:
     problem = only_problem(f"{GLOBAL_BGP}{key} = 3600\n{service()}")
     assert problem.severity is Severity.WARNING
     assert "has no effect without bgp-graceful-restart" in str(problem)
+
+
+def test_tcp_ao_has_an_algorithm_two_numbers_and_a_key() -> None:
+    found = options("bgp-password = s3cret\nbgp-tcp-ao = hmac-sha-1-96 100 101").tcp_ao
+    assert found == TCPAO("hmac(sha1)", 100, 101)
+    assert options("bgp-tcp-ao = no").tcp_ao is None
+    for text, message in (
+        ("bgp-tcp-ao = hmac-sha-1-96 1 2", "needs bgp-password or bgp-password-file"),
+        ("bgp-tcp-ao = hmac-md5 1 2", "must be no, or hmac-sha-1-96, aes-128-cmac-96 with"),
+        ("bgp-tcp-ao = hmac-sha-1-96 1 256", "must be no, or"),
+    ):
+        assert message in str(only_problem(f"{GLOBAL_BGP}{text}\n{service()}"))
