@@ -42,7 +42,7 @@ from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.processes import ReactorProcesses
-from pybal.monitors.registry import MonitorTypes, kinds_of
+from pybal.monitors.registry import MonitorTypes, kinds_of, notes_on
 from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = load(options.config, kinds)
     if options.check_config:
         lines, status = report(result, kinds)
-        say((*lines, *_notes(result.settings)))
+        say((*lines, *_notes(result.settings, monitors)))
         return status
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
@@ -133,13 +133,15 @@ def _refuse(error: PluginError, options: argparse.Namespace) -> int:
     return EXIT_CONFIG
 
 
-def _notes(settings: Settings | None) -> list[str]:
-    """What of this host's kernel may surprise those who are about to run PyBal on it: of
-    interest to root alone, and no reason to refuse the file."""
-    if settings is None or os.geteuid() != 0:
+def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
+    """What of this host may surprise those who are about to run PyBal on it, its kernel where root
+    asks: no reason to refuse the file, which may be for another host."""
+    if settings is None:
         return []
-    modules = KernelModules(Path("/"), os.uname().release)
-    notes = (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
+    notes = [*notes_on(settings.services, monitors)]
+    if os.geteuid() == 0:
+        modules = KernelModules(Path("/"), os.uname().release)
+        notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
     return [f"NOTE: {note}" for note in notes]
 
 

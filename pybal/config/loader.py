@@ -22,7 +22,7 @@ from pybal.config.global_section import read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
-from pybal.config.secrets import read_secret
+from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import BGPSettings, ServiceSettings, Settings
@@ -42,11 +42,15 @@ def load(path: Path, kinds: MonitorKinds) -> LoadResult:
         return _refused(path, f"cannot be read: {error.strerror or error}")
     except BadValueError as bad:
         return _refused(path, str(bad))
-    return replace(parse_content(content, str(path), kinds), modified_at=modified_at)
+    result = parse_content(content, str(path), kinds, readable_by=_who_may_read(path))
+    return replace(result, modified_at=modified_at)
 
 
-def parse_content(content: bytes, file: str, kinds: MonitorKinds) -> LoadResult:
-    """Parse what a file holds or held; passwords are read from their own files."""
+def parse_content(
+    content: bytes, file: str, kinds: MonitorKinds, *, readable_by: str = ""
+) -> LoadResult:
+    """Parse what a file holds or held; passwords are read from their own files. `readable_by` is
+    the file's mode if everybody may read it."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -55,7 +59,19 @@ def parse_content(content: bytes, file: str, kinds: MonitorKinds) -> LoadResult:
         log = ProblemLog(file)
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
         return replace(log.result(None), content=content)
-    return replace(parse(text, file, kinds, read_secret), content=content)
+    result = parse(text, file, kinds, read_secret, readable_by=readable_by)
+    return replace(result, content=content)
+
+
+def _who_may_read(path: Path) -> str:
+    """The file's mode if everybody on this host may read it, else nothing."""
+    try:
+        real = path.resolve()
+        mode = stat.S_IMODE(real.stat().st_mode)
+        reached = all(parent.stat().st_mode & stat.S_IXOTH for parent in real.parents)
+    except OSError:
+        return ""
+    return f"{mode:04o}" if reached and mode & stat.S_IROTH else ""
 
 
 def _refused(path: Path, message: str) -> LoadResult:
@@ -89,9 +105,12 @@ def parse(
     file: str,
     kinds: MonitorKinds,
     read_secret: SecretReader = _no_secrets,
+    *,
+    readable_by: str = "",
 ) -> LoadResult:
     """Parse the text of a pybal.conf; `file` is what problems call it, `kinds` the monitors
-    that it may name, `read_secret` reads the files of passwords. Takes any text."""
+    that it may name, `read_secret` reads the files of passwords. `readable_by` is the file's mode
+    if everybody may read it. Takes any text."""
     log = ProblemLog(file)
     settings = None
     try:
@@ -101,7 +120,10 @@ def parse(
         elif text.count("\n") + text.count("\r") > MAX_LINES:
             log.add(Severity.ERROR, f"more than {MAX_LINES} lines")
         else:
-            settings = _settings(read_ini(text), log, kinds, read_secret)
+            document = read_ini(text)
+            settings = _settings(document, log, kinds, read_secret)
+            if readable_by:
+                _warn_of_readers(document, log, readable_by)
     except TooManyProblemsError:
         log.close()
     return log.result(settings)
@@ -181,6 +203,18 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
         for sub in section.subsections.values():
             if section.name != _GLOBAL or not _is_peer(sub):
                 _refuse_subsection(sub, log)
+
+
+def _warn_of_readers(document: Document, log: ProblemLog, mode: str) -> None:
+    found = find_secrets(document)
+    if found:
+        first, *others = found
+        more = f", and {len(others)} more secrets" if others else ""
+        message = (
+            f"a secret{more}, in a file that everybody on this host may read (mode {mode}):"
+            " chmod 640 it"
+        )
+        log.add(Severity.WARNING, message, line=first.line, section=first.section, key=first.key)
 
 
 def _check_defaults(

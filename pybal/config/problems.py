@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pybal.config.source_url import mask_url
+from pybal.net.url_text import without_likely_secrets
 
 if TYPE_CHECKING:
     from pybal.config.settings import Settings
@@ -185,10 +186,10 @@ def masked_text(text: str) -> str:
 
 
 def _without_credentials(match: re.Match[str]) -> str:
-    _, at, rest = match[0].rpartition("@")
+    _, at, rest = without_likely_secrets(match[0]).rpartition("@")
     if match[1]:
         return f"k8s://***{at}{rest}" if at else "k8s://***"
-    return f"://***@{rest}" if at else match[0]
+    return f"://***@{rest}" if at else rest
 
 
 def _shortened(text: str, times: int = 1) -> str:

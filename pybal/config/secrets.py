@@ -1,14 +1,58 @@
-"""Reads a file that holds one secret, if only its owner can. Pure but for reading it."""
+"""Secrets in pybal.conf, and in files of their own that only their owner can read. Pure but for
+reading these."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from pybal.config.bad_value import BadValueError
+from pybal.config.ini import Document
+from pybal.config.source_url import mask_url
+from pybal.net.url_text import without_likely_secrets
 
 _MAX_BYTES = 4096
+_PASSWORD_KEY = re.compile("password$")
+_SENT_KEY = re.compile(r"\.(headers|send|payload|arguments)$")
+_SECRET_WORD = re.compile(r"auth|pass|secret|token|cookie|login|key", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a secret stands."""
+
+    line: int
+    section: str
+    key: str
+
+
+def find_secrets(document: Document) -> list[Found]:
+    """The entries that hold a secret, or probably do."""
+    sections = [*document.sections]
+    if document.defaults is not None:
+        sections.append(document.defaults)
+    sections += [sub for section in document.sections for sub in section.subsections.values()]
+    found = [
+        Found(entry.line, section.name, key)
+        for section in sections
+        for key, entry in section.entries.items()
+        if not entry.inherited and _is_secret(key, entry.text)
+    ]
+    return sorted(found, key=lambda each: each.line)
+
+
+def _is_secret(key: str, text: str) -> bool:
+    if not text:
+        return False
+    if key == "config":
+        return mask_url(text) != text
+    if key.endswith(".url"):
+        return without_likely_secrets(text) != text
+    sent = _SENT_KEY.search(key) is not None and _SECRET_WORD.search(text) is not None
+    return sent or _PASSWORD_KEY.search(key) is not None
 
 
 def read_secret(path: Path) -> str:

@@ -14,6 +14,7 @@ from pybal.config.settings import (
     SourceSettings,
 )
 from pybal.net.addresses import endpoint, split_host_port
+from pybal.net.url_text import without_secrets
 
 ETCD_PORT = 2379
 KUBERNETES_PORT = 443
@@ -83,12 +84,12 @@ def _kubernetes(text: str) -> KubernetesSource:
 
 
 def source_url(source: SourceSettings) -> str:
-    """The URL of a source in normal form; a token is shown as ***."""
+    """The URL of a source in normal form; a token, and the values of a query, are shown as ***."""
     match source:
         case FileSource(path):
             return f"file://{path}"
         case HTTPSource(url):
-            return url
+            return without_secrets(url)
         case EtcdSource(host, port, key):
             return f"etcd://{endpoint(host, port)}{key}"
         case KubernetesSource(host, port):
@@ -102,6 +103,8 @@ def mask_url(text: str) -> str:
     prefix = f"{known}://" if known in _FORMS else ""
     if "@" in text:
         return f"{prefix}***@{text.rpartition('@')[2]}"
+    if known in _HTTP_PORTS:
+        return without_secrets(text)
     if text.startswith("/") or (known in _FORMS and known != "k8s"):
         return text
     # What is left may be anything, a token included.

@@ -22,7 +22,7 @@ from pybal.errors import HTTPFetchError, HTTPLocalFaultError, describe_os_error,
 from pybal.http.connecting import Connecting
 from pybal.http.head import BadResponseError
 from pybal.http.port import HostLookUp, HTTPRequest, HTTPResponse
-from pybal.http.request import Target, parse_url, request_head, without_user
+from pybal.http.request import Target, parse_url, request_head
 from pybal.http.response_reader import ResponseReader
 from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
@@ -35,6 +35,7 @@ from pybal.net.tls import (
     ssl_text,
     verify_name,
 )
+from pybal.net.url_text import without_secrets
 
 _RECORD_BYTES = 65536
 
@@ -62,7 +63,7 @@ class BoundedHTTPClient:
                     verified_name=name if verify else None,
                 )
         except (ValueError, TLSSetupError) as error:
-            text = f"{request.method} {without_user(request.url)!r}: {error}"
+            text = f"{request.method} {without_secrets(request.url)!r}: {error}"
             return fail(HTTPLocalFaultError(text))
         return exchange.start(self._names)
 
@@ -267,7 +268,8 @@ class _Exchange:
         host = self._target.host if self._peer is None else str(self._peer)
         what = f"{endpoint(host, self._port)}: {what}"
         elapsed_s = self._clock.seconds() - self._began_at
-        text = f"{self._request.method} {self._request.url} of {what} ({elapsed_s:.3f} s)"
+        url = without_secrets(self._request.url)
+        text = f"{self._request.method} {url} of {what} ({elapsed_s:.3f} s)"
         if local_fault is None:
             answer.errback(HTTPFetchError(text, what))
         else:

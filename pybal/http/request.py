@@ -58,8 +58,3 @@ def request_head(request: HTTPRequest, target: Target) -> bytes:
             raise ValueError(f"header {name!r} holds a character that cannot be sent")
     lines = [f"{request.method} {target.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
-
-
-def without_user(url: str) -> str:
-    """The URL as it may be shown: without a user name and password."""
-    return re.sub(r"//[^/?#]*@", "//", url)

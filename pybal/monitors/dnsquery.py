@@ -13,6 +13,7 @@ from pybal.config.kinds import BOOLEAN, Kind, some_strings
 from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.monitors.asking import AskingMonitor, request_duration
 from pybal.monitors.base import ReportReceiver
 from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
@@ -61,7 +62,14 @@ class DNSQuery(AskingMonitor):
         answer = await self._ask_by_datagram(query.wire, partial(read_answer, query))
         if answer.truncated:
             self._so_far = "no answer over TCP, one cut short over UDP,"
-            answer = await self._ask_tcp(query)
+            try:
+                answer = await self._ask_tcp(query)
+            except OSError as error:
+                if is_local_fault(error):
+                    raise
+                why = f"one cut short over UDP, and over TCP: {describe_os_error(error)}"
+                return CheckOutcome(False, why)
+            return CheckOutcome(self._accepts(answer), f"{_said(answer)} over TCP")
         return CheckOutcome(self._accepts(answer), _said(answer))
 
     def _accepts(self, answer: Answer) -> bool:
@@ -88,13 +96,13 @@ class DNSQuery(AskingMonitor):
                 return
             answer = read_answer(query, bytes(buffer[2 : 2 + size]))
             if answer is None:
-                closed(OSError("what came over TCP is no answer to the question"))
+                closed(OSError("what came is no answer to the question"))
             else:
                 answered.callback(answer)
 
         def closed(error: OSError | None) -> None:
             if not answered.called:
-                answered.errback(error or OSError("TCP connection closed without an answer"))
+                answered.errback(error or OSError("closed without an answer"))
 
         channels.append(
             self._ports.network.connect_tcp(

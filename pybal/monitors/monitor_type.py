@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ Factory = Callable[[Any, Target, MonitorPorts, ReportReceiver], Monitor]
 @dataclass(frozen=True, slots=True)
 class MonitorType:
     """A monitor that pybal.conf may name: how its options are read, what makes it, and the
-    metrics of its own."""
+    metrics of its own. `notes` looks at this host for `--check-config`: what the settings need
+    and it lacks."""
 
     kind: MonitorKind
     factory: Factory
     metrics: tuple[MetricFamily, ...] = ()
+    notes: Callable[[Any], Iterable[str]] = lambda _: ()
 
     @property
     def name(self) -> str:

@@ -8,11 +8,13 @@ vfork. Nothing but the pidfd tells of the end, so no SIGCHLD is involved.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -20,10 +22,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.config.settings import User
+from pybal.errors import is_local_fault
 
 _KEPT_OUTPUT_BYTES = 4096
 _MOST_OUTPUT_BYTES = 1 << 20
 _READ_BYTES = 65536
+_FIRST_LINE_BYTES = 256  # as much as the kernel looks at
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -69,17 +73,26 @@ class ReactorProcesses:
 
     def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
         """See Processes."""
-        popen = subprocess.Popen(  # noqa: S603 - the operator's own command, and no shell
-            list(argv),
-            bufsize=0,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if capture else subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            cwd="/",
-            env=_ENVIRONMENT,
-            start_new_session=True,
-            **self._identity,
-        )
+        try:
+            popen = subprocess.Popen(  # noqa: S603 - the operator's own command, and no shell
+                list(argv),
+                bufsize=0,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if capture else subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=_ENVIRONMENT,
+                start_new_session=True,
+                **self._identity,
+            )
+        except OSError as error:
+            # The kernel says "no such file" of a script whose interpreter is missing.
+            command = Path(argv[0])
+            if is_local_fault(error) or not command.exists():
+                raise
+            if fault := fault_of_command(command):
+                raise OSError(fault) from error
+            raise
         try:
             pidfd = os.pidfd_open(popen.pid)
         except OSError:
@@ -205,6 +218,36 @@ class _Output:
         if not self._pipe.closed:
             self._reactor.removeReader(self)
             self._pipe.close()
+
+
+def fault_of_command(command: Path) -> str:
+    """Why this command cannot be run, as far as can be seen without running it; else nothing."""
+    if not command.exists():
+        return "there is no such file"
+    if not command.is_file():
+        return "it is no file"
+    if not os.access(command, os.X_OK):
+        return "it may not be executed (chmod +x)"
+    try:
+        with command.open("rb") as file:
+            start = file.read(_FIRST_LINE_BYTES)
+    except OSError:
+        return ""  # it may be executed all the same
+    if not start.startswith(b"#!"):
+        return "" if start.startswith(b"\x7fELF") else "it has no first line such as #!/bin/sh"
+    return _fault_of_interpreter(start[2:].partition(b"\n")[0])
+
+
+def _fault_of_interpreter(line: bytes) -> str:
+    name = re.split("[ \t]", line.decode("utf-8", "surrogateescape").strip(" \t"), maxsplit=1)[0]
+    shown = repr(name)[1:-1]
+    if not name:
+        return "its first line names no interpreter after #!"
+    if name.endswith("\r"):
+        return f"its lines end as on Windows: there is no interpreter {shown}"
+    if not Path(name).exists():
+        return f"its interpreter {shown} is missing"
+    return "" if os.access(name, os.X_OK) else f"its interpreter {shown} may not be executed"
 
 
 def _kill_group(pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.url_text import without_likely_secrets
 
 MAX_SEARCHED_BYTES = 64 * 1024
 """What is expected is looked for in so much of the body: that takes a few milliseconds."""
@@ -129,6 +131,7 @@ class ProxyFetch(LoopingMonitor):
 
     async def _fetch(self, url: str) -> _Fetched:
         began_at = self._reactor.seconds()
+        shown_url = without_likely_secrets(url)
         try:
             response = await self._ports.http.fetch(self._requests[url])
         except HTTPLocalFaultError as error:
@@ -139,10 +142,10 @@ class ProxyFetch(LoopingMonitor):
             objection = self._objection(response)
             why = f"{self._target.endpoint} {objection}" if objection else ""
         duration_s = max(0.0, self._reactor.seconds() - began_at)
-        self._durations_s["failed" if why else "successful", url] = duration_s
+        self._durations_s["failed" if why else "successful", shown_url] = duration_s
         if why:
-            return _Fetched(False, f"Fetch failed ({url}), {duration_s:.3f} s: {why}")
-        return _Fetched(True, f"{url} answered {response.status}, {duration_s:.3f} s")
+            return _Fetched(False, f"Fetch failed ({shown_url}), {duration_s:.3f} s: {why}")
+        return _Fetched(True, f"{shown_url} answered {response.status}, {duration_s:.3f} s")
 
     def _request(self, url: str) -> HTTPRequest:
         settings = self._settings
@@ -165,8 +168,8 @@ class ProxyFetch(LoopingMonitor):
         """What is wrong with the answer, in words that follow the server's; empty if nothing is."""
         status = response.status
         if not any(status in each for each in self._settings.http_status):
-            location = response.headers.get("location")
-            to = f" to {location}" if location is not None and 300 <= status < 400 else ""
+            location = without_likely_secrets(response.headers.get("location", ""))
+            to = f" to {location}" if location and 300 <= status < 400 else ""
             return f"answered {status}{to} instead of {self._statuses}"
         expect = self._settings.expect
         if expect is not None and not expect.search(response.body[:MAX_SEARCHED_BYTES]):
@@ -337,7 +340,17 @@ def _check_max_failures(reader: SectionReader, settings: ProxyFetchSettings) -> 
         reader.warn("proxyfetch.max_failures", message)
 
 
-_URLS = Kind("an http or https URL, or a list of them", _http_urls)
+def _notes(settings: ProxyFetchSettings) -> Iterable[str]:
+    path = settings.ca_file
+    if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+        yield f"proxyfetch.ca-file = {path}: there is no such file, or it cannot be read"
+
+
+def _show_urls(urls: tuple[str, ...]) -> str:
+    return f"[{' '.join(map(without_likely_secrets, urls))}]"
+
+
+_URLS = Kind("an http or https URL, or a list of them", _http_urls, _show_urls)
 _STATUSES = Kind(
     "an HTTP status from 100 to 599, a range like 200-399, or a list", _statuses, _show_statuses
 )
@@ -367,4 +380,5 @@ MONITOR = MonitorType(
     ),
     ProxyFetch,
     (_DURATION,),
+    _notes,
 )

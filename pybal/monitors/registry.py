@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pybal.config.monitor_kinds import MonitorKinds
-from pybal.config.settings import MonitorSettings
+from pybal.config.settings import MonitorSettings, ServiceSettings
 from pybal.model import MetricFamily
 from pybal.monitors import dnsquery, idleconnection, ping, proxyfetch, runcommand, tcpcheck, udp
 from pybal.monitors.base import Monitor, ReportReceiver
@@ -37,6 +37,14 @@ def kinds_of(types: MonitorTypes) -> MonitorKinds:
 def metric_families(types: MonitorTypes) -> tuple[MetricFamily, ...]:
     """The metrics that they declare."""
     return tuple(family for each in types.values() for family in each.metrics)
+
+
+def notes_on(services: Iterable[ServiceSettings], types: MonitorTypes) -> Iterator[str]:
+    """What this host lacks for their monitors."""
+    for service in services:
+        for settings in service.monitors:
+            for note in types[settings.monitor].notes(settings):
+                yield f"[{service.name}] {note}"
 
 
 def create_monitor(

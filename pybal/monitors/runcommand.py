@@ -22,7 +22,7 @@ from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
-from pybal.monitors.processes import Exit, Process
+from pybal.monitors.processes import Exit, Process, fault_of_command
 from pybal.monitors.target import MonitorPorts, Target
 
 _LINES_LOGGED = 20
@@ -249,6 +249,12 @@ def _can_be_passed(text: str) -> bool:
         return False
 
 
+def _notes(settings: RunCommandSettings) -> Iterable[str]:
+    fault = fault_of_command(settings.command)
+    if fault:
+        yield f"runcommand.command = {settings.command}: {fault}"
+
+
 _ARGUMENTS = Kind(
     "a list such as ['-H', server.host, 2]: strings, numbers, server.host, server.ip, server.port",
     parse_arguments,
@@ -267,4 +273,5 @@ MONITOR = MonitorType(
     ),
     RunCommand,
     (_DURATION,),
+    _notes,
 )

@@ -21,9 +21,12 @@ from pybal.sources.kubernetes import (
     KUBERNETES_PAUSES,
     KubernetesReader,
 )
-from pybal.sources.lastgood import LastGood
+from pybal.sources.lastgood import LastGood, Origin
 from pybal.sources.list_cache import ListCache
 from pybal.sources.polling import Pauses, PollingSource, Reader
+
+ETCD_SYSTEM = "config-etcd"
+"""The log system of etcd's lines, which log filters know."""
 
 _CACHE_DIRECTORY = "pool-lists"
 
@@ -38,15 +41,16 @@ def create_source(
     """The source of `service`, not started. `publish` is called in the reactor's thread with
     each list that differs from the one before, by start() itself where the source is local.
     The log's namespace is the service's name."""
+    origin = origin_of(settings, service, log)
 
     def last_good(overdue_s: float) -> LastGood:
-        url, cache = source_url(settings), None
+        cache = None
         if ports.state_directory is not None:
             directory = ports.state_directory / _CACHE_DIRECTORY
             cache = ListCache(
-                directory, service, url, ports.in_thread, log, read_only=ports.read_only
+                directory, service, origin.url, ports.in_thread, log, read_only=ports.read_only
             )
-        return LastGood(url, log, ports.reactor, ports.now, publish, cache, overdue_s)
+        return LastGood(origin, log, ports.reactor, ports.now, publish, cache, overdue_s)
 
     def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:
         return PollingSource(reader, pauses, ports, log, last_good(overdue_s))
@@ -57,7 +61,17 @@ def create_source(
         case HTTPSource(url):
             return polling(HTTPReader(url, ports), HTTP_PAUSES, HTTP_OVERDUE_S)
         case EtcdSource():
-            return EtcdPool(settings, ports, log, last_good(ETCD_OVERDUE_S))
+            return EtcdPool(settings, ports, last_good(ETCD_OVERDUE_S))
         case KubernetesSource():
             reader = KubernetesReader(settings, ports)
             return polling(reader, KUBERNETES_PAUSES, KUBERNETES_OVERDUE_S)
+
+
+def origin_of(settings: SourceSettings, service: str, log: Logger) -> Origin:
+    """Where the list of a service comes from. What befalls etcd is told in a log system of its
+    own, where a line has to name the service."""
+    url = source_url(settings)
+    if isinstance(settings, EtcdSource):
+        etcds_log = Logger(namespace=ETCD_SYSTEM, observer=log.observer)
+        return Origin(url, f"Pool list of {service} from {url}", etcds_log)
+    return Origin(url, f"Pool list from {url}", log)

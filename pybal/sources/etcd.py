@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from twisted.internet.threads import blockingCallFromThread
-from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
@@ -57,11 +56,9 @@ class EtcdPool:
         self,
         settings: EtcdSource,
         ports: SourcePorts,
-        log: Logger,
         last_good: LastGood,
     ) -> None:
         self._reactor = ports.reactor
-        self._log = log
         self._last_good = last_good
         self._host = settings.host
         self._names = ports.names

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -33,6 +34,16 @@ _MAX_LOGGED = 20
 """So many bad entries of a list, and so many different errors in a row, are logged."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a list comes from: its URL without secrets, how log lines begin that tell of it, and
+    the log that they go to."""
+
+    url: str
+    what: str
+    log: Logger
+
+
 class LastGood:
     """Publishes good lists that differ from the one in force; keeps it through failures.
 
@@ -47,7 +58,7 @@ class LastGood:
 
     def __init__(
         self,
-        url: str,
+        origin: Origin,
         log: Logger,
         clock: Any,
         now: Callable[[], float],
@@ -55,7 +66,7 @@ class LastGood:
         cache: ListCache | None,
         overdue_s: float,
     ) -> None:
-        self._url = url
+        self._origin = origin
         self._log = log
         self._clock = clock
         self._now = now
@@ -142,7 +153,7 @@ class LastGood:
         kind = re.sub(r"\d+", "0", error)
         if kind not in self._logged_errors and len(self._logged_errors) < _MAX_LOGGED:
             self._logged_errors.add(kind)
-            self._log.error("Pool list from {url}: {error}", url=self._url, error=error)
+            self._origin.log.error("{what}: {error}", what=self._origin.what, error=error)
         self._fall_back()
 
     def snapshot(self) -> SourceSnapshot:
@@ -151,7 +162,9 @@ class LastGood:
         stale, error = self._stale, self._error
         if silent_s > self._overdue_s:
             stale, error = True, error or f"it could not be read for {_age(silent_s)}"
-        return SourceSnapshot(self._url, stale, self._good_at, error, self._damage, self._kept)
+        return SourceSnapshot(
+            self._origin.url, stale, self._good_at, error, self._damage, self._kept
+        )
 
     def _reference(self, found: PoolList) -> tuple[ServerSpec, ...]:
         """What a list that is not whole leaves as it is."""
@@ -164,9 +177,9 @@ class LastGood:
     def _good(self, began_at: float) -> None:
         self._end_grace()
         if self._failing_since is not None:
-            self._log.info(
-                "Pool list from {url} is good again after {seconds:.0f} s",
-                url=self._url,
+            self._origin.log.info(
+                "{what} is good again after {seconds:.0f} s",
+                what=self._origin.what,
                 seconds=self._now() - self._failing_since,
             )
         self._failing_since = None
@@ -183,16 +196,16 @@ class LastGood:
         kept = tuple(server.host for server in servers if same_host(server.host) not in named)
         if kept and kept != self._kept:
             more = f" and {len(kept) - _MAX_NAMED} more" if len(kept) > _MAX_NAMED else ""
-            self._log.warn(
-                "Pool list from {url} is damaged: servers that it no longer names stay as they were"
+            self._origin.log.warn(
+                "{what} is damaged: servers that it no longer names stay as they were"
                 " until it is whole: {hosts}{more}",
-                url=self._url,
+                what=self._origin.what,
                 hosts=", ".join(kept[:_MAX_NAMED]),
                 more=more,
             )
         self._kept = kept
         if was_damaged and not self._damage:
-            self._log.info("Pool list from {url} is whole again", url=self._url)
+            self._origin.log.info("{what} is whole again", what=self._origin.what)
 
     def _save(self, *, changed: bool) -> None:
         now = self._now()
@@ -246,11 +259,11 @@ class LastGood:
         new = [problem for problem in problems if problem not in self._logged_problems]
         self._logged_problems = frozenset(problems)
         for problem in new[:_MAX_LOGGED]:
-            self._log.warn("Pool list from {url}: {problem}", url=self._url, problem=problem)
+            self._origin.log.warn("{what}: {problem}", what=self._origin.what, problem=problem)
         if len(new) > _MAX_LOGGED:
-            self._log.warn(
-                "Pool list from {url}: {count} more problems",
-                url=self._url,
+            self._origin.log.warn(
+                "{what}: {count} more problems",
+                what=self._origin.what,
                 count=len(new) - _MAX_LOGGED,
             )
 

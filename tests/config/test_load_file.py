@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -95,3 +97,60 @@ def test_a_file_cut_off_in_the_middle_is_refused(path: Path) -> None:
     path.write_text(text[: text.index("config")] + "confi")
     errors = {problem.key for problem in load(path).errors}
     assert errors == {None, "config"}
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter, as /etc/pybal; that of a test is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+SECRETS = [
+    ("[global]\nbgp-password = hunter2\n" + service(), "global", "bgp-password"),
+    ("[global]\n" + service(config="k8s://hunter2@h"), "svc", "config"),
+    ("[global]\n" + service(config="https://h/p?x=hunter2"), "svc", "config"),
+    (
+        "[global]\n"
+        + service(monitors="['ProxyFetch']", proxyfetch__url="http://h/?token=hunter2"),
+        "svc",
+        "proxyfetch.url",
+    ),
+    (
+        "[global]\n"
+        + service(
+            monitors="['ProxyFetch']",
+            proxyfetch__url="http://h/",
+            proxyfetch__headers="{'Authorization': 'hunter2'}",
+        ),
+        "svc",
+        "proxyfetch.headers",
+    ),
+    ("[DEFAULT]\nconfig = k8s://hunter2@h\n[global]\n" + service(config=None), "DEFAULT", "config"),
+]
+
+
+@pytest.mark.parametrize(("text", "section", "key"), SECRETS)
+def test_a_file_with_secrets_that_everybody_may_read_is_a_warning(
+    open_folder: Path, text: str, section: str, key: str
+) -> None:
+    path = open_folder / "pybal.conf"
+    path.write_text(text)
+    path.chmod(0o644)
+    (warning,) = load(path).warnings
+    assert (warning.section, warning.key) == (section, key)
+    assert warning.message.startswith("a secret, in a file that everybody")
+    assert "mode 0644" in warning.message and "hunter2" not in str(warning)
+    path.chmod(0o640)
+    assert load(path).problems == ()
+    path.chmod(0o644)
+    open_folder.chmod(0o750)
+    assert load(path).problems == (), "nobody else gets so far"
+
+
+def test_a_file_without_secrets_may_be_read_by_all(open_folder: Path) -> None:
+    path = open_folder / "pybal.conf"
+    path.write_text("[global]\n" + service(config="http://h/p"))
+    path.chmod(0o644)
+    assert load(path).problems == ()

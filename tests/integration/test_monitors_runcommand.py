@@ -218,3 +218,28 @@ def test_real_commands_run_a_few_at_once_and_all_get_their_turn(tmp_path: Path) 
             running.discard(number)
         most = max(most, len(running))
     assert most == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("#!/nonexistent/perl\n", "its interpreter /nonexistent/perl is missing"),
+        ("#!/bin/sh\r\n", "its lines end as on Windows"),
+        ("exit 0\n", "it has no first line such as #!/bin/sh"),
+    ],
+)
+def test_a_script_that_the_kernel_cannot_run_is_down_and_says_why(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    command = tmp_path / "check"
+    command.write_bytes(content.encode())
+    command.chmod(0o755)
+
+    async def main(reactor: Any) -> None:
+        watched = Watched(reactor, RunCommandSettings(command, interval_s=0.1), 80)
+        await watched.reported(1)
+        watched.monitor.stop()
+        assert watched.ups == [False]
+        assert f"cannot run {command}: {why}" in watched.reason
+
+    run_in_reactor(main)

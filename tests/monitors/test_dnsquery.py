@@ -172,20 +172,20 @@ def test_a_truncated_answer_is_asked_for_again_over_tcp() -> None:
         assert bench.reports == []
         tcp.receive(bytes([byte]))
     assert bench.ups == [True]
-    assert ": NOERROR, 2 records after" in bench.reports[0].reason
+    assert ": NOERROR, 2 records over TCP after" in bench.reports[0].reason
     assert not tcp.open
 
 
 @pytest.mark.parametrize(
     ("code", "why"),
-    [(None, "TCP connection closed without an answer"), (errno.ECONNRESET, "reset by peer")],
+    [(None, "closed without an answer"), (errno.ECONNRESET, "connection reset by peer")],
 )
 def test_tcp_that_ends_without_an_answer_is_down(code: int | None, why: str) -> None:
     bench = MonitorBench()
     bench.start(SETTINGS)
     over_tcp(bench).end(code)
     assert bench.ups == [False]
-    assert why in bench.reports[0].reason
+    assert f"one cut short over UDP, and over TCP: {why}" in bench.reports[0].reason
 
 
 def test_nonsense_over_tcp_is_down() -> None:
@@ -194,7 +194,7 @@ def test_nonsense_over_tcp_is_down() -> None:
     tcp = over_tcp(bench)
     tcp.receive(b"\x00\x00")
     assert bench.ups == [False]
-    assert "what came over TCP is no answer" in bench.reports[0].reason
+    assert "over TCP: what came is no answer" in bench.reports[0].reason
     assert not tcp.open
 
 

@@ -245,3 +245,18 @@ def test_one_fault_of_our_own_among_several_urls_leaves_no_result() -> None:
     assert bench.reports == []
     assert monitor.snapshot().down_results == 0
     assert bench.faults.current() == "too many open files"
+
+
+def test_a_secret_in_a_url_or_in_a_redirect_is_shown_nowhere() -> None:
+    bench = MonitorBench()
+    url = "https://en.example/health?site=a&token=hunter2"
+    monitor = bench.start(dataclasses.replace(SETTINGS, urls=(url,)))
+    (exchange,) = fetches(bench)
+    assert exchange.request.url == url
+    with capturedLogs() as logged:
+        exchange.answer(302, {"location": "/login?session=hunter2"})
+    (sample,) = monitor.snapshot().samples
+    assert dict(sample.labels)["url"] == "https://en.example/health?site=a&token=***"
+    reason = bench.reports[0].reason
+    assert "health?site=a&token=***" in reason and "/login?session=***" in reason
+    assert "hunter2" not in reason + "".join(map(format_line, logged))
