@@ -8,7 +8,7 @@ is: a failed lookup never takes an address away.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, zip_longest
@@ -43,6 +43,9 @@ STALE_AFTER_S = 1.0
 OTHER_FAMILY_S = 0.1
 """look_up() waits so long for the other family when it has addresses of one."""
 
+_NAMED = 3
+"""So many services are named as those whose server a host is."""
+
 OnChange = Callable[[IPAddress | None], None]
 
 
@@ -64,8 +67,10 @@ class Watch:
         on_stop: Callable[[Watch], None],
         log: Logger,
         *,
+        service: str = "",
         lasting: bool = True,
     ) -> None:
+        self.service = service
         self.lasting = lasting
         self._on_change: OnChange | None = on_change
         self._on_stop = on_stop
@@ -113,8 +118,9 @@ class Resolver:
         self._names: dict[tuple[str, int], _Name] = {}
         self._most_names = MAX_IDLE_NAMES
 
-    def watch(self, host: str, family: int, on_change: OnChange) -> Watch:
-        """Tell the address of `host` in family 4 or 6, and every change of it, until stopped.
+    def watch(self, host: str, family: int, on_change: OnChange, service: str = "") -> Watch:
+        """Tell the address of `host` in family 4 or 6, and every change of it, until stopped;
+        `service` is whose server it is.
 
         The first call comes when the first lookup has ended, or from within watch() where the
         answer is known (an address literal always is); it gives None if there is no address.
@@ -123,10 +129,10 @@ class Resolver:
         literal = parse_address(host)
         if literal is not None:
             watch = Watch(on_change, lambda _: None, self._log)
-            watch.tell(self._of_family(literal, family))
+            watch.tell(self._of_family(literal, family, service))
             return watch
         name = self._name(host, family)
-        watch = Watch(on_change, name.remove, self._log)
+        watch = Watch(on_change, name.remove, self._log, service=service)
         name.add(watch)
         return watch
 
@@ -143,10 +149,15 @@ class Resolver:
         names = self._name(host, 6), self._name(host, 4)
         return _OneLookUp(self._clock, names, self._log).result
 
-    def _of_family(self, literal: IPAddress, family: int) -> IPAddress | None:
+    def _of_family(self, literal: IPAddress, family: int, service: str) -> IPAddress | None:
         if literal.version == family:
             return literal
-        self._log.error("{host} is no IPv{family} address", host=str(literal), family=family)
+        self._log.error(
+            "{host} is no IPv{family} address{whose}",
+            host=str(literal),
+            family=family,
+            whose=_whose([service] if service else []),
+        )
         return None
 
     def _name(self, host: str, family: int) -> _Name:
@@ -327,11 +338,12 @@ class _Name:
             self._address = min(found.addresses, key=int)
         if self._failure_told or (former is not None and former != self._address):
             self._log.info(
-                "{host} has the IPv{family} address {address}{before}",
+                "{host} has the IPv{family} address {address}{before}{whose}",
                 host=self.host,
                 family=self._family,
                 address=str(self._address),
                 before=f", before {former}" if former not in (None, self._address) else " again",
+                whose=self._whose(),
             )
         self._answer = found.addresses
         self._failures = 0
@@ -350,12 +362,25 @@ class _Name:
         if matters and not self._failure_told:
             self._failure_told = True
             self._log.warn(
-                "{host} cannot be resolved to an IPv{family} address: {why}; {consequence}",
+                "{host} cannot be resolved to an IPv{family} address: {why}; {consequence}{whose}",
                 host=self.host,
                 family=self._family,
                 why=why,
                 consequence=f"the last known one, {self._address}, stays in use"
                 if self._address is not None
                 else "trying on",
+                whose=self._whose(),
             )
         return doubling_s(self._failures - 1, RETRY_S, MAX_RETRY_S)
+
+    def _whose(self) -> str:
+        return _whose([watch.service for watch in self._watches if watch.service])
+
+
+def _whose(services: Sequence[str]) -> str:
+    """Whose server a host is: ` (server of a, b, c and 41 more)`."""
+    names = list(dict.fromkeys(services))
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f" (server of {', '.join(names[:_NAMED])}{more})"

@@ -145,7 +145,9 @@ class Coordinator:
             self._arriving = {host: Server(host, self) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
-                server.start(self._ports.addresses, self._settings.server_version)
+                server.start(
+                    self._ports.addresses, self._settings.server_version, self._settings.name
+                )
             await self._wait_for_names()
             await self._ports.time_slices.pause()
             if self._stopped:

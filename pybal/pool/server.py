@@ -21,10 +21,10 @@ class AddressWatch(Protocol):
 
 class AddressWatcher(Protocol):
     """Tells the address of a host, at once or later, and every change of it. None: no address of
-    that family is known; a later call may bring one."""
+    that family is known; a later call may bring one. `service` is whose server it is."""
 
     def watch(
-        self, host: str, family: int, on_change: Callable[[IPAddress | None], None]
+        self, host: str, family: int, on_change: Callable[[IPAddress | None], None], service: str
     ) -> AddressWatch: ...
 
 
@@ -66,9 +66,9 @@ class Server:
         self._admitted = False
         self._stopped = False
 
-    def start(self, watcher: AddressWatcher, family: int) -> None:
-        """Begin to watch the address; `family` is 4 or 6."""
-        self._watch = watcher.watch(self.host, family, self._address_changed)
+    def start(self, watcher: AddressWatcher, family: int, service: str) -> None:
+        """Begin to watch the address; `family` is 4 or 6, `service` whose server this is."""
+        self._watch = watcher.watch(self.host, family, self._address_changed, service)
 
     def admit(self) -> None:
         """The server is part of the pool now: from here on the owner hears of its address."""

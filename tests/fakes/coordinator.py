@@ -54,7 +54,11 @@ class FakeNames:
         self.watches: dict[str, FakeWatch] = {}
 
     def watch(
-        self, host: str, family: int, on_change: Callable[[IPAddress | None], None]
+        self,
+        host: str,
+        family: int,
+        on_change: Callable[[IPAddress | None], None],
+        service: str,
     ) -> FakeWatch:
         watch = self.watches[host] = FakeWatch(on_change)
         if host in self.table:

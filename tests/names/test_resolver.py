@@ -580,3 +580,22 @@ def test_tens_of_thousands_of_watched_names_are_not_gone_through_for_each_new_on
     for number in range(20_000):
         bench.watch(f"host{number}.example")
     assert time.process_time() - start < 10, "it takes half a second; a minute if gone through"
+
+
+def test_a_line_says_whose_server_the_host_is(bench: Bench) -> None:
+    for service in ("web_80", "web_443", "web_80"):
+        bench.resolver.watch(HOST, 4, bench._told, service)
+    bench.names.fail(HOST, "SERVFAIL")
+    (line,) = bench.log.take()
+    assert line.endswith(" (server of web_80, web_443)")
+    for number in range(40):
+        bench.resolver.watch(HOST, 4, bench._told, f"more_{number}")
+    bench.until_asked()
+    bench.names.answer(HOST, "192.0.2.1")
+    (line,) = bench.log.take()
+    assert line.endswith("(server of web_80, web_443, more_0 and 39 more)")
+
+
+def test_a_literal_of_the_wrong_family_names_its_service_too(bench: Bench) -> None:
+    bench.resolver.watch("192.0.2.9", 6, bench._told, "dns_53")
+    assert bench.log.take() == ["[resolver] ERROR: 192.0.2.9 is no IPv6 address (server of dns_53)"]
