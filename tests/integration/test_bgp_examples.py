@@ -50,8 +50,8 @@ def example(name: str) -> str:
 
 
 @contextmanager
-def daemon(pair: Pair, folder: Path, name: str) -> Iterator[RunningPybal]:
-    config = example(f"{name}.pybal.conf").replace("[global]\n", DRY, 1)
+def daemon(pair: Pair, folder: Path, name: str, more: str = "") -> Iterator[RunningPybal]:
+    config = example(f"{name}.pybal.conf").replace("[global]\n", DRY + more, 1)
     for version, (vip, server) in {4: (VIP, "192.0.2.80"), 6: (VIP6, "2001:db8::80")}.items():
         pool = folder / f"pool{version}"
         pool.write_text(f"{{'host': '{server}', 'weight': 1}}\n")
