@@ -1,7 +1,4 @@
-"""Frozen values that all rooms share: server specs, check results, decisions, snapshots. Pure.
-
-Nothing here does anything; time is Unix seconds (float) and comes from outside.
-"""
+"""Frozen values that all rooms share: specs, check results, snapshots; Unix seconds. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
+
+from pybal.held_change import HeldChange
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -125,6 +124,7 @@ class Verdict(enum.Enum):
     WAITING = "not pooled before its monitors are up"
     DISABLED = "not pooled: disabled by the operator"
     NOT_READY = "not pooled: its address is not known"
+    REFUSED = "not pooled: the kernel refuses its address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class SourceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSnapshot:
-    """One LVS service as it stands; the order of `servers` is the pool list's."""
+    """One LVS service as it stands, `servers` in the list's order; `held_total` counts changes."""
 
     name: str
     protocol: L4Protocol
@@ -211,6 +211,8 @@ class ServiceSnapshot:
     could_not_depool_total: int
     source: SourceSnapshot
     servers: tuple[ServerSnapshot, ...]
+    held: tuple[HeldChange, ...] = ()
+    held_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from pybal.config.kinds import (
     choice,
     integer,
 )
+from pybal.config.list_guard_options import read_list_guard
 from pybal.config.section import SectionReader
 from pybal.config.settings import (
     DEFAULT_CONCURRENCY,
@@ -32,6 +33,7 @@ from pybal.config.settings import (
     ControlSettings,
     InstrumentationSettings,
     IsolationSettings,
+    ListGuardSettings,
     User,
 )
 from pybal.config.users import USER
@@ -58,6 +60,7 @@ class GlobalOptions:
     ipvs: IPVSSettings
     strict: bool
     dry_run_bgp: bool
+    list_guard: ListGuardSettings
 
 
 def _none_or_path(text: str) -> Path | None:
@@ -98,6 +101,7 @@ def read_global(
     ipvs = _read_ipvs(reader)
     strict = reader.get("strict", BOOLEAN, False)
     dry_run_bgp = reader.get("dry-run-bgp", BOOLEAN, False)
+    list_guard = read_list_guard(reader, ListGuardSettings())
     reader.warn_of_unknown()
     return GlobalOptions(
         dry_run=dry_run,
@@ -111,6 +115,7 @@ def read_global(
         ipvs=ipvs,
         strict=strict,
         dry_run_bgp=dry_run_bgp,
+        list_guard=list_guard,
     )
 
 

@@ -253,6 +253,10 @@ AS_PATH = Kind(f"AS numbers from 1 to {MAX_U32}, separated by spaces", _as_path)
 THRESHOLD = Kind("a number from 0 to 1", _threshold)
 SECONDS = Kind("a number of seconds above 0", _some_seconds)
 SECONDS_OR_ZERO = Kind("a number of seconds, 0 or more", _seconds)
+SECONDS_OR_NEVER: Kind[float | None] = Kind(
+    "a number of seconds above 0, or never",
+    lambda text: None if text == "never" else _some_seconds(text),
+)
 HOST_ADDRESS = Kind("an IPv4 or IPv6 address", _host_address)
 IPV4 = Kind("an IPv4 address", _address_of(IPv4Address))
 IPV6 = Kind("an IPv6 address", _address_of(IPv6Address))

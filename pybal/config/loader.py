@@ -25,7 +25,7 @@ from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProbl
 from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
-from pybal.config.settings import BGPSettings, ServiceSettings, Settings
+from pybal.config.settings import BGPSettings, ListGuardSettings, ServiceSettings, Settings
 
 MAX_BYTES = 16 * 2**20
 MAX_LINES = 200_000
@@ -150,7 +150,9 @@ def _settings(
         if _is_peer(section)
     ]
     options = read_global(global_reader, peers, read_secret)
-    services = [_read_service(section, log, kinds) for section in sections.values()]
+    services = [
+        _read_service(section, log, kinds, options.list_guard) for section in sections.values()
+    ]
     if document.defaults is not None:
         readers = [global_reader, *(service.reader for service in services)]
         _check_defaults(document.defaults, readers, kinds, log)
@@ -173,6 +175,7 @@ def _settings(
         strict=options.strict,
         dry_run_bgp=options.dry_run_bgp,
         ipvs=options.ipvs,
+        list_guard=options.list_guard,
     )
 
 
@@ -239,7 +242,9 @@ def _is_peer(section: Section) -> bool:
     return section.name.split()[:1] in (["peer"], ["peers"])
 
 
-def _read_service(section: Section, log: ProblemLog, kinds: MonitorKinds) -> ServiceDraft:
+def _read_service(
+    section: Section, log: ProblemLog, kinds: MonitorKinds, list_guard: ListGuardSettings
+) -> ServiceDraft:
     name = section.name
     if (
         len(name) > _MAX_SERVICE_NAME
@@ -253,4 +258,4 @@ def _read_service(section: Section, log: ProblemLog, kinds: MonitorKinds) -> Ser
             line=section.line,
             section=name,
         )
-    return read_service(SectionReader(section, log), kinds)
+    return read_service(SectionReader(section, log), kinds, list_guard)

@@ -12,6 +12,7 @@ from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
     LargeCommunity,
+    ListGuardSettings,
     MonitorSettings,
     ServiceSettings,
     Settings,
@@ -199,6 +200,8 @@ def _service_lines(
         _item("servers", source_url(service.source)),
         _item("depool threshold", f"{float(service.depool_threshold):g}"),
     ]
+    if service.list_guard != ListGuardSettings():
+        lines.append(_item("list floor", _list_floor(service)))
     if service.drain_timeout_s is not None:
         lines.append(_item("depooling", f"drains for up to {service.drain_timeout_s:g} s"))
     if bgp is not None and service.bgp and service.bgp_communities is not None:
@@ -209,6 +212,14 @@ def _service_lines(
     if not service.monitors:
         lines.append(_item("monitors", "none: its servers are never checked"))
     return lines + [_monitor_line(monitor, kinds) for monitor in service.monitors]
+
+
+def _list_floor(service: ServiceSettings) -> str:
+    floor, guard = service.list_floor, service.list_guard
+    if not floor:
+        return "none: any list is applied at once"
+    end = "" if guard.hold_s is None else f", held for {guard.hold_s:g} s at most"
+    return f"{float(floor):g} within {guard.window_s:g} s{end}"
 
 
 def _monitor_line(monitor: MonitorSettings, kinds: MonitorKinds) -> str:

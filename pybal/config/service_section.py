@@ -16,9 +16,10 @@ from pybal.config.kinds import (
     THRESHOLD,
     choice,
 )
+from pybal.config.list_guard_options import read_list_guard
 from pybal.config.monitor_kinds import MonitorKinds, read_monitors
 from pybal.config.section import SectionReader
-from pybal.config.settings import ServiceSettings
+from pybal.config.settings import ListGuardSettings, ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, L4Protocol
@@ -53,8 +54,10 @@ class ServiceDraft:
     settings: ServiceSettings | None
 
 
-def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
-    """Read a section; `kinds` are the monitors that it may name."""
+def read_service(
+    reader: SectionReader, kinds: MonitorKinds, list_guard: ListGuardSettings
+) -> ServiceDraft:
+    """Read a section; `kinds` are the monitors that it may name, `list_guard` is [global]'s."""
     protocol_name = reader.require("protocol", _PROTOCOL)
     protocol = None if protocol_name is None else L4Protocol(protocol_name)
     address = reader.require("ip", HOST_ADDRESS)
@@ -71,6 +74,7 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
     version = None if address is None else ipvs.server_version or address.version
     monitors = read_monitors(reader, kinds, version)
     bgp = read_service_bgp(reader, address, has_monitors=bool(monitors))
+    list_guard = read_list_guard(reader, list_guard)
     reader.warn_of_unknown(kinds.option_keys)
     settings = None
     if not (
@@ -102,6 +106,7 @@ def read_service(reader: SectionReader, kinds: MonitorKinds) -> ServiceDraft:
             bgp_link_bandwidth=bgp.link_bandwidth,
             bgp_aggregate=bgp.aggregate,
             bgp_aggregate_only=bgp.aggregate_only,
+            list_guard=list_guard,
         )
     return ServiceDraft(reader, protocol, address, port, bgp, ipvs.fwmark, settings)
 

@@ -97,6 +97,17 @@ class LinkBandwidth:
 
 
 @dataclass(frozen=True, slots=True)
+class ListGuardSettings:
+    """What pool lists may take away (pybal/pool/list_guard.py says how): within `window_s` not so
+    much that less than the share `floor` (None: the depool threshold) of the enabled servers is
+    left. What is held is applied after `hold_s`; None: never."""
+
+    floor: Fraction | None = None
+    window_s: float = 900.0
+    hold_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """One section of pybal.conf that is a service. `port` is also the real servers' port.
 
@@ -125,6 +136,13 @@ class ServiceSettings:
     bgp_aggregate_only: bool = False
     drain_timeout_s: float | None = None
     ipvs: ServiceOptions = field(default_factory=ServiceOptions)
+    list_guard: ListGuardSettings = ListGuardSettings()
+
+    @property
+    def list_floor(self) -> Fraction:
+        """The share of the enabled servers that pool lists must leave."""
+        floor = self.list_guard.floor
+        return self.depool_threshold if floor is None else floor
 
     @property
     def server_version(self) -> int:
@@ -301,3 +319,5 @@ class Settings:
     strict: bool = False
     dry_run_bgp: bool = False
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)
+    list_guard: ListGuardSettings = ListGuardSettings()
+    """What services have that say nothing of their own."""

@@ -24,10 +24,15 @@ class OperatorControls:
         self._bgp = bgp
         self._log = Logger(namespace="pybal")
 
-    def confirm(self, service: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+    def confirm(self, service: str, by: str) -> Mapping[str, Any]:
         """Apply what a service's list wants and its floor holds back."""
         self._check_name(service)
-        raise ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
+        servers = self._services[service].confirm_list()
+        if not servers:
+            raise ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
+        text = "{by} confirmed the pool list of {service}: {servers}"
+        self._log.warn(text, by=by, service=service, servers=", ".join(servers))
+        return {"service": service, "confirmed": list(servers)}
 
     def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
         """Move traffic away by BGP, or end that."""

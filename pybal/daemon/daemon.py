@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.health.director_health import DirectorHealth
 from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController, IPVSPorts
+from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.ipvs.ownership import record_file
 from pybal.model import (
     BGPSnapshot,
@@ -29,11 +30,11 @@ from pybal.model import (
     ServiceSnapshot,
     SourceList,
 )
-from pybal.monitors.base import Monitor
+from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
-from pybal.pool.coordinator import CoordinatorPorts
 from pybal.pool.desired import service_key
+from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.service import LVSService, ReportRouter
 from pybal.reload.difference import Step
 from pybal.reload.last_good import LastGood, last_good_file
@@ -144,6 +145,7 @@ class Daemon:
         """
         self._ipvs.start()
         self._ipvs.subscribe(self._announcer.service_stands)
+        self._ipvs.subscribe_refusals(self._servers_refused)
         self._http.start(self._settings.instrumentation, self._settings.control)
         # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
         # the routes may keep them until we tell which ones are left.
@@ -219,14 +221,23 @@ class Daemon:
             addresses=self._ports.addresses,
             create_monitor=self._create_monitor,
             table=self._ipvs,
+            is_own_address=lambda _: False,
             servers_changed=self._announcer.servers_changed,
         )
         return LVSService(
             settings, ports, self._create_source, self._ipvs.adopted(service_key(settings))
         )
 
-    def _create_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
-        reports = self._director_health.reports
+    def _servers_refused(self, key: ServiceKey, servers: Collection[DestinationKey]) -> None:
+        for settings in self._settings.services:
+            service = self._services.get(settings.name)
+            if service is not None and service_key(settings) == key:
+                service.addresses_refused(servers)
+
+    def _create_monitor(
+        self, settings: MonitorSettings, target: Target, receiver: ReportReceiver | None = None
+    ) -> Monitor:
+        reports = self._director_health.reports if receiver is None else receiver
         return create_monitor(settings, target, self._monitor_ports, reports, self._ports.monitors)
 
     def _create_source(

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pybal.held_change import HeldChange
 from pybal.model import DriftSnapshot, HealthSnapshot, MaintenanceSnapshot, ServiceSnapshot
 
 
@@ -35,6 +36,7 @@ class Alert:
 
 _HEALTHY = HealthSnapshot()
 _DRIFT_SHOWN = 3
+_HOSTS_SHOWN = 10
 _ERROR_SHOWN = 200
 
 
@@ -45,9 +47,9 @@ def assess(
     maintenance: Iterable[MaintenanceSnapshot] = (),
 ) -> Alert:
     """Critical if enabled servers are pooled though not up, or this director is cut off; else a
-    warning if a pool is too small for its depool threshold ever to let a server go, or has none as
-    its list cannot be had, or if checks cannot be made for want of something of ours, or if
-    someone else changed the kernel's table."""
+    warning if a pool is too small for its depool threshold ever to let a server go, has none as its
+    list cannot be had, or holds servers that its list takes away; if checks cannot be made for want
+    of something of ours; if someone else changed the kernel's table; or of maintenance."""
     held: list[str] = []
     warnings: list[str] = []
     if health.isolation.since is not None:
@@ -64,6 +66,7 @@ def assess(
             warnings.append(
                 f"Pool {service.name} has no servers, its list cannot be had: {error}. "
             )
+        warnings += [_held_words(service.name, change) for change in service.held]
         hosts = [s.host for s in service.servers if s.enabled and s.pooled and not s.up]
         if hosts:
             held.append(f"{service.name}: Servers {', '.join(hosts)} are marked down but pooled")
@@ -81,6 +84,24 @@ def _maintenance_words(maintenance: MaintenanceSnapshot) -> str:
     what = "This director" if maintenance.service is None else f"Pool {maintenance.service}"
     state = "withdrawn" if maintenance.withdrawn else "the last choice"
     return f"{what} is in maintenance: {state} in BGP. "
+
+
+def _held_words(pool: str, change: HeldChange) -> str:
+    if change.waiting:
+        return f"Pool {pool} keeps {_named(change.servers)} until servers of its new list work. "
+    after = ""
+    if change.taken:
+        others, minutes = [host for host, _ in change.taken], change.window_s / 60
+        after = f", after {_named(others)} went within {minutes:g} minutes"
+    return (
+        f"Pool {pool} holds {_named(change.servers)}, which its list takes away{after}: "
+        f"{change.left} working servers would be left, list-floor wants {change.required}. "
+    )
+
+
+def _named(hosts: Sequence[str]) -> str:
+    more = f" and {len(hosts) - _HOSTS_SHOWN} more" if len(hosts) > _HOSTS_SHOWN else ""
+    return ", ".join(hosts[:_HOSTS_SHOWN]) + more
 
 
 def _drift_words(drift: DriftSnapshot) -> str:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pybal.config.snapshot import ConfigSnapshot
+from pybal.held_change import HeldChange
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.controls import verbs_document
 from pybal.instrumentation.pools import find_server
@@ -101,6 +102,7 @@ def summary(service: ServiceSnapshot) -> Document:
             "up": sum(s.up for s in servers),
             "pooled": sum(s.pooled for s in servers),
             "pooled_down": sum(s.pooled and not s.up for s in servers),
+            "held": sum(len(change.servers) for change in service.held),
         },
     }
 
@@ -108,7 +110,21 @@ def summary(service: ServiceSnapshot) -> Document:
 def service_document(service: ServiceSnapshot) -> Document:
     """A service with everything about its servers."""
     servers = [server_document(service, server) for server in service.servers]
-    return {**summary(service), "servers": servers}
+    held = [_held_change(change) for change in service.held]
+    return {**summary(service), "held": held, "held_total": service.held_total, "servers": servers}
+
+
+def _held_change(change: HeldChange) -> Document:
+    """What a list takes away and what stays all the same; `waiting` for new servers to work."""
+    return {
+        "servers": list(change.servers),
+        "since": instant(change.since),
+        "waiting": change.waiting,
+        "left": change.left,
+        "required": change.required,
+        "taken": [{"server": host, "at": instant(at)} for host, at in change.taken],
+        "window_s": change.window_s,
+    }
 
 
 def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Document:

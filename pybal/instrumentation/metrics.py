@@ -178,6 +178,14 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
     last_good = gauge(
         "pybal_source_last_good_timestamp_seconds", "Date of the pool list in force, Unix time"
     )
+    held_by_list = gauge(
+        "pybal_service_held_servers", "Servers that stay though the pool list takes them away"
+    )
+    held_changes = CounterMetricFamily(
+        "pybal_service_held_changes_total",
+        "Changes of the pool list that were held, as too few servers would have been left",
+        labels=["service"],
+    )
     could_not = CounterMetricFamily(
         "pybal_service_could_not_depool_total",
         "Servers kept pooled because too many were down",
@@ -197,5 +205,7 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
         damaged.add_metric(name, len(service.source.damage))
         if service.source.last_good_at is not None:
             last_good.add_metric(name, service.source.last_good_at)
+        held_by_list.add_metric(name, sum(len(change.servers) for change in service.held))
+        held_changes.add_metric(name, service.held_total)
         could_not.add_metric(name, service.could_not_depool_total)
-    yield from (*families, could_not)
+    yield from (*families, could_not, held_changes)

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from pybal.ipvs.drainer import Drainer
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.kernelwide import KernelWide
+from pybal.ipvs.managed_service import RefusedServers
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import Ownership, RecordFile
@@ -112,6 +113,10 @@ class IPVSController:
     def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
         """See IPVSManager."""
         self._manager.subscribe(callback)
+
+    def subscribe_refusals(self, callback: RefusedServers) -> None:
+        """Have `callback` told of servers whose addresses the kernel refuses."""
+        self._manager.refusals.add(callback)
 
     def refresh(self) -> Deferred[None]:
         """Refresh the statistics for the next snapshot. Fires when that is done; never fails."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
-from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -34,6 +34,30 @@ _SUMMARY = {
     EditDestination: "{} changed",
     RemoveDestination: "{} removed",
 }
+
+
+RefusedServers = Callable[[ServiceKey, Collection[DestinationKey]], None]
+"""Takes the servers of a service whose addresses the kernel refuses."""
+
+
+class Subscribers:
+    """Who is told of a service; a fault of one keeps nothing from the others."""
+
+    def __init__(self, log: Logger) -> None:
+        self._log = log
+        self._callbacks: list[Callable[..., None]] = []
+
+    def add(self, callback: Callable[..., None]) -> None:
+        """From now on it is called."""
+        self._callbacks.append(callback)
+
+    def tell(self, key: ServiceKey, *more: object) -> None:
+        """Call all."""
+        for callback in self._callbacks:
+            try:
+                callback(key, *more)
+            except Exception:  # noqa: BLE001 - another room's fault must not stop this one
+                self._log.failure("Telling of the change of {key} failed", key=str(key))
 
 
 class Staleness(IntEnum):
@@ -97,6 +121,17 @@ def are_bad_servers(errors: Sequence[tuple[OperationResult, KernelError]]) -> bo
     return all(
         isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL
         for result, error in errors
+    )
+
+
+def refused_servers(
+    errors: Sequence[tuple[OperationResult, KernelError]],
+) -> frozenset[DestinationKey]:
+    """The servers whose addresses the kernel never takes."""
+    return frozenset(
+        result.operation.destination.key
+        for result, error in errors
+        if isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL
     )
 
 

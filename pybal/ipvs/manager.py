@@ -26,9 +26,11 @@ from pybal.ipvs.kernel import Kernel, OperationResult, is_drift
 from pybal.ipvs.managed_service import (
     Managed,
     Staleness,
+    Subscribers,
     are_bad_servers,
     causes,
     log_refusals,
+    refused_servers,
     summary,
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
@@ -82,7 +84,9 @@ class IPVSManager:
         self._turn: DelayedCall | None = None
         self._operations_per_turn = operations_per_turn
         self._running = False
-        self._subscribers: list[Callable[[ServiceKey], None]] = []
+        self._subscribers = Subscribers(self._log)
+        self.refusals = Subscribers(self._log)
+        """Are told, as RefusedServers, of servers that the kernel never takes."""
         self._audits = Audits(now, others_follow=audited)
         self._changes_total = 0
         self._errors_total = 0
@@ -181,7 +185,7 @@ class IPVSManager:
         """Have `callback` called when a published state first stands in the kernel, be it without
         servers whose addresses the kernel refuses, and after each later change of the service;
         not when it is withdrawn."""
-        self._subscribers.append(callback)
+        self._subscribers.add(callback)
 
     def snapshot(self) -> IPVSSnapshot:
         """The published services as they stand in the kernel."""
@@ -384,7 +388,7 @@ class IPVSManager:
         managed.stands = managed.stands or stands
         if managed.wanted is not None and news and managed.stands:
             self._unmanaged.stands(key)
-            self._tell(key)
+            self._subscribers.tell(key)
 
     def _fail(self, key: ServiceKey, results: Sequence[OperationResult], *, complete: bool) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
@@ -403,6 +407,8 @@ class IPVSManager:
             else:
                 managed.bad_servers = True
                 self._to_change.let_pass(key)
+            if bad := refused_servers(refused):
+                self.refusals.tell(key, bad)
             return
         managed.mark_stale(Staleness.LOOK)
         if managed.looked:
@@ -427,13 +433,6 @@ class IPVSManager:
     def _note(self, error: KernelError) -> None:
         self._errors_total += 1
         self._last_error = KernelErrorSnapshot(self._now(), str(error))
-
-    def _tell(self, key: ServiceKey) -> None:
-        for callback in self._subscribers:
-            try:
-                callback(key)
-            except Exception:  # noqa: BLE001 - another room's fault must not stop this one
-                self._log.failure("Telling of the change of {key} failed", key=str(key))
 
     def _leave(self, key: ServiceKey) -> None:
         """The service is ours no more."""

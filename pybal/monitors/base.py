@@ -86,6 +86,11 @@ class Monitor(ABC):
             self._ports.recoveries.forget(self._target.host, self)
             self._end()
 
+    def check_soon(self) -> None:
+        """Make the first check now, as far as others do not."""
+        if self._running:
+            self._expedite(self._ports.spread.soon(self._reactor.seconds()))
+
     def snapshot(self) -> MonitorSnapshot:
         """The monitor as it stands; the very same object until something changes."""
         if self._snapshot is None:

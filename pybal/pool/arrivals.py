@@ -7,7 +7,7 @@ that a list takes away only once it has been seen to work. It has ARRIVAL_S for 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pybal.pool.policy import Member
 
@@ -22,7 +22,7 @@ class Standing(enum.Enum):
     UP = "it has an address and all its monitors found it up, or it has none"
     TAKEN_FOR_UP = "it has an address; nothing speaks against it"
     TAKEN_FOR_DOWN = "it has an address and waits for its monitors"
-    DOWN = "a monitor found it down"
+    DOWN = "a monitor found it down, or the kernel refuses its address"
     NO_ADDRESS = "its address is not known"
 
 
@@ -36,18 +36,25 @@ class Use(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A server has not been seen to work since it came `at`. The list that it came by was the
-    `first` one: then it may have worked before."""
+    """A server has not been seen to work since it came `at`, and has had an address since
+    `addressed_at` (None: it has none). The list that it came by was the `first` one: then it may
+    have worked before."""
 
     at: float
     first: bool
+    addressed_at: float | None = None
+
+    @property
+    def known_by(self) -> float:
+        """When it is to be known what the server is good for."""
+        return ARRIVAL_S + (self.at if self.addressed_at is None else self.addressed_at)
 
 
 def standing(member: Member) -> Standing:
     """What the pooling policy knows of a server."""
     if not member.ready:
         return Standing.NO_ADDRESS
-    if False in member.results.values():
+    if False in member.results.values() or member.refused:
         return Standing.DOWN
     if not member.up:
         return Standing.TAKEN_FOR_DOWN
@@ -62,6 +69,13 @@ def use(standing: Standing, arrival: Arrival | None, at: float) -> Use:
         return Use.NONE
     believed = standing is Standing.TAKEN_FOR_UP
     # The servers of the first list are taken for what they seem to be, as there is nothing else.
-    if arrival is not None and at < arrival.at + ARRIVAL_S and not (arrival.first and believed):
+    if arrival is not None and at < arrival.known_by and not (arrival.first and believed):
         return Use.PENDING
     return Use.WORKS if believed else Use.NONE
+
+
+def noted(standing: Standing, arrival: Arrival, at: float) -> Arrival:
+    """The arrival as it is known `at`: from its address on a server has time for its checks."""
+    if arrival.addressed_at is not None or standing is Standing.NO_ADDRESS:
+        return arrival
+    return replace(arrival, addressed_at=at)

@@ -7,18 +7,15 @@ policy is pybal/pool/policy.py, its log lines are in pybal/pool/log_lines.py.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import (
-    MonitorSettings,
     ServiceSettings,
 )
 from pybal.health.isolation_guard import ProbeTarget
@@ -29,13 +26,16 @@ from pybal.model import (
     L4Protocol,
     ServerSpec,
     ServiceSnapshot,
+    SourceList,
     SourceSnapshot,
 )
 from pybal.monitors.base import Monitor
-from pybal.monitors.target import Target
+from pybal.pool.address_trial import AddressTrial
+from pybal.pool.address_warnings import AddressWarnings
 from pybal.pool.desired import destination_key, service_entry
 from pybal.pool.events import (
     AddressChanged,
+    AddressRefused,
     Candidate,
     CouldNotDepool,
     Event,
@@ -46,42 +46,23 @@ from pybal.pool.events import (
     ReportRetracted,
     SettingsChanged,
 )
+from pybal.pool.guarded_list import GuardedList
 from pybal.pool.log_lines import log_line
+from pybal.pool.monitor_sets import MonitorSets
+from pybal.pool.newcomers import Newcomers
 from pybal.pool.policy import PoolState, step
-from pybal.pool.server import AddressWatcher, Server
+from pybal.pool.ports import CoordinatorPorts, ListKeeper
+from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.pool.withdrawal import Health, health, is_of_interest
-from pybal.runtime.time_slices import TimeSlices
+from pybal.pool.withdrawal import health, is_of_interest
+from pybal.runtime.clock import DelayedCall
+
+REFUSED_FOR_S = 300.0
+"""So long a server whose address the kernel refuses is not offered to it again."""
 
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the addresses of its new servers, then is applied without
 those that are not known. A little more than the resolver's own limit for one look-up."""
-
-MonitorFactory = Callable[[MonitorSettings, Target], Monitor]
-
-
-class DesiredTable(Protocol):
-    """The IPVS table as all services want it."""
-
-    def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
-        """From now on the service should stand so. A server that leaves it keeps its connections
-        for so long; None: it leaves at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class CoordinatorPorts:
-    """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
-    seconds; lists of hundreds of servers are applied in `time_slices`; `table` is told what
-    should stand in IPVS, each time that it changes."""
-
-    clock: Any
-    time_slices: TimeSlices
-    now: Callable[[], float]
-    addresses: AddressWatcher
-    create_monitor: MonitorFactory
-    table: DesiredTable
-    servers_changed: Callable[[str, Health], None]
-    """Told the health of a service whose announcement depends on it after each of its events."""
 
 
 class Coordinator:
@@ -93,37 +74,48 @@ class Coordinator:
     """
 
     def __init__(
-        self, settings: ServiceSettings, ports: CoordinatorPorts, adopted: ServiceEntry | None
+        self,
+        settings: ServiceSettings,
+        ports: CoordinatorPorts,
+        adopted: ServiceEntry | None,
+        keeper: ListKeeper,
     ) -> None:
         self._settings = settings
         self._ports = ports
-        self._adopted = adopted
+        self._newcomers = Newcomers(settings, adopted)
+        self._keeper = keeper
         self._log = Logger(namespace=settings.name)
         self._state = PoolState(
             settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
         )
+        self._list = GuardedList(settings, ports.clock, ports.now, self._reconsider_list, self._log)
         self._servers: dict[str, Server] = {}
         self._arriving: dict[str, Server] = {}
-        self._next_list: tuple[ServerSpec, ...] | None = None
+        self._next_list: SourceList | None = None
         self._applying: Deferred[None] | None = None
         self._events: deque[Event] = deque()
         self._stepping = False
         self._incarnations = count(1)
+        self._ask_again: DelayedCall | None = None
         self._stopped = False
         self._published: ServiceEntry | None = None
         self._stood = 0 if adopted is None else len(adopted.destinations)
         """How many servers stand in the kernel, until the first publication."""
         self._could_not_depool_total = 0
         self._shown = ServerSnapshots()
+        self._monitors = MonitorSets(
+            settings, ports.create_monitor, self._name, self._shown.touch, self._log
+        )
+        self._addresses = AddressWarnings(settings.address, ports.is_own_address, self._log)
 
     # -- pool lists -----------------------------------------------------------------------
 
-    def pool_list(self, servers: tuple[ServerSpec, ...]) -> None:
-        """A new pool list (hosts unique). Lists are applied one after another; of several
-        that arrive while one waits for its names, the newest counts."""
-        if self._stopped:
+    def pool_list(self, found: SourceList) -> None:
+        """A new pool list; one without servers is none. Lists are applied one after another; of
+        several that arrive while one waits for its names, the newest counts."""
+        if self._stopped or not found.servers:
             return
-        self._next_list = servers
+        self._next_list = found
         if self._applying is None:
             self._applying = Deferred.fromCoroutine(self._apply_lists())
             self._applying.addErrback(self._applying_failed)
@@ -133,6 +125,9 @@ class Coordinator:
     def stop(self) -> None:
         """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""
         self._stopped = True
+        self._list.stop()
+        if self._ask_again is not None and self._ask_again.active():
+            self._ask_again.cancel()
         if self._applying is not None:
             self._applying.cancel()
         for server in (*self._servers.values(), *self._arriving.values()):
@@ -140,8 +135,11 @@ class Coordinator:
 
     async def _apply_lists(self) -> None:
         while self._next_list is not None:
-            specs, self._next_list = self._next_list, None
-            hosts = [spec.host for spec in specs if spec.host not in self._servers]
+            found, self._next_list = self._next_list, None
+            if self._settings.list_floor:
+                self._list.begin_with(found.last_run, self._state)
+            listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
+            hosts = [host for host in listed if host not in self._servers]
             self._arriving = {host: Server(host, self) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
@@ -152,9 +150,9 @@ class Coordinator:
             await self._ports.time_slices.pause()
             if self._stopped:
                 return
-            for server in self._apply_list(specs):
+            for server in self._apply_list(found.servers):
                 await self._ports.time_slices.pause()
-                server.start_monitors()
+                server.start_monitors(at_once=self._list.keeps or self._is_down(server.host))
         self._applying = None
 
     def _applying_failed(self, failure: Any) -> None:
@@ -171,34 +169,64 @@ class Coordinator:
         await all_answered
 
     def _apply_list(self, specs: tuple[ServerSpec, ...]) -> Iterable[Server]:
-        """The list is in force; returns the servers that are new in it."""
+        """The list is in force, as far as its guard allows; returns the servers that are new."""
         arrived, self._arriving = self._arriving, {}
         self._servers |= arrived
-        candidates = tuple(self._candidate(spec) for spec in specs)
-        # How it stood in the kernel before the start matters for the first list alone.
-        self._adopted = None
-        listed = {spec.host for spec in specs}
-        for host in [host for host in self._servers if host not in listed]:
-            self._servers.pop(host).stop()
-        self._handle(ListChanged(candidates))
+        self._list.take(specs, self._state)
+        self._put_list_in_force()
+        self._newcomers.first_list_is_in_force()
+        arrived = {host: server for host, server in arrived.items() if host in self._servers}
         for server in arrived.values():
             server.admit()
         return arrived.values()
 
+    def _put_list_in_force(self) -> None:
+        in_force = self._list.in_force
+        candidates = tuple(self._candidate(spec) for spec in in_force.values())
+        for host in [host for host in self._servers if host not in in_force]:
+            self._remove(host)
+        self._handle(ListChanged(candidates))
+        self._look_at_addresses()
+        self._keeper.in_force(tuple(self._list.in_force.values()))
+
+    def _remove(self, host: str) -> None:
+        server = self._servers.pop(host)
+        server.stop()
+        if self._is_down(host):
+            self._newcomers.left_down(host, server.address, self._ports.clock.seconds())
+
+    def _is_down(self, host: str) -> bool:
+        member = self._state.members.get(host)
+        return member is not None and not member.up
+
+    def _reconsider_list(self) -> None:
+        """What the list takes away and what stays all the same may go now."""
+        before = self._list.in_force
+        self._list.reconsider(self._state)
+        if self._list.in_force != before:
+            self._put_list_in_force()
+
+    def confirm_list(self) -> tuple[str, ...]:
+        """An operator wants the list in force as it is. Gives the servers that had been kept."""
+        hosts = self._list.confirm(self._state)
+        if hosts:
+            self._put_list_in_force()
+        return hosts
+
     def _candidate(self, spec: ServerSpec) -> Candidate:
         address = self._servers[spec.host].address
-        stood_pooled = None
-        if self._adopted is not None:
-            stood_pooled = address is not None and _stood_pooled(
-                self._adopted, destination_key(self._settings, address), spec.weight
-            )
-        return Candidate(spec, ready=address is not None, stood_pooled=stood_pooled)
+        if spec.host in self._state.members:
+            return Candidate(spec, address is not None)
+        doubt = self._addresses.doubt(spec.host, address, None)
+        return self._newcomers.candidate(spec, address, doubt, self._ports.clock.seconds())
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,
         monitors with equal settings keep their state. Fires when all servers have."""
         before, self._settings = self._settings, settings
         changed = _changed_monitors(before, settings)
+        self._monitors.reconfigure(settings)
+        self._list.reconfigure(settings)
         self._handle(
             SettingsChanged(
                 settings.depool_threshold, tuple(each.monitor for each in settings.monitors)
@@ -215,40 +243,57 @@ class Coordinator:
     def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
         """See ServerOwner."""
         server.incarnation = next(self._incarnations)
-        names = frozenset(each.monitor for each in self._settings.monitors)
-        return self.more_monitors(server, address, names)
+        self._shown.touch()
+        return self._monitors.make(server.host, address, server.incarnation)
 
     def more_monitors(
         self, server: Server, address: IPAddress, names: frozenset[str]
     ) -> Sequence[Monitor]:
         """See ServerOwner."""
         self._shown.touch()
-        target = Target(
-            self._settings.name,
-            server.host,
-            address,
-            self._settings.port,
-            partial(self._name, server.host),
-            self._shown.touch,
-            server.incarnation,
-        )
-        wanted = [each for each in self._settings.monitors if each.monitor in names]
-        return [m for each in wanted if (m := self._made(each, target))]
-
-    def _made(self, settings: MonitorSettings, target: Target) -> Monitor | None:
-        try:
-            return self._ports.create_monitor(settings, target)
-        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave the others unmade
-            self._log.failure(
-                "{host}: its {monitor} could not be made, so it is not checked by that",
-                host=target.host,
-                monitor=settings.monitor,
-            )
-            return None
+        return self._monitors.make(server.host, address, server.incarnation, names=names)
 
     def address_changed(self, server: Server) -> None:
         """See ServerOwner."""
-        self._handle(AddressChanged(server.host, ready=server.address is not None))
+        doubt = self._addresses.doubt(server.host, server.address, None)
+        self._handle(AddressChanged(server.host, server.address is not None, doubt))
+        self._look_at_addresses()
+
+    def address_proven(self, server: Server) -> None:
+        """See ServerOwner."""
+        text = "{host} was found up at {address} and is there from now on"
+        self._log.info(text, host=server.host, address=str(server.address))
+        self._handle(AddressChanged(server.host, ready=True, proven=True))
+        self._look_at_addresses()
+
+    def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
+        """See ServerOwner."""
+        host, address = server.host, trial.address
+        doubt = self._addresses.doubt(host, address, server.address)
+        if self._is_down(host) and not doubt:
+            return ()
+        monitors = self._monitors.make(host, address, server.incarnation, trial)
+        if monitors:
+            text = "{host} has moved to {address}; it stays at {former} until it is found up there"
+            self._log.info(text, host=host, address=str(address), former=str(server.address))
+        return monitors
+
+    def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
+        """The kernel does not take these servers. It is asked again after REFUSED_FOR_S."""
+        for host, server in self._servers.items():
+            address = server.address
+            if address is not None and destination_key(self._settings, address) in refused:
+                self._handle(AddressRefused(host, refused=True))
+        if not self._stopped and (self._ask_again is None or not self._ask_again.active()):
+            self._ask_again = self._ports.clock.callLater(REFUSED_FOR_S, self._ask_kernel_again)
+
+    def _ask_kernel_again(self) -> None:
+        for host, member in self._state.members.items():
+            if member.refused:
+                self._handle(AddressRefused(host, refused=False))
+
+    def _look_at_addresses(self) -> None:
+        self._addresses.look_at((host, each.address) for host, each in self._servers.items())
 
     # -- reports of monitors --------------------------------------------------------------
 
@@ -315,6 +360,8 @@ class Coordinator:
                 self._step(self._events.popleft())
         finally:
             self._stepping = False
+        if self._list.keeps and not self._stopped:
+            self._reconsider_list()
 
     def _step(self, event: Event) -> None:
         try:
@@ -369,14 +416,9 @@ class Coordinator:
             could_not_depool_total=self._could_not_depool_total,
             source=source,
             servers=self._shown.servers(self._state, self._servers),
+            held=self._list.held(),
+            held_total=self._list.held_total,
         )
-
-
-def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bool:
-    """Whether the kernel sent connections to a server: a weight of 0 that is not the server's own
-    is left of a drain."""
-    stood = adopted.destinations.get(key)
-    return stood is not None and (stood.weight > 0 or weight == 0)
 
 
 def _changed_monitors(before: ServiceSettings, after: ServiceSettings) -> frozenset[str]:

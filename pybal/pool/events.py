@@ -16,13 +16,13 @@ class Candidate:
 
     `stood_pooled` matters for a server that is new to the state: True or False tells how it
     stood in the kernel before the daemon started (warm start), None that nothing is known.
-    So does `known_down`: it was down when it left the pool, and that is not long ago.
+    So does `doubt`, in words, of whether it works: then its monitors must find it up first.
     """
 
     spec: ServerSpec
     ready: bool
     stood_pooled: bool | None = None
-    known_down: bool = False
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,21 @@ class ListChanged:
 @dataclass(frozen=True, slots=True)
 class AddressChanged:
     """A server's address was found (`ready`), or has changed: what its monitors said of the
-    former address no longer counts."""
+    former address no longer counts. With a `doubt` of the address, which is said, its monitors must
+    find it up there first. `proven`: they have."""
 
     host: str
     ready: bool
+    doubt: str = ""
+    proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRefused:
+    """The kernel refuses a server's address, or is to be asked again (not `refused`)."""
+
+    host: str
+    refused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,14 @@ class SettingsChanged:
     monitors: tuple[str, ...]
 
 
-Event = Union[ListChanged, AddressChanged, MonitorReported, ReportRetracted, SettingsChanged]
+Event = Union[
+    ListChanged,
+    AddressChanged,
+    AddressRefused,
+    MonitorReported,
+    ReportRetracted,
+    SettingsChanged,
+]
 
 
 @dataclass(frozen=True, slots=True)

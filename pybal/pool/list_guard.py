@@ -28,7 +28,7 @@ from fractions import Fraction
 from typing import Union
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import ARRIVAL_S, Arrival, Standing, Use, use
+from pybal.pool.arrivals import Arrival, Standing, Use, noted, use
 from pybal.pool.list_window import ListWindow
 
 Standings = Mapping[str, Standing]
@@ -50,11 +50,14 @@ class GuardRules:
 @dataclass(frozen=True, slots=True)
 class KeptChange:
     """Servers that a list which came `at` takes away, and that stay as they were: until others are
-    ready or `waits_until`, or, if that is None, because they are held."""
+    ready or `waits_until`, or, if that is None, because they are held. Without them `left` would
+    work, and `required` must."""
 
     hosts: tuple[str, ...]
     at: float
     waits_until: float | None = math.inf
+    left: int = 0
+    required: int = 0
 
     @property
     def held(self) -> bool:
@@ -109,7 +112,8 @@ class ListGuard:
 
     `in_force` and `wanted` are by host in the list's order; what is kept though its line is deleted
     comes last. `reference` is how many servers were enabled when the window began in which a change
-    was first kept; None while none is. `arrivals` have not been seen to work yet.
+    was first kept; None while none is. `arrivals` have not been seen to work yet; of one of them it
+    will be known at `known_by` at the latest, if a change is kept meanwhile.
     """
 
     rules: GuardRules
@@ -119,12 +123,14 @@ class ListGuard:
     window: ListWindow = field(default_factory=lambda: ListWindow(0.0))
     reference: int | None = None
     arrivals: _Arrivals = field(default_factory=dict)
+    known_by: float | None = None
 
     @property
     def wakes_at(self) -> float | None:
         """When time alone may change what is kept; None: never."""
         hold_s = self.rules.hold_s
         times = [change.waits_until for change in self.kept if change.waits_until is not None]
+        times += [] if self.known_by is None else [self.known_by]
         times += [] if hold_s is None else [change.at + hold_s for change in self.kept]
         return min(times, default=None)
 
@@ -138,17 +144,13 @@ _Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
 
 
 def take_list(
-    guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float, *, whole: bool
+    guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float
 ) -> _Outcome:
-    """A list (hosts unique) came `at`; what is missing from one that is not `whole` stays. One
-    without servers is no list."""
+    """A list (hosts unique) came `at`. One without servers is no list."""
     wanted = {spec.host: spec for spec in servers}
     if not wanted:
         return guard, ()
     kept_hosts = {host for change in guard.kept for host in change.hosts}
-    if not whole:
-        stays = guard.in_force.items()
-        wanted |= {h: spec for h, spec in stays if h not in wanted and h not in kept_hosts}
     came = {h: Arrival(at, first=not guard.in_force) for h in wanted if h not in guard.in_force}
     taken = _taken_away(guard.in_force, wanted)
     new = tuple(host for host in taken if host not in kept_hosts)
@@ -200,34 +202,35 @@ def _weighed(
 ) -> _Outcome:
     """Decide of each change whether it goes through; the first `former` ones were kept before."""
     scales = _Scales(guard, standings, at)
-    kept: list[KeptChange] = []
+    stays: list[tuple[KeptChange | None, KeptChange]] = []
     notices: list[GuardNotice] = []
     for number, change in enumerate(guard.kept):
-        was_kept = number < former
-        hosts = scales.at_stake(change)
-        why = scales.why_released(replace(change, hosts=hosts), confirmed=confirmed)
+        before = change if number < former else None
+        asked = replace(change, hosts=scales.at_stake(change))
+        why = scales.why_released(asked, confirmed=confirmed)
         if why is None:
-            kept.append(replace(change, hosts=hosts, waits_until=scales.waits_until(change, hosts)))
-            notices += _kept_notices(scales, change if was_kept else None, kept[-1])
+            stays.append((before, asked))
             continue
-        scales.let_go(hosts)
-        if was_kept:
-            notices.append(ChangeReleased(hosts or change.hosts, why))
-    return scales.settled(tuple(kept)), tuple(notices)
+        scales.let_go(asked.hosts)
+        if before is not None:
+            notices.append(ChangeReleased(asked.hosts or before.hosts, why))
+    # How many are left is known only when all that goes has gone.
+    kept = [(before, scales.kept(change)) for before, change in stays]
+    for before, after in kept:
+        notices += _kept_notices(scales, before, after)
+    return scales.settled(tuple(after for _, after in kept)), tuple(notices)
 
 
 def _kept_notices(
     scales: _Scales, before: KeptChange | None, after: KeptChange
 ) -> list[GuardNotice]:
-    hosts = after.hosts
     if after.waits_until is not None:
         most_s = after.waits_until - scales.at
-        return [] if before else [ChangeWaits(hosts, scales.pending, most_s)]
+        return [] if before else [ChangeWaits(after.hosts, scales.pending, most_s)]
     if before is not None and before.held:
         return []
-    left, taken = scales.left_without(hosts), tuple(scales.taken)
-    window_s = scales.guard.rules.window_s
-    return [ChangeHeld(hosts, left, scales.required, taken, window_s)]
+    taken, window_s = tuple(scales.taken), scales.guard.rules.window_s
+    return [ChangeHeld(after.hosts, after.left, after.required, taken, window_s)]
 
 
 class _Scales:
@@ -238,16 +241,14 @@ class _Scales:
         self.at = at
         self._takes = _taken_away(guard.in_force, guard.wanted)
         present = _composed(guard.wanted, guard.in_force, self._takes)
-        known = {
-            h: use(standings.get(h, Standing.NO_ADDRESS), guard.arrivals.get(h), at)
-            for h in present
-        }
+        self._standings = standings
+        arrivals = {h: noted(self._standing(h), a, at) for h, a in guard.arrivals.items()}
+        known = {h: use(self._standing(h), arrivals.get(h), at) for h in present}
         self._arrivals = {
             h: arrival
-            for h, arrival in guard.arrivals.items()
+            for h, arrival in arrivals.items()
             if known.get(h, Use.WORKS) is not Use.WORKS
         }
-        self._standings = standings
         counted = [host for host, spec in present.items() if counts(spec)]
         self._nothing_known = all(known[host] is Use.NONE for host in counted)
         self._works = {h for h in counted if self._nothing_known or known[h] is Use.WORKS}
@@ -296,25 +297,29 @@ class _Scales:
 
     def _is_replaced(self, change: KeptChange) -> bool:
         """Whether servers that have not been seen to work are to stand in for it."""
-        since = change.at - ARRIVAL_S
         return any(
             counts(self.guard.wanted.get(host))
-            and (arrival.at >= since or self._standing(host) is Standing.NO_ADDRESS)
+            and (arrival.known_by >= change.at or arrival.addressed_at is None)
             for host, arrival in self._arrivals.items()
         )
 
     def _standing(self, host: str) -> Standing:
         return self._standings.get(host, Standing.NO_ADDRESS)
 
-    def waits_until(self, change: KeptChange, hosts: tuple[str, ...]) -> float | None:
+    def kept(self, change: KeptChange) -> KeptChange:
+        """The change as it stays."""
+        until, left = self._waits_until(change), self.left_without(change.hosts)
+        return replace(change, waits_until=until, left=left, required=self.required)
+
+    def _waits_until(self, change: KeptChange) -> float | None:
         """How long a kept change may wait for servers that are not ready yet; None: it is held."""
         if change.waits_until is None or not self.pending:
             return None
-        enough = self.left_without(hosts) + len(self.pending) >= self.required
-        ready_by = max(self._arrivals[host].at + ARRIVAL_S for host in self.pending)
+        enough = self.left_without(change.hosts) + len(self.pending) >= self.required
+        known_by = max(self._arrivals[host].known_by for host in self.pending)
         # Lists that bring others again and again do not prolong it.
-        until = min(change.waits_until, ready_by)
-        return until if until > self.at and (enough or len(hosts) == 1) else None
+        until = min(change.waits_until, known_by)
+        return until if until > self.at and (enough or len(change.hosts) == 1) else None
 
     def let_go(self, hosts: Iterable[str]) -> None:
         """The change goes through."""
@@ -327,6 +332,7 @@ class _Scales:
         stays = {host for change in kept for host in change.hosts}
         in_force = _composed(guard.wanted, guard.in_force, stays)
         back = {host for host, spec in in_force.items() if counts(spec)}
+        known_by = (self._arrivals[host].known_by for host in self.pending)
         window = self._window.changed(self.taken, back).counted(self.at, len(back))
         return replace(
             guard,
@@ -334,5 +340,6 @@ class _Scales:
             kept=kept,
             window=window,
             reference=self._reference if kept else None,
+            known_by=min(known_by, default=None) if kept else None,
             arrivals={h: arrival for h, arrival in self._arrivals.items() if h in in_force},
         )

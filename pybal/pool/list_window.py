@@ -13,9 +13,11 @@ more memory than one that does not."""
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """How many servers were enabled from `at` on: `last`, and within the first step `most`."""
+    """How many servers were enabled from `at` on: `first`, within a step at the `most`, and in the
+    end `last`."""
 
     at: float
+    first: int
     most: int
     last: int
 
@@ -40,7 +42,7 @@ class ListWindow:
             if count.at <= start:
                 then = count.most if start < count.at + self._step_s else count.last
                 return then or later
-            later = count.most or later
+            later = count.first or count.most or later
         return later
 
     def counted(self, at: float, enabled: int) -> ListWindow:
@@ -49,11 +51,13 @@ class ListWindow:
         if counts and counts[-1].last == enabled:
             return self
         if counts and at < counts[-1].at + self._step_s:
-            merged = _Count(counts[-1].at, max(counts[-1].most, enabled), enabled)
+            merged = replace(counts[-1], most=max(counts[-1].most, enabled), last=enabled)
             return replace(self, _counts=(*counts[:-1], merged))
         start = at - self.length_s
         old = sum(count.at <= start for count in counts)
-        return replace(self, _counts=(*counts[max(0, old - 1) :], _Count(at, enabled, enabled)))
+        return replace(
+            self, _counts=(*counts[max(0, old - 1) :], _Count(at, enabled, enabled, enabled))
+        )
 
     def changed(self, taken: Mapping[str, float], back: Collection[str]) -> ListWindow:
         """These were taken away, and when; but those that are `back`."""

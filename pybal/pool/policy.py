@@ -26,6 +26,7 @@ from types import MappingProxyType
 from pybal.model import Decision, ServerSpec, Verdict, status_text
 from pybal.pool.events import (
     AddressChanged,
+    AddressRefused,
     BecameUp,
     Candidate,
     CouldNotDepool,
@@ -60,11 +61,13 @@ class Member:
     pooled: bool
     results: Mapping[str, bool | None]
     decision: Decision | None = None
+    refused: bool = False
+    """By the kernel: it does not take its address."""
 
     @property
     def eligible(self) -> bool:
         """May be pooled at all."""
-        return self.spec.enabled and self.ready
+        return self.spec.enabled and self.ready and not self.refused
 
     @property
     def held(self) -> bool:
@@ -126,6 +129,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
             changed, causes, notices = _apply_list(state, event)
         case AddressChanged():
             changed, causes, notices = _apply_address(state, event)
+        case AddressRefused():
+            changed, causes, notices = _apply_refusal(state, event)
         case MonitorReported():
             changed, causes, notices = _apply_report(state, event)
         case ReportRetracted():
@@ -168,8 +173,8 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
 
 
 def _arrival(candidate: Candidate) -> str:
-    if candidate.known_down:
-        return "new in the pool list; it was down when it left it"
+    if candidate.doubt:
+        return f"new in the pool list; {candidate.doubt}"
     match candidate.stood_pooled:
         case None:
             return "new in the pool list"
@@ -181,9 +186,9 @@ def _arrival(candidate: Candidate) -> str:
 
 def _new_member(candidate: Candidate, monitors: tuple[str, ...]) -> Member:
     # A new server is taken for up until a monitor speaks, except where the kernel's table
-    # shows that it had been depooled before a restart, or it was down a moment ago: then its
-    # monitors must report first. Without monitors none ever would, so it is taken for up.
-    up = not monitors or (candidate.stood_pooled is not False and not candidate.known_down)
+    # shows that it had been depooled before a restart, or there is a doubt: then its monitors
+    # must report first. Without monitors none ever would, so it is taken for up.
+    up = not monitors or (candidate.stood_pooled is not False and not candidate.doubt)
     return Member(
         spec=candidate.spec,
         ready=candidate.ready,
@@ -197,11 +202,25 @@ def _apply_address(state: PoolState, event: AddressChanged) -> _Applied:
     member = state.members.get(event.host)
     if member is None:
         return state, {}, []
+    said = True if event.proven else None
     changed = replace(
-        member, ready=event.ready, results=MappingProxyType(dict.fromkeys(state.monitors))
+        member,
+        ready=event.ready,
+        up=event.proven or (member.up and not (event.doubt and state.monitors)),
+        results=MappingProxyType(dict.fromkeys(state.monitors, said)),
+        refused=False,
     )
     cause = "its address was found" if event.ready else "its address is not known"
+    cause = "it was found up at its new address" if event.proven else event.doubt or cause
     return _with_member(state, changed), {event.host: cause}, []
+
+
+def _apply_refusal(state: PoolState, event: AddressRefused) -> _Applied:
+    member = state.members.get(event.host)
+    if member is None or member.refused is event.refused:
+        return state, {}, []
+    cause = "the kernel refused its address" if event.refused else "the kernel is asked again"
+    return _with_member(state, replace(member, refused=event.refused)), {event.host: cause}, []
 
 
 def _apply_report(state: PoolState, event: MonitorReported) -> _Applied:
@@ -350,6 +369,8 @@ def _verdict(member: Member) -> Verdict:
         return Verdict.DISABLED
     if not member.ready:
         return Verdict.NOT_READY
+    if member.refused:
+        return Verdict.REFUSED
     return Verdict.DEPOOLED if False in member.results.values() else Verdict.WAITING
 
 
@@ -359,6 +380,8 @@ def _indirect_cause(event: Event) -> str:
             return "the pool list changed for other servers"
         case AddressChanged():
             return f"the address of {event.host} changed"
+        case AddressRefused():
+            return f"the kernel refused the address of {event.host}"
         case MonitorReported():
             return f"{event.monitor} reported {event.host} {'up' if event.up else 'down'}"
         case SettingsChanged():

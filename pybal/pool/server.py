@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from pybal.model import IPAddress, MonitorSnapshot
 from pybal.monitors.base import Monitor
+from pybal.pool.address_trial import AddressTrial
 from pybal.pool.events import ReportRetracted
 
 
@@ -44,6 +45,13 @@ class ServerOwner(Protocol):
         """The address of an admitted server was found or has changed. Its former monitors are
         stopped, the new ones not started."""
 
+    def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
+        """The name of an admitted server has moved. Monitors for the trial, not yet started; none
+        if the server is to move at once."""
+
+    def address_proven(self, server: Server) -> None:
+        """The same as address_changed, of a server that was found up at its new address."""
+
 
 class Server:
     """Watches the host's address from start() on. Runs a set of monitors against it once the
@@ -63,7 +71,9 @@ class Server:
         self._watch: AddressWatch | None = None
         self._monitors: tuple[Monitor, ...] = ()
         self._snapshots: tuple[MonitorSnapshot, ...] = ()
+        self._trial: AddressTrial | None = None
         self._admitted = False
+        self._at_once = False
         self._stopped = False
 
     def start(self, watcher: AddressWatcher, family: int, service: str) -> None:
@@ -74,8 +84,10 @@ class Server:
         """The server is part of the pool now: from here on the owner hears of its address."""
         self._admitted = True
 
-    def start_monitors(self) -> None:
-        """Check the server as soon as its address is known. Idempotent."""
+    def start_monitors(self, *, at_once: bool = False) -> None:
+        """Check the server as soon as its address is known, and not just when it is its turn if
+        others wait for the outcome. Idempotent."""
+        self._at_once = at_once
         if not self._monitors:
             self._start_monitors()
 
@@ -93,6 +105,10 @@ class Server:
         self._monitors = (*kept, *new)
         for monitor in new:
             monitor.start()
+        if self._trial is not None:
+            address = self._trial.address
+            self._end_trial()
+            self._address_changed(address)
 
     def stop(self) -> None:
         """End the watch and all monitors. Idempotent."""
@@ -100,6 +116,7 @@ class Server:
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
+        self._end_trial()
         self._stop_monitors()
 
     def monitor_snapshots(self) -> tuple[MonitorSnapshot, ...]:
@@ -114,14 +131,44 @@ class Server:
     def _address_changed(self, address: IPAddress | None) -> None:
         if self._stopped:
             return
+        if address == self.address or not self._is_tried(address):
+            self._end_trial()
+            self._move(address, self._owner.address_changed)
+        if not self.answered.called:
+            self.answered.callback(None)
+
+    def _move(self, address: IPAddress | None, tell: Callable[[Server], None]) -> None:
         changed = address != self.address
         self.address = address
         if changed and self._admitted:
             self._stop_monitors()
-            self._owner.address_changed(self)
+            tell(self)
             self._start_monitors()
-        if not self.answered.called:
-            self.answered.callback(None)
+
+    def _is_tried(self, address: IPAddress | None) -> bool:
+        """Whether the server stays where it is until it is found up at its new address."""
+        if address is None or self.address is None or not self._admitted:
+            return False
+        if self._trial is not None and self._trial.address == address:
+            return True
+        self._end_trial()
+        trial = AddressTrial(address, self._moved)
+        monitors = self._owner.try_address(self, trial)
+        if not monitors:
+            return False
+        self._trial = trial
+        trial.start(monitors)
+        return True
+
+    def _moved(self) -> None:
+        trial, self._trial = self._trial, None
+        if trial is not None and not self._stopped:
+            self._move(trial.address, self._owner.address_proven)
+
+    def _end_trial(self) -> None:
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            trial.stop()
 
     def _start_monitors(self) -> None:
         if self.address is None or self._stopped:
@@ -129,6 +176,8 @@ class Server:
         self._monitors = tuple(self._owner.make_monitors(self, self.address))
         for monitor in self._monitors:
             monitor.start()
+            if self._at_once:
+                monitor.check_soon()
 
     def _stop_monitors(self) -> None:
         for monitor in self._monitors:

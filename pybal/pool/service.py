@@ -3,14 +3,15 @@ reports to all services."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
-from pybal.ipvs.model import ServiceEntry
-from pybal.model import HealthReport, ServiceSnapshot, SourceList
-from pybal.pool.coordinator import Coordinator, CoordinatorPorts
+from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.model import HealthReport, ServerSpec, ServiceSnapshot, SourceList
+from pybal.pool.coordinator import Coordinator
+from pybal.pool.ports import CoordinatorPorts
 from pybal.sources.base import Source
 
 SourceFactory = Callable[[ServiceSettings, Callable[[SourceList], None]], Source]
@@ -29,15 +30,12 @@ class LVSService:
         self.name = settings.name
         self._settings = settings
         self._create_source = create_source
-        self._coordinator = Coordinator(settings, ports, adopted)
-        self._source = create_source(settings, self._take_list)
+        self._coordinator = Coordinator(settings, ports, adopted, self)
+        self._source = create_source(settings, self._coordinator.pool_list)
 
     def start(self) -> None:
         """Begin to read the pool list; everything else follows from it."""
         self._source.start()
-
-    def _take_list(self, found: SourceList) -> None:
-        self._coordinator.pool_list(found.servers)
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service. Another source is read from now
@@ -45,7 +43,7 @@ class LVSService:
         before, self._settings = self._settings, settings
         if settings.source != before.source:
             self._source.stop()
-            self._source = self._create_source(settings, self._take_list)
+            self._source = self._create_source(settings, self._coordinator.pool_list)
             self._source.start()
         await self._coordinator.reconfigure(settings)
 
@@ -53,6 +51,18 @@ class LVSService:
         """End the source, then all monitors. Idempotent."""
         self._source.stop()
         self._coordinator.stop()
+
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """See ListKeeper."""
+        self._source.in_force(servers)
+
+    def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
+        """See Coordinator."""
+        self._coordinator.addresses_refused(refused)
+
+    def confirm_list(self) -> tuple[str, ...]:
+        """See Coordinator."""
+        return self._coordinator.confirm_list()
 
     def deliver(self, report: HealthReport) -> None:
         """See Coordinator."""

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 import pybal
 from pybal.http.port import HostLookUp, HTTPClient
-from pybal.model import SourceList, SourceSnapshot
+from pybal.model import ServerSpec, SourceList, SourceSnapshot
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
 """Twice what the most servers of a list take; a larger one is refused unread."""
@@ -33,6 +33,9 @@ class Source(Protocol):
     def start(self) -> None: ...
 
     def stop(self) -> None: ...
+
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """What of the published list is in force, and is to be kept for the next start."""
 
     def snapshot(self) -> SourceSnapshot: ...
 

@@ -18,7 +18,7 @@ from twisted.internet.threads import blockingCallFromThread
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import ResolutionError, SourceError
-from pybal.model import IPAddress, SourceSnapshot
+from pybal.model import IPAddress, ServerSpec, SourceSnapshot
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcdclient import PythonEtcdClient
@@ -78,6 +78,10 @@ class EtcdPool:
         """See Source. The thread ends by itself, at once unless it is connecting."""
         self._last_good.stop()
         self._watcher.stop()
+
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """See Source."""
+        self._last_good.in_force(servers)
 
     def snapshot(self) -> SourceSnapshot:
         """See Source."""

@@ -76,6 +76,7 @@ class LastGood:
         self._last_run: CachedList | None = None
         self._unusable_cache = ""
         self._servers: tuple[ServerSpec, ...] = ()
+        self._in_force: tuple[ServerSpec, ...] = ()
         self._found: PoolList | None = None
         self._damage: tuple[str, ...] = ()
         self._kept: tuple[str, ...] = ()
@@ -121,9 +122,9 @@ class LastGood:
             raise SourceError("the list holds no servers")
         self._note_damage(found, servers)
         self._good(began_at)
-        changed = self._put_in_force(servers)
+        self._publish_if_other(servers)
         self._found = found
-        self._save(changed=changed)
+        self._save(changed=False)
 
     def accept_part(self, found: PoolList) -> None:
         """The source is being read, and this is in it for sure. A part is never the first list."""
@@ -131,8 +132,14 @@ class LastGood:
         if self._stopped or not before:
             return
         self._found = None
-        if self._put_in_force(found.over(before)):
-            self._save(changed=True)
+        self._publish_if_other(found.over(before))
+
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """What of the published list is in force, which is what the next start is to find. Servers
+        that the list takes away may be held."""
+        changed, self._in_force = servers != self._in_force, servers
+        from_disk = self._stale and self._last_run and servers == self._last_run.servers
+        self._save(changed=changed and not from_disk)
 
     def unchanged(self, began_at: float) -> None:
         """The source is fine and stands by the list that it gave last."""
@@ -208,11 +215,13 @@ class LastGood:
             self._origin.log.info("{what} is whole again", what=self._origin.what)
 
     def _save(self, *, changed: bool) -> None:
+        if self._cache is None or not self._in_force:
+            return
         now = self._now()
-        due = changed or now - self._saved_at >= _KEEP_AGAIN_S
-        if self._cache is not None and self._servers and due:
+        if changed or now - self._saved_at >= _KEEP_AGAIN_S:
             self._saved_at = now
-            self._cache.save(CachedList(self._servers, now))
+            good_at = self._good_at if self._stale and self._good_at is not None else now
+            self._cache.save(CachedList(self._in_force, good_at))
 
     def _silent(self) -> None:
         self.reject(f"nothing came within {GRACE_S:.0f} s")
@@ -233,7 +242,7 @@ class LastGood:
             count=len(cached.servers),
             age=_age(self._now() - cached.saved_at),
         )
-        self._put_in_force(cached.servers)
+        self._publish_if_other(cached.servers)
 
     def _complain_of_cache(self) -> None:
         if self._unusable_cache:
@@ -243,17 +252,16 @@ class LastGood:
             )
             self._unusable_cache = ""
 
-    def _put_in_force(self, servers: tuple[ServerSpec, ...]) -> bool:
-        """Publish the list if it is another one; whether it is."""
+    def _publish_if_other(self, servers: tuple[ServerSpec, ...]) -> None:
+        """Publish the list if it is another one."""
         if servers == self._servers:
-            return False
+            return
         first, self._servers = not self._servers, servers
         last_run = self._last_run.servers if first and self._last_run is not None else ()
         try:
             self._publish(SourceList(servers, last_run))
         except Exception:  # noqa: BLE001 - a fault of one list must not end the source
             self._log.failure("Publishing the pool list failed")
-        return True
 
     def _log_problems(self, problems: Sequence[str]) -> None:
         new = [problem for problem in problems if problem not in self._logged_problems]

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.errors import HTTPFetchError, SourceError
-from pybal.model import SourceSnapshot
+from pybal.model import ServerSpec, SourceSnapshot
 from pybal.sources.base import SourcePorts
 from pybal.sources.lastgood import LastGood
 from pybal.sources.poller import Poller
@@ -70,6 +70,10 @@ class PollingSource:
         """See Source. A reading that is under way is cancelled."""
         self._poller.stop()
         self._last_good.stop()
+
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """See Source."""
+        self._last_good.in_force(servers)
 
     def snapshot(self) -> SourceSnapshot:
         """See Source."""

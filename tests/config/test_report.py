@@ -165,3 +165,16 @@ def test_what_is_sent_is_not_shown_but_what_is_expected_is() -> None:
         "headers [Authorization: …], interval 10, timeout 5",
         "    TCPCheck           send (11 bytes), expect ^OK, interval 10, timeout 5",
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"list_floor": ".8"}, "0.8 within 900 s"),
+        ({"list_window": "60", "list_hold": "3600"}, "0.5 within 60 s, held for 3600 s at most"),
+        ({"list_floor": "0"}, "none: any list is applied at once"),
+    ],
+)
+def test_a_list_floor_of_its_own_is_shown(keys: dict[str, str], words: str) -> None:
+    lines, _ = of("[global]\n" + service(**keys))
+    assert f"    list floor         {words}" in lines

@@ -14,6 +14,7 @@ from pybal.config.settings import (
     FileSource,
     HTTPSource,
     KubernetesSource,
+    ListGuardSettings,
     ServiceSettings,
     SourceSettings,
 )
@@ -110,6 +111,10 @@ SCHEDULER_LIST = "one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf
         ("ops", "yes", "must be no with tcp: one-packet scheduling is for udp"),
         ("tunneling", "ipip", "must be yes or no"),
         ("depool-threshold", "1.5", "must be a number from 0 to 1"),
+        ("list-floor", "1.5", "must be a number from 0 to 1"),
+        ("list-window", "0", "must be a number of seconds above 0"),
+        ("list-hold", "0", "must be a number of seconds above 0, or never"),
+        ("list-hold", "soon", "must be a number of seconds above 0, or never"),
         ("depool-threshold", "-0.1", "must be a number from 0 to 1"),
         ("depool-threshold", "50%", "must be a number from 0 to 1"),
         ("depool-threshold", "1/2", "must be a number from 0 to 1"),
@@ -312,3 +317,19 @@ def test_a_bad_way_of_depooling_says_what_would_be_right(
     problem = only_problem("[global]\n" + service(**{key.replace("-", "_"): value}))
     assert (problem.severity, problem.key, problem.value) == (Severity.ERROR, key, value)
     assert problem.message == message
+
+
+def test_the_list_guard_is_the_services_own_or_that_of_global() -> None:
+    text = "[global]\nlist-floor = .8\nlist-hold = 3600\n"
+    own = service("own", list_floor="0", list_hold="never", list_window="60")
+    found = settings(text + service() + own.replace("192.0.2.1", "192.0.2.2")).services
+    assert [s.list_guard for s in found] == [
+        ListGuardSettings(Fraction("0.8"), 900.0, 3600.0),
+        ListGuardSettings(Fraction(0), 60.0, None),
+    ]
+
+
+def test_the_list_floor_is_the_depool_threshold_by_default() -> None:
+    found = only_service(service(depool_threshold=".3"))
+    assert found.list_floor == Fraction("0.3")
+    assert only_service(service(list_floor=".9")).list_floor == Fraction("0.9")

@@ -10,7 +10,12 @@ from typing import cast
 
 from twisted.internet.task import Clock
 
-from pybal.config.settings import FileSource, MonitorSettings, ServiceSettings
+from pybal.config.settings import (
+    FileSource,
+    ListGuardSettings,
+    MonitorSettings,
+    ServiceSettings,
+)
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import (
@@ -21,17 +26,20 @@ from pybal.model import (
     MonitorSnapshot,
     ServerSpec,
     ServiceSnapshot,
+    SourceList,
     SourceSnapshot,
 )
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.target import Target
-from pybal.pool.coordinator import Coordinator, CoordinatorPorts
+from pybal.pool.coordinator import Coordinator
+from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
 
 IDLE = IdleConnectionSettings()
+BY_DEFAULT = ListGuardSettings()
 FETCH = ProxyFetchSettings(urls=("http://example.org/",))
 
 
@@ -75,6 +83,7 @@ class FakeMonitor:
         self.name = name
         self.target = target
         self.running = False
+        self.hurried = False
         self._receiver = receiver
         self._first = first
 
@@ -85,6 +94,9 @@ class FakeMonitor:
 
     def stop(self) -> None:
         self.running = False
+
+    def check_soon(self) -> None:
+        self.hurried = True
 
     def say(self, up: bool) -> None:
         assert self.running, "a stopped monitor does not report"
@@ -111,11 +123,13 @@ class Bench:
         first_results: dict[str, bool] | None = None,
         withdraw_below: Fraction | None = None,
         broken: tuple[MonitorSettings, ...] = (),
+        list_guard: ListGuardSettings = BY_DEFAULT,
     ) -> None:
         self.clock = Clock()
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
         self.published: list[ServiceEntry] = []
         self.healths: list[Health] = []
+        self.own_addresses: set[IPAddress] = set()
         self.made: list[FakeMonitor] = []
         self.reports: list[HealthReport] = []
         self.holds_reports = False
@@ -135,6 +149,7 @@ class Bench:
             bgp=True,
             bgp_med=None,
             bgp_withdraw_below=withdraw_below,
+            list_guard=list_guard,
         )
         ports = CoordinatorPorts(
             clock=self.clock,
@@ -143,19 +158,23 @@ class Bench:
             addresses=self.names,
             create_monitor=self._create_monitor,
             table=self,
+            is_own_address=lambda address: address in self.own_addresses,
             servers_changed=lambda _, health: self.healths.append(health),
         )
-        self.coordinator = Coordinator(self.settings, ports, adopted)
+        self.coordinator = Coordinator(self.settings, ports, adopted, self)
+        self.in_force_lists: list[tuple[ServerSpec, ...]] = []
 
     def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
         assert drain_timeout_s is self.settings.drain_timeout_s
         self.published.append(entry)
 
-    def _create_monitor(self, settings: MonitorSettings, target: Target) -> Monitor:
+    def _create_monitor(
+        self, settings: MonitorSettings, target: Target, receiver: ReportReceiver | None = None
+    ) -> Monitor:
         if settings in self._broken:
             raise ZeroDivisionError("a plugin's mistake")
         first = self.first_results.get(target.host)
-        monitor = FakeMonitor(settings.monitor, target, self, first)
+        monitor = FakeMonitor(settings.monitor, target, receiver or self, first)
         self.made.append(monitor)
         return cast(Monitor, monitor)
 
@@ -164,10 +183,13 @@ class Bench:
         if not self.holds_reports:
             self.coordinator.deliver(report)
 
-    def list(self, *specs: ServerSpec | str) -> None:
-        self.coordinator.pool_list(
-            tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
-        )
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        self.in_force_lists.append(servers)
+
+    def list(self, *specs: ServerSpec | str, last_run: str = "") -> None:
+        servers = tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
+        before = tuple(ServerSpec(host) for host in last_run)
+        self.coordinator.pool_list(SourceList(servers, before))
 
     def monitor(self, host: str, name: str = "IdleConnection") -> FakeMonitor:
         (found,) = [m for m in self.made if m.running and (m.target.host, m.name) == (host, name)]

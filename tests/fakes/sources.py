@@ -63,6 +63,8 @@ class SourceBench:
         self.log = FakeLog()
         self.lists: list[SourceList] = []
         self.published: list[Servers] = []
+        self.holds = False
+        """Whether nothing more that is published is put in force."""
         self.environment = SourcePorts(
             reactor=self.clock,
             now=self.now,
@@ -80,15 +82,18 @@ class SourceBench:
 
     def start(self, settings: SourceSettings, service: str = "svc") -> Source:
         """A source, started."""
+
+        def publish(found: SourceList) -> None:
+            self.lists.append(found)
+            self.published.append(found.servers)
+            if not self.holds:
+                source.in_force(found.servers)
+
         source = create_source(
-            settings, service, self._publish, self.environment, self.log.logger(service)
+            settings, service, publish, self.environment, self.log.logger(service)
         )
         source.start()
         return source
-
-    def _publish(self, found: SourceList) -> None:
-        self.lists.append(found)
-        self.published.append(found.servers)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, in steps finer than any poll."""

@@ -4,8 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import Severity, assess
-from pybal.model import DriftSnapshot, HealthSnapshot, IsolationSnapshot, SourceSnapshot
+from pybal.model import (
+    DriftSnapshot,
+    HealthSnapshot,
+    IsolationSnapshot,
+    SourceSnapshot,
+)
 from tests.fakes.view import NOON, server, service
 
 
@@ -145,4 +151,26 @@ def test_drift_is_no_news_while_something_is_critical() -> None:
     held = service("p", [server("a"), server("b"), server("c", up=False, pooled=True)])
     assert assess([held], drift=[drift("tcp 192.0.2.1:80")]).as_text() == (
         "CRITICAL - p: Servers c are marked down but pooled"
+    )
+
+
+HELD = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON), ("d", NOON)), 900.0)
+
+
+def test_servers_that_a_list_takes_away_and_that_are_held_are_a_warning() -> None:
+    pool = replace(service("web", [server("a"), server("b"), server("e")]), held=(HELD,))
+    assert assess([pool]).as_text() == (
+        "WARNING - Pool web holds a, b, which its list takes away, after c, d went within"
+        " 15 minutes: 2 working servers would be left, list-floor wants 3. "
+    )
+    many = replace(HELD, servers=tuple(f"h{n}" for n in range(12)), taken=())
+    assert " h9 and 2 more, which its list takes away: 2 working" in (
+        assess([replace(pool, held=(many,))]).message
+    )
+
+
+def test_servers_that_wait_for_those_of_a_new_list_are_a_warning() -> None:
+    pool = replace(service("web", [server("a"), server("b")]), held=(replace(HELD, waiting=True),))
+    assert assess([pool]).as_text() == (
+        "WARNING - Pool web keeps a, b until servers of its new list work. "
     )

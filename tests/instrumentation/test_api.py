@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pybal.held_change import HeldChange
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.model import (
     AuditSnapshot,
@@ -86,7 +87,7 @@ def test_the_list_of_services_counts_their_servers() -> None:
             "damage": [],
             "kept": [],
         },
-        "counts": {"servers": 2, "enabled": 2, "up": 1, "pooled": 2, "pooled_down": 1},
+        "counts": {"servers": 2, "enabled": 2, "up": 1, "pooled": 2, "pooled_down": 1, "held": 0},
     }
 
 
@@ -134,7 +135,12 @@ def test_a_server_tells_why_it_is_pooled_in_one_sentence_and_in_fields() -> None
 def test_a_service_is_its_summary_and_its_servers() -> None:
     (summary,) = get("/api/v1/services")["services"]
     servers = [get(f"/api/v1/services/text_443/servers/{host}") for host in ("cp1", "cp2")]
-    assert get("/api/v1/services/text_443") == {**summary, "servers": servers}
+    assert get("/api/v1/services/text_443") == {
+        **summary,
+        "held": [],
+        "held_total": 0,
+        "servers": servers,
+    }
 
 
 def test_ipvs_shows_the_last_error_and_when_it_was() -> None:
@@ -267,3 +273,22 @@ def test_unknown_paths_are_404_in_json(path: str) -> None:
     response = answer(VIEW, path_segments(path.encode()), as_json=False)
     assert response.status == HTTPStatus.NOT_FOUND
     assert json.loads(response.body) == {"error": "The desired url was not found"}
+
+
+def test_a_service_tells_what_its_list_takes_away_and_what_is_held() -> None:
+    change = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON),), 900.0)
+    pool = replace(service("web", [server("a"), server("b")]), held=(change,), held_total=4)
+    document = get("/api/v1/services/web", FakeView([pool]))
+    assert document["held_total"] == 4
+    assert document["counts"]["held"] == 2
+    assert document["held"] == [
+        {
+            "servers": ["a", "b"],
+            "since": AT,
+            "waiting": False,
+            "left": 2,
+            "required": 3,
+            "taken": [{"server": "c", "at": AT}],
+            "window_s": 900.0,
+        }
+    ]

@@ -9,6 +9,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from pybal.held_change import HeldChange
 from pybal.instrumentation.metrics import Snapshot, exposition, process_collector
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.model import MetricSample, MonitorSnapshot, SourceSnapshot
@@ -129,7 +130,14 @@ def test_types_and_help_are_declared() -> None:
 
 
 def test_a_services_gauges_count_its_servers() -> None:
-    text_443 = replace(full_view().service_list[0], could_not_depool_total=5, can_depool=False)
+    change = HeldChange(("a", "b"), NOON, False, 2, 3, (), 900.0)
+    text_443 = replace(
+        full_view().service_list[0],
+        could_not_depool_total=5,
+        can_depool=False,
+        held=(change,),
+        held_total=7,
+    )
     values = scrape(FakeView([text_443]))
     expected = {
         "servers": 4,
@@ -140,6 +148,8 @@ def test_a_services_gauges_count_its_servers() -> None:
         "pooled_down_servers": 1,
         "depool_threshold": 0.5,
         "could_not_depool_total": 5,
+        "held_servers": 2,
+        "held_changes_total": 7,
     }
     for name, value in expected.items():
         assert values[f"pybal_service_{name}", (("service", "text_443"),)] == value, name

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import RETRY_FIRST_S, RETRY_MAX_S
-from pybal.ipvs.model import Service, ServiceEntry
+from pybal.ipvs.model import DestinationKey, Service, ServiceEntry, ServiceKey
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -48,6 +48,19 @@ class FailureTests(ManagerTestCase):
         assert snapshot.last_error is not None
         assert snapshot.last_error.at == NOW
         assert snapshot.last_error.text in refusal
+
+    def test_servers_that_the_kernel_never_takes_are_told_of(self) -> None:
+        told: list[tuple[ServiceKey, frozenset[DestinationKey]]] = []
+        self.start()
+        self.manager.refusals.add(lambda key, servers: told.append((key, servers)))
+        self.refuse(errno.EINVAL, AddDestination(WEB, destination(2)))
+        self.manager.publish(pool(WEB, 1, 2, 3))
+        self.turn()
+        assert told == [(WEB, frozenset({destination(2).key}))]
+        self.refuse(errno.ENOMEM, AddDestination(WEB, destination(4)))
+        self.manager.publish(pool(WEB, 1, 3, 4))
+        self.turn()
+        assert len(told) == 1
 
     def test_one_bad_address_does_not_keep_a_service_from_standing(self) -> None:
         self.start(pool(DNS, 1))

@@ -48,16 +48,14 @@ class Story:
             self.list(hosts)
         self.at = 10_000.0
 
-    def list(
-        self, hosts: str, *, off: str = "", zero: str = "", new: str = "", whole: bool = True
-    ) -> None:
+    def list(self, hosts: str, *, off: str = "", zero: str = "", new: str = "") -> None:
         """A list of these; `new` ones have no address yet."""
         for host in hosts:
             self.known.setdefault(host, NO_ADDRESS if host in new else UP)
         specs = [
             ServerSpec(host, 0 if host in zero else 10, enabled=host not in off) for host in hosts
         ]
-        self._outcome(take_list(self.guard, specs, self.known, self.at, whole=whole))
+        self._outcome(take_list(self.guard, specs, self.known, self.at))
 
     def learn(self, hosts: str, standing: Standing) -> None:
         self.known |= dict.fromkeys(hosts, standing)
@@ -224,7 +222,7 @@ def test_what_is_added_or_weighted_is_in_force_while_a_change_is_held() -> None:
     story.list(TEN + "k", off="ab")
     assert story.serving == TEN + "k"
     servers = [ServerSpec(host, 7, enabled=host not in "ab") for host in TEN]
-    story.guard, _ = take_list(story.guard, servers, story.known, story.at, whole=True)
+    story.guard, _ = take_list(story.guard, servers, story.known, story.at)
     assert [spec.weight for spec in story.guard.in_force.values()] == [10, 10, *[7] * 8]
 
 
@@ -270,23 +268,6 @@ def test_a_list_without_servers_is_no_list() -> None:
     before = story.guard
     story.list("")
     assert story.guard is before
-
-
-def test_what_is_missing_from_a_damaged_list_stays_and_is_not_held() -> None:
-    story = Story(TEN)
-    story.list("aj", off="a", whole=False)
-    assert set(story.serving) == set(TEN) - {"a"}
-    assert story.guard.kept == ()
-    story.list("abcdefj", off="a")
-    assert set(story.serving) == set("bcdefj")
-
-
-def test_a_damaged_list_does_not_end_a_hold() -> None:
-    story = Story(TEN)
-    story.list("ghij")
-    story.list("gij", whole=False)
-    assert story.held == "abcdef"
-    assert set(story.serving) == set(TEN)
 
 
 # -- make before break -------------------------------------------------------------------------
@@ -452,9 +433,9 @@ hosts = st.sampled_from(HOSTS)
 specs = st.builds(ServerSpec, hosts, st.sampled_from([0, 10, 10, 10, 7]), st.booleans())
 lists = st.lists(specs, max_size=7, unique_by=lambda spec: spec.host)
 actions = st.one_of(
-    st.tuples(st.just("list"), lists, st.sampled_from([True, True, True, False])),
-    st.tuples(st.just("learn"), st.dictionaries(hosts, st.sampled_from(Standing)), st.none()),
-    st.tuples(st.just("wait"), st.sampled_from([0.5, 10.0, 31.0, 400.0, 1000.0]), st.none()),
+    st.tuples(st.just("list"), lists),
+    st.tuples(st.just("learn"), st.dictionaries(hosts, st.sampled_from(Standing))),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 10.0, 31.0, 400.0, 1000.0])),
 )
 histories = st.lists(actions, max_size=25)
 floors = st.sampled_from([Fraction(n, 100) for n in (0, 7, 33, 50, 66, 100)])
@@ -473,15 +454,15 @@ class History:
         self.came: dict[str, float] = {}
         self.first_at = math.nan
 
-    def play(self, action: tuple[str, object, bool | None]) -> tuple[ListGuard, ListGuard]:
+    def play(self, action: tuple[str, object]) -> tuple[ListGuard, ListGuard]:
         before = self.guard
         match action:
-            case "list", list(servers), bool(whole):
-                self.guard, _ = take_list(before, servers, self.known, self.at, whole=whole)
-            case "learn", dict(news), _:
+            case "list", list(servers):
+                self.guard, _ = take_list(before, servers, self.known, self.at)
+            case "learn", dict(news):
                 self.known |= news
                 self.guard, _ = reconsider(before, self.known, self.at)
-            case "wait", float(seconds), _:
+            case "wait", float(seconds):
                 self.at += seconds
                 self.guard, _ = reconsider(before, self.known, self.at)
         self._witness(before)
@@ -519,7 +500,7 @@ class History:
 
 @given(floors, histories)
 def test_lists_take_no_pool_below_the_smaller_of_its_floor_and_what_works(
-    floor: Fraction, history: list[tuple[str, object, bool | None]]
+    floor: Fraction, history: list[tuple[str, object]]
 ) -> None:
     story = History(floor)
     for action in history:
@@ -533,7 +514,7 @@ def test_lists_take_no_pool_below_the_smaller_of_its_floor_and_what_works(
 
 @given(floors, histories)
 def test_no_history_holds_an_addition_or_a_weight(
-    floor: Fraction, history: list[tuple[str, object, bool | None]]
+    floor: Fraction, history: list[tuple[str, object]]
 ) -> None:
     story = History(floor)
     for action in history:
@@ -546,19 +527,19 @@ def test_no_history_holds_an_addition_or_a_weight(
 
 
 @given(histories)
-def test_a_floor_of_0_is_the_old_way(history: list[tuple[str, object, bool | None]]) -> None:
+def test_a_floor_of_0_is_the_old_way(history: list[tuple[str, object]]) -> None:
     story = History(Fraction(0))
     for action in history:
         _, after = story.play(action)
         match action:
-            case "list", [_, *_] as servers, True:
+            case "list", [_, *_] as servers:
                 assert list(after.in_force.values()) == servers
         assert after.kept == ()
 
 
 seen = st.sampled_from([UP, DOWN])
 proven = st.lists(
-    st.one_of(actions, st.tuples(st.just("learn"), st.dictionaries(hosts, seen), st.none())).filter(
+    st.one_of(actions, st.tuples(st.just("learn"), st.dictionaries(hosts, seen))).filter(
         lambda action: action[0] != "learn" or {*action[1].values()} <= {UP, DOWN}
     ),
     max_size=25,
@@ -567,7 +548,7 @@ proven = st.lists(
 
 @given(floors, proven)
 def test_time_alone_applies_nothing_that_is_held(
-    floor: Fraction, history: list[tuple[str, object, bool | None]]
+    floor: Fraction, history: list[tuple[str, object]]
 ) -> None:
     story = History(floor)
     story.known = dict.fromkeys(HOSTS, UP)
@@ -581,7 +562,7 @@ def test_time_alone_applies_nothing_that_is_held(
 
 @given(floors, histories)
 def test_confirmation_leaves_nothing_kept_and_the_list_as_it_is_wanted(
-    floor: Fraction, history: list[tuple[str, object, bool | None]]
+    floor: Fraction, history: list[tuple[str, object]]
 ) -> None:
     story = History(floor)
     for action in history:
@@ -593,7 +574,7 @@ def test_confirmation_leaves_nothing_kept_and_the_list_as_it_is_wanted(
 
 @given(floors, histories)
 def test_the_same_question_twice_has_the_same_answer(
-    floor: Fraction, history: list[tuple[str, object, bool | None]]
+    floor: Fraction, history: list[tuple[str, object]]
 ) -> None:
     story = History(floor)
     for action in history:

@@ -31,6 +31,10 @@ def test_within_a_step_the_most_counts_and_after_it_the_last() -> None:
     assert slid.enabled_at_start(1050) == 5
 
 
+def test_what_is_added_soon_after_the_first_list_was_not_there_before() -> None:
+    assert window((0, 2), (1, 4)).enabled_at_start(1) == 2
+
+
 def test_a_pool_that_had_nobody_enabled_is_measured_by_what_it_had_next() -> None:
     assert window((0, 0), (100, 4), (200, 2)).enabled_at_start(300) == 4
     assert ListWindow(900.0).enabled_at_start(0) == 0

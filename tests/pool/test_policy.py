@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pybal.model import Decision, ServerSpec, Verdict
 from pybal.pool.events import (
     AddressChanged,
+    AddressRefused,
     BecameUp,
     Candidate,
     CouldNotDepool,
@@ -56,7 +57,7 @@ class Pool:
         unready: str = "",
         stood: str | None = None,
         zero: str = "",
-        known_down: str = "",
+        doubt: str = "",
     ) -> None:
         self.event(
             ListChanged(
@@ -65,7 +66,7 @@ class Pool:
                         ServerSpec(host, 0 if host in zero else 10, host not in disabled),
                         ready=host not in unready,
                         stood_pooled=None if stood is None else host in stood,
-                        known_down=host in known_down,
+                        doubt="it is odd" if host in doubt else "",
                     )
                     for host in hosts
                 )
@@ -259,19 +260,19 @@ def test_servers_of_weight_0_are_the_last_to_fill_up() -> None:
     assert pool.pooled == "cd"
 
 
-def test_a_server_that_was_down_when_it_left_waits_for_its_monitors() -> None:
+def test_a_server_in_doubt_waits_for_its_monitors() -> None:
     pool = Pool("abc")
-    pool.list(*"abcd", known_down="d")
+    pool.list(*"abcd", doubt="d")
     assert pool.pooled == "abc"
     assert pool.verdict("d") is Verdict.WAITING
-    assert pool.cause("d") == "new in the pool list; it was down when it left it"
+    assert pool.cause("d") == "new in the pool list; it is odd"
     pool.up("d")
     assert pool.pooled == "abcd"
 
 
-def test_without_monitors_nobody_is_known_to_be_down() -> None:
+def test_without_monitors_nobody_is_in_doubt() -> None:
     pool = Pool("", monitors=())
-    pool.list("a", known_down="a")
+    pool.list("a", doubt="a")
     assert pool.pooled == "a"
 
 
@@ -298,6 +299,28 @@ def test_results_about_a_former_address_no_longer_count() -> None:
     assert pool.member("a").results == {"M": None}
     assert pool.pooled == "bc"
     assert pool.verdict("a") is Verdict.WAITING
+
+
+def test_a_server_that_is_found_up_at_its_new_address_stays_pooled() -> None:
+    pool = Pool("abc")
+    pool.up("a")
+    pool.event(AddressChanged("a", True, proven=True))
+    assert pool.pooled == "abc"
+    assert pool.member("a").results == {"M": True}
+    pool.down("b")
+    pool.event(AddressChanged("b", True, proven=True))
+    assert pool.pooled == "abc"
+    assert pool.cause("b") == "it was found up at its new address"
+
+
+def test_a_server_whose_address_is_in_doubt_waits_for_its_monitors() -> None:
+    pool = Pool("")
+    pool.list(*"abc", unready="a")
+    pool.event(AddressChanged("a", True, "it is odd"))
+    assert pool.pooled == "bc"
+    assert pool.cause("a") == "it is odd"
+    pool.up("a")
+    assert pool.pooled == "abc"
 
 
 def test_warm_start_keeps_what_stands_and_waits_for_what_does_not() -> None:
@@ -385,7 +408,7 @@ def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]
                 ),
                 ready=st.booleans(),
                 stood_pooled=st.sampled_from([None, None, True, False]),
-                known_down=st.booleans(),
+                doubt=st.sampled_from(["", "it is odd"]),
             )
             for name in names
         )
@@ -400,7 +423,11 @@ def histories(draw: st.DrawFn) -> tuple[PoolState, list[Event]]:
     reports = st.builds(
         MonitorReported, hosts, st.sampled_from(["M", "N"]), st.booleans(), st.just("why")
     )
-    addresses = st.builds(AddressChanged, hosts, st.booleans())
+    addresses = st.one_of(
+        st.builds(AddressChanged, hosts, st.booleans(), st.sampled_from(["", "", "it is odd"])),
+        st.builds(AddressChanged, hosts, st.just(True), proven=st.just(True)),
+        st.builds(AddressRefused, hosts, st.booleans()),
+    )
     retracted = st.builds(
         ReportRetracted,
         hosts,

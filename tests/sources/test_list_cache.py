@@ -133,6 +133,35 @@ def test_the_first_list_comes_with_what_was_in_force_in_the_last_run(tmp_path: P
     assert bench.lists == [SourceList((c,), last_run=(A, B)), SourceList((c, d))]
 
 
+def test_what_is_kept_on_disk_is_what_is_in_force(tmp_path: Path) -> None:
+    bench = SourceBench(tmp_path)
+    source = bench.start(SOURCE)
+    answer(bench, TWO)
+    bench.advance(1)
+    bench.holds = True
+    answer(bench, b"{'host': 'c'}\n")
+    for _ in range(2):
+        on_disk = list_file(tmp_path / "pool-lists", "svc", URL).load()
+        assert on_disk is not None
+        assert on_disk.servers == (A, B)
+        bench.advance(7200)
+    source.in_force((ServerSpec("c"), A))
+    on_disk = list_file(tmp_path / "pool-lists", "svc", URL).load()
+    assert on_disk is not None
+    assert on_disk.servers == (ServerSpec("c"), A)
+
+
+def test_a_list_from_the_disk_keeps_its_date(tmp_path: Path) -> None:
+    kept(tmp_path)
+    bench = SourceBench(tmp_path)
+    bench.start(SOURCE)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    assert bench.take() == [(A, B)]
+    on_disk = list_file(tmp_path / "pool-lists", "svc", URL).load()
+    assert on_disk is not None
+    assert on_disk.saved_at == EPOCH - 7200
+
+
 def test_an_error_page_does_not_reach_the_disk(tmp_path: Path) -> None:
     bench = SourceBench(tmp_path)
     bench.start(JSON_SOURCE)

@@ -1,0 +1,38 @@
+"""Addresses that a server can hardly have been meant to have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from pybal.model import IPAddress
+
+IsOwnAddress = Callable[[IPAddress], bool]
+"""Whether an address is one of this director's."""
+
+
+def why_doubtful(
+    address: IPAddress, former: IPAddress | None, vip: IPAddress, is_own: IsOwnAddress
+) -> str:
+    """Why it is doubted that a server is at `address`, to follow it in a sentence; empty if it is
+    not. `former` is where it was before; None: it is new.
+
+    A director may serve itself, so its own addresses are doubted only of who was elsewhere.
+    """
+    if address == vip:
+        return "is the service's own address"
+    if former is None or former.is_loopback or is_own(former):
+        return ""
+    if address.is_loopback:
+        return "is a loopback address"
+    return "is an address of this director" if is_own(address) else ""
+
+
+def shared_addresses(
+    servers: Iterable[tuple[str, IPAddress | None]],
+) -> dict[IPAddress, tuple[str, ...]]:
+    """The addresses that several hosts have, with these hosts."""
+    hosts: dict[IPAddress, list[str]] = {}
+    for host, address in servers:
+        if address is not None:
+            hosts.setdefault(address, []).append(host)
+    return {address: tuple(found) for address, found in hosts.items() if len(found) > 1}

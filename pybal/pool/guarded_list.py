@@ -1,0 +1,132 @@
+"""The pool list of one service as it is in force: the owner of its guard, and of its timer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from twisted.logger import Logger, LogLevel
+
+from pybal.config.settings import ServiceSettings
+from pybal.held_change import HeldChange
+from pybal.model import ServerSpec
+from pybal.pool.arrivals import Standing, standing
+from pybal.pool.list_guard import (
+    ChangeHeld,
+    GuardNotice,
+    GuardRules,
+    KeptChange,
+    ListGuard,
+    confirm,
+    new_guard,
+    reconsider,
+    take_list,
+)
+from pybal.pool.log_lines import guard_line
+from pybal.pool.policy import PoolState
+from pybal.runtime.clock import Clock, DelayedCall
+
+
+class GuardedList:
+    """Says which servers are in force, and logs what is kept. `wake` is called when time alone may
+    have changed that; `now()` is Unix seconds."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        clock: Clock,
+        now: Callable[[], float],
+        wake: Callable[[], None],
+        log: Logger,
+    ) -> None:
+        self._name = settings.name
+        self._clock = clock
+        self._now = now
+        self._wake = wake
+        self._log = log
+        self._guard = new_guard(_rules(settings))
+        self._timer: DelayedCall | None = None
+        self.held_total = 0
+
+    @property
+    def in_force(self) -> Mapping[str, ServerSpec]:
+        """By host, in the order of the list. The same object until it changes."""
+        return self._guard.in_force
+
+    @property
+    def keeps(self) -> bool:
+        """Whether servers stay that the list takes away."""
+        return bool(self._guard.kept)
+
+    def begin_with(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
+        """These were in force when the last run ended: the first list is held against them."""
+        if servers and not self._guard.wanted:
+            self.take(servers, state)
+
+    def take(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
+        """A new list (hosts unique)."""
+        at = self._clock.seconds()
+        self._become(*take_list(self._guard, servers, _standings(state), at))
+
+    def reconsider(self, state: PoolState) -> None:
+        """Servers came up or went down, or time has passed."""
+        self._become(*reconsider(self._guard, _standings(state), self._clock.seconds()))
+
+    def confirm(self, state: PoolState) -> tuple[str, ...]:
+        """An operator wants all that is kept to go through; gives the servers that were kept."""
+        hosts = tuple(host for change in self._guard.kept for host in change.hosts)
+        self._become(*confirm(self._guard, _standings(state), self._clock.seconds()))
+        return hosts
+
+    def reconfigure(self, settings: ServiceSettings) -> None:
+        """Other rules, which count from the next decision on."""
+        rules = _rules(settings)
+        window = replace(self._guard.window, length_s=rules.window_s)
+        self._become(replace(self._guard, rules=rules, window=window), ())
+
+    def stop(self) -> None:
+        """Wake nobody any more. Idempotent."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def held(self) -> tuple[HeldChange, ...]:
+        """What is kept."""
+        unix = self._now() - self._clock.seconds()
+        window = self._guard.window
+        taken = tuple((host, unix + at) for host, at in window.taken.items())
+        return tuple(_held(change, unix, taken, window.length_s) for change in self._guard.kept)
+
+    def _become(self, guard: ListGuard, notices: tuple[GuardNotice, ...]) -> None:
+        self._guard = guard
+        for notice in notices:
+            self.held_total += isinstance(notice, ChangeHeld)
+            level, text = guard_line(notice, self._name, guard.rules.hold_s)
+            self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
+        self.stop()
+        wakes_at = guard.wakes_at
+        if wakes_at is not None:
+            delay_s = max(0.0, wakes_at - self._clock.seconds())
+            self._timer = self._clock.callLater(delay_s, self._wake)
+
+
+def _rules(settings: ServiceSettings) -> GuardRules:
+    guard = settings.list_guard
+    return GuardRules(settings.list_floor, guard.window_s, guard.hold_s)
+
+
+def _standings(state: PoolState) -> dict[str, Standing]:
+    return {host: standing(member) for host, member in state.members.items()}
+
+
+def _held(
+    change: KeptChange, unix: float, taken: tuple[tuple[str, float], ...], window_s: float
+) -> HeldChange:
+    return HeldChange(
+        servers=change.hosts,
+        since=unix + change.at,
+        waiting=not change.held,
+        left=change.left,
+        required=change.required,
+        taken=taken,
+        window_s=window_s,
+    )

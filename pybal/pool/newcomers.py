@@ -1,0 +1,47 @@
+"""What is known of servers before their monitors report. Pure."""
+
+from __future__ import annotations
+
+from pybal.config.settings import ServiceSettings
+from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.model import IPAddress, ServerSpec
+from pybal.pool.departed import DepartedServers
+from pybal.pool.desired import destination_key
+from pybal.pool.events import Candidate
+
+
+class Newcomers:
+    """Of one service. `adopted` is what stood in the kernel before the daemon started; it matters
+    for the first list alone. Times are of a clock that does not jump."""
+
+    def __init__(self, settings: ServiceSettings, adopted: ServiceEntry | None) -> None:
+        self._settings = settings
+        self._adopted = adopted
+        self._departed = DepartedServers()
+
+    def candidate(
+        self, spec: ServerSpec, address: IPAddress | None, doubt: str, at: float
+    ) -> Candidate:
+        """A server that is new in the list; `doubt` is what speaks against its address."""
+        stood_pooled = None
+        if self._adopted is not None:
+            key = None if address is None else destination_key(self._settings, address)
+            stood_pooled = key is not None and _stood_pooled(self._adopted, key, spec.weight)
+        if self._departed.came(spec.host, address, at):
+            doubt = doubt or "it was down when it left it"
+        return Candidate(spec, address is not None, stood_pooled, doubt)
+
+    def first_list_is_in_force(self) -> None:
+        """From now on nothing is new because the daemon is."""
+        self._adopted = None
+
+    def left_down(self, host: str, address: IPAddress | None, at: float) -> None:
+        """A server that is down leaves the list."""
+        self._departed.left_down(host, address, at)
+
+
+def _stood_pooled(adopted: ServiceEntry, key: DestinationKey, weight: int) -> bool:
+    """Whether the kernel sent connections to a server: a weight of 0 that is not the server's own
+    is left of a drain."""
+    stood = adopted.destinations.get(key)
+    return stood is not None and (stood.weight > 0 or weight == 0)

@@ -1,0 +1,47 @@
+"""What a Coordinator touches outside of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pybal.ipvs.model import ServiceEntry
+from pybal.model import ServerSpec
+from pybal.pool.address_doubts import IsOwnAddress
+from pybal.pool.monitor_sets import MonitorFactory
+from pybal.pool.server import AddressWatcher
+from pybal.pool.withdrawal import Health
+from pybal.runtime.time_slices import TimeSlices
+
+
+class DesiredTable(Protocol):
+    """The IPVS table as all services want it."""
+
+    def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
+        """From now on the service should stand so. A server that leaves it keeps its connections
+        for so long; None: it leaves at once."""
+
+
+class ListKeeper(Protocol):
+    """Keeps the pool list for the next start."""
+
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """This is the list as it is in force now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorPorts:
+    """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
+    seconds; lists of hundreds of servers are applied in `time_slices`; `table` is told what
+    should stand in IPVS, each time that it changes."""
+
+    clock: Any
+    time_slices: TimeSlices
+    now: Callable[[], float]
+    addresses: AddressWatcher
+    create_monitor: MonitorFactory
+    table: DesiredTable
+    is_own_address: IsOwnAddress
+    servers_changed: Callable[[str, Health], None]
+    """Told the health of a service whose announcement depends on it after each of its events."""

@@ -1,0 +1,228 @@
+"""Servers whose names move, and addresses that they can hardly have been meant to have."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from twisted.logger import LogLevel, capturedLogs
+
+from pybal.ipvs.model import DestinationKey
+from pybal.model import Verdict
+from pybal.pool.address_doubts import shared_addresses, why_doubtful
+from pybal.pool.coordinator import REFUSED_FOR_S
+from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
+
+A, B, C, D = ADDRESSES.values()
+VIP = "192.0.2.1"
+
+
+def bench_of(*monitors: object) -> Bench:
+    bench = Bench(monitors=(IDLE,) if not monitors else tuple(monitors))  # type: ignore[arg-type]
+    bench.list("a", "b")
+    for monitor in list(bench.made):
+        monitor.say(True)
+    return bench
+
+
+def move(bench: Bench, host: str, address: str) -> None:
+    bench.names.watches[host].answer(ip_address(address))
+
+
+def at(bench: Bench, address: str) -> list[FakeMonitor]:
+    """The monitors that run against an address."""
+    return [m for m in bench.made if m.running and str(m.target.address) == address]
+
+
+def test_a_working_server_moves_when_it_answers_at_its_new_address() -> None:
+    bench = bench_of()
+    move(bench, "a", D)
+    assert bench.destinations == {A: 10, B: 10}
+    (old,), (new,) = at(bench, A), at(bench, D)
+    assert new.hurried
+    new.say(False)
+    assert bench.destinations == {A: 10, B: 10}
+    new.say(True)
+    assert bench.destinations == {D: 10, B: 10}
+    assert not old.running
+    (monitor,) = at(bench, D)
+    monitor.say(False)
+    assert bench.destinations == {B: 10}
+
+
+def test_while_it_is_tried_elsewhere_its_checks_go_on() -> None:
+    bench = bench_of()
+    bench.list("a", "b", "c")
+    move(bench, "a", D)
+    at(bench, A)[0].say(False)
+    assert bench.destinations == {B: 10, C: 10}
+    at(bench, D)[0].say(True)
+    assert bench.destinations == {D: 10, B: 10, C: 10}
+
+
+def test_all_monitors_must_find_it_up_there() -> None:
+    bench = bench_of(IDLE, FETCH)
+    move(bench, "a", D)
+    idle, fetch = at(bench, D)
+    idle.say(True)
+    assert bench.destinations == {A: 10, B: 10}
+    fetch.say(True)
+    assert bench.destinations == {D: 10, B: 10}
+
+
+def test_a_name_that_comes_back_ends_the_trial() -> None:
+    bench = bench_of()
+    move(bench, "a", D)
+    (old,) = at(bench, A)
+    move(bench, "a", A)
+    assert at(bench, D) == []
+    assert at(bench, A) == [old]
+
+
+def test_a_name_that_moves_on_is_tried_at_the_last_address() -> None:
+    bench = bench_of()
+    move(bench, "a", D)
+    move(bench, "a", D)
+    assert len(at(bench, D)) == 1
+    move(bench, "a", C)
+    assert at(bench, D) == []
+    at(bench, C)[0].say(True)
+    assert bench.destinations == {C: 10, B: 10}
+
+
+def test_a_server_that_is_down_moves_at_once_and_waits_for_its_checks() -> None:
+    bench = bench_of()
+    at(bench, A)[0].say(False)
+    move(bench, "a", D)
+    assert at(bench, A) == []
+    assert bench.destinations == {B: 10}
+    at(bench, D)[0].say(True)
+    assert bench.destinations == {D: 10, B: 10}
+
+
+def test_without_monitors_it_moves_at_once() -> None:
+    bench = Bench(monitors=())
+    bench.list("a", "b")
+    move(bench, "a", D)
+    assert bench.destinations == {D: 10, B: 10}
+
+
+def test_a_removed_server_ends_its_trial() -> None:
+    bench = bench_of()
+    move(bench, "a", D)
+    bench.list("b")
+    assert at(bench, D) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "198.51.100.7", VIP])
+def test_even_a_server_that_is_down_is_at_an_odd_address_only_once_it_answers(
+    address: str,
+) -> None:
+    bench = bench_of()
+    bench.own_addresses.add(ip_address("198.51.100.7"))
+    at(bench, A)[0].say(False)
+    with capturedLogs() as logged:
+        move(bench, "a", address)
+    assert [e["address"] for e in logged if e["log_level"] is LogLevel.warn] == [address]
+    assert len(at(bench, A)) == 1
+    at(bench, address)[0].say(True)
+    assert bench.destinations == {address: 10, B: 10}
+
+
+def test_the_services_own_address_as_a_server_waits_for_its_checks() -> None:
+    bench = Bench()
+    bench.names.table["v"] = VIP
+    with capturedLogs() as logged:
+        bench.list("a", "b", "v")
+    assert bench.destinations == {A: 10, B: 10}
+    assert [e["why"] for e in logged if e["log_level"] is LogLevel.warn] == [
+        "is the service's own address"
+    ]
+    bench.monitor("v").say(True)
+    assert bench.destinations == {A: 10, B: 10, VIP: 10}
+
+
+def test_a_name_that_is_found_late_to_be_the_services_own_address_waits_too() -> None:
+    bench = Bench()
+    bench.list("a", "b", "v")
+    bench.names.watches["v"].answer(None)
+    move(bench, "v", VIP)
+    assert bench.destinations == {A: 10, B: 10}
+    bench.monitor("v").say(True)
+    assert bench.destinations == {A: 10, B: 10, VIP: 10}
+
+
+def test_a_director_may_serve_itself() -> None:
+    bench = Bench()
+    bench.names.table["me"] = "127.0.0.1"
+    with capturedLogs() as logged:
+        bench.list("a", "b", "me")
+    assert bench.destinations == {A: 10, B: 10, "127.0.0.1": 10}
+    assert [e for e in logged if e["log_level"] is LogLevel.warn] == []
+
+
+def test_hosts_that_have_the_same_address_are_said_once() -> None:
+    bench = bench_of()
+    with capturedLogs() as logged:
+        bench.names.table["c"] = A
+        bench.list("a", "b", "c")
+        bench.list("a", "b", "c", "d")
+        at(bench, B)[0].say(False)
+        move(bench, "b", D)
+    assert [e["hosts"] for e in logged if e["log_level"] is LogLevel.warn] == ["a, c", "b, d"]
+
+
+def test_what_is_odd_of_an_address() -> None:
+    vip, own = ip_address(VIP), ip_address("198.51.100.7")
+    one, loopback = ip_address(A), ip_address("127.0.0.1")
+
+    def odd(address: str, former: str | None) -> str:
+        before = None if former is None else ip_address(former)
+        return why_doubtful(ip_address(address), before, vip, lambda each: each == own)
+
+    assert odd(VIP, None) == odd(VIP, A) == "is the service's own address"
+    assert odd("127.0.0.1", A) == odd("::1", "2001:db8::1") == "is a loopback address"
+    assert odd(str(own), A) == "is an address of this director"
+    assert odd(str(own), None) == odd(str(own), str(loopback)) == odd(B, A) == ""
+    assert odd("127.0.0.1", None) == odd("127.0.0.2", "127.0.0.1") == odd(A, "127.0.0.1") == ""
+    assert shared_addresses([("a", one), ("b", None), ("c", one), ("d", own)]) == {one: ("a", "c")}
+
+
+def test_a_server_that_the_kernel_refuses_is_not_pooled_and_not_offered_for_a_while() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.coordinator.addresses_refused({DestinationKey(ip_address(A), 80)})
+    assert bench.statuses() == {"a": "enabled/up/not pooled", "b": "enabled/up/pooled"}
+    (a, _) = bench.snapshot().servers
+    assert a.decision is not None
+    assert a.decision.verdict is Verdict.REFUSED
+    bench.monitor("b").say(False)
+    assert bench.destinations == {B: 10}, "a, though up, is nobody to rely on"
+    bench.clock.advance(REFUSED_FOR_S)
+    assert bench.destinations == {A: 10}
+
+
+def test_a_refused_server_that_moves_is_pooled_at_its_new_address() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.coordinator.addresses_refused({DestinationKey(ip_address(A), 80)})
+    move(bench, "a", D)
+    at(bench, D)[0].say(True)
+    assert bench.destinations == {D: 10, B: 10}
+
+
+def test_a_server_that_the_kernel_refuses_replaces_nobody() -> None:
+    bench = bench_of()
+    bench.list("c", "d")
+    bench.monitor("c").say(False)
+    bench.coordinator.addresses_refused({DestinationKey(ip_address(D), 80)})
+    assert {"a", "b"} <= {s.host for s in bench.snapshot().servers if s.pooled}
+
+
+def test_stopping_ends_the_wait_of_a_refused_server() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.clock.advance(1)
+    bench.coordinator.addresses_refused({DestinationKey(ip_address(A), 80)})
+    bench.coordinator.stop()
+    assert bench.clock.getDelayedCalls() == []
