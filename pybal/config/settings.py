@@ -280,13 +280,13 @@ class ControlSettings:
 
 @dataclass(frozen=True, slots=True)
 class IsolationSettings:
-    """When this director takes itself for cut off (pybal/health/isolation.py says how): more than
-    `threshold` of the servers that it asks are silent. Failures count together for `window_s`;
-    after `hold_s` they are acted on all the same."""
+    """When this director takes itself for cut off (pybal/health/isolation.py says how): all servers
+    that it asks are silent or, of several networks, more than `threshold` of them. Failures count
+    together for `window_s`; after `hold_s` they are acted on all the same."""
 
-    threshold: Fraction = Fraction(1, 2)
+    threshold: Fraction = Fraction(19, 20)
     window_s: float = 20.0
-    hold_s: float = 300.0
+    hold_s: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

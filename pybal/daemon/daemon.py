@@ -208,6 +208,7 @@ class Daemon:
         """See Reconfigurable."""
         before, self._settings = self._settings, settings
         self._ipvs.reconfigure(settings.ipvs)
+        self._director_health.reconfigure(settings.isolation)
         self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)
         await self._http.go_over_to(settings.instrumentation, settings.control)
         await self._bgp.go_over_to(before.bgp, settings.bgp)

@@ -10,13 +10,12 @@ from twisted.logger import Logger
 
 from pybal.config.settings import IsolationSettings
 from pybal.health.heartbeat import Heartbeat
-from pybal.health.isolation import FEWEST_HOSTS, MOST_PROBED, Isolation
+from pybal.health.isolation import FEWEST_HOSTS
 from pybal.health.isolation_guard import (
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
     ReportDelivery,
-    Unguarded,
 )
 from pybal.health.local_faults import LocalFaults
 from pybal.health.recoveries import Recoveries
@@ -24,9 +23,9 @@ from pybal.health.stalls import StallDetector
 from pybal.model import HealthSnapshot
 from pybal.net.port import Network
 
-_TRIES = 10 * MOST_PROBED
-"""So many draws are made for the targets of a probe: many meet servers that are down, or the same
-server again."""
+_TRIES = 10
+"""So many draws are made for each target of a round of probes: many meet servers that are down, or
+the same server again."""
 
 _COUNT_EVERY_S = 10.0
 """The hosts are counted again after this time: there may be thousands."""
@@ -69,24 +68,26 @@ class DirectorHealth:
         self._delayed_calls = reactor.getDelayedCalls
         self._counted_at_s = -_COUNT_EVERY_S
         self._counted = 0
-        self.reports: IsolationGuard | Unguarded = Unguarded(router)
-        if isolation is not None:
-            rule = Isolation(isolation.threshold, isolation.window_s, isolation.hold_s)
-            ports = IsolationPorts(
-                reactor,
-                router,
-                now,
-                network,
-                self.stall_detector,
-                self._probe_targets,
-                self._hosts,
-                self.recoveries.recheck_all,
-            )
-            self.reports = IsolationGuard(rule, ports, log)
+        ports = IsolationPorts(
+            reactor,
+            router,
+            now,
+            network,
+            self.stall_detector,
+            self._probe_targets,
+            self._hosts,
+            self.recoveries.recheck_all,
+        )
+        self.reports = IsolationGuard(None, ports, log)
+        self.reports.reconfigure(isolation)
 
     def start(self) -> None:
         """Start the heartbeat."""
         self._heartbeat.start()
+
+    def reconfigure(self, isolation: IsolationSettings | None) -> None:
+        """Other settings of isolation; None: it is off."""
+        self.reports.reconfigure(isolation)
 
     def stop(self) -> None:
         """The guard delivers no report after this. Idempotent."""
@@ -108,18 +109,23 @@ class DirectorHealth:
             isolation=self.reports.snapshot(),
         )
 
-    def _probe_targets(self, avoid: set[str]) -> Sequence[ProbeTarget]:
-        found = dict(self._drawn(avoid))
+    def _probe_targets(self, avoid: set[str], most: int) -> Sequence[ProbeTarget]:
+        found = self._drawn(avoid, most)
         if len(found) < FEWEST_HOSTS:
-            found |= self._drawn(set())
-        return list(found.values())[:MOST_PROBED]
+            found |= self._drawn(set(), most)
+        return list(found.values())[:most]
 
-    def _drawn(self, avoid: set[str]) -> Iterable[tuple[str, ProbeTarget]]:
+    def _drawn(self, avoid: set[str], most: int) -> dict[str, ProbeTarget]:
+        """By host, each once."""
         services = tuple(self._services.values())
-        for _ in range(_TRIES if services else 0):
-            probe_target = self._random.choice(services).probe_target(self._random)
-            if probe_target is not None and probe_target.host not in avoid:
-                yield probe_target.host, probe_target
+        found: dict[str, ProbeTarget] = {}
+        for _ in range(most * _TRIES if services else 0):
+            target = self._random.choice(services).probe_target(self._random)
+            if target is not None and target.host not in avoid:
+                found[target.host] = target
+                if len(found) == most:
+                    break
+        return found
 
     def _hosts(self) -> int:
         now_s = self._seconds()

@@ -8,15 +8,18 @@ check took SLOW_S or more, or reports of down within the last `window_s` concern
 of all hosts. Such a report is kept while other servers are probed. A probe takes a round trip if
 the server answers, and PROBE_S if not.
 
-  - Most probed servers answer: the server is down. Kept reports are delivered.
-  - More than `threshold` of them are silent: the director is isolated. All pools are held as they
-    are: reports of down that were delivered within the window are retracted, new reports are kept.
-    Probes go on. Once most servers answer, reports of up are delivered and all monitors that are
-    down check again. Reports of down that are left after SETTLE_S are delivered, unless another
-    probe finds most servers silent again, since links flap.
+  - A director that gets answers is not isolated. As soon as one probed server answers (of several
+    networks: one in twenty, as `threshold` says), kept reports are delivered: the servers are down.
+  - Nobody answers in two rounds of probes, the second of many servers: the director is isolated.
+    All pools are held as they are: reports of down that were delivered within the window are
+    retracted, new reports are kept. Probes go on. Once servers answer, reports of up are delivered
+    and all monitors that are down check again. Reports of down that are left after SETTLE_S are
+    delivered, unless other probes find everybody silent again, since links flap.
 
-After `hold_s` of isolation, short recoveries included, everything is delivered. The rule then
-rests until most probed servers have answered once.
+To hold pools while nobody answers takes nothing from anybody. It ends after `hold_s`, short
+recoveries included, or after NEARLY_HOLD_S if some servers answered: then everything is delivered,
+so that an address can be withdrawn (bgp-withdraw-on-down), and the rule rests until servers have
+answered once.
 """
 
 from __future__ import annotations
@@ -33,15 +36,21 @@ SLOW_S = 1.0
 
 PROBE_S = 1.0
 PROBE_AGAIN_S = 1.0
-SETTLE_S = 12.0
+SETTLE_S = 8.0
 """Time for a check at random within RECHECK_WITHIN_S and its timeout, usually 5 s."""
 
-RECHECK_WITHIN_S = 5.0
+RECHECK_WITHIN_S = 2.0
+NEARLY_HOLD_S = 30.0
 SUSPECT_PART = Fraction(1, 10)
 FEWEST_HOSTS = 3
-"""Fewer hosts that fail are not suspicious, and fewer probed hosts make no verdict."""
+"""Fewer hosts that fail with a refusal or a reset are not suspicious."""
 
-MOST_PROBED = 12
+FEW_PROBED = 12
+MANY_PROBED = 128
+"""So many servers are probed in the first round, and in all later ones."""
+
+ROUNDS = 2
+"""So many rounds without answers make the verdict: one lost packet must not."""
 
 Key = tuple[str, str, str]
 """Service, host and monitor: of each, the latest report counts."""
@@ -62,6 +71,16 @@ class Retract:
 
 
 Action = Deliver | Retract
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a round of probes has brought: how many servers answered, how many were silent, and in
+    how many networks (/24 or /64) the silent ones are."""
+
+    answered: int
+    silent: int
+    networks: int = 1
 
 
 class Phase(enum.Enum):
@@ -87,6 +106,9 @@ class Isolation:
         """Reports of down within the window, oldest first."""
         self._failing_hosts: Counter[str] = Counter()
         self._since_s = 0.0
+        self._silent_rounds = 0
+        self._some_answered = False
+        """Whether there were answers at the verdict, though nearly none."""
         self._held_since_s: float | None = None
         """Since when pools have been held, until the reports kept since then are delivered."""
         self.phase = Phase.NORMAL
@@ -101,6 +123,21 @@ class Isolation:
     def wants_probes(self) -> bool:
         """Whether other servers are to be probed now and then."""
         return self.phase in (Phase.PROBING, Phase.CUT_OFF, Phase.HOLD_EXPIRED)
+
+    @property
+    def probes(self) -> int:
+        """How many servers the next round is to ask."""
+        first = self.phase is Phase.PROBING and not self._silent_rounds
+        return FEW_PROBED if first else MANY_PROBED
+
+    def looks_isolated(self, found: Answers) -> bool:
+        """Whether nobody answers, or nearly nobody of several networks."""
+        if not found.silent or self.threshold >= 1:
+            return False
+        if not found.answered:
+            return True
+        nearly_all = found.silent > (found.silent + found.answered) * self.threshold
+        return nearly_all and found.networks > 1
 
     def failing_hosts(self) -> set[str]:
         """Hosts with a recent report of down: they should not be probed."""
@@ -132,11 +169,15 @@ class Isolation:
         self._note(report, now_s)
         return [Deliver(report)]
 
-    def answers(self, answered: int, silent: int, now_s: float) -> list[Action]:
-        """The result of a round of probes. Fewer than FEWEST_HOSTS count as if all answered."""
-        heard = answered + silent
-        if heard >= FEWEST_HOSTS and silent > heard * self.threshold:
-            return self._cut_off(now_s)
+    def answers(self, found: Answers, now_s: float) -> list[Action]:
+        """The result of a round of probes. Without anybody to ask there is no verdict."""
+        if self.looks_isolated(found):
+            self._silent_rounds += 1
+            if self.phase is Phase.PROBING and self._silent_rounds >= ROUNDS:
+                self._some_answered = found.answered > 0
+                return self._cut_off(now_s)
+            return []
+        self._silent_rounds = 0
         match self.phase:
             case Phase.PROBING:
                 self._enter(Phase.NORMAL, now_s)
@@ -155,16 +196,24 @@ class Isolation:
         """Time has passed."""
         if self.phase is Phase.SETTLING and now_s - self._since_s >= SETTLE_S:
             self._enter(Phase.PROBING if self._kept else Phase.NORMAL, now_s)
-        if self._held_since_s is None or now_s - self._held_since_s < self._hold_s:
+        hold_s = min(self._hold_s, NEARLY_HOLD_S) if self._some_answered else self._hold_s
+        if self._held_since_s is None or now_s - self._held_since_s < hold_s:
             return []
         if self.phase is Phase.CUT_OFF:
             self._enter(Phase.HOLD_EXPIRED, now_s)
             return self._release(now_s)
         return []
 
+    def reconfigure(self, threshold: Fraction, window_s: float, hold_s: float) -> None:
+        """Other values from now on; the phase stays."""
+        self.threshold, self._window_s, self._hold_s = threshold, window_s, hold_s
+
+    def release_all(self, now_s: float) -> list[Action]:
+        """The rule is switched off: all that is kept counts."""
+        self._enter(Phase.NORMAL, now_s)
+        return self._release(now_s)
+
     def _cut_off(self, now_s: float) -> list[Action]:
-        if self.phase is not Phase.PROBING:
-            return []
         self._enter(Phase.CUT_OFF, now_s)
         if self._held_since_s is None:
             self._held_since_s = now_s
@@ -189,6 +238,8 @@ class Isolation:
 
     def _enter(self, phase: Phase, now_s: float) -> None:
         self.phase, self._since_s = phase, now_s
+        if phase is Phase.PROBING:
+            self._silent_rounds = 0
         if phase in (Phase.NORMAL, Phase.HOLD_EXPIRED):
             self._held_since_s = None
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Protocol
 
 from twisted.logger import Logger
 
+from pybal.config.settings import IsolationSettings
 from pybal.errors import is_local_fault
 from pybal.health.isolation import (
     PROBE_AGAIN_S,
@@ -18,6 +18,7 @@ from pybal.health.isolation import (
     RECHECK_WITHIN_S,
     SETTLE_S,
     Action,
+    Answers,
     Deliver,
     Isolation,
     Phase,
@@ -57,7 +58,7 @@ class ReportDelivery(Protocol):
 class IsolationPorts:
     """What a guard touches outside of itself. `now()` is Unix seconds.
 
-    `probe_targets(avoid)` picks servers at random, of different hosts. They were up when last
+    `probe_targets(avoid, most)` picks servers at random, of different hosts. They were up when last
     heard of and, as far as possible, are on none of the hosts to avoid. `hosts()` counts all
     hosts; `recheck_all(s)` has all monitors that are down check again within so many seconds.
     """
@@ -67,33 +68,16 @@ class IsolationPorts:
     now: Callable[[], float]
     network: Network
     stall_meter: StallMeter
-    probe_targets: Callable[[set[str]], Sequence[ProbeTarget]]
+    probe_targets: Callable[[set[str], int], Sequence[ProbeTarget]]
     hosts: Callable[[], int]
     recheck_all: Callable[[float], None]
 
 
-class Unguarded:
-    """Stands in for the guard where isolation is switched off: every report is delivered."""
-
-    def __init__(self, router: ReportDelivery) -> None:
-        self._router = router
-
-    def receive(self, report: HealthReport) -> None:
-        """See IsolationGuard."""
-        self._router.deliver(report)
-
-    def stop(self) -> None:
-        """Nothing to end."""
-
-    def snapshot(self) -> IsolationSnapshot:
-        """See IsolationGuard."""
-        return IsolationSnapshot("off")
-
-
 class IsolationGuard:
-    """Delivers and retracts reports as the rule says. After stop() it does nothing."""
+    """Delivers and retracts reports as the rule says. Without a rule every report is delivered.
+    After stop() it does nothing."""
 
-    def __init__(self, rule: Isolation, ports: IsolationPorts, log: Logger) -> None:
+    def __init__(self, rule: Isolation | None, ports: IsolationPorts, log: Logger) -> None:
         self._rule = rule
         self._ports = ports
         self._log = log
@@ -107,37 +91,65 @@ class IsolationGuard:
 
     def receive(self, report: HealthReport) -> None:
         """A monitor reports; the report is delivered now, later or never."""
-        if not self._stopped:
-            before = self._rule.phase
-            hosts = self._ports.hosts() if self._rule.needs_host_count else 0
-            self._do(self._rule.take(report, hosts, self._seconds()), before)
+        rule = self._rule
+        if self._stopped:
+            return
+        if rule is None:
+            self._ports.router.deliver(report)
+            return
+        before = rule.phase
+        hosts = self._ports.hosts() if rule.needs_host_count else 0
+        self._do(rule, rule.take(report, hosts, self._seconds()), before)
+        if rule.phase is Phase.SETTLING and not report.result.up:
+            # The check may have begun while the director was cut off.
+            self._ports.recheck_all(RECHECK_WITHIN_S)
+
+    def reconfigure(self, settings: IsolationSettings | None) -> None:
+        """Other values for the rule; None: it is switched off, and what is kept is delivered."""
+        rule = self._rule
+        if settings is None:
+            self._end_probes()
+            self._rule = None
+            self._since = None
+            if rule is not None:
+                self._to_do.extend(rule.release_all(self._seconds()))
+                if self._continuing is None:
+                    self._go_on()
+        elif rule is None:
+            self._rule = Isolation(settings.threshold, settings.window_s, settings.hold_s)
+        else:
+            rule.reconfigure(settings.threshold, settings.window_s, settings.hold_s)
 
     def stop(self) -> None:
         """Idempotent."""
         self._stopped = True
-        self._cancel_timer()
+        self._end_probes()
         self._to_do.clear()
         if self._continuing is not None:
             self._continuing.cancel()
             self._continuing = None
+
+    def _end_probes(self) -> None:
+        self._cancel_timer()
         if self._probe_round is not None:
             self._probe_round.stop()
             self._probe_round = None
 
     def snapshot(self) -> IsolationSnapshot:
         """The rule as it stands."""
-        return IsolationSnapshot(
-            self._rule.phase.value, self._since, self._rule.isolations, self._rule.kept
-        )
+        rule = self._rule
+        if rule is None:
+            return IsolationSnapshot("off")
+        return IsolationSnapshot(rule.phase.value, self._since, rule.isolations, rule.kept)
 
-    def _do(self, actions: Iterable[Action], before: Phase) -> None:
+    def _do(self, rule: Isolation, actions: Iterable[Action], before: Phase) -> None:
         """Carry the actions out; `before` is the phase before the rule decided on them."""
         self._to_do.extend(actions)
         if self._continuing is None:
             self._go_on()
-        if self._rule.phase is not before:
-            self._tell()
-        self._look_ahead()
+        if rule.phase is not before:
+            self._tell(rule)
+        self._look_ahead(rule)
 
     def _go_on(self) -> None:
         """Carry actions out in their order, for a time slice; those that come meanwhile are the
@@ -156,55 +168,54 @@ class IsolationGuard:
         else:
             self._ports.router.retract(action.report)
 
-    def _look_ahead(self) -> None:
+    def _look_ahead(self, rule: Isolation) -> None:
         """Probe at once if the phase has just begun, else arrange the next tick."""
-        phase = self._rule.phase
+        phase = rule.phase
         if phase is Phase.NORMAL or self._stopped:
             self._cancel_timer()
         elif phase is Phase.PROBING and self._probe_round is None:
-            self._probe()
+            self._probe(rule)
         elif self._timer is None:
             delay_s = SETTLE_S if phase is Phase.SETTLING else PROBE_AGAIN_S
-            self._timer = self._ports.clock.callLater(delay_s, self._tick)
+            self._timer = self._ports.clock.callLater(delay_s, self._tick, rule)
 
-    def _tick(self) -> None:
+    def _tick(self, rule: Isolation) -> None:
         self._timer = None
-        before = self._rule.phase
-        actions = self._rule.tick(self._seconds())
-        if self._rule.wants_probes and self._probe_round is None:
-            self._probe()
-        self._do(actions, before)
+        before = rule.phase
+        actions = rule.tick(self._seconds())
+        if rule.wants_probes and self._probe_round is None:
+            self._probe(rule)
+        self._do(rule, actions, before)
 
-    def _probe(self) -> None:
-        probe_targets = self._ports.probe_targets(self._rule.failing_hosts())
-        self._probe_round = _ProbeRound(
-            self._ports, probe_targets, self._rule.threshold, self._heard
-        )
+    def _probe(self, rule: Isolation) -> None:
+        targets = self._ports.probe_targets(rule.failing_hosts(), rule.probes)
+        self._probe_round = _ProbeRound(self._ports, targets, rule, self._heard)
         self._probe_round.start()
 
-    def _heard(self, answered: int, silent: int, stalled: bool) -> None:
+    def _heard(self, rule: Isolation, found: Answers, stalled: bool) -> None:
         self._probe_round = None
         if stalled:
-            self._probe()
+            self._probe(rule)
             return
-        before = self._rule.phase
-        if before in (Phase.PROBING, Phase.CUT_OFF):
+        before = rule.phase
+        actions = rule.answers(found, self._seconds())
+        if rule.phase is not before:
             self._log.info(
                 # The round ends once the verdict is certain, so more servers may be up.
                 "Of the {asked} servers that were asked, at least {answered} answered",
-                asked=answered + silent,
-                answered=answered,
+                asked=found.answered + found.silent,
+                answered=found.answered,
             )
-        self._do(self._rule.answers(answered, silent, self._seconds()), before)
+        self._do(rule, actions, before)
 
-    def _tell(self) -> None:
-        phase, kept = self._rule.phase, self._rule.kept
+    def _tell(self, rule: Isolation) -> None:
+        phase, kept = rule.phase, rule.kept
         self._cancel_timer()
         if phase is Phase.CUT_OFF:
             self._since = self._ports.now()
             self._log.critical(
-                "This director is cut off: servers everywhere do not answer. All pools are held "
-                "as they are until they do"
+                "This director is cut off: no server answers. All pools are held as they are"
+                " until one does"
             )
         elif phase is Phase.HOLD_EXPIRED:
             self._since = None
@@ -231,72 +242,80 @@ class IsolationGuard:
 
 
 class _ProbeRound:
-    """Probes all targets at once. Calls `done(answered, silent, stalled)` once the verdict is
-    certain, or after PROBE_S, but never from within start()."""
+    """Probes all targets at once. Calls `done(rule, answers, stalled)` once the verdict is certain,
+    or after PROBE_S, but never from within start()."""
 
     def __init__(
         self,
         ports: IsolationPorts,
-        probe_targets: Sequence[ProbeTarget],
-        threshold: Fraction,
-        done: Callable[[int, int, bool], None],
+        targets: Sequence[ProbeTarget],
+        rule: Isolation,
+        done: Callable[[Isolation, Answers, bool], None],
     ) -> None:
         self._ports = ports
-        self._probe_targets = probe_targets
-        self._threshold = threshold
+        self._targets = targets
+        self._rule = rule
         self._done = done
         self._open: dict[ProbeTarget, Channel] = {}
-        self._answered = self._silent = 0
+        self._answered = 0
+        self._silent: list[ProbeTarget] = []
         self._mark = ports.stall_meter.mark()
         self._timer: DelayedCall | None = None
 
     def start(self) -> None:
-        for probe_target in self._probe_targets:
-            self._connect(probe_target)
+        for target in self._targets:
+            self._connect(target)
         self._timer = self._ports.clock.callLater(PROBE_S if self._open else 0, self._end)
 
     def stop(self) -> None:
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
-            self._timer = None
+        self._timer = None
         for channel in self._open.values():
             channel.close()
         self._open.clear()
 
-    def _connect(self, probe_target: ProbeTarget) -> None:
+    def _connect(self, target: ProbeTarget) -> None:
         events = TCPEvents(
-            connected=lambda: self._count(probe_target, answered=True),
+            connected=lambda: self._count(target, answered=True),
             received=lambda _: None,
             # A refusal is an answer, too.
             closed=lambda error: self._count(
-                probe_target, answered=error is None or isinstance(error, ConnectionError)
+                target, answered=error is None or isinstance(error, ConnectionError)
             ),
         )
         try:
             channel = self._ports.network.connect_tcp(
-                probe_target.address, probe_target.port, events, source=probe_target.source
+                target.address, target.port, events, source=target.source
             )
         except OSError as error:
             # A local fault says nothing about the server.
-            self._silent += not is_local_fault(error)
+            if not is_local_fault(error):
+                self._silent.append(target)
         else:
-            self._open[probe_target] = channel
+            self._open[target] = channel
 
-    def _count(self, probe_target: ProbeTarget, *, answered: bool) -> None:
-        channel = self._open.pop(probe_target)
-        channel.close()
+    def _count(self, target: ProbeTarget, *, answered: bool) -> None:
+        self._open.pop(target).close()
         self._answered += answered
-        self._silent += not answered
-        asked = self._answered + self._silent + len(self._open)
-        limit = asked * self._threshold
-        if self._silent + len(self._open) <= limit or self._silent > limit:
+        if not answered:
+            self._silent.append(target)
+        if not self._open or not self._rule.looks_isolated(self._found()):
             self._end()
 
+    def _found(self) -> Answers:
+        """Who has not answered yet is silent."""
+        silent = (*self._silent, *self._open)
+        networks = {network_of(target.address) for target in silent}
+        return Answers(self._answered, len(silent), len(networks))
+
     def _end(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
-        silent = self._silent + len(self._open)
-        stalled = bool(silent) and self._ports.stall_meter.stalled(self._mark)
+        found = self._found()
+        stalled = bool(found.silent) and self._ports.stall_meter.stalled(self._mark)
         self.stop()
-        self._done(self._answered, silent, stalled)
+        self._done(self._rule, found, stalled)
+
+
+def network_of(address: IPAddress) -> int:
+    """The /24 or /64 that an address is in: hosts of one are behind the same switch or router."""
+    return int(address) >> (8 if address.version == 4 else 64)

@@ -9,9 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.health.isolation import (
+    FEW_PROBED,
+    MANY_PROBED,
+    NEARLY_HOLD_S,
+    ROUNDS,
     SETTLE_S,
     SLOW_S,
     Action,
+    Answers,
     Deliver,
     Isolation,
     Key,
@@ -35,7 +40,7 @@ def report_of(
 class World:
     """The rule, and what a policy behind it would believe: every monitor is up at first."""
 
-    def __init__(self, threshold: Fraction = Fraction(1, 2)) -> None:
+    def __init__(self, threshold: Fraction = Fraction(19, 20)) -> None:
         self.rule = Isolation(threshold, WINDOW_S, HOLD_S)
         self.now_s = 1000.0
         self.truth: dict[Key, bool] = {}
@@ -50,9 +55,10 @@ class World:
         report = report_of(host, up, slow=slow, monitor=monitor)
         self._do(self.rule.take(report, hosts, self.now_s))
 
-    def answers(self, answered: int, silent: int) -> None:
-        if self.rule.wants_probes:
-            self._do(self.rule.answers(answered, silent, self.now_s))
+    def answers(self, answered: int, silent: int, *, networks: int = 1, rounds: int = 1) -> None:
+        for _ in range(rounds):
+            if self.rule.wants_probes:
+                self._do(self.rule.answers(Answers(answered, silent, networks), self.now_s))
 
     def pass_time(self, seconds: float) -> None:
         self.now_s += seconds
@@ -78,7 +84,7 @@ def cut_off_world() -> World:
     world.report("a", False)
     world.report("b", False)
     world.report("c", False, slow=True)
-    world.answers(0, 5)
+    world.answers(0, 5, rounds=ROUNDS)
     assert world.phase() is Phase.CUT_OFF
     return world
 
@@ -126,11 +132,42 @@ def test_resets_of_long_ago_are_not_many() -> None:
     assert world.phase() is Phase.NORMAL
 
 
-def test_too_few_witnesses_make_no_verdict() -> None:
+def test_without_anybody_to_ask_there_is_no_verdict() -> None:
     world = World()
     world.report("a", False, slow=True)
-    world.answers(0, 2)
+    world.answers(0, 0)
     assert world.down == ["a"]
+
+
+def test_one_round_without_answers_makes_no_verdict_and_the_next_asks_many() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    assert world.rule.probes == FEW_PROBED
+    world.answers(0, 1)
+    assert world.phase() is Phase.PROBING
+    assert world.rule.probes == MANY_PROBED
+    world.answers(1, 100)
+    assert world.down == ["a"]
+
+
+def test_nearly_nobody_of_several_networks_is_nobody_and_held_for_less_time() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(1, 30, networks=2, rounds=ROUNDS)
+    assert world.phase() is Phase.CUT_OFF
+    world.pass_time(NEARLY_HOLD_S)
+    assert world.down == ["a"]
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(2, 30, networks=2)
+    assert world.phase() is Phase.NORMAL
+
+
+def test_the_rule_is_switched_off_and_what_was_kept_counts() -> None:
+    world = cut_off_world()
+    world.report("d", False)
+    world._do(world.rule.release_all(world.now_s))
+    assert world.down == ["a", "b", "c", "d"]
 
 
 def test_cut_off_takes_back_what_was_acted_on_and_keeps_the_rest() -> None:
@@ -171,7 +208,7 @@ def test_cut_off_again_soon_after_nothing_goes_down() -> None:
     for number in range(HOSTS):
         world.report(f"h{number}", False, slow=True)
     world.pass_time(SETTLE_S)
-    world.answers(0, 12)
+    world.answers(0, 12, rounds=ROUNDS)
     assert world.down == []
     assert world.phase() is Phase.CUT_OFF
 
@@ -187,12 +224,13 @@ def test_moments_of_answers_do_not_make_the_longest_hold_longer() -> None:
 
 
 def test_a_new_monitors_failure_outlasts_its_predecessors_that_is_retracted() -> None:
-    rule = Isolation(Fraction(1, 2), WINDOW_S, HOLD_S)
+    rule = Isolation(Fraction(19, 20), WINDOW_S, HOLD_S)
     former = report_of("a", False)
     present = report_of("a", False, slow=True, incarnation=2)
     assert rule.take(former, HOSTS, 0.0) == [Deliver(former)]
     assert rule.take(present, HOSTS, 0.0) == []
-    assert rule.answers(0, 5, 1.0) == [Retract(former)]
+    assert rule.answers(Answers(0, 5), 1.0) == []
+    assert rule.answers(Answers(0, 5), 1.0) == [Retract(former)]
     assert rule.tick(HOLD_S + 1.0) == [Deliver(present)]
 
 

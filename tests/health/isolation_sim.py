@@ -1,0 +1,188 @@
+"""A director, its servers and the network between them, in simulated time: who is pooled when.
+
+Each host is checked every INTERVAL_S; a check of a silent host fails after TIMEOUT_S, of one that
+refuses at once. The isolation guard and the pooling policy are the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from ipaddress import ip_address
+from random import Random
+from typing import cast
+
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from pybal.config.settings import IsolationSettings
+from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTarget
+from pybal.model import CheckResult, HealthReport, IPAddress, ServerSpec
+from pybal.net.port import Keepalive, Network, TCPEvents
+from pybal.pool.events import Candidate, ListChanged, MonitorReported, ReportRetracted
+from pybal.pool.policy import PoolState, step
+from tests.fakes.environment import FakeAttention
+
+INTERVAL_S, TIMEOUT_S, STEP_S = 10.0, 5.0, 0.1
+MONITOR = "ProxyFetch"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """`hosts` in so many `networks`; of them `silent` stop answering at time 0 (or refuse), or the
+    director itself is cut off for so many seconds."""
+
+    hosts: int
+    silent: int = 0
+    networks: int = 1
+    threshold: Fraction = Fraction(1, 2)
+    refuses: bool = False
+    cut_off_s: float = 0.0
+    flaps_every_s: float = 0.0
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`dead_out_s`: when the last of the dead that may go was out; None: they never were.
+    `healthy_out_s`: seconds in which some healthy server was out."""
+
+    dead_out_s: float | None
+    healthy_out_s: float
+
+
+class Simulation:
+    """One scene. `settings` None: without the rule of isolation."""
+
+    def __init__(self, scene: Scene, settings: IsolationSettings | None) -> None:
+        self.scene, self.clock = scene, Clock()
+        self.random = Random(scene.seed)
+        self.names = [f"h{n}" for n in range(scene.hosts)]
+        self.dead = set(self.random.sample(self.names, scene.silent))
+        self.begun = False
+        self.said: dict[str, bool] = {}
+        self.before: dict[str, tuple[bool | None, bool]] = {}
+        self.state = PoolState(scene.threshold, (MONITOR,))
+        candidates = tuple(Candidate(ServerSpec(name), ready=True) for name in self.names)
+        self.state, _ = step(self.state, ListChanged(candidates), 0.0)
+        ports = IsolationPorts(
+            self.clock, self, self.clock.seconds, cast(Network, self), FakeAttention(),
+            self._targets, lambda: scene.hosts, self._recheck,
+        )  # fmt: skip
+        self.guard = IsolationGuard(None, ports, Logger())
+        self.guard.reconfigure(settings)
+        for number, name in enumerate(self.names):
+            self.clock.callLater(INTERVAL_S * number / scene.hosts, self._check, name)
+
+    # -- the world ------------------------------------------------------------------------
+
+    def reaches(self, name: str) -> bool:
+        """Whether a packet and its answer get through now."""
+        if not self.begun:
+            return True
+        since_s = self.clock.seconds() - self.at_s
+        if since_s < self.scene.cut_off_s:
+            flaps = self.scene.flaps_every_s
+            return bool(flaps) and int(since_s / flaps) % 2 == 1
+        return name not in self.dead or self.scene.refuses
+
+    def address(self, name: str) -> IPAddress:
+        number = int(name[1:])
+        return ip_address(f"10.0.{number % self.scene.networks}.{number + 1}")
+
+    def connect_tcp(
+        self,
+        address: IPAddress,
+        port: int,
+        events: TCPEvents,
+        *,
+        source: IPAddress | None = None,
+        keepalive: Keepalive | None = None,
+    ) -> _Channel:
+        name = f"h{int(str(address).rsplit('.', 1)[1]) - 1}"
+        channel = _Channel()
+        if self.reaches(name):
+            self.clock.callLater(0.001, channel.connect, events)
+        return channel
+
+    def _targets(self, avoid: set[str], most: int) -> Sequence[ProbeTarget]:
+        up = [n for n in self.names if self.state.members[n].up]
+        found = [n for n in up if n not in avoid]
+        found = found if len(found) >= 3 else up
+        chosen = self.random.sample(found, min(most, len(found)))
+        return [ProbeTarget(name, self.address(name), 80) for name in chosen]
+
+    # -- checks ---------------------------------------------------------------------------
+
+    def _check(self, name: str, *, again: bool = True) -> None:
+        if self.reaches(name):
+            fails = self.begun and name in self.dead
+            self.clock.callLater(0.01, self._conclude, name, not fails, 0.01)
+        else:
+            self.clock.callLater(TIMEOUT_S, self._conclude, name, False, TIMEOUT_S)
+        if again:
+            self.clock.callLater(INTERVAL_S, self._check, name)
+
+    def _conclude(self, name: str, up: bool, duration_s: float) -> None:
+        if self.said.get(name) is not up:
+            self.said[name] = up
+            result = CheckResult(up, "", duration_s, self.clock.seconds())
+            self.guard.receive(HealthReport("svc", name, MONITOR, result, 1))
+
+    def _recheck(self, within_s: float) -> None:
+        for name, up in self.said.items():
+            if not up:
+                delay_s = self.random.uniform(0, within_s)
+                self.clock.callLater(delay_s, lambda name=name: self._check(name, again=False))
+
+    # -- the policy -----------------------------------------------------------------------
+
+    def deliver(self, report: HealthReport) -> None:
+        member = self.state.members[report.host]
+        self.before[report.host] = member.results[MONITOR], member.up
+        self._step(MonitorReported(report.host, MONITOR, report.result.up, ""))
+
+    def retract(self, report: HealthReport) -> None:
+        said, up = self.before[report.host]
+        self._step(ReportRetracted(report.host, MONITOR, said, up))
+
+    def _step(self, event: MonitorReported | ReportRetracted) -> None:
+        self.state, _ = step(self.state, event, self.clock.seconds())
+
+    def run(self, for_s: float = 60.0) -> Outcome:
+        """All is well for a while; then what the scene says happens."""
+        while self.clock.seconds() < 3 * INTERVAL_S:
+            self.clock.advance(STEP_S)
+        self.begun, self.at_s = True, self.clock.seconds()
+        may_go, healthy_out_s = self._may_go(), 0.0
+        dead_out_s: float | None = None
+        while self.clock.seconds() - self.at_s < for_s:
+            self.clock.advance(STEP_S)
+            out = {n for n, m in self.state.members.items() if not m.pooled}
+            healthy_out_s += STEP_S * bool(out - self.dead)
+            if len(out & self.dead) < may_go:
+                dead_out_s = None
+            elif dead_out_s is None:
+                dead_out_s = self.clock.seconds() - self.at_s
+        return Outcome(dead_out_s, round(healthy_out_s, 1))
+
+    def _may_go(self) -> int:
+        """How many of the dead the threshold lets go: one more while enough are up."""
+        hosts, required = self.scene.hosts, self.scene.hosts * self.scene.threshold
+        gone = 0
+        while gone < len(self.dead) and hosts - gone - 1 >= required:
+            gone += 1
+        return gone
+
+
+class _Channel:
+    def __init__(self) -> None:
+        self.open = True
+
+    def connect(self, events: TCPEvents) -> None:
+        if self.open:
+            events.connected()
+
+    def close(self) -> None:
+        self.open = False

@@ -1,0 +1,74 @@
+"""The rule of isolation in simulated time: it holds pools while nobody answers, and else is not
+noticed. `python -m bench.isolation_matrix` prints the same as a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from pybal.config.settings import IsolationSettings
+from tests.health.isolation_sim import Scene, Simulation
+
+RULE = IsolationSettings()
+THRESHOLDS = (Fraction(0), Fraction(1, 5), Fraction(1, 2))
+PARTIAL = [
+    Scene(hosts, silent, networks, threshold, refuses)
+    for hosts in (2, 3, 4, 6, 10, 20, 40)
+    for silent in sorted({1, hosts // 4, hosts // 2, 3 * hosts // 4, hosts * 9 // 10} - {0, hosts})
+    for networks in (1, 4)
+    for threshold in THRESHOLDS
+    for refuses in (False, True)
+]
+
+
+def test_there_are_many_scenes() -> None:
+    assert len(PARTIAL) > 200
+
+
+@pytest.mark.parametrize("hosts", [2, 4, 10, 40])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_where_some_answer_the_dead_are_out_at_most_two_seconds_later(
+    hosts: int, seed: int
+) -> None:
+    for scene in (replace(each, seed=seed) for each in PARTIAL if each.hosts == hosts):
+        without = Simulation(scene, None).run()
+        guarded = Simulation(scene, RULE).run()
+        assert without.dead_out_s is not None, scene
+        assert guarded.dead_out_s is not None, scene
+        assert guarded.dead_out_s <= without.dead_out_s + 2.0, (scene, guarded, without)
+        assert guarded.healthy_out_s == 0, scene
+
+
+@pytest.mark.parametrize("hosts", [2, 3, 4, 10, 40])
+@pytest.mark.parametrize("networks", [1, 4])
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+@pytest.mark.parametrize("cut_off_s", [8.0, 60.0])
+def test_a_director_that_is_cut_off_depools_nobody(
+    hosts: int, networks: int, threshold: Fraction, cut_off_s: float
+) -> None:
+    scene = Scene(hosts, 0, networks, threshold, cut_off_s=cut_off_s)
+    assert Simulation(scene, RULE).run(cut_off_s + 30).healthy_out_s == 0
+
+
+@pytest.mark.parametrize("flaps_every_s", [3.0, 7.0])
+def test_a_link_that_flaps_takes_out_far_less_than_without_the_rule(flaps_every_s: float) -> None:
+    """Not nobody: a check that began while the link was down may fail when it is up again."""
+    scene = Scene(10, 0, 4, Fraction(1, 5), cut_off_s=60.0, flaps_every_s=flaps_every_s)
+    without = Simulation(scene, None).run(90).healthy_out_s
+    assert Simulation(scene, RULE).run(90).healthy_out_s < without / 2
+
+
+def test_the_dead_are_out_soon_after_a_cut_off() -> None:
+    scene = Scene(10, 3, 4, Fraction(1, 5), cut_off_s=30.0)
+    found = Simulation(scene, RULE).run(90)
+    assert found.healthy_out_s == 0
+    assert found.dead_out_s is not None
+    assert found.dead_out_s < 30 + 15
+
+
+def test_the_hold_ends() -> None:
+    scene = Scene(10, 0, 4, Fraction(1, 5), cut_off_s=1000.0)
+    found = Simulation(scene, RULE).run(RULE.hold_s + 30)
+    assert 0 < found.healthy_out_s < 30
