@@ -24,6 +24,7 @@ PASSWORD = "s3cret"
 CONFIG = f"""
 [global]
 dryrun = yes
+dry-run-bgp = yes
 state-directory = none
 instrumentation = yes
 instrumentation_ips = ["127.0.0.1"]
