@@ -46,6 +46,7 @@ from pybal.monitors.registry import MonitorTypes, kinds_of, notes_on
 from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
+from pybal.net.local_address import is_local
 from pybal.net.sockets import SocketNetwork
 from pybal.net.source_address import kernel_source_address
 from pybal.pool.desired import modules_needed
@@ -59,6 +60,9 @@ from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
+
+LEFT_DESCRIPTORS = 64
+"""Monitors leave these to all others: pool lists, names, requests."""
 
 EXIT_OK = 0
 EXIT_CONFIG = 1
@@ -214,7 +218,7 @@ def _daemon_ports(
     settings: Settings, with_options: Callable[[Settings], Settings], monitors: MonitorTypes
 ) -> DaemonPorts:
     """The real ones."""
-    network = SocketNetwork(reactor)
+    network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     return DaemonPorts(
         reactor=reactor,
@@ -223,6 +227,7 @@ def _daemon_ports(
         in_thread=_in_thread,
         http=BoundedHTTPClient(reactor, network, resolver),
         names=resolver,
+        source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,
         network=network,
         processes=ReactorProcesses(reactor, settings.runcommand_user),
@@ -231,6 +236,8 @@ def _daemon_ports(
         bgp_network=TwistedNetwork(reactor),
         bfd_network=SocketBFDNetwork(reactor),
         source_address=kernel_source_address,
+        is_local=is_local,
+        host_name=os.uname().nodename,
         monitors=monitors,
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
         monotonic_s=time.monotonic,

@@ -267,6 +267,7 @@ class BGPFailover:
             announced=self._announced_prefixes(),
             unknown_peers_total=speaker.unknown_peers_total,
             maintenance=tuple(self._maintenance_snapshots()),
+            router_id=str(self._settings.speaker.router_id),
         )
 
     def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:

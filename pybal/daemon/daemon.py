@@ -23,10 +23,11 @@ from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.ipvs.ownership import record_file
+from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import (
+    AnnouncedPrefix,
     BGPSnapshot,
     DaemonSnapshot,
-    IPVSSnapshot,
     ServiceSnapshot,
     SourceList,
 )
@@ -101,7 +102,7 @@ class Daemon:
             ports.reactor,
             ports.now,
             ports.random,
-            ports.http,
+            ports.source_http,
             ports.names,
             ports.in_thread,
             settings.state_directory,
@@ -133,6 +134,7 @@ class Daemon:
             OperatorControls(self._services, self._reloader, self._bgp),
             self._time_slices,
             self._director_health.faults,
+            self._must_be_local,
             dry_run=settings.dry_run,
         )
         self._starting: Deferred[None] = succeed(None)
@@ -252,6 +254,11 @@ class Daemon:
             Logger(namespace=settings.name),
         )
 
+    def _must_be_local(self, prefix: AnnouncedPrefix) -> bool:
+        """Packets for it reach IPVS only if it is; but marked ones may come by other ways."""
+        marked = {each.name for each in self._settings.services if each.ipvs.fwmark}
+        return not prefix.services or not marked.issuperset(prefix.services)
+
     # -- StatusView -----------------------------------------------------------------------
 
     def services(self) -> Iterable[ServiceSnapshot]:
@@ -293,4 +300,5 @@ class Daemon:
             config_path=self._reloader.running.path,
             dry_run=self._settings.dry_run,
             health=self._director_health.snapshot(),
+            host=self._ports.host_name,
         )

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from twisted.logger import Logger
 
 from pybal.config.settings import ControlSettings, InstrumentationSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.health.local_faults import LocalFaults
+from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer, user_of
 from pybal.instrumentation.controls import Controls
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.view import StatusView
+from pybal.model import AnnouncedPrefix
 from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.runtime.time_slices import TimeSlices
@@ -37,6 +40,7 @@ class HTTPPart:
         controls: Controls,
         time_slices: TimeSlices,
         faults: LocalFaults,
+        must_be_local: Callable[[AnnouncedPrefix], bool],
         *,
         dry_run: bool,
     ) -> None:
@@ -51,10 +55,13 @@ class HTTPPart:
             self._log,
             self._out_of_descriptors,
         )
+        self._watch = AlertWatch(
+            ports.reactor, view, time_slices, ports.is_local, must_be_local, self._log
+        )
         self._pages = StatusPages(
             ports.reactor,
             view,
-            ports.in_thread,
+            self._watch,
             time_slices,
             self._log,
             metric_families(ports.monitors),
@@ -66,7 +73,8 @@ class HTTPPart:
     def start(
         self, settings: InstrumentationSettings | None, control: ControlSettings | None
     ) -> None:
-        """Begin to listen."""
+        """Begin to listen, and to look for what alerts are made of."""
+        self._watch.start()
         self._start_control(control)
         self._start_instrumentation(settings)
 
@@ -90,6 +98,7 @@ class HTTPPart:
 
     async def stop(self) -> None:
         """Close everything. Idempotent."""
+        self._watch.stop()
         for server in (self._instrumentation, self._control):
             if server is not None:
                 await server.stop()

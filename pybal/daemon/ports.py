@@ -13,6 +13,7 @@ from pybal.bgp.bfd.detector import BFDNetwork
 from pybal.bgp.network import BGPNetwork
 from pybal.config.settings import Settings
 from pybal.http.port import HostLookUp, HTTPClient
+from pybal.instrumentation.alert_watch import IsLocal
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place
 from pybal.model import IPAddress
@@ -29,8 +30,9 @@ class DaemonPorts:
 
     `reactor` provides Twisted's reactor interfaces, its clock must not jump; `now()` is Unix
     seconds; `in_thread` runs a function off the reactor's thread and fires with what it returns.
-    `source_address` tells from which of our addresses the kernel would reach another one, None
-    if from none.
+    `source_http` is for pool lists, whatever monitors use up. `source_address` tells from which of
+    our addresses the kernel would reach another one, None if from none; `is_local` whether an
+    address is one of ours.
     """
 
     reactor: Any
@@ -38,6 +40,7 @@ class DaemonPorts:
     random: random.Random
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
     http: HTTPClient
+    source_http: HTTPClient
     names: HostLookUp
     addresses: AddressWatcher
     network: Network
@@ -48,6 +51,8 @@ class DaemonPorts:
     bgp_network: BGPNetwork
     bfd_network: BFDNetwork
     source_address: Callable[[IPAddress], IPAddress | None]
+    is_local: IsLocal
+    host_name: str
     monitors: MonitorTypes
     """By name; all that the settings name must be among them."""
     service_manager: ServiceManager

@@ -1,26 +1,72 @@
-"""`/alerts`: the one line that the backends check reads. Pure."""
+"""What an operator must look at, and `/alerts`, which says it in one line. Pure."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pybal.held_change import HeldChange
-from pybal.model import DriftSnapshot, HealthSnapshot, MaintenanceSnapshot, ServiceSnapshot
+from pybal.alert import Alert, Severity
+from pybal.instrumentation.service_alerts import named, service_alerts
+from pybal.instrumentation.suspicion import Suspicion
+from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
+from pybal.model import (
+    BGPSnapshot,
+    DaemonSnapshot,
+    MaintenanceSnapshot,
+    PeerSnapshot,
+    ServiceSnapshot,
+)
 
-
-class Severity(enum.Enum):
-    """The value is the word in JSON; in text it is upper-case."""
-
-    OK = "ok"
-    WARNING = "warning"
-    CRITICAL = "critical"
+_PEER_AWAY_S = 60.0
+_ERROR_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """The state of all pools in one word and one line."""
+class Kind:
+    """Alerts of one id. `/alerts` shows so many of them (None: all) and then counts: `more`
+    says of what."""
+
+    id: str
+    shown: int | None = 3
+    more: str = "more of this"
+
+
+KINDS = (
+    # The contract's, then ours; within a severity in this order.
+    Kind("isolated"),
+    Kind("down-but-pooled", shown=None),
+    Kind("too-small", shown=None),
+    Kind("nobody-served", more="more pools serve nobody"),
+    Kind("not-in-kernel", more="more services are not in the kernel as they should be"),
+    Kind("local-fault"),
+    Kind("drift", more="more services were changed"),
+    Kind("list-held", more="more pools have a list that is held"),
+    Kind("list-damaged", more="more pools have a damaged list"),
+    Kind("list-stale", more="more pools have a list that cannot be had"),
+    Kind("no-address", more="more pools have servers without an address"),
+    Kind("bgp-peer-away", more="more BGP peers are away"),
+    Kind("maintenance", more="more pools are in maintenance"),
+    Kind("address-not-local", more="more announced addresses are on no interface"),
+)
+_RANK = {kind.id: rank for rank, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that alerts are made of. `not_local` are announced addresses that are on no interface
+    of this host."""
+
+    services: Sequence[ServiceSnapshot]
+    daemon: DaemonSnapshot
+    ipvs: IPVSSnapshot
+    bgp: BGPSnapshot
+    not_local: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """All alerts in one word and one line: the contract's `/alerts`."""
 
     severity: Severity
     message: str
@@ -34,83 +80,103 @@ class Alert:
         return {"status": self.severity.value, "msg": self.message}
 
 
-_HEALTHY = HealthSnapshot()
-_DRIFT_SHOWN = 3
-_HOSTS_SHOWN = 10
-_ERROR_SHOWN = 200
-
-
-def assess(
-    services: Iterable[ServiceSnapshot],
-    health: HealthSnapshot = _HEALTHY,
-    drift: Sequence[DriftSnapshot] = (),
-    maintenance: Iterable[MaintenanceSnapshot] = (),
-) -> Alert:
-    """Critical if enabled servers are pooled though not up, or this director is cut off; else a
-    warning if a pool is too small for its depool threshold ever to let a server go, has none as its
-    list cannot be had, or holds servers that its list takes away; if checks cannot be made for want
-    of something of ours; if someone else changed the kernel's table; or of maintenance."""
-    held: list[str] = []
-    warnings: list[str] = []
+def general_suspicions(situation: Situation) -> Iterator[Suspicion]:
+    """What concerns no single pool."""
+    health = situation.daemon.health
     if health.isolation.since is not None:
-        held.append("This director is cut off from its servers, all pools are held as they are")
+        text = "This director is cut off from its servers, all pools are held as they are"
+        yield Suspicion(Alert("isolated", Severity.CRITICAL, None, text))
     if health.local_fault:
-        warnings.append(f"This director cannot make all its checks: {health.local_fault}. ")
-    warnings += [_drift_words(each) for each in drift[:_DRIFT_SHOWN]]
-    if len(drift) > _DRIFT_SHOWN:
-        warnings.append(f"IPVS: {len(drift) - _DRIFT_SHOWN} more services were changed. ")
-    warnings += [_maintenance_words(each) for each in maintenance]
-    for service in services:
-        if not service.servers and service.source.last_error:
-            error = service.source.last_error[:_ERROR_SHOWN]
-            warnings.append(
-                f"Pool {service.name} has no servers, its list cannot be had: {error}. "
-            )
-        warnings += [_held_words(service.name, change) for change in service.held]
-        hosts = [s.host for s in service.servers if s.enabled and s.pooled and not s.up]
-        if hosts:
-            held.append(f"{service.name}: Servers {', '.join(hosts)} are marked down but pooled")
-        if _too_small_to_depool(service):
-            # The trailing blank is part of the contract's text.
-            warnings.append(f"Pool {service.name} is too small to allow depooling. ")
-    if held:
-        return Alert(Severity.CRITICAL, "; ".join(held))
-    if warnings:
-        return Alert(Severity.WARNING, "".join(warnings))
-    return Alert(Severity.OK, "All pools are healthy")
+        text = f"This director cannot make all its checks: {health.local_fault}"
+        yield Suspicion(Alert("local-fault", Severity.WARNING, None, text))
+    names = dict(situation.ipvs.names)
+    for drift in situation.ipvs.audit.drift:
+        yield Suspicion(_drift(drift, names.get(drift.service)))
+    for missing in situation.ipvs.missing:
+        yield _missing(missing, names.get(missing.service), situation.ipvs)
+    for maintenance in situation.bgp.maintenance:
+        yield Suspicion(_maintenance(maintenance), str(maintenance.service))
+    if situation.bgp.announced:
+        for peer in situation.bgp.peers:
+            if not peer.established:
+                yield _peer_away(peer)
+    for address in situation.not_local:
+        text = f"{address} is announced, but on no interface of this host"
+        yield Suspicion(Alert("address-not-local", Severity.WARNING, None, text), address)
+    for alert in situation.daemon.alerts:
+        yield Suspicion(alert, alert.text)
 
 
-def _maintenance_words(maintenance: MaintenanceSnapshot) -> str:
+def suspicions(situation: Situation) -> Iterator[Suspicion]:
+    """All there is to be said now, some of it only if it lasts."""
+    yield from general_suspicions(situation)
+    for service in situation.services:
+        yield from service_alerts(service)
+
+
+def headline(alerts: Iterable[Alert]) -> Headline:
+    """The contract's line. What is critical hides what is a warning."""
+    ordered = in_order(alerts)
+    critical = [alert for alert in ordered if alert.severity is Severity.CRITICAL]
+    if critical:
+        return Headline(Severity.CRITICAL, "; ".join(_shown(critical)))
+    if ordered:
+        # The trailing blank is part of the contract's text.
+        return Headline(Severity.WARNING, "".join(f"{text}. " for text in _shown(ordered)))
+    return Headline(Severity.OK, "All pools are healthy")
+
+
+def in_order(alerts: Iterable[Alert]) -> list[Alert]:
+    """The most severe first, then by kind; those of a kind stay in their order."""
+    return sorted(
+        alerts,
+        key=lambda alert: (
+            alert.severity is not Severity.CRITICAL,
+            _RANK.get(alert.id, len(KINDS)),
+        ),
+    )
+
+
+def _shown(alerts: Sequence[Alert]) -> Iterator[str]:
+    kinds = {kind.id: kind for kind in KINDS}
+    total = Counter(alert.id for alert in alerts)
+    said: Counter[str] = Counter()
+    for alert in alerts:
+        kind = kinds.get(alert.id, Kind(alert.id))
+        said[alert.id] += 1
+        if kind.shown is None or said[alert.id] <= kind.shown:
+            yield alert.text
+        elif said[alert.id] == total[alert.id]:
+            yield f"{total[alert.id] - kind.shown} {kind.more}"
+
+
+def _drift(drift: DriftSnapshot, name: str | None) -> Alert:
+    state = "repaired" if drift.repaired else "not repaired yet"
+    text = f"IPVS: {drift.service} was changed by others: {'; '.join(drift.differences)} ({state})"
+    return Alert("drift", Severity.WARNING, name, text)
+
+
+def _maintenance(maintenance: MaintenanceSnapshot) -> Alert:
     what = "This director" if maintenance.service is None else f"Pool {maintenance.service}"
     state = "withdrawn" if maintenance.withdrawn else "the last choice"
-    return f"{what} is in maintenance: {state} in BGP. "
+    text = f"{what} is in maintenance: {state} in BGP"
+    return Alert("maintenance", Severity.WARNING, maintenance.service, text)
 
 
-def _held_words(pool: str, change: HeldChange) -> str:
-    if change.waiting:
-        return f"Pool {pool} keeps {_named(change.servers)} until servers of its new list work. "
-    after = ""
-    if change.taken:
-        others, minutes = [host for host, _ in change.taken], change.window_s / 60
-        after = f", after {_named(others)} went within {minutes:g} minutes"
-    return (
-        f"Pool {pool} holds {_named(change.servers)}, which its list takes away{after}: "
-        f"{change.left} working servers would be left, list-floor wants {change.required}. "
-    )
+def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> Suspicion:
+    why = f": {ipvs.last_error.text[:_ERROR_SHOWN]}" if ipvs.last_error else ""
+    if not missing.servers:
+        text = f"IPVS: the kernel does not hold {name or missing.service} ({missing.service}){why}"
+        return Suspicion(Alert("not-in-kernel", Severity.CRITICAL, name, text), missing.service)
+    hosts = named(missing.servers)
+    text = f"IPVS: the kernel does not hold {hosts} of {name or missing.service}{why}"
+    severity = Severity.WARNING if missing.others else Severity.CRITICAL
+    return Suspicion(Alert("not-in-kernel", severity, name, text), missing.service)
 
 
-def _named(hosts: Sequence[str]) -> str:
-    more = f" and {len(hosts) - _HOSTS_SHOWN} more" if len(hosts) > _HOSTS_SHOWN else ""
-    return ", ".join(hosts[:_HOSTS_SHOWN]) + more
-
-
-def _drift_words(drift: DriftSnapshot) -> str:
-    state = "repaired" if drift.repaired else "not repaired yet"
-    return (
-        f"IPVS: {drift.service} was changed by others: {'; '.join(drift.differences)} ({state}). "
-    )
-
-
-def _too_small_to_depool(service: ServiceSnapshot) -> bool:
-    size = len(service.servers)
-    return size > 1 and size < size * service.depool_threshold + 1
+def _peer_away(peer: PeerSnapshot) -> Suspicion:
+    error = f": {peer.last_error[:_ERROR_SHOWN]}" if peer.last_error else ""
+    text = f"BGP peer {peer.address} is not established ({peer.state}){error}"
+    # A session that came and went since we last looked begins the time anew.
+    subject = f"{peer.address} {peer.sessions_lost}"
+    return Suspicion(Alert("bgp-peer-away", Severity.WARNING, None, text), subject, _PEER_AWAY_S)

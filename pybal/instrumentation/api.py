@@ -6,30 +6,33 @@ with `iso` (ISO 8601, UTC) and `epoch` (Unix seconds); durations are seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from pybal.config.snapshot import ConfigSnapshot
+from pybal.errors import PyBalError
 from pybal.held_change import HeldChange
+from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.controls import verbs_document
+from pybal.instrumentation.json_pieces import Each
+from pybal.instrumentation.openapi import openapi_document
 from pybal.instrumentation.pools import find_server
-from pybal.instrumentation.responses import Response, json_document, not_found
+from pybal.instrumentation.suspicion import Dated
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import instant, why_json
+from pybal.ipvs.snapshot import IPVSSnapshot, ServiceStatistics
 from pybal.model import (
     CheckResult,
     DaemonSnapshot,
-    IPVSSnapshot,
     MonitorSnapshot,
     ServerSnapshot,
     ServiceSnapshot,
-    ServiceStatistics,
 )
 
 Document = dict[str, Any]
 
-IPVS_SEGMENTS = ("api", "v1", "ipvs")
 _PATHS = (
     "/api/v1/services",
     "/api/v1/services/{service}",
@@ -38,42 +41,88 @@ _PATHS = (
     "/api/v1/bgp",
     "/api/v1/daemon",
     "/api/v1/config",
+    "/api/v1/alerts",
+    "/api/v1/openapi.json",
 )
+_NAMES_SHOWN = 200
 
 
-def answer(view: StatusView, segments: tuple[str, ...]) -> Response:
-    """The answer to a path below `/api/v1`."""
-    document = _document(view, segments)
-    return not_found(as_json=True) if document is None else json_document(document)
+class NoSuchDocumentError(PyBalError):
+    """A path below `/api/v1` that leads nowhere; `remedy` says what there is."""
+
+    def __init__(self, remedy: str) -> None:
+        self.remedy = remedy
+        super().__init__("The desired url was not found")
 
 
-def _document(view: StatusView, segments: tuple[str, ...]) -> Document | None:
+def signed(view: StatusView, shown: Document) -> Document:
+    """A document that says which director it is of; a description of all of them is of none."""
+    if "openapi" in shown:
+        return shown
+    daemon = view.daemon()
+    director = {
+        "name": daemon.host,
+        "router_id": view.bgp().router_id,
+        "version": daemon.version,
+    }
+    return {"director": director, **shown}
+
+
+def reads_kernel(segments: tuple[str, ...]) -> bool:
+    """Whether the document shows what is only read from the kernel for who asks."""
+    return segments == ("ipvs",)
+
+
+def document(
+    view: StatusView, alerts: Callable[[], Sequence[Dated]], segments: tuple[str, ...]
+) -> Document:
+    """The document at a path below `/api/v1`, its long lists made as it is written. Raises
+    NoSuchDocumentError."""
     match segments:
         case ():
             return {"paths": list(_PATHS), "verbs": verbs_document()}
+        case ("openapi.json",):
+            return openapi_document(view.daemon().version)
         case ("services",):
-            return {"services": [summary(service) for service in view.services()]}
+            return {"services": Each(summary(service) for service in view.services())}
         case ("services", name):
-            service = view.service(name)
-            return None if service is None else service_document(service)
+            return service_document(_service(view, name))
         case ("services", name, "servers", host):
-            return _server(view.service(name), host)
+            service = _service(view, name)
+            return server_document(service, _server(service, host))
         case ("ipvs",):
             return ipvs_document(view.ipvs())
         case ("bgp",):
             return bgp_document(view.bgp())
+        case ("alerts",):
+            return alerts_document(alerts())
         case ("daemon",):
             return daemon_document(view.daemon(), view.config())
         case ("config",):
             return {**config_document(view.config()), "text": view.config_text()}
-    return None
+    raise NoSuchDocumentError("/api/v1 lists the paths that there are")
 
 
-def _server(service: ServiceSnapshot | None, host: str) -> Document | None:
-    server = None if service is None else find_server(service, host)
-    if service is None or server is None:
-        return None
-    return server_document(service, server)
+def _service(view: StatusView, name: str) -> ServiceSnapshot:
+    service = view.service(name)
+    if service is None:
+        names = [each.name for each in view.services()]
+        raise NoSuchDocumentError(f"The services are {_listed(names)}")
+    return service
+
+
+def _server(service: ServiceSnapshot, host: str) -> ServerSnapshot:
+    server = find_server(service, host)
+    if server is None:
+        hosts = [each.host for each in service.servers]
+        raise NoSuchDocumentError(f"The servers of {service.name} are {_listed(hosts)}")
+    return server
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def summary(service: ServiceSnapshot) -> Document:
@@ -109,9 +158,14 @@ def summary(service: ServiceSnapshot) -> Document:
 
 def service_document(service: ServiceSnapshot) -> Document:
     """A service with everything about its servers."""
-    servers = [server_document(service, server) for server in service.servers]
+    servers = (server_document(service, server) for server in service.servers)
     held = [_held_change(change) for change in service.held]
-    return {**summary(service), "held": held, "held_total": service.held_total, "servers": servers}
+    return {
+        **summary(service),
+        "held": held,
+        "held_total": service.held_total,
+        "servers": Each(servers),
+    }
 
 
 def _held_change(change: HeldChange) -> Document:
@@ -175,11 +229,6 @@ def _result(result: CheckResult) -> Document:
     }
 
 
-def ipvs_body(ipvs: IPVSSnapshot) -> bytes:
-    """The answer to `/api/v1/ipvs`."""
-    return json_document(ipvs_document(ipvs)).body
-
-
 def ipvs_document(ipvs: IPVSSnapshot) -> Document:
     """The IPVS table, what was done to it, and what passes through it."""
     error, audit, names = ipvs.last_error, ipvs.audit, dict(ipvs.names)
@@ -198,15 +247,16 @@ def ipvs_document(ipvs: IPVSSnapshot) -> Document:
             "drift_total": dict(audit.drift_total),
             "repairs_total": audit.repairs_total,
         },
+        "missing": [asdict(each) for each in ipvs.missing],
         "unmanaged": ipvs.unmanaged,
         "ownership_error": ipvs.ownership_error or None,
-        "draining": [asdict(each) for each in ipvs.draining],
+        "draining": Each(asdict(each) for each in ipvs.draining),
         "statistics": None,
     }
     if ipvs.statistics is not None:
         document["statistics"] = {
             "at": instant(ipvs.statistics_at),
-            "services": [_statistics(each, names) for each in ipvs.statistics],
+            "services": Each(_statistics(each, names) for each in ipvs.statistics),
         }
     return document
 
@@ -216,7 +266,7 @@ def _statistics(statistics: ServiceStatistics, names: dict[str, str]) -> Documen
         "name": names.get(statistics.service),
         "service": statistics.service,
         "traffic": asdict(statistics.traffic),
-        "servers": [
+        "servers": Each(
             {
                 "server": each.server,
                 "active_connections": each.active,
@@ -225,6 +275,26 @@ def _statistics(statistics: ServiceStatistics, names: dict[str, str]) -> Documen
                 "traffic": asdict(each.traffic),
             }
             for each in statistics.destinations
+        ),
+    }
+
+
+def alerts_document(alerts: Sequence[Dated]) -> Document:
+    """All alerts, the most severe first; `docs` is the section that says what to do."""
+    ages = {each.alert: each.age_s for each in alerts}
+    ordered = in_order(ages)
+    return {
+        **headline(ordered).as_json(),
+        "alerts": [
+            {
+                "id": alert.id,
+                "severity": alert.severity.value,
+                "service": alert.service,
+                "text": alert.text,
+                "age_s": ages[alert],
+                "docs": f"docs/operating.md#{alert.id}",
+            }
+            for alert in ordered
         ],
     }
 
@@ -253,4 +323,5 @@ def daemon_document(daemon: DaemonSnapshot, config: ConfigSnapshot) -> Document:
     isolation = document["health"]["isolation"]
     isolation["since"] = instant(isolation["since"])
     document["health"]["local_faults"] = dict(daemon.health.local_faults)
+    del document["alerts"]  # /api/v1/alerts has them all
     return document

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.why import instant
 from pybal.model import BGPSnapshot, PeerSnapshot
 
@@ -15,7 +16,7 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
         "enabled": bgp.enabled,
         "local_asn": bgp.local_asn,
         "peers": [_peer_document(bgp, peer) for peer in bgp.peers],
-        "prefixes": [asdict(prefix) for prefix in bgp.announced],
+        "prefixes": Each(asdict(prefix) for prefix in bgp.announced),
         "unknown_peers_total": bgp.unknown_peers_total,
         "maintenance": [
             {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from pybal.model import IPVSSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot
 
 
 def ipvs_families(ipvs: IPVSSnapshot) -> Iterator[Metric]:

@@ -12,21 +12,23 @@ from dataclasses import dataclass
 
 from pybal.instrumentation.metric_head import metric_head
 from pybal.instrumentation.monitor_metrics import escaped
-from pybal.model import IPAddress, IPVSSnapshot, ServiceSnapshot, ServiceStatistics, Traffic
+from pybal.ipvs.snapshot import IPVSSnapshot, ServiceStatistics, Traffic
+from pybal.model import IPAddress, ServiceSnapshot
 
 _AVERAGE = "The kernel's average over some seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """A metric; `series` are the labels beyond those of the row, one for each value of it."""
+    """A metric; `series` are the labels beyond those of the row, one for each value of it. They go
+    between the row's: labels are sorted by name."""
 
     name: str
     help: str
     series: tuple[str, ...] = ("",)
 
 
-_BOTH_WAYS = (',direction="in"', ',direction="out"')
+_BOTH_WAYS = ('direction="in",', 'direction="out",')
 _FAMILIES = (
     _Family("connections_total", "Connections scheduled"),
     _Family("packets_total", "Packets forwarded", _BOTH_WAYS),
@@ -61,10 +63,14 @@ def _values(traffic: Traffic, active: int, inactive: int, persistent: int) -> _V
 
 
 def statistics_text(
-    ipvs: IPVSSnapshot, services: Iterable[ServiceSnapshot], *, as_openmetrics: bool
+    ipvs: IPVSSnapshot,
+    services: Iterable[ServiceSnapshot],
+    *,
+    as_openmetrics: bool,
+    with_servers: bool,
 ) -> Iterator[bytes]:
-    """The families of services and of servers, each line ended, nothing if there are none; in
-    pieces, an empty one after each few milliseconds of work."""
+    """The families of services and, if they are wanted, of servers, each line ended, nothing if
+    there are none; in pieces, an empty one after each few milliseconds of work."""
     if ipvs.statistics is None:
         return
     names = dict(ipvs.names)
@@ -72,23 +78,16 @@ def statistics_text(
     of_services, of_servers = _Table("pybal_ipvs_service_"), _Table("pybal_ipvs_server_")
     for each in ipvs.statistics:
         name = names.get(each.service, each.service)
-        label = f'service="{escaped(name)}"'
-        of_services.add([label], [_service_values(each)])
-        hosts = _hosts(configured.get(name))
-        of_servers.add(
-            [
-                f'{label},host="{hosts.get(one.address) or escaped(one.server)}"'
-                f',address="{one.server}"'
-                for one in each.destinations
-            ],
-            [
-                _values(one.traffic, one.active, one.inactive, one.persistent)
-                for one in each.destinations
-            ],
-        )
+        of_services.add([("", f'service="{escaped(name)}"')], [_service_values(each)])
+        if with_servers:
+            _add_servers(of_servers, each, name, configured.get(name))
         yield b""
-    for table in (of_services, of_servers):
+    for table in (of_services, of_servers) if with_servers else (of_services,):
         yield from table.text(as_openmetrics=as_openmetrics)
+
+
+_Row = tuple[str, str]
+"""The labels before and after those of a series."""
 
 
 class _Table:
@@ -100,13 +99,15 @@ class _Table:
             (name, extra, []) for name, family in self._families for extra in family.series
         ]
 
-    def add(self, labels: Sequence[str], values: Sequence[_Values]) -> None:
+    def add(self, labels: Sequence[_Row], values: Sequence[_Values]) -> None:
         """A line for each of these, in each series."""
         for (name, extra, lines), column in zip(
             self._lines, zip(*values, strict=True), strict=False
         ):
             rows = zip(labels, column, strict=True)
-            text = "".join([f"{name}{{{label}{extra}}} {value}\n" for label, value in rows])
+            text = "".join(
+                [f"{name}{{{before}{extra}{after}}} {value}\n" for (before, after), value in rows]
+            )
             lines.append(text.encode())
 
     def text(self, *, as_openmetrics: bool) -> Iterator[bytes]:
@@ -116,6 +117,25 @@ class _Table:
             yield metric_head(name, family.help, as_openmetrics=as_openmetrics)
             for _, (_, _, lines) in zip(family.series, series, strict=False):
                 yield from lines
+
+
+def _add_servers(
+    table: _Table, statistics: ServiceStatistics, name: str, service: ServiceSnapshot | None
+) -> None:
+    hosts = _hosts(service)
+    table.add(
+        [
+            (
+                f'address="{one.server}",',
+                f'host="{hosts.get(one.address) or escaped(one.server)}",service="{escaped(name)}"',
+            )
+            for one in statistics.destinations
+        ],
+        [
+            _values(one.traffic, one.active, one.inactive, one.persistent)
+            for one in statistics.destinations
+        ],
+    )
 
 
 def _service_values(service: ServiceStatistics) -> _Values:

@@ -6,6 +6,7 @@ series of a server that has left its pool are gone by construction.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,15 +23,18 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.health.stalls import STALL_BUCKETS_S
+from pybal.instrumentation.alerts import KINDS
 from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.instrumentation.config_metrics import config_families
 from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
 from pybal.instrumentation.monitor_text import MonitorText
-from pybal.model import BGPSnapshot, DaemonSnapshot, HealthSnapshot, IPVSSnapshot, ServiceSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.model import BGPSnapshot, DaemonSnapshot, HealthSnapshot, ServiceSnapshot
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST
@@ -47,6 +51,7 @@ class Snapshot:
     daemon: DaemonSnapshot
     config: ConfigSnapshot
     failed_requests: int
+    alerts: tuple[Alert, ...] = ()
 
 
 def process_collector() -> Collector:
@@ -60,9 +65,11 @@ def exposition(
     *,
     monitors: MonitorText,
     as_openmetrics: bool,
+    with_servers: bool = False,
 ) -> Iterator[bytes]:
     """The whole answer to a scrape: the snapshot's metrics, those of other collectors, what the
-    kernel counts, then the monitors' by the renderer that keeps them between scrapes.
+    kernel counts of services and, `with_servers`, of each server, then the monitors' by the
+    renderer that keeps them between scrapes.
 
     In pieces, each of a few milliseconds' work; some are empty."""
     registry = CollectorRegistry()
@@ -74,7 +81,9 @@ def exposition(
         yield rendered.removesuffix(_EOF)
     else:
         yield generate_latest(registry)
-    yield from statistics_text(snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics)
+    yield from statistics_text(
+        snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics, with_servers=with_servers
+    )
     yield from monitors.render(snapshot.services, as_openmetrics=as_openmetrics)
     if as_openmetrics:
         yield _EOF
@@ -94,6 +103,7 @@ class SnapshotCollector(Collector):
         yield from ipvs_families(self._snapshot.ipvs)
         yield from bgp_families(self._snapshot.bgp)
         yield from _service_families(self._snapshot.services)
+        yield _alert_family(self._snapshot.alerts)
 
 
 def _daemon_families(daemon: DaemonSnapshot, failed_requests: int) -> Iterator[Metric]:
@@ -106,6 +116,19 @@ def _daemon_families(daemon: DaemonSnapshot, failed_requests: int) -> Iterator[M
         "HTTP requests that ended in an internal error",
         failed_requests,
     )
+
+
+def _alert_family(alerts: Sequence[Alert]) -> Metric:
+    """Those that there might be are shown, too: a series that is missing alerts nobody."""
+    family = GaugeMetricFamily(
+        "pybal_alert", "How many alerts of this kind there are now", labels=["id", "severity"]
+    )
+    severities = (Severity.WARNING, Severity.CRITICAL)
+    counts = Counter({(kind.id, each): 0 for kind in KINDS for each in severities})
+    counts.update((alert.id, alert.severity) for alert in alerts)
+    for (id_, severity), count in counts.items():
+        family.add_metric([printable(id_), severity.value], count)
+    return family
 
 
 def _health_families(health: HealthSnapshot) -> Iterator[Metric]:

@@ -58,10 +58,10 @@ def families_of(
     families = no_families(declared)
     service = f'service="{escaped(service_name)}"'
     for server in servers:
-        host = f'{service},host="{escaped(server.host)}"'
+        host = f'host="{escaped(server.host)}"'
         for monitor in server.monitors:
-            labels = f'{host},monitor="{escaped(monitor.name)}"'
-            _put_common(families, labels, monitor)
+            labels = (host, f'monitor="{escaped(monitor.name)}"', service)
+            _put_common(families, ",".join(labels), monitor)
             for sample in monitor.samples:
                 _put_sample(families, labels, sample, known.get(sample.metric))
     return families
@@ -108,12 +108,16 @@ def _put_common(families: Mapping[str, Family], labels: str, monitor: MonitorSna
 
 
 def _put_sample(
-    families: dict[str, Family], labels: str, sample: MetricSample, known: Family | None
+    families: dict[str, Family], labels: tuple[str, ...], sample: MetricSample, known: Family | None
 ) -> None:
     family = families.get(sample.metric)
     if family is None:
         names = tuple(name for name, _ in sample.labels) if known is None else known.extra_labels
         family = families[sample.metric] = Family(sample.metric, "A monitor's own metric", names)
     given = dict(sample.labels)
-    extra = "".join(f',{name}="{escaped(given.get(name, ""))}"' for name in family.extra_labels)
-    family.put(labels + extra, sample.value)
+    extra = (f'{name}="{escaped(given.get(name, ""))}"' for name in family.extra_labels)
+    family.put(",".join(sorted((*labels, *extra), key=_name)), sample.value)
+
+
+def _name(label: str) -> str:
+    return label.partition("=")[0]

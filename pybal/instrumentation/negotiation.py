@@ -47,6 +47,19 @@ def accepts_openmetrics(headers: Iterable[str]) -> bool:
     return prefers("application", "openmetrics-text", parse_accept(headers))
 
 
+def accepts_gzip(headers: Iterable[str]) -> bool:
+    """Whether an answer may come as gzip has it: by what Accept-Encoding says (RFC 9110 section
+    12.5.3), which must name it, as `gzip` or `*`."""
+    qualities: dict[str, float] = {}
+    for element in (each for header in headers for each in _ELEMENT.findall(header)):
+        coding, *parameters = [part.strip().lower() for part in _PARAMETER.findall(element)] or [""]
+        quality = _quality(parameters)
+        if quality is not None:
+            qualities.setdefault(coding, quality)
+    named = qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0)))
+    return named > 0
+
+
 def prefers(type_: str, subtype: str, ranges: tuple[MediaRange, ...]) -> bool:
     """Whether the ranges ask for this type rather than for text/plain.
 
@@ -81,6 +94,12 @@ def _parse_range(element: str) -> MediaRange | None:
     type_, _, subtype = ("*/*" if media == "*" else media).partition("/")  # old Java sends `*`
     if not type_ or not subtype or (type_ == "*" and subtype != "*"):
         return None
+    quality = _quality(parameters)
+    return None if quality is None else MediaRange(type_, subtype, quality)
+
+
+def _quality(parameters: Iterable[str]) -> float | None:
+    """None if it is malformed."""
     quality = 1.0
     for parameter in parameters:
         name, _, value = parameter.partition("=")
@@ -88,4 +107,4 @@ def _parse_range(element: str) -> MediaRange | None:
             if _QUALITY.fullmatch(value.strip()) is None:
                 return None
             quality = min(float(value), 1.0)
-    return MediaRange(type_, subtype, quality)
+    return quality

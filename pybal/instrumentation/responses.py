@@ -13,14 +13,20 @@ JSON_TYPE = "application/json"
 @dataclass(frozen=True, slots=True)
 class Response:
     """Status, content type and body; nothing else differs between answers, but for the methods to
-    `allow` instead. A large body goes on in `pieces`, which are written as fast as the client takes
-    them."""
+    `allow` instead and the `encoding` of the content. A large body goes on in `pieces`, which are
+    written as fast as the client takes them."""
 
     status: HTTPStatus
     content_type: str
     body: bytes
     pieces: tuple[bytes, ...] = ()
     allow: tuple[str, ...] = ()
+    encoding: str = ""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole."""
+        return len(self.body) + sum(map(len, self.pieces))
 
     @property
     def text(self) -> str:

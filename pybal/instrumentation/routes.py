@@ -1,10 +1,13 @@
-"""From a path to its answer: everything but `/metrics`. Pure."""
+"""From a path to its answer: what is small. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
-from pybal.instrumentation import alerts, api, pools
+from pybal.alert import Alert
+from pybal.instrumentation import pools
+from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.responses import Response, json_document, not_found, text
 from pybal.instrumentation.view import StatusView
 
@@ -23,17 +26,18 @@ def path_segments(path: bytes) -> tuple[str, ...] | None:
         return None
 
 
-def answer(view: StatusView, segments: tuple[str, ...] | None, *, as_json: bool) -> Response:
-    """The answer to a path, in JSON or text; below `/api/v1` it is always JSON."""
+def answer(
+    view: StatusView,
+    alerts: Callable[[], Iterable[Alert]],
+    segments: tuple[str, ...] | None,
+    *,
+    as_json: bool,
+) -> Response:
+    """The answer to a path, in JSON or text."""
     match segments:
         case ("alerts",):
-            alert = alerts.assess(
-                view.services(),
-                view.daemon().health,
-                view.ipvs().audit.drift,
-                view.bgp().maintenance,
-            )
-            return json_document(alert.as_json()) if as_json else text(alert.as_text())
+            line = headline(alerts())
+            return json_document(line.as_json()) if as_json else text(line.as_text())
         case ("pools",):
             services = view.services()
             if as_json:
@@ -43,8 +47,6 @@ def answer(view: StatusView, segments: tuple[str, ...] | None, *, as_json: bool)
             return _pool(view, name, as_json=as_json)
         case ("pools", name, host):
             return _server(view, name, host, as_json=as_json)
-        case ("api", "v1", *rest):
-            return api.answer(view, tuple(rest))
     return not_found(as_json=as_json)
 
 

@@ -20,10 +20,11 @@ def send(clock: Any, request: Request, response: Response) -> None:
     """Write the answer and end the request."""
     request.setResponseCode(response.status, response.status.phrase.encode("ascii"))
     request.setHeader(b"content-type", response.content_type.encode("ascii"))
-    length = len(response.body) + sum(map(len, response.pieces))
-    request.setHeader(b"content-length", b"%d" % length)
+    request.setHeader(b"content-length", b"%d" % response.length)
     request.setHeader(b"cache-control", b"no-store")
-    request.setHeader(b"vary", b"accept")
+    request.setHeader(b"vary", b"accept, accept-encoding")
+    if response.encoding:
+        request.setHeader(b"content-encoding", response.encoding.encode("ascii"))
     if response.allow:
         request.setHeader(b"allow", ", ".join(response.allow).encode("ascii"))
     # Twisted leaves the body out in answer to HEAD, if only something is written.

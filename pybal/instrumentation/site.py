@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
+from urllib.parse import parse_qsl
 
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred
@@ -15,6 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from pybal.instrumentation import api, metrics
+from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.body import MAX_BODY_BYTES
 from pybal.instrumentation.channel import BoundedSite, printable
 from pybal.instrumentation.controls import (
@@ -25,19 +27,19 @@ from pybal.instrumentation.controls import (
     perform,
     refusal,
 )
-from pybal.instrumentation.negotiation import accepts_json, accepts_openmetrics
+from pybal.instrumentation.json_pieces import json_pieces
+from pybal.instrumentation.negotiation import accepts_gzip, accepts_json, accepts_openmetrics
 from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.instrumentation.scrape import Scraper
 from pybal.instrumentation.sending import send
+from pybal.instrumentation.shared import SharedDocuments
 from pybal.instrumentation.view import StatusView
 from pybal.model import MetricFamily
 from pybal.runtime.time_slices import TimeSlices
 
-Offload = Callable[[Callable[[], bytes]], Deferred[bytes]]
-"""Runs a function in another thread; fires in the reactor's with what it returned or raised."""
-
 _READING = ("GET", "HEAD")
+_WORTH_COMPRESSING_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,16 @@ class ControlAccess:
 
 
 class StatusPages:
-    """All that is answered, however many sites it is asked at. `offload` renders the largest JSON
-    in another thread, `/metrics` is rendered in `time_slices`: `monitor_families` are the metrics
-    that single kinds of monitor declare, `collectors` add theirs to PyBal's own. `control_socket`
-    is where verbs are answered, for those who try elsewhere; empty: nowhere."""
+    """All that is answered, however many sites it is asked at. What is large is
+    rendered in `time_slices`. `monitor_families` are the metrics that single kinds of monitor
+    declare, `collectors` add theirs to PyBal's own. `control_socket` is where verbs are answered,
+    for those who try elsewhere; empty: nowhere."""
 
     def __init__(
         self,
         reactor: Any,
         view: StatusView,
-        offload: Offload,
+        watch: AlertWatch,
         time_slices: TimeSlices,
         log: Logger,
         monitor_families: Sequence[MetricFamily],
@@ -67,8 +69,9 @@ class StatusPages:
         self.reactor = reactor
         self.log = log
         self._view = view
-        self._offload = offload
-        self._scraper = Scraper(view, time_slices, monitor_families, collectors)
+        self._watch = watch
+        self._shared = SharedDocuments(time_slices)
+        self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, collectors)
         self.control_socket = ""
         self._failed_requests = 0
 
@@ -78,13 +81,13 @@ class StatusPages:
 
     async def respond(self, request: BoundedRequest, control: ControlAccess | None) -> Response:
         """The answer to a request, whatever happens."""
-        accept = _accept_headers(request)
+        accept = _headers(request, "accept")
         try:
             if request.method == b"POST":
                 response = await self._change(request, control)
                 if response is not None:
                     return response
-            return await self._show(request, accept, control)
+            return await self._encoded(request, await self._show(request, accept, control))
         except Exception:  # noqa: BLE001
             # The boundary: whatever fails in here, the daemon and the connection go on.
             self._failed_requests += 1
@@ -142,23 +145,47 @@ class StatusPages:
             return not_allowed(_READING, as_json=as_json)
         if control is not None and find_verb(segments) is not None:
             return not_allowed(("POST",), as_json=True)
-        if segments == ("metrics",):
-            return await self._metrics(as_openmetrics=accepts_openmetrics(accept))
-        if segments == api.IPVS_SEGMENTS:
-            return await self._ipvs()
-        return answer(self._view, segments, as_json=as_json)
+        match segments:
+            case ("metrics",):
+                with_servers = _asks(request, b"servers")
+                return await self._metrics(accepts_openmetrics(accept), with_servers)
+            case ("api", "v1", *rest):
+                return await self._document(tuple(rest), pretty=_asks(request, b"pretty"))
+        return answer(self._view, self._watch.alerts, segments, as_json=as_json)
 
-    async def _ipvs(self) -> Response:
-        """Rendered in another thread: it has a part for each server of each service."""
-        await self._view.refresh()
-        snapshot = self._view.ipvs()
-        body = await self._offload(lambda: api.ipvs_body(snapshot))
-        return Response(HTTPStatus.OK, JSON_TYPE, body)
+    async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:
+        if api.reads_kernel(segments):
+            await self._view.refresh()
 
-    async def _metrics(self, *, as_openmetrics: bool) -> Response:
-        pieces = await self._scraper.scrape(self._failed_requests, as_openmetrics=as_openmetrics)
+        async def begin() -> Iterable[bytes]:
+            document = api.document(self._view, self._watch.dated, segments)
+            return json_pieces(api.signed(self._view, document), pretty=pretty)
+
+        try:
+            pieces = await self._shared.get(("api", segments, pretty), begin)
+        except api.NoSuchDocumentError as missing:
+            return refusal(str(missing), HTTPStatus.NOT_FOUND, missing.remedy)
+        return Response(HTTPStatus.OK, JSON_TYPE, b"", pieces)
+
+    async def _metrics(self, as_openmetrics: bool, with_servers: bool) -> Response:
+        async def begin() -> Iterable[bytes]:
+            return await self._scraper.scrape(
+                self._failed_requests, as_openmetrics=as_openmetrics, with_servers=with_servers
+            )
+
+        pieces = await self._shared.get(("metrics", as_openmetrics, with_servers), begin)
         content_type = metrics.OPENMETRICS_TYPE if as_openmetrics else metrics.TEXT_TYPE
         return Response(HTTPStatus.OK, content_type, b"", pieces)
+
+    async def _encoded(self, request: BoundedRequest, response: Response) -> Response:
+        """As gzip has it, if the client takes that and it is worth while."""
+        if response.length < _WORTH_COMPRESSING_BYTES:
+            return response
+        if not accepts_gzip(_headers(request, "accept-encoding")):
+            return response
+        pieces = response.pieces or (response.body,)
+        compressed = await self._shared.compressed(pieces)
+        return replace(response, body=b"", pieces=compressed, encoding="gzip")
 
 
 class _Everything(Resource):
@@ -186,9 +213,16 @@ class _Everything(Resource):
             send(self._pages.reactor, request, response)
 
 
-def _accept_headers(request: Request) -> list[str]:
-    values = request.requestHeaders.getRawHeaders(b"accept") or []
+def _headers(request: Request, name: str) -> list[str]:
+    values = request.requestHeaders.getRawHeaders(name.encode()) or []
     return [value.decode("latin-1") for value in values]
+
+
+def _asks(request: Request, flag: bytes) -> bool:
+    """Whether the query has `flag`, or `flag=1`."""
+    # Twisted's own reading passes over what has no value.
+    values = dict(parse_qsl(request.uri.partition(b"?")[2], keep_blank_values=True))
+    return flag in values and values[flag].lower() not in (b"0", b"no", b"false")
 
 
 class BoundedRequest(Request):

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from pybal.config.snapshot import ConfigSnapshot
-from pybal.model import BGPSnapshot, DaemonSnapshot, IPVSSnapshot, ServiceSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.model import BGPSnapshot, DaemonSnapshot, ServiceSnapshot
 
 
 class StatusView(Protocol):

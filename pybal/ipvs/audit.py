@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pybal.ipvs.drift import Drift, DriftBook
 from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.slices import SlicedWork, Slices
-from pybal.model import AuditSnapshot
+from pybal.ipvs.snapshot import AuditSnapshot
 
 
 class Audits:

@@ -17,8 +17,8 @@ from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import Ownership, RecordFile
 from pybal.ipvs.settings import IPVSSettings
+from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
-from pybal.model import IPVSSnapshot
 from pybal.runtime.clock import Clock, DelayedCall
 
 

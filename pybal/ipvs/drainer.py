@@ -14,7 +14,7 @@ from pybal.ipvs.drain import Draining, counted, depool, merged
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.slices import SlicedWork, Slices
-from pybal.model import DrainSnapshot
+from pybal.ipvs.snapshot import DrainSnapshot
 from pybal.runtime.clock import Clock, DelayedCall
 
 SERVERS_COUNTED_PER_TURN = 100

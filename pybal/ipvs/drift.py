@@ -9,7 +9,7 @@ from enum import Enum
 
 from pybal.ipvs.model import Destination, Service, ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices, whole
-from pybal.model import DriftSnapshot
+from pybal.ipvs.snapshot import DriftSnapshot
 
 _WORDS_KEPT = 5
 

@@ -18,7 +18,7 @@ from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
 from pybal.ipvs.plan import Operation, plan
 from pybal.ipvs.slices import Slices, whole
-from pybal.model import ServiceStatistics
+from pybal.ipvs.snapshot import ServiceStatistics
 
 
 class DryRunKernel(MemoryKernel):

@@ -28,7 +28,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
 )
 from pybal.ipvs.slices import Slices, whole
-from pybal.model import ServiceStatistics
+from pybal.ipvs.snapshot import ServiceStatistics
 
 MAX_NAME = 15
 """The longest name of a scheduler; a persistence engine's may have one more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
-from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey
+from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey, Table
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -22,6 +22,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.runtime.clock import DelayedCall
 
 _ERRORS_LOGGED = 5
@@ -105,6 +106,27 @@ class Managed:
         """What is known of it does not hold."""
         self.staleness = max(self.staleness, staleness)
         self.planning = None
+
+
+def missing(managed: Mapping[ServiceKey, Managed], known: Table) -> tuple[MissingSnapshot, ...]:
+    """What the kernel, having been asked for it, does not hold."""
+    each = (_missing(key, one, known.get(key)) for key, one in managed.items())
+    return tuple(filter(None, each))
+
+
+def _missing(
+    key: ServiceKey, managed: Managed, known: ServiceEntry | None
+) -> MissingSnapshot | None:
+    wanted = managed.wanted
+    tried = managed.failures or managed.unrecorded or managed.bad_servers
+    if wanted is None or not tried:
+        return None
+    if known is None:
+        return MissingSnapshot(str(key))
+    servers = tuple(str(each) for each in wanted.destinations if each not in known.destinations)
+    if not servers:
+        return None
+    return MissingSnapshot(str(key), servers, len(wanted.destinations) - len(servers))
 
 
 def causes(results: Sequence[OperationResult]) -> tuple[tuple[OperationResult, KernelError], ...]:

@@ -30,6 +30,7 @@ from pybal.ipvs.managed_service import (
     are_bad_servers,
     causes,
     log_refusals,
+    missing,
     refused_servers,
     summary,
 )
@@ -39,9 +40,9 @@ from pybal.ipvs.plan import Operation, apply_to, planning
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
+from pybal.ipvs.snapshot import IPVSSnapshot, KernelErrorSnapshot
 from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
 from pybal.ipvs.work_queue import WorkQueue
-from pybal.model import IPVSSnapshot, KernelErrorSnapshot
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall, Timer
 
@@ -183,8 +184,7 @@ class IPVSManager:
 
     def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
         """Have `callback` called when a published state first stands in the kernel, be it without
-        servers whose addresses the kernel refuses, and after each later change of the service;
-        not when it is withdrawn."""
+        servers whose addresses that refuses, and after each later change; not when withdrawn."""
         self._subscribers.add(callback)
 
     def snapshot(self) -> IPVSSnapshot:
@@ -202,6 +202,7 @@ class IPVSManager:
             audit=self._audits.snapshot(),
             unmanaged=self._unmanaged.reported,
             ownership_error=self._owner.error,
+            missing=missing(self._managed, self._known),
         )
 
     # -- one turn ---------------------------------------------------------------------------
@@ -302,8 +303,7 @@ class IPVSManager:
             else:
                 failed.setdefault(result.operation.key, []).append(result)
         if accepted and not self._dry_run:
-            # Written out only where DEBUG is shown: thousands of commands cost more than the
-            # changes themselves.
+            # Only where DEBUG is shown: thousands of commands cost more than the changes.
             self._log.debug("{commands()}", commands=lambda: "; ".join(map(command, accepted)))
         apply_to(self._known, accepted)
         self._changes_total += len(accepted)

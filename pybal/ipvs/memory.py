@@ -45,7 +45,8 @@ from pybal.ipvs.plan import (
     RemoveService,
 )
 from pybal.ipvs.slices import Slices
-from pybal.model import DestinationStatistics, IPAddress, ServiceStatistics, Traffic
+from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
+from pybal.model import IPAddress
 
 _ENGINES = ("", "sip")
 _MAX_TIMEOUT_S = (2**31 - 1) // 1000  # what a kernel of 1,000 Hz takes; of fewer, takes more

@@ -23,8 +23,8 @@ from pybal.ipvs.messages import Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.plan import Operation
 from pybal.ipvs.slices import Slices, whole
+from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.ipvs.wire import MalformedMessageError
-from pybal.model import ServiceStatistics
 
 BATCH = 100
 """Operations in one exchange. The kernel charges up to 1,280 bytes for each refusal that it

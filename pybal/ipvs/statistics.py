@@ -11,7 +11,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.slices import SlicedWork, Slices
-from pybal.model import ServiceStatistics
+from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.runtime.clock import DelayedCall, Timer
 
 MAX_AGE_S = 5.0

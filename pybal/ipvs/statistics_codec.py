@@ -10,8 +10,9 @@ from functools import lru_cache
 from pybal.ipvs import messages
 from pybal.ipvs.codec import read_address
 from pybal.ipvs.model import ServiceKey
+from pybal.ipvs.snapshot import DestinationStatistics, Traffic
 from pybal.ipvs.wire import MalformedMessageError, Reader
-from pybal.model import DestinationStatistics, IPAddress, Traffic
+from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
 
 _AF_INET, _AF_INET6 = 2, 10

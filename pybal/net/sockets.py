@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import struct
 from typing import Any
@@ -39,10 +40,12 @@ _ICMPV6_FILTER = 1
 
 
 class SocketNetwork:
-    """See Network."""
+    """See Network. It leaves the last `left_descriptors` that the process may have to others: a
+    socket that would take one of them is refused as if there were none (EMFILE)."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, left_descriptors: int = 0) -> None:
         self._reactor = reactor
+        self._left_descriptors = left_descriptors
 
     def connect_tcp(
         self,
@@ -54,7 +57,7 @@ class SocketNetwork:
         keepalive: Keepalive | None = None,
     ) -> Channel:
         """See Network."""
-        sock = _new_socket(address, socket.SOCK_STREAM, source=source)
+        sock = self._new_socket(address, socket.SOCK_STREAM, source=source)
         try:
             if keepalive is not None:
                 _set_keepalive(sock, keepalive)
@@ -68,7 +71,7 @@ class SocketNetwork:
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
     ) -> Channel:
         """See Network; a connected socket takes datagrams of that one peer alone."""
-        sock = _new_socket(address, socket.SOCK_DGRAM, source=source)
+        sock = self._new_socket(address, socket.SOCK_DGRAM, source=source)
         _connect(sock, address, port)
         return _UDPChannel(self._reactor, sock, events)
 
@@ -80,12 +83,32 @@ class SocketNetwork:
         does not let even root); else on a raw one, which takes CAP_NET_RAW."""
         protocol = socket.IPPROTO_ICMP if address.version == 4 else socket.IPPROTO_ICMPV6
         try:
-            sock = _new_socket(address, socket.SOCK_DGRAM, protocol, source=source)
+            sock = self._new_socket(address, socket.SOCK_DGRAM, protocol, source=source)
         except PermissionError:
-            sock = _new_socket(address, socket.SOCK_RAW, protocol, source=source)
+            sock = self._new_socket(address, socket.SOCK_RAW, protocol, source=source)
             _take_replies_alone(sock, address.version)
         _connect(sock, address, 0)
         return _PingChannel(self._reactor, sock, events, address.version)
+
+    def _new_socket(
+        self,
+        address: IPAddress,
+        kind: socket.SocketKind,
+        protocol: int = 0,
+        *,
+        source: IPAddress | None = None,
+    ) -> socket.socket:
+        sock = _new_socket(address, kind, protocol, source=source)
+        if self._left_descriptors and not self._may_take(sock.fileno()):
+            sock.close()
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return sock
+
+    def _may_take(self, descriptor: int) -> bool:
+        """The kernel gives the lowest number that is free, so that a high one means that few are
+        left. Where the limit is low, fewer are left to others."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return descriptor < limit - min(self._left_descriptors, limit // 8)
 
 
 class _Channel:

@@ -8,13 +8,13 @@ from fractions import Fraction
 from ipaddress import ip_address
 
 from pybal.config.snapshot import ConfigSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import (
     BGPConnectionSnapshot,
     BGPSnapshot,
     CheckResult,
     DaemonSnapshot,
     Decision,
-    IPVSSnapshot,
     L4Protocol,
     MetricSample,
     MonitorSnapshot,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPResponse
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from zope.interface import implementer
 
+from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.view import StatusView
@@ -33,14 +34,6 @@ class Answer:
     @property
     def text(self) -> str:
         return self.body.decode("utf-8")
-
-
-def run_at_once(function: Callable[[], bytes]) -> Deferred[bytes]:
-    """An Offload that needs no thread."""
-    try:
-        return succeed(function())
-    except Exception:  # noqa: BLE001 - whatever the function raises is its result
-        return fail()
 
 
 class HeldTurns(TimeSlices):
@@ -78,17 +71,20 @@ class Client:
     def __init__(
         self,
         view: StatusView,
-        offload: Callable[..., Deferred[bytes]] = run_at_once,
         time_slices: TimeSlices | None = None,
         control: ControlAccess | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = LogLines()
+        slices = time_slices or TimeSlices(self.clock)
+        self.watch = AlertWatch(
+            self.clock, view, slices, lambda _: True, lambda _: True, self.log.logger()
+        )
         pages = StatusPages(
             self.clock,
             view,
-            offload,
-            time_slices or TimeSlices(self.clock),
+            self.watch,
+            slices,
             self.log.logger(),
             MONITOR_FAMILIES,
             process_collector(),

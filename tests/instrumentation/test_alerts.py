@@ -1,18 +1,70 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
-from pybal.instrumentation.alerts import Severity, assess
-from pybal.model import (
+from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline, suspicions
+from pybal.instrumentation.suspicion import Suspicion, Suspicions
+from pybal.ipvs.snapshot import (
+    AuditSnapshot,
     DriftSnapshot,
+    IPVSSnapshot,
+    KernelErrorSnapshot,
+    MissingSnapshot,
+)
+from pybal.model import (
+    AnnouncedPrefix,
+    BGPSnapshot,
     HealthSnapshot,
     IsolationSnapshot,
+    ServerSnapshot,
+    ServiceSnapshot,
     SourceSnapshot,
 )
-from tests.fakes.view import NOON, server, service
+from tests.fakes.view import DAEMON, NO_BGP, NOON, bgp, ipvs, server, service
+
+
+class Watched:
+    """What there is to be said of a daemon that has been running for a minute, as time passes."""
+
+    def __init__(self) -> None:
+        self.services: list[ServiceSnapshot] = []
+        self.daemon = DAEMON
+        self.ipvs: IPVSSnapshot = ipvs()
+        self.bgp: BGPSnapshot = NO_BGP
+        self.not_local: tuple[str, ...] = ()
+        self._suspicions = Suspicions()
+        self._suspicions.step((), 0.0)
+        self._now_s = 60.0
+
+    def alerts(self, after_s: float = 0.0) -> list[Alert]:
+        """Those that there are when so much more time has passed."""
+        situation = Situation(self.services, self.daemon, self.ipvs, self.bgp, self.not_local)
+        self._suspicions.step(suspicions(situation), self._now_s)
+        self._now_s += after_s
+        dated = self._suspicions.step(suspicions(situation), self._now_s)
+        return [each.alert for each in dated]
+
+    def line(self, after_s: float = 0.0) -> str:
+        return headline(self.alerts(after_s)).as_text()
+
+
+def assess(
+    services: Iterable[ServiceSnapshot],
+    health: HealthSnapshot | None = None,
+    drift: Iterable[DriftSnapshot] = (),
+) -> Headline:
+    """What is said at once."""
+    watched = Watched()
+    watched.services = [*services]
+    watched.daemon = replace(DAEMON, health=health or HealthSnapshot())
+    watched.ipvs = replace(ipvs(), audit=AuditSnapshot(drift=tuple(drift)))
+    return headline(watched.alerts())
 
 
 def test_all_pools_healthy_is_ok_without_a_newline() -> None:
@@ -67,7 +119,7 @@ def test_a_pool_whose_list_was_never_had_is_a_warning() -> None:
     old = replace(source, last_good_at=1.0)
     assert assess([service("web", [server("a")], source=old)]).severity is Severity.OK
     fine = replace(source, last_error=None)
-    assert assess([service("web", source=fine)]).severity is Severity.OK
+    assert assess([service("web", source=fine)]).severity is Severity.OK, "it may still come"
 
 
 def test_pools_that_can_never_depool_are_a_warning_with_the_contracts_trailing_blank() -> None:
@@ -144,7 +196,7 @@ def test_drift_is_a_warning_that_says_what_was_changed() -> None:
 def test_much_drift_is_summed_up() -> None:
     text = assess([], drift=[drift(f"tcp 192.0.2.{n}:80") for n in range(10)]).as_text()
     assert text.count("(repaired)") == 3
-    assert text.endswith("IPVS: 7 more services were changed. ")
+    assert text.endswith("7 more services were changed. ")
 
 
 def test_drift_is_no_news_while_something_is_critical() -> None:
@@ -152,6 +204,213 @@ def test_drift_is_no_news_while_something_is_critical() -> None:
     assert assess([held], drift=[drift("tcp 192.0.2.1:80")]).as_text() == (
         "CRITICAL - p: Servers c are marked down but pooled"
     )
+
+
+def critical(text: str) -> str:
+    return f"CRITICAL - {text}"
+
+
+def warning(text: str) -> str:
+    return f"WARNING - {text}. "
+
+
+def nameless(host: str) -> ServerSnapshot:
+    return replace(server(host, up=False), address=None, ready=False)
+
+
+DOWN = [server("a", up=False), server("b", up=False)]
+NEVER = SourceSnapshot("file:///x", stale=True, last_good_at=None, last_error="no such file")
+
+
+@pytest.mark.parametrize(
+    ("shown", "line"),
+    [
+        (
+            service("web", DOWN),
+            critical("Pool web serves nobody: none of its servers is up (a, b)"),
+        ),
+        (
+            service("web", [nameless("a"), nameless("b")]),
+            critical("Pool web serves nobody: no address is known of a, b"),
+        ),
+        (
+            service("web", [server("a", pooled=False)]),
+            critical("Pool web serves nobody: none of its servers is pooled"),
+        ),
+        (
+            service("web", [server("a", enabled=False), server("b", enabled=False)]),
+            warning("Pool web serves nobody: all its servers are disabled"),
+        ),
+        (
+            service("web", [server("a", weight=0), server("b", enabled=False)]),
+            warning("Pool web serves nobody: the weights of all its servers are 0"),
+        ),
+        (service("web"), critical("Pool web has no servers: its list has not come yet")),
+        (
+            service("web", source=NEVER),
+            critical("Pool web has no servers, its list cannot be had: no such file"),
+        ),
+    ],
+)
+def test_a_pool_that_serves_nobody_is_told_whatever_the_reason(
+    shown: ServiceSnapshot, line: str
+) -> None:
+    watched = Watched()
+    watched.services = [shown]
+    assert watched.line(after_s=15.0) == line
+
+
+def test_a_pool_that_serves_somebody_with_others_down_is_nobodys_alarm() -> None:
+    watched = Watched()
+    watched.services = [service("web", [*DOWN, server("c")])]
+    assert watched.line(after_s=3600.0).startswith("OK")
+
+
+def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
+    fresh = Suspicions()
+    found = list(suspicions(Situation([service("web")], DAEMON, ipvs(), NO_BGP)))
+    assert fresh.step(found, 0.0) == ()
+    assert fresh.step(found, 14.0) == ()
+    assert [each.alert.id for each in fresh.step(found, 15.0)] == ["nobody-served"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "after_s", "line"),
+    [
+        (
+            service("web", [server("a")], source=replace(NEVER, last_good_at=NOON)),
+            30.0,
+            warning("Pool web has an old list, a new one cannot be had: no such file"),
+        ),
+        (
+            service(
+                "web",
+                [server("a")],
+                source=replace(NEVER, stale=False, last_error=None, damage=("line 3: x", "y")),
+            ),
+            0.0,
+            warning("Pool web has a damaged list: line 3: x; y"),
+        ),
+        (
+            service("web", [server("a"), *map(nameless, "bcdefghijkl")], threshold="0"),
+            10.0,
+            warning(
+                "Pool web has servers without an address: b, c, d, e, f, g, h, i, j, k and 1 more"
+            ),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_list_or_a_name_is_a_warning(
+    shown: ServiceSnapshot, after_s: float, line: str
+) -> None:
+    watched = Watched()
+    watched.services = [shown]
+    if after_s:
+        assert watched.line(after_s - 1).startswith("OK"), "it may pass by itself"
+    assert watched.line(after_s=1.0) == line
+
+
+def prefix(address: str = "198.51.100.1") -> AnnouncedPrefix:
+    return AnnouncedPrefix(f"{address}/32", "192.0.2.1", 0, (), (), ("web",), ())
+
+
+def test_a_bgp_peer_that_is_away_for_a_minute_is_a_warning() -> None:
+    watched = Watched()
+    watched.bgp = replace(bgp(("192.0.2.1", True), ("192.0.2.2", False)), announced=(prefix(),))
+    assert watched.line(after_s=59.0).startswith("OK")
+    assert watched.line(after_s=1.0) == warning("BGP peer 192.0.2.2 is not established (Active)")
+    again = tuple(replace(peer, sessions_lost=1) for peer in watched.bgp.peers)
+    watched.bgp = replace(watched.bgp, peers=again)
+    assert watched.line().startswith("OK"), "it was there in between"
+
+
+def test_a_bgp_peer_matters_only_while_something_is_to_be_announced() -> None:
+    watched = Watched()
+    watched.bgp = bgp(("192.0.2.2", False))
+    assert watched.line(after_s=3600.0).startswith("OK")
+
+
+def test_an_announced_address_that_is_on_no_interface_is_a_warning() -> None:
+    watched = Watched()
+    watched.not_local = ("198.51.100.1",)
+    assert watched.line() == warning("198.51.100.1 is announced, but on no interface of this host")
+
+
+def test_a_service_that_the_kernel_does_not_hold_is_critical_a_server_a_warning() -> None:
+    watched = Watched()
+    key = "tcp 192.0.2.1:80"
+    error = KernelErrorSnapshot(NOON, "add tcp 192.0.2.1:80: no such file (ENOENT)")
+    watched.ipvs = replace(
+        ipvs(), missing=(MissingSnapshot(key),), names=((key, "web"),), last_error=error
+    )
+    assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): {error.text}")
+    for others, said in ((1, warning), (0, critical)):
+        server_ = MissingSnapshot(key, ("0.0.0.0:80",), others)
+        watched.ipvs = replace(watched.ipvs, missing=(server_,))
+        text = f"IPVS: the kernel does not hold 0.0.0.0:80 of web: {error.text}"
+        assert watched.line() == said(text)
+
+
+def test_other_parts_raise_their_own_alerts() -> None:
+    watched = Watched()
+    own = Alert("config-differs", Severity.WARNING, None, "pybal.conf is not what runs")
+    watched.daemon = replace(DAEMON, alerts=(own,))
+    assert watched.alerts() == [own]
+    assert watched.line() == warning("pybal.conf is not what runs")
+
+
+def test_the_contracts_words_come_first() -> None:
+    watched = Watched()
+    watched.services = [
+        service("small", [server("a"), server("b")], threshold="1"),
+        service("off", [server("a", enabled=False)]),
+    ]
+    watched.not_local = ("198.51.100.1",)
+    assert watched.line(after_s=15.0) == (
+        "WARNING - Pool small is too small to allow depooling. "
+        "Pool off serves nobody: all its servers are disabled. "
+        "198.51.100.1 is announced, but on no interface of this host. "
+    )
+    watched.services += [
+        service("down", DOWN),
+        service("held", [server("x", up=False, pooled=True), server("b"), server("c")]),
+    ]
+    assert watched.line(after_s=15.0) == (
+        "CRITICAL - held: Servers x are marked down but pooled; "
+        "Pool down serves nobody: none of its servers is up (a, b)"
+    )
+
+
+def test_many_alerts_of_a_kind_are_summed_up_but_for_the_contracts() -> None:
+    watched = Watched()
+    small = [server("a"), server("b")]
+    watched.services = [
+        *(service(f"off{n}", [server("a", enabled=False)]) for n in range(9)),
+        *(service(f"small{n}", small, threshold="1") for n in range(9)),
+    ]
+    line = watched.line(after_s=15.0)
+    assert line.count("is too small to allow depooling") == 9
+    assert line.count("all its servers are disabled") == 3
+    assert line.endswith("6 more pools serve nobody. ")
+    assert len(watched.alerts()) == 18
+
+
+def test_an_alert_is_the_same_though_its_words_change() -> None:
+    suspicions_ = Suspicions()
+    ages = []
+    for now_s in range(3):
+        alert = Alert("drift", Severity.WARNING, "web", f"words {now_s}")
+        ages += [each.age_s for each in suspicions_.step([Suspicion(alert)], now_s)]
+    assert ages == [0.0, 1.0, 2.0]
+    assert suspicions_.step([], 3.0) == ()
+    (again,) = suspicions_.step([Suspicion(alert)], 4.0)
+    assert again.age_s == 0.0
+
+
+def test_every_kind_has_its_section_in_the_documents() -> None:
+    text = (Path(__file__).parents[2] / "docs/operating.md").read_text("utf-8")
+    for kind in KINDS:
+        assert f"\n### {kind.id}\n" in text
 
 
 HELD = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON), ("d", NOON)), 900.0)

@@ -2,27 +2,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
-from pybal.instrumentation.routes import answer, path_segments
-from pybal.model import (
+from pybal.instrumentation.api import NoSuchDocumentError, document
+from pybal.instrumentation.json_pieces import json_bytes
+from pybal.instrumentation.routes import path_segments
+from pybal.instrumentation.suspicion import Dated
+from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DestinationStatistics,
     DrainSnapshot,
     DriftSnapshot,
     IPVSSnapshot,
     KernelErrorSnapshot,
-    MetricSample,
     ServiceStatistics,
-    SourceSnapshot,
     Traffic,
 )
+from pybal.model import MetricSample, SourceSnapshot
 from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
+from tests.instrumentation.exchange import Client
 
 SAMPLE = MetricSample("pybal_monitor_x_total", (("reason", "refused"),), 2.0)
 FETCH = replace(
@@ -49,21 +52,24 @@ VIEW = FakeView(
     ],
     bgp_snapshot=bgp(("192.0.2.1", True), ("192.0.2.2", False)),
 )
+ALERTS = (
+    Dated(Alert("too-small", Severity.WARNING, "text_443", "Pool text_443 is too small"), 9.5),
+    Dated(Alert("isolated", Severity.CRITICAL, None, "Cut off"), 0.0),
+)
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
 
 
 def get(path: str, view: FakeView = VIEW) -> Any:
-    # Here JSON does not wait to be asked for.
-    response = answer(view, path_segments(path.encode()), as_json=False)
-    assert response.status == HTTPStatus.OK
-    assert response.content_type == "application/json"
-    return json.loads(response.body)
+    segments = path_segments(path.encode())
+    assert segments is not None
+    assert segments[:2] == ("api", "v1")
+    return json.loads(json_bytes(document(view, lambda: ALERTS, segments[2:])))
 
 
 def test_the_index_names_the_other_paths_and_they_exist() -> None:
     paths = get("/api/v1/")["paths"]
     assert paths == get("/api/v1")["paths"]
-    assert len(paths) == 7
+    assert len(paths) == 9
     for path in paths:
         assert get(path.format(service="text_443", host="cp1"))
 
@@ -143,6 +149,25 @@ def test_a_service_is_its_summary_and_its_servers() -> None:
     }
 
 
+def test_a_service_tells_what_its_list_takes_away_and_what_is_held() -> None:
+    change = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON),), 900.0)
+    pool = replace(service("web", [server("a"), server("b")]), held=(change,), held_total=4)
+    document = get("/api/v1/services/web", FakeView([pool]))
+    assert document["held_total"] == 4
+    assert document["counts"]["held"] == 2
+    assert document["held"] == [
+        {
+            "servers": ["a", "b"],
+            "since": AT,
+            "waiting": False,
+            "left": 2,
+            "required": 3,
+            "taken": [{"server": "c", "at": AT}],
+            "window_s": 900.0,
+        }
+    ]
+
+
 def test_ipvs_shows_the_last_error_and_when_it_was() -> None:
     view = FakeView(
         ipvs_snapshot=IPVSSnapshot(False, True, 1, 2, 3, 4, KernelErrorSnapshot(NOON, "refused"))
@@ -162,6 +187,7 @@ def test_ipvs_shows_the_last_error_and_when_it_was() -> None:
             "drift_total": {},
             "repairs_total": 0,
         },
+        "missing": [],
         "unmanaged": [],
         "ownership_error": None,
         "draining": [],
@@ -242,6 +268,7 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
         "started_at": AT,
         "config_path": "/etc/pybal/pybal.conf",
         "dry_run": False,
+        "host": "",
         "health": {
             "gaps": 0,
             "longest_stall_s": 0.0,
@@ -269,26 +296,60 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
         "/api/v1/services/text_443/cp1",
     ],
 )
-def test_unknown_paths_are_404_in_json(path: str) -> None:
-    response = answer(VIEW, path_segments(path.encode()), as_json=False)
-    assert response.status == HTTPStatus.NOT_FOUND
-    assert json.loads(response.body) == {"error": "The desired url was not found"}
+def test_unknown_paths_lead_nowhere(path: str) -> None:
+    with pytest.raises(NoSuchDocumentError):
+        get(path)
 
 
-def test_a_service_tells_what_its_list_takes_away_and_what_is_held() -> None:
-    change = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON),), 900.0)
-    pool = replace(service("web", [server("a"), server("b")]), held=(change,), held_total=4)
-    document = get("/api/v1/services/web", FakeView([pool]))
-    assert document["held_total"] == 4
-    assert document["counts"]["held"] == 2
-    assert document["held"] == [
-        {
-            "servers": ["a", "b"],
-            "since": AT,
-            "waiting": False,
-            "left": 2,
-            "required": 3,
-            "taken": [{"server": "c", "at": AT}],
-            "window_s": 900.0,
-        }
-    ]
+def test_an_unknown_name_is_answered_with_those_that_there_are() -> None:
+    client = Client(VIEW)
+    for path, remedy in {
+        "/api/v1/nosuch": "/api/v1 lists the paths that there are",
+        "/api/v1/services/nosuch": "The services are text_443",
+        "/api/v1/services/text_443/servers/x": "The servers of text_443 are cp1, cp2",
+    }.items():
+        answer = client.get(path)
+        assert (answer.status, json.loads(answer.body)) == (
+            404,
+            {"error": "The desired url was not found", "remedy": remedy},
+        )
+
+
+def test_alerts_are_listed_with_what_to_do_the_worst_first() -> None:
+    assert get("/api/v1/alerts") == {
+        "status": "critical",
+        "msg": "Cut off",
+        "alerts": [
+            {
+                "id": "isolated",
+                "severity": "critical",
+                "service": None,
+                "text": "Cut off",
+                "age_s": 0.0,
+                "docs": "docs/operating.md#isolated",
+            },
+            {
+                "id": "too-small",
+                "severity": "warning",
+                "service": "text_443",
+                "text": "Pool text_443 is too small",
+                "age_s": 9.5,
+                "docs": "docs/operating.md#too-small",
+            },
+        ],
+    }
+
+
+def test_many_names_are_not_all_listed() -> None:
+    many = FakeView([service(f"s{n}") for n in range(500)])
+    with pytest.raises(NoSuchDocumentError) as caught:
+        get("/api/v1/services/x", many)
+    assert caught.value.remedy.endswith(", s199 and 300 more")
+
+
+def test_pretty_is_the_same_document_for_people() -> None:
+    client = Client(VIEW)
+    plain, pretty = (client.get(f"/api/v1/services/text_443{q}").body for q in ("", "?pretty"))
+    assert json.loads(plain) == json.loads(pretty)
+    assert plain.count(b"\n") == 0
+    assert pretty.count(b"\n") > 50

@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from pybal.instrumentation.alerts import assess
+from pybal.instrumentation.alerts import Situation, headline, suspicions
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.model import (
@@ -16,7 +16,7 @@ from pybal.model import (
     BGPSnapshot,
     MaintenanceSnapshot,
 )
-from tests.fakes.view import NO_BGP, NOON, bgp, peer
+from tests.fakes.view import DAEMON, NO_BGP, NOON, bgp, ipvs, peer
 
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
 OURS = BGPConnectionSnapshot("Established", "active", "192.0.2.9", "192.0.2.1")
@@ -139,7 +139,7 @@ def connection(state: str, side: str) -> dict[str, Any]:
 
 
 def test_the_document_of_a_prefix_says_its_attributes_and_who_was_told() -> None:
-    first, second = bgp_document(SNAPSHOT)["prefixes"]
+    first, second = bgp_document(SNAPSHOT)["prefixes"].elements
     assert first == {
         "prefix": "198.51.100.1/32",
         "next_hop": "192.0.2.9",
@@ -160,8 +160,9 @@ def test_what_is_in_maintenance_is_shown() -> None:
         {"service": "web_80", "since": AT, "state": "last choice"}
     ]
     both = (MaintenanceSnapshot(None, NOON, withdrawn=True), *SNAPSHOT.maintenance)
-    alert = assess((), maintenance=both)
-    assert alert.as_text() == (
+    situation = Situation((), DAEMON, ipvs(), replace(SNAPSHOT, announced=(), maintenance=both))
+    alerts = [each.alert for each in suspicions(situation)]
+    assert headline(alerts).as_text() == (
         "WARNING - This director is in maintenance: withdrawn in BGP. "
         "Pool web_80 is in maintenance: the last choice in BGP. "
     )

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 
-from pybal.model import (
+from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DestinationStatistics,
     DrainSnapshot,
@@ -121,13 +121,29 @@ def test_the_care_for_the_table_is_shown() -> None:
     assert 'pybal_ipvs_drift_total{kind="service_missing"} 4.0' in render(shown)
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/api/v1/ipvs"])
+@pytest.mark.parametrize("path", ["/metrics?servers=1", "/api/v1/ipvs"])
 def test_who_asks_has_the_statistics_read(path: str) -> None:
     shown = view()
     answer = Client(shown).get(path)
     assert answer.status == 200
     assert shown.refreshed == 1
     assert b"192.0.2.10:443" in answer.body
+
+
+@pytest.mark.parametrize("query", ["", "?servers=0", "?x=1"])
+def test_a_scrape_leaves_out_single_servers_unless_they_are_asked_for(query: str) -> None:
+    text = Client(view()).get(f"/metrics{query}").text
+    assert "pybal_ipvs_service_connections_total{" in text
+    assert "pybal_ipvs_server_" not in text
+
+
+def test_labels_are_sorted_by_name() -> None:
+    text = render(view())
+    assert (
+        'pybal_ipvs_server_bytes_total{address="192.0.2.10:443",direction="out",host="cp1",'
+        f'service="text_443"}} {2**60}\n' in text
+    )
+    assert f'pybal_ipvs_service_bytes_total{{direction="out",service="text_443"}} {2**60}\n' in text
 
 
 def test_other_paths_have_nothing_read() -> None:

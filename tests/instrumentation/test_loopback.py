@@ -1,4 +1,4 @@
-"""The real thing: sockets on loopback, a real reactor, rendering in its thread pool."""
+"""The real thing: sockets on loopback, a real reactor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
+from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import StatusPages
@@ -53,11 +54,11 @@ class Daemon:
     ) -> None:
         self.log = LogLines()
         self._reactor = reactor
-        offload = partial(deferToThreadPool, reactor, reactor.getThreadPool())
         log = self.log.logger()
         slices = time_slices or TimeSlices(reactor)
+        watch = AlertWatch(reactor, view, slices, lambda _: True, lambda _: True, log)
         pages = StatusPages(
-            reactor, view, offload, slices, log, MONITOR_FAMILIES, process_collector()
+            reactor, view, watch, slices, log, MONITOR_FAMILIES, process_collector()
         )
         accepting = Accepting(reactor, DescriptorReserve(0), log, lambda: None)
         self.server = InstrumentationServer(

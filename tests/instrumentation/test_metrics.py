@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
@@ -67,8 +68,12 @@ CONTRACT = {
 
 
 def render(view: FakeView, *, as_openmetrics: bool = False) -> str:
+    """All that there is."""
     pieces = exposition(
-        snapshot_of(view), monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=as_openmetrics
+        snapshot_of(view),
+        monitors=MonitorText(MONITOR_FAMILIES),
+        as_openmetrics=as_openmetrics,
+        with_servers=True,
     )
     return b"".join(pieces).decode("utf-8")
 
@@ -299,3 +304,13 @@ def test_a_renderer_that_has_rendered_before_says_the_same_as_a_new_one() -> Non
         services = [service("s", servers)]
         expected = b"".join(MonitorText(MONITOR_FAMILIES).render(services, as_openmetrics=False))
         assert b"".join(old.render(services, as_openmetrics=False)) == expected
+
+
+@pytest.mark.parametrize("as_openmetrics", [True, False])
+def test_labels_are_sorted_by_name_in_every_line(as_openmetrics: bool) -> None:
+    lines = render(full_view(), as_openmetrics=as_openmetrics).splitlines()
+    labelled = [line for line in lines if "{" in line and not line.startswith("#")]
+    assert len(labelled) > 60
+    for line in labelled:
+        names = re.findall(r'([a-z_]+)="', line)
+        assert names == sorted(names), line

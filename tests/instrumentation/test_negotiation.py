@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.instrumentation.negotiation import accepts_json, accepts_openmetrics, parse_accept
+from pybal.instrumentation.negotiation import (
+    accepts_gzip,
+    accepts_json,
+    accepts_openmetrics,
+    parse_accept,
+)
 
 JSON = [
     ["application/json"],
@@ -95,3 +100,23 @@ def test_no_header_makes_it_fail(headers: list[str]) -> None:
         assert 0 <= item.quality <= 1
         assert item.type and item.subtype
     accepts_json(headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "accepted"),
+    [
+        ([], False),
+        ([""], False),
+        (["gzip"], True),
+        (["deflate, GZIP ; q=0.1"], True),
+        (["x-gzip"], True),
+        (["identity", "gzip"], True),
+        (["gzip;q=0, *"], False),
+        (["*;q=0.5"], True),
+        (["*;q=0"], False),
+        (["gzip;q=nonsense"], False),
+        (["br"], False),
+    ],
+)
+def test_gzip_is_taken_where_it_is_named(headers: list[str], accepted: bool) -> None:
+    assert accepts_gzip(headers) == accepted

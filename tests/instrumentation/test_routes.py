@@ -28,7 +28,7 @@ VIEW = FakeView(
 
 
 def get(path: bytes, *, as_json: bool = False) -> Response:
-    return answer(VIEW, path_segments(path), as_json=as_json)
+    return answer(VIEW, list, path_segments(path), as_json=as_json)
 
 
 def get_json(path: bytes) -> Any:
@@ -107,7 +107,7 @@ def test_anything_else_is_404_in_the_contracts_words(path: bytes) -> None:
 
 def test_names_that_utf8_cannot_hold_do_not_break_an_answer() -> None:
     odd = FakeView([service("p", [server("h\ud800")])])
-    response = answer(odd, ("pools", "p"), as_json=False)
+    response = answer(odd, list, ("pools", "p"), as_json=False)
     assert response.body == b"h\\ud800:\tenabled/up/pooled\n"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ from twisted.python.failure import Failure
 from pybal.instrumentation.channel import MAX_CONNECTIONS
 from pybal.model import ServiceSnapshot
 from tests.fakes.deferreds import result_of
-from tests.fakes.view import FakeView, server, service
+from tests.fakes.view import FakeView, large_view, server, service
 from tests.instrumentation.exchange import Client, HeldTurns, parse
 
 TEXT = "text/plain; charset=utf-8"
@@ -44,7 +45,7 @@ def test_text_is_the_default_and_json_comes_when_asked_for() -> None:
     assert plain.headers["content-length"] == str(len(plain.body))
     asked = client.get("/pools/text_443/cp1", {"aCCept": "application/json"})
     assert asked.headers["content-type"] == "application/json"
-    assert asked.headers["vary"] == "accept"
+    assert asked.headers["vary"] == "accept, accept-encoding"
     assert json.loads(asked.body) == {"pooled": True, "up": True, "enabled": True, "weight": 1}
 
 
@@ -306,7 +307,7 @@ def take_all(transport: Any) -> int:
 
 def test_a_slow_client_gets_a_scrape_as_it_takes_it() -> None:
     transport: Any = SlowTransport()
-    connection = Client(view()).connect(transport)
+    connection = Client(large_view()).connect(transport)
     connection.send(SCRAPE)
     assert take_all(transport) > 10
     answer = connection.answer()
@@ -314,7 +315,7 @@ def test_a_slow_client_gets_a_scrape_as_it_takes_it() -> None:
 
 
 def test_a_slow_client_that_leaves_is_forgotten() -> None:
-    client = Client(view())
+    client = Client(large_view())
     transport: Any = SlowTransport()
     connection = client.connect(transport)
     connection.send(SCRAPE)
@@ -327,7 +328,7 @@ def test_a_slow_client_that_leaves_is_forgotten() -> None:
 
 
 def test_a_client_that_does_not_take_a_scrape_is_cut_off() -> None:
-    client = Client(view())
+    client = Client(large_view())
     transport = SlowTransport()
     client.connect(transport).send(SCRAPE)
     client.clock.advance(119)
@@ -337,9 +338,40 @@ def test_a_client_that_does_not_take_a_scrape_is_cut_off() -> None:
 
 
 def test_a_client_that_has_taken_it_is_not() -> None:
-    client = Client(view())
+    client = Client(large_view())
     transport = SlowTransport()
     client.connect(transport).send(SCRAPE)
     take_all(transport)
     client.clock.advance(120)
     assert not transport.aborted
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/services", "/pools/service-0_443"])
+def test_what_is_large_comes_compressed_to_who_takes_that(path: str) -> None:
+    client = Client(large_view())
+    plain = client.get(path)
+    assert plain.headers["content-encoding"] is None
+    answer = client.get(path, {"Accept-Encoding": "deflate, gzip;q=0.5"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["content-type"] == plain.headers["content-type"]
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert len(answer.body) < len(plain.body) / 3
+    if path != "/metrics":  # which tells of the process's time
+        assert gzip.decompress(answer.body) == plain.body
+
+
+def test_what_is_small_comes_as_it_is() -> None:
+    answer = Client(view()).get("/pools", {"Accept-Encoding": "gzip"})
+    assert (answer.headers["content-encoding"], answer.body) == (None, b"text_443\n")
+
+
+def test_all_who_ask_for_a_document_at_once_have_it_made_once() -> None:
+    turns = HeldTurns()
+    shown = large_view()
+    client = Client(shown, time_slices=turns)
+    connections = [client.connect() for _ in range(240)]
+    for connection in connections:
+        connection.send(b"GET /api/v1/ipvs HTTP/1.1\r\nHost: lvs\r\n\r\n")
+    assert len(turns.waiting) == 1
+    turns.release()
+    assert {connection.answer().status for connection in connections} == {200}

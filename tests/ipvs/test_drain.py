@@ -14,7 +14,7 @@ from pybal.ipvs.drain import Drain, Draining, counted, depool, merged
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices
-from pybal.model import ServiceStatistics
+from pybal.ipvs.snapshot import ServiceStatistics
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server
 

@@ -17,6 +17,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.snapshot import MissingSnapshot
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, destination, entry, pool, server
 from tests.ipvs.managercase import NOW, ManagerTestCase
@@ -61,6 +62,32 @@ class FailureTests(ManagerTestCase):
         self.manager.publish(pool(WEB, 1, 3, 4))
         self.turn()
         assert len(told) == 1
+
+    def test_what_the_kernel_does_not_take_is_shown_as_missing_until_it_does(self) -> None:
+        self.start()
+        self.refuse(errno.EINVAL, AddDestination(WEB, destination(2)))
+        self.manager.publish(pool(WEB, 1, 2, 3))
+        self.manager.publish(pool(DNS, 1))
+        assert self.manager.snapshot().missing == (), "it has not been tried yet"
+        for _ in range(3):
+            self.clock.pump([RETRY_MAX_S])
+            (missing,) = self.manager.snapshot().missing
+            assert missing == MissingSnapshot(str(WEB), (str(destination(2).key),), 2)
+        self.manager.publish(pool(WEB, 1, 3))
+        self.clock.pump([RETRY_MAX_S])
+        assert self.manager.snapshot().missing == ()
+
+    def test_a_service_that_the_kernel_does_not_take_is_shown_as_missing(self) -> None:
+        self.start()
+        self.kernel.refuse = lambda operation: (
+            errno.ENOENT if isinstance(operation, AddService) else 0
+        )
+        self.manager.publish(pool(WEB, 1))
+        self.turn()
+        assert self.manager.snapshot().missing == (MissingSnapshot(str(WEB)),)
+        self.kernel.refuse = lambda _: 0
+        self.clock.pump([RETRY_MAX_S] * 3)
+        assert self.manager.snapshot().missing == ()
 
     def test_one_bad_address_does_not_keep_a_service_from_standing(self) -> None:
         self.start(pool(DNS, 1))

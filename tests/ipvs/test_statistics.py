@@ -14,9 +14,9 @@ from pybal.errors import KernelError
 from pybal.ipvs import messages, statistics_codec
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices
+from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
 from pybal.ipvs.statistics import MAX_AGE_S, SERVERS_READ_PER_TURN, StatisticsReader
 from pybal.ipvs.wire import MalformedMessageError, Writer
-from pybal.model import DestinationStatistics, ServiceStatistics, Traffic
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, pool, server

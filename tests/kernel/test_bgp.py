@@ -45,6 +45,17 @@ def test_the_router_learns_a_vip_once_its_service_stands_and_forgets_it_before_t
     assert "[bgp] INFO: Withdrawing 2 prefixes" in pybal.log
 
 
+def test_an_announced_address_that_no_interface_has_is_told(site: Site) -> None:
+    host = site.first
+    pybal = site.director(host)
+    site.wait_routed(host)
+    assert pybal.get("/alerts").startswith("OK")
+    host.run("ip", "address", "del", f"{VIP4}/32", "dev", "lo")
+    until(lambda: f"{VIP4} is announced, but on no interface" in pybal.get("/alerts"))
+    host.run("ip", "address", "add", f"{VIP4}/32", "dev", "lo")
+    until(lambda: pybal.get("/alerts").startswith("OK"))
+
+
 def change_all_that_no_router_needs_to_know(site: Site, pybal: RunningPybal) -> None:
     host, greeter = site.first, site.greeters[0]
     # Two routes and two End-of-RIB: all has been said.

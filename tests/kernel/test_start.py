@@ -79,7 +79,10 @@ def test_a_service_without_its_scheduler_is_named_and_stops_no_other(
             until(lambda: "Could not add service tcp 192.0.2.2:80 (mh)" in daemon.log)
             assert "[hashed]: ip_vs_mh is not loaded" in daemon.log
             assert "modprobe ip_vs_mh" in daemon.log
+            alerts = daemon.ask_control("/alerts")[1]
+            assert alerts.startswith("CRITICAL - IPVS: the kernel does not hold hashed ")
         until(lambda: (found := kernel.read(HASHED)) and found.destinations)
+        until(lambda: daemon.ask_control("/alerts")[1].startswith("OK"))
         assert daemon.stop() == 0
     kernel.close()
 

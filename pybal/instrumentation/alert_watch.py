@@ -1,0 +1,120 @@
+"""Looks at the daemon every few seconds, so that it is known since when something is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from pybal.alert import Alert
+from pybal.instrumentation.alerts import Situation, general_suspicions
+from pybal.instrumentation.service_alerts import service_alerts
+from pybal.instrumentation.suspicion import Dated, Suspicion, Suspicions
+from pybal.instrumentation.view import StatusView
+from pybal.model import AnnouncedPrefix, ServiceSnapshot
+from pybal.runtime.time_slices import TimeSlices
+
+LOOK_INTERVAL_S = 5.0
+ADDRESSES_INTERVAL_S = 30.0
+
+IsLocal = Callable[[str], bool | None]
+"""Whether an address is on an interface of this host; None if that cannot be told now."""
+
+
+class AlertWatch:
+    """The alerts of a view. `clock` is IReactorTime. Of the announced prefixes those that
+    `must_be_local` are looked for with `is_local` on this host's interfaces."""
+
+    def __init__(
+        self,
+        clock: Any,
+        view: StatusView,
+        time_slices: TimeSlices,
+        is_local: IsLocal,
+        must_be_local: Callable[[AnnouncedPrefix], bool],
+        log: Logger,
+    ) -> None:
+        self._clock = clock
+        self._view = view
+        self._time_slices = time_slices
+        self._is_local = is_local
+        self._must_be_local = must_be_local
+        self._log = log
+        self._suspicions = Suspicions()
+        self._of_services: dict[str, tuple[ServiceSnapshot, tuple[Suspicion, ...]]] = {}
+        self._not_local: tuple[str, ...] = ()
+        self._calls: list[Any] = []
+        self._running = False
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._running = True
+        self._look()
+        self._look_at_addresses()
+
+    def stop(self) -> None:
+        """Look no more. Idempotent."""
+        self._running = False
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+        self._calls = []
+
+    def dated(self) -> tuple[Dated, ...]:
+        """All alerts that there are now."""
+        view = self._view
+        services = tuple(view.services())
+        situation = Situation(services, view.daemon(), view.ipvs(), view.bgp(), self._not_local)
+        found = [*general_suspicions(situation)]
+        known, self._of_services = self._of_services, {}
+        for service in services:
+            before = known.get(service.name)
+            if before is None or not _says_the_same(before[0], service):
+                before = service, service_alerts(service)
+            self._of_services[service.name] = before
+            found += before[1]
+        return self._suspicions.step(found, self._clock.seconds())
+
+    def alerts(self) -> tuple[Alert, ...]:
+        """The same, without their ages."""
+        return tuple(each.alert for each in self.dated())
+
+    def _later(self, delay_s: float, what: Callable[[], None]) -> None:
+        self._calls = [call for call in self._calls if call.active()]
+        if self._running:
+            self._calls.append(self._clock.callLater(delay_s, what))
+
+    def _look(self) -> None:
+        self._later(LOOK_INTERVAL_S, self._look)
+        try:
+            self.dated()
+        except Exception:  # noqa: BLE001 - a fault in here must not end the looking
+            self._log.failure("Cannot tell what is wrong")
+
+    def _look_at_addresses(self) -> None:
+        looking = Deferred.fromCoroutine(self._find_not_local())
+        looking.addErrback(lambda f: self._log.failure("Cannot look at addresses", failure=f))
+        looking.addBoth(lambda _: self._later(ADDRESSES_INTERVAL_S, self._look_at_addresses))
+
+    async def _find_not_local(self) -> None:
+        """Some each turn of the reactor: there may be thousands."""
+        found = []
+        for prefix in self._view.bgp().announced:
+            address = prefix.prefix.partition("/")[0]
+            if self._must_be_local(prefix) and self._is_local(address) is False:
+                found.append(address)
+            await self._time_slices.pause()
+        self._not_local = tuple(found)
+
+
+def _says_the_same(before: ServiceSnapshot, now: ServiceSnapshot) -> bool:
+    """Whether nothing has changed that alerts are made of. Servers are the same object until
+    something of them changes."""
+    return (
+        before.servers is now.servers
+        and before.source == now.source
+        and before.held == now.held
+        and before.depool_threshold == now.depool_threshold
+    )

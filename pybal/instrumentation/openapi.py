@@ -1,0 +1,299 @@
+"""The OpenAPI description of `/api/v1`. Pure.
+
+It says what is there and will stay; what is not required may be missing. A test holds it against
+the documents themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybal.instrumentation.body import schema
+from pybal.instrumentation.controls import VERBS, Verb
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_NUMBER: Schema = {"type": "number"}
+_MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
+_WHOLE: Schema = {"type": "integer"}
+_MAYBE_WHOLE: Schema = {"type": ["integer", "null"]}
+_BOOLEAN: Schema = {"type": "boolean"}
+_MAYBE_BOOLEAN: Schema = {"type": ["boolean", "null"]}
+_COUNTS: Schema = {"type": "object", "additionalProperties": _WHOLE}
+_LABELS: Schema = {"type": "object", "additionalProperties": _TEXT}
+
+
+def _object(**properties: Schema) -> Schema:
+    """All of these are always there; more may come."""
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _maybe(one: Schema) -> Schema:
+    return {"oneOf": [one, {"type": "null"}]}
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_MOMENT = _maybe(_ref("Moment"))
+_PATH_NAMES = ("service", "host")
+
+SCHEMAS: dict[str, Schema] = {
+    "Moment": _object(iso=_TEXT, epoch=_NUMBER),
+    "Error": _object(error=_TEXT, remedy=_TEXT),
+    "Director": _object(name=_TEXT, router_id=_MAYBE_TEXT, version=_TEXT),
+    "Alert": _object(
+        id=_TEXT,
+        severity={"enum": ["warning", "critical"]},
+        service=_MAYBE_TEXT,
+        text=_TEXT,
+        age_s=_NUMBER,
+        docs=_TEXT,
+    ),
+    "Source": _object(
+        url=_TEXT,
+        stale=_BOOLEAN,
+        last_good=_MOMENT,
+        last_error=_MAYBE_TEXT,
+        damage=_list(_TEXT),
+        kept=_list(_TEXT),
+    ),
+    "ServiceSummary": _object(
+        name=_TEXT,
+        protocol=_TEXT,
+        address=_TEXT,
+        port=_WHOLE,
+        scheduler=_TEXT,
+        depool_threshold=_NUMBER,
+        can_depool=_BOOLEAN,
+        could_not_depool_total=_WHOLE,
+        source=_ref("Source"),
+        counts=_COUNTS,
+    ),
+    "Service": {
+        "allOf": [
+            _ref("ServiceSummary"),
+            _object(
+                held=_list(_ref("HeldChange")), held_total=_WHOLE, servers=_list(_ref("Server"))
+            ),
+        ],
+    },
+    "HeldChange": _object(
+        servers=_list(_TEXT),
+        since=_MOMENT,
+        waiting=_BOOLEAN,
+        left=_WHOLE,
+        required=_WHOLE,
+        taken=_list(_object(server=_TEXT, at=_MOMENT)),
+        window_s=_NUMBER,
+    ),
+    "Server": _object(
+        service=_TEXT,
+        host=_TEXT,
+        address=_MAYBE_TEXT,
+        weight=_WHOLE,
+        enabled=_BOOLEAN,
+        ready=_BOOLEAN,
+        up=_BOOLEAN,
+        partially_up=_BOOLEAN,
+        pooled=_BOOLEAN,
+        status=_TEXT,
+        why=_maybe(_ref("Why")),
+        monitors=_list(_ref("Monitor")),
+    ),
+    "Why": _object(
+        text=_TEXT,
+        verdict=_TEXT,
+        cause=_TEXT,
+        configured=_WHOLE,
+        up=_WHOLE,
+        pooled=_WHOLE,
+        threshold=_NUMBER,
+        required=_NUMBER,
+        at=_MOMENT,
+    ),
+    "Monitor": _object(
+        name=_TEXT,
+        up=_MAYBE_BOOLEAN,
+        since=_MOMENT,
+        last_result=_maybe(_object(up=_BOOLEAN, reason=_TEXT, duration_s=_NUMBER, at=_MOMENT)),
+        in_a_row=_WHOLE,
+        rise=_WHOLE,
+        fall=_WHOLE,
+        up_transitions=_WHOLE,
+        down_transitions=_WHOLE,
+        up_results=_WHOLE,
+        down_results=_WHOLE,
+        samples=_list(_object(metric=_TEXT, labels=_LABELS, value=_NUMBER)),
+    ),
+    "Traffic": _COUNTS,
+    "IPVSService": _object(
+        name=_MAYBE_TEXT,
+        service=_TEXT,
+        traffic=_ref("Traffic"),
+        servers=_list(
+            _object(
+                server=_TEXT,
+                active_connections=_WHOLE,
+                inactive_connections=_WHOLE,
+                persistent_connections=_WHOLE,
+                traffic=_ref("Traffic"),
+            )
+        ),
+    ),
+    "Config": _object(
+        path=_TEXT,
+        sha256=_TEXT,
+        modified_at=_MOMENT,
+        loaded_at=_MOMENT,
+        is_last_good=_BOOLEAN,
+        needs_restart=_list(_TEXT),
+        differs_since=_MOMENT,
+        last_reload=_maybe(
+            _object(at=_MOMENT, successful=_BOOLEAN, errors=_list(_TEXT), steps=_list(_TEXT))
+        ),
+        last_success_at=_MOMENT,
+        last_error_at=_MOMENT,
+    ),
+    "Peer": _object(
+        address=_TEXT,
+        asn=_MAYBE_WHOLE,
+        state=_TEXT,
+        established=_BOOLEAN,
+        since=_MOMENT,
+        last_error=_maybe(_object(text=_TEXT, at=_MOMENT)),
+        capabilities=_object(sent=_list(_TEXT), received=_list(_TEXT)),
+        hold_time_s=_MAYBE_WHOLE,
+        timers_s={"type": "object", "additionalProperties": _NUMBER},
+        bfd=_MAYBE_TEXT,
+        prefixes=_list(_TEXT),
+        sessions_lost=_WHOLE,
+        connections_refused=_WHOLE,
+        messages={"type": "object", "additionalProperties": _COUNTS},
+        connections=_list(_LABELS),
+    ),
+}
+
+DOCUMENTS: dict[str, tuple[str, Schema]] = {
+    "/api/v1/services": ("All services", _object(services=_list(_ref("ServiceSummary")))),
+    "/api/v1/services/{service}": ("A service and its servers", _ref("Service")),
+    "/api/v1/services/{service}/servers/{host}": ("A server of a service", _ref("Server")),
+    "/api/v1/ipvs": (
+        "The kernel's table and what passes through it",
+        _object(
+            in_sync=_BOOLEAN,
+            dry_run=_BOOLEAN,
+            services=_WHOLE,
+            destinations=_WHOLE,
+            changes_total=_WHOLE,
+            errors_total=_WHOLE,
+            last_error=_maybe(_object(text=_TEXT, at=_MOMENT)),
+            audit=_object(
+                audits_total=_WHOLE,
+                finished=_MOMENT,
+                drift=_list({"type": "object"}),
+                drift_total=_COUNTS,
+                repairs_total=_WHOLE,
+            ),
+            missing=_list(_object(service=_TEXT, servers=_list(_TEXT), others=_WHOLE)),
+            unmanaged=_list(_TEXT),
+            ownership_error=_MAYBE_TEXT,
+            draining=_list({"type": "object"}),
+            statistics=_maybe(_object(at=_MOMENT, services=_list(_ref("IPVSService")))),
+        ),
+    ),
+    "/api/v1/bgp": (
+        "The BGP speaker",
+        _object(
+            enabled=_BOOLEAN,
+            local_asn=_MAYBE_WHOLE,
+            peers=_list(_ref("Peer")),
+            prefixes=_list({"type": "object"}),
+            unknown_peers_total=_WHOLE,
+            maintenance=_list(_object(service=_MAYBE_TEXT, since=_MOMENT, state=_TEXT)),
+        ),
+    ),
+    "/api/v1/daemon": (
+        "The process and its health",
+        _object(
+            version=_TEXT,
+            started_at=_MOMENT,
+            config_path=_TEXT,
+            dry_run=_BOOLEAN,
+            health={"type": "object"},
+            host=_TEXT,
+            config=_ref("Config"),
+        ),
+    ),
+    "/api/v1/config": (
+        "Which configuration runs, and its text without secrets",
+        {"allOf": [_ref("Config"), _object(text=_TEXT)]},
+    ),
+    "/api/v1/alerts": (
+        "What an operator must look at",
+        _object(status=_TEXT, msg=_TEXT, alerts=_list(_ref("Alert"))),
+    ),
+}
+"""What each path answers, beside `director`, which all have."""
+
+
+def openapi_document(version: str) -> dict[str, Any]:
+    """`/api/v1/openapi.json`."""
+    paths: dict[str, dict[str, Any]] = {}
+    for path, (summary, shown) in DOCUMENTS.items():
+        signed = {"allOf": [_object(director=_ref("Director")), shown]}
+        paths[path] = {"get": _operation(path, summary, signed)}
+    for verb in VERBS:
+        paths.setdefault(verb.path, {})["post"] = _verb(verb)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PyBal",
+            "version": version,
+            "description": "Stable: fields may come, none goes or changes its meaning. What "
+            "changes something (POST) is answered on the control socket alone.",
+        },
+        "paths": paths,
+        "components": {"schemas": SCHEMAS},
+    }
+
+
+def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
+    names = [name for name in _PATH_NAMES if f"{{{name}}}" in path]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names
+    ]
+    parameters.append({"name": "pretty", "in": "query", "schema": _BOOLEAN})
+    responses = {"200": _answer("As it is now", shown)}
+    if names:
+        responses["404"] = _answer("No such name", _ref("Error"))
+    return {"summary": summary, "parameters": parameters, "responses": responses}
+
+
+def _verb(verb: Verb) -> dict[str, Any]:
+    operation = _operation(verb.path, verb.summary, {"type": "object"})
+    operation["parameters"].pop()
+    operation["requestBody"] = {
+        "required": any(field.required for field in verb.fields.values()),
+        "content": {"application/json": {"schema": schema(verb.fields)}},
+    }
+    for status, words in (
+        ("400", "The body is not what is wanted"),
+        ("403", "Not on the control socket"),
+        ("404", "No such name"),
+        ("409", "It cannot be done as things are"),
+        ("413", "The body is too long"),
+    ):
+        operation["responses"][status] = _answer(words, _ref("Error"))
+    return operation
+
+
+def _answer(words: str, shown: Schema) -> dict[str, Any]:
+    return {"description": words, "content": {"application/json": {"schema": shown}}}

@@ -1,0 +1,106 @@
+"""What an operator must look at in one pool. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pybal.alert import Alert, Severity
+from pybal.held_change import HeldChange
+from pybal.instrumentation.suspicion import STARTING_S, Suspicion
+from pybal.model import ServerSnapshot, ServiceSnapshot
+
+_SETTLING_S = 2.0
+_NO_ADDRESS_S = 10.0
+_STALE_S = 30.0
+_ERROR_SHOWN = 200
+_NAMES_SHOWN = 10
+
+
+def service_alerts(service: ServiceSnapshot) -> tuple[Suspicion, ...]:
+    """All that is to be said of a service."""
+    return tuple(_suspicions(service))
+
+
+def _suspicions(service: ServiceSnapshot) -> Iterator[Suspicion]:
+    name, servers, source = service.name, service.servers, service.source
+    held = [s.host for s in servers if s.enabled and s.pooled and not s.up]
+    if held:
+        text = f"{name}: Servers {', '.join(held)} are marked down but pooled"
+        yield Suspicion(Alert("down-but-pooled", Severity.CRITICAL, name, text))
+    if _too_small_to_depool(service):
+        text = f"Pool {name} is too small to allow depooling"
+        yield Suspicion(Alert("too-small", Severity.WARNING, name, text))
+    if not any(s.pooled and s.weight > 0 for s in servers):
+        yield _nobody_served(service)
+    elif source.stale and source.last_error:
+        text = f"Pool {name} has an old list, a new one cannot be had: {_short(source.last_error)}"
+        yield Suspicion(Alert("list-stale", Severity.WARNING, name, text), after_s=_STALE_S)
+    if source.damage:
+        text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage))}"
+        yield Suspicion(Alert("list-damaged", Severity.WARNING, name, text))
+    for change in service.held:
+        alert = Alert("list-held", Severity.WARNING, name, _held(name, change))
+        yield Suspicion(alert, str(change.since))
+    without = [s.host for s in servers if s.enabled and s.address is None]
+    if without:
+        text = f"Pool {name} has servers without an address: {named(without)}"
+        yield Suspicion(Alert("no-address", Severity.WARNING, name, text), after_s=_NO_ADDRESS_S)
+
+
+def _held(name: str, change: HeldChange) -> str:
+    if change.waiting:
+        return f"Pool {name} keeps {named(change.servers)} until servers of its new list work"
+    after = ""
+    if change.taken:
+        others, minutes = [host for host, _ in change.taken], change.window_s / 60
+        after = f", after {named(others)} went within {minutes:g} minutes"
+    return (
+        f"Pool {name} holds {named(change.servers)}, which its list takes away{after}: "
+        f"{change.left} working servers would be left, list-floor wants {change.required}"
+    )
+
+
+def _nobody_served(service: ServiceSnapshot) -> Suspicion:
+    name, servers, error = service.name, service.servers, service.source.last_error
+
+    def suspicion(severity: Severity, why: str) -> Suspicion:
+        alert = Alert("nobody-served", severity, name, f"Pool {name} {why}")
+        return Suspicion(alert, after_s=_SETTLING_S, may_be_start=True)
+
+    if not servers and error:
+        text = f"Pool {name} has no servers, its list cannot be had: {_short(error)}"
+        alert = Alert("nobody-served", Severity.WARNING, name, text)
+        return Suspicion(alert, critical_after_s=STARTING_S)
+    if not servers:
+        return suspicion(Severity.CRITICAL, "has no servers: its list has not come yet")
+    enabled = [server for server in servers if server.enabled]
+    # An operator's explicit word is no fault; that nobody is served is worth saying.
+    if not enabled:
+        return suspicion(Severity.WARNING, "serves nobody: all its servers are disabled")
+    if not any(server.weight for server in enabled):
+        return suspicion(Severity.WARNING, "serves nobody: the weights of all its servers are 0")
+    return suspicion(Severity.CRITICAL, f"serves nobody: {_not_pooled(enabled)}")
+
+
+def _not_pooled(enabled: Sequence[ServerSnapshot]) -> str:
+    if all(server.address is None for server in enabled):
+        return f"no address is known of {named([server.host for server in enabled])}"
+    if not any(server.up for server in enabled):
+        return f"none of its servers is up ({named([server.host for server in enabled])})"
+    return "none of its servers is pooled"
+
+
+def _too_small_to_depool(service: ServiceSnapshot) -> bool:
+    size = len(service.servers)
+    return size > 1 and size < size * service.depool_threshold + 1
+
+
+def _short(text: str) -> str:
+    return text[:_ERROR_SHOWN]
+
+
+def named(names: Sequence[str]) -> str:
+    """A few names, and how many more there are."""
+    more = len(names) - _NAMES_SHOWN
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown

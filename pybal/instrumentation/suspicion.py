@@ -1,0 +1,63 @@
+"""What may come to be an alert, and what has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from pybal.alert import Alert, Severity
+
+STARTING_S = 15.0
+"""After a start, lists, names and first checks take some seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """An alert, if it lasts for `after_s`; it becomes critical after `critical_after_s`. With
+    `may_be_start` it is none in the first seconds of the daemon. It is the same as an earlier one
+    if id, service and `subject` are, whatever its words."""
+
+    alert: Alert
+    subject: str = ""
+    after_s: float = 0.0
+    critical_after_s: float | None = None
+    may_be_start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """An alert and how long ago it was first suspected."""
+
+    alert: Alert
+    age_s: float
+
+
+class Suspicions:
+    """Remembers since when each has been there. Looked at seldom, it does not see what comes and
+    goes in between."""
+
+    def __init__(self) -> None:
+        self._began_s: float | None = None
+        self._since_s: dict[tuple[str, str | None, str], float] = {}
+
+    def step(self, found: Iterable[Suspicion], now_s: float) -> tuple[Dated, ...]:
+        """Those that have lasted for long enough, given all that there are now."""
+        if self._began_s is None:
+            self._began_s = now_s
+        starting = now_s - self._began_s < STARTING_S
+        before, self._since_s = self._since_s, {}
+        dated = []
+        for each in found:
+            key = (each.alert.id, each.alert.service, each.subject)
+            since_s = self._since_s[key] = before.get(key, now_s)
+            age_s = now_s - since_s
+            if age_s >= each.after_s and not (starting and each.may_be_start):
+                dated.append(Dated(_aged(each, age_s), age_s))
+        return tuple(dated)
+
+
+def _aged(suspicion: Suspicion, age_s: float) -> Alert:
+    after_s = suspicion.critical_after_s
+    if after_s is None or age_s < after_s:
+        return suspicion.alert
+    return replace(suspicion.alert, severity=Severity.CRITICAL)

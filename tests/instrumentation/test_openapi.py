@@ -1,0 +1,174 @@
+"""The description of /api/v1 holds of what is answered, and leaves nothing out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from pybal.instrumentation.controls import VERBS
+from pybal.ipvs.snapshot import (
+    AuditSnapshot,
+    DestinationStatistics,
+    DrainSnapshot,
+    DriftSnapshot,
+    KernelErrorSnapshot,
+    MissingSnapshot,
+    ServiceStatistics,
+    Traffic,
+)
+from pybal.model import MaintenanceSnapshot, MetricSample, SourceSnapshot
+from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
+from tests.instrumentation.exchange import Client
+
+TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+    "object": dict,
+    "array": list,
+}
+
+
+class Description:
+    """Checks values by the part of JSON Schema that the description uses."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+
+    def check(self, value: Any, schema: dict[str, Any], where: str) -> None:
+        schema = self.resolved(schema)
+        for part in schema.get("allOf", ()):
+            self.check(value, part, where)
+        if "oneOf" in schema:
+            schema = schema["oneOf"][value is None]
+            return self.check(value, schema, where)
+        if "enum" in schema:
+            assert value in schema["enum"], where
+        kinds = schema.get("type", ())
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if kinds:
+            assert any(self.is_of(value, kind) for kind in kinds), (where, value, kinds)
+        if isinstance(value, list) and "items" in schema:
+            for number, each in enumerate(value):
+                self.check(each, schema["items"], f"{where}[{number}]")
+        if isinstance(value, dict):
+            assert set(schema.get("required", ())) <= value.keys(), where
+            properties = schema.get("properties", {})
+            for name, each in value.items():
+                known = properties.get(name) or schema.get("additionalProperties")
+                if isinstance(known, dict):
+                    self.check(each, known, f"{where}.{name}")
+        return None
+
+    def is_of(self, value: Any, kind: str) -> bool:
+        is_boolean = isinstance(value, bool)
+        return isinstance(value, TYPES[kind]) and (kind in ("boolean",)) == is_boolean
+
+    def names(self, schema: dict[str, Any]) -> set[str]:
+        """All that an object is said to have."""
+        schema = self.resolved(schema)
+        found = set(schema.get("properties", {}))
+        return found.union(*(self.names(part) for part in schema.get("allOf", ())))
+
+    def resolved(self, schema: dict[str, Any]) -> dict[str, Any]:
+        reference = schema.get("$ref")
+        if reference is None:
+            return schema
+        found: dict[str, Any] = self.document["components"]["schemas"][reference.split("/")[-1]]
+        return found
+
+
+def full_view() -> FakeView:
+    """A daemon that has something of everything."""
+    samples = (MetricSample("pybal_monitor_x", (("a", "b"),), 1.5),)
+    key = "tcp 198.51.100.1:443"
+    statistics = ServiceStatistics(
+        key,
+        Traffic(),
+        (DestinationStatistics("192.0.2.1:443", ip_address("192.0.2.1"), 1, 2, 3, Traffic()),),
+    )
+    drift = DriftSnapshot(key, NOON, ("the service is gone",), repaired=True)
+    peers = bgp(("192.0.2.1", True), ("192.0.2.2", False))
+    return FakeView(
+        [
+            service(
+                "web",
+                [
+                    server(
+                        "cp1",
+                        monitors=(monitor(samples=samples), monitor("Ping", up=None)),
+                        decision=held("x"),
+                    ),
+                    server("cp2", up=False, pooled=True),
+                ],
+                source=SourceSnapshot("file:///x", True, NOON, "gone", ("line 3",), ("cp2",)),
+            )
+        ],
+        bgp_snapshot=replace(
+            peers,
+            router_id="192.0.2.9",
+            maintenance=(MaintenanceSnapshot(None, NOON, withdrawn=False),),
+            peers=tuple(
+                replace(
+                    peer,
+                    last_error="x",
+                    last_error_at=NOON,
+                    messages=(("open", "sent", 1),),
+                    timers=(("hold", 1.5),),
+                )
+                for peer in peers.peers
+            ),
+        ),
+        ipvs_snapshot=replace(
+            ipvs(),
+            audit=AuditSnapshot(1, NOON, (drift,), (("x", 1),), 1),
+            last_error=KernelErrorSnapshot(NOON, "refused"),
+            missing=(MissingSnapshot(key, ("192.0.2.1:443",), 1),),
+            draining=(DrainSnapshot(key, "192.0.2.1:443", 1.0, None),),
+            statistics=(statistics,),
+            statistics_at=NOON,
+            names=((key, "web"),),
+        ),
+    )
+
+
+CLIENT = Client(full_view())
+DESCRIPTION = Description(json.loads(CLIENT.get("/api/v1/openapi.json").body))
+DOCUMENTS = [path for path, what in DESCRIPTION.document["paths"].items() if "get" in what]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_each_document_is_as_described_and_all_of_it(path: str) -> None:
+    answer = CLIENT.get(path.format(service="web", host="cp1"))
+    document = json.loads(answer.body)
+    responses = DESCRIPTION.document["paths"][path]["get"]["responses"]
+    schema = responses["200"]["content"]["application/json"]["schema"]
+    DESCRIPTION.check(document, schema, path)
+    assert document.keys() <= DESCRIPTION.names(schema)
+    if "{" in path:
+        missing = CLIENT.get(path.format(service="nosuch", host="x"))
+        error = responses["404"]["content"]["application/json"]["schema"]
+        assert missing.status == 404
+        DESCRIPTION.check(json.loads(missing.body), error, path)
+
+
+def test_every_path_of_the_index_is_described() -> None:
+    index = json.loads(CLIENT.get("/api/v1").body)
+    assert set(index["paths"]) - {"/api/v1/openapi.json"} == set(DOCUMENTS)
+    posts = {path for path, what in DESCRIPTION.document["paths"].items() if "post" in what}
+    assert posts == {verb.path for verb in VERBS} == {verb["path"] for verb in index["verbs"]}
+
+
+def test_every_document_says_whose_it_is() -> None:
+    for path in ("/api/v1", "/api/v1/bgp"):
+        assert json.loads(CLIENT.get(path).body)["director"] == {
+            "name": "",
+            "router_id": "192.0.2.9",
+            "version": "9.8.7",
+        }
