@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -14,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 
 from pybal.instrumentation.alert_watch import AlertWatch
+from pybal.instrumentation.channel import MAX_CONNECTIONS
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import StatusPages
@@ -157,6 +160,59 @@ def test_the_reactor_goes_on_while_the_largest_configuration_is_scraped() -> Non
         assert body.count("\npybal_monitor_status{") == 11_538
         # How often depends on the machine: rendering takes so many milliseconds of each turn.
         assert time_slices.given_way > 2
+        await daemon.server.stop()
+
+    run_in_reactor(main)
+
+
+def test_half_requests_keep_nobody_out_and_are_gone_after_seconds() -> None:
+    def attack(daemon: Daemon) -> list[socket.socket]:
+        where = daemon.server.listening()[0]
+        attackers = [socket.create_connection(where) for _ in range(MAX_CONNECTIONS)]
+        for each in attackers:
+            each.sendall(b"GET /pools HTTP/1.1\r\nX: ")
+        for _ in range(20):
+            assert daemon.get("/pools", "*/*")[0] == 200
+        return attackers
+
+    def are_gone(attackers: list[socket.socket]) -> None:
+        for each in attackers:
+            each.settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert each.recv(1) == b""
+            each.close()
+
+    async def main(reactor: Any) -> None:
+        daemon = Daemon(reactor, production(), "127.0.0.1")
+        daemon.server.start()
+        attackers = await daemon.in_thread(attack, daemon)
+        await daemon.in_thread(are_gone, attackers)
+        assert len([line for line in daemon.log if line.startswith("warn")]) == 1
+        await daemon.server.stop()
+
+    run_in_reactor(main)
+
+
+def test_many_who_ask_for_a_large_document_at_once_hold_up_nobody() -> None:
+    def ask(daemon: Daemon) -> int:
+        where = daemon.server.listening()[0]
+        asking = [socket.create_connection(where) for _ in range(60)]
+        for each in asking:
+            each.sendall(b"GET /api/v1/services/service-0_443 HTTP/1.1\r\nHost: x\r\n\r\n")
+        started_at = time.monotonic()
+        assert daemon.get("/alerts", "*/*")[0] == 200
+        took_s = time.monotonic() - started_at
+        assert took_s < 3
+        for each in asking:
+            each.settimeout(10)
+            assert each.recv(12) == b"HTTP/1.1 200"
+            each.close()
+        return len(asking)
+
+    async def main(reactor: Any) -> None:
+        daemon = Daemon(reactor, large_view(), "127.0.0.1")
+        daemon.server.start()
+        assert await daemon.in_thread(ask, daemon) == 60
         await daemon.server.stop()
 
     run_in_reactor(main)
