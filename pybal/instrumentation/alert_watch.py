@@ -66,7 +66,9 @@ class AlertWatch:
         """All alerts that there are now."""
         view = self._view
         services = tuple(view.services())
-        situation = Situation(services, view.daemon(), view.ipvs(), view.bgp(), self._not_local)
+        situation = Situation(
+            services, view.daemon(), view.ipvs(), view.bgp(), view.config(), self._not_local
+        )
         found = [*general_suspicions(situation)]
         known, self._of_services = self._of_services, {}
         for service in services:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pybal.alert import Alert, Severity
+from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.service_alerts import named, service_alerts
 from pybal.instrumentation.suspicion import Suspicion
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
@@ -19,6 +20,8 @@ from pybal.model import (
 )
 
 _PEER_AWAY_S = 60.0
+_DIFFERS_S = 3600.0
+"""Many write the file and choose the time of the reload themselves."""
 _ERROR_SHOWN = 200
 
 
@@ -47,6 +50,8 @@ KINDS = (
     Kind("no-address", more="more pools have servers without an address"),
     Kind("bgp-peer-away", more="more BGP peers are away"),
     Kind("maintenance", more="more pools are in maintenance"),
+    Kind("config-refused"),
+    Kind("config-differs"),
     Kind("address-not-local", more="more announced addresses are on no interface"),
 )
 _RANK = {kind.id: rank for rank, kind in enumerate(KINDS)}
@@ -61,6 +66,7 @@ class Situation:
     daemon: DaemonSnapshot
     ipvs: IPVSSnapshot
     bgp: BGPSnapshot
+    config: ConfigSnapshot
     not_local: tuple[str, ...] = ()
 
 
@@ -103,6 +109,7 @@ def general_suspicions(situation: Situation) -> Iterator[Suspicion]:
     for address in situation.not_local:
         text = f"{address} is announced, but on no interface of this host"
         yield Suspicion(Alert("address-not-local", Severity.WARNING, None, text), address)
+    yield from _of_config(situation.config)
     for alert in situation.daemon.alerts:
         yield Suspicion(alert, alert.text)
 
@@ -172,6 +179,20 @@ def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> 
     text = f"IPVS: the kernel does not hold {hosts} of {name or missing.service}{why}"
     severity = Severity.WARNING if missing.others else Severity.CRITICAL
     return Suspicion(Alert("not-in-kernel", severity, name, text), missing.service)
+
+
+def _of_config(config: ConfigSnapshot) -> Iterator[Suspicion]:
+    last = config.last_reload
+    if config.is_last_good:
+        text = f"{config.path} had errors at the start: the last good configuration runs"
+        yield Suspicion(Alert("config-refused", Severity.WARNING, None, text))
+    elif last is not None and not last.successful:
+        why = "; ".join(last.errors)[:_ERROR_SHOWN]
+        text = f"A changed {config.path} was refused, the former one runs: {why}"
+        yield Suspicion(Alert("config-refused", Severity.WARNING, None, text))
+    elif config.differs_since is not None:
+        text = f"{config.path} has been changed and is not what runs: reload or restart"
+        yield Suspicion(Alert("config-differs", Severity.WARNING, None, text), after_s=_DIFFERS_S)
 
 
 def _peer_away(peer: PeerSnapshot) -> Suspicion:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pybal.alert import Alert, Severity
+from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline, suspicions
 from pybal.instrumentation.suspicion import Suspicion, Suspicions
@@ -26,7 +27,7 @@ from pybal.model import (
     ServiceSnapshot,
     SourceSnapshot,
 )
-from tests.fakes.view import DAEMON, NO_BGP, NOON, bgp, ipvs, server, service
+from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, server, service
 
 
 class Watched:
@@ -37,6 +38,7 @@ class Watched:
         self.daemon = DAEMON
         self.ipvs: IPVSSnapshot = ipvs()
         self.bgp: BGPSnapshot = NO_BGP
+        self.config = CONFIG
         self.not_local: tuple[str, ...] = ()
         self._suspicions = Suspicions()
         self._suspicions.step((), 0.0)
@@ -44,7 +46,9 @@ class Watched:
 
     def alerts(self, after_s: float = 0.0) -> list[Alert]:
         """Those that there are when so much more time has passed."""
-        situation = Situation(self.services, self.daemon, self.ipvs, self.bgp, self.not_local)
+        situation = Situation(
+            self.services, self.daemon, self.ipvs, self.bgp, self.config, self.not_local
+        )
         self._suspicions.step(suspicions(situation), self._now_s)
         self._now_s += after_s
         dated = self._suspicions.step(suspicions(situation), self._now_s)
@@ -268,7 +272,7 @@ def test_a_pool_that_serves_somebody_with_others_down_is_nobodys_alarm() -> None
 
 def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
     fresh = Suspicions()
-    found = list(suspicions(Situation([service("web")], DAEMON, ipvs(), NO_BGP)))
+    found = list(suspicions(Situation([service("web")], DAEMON, ipvs(), NO_BGP, CONFIG)))
     assert fresh.step(found, 0.0) == ()
     assert fresh.step(found, 14.0) == ()
     assert [each.alert.id for each in fresh.step(found, 15.0)] == ["nobody-served"]
@@ -349,6 +353,25 @@ def test_a_service_that_the_kernel_does_not_hold_is_critical_a_server_a_warning(
         watched.ipvs = replace(watched.ipvs, missing=(server_,))
         text = f"IPVS: the kernel does not hold 0.0.0.0:80 of web: {error.text}"
         assert watched.line() == said(text)
+
+
+def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an_hour() -> None:
+    watched = Watched()
+    path = CONFIG.path
+    watched.config = replace(CONFIG, differs_since=NOON)
+    assert watched.line(after_s=3599.0).startswith("OK")
+    assert watched.line(after_s=1.0) == warning(
+        f"{path} has been changed and is not what runs: reload or restart"
+    )
+    refused = ReloadSnapshot(NOON, False, ("line 3: x", "line 4: y"), ())
+    watched.config = replace(watched.config, last_reload=refused)
+    assert watched.line() == warning(
+        f"A changed {path} was refused, the former one runs: line 3: x; line 4: y"
+    )
+    watched.config = replace(CONFIG, is_last_good=True)
+    assert watched.line() == warning(
+        f"{path} had errors at the start: the last good configuration runs"
+    )
 
 
 def test_other_parts_raise_their_own_alerts() -> None:

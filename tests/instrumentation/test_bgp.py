@@ -16,7 +16,7 @@ from pybal.model import (
     BGPSnapshot,
     MaintenanceSnapshot,
 )
-from tests.fakes.view import DAEMON, NO_BGP, NOON, bgp, ipvs, peer
+from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer
 
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
 OURS = BGPConnectionSnapshot("Established", "active", "192.0.2.9", "192.0.2.1")
@@ -160,7 +160,8 @@ def test_what_is_in_maintenance_is_shown() -> None:
         {"service": "web_80", "since": AT, "state": "last choice"}
     ]
     both = (MaintenanceSnapshot(None, NOON, withdrawn=True), *SNAPSHOT.maintenance)
-    situation = Situation((), DAEMON, ipvs(), replace(SNAPSHOT, announced=(), maintenance=both))
+    shown = replace(SNAPSHOT, announced=(), maintenance=both)
+    situation = Situation((), DAEMON, ipvs(), shown, CONFIG)
     alerts = [each.alert for each in suspicions(situation)]
     assert headline(alerts).as_text() == (
         "WARNING - This director is in maintenance: withdrawn in BGP. "
