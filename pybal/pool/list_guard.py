@@ -261,6 +261,7 @@ class _Scales:
         start = self._window.enabled_at_start(at)
         self._reference = start if guard.reference is None else guard.reference
         self.required = math.ceil(self._reference * guard.rules.floor)
+        self._forget_replaced()
 
     def _is_useless(self, host: str, known: Use) -> bool:
         """Nobody's loss: found down, or brought by a list and never seen to work."""
@@ -325,6 +326,12 @@ class _Scales:
         """The change goes through."""
         self.working = self.left_without(hosts)
         self.taken |= dict.fromkeys(hosts, self.at)
+        self._forget_replaced()
+
+    def _forget_replaced(self) -> None:
+        """As many work as were enabled: others have come for whatever lists took away."""
+        if self.working >= self._reference:
+            self.taken = {}
 
     def settled(self, kept: tuple[KeptChange, ...]) -> ListGuard:
         """The guard with these changes kept, and all others through."""
