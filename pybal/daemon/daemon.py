@@ -28,6 +28,7 @@ from pybal.model import (
     AnnouncedPrefix,
     BGPSnapshot,
     DaemonSnapshot,
+    IPAddress,
     ServiceSnapshot,
     SourceList,
 )
@@ -224,12 +225,15 @@ class Daemon:
             addresses=self._ports.addresses,
             create_monitor=self._create_monitor,
             table=self._ipvs,
-            is_own_address=lambda _: False,
+            is_own_address=self._is_own_address,
             servers_changed=self._announcer.servers_changed,
         )
         return LVSService(
             settings, ports, self._create_source, self._ipvs.adopted(service_key(settings))
         )
+
+    def _is_own_address(self, address: IPAddress) -> bool:
+        return self._ports.is_local(str(address)) is True
 
     def _servers_refused(self, key: ServiceKey, servers: Collection[DestinationKey]) -> None:
         for settings in self._settings.services:
