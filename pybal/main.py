@@ -28,9 +28,11 @@ import pybal
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.network import TwistedNetwork
 from pybal.config.loader import load
-from pybal.config.problems import Severity
+from pybal.config.problems import LoadResult, Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
+from pybal.ctl.client import DEFAULT_SOCKET
+from pybal.ctl.main import main as pybalctl
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
@@ -92,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lines, status = report(result, kinds)
         say((*lines, *_notes(result.settings, monitors)))
         return status
+    if options.diff:
+        return _diff(options.config, result)
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
     reactor.callWhenRunning(LoopingCall(logging.sum_up).start, _SUM_UP_EVERY_S, now=False)
@@ -129,12 +133,24 @@ def _local_time(at: float) -> str:
 
 
 def _refuse(error: PluginError, options: argparse.Namespace) -> int:
-    if options.check_config:
+    if options.check_config or options.diff:
         say([f"ERROR: {error}"])
     else:
         atexit.register(begin_logging(debug=options.debug).flush)
         _log.critical("{error}: not started", error=str(error))
     return EXIT_CONFIG
+
+
+def _diff(path: Path, result: LoadResult) -> int:
+    """What a reload with this file would do, as the daemon says, or what is wrong with it. The
+    file may be about to move the control socket, too."""
+    if result.settings is None:
+        say([f"ERROR: {problem}" for problem in result.errors])
+        return EXIT_CONFIG
+    control = result.settings.control
+    places = [DEFAULT_SOCKET] if control is None else [control.path, DEFAULT_SOCKET]
+    place = next((each for each in places if each.is_socket()), places[0])
+    return pybalctl([f"--socket={place}", "config", "diff", f"--config={path}"])
 
 
 def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
@@ -179,6 +195,12 @@ def _parser() -> argparse.ArgumentParser:
         "--check-config",
         action="store_true",
         help="say what is wrong with the configuration, or what would run; exit 0 or 1",
+    )
+    parser.add_argument(
+        "--diff",
+        action="store_true",
+        help="say what a reload with the configuration would change of the running daemon, as "
+        "`pybalctl config diff`; exit 0 nothing, 2 something, 1 errors, 3 no daemon",
     )
     parser.add_argument(
         "--strict",

@@ -96,6 +96,19 @@ def test_a_reader_of_the_check_may_stop_early_and_the_exit_status_stays(tmp_path
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_difference_needs_a_good_file_and_then_a_daemon(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "pybal.conf"
+    path.write_text(GOOD.replace("port = 80", "port = http"))
+    assert main(["--diff", "-c", str(path)]) == 1
+    assert f"ERROR: {path}:7: [svc_80] port" in capsys.readouterr().out
+    socket = tmp_path / "control.sock"
+    path.write_text(GOOD.replace("[global]", f"[global]\ncontrol-socket = {socket}"))
+    assert main(["--diff", "-c", str(path)]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"The control socket {socket} is not there" in said.err
+
+
 def test_a_wrong_command_line_exits_with_2(capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--no-such-option"])

@@ -13,6 +13,7 @@ from typing import Any
 from pybal.errors import PyBalError
 
 MAX_BODY_BYTES = 64 * 1024
+"""Unless a verb takes more."""
 _MAX_SHOWN = 80
 
 
@@ -60,10 +61,10 @@ class Field:
 Fields = Mapping[str, Field]
 
 
-def read_body(data: bytes, fields: Fields) -> dict[str, Any]:
+def read_body(data: bytes, fields: Fields, max_bytes: int = MAX_BODY_BYTES) -> dict[str, Any]:
     """What a body says; one that is empty says nothing. Raises BodyError."""
-    if len(data) > MAX_BODY_BYTES:
-        raise BodyError(f"The body is longer than {MAX_BODY_BYTES} bytes")
+    if len(data) > max_bytes:
+        raise BodyError(f"The body is longer than {max_bytes} bytes")
     body = _parse(data) if data.strip() else {}
     if not isinstance(body, dict):
         raise BodyError("The body is not a JSON object", _wanted(fields))

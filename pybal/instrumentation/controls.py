@@ -65,7 +65,11 @@ class Verb:
     summary: str
     act: Callable[[Controls, Call], Outcome]
     fields: Fields = field(default_factory=dict)
+    max_body_bytes: int = MAX_BODY_BYTES
 
+
+MAX_CONFIG_BYTES = 16 * 1024 * 1024
+"""Configurations of hundreds of services are longer than what other verbs take."""
 
 _MAINTAINED = {"service": Field(JSONKind.TEXT, "a service; without it, the whole director")}
 
@@ -102,9 +106,10 @@ VERBS = (
         lambda controls, call: controls.compare(call.body["content"], call.by),
         {
             "content": Field(
-                JSONKind.TEXT, "the text of a pybal.conf", required=True, high=MAX_BODY_BYTES
+                JSONKind.TEXT, "the text of a pybal.conf", required=True, high=MAX_CONFIG_BYTES
             )
         },
+        MAX_CONFIG_BYTES,
     ),
 )
 
@@ -141,12 +146,12 @@ def _match(pattern: list[str], segments: tuple[str, ...]) -> dict[str, str] | No
 async def perform(controls: Controls, found: Found, data: bytes, by: str) -> Response:
     """Do it; the answer says what was done, or why it was not."""
     try:
-        call = Call(found.names, read_body(data, found.verb.fields), by)
+        call = Call(found.names, read_body(data, found.verb.fields, found.verb.max_body_bytes), by)
         outcome = found.verb.act(controls, call)
         document = outcome if isinstance(outcome, Mapping) else await outcome
     except BodyError as error:
         status = HTTPStatus.BAD_REQUEST
-        if len(data) > MAX_BODY_BYTES:
+        if len(data) > found.verb.max_body_bytes:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         return refusal(str(error), status, error.remedy)
     except NoSuchThingError as error:
@@ -159,6 +164,11 @@ async def perform(controls: Controls, found: Found, data: bytes, by: str) -> Res
 def refusal(text: str, status: HTTPStatus, remedy: str = "") -> Response:
     """A failure: what is wrong and, if that is known, what would help."""
     return json_document({"error": text, "remedy": remedy}, status)
+
+
+def longest_body_bytes() -> int:
+    """The longest body that any verb takes."""
+    return max(verb.max_body_bytes for verb in VERBS)
 
 
 def no_verb() -> Response:

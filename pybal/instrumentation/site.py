@@ -23,6 +23,7 @@ from pybal.instrumentation.controls import (
     Controls,
     Found,
     find_verb,
+    longest_body_bytes,
     no_verb,
     perform,
     refusal,
@@ -77,7 +78,8 @@ class StatusPages:
 
     def site(self, control: ControlAccess | None = None) -> BoundedSite:
         """A factory that serves them; the verbs, too, if it has access to them."""
-        return BoundedSite(_Everything(self, control), BoundedRequest, self.reactor, self.log)
+        requests = BoundedRequest if control is None else ControlRequest
+        return BoundedSite(_Everything(self, control), requests, self.reactor, self.log)
 
     async def respond(self, request: BoundedRequest, control: ControlAccess | None) -> Response:
         """The answer to a request, whatever happens."""
@@ -242,5 +244,16 @@ class BoundedRequest(Request):
         self.content = BytesIO()
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802
-        room = MAX_BODY_BYTES + 1 - len(self._body)
+        room = self._max_bytes() + 1 - len(self._body)
         self._body += data[:room]
+
+    def _max_bytes(self) -> int:
+        return MAX_BODY_BYTES
+
+
+class ControlRequest(BoundedRequest):
+    """A request on the control socket, where a verb may take more. Which verb it is, is looked
+    up only when the body has come; who may connect here is trusted with some memory."""
+
+    def _max_bytes(self) -> int:
+        return longest_body_bytes()

@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.web.test.requesthelper import DummyChannel
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.instrumentation import controls
 from pybal.instrumentation.body import Field, JSONKind
 from pybal.instrumentation.controls import Controls, Verb
-from pybal.instrumentation.site import ControlAccess
+from pybal.instrumentation.site import BoundedRequest, ControlAccess, ControlRequest
 from tests.fakes.view import FakeView, service
 from tests.instrumentation.exchange import Answer, Client
 
@@ -143,6 +144,25 @@ def test_a_body_that_is_not_wanted_is_refused_and_nothing_done(
     assert found[0] == status
     assert found[1].startswith(error)
     assert rig.controls.asked == []
+
+
+def test_a_configuration_may_be_longer_than_other_bodies() -> None:
+    rig = Rig()
+    content = "# a line\n" * 20_000
+    body = json.dumps({"content": content}).encode()
+    assert rig.post("/api/v1/config/compare", body).status == 200
+    assert rig.controls.asked == [(content, "anna")]
+    status, error, _ = said(rig.post("/api/v1/config/compare", b" " * (16 * 1024 * 1024 + 1)))
+    assert (status, error) == (413, "The body is longer than 16777216 bytes")
+
+
+def test_the_tcp_port_keeps_no_more_of_a_body_than_any_verb_but_that_takes() -> None:
+    for kind, kept in ((BoundedRequest, 64 * 1024 + 1), (ControlRequest, 2_000_000)):
+        request = kind(DummyChannel())
+        request.gotLength(2_000_000)
+        for _ in range(20):
+            request.handleContentChunk(b"x" * 100_000)
+        assert len(request.body) == kept
 
 
 def test_a_name_with_a_slash_or_odd_characters_is_one_name() -> None:

@@ -1,0 +1,1 @@
+"""`pybalctl`, the client of the control socket."""

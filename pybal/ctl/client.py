@@ -1,0 +1,177 @@
+"""HTTP over the control socket, with the standard library alone: a command must start fast."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from pybal.errors import ControlError, PyBalError
+
+DEFAULT_SOCKET = Path("/run/pybal/control.sock")
+READ_TIMEOUT_S = 20.0
+CHANGE_TIMEOUT_S = 300.0
+"""A reload waits for names and pool lists of new services."""
+
+_UNIT = "pybal"
+_SYSTEMCTL_TIMEOUT_S = 3.0
+
+Document = Any
+"""JSON, as `/api/v1` describes it."""
+
+
+class NoDaemonError(PyBalError):
+    """Nobody answers on the control socket; the text says why and what would help."""
+
+
+class UnknownError(ControlError):
+    """The daemon knows nothing of that path or name."""
+
+
+class Client(Protocol):
+    """What the commands need of the daemon. Each method raises NoDaemonError, or ControlError if
+    the daemon says no (UnknownError if it does not know what was named)."""
+
+    def get(self, *segments: str) -> Document:
+        """The document at `/api/v1/…`."""
+        ...
+
+    def get_text(self, *segments: str) -> str:
+        """The text at a path outside `/api/v1`."""
+        ...
+
+    def post(self, *segments: str, body: Document = None) -> Document:
+        """Have something done; what the daemon answers."""
+        ...
+
+
+def unit_state() -> str:
+    """What systemd says of the daemon's unit; empty if there is no systemd to ask."""
+    systemctl = shutil.which("systemctl")
+    if systemctl is None:
+        return ""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(  # noqa: S603 - a fixed command
+            [systemctl, "is-active", _UNIT],
+            capture_output=True,
+            text=True,
+            timeout=_SYSTEMCTL_TIMEOUT_S,
+            check=False,
+        )
+        return done.stdout.strip()
+    return ""
+
+
+class SocketClient:
+    """Asks the daemon that listens at `path`, each time over a connection of its own."""
+
+    def __init__(
+        self,
+        path: Path,
+        unit_state: Callable[[], str] = unit_state,
+        read_timeout_s: float = READ_TIMEOUT_S,
+    ) -> None:
+        self._path = path
+        self._unit_state = unit_state
+        self._read_timeout_s = read_timeout_s
+
+    def get(self, *segments: str) -> Document:
+        """The document at `/api/v1/…`."""
+        return _parse(self._ask("GET", _api(segments), "application/json"))
+
+    def get_text(self, *segments: str) -> str:
+        """The text at a path outside `/api/v1`."""
+        return self._ask("GET", _path(segments), "text/plain").decode("utf-8", "replace")
+
+    def post(self, *segments: str, body: Document = None) -> Document:
+        """Have something done; what the daemon answers."""
+        data = b"" if body is None else json.dumps(body).encode()
+        return _parse(self._ask("POST", _api(segments), "application/json", data))
+
+    def _ask(self, method: str, path: str, accept: str, body: bytes = b"") -> bytes:
+        timeout_s = self._read_timeout_s if method == "GET" else CHANGE_TIMEOUT_S
+        connection = http.client.HTTPConnection("pybal", timeout=timeout_s)
+        with contextlib.closing(connection):
+            connection.sock = self._connected(timeout_s)
+            try:
+                connection.request(method, path, body or None, {"Accept": accept})
+                response = connection.getresponse()
+                answer = response.read()
+            except TimeoutError as error:
+                raise self._none(f"gives no answer within {timeout_s:g} s") from error
+            except (OSError, http.client.HTTPException) as error:
+                what = str(error) or type(error).__name__
+                raise self._none(f"broke off the exchange: {what}") from error
+        if response.status != HTTPStatus.OK:
+            raise _refusal(response.status, answer)
+        return answer
+
+    def _connected(self, timeout_s: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(os.fspath(self._path))
+        except FileNotFoundError as error:
+            connection.close()
+            raise self._none("is not there", _START) from error
+        except ConnectionRefusedError as error:
+            connection.close()
+            raise self._none("is there, but nobody listens at it", _START) from error
+        except PermissionError as error:
+            connection.close()
+            raise self._none("may not be used: permission denied", self._who_may()) from error
+        except OSError as error:
+            connection.close()
+            raise self._none(f"cannot be used: {error.strerror or error}", _START) from error
+        return connection
+
+    def _none(self, what: str, remedy: str = "Look into its log") -> NoDaemonError:
+        state = self._unit_state()
+        unit = f" (systemd: {_UNIT}.service is {state})" if state else ""
+        return NoDaemonError(f"The control socket {self._path} {what}{unit}. {remedy}")
+
+    def _who_may(self) -> str:
+        with contextlib.suppress(OSError, KeyError):
+            group_id = self._path.stat().st_gid
+            if group_id != 0:
+                return f"Run it as root or as a member of the group {grp.getgrgid(group_id)[0]}"
+        return "Run it as root; control-socket-group in pybal.conf names a group that may, too"
+
+
+_START = "Start the daemon (systemctl start pybal), or say where its socket is by --socket PATH"
+
+
+def _api(segments: tuple[str, ...]) -> str:
+    return _path(("api", "v1", *segments))
+
+
+def _path(segments: tuple[str, ...]) -> str:
+    return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
+
+
+def _parse(answer: bytes) -> Document:
+    try:
+        return json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise ControlError("What listens there answers no JSON", "Is it PyBal?") from error
+
+
+def _refusal(status: int, answer: bytes) -> ControlError:
+    """The daemon's own words, if it has any."""
+    kind = UnknownError if status == HTTPStatus.NOT_FOUND else ControlError
+    with contextlib.suppress(ValueError, RecursionError):
+        said = json.loads(answer)
+        if isinstance(said, dict) and isinstance(said.get("error"), str):
+            remedy = said.get("remedy")
+            return kind(said["error"], remedy if isinstance(remedy, str) else "")
+    return kind(f"The daemon answers HTTP status {status}", "Its log may say more")

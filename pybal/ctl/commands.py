@@ -1,0 +1,241 @@
+"""What each command asks of the daemon, and what it makes of the answer."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pybal.ctl import render, render_network
+from pybal.ctl.client import Client, UnknownError
+from pybal.ctl.table import Line
+from pybal.errors import ControlError
+
+EXIT_GOOD = 0
+EXIT_REFUSED = 1
+EXIT_DIFFERS = 2
+EXIT_NO_DAEMON = 3
+
+MAX_CONFIG_BYTES = 16 * 1024 * 1024
+_LISTED = 20
+
+Document = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command ends with: lines for people, the document for `--json`, errors (one a line),
+    the exit status."""
+
+    lines: Iterable[Line]
+    document: Document
+    errors: tuple[str, ...] = ()
+    status: int = EXIT_GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A command with its arguments, to be asked of a daemon."""
+
+    client: Client
+    options: argparse.Namespace
+    now: Callable[[], float] = time.time
+
+
+def status(asked: Asked) -> Result:
+    """All services at a glance, the worst first."""
+    document = asked.client.get("services")
+    daemon, bgp = asked.client.get("daemon"), asked.client.get("bgp")
+    lines = render.status_lines(document["services"], daemon, bgp, asked.now())
+    return Result(lines, document)
+
+
+def pool(asked: Asked) -> Result:
+    """A pool and its servers."""
+    name = asked.options.service
+    try:
+        document = asked.client.get("services", name)
+    except UnknownError as error:
+        raise _no_service(asked.client, name) from error
+    return Result(render.pool_lines(document, asked.now()), document)
+
+
+def server(asked: Asked) -> Result:
+    """A server in all its services."""
+    servers = _find_server(asked.client, asked.options.host, None)
+    return Result(render.server_lines(servers), {"servers": servers})
+
+
+def why(asked: Asked) -> Result:
+    """Why a server is or is not pooled."""
+    servers = _find_server(asked.client, asked.options.host, asked.options.service)
+    return Result(render.why_lines(servers, asked.now()), {"servers": servers})
+
+
+def bgp(asked: Asked) -> Result:
+    """All peers, or one."""
+    document, address = asked.client.get("bgp"), asked.options.peer
+    if address is None:
+        return Result(render_network.bgp_lines(document, asked.now()), document)
+    for peer in document["peers"]:
+        if peer["address"] == address:
+            return Result(render_network.peer_lines(document, peer, asked.now()), peer)
+    known = [peer["address"] for peer in document["peers"]]
+    raise _unknown(f"There is no BGP peer {address}", address, known, "bgp")
+
+
+def ipvs(asked: Asked) -> Result:
+    """The kernel's table."""
+    document = asked.client.get("ipvs")
+    return Result(render_network.ipvs_lines(document, asked.now()), document)
+
+
+def sources(asked: Asked) -> Result:
+    """Where the pool lists come from."""
+    document = asked.client.get("services")
+    return Result(render.sources_lines(document["services"], asked.now()), document)
+
+
+def config(asked: Asked) -> Result:
+    """The configuration that runs, or what a file would change of it."""
+    document = asked.client.get("config")
+    if asked.options.action is None:
+        return Result([Line(each) for each in document["text"].splitlines()], document)
+    return compare(asked.client, asked.options.config or Path(document["path"]))
+
+
+def compare(client: Client, path: Path) -> Result:
+    """What a reload with this file would do."""
+    text = _read(path)
+    document = client.post("config", "compare", body={"content": text})
+    steps, errors = document["steps"], tuple(document["errors"])
+    if errors:
+        return Result([], document, errors, EXIT_REFUSED)
+    lines = [Line(each) for each in steps] or [Line("Nothing would change")]
+    return Result(lines, document, status=EXIT_DIFFERS if steps else EXIT_GOOD)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+        if len(data) > MAX_CONFIG_BYTES:
+            raise ControlError(f"{path} is longer than {MAX_CONFIG_BYTES} bytes", "Is it the file?")
+        return data.decode("utf-8")
+    except OSError as error:
+        raise ControlError(f"{path}: {error.strerror}", "Name the file by -c FILE") from error
+    except UnicodeDecodeError as error:
+        raise ControlError(f"{path} is not UTF-8: {error}", "Save it as UTF-8") from error
+
+
+def reload(asked: Asked) -> Result:
+    """Read pybal.conf again and go over to it."""
+    try:
+        document = asked.client.post("reload")
+    except ControlError as error:
+        last = asked.client.get("config")["last_reload"]
+        errors = tuple(last["errors"]) if last and not last["successful"] else (str(error),)
+        said = {"error": str(error), "remedy": error.remedy}
+        return Result([], said, (*errors, *filter(None, [error.remedy])), EXIT_REFUSED)
+    lines = [Line(each) for each in document["steps"]] or [Line("Nothing has changed")]
+    return Result(lines, document)
+
+
+def confirm(asked: Asked) -> Result:
+    """Apply what is held back."""
+    name = asked.options.service
+    try:
+        document = asked.client.post("services", name, "confirm")
+    except UnknownError as error:
+        raise _no_service(asked.client, name) from error
+    gone = ", ".join(document["confirmed"])
+    return Result([Line(f"Applied what the list of {name} wants: {gone}")], document)
+
+
+def maintenance(asked: Asked) -> Result:
+    """Move traffic away by BGP, or end that."""
+    action, name = asked.options.action, asked.options.service
+    try:
+        body = None if name is None else {"service": name}
+        document = asked.client.post("bgp", "maintenance", action, body=body)
+    except UnknownError as error:
+        raise _no_service(asked.client, name or "") from error
+    done = "begins" if action == "begin" else "ends"
+    return Result([Line(f"The maintenance of {name or 'this whole director'} {done}")], document)
+
+
+def alerts(asked: Asked) -> Result:
+    """What an operator must look at."""
+    document = asked.client.get("alerts")
+    return Result(render_network.alerts_lines(document), document)
+
+
+def names(asked: Asked) -> Result:
+    """Names, one a line, for the completion of words."""
+    match asked.options.kind:
+        case "services":
+            found = _services(asked.client)
+        case "hosts":
+            found = sorted(_hosts(asked.client))
+        case _:
+            found = [peer["address"] for peer in asked.client.get("bgp")["peers"]]
+    return Result([Line(each) for each in found], found)
+
+
+def _services(client: Client) -> list[str]:
+    return [service["name"] for service in client.get("services")["services"]]
+
+
+def _hosts(client: Client) -> set[str]:
+    hosts = set()
+    for name in client.get_text("pools").splitlines():
+        try:
+            pool = client.get_text("pools", name)
+        except UnknownError:
+            continue  # it has gone meanwhile
+        hosts |= {line.rpartition(":\t")[0] for line in pool.splitlines()}
+    return hosts
+
+
+def _find_server(client: Client, host: str, service: str | None) -> list[Document]:
+    services = _services(client)
+    if service is not None and service not in services:
+        raise _no_service(client, service)
+    found = []
+    for name in services if service is None else [service]:
+        try:
+            found.append(client.get("services", name, "servers", host))
+        except UnknownError:
+            continue
+    if not found:
+        where = "" if service is None else f" in {service}"
+        known = _hosts(client) if service is None else _pool_hosts(client, service)
+        command = "names hosts" if service is None else f"pool {service}"
+        raise _unknown(f"There is no server {host}{where}", host, known, command)
+    return found
+
+
+def _pool_hosts(client: Client, service: str) -> list[str]:
+    return [each["host"] for each in client.get("services", service)["servers"]]
+
+
+def _no_service(client: Client, name: str) -> ControlError:
+    return _unknown(f"There is no service {name}", name, _services(client), "status")
+
+
+def _unknown(text: str, name: str, known: Iterable[str], command: str) -> ControlError:
+    """With the names that are nearest; those that begin like it are near, too."""
+    every = sorted(known)
+    near = [each for each in every if each.startswith(name)][:3] if name else []
+    near = list(dict.fromkeys([*near, *get_close_matches(name, every, 3)]))[:3]
+    if near:
+        return ControlError(text, f"Did you mean {' or '.join(near)}?")
+    if not every:
+        return ControlError(text, "There are none")
+    if len(every) <= _LISTED:
+        return ControlError(text, f"There are {', '.join(every)}")
+    return ControlError(text, f"`pybalctl {command}` lists those that there are")

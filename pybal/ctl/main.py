@@ -1,0 +1,211 @@
+"""The command line of `pybalctl`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+from pybal import __version__
+from pybal.ctl import commands
+from pybal.ctl.client import DEFAULT_SOCKET, Client, NoDaemonError, SocketClient
+from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
+from pybal.ctl.table import painted, printable
+from pybal.errors import ControlError
+
+_INTERRUPTED = 130
+_WATCH_EVERY_S = 2.0
+_CLEAR = "\x1b[H\x1b[2J"
+
+Run = Callable[[Asked], Result]
+
+_Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_STATUSES = """exit status: 0 good; 1 refused, failed or not known to the daemon; 2 a wrong command
+line, and of `config diff`: something differs; 3 no daemon answers"""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where output goes, and the time."""
+
+    out: TextIO
+    errors: TextIO
+    colour: bool
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.time
+
+    def show(self, result: Result, *, as_json: bool) -> int:
+        """Print what a command ends with; its exit status."""
+        if as_json:
+            print(json.dumps(result.document, indent=2), file=self.out)
+        else:
+            for line in painted(result.lines, colour=self.colour):
+                print(line, file=self.out)
+        for error in result.errors:
+            self.complain(error)
+        self.out.flush()
+        return result.status
+
+    def complain(self, text: str) -> None:
+        """An error, in one line."""
+        print(f"pybalctl: {printable(text)}", file=self.errors, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `pybalctl` with these arguments (default: the process's). Returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file
+    colour = wants_colour(os.environ, is_terminal=sys.stdout.isatty())
+    try:
+        return run(arguments, Terminal(sys.stdout, sys.stderr, colour), SocketClient)
+    except BrokenPipeError:
+        # Who stops reading, as `head` does, has read enough. Python would flush once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_GOOD
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def wants_colour(environment: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """On a terminal that knows colours, unless NO_COLOR says otherwise (no-color.org)."""
+    return is_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def run(
+    arguments: Sequence[str] | None, terminal: Terminal, connect: Callable[[Path], Client]
+) -> int:
+    """One command, from its words to its exit status."""
+    options = parse(arguments)
+    client = connect(options.socket)
+    if options.command == "watch":
+        return _watch(options, terminal, client)
+    return _once(options.run, options, terminal, client)
+
+
+def _once(run: Run, options: argparse.Namespace, terminal: Terminal, client: Client) -> int:
+    try:
+        result = run(Asked(client, options, terminal.now))
+        return terminal.show(result, as_json=options.json)
+    except NoDaemonError as error:
+        terminal.complain(str(error))
+        return EXIT_NO_DAEMON
+    except ControlError as error:
+        terminal.complain(f"{error}. {error.remedy}" if error.remedy else str(error))
+    except (KeyError, TypeError, AttributeError) as error:
+        # An upgrade does not restart the daemon: it may be older than this program.
+        terminal.complain(
+            f"The daemon's answer is not what pybalctl {__version__} knows "
+            f"({type(error).__name__}: {error}). Is the daemon of another version? `--json` works"
+        )
+    return EXIT_REFUSED
+
+
+def _watch(options: argparse.Namespace, terminal: Terminal, client: Client) -> int:
+    """The status again and again; a daemon that is away may come back."""
+    try:
+        while True:
+            if terminal.colour:
+                terminal.out.write(_CLEAR)
+            _once(commands.status, options, terminal, client)
+            terminal.sleep(_WATCH_EVERY_S)
+    except KeyboardInterrupt:
+        return EXIT_GOOD
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; exits with 2 if it is wrong."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "config" and options.config is not None and options.action is None:
+        parser.error("-c FILE belongs to `config diff`")
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pybalctl",
+        description="Shows what PyBal does, and has it do something, over its control socket.",
+        epilog=_STATUSES,
+    )
+    parser.add_argument("--version", action="version", version=f"pybalctl {__version__}")
+    _add_common(parser, socket=DEFAULT_SOCKET, json=False)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_reading, _add_changing):
+        add(subparsers)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, **defaults: object) -> None:
+    """Options that are understood before and after the command."""
+    parser.add_argument(
+        "--socket",
+        type=Path,
+        metavar="PATH",
+        default=defaults.get("socket", argparse.SUPPRESS),
+        help=f"the control socket (default: {DEFAULT_SOCKET})",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=defaults.get("json", argparse.SUPPRESS),
+        help="print the document that the daemon answers",
+    )
+
+
+def _add(subparsers: _Subparsers, name: str, text: str, run: Run | None) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=text, description=text)
+    _add_common(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_reading(subparsers: _Subparsers) -> None:
+    _add(subparsers, "status", "all services at a glance, the worst first", commands.status)
+    pool = _add(subparsers, "pool", "a pool and its servers", commands.pool)
+    pool.add_argument("service", metavar="NAME", help="the service")
+    server = _add(subparsers, "server", "a server in all its services", commands.server)
+    server.add_argument("host", metavar="HOST", help="the server, as pool lists name it")
+    why = _add(subparsers, "why", "why a server is or is not pooled", commands.why)
+    why.add_argument("host", metavar="HOST", help="the server, as pool lists name it")
+    why.add_argument("service", metavar="SERVICE", nargs="?", help="in this service alone")
+    bgp = _add(subparsers, "bgp", "all BGP peers, or all of one", commands.bgp)
+    bgp.add_argument("peer", metavar="PEER", nargs="?", help="the peer's address")
+    _add(subparsers, "ipvs", "the kernel's table: in order? what passes?", commands.ipvs)
+    _add(subparsers, "sources", "where pool lists come from", commands.sources)
+    _add(subparsers, "alerts", "what an operator must look at", commands.alerts)
+    config = _add(
+        subparsers,
+        "config",
+        "the configuration that runs; `config diff`: what a reload would do",
+        commands.config,
+    )
+    config.add_argument("action", metavar="diff", nargs="?", choices=["diff"], help="compare")
+    config.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="with this (default: the daemon's file)"
+    )
+    _add(subparsers, "watch", "the status again every 2 s, until Ctrl-C", None)
+    names = _add(subparsers, "names", "names, one a line, for completion", commands.names)
+    names.add_argument("kind", choices=["services", "hosts", "peers"], help="of what")
+
+
+def _add_changing(subparsers: _Subparsers) -> None:
+    _add(subparsers, "reload", "read pybal.conf again and go over to it", commands.reload)
+    confirm = _add(
+        subparsers, "confirm", "apply what a list wants and its floor holds back", commands.confirm
+    )
+    confirm.add_argument("service", metavar="SERVICE", help="the service")
+    maintenance = _add(
+        subparsers,
+        "maintenance",
+        "move the traffic of a service, or of this director, away by BGP; or end that",
+        commands.maintenance,
+    )
+    maintenance.add_argument("action", choices=["begin", "end"], help="which")
+    maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="of this service alone")

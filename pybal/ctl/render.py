@@ -1,0 +1,261 @@
+"""Services, servers and their sources, from `/api/v1` to lines, the worst first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pybal.ctl.table import Line, Row, Style, age, count, row, table
+
+Document = dict[str, Any]
+
+_STYLES = (Style.PLAIN, Style.WORSE, Style.BAD)
+_BAD = 2
+
+
+def status_lines(
+    services: Sequence[Document], daemon: Document, bgp: Document, now: float
+) -> list[Line]:
+    """All services at a glance."""
+    judged = sorted(
+        ((_judge(service), service) for service in services),
+        key=lambda pair: (-pair[0][0], _share_up(pair[1]), pair[1]["name"]),
+    )
+    rows = [_service_row(service, grade, notes) for (grade, notes), service in judged]
+    titles = ("SERVICE", "ADDRESS", "SERVERS", "ENABLED", "UP", "POOLED", "NOTE")
+    worse = sum(grade > 0 for (grade, _), _ in judged)
+    return [
+        *_heading(daemon, now),
+        Line(f"{count(len(services), 'service')}, {worse} of them not well{_peers(bgp)}"),
+        *(table(titles, rows) if rows else []),
+    ]
+
+
+def _heading(daemon: Document, now: float) -> list[Line]:
+    dry = ", a dry run: IPVS is left alone" if daemon["dry_run"] else ""
+    lines = [
+        Line(
+            f"PyBal {daemon['version']} on {daemon['director']['name']}, "
+            f"running for {since(daemon['started_at'], now)}{dry}",
+            Style.HEAD,
+        )
+    ]
+    config = daemon.get("config") or {}
+    if config.get("is_last_good"):
+        lines.append(Line("The last good pybal.conf runs: the file has errors", Style.BAD))
+    if config.get("differs_since"):
+        text = "pybal.conf on disk is not what runs: pybalctl config diff, pybalctl reload"
+        lines.append(Line(text, Style.WORSE))
+    if daemon["health"]["isolation"]["since"]:
+        lines.append(Line("This director seems to be cut off from its servers", Style.BAD))
+    return lines
+
+
+def _peers(bgp: Document) -> str:
+    if not bgp["enabled"]:
+        return "; BGP is off"
+    established = sum(peer["established"] for peer in bgp["peers"])
+    rest = "; in maintenance" if bgp["maintenance"] else ""
+    return f"; {established} of {count(len(bgp['peers']), 'BGP peer')} established{rest}"
+
+
+def _judge(service: Document) -> tuple[int, list[str]]:
+    """How bad it is (0 well, 1 worse, 2 bad), and why."""
+    counts, source = service["counts"], service["source"]
+    found: list[tuple[int, str]] = []
+    down = counts["enabled"] - _enabled_up(counts)
+    if not counts["servers"]:
+        found.append((_BAD, "no servers"))
+    elif not counts["enabled"]:
+        found.append((_BAD, "all disabled"))
+    elif not counts["up"]:
+        found.append((_BAD, "none is up"))
+    elif down > 0:
+        found.append((1, f"{down} down"))
+    if counts["pooled_down"]:
+        found.append((_BAD, f"{counts['pooled_down']} pooled though down"))
+    if counts["servers"] and not counts["pooled"]:
+        found.append((_BAD, "none is pooled"))
+    if disabled := counts["servers"] - counts["enabled"]:
+        found.append((0, f"{disabled} disabled"))
+    if counts["held"]:
+        found.append((1, f"{counts['held']} held: pybalctl pool {service['name']}"))
+    if source["stale"]:
+        found.append((1, "list is stale"))
+    if source["damage"]:
+        found.append((1, "list is damaged"))
+    return max((grade for grade, _ in found), default=0), [text for _, text in found]
+
+
+def _enabled_up(counts: Document) -> int:
+    """Disabled servers may be up, too; how many is not said, so the most that can be."""
+    return min(int(counts["up"]), int(counts["enabled"]))
+
+
+def _share_up(service: Document) -> float:
+    counts = service["counts"]
+    return counts["up"] / counts["servers"] if counts["servers"] else 0.0
+
+
+def _service_row(service: Document, grade: int, notes: Iterable[str]) -> Row:
+    counts = service["counts"]
+    return row(
+        service["name"],
+        _endpoint(service),
+        counts["servers"],
+        counts["enabled"],
+        counts["up"],
+        counts["pooled"],
+        "; ".join(notes),
+        style=_STYLES[grade],
+    )
+
+
+def _endpoint(service: Document) -> str:
+    address = service["address"]
+    host = f"[{address}]" if ":" in address else address
+    return f"{service['protocol']} {host}:{service['port']}"
+
+
+def pool_lines(service: Document, now: float) -> list[Line]:
+    """A pool and its servers."""
+    source = service["source"]
+    lines = [
+        Line(f"{service['name']}: {_endpoint(service)}, {service['scheduler']}", Style.HEAD),
+        Line(
+            f"depool threshold {service['depool_threshold']:g}; list {source['url']}, "
+            f"read {since(source['last_good'], now)} ago"
+        ),
+    ]
+    lines += _source_problems(source)
+    lines += [_held_line(service["name"], change, now) for change in service["held"]]
+    servers = sorted(service["servers"], key=lambda s: (-_server_grade(s), s["host"]))
+    rows = [
+        row(
+            server["host"],
+            server["address"],
+            server["weight"],
+            server["status"],
+            _trouble(server),
+            style=_STYLES[_server_grade(server)],
+        )
+        for server in servers
+    ]
+    return [*lines, *table(("HOST", "ADDRESS", "WEIGHT", "STATUS", "REASON"), rows)]
+
+
+def _held_line(name: str, change: Document, now: float) -> Line:
+    servers, held = ", ".join(change["servers"]), since(change["since"], now)
+    if change["waiting"]:
+        text = f"the list takes away {servers}: waits for its new servers to work, for {held}"
+    else:
+        text = (
+            f"the list takes away {servers}, which would leave {change['left']} of the "
+            f"{change['required']} that are required: held for {held}; pybalctl confirm {name}"
+        )
+    return Line(text, Style.WORSE)
+
+
+def server_lines(servers: Sequence[Document]) -> list[Line]:
+    """A server in all its services."""
+    ordered = sorted(servers, key=lambda s: (-_server_grade(s), s["service"]))
+    rows = [
+        row(
+            server["service"],
+            server["address"],
+            server["weight"],
+            server["status"],
+            _trouble(server),
+            style=_STYLES[_server_grade(server)],
+        )
+        for server in ordered
+    ]
+    return table(("SERVICE", "ADDRESS", "WEIGHT", "STATUS", "REASON"), rows)
+
+
+def _server_grade(server: Document) -> int:
+    if server["pooled"] and not server["up"]:
+        return _BAD
+    well = server["up"] and server["pooled"]
+    return 0 if well or not server["enabled"] else 1
+
+
+def _trouble(server: Document) -> str:
+    """What its first monitor that is not up has said."""
+    if not server["ready"]:
+        return "its address is not known"
+    for monitor in server["monitors"]:
+        if monitor["up"] is not True:
+            last = monitor["last_result"]
+            return f"{monitor['name']}: {last['reason'] if last else 'no result yet'}"
+    return ""
+
+
+def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
+    """Why a server is or is not pooled, and what each monitor last found."""
+    lines: list[Line] = []
+    for server in servers:
+        style = _STYLES[_server_grade(server)]
+        lines.append(Line(f"{server['service']}: {server['host']} is {server['status']}", style))
+        why = server["why"]
+        lines.append(Line(f"  {why['text']}" if why else "  Nothing has been decided yet."))
+        if not server["ready"]:
+            lines.append(Line("  Its address is not known.", Style.BAD))
+        lines += [_monitor_line(monitor, now) for monitor in server["monitors"]]
+    return lines
+
+
+def _monitor_line(monitor: Document, now: float) -> Line:
+    state = {True: "up", False: "down", None: "unknown"}[monitor["up"]]
+    style = Style.BAD if monitor["up"] is False else Style.PLAIN
+    last = monitor["last_result"]
+    if last is None:
+        return Line(f"  {monitor['name']}: {state}, no result yet", style)
+    outcome = "good" if last["up"] else last["reason"] or "failed"
+    return Line(
+        f"  {monitor['name']}: {state} for {since(monitor['since'], now)}; last check "
+        f"{since(last['at'], now)} ago took {last['duration_s']:.3f} s: {outcome}",
+        style,
+    )
+
+
+def sources_lines(services: Sequence[Document], now: float) -> list[Line]:
+    """Where the pool lists come from, and how that goes."""
+
+    def grade(service: Document) -> int:
+        source = service["source"]
+        return 1 if source["stale"] or source["damage"] or source["last_error"] else 0
+
+    rows = [
+        row(
+            service["name"],
+            _source_state(service["source"]),
+            f"{since(service['source']['last_good'], now)} ago",
+            service["source"]["url"],
+            service["source"]["last_error"] or "; ".join(service["source"]["damage"]),
+            style=_STYLES[grade(service)],
+        )
+        for service in sorted(services, key=lambda s: (-grade(s), s["name"]))
+    ]
+    return table(("SERVICE", "STATE", "LAST GOOD", "SOURCE", "ERROR"), rows)
+
+
+def _source_state(source: Document) -> str:
+    words = [word for word in ("stale", "damage") if source[word]]
+    return "+".join("damaged" if word == "damage" else word for word in words) or "good"
+
+
+def _source_problems(source: Document) -> list[Line]:
+    lines = []
+    if source["stale"]:
+        error = source["last_error"] or "no reading of it has succeeded since the start"
+        lines.append(Line(f"the list is stale: {error}", Style.WORSE))
+    lines += [Line(f"the list is damaged: {each}", Style.WORSE) for each in source["damage"]]
+    if source["kept"]:
+        lines.append(Line(f"kept meanwhile: {', '.join(source['kept'])}", Style.WORSE))
+    return lines
+
+
+def since(instant: Document | None, now: float) -> str:
+    """How long ago a moment was."""
+    return "-" if instant is None else age(now - instant["epoch"])

@@ -1,0 +1,169 @@
+"""BGP, IPVS and alerts, from `/api/v1` to lines. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pybal.ctl.render import since
+from pybal.ctl.table import Line, Style, age, count, row, table
+
+Document = dict[str, Any]
+
+_SEVERITIES = {"critical": Style.BAD, "warning": Style.WORSE, "ok": Style.GOOD}
+
+
+def bgp_lines(bgp: Document, now: float) -> list[Line]:
+    """As routers' `show bgp summary`: for a session the count of prefixes, else the state."""
+    if not bgp["enabled"]:
+        return [Line("BGP is off (bgp = no)")]
+    lines = [
+        Line(
+            f"Router {bgp['director']['router_id'] or '-'}, local AS {bgp['local_asn']}, "
+            f"{count(len(bgp['prefixes']), 'prefix', 'prefixes')}"
+        )
+    ]
+    lines += _maintenance_lines(bgp, now)
+    rows = [
+        row(
+            peer["address"],
+            peer["asn"],
+            sum(peer["messages"]["received"].values()),
+            sum(peer["messages"]["sent"].values()),
+            since(peer["since"], now),
+            len(peer["prefixes"]) if peer["established"] else peer["state"],
+            peer["description"] or _error(peer),
+            style=Style.PLAIN if peer["established"] else Style.BAD,
+        )
+        for peer in sorted(bgp["peers"], key=lambda p: (p["established"], p["address"]))
+    ]
+    titles = ("NEIGHBOR", "AS", "MSGRCVD", "MSGSENT", "UP/DOWN", "STATE/PFXSNT", "DESCRIPTION")
+    return [*lines, *table(titles, rows)]
+
+
+def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
+    """All of one peer."""
+    style = Style.PLAIN if peer["established"] else Style.BAD
+    received, sent = (sum(peer["messages"][way].values()) for way in ("received", "sent"))
+    lines = [
+        Line(f"BGP neighbor {peer['address']}, AS {peer['asn']}", Style.HEAD),
+        Line(f"  {peer['description']}") if peer["description"] else None,
+        Line(f"  state {peer['state']} for {since(peer['since'], now)}", style),
+        Line(f"  last error: {_error(peer)}", Style.WORSE) if peer["last_error"] else None,
+        Line(f"  hold time {peer['hold_time_s']} s") if peer["hold_time_s"] else None,
+        Line(f"  BFD {peer['bfd']}") if peer["bfd"] else None,
+        Line(f"  messages: {received} received, {sent} sent"),
+        Line(f"  sessions lost: {peer['sessions_lost']}"),
+        *(Line(f"  capability {each}: {where}") for each, where in _capabilities(peer)),
+        *(
+            Line(f"  not told: {each['prefixes']} prefixes: {each['reason']}", Style.WORSE)
+            for each in peer["not_told"]
+        ),
+    ]
+    told = set(peer["prefixes"])
+    prefixes = [
+        row(
+            each["prefix"],
+            each["next_hop"],
+            "yes" if each["prefix"] in told else "no",
+            each["med"],
+            " ".join(each["communities"]),
+            " ".join(each["services"]),
+        )
+        for each in bgp["prefixes"]
+    ]
+    titles = ("PREFIX", "NEXT HOP", "TOLD", "MED", "COMMUNITIES", "SERVICES")
+    return [*(line for line in lines if line), *(table(titles, prefixes) if prefixes else [])]
+
+
+def _capabilities(peer: Document) -> list[tuple[str, str]]:
+    sent, received = peer["capabilities"]["sent"], peer["capabilities"]["received"]
+    found = []
+    for each in dict.fromkeys((*sent, *received)):
+        ways = [word for word, those in (("sent", sent), ("received", received)) if each in those]
+        found.append((each, " and ".join(ways)))
+    return found
+
+
+def _error(peer: Document) -> str:
+    return peer["last_error"]["text"] if peer["last_error"] else ""
+
+
+def _maintenance_lines(bgp: Document, now: float) -> list[Line]:
+    return [
+        Line(
+            f"Maintenance of {one['service'] or 'this whole director'} for "
+            f"{since(one['since'], now)}: {one['state']}",
+            Style.WORSE,
+        )
+        for one in bgp["maintenance"]
+    ]
+
+
+def ipvs_lines(ipvs: Document, now: float) -> list[Line]:
+    """The kernel's table: whether it is as it should be, and what passes through it."""
+    audit, error = ipvs["audit"], ipvs["last_error"]
+    sync = "as it should be" if ipvs["in_sync"] else "not yet as it should be"
+    dry = " (a dry run)" if ipvs["dry_run"] else ""
+    lines = [
+        Line(
+            f"{count(ipvs['services'], 'service')}, {count(ipvs['destinations'], 'destination')}: "
+            f"{sync}{dry}",
+            Style.GOOD if ipvs["in_sync"] else Style.WORSE,
+        ),
+        Line(
+            f"{count(ipvs['changes_total'], 'change')}, {count(ipvs['errors_total'], 'error')}; "
+            f"last audit {since(audit['finished'], now)} ago, "
+            f"{count(audit['repairs_total'], 'repair')}"
+        ),
+    ]
+    if error:
+        lines.append(Line(f"last error, {since(error['at'], now)} ago: {error['text']}"))
+    for each in audit["drift"]:
+        done = "repaired" if each["repaired"] else "not repaired"
+        what = "; ".join(each["differences"])
+        lines.append(Line(f"changed by others ({done}): {each['service']}: {what}", Style.BAD))
+    if ipvs["unmanaged"]:
+        names = ", ".join(ipvs["unmanaged"])
+        lines.append(Line(f"not configured, left alone: {names}", Style.WORSE))
+    if ipvs["ownership_error"]:
+        lines.append(Line(ipvs["ownership_error"], Style.BAD))
+    lines += [_draining(each) for each in ipvs["draining"]]
+    return [*lines, *_statistics_lines(ipvs["statistics"])]
+
+
+def _draining(drain: Document) -> Line:
+    connections = drain["connections"]
+    left = "?" if connections is None else connections
+    return Line(
+        f"draining: {drain['server']} of {drain['service']}: {left} connections, "
+        f"{age(drain['seconds_left'])} left"
+    )
+
+
+def _statistics_lines(statistics: Document | None) -> list[Line]:
+    if statistics is None:
+        return []
+    rows = [
+        row(
+            each["name"] or each["service"],
+            len(each["servers"]),
+            sum(server["active_connections"] for server in each["servers"]),
+            sum(server["inactive_connections"] for server in each["servers"]),
+            each["traffic"]["connections_per_s"],
+            each["traffic"]["bytes_in_per_s"],
+            each["traffic"]["bytes_out_per_s"],
+        )
+        for each in statistics["services"]
+    ]
+    titles = ("SERVICE", "SERVERS", "ACTIVE", "INACTIVE", "CONN/S", "BYTES-IN/S", "BYTES-OUT/S")
+    return table(titles, rows) if rows else []
+
+
+def alerts_lines(document: Document) -> list[Line]:
+    """All alerts, the most severe first."""
+    headline = f"{document['status'].upper()} - {document['msg']}"
+    lines = [Line(headline, _SEVERITIES.get(document["status"], Style.PLAIN))]
+    for alert in document["alerts"]:
+        text = f"{alert['severity'].upper()} {alert['id']}: {alert['text']}"
+        lines.append(Line(text, _SEVERITIES.get(alert["severity"], Style.PLAIN)))
+    return lines

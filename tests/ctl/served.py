@@ -1,0 +1,119 @@
+"""pybalctl against the real site, over a real UNIX socket that a thread serves."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pybal.ctl.client import SocketClient
+from pybal.ctl.main import Terminal, run
+from pybal.errors import ControlError, NoSuchThingError
+from pybal.instrumentation.site import ControlAccess
+from tests.fakes.view import NOON, FakeView
+from tests.instrumentation.exchange import Client
+
+
+@dataclass
+class FakeControls:
+    """Knows the service text_443; notes what was asked."""
+
+    steps: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+
+    def confirm(self, service: str, by: str) -> Mapping[str, Any]:
+        self._check(service)
+        self.asked.append(("confirm", service))
+        return {"service": service, "confirmed": ["cp1", "cp2"]}
+
+    def reload(self, by: str) -> Mapping[str, Any]:
+        if self.errors:
+            raise ControlError("; ".join(self.errors), "Mend the file; nothing was changed")
+        return {"steps": self.steps}
+
+    def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
+        if service is not None:
+            self._check(service)
+        self.asked.append(("maintenance", service, begin))
+        return {"service": service, "maintenance": begin}
+
+    def compare(self, content: str, by: str) -> Mapping[str, Any]:
+        self.asked.append(("compare", content))
+        return {"steps": self.steps, "errors": self.errors}
+
+    def _check(self, service: str) -> None:
+        if service != "text_443":
+            raise NoSuchThingError(f"There is no service {service}", "Look at /api/v1/services")
+
+
+class ServedSite:
+    """The site of a view at `path`, within `with`."""
+
+    def __init__(self, path: Path, view: FakeView) -> None:
+        self.path = path
+        self.view = view
+        self.controls = FakeControls()
+        self._site = Client(view, control=ControlAccess(self.controls, lambda _: "anna"))
+        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._thread = threading.Thread(target=self._serve)
+
+    def __enter__(self) -> Self:
+        self._listening.bind(str(self.path))
+        self._listening.listen(8)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread
+        self._thread.join(30)
+        self._listening.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                with client:
+                    self._answer(client)
+
+    def _answer(self, client: socket.socket) -> None:
+        connection = self._site.connect()
+        while not connection.transport.value():
+            data = client.recv(65536)
+            if not data:
+                return
+            connection.send(data)
+        client.sendall(connection.transport.value())
+
+    def document(self, path: str) -> bytes:
+        """What the site answers there."""
+        return self._site.get(path).body
+
+    def ctl(self, *arguments: str, colour: bool = False) -> tuple[int, str, str]:
+        """What `pybalctl` does with these arguments: exit status, output, errors."""
+        return ctl(self.path, *arguments, colour=colour)
+
+
+def ctl(path: Path, *arguments: str, colour: bool = False) -> tuple[int, str, str]:
+    """The same, whoever listens there; it is a minute past noon."""
+    out, errors, naps = io.StringIO(), io.StringIO(), iter((2.0, 2.0))
+
+    def sleep(duration_s: float) -> None:
+        if next(naps, None) != duration_s:
+            raise KeyboardInterrupt
+
+    terminal = Terminal(out, errors, colour, sleep, lambda: NOON + 60)
+    words = [f"--socket={path}", *arguments]
+    status = run(words, terminal, lambda place: SocketClient(place, lambda: "inactive"))
+    return status, out.getvalue(), errors.getvalue()

@@ -1,0 +1,124 @@
+"""Daemons that are not there, do not answer, or answer nonsense: one line, with what would help."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pybal.ctl.client import NoDaemonError, SocketClient
+from pybal.ctl.main import main, wants_colour
+from pybal.errors import ControlError
+from tests.ctl.served import ctl
+
+
+def client(path: Path) -> SocketClient:
+    return SocketClient(path, lambda: "", read_timeout_s=0.05)
+
+
+def test_a_socket_that_is_missing_is_said_with_the_units_state(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    assert ctl(path, "status") == (
+        3,
+        "",
+        f"pybalctl: The control socket {path} is not there (systemd: pybal.service is inactive). "
+        "Start the daemon (systemctl start pybal), or say where its socket is by --socket PATH\n",
+    )
+
+
+def test_a_socket_at_which_nobody_listens_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    with pytest.raises(NoDaemonError, match="nobody listens at it"):
+        client(path).get("services")
+
+
+def test_what_is_no_socket_and_a_path_that_is_too_long_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("")
+    for each in (path, tmp_path / ("x" * 200)):
+        with pytest.raises(NoDaemonError, match="control socket"):
+            client(each).get("services")
+
+
+def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        with pytest.raises(NoDaemonError, match=r"gives no answer within 0\.05 s"):
+            client(tmp_path / "s").get("services")
+
+
+def answered(folder: Path, answer: bytes) -> SocketClient:
+    """A client of something that answers once."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(folder / "s"))
+    listening.listen()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, listening:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    threading.Thread(target=serve).start()
+    return SocketClient(folder / "s", lambda: "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "said"),
+    [
+        (b"", NoDaemonError, "broke off the exchange"),
+        (b"SSH-2.0-x\r\n\r\n", NoDaemonError, "broke off the exchange"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", NoDaemonError, "broke off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{", ControlError, "no JSON"),
+        (b"HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n", ControlError, "HTTP status 500"),
+        (b'HTTP/1.1 409 X\r\nContent-Length: 15\r\n\r\n{"error": "no"}', ControlError, "no"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_no_good_is_one_line(
+    tmp_path: Path, answer: bytes, kind: type[Exception], said: str
+) -> None:
+    with pytest.raises(kind, match=said):
+        answered(tmp_path, answer).get("services")
+
+
+def test_a_document_of_another_version_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    answered(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    status, out, errors = ctl(path, "sources")
+    assert (status, out, errors.count("\n")) == (1, "", 1)
+    assert "another version" in errors
+
+
+@pytest.mark.parametrize(
+    "words", ["", "nosuch", "pool", "config diff x", "config -c x", "maintenance", "names x"]
+)
+def test_a_wrong_command_line_exits_with_2(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words.split())
+    assert "usage: pybalctl" in capsys.readouterr().err
+
+
+def test_colours_can_be_switched_off() -> None:
+    assert wants_colour({"TERM": "xterm"}, is_terminal=True)
+    assert not wants_colour({"TERM": "xterm"}, is_terminal=False)
+    assert not wants_colour({"TERM": "xterm", "NO_COLOR": "1"}, is_terminal=True)
+    assert not wants_colour({"TERM": "dumb"}, is_terminal=True)
+
+
+def test_it_starts_without_twisted_and_anything_of_the_daemon() -> None:
+    script = (
+        "import sys, pybal.ctl.main; "
+        "print([m for m in sys.modules if m.split('.')[0] in ('twisted', 'pyroute2') "
+        "or m.startswith('pybal.') and not m.startswith(('pybal.ctl', 'pybal.errors'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,323 @@
+"""What each command prints, from the site's own documents over a real socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pybal.config.snapshot import ReloadSnapshot
+from pybal.held_change import HeldChange
+from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot
+from pybal.model import AnnouncedPrefix, MaintenanceSnapshot, SourceSnapshot
+from tests.ctl.served import ServedSite
+from tests.fakes.view import (
+    CONFIG,
+    DAEMON,
+    NOON,
+    FakeView,
+    bgp,
+    held,
+    ipvs,
+    monitor,
+    server,
+    service,
+)
+
+DOWN = monitor("ProxyFetch", up=False, reason="connection refused")
+HELD = server("cp2", up=False, pooled=True, monitors=(DOWN,), decision=held("ProxyFetch"))
+
+
+def view() -> FakeView:
+    """One service with a server that is held, one that is all well, one with a stale list."""
+    return FakeView(
+        [
+            service("dns_53", [server("dns1")], port=53),
+            service(
+                "text_443",
+                [
+                    server("cp1", monitors=(monitor("ProxyFetch"),)),
+                    HELD,
+                    server("dns1", enabled=False),
+                ],
+            ),
+            service(
+                "api_80",
+                [server("cp1")],
+                address="2001:db8::1",
+                port=80,
+                source=SourceSnapshot("http://config/pool", True, NOON, "HTTP status 503"),
+            ),
+        ],
+        daemon_snapshot=replace(DAEMON, host="lvs1"),
+        bgp_snapshot=replace(
+            bgp(("192.0.2.1", True), ("192.0.2.2", False)),
+            announced=(
+                AnnouncedPrefix(
+                    "198.51.100.1/32", "192.0.2.9", 10, ("64600:1",), (), ("text_443",),
+                    ("192.0.2.1",),
+                ),
+            ),
+            maintenance=(MaintenanceSnapshot("text_443", NOON, withdrawn=False),),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[ServedSite]:
+    with ServedSite(tmp_path / "control.sock", view()) as served:
+        yield served
+
+
+def lines(answer: tuple[int, str, str]) -> list[list[str]]:
+    """The words of each line of a command that went well."""
+    status, out, errors = answer
+    assert (status, errors) == (0, "")
+    return [line.split() for line in out.splitlines()]
+
+
+def test_status_shows_the_worst_first_with_counts_and_why(site: ServedSite) -> None:
+    status, out, _ = site.ctl("status")
+    assert status == 0
+    shown = out.splitlines()
+    assert shown[0] == "PyBal 9.8.7 on lvs1, running for 60 s"
+    assert shown[1] == (
+        "3 services, 2 of them not well; 1 of 2 BGP peers established; in maintenance"
+    )
+    assert shown[2].split() == "SERVICE ADDRESS SERVERS ENABLED UP POOLED NOTE".split()
+    assert [line.split()[0] for line in shown[3:]] == ["text_443", "api_80", "dns_53"]
+    assert shown[3].split()[3:] == "3 2 2 2 1 pooled though down; 1 disabled".split()
+    assert "tcp [2001:db8::1]:80" in shown[4]
+    assert shown[4].endswith("list is stale")
+    assert not any(line.endswith(" ") for line in shown)
+
+
+def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> None:
+    config = replace(CONFIG, is_last_good=True, differs_since=NOON)
+    with ServedSite(tmp_path / "s", FakeView(config_snapshot=config)) as site:
+        out = site.ctl("status")[1]
+    assert "The last good pybal.conf runs" in out
+    assert "pybalctl config diff" in out
+
+
+def test_what_a_list_takes_away_and_is_held_is_shown(tmp_path: Path) -> None:
+    change = HeldChange(("cp1", "cp2"), NOON, False, 1, 2, (), 300.0)
+    waiting = replace(change, servers=("cp3",), waiting=True)
+    held = replace(service("text_443", [server("cp1")]), held=(change, waiting))
+    with ServedSite(tmp_path / "s", FakeView([held])) as site:
+        assert "3 held: pybalctl pool text_443" in site.ctl("status")[1]
+        out = site.ctl("pool", "text_443")[1]
+    assert (
+        "the list takes away cp1, cp2, which would leave 1 of the 2 that are required: "
+        "held for 60 s; pybalctl confirm text_443\n"
+    ) in out
+    assert "the list takes away cp3: waits for its new servers to work, for 60 s\n" in out
+
+
+def test_colours_are_for_terminals_alone(site: ServedSite) -> None:
+    assert "\x1b[31mtext_443" in site.ctl("status", colour=True)[1]
+    assert "\x1b" not in site.ctl("status")[1]
+
+
+def test_what_comes_from_outside_cannot_command_the_terminal(tmp_path: Path) -> None:
+    evil = server("cp1", up=False, monitors=(monitor(up=False, reason="\x1b[2J\nroot\x07é"),))
+    with ServedSite(tmp_path / "s", FakeView([service("a", [evil])])) as site:
+        for command in (("pool", "a"), ("server", "cp1"), ("why", "cp1")):
+            out = site.ctl(*command)[1]
+            assert "\\x1b[2J\\nroot\\x07é" in out
+            assert "\x1b" not in out and "\x07" not in out
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (("status",), "/api/v1/services"),
+        (("pool", "text_443"), "/api/v1/services/text_443"),
+        (("bgp",), "/api/v1/bgp"),
+        (("ipvs",), "/api/v1/ipvs"),
+        (("sources",), "/api/v1/services"),
+        (("config",), "/api/v1/config"),
+    ],
+)
+def test_json_is_the_daemons_document(site: ServedSite, command: list[str], path: str) -> None:
+    wanted = json.loads(site.document(path))
+    for words in ((*command, "--json"), ("--json", *command)):
+        status, out, _ = site.ctl(*words)
+        assert (status, json.loads(out)) == (0, wanted)
+
+
+def test_pool_shows_each_server_with_its_trouble(site: ServedSite) -> None:
+    shown = lines(site.ctl("pool", "text_443"))
+    assert shown[0] == ["text_443:", "tcp", "198.51.100.1:443,", "wrr"]
+    assert [line[0] for line in shown[3:]] == ["cp2", "cp1", "dns1"]
+    assert " ".join(shown[3][2:]) == "10 enabled/down/pooled ProxyFetch: connection refused"
+
+
+def test_server_and_why_show_all_services_or_one(site: ServedSite) -> None:
+    shown = lines(site.ctl("server", "cp1"))
+    assert [line[0] for line in shown] == ["SERVICE", "api_80", "text_443"]
+    out = site.ctl("why", "cp2")[1]
+    assert "text_443: cp2 is enabled/down/pooled" in out
+    assert "cp2 is kept pooled though down (decided at 2023-11-14T22:13:20.000Z" in out
+    assert "ProxyFetch: down for 60 s; last check 60 s ago took 0.250 s: connection refused" in out
+    assert "api_80" not in site.ctl("why", "cp1", "text_443")[1]
+
+
+def test_bgp_is_laid_out_as_routers_do_and_a_peer_has_its_prefixes(site: ServedSite) -> None:
+    shown = lines(site.ctl("bgp"))
+    assert shown[0] == "Router -, local AS 64600, 1 prefix".split()
+    assert shown[1][:3] == ["Maintenance", "of", "text_443"]
+    assert [(line[0], line[5]) for line in shown[3:]] == [
+        ("192.0.2.2", "Active"),
+        ("192.0.2.1", "1"),
+    ]
+    out = site.ctl("bgp", "192.0.2.1")[1]
+    assert "state Established" in out
+    assert "198.51.100.1/32  192.0.2.9  yes    10  64600:1      text_443" in out
+    assert " no " in site.ctl("bgp", "192.0.2.2")[1]
+
+
+def test_bgp_that_is_off_is_said(tmp_path: Path) -> None:
+    with ServedSite(tmp_path / "s", FakeView()) as site:
+        assert site.ctl("bgp") == (0, "BGP is off (bgp = no)\n", "")
+
+
+def test_ipvs_shows_drift_draining_and_what_is_not_ours(tmp_path: Path) -> None:
+    snapshot = replace(
+        ipvs(),
+        in_sync=False,
+        audit=AuditSnapshot(
+            drift=(DriftSnapshot("tcp 192.0.2.1:80", NOON, ("weight 1, not 10",), True),)
+        ),
+        unmanaged=("tcp 192.0.2.7:80",),
+        draining=(DrainSnapshot("text_443", "cp1", 150.0, 12),),
+    )
+    with ServedSite(tmp_path / "s", FakeView(ipvs_snapshot=snapshot)) as site:
+        out = site.ctl("ipvs")[1]
+    assert "1 service, 2 destinations: not yet as it should be" in out
+    assert "changed by others (repaired): tcp 192.0.2.1:80: weight 1, not 10" in out
+    assert "not configured, left alone: tcp 192.0.2.7:80" in out
+    assert "draining: cp1 of text_443: 12 connections, 2 min left" in out
+
+
+def test_sources_shows_what_fails_first(site: ServedSite) -> None:
+    shown = lines(site.ctl("sources"))
+    assert shown[1] == "api_80 stale 60 s ago http://config/pool HTTP status 503".split()
+    assert [line[1] for line in shown[2:]] == ["good", "good"]
+
+
+def test_config_is_the_text_without_secrets(site: ServedSite) -> None:
+    assert site.ctl("config") == (0, "[global]\nbgp-password = ***\n", "")
+
+
+def test_a_difference_of_the_configuration_is_an_exit_status(
+    site: ServedSite, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.conf"
+    path.write_text("[global]\n# ö\n")
+    assert site.ctl("config", "diff", "-c", str(path)) == (0, "Nothing would change\n", "")
+    assert site.controls.asked == [("compare", "[global]\n# ö\n")]
+    site.controls.steps = ["adds the service x", "removes the service y"]
+    assert site.ctl("config", "diff", "-c", str(path)) == (
+        2, "adds the service x\nremoves the service y\n", "",
+    )  # fmt: skip
+    site.controls.errors = ["new.conf:3: no", "new.conf:4: nor this"]
+    assert site.ctl("config", "diff", "-c", str(path)) == (
+        1, "", "pybalctl: new.conf:3: no\npybalctl: new.conf:4: nor this\n",
+    )  # fmt: skip
+
+
+def test_a_configuration_of_megabytes_can_be_compared(site: ServedSite, tmp_path: Path) -> None:
+    path = tmp_path / "large.conf"
+    path.write_text("# a line\n" * 600_000)
+    assert site.ctl("config", "diff", "-c", str(path))[0] == 0
+    path.write_text("#" * (16 * 1024 * 1024 + 1))
+    status, _, errors = site.ctl("config", "diff", "-c", str(path))
+    assert (status, "longer than 16777216 bytes" in errors) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "binary"])
+def test_a_file_that_cannot_be_compared_gets_a_line(
+    site: ServedSite, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / kind
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "binary":
+        path.write_bytes(b"\xff\xfe")
+    status, out, errors = site.ctl("config", "diff", "-c", str(path))
+    assert (status, out, errors.count("\n")) == (1, "", 1)
+    assert str(path) in errors
+
+
+def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
+    assert site.ctl("reload") == (0, "Nothing has changed\n", "")
+    site.controls.steps = ["adds the service x"]
+    assert site.ctl("reload") == (0, "adds the service x\n", "")
+    site.controls.errors = ["pybal.conf:1: a", "pybal.conf:2: b"]
+    last = ReloadSnapshot(NOON, False, tuple(site.controls.errors), ())
+    site.view.config_snapshot = replace(CONFIG, last_reload=last)
+    status, out, errors = site.ctl("reload")
+    assert (status, out) == (1, "")
+    assert errors.splitlines() == [
+        "pybalctl: pybal.conf:1: a",
+        "pybalctl: pybal.conf:2: b",
+        "pybalctl: Mend the file; nothing was changed",
+    ]
+
+
+def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
+    said = "Applied what the list of text_443 wants: cp1, cp2\n"
+    assert site.ctl("confirm", "text_443") == (0, said, "")
+    assert site.ctl("maintenance", "begin")[1] == "The maintenance of this whole director begins\n"
+    assert site.ctl("maintenance", "end", "text_443")[0] == 0
+    assert site.controls.asked == [
+        ("confirm", "text_443"),
+        ("maintenance", None, True),
+        ("maintenance", "text_443", False),
+    ]
+
+
+def test_alerts_are_shown(site: ServedSite) -> None:
+    status, out, _ = site.ctl("alerts")
+    assert status == 0
+    shown = out.splitlines()
+    assert shown[0].startswith("CRITICAL - text_443: ")
+    assert any("down-but-pooled: " in line and "cp2" in line for line in shown[1:])
+    alerts = json.loads(site.ctl("alerts", "--json")[1])["alerts"]
+    assert len(alerts) == len(shown) - 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("pool text443", "There is no service text443. Did you mean text_443?"),
+        ("confirm txt_443", "There is no service txt_443. Did you mean text_443?"),
+        ("maintenance begin zzz", "There is no service zzz. There are api_80, dns_53, text_443"),
+        ("server cp", "There is no server cp. Did you mean cp1 or cp2?"),
+        ("why dns", "There is no server dns. Did you mean dns1?"),
+        ("why cp2 dns_53", "There is no server cp2 in dns_53. There are dns1"),
+        ("why cp2 text", "There is no service text. Did you mean text_443?"),
+        ("bgp 192.0.2.3", "There is no BGP peer 192.0.2.3. Did you mean 192.0.2.2 or 192.0.2.1?"),
+        ("pool \udcff", "There is no service \\udcff. There are api_80, dns_53, text_443"),
+        ("pool ../daemon", "There is no service ../daemon. There are api_80, dns_53, text_443"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_those_that_are_near(
+    site: ServedSite, command: str, said: str
+) -> None:
+    assert site.ctl(*command.split()) == (1, "", f"pybalctl: {said}\n")
+
+
+def test_watch_shows_the_status_until_it_is_interrupted(site: ServedSite) -> None:
+    status, out, errors = site.ctl("watch")
+    assert (status, out.count("SERVICE"), errors) == (0, 3, "")
+
+
+def test_names_are_one_a_line(site: ServedSite) -> None:
+    assert site.ctl("names", "services")[1] == "dns_53\ntext_443\napi_80\n"
+    assert site.ctl("names", "hosts")[1] == "cp1\ncp2\ndns1\n"
+    assert site.ctl("names", "peers")[1] == "192.0.2.1\n192.0.2.2\n"
