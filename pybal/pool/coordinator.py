@@ -146,6 +146,7 @@ class Coordinator:
                 server.start(
                     self._ports.addresses, self._settings.server_version, self._settings.name
                 )
+            self._apply_known_part(found.servers)
             await self._wait_for_names()
             await self._ports.time_slices.pause()
             if self._stopped:
@@ -159,6 +160,18 @@ class Coordinator:
         self._applying = None
         if not failure.check(CancelledError):
             self._log.failure("A pool list could not be applied", failure)
+
+    def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
+        """What a list says of known servers does not wait for the names of new ones. Who it leaves
+        out may have to wait for those. (With a floor of 0 a list is applied as one, as ever.)"""
+        waits = not all(server.answered.called for server in self._arriving.values())
+        if self._settings.list_floor and self._state.members and waits:
+            listed, kept = {spec.host: spec for spec in specs}, self._list.kept_hosts
+            before = self._list.in_force
+            part = {h: listed.get(h, s) for h, s in before.items() if h in listed or h not in kept}
+            if any(part.get(host) != spec for host, spec in before.items() if host not in kept):
+                self._list.take(tuple(part.values()), self._state)
+                self._put_list_in_force()
 
     async def _wait_for_names(self) -> None:
         waiting = [s.answered for s in self._arriving.values() if not s.answered.called]

@@ -58,6 +58,11 @@ class GuardedList:
         """Whether servers stay that the list takes away."""
         return bool(self._guard.kept)
 
+    @property
+    def kept_hosts(self) -> frozenset[str]:
+        """The servers that stay though the list takes them away."""
+        return frozenset(host for change in self._guard.kept for host in change.hosts)
+
     def begin_with(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
         """These were in force when the last run ended: the first list is held against them."""
         if servers and not self._guard.wanted:

@@ -187,6 +187,27 @@ def test_a_server_that_was_gone_for_ten_minutes_comes_back_as_a_new_one() -> Non
     assert not bench.monitor("a").hurried
 
 
+def test_a_server_is_disabled_at_once_though_names_of_new_ones_take_time() -> None:
+    bench = bench_of("abcd")
+    bench.list(ServerSpec("a", enabled=False), ServerSpec("b", 20), "d", "q")
+    assert pooled(bench) == "bcd", "c, which is left out, waits for q"
+    assert bench.destinations[NAMES["b"]] == 20
+    bench.names.watches["q"].answer(ip_address("10.0.0.77"))
+    assert pooled(bench) == "bdq"
+
+
+def test_what_is_held_stays_held_over_a_list_whose_names_take_time() -> None:
+    bench = bench_of()
+    bench.list(*"ghij")
+    with capturedLogs() as logged:
+        bench.list(*without("g", "ghij"), "q")
+        assert set(pooled(bench)) == set(TEN) - {"g"}
+        bench.names.watches["q"].answer(None)
+    assert set(pooled(bench)) == set(TEN) - {"g"}
+    assert [e for e in logged if e["log_level"] is LogLevel.critical] == []
+    assert bench.snapshot().held_total == 1
+
+
 def test_with_a_floor_of_0_a_list_is_in_force_as_it_is() -> None:
     bench = bench_of(floor=Fraction(0))
     bench.list("w")
