@@ -29,6 +29,7 @@ setup(
         "Twisted[tls]>=22.4",
         "pyroute2>=0.7.2",
         "python-etcd>=0.4.5",
+        "configobj>=5.0.8",
         "prometheus_client>=0.16",
     ],
     extras_require={

@@ -219,6 +219,35 @@ def test_what_is_a_key_or_a_header_is_never_taken_into_the_value_before(
     assert found["b"]["k"] == Entry("3", 6)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a#b", "[b] #", "a'b", "'a", "%41", "%61;", "/a", "__many__", "a  b", "é", "a\tb", "\ud800"],
+)
+def test_a_name_that_configobj_would_take_for_something_else_is_kept(name: str) -> None:
+    document = read_ini(f'[a]\n"{name}" = 1\na = 2\n["{name.strip("[]# ")}"]\nk = 3')
+    assert document.faults == ()
+    first, second = document.sections
+    assert first.entries == {name: Entry("1", 2), "a": Entry("2", 3)}
+    assert (second.name, second.line) == (name.strip("[]# "), 4)
+    assert second.entries == {"k": Entry("3", 5)}
+
+
+def test_a_sub_section_may_be_called_like_a_key_and_a_section_like_a_stray_key() -> None:
+    document = read_ini("[[x]]\na = 0\n[a]\nk = 1\n[[k]]\nk = 2")
+    assert [fault.line for fault in document.faults] == [1]
+    (section,) = document.sections
+    assert section.entries == {"k": Entry("1", 4)}
+    assert section.subsections["k"].entries == {"k": Entry("2", 6)}
+
+
+def test_after_a_repeated_section_its_sub_sections_belong_nowhere() -> None:
+    text = "[a]\n[[x]]\nk = 1\n[a]\nk = 2\n[[x]]\nk = 3\n[[y]]\nk = 4\n[b]\n[[y]]\nk = 5"
+    assert [line for line, _ in faults(text)] == [4, 6, 8]
+    a, b = read_ini(text).sections
+    assert {name: sub.entries for name, sub in a.subsections.items()} == {"x": {"k": Entry("1", 3)}}
+    assert b.subsections["y"].entries == {"k": Entry("5", 12)}
+
+
 def test_every_section_inherits_from_default() -> None:
     text = "[a]\nk = 1\n[DEFAULT]\nK = 2\nm: 3\n[b]\n[[c]]\nn = 4"
     document = read_ini(text)
