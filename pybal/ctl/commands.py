@@ -50,7 +50,11 @@ def status(asked: Asked) -> Result:
     """All services at a glance, the worst first."""
     document = asked.client.get("services")
     daemon, bgp = asked.client.get("daemon"), asked.client.get("bgp")
-    lines = render.status_lines(document["services"], daemon, bgp, asked.now())
+    lines = [
+        *render.heading(daemon, asked.now()),
+        render_network.headline(asked.client.get("alerts")),
+        *render.status_lines(document["services"], bgp),
+    ]
     return Result(lines, document)
 
 

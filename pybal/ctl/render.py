@@ -13,9 +13,7 @@ _STYLES = (Style.PLAIN, Style.WORSE, Style.BAD)
 _BAD = 2
 
 
-def status_lines(
-    services: Sequence[Document], daemon: Document, bgp: Document, now: float
-) -> list[Line]:
+def status_lines(services: Sequence[Document], bgp: Document) -> list[Line]:
     """All services at a glance."""
     judged = sorted(
         ((_judge(service), service) for service in services),
@@ -25,13 +23,13 @@ def status_lines(
     titles = ("SERVICE", "ADDRESS", "SERVERS", "ENABLED", "UP", "POOLED", "NOTE")
     worse = sum(grade > 0 for (grade, _), _ in judged)
     return [
-        *_heading(daemon, now),
         Line(f"{count(len(services), 'service')}, {worse} of them not well{_peers(bgp)}"),
         *(table(titles, rows) if rows else []),
     ]
 
 
-def _heading(daemon: Document, now: float) -> list[Line]:
+def heading(daemon: Document, now: float) -> list[Line]:
+    """What runs, and what of it is not as it should be."""
     dry = ", a dry run: IPVS is left alone" if daemon["dry_run"] else ""
     lines = [
         Line(

@@ -159,10 +159,15 @@ def _statistics_lines(statistics: Document | None) -> list[Line]:
     return table(titles, rows) if rows else []
 
 
+def headline(document: Document) -> Line:
+    """What `/alerts` says."""
+    text = f"{document['status'].upper()} - {document['msg']}"
+    return Line(text, _SEVERITIES.get(document["status"], Style.PLAIN))
+
+
 def alerts_lines(document: Document) -> list[Line]:
     """All alerts, the most severe first."""
-    headline = f"{document['status'].upper()} - {document['msg']}"
-    lines = [Line(headline, _SEVERITIES.get(document["status"], Style.PLAIN))]
+    lines = [headline(document)]
     for alert in document["alerts"]:
         text = f"{alert['severity'].upper()} {alert['id']}: {alert['text']}"
         lines.append(Line(text, _SEVERITIES.get(alert["severity"], Style.PLAIN)))

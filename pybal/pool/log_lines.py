@@ -82,8 +82,7 @@ def _held_line(notice: ChangeHeld, service: str, hold_s: float | None) -> str:
     return (
         f"HELD: the pool list takes away {_named(notice.hosts)}{others}: that leaves {notice.left}"
         f" servers that work, and list-floor wants {notice.required}. They stay as they were until"
-        f" a list keeps to the floor or an operator confirms it"
-        f" (POST /api/v1/services/{service}/confirm on the control socket){hold}"
+        f" a list keeps to the floor or an operator confirms it (pybalctl confirm {service}){hold}"
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -122,3 +125,26 @@ def test_it_starts_without_twisted_and_anything_of_the_daemon() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_who_may_not_use_it_is_told_who_may() -> None:
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        path = Path(folder) / "control.sock"
+        listening.bind(str(path))
+        listening.listen()
+        path.chmod(0)
+        Path(folder).chmod(0o755)
+        own = os.geteuid()
+        if own == 0:  # may use whatever there is
+            os.chown(path, 0, nobody)
+            os.seteuid(nobody)
+        try:
+            with pytest.raises(NoDaemonError) as raised:
+                client(path).get("services")
+        finally:
+            os.seteuid(own)
+    assert f"{path} may not be used: permission denied. Run it as root or" in str(raised.value)
+    assert f"a member of the group {grp.getgrgid(nobody if own == 0 else os.getegid())[0]}" in str(
+        raised.value
+    )

@@ -84,14 +84,15 @@ def test_status_shows_the_worst_first_with_counts_and_why(site: ServedSite) -> N
     assert status == 0
     shown = out.splitlines()
     assert shown[0] == "PyBal 9.8.7 on lvs1, running for 60 s"
-    assert shown[1] == (
+    assert shown[1].startswith("CRITICAL - text_443: ")
+    assert shown[2] == (
         "3 services, 2 of them not well; 1 of 2 BGP peers established; in maintenance"
     )
-    assert shown[2].split() == "SERVICE ADDRESS SERVERS ENABLED UP POOLED NOTE".split()
-    assert [line.split()[0] for line in shown[3:]] == ["text_443", "api_80", "dns_53"]
-    assert shown[3].split()[3:] == "3 2 2 2 1 pooled though down; 1 disabled".split()
-    assert "tcp [2001:db8::1]:80" in shown[4]
-    assert shown[4].endswith("list is stale")
+    assert shown[3].split() == "SERVICE ADDRESS SERVERS ENABLED UP POOLED NOTE".split()
+    assert [line.split()[0] for line in shown[4:]] == ["text_443", "api_80", "dns_53"]
+    assert shown[4].split()[3:] == "3 2 2 2 1 pooled though down; 1 disabled".split()
+    assert "tcp [2001:db8::1]:80" in shown[5]
+    assert shown[5].endswith("list is stale")
     assert not any(line.endswith(" ") for line in shown)
 
 

@@ -60,7 +60,7 @@ def test_the_servers_of_a_list_that_takes_too_many_stay_pooled_and_checked() -> 
     assert critical == [
         "HELD: the pool list takes away a, b, c, d, e, f: that leaves 4 servers that work, and"
         " list-floor wants 5. They stay as they were until a list keeps to the floor or an operator"
-        " confirms it (POST /api/v1/services/svc_80/confirm on the control socket)"
+        " confirms it (pybalctl confirm svc_80)"
     ]
 
 
