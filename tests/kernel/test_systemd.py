@@ -45,3 +45,71 @@ def test_a_restart_keeps_the_routes_and_a_stop_withdraws_them(
         assert "PyBal is stopping" in site.router.log
         assert site.withdrawals(host) == 2
         assert shown(debian, "ActiveState") == "inactive"
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_typo_stops_nothing_by_reload_nor_by_restart(
+    suite: str, site: Site, package: Path, tmp_path: Path
+) -> None:
+    host = site.first
+    folder, config = site.configure(host)
+    good = config.replace(str(folder), "/srv/pools")
+    with Debian(suite, tmp_path, host.namespace) as debian:
+        install(debian, package)
+        shutil.copytree(folder, debian.shared / "pools")
+
+        def write(text: str) -> None:
+            (debian.shared / "pybal.conf").write_text(text)
+            debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+
+        write(good)
+        debian.run("systemctl", "start", "pybal")
+        site.wait_routed(host)
+        assert "BGP" in shown(debian, "StatusText")
+        process = shown(debian, "MainPID")
+
+        with site.load.running():
+            write(good.replace("scheduler = ", "scheduler = x"))
+            debian.run("systemctl", "reload", "pybal", status=1)
+            assert "REFUSED" in until(
+                lambda: "REFUSED" in shown(debian, "StatusText") and "REFUSED"
+            )
+            assert shown(debian, "MainPID") == process
+            log = debian.run("journalctl", "--unit=pybal", "--priority=err")
+            assert "scheduler = 'x" in log
+
+            debian.run("systemctl", "restart", "pybal")
+            assert "LAST GOOD" in shown(debian, "StatusText")
+            site.wait_routed(host)
+            log = debian.run("journalctl", "--unit=pybal", "--priority=crit")
+            assert "running the last configuration that was good" in log
+
+            write(good)
+            debian.run("systemctl", "reload", "pybal")
+            until(lambda: "LAST GOOD" not in shown(debian, "StatusText"))
+        assert site.load.failures == []
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_process_that_stands_still_is_started_again_and_adopts_the_table(
+    suite: str, site: Site, package: Path, tmp_path: Path
+) -> None:
+    host = site.first
+    folder, config = site.configure(host)
+    with Debian(suite, tmp_path, host.namespace) as debian:
+        install(debian, package)
+        shutil.copytree(folder, debian.shared / "pools")
+        (debian.shared / "pybal.conf").write_text(config.replace(str(folder), "/srv/pools"))
+        debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+        debian.run("mkdir", "-p", "/etc/systemd/system/pybal.service.d")
+        (debian.shared / "watchdog.conf").write_text("[Service]\nWatchdogSec=3\n")
+        debian.run("cp", "/srv/watchdog.conf", "/etc/systemd/system/pybal.service.d")
+        debian.run("systemctl", "daemon-reload")
+        debian.run("systemctl", "start", "pybal")
+        process = shown(debian, "MainPID")
+        with site.load.running():
+            until(lambda: site.connections(host) > 5)
+            debian.run("kill", "-STOP", process)
+            until(lambda: shown(debian, "MainPID") not in (process, "0"))
+            until(lambda: shown(debian, "ActiveState") == "active")
+        assert site.load.failures == []
