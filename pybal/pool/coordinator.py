@@ -7,7 +7,7 @@ policy is pybal/pool/policy.py, its log lines are in pybal/pool/log_lines.py.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count
 from random import Random
 from typing import Any
@@ -250,6 +250,16 @@ class Coordinator:
                 await self._ports.time_slices.pause()
                 server.change_monitors(changed)
             self._shown.touch()
+
+    def servers_down(self) -> Mapping[str, IPAddress | None]:
+        """The servers that are down, with their addresses: for the service that takes over."""
+        down = [host for host, member in self._state.members.items() if not member.up]
+        return {host: self._servers[host].address for host in down}
+
+    def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
+        """These were down in the service that this one replaces."""
+        for host, address in servers.items():
+            self._newcomers.left_down(host, address, self._ports.clock.seconds())
 
     # -- servers, as their owner ----------------------------------------------------------
 

@@ -9,7 +9,7 @@ from random import Random
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry
-from pybal.model import HealthReport, ServerSpec, ServiceSnapshot, SourceList
+from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.ports import CoordinatorPorts
 from pybal.sources.base import Source
@@ -46,6 +46,14 @@ class LVSService:
             self._source = self._create_source(settings, self._coordinator.pool_list)
             self._source.start()
         await self._coordinator.reconfigure(settings)
+
+    def servers_down(self) -> Mapping[str, IPAddress | None]:
+        """See Coordinator."""
+        return self._coordinator.servers_down()
+
+    def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
+        """See Coordinator."""
+        self._coordinator.know_down(servers)
 
     def stop(self) -> None:
         """End the source, then all monitors. Idempotent."""

@@ -41,6 +41,7 @@ under way, and routers take a moment."""
 
 _LEAVE = (ReplaceService, RenameService, RemoveService)
 _COME = (AddService, ReplaceService, RenameService)
+_SUCCEED = (ReplaceService, RenameService)
 
 
 class ServiceTable(Protocol):
@@ -98,14 +99,18 @@ class ServiceSet:
         """
         leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
         coming = [step.after for step in steps if isinstance(step, _COME)]
-        former = {service_key(s): self.running.pop(s.name) for s in leaving}
+        former = {settings.name: self.running.pop(settings.name) for settings in leaving}
+        down = {name: service.servers_down() for name, service in former.items()}
         for settings in leaving:
-            former[service_key(settings)].stop()
+            former[settings.name].stop()
             self._ports.announcer.replace(settings.name)
+        heirs = {s.after.name: s.before.name for s in steps if isinstance(s, _SUCCEED)}
         for settings in coming:
             await self._ports.time_slices.pause()
             key = service_key(settings)
             self._create(settings)
+            if settings.name in heirs:
+                self.running[settings.name].know_down(down[heirs[settings.name]])
             self._ports.announcer.add(settings, stands=self._ports.table.stands(key))
             self._start(self.running[settings.name])
         for step in steps:

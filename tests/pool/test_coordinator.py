@@ -457,3 +457,15 @@ def test_equal_settings_publish_nothing_and_touch_nothing() -> None:
     published, made = list(bench.published), list(bench.made)
     reconfigured(bench)
     assert (bench.published, bench.made) == (published, made)
+
+
+def test_what_was_down_in_a_replaced_service_is_down_until_its_monitors_speak() -> None:
+    former = Bench()
+    former.list("a", "b", "c")
+    former.monitor("a").say(False)
+    bench = Bench()
+    bench.coordinator.know_down(former.coordinator.servers_down())
+    bench.list("a", "b", "c")
+    assert bench.destinations == {B: 10, C: 10}
+    bench.monitor("a").say(True)
+    assert bench.destinations == {A: 10, B: 10, C: 10}
