@@ -1,0 +1,180 @@
+"""A whole daemon in memory: kernel, network, names and routers are the test's, time is a Clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from pybal.daemon.daemon import Daemon
+from pybal.daemon.ports import DaemonPorts
+from pybal.ipvs.memory import MemoryKernel
+from pybal.model import IPAddress
+from pybal.monitors.registry import BUILT_IN
+from pybal.net.port import Keepalive, TCPEvents
+from pybal.reload.running import started
+from pybal.runtime.service_manager import ManagerEnvironment, ServiceManager
+from tests.bgp.memory import MemoryNetwork
+from tests.config.texts import load
+from tests.fakes.deferreds import result_of
+from tests.fakes.http import FakeHTTPClient
+from tests.fakes.names import FakeHostLookUp
+from tests.fakes.processes import FakeProcesses
+
+STEP_S = 0.05
+
+
+class Literals:
+    """An AddressWatcher for servers that are called by their addresses."""
+
+    def watch(
+        self,
+        host: str,
+        family: int,
+        on_change: Callable[[IPAddress | None], None],
+        service: str,
+    ) -> Literals:
+        address = ip_address(host)
+        on_change(address if address.version == family else None)
+        return self
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+
+class Answering:
+    """A Network in which all but `refusing` take connections at once, and keep them."""
+
+    def __init__(self, clock: Clock, refusing: set[str]) -> None:
+        self.clock = clock
+        self.refusing = refusing
+        self.connections = 0
+
+    def connect_tcp(
+        self,
+        address: IPAddress,
+        port: int,
+        events: TCPEvents,
+        *,
+        source: IPAddress | None = None,
+        keepalive: Keepalive | None = None,
+    ) -> Answering:
+        self.connections += 1
+        if str(address) in self.refusing:
+            self.clock.callLater(0.001, events.closed, ConnectionRefusedError(111, "refused"))
+        else:
+            self.clock.callLater(0.001, events.connected)
+        return self
+
+    def send(self, data: bytes) -> None:
+        """To nobody."""
+
+    def close(self) -> None:
+        """At once."""
+
+
+class QuietBFD:
+    """Datagrams that nobody answers."""
+
+    def open(self, *_: object) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        return (lambda _: None), (lambda: None)
+
+    def listen(self, *_: object) -> Callable[[], None]:
+        return lambda: None
+
+
+def at_once(function: Callable[[], Any]) -> Deferred[Any]:
+    """In place of a thread."""
+    try:
+        return succeed(function())
+    except Exception as error:  # noqa: BLE001 - as a thread pool hands it on
+        return fail(error)
+
+
+class DaemonBench:
+    """A daemon with this pybal.conf in a folder, started and run until all is quiet."""
+
+    def __init__(self, folder: Path, text: str, refusing: set[str] | None = None) -> None:
+        self.path = folder / "pybal.conf"
+        self.path.write_text(text)
+        self.clock = Clock()
+        self.kernel = MemoryKernel()
+        self.network = Answering(self.clock, refusing or set())
+        self.routers = MemoryNetwork(self.clock)
+        result = load(self.path)
+        assert result.settings is not None, [str(p) for p in result.problems]
+        ports = DaemonPorts(
+            reactor=self.clock,
+            now=lambda: 1e9 + self.clock.seconds(),
+            random=Random(1),
+            in_thread=at_once,
+            http=FakeHTTPClient(),
+            names=FakeHostLookUp(),
+            addresses=Literals(),
+            network=cast(Any, self.network),
+            processes=FakeProcesses(),
+            kernel=self.kernel,
+            place=None,
+            bgp_network=self.routers.at("192.0.2.254"),
+            bfd_network=QuietBFD(),
+            source_address=lambda _: None,
+            monitors=BUILT_IN,
+            service_manager=ServiceManager(ManagerEnvironment()),
+            monotonic_s=self.clock.seconds,
+            with_options=lambda settings: settings,
+        )
+        self.daemon = Daemon(started(result, result.settings, 1e9), ports)
+        self.daemon.start()
+        self.run()
+
+    def run(self, seconds: float = 20.0) -> None:
+        """Let time pass."""
+        self.clock.pump([STEP_S] * round(seconds / STEP_S))
+
+    def reload(self, text: str) -> tuple[str, ...]:
+        """With another text; the steps."""
+        self.path.write_text(text)
+        done = self.daemon.reload()
+        while not done.called:
+            self.clock.advance(STEP_S)
+        outcome = result_of(done)
+        assert outcome.successful, outcome.errors
+        self.run()
+        return outcome.steps
+
+    def stop(self) -> None:
+        """Stop it; all of it ends."""
+        done = Deferred.fromCoroutine(self.daemon.stop())
+        while not done.called:
+            self.clock.advance(STEP_S)
+        result_of(done)
+
+    def state(self) -> dict[str, Any]:
+        """What can be seen of it: the kernel's table, routes, monitors, answers."""
+        services = list(self.daemon.services())
+        table = {
+            str(service.key): self.kernel.read(service.key)
+            for service in self.kernel.services().services
+        }
+        bgp = self.daemon.bgp()
+        return {
+            "table": table,
+            "routes": {each.prefix: (each.med, each.services) for each in bgp.announced},
+            "peers": [peer.address for peer in bgp.peers],
+            "services": [
+                (s.name, s.scheduler, s.depool_threshold, s.source.url) for s in services
+            ],
+            "servers": {
+                (service.name, server.host): (
+                    server.pooled, server.up, server.weight,
+                    [(m.name, m.up) for m in server.monitors],
+                )
+                for service in services
+                for server in service.servers
+            },
+        }  # fmt: skip

@@ -1,0 +1,149 @@
+"""Whatever two configurations are: starting with one and reloading the other ends where a start
+with the other ends. And what did not change is not touched on the way."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.daemon import DaemonBench
+
+REFUSING = {"10.0.0.3"}
+POOLS = {
+    "one": "{ 'host': '10.0.0.1' }\n{ 'host': '10.0.0.2', 'weight': 5 }\n{ 'host': '10.0.0.3' }\n",
+    "two": "{ 'host': '10.0.0.2' }\n{ 'host': '10.0.0.4', 'weight': 0 }\n",
+}
+BGP = """bgp-local-asn = 64600
+bgp-peer-address = {peers}
+bgp-nexthop-ipv4 = 192.0.2.254
+bgp-med = {med}
+"""
+
+
+def with_pools(text: str, folder: Path) -> str:
+    for name, content in POOLS.items():
+        (folder / name).write_text(content)
+    return text.replace("POOLS", str(folder))
+
+
+def section(name: str, address: int, **options: str) -> str:
+    keys = {
+        "protocol": "tcp",
+        "ip": f"198.51.100.{address}",
+        "port": "80",
+        "scheduler": "wrr",
+        "config": "file://POOLS/one",
+        "monitors": "['IdleConnection']",
+        **{key.replace("_", "-"): value for key, value in options.items()},
+    }
+    lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
+    return f"[{name}]\n{lines}\n"
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> str:
+    text = "[global]\nstate-directory = none\ncontrol-socket = no\n"
+    if draw(st.booleans()):
+        peers = draw(st.sampled_from(["192.0.2.1", "['192.0.2.1', '192.0.2.2']"]))
+        text += "bgp = yes\n" + BGP.format(peers=peers, med=draw(st.sampled_from([0, 100])))
+    text += draw(st.sampled_from(["", "isolation = no\n", "ipvs-audit-interval = 5\n"]))
+    names = draw(st.lists(st.sampled_from("abcd"), unique=True, max_size=4))
+    addresses = draw(st.permutations(range(1, 6)))
+    for name, address in zip(names, addresses, strict=False):
+        text += section(
+            name,
+            address,
+            scheduler=draw(st.sampled_from(["wrr", "sh"])),
+            config=f"file://POOLS/{draw(st.sampled_from(sorted(POOLS)))}",
+            depool_threshold=draw(st.sampled_from(["0", ".5", "1"])),
+            monitors=draw(
+                st.sampled_from(["[]", "['IdleConnection']", "['TCPCheck', 'IdleConnection']"])
+            ),
+            bgp=draw(st.sampled_from(["yes", "no"])),
+            tunneling=draw(st.sampled_from(["yes", "no"])),
+        )
+    return text
+
+
+@settings(deadline=None, max_examples=25)
+@given(configurations(), configurations())
+def test_a_reload_ends_where_a_start_ends(first: str, second: str) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        first, second = with_pools(first, folder), with_pools(second, folder)
+        reloaded = DaemonBench(folder, first, REFUSING)
+        reloaded.reload(second)
+        fresh = DaemonBench(folder, second, REFUSING)
+        reloaded.run(40)
+        fresh.run(40)
+        assert reloaded.state() == fresh.state()
+        assert reloaded.reload(second) == ()
+        reloaded.stop()
+        fresh.stop()
+
+
+def test_a_reload_touches_nothing_but_what_changed(tmp_path: Path) -> None:
+    services = [section(f"s{n}", n) for n in range(1, 5)]
+    text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
+    bench = DaemonBench(tmp_path, text + with_pools("".join(services), tmp_path), REFUSING)
+    before, changes = bench.state(), bench.daemon.ipvs().changes_total
+    connections = bench.network.connections
+    since = {
+        (s.name, server.host): [m.since for m in server.monitors]
+        for s in bench.daemon.services()
+        for server in s.servers
+    }
+    services[0] = section("s1", 1, scheduler="sh")
+    steps = bench.reload(text + with_pools("".join(services), tmp_path))
+    assert steps == ("adjust service s1: scheduler wrr -> sh",)
+    assert bench.daemon.ipvs().changes_total == changes + 1
+    after = bench.state()
+    assert after["servers"] == before["servers"]
+    others = {key: entry for key, entry in after["table"].items() if "100.1:" not in key}
+    assert others.items() <= before["table"].items()
+    again = {
+        (s.name, server.host): [m.since for m in server.monitors]
+        for s in bench.daemon.services()
+        for server in s.servers
+    }
+    assert again == since
+    # The one that refuses is tried again and again, by all services alike.
+    assert bench.network.connections - connections < 4 * 20
+    bench.stop()
+
+
+def test_a_moved_service_stands_before_the_former_one_goes(tmp_path: Path) -> None:
+    text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
+    bench = DaemonBench(tmp_path, text + with_pools(section("s", 1), tmp_path), REFUSING)
+    bench.path.write_text(text + with_pools(section("s", 2), tmp_path))
+    done = bench.daemon.reload()
+    seen = []
+    while not done.called:
+        seen.append(sorted(bench.state()["table"]))
+        bench.clock.advance(0.01)
+    bench.run()
+    one, two = "tcp 198.51.100.1:80", "tcp 198.51.100.2:80"
+    assert [one, two] in seen
+    assert all(seen)
+    assert list(bench.state()["table"]) == [two]
+    # What was known to be down is down in the new one from the beginning on.
+    (service,) = bench.daemon.services()
+    assert {s.host: s.pooled for s in service.servers} == {
+        "10.0.0.1": True, "10.0.0.2": True, "10.0.0.3": False,
+    }  # fmt: skip
+    bench.stop()
+
+
+def test_a_renamed_service_leaves_the_kernel_alone(tmp_path: Path) -> None:
+    text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
+    bench = DaemonBench(tmp_path, text + with_pools(section("s", 1), tmp_path), REFUSING)
+    table, changes = bench.state()["table"], bench.daemon.ipvs().changes_total
+    steps = bench.reload(text + with_pools(section("renamed", 1), tmp_path))
+    assert steps == ("rename service s to renamed: tcp 198.51.100.1:80 stays",)
+    assert bench.state()["table"] == table
+    assert bench.daemon.ipvs().changes_total == changes
+    assert [s.name for s in bench.daemon.services()] == ["renamed"]
+    bench.stop()
