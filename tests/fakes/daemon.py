@@ -26,7 +26,7 @@ from tests.fakes.http import FakeHTTPClient
 from tests.fakes.names import FakeHostLookUp
 from tests.fakes.processes import FakeProcesses
 
-STEP_S = 0.05
+STEP_S = 0.1
 
 
 class Literals:
@@ -114,6 +114,7 @@ class DaemonBench:
             random=Random(1),
             in_thread=at_once,
             http=FakeHTTPClient(),
+            source_http=FakeHTTPClient(),
             names=FakeHostLookUp(),
             addresses=Literals(),
             network=cast(Any, self.network),
@@ -123,6 +124,8 @@ class DaemonBench:
             bgp_network=self.routers.at("192.0.2.254"),
             bfd_network=QuietBFD(),
             source_address=lambda _: None,
+            is_local=lambda _: True,
+            host_name="lvs1",
             monitors=BUILT_IN,
             service_manager=ServiceManager(ManagerEnvironment()),
             monotonic_s=self.clock.seconds,
