@@ -248,7 +248,7 @@ class Coordinator:
         if changed:
             for server in tuple(self._servers.values()):
                 await self._ports.time_slices.pause()
-                server.change_monitors(changed)
+                server.change_monitors(changed, self._state.monitors)
             self._shown.touch()
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:

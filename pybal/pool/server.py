@@ -91,9 +91,9 @@ class Server:
         if not self._monitors:
             self._start_monitors()
 
-    def change_monitors(self, changed: frozenset[str]) -> None:
-        """End the monitors of these names, and start those that the owner has of them now; all
-        others go on, with their state. Idempotent."""
+    def change_monitors(self, changed: frozenset[str], order: Sequence[str]) -> None:
+        """End the monitors that have changed, by name, and start those that the owner has of them
+        now; all others go on, with their state. `order` is that of all names. Idempotent."""
         if self.address is None or not self.incarnation:
             return
         kept = [monitor for monitor in self._monitors if monitor.name not in changed]
@@ -102,7 +102,7 @@ class Server:
                 monitor.stop()
                 self.retractions.pop(monitor.name, None)
         new = self._owner.more_monitors(self, self.address, changed)
-        self._monitors = (*kept, *new)
+        self._monitors = tuple(sorted((*kept, *new), key=lambda each: order.index(each.name)))
         for monitor in new:
             monitor.start()
         if self._trial is not None:

@@ -1,5 +1,6 @@
-"""The largest sample configuration, whole: a real daemon in dry run, in its own namespace, with
-its pools served over HTTP by nginx, its real servers answering, and its consumers reading."""
+"""The largest sample configuration, whole: a real daemon in dry run but for BGP, in its own
+namespace, with its pools served over HTTP by nginx, its real servers answering, its consumers
+reading."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPybal]:
             namespace.ip("route", "add", "local", local, "dev", "lo")
         namespace.ip("-6", "route", "add", "local", "fd00:203::/64", "dev", "lo")
         namespace.start("nginx", "-e", "stderr", "-c", f"{folder}/nginx.conf")
-        state = f"[global]\nstate-directory = {folder}/state"
+        state = f"[global]\nstate-directory = {folder}/state\ndry-run-bgp = yes"
         config = CONFIG.read_text().replace("[global]", state, 1)
         with RunningPybal(namespace.wrap, folder, config, "-n") as pybal:
             until(lambda: all_spoken(pybal))
