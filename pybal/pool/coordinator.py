@@ -48,7 +48,7 @@ from pybal.pool.events import (
 )
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.log_lines import log_line
-from pybal.pool.monitor_sets import MonitorSets
+from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.newcomers import Newcomers
 from pybal.pool.policy import PoolState, step
 from pybal.pool.ports import CoordinatorPorts, ListKeeper
@@ -237,7 +237,7 @@ class Coordinator:
         """Go over to other settings of the same virtual service: what has not changed goes on,
         monitors with equal settings keep their state. Fires when all servers have."""
         before, self._settings = self._settings, settings
-        changed = _changed_monitors(before, settings)
+        changed = changed_monitors(before, settings)
         self._monitors.reconfigure(settings)
         self._list.reconfigure(settings)
         self._handle(
@@ -442,13 +442,6 @@ class Coordinator:
             held=self._list.held(),
             held_total=self._list.held_total,
         )
-
-
-def _changed_monitors(before: ServiceSettings, after: ServiceSettings) -> frozenset[str]:
-    """The names of the monitors that only one of both has, or that have other settings."""
-    old = {each.monitor: each for each in before.monitors}
-    new = {each.monitor: each for each in after.monitors}
-    return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def _pooling_changed(notices: Iterable[Notice]) -> bool:

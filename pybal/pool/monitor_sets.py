@@ -79,3 +79,10 @@ class MonitorSets:
                 monitor=settings.monitor,
             )
             return None
+
+
+def changed_monitors(before: ServiceSettings, after: ServiceSettings) -> frozenset[str]:
+    """The names of the monitors that only one of both has, or that have other settings."""
+    old = {each.monitor: each for each in before.monitors}
+    new = {each.monitor: each for each in after.monitors}
+    return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
