@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
@@ -60,17 +61,27 @@ class Terminal:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybalctl` with these arguments (default: the process's). Returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file
-    colour = wants_colour(os.environ, is_terminal=sys.stdout.isatty())
+    out, errors = (_text_file(stream) for stream in (sys.stdout, sys.stderr))
+    colour = wants_colour(os.environ, is_terminal=out.isatty())
+    terminal = Terminal(out, errors, colour)
     try:
-        return run(arguments, Terminal(sys.stdout, sys.stderr, colour), SocketClient)
-    except BrokenPipeError:
-        # Who stops reading, as `head` does, has read enough. Python would flush once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_GOOD
+        return run(arguments, terminal, SocketClient)
+    except OSError as error:
+        # Python would flush once more, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        if isinstance(error, BrokenPipeError):
+            return EXIT_GOOD  # who stops reading, as `head` does, has read enough
+        terminal.complain(f"stdout: {error.strerror}")
+        return EXIT_REFUSED
     except KeyboardInterrupt:
         return _INTERRUPTED
+
+
+def _text_file(stream: TextIO | None) -> TextIO:
+    """One that takes every character; a stream that the shell has closed is None."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream or Path(os.devnull).open("w")
 
 
 def wants_colour(environment: Mapping[str, str], *, is_terminal: bool) -> bool:

@@ -65,16 +65,17 @@ def _judge(service: Document) -> tuple[int, list[str]]:
     if not counts["servers"]:
         found.append((_BAD, "no servers"))
     elif not counts["enabled"]:
-        found.append((_BAD, "all disabled"))
+        found.append((1, "all disabled"))
     elif not counts["up"]:
         found.append((_BAD, "none is up"))
     elif down > 0:
         found.append((1, f"{down} down"))
     if counts["pooled_down"]:
         found.append((_BAD, f"{counts['pooled_down']} pooled though down"))
-    if counts["servers"] and not counts["pooled"]:
+    if counts["enabled"] and not counts["pooled"]:
         found.append((_BAD, "none is pooled"))
-    if disabled := counts["servers"] - counts["enabled"]:
+    disabled = counts["servers"] - counts["enabled"]
+    if disabled and counts["enabled"]:
         found.append((0, f"{disabled} disabled"))
     if counts["held"]:
         found.append((1, f"{counts['held']} held: pybalctl pool {service['name']}"))

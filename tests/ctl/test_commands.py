@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +96,20 @@ def test_status_shows_the_worst_first_with_counts_and_why(site: ServedSite) -> N
     assert "tcp [2001:db8::1]:80" in shown[5]
     assert shown[5].endswith("list is stale")
     assert not any(line.endswith(" ") for line in shown)
+
+
+def test_what_an_operator_has_disabled_is_less_bad_than_what_is_down(tmp_path: Path) -> None:
+    services = [
+        service("disabled_80", [server("cp1", enabled=False), server("cp2", enabled=False)]),
+        service("down_80", [server("cp1", up=False, pooled=False)]),
+        service("empty_80"),
+    ]
+    with ServedSite(tmp_path / "s", FakeView(services)) as site:
+        shown = site.ctl("status", colour=True)[1].splitlines()[-3:]
+    assert "down_80" in shown[0] and "none is up; none is pooled" in shown[0]
+    assert "empty_80" in shown[1] and "no servers" in shown[1]
+    assert shown[2].startswith("\x1b[33mdisabled_80")
+    assert "all disabled; 2 disabled" not in shown[2] and "none is" not in shown[2]
 
 
 def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> None:
@@ -311,6 +327,25 @@ def test_an_unknown_name_is_answered_with_those_that_are_near(
     site: ServedSite, command: str, said: str
 ) -> None:
     assert site.ctl(*command.split()) == (1, "", f"pybalctl: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("shell", "status", "errors"),
+    [
+        ("{} names hosts >/dev/full", 1, "pybalctl: stdout: No space left on device\n"),
+        ("{} names hosts | true; exit ${{PIPESTATUS[0]}}", 0, ""),
+        ("{} names hosts >&-", 0, ""),
+        ("LC_ALL=C {} config >/dev/null 2>&-", 0, ""),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_a_line_at_most(
+    site: ServedSite, shell: str, status: int, errors: str
+) -> None:
+    program = f"{sys.executable} -m pybal.ctl --socket={site.path}"
+    done = subprocess.run(
+        ["bash", "-c", shell.format(program)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (status, errors)
 
 
 def test_watch_shows_the_status_until_it_is_interrupted(site: ServedSite) -> None:
