@@ -123,7 +123,7 @@ def pool_lines(service: Document, now: float) -> list[Line]:
         Line(f"{service['name']}: {_endpoint(service)}, {service['scheduler']}", Style.HEAD),
         Line(
             f"depool threshold {service['depool_threshold']:g}; list {source['url']}, "
-            f"read {since(source['last_good'], now)} ago"
+            f"last good {ago(source['last_good'], now)}"
         ),
     ]
     lines += _source_problems(source)
@@ -140,6 +140,8 @@ def pool_lines(service: Document, now: float) -> list[Line]:
         )
         for server in servers
     ]
+    if not rows:
+        return [*lines, Line("no servers", Style.BAD)]
     return [*lines, *table(("HOST", "ADDRESS", "WEIGHT", "STATUS", "REASON"), rows)]
 
 
@@ -213,7 +215,7 @@ def _monitor_line(monitor: Document, now: float) -> Line:
     outcome = "good" if last["up"] else last["reason"] or "failed"
     return Line(
         f"  {monitor['name']}: {state} for {since(monitor['since'], now)}; last check "
-        f"{since(last['at'], now)} ago took {last['duration_s']:.3f} s: {outcome}",
+        f"{ago(last['at'], now)} took {last['duration_s']:.3f} s: {outcome}",
         style,
     )
 
@@ -229,7 +231,7 @@ def sources_lines(services: Sequence[Document], now: float) -> list[Line]:
         row(
             service["name"],
             _source_state(service["source"]),
-            f"{since(service['source']['last_good'], now)} ago",
+            ago(service["source"]["last_good"], now),
             service["source"]["url"],
             service["source"]["last_error"] or "; ".join(service["source"]["damage"]),
             style=_STYLES[grade(service)],
@@ -255,6 +257,11 @@ def _source_problems(source: Document) -> list[Line]:
     return lines
 
 
+def ago(instant: Document | None, now: float) -> str:
+    """When a moment was."""
+    return "never" if instant is None else f"{since(instant, now)} ago"
+
+
 def since(instant: Document | None, now: float) -> str:
-    """How long ago a moment was."""
+    """For how long something has been so."""
     return "-" if instant is None else age(now - instant["epoch"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pybal.ctl.render import since
+from pybal.ctl.render import ago, since
 from pybal.ctl.table import Line, Style, age, count, row, table
 
 Document = dict[str, Any]
@@ -15,7 +15,7 @@ _SEVERITIES = {"critical": Style.BAD, "warning": Style.WORSE, "ok": Style.GOOD}
 def bgp_lines(bgp: Document, now: float) -> list[Line]:
     """As routers' `show bgp summary`: for a session the count of prefixes, else the state."""
     if not bgp["enabled"]:
-        return [Line("BGP is off (bgp = no)")]
+        return [Line("BGP is off: bgp = no, or a dry run")]
     lines = [
         Line(
             f"Router {bgp['director']['router_id'] or '-'}, local AS {bgp['local_asn']}, "
@@ -112,12 +112,12 @@ def ipvs_lines(ipvs: Document, now: float) -> list[Line]:
         ),
         Line(
             f"{count(ipvs['changes_total'], 'change')}, {count(ipvs['errors_total'], 'error')}; "
-            f"last audit {since(audit['finished'], now)} ago, "
+            f"last audit {ago(audit['finished'], now)}, "
             f"{count(audit['repairs_total'], 'repair')}"
         ),
     ]
     if error:
-        lines.append(Line(f"last error, {since(error['at'], now)} ago: {error['text']}"))
+        lines.append(Line(f"last error, {ago(error['at'], now)}: {error['text']}"))
     for each in audit["drift"]:
         done = "repaired" if each["repaired"] else "not repaired"
         what = "; ".join(each["differences"])

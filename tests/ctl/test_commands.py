@@ -173,6 +173,15 @@ def test_pool_shows_each_server_with_its_trouble(site: ServedSite) -> None:
     assert " ".join(shown[3][2:]) == "10 enabled/down/pooled ProxyFetch: connection refused"
 
 
+def test_a_pool_without_servers_and_a_list_that_never_came_are_said(tmp_path: Path) -> None:
+    source = SourceSnapshot("file:///pool", True, None, "no such file")
+    with ServedSite(tmp_path / "s", FakeView([service("a_80", source=source)])) as site:
+        out = site.ctl("pool", "a_80")[1]
+        assert "list file:///pool, last good never\n" in out
+        assert out.endswith("the list is stale: no such file\nno servers\n")
+        assert lines(site.ctl("sources"))[1][:3] == ["a_80", "stale", "never"]
+
+
 def test_server_and_why_show_all_services_or_one(site: ServedSite) -> None:
     shown = lines(site.ctl("server", "cp1"))
     assert [line[0] for line in shown] == ["SERVICE", "api_80", "text_443"]
@@ -199,7 +208,7 @@ def test_bgp_is_laid_out_as_routers_do_and_a_peer_has_its_prefixes(site: ServedS
 
 def test_bgp_that_is_off_is_said(tmp_path: Path) -> None:
     with ServedSite(tmp_path / "s", FakeView()) as site:
-        assert site.ctl("bgp") == (0, "BGP is off (bgp = no)\n", "")
+        assert site.ctl("bgp") == (0, "BGP is off: bgp = no, or a dry run\n", "")
 
 
 def test_ipvs_shows_drift_draining_and_what_is_not_ours(tmp_path: Path) -> None:
