@@ -31,8 +31,8 @@ from pybal.config.loader import load
 from pybal.config.problems import LoadResult, Severity
 from pybal.config.report import report
 from pybal.config.settings import Settings
-from pybal.ctl.client import DEFAULT_SOCKET
 from pybal.ctl.main import main as pybalctl
+from pybal.ctl.place import place_of
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
@@ -142,14 +142,12 @@ def _refuse(error: PluginError, options: argparse.Namespace) -> int:
 
 
 def _diff(path: Path, result: LoadResult) -> int:
-    """What a reload with this file would do, as the daemon says, or what is wrong with it. The
-    file may be about to move the control socket, too."""
+    """What a reload with this file would do, as the daemon says, or what is wrong with it."""
     if result.settings is None:
         say([f"ERROR: {problem}" for problem in result.errors])
         return EXIT_CONFIG
     control = result.settings.control
-    places = [DEFAULT_SOCKET] if control is None else [control.path, DEFAULT_SOCKET]
-    place = next((each for each in places if each.is_socket()), places[0])
+    place = place_of(None if control is None else control.path)
     return pybalctl([f"--socket={place}", "config", "diff", f"--config={path}"])
 
 

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 from pybal.errors import ControlError, PyBalError
 
-DEFAULT_SOCKET = Path("/run/pybal/control.sock")
 READ_TIMEOUT_S = 20.0
 CHANGE_TIMEOUT_S = 300.0
 """A reload waits for names and pool lists of new services."""

@@ -15,8 +15,9 @@ from typing import TextIO, TypeAlias
 
 from pybal import __version__
 from pybal.ctl import commands
-from pybal.ctl.client import DEFAULT_SOCKET, Client, NoDaemonError, SocketClient
+from pybal.ctl.client import Client, NoDaemonError, SocketClient
 from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
+from pybal.ctl.place import DEFAULT_CONFIG, DEFAULT_SOCKET, usual_place
 from pybal.ctl.table import painted, printable
 from pybal.errors import ControlError
 
@@ -94,7 +95,7 @@ def run(
 ) -> int:
     """One command, from its words to its exit status."""
     options = parse(arguments)
-    client = connect(options.socket)
+    client = connect(options.socket or usual_place())
     if options.command == "watch":
         return _watch(options, terminal, client)
     return _once(options.run, options, terminal, client)
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_STATUSES,
     )
     parser.add_argument("--version", action="version", version=f"pybalctl {__version__}")
-    _add_common(parser, socket=DEFAULT_SOCKET, json=False)
+    _add_common(parser, socket=None, json=False)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for add in (_add_reading, _add_changing):
         add(subparsers)
@@ -160,7 +161,7 @@ def _add_common(parser: argparse.ArgumentParser, **defaults: object) -> None:
         type=Path,
         metavar="PATH",
         default=defaults.get("socket", argparse.SUPPRESS),
-        help=f"the control socket (default: {DEFAULT_SOCKET})",
+        help=f"the control socket (default: as in {DEFAULT_CONFIG}, or {DEFAULT_SOCKET})",
     )
     parser.add_argument(
         "--json",

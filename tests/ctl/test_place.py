@@ -1,0 +1,43 @@
+"""The control socket is found where the configuration has put it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from pybal.ctl.place import DEFAULT_SOCKET, place_of, usual_place
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "control-socket = {}",
+        "  Control-Socket: {}",
+        "control-socket = '{}'",
+        'control-socket="{}"  # ours',
+    ],
+)
+def test_a_socket_that_was_moved_is_found(tmp_path: Path, line: str) -> None:
+    place = tmp_path / "here it is.sock"
+    config = tmp_path / "pybal.conf"
+    config.write_text(f"[global]\n#control-socket = /no\n{line.format(place)}\nbgp = no\n")
+    assert usual_place(config) == place
+
+
+@pytest.mark.parametrize("line", ["", "control-socket = no", "#control-socket = /x", "\0"])
+def test_otherwise_it_is_at_its_default(tmp_path: Path, line: str) -> None:
+    config = tmp_path / "pybal.conf"
+    config.write_text(f"[global]\n{line}\n")
+    assert usual_place(config) == DEFAULT_SOCKET
+    assert usual_place(tmp_path) == DEFAULT_SOCKET
+    assert usual_place(tmp_path / "missing") == DEFAULT_SOCKET
+
+
+def test_a_place_at_which_there_is_a_socket_is_taken(tmp_path: Path) -> None:
+    place = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(place))
+        assert place_of(place) == place
+    assert place_of(None) == DEFAULT_SOCKET
