@@ -3,8 +3,9 @@
     scripts/vm -- python3 bench/ipvs_load.py [--rounds 5] [--pyroute2] [100x100 1x11000 11000x1]
 
 Root, on a kernel with IPVS. load: from nothing to all. dump: all of it, at once. reconcile: the
-first audit, which finds nothing to do; audit: the second, whose answers are known. depool: a
-server leaves. start: what a restarted daemon does before its reactor runs. Every measurement has
+first audit, which finds nothing to do; audit: the second, whose answers are known. look: the quick
+look that comes each second. depool: a server leaves. start: what a restarted daemon does before its
+reactor runs. Every measurement has
 a network namespace of its own, because after a flush the kernel keeps deleted destinations for a
 while and searches them on every addition. ipvsadm is measured as a process, PyBal within its own,
 as the daemon that it is, with garbage collection as there: all objects are searched
@@ -32,6 +33,8 @@ from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from twisted.internet.task import Clock
+
 from pybal.ipvs.ipvsadm import rule
 from pybal.ipvs.kernel import read_table
 from pybal.ipvs.manager import IPVSManager
@@ -46,6 +49,7 @@ from pybal.ipvs.model import (
 )
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.plan import AddDestination, AddService
+from pybal.ipvs.quick_look import LOOK_EVERY_S, QuickLook
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import L4Protocol
 from pybal.runtime.gc_tuning import NEVER, YOUNG
@@ -54,8 +58,9 @@ _T = TypeVar("_T")
 
 CLONE_NEWNET = 0x40000000
 SHAPES = ("100x100", "1x11000", "11000x1")
-TASKS = ("load", "dump", "reconcile", "audit", "statistics", "depool", "start")
+TASKS = ("load", "dump", "reconcile", "audit", "statistics", "look", "depool", "start")
 DEPOOLS = 100
+LOOKS = 100
 
 
 class Turns:
@@ -201,6 +206,7 @@ def measure_pybal(table: Table) -> tuple[dict[str, float], dict[str, float]]:
     reader.refresh()
     task("statistics")
     assert sum(len(each.destinations) for each in reader.latest) == servers_of(table)
+    took["look"], stall["look"] = measure_looks(manager, kernel, table)
     took["depool"], stall["depool"] = measure_depools(manager, turns, table)
     manager.stop()
     took["start"] = measure_start()
@@ -226,6 +232,22 @@ def measure_depools(manager: IPVSManager, turns: Turns, table: Table) -> tuple[f
         stalls_s += turns.stalls_s
         assert manager.snapshot().changes_total == changes + 1
     return statistics.median(seconds), max(stalls_s)
+
+
+def measure_looks(manager: IPVSManager, kernel: NetlinkKernel, table: Table) -> tuple[float, float]:
+    """Seconds of the look that comes each second, and those of the longest one."""
+    clock = Clock()
+
+    def differs() -> None:
+        raise AssertionError
+
+    QuickLook(clock, kernel, manager.table, lambda: table, differs).start()
+    seconds: list[float] = []
+    for _ in range(LOOKS):
+        start = time.perf_counter()
+        clock.advance(LOOK_EVERY_S)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds), max(seconds)
 
 
 def measure_start() -> float:

@@ -16,6 +16,7 @@ from pybal.ipvs.managed_service import RefusedServers
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import Ownership, RecordFile
+from pybal.ipvs.quick_look import QuickLook
 from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
@@ -59,6 +60,9 @@ class IPVSController:
         self._statistics = StatisticsReader(ports.clock, ports.kernel, ports.now, self._published)
         self._kernelwide = KernelWide(ports.kernel, settings.kernel, Logger(namespace="ipvs"))
         self._audit: DelayedCall | None = None
+        self._quick_look = QuickLook(
+            ports.clock, ports.kernel, self.table, self._published, self._manager.audit
+        )
 
     @property
     def table(self) -> Table:
@@ -75,6 +79,7 @@ class IPVSController:
         """Apply what is published, then leave the kernel as it is. Idempotent."""
         if self._audit is not None and self._audit.active():
             self._audit.cancel()
+        self._quick_look.stop()
         self._drainer.stop()
         self._statistics.stop()
         self._manager.stop()
@@ -85,6 +90,7 @@ class IPVSController:
         if settings.audit_interval_s != before.audit_interval_s:
             if self._audit is not None and self._audit.active():
                 self._audit.cancel()
+            self._quick_look.stop()
             self._audit_later()
         self._manager.reconfigure(settings.cleanup, audited=settings.audit_interval_s > 0)
         if settings.kernel != before.kernel:
@@ -137,6 +143,7 @@ class IPVSController:
     def _audit_later(self) -> None:
         if self._settings.audit_interval_s > 0:
             self._audit = self._clock.callLater(self._settings.audit_interval_s, self._audit_now)
+            self._quick_look.start()
 
     def _audit_now(self) -> None:
         self._audit_later()

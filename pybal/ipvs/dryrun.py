@@ -77,6 +77,13 @@ class DryRunKernel(MemoryKernel):
             yield from self._follow(self._real, key)
         return (yield from super().reading(key))
 
+    def absent(self, keys: Sequence[ServiceKey]) -> Collection[ServiceKey]:
+        """The real ones, of those that stand in it."""
+        if self._real is None:
+            return super().absent(keys)
+        real = [key for key in keys if key in self._seen]
+        return self._real.absent(real) if real else ()
+
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         return super().counting(key) if self._real is None else self._real.counting(key)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +70,10 @@ class Kernel(Protocol):
 
     def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
         """One service with its destinations; None if there is no such service."""
+
+    def absent(self, keys: Sequence[ServiceKey]) -> Collection[ServiceKey]:
+        """Which of these services, a few at most, the kernel says that it does not have: the
+        cheapest question that it answers. Of others nothing is certain."""
 
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         """The connections and the traffic of one service and its destinations; None if there is

@@ -111,6 +111,10 @@ class MemoryKernel(Kernel):
         found = yield from self._dump(key)
         return ServiceEntry(service, {each.key: each for each in found})
 
+    def absent(self, keys: Sequence[ServiceKey]) -> Collection[ServiceKey]:
+        self._check_permission("look at the IPVS services")
+        return [key for key in keys if key not in self._services]
+
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         """Nothing passes through here, but for what `count` says."""
         if key not in self._services:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 from pybal.errors import KernelError
@@ -74,6 +74,16 @@ class NetlinkKernel(Kernel):
         if isinstance(service, str):
             raise KernelError(f"read service {key}", errno.EBADMSG, _NOT_THERE)
         return ServiceEntry(service, {each.key: each for each in destinations})
+
+    def absent(self, keys: Sequence[ServiceKey]) -> Collection[ServiceKey]:
+        found: set[ServiceKey] = set()
+        requests = [Request(Command.GET_SERVICE, codec.service_identity(key)) for key in keys]
+        with self._connection("look at the IPVS services") as connection:
+            for answers in connection.exchange(requests):
+                for index, message in answers:
+                    if message.type in wire.FINAL and wire.status(message) == errno.ESRCH:
+                        found.add(keys[index])
+        return found
 
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
         found = yield from self._get_whole(

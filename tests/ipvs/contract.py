@@ -350,6 +350,13 @@ class KernelContract:
         kernel.stop_sync(SyncRole.MASTER)
         _apply(kernel, AddDestination(WEB, mixed))
 
+    def test_a_look_tells_which_services_are_absent(self, kernel: Kernel) -> None:
+        _apply(kernel, *(AddService(Service(key, "wrr")) for key in (WEB, WEB6, MARK)))
+        assert set(kernel.absent([WEB, DNS, WEB6, MARK, MARK6])) == {DNS, MARK6}
+        assert set(kernel.absent([WEB])) == set()
+        others = [replace(WEB, port=port) for port in range(1000, 1049)]
+        assert set(kernel.absent([*others, WEB])) == set(others)
+
     def test_many_destinations_are_read_whole(self, kernel: Kernel) -> None:
         _load(kernel, pool(WEB, *range(1, 255)), pool(WEB6, *range(1, 1001)))
         assert kernel.read(WEB) == pool(WEB, *range(1, 255))
