@@ -43,6 +43,7 @@ from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
+from pybal.monitors.leftovers import as_subreaper
 from pybal.monitors.processes import ReactorProcesses
 from pybal.monitors.registry import MonitorTypes, kinds_of, notes_on
 from pybal.names.last_known import AddressBook
@@ -250,7 +251,7 @@ def _daemon_ports(
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,
         network=network,
-        processes=ReactorProcesses(reactor, settings.runcommand_user),
+        processes=ReactorProcesses(reactor, settings.runcommand_user, as_subreaper()),
         kernel=_kernel(settings),
         place=_place(),
         bgp_network=TwistedNetwork(reactor),

@@ -18,16 +18,22 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.config.settings import User
 from pybal.errors import is_local_fault
+from pybal.monitors.leftovers import LeftOvers
+from pybal.runtime.backoff import doubling_s
+from pybal.runtime.clock import DelayedCall
 
 _KEPT_OUTPUT_BYTES = 4096
 _MOST_OUTPUT_BYTES = 1 << 20
 _READ_BYTES = 65536
 _FIRST_LINE_BYTES = 256  # as much as the kernel looks at
+_LOOK_AFTER_S = 0.5
+_LOOK_MAX_S = 60.0
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -35,7 +41,7 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 class Exit:
     """How a command ended: `status` is its exit status, or minus the signal that killed it, or
     None if that was lost. `output` is the start of stdout and stderr; `leftovers` tells
-    whether processes of its group outlived it, which have been killed."""
+    whether processes of its group, or that had left it, outlived it, which have been killed."""
 
     status: int | None
     output: bytes
@@ -63,10 +69,18 @@ class Processes(Protocol):
 
 class ReactorProcesses:
     """See Processes; on a reactor that provides IReactorFDSet. Commands run as `user`, or else as
-    this process does."""
+    this process does. With `left_overs` what has left a command's group is ended, too; nobody else
+    may then start processes in sessions of their own."""
 
-    def __init__(self, reactor: Any, user: User | None = None) -> None:
+    def __init__(
+        self, reactor: Any, user: User | None = None, left_overs: LeftOvers | None = None
+    ) -> None:
         self._reactor = reactor
+        self._left_overs = left_overs
+        self._running: set[int] = set()
+        self._looks = 0
+        self._look: DelayedCall | None = None
+        self._log = Logger(namespace="runcommand")
         self._identity: dict[str, Any] = {}
         if user is not None:
             self._identity = {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
@@ -102,7 +116,38 @@ class ReactorProcesses:
                 popen.stdout.close()
             raise
         output = _Output(self._reactor, popen.stdout) if popen.stdout is not None else None
-        return _Running(self._reactor, popen, pidfd, output, ended)
+        self._running.add(popen.pid)
+        return _Running(self._reactor, popen, pidfd, output, ended, self)
+
+    def reap(self) -> None:
+        """Let go of what has ended by itself, so that it is not taken for left over."""
+        if self._left_overs is not None:
+            self._left_overs.reap(self._running)
+
+    def gone(self, pid: int) -> bool:
+        """A command has ended and was reaped; whether it has left anything that was killed."""
+        self._running.discard(pid)
+        if self._left_overs is None:
+            return False
+        killed = self._left_overs.end(self._running)
+        # Once more, as what was killed with its group may leave something, too.
+        self._look_later(0)
+        return bool(killed)
+
+    def _look_later(self, looks: int) -> None:
+        self._looks = looks
+        if self._look is None:
+            delay_s = doubling_s(looks, _LOOK_AFTER_S, _LOOK_MAX_S)
+            self._look = self._reactor.callLater(delay_s, self._look_again)
+
+    def _look_again(self) -> None:
+        self._look = None
+        if self._left_overs is None:
+            return
+        for pid in self._left_overs.end(self._running):
+            self._log.warn("Process {pid} outlived the command that started it: killed", pid=pid)
+        if self._left_overs.any:
+            self._look_later(self._looks + 1)
 
 
 @implementer(IReadDescriptor)
@@ -116,6 +161,7 @@ class _Running:
         pidfd: int,
         output: _Output | None,
         ended: Callable[[Exit], None],
+        processes: ReactorProcesses,
     ) -> None:
         self.pid = popen.pid
         self._reactor = reactor
@@ -123,6 +169,7 @@ class _Running:
         self._pidfd = pidfd
         self._output = output
         self._ended = ended
+        self._processes = processes
         self._gone = False
         reactor.addReader(self)
 
@@ -144,11 +191,13 @@ class _Running:
         """It has ended."""
         self._reactor.removeReader(self)
         os.close(self._pidfd)
+        self._processes.reap()
         # The zombie keeps its number from being given away: only now is this safe.
         _kill_group(self.pid)
         self._gone = True
         status = self._reap()
-        leftovers = _group_exists(self.pid)
+        in_group = _group_exists(self.pid)
+        leftovers = self._processes.gone(self.pid) or in_group
         output = self._output.finish() if self._output is not None else b""
         self._ended(Exit(status, output, leftovers))
 

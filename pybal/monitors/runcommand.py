@@ -73,7 +73,8 @@ class RunCommandSettings(MonitorSettings):
 
 class RunCommand(LoopingMonitor):
     """Up when the command ends with status 0 within `timeout_s`. At the timeout, and on stop,
-    its whole process group is killed; what outlives a command that ended is killed and logged.
+    its whole process group is killed; what outlives a command that ended is killed and logged, in
+    another session, too.
 
     All RunCommands together run so many commands at once as there are slots; the others wait
     their turn, which counts for nothing. A killed command that does not end (it waits in the

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -126,6 +128,63 @@ def test_what_outlives_the_command_is_killed_and_told(tmp_path: Path) -> None:
     ended = run(f"sleep 1000 & echo $! > {pids}; echo done")
     assert (ended.status, ended.output, ended.leftovers) == (0, b"done\n", True)
     all_gone(pids)
+
+
+ESCAPE = """
+import sys
+from pathlib import Path
+from pybal.monitors.leftovers import as_subreaper
+from pybal.monitors.processes import ReactorProcesses
+from tests.integration.reactors import run_in_reactor, until
+
+async def main(reactor):
+    ends = []
+    left_overs = as_subreaper()
+    run = ReactorProcesses(reactor, left_overs=left_overs).run
+    process = run(["/bin/sh", "-c", sys.argv[1]], ends.append, capture=False)
+    if sys.argv[2] == "kill":
+        pids = Path(sys.argv[3])
+        await until(reactor, lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        process.kill()
+    await until(reactor, lambda: bool(ends))
+    children = Path("/proc/self/task").glob("*/children")
+    await until(reactor, lambda: not any(each.read_text() for each in children))
+    print(ends[0].status, ends[0].leftovers)
+
+run_in_reactor(main)
+"""
+"""In a process of its own: a subreaper stays one."""
+
+
+@pytest.mark.parametrize(
+    ("script", "how", "told"),
+    [
+        ("setsid sleep 1000 & echo $! > {pids}", "end", "0 True"),
+        ("setsid sh -c 'setsid sleep 1000 & echo $$ $! > {pids}; wait' & exit 3", "end", None),
+        ("setsid sh -c 'echo $$ $PPID > {pids}; exec sleep 1000' & wait", "kill", None),
+        ("true & sleep 0.2; exit 0", "end", "0 False"),
+        ("(sleep 0.01 &); sleep 0.2; exit 0", "end", "0 False"),
+    ],
+)
+def test_what_leaves_its_session_is_ended_too(
+    tmp_path: Path, script: str, how: str, told: str | None
+) -> None:
+    pids = tmp_path / "pids"
+    command = script.format(pids=pids)
+    if "setsid" in script and how == "end":
+        command += f"; while ! test -s {pids}; do sleep 0.01; done" if "exit" not in script else ""
+    done = subprocess.run(
+        [sys.executable, "-c", ESCAPE, command, how, str(pids)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert told is None or done.stdout.strip() == told
+    if pids.exists():
+        all_gone(pids)
 
 
 def all_gone(pids: Path) -> None:
