@@ -191,7 +191,7 @@ class FrrIntegrated(Router):
         self._shared.chmod(0o777)
         shared = str(self._shared)
         self._daemons = []
-        for name, more in (("zebra", []), ("bfdd", ["--bfdctl", f"{shared}/bfdctl"])):
+        for name, more in (("zebra", []), ("bfdd", _bfdd_options(self._shared))):
             command = [*self._command(f"/usr/lib/frr/{name}", name), *more]
             self._daemons.append(Process(wire.router, command, directory / f"{name}.log"))
             eventually(f"{name} answers", partial(listens, self._shared / f"{name}.vty"))
