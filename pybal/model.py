@@ -289,6 +289,15 @@ class MaintenanceSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldAnnouncement:
+    """A service that was withdrawn so often lately that it is not announced again yet."""
+
+    service: str
+    withdrawals: int
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class BGPSnapshot:
     """The BGP speaker as a whole. `local_asn` is None while bgp is off."""
 
@@ -299,6 +308,7 @@ class BGPSnapshot:
     unknown_peers_total: int = 0
     maintenance: tuple[MaintenanceSnapshot, ...] = ()
     router_id: str | None = None
+    held: tuple[HeldAnnouncement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

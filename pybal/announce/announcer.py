@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.logger import Logger
 
+from pybal.announce.damping import Damping
 from pybal.bgp.settings import Advertisement
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
+from pybal.model import HeldAnnouncement
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import Clock, DelayedCall
 
 FIRST_ROUTES_WAIT_S = 30.0
 """Peers are told after this time that the routes are complete, even if some service does not stand
@@ -38,7 +41,8 @@ class Failover(Protocol):
 class _Announced:
     """A service that may be announced. `health` is only told, and asked for, where
     bgp-withdraw-on-down or bgp-link-bandwidth = auto is set; `weight` is that of its health that
-    peers have been told, and may only be told anew while no `pause` runs."""
+    peers have been told, and may only be told anew while no `pause` runs. `hold`: it is announced
+    then, if it is still wanted."""
 
     settings: ServiceSettings
     stands: bool = False
@@ -46,11 +50,19 @@ class _Announced:
     announced: bool = False
     weight: int = 0
     pause: DelayedCall | None = None
+    damping: Damping = field(default_factory=Damping)
+    hold: DelayedCall | None = None
 
     def end_pause(self) -> None:
         if self.pause is not None:
             self.pause.cancel()
             self.pause = None
+        self.end_hold()
+
+    def end_hold(self) -> None:
+        if self.hold is not None and self.hold.active():
+            self.hold.cancel()
+        self.hold = None
 
     def link_bandwidth(self) -> float | None:
         """In bytes a second."""
@@ -93,14 +105,15 @@ class _Announced:
 
 class Announcer:
     """Has an address announced while its service stands and, with bgp-withdraw-on-down, while
-    enough of its servers are up. Services with `bgp = no` are ignored. While there is no failover
-    nothing is announced, but all is remembered for the one that comes.
+    enough of its servers are up; what goes up and down is damped. Services with `bgp = no` are
+    ignored. While there is no failover nothing is announced, but all is remembered for the one
+    that comes.
 
     The first routes are complete once it is known of each service whether it is announced, or
     after FIRST_ROUTES_WAIT_S: one broken service must not hold up the others.
     """
 
-    def __init__(self, services: Iterable[ServiceSettings], clock: Timer, log: Logger) -> None:
+    def __init__(self, services: Iterable[ServiceSettings], clock: Clock, log: Logger) -> None:
         self._failover: Failover | None = None
         self._clock = clock
         self._log = log
@@ -120,6 +133,9 @@ class Announcer:
             if one.announced:
                 failover.set_announced(wish, (one.advertisement(),))
         self._waiting = self._clock.callLater(self._wait_s, self._wait_no_longer)
+        for one in tuple(self._services.values()):
+            if one.is_wanted() and not one.announced:
+                self._decide(one)  # It was held when a former one was stopped.
         self._complete_if_all_known()
 
     def stop(self) -> None:
@@ -188,8 +204,13 @@ class Announcer:
 
     def _decide(self, service: _Announced) -> None:
         settings, wanted = service.settings, service.is_wanted()
+        if wanted and not service.announced and self._is_held(service):
+            return
         if wanted != service.announced:
             service.announced = wanted
+            service.end_hold()
+            if not wanted and settings.bgp:
+                service.damping = service.damping.withdrawn(self._clock.seconds())
             self._say_why(service)
             service.weight = self._weight_of(service)
             self._tell(settings.name, service if wanted else None)
@@ -198,6 +219,35 @@ class Announcer:
         if service.is_known():
             self._awaited.discard(settings.name)
             self._complete_if_all_known()
+
+    def _is_held(self, service: _Announced) -> bool:
+        """Whether it was withdrawn too often lately to be announced now."""
+        wait_s = service.damping.wait_s(self._clock.seconds())
+        if service.settings.bgp_withdraw_below is None or wait_s <= 0:
+            return False
+        if service.hold is None:
+            self._log.warn(
+                "[{service}] goes up and down: withdrawn {count} times lately, so it is announced"
+                " again in {wait} s at the earliest",
+                service=service.settings.name,
+                count=service.damping.withdrawals,
+                wait=math.ceil(wait_s),
+            )
+            service.hold = self._clock.callLater(wait_s, self._hold_over, service)
+        return True
+
+    def _hold_over(self, service: _Announced) -> None:
+        service.hold = None
+        self._decide(service)
+
+    def held(self) -> tuple[HeldAnnouncement, ...]:
+        """What would be announced if it had not gone up and down."""
+        now_s = self._clock.seconds()
+        return tuple(
+            HeldAnnouncement(name, one.damping.withdrawals, one.damping.wait_s(now_s))
+            for name, one in self._services.items()
+            if one.hold is not None and one.is_wanted()
+        )
 
     def _tell(self, wish: str, service: _Announced | None) -> None:
         if self._failover is not None:

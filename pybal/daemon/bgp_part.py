@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError
@@ -115,4 +116,4 @@ class BGPPart:
         """The BGP side."""
         if self._failover is None:
             return BGPSnapshot(enabled=False, local_asn=None, peers=())
-        return self._failover.snapshot()
+        return replace(self._failover.snapshot(), held=self._announcer.held())

@@ -26,6 +26,14 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
             }
             for one in bgp.maintenance
         ],
+        "held": [
+            {
+                "service": one.service,
+                "withdrawals": one.withdrawals,
+                "wait_s": round(one.wait_s, 3),
+            }
+            for one in bgp.held
+        ],
     }
 
 

@@ -218,6 +218,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             prefixes=_list({"type": "object"}),
             unknown_peers_total=_WHOLE,
             maintenance=_list(_object(service=_MAYBE_TEXT, since=_MOMENT, state=_TEXT)),
+            held=_list(_object(service=_TEXT, withdrawals=_WHOLE, wait_s=_NUMBER)),
         ),
     ),
     "/api/v1/daemon": (

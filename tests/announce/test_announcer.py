@@ -6,12 +6,14 @@ from dataclasses import replace
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
+from typing import cast
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent, globalLogPublisher
 
 from pybal.announce.announcer import FIRST_ROUTES_WAIT_S, Announcer
+from pybal.announce.damping import QUIET_S
 from pybal.announce.settings import failover_settings
 from pybal.bgp.constants import IPV6_UNICAST
 from pybal.bgp.settings import (
@@ -176,6 +178,88 @@ class TestWithdrawOnDown:
         bench.health(4, 1)
         assert bench.announced == set()
         bench.health(4, 2)
+        assert bench.announced == {CAREFUL.name}
+
+    def flap(self, bench: Bench) -> None:
+        """Down, and up again a moment later."""
+        bench.health(4, 1)
+        assert bench.announced == set(), "a withdrawal is at once"
+        bench.clock.advance(0.5)
+        bench.health(4, 2)
+
+    def test_what_goes_up_and_down_is_announced_again_later_each_time(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 2)
+        self.flap(bench)
+        assert bench.announced == {CAREFUL.name}, "once is no flapping"
+        for wait_s in (5, 15, 30, 60, 60):
+            bench.clock.advance(0.5)
+            self.flap(bench)
+            bench.clock.advance(wait_s - 0.6)
+            assert bench.announced == set()
+            [held] = bench.announcer.held()
+            assert (held.service, round(held.wait_s, 3)) == (CAREFUL.name, 0.1)
+            bench.clock.advance(0.2)
+            assert bench.announced == {CAREFUL.name}
+            assert bench.announcer.held() == ()
+
+    def test_a_held_service_that_is_down_when_its_time_comes_waits_for_its_servers(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 2)
+        for _ in range(2):
+            self.flap(bench)
+        bench.health(4, 1)
+        assert bench.announcer.held() == ()
+        bench.clock.advance(60)
+        assert bench.announced == set()
+        bench.health(4, 2)
+        assert bench.announced == {CAREFUL.name}
+
+    def test_after_quiet_minutes_nothing_is_held(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 2)
+        for _ in range(6):
+            self.flap(bench)
+            bench.clock.advance(61)
+        bench.clock.advance(QUIET_S)
+        self.flap(bench)
+        assert bench.announced == {CAREFUL.name}
+
+    def test_a_hold_is_said_once_and_an_operator_can_lift_it(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 2)
+        events: list[LogEvent] = []
+        globalLogPublisher.addObserver(cast(ILogObserver, events.append))
+        try:
+            for _ in range(2):
+                self.flap(bench)
+            for _ in range(3):
+                self.flap(bench)
+        finally:
+            globalLogPublisher.removeObserver(cast(ILogObserver, events.append))
+        said = [formatEvent(each) for each in events if "goes up and down" in formatEvent(each)]
+        assert said == [
+            "[web_80] goes up and down: withdrawn 2 times lately, so it is announced again in 5 s"
+            " at the earliest"
+        ]
+        bench.announcer.adjust(WEB)
+        assert bench.announced == {WEB.name}
+
+    def test_a_hold_outlives_a_speaker(self) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 2)
+        for _ in range(2):
+            self.flap(bench)
+        bench.announcer.stop()
+        assert bench.clock.getDelayedCalls() == []
+        bench.announcer.start(bench.failover)
+        assert bench.announced == set()
+        bench.clock.advance(5)
         assert bench.announced == {CAREFUL.name}
 
     def test_unknown_is_not_up_before_the_first_announcement(self) -> None:

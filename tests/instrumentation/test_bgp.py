@@ -14,6 +14,7 @@ from pybal.model import (
     AnnouncedPrefix,
     BGPConnectionSnapshot,
     BGPSnapshot,
+    HeldAnnouncement,
     MaintenanceSnapshot,
 )
 from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer
@@ -167,3 +168,11 @@ def test_what_is_in_maintenance_is_shown() -> None:
         "WARNING - This director is in maintenance: withdrawn in BGP. "
         "Pool web_80 is in maintenance: the last choice in BGP. "
     )
+
+
+def test_what_flaps_and_is_not_announced_yet_is_shown() -> None:
+    assert bgp_document(SNAPSHOT)["held"] == []
+    shown = replace(SNAPSHOT, held=(HeldAnnouncement("web_80", 3, 12.3456),))
+    assert bgp_document(shown)["held"] == [
+        {"service": "web_80", "withdrawals": 3, "wait_s": 12.346}
+    ]
