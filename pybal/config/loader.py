@@ -88,12 +88,15 @@ def _read(path: Path) -> tuple[bytes, float]:
         raise BadValueError("is a directory")
     if not stat.S_ISREG(mode):
         raise BadValueError("is not a regular file")
-    with path.open("rb") as file:
-        modified_at = os.fstat(file.fileno()).st_mtime
-        content = file.read(MAX_BYTES + 1)
+    # What has taken the file's place since must not keep us waiting.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
+        status = os.fstat(file.fileno())
+        content: bytes | None = file.read(MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else None
+    if content is None:
+        raise BadValueError("is not a regular file")
     if len(content) > MAX_BYTES:
         raise BadValueError(f"larger than {MAX_BYTES // 2**20} MiB")
-    return content, modified_at
+    return content, status.st_mtime
 
 
 def _no_secrets(path: Path) -> str:  # noqa: ARG001 - the shape of a SecretReader

@@ -51,7 +51,10 @@ def read_regular_file(path: Path, max_bytes: int) -> FileContent:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         signature = _signature(path, os.fstat(descriptor))
-        data = file.read(max_bytes + 1)
+        data: bytes | None = file.read(max_bytes + 1)
+    if data is None:
+        # Some files of /proc are regular ones by name only.
+        raise SourceError(f"{path} is no file on a disk: its content is still to come")
     if len(data) > max_bytes:
         raise SourceError(f"{path} is larger than {max_bytes} bytes")
     return FileContent(signature, data)

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pybal.state.files import write_atomically
+from pybal.errors import SourceError
+from pybal.state.files import read_regular_file, write_atomically
+
+
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="root's alone")
+def test_what_is_a_regular_file_by_name_only_is_refused_and_does_not_block() -> None:
+    with pytest.raises(SourceError, match="content is still to come"):
+        while True:  # until the kernel's messages are read
+            read_regular_file(Path("/proc/kmsg"), 2**20)
 
 
 def test_a_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
