@@ -63,6 +63,24 @@ class GlobalOptions:
     list_guard: ListGuardSettings
 
 
+@dataclass(frozen=True, slots=True)
+class AtStart:
+    """What [global] says of a start with a file that has errors."""
+
+    state_directory: Path | None = None
+    strict: bool = False
+
+
+def read_at_start(reader: SectionReader) -> AtStart:
+    """From these lines alone, however wrong the others are. A dry run takes no other
+    configuration's place: that one might not be one."""
+    strict = reader.get("strict", BOOLEAN, False)
+    dry_run = reader.get("dryrun", BOOLEAN, False, alias="dry-run")
+    return AtStart(
+        reader.get("state-directory", _STATE_DIRECTORY, DEFAULT_STATE_DIRECTORY), strict or dry_run
+    )
+
+
 def _none_or_path(text: str) -> Path | None:
     return None if text == "none" else ABSOLUTE_PATH.parse(text)
 

@@ -18,7 +18,7 @@ from pybal.config.cross_checks import (
     check_withdrawals,
 )
 from pybal.config.foreign_words import instead_of
-from pybal.config.global_section import read_global
+from pybal.config.global_section import read_at_start, read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
@@ -26,11 +26,15 @@ from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
 from pybal.config.settings import BGPSettings, ListGuardSettings, ServiceSettings, Settings
+from pybal.state.files import read_now
 
 MAX_BYTES = 16 * 2**20
 MAX_LINES = 200_000
+_LOOKED_THROUGH = 2**20
+"""So many characters of a file with errors are searched for what it says of a start."""
 _MAX_SERVICE_NAME = 200
 _GLOBAL = "global"
+_NO_GLOBAL = Section(_GLOBAL, 1, {}, {})
 
 
 def load(path: Path, kinds: MonitorKinds) -> LoadResult:
@@ -58,7 +62,8 @@ def parse_content(
         byte = content[error.start]
         log = ProblemLog(file)
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
-        return replace(log.result(None), content=content)
+        damaged = content.decode("utf-8", "replace")
+        return replace(_with_at_start(log.result(None), damaged), content=content)
     result = parse(text, file, kinds, read_secret, readable_by=readable_by)
     return replace(result, content=content)
 
@@ -91,9 +96,9 @@ def _read(path: Path) -> tuple[bytes, float]:
     # What has taken the file's place since must not keep us waiting.
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
         status = os.fstat(file.fileno())
-        content: bytes | None = file.read(MAX_BYTES + 1) if stat.S_ISREG(status.st_mode) else None
-    if content is None:
-        raise BadValueError("is not a regular file")
+        if not stat.S_ISREG(status.st_mode):
+            raise BadValueError("is not a regular file")
+        content = read_now(file, MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise BadValueError(f"larger than {MAX_BYTES // 2**20} MiB")
     return content, status.st_mtime
@@ -129,7 +134,18 @@ def parse(
                 _warn_of_readers(document, log, readable_by)
     except TooManyProblemsError:
         log.close()
-    return log.result(settings)
+    return _with_at_start(log.result(settings), text)
+
+
+def _with_at_start(result: LoadResult, text: str) -> LoadResult:
+    """With what a file that has errors says of a start with them."""
+    if result.settings is not None:
+        return result
+    text = text.replace("\0", " ")[:_LOOKED_THROUGH]
+    sections = {section.name: section for section in read_ini(text).sections}
+    unheard = ProblemLog(result.file)
+    said = read_at_start(SectionReader(sections.get(_GLOBAL, _NO_GLOBAL), unheard))
+    return replace(result, state_directory=said.state_directory, strict=said.strict)
 
 
 def _settings(
@@ -145,7 +161,7 @@ def _settings(
         )
     sections = {section.name: section for section in document.sections}
     _check_structure(sections, log)
-    global_section = sections.pop(_GLOBAL, Section(_GLOBAL, 1, {}, {}))
+    global_section = sections.pop(_GLOBAL, _NO_GLOBAL)
     global_reader = SectionReader(global_section, log)
     peers = [
         SectionReader(replace(section, name=f"[{name}]"), log)

@@ -134,13 +134,7 @@ class ProblemLog:
             self._of_file(Severity.WARNING, f"{more} more warnings, which are not shown")
         problems = tuple(sorted(self._problems.values(), key=lambda p: p.line or 0))
         refused = any(problem.is_error for problem in problems)
-        return LoadResult(
-            self._file,
-            None if refused else settings,
-            problems,
-            state_directory=None if settings is None else settings.state_directory,
-            strict=settings is not None and settings.strict,
-        )
+        return LoadResult(self._file, None if refused else settings, problems)
 
     def _of_file(self, severity: Severity, message: str) -> None:
         problem = Problem(severity, self._file, None, None, None, None, message)

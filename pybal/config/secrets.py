@@ -13,6 +13,7 @@ from pybal.config.bad_value import BadValueError
 from pybal.config.ini import Document
 from pybal.config.source_url import mask_url
 from pybal.net.url_text import without_likely_secrets
+from pybal.state.files import read_now
 
 _MAX_BYTES = 4096
 _PASSWORD_KEY = re.compile("password$")
@@ -61,11 +62,9 @@ def read_secret(path: Path) -> str:
         # Opening a FIFO must not wait, and opening a device must not do anything.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:
             _check(os.fstat(file.fileno()))
-            content: bytes | None = file.read(_MAX_BYTES + 1)
+            content = read_now(file, _MAX_BYTES + 1)
     except OSError as error:
         raise BadValueError(f"cannot be read: {error.strerror or error}") from error
-    if content is None:
-        raise BadValueError("is not a regular file")
     try:
         text = content.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:

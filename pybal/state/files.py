@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pybal.errors import SourceError
 
@@ -51,13 +52,19 @@ def read_regular_file(path: Path, max_bytes: int) -> FileContent:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         signature = _signature(path, os.fstat(descriptor))
-        data: bytes | None = file.read(max_bytes + 1)
-    if data is None:
-        # Some files of /proc are regular ones by name only.
-        raise SourceError(f"{path} is no file on a disk: its content is still to come")
+        data = read_now(file, max_bytes + 1)
     if len(data) > max_bytes:
         raise SourceError(f"{path} is larger than {max_bytes} bytes")
     return FileContent(signature, data)
+
+
+def read_now(file: BinaryIO, max_bytes: int) -> bytes:
+    """What is there of a file that was opened with O_NONBLOCK. OSError if that is still to come, as
+    of some files of /proc, which are regular ones by name only."""
+    data: bytes | None = file.read(max_bytes)
+    if data is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return data
 
 
 def write_atomically(path: Path, data: bytes) -> None:

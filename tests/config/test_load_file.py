@@ -57,12 +57,6 @@ def test_a_fifo_does_not_block(path: Path) -> None:
     assert refusal(path) == f"{path}: is not a regular file"
 
 
-@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="root's alone")
-def test_what_is_a_regular_file_by_name_only_does_not_block(path: Path) -> None:
-    path.symlink_to("/proc/kmsg")
-    assert refusal(path) == f"{path}: is not a regular file"
-
-
 def test_a_file_that_may_not_be_read(path: Path) -> None:
     path.write_text("[global]\n")
     path.chmod(0)

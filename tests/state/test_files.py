@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from pybal.errors import SourceError
-from pybal.state.files import read_regular_file, write_atomically
+from pybal.state.files import read_now, write_atomically
 
 
-@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="root's alone")
-def test_what_is_a_regular_file_by_name_only_is_refused_and_does_not_block() -> None:
-    with pytest.raises(SourceError, match="content is still to come"):
-        while True:  # until the kernel's messages are read
-            read_regular_file(Path("/proc/kmsg"), 2**20)
+def test_what_is_still_to_come_is_not_waited_for() -> None:
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    with open(ours, "rb") as file, open(theirs, "wb"), pytest.raises(BlockingIOError):
+        read_now(file, 10)
 
 
 def test_a_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""A start with a wrong file runs what was good, whatever is wrong with the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pybal.reload.at_start import configuration_at_start
+from pybal.reload.last_good import LastGood, last_good_file
+from pybal.reload.running import Running
+from tests.config.texts import KINDS, load, service
+from tests.fakes.log import FakeLog
+
+WRONG = {
+    "a typo": b"scheduler = wrrr\n",
+    "a Latin-1 byte in a comment": b"# caf\xe9\n",
+    "a NUL": b"\0\n",
+    "another encoding's line": "# \u20ac\n".encode("utf-16"),
+    "more errors than are shown": b"".join(b"[s%d]\nport = x\n" % i for i in range(2000)),
+    "a line without a value": b"half a li",
+    "more lines than any file has": b"\n" * 200_001,
+}
+
+
+class Site:
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "pybal.conf"
+        self.state = folder / "state"
+        self.good = "[global]\n" + service()
+        last_good_file(self.state).save(LastGood(str(self.path), self.good, 10.0, 20.0))
+
+    def start(self, end: bytes, *, more: str = "") -> Running | None:
+        head = f"[global]\nstate-directory = {self.state}\n{more}{service()}"
+        self.path.write_bytes(head.encode() + end)
+        result = load(self.path)
+        assert result.settings is None
+        log = FakeLog().logger("pybal")
+        return configuration_at_start(result, KINDS, 100.0, log, strict=False)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_the_last_good_one_is_found_where_the_wrong_file_says_it_is(
+    site: Site, wrong: bytes
+) -> None:
+    running = site.start(wrong)
+    assert running is not None
+    assert running.is_last_good
+    assert running.content.decode() == site.good
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("more", ["strict = yes\n", "dryrun = yes\n", "dry-run: True\n"])
+def test_a_strict_file_and_one_for_a_dry_run_are_replaced_by_none(
+    site: Site, wrong: bytes, more: str
+) -> None:
+    assert site.start(wrong, more=more) is None
