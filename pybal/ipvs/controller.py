@@ -22,6 +22,10 @@ from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
 
+STOP_S = 1.5
+"""So long a stop goes on with changes, those of services that stand first: a service manager, and
+whoever waits for a restart, have no time for a load of tens of thousands of servers."""
+
 
 @dataclass(frozen=True, slots=True)
 class IPVSPorts:
@@ -42,6 +46,7 @@ class IPVSController:
     def __init__(self, settings: IPVSSettings, ports: IPVSPorts, *, dry_run: bool) -> None:
         self._settings = settings
         self._clock = ports.clock
+        self._log = Logger(namespace="ipvs")
         ownership: Ownership | None = None
         if ports.record is not None:
             ownership = Ownership(ports.record, ports.in_thread, read_only=dry_run)
@@ -58,7 +63,7 @@ class IPVSController:
             ownership.subscribe(self._manager.recorded)
         self._drainer = Drainer(ports.clock, ports.kernel, self._manager)
         self._statistics = StatisticsReader(ports.clock, ports.kernel, ports.now, self._published)
-        self._kernelwide = KernelWide(ports.kernel, settings.kernel, Logger(namespace="ipvs"))
+        self._kernelwide = KernelWide(ports.kernel, settings.kernel, self._log)
         self._audit: DelayedCall | None = None
         self._quick_look = QuickLook(
             ports.clock, ports.kernel, self.table, self._published, self._manager.audit
@@ -76,13 +81,22 @@ class IPVSController:
         self._audit_later()
 
     def stop(self) -> None:
-        """Apply what is published, then leave the kernel as it is. Idempotent."""
+        """Apply what is published, as far as STOP_S allows, and leave the kernel as it is then.
+        Idempotent."""
         if self._audit is not None and self._audit.active():
             self._audit.cancel()
         self._quick_look.stop()
         self._drainer.stop()
         self._statistics.stop()
-        self._manager.stop()
+        begun_at = self._clock.seconds()
+        left = self._manager.stop(lambda: self._clock.seconds() - begun_at >= STOP_S)
+        if left:
+            self._log.warn(
+                "Stopped amid changes: after {limit} s {left} services do not stand as they should;"
+                " they stay as they are",
+                limit=STOP_S,
+                left=left,
+            )
 
     def reconfigure(self, settings: IPVSSettings) -> None:
         """Go over to other settings; the services stay as they are."""

@@ -118,11 +118,11 @@ class IPVSManager:
         self._running = True
         self._unmanaged.start(self._known, listing.foreign)
 
-    def stop(self) -> None:
-        """Apply what is published, then leave the kernel as it is. Idempotent."""
+    def stop(self, is_late: Callable[[], bool] = lambda: False) -> int:
+        """Apply what is published until it `is_late`; returns how many differ then. Idempotent."""
         if not self._running:
-            return
-        while self._pressing:
+            return 0
+        while self._pressing and not is_late():
             self._work_guarded()
         self._running = False
         self._unmanaged.stop()
@@ -133,6 +133,7 @@ class IPVSManager:
         if self._turn is not None and self._turn.active():
             self._turn.cancel()
         self._kernel.close()
+        return len(self._to_change)
 
     def adopted(self, key: ServiceKey) -> ServiceEntry | None:
         """What stands in the kernel for a configured service, which is managed from then on."""

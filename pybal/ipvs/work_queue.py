@@ -46,8 +46,8 @@ class WorkQueue:
         """The first ones, in order."""
         return tuple(islice(chain(self._urgent, self._others), most))
 
-    def __bool__(self) -> bool:
-        return bool(self._urgent or self._others)
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._others)
 
     @property
     def urgent(self) -> bool:
