@@ -41,10 +41,6 @@ class PyBalError(Exception):
     """Base of all expected failures; its text is one line fit for a log."""
 
 
-class ConfigError(PyBalError):
-    """pybal.conf cannot be used. The text has one line for each problem."""
-
-
 class ControlError(PyBalError):
     """What an operator asked for cannot be done as things are. `remedy` is what would help."""
 

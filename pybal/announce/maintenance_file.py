@@ -15,7 +15,7 @@ _NAME = "maintenance.json"
 _FORMAT = 1
 
 
-class MaintenanceKeeper:
+class MaintenanceStore:
     """Keeps it in the state directory. What goes wrong is a line of the log."""
 
     def __init__(

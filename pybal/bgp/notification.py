@@ -12,7 +12,6 @@ from pybal.bgp.constants import (
     ErrorCode,
     Family,
     MessageType,
-    RefreshSubtype,
 )
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Notification, RouteRefresh
@@ -78,8 +77,3 @@ def decode_route_refresh(body: bytes) -> RouteRefresh:
         raise NotificationError(ErrorCode.ROUTE_REFRESH_MESSAGE, 1, data, f"{len(body)} bytes")
     afi, subtype, safi = struct.unpack("!HBB", body)
     return RouteRefresh(Family(afi, safi), subtype)
-
-
-def is_known_subtype(message: RouteRefresh) -> bool:
-    """Others are ignored (RFC 7313 section 5)."""
-    return message.subtype in tuple(RefreshSubtype)

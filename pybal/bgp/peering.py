@@ -1,4 +1,8 @@
-"""One router: at most two links (ours out, theirs in), of which one becomes the session."""
+"""One router: at most two links (ours out, theirs in), of which one becomes the session.
+
+When a peer is tried again is decided by the state machine: `Step._hold_idle` in fsmstep.py, for
+connections of the peer's own `admission.py`.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pybal.announce.announcer import Announcer
 from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
-from pybal.announce.maintenance_file import MaintenanceKeeper
+from pybal.announce.maintenance_file import MaintenanceStore
 from pybal.announce.settings import failover_settings
 from pybal.bgp.peering import BGPPorts
 from pybal.config.settings import BGPSettings
@@ -109,8 +109,8 @@ class BGPPart:
         if self._state_directory is None:
             return Maintenance(), lambda _: None
         log = Logger(namespace="bgp")
-        keeper = MaintenanceKeeper(self._state_directory, self._ports.in_thread, log)
-        return keeper.load(), keeper.save
+        store = MaintenanceStore(self._state_directory, self._ports.in_thread, log)
+        return store.load(), store.save
 
     def snapshot(self) -> BGPSnapshot:
         """The BGP side."""

@@ -15,8 +15,8 @@ from pybal.config.problems import masked_text
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.bgp_part import BGPPart
-from pybal.daemon.controls import OperatorControls
 from pybal.daemon.http_part import HTTPPart
+from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.ports import DaemonPorts
 from pybal.health.director_health import DirectorHealth
 from pybal.instrumentation.status_line import status_line
@@ -39,7 +39,7 @@ from pybal.pool.desired import service_key
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.service import LVSService, ReportRouter
 from pybal.reload.difference import Step
-from pybal.reload.last_good import LastGood, last_good_file
+from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader, ReloadPorts
 from pybal.reload.running import Running
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
@@ -166,7 +166,7 @@ class Daemon:
         """See Reloader."""
         return self._reloader.reload()
 
-    def _last_good(self) -> WriteBehind[LastGood] | None:
+    def _last_good(self) -> WriteBehind[LastGoodConfig] | None:
         """Where what is good is kept; a dry run keeps nothing."""
         directory = self._settings.state_directory
         if directory is None or self._settings.dry_run:

@@ -13,10 +13,10 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.health.local_faults import LocalFaults
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer, user_of
-from pybal.instrumentation.controls import Controls
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import ControlAccess, StatusPages
+from pybal.instrumentation.verbs import Controls
 from pybal.instrumentation.view import StatusView
 from pybal.model import AnnouncedPrefix
 from pybal.monitors.registry import metric_families

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.alert import Alert
-from pybal.instrumentation.alerts import Situation, general_suspicions
+from pybal.instrumentation.alerts import Situation, general_alerts
+from pybal.instrumentation.pending_alert import Dated, PendingAlert, PendingAlerts
 from pybal.instrumentation.service_alerts import service_alerts
-from pybal.instrumentation.suspicion import Dated, Suspicion, Suspicions
 from pybal.instrumentation.view import StatusView
 from pybal.model import AnnouncedPrefix, ServiceSnapshot
 from pybal.runtime.time_slices import TimeSlices
@@ -42,8 +42,8 @@ class AlertWatch:
         self._is_local = is_local
         self._must_be_local = must_be_local
         self._log = log
-        self._suspicions = Suspicions()
-        self._of_services: dict[str, tuple[ServiceSnapshot, tuple[Suspicion, ...]]] = {}
+        self._pending = PendingAlerts()
+        self._of_services: dict[str, tuple[ServiceSnapshot, tuple[PendingAlert, ...]]] = {}
         self._not_local: tuple[str, ...] = ()
         self._calls: list[Any] = []
         self._running = False
@@ -69,7 +69,7 @@ class AlertWatch:
         situation = Situation(
             services, view.daemon(), view.ipvs(), view.bgp(), view.config(), self._not_local
         )
-        found = [*general_suspicions(situation)]
+        found = [*general_alerts(situation)]
         known, self._of_services = self._of_services, {}
         for service in services:
             before = known.get(service.name)
@@ -77,7 +77,7 @@ class AlertWatch:
                 before = service, service_alerts(service)
             self._of_services[service.name] = before
             found += before[1]
-        return self._suspicions.step(found, self._clock.seconds())
+        return self._pending.step(found, self._clock.seconds())
 
     def alerts(self) -> tuple[Alert, ...]:
         """The same, without their ages."""

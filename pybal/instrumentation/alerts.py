@@ -1,4 +1,8 @@
-"""What an operator must look at, and `/alerts`, which says it in one line. Pure."""
+"""What an operator must look at, and `/alerts`, which says it in one line. Pure.
+
+A new alert is a line of KINDS, a section of docs/operating.md, and a PendingAlert in here, or in
+`service_alerts.py` if it is about one pool.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from dataclasses import dataclass
 
 from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ConfigSnapshot
-from pybal.instrumentation.service_alerts import named, service_alerts
-from pybal.instrumentation.suspicion import Suspicion
+from pybal.instrumentation.pending_alert import PendingAlert
+from pybal.instrumentation.service_alerts import named
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
 from pybal.model import (
     BGPSnapshot,
@@ -86,39 +90,32 @@ class Headline:
         return {"status": self.severity.value, "msg": self.message}
 
 
-def general_suspicions(situation: Situation) -> Iterator[Suspicion]:
+def general_alerts(situation: Situation) -> Iterator[PendingAlert]:
     """What concerns no single pool."""
     health = situation.daemon.health
     if health.isolation.since is not None:
         text = "This director is cut off from its servers, all pools are held as they are"
-        yield Suspicion(Alert("isolated", Severity.CRITICAL, None, text))
+        yield PendingAlert(Alert("isolated", Severity.CRITICAL, None, text))
     if health.local_fault:
         text = f"This director cannot make all its checks: {health.local_fault}"
-        yield Suspicion(Alert("local-fault", Severity.WARNING, None, text))
+        yield PendingAlert(Alert("local-fault", Severity.WARNING, None, text))
     names = dict(situation.ipvs.names)
     for drift in situation.ipvs.audit.drift:
-        yield Suspicion(_drift(drift, names.get(drift.service)))
+        yield PendingAlert(_drift(drift, names.get(drift.service)))
     for missing in situation.ipvs.missing:
         yield _missing(missing, names.get(missing.service), situation.ipvs)
     for maintenance in situation.bgp.maintenance:
-        yield Suspicion(_maintenance(maintenance), str(maintenance.service))
+        yield PendingAlert(_maintenance(maintenance), str(maintenance.service))
     if situation.bgp.announced:
         for peer in situation.bgp.peers:
             if not peer.established:
                 yield _peer_away(peer)
     for address in situation.not_local:
         text = f"{address} is announced, but on no interface of this host"
-        yield Suspicion(Alert("address-not-local", Severity.WARNING, None, text), address)
+        yield PendingAlert(Alert("address-not-local", Severity.WARNING, None, text), address)
     yield from _of_config(situation.config)
     for alert in situation.daemon.alerts:
-        yield Suspicion(alert, alert.text)
-
-
-def suspicions(situation: Situation) -> Iterator[Suspicion]:
-    """All there is to be said now, some of it only if it lasts."""
-    yield from general_suspicions(situation)
-    for service in situation.services:
-        yield from service_alerts(service)
+        yield PendingAlert(alert, alert.text)
 
 
 def headline(alerts: Iterable[Alert]) -> Headline:
@@ -170,34 +167,36 @@ def _maintenance(maintenance: MaintenanceSnapshot) -> Alert:
     return Alert("maintenance", Severity.WARNING, maintenance.service, text)
 
 
-def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> Suspicion:
+def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> PendingAlert:
     why = f": {ipvs.last_error.text[:_ERROR_SHOWN]}" if ipvs.last_error else ""
     if not missing.servers:
         text = f"IPVS: the kernel does not hold {name or missing.service} ({missing.service}){why}"
-        return Suspicion(Alert("not-in-kernel", Severity.CRITICAL, name, text), missing.service)
+        return PendingAlert(Alert("not-in-kernel", Severity.CRITICAL, name, text), missing.service)
     hosts = named(missing.servers)
     text = f"IPVS: the kernel does not hold {hosts} of {name or missing.service}{why}"
     severity = Severity.WARNING if missing.others else Severity.CRITICAL
-    return Suspicion(Alert("not-in-kernel", severity, name, text), missing.service)
+    return PendingAlert(Alert("not-in-kernel", severity, name, text), missing.service)
 
 
-def _of_config(config: ConfigSnapshot) -> Iterator[Suspicion]:
+def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:
     last = config.last_reload
     if config.is_last_good:
         text = f"{config.path} had errors at the start: the last good configuration runs"
-        yield Suspicion(Alert("config-refused", Severity.WARNING, None, text))
+        yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
     elif last is not None and not last.successful:
         why = "; ".join(last.errors)[:_ERROR_SHOWN]
         text = f"A changed {config.path} was refused, the former one runs: {why}"
-        yield Suspicion(Alert("config-refused", Severity.WARNING, None, text))
+        yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
     elif config.differs_since is not None:
         text = f"{config.path} has been changed and is not what runs: reload or restart"
-        yield Suspicion(Alert("config-differs", Severity.WARNING, None, text), after_s=_DIFFERS_S)
+        yield PendingAlert(
+            Alert("config-differs", Severity.WARNING, None, text), after_s=_DIFFERS_S
+        )
 
 
-def _peer_away(peer: PeerSnapshot) -> Suspicion:
+def _peer_away(peer: PeerSnapshot) -> PendingAlert:
     error = f": {peer.last_error[:_ERROR_SHOWN]}" if peer.last_error else ""
     text = f"BGP peer {peer.address} is not established ({peer.state}){error}"
     # A session that came and went since we last looked begins the time anew.
     subject = f"{peer.address} {peer.sessions_lost}"
-    return Suspicion(Alert("bgp-peer-away", Severity.WARNING, None, text), subject, _PEER_AWAY_S)
+    return PendingAlert(Alert("bgp-peer-away", Severity.WARNING, None, text), subject, _PEER_AWAY_S)

@@ -15,11 +15,11 @@ from pybal.errors import PyBalError
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
-from pybal.instrumentation.controls import verbs_document
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.openapi import openapi_document
+from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.pools import find_server
-from pybal.instrumentation.suspicion import Dated
+from pybal.instrumentation.verbs import verbs_document
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import instant, why_json
 from pybal.ipvs.snapshot import IPVSSnapshot, ServiceStatistics

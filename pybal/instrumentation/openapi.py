@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pybal.instrumentation.body import schema
-from pybal.instrumentation.controls import VERBS, Verb
+from pybal.instrumentation.verbs import VERBS, Verb
 
 Schema = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
-from pybal.instrumentation.suspicion import STARTING_S, Suspicion
+from pybal.instrumentation.pending_alert import STARTING_S, PendingAlert
 from pybal.model import ServerSnapshot, ServiceSnapshot
 
 _SETTLING_S = 2.0
@@ -16,35 +16,35 @@ _ERROR_SHOWN = 200
 _NAMES_SHOWN = 10
 
 
-def service_alerts(service: ServiceSnapshot) -> tuple[Suspicion, ...]:
+def service_alerts(service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
     """All that is to be said of a service."""
-    return tuple(_suspicions(service))
+    return tuple(_pending(service))
 
 
-def _suspicions(service: ServiceSnapshot) -> Iterator[Suspicion]:
+def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     name, servers, source = service.name, service.servers, service.source
     held = [s.host for s in servers if s.enabled and s.pooled and not s.up]
     if held:
         text = f"{name}: Servers {', '.join(held)} are marked down but pooled"
-        yield Suspicion(Alert("down-but-pooled", Severity.CRITICAL, name, text))
+        yield PendingAlert(Alert("down-but-pooled", Severity.CRITICAL, name, text))
     if _too_small_to_depool(service):
         text = f"Pool {name} is too small to allow depooling"
-        yield Suspicion(Alert("too-small", Severity.WARNING, name, text))
+        yield PendingAlert(Alert("too-small", Severity.WARNING, name, text))
     if not any(s.pooled and s.weight > 0 for s in servers):
         yield _nobody_served(service)
     elif source.stale and source.last_error:
         text = f"Pool {name} has an old list, a new one cannot be had: {_short(source.last_error)}"
-        yield Suspicion(Alert("list-stale", Severity.WARNING, name, text), after_s=_STALE_S)
+        yield PendingAlert(Alert("list-stale", Severity.WARNING, name, text), after_s=_STALE_S)
     if source.damage:
         text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage))}"
-        yield Suspicion(Alert("list-damaged", Severity.WARNING, name, text))
+        yield PendingAlert(Alert("list-damaged", Severity.WARNING, name, text))
     for change in service.held:
         alert = Alert("list-held", Severity.WARNING, name, _held(name, change))
-        yield Suspicion(alert, str(change.since))
+        yield PendingAlert(alert, str(change.since))
     without = [s.host for s in servers if s.enabled and s.address is None]
     if without:
         text = f"Pool {name} has servers without an address: {named(without)}"
-        yield Suspicion(Alert("no-address", Severity.WARNING, name, text), after_s=_NO_ADDRESS_S)
+        yield PendingAlert(Alert("no-address", Severity.WARNING, name, text), after_s=_NO_ADDRESS_S)
 
 
 def _held(name: str, change: HeldChange) -> str:
@@ -60,26 +60,26 @@ def _held(name: str, change: HeldChange) -> str:
     )
 
 
-def _nobody_served(service: ServiceSnapshot) -> Suspicion:
+def _nobody_served(service: ServiceSnapshot) -> PendingAlert:
     name, servers, error = service.name, service.servers, service.source.last_error
 
-    def suspicion(severity: Severity, why: str) -> Suspicion:
+    def pending(severity: Severity, why: str) -> PendingAlert:
         alert = Alert("nobody-served", severity, name, f"Pool {name} {why}")
-        return Suspicion(alert, after_s=_SETTLING_S, may_be_start=True)
+        return PendingAlert(alert, after_s=_SETTLING_S, may_be_start=True)
 
     if not servers and error:
         text = f"Pool {name} has no servers, its list cannot be had: {_short(error)}"
         alert = Alert("nobody-served", Severity.WARNING, name, text)
-        return Suspicion(alert, critical_after_s=STARTING_S)
+        return PendingAlert(alert, critical_after_s=STARTING_S)
     if not servers:
-        return suspicion(Severity.CRITICAL, "has no servers: its list has not come yet")
+        return pending(Severity.CRITICAL, "has no servers: its list has not come yet")
     enabled = [server for server in servers if server.enabled]
     # An operator's explicit word is no fault; that nobody is served is worth saying.
     if not enabled:
-        return suspicion(Severity.WARNING, "serves nobody: all its servers are disabled")
+        return pending(Severity.WARNING, "serves nobody: all its servers are disabled")
     if not any(server.weight for server in enabled):
-        return suspicion(Severity.WARNING, "serves nobody: the weights of all its servers are 0")
-    return suspicion(Severity.CRITICAL, f"serves nobody: {_not_pooled(enabled)}")
+        return pending(Severity.WARNING, "serves nobody: the weights of all its servers are 0")
+    return pending(Severity.CRITICAL, f"serves nobody: {_not_pooled(enabled)}")
 
 
 def _not_pooled(enabled: Sequence[ServerSnapshot]) -> str:

@@ -19,7 +19,14 @@ from pybal.instrumentation import api, metrics
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.body import MAX_BODY_BYTES
 from pybal.instrumentation.channel import BoundedSite, printable
-from pybal.instrumentation.controls import (
+from pybal.instrumentation.json_pieces import json_pieces
+from pybal.instrumentation.negotiation import accepts_gzip, accepts_json, accepts_openmetrics
+from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
+from pybal.instrumentation.routes import answer, path_segments
+from pybal.instrumentation.scrape import Scraper
+from pybal.instrumentation.sending import send
+from pybal.instrumentation.shared import SharedDocuments
+from pybal.instrumentation.verbs import (
     Controls,
     Found,
     find_verb,
@@ -28,13 +35,6 @@ from pybal.instrumentation.controls import (
     perform,
     refusal,
 )
-from pybal.instrumentation.json_pieces import json_pieces
-from pybal.instrumentation.negotiation import accepts_gzip, accepts_json, accepts_openmetrics
-from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
-from pybal.instrumentation.routes import answer, path_segments
-from pybal.instrumentation.scrape import Scraper
-from pybal.instrumentation.sending import send
-from pybal.instrumentation.shared import SharedDocuments
 from pybal.instrumentation.view import StatusView
 from pybal.model import MetricFamily
 from pybal.runtime.time_slices import TimeSlices

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from twisted.logger import Logger
 
 from pybal.model import IPAddress
-from pybal.pool.address_doubts import IsOwnAddress, shared_addresses, why_doubtful
+from pybal.pool.implausible_addresses import IsOwnAddress, shared_addresses, why_implausible
 
 _MOST_NAMED = 10
 
@@ -21,9 +21,9 @@ class AddressWarnings:
         self._log = log
         self._shared: Mapping[IPAddress, tuple[str, ...]] = {}
 
-    def doubt(self, host: str, address: IPAddress | None, former: IPAddress | None) -> str:
+    def objection(self, host: str, address: IPAddress | None, former: IPAddress | None) -> str:
         """What speaks against an address of a server; empty if nothing does."""
-        why = why_doubtful(address, former, self._vip, self._is_own) if address else ""
+        why = why_implausible(address, former, self._vip, self._is_own) if address else ""
         if not why:
             return ""
         self._log.warn("{host}: {address} {why}", host=host, address=str(address), why=why)

@@ -49,9 +49,9 @@ from pybal.pool.events import (
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.log_lines import log_line
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
-from pybal.pool.newcomers import Newcomers
+from pybal.pool.new_servers import NewServers
 from pybal.pool.policy import PoolState, step
-from pybal.pool.ports import CoordinatorPorts, ListKeeper
+from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
 from pybal.pool.withdrawal import health, is_of_interest
@@ -78,12 +78,12 @@ class Coordinator:
         settings: ServiceSettings,
         ports: CoordinatorPorts,
         adopted: ServiceEntry | None,
-        keeper: ListKeeper,
+        list_store: ListStore,
     ) -> None:
         self._settings = settings
         self._ports = ports
-        self._newcomers = Newcomers(settings, adopted)
-        self._keeper = keeper
+        self._new_servers = NewServers(settings, adopted)
+        self._list_store = list_store
         self._log = Logger(namespace=settings.name)
         self._state = PoolState(
             settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
@@ -187,7 +187,7 @@ class Coordinator:
         self._servers |= arrived
         self._list.take(specs, self._state)
         self._put_list_in_force()
-        self._newcomers.first_list_is_in_force()
+        self._new_servers.first_list_is_in_force()
         arrived = {host: server for host, server in arrived.items() if host in self._servers}
         for server in arrived.values():
             server.admit()
@@ -200,13 +200,13 @@ class Coordinator:
             self._remove(host)
         self._handle(ListChanged(candidates))
         self._look_at_addresses()
-        self._keeper.in_force(tuple(self._list.in_force.values()))
+        self._list_store.in_force(tuple(self._list.in_force.values()))
 
     def _remove(self, host: str) -> None:
         server = self._servers.pop(host)
         server.stop()
         if self._is_down(host):
-            self._newcomers.left_down(host, server.address, self._ports.clock.seconds())
+            self._new_servers.left_down(host, server.address, self._ports.clock.seconds())
 
     def _is_down(self, host: str) -> bool:
         member = self._state.members.get(host)
@@ -230,8 +230,8 @@ class Coordinator:
         address = self._servers[spec.host].address
         if spec.host in self._state.members:
             return Candidate(spec, address is not None)
-        doubt = self._addresses.doubt(spec.host, address, None)
-        return self._newcomers.candidate(spec, address, doubt, self._ports.clock.seconds())
+        objection = self._addresses.objection(spec.host, address, None)
+        return self._new_servers.candidate(spec, address, objection, self._ports.clock.seconds())
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,
@@ -259,7 +259,7 @@ class Coordinator:
     def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
         """These were down in the service that this one replaces."""
         for host, address in servers.items():
-            self._newcomers.left_down(host, address, self._ports.clock.seconds())
+            self._new_servers.left_down(host, address, self._ports.clock.seconds())
 
     # -- servers, as their owner ----------------------------------------------------------
 
@@ -278,8 +278,8 @@ class Coordinator:
 
     def address_changed(self, server: Server) -> None:
         """See ServerOwner."""
-        doubt = self._addresses.doubt(server.host, server.address, None)
-        self._handle(AddressChanged(server.host, server.address is not None, doubt))
+        objection = self._addresses.objection(server.host, server.address, None)
+        self._handle(AddressChanged(server.host, server.address is not None, objection))
         self._look_at_addresses()
 
     def address_proven(self, server: Server) -> None:
@@ -292,8 +292,8 @@ class Coordinator:
     def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
         """See ServerOwner."""
         host, address = server.host, trial.address
-        doubt = self._addresses.doubt(host, address, server.address)
-        if self._is_down(host) and not doubt:
+        objection = self._addresses.objection(host, address, server.address)
+        if self._is_down(host) and not objection:
             return ()
         monitors = self._monitors.make(host, address, server.incarnation, trial)
         if monitors:

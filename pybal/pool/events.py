@@ -16,13 +16,13 @@ class Candidate:
 
     `stood_pooled` matters for a server that is new to the state: True or False tells how it
     stood in the kernel before the daemon started (warm start), None that nothing is known.
-    So does `doubt`, in words, of whether it works: then its monitors must find it up first.
+    So does `objection`, what speaks against it: then its monitors must find it up first.
     """
 
     spec: ServerSpec
     ready: bool
     stood_pooled: bool | None = None
-    doubt: str = ""
+    objection: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class ListChanged:
 @dataclass(frozen=True, slots=True)
 class AddressChanged:
     """A server's address was found (`ready`), or has changed: what its monitors said of the
-    former address no longer counts. With a `doubt` of the address, which is said, its monitors must
-    find it up there first. `proven`: they have."""
+    former address no longer counts. With an `objection` to the address, its monitors must find it
+    up there first. `proven`: they have."""
 
     host: str
     ready: bool
-    doubt: str = ""
+    objection: str = ""
     proven: bool = False
 
 
@@ -126,8 +126,8 @@ class ReportedDown:
 
 
 @dataclass(frozen=True, slots=True)
-class NoLongerBelieved:
-    """A monitor's report of down was taken back; `status` is the server's before the step."""
+class RetractedDown:
+    """A monitor's report of down was retracted; `status` is the server's before the step."""
 
     host: str
     status: str
@@ -178,7 +178,7 @@ Notice = Union[
     ServerMerged,
     ServerRemoved,
     ReportedDown,
-    NoLongerBelieved,
+    RetractedDown,
     BecameUp,
     CouldNotDepool,
     LeftPooled,

@@ -13,10 +13,10 @@ from pybal.pool.events import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,
-    NoLongerBelieved,
     Notice,
     PooledChanged,
     ReportedDown,
+    RetractedDown,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -41,8 +41,8 @@ def log_line(notice: Notice) -> tuple[Level, str]:
         case ReportedDown(host, status, monitor, reason):
             text = f"Monitoring instance {monitor} reports server {host} ({status}) down: {reason}"
             return "error", text
-        case NoLongerBelieved(host, status, monitor):
-            text = f"What {monitor} reported of server {host} ({status}) is taken back"
+        case RetractedDown(host, status, monitor):
+            text = f"What {monitor} reported of server {host} ({status}) is retracted"
             return "info", f"{text}: this director is cut off"
         case BecameUp(host, status):
             return "info", f"Server {host} ({status}) is up"

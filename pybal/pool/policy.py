@@ -34,11 +34,11 @@ from pybal.pool.events import (
     LeftPooled,
     ListChanged,
     MonitorReported,
-    NoLongerBelieved,
     Notice,
     PooledChanged,
     ReportedDown,
     ReportRetracted,
+    RetractedDown,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -173,8 +173,8 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
 
 
 def _arrival(candidate: Candidate) -> str:
-    if candidate.doubt:
-        return f"new in the pool list; {candidate.doubt}"
+    if candidate.objection:
+        return f"new in the pool list; {candidate.objection}"
     match candidate.stood_pooled:
         case None:
             return "new in the pool list"
@@ -186,9 +186,9 @@ def _arrival(candidate: Candidate) -> str:
 
 def _new_member(candidate: Candidate, monitors: tuple[str, ...]) -> Member:
     # A new server is taken for up until a monitor speaks, except where the kernel's table
-    # shows that it had been depooled before a restart, or there is a doubt: then its monitors
+    # shows that it had been depooled before a restart, or there is an objection: then its monitors
     # must report first. Without monitors none ever would, so it is taken for up.
-    up = not monitors or (candidate.stood_pooled is not False and not candidate.doubt)
+    up = not monitors or (candidate.stood_pooled is not False and not candidate.objection)
     return Member(
         spec=candidate.spec,
         ready=candidate.ready,
@@ -206,12 +206,12 @@ def _apply_address(state: PoolState, event: AddressChanged) -> _Applied:
     changed = replace(
         member,
         ready=event.ready,
-        up=event.proven or (member.up and not (event.doubt and state.monitors)),
+        up=event.proven or (member.up and not (event.objection and state.monitors)),
         results=MappingProxyType(dict.fromkeys(state.monitors, said)),
         refused=False,
     )
     cause = "its address was found" if event.ready else "its address is not known"
-    cause = "it was found up at its new address" if event.proven else event.doubt or cause
+    cause = "it was found up at its new address" if event.proven else event.objection or cause
     return _with_member(state, changed), {event.host: cause}, []
 
 
@@ -243,8 +243,8 @@ def _retract(state: PoolState, event: ReportRetracted) -> _Applied:
         return state, {}, []
     results = MappingProxyType({**member.results, event.monitor: event.result})
     changed = replace(member, results=results, up=_is_up(results, event.server_up))
-    cause = f"what {event.monitor} reported was taken back: this director was cut off"
-    notice = NoLongerBelieved(event.host, member.status, event.monitor)
+    cause = f"what {event.monitor} reported was retracted: this director was cut off"
+    notice = RetractedDown(event.host, member.status, event.monitor)
     return _with_member(state, changed), {event.host: cause}, [notice]
 
 
@@ -387,4 +387,4 @@ def _indirect_cause(event: Event) -> str:
         case SettingsChanged():
             return "the service's settings were changed"
         case ReportRetracted():
-            return f"what {event.monitor} reported of {event.host} was taken back"
+            return f"what {event.monitor} reported of {event.host} was retracted"

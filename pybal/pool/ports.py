@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
-from pybal.pool.address_doubts import IsOwnAddress
+from pybal.pool.implausible_addresses import IsOwnAddress
 from pybal.pool.monitor_sets import MonitorFactory
 from pybal.pool.server import AddressWatcher
 from pybal.pool.withdrawal import Health
@@ -23,7 +23,7 @@ class DesiredTable(Protocol):
         for so long; None: it leaves at once."""
 
 
-class ListKeeper(Protocol):
+class ListStore(Protocol):
     """Keeps the pool list for the next start."""
 
     def in_force(self, servers: tuple[ServerSpec, ...]) -> None:

@@ -61,7 +61,7 @@ class LVSService:
         self._coordinator.stop()
 
     def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
-        """See ListKeeper."""
+        """See ListStore."""
         self._source.in_force(servers)
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:

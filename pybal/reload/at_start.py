@@ -11,7 +11,7 @@ from pybal.config.global_section import DEFAULT_STATE_DIRECTORY
 from pybal.config.loader import parse_content
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult
-from pybal.reload.last_good import last_good_file
+from pybal.reload.last_good_config import last_good_file
 from pybal.reload.running import Running, started
 from pybal.state.state_file import load_or_warn
 

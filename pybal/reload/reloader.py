@@ -19,7 +19,7 @@ from pybal.config.snapshot import ReloadSnapshot
 from pybal.errors import PyBalError
 from pybal.reload.at_start import absolute
 from pybal.reload.difference import NeedsRestart, Step, difference, in_force, lines
-from pybal.reload.last_good import LastGood
+from pybal.reload.last_good_config import LastGoodConfig
 from pybal.reload.running import Running, looked_at, refused, reloaded
 from pybal.runtime.clock import DelayedCall
 from pybal.state.files import read_regular_file
@@ -77,7 +77,7 @@ class Reloader:
         self._daemon = daemon
         self._ports = ports
         self._log = log
-        self._last_good: WriteBehind[LastGood] | None = None
+        self._last_good: WriteBehind[LastGoodConfig] | None = None
         self._reloading: Deferred[None] | None = None
         self._waiting: list[Deferred[ReloadSnapshot]] = []
         """For the end of the reload that is under way."""
@@ -86,7 +86,7 @@ class Reloader:
         self._looking: DelayedCall | None = None
         self._stopped = False
 
-    def start(self, last_good: WriteBehind[LastGood] | None) -> None:
+    def start(self, last_good: WriteBehind[LastGoodConfig] | None) -> None:
         """Begin to look at the file now and then; keep what runs, if it is good."""
         self._last_good = last_good
         self._keep()
@@ -100,11 +100,11 @@ class Reloader:
         if self._reloading is not None:
             self._reloading.cancel()
 
-    def good(self) -> LastGood:
+    def good(self) -> LastGoodConfig:
         """What is to be kept."""
         running = self.running
         content = running.content.decode("utf-8", "replace")
-        return LastGood(
+        return LastGoodConfig(
             absolute(running.path), content, running.modified_at or 0.0, running.loaded_at
         )
 

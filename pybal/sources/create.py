@@ -21,9 +21,9 @@ from pybal.sources.kubernetes import (
     KUBERNETES_PAUSES,
     KubernetesReader,
 )
-from pybal.sources.lastgood import LastGood, Origin
+from pybal.sources.last_good_list import LastGoodList, Origin
 from pybal.sources.list_cache import ListCache
-from pybal.sources.polling import Pauses, PollingSource, Reader
+from pybal.sources.polling_source import Pauses, PollingSource, Reader
 
 ETCD_SYSTEM = "config-etcd"
 """The log system of etcd's lines, which log filters know."""
@@ -43,14 +43,14 @@ def create_source(
     The log's namespace is the service's name."""
     origin = origin_of(settings, service, log)
 
-    def last_good(overdue_s: float) -> LastGood:
+    def last_good(overdue_s: float) -> LastGoodList:
         cache = None
         if ports.state_directory is not None:
             directory = ports.state_directory / _CACHE_DIRECTORY
             cache = ListCache(
                 directory, service, origin.url, ports.in_thread, log, read_only=ports.read_only
             )
-        return LastGood(origin, log, ports.reactor, ports.now, publish, cache, overdue_s)
+        return LastGoodList(origin, log, ports.reactor, ports.now, publish, cache, overdue_s)
 
     def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:
         return PollingSource(reader, pauses, ports, log, last_good(overdue_s))

@@ -23,7 +23,7 @@ from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcdclient import PythonEtcdClient
 from pybal.sources.etcdvalues import Values, parse_values
-from pybal.sources.lastgood import LastGood
+from pybal.sources.last_good_list import LastGoodList
 
 SETTLE_S = 0.05
 """A pause after each change, so that a burst of changes is read once."""
@@ -56,7 +56,7 @@ class EtcdPool:
         self,
         settings: EtcdSource,
         ports: SourcePorts,
-        last_good: LastGood,
+        last_good: LastGoodList,
     ) -> None:
         self._reactor = ports.reactor
         self._last_good = last_good

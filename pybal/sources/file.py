@@ -1,8 +1,8 @@
 """`file:///path`: a pool list in a file, looked at every second.
 
-Once a change is seen the file is looked at several times a second, until it has stood still: see
-looks.py. So a change of weights, of `enabled`, or a new server is in force within a second; a
-removal, too, if the file is JSON or came by a rename, else within two.
+Once a change is seen the file is read several times a second, until it is complete: see
+file_completeness.py. So a change of weights, of `enabled`, or a new server is in force within a
+second; a removal, too, if the file is JSON or came by a rename, else within two.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from twisted.internet.task import deferLater
 from pybal.config.poollist import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.sources.base import MAX_LIST_BYTES, SourcePorts
-from pybal.sources.looks import MOST_S, Looks
-from pybal.sources.polling import Early, Pauses
+from pybal.sources.file_completeness import MOST_S, FileReadings
+from pybal.sources.polling_source import Early, Pauses
 from pybal.state.files import FileContent, Signature, file_signature, read_regular_file
 
 FILE_PAUSES = Pauses(1.0, 1.0, 1.0)
@@ -23,7 +23,7 @@ FILE_OVERDUE_S = 30.0
 
 _LOOK_S = 0.19
 _BYTES_PER_S = 1_000_000
-"""Looks at a larger file are rarer, since each reads it anew."""
+"""FileReadings at a larger file are rarer, since each reads it anew."""
 
 
 class FileReader:
@@ -45,18 +45,18 @@ class FileReader:
                 raise SourceError(self._refused)
             return None
         self._settled = None
-        looks = Looks(self._seen, self._clock.seconds(), json_format=self._json_format)
+        readings = FileReadings(self._seen, self._clock.seconds(), json_format=self._json_format)
         content = self._content()
         while True:
-            found = looks.add(
+            found = readings.add(
                 content, self._directory_changed_ns(), self._clock.seconds(), self._now()
             )
             self._seen = content.signature
-            if looks.stood_still(self._clock.seconds()):
+            if readings.stood_still(self._clock.seconds()):
                 return self._settle(content)
             if found is not None:
                 early(found)
-            if looks.took_too_long(self._clock.seconds()):
+            if readings.took_too_long(self._clock.seconds()):
                 break
             await deferLater(self._clock, _LOOK_S + len(content.data) / _BYTES_PER_S)
             content = await self._next_content()

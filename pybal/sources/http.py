@@ -11,7 +11,7 @@ from pybal.config.poollist import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourcePorts
-from pybal.sources.polling import Early, Pauses
+from pybal.sources.polling_source import Early, Pauses
 
 TIMEOUT_S = 5.0
 HTTP_PAUSES = Pauses(1.0, 1.0, 5.0)

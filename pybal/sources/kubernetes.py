@@ -13,7 +13,7 @@ from pybal.model import ServerSpec
 from pybal.net.addresses import endpoint, host_problem
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.http import whole_body
-from pybal.sources.polling import Early, Pauses
+from pybal.sources.polling_source import Early, Pauses
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 64 * 1024 * 1024

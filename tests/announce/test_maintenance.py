@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance, Phase
-from pybal.announce.maintenance_file import MaintenanceKeeper
+from pybal.announce.maintenance_file import MaintenanceStore
 from pybal.bgp.messages import Keepalive
 from pybal.bgp.settings import Advertisement, MaintenanceSettings
 from pybal.bgp.update import DecodedUpdate
@@ -61,15 +61,15 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
         write()
         return succeed(None)
 
-    def keeper() -> MaintenanceKeeper:
-        return MaintenanceKeeper(tmp_path, at_once, Logger())  # type: ignore[arg-type]
+    def store() -> MaintenanceStore:
+        return MaintenanceStore(tmp_path, at_once, Logger())  # type: ignore[arg-type]
 
-    assert keeper().load() == Maintenance()
+    assert store().load() == Maintenance()
     one = Maintenance(20.5, {"web": 10})
-    keeper().save(one)
-    assert keeper().load() == one
+    store().save(one)
+    assert store().load() == one
     (tmp_path / "maintenance.json").write_text('{"format": 1, "director": "yes", "services": 3}')
-    assert keeper().load() == Maintenance()
+    assert store().load() == Maintenance()
 
 
 class MaintenanceTest(PeeringCase):

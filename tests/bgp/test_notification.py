@@ -11,7 +11,6 @@ from pybal.bgp.notification import (
     decode_route_refresh,
     encode_notification,
     encode_route_refresh,
-    is_known_subtype,
     shutdown,
     shutdown_text,
 )
@@ -52,8 +51,6 @@ def test_names_are_for_people() -> None:
 
 def test_route_refresh_carries_the_subtype_in_the_reserved_octet() -> None:
     assert encode_route_refresh(RouteRefresh(IPV4_UNICAST, 1)) == b"\0\1\1\1"
-    assert is_known_subtype(RouteRefresh(IPV4_UNICAST, 2))
-    assert not is_known_subtype(RouteRefresh(IPV4_UNICAST, 3))
 
 
 def test_a_refresh_of_a_wrong_length_is_answered_with_the_whole_message() -> None:

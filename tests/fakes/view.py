@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import ip_address
 
 from pybal.config.snapshot import ConfigSnapshot
+from pybal.instrumentation.alerts import Situation, general_alerts
+from pybal.instrumentation.pending_alert import PendingAlert
+from pybal.instrumentation.service_alerts import service_alerts
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import (
     BGPConnectionSnapshot,
@@ -206,3 +209,10 @@ def _busy_server(number: int, *, with_idle: bool) -> ServerSnapshot:
     if with_idle:
         monitors.append(monitor("IdleConnection", samples=(lost,)))
     return server(f"host{number}.example.org", monitors=tuple(monitors))
+
+
+def pending_alerts(situation: Situation) -> Iterator[PendingAlert]:
+    """All alerts that there may be in a situation, as AlertWatch puts them together."""
+    yield from general_alerts(situation)
+    for each in situation.services:
+        yield from service_alerts(each)

@@ -9,8 +9,8 @@ import pytest
 from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
-from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline, suspicions
-from pybal.instrumentation.suspicion import Suspicion, Suspicions
+from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline
+from pybal.instrumentation.pending_alert import PendingAlert, PendingAlerts
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DriftSnapshot,
@@ -27,7 +27,17 @@ from pybal.model import (
     ServiceSnapshot,
     SourceSnapshot,
 )
-from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, server, service
+from tests.fakes.view import (
+    CONFIG,
+    DAEMON,
+    NO_BGP,
+    NOON,
+    bgp,
+    ipvs,
+    pending_alerts,
+    server,
+    service,
+)
 
 
 class Watched:
@@ -40,8 +50,8 @@ class Watched:
         self.bgp: BGPSnapshot = NO_BGP
         self.config = CONFIG
         self.not_local: tuple[str, ...] = ()
-        self._suspicions = Suspicions()
-        self._suspicions.step((), 0.0)
+        self._pending = PendingAlerts()
+        self._pending.step((), 0.0)
         self._now_s = 60.0
 
     def alerts(self, after_s: float = 0.0) -> list[Alert]:
@@ -49,9 +59,9 @@ class Watched:
         situation = Situation(
             self.services, self.daemon, self.ipvs, self.bgp, self.config, self.not_local
         )
-        self._suspicions.step(suspicions(situation), self._now_s)
+        self._pending.step(pending_alerts(situation), self._now_s)
         self._now_s += after_s
-        dated = self._suspicions.step(suspicions(situation), self._now_s)
+        dated = self._pending.step(pending_alerts(situation), self._now_s)
         return [each.alert for each in dated]
 
     def line(self, after_s: float = 0.0) -> str:
@@ -271,8 +281,8 @@ def test_a_pool_that_serves_somebody_with_others_down_is_nobodys_alarm() -> None
 
 
 def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
-    fresh = Suspicions()
-    found = list(suspicions(Situation([service("web")], DAEMON, ipvs(), NO_BGP, CONFIG)))
+    fresh = PendingAlerts()
+    found = list(pending_alerts(Situation([service("web")], DAEMON, ipvs(), NO_BGP, CONFIG)))
     assert fresh.step(found, 0.0) == ()
     assert fresh.step(found, 14.0) == ()
     assert [each.alert.id for each in fresh.step(found, 15.0)] == ["nobody-served"]
@@ -419,14 +429,14 @@ def test_many_alerts_of_a_kind_are_summed_up_but_for_the_contracts() -> None:
 
 
 def test_an_alert_is_the_same_though_its_words_change() -> None:
-    suspicions_ = Suspicions()
+    pending = PendingAlerts()
     ages = []
     for now_s in range(3):
         alert = Alert("drift", Severity.WARNING, "web", f"words {now_s}")
-        ages += [each.age_s for each in suspicions_.step([Suspicion(alert)], now_s)]
+        ages += [each.age_s for each in pending.step([PendingAlert(alert)], now_s)]
     assert ages == [0.0, 1.0, 2.0]
-    assert suspicions_.step([], 3.0) == ()
-    (again,) = suspicions_.step([Suspicion(alert)], 4.0)
+    assert pending.step([], 3.0) == ()
+    (again,) = pending.step([PendingAlert(alert)], 4.0)
     assert again.age_s == 0.0
 
 

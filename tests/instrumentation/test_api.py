@@ -11,8 +11,8 @@ from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
 from pybal.instrumentation.api import NoSuchDocumentError, document
 from pybal.instrumentation.json_pieces import json_bytes
+from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.routes import path_segments
-from pybal.instrumentation.suspicion import Dated
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DestinationStatistics,

@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from pybal.instrumentation.alerts import Situation, headline, suspicions
+from pybal.instrumentation.alerts import Situation, headline
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.model import (
@@ -17,7 +17,7 @@ from pybal.model import (
     HeldAnnouncement,
     MaintenanceSnapshot,
 )
-from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer
+from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer, pending_alerts
 
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
 OURS = BGPConnectionSnapshot("Established", "active", "192.0.2.9", "192.0.2.1")
@@ -163,7 +163,7 @@ def test_what_is_in_maintenance_is_shown() -> None:
     both = (MaintenanceSnapshot(None, NOON, withdrawn=True), *SNAPSHOT.maintenance)
     shown = replace(SNAPSHOT, announced=(), maintenance=both)
     situation = Situation((), DAEMON, ipvs(), shown, CONFIG)
-    alerts = [each.alert for each in suspicions(situation)]
+    alerts = [each.alert for each in pending_alerts(situation)]
     assert headline(alerts).as_text() == (
         "WARNING - This director is in maintenance: withdrawn in BGP. "
         "Pool web_80 is in maintenance: the last choice in BGP. "

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pybal.instrumentation.controls import VERBS
+from pybal.instrumentation.verbs import VERBS
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DestinationStatistics,

@@ -9,9 +9,9 @@ from pybal.pool.events import (
     BecameUp,
     CouldNotDepool,
     LeftPooled,
-    NoLongerBelieved,
     Notice,
     ReportedDown,
+    RetractedDown,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -59,9 +59,9 @@ def test_too_few_eligible_servers_are_critical() -> None:
 
 
 def test_a_report_retracted_does_not_read_as_if_the_server_came_up() -> None:
-    level, text = log_line(NoLongerBelieved("h", "enabled/down/not pooled", "ProxyFetch"))
+    level, text = log_line(RetractedDown("h", "enabled/down/not pooled", "ProxyFetch"))
     assert level == "info"
     assert text == (
-        "What ProxyFetch reported of server h (enabled/down/not pooled) is taken back: "
+        "What ProxyFetch reported of server h (enabled/down/not pooled) is retracted: "
         "this director is cut off"
     )

@@ -21,10 +21,10 @@ from pybal.pool.events import (
     LeftPooled,
     ListChanged,
     MonitorReported,
-    NoLongerBelieved,
     Notice,
     ReportedDown,
     ReportRetracted,
+    RetractedDown,
     ServerAdded,
     ServerMerged,
     ServerRemoved,
@@ -57,7 +57,7 @@ class Pool:
         unready: str = "",
         stood: str | None = None,
         zero: str = "",
-        doubt: str = "",
+        objection: str = "",
     ) -> None:
         self.event(
             ListChanged(
@@ -66,7 +66,7 @@ class Pool:
                         ServerSpec(host, 0 if host in zero else 10, host not in disabled),
                         ready=host not in unready,
                         stood_pooled=None if stood is None else host in stood,
-                        doubt="it is odd" if host in doubt else "",
+                        objection="it is odd" if host in objection else "",
                     )
                     for host in hosts
                 )
@@ -262,7 +262,7 @@ def test_servers_of_weight_0_are_the_last_to_fill_up() -> None:
 
 def test_a_server_in_doubt_waits_for_its_monitors() -> None:
     pool = Pool("abc")
-    pool.list(*"abcd", doubt="d")
+    pool.list(*"abcd", objection="d")
     assert pool.pooled == "abc"
     assert pool.verdict("d") is Verdict.WAITING
     assert pool.cause("d") == "new in the pool list; it is odd"
@@ -272,7 +272,7 @@ def test_a_server_in_doubt_waits_for_its_monitors() -> None:
 
 def test_without_monitors_nobody_is_in_doubt() -> None:
     pool = Pool("", monitors=())
-    pool.list("a", doubt="a")
+    pool.list("a", objection="a")
     assert pool.pooled == "a"
 
 
@@ -353,9 +353,9 @@ def test_a_report_that_is_retracted_says_so_and_leaves_all_as_it_was() -> None:
     pool.event(ReportRetracted("a", "M", None, server_up=False))
     assert pool.pooled == "bc"
     pool.event(ReportRetracted("a", "N", None, server_up=True))
-    assert NoLongerBelieved("a", "enabled/down/not pooled", "N") in pool.notices
+    assert RetractedDown("a", "enabled/down/not pooled", "N") in pool.notices
     assert pool.pooled == "abc"
-    assert pool.cause("a") == "what N reported was taken back: this director was cut off"
+    assert pool.cause("a") == "what N reported was retracted: this director was cut off"
     assert {**pool.state.members, "a": before["a"]} == before
 
 
@@ -408,7 +408,7 @@ def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]
                 ),
                 ready=st.booleans(),
                 stood_pooled=st.sampled_from([None, None, True, False]),
-                doubt=st.sampled_from(["", "it is odd"]),
+                objection=st.sampled_from(["", "it is odd"]),
             )
             for name in names
         )

@@ -9,8 +9,8 @@ from twisted.logger import LogLevel, capturedLogs
 
 from pybal.ipvs.model import DestinationKey
 from pybal.model import Verdict
-from pybal.pool.address_doubts import shared_addresses, why_doubtful
 from pybal.pool.coordinator import REFUSED_FOR_S
+from pybal.pool.implausible_addresses import shared_addresses, why_implausible
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
 
 A, B, C, D = ADDRESSES.values()
@@ -178,7 +178,7 @@ def test_what_is_odd_of_an_address() -> None:
 
     def odd(address: str, former: str | None) -> str:
         before = None if former is None else ip_address(former)
-        return why_doubtful(ip_address(address), before, vip, lambda each: each == own)
+        return why_implausible(ip_address(address), before, vip, lambda each: each == own)
 
     assert odd(VIP, None) == odd(VIP, A) == "is the service's own address"
     assert odd("127.0.0.1", A) == odd("::1", "2001:db8::1") == "is a loopback address"

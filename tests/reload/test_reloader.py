@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from pybal.config.settings import Settings
 from pybal.reload.difference import Step, lines
-from pybal.reload.last_good import LastGood, last_good_file
+from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
 from pybal.reload.running import started
 from pybal.state.state_file import WriteBehind
@@ -85,7 +85,7 @@ class Bench:
     def with_options(self, settings: Settings) -> Settings:
         return replace(settings, dry_run=True) if self.dry_run else settings
 
-    def kept(self) -> LastGood:
+    def kept(self) -> LastGoodConfig:
         good = self.good.load()
         assert good is not None
         return good

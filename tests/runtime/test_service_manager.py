@@ -21,12 +21,8 @@ def test_the_environment_of_a_service_is_read() -> None:
         "NOTIFY_SOCKET": "/run/systemd/notify",
         "WATCHDOG_USEC": "30000000",
         "WATCHDOG_PID": "7",
-        "LISTEN_PID": "7",
-        "LISTEN_FDS": "2",
-        "LISTEN_FDNAMES": "state:bgp",
     }
-    passed = (("state", 3), ("bgp", 4))
-    assert read_environment(said, 7) == ManagerEnvironment("/run/systemd/notify", 30.0, passed)
+    assert read_environment(said, 7) == ManagerEnvironment("/run/systemd/notify", 30.0)
 
 
 @pytest.mark.parametrize(
@@ -36,17 +32,10 @@ def test_the_environment_of_a_service_is_read() -> None:
         {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"},
         {"WATCHDOG_USEC": "-5"},
         {"WATCHDOG_USEC": "soon"},
-        {"LISTEN_FDS": "2", "LISTEN_PID": "8", "LISTEN_FDNAMES": "a:b"},
-        {"LISTEN_FDS": "x", "LISTEN_PID": "7"},
     ],
 )
 def test_what_is_for_another_process_or_nonsense_counts_as_not_set(said: dict[str, str]) -> None:
     assert read_environment(said, 7) == ManagerEnvironment()
-
-
-def test_descriptors_without_names_are_there_all_the_same() -> None:
-    found = read_environment({"LISTEN_FDS": "2", "LISTEN_PID": "7"}, 7)
-    assert found.passed == (("", 3), ("", 4))
 
 
 @pytest.fixture
@@ -66,16 +55,12 @@ def test_each_word_is_one_datagram(listener: socket.socket) -> None:
     manager.ready()
     manager.reloading(12.5)
     manager.alive()
-    manager.extend_timeout(60)
     manager.stopping()
-    manager.forget("bgp")
-    assert [listener.recv(4096) for _ in range(6)] == [
+    assert [listener.recv(4096) for _ in range(4)] == [
         b"READY=1",
         b"RELOADING=1\nMONOTONIC_USEC=12500000",
         b"WATCHDOG=1",
-        b"EXTEND_TIMEOUT_USEC=60000000",
         b"STOPPING=1",
-        b"FDSTOREREMOVE=1\nFDNAME=bgp",
     ]
     listener.close()
 
@@ -87,18 +72,6 @@ def test_the_status_is_one_line_and_said_once(listener: socket.socket) -> None:
     manager.status("3 services")
     assert listener.recv(4096) == b"STATUS=2 services MAINPID=1"
     assert listener.recv(4096) == b"STATUS=3 services"
-    listener.close()
-
-
-def test_descriptors_are_handed_over(listener: socket.socket) -> None:
-    reading, writing = os.pipe()
-    manager_of(listener).store("pipe", [reading])
-    data, (received,), _, _ = socket.recv_fds(listener, 4096, 4)
-    assert data == b"FDSTORE=1\nFDNAME=pipe"
-    os.write(writing, b"x")
-    assert os.read(received, 1) == b"x"
-    for descriptor in (reading, writing, received):
-        os.close(descriptor)
     listener.close()
 
 
@@ -114,9 +87,7 @@ def test_an_abstract_socket_is_reached() -> None:
 def test_without_a_manager_or_with_one_that_is_gone_nothing_happens(tmp_path: Path) -> None:
     for address in ("", str(tmp_path / "gone")):
         manager = ServiceManager(ManagerEnvironment(address))
-        assert manager.is_there is bool(address)
         manager.ready()
-        manager.store("x", [0])
 
 
 def test_the_journal_is_known_by_its_stream(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What several looks at a file that changes say of it together. Pure.
+"""Is a pool file complete, or is somebody still writing it? Told from several readings. Pure.
 
 A file may be seen while it is being written, and a text cut off between two lines is a text. What
 is in it counts at once; that a server is *not* in it counts only when the file is whole. It is if
@@ -25,17 +25,17 @@ FRESH_STILL_S = 0.35
 MOST_S = 10.0
 """A file that is never seen whole for so long is an error."""
 
-_FEWEST_LOOKS = 3
+_FEWEST_READINGS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Reading:
     at_s: float
     pool: PoolList
 
 
-class Looks:
-    """Looks at one file, whose signature was `before` (None: it was never seen)."""
+class FileReadings:
+    """FileReadings at one file, whose signature was `before` (None: it was never seen)."""
 
     def __init__(self, before: Signature | None, now_s: float, *, json_format: bool) -> None:
         self._before = before
@@ -44,13 +44,13 @@ class Looks:
         self._last: FileContent | None = None
         self._directory_changed_ns = 0
         self._still_since_s = now_s
-        self._usable: list[_Look] = []
+        self._usable: list[_Reading] = []
         self._usable_since_s = now_s
 
     def add(
         self, content: FileContent, directory_changed_ns: int, now_s: float, now: float
     ) -> PoolList | None:
-        """One more look; `now` is Unix seconds. What is known for sure: a `part` or, if the file
+        """One more reading; `now` is Unix seconds. What is known for sure: a `part` or, if the file
         is whole, all of it; None if that is nothing."""
         last, self._last = self._last, content
         self._directory_changed_ns = directory_changed_ns
@@ -66,7 +66,7 @@ class Looks:
         elif whole and not pool.damage:
             return pool
         else:
-            self._remember(_Look(now_s, pool))
+            self._remember(_Reading(now_s, pool))
         return self._together(now_s) if self._usable else None
 
     def stood_still(self, now_s: float) -> bool:
@@ -77,7 +77,7 @@ class Looks:
         return now_s - self._still_since_s >= still_s
 
     def took_too_long(self, now_s: float) -> bool:
-        """Whether it is in vain to look on."""
+        """Whether further readings are in vain."""
         return now_s - self._began_at_s >= MOST_S
 
     def _is_fresh(self) -> bool:
@@ -103,21 +103,21 @@ class Looks:
         except SourceError:
             return None
 
-    def _remember(self, look: _Look) -> None:
+    def _remember(self, reading: _Reading) -> None:
         if not self._usable:
-            self._usable_since_s = look.at_s
-        recent = [each for each in self._usable if look.at_s - each.at_s < STILL_S]
-        self._usable = [*recent, look]
+            self._usable_since_s = reading.at_s
+        recent = [each for each in self._usable if reading.at_s - each.at_s < STILL_S]
+        self._usable = [*recent, reading]
 
     def _together(self, now_s: float) -> PoolList:
         """Each server as it was seen last, and all of them if that has gone on for long enough."""
         servers: dict[str, ServerSpec] = {}
-        for look in reversed(self._usable):
-            for server in look.pool.servers:
+        for reading in reversed(self._usable):
+            for server in reading.pool.servers:
                 servers.setdefault(same_host(server.host), server)
         whole = (
             now_s - self._usable_since_s >= STILL_S
-            and len(self._usable) >= _FEWEST_LOOKS
-            and not any(look.pool.damage for look in self._usable)
+            and len(self._usable) >= _FEWEST_READINGS
+            and not any(reading.pool.damage for reading in self._usable)
         )
         return replace(self._usable[-1].pool, servers=tuple(servers.values()), part=not whole)

@@ -10,13 +10,14 @@ IsOwnAddress = Callable[[IPAddress], bool]
 """Whether an address is one of this director's."""
 
 
-def why_doubtful(
+def why_implausible(
     address: IPAddress, former: IPAddress | None, vip: IPAddress, is_own: IsOwnAddress
 ) -> str:
-    """Why it is doubted that a server is at `address`, to follow it in a sentence; empty if it is
-    not. `former` is where it was before; None: it is new.
+    """Why a server is hardly at `address`, to follow it in a sentence; empty if it may well be.
+    `former` is where it was before; None: it is new.
 
-    A director may serve itself, so its own addresses are doubted only of who was elsewhere.
+    A director may serve itself, so its own addresses are refused only to servers that were
+    elsewhere before.
     """
     if address == vip:
         return "is the service's own address"

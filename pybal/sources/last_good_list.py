@@ -44,7 +44,7 @@ class Origin:
     log: Logger
 
 
-class LastGood:
+class LastGoodList:
     """Publishes good lists that differ from the one in force; keeps it through failures.
 
     If the source fails first, or says nothing for GRACE_S, the list of the last run is

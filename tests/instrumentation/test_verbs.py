@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyChannel
 
 from pybal.errors import ControlError, NoSuchThingError
-from pybal.instrumentation import controls
+from pybal.instrumentation import verbs
 from pybal.instrumentation.body import Field, JSONKind
-from pybal.instrumentation.controls import Controls, Verb
 from pybal.instrumentation.site import BoundedRequest, ControlAccess, ControlRequest
+from pybal.instrumentation.verbs import Controls, Verb
 from tests.fakes.view import FakeView, service
 from tests.instrumentation.exchange import Answer, Client
 
@@ -189,7 +189,7 @@ def test_a_further_verb_is_a_line_of_the_table(monkeypatch: pytest.MonkeyPatch) 
             "minutes": Field(JSONKind.WHOLE, "for how long", required=True, low=1, high=60),
         },
     )
-    monkeypatch.setattr(controls, "VERBS", (*controls.VERBS, drain))
+    monkeypatch.setattr(verbs, "VERBS", (*verbs.VERBS, drain))
     rig = Rig()
     rig.controls = More()
     client = Client(FakeView(), control=ControlAccess(cast(Controls, rig.controls), lambda _: "b"))

@@ -1,4 +1,7 @@
-"""The skeleton of all sources that are read again and again: read, compare, publish, wait."""
+"""The base of all sources that are read again and again: read, compare, publish, wait.
+
+A new source of this kind is a Reader, and a case in `create.py`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from pybal.config.poollist import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.sources.base import SourcePorts
-from pybal.sources.lastgood import LastGood
+from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.poller import Poller
 
 Early = Callable[[PoolList], None]
@@ -46,7 +49,7 @@ class PollingSource:
         pauses: Pauses,
         ports: SourcePorts,
         log: Logger,
-        last_good: LastGood,
+        last_good: LastGoodList,
     ) -> None:
         self._reader = reader
         self._now = ports.now

@@ -10,7 +10,7 @@ from pybal.pool.desired import destination_key
 from pybal.pool.events import Candidate
 
 
-class Newcomers:
+class NewServers:
     """Of one service. `adopted` is what stood in the kernel before the daemon started; it matters
     for the first list alone. Times are of a clock that does not jump."""
 
@@ -20,16 +20,16 @@ class Newcomers:
         self._departed = DepartedServers()
 
     def candidate(
-        self, spec: ServerSpec, address: IPAddress | None, doubt: str, at: float
+        self, spec: ServerSpec, address: IPAddress | None, objection: str, at: float
     ) -> Candidate:
-        """A server that is new in the list; `doubt` is what speaks against its address."""
+        """A server that is new in the list; `objection` is what speaks against its address."""
         stood_pooled = None
         if self._adopted is not None:
             key = None if address is None else destination_key(self._settings, address)
             stood_pooled = key is not None and _stood_pooled(self._adopted, key, spec.weight)
         if self._departed.came(spec.host, address, at):
-            doubt = doubt or "it was down when it left it"
-        return Candidate(spec, address is not None, stood_pooled, doubt)
+            objection = objection or "it was down when it left it"
+        return Candidate(spec, address is not None, stood_pooled, objection)
 
     def first_list_is_in_force(self) -> None:
         """From now on nothing is new because the daemon is."""

@@ -12,7 +12,7 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class LastGood:
+class LastGoodConfig:
     """The content of a pybal.conf at `path`, in force since `saved_at` (Unix seconds). It may
     hold secrets: repr() leaves it out, and the file is its owner's alone."""
 
@@ -22,12 +22,12 @@ class LastGood:
     saved_at: float
 
 
-def last_good_file(state_directory: Path) -> StateFile[LastGood]:
+def last_good_file(state_directory: Path) -> StateFile[LastGoodConfig]:
     """Where it is kept."""
     return StateFile(state_directory / FILE_NAME, _FORMAT, _encode, _decode)
 
 
-def _encode(good: LastGood) -> Document:
+def _encode(good: LastGoodConfig) -> Document:
     return {
         "path": good.path,
         "content": good.content,
@@ -36,8 +36,8 @@ def _encode(good: LastGood) -> Document:
     }
 
 
-def _decode(document: Document) -> LastGood:
-    good = LastGood(
+def _decode(document: Document) -> LastGoodConfig:
+    good = LastGoodConfig(
         document["path"],
         document["content"],
         float(document["modified_at"]),

@@ -1,4 +1,4 @@
-"""What may come to be an alert, and what has. Pure."""
+"""Alerts that count only once they have lasted for a while. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STARTING_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class PendingAlert:
     """An alert, if it lasts for `after_s`; it becomes critical after `critical_after_s`. With
     `may_be_start` it is none in the first seconds of the daemon. It is the same as an earlier one
     if id, service and `subject` are, whatever its words."""
@@ -26,13 +26,13 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """An alert and how long ago it was first suspected."""
+    """An alert and how long ago it was first seen."""
 
     alert: Alert
     age_s: float
 
 
-class Suspicions:
+class PendingAlerts:
     """Remembers since when each has been there. Looked at seldom, it does not see what comes and
     goes in between."""
 
@@ -40,7 +40,7 @@ class Suspicions:
         self._began_s: float | None = None
         self._since_s: dict[tuple[str, str | None, str], float] = {}
 
-    def step(self, found: Iterable[Suspicion], now_s: float) -> tuple[Dated, ...]:
+    def step(self, found: Iterable[PendingAlert], now_s: float) -> tuple[Dated, ...]:
         """Those that have lasted for long enough, given all that there are now."""
         if self._began_s is None:
             self._began_s = now_s
@@ -56,8 +56,8 @@ class Suspicions:
         return tuple(dated)
 
 
-def _aged(suspicion: Suspicion, age_s: float) -> Alert:
-    after_s = suspicion.critical_after_s
+def _aged(pending: PendingAlert, age_s: float) -> Alert:
+    after_s = pending.critical_after_s
     if after_s is None or age_s < after_s:
-        return suspicion.alert
-    return replace(suspicion.alert, severity=Severity.CRITICAL)
+        return pending.alert
+    return replace(pending.alert, severity=Severity.CRITICAL)
