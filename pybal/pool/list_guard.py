@@ -157,19 +157,19 @@ def take_list(
     changes = (*guard.kept, KeptChange(new, at)) if new else guard.kept
     arrivals = {**guard.arrivals, **came}
     asked = replace(guard, wanted=wanted, kept=changes, arrivals=arrivals)
-    return _weighed(asked, len(guard.kept), standings, at)
+    return _decided(asked, len(guard.kept), standings, at)
 
 
 def reconsider(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
     """Servers came up or went down, or time has passed."""
-    return _weighed(guard, len(guard.kept), standings, at) if guard.kept else (guard, ())
+    return _decided(guard, len(guard.kept), standings, at) if guard.kept else (guard, ())
 
 
 def confirm(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
     """An operator wants all that is kept to go through; with that a new window begins."""
     if not guard.kept:
         return guard, ()
-    applied, notices = _weighed(guard, len(guard.kept), standings, at, confirmed=True)
+    applied, notices = _decided(guard, len(guard.kept), standings, at, confirmed=True)
     window = ListWindow(guard.rules.window_s).counted(at, _enabled(applied.in_force))
     return replace(applied, window=window), notices
 
@@ -197,44 +197,44 @@ def _composed(wanted: _Specs, in_force: _Specs, kept: Collection[str]) -> _Specs
     return listed | {h: spec for h, spec in in_force.items() if h in kept and h not in wanted}
 
 
-def _weighed(
+def _decided(
     guard: ListGuard, former: int, standings: Standings, at: float, *, confirmed: bool = False
 ) -> _Outcome:
     """Decide of each change whether it goes through; the first `former` ones were kept before."""
-    scales = _Scales(guard, standings, at)
+    assessment = _Assessment(guard, standings, at)
     stays: list[tuple[KeptChange | None, KeptChange]] = []
     notices: list[GuardNotice] = []
     for number, change in enumerate(guard.kept):
         before = change if number < former else None
-        asked = replace(change, hosts=scales.at_stake(change))
-        why = scales.why_released(asked, confirmed=confirmed)
+        asked = replace(change, hosts=assessment.still_taken(change))
+        why = assessment.why_released(asked, confirmed=confirmed)
         if why is None:
             stays.append((before, asked))
             continue
-        scales.let_go(asked.hosts)
+        assessment.let_go(asked.hosts)
         if before is not None:
             notices.append(ChangeReleased(asked.hosts or before.hosts, why))
     # How many are left is known only when all that goes has gone.
-    kept = [(before, scales.kept(change)) for before, change in stays]
+    kept = [(before, assessment.kept(change)) for before, change in stays]
     for before, after in kept:
-        notices += _kept_notices(scales, before, after)
-    return scales.settled(tuple(after for _, after in kept)), tuple(notices)
+        notices += _kept_notices(assessment, before, after)
+    return assessment.settled(tuple(after for _, after in kept)), tuple(notices)
 
 
 def _kept_notices(
-    scales: _Scales, before: KeptChange | None, after: KeptChange
+    assessment: _Assessment, before: KeptChange | None, after: KeptChange
 ) -> list[GuardNotice]:
     if after.waits_until is not None:
-        most_s = after.waits_until - scales.at
-        return [] if before else [ChangeWaits(after.hosts, scales.pending, most_s)]
+        most_s = after.waits_until - assessment.at
+        return [] if before else [ChangeWaits(after.hosts, assessment.pending, most_s)]
     if before is not None and before.held:
         return []
-    taken, window_s = tuple(scales.taken), scales.guard.rules.window_s
+    taken, window_s = tuple(assessment.taken), assessment.guard.rules.window_s
     return [ChangeHeld(after.hosts, after.left, after.required, taken, window_s)]
 
 
-class _Scales:
-    """What is at stake in one decision. `working` counts down as changes go through."""
+class _Assessment:
+    """What one decision rests on. `working` counts down as changes go through."""
 
     def __init__(self, guard: ListGuard, standings: Standings, at: float) -> None:
         self.guard = guard
@@ -270,7 +270,7 @@ class _Scales:
         arrival = self._arrivals.get(host)
         return known is Use.NONE or (arrival is not None and not arrival.first)
 
-    def at_stake(self, change: KeptChange) -> tuple[str, ...]:
+    def still_taken(self, change: KeptChange) -> tuple[str, ...]:
         """Those of a change's servers that are still to be taken away, and would be missed."""
         return tuple(h for h in change.hosts if h in self._takes and h not in self._useless)
 
