@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pybal.reload.at_start import configuration_at_start
-from pybal.reload.last_good import LastGood, last_good_file
+from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.running import Running
 from tests.config.texts import KINDS, load, service
 from tests.fakes.log import FakeLog
@@ -28,7 +28,7 @@ class Site:
         self.path = folder / "pybal.conf"
         self.state = folder / "state"
         self.good = "[global]\n" + service()
-        last_good_file(self.state).save(LastGood(str(self.path), self.good, 10.0, 20.0))
+        last_good_file(self.state).save(LastGoodConfig(str(self.path), self.good, 10.0, 20.0))
 
     def start(self, end: bytes, *, more: str = "") -> Running | None:
         head = f"[global]\nstate-directory = {self.state}\n{more}{service()}"
