@@ -53,7 +53,7 @@ def test_a_typo_stops_nothing_by_reload_nor_by_restart(
 ) -> None:
     host = site.first
     folder, config = site.configure(host)
-    good = config.replace(str(folder), "/srv/pools")
+    good = config.replace(str(folder), "/srv/pools").replace("state-directory = none\n", "")
     with Debian(suite, tmp_path, host.namespace) as debian:
         install(debian, package)
         shutil.copytree(folder, debian.shared / "pools")
@@ -95,7 +95,7 @@ def test_a_process_that_stands_still_is_started_again_and_adopts_the_table(
     suite: str, site: Site, package: Path, tmp_path: Path
 ) -> None:
     host = site.first
-    folder, config = site.configure(host)
+    folder, config = site.configure(host, options="bgp-graceful-restart = yes")
     with Debian(suite, tmp_path, host.namespace) as debian:
         install(debian, package)
         shutil.copytree(folder, debian.shared / "pools")
@@ -107,6 +107,7 @@ def test_a_process_that_stands_still_is_started_again_and_adopts_the_table(
         debian.run("systemctl", "daemon-reload")
         debian.run("systemctl", "start", "pybal")
         process = shown(debian, "MainPID")
+        site.wait_routed(host)
         with site.load.running():
             until(lambda: site.connections(host) > 5)
             debian.run("kill", "-STOP", process)
