@@ -9,6 +9,8 @@ from pybal.state.state_file import Document, StateFile
 
 FILE_NAME = "last-good-config.json"
 _FORMAT = 1
+_YEAR_9999 = 253370764800
+"""In Unix seconds: later times cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,4 +47,7 @@ def _decode(document: Document) -> LastGoodConfig:
     )
     if not isinstance(good.path, str) or not isinstance(good.content, str):
         raise TypeError("path and content must be text")
+    good.content.encode()
+    if not all(0 <= at < _YEAR_9999 for at in (good.modified_at, good.saved_at)):
+        raise ValueError("times must be Unix seconds")
     return good

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +62,23 @@ def test_a_strict_file_and_one_for_a_dry_run_are_replaced_by_none(
     site: Site, wrong: bytes, more: str
 ) -> None:
     assert site.start(wrong, more=more) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("content", "\ud800"),
+        ("content", []),
+        ("modified_at", float("nan")),
+        ("modified_at", float("inf")),
+        ("modified_at", -1e18),
+        ("saved_at", 1e18),
+        ("saved_at", None),
+    ],
+)
+def test_a_damaged_record_is_no_last_good_one_and_no_crash(
+    site: Site, key: str, value: Any
+) -> None:
+    file = last_good_file(site.state).path
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    assert site.start(WRONG["a typo"]) is None
