@@ -8,6 +8,9 @@ from typing import Any
 
 from pybal.model import Decision
 
+_EARLIEST, _LATEST = 0.0, 2e11
+"""The years 1970 and 8307: a file's date may be anything, and is shown all the same."""
+
 
 def instant(at: float | None) -> dict[str, Any] | None:
     """A moment as ISO 8601 in UTC and as Unix seconds."""
@@ -16,8 +19,8 @@ def instant(at: float | None) -> dict[str, Any] | None:
 
 def iso_time(at: float) -> str:
     """Unix seconds as ISO 8601 in UTC, to the millisecond."""
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    moment = datetime.fromtimestamp(max(_EARLIEST, min(at, _LATEST)), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def why_json(host: str, decision: Decision | None, threshold: Fraction) -> dict[str, Any] | None:

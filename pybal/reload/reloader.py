@@ -154,12 +154,24 @@ class Reloader:
             emit = self._log.error if problem.severity is Severity.ERROR else self._log.warn
             emit("{problem}", problem=str(problem))
         if result.settings is None:
-            self.running = refused(self.running, _errors(result), self._ports.now())
-            self._log.error(
-                "{path} has errors (see above): not reloaded, all goes on as before", path=str(path)
+            self._refuse(_errors(result))
+            return
+        if before.services and not result.settings.services:
+            error = (
+                f"{path}: holds no service, while {len(before.services)} run: a part of a file, by"
+                " the look of it; to remove all services, restart"
             )
+            self._log.error("{error}", error=error)
+            self._refuse((error,))
             return
         await self._go_over(result, result.settings, steps)
+
+    def _refuse(self, errors: tuple[str, ...]) -> None:
+        self.running = refused(self.running, errors, self._ports.now())
+        self._log.error(
+            "{path} has errors (see above): not reloaded, all goes on as before",
+            path=self.running.path,
+        )
 
     async def _go_over(
         self, result: LoadResult, settings: Settings, steps: tuple[Step, ...]

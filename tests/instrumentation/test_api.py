@@ -353,3 +353,9 @@ def test_pretty_is_the_same_document_for_people() -> None:
     assert json.loads(plain) == json.loads(pretty)
     assert plain.count(b"\n") == 0
     assert pretty.count(b"\n") > 50
+
+
+def test_an_absurd_date_of_the_file_is_shown_all_the_same() -> None:
+    for at in (-1e18, 0.0, 1e12, 1e18):
+        view = FakeView(config_snapshot=replace(FakeView().config_snapshot, modified_at=at))
+        assert get("/api/v1/config", view)["modified_at"]["epoch"] == at

@@ -49,7 +49,7 @@ def configuration(random: Random) -> str:
         text += "bgp = yes\n" + BGP.format(peers=peers, med=random.choice([0, 100]))
     text += random.choice(["", "isolation = no\n", "ipvs-audit-interval = 5\n"])
     for name, address in zip(
-        random.sample("abcd", random.randrange(5)), random.sample(range(1, 6), 4), strict=False
+        random.sample("abcd", random.randrange(1, 5)), random.sample(range(1, 6), 4), strict=False
     ):
         text += section(
             name,

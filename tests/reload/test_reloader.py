@@ -120,6 +120,14 @@ def test_a_file_with_errors_is_refused_whole(bench: Bench) -> None:
     assert any("all goes on as before" in line for line in bench.log.lines)
 
 
+def test_a_file_cut_off_before_its_services_removes_none_of_them(bench: Bench) -> None:
+    bench.path.write_text("[global]\n")
+    (error,) = result_of(bench.reloader.reload()).errors
+    assert "holds no service, while 1 run" in error
+    assert bench.daemon.steps == []
+    assert bench.kept().content == ONE
+
+
 def test_the_same_file_is_a_reload_of_no_steps(bench: Bench) -> None:
     assert result_of(bench.reloader.reload()).steps == ()
     assert bench.daemon.steps == [[]]
