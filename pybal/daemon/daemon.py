@@ -217,7 +217,7 @@ class Daemon:
         await self._bgp.go_over_to(before.bgp, settings.bgp)
         await self._service_set.go_over(steps, [service.name for service in settings.services])
 
-    def _new_service(self, settings: ServiceSettings) -> LVSService:
+    def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(
             clock=self._ports.reactor,
             time_slices=self._time_slices,
@@ -228,9 +228,9 @@ class Daemon:
             is_own_address=self._is_own_address,
             servers_changed=self._announcer.servers_changed,
         )
-        return LVSService(
-            settings, ports, self._create_source, self._ipvs.adopted(service_key(settings))
-        )
+        standing = self._ipvs.adopted(service_key(settings))
+        adopted = standing if adopts else None
+        return LVSService(settings, ports, self._create_source, adopted)
 
     def _is_own_address(self, address: IPAddress) -> bool:
         return self._ports.is_local(str(address)) is True

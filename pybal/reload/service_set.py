@@ -54,10 +54,10 @@ class ServiceTable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ServiceSetPorts:
-    """`new_service` makes a service, not yet started, which adopts what stands for it in the
-    kernel. `clock` provides IReactorTime."""
+    """`new_service` makes a service, not yet started; the second argument says whether what stands
+    in the kernel for it is its own, to be adopted. `clock` provides IReactorTime."""
 
-    new_service: Callable[[ServiceSettings], LVSService]
+    new_service: Callable[[ServiceSettings, bool], LVSService]
     table: ServiceTable
     announcer: Announcer
     clock: Any
@@ -105,10 +105,12 @@ class ServiceSet:
             former[settings.name].stop()
             self._ports.announcer.replace(settings.name)
         heirs = {s.after.name: s.before.name for s in steps if isinstance(s, _SUCCEED)}
+        owners = {service_key(settings): settings.name for settings in leaving}
         for settings in coming:
             await self._ports.time_slices.pause()
             key = service_key(settings)
-            self._create(settings)
+            # Who takes the address of another service finds that one's servers in the kernel.
+            self._create(settings, adopts=owners.get(key) in (None, heirs.get(settings.name)))
             if settings.name in heirs:
                 self.running[settings.name].know_down(down[heirs[settings.name]])
             self._ports.announcer.add(settings, stands=self._ports.table.stands(key))
@@ -157,8 +159,8 @@ class ServiceSet:
         for key in gone:
             self._ports.table.withdraw(key)
 
-    def _create(self, settings: ServiceSettings) -> None:
-        self.running[settings.name] = self._ports.new_service(settings)
+    def _create(self, settings: ServiceSettings, *, adopts: bool = True) -> None:
+        self.running[settings.name] = self._ports.new_service(settings, adopts)
         self._log.info("Created LVS service '{name}'", name=settings.name)
 
     def _start(self, service: LVSService) -> None:

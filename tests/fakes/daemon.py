@@ -53,6 +53,7 @@ class Answering:
     def __init__(self, clock: Clock, refusing: set[str]) -> None:
         self.clock = clock
         self.refusing = refusing
+        self.silent = False
         self.connections = 0
 
     def connect_tcp(
@@ -65,6 +66,8 @@ class Answering:
         keepalive: Keepalive | None = None,
     ) -> Answering:
         self.connections += 1
+        if self.silent:
+            return self
         if str(address) in self.refusing:
             self.clock.callLater(0.001, events.closed, ConnectionRefusedError(111, "refused"))
         else:

@@ -145,3 +145,26 @@ def test_a_renamed_service_leaves_the_kernel_alone(tmp_path: Path) -> None:
     assert bench.daemon.ipvs().changes_total == changes
     assert [s.name for s in bench.daemon.services()] == ["renamed"]
     bench.stop()
+
+
+def test_services_that_swap_their_addresses_keep_all_their_servers_pooled(tmp_path: Path) -> None:
+    text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
+    one, two = section("one", 1), section("two", 2, config="file://POOLS/two")
+    bench = DaemonBench(tmp_path, text + with_pools(one + two, tmp_path), REFUSING)
+    one, two = section("one", 2), section("two", 1, config="file://POOLS/two")
+    bench.path.write_text(text + with_pools(one + two, tmp_path))
+    bench.network.silent = True
+    done = bench.daemon.reload()
+    while not done.called:
+        assert len(bench.state()["table"]) == 2
+        bench.clock.advance(0.01)
+    bench.run(1.0)
+    pooled = {key: server[0] for key, server in bench.state()["servers"].items()}
+    assert pooled == {
+        ("one", "10.0.0.1"): True,
+        ("one", "10.0.0.2"): True,
+        ("one", "10.0.0.3"): False,
+        ("two", "10.0.0.2"): True,
+        ("two", "10.0.0.4"): True,
+    }
+    bench.stop()
