@@ -49,9 +49,10 @@ class HTTPPart:
         self._faults = faults
         self._dry_run = dry_run
         self._log = Logger(namespace="instrumentation")
+        self._reserve = DescriptorReserve(RESERVED_DESCRIPTORS)
         self._accepting = Accepting(
             ports.reactor,
-            DescriptorReserve(RESERVED_DESCRIPTORS),
+            self._reserve,
             self._log,
             self._out_of_descriptors,
         )
@@ -102,6 +103,7 @@ class HTTPPart:
         for server in (self._instrumentation, self._control):
             if server is not None:
                 await server.stop()
+        self._reserve.close()
 
     def _start_instrumentation(self, settings: InstrumentationSettings | None) -> None:
         if settings is not None:

@@ -70,6 +70,12 @@ class LogWriter:
         while True:
             self._write(self._take())
 
+    def _wait(self) -> None:
+        """Until there is room. Not by select(), which knows no descriptor above 1023."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        poll.poll()
+
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
         while left:
@@ -77,6 +83,6 @@ class LogWriter:
                 left = left[os.write(self._descriptor, left) :]
             except BlockingIOError:
                 # Whoever shares the descriptor has made it non-blocking.
-                select.select([], [self._descriptor], [])
+                self._wait()
             except OSError:
                 return

@@ -168,3 +168,11 @@ def test_services_that_swap_their_addresses_keep_all_their_servers_pooled(tmp_pa
         ("two", "10.0.0.4"): True,
     }
     bench.stop()
+
+
+def test_a_daemon_that_has_stopped_holds_no_descriptors(tmp_path: Path) -> None:
+    text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    bench = DaemonBench(tmp_path, text + with_pools(section("s", 1), tmp_path), REFUSING)
+    bench.stop()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

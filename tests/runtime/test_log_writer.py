@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import select
 from collections.abc import Iterator
 
@@ -114,3 +116,24 @@ def test_text_that_is_no_text_is_escaped(pipe: tuple[int, int]) -> None:
     writer.start()
     writer.write("\udcff\n")
     assert read_until(reader, b"\n") == [b"\\udcff"]
+
+
+def test_a_descriptor_above_those_that_select_knows_is_waited_for() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    reading, writing = os.pipe()
+    high = fcntl.fcntl(writing, fcntl.F_DUPFD, 2000)
+    os.close(writing)
+    os.set_blocking(high, False)
+    writer = LogWriter(high)
+    writer.start()
+    lines = "x" * 999 + "\n"
+    for _ in range(200):
+        writer.write(lines)
+    got = 0
+    while got < 200 * len(lines):
+        got += len(os.read(reading, 65536))
+    assert writer.flush(10)
+    for descriptor in (reading, high):
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
