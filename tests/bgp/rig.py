@@ -142,8 +142,9 @@ class Speaker:
 
     def wait_established(self, limit_s: float = 15.0) -> dict[str, Any]:
         def established() -> dict[str, Any] | None:
-            peer = self.peer()
-            return peer if peer["established"] else None
+            # While a peer begins anew with other settings there is none for a moment.
+            peers = self.ask(snapshot=True)["peers"]
+            return peers[0] if peers and peers[0]["established"] else None
 
         try:
             return eventually("session established", established, limit_s)  # type: ignore[no-any-return]

@@ -47,7 +47,10 @@ def _dropped(namespace: str, counter: str) -> int:
 
 def wait_route(speaker: Speaker, router: Router, side: str = "active") -> None:
     speaker.announce("web", VIP)
-    wait_routes(router, HOST)
+    try:
+        wait_routes(router, HOST)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{speaker.log[-3000:]}") from None
     connections = speaker.peer()["connections"]
     assert [c["side"] for c in connections if c["state"] == "Established"] == [side]
 
@@ -137,7 +140,9 @@ def test_a_peer_without_ttl_security_beside_one_with_it_may_connect(pair: Pair) 
 @pytest.mark.parametrize("side", ["active", "passive"])
 def test_both_work_over_ipv6(pair: Pair, side: str) -> None:
     passive = side == "passive"
-    speaker = pair.speaker(peer=BOTH | {"address": ROUTER_IPV6}, listen=[OUR_IPV6], passive=passive)
+    # Router advertisements of other tests may have given us further addresses.
+    peer = BOTH | {"address": ROUTER_IPV6, "local_address": OUR_IPV6}
+    speaker = pair.speaker(peer=peer, listen=[OUR_IPV6], passive=passive)
     terms = Terms(password="s3cret", ttl_security=True, passive=not passive)
     over = {"local": ROUTER_IPV6, "neighbor": OUR_IPV6, "delay": 0}
     wait_route(speaker, pair.bird(terms, **over, ipv4=f"next hop address {ROUTER_IPV4};"), side)
