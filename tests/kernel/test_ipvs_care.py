@@ -319,8 +319,8 @@ def test_what_the_kernel_counts_is_shown(
             ask(stage.client, VIP4, PORT)
         until(lambda: sum(s["traffic"]["connections"] for s in servers(pybal)) == 6)
         text = pybal.get("/metrics?servers=1")
-        where = f'service="web",host="{stage.reals[0].ipv4}",address="{stage.reals[0].ipv4}:80"'
+        where = f'address="{stage.reals[0].ipv4}:80",host="{stage.reals[0].ipv4}",service="web"'
         assert f"pybal_ipvs_server_connections_total{{{where}}} 3\n" in text
         assert 'pybal_ipvs_service_connections_total{service="web"} 6\n' in text
-        assert 'pybal_ipvs_service_packets_total{service="web",direction="in"}' in text
+        assert 'pybal_ipvs_service_packets_total{direction="in",service="web"}' in text
         assert all(server["traffic"]["bytes_in"] > 100 for server in servers(pybal))

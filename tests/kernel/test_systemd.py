@@ -52,7 +52,7 @@ def test_a_typo_stops_nothing_by_reload_nor_by_restart(
     suite: str, site: Site, package: Path, tmp_path: Path
 ) -> None:
     host = site.first
-    folder, config = site.configure(host)
+    folder, config = site.configure(host, options="bgp-graceful-restart = yes")
     good = config.replace(str(folder), "/srv/pools").replace("state-directory = none\n", "")
     with Debian(suite, tmp_path, host.namespace) as debian:
         install(debian, package)
