@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from pybal.config.loader import MAX_BYTES, load, parse_content
 from pybal.config.monitor_kinds import MonitorKinds
-from pybal.config.problems import LoadResult, Severity
+from pybal.config.problems import LoadResult
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.errors import PyBalError
@@ -55,6 +55,17 @@ class ReloadPorts:
     manager: Notified
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a file that was read leads to: the settings to go over to and the steps; or, with
+    settings None, the errors for which it is refused."""
+
+    result: LoadResult
+    settings: Settings | None
+    steps: tuple[Step, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 class Reloader:
@@ -120,15 +131,24 @@ class Reloader:
     async def compare(self, content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What a reload of this content would do, one line a step; or the errors of it."""
 
-        def compared() -> tuple[tuple[str, ...], tuple[str, ...]]:
-            from_text = parse_content(content, self.running.path, self._kinds)
-            if from_text.settings is None:
-                return (), _errors(from_text)
-            wanted = self._ports.with_options(from_text.settings)
-            return tuple(lines(difference(self.running.settings, wanted))), ()
+        path, before = self.running.path, self.running.settings
+        plan: _Plan = await self._ports.in_thread(
+            lambda: self._plan(parse_content(content, path, self._kinds), before)
+        )
+        return tuple(lines(plan.steps)), plan.errors
 
-        found: tuple[tuple[str, ...], tuple[str, ...]] = await self._ports.in_thread(compared)
-        return found
+    def _plan(self, result: LoadResult, before: Settings) -> _Plan:
+        """What a file that was read leads to."""
+        if result.settings is None:
+            return _Plan(result, None, errors=_errors(result))
+        settings = self._ports.with_options(result.settings)
+        if before.services and not settings.services:
+            error = (
+                f"{result.file}: holds no service, while {len(before.services)} run: a part of a"
+                " file, by the look of it; to remove all services, restart"
+            )
+            return _Plan(result, None, errors=(error,))
+        return _Plan(result, settings, steps=difference(before, settings))
 
     def _begin(self) -> None:
         self._waiting, self._next = self._next, []
@@ -142,29 +162,19 @@ class Reloader:
         before = self.running.settings
         path = Path(self.running.path)
 
-        def read() -> tuple[LoadResult, tuple[Step, ...]]:
-            result = load(path, self._kinds)
-            if result.settings is None:
-                return result, ()
-            settings = self._ports.with_options(result.settings)
-            return replace(result, settings=settings), difference(before, settings)
-
-        result, steps = await self._ports.in_thread(read)
-        for problem in result.problems:
-            emit = self._log.error if problem.severity is Severity.ERROR else self._log.warn
+        plan: _Plan = await self._ports.in_thread(
+            lambda: self._plan(load(path, self._kinds), before)
+        )
+        for problem in plan.result.problems:
+            emit = self._log.error if problem.is_error else self._log.warn
             emit("{problem}", problem=str(problem))
-        if result.settings is None:
-            self._refuse(_errors(result))
-            return
-        if before.services and not result.settings.services:
-            error = (
-                f"{path}: holds no service, while {len(before.services)} run: a part of a file, by"
-                " the look of it; to remove all services, restart"
-            )
-            self._log.error("{error}", error=error)
-            self._refuse((error,))
-            return
-        await self._go_over(result, result.settings, steps)
+        if not plan.result.errors:
+            for error in plan.errors:
+                self._log.error("{error}", error=error)
+        if plan.settings is None:
+            self._refuse(plan.errors)
+        else:
+            await self._go_over(plan.result, plan.settings, plan.steps)
 
     def _refuse(self, errors: tuple[str, ...]) -> None:
         self.running = refused(self.running, errors, self._ports.now())

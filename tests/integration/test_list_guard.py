@@ -7,27 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.dry_run import CONFIG, here
 from tests.running import RunningPybal, until
 
 pytestmark = pytest.mark.integration
 
-CONFIG = """
-[global]
-state-directory = none
-
-[web_80]
-protocol = tcp
-ip = 192.0.2.1
-port = 80
-scheduler = wrr
-config = file://{folder}/pool
-monitors = []
-"""
 HOSTS = [f"198.51.100.{number}" for number in range(10, 20)]
-
-
-def here(*command: str) -> list[str]:
-    return [*command]
 
 
 def write(folder: Path, hosts: list[str], disabled: list[str] | None = None) -> None:

@@ -9,26 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.dry_run import CONFIG, here
 from tests.running import RunningPybal, until
 
 pytestmark = pytest.mark.integration
-
-CONFIG = """
-[global]
-state-directory = none
-
-[web_80]
-protocol = tcp
-ip = 192.0.2.1
-port = 80
-scheduler = wrr
-config = file://{folder}/pool
-monitors = []
-"""
-
-
-def here(*command: str) -> list[str]:
-    return [*command]
 
 
 def run(module: str, *arguments: str) -> tuple[int, str, str]:

@@ -124,6 +124,9 @@ def test_a_file_cut_off_before_its_services_removes_none_of_them(bench: Bench) -
     bench.path.write_text("[global]\n")
     (error,) = result_of(bench.reloader.reload()).errors
     assert "holds no service, while 1 run" in error
+    assert [line for line in bench.log.lines if error in line] == [f"[pybal] ERROR: {error}"]
+    compared = Deferred.fromCoroutine(bench.reloader.compare(b"[global]\n"))
+    assert result_of(compared) == ((), (error,))
     assert bench.daemon.steps == []
     assert bench.kept().content == ONE
 
