@@ -13,7 +13,7 @@ _MATCH = re.search(r'__version__ = "([^"]+)"', (ROOT / "pybal/__init__.py").read
 if _MATCH is None:
     raise SystemExit("pybal/__init__.py holds no __version__")
 
-TEST_REQUIRES = ["pytest>=7.2", "pytest-xdist>=3.1", "hypothesis>=6.67"]
+TEST_REQUIRES = ["pytest>=7.2", "pytest-xdist>=3.1", "pytest-timeout>=2.1", "hypothesis>=6.67"]
 
 setup(
     name="pybal",

@@ -17,6 +17,17 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+UNIT_TEST_LIMIT_S = 120
+"""Far more than any takes, also on a machine that is busy: it is to end loops."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Unit tests end sooner than those of whole daemons, whose limit is in pyproject.toml."""
+    for item in items:
+        larger = item.get_closest_marker("integration") or item.get_closest_marker("kernel")
+        if not larger and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(UNIT_TEST_LIMIT_S))
+
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Iterator[None]:
