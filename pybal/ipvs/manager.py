@@ -21,8 +21,8 @@ from pybal.errors import KernelError
 from pybal.ipvs.audit import Audits
 from pybal.ipvs.batch import OPERATIONS_PER_TURN, Batch
 from pybal.ipvs.drift import Drift
-from pybal.ipvs.ipvsadm import command
 from pybal.ipvs.kernel import Kernel, OperationResult, is_drift
+from pybal.ipvs.known_table import KnownTable
 from pybal.ipvs.managed_service import (
     Managed,
     Staleness,
@@ -36,7 +36,7 @@ from pybal.ipvs.managed_service import (
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import NoRecord, Owner
-from pybal.ipvs.plan import Operation, apply_to, planning
+from pybal.ipvs.plan import Operation, planning
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
@@ -77,7 +77,7 @@ class IPVSManager:
         self._dry_run = dry_run
         self._owner: Owner = owner or NoRecord()
         self._log = Logger(namespace="ipvs")
-        self._known: dict[ServiceKey, ServiceEntry] = {}
+        self._known = KnownTable(kernel, dry_run, self._log)
         self._managed: dict[ServiceKey, Managed] = {}
         self._to_change = WorkQueue()  # urgent: what stands, so that a depool does not wait
         self._reader = Reader(kernel, self._known, self._found, self._unread)
@@ -112,8 +112,8 @@ class IPVSManager:
         """
         self._kernel.open()
         listing = self._kernel.services()
-        entries = (self._kernel.read(service.key) for service in listing.services)
-        self._known.update((entry.service.key, entry) for entry in entries if entry is not None)
+        for service in listing.services:
+            self._known.learn(service.key, self._kernel.read(service.key))
         self._owner.start(self._known)
         self._running = True
         self._unmanaged.start(self._known, listing.foreign)
@@ -140,7 +140,7 @@ class IPVSManager:
         if self._unmanaged.begun and key not in self._managed:
             # Of what came after the start audits know no more than that it stands.
             with contextlib.suppress(KernelError):
-                self._learn(key, self._kernel.read(key))
+                self._known.learn(key, self._kernel.read(key))
         self._unmanaged.configured(key)
         return self._known.get(key)
 
@@ -252,7 +252,7 @@ class IPVSManager:
         """Take the next steps of the services that come first, and apply them."""
         for key in self._to_change.first(SERVICES_LOOKED_AT_PER_TURN):
             if not self._reader.is_reading(key) and self._may_be_planned(key):
-                batch.take(key, self._servers(key), self._planning(key))
+                batch.take(key, self._known.servers(key), self._planning(key))
             if batch.full:
                 break
         failed = self._apply(batch.operations)
@@ -290,23 +290,11 @@ class IPVSManager:
             managed.bad_servers = False
         return managed.planning
 
-    def _servers(self, key: ServiceKey) -> int:
-        return len(self._known[key].destinations) if key in self._known else 0
-
     def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[OperationResult]]:
-        """One batch. Notes what the kernel has accepted; returns what it has not."""
-        accepted: list[Operation] = []
-        failed: dict[ServiceKey, list[OperationResult]] = {}
-        for result in self._kernel.apply(operations) if operations else ():
-            if result.error is None:
-                accepted.append(result.operation)
-                self._managed[result.operation.key].changes[type(result.operation)] += 1
-            else:
-                failed.setdefault(result.operation.key, []).append(result)
-        if accepted and not self._dry_run:
-            # Only where DEBUG is shown: thousands of commands cost more than the changes.
-            self._log.debug("{commands()}", commands=lambda: "; ".join(map(command, accepted)))
-        apply_to(self._known, accepted)
+        """One batch. Returns what the kernel has not accepted."""
+        accepted, failed = self._known.apply(operations)
+        for operation in accepted:
+            self._managed[operation.key].changes[type(operation)] += 1
         self._changes_total += len(accepted)
         return failed
 
@@ -344,18 +332,12 @@ class IPVSManager:
             self._to_change.add(key, urgent=entry is not None)
         managed.planning = None
         managed.staleness = Staleness.NONE
-        self._learn(key, entry)
+        self._known.learn(key, entry)
 
     def _unread(self, key: ServiceKey, error: KernelError) -> None:
         self._note(error)
         self._log.error("Could not {error}", error=str(error))
         self._retry_later(key)
-
-    def _learn(self, key: ServiceKey, entry: ServiceEntry | None) -> None:
-        if entry is None:
-            self._known.pop(key, None)
-        else:
-            self._known[key] = entry
 
     # -- what becomes of a service ------------------------------------------------------------
 
@@ -375,7 +357,7 @@ class IPVSManager:
         """One bad address of a pool must not keep its service from being announced. What the
         kernel holds is known: all but that was acknowledged."""
         self._retry_later(key, Staleness.NONE)
-        self._done(key, stands=self._servers(key) > 0)
+        self._done(key, stands=self._known.servers(key) > 0)
 
     def _done(self, key: ServiceKey, *, stands: bool) -> None:
         """All that can be done for now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, MutableMapping, Sequence
 
 from twisted.logger import Logger
 
@@ -25,7 +25,7 @@ be had) no longer holds up the removal of those that are not configured."""
 
 
 def standing_unmanaged(
-    kernel: Kernel, known: dict[ServiceKey, ServiceEntry], ours: Collection[ServiceKey]
+    kernel: Kernel, known: MutableMapping[ServiceKey, ServiceEntry], ours: Collection[ServiceKey]
 ) -> Slices[tuple[Collection[ServiceKey], Sequence[str]]]:
     """Which services stand that are not `ours`, and in words those that no ServiceKey can express.
     From `known` those go that are no longer there; of what is new it takes up that it stands."""

@@ -1,19 +1,19 @@
 """The Coordinator of one service: handles one event after another with the pooling policy.
 
 Pool lists, addresses and reports of monitors come in; what should stand in IPVS goes out. The
-policy is pybal/pool/policy.py, its log lines are in pybal/pool/log_lines.py.
+policy is pybal/pool/policy.py; pybal/pool/policy_steps.py has its state and takes its steps,
+pybal/pool/publication.py tells what should stand.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count
 from random import Random
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from pybal.config.settings import (
     ServiceSettings,
@@ -32,29 +32,25 @@ from pybal.model import (
 from pybal.monitors.base import Monitor
 from pybal.pool.address_trial import AddressTrial
 from pybal.pool.address_warnings import AddressWarnings
-from pybal.pool.desired import destination_key, service_entry
+from pybal.pool.desired import destination_key
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
     Candidate,
-    CouldNotDepool,
     Event,
     ListChanged,
     MonitorReported,
-    Notice,
-    PooledChanged,
     ReportRetracted,
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.log_lines import log_line
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.ports import CoordinatorPorts, ListStore
+from pybal.pool.publication import Publication
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.pool.withdrawal import health, is_of_interest
 from pybal.runtime.clock import DelayedCall
 
 REFUSED_FOR_S = 300.0
@@ -85,23 +81,16 @@ class Coordinator:
         self._new_servers = NewServers(settings, adopted)
         self._list_store = list_store
         self._log = Logger(namespace=settings.name)
-        self._state = PoolState(
-            settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
-        )
         self._list = GuardedList(settings, ports.clock, ports.now, self._reconsider_list, self._log)
         self._servers: dict[str, Server] = {}
+        self._publication = Publication(settings, ports.table, self._servers, adopted)
+        self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
         self._applying: Deferred[None] | None = None
-        self._events: deque[Event] = deque()
-        self._stepping = False
         self._incarnations = count(1)
         self._ask_again: DelayedCall | None = None
         self._stopped = False
-        self._published: ServiceEntry | None = None
-        self._stood = 0 if adopted is None else len(adopted.destinations)
-        """How many servers stand in the kernel, until the first publication."""
-        self._could_not_depool_total = 0
         self._shown = ServerSnapshots()
         self._monitors = MonitorSets(
             settings, ports.create_monitor, self._name, self._shown.touch, self._log
@@ -125,6 +114,7 @@ class Coordinator:
     def stop(self) -> None:
         """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""
         self._stopped = True
+        self._policy.stop()
         self._list.stop()
         if self._ask_again is not None and self._ask_again.active():
             self._ask_again.cancel()
@@ -137,7 +127,7 @@ class Coordinator:
         while self._next_list is not None:
             found, self._next_list = self._next_list, None
             if self._settings.list_floor:
-                self._list.begin_with(found.last_run, self._state)
+                self._list.begin_with(found.last_run, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             self._arriving = {host: Server(host, self) for host in hosts}
@@ -165,12 +155,12 @@ class Coordinator:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
         out may have to wait for those. (With a floor of 0 a list is applied as one, as ever.)"""
         waits = not all(server.answered.called for server in self._arriving.values())
-        if self._settings.list_floor and self._state.members and waits:
+        if self._settings.list_floor and self._policy.state.members and waits:
             listed, kept = {spec.host: spec for spec in specs}, self._list.kept_hosts
             before = self._list.in_force
             part = {h: listed.get(h, s) for h, s in before.items() if h in listed or h not in kept}
             if any(part.get(host) != spec for host, spec in before.items() if host not in kept):
-                self._list.take(tuple(part.values()), self._state)
+                self._list.take(tuple(part.values()), self._policy.state)
                 self._put_list_in_force()
 
     async def _wait_for_names(self) -> None:
@@ -185,7 +175,7 @@ class Coordinator:
         """The list is in force, as far as its guard allows; returns the servers that are new."""
         arrived, self._arriving = self._arriving, {}
         self._servers |= arrived
-        self._list.take(specs, self._state)
+        self._list.take(specs, self._policy.state)
         self._put_list_in_force()
         self._new_servers.first_list_is_in_force()
         arrived = {host: server for host, server in arrived.items() if host in self._servers}
@@ -209,26 +199,26 @@ class Coordinator:
             self._new_servers.left_down(host, server.address, self._ports.clock.seconds())
 
     def _is_down(self, host: str) -> bool:
-        member = self._state.members.get(host)
+        member = self._policy.state.members.get(host)
         return member is not None and not member.up
 
     def _reconsider_list(self) -> None:
         """What the list takes away and what stays all the same may go now."""
         before = self._list.in_force
-        self._list.reconsider(self._state)
+        self._list.reconsider(self._policy.state)
         if self._list.in_force != before:
             self._put_list_in_force()
 
     def confirm_list(self) -> tuple[str, ...]:
         """An operator wants the list in force as it is. Gives the servers that had been kept."""
-        hosts = self._list.confirm(self._state)
+        hosts = self._list.confirm(self._policy.state)
         if hosts:
             self._put_list_in_force()
         return hosts
 
     def _candidate(self, spec: ServerSpec) -> Candidate:
         address = self._servers[spec.host].address
-        if spec.host in self._state.members:
+        if spec.host in self._policy.state.members:
             return Candidate(spec, address is not None)
         objection = self._addresses.objection(spec.host, address, None)
         return self._new_servers.candidate(spec, address, objection, self._ports.clock.seconds())
@@ -237,6 +227,8 @@ class Coordinator:
         """Go over to other settings of the same virtual service: what has not changed goes on,
         monitors with equal settings keep their state. Fires when all servers have."""
         before, self._settings = self._settings, settings
+        self._publication.reconfigure(settings)
+        self._policy.reconfigure(settings)
         changed = changed_monitors(before, settings)
         self._monitors.reconfigure(settings)
         self._list.reconfigure(settings)
@@ -248,12 +240,12 @@ class Coordinator:
         if changed:
             for server in tuple(self._servers.values()):
                 await self._ports.time_slices.pause()
-                server.change_monitors(changed, self._state.monitors)
+                server.change_monitors(changed, self._policy.state.monitors)
             self._shown.touch()
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
         """The servers that are down, with their addresses: for the service that takes over."""
-        down = [host for host, member in self._state.members.items() if not member.up]
+        down = [host for host, member in self._policy.state.members.items() if not member.up]
         return {host: self._servers[host].address for host in down}
 
     def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
@@ -311,7 +303,7 @@ class Coordinator:
             self._ask_again = self._ports.clock.callLater(REFUSED_FOR_S, self._ask_kernel_again)
 
     def _ask_kernel_again(self) -> None:
-        for host, member in self._state.members.items():
+        for host, member in self._policy.state.members.items():
             if member.refused:
                 self._handle(AddressRefused(host, refused=False))
 
@@ -327,7 +319,7 @@ class Coordinator:
         if server is None:
             return
         host, monitor = report.host, report.monitor
-        member = self._state.members.get(host)
+        member = self._policy.state.members.get(host)
         if member is not None:
             before = member.results.get(monitor)
             server.retractions[monitor] = ReportRetracted(host, monitor, before, member.up)
@@ -353,7 +345,7 @@ class Coordinator:
         if self._settings.protocol is not L4Protocol.TCP or not self._servers:
             return None
         host = source.choice(list(self._servers))
-        member, address = self._state.members.get(host), self._servers[host].address
+        member, address = self._policy.state.members.get(host), self._servers[host].address
         if member is None or address is None or not member.up or not self._settings.monitors:
             return None
         monitors = self._settings.monitors
@@ -367,61 +359,15 @@ class Coordinator:
         return self._servers.keys()
 
     def _name(self, host: str) -> str:
-        member = self._state.members.get(host)
+        member = self._policy.state.members.get(host)
         return f"{host} ({member.status})" if member is not None else host
 
     # -- one event after another ----------------------------------------------------------
 
     def _handle(self, event: Event) -> None:
         """Handle an event; one that arrives meanwhile is handled next."""
-        self._events.append(event)
-        if self._stepping:
-            return
-        self._stepping = True
-        try:
-            while self._events and not self._stopped:
-                self._step(self._events.popleft())
-        finally:
-            self._stepping = False
-        if self._list.keeps and not self._stopped:
+        if self._policy.handle(event) and self._list.keeps and not self._stopped:
             self._reconsider_list()
-
-    def _step(self, event: Event) -> None:
-        try:
-            self._state, notices = step(self._state, event, self._ports.now())
-            # Most reports, a first "up" above all, change nothing that the kernel should know.
-            if not isinstance(event, MonitorReported) or _pooling_changed(notices):
-                self._update_table()
-            if is_of_interest(self._settings):
-                self._ports.servers_changed(self._settings.name, health(self._state))
-        except Exception:  # noqa: BLE001 - one bad event must not end the service's care
-            self._log.failure("An event could not be handled: {event}", event=event)
-            return
-        for notice in notices:
-            if isinstance(notice, CouldNotDepool):
-                self._could_not_depool_total += 1
-            level, text = log_line(notice)
-            self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
-
-    def _update_table(self) -> None:
-        if self._stood and not self._enough_names():
-            return
-        self._stood = 0
-        pooled: list[tuple[IPAddress, int]] = []
-        for host, member in self._state.members.items():
-            address = self._servers[host].address
-            if member.pooled and address is not None:
-                pooled.append((address, member.spec.weight))
-        entry = service_entry(self._settings, pooled)
-        if entry != self._published:
-            self._published = entry
-            self._ports.table.set_desired(entry, self._settings.drain_timeout_s)
-
-    def _enough_names(self) -> bool:
-        """Whether as many addresses are known as must be pooled, or as stand in the kernel. While
-        DNS does not answer, what stands in the kernel is better than nothing."""
-        known = sum(member.ready for member in self._state.members.values())
-        return known > 0 and (known >= self._state.required or known >= self._stood)
 
     # -- what can be seen -----------------------------------------------------------------
 
@@ -435,14 +381,10 @@ class Coordinator:
             port=settings.port,
             scheduler=settings.scheduler,
             depool_threshold=settings.depool_threshold,
-            can_depool=self._state.can_depool,
-            could_not_depool_total=self._could_not_depool_total,
+            can_depool=self._policy.state.can_depool,
+            could_not_depool_total=self._policy.could_not_depool_total,
             source=source,
-            servers=self._shown.servers(self._state, self._servers),
+            servers=self._shown.servers(self._policy.state, self._servers),
             held=self._list.held(),
             held_total=self._list.held_total,
         )
-
-
-def _pooling_changed(notices: Iterable[Notice]) -> bool:
-    return any(isinstance(notice, PooledChanged) for notice in notices)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
+from pybal.pool.events import Event, Notice
 from pybal.pool.implausible_addresses import IsOwnAddress
 from pybal.pool.monitor_sets import MonitorFactory
 from pybal.pool.server import AddressWatcher
@@ -30,6 +31,15 @@ class ListStore(Protocol):
         """This is the list as it is in force now."""
 
 
+StepObserver = Callable[[str, Event, tuple[Notice, ...], float], None]
+"""Takes a service's name, an event of it, what a person should hear of that (in the order of the
+log lines), and when it was handled, in Unix seconds."""
+
+
+def _nobody(service: str, event: Event, notices: tuple[Notice, ...], at: float) -> None:
+    """Nobody observes the policy's steps."""
+
+
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
     """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
@@ -45,3 +55,5 @@ class CoordinatorPorts:
     is_own_address: IsOwnAddress
     servers_changed: Callable[[str, Health], None]
     """Told the health of a service whose announcement depends on it after each of its events."""
+    stepped: StepObserver = _nobody
+    """Told of each event once it has been handled, be it without any consequence."""

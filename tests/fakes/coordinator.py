@@ -34,6 +34,7 @@ from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.target import Target
 from pybal.pool.coordinator import Coordinator
+from pybal.pool.events import Event, Notice
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
@@ -129,6 +130,7 @@ class Bench:
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
         self.published: list[ServiceEntry] = []
         self.healths: list[Health] = []
+        self.steps: list[tuple[Event, tuple[Notice, ...], float]] = []
         self.own_addresses: set[IPAddress] = set()
         self.made: list[FakeMonitor] = []
         self.reports: list[HealthReport] = []
@@ -160,6 +162,7 @@ class Bench:
             table=self,
             is_own_address=lambda address: address in self.own_addresses,
             servers_changed=lambda _, health: self.healths.append(health),
+            stepped=self._stepped,
         )
         self.coordinator = Coordinator(self.settings, ports, adopted, self)
         self.in_force_lists: list[tuple[ServerSpec, ...]] = []
@@ -167,6 +170,10 @@ class Bench:
     def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
         assert drain_timeout_s is self.settings.drain_timeout_s
         self.published.append(entry)
+
+    def _stepped(self, service: str, event: Event, notices: tuple[Notice, ...], at: float) -> None:
+        assert service == self.settings.name
+        self.steps.append((event, notices, at))
 
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, receiver: ReportReceiver | None = None

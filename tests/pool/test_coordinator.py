@@ -21,6 +21,7 @@ from pybal.model import HealthReport, ServerSpec, Verdict
 from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.desired import service_entry
+from pybal.pool.events import MonitorReported, PooledChanged, ReportedDown
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
 from tests.fakes.deferreds import result_of
 
@@ -55,6 +56,23 @@ def test_a_refused_depool_is_counted_and_publishes_nothing() -> None:
     assert len(bench.published) == before
     assert bench.snapshot().could_not_depool_total == 1
     assert bench.statuses()["b"] == "enabled/down/pooled"
+
+
+def test_each_event_is_told_once_with_all_that_a_person_should_hear_of_it() -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    bench.clock.advance(7)
+    bench.steps.clear()
+    bench.monitor("a").say(False)
+    bench.monitor("b").say(True)
+    (down, notices, at), (up, none, _) = bench.steps
+    assert down == MonitorReported("a", "IdleConnection", False, "no luck")
+    assert notices == (
+        ReportedDown("a", "enabled/up/pooled", "IdleConnection", "no luck"),
+        PooledChanged("a", pooled=False, up=False),
+    )
+    assert at == 1007.0
+    assert (up, none) == (MonitorReported("b", "IdleConnection", True, ""), ())
 
 
 def test_reports_that_are_retracted_leave_the_pool_as_it_was() -> None:

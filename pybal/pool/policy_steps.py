@@ -1,0 +1,91 @@
+"""Takes the pooling policy's steps for one service: the owner of its pool's state."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from twisted.logger import Logger, LogLevel
+
+from pybal.config.settings import ServiceSettings
+from pybal.pool.events import CouldNotDepool, Event, MonitorReported, Notice, PooledChanged
+from pybal.pool.log_lines import log_line
+from pybal.pool.policy import PoolState, step
+from pybal.pool.ports import CoordinatorPorts
+from pybal.pool.withdrawal import health, is_of_interest
+
+
+class PolicySteps:
+    """Handles events strictly one after another. `publish(state)` is called when what should stand
+    in the kernel may have changed."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        ports: CoordinatorPorts,
+        publish: Callable[[PoolState], None],
+        log: Logger,
+    ) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._publish = publish
+        self._log = log
+        self._events: deque[Event] = deque()
+        self._stepping = False
+        self._stopped = False
+        self.state = PoolState(
+            settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
+        )
+        """The pool as it stands; a new object after each change."""
+        self.could_not_depool_total = 0
+
+    def reconfigure(self, settings: ServiceSettings) -> None:
+        """From now on these are the settings; the policy hears of them by an event."""
+        self._settings = settings
+
+    def stop(self) -> None:
+        """Handle nothing more. Idempotent."""
+        self._stopped = True
+
+    def handle(self, event: Event) -> bool:
+        """Handle an event; one that arrives meanwhile is handled next. Returns whether all have
+        been handled: not to the one whose event is to wait."""
+        self._events.append(event)
+        if self._stepping:
+            return False
+        self._stepping = True
+        try:
+            while self._events and not self._stopped:
+                self._step(self._events.popleft())
+        finally:
+            self._stepping = False
+        return True
+
+    def _step(self, event: Event) -> None:
+        at = self._ports.now()
+        try:
+            self.state, notices = step(self.state, event, at)
+            # Most reports, a first "up" above all, change nothing that the kernel should know.
+            if not isinstance(event, MonitorReported) or _pooling_changed(notices):
+                self._publish(self.state)
+            if is_of_interest(self._settings):
+                self._ports.servers_changed(self._settings.name, health(self.state))
+        except Exception:  # noqa: BLE001 - one bad event must not end the service's care
+            self._log.failure("An event could not be handled: {event}", event=event)
+            return
+        for notice in notices:
+            if isinstance(notice, CouldNotDepool):
+                self.could_not_depool_total += 1
+            level, text = log_line(notice)
+            self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
+        self._tell(event, notices, at)
+
+    def _tell(self, event: Event, notices: tuple[Notice, ...], at: float) -> None:
+        try:
+            self._ports.stepped(self._settings.name, event, notices, at)
+        except Exception:  # noqa: BLE001 - who watches must not end the service's care
+            self._log.failure("Telling of an event failed: {event}", event=event)
+
+
+def _pooling_changed(notices: Iterable[Notice]) -> bool:
+    return any(isinstance(notice, PooledChanged) for notice in notices)

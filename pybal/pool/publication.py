@@ -1,0 +1,58 @@
+"""What one service should be in the kernel, from the state of its pool: told when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pybal.config.settings import ServiceSettings
+from pybal.ipvs.model import ServiceEntry
+from pybal.model import IPAddress
+from pybal.pool.desired import service_entry
+from pybal.pool.policy import PoolState
+from pybal.pool.ports import DesiredTable
+from pybal.pool.server import Server
+
+
+class Publication:
+    """Publishes the service's entry to the `table`. `servers` is a live view; `adopted` is what
+    stood in the kernel before the daemon started: nothing takes its place before enough of the
+    pool's names are known."""
+
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        table: DesiredTable,
+        servers: Mapping[str, Server],
+        adopted: ServiceEntry | None,
+    ) -> None:
+        self._settings = settings
+        self._table = table
+        self._servers = servers
+        self._published: ServiceEntry | None = None
+        self._stood = 0 if adopted is None else len(adopted.destinations)
+        """How many servers stand in the kernel, until the first publication."""
+
+    def reconfigure(self, settings: ServiceSettings) -> None:
+        """From now on these are the settings."""
+        self._settings = settings
+
+    def update(self, state: PoolState) -> None:
+        """The pool has changed."""
+        if self._stood and not self._enough_names(state):
+            return
+        self._stood = 0
+        pooled: list[tuple[IPAddress, int]] = []
+        for host, member in state.members.items():
+            address = self._servers[host].address
+            if member.pooled and address is not None:
+                pooled.append((address, member.spec.weight))
+        entry = service_entry(self._settings, pooled)
+        if entry != self._published:
+            self._published = entry
+            self._table.set_desired(entry, self._settings.drain_timeout_s)
+
+    def _enough_names(self, state: PoolState) -> bool:
+        """Whether as many addresses are known as must be pooled, or as stand in the kernel. While
+        DNS does not answer, what stands in the kernel is better than nothing."""
+        known = sum(member.ready for member in state.members.values())
+        return known > 0 and (known >= state.required or known >= self._stood)
