@@ -146,6 +146,16 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldDown:
+    """A server that is up again is not pooled before `until`, as it went down so many times
+    (`flaps`) within `window_s`."""
+
+    flaps: int
+    window_s: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServerSnapshot:
     """A real server of one service as it stands."""
 
@@ -159,6 +169,7 @@ class ServerSnapshot:
     pooled: bool
     monitors: tuple[MonitorSnapshot, ...]
     decision: Decision | None
+    hold_down: HoldDown | None = None
 
     @property
     def status(self) -> str:
@@ -200,7 +211,8 @@ class SourceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSnapshot:
-    """One LVS service as it stands, `servers` in the list's order; `held_total` counts changes."""
+    """One LVS service as it stands, `servers` in the list's order; `held_total` counts changes,
+    `hold_downs_total` how often a server that flapped was not pooled at once."""
 
     name: str
     protocol: L4Protocol
@@ -214,6 +226,7 @@ class ServiceSnapshot:
     servers: tuple[ServerSnapshot, ...]
     held: tuple[HeldChange, ...] = ()
     held_total: int = 0
+    hold_downs_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class GlobalOptions:
     strict: bool
     dry_run_bgp: bool
     list_guard: ListGuardSettings
+    flap_damping: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def read_global(
     strict = reader.get("strict", BOOLEAN, False)
     dry_run_bgp = reader.get("dry-run-bgp", BOOLEAN, False)
     list_guard = read_list_guard(reader, ListGuardSettings())
+    flap_damping = reader.get("flap-damping", BOOLEAN, True)
     reader.warn_of_unknown()
     return GlobalOptions(
         dry_run=dry_run,
@@ -134,6 +136,7 @@ def read_global(
         strict=strict,
         dry_run_bgp=dry_run_bgp,
         list_guard=list_guard,
+        flap_damping=flap_damping,
     )
 
 

@@ -18,14 +18,14 @@ from pybal.config.cross_checks import (
     check_withdrawals,
 )
 from pybal.config.foreign_words import instead_of
-from pybal.config.global_section import read_at_start, read_global
+from pybal.config.global_section import GlobalOptions, read_at_start, read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
 from pybal.config.secrets import find_secrets, read_secret
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft, read_service
-from pybal.config.settings import BGPSettings, ListGuardSettings, ServiceSettings, Settings
+from pybal.config.settings import BGPSettings, ServiceSettings, Settings
 from pybal.state.files import read_now
 
 MAX_BYTES = 16 * 2**20
@@ -169,9 +169,7 @@ def _settings(
         if _is_peer(section)
     ]
     options = read_global(global_reader, peers, read_secret)
-    services = [
-        _read_service(section, log, kinds, options.list_guard) for section in sections.values()
-    ]
+    services = [_read_service(section, log, kinds, options) for section in sections.values()]
     if document.defaults is not None:
         readers = [global_reader, *(service.reader for service in services)]
         _check_defaults(document.defaults, readers, kinds, log)
@@ -195,6 +193,7 @@ def _settings(
         dry_run_bgp=options.dry_run_bgp,
         ipvs=options.ipvs,
         list_guard=options.list_guard,
+        flap_damping=options.flap_damping,
     )
 
 
@@ -262,7 +261,7 @@ def _is_peer(section: Section) -> bool:
 
 
 def _read_service(
-    section: Section, log: ProblemLog, kinds: MonitorKinds, list_guard: ListGuardSettings
+    section: Section, log: ProblemLog, kinds: MonitorKinds, options: GlobalOptions
 ) -> ServiceDraft:
     name = section.name
     if (
@@ -277,4 +276,5 @@ def _read_service(
             line=section.line,
             section=name,
         )
-    return read_service(SectionReader(section, log), kinds, list_guard)
+    reader = SectionReader(section, log)
+    return read_service(reader, kinds, options.list_guard, flap_damping=options.flap_damping)

@@ -202,6 +202,8 @@ def _service_lines(
     ]
     if service.list_guard != ListGuardSettings():
         lines.append(_item("list floor", _list_floor(service)))
+    if not service.flap_damping:
+        lines.append(_item("flap damping", "off"))
     if service.drain_timeout_s is not None:
         lines.append(_item("depooling", f"drains for up to {service.drain_timeout_s:g} s"))
     if bgp is not None and service.bgp and service.bgp_communities is not None:

@@ -55,9 +55,13 @@ class ServiceDraft:
 
 
 def read_service(
-    reader: SectionReader, kinds: MonitorKinds, list_guard: ListGuardSettings
+    reader: SectionReader,
+    kinds: MonitorKinds,
+    list_guard: ListGuardSettings,
+    *,
+    flap_damping: bool,
 ) -> ServiceDraft:
-    """Read a section; `kinds` are the monitors that it may name, `list_guard` is [global]'s."""
+    """Read a section; `kinds` are the monitors that it may name, the others are [global]'s."""
     protocol_name = reader.require("protocol", _PROTOCOL)
     protocol = None if protocol_name is None else L4Protocol(protocol_name)
     address = reader.require("ip", HOST_ADDRESS)
@@ -75,6 +79,7 @@ def read_service(
     monitors = read_monitors(reader, kinds, version)
     bgp = read_service_bgp(reader, address, has_monitors=bool(monitors))
     list_guard = read_list_guard(reader, list_guard)
+    flap_damping = reader.get("flap-damping", BOOLEAN, flap_damping)
     reader.warn_of_unknown(kinds.option_keys)
     settings = None
     if not (
@@ -107,6 +112,7 @@ def read_service(
             bgp_aggregate=bgp.aggregate,
             bgp_aggregate_only=bgp.aggregate_only,
             list_guard=list_guard,
+            flap_damping=flap_damping,
         )
     return ServiceDraft(reader, protocol, address, port, bgp, ipvs.fwmark, settings)
 

@@ -112,7 +112,8 @@ class ServiceSettings:
     """One section of pybal.conf that is a service. `port` is also the real servers' port.
 
     `drain_timeout_s`: how long a depooled server may keep its connections; None: not at all.
-    What of BGP is None is the global value. `bgp_withdraw_below`: the address is announced only
+    `flap_damping`: a server that goes down again and again is pooled later each time. What of BGP
+    is None is the global value. `bgp_withdraw_below`: the address is announced only
     while a server is up and the share of those that are is not below this; None: in any case.
     """
 
@@ -137,6 +138,7 @@ class ServiceSettings:
     drain_timeout_s: float | None = None
     ipvs: ServiceOptions = field(default_factory=ServiceOptions)
     list_guard: ListGuardSettings = ListGuardSettings()
+    flap_damping: bool = True
 
     @property
     def list_floor(self) -> Fraction:
@@ -321,3 +323,5 @@ class Settings:
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)
     list_guard: ListGuardSettings = ListGuardSettings()
     """What services have that say nothing of their own."""
+    flap_damping: bool = True
+    """The same."""

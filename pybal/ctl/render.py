@@ -189,6 +189,11 @@ def _trouble(server: Document) -> str:
         if monitor["up"] is not True:
             last = monitor["last_result"]
             return f"{monitor['name']}: {last['reason'] if last else 'no result yet'}"
+    hold_down = (server["why"] or {}).get("hold_down")
+    if hold_down:
+        return (
+            f"up; flapped {hold_down['flaps']} times: held down until {hold_down['until']['iso']}"
+        )
     return ""
 
 

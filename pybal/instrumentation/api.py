@@ -152,6 +152,7 @@ def summary(service: ServiceSnapshot) -> Document:
             "pooled": sum(s.pooled for s in servers),
             "pooled_down": sum(s.pooled and not s.up for s in servers),
             "held": sum(len(change.servers) for change in service.held),
+            "held_down": sum(server.hold_down is not None for server in servers),
         },
     }
 
@@ -164,6 +165,7 @@ def service_document(service: ServiceSnapshot) -> Document:
         **summary(service),
         "held": held,
         "held_total": service.held_total,
+        "hold_downs_total": service.hold_downs_total,
         "servers": Each(servers),
     }
 
@@ -194,7 +196,7 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Documen
         "partially_up": server.partially_up,
         "pooled": server.pooled,
         "status": server.status,
-        "why": why_json(server.host, server.decision, service.depool_threshold),
+        "why": why_json(server, service.depool_threshold),
         "monitors": [monitor_document(monitor) for monitor in server.monitors],
     }
 

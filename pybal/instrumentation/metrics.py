@@ -209,6 +209,14 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
         "Changes of the pool list that were held, as too few servers would have been left",
         labels=["service"],
     )
+    held_down = gauge(
+        "pybal_service_held_down_servers", "Servers that flapped: up again, and not pooled yet"
+    )
+    hold_downs = CounterMetricFamily(
+        "pybal_service_hold_downs_total",
+        "How often a server that came up was not pooled at once, as it had flapped",
+        labels=["service"],
+    )
     could_not = CounterMetricFamily(
         "pybal_service_could_not_depool_total",
         "Servers kept pooled because too many were down",
@@ -230,5 +238,7 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
             last_good.add_metric(name, service.source.last_good_at)
         held_by_list.add_metric(name, sum(len(change.servers) for change in service.held))
         held_changes.add_metric(name, service.held_total)
+        held_down.add_metric(name, sum(s.hold_down is not None for s in members))
+        hold_downs.add_metric(name, service.hold_downs_total)
         could_not.add_metric(name, service.could_not_depool_total)
-    yield from (*families, could_not, held_changes)
+    yield from (*families, could_not, held_changes, hold_downs)

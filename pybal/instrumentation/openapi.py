@@ -81,7 +81,10 @@ SCHEMAS: dict[str, Schema] = {
         "allOf": [
             _ref("ServiceSummary"),
             _object(
-                held=_list(_ref("HeldChange")), held_total=_WHOLE, servers=_list(_ref("Server"))
+                held=_list(_ref("HeldChange")),
+                held_total=_WHOLE,
+                hold_downs_total=_WHOLE,
+                servers=_list(_ref("Server")),
             ),
         ],
     },
@@ -118,6 +121,7 @@ SCHEMAS: dict[str, Schema] = {
         threshold=_NUMBER,
         required=_NUMBER,
         at=_MOMENT,
+        hold_down=_maybe(_object(flaps=_WHOLE, window_s=_NUMBER, until=_MOMENT)),
     ),
     "Monitor": _object(
         name=_TEXT,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any
 
-from pybal.model import Decision
+from pybal.model import Decision, HoldDown, ServerSnapshot
 
 _EARLIEST, _LATEST = 0.0, 2e11
 """The years 1970 and 8307: a file's date may be anything, and is shown all the same."""
@@ -23,12 +23,14 @@ def iso_time(at: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def why_json(host: str, decision: Decision | None, threshold: Fraction) -> dict[str, Any] | None:
+def why_json(server: ServerSnapshot, threshold: Fraction) -> dict[str, Any] | None:
     """The decision with all its inputs, led by one sentence."""
+    decision, hold_down = server.decision, server.hold_down
     if decision is None:
         return None
+    text = sentence(server.host, decision, threshold)
     return {
-        "text": sentence(host, decision, threshold),
+        "text": text if hold_down is None else f"{text} {hold_down_sentence(hold_down)}",
         "verdict": decision.verdict.name.lower(),
         "cause": decision.cause,
         "configured": decision.configured,
@@ -37,6 +39,7 @@ def why_json(host: str, decision: Decision | None, threshold: Fraction) -> dict[
         "threshold": float(threshold),
         "required": float(decision.required),
         "at": instant(decision.at),
+        "hold_down": None if hold_down is None else _hold_down_json(hold_down),
     }
 
 
@@ -49,6 +52,23 @@ def sentence(host: str, decision: Decision, threshold: Fraction) -> str:
         f"the threshold of {_number(threshold)} requires {_number(decision.required)}, "
         f"and {decision.pooled} were pooled then."
     )
+
+
+def hold_down_sentence(hold_down: HoldDown) -> str:
+    """Why a server that is up again is not pooled yet."""
+    return (
+        f"It is up again, but went down {hold_down.flaps} times within {hold_down.window_s:g} s:"
+        f" it is pooled at {iso_time(hold_down.until)} if it does not fail before, or once the"
+        " pool needs it."
+    )
+
+
+def _hold_down_json(hold_down: HoldDown) -> dict[str, Any]:
+    return {
+        "flaps": hold_down.flaps,
+        "window_s": hold_down.window_s,
+        "until": instant(hold_down.until),
+    }
 
 
 def _number(value: Fraction) -> str:

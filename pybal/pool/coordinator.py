@@ -15,9 +15,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 
-from pybal.config.settings import (
-    ServiceSettings,
-)
+from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import (
@@ -232,11 +230,8 @@ class Coordinator:
         changed = changed_monitors(before, settings)
         self._monitors.reconfigure(settings)
         self._list.reconfigure(settings)
-        self._handle(
-            SettingsChanged(
-                settings.depool_threshold, tuple(each.monitor for each in settings.monitors)
-            )
-        )
+        names = tuple(each.monitor for each in settings.monitors)
+        self._handle(SettingsChanged(settings.depool_threshold, names))
         if changed:
             for server in tuple(self._servers.values()):
                 await self._ports.time_slices.pause()
@@ -357,6 +352,11 @@ class Coordinator:
     def hosts(self) -> Iterable[str]:
         """All servers' names."""
         return self._servers.keys()
+
+    @property
+    def state(self) -> PoolState:
+        """The pool as the policy has it."""
+        return self._state
 
     def _name(self, host: str) -> str:
         member = self._policy.state.members.get(host)

@@ -6,11 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from random import Random
 
+from twisted.logger import Logger
+
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList
 from pybal.pool.coordinator import Coordinator
+from pybal.pool.damped_reports import DampedReports
+from pybal.pool.flap_damping import can_spare
 from pybal.pool.ports import CoordinatorPorts
 from pybal.sources.base import Source
 
@@ -31,6 +35,14 @@ class LVSService:
         self._settings = settings
         self._create_source = create_source
         self._coordinator = Coordinator(settings, ports, adopted, self)
+        self._damped = DampedReports(
+            self._coordinator,
+            ports.clock,
+            ports.now,
+            lambda: can_spare(self._coordinator.state),
+            Logger(namespace=settings.name),
+            enabled=settings.flap_damping,
+        )
         self._source = create_source(settings, self._coordinator.pool_list)
 
     def start(self) -> None:
@@ -46,6 +58,8 @@ class LVSService:
             self._source = self._create_source(settings, self._coordinator.pool_list)
             self._source.start()
         await self._coordinator.reconfigure(settings)
+        names = [each.monitor for each in settings.monitors]
+        self._damped.reconfigure(enabled=settings.flap_damping, monitors=names)
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
         """See Coordinator."""
@@ -58,6 +72,7 @@ class LVSService:
     def stop(self) -> None:
         """End the source, then all monitors. Idempotent."""
         self._source.stop()
+        self._damped.stop()
         self._coordinator.stop()
 
     def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
@@ -73,12 +88,12 @@ class LVSService:
         return self._coordinator.confirm_list()
 
     def deliver(self, report: HealthReport) -> None:
-        """See Coordinator."""
-        self._coordinator.deliver(report)
+        """See ReportDelivery: on to the Coordinator, at once unless the server flaps."""
+        self._damped.deliver(report)
 
     def retract(self, report: HealthReport) -> None:
-        """See Coordinator."""
-        self._coordinator.retract(report)
+        """See ReportDelivery."""
+        self._damped.retract(report)
 
     def probe_target(self, source: Random) -> ProbeTarget | None:
         """See Coordinator."""
@@ -91,7 +106,7 @@ class LVSService:
 
     def snapshot(self) -> ServiceSnapshot:
         """The service as it stands."""
-        return self._coordinator.snapshot(self._source.snapshot())
+        return self._damped.shown(self._coordinator.snapshot(self._source.snapshot()))
 
 
 class ReportRouter:

@@ -23,7 +23,7 @@ from pybal.ipvs.snapshot import (
     ServiceStatistics,
     Traffic,
 )
-from pybal.model import MetricSample, SourceSnapshot
+from pybal.model import HoldDown, MetricSample, SourceSnapshot
 from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
 from tests.instrumentation.exchange import Client
 
@@ -93,7 +93,15 @@ def test_the_list_of_services_counts_their_servers() -> None:
             "damage": [],
             "kept": [],
         },
-        "counts": {"servers": 2, "enabled": 2, "up": 1, "pooled": 2, "pooled_down": 1, "held": 0},
+        "counts": {
+            "servers": 2,
+            "enabled": 2,
+            "up": 1,
+            "pooled": 2,
+            "pooled_down": 1,
+            "held": 0,
+            "held_down": 0,
+        },
     }
 
 
@@ -134,8 +142,24 @@ def test_a_server_tells_why_it_is_pooled_in_one_sentence_and_in_fields() -> None
         "threshold": 0.66,
         "required": 2.64,
         "at": AT,
+        "hold_down": None,
     }
     assert get("/api/v1/services/text_443/servers/cp2")["why"] is None
+
+
+def test_a_server_that_flapped_tells_until_when_it_is_held_down() -> None:
+    (pool,) = VIEW.service_list
+    first, *others = pool.servers
+    flapping = replace(first, hold_down=HoldDown(5, 300.0, NOON))
+    view = FakeView([replace(pool, servers=(flapping, *others), hold_downs_total=3)])
+    why = get("/api/v1/services/text_443/servers/cp1", view)["why"]
+    assert why["hold_down"] == {"flaps": 5, "window_s": 300.0, "until": AT}
+    assert why["text"].endswith(
+        " It is up again, but went down 5 times within 300 s: it is pooled at"
+        " 2023-11-14T22:13:20.000Z if it does not fail before, or once the pool needs it."
+    )
+    document = get("/api/v1/services/text_443", view)
+    assert (document["counts"]["held_down"], document["hold_downs_total"]) == (1, 3)
 
 
 def test_a_service_is_its_summary_and_its_servers() -> None:
@@ -145,6 +169,7 @@ def test_a_service_is_its_summary_and_its_servers() -> None:
         **summary,
         "held": [],
         "held_total": 0,
+        "hold_downs_total": 0,
         "servers": servers,
     }
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pybal.held_change import HeldChange
 from pybal.instrumentation.metrics import Snapshot, exposition, process_collector
 from pybal.instrumentation.monitor_text import MonitorText
-from pybal.model import MetricSample, MonitorSnapshot, SourceSnapshot
+from pybal.model import HoldDown, MetricSample, MonitorSnapshot, SourceSnapshot
 from tests.fakes.view import (
     MONITOR_FAMILIES,
     NOON,
@@ -142,7 +142,10 @@ def test_a_services_gauges_count_its_servers() -> None:
         can_depool=False,
         held=(change,),
         held_total=7,
+        hold_downs_total=3,
     )
+    flapping = replace(text_443.servers[0], hold_down=HoldDown(4, 300.0, NOON))
+    text_443 = replace(text_443, servers=(flapping, *text_443.servers[1:]))
     values = scrape(FakeView([text_443]))
     expected = {
         "servers": 4,
@@ -155,6 +158,8 @@ def test_a_services_gauges_count_its_servers() -> None:
         "could_not_depool_total": 5,
         "held_servers": 2,
         "held_changes_total": 7,
+        "held_down_servers": 1,
+        "hold_downs_total": 3,
     }
     for name, value in expected.items():
         assert values[f"pybal_service_{name}", (("service", "text_443"),)] == value, name

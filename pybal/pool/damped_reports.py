@@ -1,0 +1,200 @@
+"""The reports of one service's monitors on their way to its Coordinator: the last "up" of a server
+that flaps is held back for a while (flap_damping.py has the rules)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from twisted.logger import Logger
+
+from pybal.health.isolation_guard import ReportDelivery
+from pybal.model import HealthReport, HoldDown, ServerSnapshot, ServiceSnapshot
+from pybal.pool.flap_damping import WINDOW_S, Flaps
+from pybal.runtime.clock import Clock, DelayedCall
+
+LOOK_AGAIN_S = 1.0
+"""So often it is looked whether the pool can still spare a server that is held down: lists, names
+and the kernel may take the others out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The report that would make a server up, and when it is delivered. `undone_by`: the report
+    of down that came meanwhile, which may be retracted."""
+
+    report: HealthReport
+    until_s: float
+    undone_by: HealthReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The servers of a snapshot, what is held, and the servers with it."""
+
+    plain: tuple[ServerSnapshot, ...]
+    downs: Mapping[str, HoldDown]
+    servers: tuple[ServerSnapshot, ...]
+
+
+class DampedReports:
+    """Takes the reports of a service and hands them on at once, or an "up" later. `can_spare()`
+    says whether the pool can do without one server; `now()` is Unix seconds."""
+
+    def __init__(
+        self,
+        receiver: ReportDelivery,
+        clock: Clock,
+        now: Callable[[], float],
+        can_spare: Callable[[], bool],
+        log: Logger,
+        *,
+        enabled: bool,
+    ) -> None:
+        self._receiver = receiver
+        self._clock = clock
+        self._now = now
+        self._can_spare = can_spare
+        self._log = log
+        self._enabled = enabled
+        self._flaps: dict[str, Flaps] = {}
+        """By host; who flapped last is last."""
+        self._held: dict[str, _Held] = {}
+        self._timer: DelayedCall | None = None
+        self._total = 0
+        self._shown: _Shown | None = None
+
+    def deliver(self, report: HealthReport) -> None:
+        """See ReportDelivery."""
+        flaps, held = self._flaps.get(report.host), self._held.get(report.host)
+        if held is not None and held.report.incarnation < report.incarnation:
+            del self._held[report.host]
+        if report.result.up:
+            if flaps is not None and flaps.incarnation == report.incarnation:
+                self._up(report, flaps)
+                return
+        elif self._enabled and (flaps is None or flaps.incarnation <= report.incarnation):
+            self._down(report, flaps or Flaps(report.incarnation))
+            return
+        self._receiver.deliver(report)
+
+    def retract(self, report: HealthReport) -> None:
+        """See ReportDelivery."""
+        host = report.host
+        flaps = self._flaps.get(host)
+        if flaps is not None and flaps.incarnation == report.incarnation:
+            self._flaps[host] = flaps.retracted(report.monitor)
+        self._receiver.retract(report)
+        held = self._held.get(host)
+        if held is not None and held.undone_by == report:
+            self._held[host] = replace(held, undone_by=None)
+            self._look()
+
+    def reconfigure(self, *, enabled: bool, monitors: Collection[str]) -> None:
+        """Other settings. Switched off, nothing is held any more."""
+        self._enabled = enabled
+        names = frozenset(monitors)
+        self._flaps = {host: flaps.only(names) for host, flaps in self._flaps.items()}
+        self._held = {h: held for h, held in self._held.items() if held.report.monitor in names}
+        if not enabled:
+            self._look()
+            self._flaps.clear()
+            self._held.clear()
+
+    def stop(self) -> None:
+        """Deliver nothing any more. Idempotent."""
+        self._held.clear()
+        self._cancel()
+
+    def shown(self, service: ServiceSnapshot) -> ServiceSnapshot:
+        """The service's snapshot with what is held; its servers are the same object until
+        something changes."""
+        if not self._total:
+            return service
+        downs = dict(self._hold_downs())
+        shown = self._shown
+        if shown is None or shown.plain is not service.servers or shown.downs != downs:
+            servers = service.servers
+            if downs:
+                servers = tuple(replace(s, hold_down=downs.get(s.host)) for s in servers)
+            shown = self._shown = _Shown(service.servers, downs, servers)
+        return replace(service, servers=shown.servers, hold_downs_total=self._total)
+
+    def _hold_downs(self) -> Iterator[tuple[str, HoldDown]]:
+        now_s = self._clock.seconds()
+        unix = self._now() - now_s
+        for host, held in self._held.items():
+            if held.undone_by is None:
+                flaps = self._flaps[host].lately(now_s)
+                yield host, HoldDown(flaps, WINDOW_S, round(unix + held.until_s, 1))
+
+    def _down(self, report: HealthReport, before: Flaps) -> None:
+        now_s = self._clock.seconds()
+        flaps = before.went_down(report.monitor, report.incarnation, now_s)
+        self._forget_old(now_s)
+        # Who goes down while it was down is no news, and keeps its place.
+        if flaps.downs_at_s != before.downs_at_s:
+            self._flaps.pop(report.host, None)
+        self._flaps[report.host] = flaps
+        self._receiver.deliver(report)
+        held = self._held.get(report.host)
+        if held is not None and held.report.monitor == report.monitor:
+            self._held[report.host] = replace(held, undone_by=report)
+        elif held is not None:
+            # Another monitor keeps the server down: what this one said need not wait.
+            del self._held[report.host]
+            if held.undone_by is None:
+                self._receiver.deliver(held.report)
+        self._look()
+
+    def _up(self, report: HealthReport, before: Flaps) -> None:
+        now_s = self._clock.seconds()
+        flaps = self._flaps[report.host] = before.came_up(report.monitor)
+        was_down = self._held.pop(report.host, None) is not None or before.down
+        until_s = flaps.held_until_s(now_s)
+        if flaps.down or until_s <= now_s or not was_down or not self._can_spare():
+            self._receiver.deliver(report)
+            self._look()
+            return
+        self._held[report.host] = _Held(report, until_s)
+        self._total += 1
+        self._log.info(
+            "Server {host} is up again, but went down {flaps} times within {window:.0f} s: it is"
+            " pooled after {wait:.0f} s without a failure, or once the pool needs it",
+            host=report.host,
+            flaps=flaps.lately(now_s),
+            window=WINDOW_S,
+            wait=until_s - now_s,
+        )
+        self._look()
+
+    def _look(self) -> None:
+        """Deliver what need not wait any longer, and arrange the next look."""
+        self._cancel()
+        now_s = self._clock.seconds()
+        waiting = [(h, held) for h, held in self._held.items() if held.undone_by is None]
+        for host, held in sorted(waiting, key=lambda each: each[1].until_s):
+            if held.until_s > now_s and self._enabled and self._can_spare():
+                break
+            # What is delivered may make others go or come.
+            if self._held.get(host) is held:
+                del self._held[host]
+                self._receiver.deliver(held.report)
+        times = [held.until_s for held in self._held.values() if held.undone_by is None]
+        if times and self._timer is None:
+            delay_s = min(LOOK_AGAIN_S, max(0.0, min(times) - now_s))
+            self._timer = self._clock.callLater(delay_s, self._look)
+
+    def _forget_old(self, now_s: float) -> None:
+        while self._flaps:
+            host, flaps = next(iter(self._flaps.items()))
+            held = self._held.get(host)
+            if not flaps.is_old(now_s) or (held is not None and held.undone_by is None):
+                return
+            del self._flaps[host]
+            self._held.pop(host, None)
+
+    def _cancel(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
