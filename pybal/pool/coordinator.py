@@ -44,6 +44,7 @@ from pybal.pool.events import (
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
+from pybal.pool.policy import PoolState
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.publication import Publication
@@ -356,7 +357,7 @@ class Coordinator:
     @property
     def state(self) -> PoolState:
         """The pool as the policy has it."""
-        return self._state
+        return self._policy.state
 
     def _name(self, host: str) -> str:
         member = self._policy.state.members.get(host)
