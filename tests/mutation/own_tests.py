@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
 
+IMPURE_LIBRARIES = {"twisted", "pyroute2", "etcd", "socket", "time", "random", "threading"}
+
+
 def pure_modules(root: Path) -> list[Path]:
-    """The modules whose docstring says that they are pure, relative to the project's root; the
-    files that only name a room are none."""
-    found = []
-    for path in sorted((root / "pybal").rglob("*.py")):
-        docstring = ast.get_docstring(ast.parse(path.read_bytes())) or ""
-        if path.name != "__init__.py" and re.search(r"\bPure\b", docstring):
-            found.append(path.relative_to(root))
-    return found
+    """The modules that import no reactor, socket, clock or random source, not even through another
+    module; relative to the project's root. The files that only name a room are none."""
+    wanted = {
+        path.relative_to(root): _imports(path.read_text("utf-8"))
+        for path in sorted((root / "pybal").rglob("*.py"))
+    }
+    impure = {
+        module_name(path)
+        for path, imported in wanted.items()
+        if IMPURE_LIBRARIES & {name.split(".")[0] for name in imported}
+    }
+    grown = True
+    while grown:
+        more = {module_name(path) for path, imported in wanted.items() if impure & imported}
+        grown = not more <= impure
+        impure |= more
+    return [
+        path
+        for path in wanted
+        if module_name(path) not in impure and path.name not in ("__init__.py", "__main__.py")
+    ]
 
 
 def module_name(path: Path) -> str:
