@@ -85,6 +85,7 @@ def test_a_file_whose_name_is_no_text_gets_a_sentence(tmp_path: Path, capsys: Ca
     assert "\\udcff.conf: refused" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_reader_of_the_check_may_stop_early_and_the_exit_status_stays(tmp_path: Path) -> None:
     path = tmp_path / "pybal.conf"
     path.write_text(GOOD)

@@ -135,6 +135,7 @@ class CauseTest(PeeringCase):
         assert self.logged("warn") == []
         assert self.peer().last_error is None
 
+    @pytest.mark.slow
     def test_a_flood_of_broken_updates_is_summed_up(self) -> None:
         end = self.establish()
         attributes = bytes.fromhex("40010109" + "400200" + "4003040a000001")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 CORE = ("codec", "negotiation", "transitions", "adjribout", "rib", "bfd.packet", "bfd.session")
 
 
@@ -17,6 +19,7 @@ def loaded(imports: str, asked: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_the_core_brings_no_sockets_or_chance() -> None:
     core = ", ".join(f"pybal.bgp.{module}" for module in CORE)
     outside = {"twisted", "socket", "random", "asyncio", "zope.interface"}
@@ -24,6 +27,7 @@ def test_the_core_brings_no_sockets_or_chance() -> None:
     assert loaded("pybal.bgp.link", f"{outside} & set(sys.modules)") != "", "the question works"
 
 
+@pytest.mark.slow
 def test_the_speaker_knows_nothing_of_the_rest_of_the_house() -> None:
     rooms = ("pybal.ipvs", "pybal.monitors", "pybal.config", "pybal.sources")
     assert (

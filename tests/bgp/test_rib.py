@@ -126,6 +126,7 @@ def test_a_message_is_filled_to_the_negotiated_size(count: int, sizes: list[int]
 
 
 @pytest.mark.parametrize("size", [4096, 65535])
+@pytest.mark.slow
 def test_no_message_could_take_one_prefix_more(size: int) -> None:
     negotiated = session(send_size=size)
     old = dict.fromkeys(hosts6(4000) + hosts4(14000), V4)

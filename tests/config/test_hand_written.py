@@ -142,6 +142,7 @@ def test_lists_over_several_lines_are_read() -> None:
     assert getattr(fetch, "urls", None) == ("http://a/?x=%20&y=1", "http://b/")
 
 
+@pytest.mark.slow
 def test_warnings_however_many_do_not_refuse_a_file() -> None:
     text = "[global]\n" + "".join(f"unknown-{n} = 1\n" for n in range(3 * MAX_PROBLEMS))
     result = parse(text + service(), FILE)
@@ -150,6 +151,7 @@ def test_warnings_however_many_do_not_refuse_a_file() -> None:
     assert str(result.problems[0]) == f"{FILE}: 2000 more warnings, which are not shown"
 
 
+@pytest.mark.slow
 def test_an_error_among_thousands_of_warnings_is_shown() -> None:
     text = "[global]\n" + "".join(f"unknown-{n} = 1\n" for n in range(2 * MAX_PROBLEMS))
     result = parse(text + service(port="0"), FILE)

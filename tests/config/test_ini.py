@@ -313,6 +313,7 @@ def in_range(document: Document, last: int) -> bool:
 
 
 @given(LINES)
+@pytest.mark.slow
 def test_any_lines_end_in_a_document_whose_lines_are_in_the_text(lines: list[str]) -> None:
     text = "\n".join(lines)
     last = text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1

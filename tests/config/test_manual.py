@@ -59,6 +59,7 @@ def completed(*words: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_options_and_the_configuration_are_completed() -> None:
     assert {"-c", "-n", "-d", "--check-config", "--dryrun"} <= completed("pybal", "-")
     assert completed("pybal", "--check") == {"--check-config"}

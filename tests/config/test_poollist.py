@@ -252,6 +252,7 @@ def test_more_bad_entries_than_any_slip_explains_are_refused_early() -> None:
     assert f"more than {MAX_SKIPPED} bad entries" in refusal(text, json_format=False)
 
 
+@pytest.mark.slow
 def test_more_entries_than_any_pool_has_are_refused() -> None:
     text = "{" + ",".join(f'"h{i}": {{}}' for i in range(MAX_ENTRIES + 1)) + "}"
     message = refusal(text, json_format=True)

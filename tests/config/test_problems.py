@@ -76,6 +76,7 @@ def test_a_long_value_is_shortened() -> None:
     assert "…'" in str(problem)
 
 
+@pytest.mark.slow
 def test_a_file_of_nothing_but_problems_ends_early() -> None:
     result = parse("junk\n" * 50_000, FILE)
     assert result.settings is None

@@ -73,6 +73,7 @@ def test_commands_are_completed(site: ServedSite, capsys: pytest.CaptureFixture[
     assert completed(site, "config", "-c", "etc/pybal") == {"etc/pybal.conf"}
 
 
+@pytest.mark.slow
 def test_names_are_completed_by_asking_the_daemon(site: ServedSite) -> None:
     assert completed(site, "pool", "t") == {"text_443"}
     assert completed(site, "maintenance", "begin", "") == {"text_443", "a_80"}

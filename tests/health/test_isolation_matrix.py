@@ -29,6 +29,7 @@ def test_there_are_many_scenes() -> None:
 
 @pytest.mark.parametrize("hosts", [2, 4, 10, 40])
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.slow
 def test_where_some_answer_the_dead_are_out_at_most_two_seconds_later(
     hosts: int, seed: int
 ) -> None:

@@ -291,6 +291,7 @@ def test_other_collectors_follow_ours() -> None:
         assert b"process_open_fds" in b"".join(again)
 
 
+@pytest.mark.slow
 def test_the_largest_configuration_is_shown_whole() -> None:
     view = large_view()
     servers = [s for one in view.service_list for s in one.servers]

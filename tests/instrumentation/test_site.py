@@ -305,6 +305,7 @@ def take_all(transport: Any) -> int:
     return times
 
 
+@pytest.mark.slow
 def test_a_slow_client_gets_a_scrape_as_it_takes_it() -> None:
     transport: Any = SlowTransport()
     connection = Client(large_view()).connect(transport)
@@ -314,6 +315,7 @@ def test_a_slow_client_gets_a_scrape_as_it_takes_it() -> None:
     assert answer.headers["content-length"] == str(len(answer.body))
 
 
+@pytest.mark.slow
 def test_a_slow_client_that_leaves_is_forgotten() -> None:
     client = Client(large_view())
     transport: Any = SlowTransport()
@@ -327,6 +329,7 @@ def test_a_slow_client_that_leaves_is_forgotten() -> None:
     assert not [line for line in client.log if not line.startswith("debug")]
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_take_a_scrape_is_cut_off() -> None:
     client = Client(large_view())
     transport = SlowTransport()
@@ -337,6 +340,7 @@ def test_a_client_that_does_not_take_a_scrape_is_cut_off() -> None:
     assert transport.aborted
 
 
+@pytest.mark.slow
 def test_a_client_that_has_taken_it_is_not() -> None:
     client = Client(large_view())
     transport = SlowTransport()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
@@ -66,6 +67,7 @@ class StopTests(SynchronousTestCase):
         assert self.clock.getDelayedCalls() == []
         return self.clock.seconds() - begun_at
 
+    @pytest.mark.slow
     def test_a_stop_amid_65000_commands_ends_in_time_and_says_what_is_left(self) -> None:
         self.start(operation_s=0.0005)
         for port in range(1000, 1065):

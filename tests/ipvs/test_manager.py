@@ -123,6 +123,7 @@ class PublishTests(ManagerTestCase):
         self.turn()
         assert self.kernel.applied == [(EditDestination(WEB, destination(1, weight=0)),)]
 
+    @pytest.mark.slow
     def test_one_changed_weight_among_11000_servers_is_one_operation(self) -> None:
         self.start()
         large = pool(WEB6, *range(1, 11_001))

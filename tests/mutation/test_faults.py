@@ -62,6 +62,7 @@ def test_what_no_test_can_judge_is_left_alone(source: str) -> None:
     assert mutants(source) == set()
 
 
+@pytest.mark.slow
 def test_every_fault_of_a_real_module_is_another_program_of_its_length_and_line() -> None:
     source = (ROOT / "pybal/bgp/update.py").read_bytes()
     found = faults(source)
@@ -78,6 +79,7 @@ def test_a_sample_depends_on_its_seed_alone() -> None:
     assert chosen(found, None, 1, path) == list(found) == chosen(found, 10**6, 1, path)
 
 
+@pytest.mark.slow
 def test_pure_modules_have_tests_of_their_own() -> None:
     own_tests = OwnTests(ROOT)
     modules = pure_modules(ROOT)

@@ -39,6 +39,7 @@ def module(tmp_path: Path) -> Path:
         ("while True: pass", Outcome.ENDLESS),
     ],
 )
+@pytest.mark.slow
 def test_what_becomes_of_the_tests(module: Path, body: str, outcome: Outcome) -> None:
     source = f"def add(a, b):\n    {body}\n"
     limit_s = 1.0 if outcome is Outcome.ENDLESS else 60.0

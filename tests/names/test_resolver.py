@@ -301,6 +301,7 @@ def test_lookups_under_way_are_bounded_and_all_come_to_their_turn(bench: Bench) 
     assert len(bench.told) == 3 * MAX_UNDER_WAY
 
 
+@pytest.mark.slow
 def test_names_that_nobody_answers_for_delay_no_others_but_once_and_little(bench: Bench) -> None:
     for n in range(3 * MAX_UNDER_WAY):
         bench.watch(f"dead{n}")
@@ -317,6 +318,7 @@ def test_names_that_nobody_answers_for_delay_no_others_but_once_and_little(bench
     assert len(bench.names.waiting) <= MAX_UNDER_WAY + MAX_SLOW
 
 
+@pytest.mark.slow
 def test_more_dead_names_than_may_be_asked_for_at_once_take_turns(bench: Bench) -> None:
     dead = {f"dead{n}" for n in range(3 * MAX_SLOW)}
     for host in dead:
@@ -338,6 +340,7 @@ def test_more_dead_names_than_may_be_asked_for_at_once_take_turns(bench: Bench) 
     assert bench.told[-1] == "192.0.2.2"
 
 
+@pytest.mark.slow
 def test_thousands_of_names_that_are_known_at_once_wait_without_recursion(bench: Bench) -> None:
     for n in range(MAX_UNDER_WAY):
         bench.watch(f"slow{n}")

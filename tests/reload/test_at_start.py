@@ -58,6 +58,7 @@ def test_the_last_good_one_is_found_where_the_wrong_file_says_it_is(
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("more", ["strict = yes\n", "dryrun = yes\n", "dry-run: True\n"])
+@pytest.mark.slow
 def test_a_strict_file_and_one_for_a_dry_run_are_replaced_by_none(
     site: Site, wrong: bytes, more: str
 ) -> None:

@@ -67,6 +67,7 @@ def configuration(random: Random) -> str:
 
 
 @pytest.mark.parametrize("seed", range(60))
+@pytest.mark.slow
 def test_a_reload_ends_where_a_start_ends(seed: int, tmp_path: Path) -> None:
     random = Random(seed)
     first, second = (with_pools(configuration(random), tmp_path) for _ in range(2))

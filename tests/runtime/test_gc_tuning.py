@@ -48,6 +48,7 @@ def test_what_a_search_found_in_use_is_passed_over_by_the_next() -> None:
     assert gc.get_freeze_count() >= standing
 
 
+@pytest.mark.slow
 def test_again_and_again_a_search_of_everything_finds_what_was_passed_over() -> None:
     clock = Clock()
     tune_garbage_collection(clock)
@@ -63,6 +64,7 @@ def test_again_and_again_a_search_of_everything_finds_what_was_passed_over() -> 
         assert gone() is None
 
 
+@pytest.mark.slow
 def test_the_pauses_of_a_poller_leave_no_garbage() -> None:
     clock = Clock()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pybal.runtime.log_limit import (
     MAX_KINDS,
     NEW_BURST_BYTES,
@@ -61,6 +63,7 @@ def test_a_system_that_says_ever_new_things_is_bounded() -> None:
     assert sum(each.count for each in limit.due(100)) > 10_000
 
 
+@pytest.mark.slow
 def test_five_hundred_flapping_servers_write_less_than_twenty_kib_a_second() -> None:
     limit = LogLimit()
     written = 0
