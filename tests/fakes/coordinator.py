@@ -16,6 +16,7 @@ from pybal.config.settings import (
     MonitorSettings,
     ServiceSettings,
 )
+from pybal.held_change import ListPast
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import (
@@ -166,6 +167,7 @@ class Bench:
         )
         self.coordinator = Coordinator(self.settings, ports, adopted, self)
         self.in_force_lists: list[tuple[ServerSpec, ...]] = []
+        self.past: ListPast | None = None
 
     def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
         assert drain_timeout_s is self.settings.drain_timeout_s
@@ -190,13 +192,16 @@ class Bench:
         if not self.holds_reports:
             self.coordinator.deliver(report)
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         self.in_force_lists.append(servers)
+        self.past = past
 
-    def list(self, *specs: ServerSpec | str, last_run: str = "") -> None:
+    def list(
+        self, *specs: ServerSpec | str, last_run: str = "", past: ListPast | None = None
+    ) -> None:
         servers = tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
         before = tuple(ServerSpec(host) for host in last_run)
-        self.coordinator.pool_list(SourceList(servers, before))
+        self.coordinator.pool_list(SourceList(servers, before, past))
 
     def monitor(self, host: str, name: str = "IdleConnection") -> FakeMonitor:
         (found,) = [m for m in self.made if m.running and (m.target.host, m.name) == (host, name)]
