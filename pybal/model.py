@@ -8,7 +8,8 @@ from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
 from pybal.alert import Alert
-from pybal.held_change import HeldChange, ListPast
+from pybal.held_change import HeldChange
+from pybal.override import LaidOver
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -38,12 +39,11 @@ class SourceList:
 
     If something in it could not be read, servers that it no longer names are still here as they
     were: see SourceSnapshot.damage. `last_run`: with the first list of a source, what was in force
-    when the last run ended; empty if that is not known. `past`: what lists had taken away by then.
+    when the last run ended; empty if that is not known.
     """
 
     servers: tuple[ServerSpec, ...]
     last_run: tuple[ServerSpec, ...] = ()
-    past: ListPast | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,7 @@ class Verdict(enum.Enum):
     """What the pooling policy last decided of a server."""
 
     POOLED = "pooled"
+    DRAINING = "pooled without new connections: its weight is 0"
     POOLED_UNPROVEN = "pooled before its monitors have spoken"
     HELD = "kept pooled though down"
     DEPOOLED = "depooled"
@@ -171,6 +172,8 @@ class ServerSnapshot:
     monitors: tuple[MonitorSnapshot, ...]
     decision: Decision | None
     hold_down: HoldDown | None = None
+    over: LaidOver | None = None
+    """What an operator wants of it for a time."""
 
     @property
     def status(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO, TypeAlias
 
 from pybal import __version__
-from pybal.ctl import commands
+from pybal.ctl import commands, operator
 from pybal.ctl.client import Client, NoDaemonError, SocketClient
 from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
 from pybal.ctl.place import DEFAULT_CONFIG, DEFAULT_SOCKET, usual_place
@@ -134,7 +134,12 @@ def _watch(options: argparse.Namespace, terminal: Terminal, client: Client) -> i
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line; exits with 2 if it is wrong."""
     parser = _parser()
-    options = parser.parse_args(arguments)
+    options, rest = parser.parse_known_args(arguments)
+    if hasattr(options, "services") and not any(word.startswith("-") for word in rest):
+        # argparse takes no more of them once an option has come.
+        options.services, rest = [*options.services, *rest], []
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "config" and options.config is not None and options.action is None:
         parser.error("-c FILE belongs to `config diff`")
     return options
@@ -202,12 +207,35 @@ def _add_reading(subparsers: _Subparsers) -> None:
     config.add_argument(
         "-c", "--config", type=Path, metavar="FILE", help="with this (default: the daemon's file)"
     )
+    _add(
+        subparsers, "overrides", "servers drained, disabled, enabled for a time", operator.overrides
+    )
     _add(subparsers, "watch", "the status again every 2 s, until Ctrl-C", None)
     names = _add(subparsers, "names", "names, one a line, for completion", commands.names)
     names.add_argument("kind", choices=["services", "hosts", "peers"], help="of what")
 
 
+_OVERRIDES = (
+    ("drain", "no new connections to a server for a time; those that it has stay"),
+    ("disable", "take a server out for a time"),
+    ("enable", "pool a server for a time though its list disables it"),
+)
+
+
+def _add_overrides(subparsers: _Subparsers) -> None:
+    for name, text in _OVERRIDES:
+        parser = _add(subparsers, name, text, operator.change)
+        operator.add_scope(parser)
+        operator.add_for_a_time(parser)
+        parser.add_argument(
+            "--force", action="store_true", help="though fewer are left than the threshold wants"
+        )
+    undo = _add(subparsers, "undo", "end the overrides of a server", operator.undo)
+    operator.add_scope(undo)
+
+
 def _add_changing(subparsers: _Subparsers) -> None:
+    _add_overrides(subparsers)
     _add(subparsers, "reload", "read pybal.conf again and go over to it", commands.reload)
     confirm = _add(
         subparsers, "confirm", "apply what a list wants and its floor holds back", commands.confirm

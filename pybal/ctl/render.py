@@ -74,6 +74,8 @@ def _judge(service: Document) -> tuple[int, list[str]]:
         found.append((_BAD, f"{counts['pooled_down']} pooled though down"))
     if counts["enabled"] and not counts["pooled"]:
         found.append((_BAD, "none is pooled"))
+    if counts.get("overridden"):
+        found.append((0, f"{counts['overridden']} overridden"))
     disabled = counts["servers"] - counts["enabled"]
     if disabled and counts["enabled"]:
         found.append((0, f"{disabled} disabled"))
@@ -182,7 +184,20 @@ def _server_grade(server: Document) -> int:
 
 
 def _trouble(server: Document) -> str:
-    """What its first monitor that is not up has said."""
+    """What an operator said of it for a time; what its first monitor that is not up has said."""
+    return "; ".join(filter(None, (_override(server), _fault(server))))
+
+
+def _override(server: Document) -> str:
+    override = server.get("override")
+    if override is None:
+        return ""
+    if override["suspended"]:
+        return f"not {override['text']}: {override['suspended']}"
+    return str(override["text"])
+
+
+def _fault(server: Document) -> str:
     if not server["ready"]:
         return "its address is not known"
     for monitor in server["monitors"]:
@@ -205,6 +220,8 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
         lines.append(Line(f"{server['service']}: {server['host']} is {server['status']}", style))
         why = server["why"]
         lines.append(Line(f"  {why['text']}" if why else "  Nothing has been decided yet."))
+        if _override(server):
+            lines.append(Line(f"  An operator's override: {_override(server)}", Style.WORSE))
         if not server["ready"]:
             lines.append(Line("  Its address is not known.", Style.BAD))
         lines += [_monitor_line(monitor, now) for monitor in server["monitors"]]
@@ -265,6 +282,11 @@ def _source_problems(source: Document) -> list[Line]:
 def ago(instant: Document | None, now: float) -> str:
     """When a moment was."""
     return "never" if instant is None else f"{since(instant, now)} ago"
+
+
+def clock_time(instant: Document | None) -> str:
+    """A moment as `2026-11-28 15:00 UTC`."""
+    return "-" if instant is None else f"{instant['iso'][:16].replace('T', ' ')} UTC"
 
 
 def since(instant: Document | None, now: float) -> str:

@@ -17,6 +17,7 @@ from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.operator_controls import OperatorControls
+from pybal.daemon.overrides_part import OverridesPart
 from pybal.daemon.ports import DaemonPorts
 from pybal.health.director_health import DirectorHealth
 from pybal.instrumentation.status_line import status_line
@@ -35,6 +36,7 @@ from pybal.model import (
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.override import Override
 from pybal.pool.desired import service_key
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.service import LVSService, ReportRouter
@@ -108,7 +110,6 @@ class Daemon:
             ports.in_thread,
             settings.state_directory,
             read_only=settings.dry_run,
-            boot=None if ports.place is None else ports.place.boot,
         )
         self._reloader = Reloader(
             running,
@@ -130,10 +131,12 @@ class Daemon:
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = None if settings.dry_run else settings.state_directory
         self._bgp = BGPPart(ports, self._announcer, kept, silent=silent)
+        self._overrides = OverridesPart(ports, self._services, self._time_slices, kept)
+        self.controls = OperatorControls(self._services, self._reloader, self._bgp, self._overrides)
         self._http = HTTPPart(
             ports,
             self,
-            OperatorControls(self._services, self._reloader, self._bgp),
+            self.controls,
             self._time_slices,
             self._director_health.faults,
             self._must_be_local,
@@ -156,6 +159,7 @@ class Daemon:
         keys = (service_key(service) for service in self._settings.services if service.bgp)
         restarting = any(map(self._ipvs.adopted, keys))
         self._bgp.start(self._settings.bgp, restarting=restarting)
+        self._overrides.start([service.name for service in self._settings.services])
         self._service_set.create(self._settings.services)
         self._director_health.start()
         self._starting = Deferred.fromCoroutine(self._service_set.start())
@@ -205,6 +209,7 @@ class Daemon:
         self._starting.cancel()
         self._director_health.stop()
         self._service_set.stop()
+        self._overrides.stop()
         self._ipvs.stop()
         await self._http.stop()
 
@@ -216,7 +221,9 @@ class Daemon:
         self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)
         await self._http.go_over_to(settings.instrumentation, settings.control)
         await self._bgp.go_over_to(before.bgp, settings.bgp)
-        await self._service_set.go_over(steps, [service.name for service in settings.services])
+        names = [service.name for service in settings.services]
+        self._overrides.go_over_to(names, steps)
+        await self._service_set.go_over(steps, names)
 
     def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(
@@ -228,6 +235,7 @@ class Daemon:
             table=self._ipvs,
             is_own_address=self._is_own_address,
             servers_changed=self._announcer.servers_changed,
+            overrides=self._overrides.of,
         )
         standing = self._ipvs.adopted(service_key(settings))
         adopted = standing if adopts else None
@@ -288,6 +296,10 @@ class Daemon:
     def refresh(self) -> Deferred[None]:
         """Refresh the statistics before the next snapshot."""
         return self._ipvs.refresh()
+
+    def overrides(self) -> tuple[Override, ...]:
+        """What operators want of servers for a time."""
+        return self._overrides.all()
 
     def config(self) -> ConfigSnapshot:
         """Which configuration runs, and how the last reload went."""

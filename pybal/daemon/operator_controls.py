@@ -8,7 +8,10 @@ from typing import Any
 from twisted.logger import Logger
 
 from pybal.daemon.bgp_part import BGPPart
+from pybal.daemon.overrides_part import OverridesPart
 from pybal.errors import ControlError, NoSuchThingError
+from pybal.instrumentation.override_document import override_document
+from pybal.overrides.wish import Scope, Wish
 from pybal.pool.service import LVSService
 from pybal.reload.reloader import Reloader
 
@@ -17,11 +20,16 @@ class OperatorControls:
     """The Controls of the control socket. `services` is a live view."""
 
     def __init__(
-        self, services: Mapping[str, LVSService], reloader: Reloader, bgp: BGPPart
+        self,
+        services: Mapping[str, LVSService],
+        reloader: Reloader,
+        bgp: BGPPart,
+        overrides: OverridesPart,
     ) -> None:
         self._services = services
         self._reloader = reloader
         self._bgp = bgp
+        self._overrides = overrides
         self._log = Logger(namespace="pybal")
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
@@ -46,6 +54,16 @@ class OperatorControls:
             scope=service or "this whole director",
         )
         return {"service": service, "maintenance": begin}
+
+    async def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
+        """Drain, disable or enable a server for a time."""
+        begun = await self._overrides.begin(wish, by)
+        return {"overrides": [override_document(each) for each in begun]}
+
+    async def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
+        """End the overrides of a server."""
+        ended = await self._overrides.end(scope, by)
+        return {"ended": [override_document(each) for each in ended]}
 
     def _check_name(self, service: str) -> None:
         if service not in self._services:

@@ -17,6 +17,7 @@ from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.openapi import openapi_document
+from pybal.instrumentation.override_document import laid_document, overrides_document
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.verbs import verbs_document
@@ -37,6 +38,7 @@ _PATHS = (
     "/api/v1/services",
     "/api/v1/services/{service}",
     "/api/v1/services/{service}/servers/{host}",
+    "/api/v1/overrides",
     "/api/v1/ipvs",
     "/api/v1/bgp",
     "/api/v1/daemon",
@@ -90,6 +92,8 @@ def document(
         case ("services", name, "servers", host):
             service = _service(view, name)
             return server_document(service, _server(service, host))
+        case ("overrides",):
+            return overrides_document(view.overrides(), view.services())
         case ("ipvs",):
             return ipvs_document(view.ipvs())
         case ("bgp",):
@@ -153,6 +157,8 @@ def summary(service: ServiceSnapshot) -> Document:
             "pooled_down": sum(s.pooled and not s.up for s in servers),
             "held": sum(len(change.servers) for change in service.held),
             "held_down": sum(server.hold_down is not None for server in servers),
+            "draining": sum(s.pooled and s.weight == 0 for s in servers),
+            "overridden": sum(s.over is not None for s in servers),
         },
     }
 
@@ -196,6 +202,7 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Documen
         "partially_up": server.partially_up,
         "pooled": server.pooled,
         "status": server.status,
+        "override": laid_document(server.over),
         "why": why_json(server, service.depool_threshold),
         "monitors": [monitor_document(monitor) for monitor in server.monitors],
     }

@@ -56,6 +56,8 @@ class Field:
     choices: tuple[str, ...] = ()
     low: float = 0
     high: float = 1000
+    one_line: bool = False
+    """A text of printable characters, and not of blanks alone."""
 
 
 Fields = Mapping[str, Field]
@@ -130,6 +132,10 @@ def _check(name: str, value: object, field: Field) -> None:
         )
     if field.choices and value not in field.choices:
         raise BodyError(f"The field {name} must be one of {', '.join(field.choices)}")
+    if field.one_line and isinstance(value, str) and not (value.isprintable() and value.strip()):
+        raise BodyError(
+            f"The field {name} must be one line of printable text", f"{name}: {field.meaning}"
+        )
     if isinstance(value, (str, list)):
         _check_bounds(f"The length of {name}", len(value), name, field)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):

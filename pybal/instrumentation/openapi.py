@@ -109,7 +109,22 @@ SCHEMAS: dict[str, Schema] = {
         pooled=_BOOLEAN,
         status=_TEXT,
         why=_maybe(_ref("Why")),
+        override=_maybe(_ref("Override")),
         monitors=_list(_ref("Monitor")),
+    ),
+    "Override": _object(
+        service=_TEXT,
+        host=_TEXT,
+        action={"enum": ["drain", "disable", "enable"]},
+        by=_TEXT,
+        reason=_TEXT,
+        since=_MOMENT,
+        until=_MOMENT,
+        force=_BOOLEAN,
+        text=_TEXT,
+        in_effect=_BOOLEAN,
+        suspended=_MAYBE_TEXT,
+        listed=_maybe(_object(weight=_WHOLE, enabled=_BOOLEAN)),
     ),
     "Why": _object(
         text=_TEXT,
@@ -189,6 +204,10 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
     "/api/v1/services": ("All services", _object(services=_list(_ref("ServiceSummary")))),
     "/api/v1/services/{service}": ("A service and its servers", _ref("Service")),
     "/api/v1/services/{service}/servers/{host}": ("A server of a service", _ref("Server")),
+    "/api/v1/overrides": (
+        "What operators want of servers for a time",
+        _object(overrides=_list(_ref("Override"))),
+    ),
     "/api/v1/ipvs": (
         "The kernel's table and what passes through it",
         _object(

@@ -21,6 +21,8 @@ from pybal.instrumentation.body import (
     read_body,
 )
 from pybal.instrumentation.responses import Response, json_document
+from pybal.override import MAX_DURATION_S, Action
+from pybal.overrides.wish import Scope, Wish
 
 Document = Mapping[str, Any]
 Outcome = Document | Awaitable[Document]
@@ -41,6 +43,14 @@ class Controls(Protocol):
 
     def maintenance(self, service: str | None, *, begin: bool, by: str) -> Outcome:
         """Move the traffic of a service, or of the whole director, away by BGP; or end that."""
+        ...
+
+    def override(self, wish: Wish, by: str) -> Outcome:
+        """Drain, disable or enable a server for a time."""
+        ...
+
+    def undo(self, scope: Scope, by: str) -> Outcome:
+        """End the overrides of a server."""
         ...
 
     def compare(self, content: str, by: str) -> Outcome:
@@ -73,6 +83,46 @@ MAX_CONFIG_BYTES = 16 * 1024 * 1024
 
 _MAINTAINED = {"service": Field(JSONKind.TEXT, "a service; without it, the whole director")}
 
+_SCOPE = {
+    "host": Field(JSONKind.TEXT, "the server, as pool lists name it", required=True, low=1),
+    "services": Field(JSONKind.TEXTS, "in these services; without it, in its only one"),
+    "all": Field(JSONKind.BOOLEAN, "in all services that have it"),
+}
+_FOR_A_TIME = {
+    "for_s": Field(
+        JSONKind.NUMBER,
+        "for how many seconds, at most 7 days",
+        required=True,
+        low=1,
+        high=MAX_DURATION_S,
+    ),
+    "reason": Field(
+        JSONKind.TEXT,
+        "why, for those who wonder: one line",
+        required=True,
+        low=1,
+        high=200,
+        one_line=True,
+    ),
+}
+
+
+def _scope(call: Call) -> Scope:
+    body = call.body
+    return Scope(body["host"], tuple(body.get("services", ())), body.get("all", False))
+
+
+def _wish(call: Call) -> Wish:
+    body = call.body
+    return Wish(
+        Action(body["action"]),
+        _scope(call),
+        body["for_s"],
+        body["reason"].strip(),
+        body.get("force", False),
+    )
+
+
 VERBS = (
     Verb(
         "/api/v1/services/{service}/confirm",
@@ -99,6 +149,28 @@ VERBS = (
             call.body.get("service"), begin=False, by=call.by
         ),
         _MAINTAINED,
+    ),
+    Verb(
+        "/api/v1/overrides/begin",
+        "Drain, disable or enable a server for a time",
+        lambda controls, call: controls.override(_wish(call), call.by),
+        {
+            "action": Field(
+                JSONKind.TEXT,
+                "drain: no new connections; disable: not pooled; enable: as if its list did",
+                required=True,
+                choices=tuple(action.value for action in Action),
+            ),
+            **_SCOPE,
+            **_FOR_A_TIME,
+            "force": Field(JSONKind.BOOLEAN, "though fewer are left than the threshold wants"),
+        },
+    ),
+    Verb(
+        "/api/v1/overrides/end",
+        "End the overrides of a server",
+        lambda controls, call: controls.undo(_scope(call), call.by),
+        _SCOPE,
     ),
     Verb(
         "/api/v1/config/compare",

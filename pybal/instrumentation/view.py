@@ -8,6 +8,7 @@ from typing import Protocol
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import BGPSnapshot, DaemonSnapshot, ServiceSnapshot
+from pybal.override import Override
 
 
 class StatusView(Protocol):
@@ -35,6 +36,10 @@ class StatusView(Protocol):
 
     def refresh(self) -> Awaitable[None]:
         """Have what is read on demand read, so that the next snapshots show it. Never fails."""
+        ...
+
+    def overrides(self) -> tuple[Override, ...]:
+        """What operators want of servers for a time, those of no listed server included."""
         ...
 
     def daemon(self) -> DaemonSnapshot:

@@ -8,6 +8,7 @@ pybal/pool/publication.py tells what should stand.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import Any
@@ -28,6 +29,7 @@ from pybal.model import (
     SourceSnapshot,
 )
 from pybal.monitors.base import Monitor
+from pybal.override import Override
 from pybal.pool.address_trial import AddressTrial
 from pybal.pool.address_warnings import AddressWarnings
 from pybal.pool.desired import destination_key
@@ -44,6 +46,7 @@ from pybal.pool.events import (
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
+from pybal.pool.overlay import Laid, Overlay
 from pybal.pool.policy import PoolState
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.ports import CoordinatorPorts, ListStore
@@ -82,6 +85,7 @@ class Coordinator:
         self._log = Logger(namespace=settings.name)
         self._list = GuardedList(settings, ports.clock, ports.now, self._reconsider_list, self._log)
         self._servers: dict[str, Server] = {}
+        self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted)
         self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
         self._arriving: dict[str, Server] = {}
@@ -126,7 +130,7 @@ class Coordinator:
         while self._next_list is not None:
             found, self._next_list = self._next_list, None
             if self._settings.list_floor:
-                self._list.begin_with(found.last_run, found.past, self._policy.state)
+                self._list.begin_with(found.last_run, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             self._arriving = {host: Server(host, self) for host in hosts}
@@ -184,12 +188,13 @@ class Coordinator:
 
     def _put_list_in_force(self) -> None:
         in_force = self._list.in_force
-        candidates = tuple(self._candidate(spec) for spec in in_force.values())
+        laid = self._overlay.lay(in_force, self._policy.state)
+        candidates = tuple(self._candidate(each) for each in laid.values())
         for host in [host for host in self._servers if host not in in_force]:
             self._remove(host)
         self._handle(ListChanged(candidates))
         self._look_at_addresses()
-        self._list_store.in_force(tuple(self._list.in_force.values()), self._list.past())
+        self._list_store.in_force(tuple(self._list.in_force.values()))
 
     def _remove(self, host: str) -> None:
         server = self._servers.pop(host)
@@ -215,12 +220,24 @@ class Coordinator:
             self._put_list_in_force()
         return hosts
 
-    def _candidate(self, spec: ServerSpec) -> Candidate:
-        address = self._servers[spec.host].address
-        if spec.host in self._policy.state.members:
-            return Candidate(spec, address is not None)
-        objection = self._addresses.objection(spec.host, address, None)
-        return self._new_servers.candidate(spec, address, objection, self._ports.clock.seconds())
+    def override_objection(self, override: Override) -> str:
+        """Why an override of a server of the list in force must not be; empty if it may."""
+        return self._overlay.objection(override, self._list.in_force, self._policy.state)
+
+    def overrides_changed(self) -> None:
+        """Operators want something else of the servers."""
+        if self._list.in_force and not self._stopped:
+            self._put_list_in_force()
+
+    def _candidate(self, laid: Laid) -> Candidate:
+        host = laid.spec.host
+        address = self._servers[host].address
+        if host in self._policy.state.members:
+            return Candidate(laid.spec, address is not None, over=laid.over)
+        objection = self._addresses.objection(host, address, None)
+        at = self._ports.clock.seconds()
+        candidate = self._new_servers.candidate(laid.spec, address, objection, at)
+        return replace(candidate, over=laid.over)
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,
@@ -350,7 +367,7 @@ class Coordinator:
         return ProbeTarget(host, address, port, checked_by.source_address)
 
     @property
-    def hosts(self) -> Iterable[str]:
+    def hosts(self) -> Collection[str]:
         """All servers' names."""
         return self._servers.keys()
 
@@ -367,8 +384,12 @@ class Coordinator:
 
     def _handle(self, event: Event) -> None:
         """Handle an event; one that arrives meanwhile is handled next."""
-        if self._policy.handle(event) and self._list.keeps and not self._stopped:
+        if not self._policy.handle(event) or self._stopped:
+            return
+        if self._list.keeps:
             self._reconsider_list()
+        if self._overlay.may_change(self._list.in_force, self._policy.state):
+            self._put_list_in_force()
 
     # -- what can be seen -----------------------------------------------------------------
 

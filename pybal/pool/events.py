@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Union
 
 from pybal.model import ServerSpec
+from pybal.override import LaidOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +18,14 @@ class Candidate:
     `stood_pooled` matters for a server that is new to the state: True or False tells how it
     stood in the kernel before the daemon started (warm start), None that nothing is known.
     So does `objection`, what speaks against it: then its monitors must find it up first.
+    `over` is the override of an operator; where it is in effect `spec` is what that makes of it.
     """
 
     spec: ServerSpec
     ready: bool
     stood_pooled: bool | None = None
     objection: str = ""
+    over: LaidOver | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """The pooling policy: (pool state, event) -> (pool state, notices). Pure and total.
 
 Terms: a server is *eligible* if enabled and ready (its address is
-known); *up* if monitoring says so, or nothing was said yet; *pooled* if it should stand in
+known); *drained* if an operator has taken it out for a time with weight 0: it then counts for
+nobody; *up* if monitoring says so, or nothing was said yet; *pooled* if it should stand in
 IPVS; *held* if it is pooled though down, because the depool threshold forbids removing it.
 
 After every event:
   - pooled implies eligible;
   - up and eligible implies pooled;
-  - a held server implies that fewer than N x T servers are up and eligible;
-  - at least min(eligible, N x T) servers are pooled.
+  - a held server is not drained, and implies that fewer than N x T others are up and eligible;
+  - at least min(eligible, N x T) servers are pooled; those that are drained do not count.
 
 "Held" is derived (pooled and not up), never remembered: there is no second memory that a
 removed server could haunt.
@@ -24,6 +25,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from pybal.model import Decision, ServerSpec, Verdict, status_text
+from pybal.override import LaidOver
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -63,11 +65,19 @@ class Member:
     decision: Decision | None = None
     refused: bool = False
     """By the kernel: it does not take its address."""
+    over: LaidOver | None = None
+    """What an operator wants of it; where that is in effect, `spec` is what it makes of the
+    list's."""
 
     @property
     def eligible(self) -> bool:
         """May be pooled at all."""
         return self.spec.enabled and self.ready and not self.refused
+
+    @property
+    def drained(self) -> bool:
+        """An operator has taken it out for a time."""
+        return self.over is not None and self.over.drains
 
     @property
     def held(self) -> bool:
@@ -105,8 +115,8 @@ class PoolState:
 
     @cached_property
     def up_count(self) -> int:
-        """How many servers are up, enabled and ready."""
-        return sum(m.up and m.eligible for m in self.members.values())
+        """How many servers are up, enabled and ready, those that are drained aside."""
+        return sum(m.up and m.eligible and not m.drained for m in self.members.values())
 
     @cached_property
     def pooled_count(self) -> int:
@@ -162,9 +172,10 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
             continue
         # Most servers of a changed list are as before: the later steps skip the same object.
         members[spec.host] = known
+        if spec != known.spec or candidate.over != known.over:
+            members[spec.host] = replace(known, spec=spec, over=candidate.over)
+            causes[spec.host] = _change(known, candidate)
         if spec != known.spec:
-            members[spec.host] = replace(known, spec=spec)
-            causes[spec.host] = "the pool list changed its weight or enabled"
             notices.append(ServerMerged(spec))
     for host in state.members:
         if host not in members:
@@ -172,7 +183,18 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
     return replace(state, members=members), causes, notices
 
 
+def _change(known: Member, candidate: Candidate) -> str:
+    if candidate.over == known.over:
+        return "the pool list changed its weight or enabled"
+    if candidate.over is not None:
+        return candidate.over.text
+    ended = "" if known.over is None else known.over.override.text
+    return f"no longer {ended}"
+
+
 def _arrival(candidate: Candidate) -> str:
+    if candidate.over is not None:
+        return f"new in the pool list; {candidate.over.text}"
     if candidate.objection:
         return f"new in the pool list; {candidate.objection}"
     match candidate.stood_pooled:
@@ -195,6 +217,7 @@ def _new_member(candidate: Candidate, monitors: tuple[str, ...]) -> Member:
         up=up,
         pooled=False,
         results=MappingProxyType(dict.fromkeys(monitors)),
+        over=candidate.over,
     )
 
 
@@ -289,17 +312,19 @@ def _settle(state: PoolState) -> PoolState:
     can_depool = state.can_depool
     changes: dict[str, Member] = {}
     for host, member in state.members.items():
-        pooled = member.eligible and (member.up or (member.pooled and not can_depool))
+        kept = member.pooled and not can_depool and not member.drained
+        pooled = member.eligible and (member.up or kept)
         if pooled != member.pooled:
             changes[host] = replace(member, pooled=pooled)
     settled = replace(state, members={**state.members, **changes})
-    missing = settled.required - settled.pooled_count
+    drained = sum(m.pooled and m.drained for m in settled.members.values())
+    missing = settled.required - (settled.pooled_count - drained)
     return _filled(settled, missing) if missing > 0 else settled
 
 
 def _filled(state: PoolState, missing: Fraction) -> PoolState:
     """Pool so many more eligible servers, though they are down."""
-    spare = [m for m in state.members.values() if m.eligible and not m.pooled]
+    spare = [m for m in state.members.values() if m.eligible and not m.pooled and not m.drained]
     # Servers of weight 0 serve nobody and come last. Of the others, those that some of their
     # monitors call up come first.
     spare.sort(key=lambda member: (member.spec.weight == 0, not member.partially_up))
@@ -344,7 +369,8 @@ def _with_decisions(
     """Note the reason at each server whose verdict the event changed.
 
     A second reason for the same verdict does not hide the first, since people ask what took the
-    server out. Only a monitor that comes up notes anew what still keeps the server out.
+    server out. Only a monitor that comes up notes anew what still keeps the server out, and an
+    operator's word is named in any case.
     """
     recovered = event.host if isinstance(event, MonitorReported) and event.up else None
     size, up, pooled = len(after.members), after.up_count, after.pooled_count
@@ -352,17 +378,27 @@ def _with_decisions(
     for host, member in _changed(before, after):
         verdict = _verdict(member)
         changed = member.decision is None or member.decision.verdict is not verdict
+        earlier = before.members.get(host)
+        changed = changed or (earlier is not None and earlier.over != member.over)
         if changed or host == recovered:
-            cause = causes.get(host) or _indirect_cause(event)
+            cause = _with_override(causes.get(host) or _indirect_cause(event), member)
             decision = Decision(verdict, cause, at, size, up, pooled, after.required)
             decided[host] = replace(member, decision=decision)
     return replace(after, members={**after.members, **decided})
+
+
+def _with_override(cause: str, member: Member) -> str:
+    if member.over is None or member.over.text in cause:
+        return cause
+    return f"{cause}; {member.over.text}"
 
 
 def _verdict(member: Member) -> Verdict:
     if member.pooled:
         if not member.up:
             return Verdict.HELD
+        if member.spec.weight == 0:
+            return Verdict.DRAINING
         proven = None not in member.results.values()
         return Verdict.POOLED if proven else Verdict.POOLED_UNPROVEN
     if not member.spec.enabled:

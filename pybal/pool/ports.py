@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pybal.held_change import ListPast
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
+from pybal.override import Overrides
 from pybal.pool.events import Event, Notice
 from pybal.pool.implausible_addresses import IsOwnAddress
 from pybal.pool.monitor_sets import MonitorFactory
@@ -28,8 +28,8 @@ class DesiredTable(Protocol):
 class ListStore(Protocol):
     """Keeps the pool list for the next start."""
 
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
-        """This is the list as it is in force now, and what lists have taken away."""
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+        """This is the list as it is in force now."""
 
 
 StepObserver = Callable[[str, Event, tuple[Notice, ...], float], None]
@@ -39,6 +39,11 @@ log lines), and when it was handled, in Unix seconds."""
 
 def _nobody(service: str, event: Event, notices: tuple[Notice, ...], at: float) -> None:
     """Nobody observes the policy's steps."""
+
+
+def _no_overrides(_: str) -> Overrides:
+    """Operators want nothing of the service's servers."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +63,5 @@ class CoordinatorPorts:
     """Told the health of a service whose announcement depends on it after each of its events."""
     stepped: StepObserver = _nobody
     """Told of each event once it has been handled, be it without any consequence."""
+    overrides: Callable[[str], Overrides] = _no_overrides
+    """What operators want for a time of the servers of a service."""

@@ -3,16 +3,16 @@ reports to all services."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
-from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList
+from pybal.override import Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.damped_reports import DampedReports
 from pybal.pool.flap_damping import can_spare
@@ -76,9 +76,9 @@ class LVSService:
         self._damped.stop()
         self._coordinator.stop()
 
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
         """See ListStore."""
-        self._source.in_force(servers, past)
+        self._source.in_force(servers)
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
         """See Coordinator."""
@@ -87,6 +87,14 @@ class LVSService:
     def confirm_list(self) -> tuple[str, ...]:
         """See Coordinator."""
         return self._coordinator.confirm_list()
+
+    def override_objection(self, override: Override) -> str:
+        """See Coordinator."""
+        return self._coordinator.override_objection(override)
+
+    def overrides_changed(self) -> None:
+        """See Coordinator."""
+        self._coordinator.overrides_changed()
 
     def deliver(self, report: HealthReport) -> None:
         """See ReportDelivery: on to the Coordinator, at once unless the server flaps."""
@@ -101,7 +109,7 @@ class LVSService:
         return self._coordinator.probe_target(source)
 
     @property
-    def hosts(self) -> Iterable[str]:
+    def hosts(self) -> Collection[str]:
         """See Coordinator."""
         return self._coordinator.hosts
 

@@ -71,5 +71,6 @@ def _server(before: _Server | None, member: Member, server: Server) -> _Server:
         pooled=member.pooled,
         monitors=monitors,
         decision=member.decision,
+        over=member.over,
     )
     return _Server(member, address, monitors, snapshot)

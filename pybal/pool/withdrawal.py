@@ -23,8 +23,9 @@ class Health:
 
 
 def health(state: PoolState) -> Health:
-    """The health of a pool. A server without monitors counts as confirmed."""
-    members = state.members.values()
+    """The health of a pool. A server without monitors counts as confirmed; those that an operator
+    drains are none of it."""
+    members = [member for member in state.members.values() if not member.drained]
     return Health(
         enabled=sum(m.spec.enabled for m in members),
         up=state.up_count,

@@ -15,7 +15,10 @@ from typing import Any, Self
 from pybal.ctl.client import SocketClient
 from pybal.ctl.main import Terminal, run
 from pybal.errors import ControlError, NoSuchThingError
+from pybal.instrumentation.override_document import override_document
 from pybal.instrumentation.site import ControlAccess
+from pybal.override import Action
+from pybal.overrides.wish import Scope, Wish
 from tests.fakes.view import NOON, FakeView
 from tests.instrumentation.exchange import Client
 
@@ -43,6 +46,15 @@ class FakeControls:
             self._check(service)
         self.asked.append(("maintenance", service, begin))
         return {"service": service, "maintenance": begin}
+
+    def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
+        self.asked.append(("override", wish))
+        return {"overrides": [override_document(wish.override("text_443", by, NOON))]}
+
+    def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
+        self.asked.append(("undo", scope))
+        wish = Wish(Action.DRAIN, scope, 60.0, "why")
+        return {"ended": [override_document(wish.override("text_443", by, NOON))]}
 
     def compare(self, content: str, by: str) -> Mapping[str, Any]:
         self.asked.append(("compare", content))

@@ -80,3 +80,11 @@ def test_names_are_completed_by_asking_the_daemon(site: ServedSite) -> None:
     assert completed(site, "why", "cp1", "") == {"text_443", "a_80"}
     assert completed(site, "bgp", "") == {"192.0.2.1"}
     assert completed(site, "server", "cp") == {"cp1", r"cp\$\(id\)"}
+
+
+def test_an_override_completes_its_host_and_then_services(site: ServedSite) -> None:
+    assert "cp1" in completed(site, "drain", "")
+    assert completed(site, "undo", "cp1", "") == {"text_443", "a_80"}
+    assert completed(site, "drain", "cp1", "--for", "1h", "--reason", "x y", "t") == {"text_443"}
+    assert "1h" in completed(site, "drain", "cp1", "--for", "")
+    assert {"--for", "--reason", "--force", "--all"} <= completed(site, "disable", "cp1", "--")

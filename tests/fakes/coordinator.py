@@ -16,7 +16,6 @@ from pybal.config.settings import (
     MonitorSettings,
     ServiceSettings,
 )
-from pybal.held_change import ListPast
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import (
@@ -34,6 +33,7 @@ from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.target import Target
+from pybal.override import Action, Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.events import Event, Notice
 from pybal.pool.ports import CoordinatorPorts
@@ -135,6 +135,7 @@ class Bench:
         self.own_addresses: set[IPAddress] = set()
         self.made: list[FakeMonitor] = []
         self.reports: list[HealthReport] = []
+        self.overrides: dict[str, Override] = {}
         self.holds_reports = False
         self.first_results = first_results or {}
         self._broken = broken
@@ -163,11 +164,11 @@ class Bench:
             table=self,
             is_own_address=lambda address: address in self.own_addresses,
             servers_changed=lambda _, health: self.healths.append(health),
+            overrides=lambda _: self.overrides,
             stepped=self._stepped,
         )
         self.coordinator = Coordinator(self.settings, ports, adopted, self)
         self.in_force_lists: list[tuple[ServerSpec, ...]] = []
-        self.past: ListPast | None = None
 
     def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
         assert drain_timeout_s is self.settings.drain_timeout_s
@@ -192,16 +193,28 @@ class Bench:
         if not self.holds_reports:
             self.coordinator.deliver(report)
 
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
         self.in_force_lists.append(servers)
-        self.past = past
 
-    def list(
-        self, *specs: ServerSpec | str, last_run: str = "", past: ListPast | None = None
-    ) -> None:
+    def list(self, *specs: ServerSpec | str, last_run: str = "") -> None:
         servers = tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
         before = tuple(ServerSpec(host) for host in last_run)
-        self.coordinator.pool_list(SourceList(servers, before, past))
+        self.coordinator.pool_list(SourceList(servers, before))
+
+    def wish(self, action: Action, host: str, *, force: bool = False) -> str:
+        """An operator's override, if nothing speaks against it; else what does."""
+        since = 1000.0 + self.clock.seconds() + len(self.overrides)
+        override = Override("svc_80", host, action, "alice", "why", since, since + 3600, force)
+        objection = "" if force else self.coordinator.override_objection(override)
+        if not objection:
+            self.overrides[host] = override
+            self.coordinator.overrides_changed()
+        return objection
+
+    def undo(self, host: str) -> None:
+        """It is over."""
+        del self.overrides[host]
+        self.coordinator.overrides_changed()
 
     def monitor(self, host: str, name: str = "IdleConnection") -> FakeMonitor:
         (found,) = [m for m in self.made if m.running and (m.target.host, m.name) == (host, name)]

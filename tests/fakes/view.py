@@ -28,6 +28,7 @@ from pybal.model import (
     Verdict,
 )
 from pybal.monitors.registry import BUILT_IN, metric_families
+from pybal.override import Override
 
 NOON = 1_700_000_000.0
 """2023-11-14T22:13:20Z, the time at which everything in these fakes happened."""
@@ -49,6 +50,7 @@ class FakeView:
     ipvs_snapshot: IPVSSnapshot = field(default_factory=lambda: ipvs())
     daemon_snapshot: DaemonSnapshot = DAEMON
     config_snapshot: ConfigSnapshot = CONFIG
+    override_list: tuple[Override, ...] = ()
     refreshed: int = 0
 
     def services(self) -> Sequence[ServiceSnapshot]:
@@ -62,6 +64,9 @@ class FakeView:
 
     def ipvs(self) -> IPVSSnapshot:
         return self.ipvs_snapshot
+
+    def overrides(self) -> tuple[Override, ...]:
+        return self.override_list
 
     async def refresh(self) -> None:
         self.refreshed += 1

@@ -24,6 +24,7 @@ from pybal.ipvs.snapshot import (
     Traffic,
 )
 from pybal.model import HoldDown, MetricSample, SourceSnapshot
+from pybal.override import Action, LaidOver, Override
 from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
 from tests.instrumentation.exchange import Client
 
@@ -69,7 +70,7 @@ def get(path: str, view: FakeView = VIEW) -> Any:
 def test_the_index_names_the_other_paths_and_they_exist() -> None:
     paths = get("/api/v1/")["paths"]
     assert paths == get("/api/v1")["paths"]
-    assert len(paths) == 9
+    assert len(paths) == 10
     for path in paths:
         assert get(path.format(service="text_443", host="cp1"))
 
@@ -101,6 +102,8 @@ def test_the_list_of_services_counts_their_servers() -> None:
             "pooled_down": 1,
             "held": 0,
             "held_down": 0,
+            "draining": 0,
+            "overridden": 0,
         },
     }
 
@@ -384,3 +387,23 @@ def test_an_absurd_date_of_the_file_is_shown_all_the_same() -> None:
     for at in (-1e18, 0.0, 1e12, 1e18):
         view = FakeView(config_snapshot=replace(FakeView().config_snapshot, modified_at=at))
         assert get("/api/v1/config", view)["modified_at"]["epoch"] == at
+
+
+DRAINED = Override("web", "cp1", Action.DRAIN, "alice", "new kernel", NOON, NOON + 3600)
+
+
+def test_an_override_is_shown_with_its_server_and_with_what_the_list_says() -> None:
+    over = LaidOver(DRAINED, 10, True, suspended="too few")
+    view = FakeView([service("web", [replace(server("cp1"), over=over), server("cp2")])])
+    gone = replace(DRAINED, host="gone")
+    view.override_list = (DRAINED, gone)
+    shown = get("/api/v1/services/web/servers/cp1", view)["override"]
+    assert shown["until"]["epoch"] == NOON + 3600
+    assert (shown["by"], shown["reason"], shown["action"]) == ("alice", "new kernel", "drain")
+    assert (shown["in_effect"], shown["suspended"]) == (False, "too few")
+    assert shown["listed"] == {"weight": 10, "enabled": True}
+    assert get("/api/v1/services/web/servers/cp2", view)["override"] is None
+    first, second = get("/api/v1/overrides", view)["overrides"]
+    assert first == shown
+    assert (second["host"], second["listed"]) == ("gone", None)
+    assert get("/api/v1/services", view)["services"][0]["counts"]["overridden"] == 1

@@ -15,6 +15,7 @@ from pybal.instrumentation import verbs
 from pybal.instrumentation.body import Field, JSONKind
 from pybal.instrumentation.site import BoundedRequest, ControlAccess, ControlRequest
 from pybal.instrumentation.verbs import Controls, Verb
+from pybal.overrides.wish import Scope, Wish
 from tests.fakes.view import FakeView, service
 from tests.instrumentation.exchange import Answer, Client
 
@@ -45,6 +46,14 @@ class FakeControls:
 
     def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
         self.asked.append((f"maintenance {service} {begin}", by))
+        return {}
+
+    def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
+        self.asked.append((str(wish), by))
+        return {}
+
+    def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
+        self.asked.append((str(scope), by))
         return {}
 
     def compare(self, content: str, by: str) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import Decision, ServerSpec, Verdict
+from pybal.override import Action, LaidOver, Override
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -395,6 +397,8 @@ def test_a_monitor_that_goes_takes_its_verdict_with_it_and_a_new_one_has_none() 
 # -- random histories -----------------------------------------------------------------------
 
 HOSTS = tuple("abcdefg")
+DRAINED = LaidOver(Override("s", "a", Action.DRAIN, "alice", "why", 0.0, 60.0), 10, True)
+SUSPENDED = replace(DRAINED, suspended="too few")
 hosts = st.sampled_from(HOSTS)
 
 
@@ -409,6 +413,7 @@ def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]
                 ready=st.booleans(),
                 stood_pooled=st.sampled_from([None, None, True, False]),
                 objection=st.sampled_from(["", "it is odd"]),
+                over=st.sampled_from([None, None, DRAINED, SUSPENDED]),
             )
             for name in names
         )
@@ -460,10 +465,11 @@ def test_the_invariants_hold_after_every_event_of_any_history(
 def check_invariants(state: PoolState) -> None:
     eligible = 0
     for member in state.members.values():
-        eligible += member.eligible
+        eligible += member.eligible and not member.drained
         assert member.eligible or not member.pooled
         assert not (member.up and member.eligible) or member.pooled
         if member.held:
+            assert not member.drained
             assert state.up_count < state.required
         if False in member.results.values():
             assert not member.up
@@ -471,10 +477,11 @@ def check_invariants(state: PoolState) -> None:
             assert member.up
         assert member.decision is not None
         assert (member.decision.verdict in POOLED_VERDICTS) == member.pooled
-    assert state.pooled_count >= min(eligible, math.ceil(state.required))
+    serving = state.pooled_count - sum(m.pooled and m.drained for m in state.members.values())
+    assert serving >= min(eligible, math.ceil(state.required))
 
 
-POOLED_VERDICTS = {Verdict.POOLED, Verdict.POOLED_UNPROVEN, Verdict.HELD}
+POOLED_VERDICTS = {Verdict.POOLED, Verdict.POOLED_UNPROVEN, Verdict.DRAINING, Verdict.HELD}
 
 
 def check_nothing_is_invented(before: PoolState, event: Event, after: PoolState) -> None:
@@ -516,7 +523,9 @@ def test_the_same_list_twice_changes_nothing_the_second_time(
     state, events = history
     for event in events:
         state, _ = step(state, event, at=1.0)
-    again = ListChanged(tuple(Candidate(m.spec, m.ready) for m in state.members.values()))
+    again = ListChanged(
+        tuple(Candidate(m.spec, m.ready, over=m.over) for m in state.members.values())
+    )
     repeated, _ = step(state, again, at=2.0)
     assert repeated.members == state.members
 

@@ -1,0 +1,131 @@
+"""What an operator says for a time: overrides of servers."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pybal.ctl.commands import Asked, Result
+from pybal.ctl.render import clock_time, since
+from pybal.ctl.table import Line, Style, count, row, table
+
+Document = dict[str, Any]
+
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:s|sec|m|min|h|d)\s*)+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)", re.ASCII)
+_UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_MOST_S = 7 * 86400
+_MOST_REASON = 200
+
+
+def duration_s(text: str) -> float:
+    """`90s`, `45min`, `1h`, `2h30m`, `7d`: seconds."""
+    if not _DURATION.fullmatch(text.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 30min, 1h, 2h30m or 1d")
+    total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if not 1 <= total <= _MOST_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 1s to 7d")
+    return total
+
+
+def reason(text: str) -> str:
+    """One line for those who wonder."""
+    text = text.strip()
+    if not text or not text.isprintable() or len(text) > _MOST_REASON:
+        raise argparse.ArgumentTypeError(
+            f"a reason is one line of printable text, of {_MOST_REASON} characters at most"
+        )
+    return text
+
+
+def add_scope(parser: argparse.ArgumentParser) -> None:
+    """HOST [SERVICE …|--all]."""
+    parser.add_argument("host", metavar="HOST", help="the server, as pool lists name it")
+    parser.add_argument(
+        "services", metavar="SERVICE", nargs="*", help="in these services; default: its only one"
+    )
+    parser.add_argument(
+        "--all", action="store_true", dest="everywhere", help="in all services that have it"
+    )
+
+
+def add_for_a_time(parser: argparse.ArgumentParser) -> None:
+    """--for and --reason, which nothing that is said for a time goes without."""
+    parser.add_argument(
+        "--for",
+        type=duration_s,
+        required=True,
+        dest="for_s",
+        metavar="TIME",
+        help="for how long: 30min, 1h, 2h30m; 7d at most",
+    )
+    parser.add_argument(
+        "--reason", type=reason, required=True, metavar="TEXT", help="why: one line, for others"
+    )
+
+
+def change(asked: Asked) -> Result:
+    """Drain, disable or enable a server."""
+    options = asked.options
+    body = {
+        "action": options.command,
+        **_scope(options),
+        "for_s": options.for_s,
+        "reason": options.reason,
+        "force": options.force,
+    }
+    document = asked.client.post("overrides", "begin", body=body)
+    lines = [Line(_said(each)) for each in document["overrides"]]
+    return Result(lines, document)
+
+
+def undo(asked: Asked) -> Result:
+    """End overrides of a server."""
+    document = asked.client.post("overrides", "end", body=_scope(asked.options))
+    lines = [Line(f"{each['service']}: {each['host']} is no longer {each['text']}")
+             for each in document["ended"]]  # fmt: skip
+    return Result(lines, document)
+
+
+def _scope(options: argparse.Namespace) -> Document:
+    scope: Document = {"host": options.host}
+    if options.services:
+        scope["services"] = options.services
+    if options.everywhere:
+        scope["all"] = True
+    return scope
+
+
+def _said(override: Document) -> str:
+    return f"{override['service']}: {override['host']} is {override['text']}"
+
+
+def overrides(asked: Asked) -> Result:
+    """All overrides that there are."""
+    document = asked.client.get("overrides")
+    return Result(overrides_lines(document["overrides"], asked.now()), document)
+
+
+def overrides_lines(found: Sequence[Document], now: float) -> list[Line]:
+    """A table, those that are not in effect first."""
+    if not found:
+        return [Line("There are no overrides: all is as the pool lists have it")]
+    rows = [
+        row(
+            each["service"],
+            each["host"],
+            each["action"],
+            each["by"],
+            since(each["since"], now),
+            clock_time(each["until"]),
+            each["reason"],
+            f"not in effect: {each['suspended']}" if each["suspended"] else "",
+            style=Style.WORSE if each["suspended"] else Style.PLAIN,
+        )
+        for each in sorted(found, key=lambda o: (o["in_effect"], o["service"], o["host"]))
+    ]
+    titles = ("SERVICE", "HOST", "ACTION", "BY", "SINCE", "UNTIL", "REASON", "NOTE")
+    return [Line(f"{count(len(found), 'override')}"), *table(titles, rows)]

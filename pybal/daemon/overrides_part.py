@@ -1,0 +1,135 @@
+"""Operators' overrides as a part of the daemon: begun, ended and told to the services."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from pybal.daemon.ports import DaemonPorts
+from pybal.errors import ControlError, NoSuchThingError
+from pybal.override import Override, Overrides
+from pybal.overrides.book import (
+    MAX_OVERRIDES,
+    BookPorts,
+    OverrideBook,
+    OverrideObserver,
+    nobody,
+)
+from pybal.overrides.file import OverrideStore
+from pybal.overrides.wish import Scope, Wish, services_meant
+from pybal.pool.service import LVSService
+from pybal.reload.difference import RenameService, Step
+from pybal.runtime.time_slices import TimeSlices
+
+_REFUSALS_SHOWN = 5
+
+
+class OverridesPart:
+    """Owns the book of overrides. `services` is a live view. They are kept in `state_directory`
+    for the next start; None: they are not. `observe` hears of each that begins or ends."""
+
+    def __init__(
+        self,
+        ports: DaemonPorts,
+        services: Mapping[str, LVSService],
+        time_slices: TimeSlices,
+        state_directory: Path | None,
+        observe: OverrideObserver = nobody,
+    ) -> None:
+        self._services = services
+        self._time_slices = time_slices
+        self._now = ports.now
+        self._log = Logger(namespace="overrides")
+        self._store: OverrideStore | None = None
+        if state_directory is not None:
+            self._store = OverrideStore(state_directory, ports.in_thread, self._log)
+        self._book = OverrideBook(
+            BookPorts(ports.reactor, ports.now, self._save, self._changed, observe), self._log
+        )
+
+    def start(self, services: Collection[str]) -> None:
+        """With those of the last run, as far as their services are still there."""
+        self._book.start(() if self._store is None else self._store.load(), services)
+
+    def stop(self) -> None:
+        """End nothing any more. Idempotent."""
+        self._book.stop()
+
+    def of(self, service: str) -> Overrides:
+        """Those of one service."""
+        return self._book.of(service)
+
+    def all(self) -> tuple[Override, ...]:
+        """All that there are."""
+        return self._book.all()
+
+    def go_over_to(self, services: Collection[str], steps: Iterable[Step]) -> None:
+        """A changed configuration: those of a removed service end with it."""
+        renamed = [(s.before.name, s.after.name) for s in steps if isinstance(s, RenameService)]
+        self._book.go_over_to(services, renamed)
+
+    async def begin(self, wish: Wish, by: str) -> tuple[Override, ...]:
+        """All of a wish, or nothing. Raises ControlError."""
+        pools = {name: service.hosts for name, service in self._services.items()}
+        names = services_meant(wish.scope, pools)
+        now = self._now()
+        overrides = tuple(wish.override(name, by, now) for name in names)
+        if len(self._book.all()) + len(overrides) > MAX_OVERRIDES:
+            raise ControlError(f"There are {MAX_OVERRIDES} overrides", "Undo some of them")
+        if not wish.force:
+            self._check(overrides)
+        self._book.begin(overrides)
+        await self._tell(names)
+        return overrides
+
+    async def end(self, scope: Scope, by: str) -> tuple[Override, ...]:
+        """The overrides of a host in the services named, or in all. Raises ControlError."""
+        found = [each for each in self._book.all() if each.host == scope.host]
+        for name in scope.services:
+            if name not in self._services:
+                raise NoSuchThingError(f"There is no service {name}", "`pybalctl status` has them")
+            if not any(each.service == name for each in found):
+                text = f"There is no override of {scope.host} in {name}"
+                raise NoSuchThingError(text, "`pybalctl overrides` lists those that there are")
+        if not found:
+            text = f"There is no override of {scope.host}"
+            raise NoSuchThingError(text, "`pybalctl overrides` lists those that there are")
+        meant = [each for each in found if not scope.services or each.service in scope.services]
+        ended = self._book.end([(each.service, each.host) for each in meant], by)
+        await self._tell([each.service for each in ended])
+        return ended
+
+    def _check(self, overrides: Iterable[Override]) -> None:
+        refused = []
+        for override in overrides:
+            service = self._services[override.service]
+            objection = service.override_objection(override) if override.takes_away else ""
+            if objection:
+                refused.append(f"{override.service}: {objection}")
+        if refused:
+            more = len(refused) - _REFUSALS_SHOWN
+            shown = "; ".join(refused[:_REFUSALS_SHOWN])
+            text = f"Too few servers would be left, nothing was changed: {shown}"
+            raise ControlError(
+                text + (f"; and {more} more services" if more > 0 else ""),
+                "Bring others up first, or say --force",
+            )
+
+    async def _tell(self, names: Iterable[str]) -> None:
+        """Pools of hundreds of servers, in dozens of services: some each turn of the reactor."""
+        for name in names:
+            await self._time_slices.pause()
+            service = self._services.get(name)
+            if service is not None:
+                service.overrides_changed()
+
+    def _changed(self, names: Collection[str]) -> None:
+        telling = Deferred.fromCoroutine(self._tell(names))
+        telling.addErrback(lambda failure: self._log.failure("Services not told", failure=failure))
+
+    def _save(self, overrides: tuple[Override, ...]) -> None:
+        if self._store is not None:
+            self._store.save(overrides)

@@ -1,0 +1,1 @@
+"""What operators have said for a time."""

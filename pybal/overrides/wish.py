@@ -1,0 +1,77 @@
+"""What an operator asks for, and which services it is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from pybal.errors import ControlError, NoSuchThingError
+from pybal.override import Action, Override
+
+_LISTED = 20
+
+Pools = Mapping[str, Collection[str]]
+"""The hosts of each service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A host in the `services` that are named, or in all that have it. Without either it is the
+    only one that has it."""
+
+    host: str
+    services: tuple[str, ...] = ()
+    everywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An action for a time, in seconds, with its reason."""
+
+    action: Action
+    scope: Scope
+    for_s: float
+    reason: str
+    force: bool = False
+
+    def override(self, service: str, by: str, now: float) -> Override:
+        """The override of one service that comes of it."""
+        until, force = now + self.for_s, self.force
+        return Override(service, self.scope.host, self.action, by, self.reason, now, until, force)
+
+
+def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
+    """The services that a wish is about. NoSuchThingError says what there is instead; ControlError
+    if it is not clear which are meant."""
+    host = scope.host
+    for name in scope.services:
+        if name not in pools:
+            raise NoSuchThingError(f"There is no service {name}", _there_are(name, pools))
+        if host not in pools[name]:
+            text = f"{host} is not in the pool list of {name}"
+            raise NoSuchThingError(text, _there_are(host, pools[name]))
+    if scope.services:
+        return tuple(dict.fromkeys(scope.services))
+    found = tuple(name for name, hosts in pools.items() if host in hosts)
+    if not found:
+        every = set().union(*pools.values())
+        raise NoSuchThingError(f"There is no server {host}", _there_are(host, every))
+    if len(found) > 1 and not scope.everywhere:
+        text = f"{host} is in {len(found)} services: {_some(found)}"
+        raise ControlError(text, "Name those that are meant, or say --all")
+    return found
+
+
+def _there_are(name: str, known: Collection[str]) -> str:
+    every = sorted(known)
+    near = [each for each in every if each.startswith(name)][:3]
+    near = list(dict.fromkeys([*near, *get_close_matches(name, every, 3)]))[:3]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There are {_some(every)}" if every else "There are none"
+
+
+def _some(names: Collection[str]) -> str:
+    shown, more = list(names)[:_LISTED], len(names) - _LISTED
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")

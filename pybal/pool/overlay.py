@@ -1,0 +1,173 @@
+"""Operators' overrides, laid over the pool list that is in force. Pure.
+
+The list itself does not change: neither its guard nor the copy on the disk sees an override. What
+takes a server away needs so many others as the depool threshold wants, unless it is forced. That
+is looked at when it begins and when the pool is another: a list that takes servers away suspends
+the newest overrides until there are enough again. What monitors find suspends none: then the
+threshold keeps servers that are down, as ever, and counts on none that an operator has taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from pybal.model import ServerSpec
+from pybal.override import Action, LaidOver, Override, Overrides
+from pybal.pool.policy import PoolState
+
+Specs = Mapping[str, ServerSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """What counts of a server, and the override that makes it so, or would."""
+
+    spec: ServerSpec
+    over: LaidOver | None = None
+
+
+LaidList = Mapping[str, Laid]
+
+
+def lay_over(
+    specs: Specs,
+    overrides: Overrides,
+    works: Callable[[str], bool],
+    threshold: Fraction,
+    steady: Collection[str] = (),
+    slack: Fraction = Fraction(0),
+) -> LaidList:
+    """The list with the overrides in effect, in the order of the list.
+
+    `works(host)`: whether a server would serve if it may. The overrides of the hosts in `steady`
+    were in effect before; they stay so as long as `slack` (0 or less) servers are left beyond the
+    threshold: then the pool is not shorter of servers than it was.
+    """
+    laid = {host: Laid(spec) for host, spec in specs.items()}
+    required = len(specs) * threshold
+    found = sorted(
+        (each for host, each in overrides.items() if host in specs),
+        key=lambda each: (each.host not in steady, each.since, each.host),
+    )
+    for override in found:
+        if not override.takes_away or override.force:
+            laid[override.host] = _in_effect(specs[override.host], override)
+    left = _serving((each.spec for each in laid.values()), works)
+    for override in found:
+        host = override.host
+        if laid[host].over is not None:
+            continue
+        needed = required + slack if host in steady else required
+        missed = _serves(specs[host], works)
+        if missed and left - 1 < needed:
+            laid[host] = _suspended(specs[host], override, left - 1, required)
+        else:
+            laid[host] = _in_effect(specs[host], override)
+            left -= missed
+    return laid
+
+
+def slack_of(
+    specs: Specs,
+    overrides: Overrides,
+    works: Callable[[str], bool],
+    threshold: Fraction,
+    steady: Collection[str],
+) -> Fraction:
+    """How many servers beyond the threshold are left of a list with what is forced and `steady`; 0
+    if any are."""
+    shown = []
+    for host, spec in specs.items():
+        override = overrides.get(host)
+        counts = override and (host in steady or override.force or not override.takes_away)
+        shown.append(_in_effect(spec, override).spec if override and counts else spec)
+    return min(Fraction(0), _serving(shown, works) - len(specs) * threshold)
+
+
+def serving(laid: LaidList, works: Callable[[str], bool]) -> int:
+    """How many servers get new connections and work."""
+    return _serving((each.spec for each in laid.values()), works)
+
+
+def _serving(specs: Iterable[ServerSpec], works: Callable[[str], bool]) -> int:
+    return sum(_serves(spec, works) for spec in specs)
+
+
+def _serves(spec: ServerSpec, works: Callable[[str], bool]) -> bool:
+    return spec.enabled and spec.weight > 0 and works(spec.host)
+
+
+def _in_effect(spec: ServerSpec, override: Override) -> Laid:
+    match override.action:
+        case Action.DRAIN:
+            shown = replace(spec, weight=0)
+        case Action.DISABLE:
+            shown = replace(spec, enabled=False)
+        case Action.ENABLE:
+            shown = replace(spec, enabled=True)
+    return Laid(shown, LaidOver(override, spec.weight, spec.enabled))
+
+
+def _suspended(spec: ServerSpec, override: Override, left: int, required: Fraction) -> Laid:
+    why = f"{_working(left)} would be left, the depool threshold wants {float(required):g}"
+    return Laid(spec, LaidOver(override, spec.weight, spec.enabled, why))
+
+
+def _suspended_hosts(laid: LaidList) -> frozenset[str]:
+    return frozenset(h for h, each in laid.items() if each.over and each.over.suspended)
+
+
+def _working(left: int) -> str:
+    return f"{left} working server" + ("" if left == 1 else "s")
+
+
+class Overlay:
+    """Which overrides of one service are in effect. `overrides(service)` are those that there
+    are."""
+
+    def __init__(self, service: str, overrides: Callable[[str], Overrides]) -> None:
+        self._service = service
+        self._overrides = overrides
+        self._specs: Specs = {}
+        self._laid: LaidList = {}
+        self._suspended: frozenset[str] = frozenset()
+
+    def lay(self, specs: Specs, state: PoolState) -> LaidList:
+        """What counts from now on of a list."""
+        self._laid = self._with(self._overrides(self._service), specs, state)
+        self._suspended = _suspended_hosts(self._laid)
+        self._specs = dict(specs)
+        return self._laid
+
+    def may_change(self, specs: Specs, state: PoolState) -> bool:
+        """Whether overrides that were suspended may be in effect now."""
+        if not self._suspended:
+            return False
+        laid = self._with(self._overrides(self._service), specs, state)
+        return _suspended_hosts(laid) != self._suspended
+
+    def objection(self, override: Override, specs: Specs, state: PoolState) -> str:
+        """Why an override cannot be in effect now; empty if it can."""
+        overrides = {**self._overrides(self._service), override.host: override}
+        over = self._with(overrides, specs, state, but=override.host)[override.host].over
+        return "" if over is None else over.suspended
+
+    def _with(
+        self, overrides: Overrides, specs: Specs, state: PoolState, but: str = ""
+    ) -> LaidList:
+        if not overrides:
+            return {host: Laid(spec) for host, spec in specs.items()}
+
+        def works(host: str) -> bool:
+            member = state.members.get(host)
+            return member is None or (member.up and member.ready and not member.refused)
+
+        steady = {
+            host
+            for host, each in self._laid.items()
+            if each.over is not None and not each.over.suspended and host != but
+        }
+        slack = slack_of(self._specs, overrides, works, state.threshold, steady)
+        return lay_over(specs, overrides, works, state.threshold, steady, slack)

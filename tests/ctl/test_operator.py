@@ -1,0 +1,92 @@
+"""What operators say for a time, as they type it."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pybal.ctl.operator import duration_s, reason
+from pybal.override import Action, LaidOver, Override
+from pybal.overrides.wish import Scope, Wish
+from tests.ctl.served import ServedSite
+from tests.fakes.view import NOON, FakeView, server, service
+
+DRAINED = Override("text_443", "cp1", Action.DRAIN, "alice", "new kernel", NOON, NOON + 3600)
+ABSENT = replace(DRAINED, host="cp9")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[ServedSite]:
+    drained = replace(server("cp1"), weight=0, over=LaidOver(DRAINED, 10, True))
+    view = FakeView([service("text_443", [drained, server("cp2")])])
+    view.override_list = (DRAINED, ABSENT)
+    with ServedSite(tmp_path / "s", view) as served:
+        yield served
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("45min", 2700), ("45m", 2700), ("1h", 3600), ("2h30m", 9000), ("1.5 h", 5400),
+     ("7d", 604800), ("1d 12h", 129600)],
+)  # fmt: skip
+def test_a_time_is_written_as_people_do(text: str, seconds: float) -> None:
+    assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "h", "1y", "-1h", "0s", "8d", "7d1s", "1h x", "nan h", "٣h"]
+)
+def test_what_is_no_time_is_said(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        duration_s(text)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "two\nlines", "\x1b[2J", "x" * 201])
+def test_what_is_no_reason_is_said(text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        reason(text)
+
+
+def test_what_is_typed_is_what_is_asked_for_wherever_the_services_stand(site: ServedSite) -> None:
+    wish = Wish(Action.DISABLE, Scope("cp1", ("text_443",)), 3600.0, "new kernel", True)
+    words = ("--for", "1h", "--reason", " new kernel ", "--force")
+    assert site.ctl("disable", "cp1", "text_443", *words)[0] == 0
+    status, out, _ = site.ctl("disable", "cp1", *words, "text_443")
+    assert site.controls.asked == [("override", wish)] * 2
+    assert (status, out) == (
+        0, "text_443: cp1 is disabled by anna until 23:13 UTC: new kernel\n",
+    )  # fmt: skip
+    assert site.ctl("undo", "cp1", "--all")[0] == 0
+    assert site.controls.asked[-1] == ("undo", Scope("cp1", (), True))
+
+
+@pytest.mark.parametrize("missing", ["--for", "--reason"])
+def test_nothing_goes_without_an_end_and_a_reason(site: ServedSite, missing: str) -> None:
+    words = {"--for": "1h", "--reason": "x"}
+    del words[missing]
+    with pytest.raises(SystemExit) as ended:
+        site.ctl("drain", "cp1", *(word for pair in words.items() for word in pair))
+    assert ended.value.code == 2
+    assert site.controls.asked == []
+
+
+def test_overrides_are_listed_and_shown_wherever_the_server_is(site: ServedSite) -> None:
+    status, out, _ = site.ctl("overrides")
+    assert status == 0
+    (_, _, absent, drained) = out.splitlines()
+    assert "not in effect: it is not in the pool list" in absent
+    cells = ["text_443", "cp1", "drain", "alice", "60 s", "2023-11-14 23:13 UTC", "new kernel"]
+    assert drained.split() == " ".join(cells).split()
+    said = "drained by alice until 23:13 UTC: new kernel"
+    for words in ("pool text_443", "server cp1", "why cp1"):
+        assert said in site.ctl(*words.split())[1], words
+    assert "1 overridden" in site.ctl("status")[1]
+    document = json.loads(site.ctl("overrides", "--json")[1])
+    assert [each["in_effect"] for each in document["overrides"]] == [True, False]
+    site.view.override_list = ()
+    assert "no overrides" in site.ctl("overrides")[1]
