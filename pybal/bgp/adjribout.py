@@ -77,10 +77,11 @@ class AdjRIBOut:
         self._changes = pack(diff(self._sent, self._wanted), self._session)
 
     def set_policy(self, policy: ExportPolicy) -> None:
-        """The next `want` judges all routes anew, by this policy."""
+        """The same routes are to be announced, judged anew by this policy."""
         self._policy = policy
         self._judged.clear()
-        self._given = {}
+        given, self._given = self._given, {}
+        self.want(given)
 
     def _judge(self, prefix: Prefix, route: Route) -> tuple[Route, Route, str | None]:
         """Routes are few and shared by many prefixes: each is exported once for each family."""

@@ -128,7 +128,8 @@ class Peering:
             return
         if link.rib is not None and link.session is not None:
             link.rib.set_policy(self._export_policy(link.session))
-            self.announce(self._routes)
+            self._log_obstacles(link)
+            link.flush()
 
     def release_end_of_rib(self) -> None:
         """The first full set of routes is known: End-of-RIB may follow it."""
