@@ -19,7 +19,7 @@ def failed(penalty_s: float, until: float, retry_wait_s: float = 0.0) -> FSM:
 def test_a_peer_of_which_nothing_is_known_is_let_in() -> None:
     admission = Admission(OPTIONS, Clock())
     assert admission.damped_s == 0.0
-    assert admission.is_clean is True
+    assert admission.is_clean
     assert admission.fresh() == FSM()
 
 
@@ -28,14 +28,14 @@ def test_the_first_penalty_does_not_keep_a_peer_out_and_the_next_ones_do() -> No
     admission = Admission(OPTIONS, clock)
     admission.remember(failed(2.0, 1.0))
     assert admission.damped_s == 0.0
-    assert admission.is_clean is False
+    assert not admission.is_clean
     admission.remember(failed(4.0, 2.0))
     assert admission.damped_s == 2.0
     clock.advance(1.5)
     assert admission.damped_s == 0.5
     clock.advance(0.5)
     assert admission.damped_s == 0.0
-    assert admission.is_clean is True
+    assert admission.is_clean
     clock.advance(5)
     assert admission.damped_s == 0.0
 
