@@ -134,8 +134,9 @@ def ipvs_lines(ipvs: Document, now: float) -> list[Line]:
 def _draining(drain: Document) -> Line:
     connections = drain["connections"]
     left = "?" if connections is None else connections
+    host = f"{drain['host']} ({drain['server']})" if drain.get("host") else drain["server"]
     return Line(
-        f"draining: {drain['server']} of {drain['service']}: {left} connections, "
+        f"draining: {host} of {drain.get('name') or drain['service']}: {left} connections, "
         f"{age(drain['seconds_left'])} left"
     )
 

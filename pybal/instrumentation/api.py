@@ -12,9 +12,11 @@ from typing import Any
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.errors import PyBalError
+from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
+from pybal.instrumentation.ipvs_document import ipvs_document
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.openapi import openapi_document
 from pybal.instrumentation.override_document import laid_document, overrides_document
@@ -23,7 +25,6 @@ from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.verbs import verbs_document
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import instant, why_json
-from pybal.ipvs.snapshot import IPVSSnapshot, ServiceStatistics
 from pybal.model import (
     CheckResult,
     DaemonSnapshot,
@@ -95,7 +96,7 @@ def document(
         case ("overrides",):
             return overrides_document(view.overrides(), view.services())
         case ("ipvs",):
-            return ipvs_document(view.ipvs())
+            return ipvs_document(view.ipvs(), view.service)
         case ("bgp",):
             return bgp_document(view.bgp())
         case ("alerts",):
@@ -238,56 +239,6 @@ def _result(result: CheckResult) -> Document:
     }
 
 
-def ipvs_document(ipvs: IPVSSnapshot) -> Document:
-    """The IPVS table, what was done to it, and what passes through it."""
-    error, audit, names = ipvs.last_error, ipvs.audit, dict(ipvs.names)
-    document: Document = {
-        "in_sync": ipvs.in_sync,
-        "dry_run": ipvs.dry_run,
-        "services": ipvs.services,
-        "destinations": ipvs.destinations,
-        "changes_total": ipvs.changes_total,
-        "errors_total": ipvs.errors_total,
-        "last_error": None if error is None else {"text": error.text, "at": instant(error.at)},
-        "audit": {
-            "audits_total": audit.audits_total,
-            "finished": instant(audit.finished_at),
-            "drift": [{**asdict(each), "since": instant(each.since)} for each in audit.drift],
-            "drift_total": dict(audit.drift_total),
-            "repairs_total": audit.repairs_total,
-        },
-        "missing": [asdict(each) for each in ipvs.missing],
-        "unmanaged": ipvs.unmanaged,
-        "ownership_error": ipvs.ownership_error or None,
-        "draining": Each(asdict(each) for each in ipvs.draining),
-        "statistics": None,
-    }
-    if ipvs.statistics is not None:
-        document["statistics"] = {
-            "at": instant(ipvs.statistics_at),
-            "services": Each(_statistics(each, names) for each in ipvs.statistics),
-        }
-    return document
-
-
-def _statistics(statistics: ServiceStatistics, names: dict[str, str]) -> Document:
-    return {
-        "name": names.get(statistics.service),
-        "service": statistics.service,
-        "traffic": asdict(statistics.traffic),
-        "servers": Each(
-            {
-                "server": each.server,
-                "active_connections": each.active,
-                "inactive_connections": each.inactive,
-                "persistent_connections": each.persistent,
-                "traffic": asdict(each.traffic),
-            }
-            for each in statistics.destinations
-        ),
-    }
-
-
 def alerts_document(alerts: Sequence[Dated]) -> Document:
     """All alerts, the most severe first; `docs` is the section that says what to do."""
     ages = {each.alert: each.age_s for each in alerts}
@@ -332,5 +283,10 @@ def daemon_document(daemon: DaemonSnapshot, config: ConfigSnapshot) -> Document:
     isolation = document["health"]["isolation"]
     isolation["since"] = instant(isolation["since"])
     document["health"]["local_faults"] = dict(daemon.health.local_faults)
+    limits = (*STALL_BUCKETS_S, None)
+    document["health"]["stall_buckets"] = [
+        {"up_to_s": limit_s, "beats": beats}
+        for limit_s, beats in zip(limits, daemon.health.stalls, strict=False)
+    ]
     del document["alerts"]  # /api/v1/alerts has them all
     return document

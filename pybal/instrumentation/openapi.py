@@ -153,6 +153,18 @@ SCHEMAS: dict[str, Schema] = {
         samples=_list(_object(metric=_TEXT, labels=_LABELS, value=_NUMBER)),
     ),
     "Traffic": _COUNTS,
+    "Health": _object(
+        gaps=_WHOLE,
+        longest_stall_s=_NUMBER,
+        stalls=_list(_WHOLE),
+        stall_buckets=_list(_object(up_to_s=_MAYBE_NUMBER, beats=_WHOLE)),
+        stalls_sum_s=_NUMBER,
+        local_fault=_TEXT,
+        local_faults=_COUNTS,
+        expedited_total=_WHOLE,
+        delayed_calls=_WHOLE,
+        isolation={"type": "object"},
+    ),
     "IPVSService": _object(
         name=_MAYBE_TEXT,
         service=_TEXT,
@@ -160,6 +172,7 @@ SCHEMAS: dict[str, Schema] = {
         servers=_list(
             _object(
                 server=_TEXT,
+                host=_MAYBE_TEXT,
                 active_connections=_WHOLE,
                 inactive_connections=_WHOLE,
                 persistent_connections=_WHOLE,
@@ -215,6 +228,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             dry_run=_BOOLEAN,
             services=_WHOLE,
             destinations=_WHOLE,
+            names=_LABELS,
             changes_total=_WHOLE,
             errors_total=_WHOLE,
             last_error=_maybe(_object(text=_TEXT, at=_MOMENT)),
@@ -225,10 +239,27 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
                 drift_total=_COUNTS,
                 repairs_total=_WHOLE,
             ),
-            missing=_list(_object(service=_TEXT, servers=_list(_TEXT), others=_WHOLE)),
+            missing=_list(
+                _object(
+                    service=_TEXT,
+                    name=_MAYBE_TEXT,
+                    servers=_list(_TEXT),
+                    hosts=_list(_MAYBE_TEXT),
+                    others=_WHOLE,
+                )
+            ),
             unmanaged=_list(_TEXT),
             ownership_error=_MAYBE_TEXT,
-            draining=_list({"type": "object"}),
+            draining=_list(
+                _object(
+                    service=_TEXT,
+                    name=_MAYBE_TEXT,
+                    server=_TEXT,
+                    host=_MAYBE_TEXT,
+                    seconds_left=_NUMBER,
+                    connections=_MAYBE_WHOLE,
+                )
+            ),
             statistics=_maybe(_object(at=_MOMENT, services=_list(_ref("IPVSService")))),
         ),
     ),
@@ -251,7 +282,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             started_at=_MOMENT,
             config_path=_TEXT,
             dry_run=_BOOLEAN,
-            health={"type": "object"},
+            health=_ref("Health"),
             host=_TEXT,
             config=_ref("Config"),
         ),

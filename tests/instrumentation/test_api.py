@@ -23,7 +23,7 @@ from pybal.ipvs.snapshot import (
     ServiceStatistics,
     Traffic,
 )
-from pybal.model import HoldDown, MetricSample, SourceSnapshot
+from pybal.model import HealthSnapshot, HoldDown, MetricSample, SourceSnapshot
 from pybal.override import Action, LaidOver, Override
 from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
 from tests.instrumentation.exchange import Client
@@ -205,6 +205,7 @@ def test_ipvs_shows_the_last_error_and_when_it_was() -> None:
         "dry_run": True,
         "services": 1,
         "destinations": 2,
+        "names": {},
         "changes_total": 3,
         "errors_total": 4,
         "last_error": {"text": "refused", "at": AT},
@@ -228,7 +229,9 @@ def test_ipvs_shows_drift_draining_and_traffic() -> None:
     traffic = Traffic(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
     counted = DestinationStatistics("192.0.2.9:80", ip_address("192.0.2.9"), 5, 6, 7, traffic)
     drift = DriftSnapshot("tcp 192.0.2.1:80", NOON, ("the service is gone",), repaired=True)
+    at_9 = replace(server("cp9"), address=ip_address("192.0.2.9"))
     view = FakeView(
+        [service("text_80", [at_9])],
         ipvs_snapshot=replace(
             ipvs(),
             audit=AuditSnapshot(9, NOON, (drift,), (("service_missing", 1),), 3),
@@ -236,7 +239,7 @@ def test_ipvs_shows_drift_draining_and_traffic() -> None:
             statistics=(ServiceStatistics("tcp 192.0.2.1:80", traffic, (counted,)),),
             statistics_at=NOON,
             names=(("tcp 192.0.2.1:80", "text_80"),),
-        )
+        ),
     )
     found = get("/api/v1/ipvs", view)
     assert found["audit"] == {
@@ -256,16 +259,18 @@ def test_ipvs_shows_drift_draining_and_traffic() -> None:
     assert found["draining"] == [
         {
             "service": "tcp 192.0.2.1:80",
+            "name": "text_80",
             "server": "192.0.2.8:80",
+            "host": None,
             "seconds_left": 12.5,
             "connections": 4,
         }
     ]
-    (service,) = found["statistics"]["services"]
-    assert (found["statistics"]["at"], service["name"]) == (AT, "text_80")
-    assert service["traffic"]["bytes_out"] == 5
-    (shown,) = service["servers"]
-    assert shown["server"] == "192.0.2.9:80"
+    (counts,) = found["statistics"]["services"]
+    assert (found["statistics"]["at"], counts["name"]) == (AT, "text_80")
+    assert counts["traffic"]["bytes_out"] == 5
+    (shown,) = counts["servers"]
+    assert (shown["server"], shown["host"]) == ("192.0.2.9:80", "cp9")
     assert shown["active_connections"] == 5
     assert shown["traffic"]["bytes_out_per_s"] == 10
 
@@ -301,6 +306,7 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
             "gaps": 0,
             "longest_stall_s": 0.0,
             "stalls": [],
+            "stall_buckets": [],
             "stalls_sum_s": 0.0,
             "local_fault": "",
             "local_faults": {},
@@ -311,6 +317,16 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
         "config": CONFIG,
     }
     assert get("/api/v1/config") == {**CONFIG, "text": "[global]\nbgp-password = ***\n"}
+
+
+def test_the_limits_of_buckets_are_named() -> None:
+    health = HealthSnapshot(stalls=(7, *[0] * 8, 1))
+    daemon = replace(FakeView().daemon_snapshot, health=health)
+    shown = get("/api/v1/daemon", FakeView(daemon_snapshot=daemon))["health"]
+    assert shown["stalls"][0] == 7
+    assert shown["stall_buckets"][0] == {"up_to_s": 0.01, "beats": 7}
+    assert shown["stall_buckets"][-1] == {"up_to_s": None, "beats": 1}
+    assert len(shown["stall_buckets"]) == 10
 
 
 @pytest.mark.parametrize(
