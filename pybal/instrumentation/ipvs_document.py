@@ -99,6 +99,7 @@ def _statistics(statistics: ServiceStatistics, hosts: _Hosts) -> Document:
             {
                 "server": each.server,
                 "host": hosts.host(key, each.server),
+                "weight": each.weight,
                 "active_connections": each.active,
                 "inactive_connections": each.inactive,
                 "persistent_connections": each.persistent,

@@ -40,6 +40,7 @@ _FAMILIES = (
     _Family("connections_inactive", "Known and not established now"),
     _Family("connections_persistent", "Clients bound to their server now"),
 )
+_OF_SERVERS = (*_FAMILIES, _Family("weight", "Weight that the kernel gives it now"))
 _Values = tuple[int, ...]
 """Those of all series of _FAMILIES, in that order."""
 
@@ -75,7 +76,8 @@ def statistics_text(
         return
     names = dict(ipvs.names)
     configured = {service.name: service for service in services}
-    of_services, of_servers = _Table("pybal_ipvs_service_"), _Table("pybal_ipvs_server_")
+    of_services = _Table("pybal_ipvs_service_", _FAMILIES)
+    of_servers = _Table("pybal_ipvs_server_", _OF_SERVERS)
     for each in ipvs.statistics:
         name = names.get(each.service, each.service)
         of_services.add([("", f'service="{escaped(name)}"')], [_service_values(each)])
@@ -93,8 +95,8 @@ _Row = tuple[str, str]
 class _Table:
     """The lines of all families, by series."""
 
-    def __init__(self, prefix: str) -> None:
-        self._families = [(f"{prefix}{family.name}", family) for family in _FAMILIES]
+    def __init__(self, prefix: str, families: Sequence[_Family]) -> None:
+        self._families = [(f"{prefix}{family.name}", family) for family in families]
         self._lines: list[tuple[str, str, list[bytes]]] = [
             (name, extra, []) for name, family in self._families for extra in family.series
         ]
@@ -132,7 +134,7 @@ def _add_servers(
             for one in statistics.destinations
         ],
         [
-            _values(one.traffic, one.active, one.inactive, one.persistent)
+            (*_values(one.traffic, one.active, one.inactive, one.persistent), one.weight)
             for one in statistics.destinations
         ],
     )

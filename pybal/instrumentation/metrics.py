@@ -187,6 +187,8 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
         return family
 
     families: list[Metric] = []
+    info = InfoMetricFamily("pybal_service", "What the service is")
+    families.append(info)
     servers = gauge("pybal_service_servers", "Servers in the pool list")
     enabled = gauge("pybal_service_servers_enabled", "Servers enabled by the operator")
     up = gauge("pybal_service_servers_up", "Servers up, enabled or not")
@@ -225,6 +227,14 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
     for service in services:
         name = [printable(service.name)]
         members = service.servers
+        what = {
+            "address": str(service.address),
+            "port": str(service.port),
+            "protocol": service.protocol.value,
+            "scheduler": service.scheduler,
+            "service": name[0],
+        }
+        info.add_metric([], what)
         servers.add_metric(name, len(members))
         enabled.add_metric(name, sum(s.enabled for s in members))
         up.add_metric(name, sum(s.up for s in members))

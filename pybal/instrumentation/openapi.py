@@ -173,6 +173,7 @@ SCHEMAS: dict[str, Schema] = {
             _object(
                 server=_TEXT,
                 host=_MAYBE_TEXT,
+                weight=_WHOLE,
                 active_connections=_WHOLE,
                 inactive_connections=_WHOLE,
                 persistent_connections=_WHOLE,

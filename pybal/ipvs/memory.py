@@ -57,8 +57,10 @@ _REMEMBERED = 32768
 
 
 @lru_cache(_REMEMBERED)
-def _statistics(key: DestinationKey, counts: tuple[int, int, int]) -> DestinationStatistics:
-    return DestinationStatistics(str(key), key.address, *counts, _NO_TRAFFIC)
+def _statistics(
+    key: DestinationKey, counts: tuple[int, int, int], weight: int
+) -> DestinationStatistics:
+    return DestinationStatistics(str(key), key.address, *counts, _NO_TRAFFIC, weight)
 
 
 class MemoryKernel(Kernel):
@@ -124,7 +126,10 @@ class MemoryKernel(Kernel):
         return ServiceStatistics(
             str(key),
             _NO_TRAFFIC,
-            tuple(_statistics(each.key, counted.get(each.key, _NO_COUNTS)) for each in found),
+            tuple(
+                _statistics(each.key, counted.get(each.key, _NO_COUNTS), each.weight)
+                for each in found
+            ),
         )
 
     def _dump(self, key: ServiceKey) -> Slices[list[Destination]]:

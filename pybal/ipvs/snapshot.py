@@ -35,7 +35,8 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class DestinationStatistics:
     """A real server in one service; `server` is `address:port`. Of the connections that there are
-    now, `active` are established, `persistent` the clients that are to come back to it."""
+    now, `active` are established, `persistent` the clients that are to come back to it. `weight` is
+    the kernel's."""
 
     server: str
     address: IPAddress
@@ -43,6 +44,7 @@ class DestinationStatistics:
     inactive: int
     persistent: int
     traffic: Traffic
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,16 @@ _read_message = Reader(messages.MESSAGE, "SERVICE", "DEST")
 _read_service = Reader(messages.SERVICE, "STATS64", "AF")
 _read_destination = Reader(
     messages.DESTINATION,
-    *("ADDR_FAMILY", "ADDR", "PORT", "ACTIVE_CONNS", "INACT_CONNS", "PERSIST_CONNS", "STATS64"),
+    *(
+        "ADDR_FAMILY",
+        "ADDR",
+        "PORT",
+        "ACTIVE_CONNS",
+        "INACT_CONNS",
+        "PERSIST_CONNS",
+        "STATS64",
+        "WEIGHT",
+    ),
 )
 _read_traffic = Reader(
     messages.STATISTICS,
@@ -46,12 +55,21 @@ def read_destination(body: bytes, service: ServiceKey) -> DestinationStatistics:
     _, attributes = _read_message(body)
     if attributes is None:
         raise MalformedMessageError("a message without a destination")
-    family, address, port, active, inactive, persistent, counted = _read_destination(attributes)
+    (
+        family,
+        address,
+        port,
+        active,
+        inactive,
+        persistent,
+        counted,
+        weight,
+    ) = _read_destination(attributes)
     if address is None or port is None:
         raise MalformedMessageError("a destination without an address or a port")
     server, where = _server(family, service.address.version, address, port)
     return DestinationStatistics(
-        server, where, active or 0, inactive or 0, persistent or 0, _traffic(counted)
+        server, where, active or 0, inactive or 0, persistent or 0, _traffic(counted), weight or 0
     )
 
 

@@ -25,7 +25,7 @@ TRAFFIC = Traffic(1, 2, 3, 4, 2**60, 6, 7, 8, 9, 10)
 
 
 def counted(address: str, active: int, traffic: Traffic = TRAFFIC) -> DestinationStatistics:
-    return DestinationStatistics(f"{address}:443", ip_address(address), active, 2, 1, traffic)
+    return DestinationStatistics(f"{address}:443", ip_address(address), active, 2, 1, traffic, 9)
 
 
 def view(name: str = "text_443") -> FakeView:
@@ -56,6 +56,7 @@ def test_a_servers_traffic_and_connections_are_shown_with_its_host() -> None:
         "pybal_ipvs_server_connections_active": 5,
         "pybal_ipvs_server_connections_inactive": 2,
         "pybal_ipvs_server_connections_persistent": 1,
+        "pybal_ipvs_server_weight": 9,
     }
     assert values(found, **cp1, direction="out") == {
         "pybal_ipvs_server_packets_total": 3,
@@ -91,7 +92,7 @@ def test_it_is_good_openmetrics_and_the_same_series(name: str) -> None:
     parsed = series(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
     plain = scrape(shown)
     assert parsed.keys() >= {key for key in plain if key[0].startswith("pybal_ipvs_server")}
-    assert len([key for key in plain if key[0].startswith("pybal_ipvs_server")]) == 26
+    assert len([key for key in plain if key[0].startswith("pybal_ipvs_server")]) == 28
 
 
 def test_the_care_for_the_table_is_shown() -> None:

@@ -45,12 +45,12 @@ def test_a_destination_has_its_connections(key: ServiceKey) -> None:
     write = Writer(
         messages.DESTINATION,
         *("ADDR_FAMILY", "ADDR", "PORT", "ACTIVE_CONNS", "INACT_CONNS", "PERSIST_CONNS"),
-        "STATS64",
+        *("STATS64", "WEIGHT"),
     )
     packed, port = where.address.packed, struct.pack(">H", where.port)
-    body = _write_for_destination(write(family, packed, port, 1, 2, 3, _write_stats(*NUMBERS)))
+    body = _write_for_destination(write(family, packed, port, 1, 2, 3, _write_stats(*NUMBERS), 7))
     assert statistics_codec.read_destination(body, key) == DestinationStatistics(
-        str(where), where.address, 1, 2, 3, TRAFFIC
+        str(where), where.address, 1, 2, 3, TRAFFIC, 7
     )
 
 
