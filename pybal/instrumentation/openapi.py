@@ -326,7 +326,15 @@ def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names
     ]
-    parameters.append({"name": "pretty", "in": "query", "schema": _BOOLEAN})
+    parameters.append(
+        {
+            "name": "pretty",
+            "in": "query",
+            "description": "Indented for people, unless it is 0, no or false",
+            "allowEmptyValue": True,
+            "schema": {},
+        }
+    )
     responses = {"200": _answer("As it is now", shown)}
     if names:
         responses["404"] = _answer("No such name", _ref("Error"))

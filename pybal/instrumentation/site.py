@@ -144,15 +144,17 @@ class StatusPages:
         if request.method.decode("latin-1") not in _READING:
             if control is not None and request.method == b"POST":
                 return no_verb()
+            if find_verb(segments) is not None:
+                return not_allowed(("POST",), as_json=True)
             return not_allowed(_READING, as_json=as_json)
-        if control is not None and find_verb(segments) is not None:
+        if find_verb(segments) is not None:
             return not_allowed(("POST",), as_json=True)
         match segments:
             case ("metrics",):
-                with_servers = _asks(request, b"servers")
+                with_servers = _asks(request, "servers")
                 return await self._metrics(accepts_openmetrics(accept), with_servers)
             case ("api", "v1", *rest):
-                return await self._document(tuple(rest), pretty=_asks(request, b"pretty"))
+                return await self._document(tuple(rest), pretty=_asks(request, "pretty"))
         return answer(self._view, self._watch.alerts, segments, as_json=as_json)
 
     async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:
@@ -220,11 +222,12 @@ def _headers(request: Request, name: str) -> list[str]:
     return [value.decode("latin-1") for value in values]
 
 
-def _asks(request: Request, flag: bytes) -> bool:
+def _asks(request: Request, flag: str) -> bool:
     """Whether the query has `flag`, or `flag=1`."""
-    # Twisted's own reading passes over what has no value.
-    values = dict(parse_qsl(request.uri.partition(b"?")[2], keep_blank_values=True))
-    return flag in values and values[flag].lower() not in (b"0", b"no", b"false")
+    # Twisted's own reading passes over what has no value, the library's over no byte but ASCII.
+    query = request.uri.partition(b"?")[2].decode("latin-1")
+    values = dict(parse_qsl(query, keep_blank_values=True))
+    return flag in values and values[flag].lower() not in ("0", "no", "false")
 
 
 class BoundedRequest(Request):

@@ -27,8 +27,8 @@ the kernel counts of single servers, `pybal_ipvs_server_…`, is most of it and 
 `/metrics?servers=1` alone; it, and `pybal_ipvs_service_…`, is there unless `ipvs-statistics = no`.
 
 These names, their labels and their meaning stay; metrics and label values may come. Series of a
-server that has left its pool, or of a service that has left pybal.conf, are gone. A monitor's series
-come with its first result.
+server that has left its pool, or of a service that has left pybal.conf, are gone. A monitor's
+series come with its first result.
 
 - Rules for alerts, and the recordings that the dashboard uses: `etc/prometheus/pybal.rules.yml`.
 - node_exporter's names, `node_ipvs_…`, for dashboards of old: `etc/prometheus/node_ipvs.rules.yml`.

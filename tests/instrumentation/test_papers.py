@@ -74,7 +74,7 @@ def test_every_alert_has_a_section_that_says_what_to_do() -> None:
 def test_every_rule_is_tried() -> None:
     alerts = set(re.findall(r"- alert: (\w+)", RULES))
     fired = set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n", RULE_TESTS))
-    assert len(alerts) >= 14
+    assert len(alerts) >= 13
     assert alerts == fired
 
 
@@ -87,3 +87,17 @@ def test_the_dashboard_can_be_imported(key: str) -> None:
     assert DASHBOARD[key]
     ids: list[Any] = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(ids) == len(set(ids))
+
+
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        there = (path.parent / file) if file else path
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there.read_text("utf-8")), target

@@ -379,3 +379,18 @@ def test_all_who_ask_for_a_document_at_once_have_it_made_once() -> None:
     assert len(turns.waiting) == 1
     turns.release()
     assert {connection.answer().status for connection in connections} == {200}
+
+
+@pytest.mark.parametrize(
+    "query", ["pretty=%C3%BE&%F3%A2%BD%AA=1", "pretty&a=%FE%86", "=&&pretty"]
+)
+def test_any_query_is_answered(query: str) -> None:
+    answer = Client(view()).get(f"/api/v1/services?{query}")
+    assert answer.status == 200
+    assert answer.text.startswith("{\n")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS"])
+def test_the_path_of_a_verb_takes_post_alone_on_the_port_too(method: str) -> None:
+    answer = Client(view()).get("/api/v1/reload", method=method)
+    assert (answer.status, answer.headers["Allow"]) == (405, "POST")

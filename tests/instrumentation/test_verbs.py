@@ -101,7 +101,7 @@ def test_the_tcp_port_answers_no_verb_and_says_where_they_are_answered() -> None
     assert status == 403
     assert text == "This changes something: it is answered on the control socket alone"
     assert "--unix-socket /run/pybal/control.sock http://pybal" + CONFIRM in remedy
-    assert Client(FakeView()).get(CONFIRM).status == 404
+    assert Client(FakeView()).get(CONFIRM).status == 405
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
