@@ -381,9 +381,7 @@ def test_all_who_ask_for_a_document_at_once_have_it_made_once() -> None:
     assert {connection.answer().status for connection in connections} == {200}
 
 
-@pytest.mark.parametrize(
-    "query", ["pretty=%C3%BE&%F3%A2%BD%AA=1", "pretty&a=%FE%86", "=&&pretty"]
-)
+@pytest.mark.parametrize("query", ["pretty=%C3%BE&%F3%A2%BD%AA=1", "pretty&a=%FE%86", "=&&pretty"])
 def test_any_query_is_answered(query: str) -> None:
     answer = Client(view()).get(f"/api/v1/services?{query}")
     assert answer.status == 200
