@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError
@@ -78,7 +79,14 @@ class BGPPart:
         elif before is None:
             self.start(after, restarting=False)
         elif self._failover is not None:
-            await self._failover.reconfigure(failover_settings(after, self._ports.source_address))
+            found = failover_settings(after, self._ports.source_address)
+            running = self._failover.snapshot().router_id
+            if before.router_id is None and after.router_id is None and running is not None:
+                # One that was chosen stays while the speaker lives, whatever it was chosen from:
+                # another would end all sessions.
+                speaker = replace(found.speaker, router_id=IPv4Address(running))
+                found = replace(found, speaker=speaker)
+            await self._failover.reconfigure(found)
 
     async def stop(self, *, for_restart: bool) -> None:
         """Withdraw all and end the sessions; `for_restart`: routers with graceful restart keep the

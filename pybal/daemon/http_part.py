@@ -70,6 +70,7 @@ class HTTPPart:
         )
         self._instrumentation: InstrumentationServer | None = None
         self._control: ControlServer | None = None
+        self._stopped = False
 
     def start(
         self, settings: InstrumentationSettings | None, control: ControlSettings | None
@@ -90,15 +91,26 @@ class HTTPPart:
             self._instrumentation = None
         else:
             await self._instrumentation.reconfigure(settings.addresses, settings.port)
-        if self._wanted(control) != (self._control and self._control.settings):
-            former, self._control = self._control, None
+        wanted, former = self._wanted(control), self._control
+        if former is not None and wanted is not None and wanted.path == former.settings.path:
+            former.reconfigure(wanted)
+        elif wanted != (former and former.settings):
+            self._control = None
             self._start_control(control)
             if former is not None:
                 # Whoever asked for the reload over it has the answer first.
-                self._clock.callLater(_LAST_ANSWER_S, former.stop)
+                self._clock.callLater(_LAST_ANSWER_S, self._end_control, former)
+
+    def _end_control(self, former: ControlServer) -> None:
+        """Not before the new one listens: without any the daemon could be told nothing."""
+        if self._control is None or self._control.listens or self._stopped:
+            former.stop()
+        else:
+            self._clock.callLater(_LAST_ANSWER_S, self._end_control, former)
 
     async def stop(self) -> None:
         """Close everything. Idempotent."""
+        self._stopped = True
         self._watch.stop()
         for server in (self._instrumentation, self._control):
             if server is not None:

@@ -36,6 +36,25 @@ class ControlServer:
         """Begin to listen."""
         self._listener.start()
 
+    @property
+    def listens(self) -> bool:
+        """Whether it can be asked."""
+        return self._listener.port is not None
+
+    def reconfigure(self, settings: ControlSettings) -> None:
+        """Another group at the same path."""
+        before, self.settings = self.settings, settings
+        if self._listener.port is None or settings.group == before.group:
+            return
+        try:
+            self._listener.port.listening.allow(self._group_id())
+        except OSError as error:
+            self._accepting.log.error(
+                "Group {group} cannot be let in to the control socket: {error}",
+                group=settings.group,
+                error=str(error),
+            )
+
     def stop(self) -> Deferred[None]:
         """Close everything and remove the socket's file; fires when all is closed. Idempotent."""
         return Deferred.fromCoroutine(self._stop())
@@ -67,12 +86,12 @@ class _Open:
     """The socket while it is listened at."""
 
     def __init__(self, listening: UNIXListener, acceptor: Acceptor) -> None:
-        self._listening = listening
+        self.listening = listening
         self._acceptor = acceptor
 
     def close(self) -> None:
         self._acceptor.close()
-        self._listening.remove()
+        self.listening.remove()
 
 
 def user_of(request: Request) -> str:

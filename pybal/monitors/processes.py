@@ -66,6 +66,9 @@ class Processes(Protocol):
         `/`, nothing on stdin. `ended` is called once, later, when it has ended. Output is
         dropped unless `capture`. OSError if it cannot be started."""
 
+    def run_as(self, user: User | None) -> None:
+        """As whom commands run that are started from now on; None: as this process does."""
+
 
 class ReactorProcesses:
     """See Processes; on a reactor that provides IReactorFDSet. Commands run as `user`, or else as
@@ -82,6 +85,11 @@ class ReactorProcesses:
         self._look: DelayedCall | None = None
         self._log = Logger(namespace="runcommand")
         self._identity: dict[str, Any] = {}
+        self.run_as(user)
+
+    def run_as(self, user: User | None) -> None:
+        """See Processes."""
+        self._identity = {}
         if user is not None:
             self._identity = {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
 

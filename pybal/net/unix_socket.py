@@ -27,13 +27,18 @@ class UNIXListener:
         try:
             self.socket.bind(os.fspath(path))
             # Nobody can connect before it listens: who may is settled first.
-            os.chmod(path, 0o600 if group_id is None else 0o660)
-            if group_id is not None:
-                os.chown(path, -1, group_id)
+            self.allow(group_id)
             self.socket.listen(BACKLOG)
         except OSError:
             self.socket.close()
             raise
+
+    def allow(self, group_id: int | None) -> None:
+        """Who may connect: root and, if it is one, the group. Raises OSError."""
+        os.chmod(self._path, 0o600)
+        if group_id is not None:
+            os.chown(self._path, -1, group_id)
+            os.chmod(self._path, 0o660)
 
     def remove(self) -> None:
         """Remove the file, once the socket is closed; not that of another who listens there now."""

@@ -45,8 +45,6 @@ GLOBAL_KEYS = (
         ("dryrun", "dry_run"),
         ("dry-run-bgp", "dry_run_bgp"),
         ("state-directory", "state_directory"),
-        ("control-socket control-socket-group", "control"),
-        ("runcommand-user", "runcommand_user"),
     ),
     *_keys(
         Effect.IN_PLACE,
@@ -54,7 +52,9 @@ GLOBAL_KEYS = (
         ("isolation isolation-threshold isolation-window isolation-hold", "isolation"),
         ("list-floor list-window list-hold", "list_guard"),
         ("flap-damping", "flap_damping"),
+        ("control-socket control-socket-group", "control"),
         ("runcommand-concurrency", "runcommand_concurrency"),
+        ("runcommand-user", "runcommand_user"),
         ("strict", "strict"),
         ("ipvs-audit-interval", "ipvs.audit_interval_s"),
         ("ipvs-cleanup", "ipvs.cleanup"),

@@ -81,6 +81,16 @@ class Answering:
         """At once."""
 
 
+class Reactor(Clock):
+    """A Clock with IReactorFDSet: what listens is never told of a connection."""
+
+    def addReader(self, reader: object) -> None:  # noqa: N802
+        """Nothing comes."""
+
+    def removeReader(self, reader: object) -> None:  # noqa: N802
+        """Nothing came."""
+
+
 class QuietBFD:
     """Datagrams that nobody answers."""
 
@@ -102,10 +112,17 @@ def at_once(function: Callable[[], Any]) -> Deferred[Any]:
 class DaemonBench:
     """A daemon with this pybal.conf in a folder, started and run until all is quiet."""
 
-    def __init__(self, folder: Path, text: str, refusing: set[str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        text: str,
+        refusing: set[str] | None = None,
+        *,
+        running_s: float = 20.0,
+    ) -> None:
         self.path = folder / "pybal.conf"
         self.path.write_text(text)
-        self.clock = Clock()
+        self.clock = Reactor()
         self.kernel = MemoryKernel()
         self.network = Answering(self.clock, refusing or set())
         self.routers = MemoryNetwork(self.clock)
@@ -136,7 +153,7 @@ class DaemonBench:
         )
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
-        self.run()
+        self.run(running_s)
 
     def run(self, seconds: float = 20.0) -> None:
         """Let time pass."""

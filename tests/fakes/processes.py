@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pybal.config.settings import User
 from pybal.monitors.processes import Exit
 
 
@@ -36,6 +37,10 @@ class FakeProcesses:
     def __init__(self) -> None:
         self.started: list[FakeProcess] = []
         self.error: Exception | None = None
+        self.user: User | None = None
+
+    def run_as(self, user: User | None) -> None:
+        self.user = user
 
     @property
     def running(self) -> list[FakeProcess]:
