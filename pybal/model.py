@@ -252,7 +252,9 @@ class PeerSnapshot:
     `messages` are (type, `sent` or `received`, count); `timers` (name, seconds left) of the
     connection that is nearest; `bfd` is the BFD session's state, None without BFD. `not_told`:
     why prefixes cannot be said to this peer, and how many for each reason. `last_error` is the
-    cause for which there is, or last was, no session.
+    cause for which there is, or last was, no session. `heard`: how many routes of others are kept
+    of what it says of our addresses, None if that is not asked for; for `not_kept` there was no
+    room.
     """
 
     address: str
@@ -274,6 +276,8 @@ class PeerSnapshot:
     bfd: str | None = None
     description: str = ""
     connections: tuple[BGPConnectionSnapshot, ...] = ()
+    heard: int | None = None
+    not_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +297,37 @@ class AnnouncedPrefix:
     as_path: tuple[int, ...] = ()
     local_pref: int | None = None
     extended_communities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OthersRoute:
+    """What a peer says of one of our addresses that is not our own doing: for `prefix`, which is
+    the address itself or goes around it. `path_length` counts as routers do; without an AS between
+    them only `local_pref`. `preferred`, `us`, `others` or `alike`, is whom the peer prefers."""
+
+    peer: str
+    prefix: str
+    next_hop: str | None
+    med: int | None
+    local_pref: int | None
+    as_path: tuple[int, ...]
+    path_length: int
+    communities: tuple[str, ...]
+    preferred: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAddress:
+    """One of our addresses, and who else announces it. `preferred` puts together what all peers
+    prefer that are listened to: `us`, `others`, `both` (some routers us, some others), `alike`
+    (each router chooses by itself), `nobody`; None: no peer is listened to now. `shared`: to be
+    preferred alike is meant."""
+
+    address: str
+    announced: bool
+    preferred: str | None
+    others: tuple[OthersRoute, ...] = ()
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +351,8 @@ class HeldAnnouncement:
 
 @dataclass(frozen=True, slots=True)
 class BGPSnapshot:
-    """The BGP speaker as a whole. `local_asn` is None while bgp is off."""
+    """The BGP speaker as a whole. `local_asn` is None while bgp is off. `own` is empty unless what
+    peers say of our addresses is asked for (`imports`)."""
 
     enabled: bool
     local_asn: int | None
@@ -326,6 +362,8 @@ class BGPSnapshot:
     maintenance: tuple[MaintenanceSnapshot, ...] = ()
     router_id: str | None = None
     held: tuple[HeldAnnouncement, ...] = ()
+    imports: bool = False
+    own: tuple[OwnAddress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pybal.announce.damping import Damping
 from pybal.bgp.settings import Advertisement
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
-from pybal.model import HeldAnnouncement
+from pybal.model import HeldAnnouncement, IPAddress
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
 from pybal.runtime.clock import Clock, DelayedCall
@@ -33,6 +33,8 @@ class Failover(Protocol):
     """The part of BGPFailover that is needed."""
 
     def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None: ...
+
+    def set_own(self, service: str, address: IPAddress | None) -> None: ...
 
     def first_routes_complete(self) -> None: ...
 
@@ -130,6 +132,7 @@ class Announcer:
         """Announce by this one from now on, all that is to be announced by now included."""
         self._failover = failover
         for wish, one in (*self._services.items(), *self._replaced.items()):
+            self._tell_own(wish, one)
             if one.announced:
                 failover.set_announced(wish, (one.advertisement(),))
         self._waiting = self._clock.callLater(self._wait_s, self._wait_no_longer)
@@ -152,6 +155,7 @@ class Announcer:
         """A service more; `stands`: the kernel holds it already."""
         one = self._services[settings.name] = _Announced(settings, stands)
         self._by_key[service_key(settings)] = one
+        self._tell_own(settings.name, one)
         self._decide(one)
 
     def adjust(self, settings: ServiceSettings) -> None:
@@ -160,6 +164,7 @@ class Announcer:
         before, one.settings = one.advertisement(), settings
         if before != one.advertisement():
             one.announced = False  # so that it is announced with what it is now
+        self._tell_own(settings.name, one)
         self._decide(one)
 
     def replace(self, name: str) -> None:
@@ -169,17 +174,20 @@ class Announcer:
         one.end_pause()
         del self._by_key[service_key(one.settings)]
         self._awaited.discard(name)
+        self._tell_own(name, None)
         if one.announced:
             wish = f"{name} (replaced)"
             self._replaced[wish] = one
             # Both in one turn of the reactor, so that no route changes.
             self._tell(wish, one)
             self._tell(name, None)
+            self._tell_own(wish, one)
 
     def forget(self, name: str) -> None:
         """A service that is gone, or was replaced, is announced no longer."""
         if self._replaced.pop(f"{name} (replaced)", None) is not None:
             self._tell(f"{name} (replaced)", None)
+            self._tell_own(f"{name} (replaced)", None)
 
     @property
     def speaks(self) -> bool:
@@ -253,6 +261,12 @@ class Announcer:
         if self._failover is not None:
             wanted = None if service is None else (service.advertisement(),)
             self._failover.set_announced(wish, wanted)
+
+    def _tell_own(self, wish: str, service: _Announced | None) -> None:
+        """Its address is ours, whether or not it is announced now."""
+        if self._failover is not None:
+            is_ours = service is not None and service.settings.bgp
+            self._failover.set_own(wish, service.settings.address if service and is_ours else None)
 
     def _weight_of(self, service: _Announced) -> int:
         """Never 0, which some routers take for a way not to be used at all: that is for

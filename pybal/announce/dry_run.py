@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from pybal.bgp.settings import Advertisement
+from pybal.model import IPAddress
 
 
 class DryRunFailover:
@@ -23,6 +24,9 @@ class DryRunFailover:
             self._announced[service] = wanted
             for each in wanted:
                 self._say("announce", service, each)
+
+    def set_own(self, service: str, address: IPAddress | None) -> None:
+        """See BGPFailover."""
 
     def first_routes_complete(self) -> None:
         """See BGPFailover."""

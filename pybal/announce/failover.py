@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -10,18 +10,23 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from pybal.announce.maintenance import Maintenance, Phase, as_last_choice, phase_since
+from pybal.announce.others import Others, named
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import Origin
 from pybal.bgp.extcommunity import community_text, link_bandwidth
+from pybal.bgp.heard import mark
+from pybal.bgp.importer import Told
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import BGPPorts, Peering
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
-from pybal.bgp.settings import Advertisement, FailoverSettings
+from pybal.bgp.settings import Advertisement, FailoverSettings, LargeCommunity
 from pybal.bgp.speaker import Speaker
 from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress, MaintenanceSnapshot
 
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one
+_LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
+_LAST_LOOKS = 10
 
 
 class BGPFailover:
@@ -45,6 +50,7 @@ class BGPFailover:
         self._clock = ports.clock
         self._log = ports.log
         self._speaker = Speaker(settings.speaker, ports)
+        self._others = Others(ports.clock)
         self._wanted: dict[str, tuple[Advertisement, ...]] = {}
         self._routes_of: dict[str, dict[Prefix, Route]] = {}
         self._shared: dict[tuple[object, ...], Route] = {}
@@ -112,8 +118,17 @@ class BGPFailover:
             self._routes_of[service] = self._build_routes(wanted)
         else:
             del self._wanted[service], self._routes_of[service]
+        self._publish_soon()
+
+    def _publish_soon(self) -> None:
         if self._publishing is None:
             self._publishing = self._clock.callLater(0, self._publish_next)
+
+    def set_own(self, service: str, address: IPAddress | None) -> None:
+        """The address of `service`, whether or not it is announced; None: it is ours no longer.
+        With bgp-import it is what peers are listened to about."""
+        if self._ending is None and self._others.set_own(service, address):
+            self._publish_soon()
 
     def first_routes_complete(self) -> None:
         """Every service has said what it wants for the first time: End-of-RIB may follow."""
@@ -133,6 +148,7 @@ class BGPFailover:
         if self._ending is None:
             self._cancel_publishing()
             self._withdraw_later(None)
+            self._others.stop()
             self._ending = Deferred.fromCoroutine(how())
         done: Deferred[None] = Deferred()
         self._ending.addCallbacks(_also(done.callback), _also(done.errback))
@@ -141,7 +157,33 @@ class BGPFailover:
     async def _stop(self, reason: str) -> None:
         await self._shut_down_gracefully(self.peerings)
         self._log.info("Withdrawing {count} prefixes", count=len(self._routes))
+        asked = [peering for peering in self.peerings if peering.importer.wanted]
+        told = [(peering, Told(dict(peering.routes_told))) for peering in asked]
+        await self._speaker.withdraw()
+        await self._look_for_others(told)
         await self._speaker.stop(reason)
+
+    async def _look_for_others(self, told: Sequence[tuple[Peering, Told]]) -> None:
+        """A router tells us of others only once it prefers them: now, if there are any. `told` is
+        what it knew of ours before."""
+        gone = {prefix.octets for prefix in self._routes}
+
+        def alone() -> list[IPAddress]:
+            return [each for each in self._others.alone(told) if each.packed in gone]
+
+        if not told or not gone:
+            return
+        for _ in range(_LAST_LOOKS):
+            if not alone() or not any(peering.importer.listens for peering, _ in told):
+                break
+            await deferLater(self._clock, _LAST_LOOK_S / _LAST_LOOKS, lambda: None)
+        left = alone()
+        if left:
+            self._log.warn(
+                "Nobody else announces {addresses}, as far as routers say: no other director takes"
+                " over",
+                addresses=named(left),
+            )
 
     async def _stop_for_restart(self) -> None:
         await self._shut_down_gracefully([p for p in self.peerings if not p.keeps_routes])
@@ -177,6 +219,10 @@ class BGPFailover:
         self._log_change("Announcing", routes.keys() - self._routes.keys())
         self._routes = routes
         self._publications += 1
+        self._others.set_extra(self._settings.extra_addresses)
+        own = self._others.take_changed() if self._settings.speaker.imports else None
+        if own is not None:
+            self._speaker.set_own(own)
         self._speaker.announce(routes)
 
     def _routes_of_services(self) -> dict[Prefix, Route]:
@@ -242,9 +288,15 @@ class BGPFailover:
             med=settings.med if wish.med is None else wish.med,
             local_pref=settings.local_pref,
             communities=communities,
-            large_communities=settings.large_communities if large is None else large,
+            large_communities=(settings.large_communities if large is None else large)
+            + self._mark(),
             extended_communities=self._extended_communities(wish),
         )
+
+    def _mark(self) -> tuple[LargeCommunity, ...]:
+        """With bgp-import."""
+        speaker = self._settings.speaker
+        return (mark(speaker.local_asn, speaker.router_id),) if speaker.imports else ()
 
     def _extended_communities(self, wish: Advertisement) -> tuple[bytes, ...]:
         own, general = wish.extended_communities, self._settings.extended_communities
@@ -268,6 +320,8 @@ class BGPFailover:
             unknown_peers_total=speaker.unknown_peers_total,
             maintenance=tuple(self._maintenance_snapshots()),
             router_id=str(self._settings.speaker.router_id),
+            imports=any(peering.importer.wanted for peering in self.peerings),
+            own=self._others.pictures(self.peerings, self._routes, self._publications),
         )
 
     def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:

@@ -49,6 +49,7 @@ def failover_settings(
         confederation=_confederation(settings),
         groups=tuple(map(_group, settings.groups)),
         interfaces=tuple(map(_interface_peer, settings.interface_peers)),
+        next_hops=tuple(hop for hop in (settings.nexthop_ipv4, settings.nexthop_ipv6) if hop),
     )
     return FailoverSettings(
         speaker=speaker,
@@ -109,6 +110,8 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         role=None if options.role is None else Role[options.role.upper().replace("-", "_")],
         role_strict=options.role_strict,
         description=options.description,
+        imports=options.imports != "no",
+        shares=options.imports == "shared",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
 from pybal.bgp.aspath import sequence
@@ -10,7 +11,7 @@ from pybal.bgp.constants import IPV4_UNICAST, Family, Role, SegmentType
 from pybal.bgp.messages import ASPath, PathAttributes, Segment
 from pybal.bgp.negotiation import Relation, Session
 from pybal.bgp.rib import Route
-from pybal.bgp.settings import ExportPolicy
+from pybal.bgp.settings import ExportPolicy, PeerSettings
 from pybal.model import IPAddress
 
 _T = TypeVar("_T")
@@ -30,6 +31,26 @@ def export(route: Route, family: Family, session: Session, policy: ExportPolicy)
         attributes, as_path=path, local_pref=local_pref, only_to_customer=_only_to_customer(session)
     )
     return Route(attributes, _next_hop(policy, family) or route.next_hop)
+
+
+def policy_in_session(
+    peer: PeerSettings, session: Session, addresses: tuple[str, str] | None
+) -> ExportPolicy:
+    """Over a link that has no addresses but its own, the next hop is ours on that link (RFC 8950
+    section 3, RFC 2545 section 3), unless this peer's settings say another one. `addresses` are
+    ours and the peer's of the connection."""
+    policy = peer.export
+    if not peer.address.is_link_local or addresses is None:
+        return policy
+    address = ip_address(addresses[0])
+    if not isinstance(address, IPv6Address) or not address.is_link_local:
+        return policy
+    ipv4 = address if session.ipv6_next_hops else None
+    return replace(
+        policy,
+        next_hop_ipv4=policy.next_hop_ipv4 or ipv4,
+        next_hop_ipv6=policy.next_hop_ipv6 or address,
+    )
 
 
 def _only_to_customer(session: Session) -> int | None:

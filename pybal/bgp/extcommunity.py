@@ -16,10 +16,14 @@ def link_bandwidth(asn: int, bytes_per_s: float) -> bytes:
     return struct.pack("!HHf", _LINK_BANDWIDTH, asn if asn <= 0xFFFF else AS_TRANS, bytes_per_s)
 
 
+def is_link_bandwidth(community: bytes) -> bool:
+    return int.from_bytes(community[:2], "big") == _LINK_BANDWIDTH
+
+
 def community_text(community: bytes) -> str:
     """As the configuration writes it; the link bandwidth in bytes a second."""
     kind, subtype = community[0], community[1]
-    if int.from_bytes(community[:2], "big") == _LINK_BANDWIDTH:
+    if is_link_bandwidth(community):
         [bytes_per_s] = struct.unpack("!f", community[4:])
         return f"link-bandwidth:{int.from_bytes(community[2:4], 'big')}:{bytes_per_s:.0f}"
     name = _NAMES.get(subtype)

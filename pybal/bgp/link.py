@@ -12,9 +12,10 @@ from pybal.bgp.attributes import Severity
 from pybal.bgp.causes import Weight
 from pybal.bgp.codec import Received
 from pybal.bgp.connection import BGPConnection
-from pybal.bgp.constants import ErrorCode, OpenSubcode, RefreshSubtype
+from pybal.bgp.constants import ErrorCode, Family, OpenSubcode, RefreshSubtype
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
+from pybal.bgp.importer import Importer
 from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh
 from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import is_collision, shutdown_text, unwrapped
@@ -42,6 +43,10 @@ class Side(Enum):
 
 class LinkOwner(Protocol):
     """The peering, as its links see it."""
+
+    @property
+    def importer(self) -> Importer:
+        """For what the session's peer says."""
 
     def dial(self, connection: BGPConnection, failed: Callable[[str], None]) -> Callable[[], None]:
         """BGPNetwork.dial to this peer."""
@@ -170,6 +175,12 @@ class Link:
         belongs to its former life with a reset."""
         if self.session is not None and self.session.hold_time_s == 0:
             self._send(Keepalive())
+
+    def ask_again(self, families: tuple[Family, ...]) -> None:
+        """Have the peer say all of these again, if it can (RFC 2918)."""
+        if self.session is not None and self.session.route_refresh:
+            for family in families:
+                self._send(RouteRefresh(family))
 
     @property
     def flushed(self) -> bool:
@@ -323,9 +334,11 @@ class Link:
             case RouteRefresh():
                 self._owner.count("routerefresh", "received")
                 self.feed(EventKind.ROUTE_REFRESH_MSG)
-                if self.rib is not None and message.subtype == RefreshSubtype.REQUEST:
-                    self.rib.refresh(message.family)
-                    self.flush()
+                if self.rib is not None:
+                    self._owner.importer.marker(message)
+                    if message.subtype == RefreshSubtype.REQUEST:
+                        self.rib.refresh(message.family)
+                        self.flush()
 
     def _open_received(self, message: Open) -> None:
         delaying = self.fsm.delay_open_at is not None
@@ -356,6 +369,8 @@ class Link:
                 severity=message.severity.name.lower().replace("_", "-"),
                 reasons=reasons,
             )
+        if self.state is State.ESTABLISHED:
+            self._owner.importer.take(message.update)
         self.feed(EventKind.UPDATE_MSG)
 
     def _notification_received(self, message: Notification) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList
@@ -18,9 +17,12 @@ from pybal.bgp.admission import Admission
 from pybal.bgp.bfd.detector import BFDNetwork, Detector
 from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
-from pybal.bgp.constants import CeaseSubcode, ErrorCode
+from pybal.bgp.constants import CeaseSubcode, ErrorCode, Family
 from pybal.bgp.diagnosis import explain_received, explain_silence
+from pybal.bgp.export import policy_in_session
 from pybal.bgp.fsm import FSM, Event, EventKind, State
+from pybal.bgp.heard import OwnAddresses
+from pybal.bgp.importer import Importer
 from pybal.bgp.link import Link, Side
 from pybal.bgp.messages import GracefulRestart, Notification, Open
 from pybal.bgp.negotiation import (
@@ -31,12 +33,13 @@ from pybal.bgp.negotiation import (
     negotiate,
 )
 from pybal.bgp.network import BGPNetwork
+from pybal.bgp.obstacles import ObstacleLog
 from pybal.bgp.peersnapshot import Statistics, peer_snapshot
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
 from pybal.bgp.summing import SummingLog
-from pybal.model import PeerSnapshot
+from pybal.model import IPAddress, PeerSnapshot
 
 _COLLISION_WINDOW_S = 5.0
 _LONGEST_ERROR = 600
@@ -74,7 +77,8 @@ class Peering:
         self._active = self._new_link(Side.ACTIVE)
         self._passive: Link | None = None
         self._closing: set[BGPConnection] = set()
-        self._obstacles: dict[Prefix, str] = {}
+        self._obstacles = ObstacleLog(self._log)
+        self.importer = Importer(peer.address, wanted=peer.imports)
 
     def _new_link(self, side: Side) -> Link:
         ports = self._ports
@@ -117,19 +121,29 @@ class Peering:
         link = self.established_link()
         if link is not None and link.rib is not None:
             link.rib.want(routes)
-            self._log_obstacles(link)
+            self._obstacles.note(self.peer.label, link.rib.obstacles)
             link.flush()
 
     def adjust(self, peer: PeerSettings) -> None:
         """Go over to settings that differ only in what the peer is told, and how it is called."""
         before, self.peer = self.peer, peer
         link = self.established_link()
+        self._hear_again(self.importer.set_wanted(peer.imports))
         if before.export == peer.export or link is None:
             return
         if link.rib is not None and link.session is not None:
             link.rib.set_policy(self._export_policy(link.session))
             self._log_obstacles(link)
             link.flush()
+
+    def set_own(self, own: OwnAddresses) -> None:
+        """The addresses of which the peer is listened to."""
+        self._hear_again(self.importer.set_own(own))
+
+    def _hear_again(self, families: tuple[Family, ...]) -> None:
+        link = self.established_link()
+        if link is not None:
+            link.ask_again(families)
 
     def release_end_of_rib(self) -> None:
         """The first full set of routes is known: End-of-RIB may follow it."""
@@ -148,8 +162,13 @@ class Peering:
     @property
     def prefixes_told(self) -> Collection[Prefix]:
         """What the peer knows of us now."""
+        return self.routes_told.keys()
+
+    @property
+    def routes_told(self) -> Routes:
+        """The same, as the peer sees it."""
         link = self.established_link()
-        return link.rib.sent.keys() if link is not None and link.rib is not None else ()
+        return link.rib.sent if link is not None and link.rib is not None else {}
 
     @property
     def told_version(self) -> object:
@@ -267,25 +286,9 @@ class Peering:
         return AdjRIBOut(session, self._export_policy(session))
 
     def _export_policy(self, session: Session) -> ExportPolicy:
-        """Over a link that has no addresses but its own, the next hop is ours on that link
-        (RFC 8950 section 3, RFC 2545 section 3), unless this peer's settings say another one."""
-        policy, address = self.peer.export, self._link_local_address()
-        if address is None:
-            return policy
-        ipv4 = address if session.ipv6_next_hops else None
-        return replace(
-            policy,
-            next_hop_ipv4=policy.next_hop_ipv4 or ipv4,
-            next_hop_ipv6=policy.next_hop_ipv6 or address,
-        )
-
-    def _link_local_address(self) -> IPv6Address | None:
         link = self.established_link()
         addresses = link.connection.addresses() if link is not None and link.connection else None
-        if not self.peer.address.is_link_local or addresses is None:
-            return None
-        local = ip_address(addresses[0])
-        return local if isinstance(local, IPv6Address) and local.is_link_local else None
+        return policy_in_session(self.peer, session, addresses)
 
     def check_open(self, peer: Open, local: Open) -> None:
         check_open(peer, local, self.peer.asn, role_strict=self.peer.role_strict)
@@ -320,10 +323,12 @@ class Peering:
             if other is not link and other.state is State.OPEN_SENT:
                 other.feed(EventKind.OPEN_COLLISION_DUMP)
         rib = link.rib
+        if link.session is not None:
+            self.importer.begin(link.session, self._own_next_hops(link.session))
         if rib is not None:
             rib.end_of_rib_held = self.end_of_rib_held
             rib.want(self._routes)
-            self._log_obstacles(link)
+            self._obstacles.note(self.peer.label, rib.obstacles)
             link.flush()
 
     def state_changed(self, link: Link, before: State) -> None:
@@ -344,8 +349,15 @@ class Peering:
             self._passive_changed(link, before)
         self._quiet_the_active_link()
 
+    def _own_next_hops(self, session: Session) -> frozenset[IPAddress]:
+        """What comes back with one of these is our own."""
+        policy = self._export_policy(session)
+        found = (*self._speaker.next_hops, policy.next_hop_ipv4, policy.next_hop_ipv6)
+        return frozenset(address for address in found if address is not None)
+
     def _session_lost(self) -> None:
         self._plain_open = False
+        self.importer.end()
         if self._running:
             self.statistics.sessions_lost += 1
             self._log.warn(
@@ -395,20 +407,6 @@ class Peering:
         self._closing.add(connection)
         connection.ended.addCallback(lambda _: self._closing.discard(connection))
 
-    def _log_obstacles(self, link: Link) -> None:
-        """What is new among the prefixes that this peer cannot be told of, by reason."""
-        known, self._obstacles = self._obstacles, dict(link.rib.obstacles if link.rib else {})
-        reasons: dict[str, list[str]] = {}
-        for prefix, reason in self._obstacles.items():
-            if known.get(prefix) != reason:
-                reasons.setdefault(reason, []).append(str(prefix))
-        for reason, prefixes in reasons.items():
-            self._log.error(
-                "Peer {peer} cannot be told of {count} prefixes ({first}): {reason}",
-                peer=self.peer.label, count=len(prefixes),
-                first=", ".join(prefixes[:5]), reason=reason,
-            )  # fmt: skip
-
     def count(self, message: str, direction: str) -> None:
         self.statistics.messages[message, direction] += 1
 
@@ -437,4 +435,5 @@ class Peering:
         bfd = self.detector.session.state.name if self.detector is not None else None
         now = self._ports.clock.seconds()
         links, leading = self.links(), self.leading_link
-        return peer_snapshot(self.peer, self.statistics, links, leading, bfd, now)
+        importer = self.importer
+        return peer_snapshot(self.peer, self.statistics, links, leading, bfd, now, importer)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pybal.bgp.causes import Causes
 from pybal.bgp.fsm import State
+from pybal.bgp.importer import Importer
 from pybal.bgp.link import Link
 from pybal.bgp.messages import Open
 from pybal.bgp.settings import PeerSettings
@@ -32,6 +33,7 @@ def peer_snapshot(
     leading: Link,
     bfd: str | None,
     now: float,
+    importer: Importer,
 ) -> PeerSnapshot:
     """`leading` is the link that is nearest to a session; `bfd` the state of BFD, if it runs;
     `now` of the clock that the links' deadlines are on."""
@@ -63,6 +65,8 @@ def peer_snapshot(
         bfd=bfd,
         description=peer.description,
         connections=tuple(_connection_snapshot(peer, link) for link in links),
+        heard=len(importer.routes) if importer.wanted else None,
+        not_kept=importer.not_kept,
     )
 
 

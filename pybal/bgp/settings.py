@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import chain
 from typing import Union
 
 from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family, Role
@@ -97,7 +98,9 @@ class PeerSettings:
     the number of hops the peer may be away, 1 for a neighbour; None turns it off.
     `password`: TCP MD5 (RFC 2385), 1 to 80 bytes, a secret. `restart_time_s`: graceful
     restart (RFC 4724), 1 to 4095; None does not announce it. `stale_time_s`: for so long after it
-    the peer may keep our routes as a last choice (RFC 9494). `bfd` None: no BFD.
+    the peer may keep our routes as a last choice (RFC 9494). `bfd` None: no BFD. `imports`: what
+    the peer says of our own addresses is kept, for people to see; `shares`: that it prefers us and
+    another director alike is meant.
     """
 
     address: IPAddress
@@ -121,6 +124,8 @@ class PeerSettings:
     role_strict: bool = False
     description: str = ""
     name: str = ""
+    imports: bool = False
+    shares: bool = False
 
     @property
     def label(self) -> str:
@@ -150,7 +155,8 @@ class InterfacePeer:
 @dataclass(frozen=True, slots=True)
 class SpeakerSettings:
     """The whole speaker. `listen_addresses` are bound as they are; none means no listener. In a
-    confederation `local_asn` is our member AS, and every peer's ASN must be known."""
+    confederation `local_asn` is our member AS, and every peer's ASN must be known. `next_hops` are
+    those of what we announce: who sends us one of them says what we have said."""
 
     local_asn: int
     router_id: IPv4Address
@@ -160,6 +166,13 @@ class SpeakerSettings:
     confederation: Confederation | None = None
     groups: tuple[PeerGroup, ...] = ()
     interfaces: tuple[InterfacePeer, ...] = ()
+    next_hops: tuple[IPAddress, ...] = ()
+
+    @property
+    def imports(self) -> bool:
+        """Whether any peer is listened to."""
+        found = (one.peer for one in self.groups), (one.peer for one in self.interfaces)
+        return any(peer.imports for peer in chain(self.peers, *found))
 
 
 @dataclass(frozen=True, slots=True)

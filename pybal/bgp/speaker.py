@@ -12,6 +12,7 @@ from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.foundpeers import LinkNeighbour, group_of, member_of, unfound
+from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
@@ -37,6 +38,7 @@ class Speaker:
         self._ports = ports
         self._log = SummingLog(ports.log, ports.clock)
         self._routes: Routes = {}
+        self._own = OwnAddresses()
         self._listeners: list[Listener[Close]] = []
         self._groups: dict[IPAddress, PeerGroup] = {}
         self._neighbours: list[LinkNeighbour] = []
@@ -60,6 +62,7 @@ class Speaker:
         """With a peer that is new."""
         peering = self.peerings[peer.address] = Peering(self._settings, peer, self._ports)
         peering.announce(self._routes)
+        peering.set_own(self._own)
         self._start_peering(peering)
         return peering
 
@@ -223,17 +226,28 @@ class Speaker:
         for peering in self.peerings.values():
             peering.announce(routes)
 
+    def set_own(self, own: OwnAddresses) -> None:
+        """Addresses of which peers are listened to, as far as `PeerSettings.imports` says."""
+        self._own = own
+        for peering in self.peerings.values():
+            peering.set_own(own)
+
     def release_end_of_rib(self) -> None:
         self._restarting = False
         for peering in self.peerings.values():
             peering.release_end_of_rib()
 
-    async def stop(self, reason: str) -> None:
-        """Withdraw everything, wait until that has left (at most FLUSH_LIMIT_S), then
-        Cease/Administrative Shutdown with `reason` (RFC 9003), then close."""
+    async def withdraw(self) -> None:
+        """Everything, and wait until that has left, at most FLUSH_LIMIT_S. `stop` is to follow."""
         self._stopped = True
         self.announce({})
         await self._flushed()
+
+    async def stop(self, reason: str) -> None:
+        """Withdraw everything, then Cease/Administrative Shutdown with `reason` (RFC 9003), then
+        close."""
+        if not self._stopped:
+            await self.withdraw()
         await self._end([p.stop(self._farewell(p, reason)) for p in self.peerings.values()])
 
     async def leave(self) -> None:
@@ -286,7 +300,7 @@ def _unchanged_peers(before: SpeakerSettings, after: SpeakerSettings) -> set[IPA
 
 def _of_session(peer: PeerSettings) -> PeerSettings:
     """Without what can change while the session stands."""
-    return replace(peer, export=ExportPolicy(), description="")
+    return replace(peer, export=ExportPolicy(), description="", imports=False, shares=False)
 
 
 def _identity(settings: SpeakerSettings) -> object:

@@ -217,6 +217,12 @@ def _interface(text: str) -> str:
     return text
 
 
+def _import(text: str) -> str:
+    if text.lower() == "shared":
+        return "shared"
+    return "yes" if BOOLEAN.parse(text) else "no"
+
+
 MAX_DESCRIPTION = 100
 _NEVER = ("no", "never", "false", "off", "n", "f")
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
@@ -235,6 +241,7 @@ TTL_SECURITY = Kind("no, yes (a neighbour) or a number of hops from 1 to 254", _
 PEER_ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(ADDRESSES.wanted, _peer_addresses)
 FAMILIES = Kind("ipv4, ipv6, or both", _families)
 ROLE = choice(("customer", "provider", "peer", "rs-client", "rs"))
+IMPORT = Kind("no, yes or shared", _import)
 PEER_LIMIT = integer(1, 10_000)
 PREPEND = integer(0, 20, "a number of times")
 MULTIHOP = integer(1, 255, "a number of hops")

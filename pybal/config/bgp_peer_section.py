@@ -16,6 +16,7 @@ from pybal.config.bgp_kinds import (
     EXTENDED_COMMUNITIES,
     FAMILIES,
     HOLD_TIME,
+    IMPORT,
     INTERFACE,
     LARGE_COMMUNITIES,
     MULTIHOP,
@@ -69,6 +70,7 @@ def read_options(
         ),
         role=reader.get("bgp-role", ROLE, general.role),
         role_strict=flag("bgp-role-strict", general.role_strict),
+        imports=reader.get("bgp-import", IMPORT, general.imports),
     )
     _check_ways(reader, found)
     return found

@@ -167,7 +167,8 @@ class BGPPeerOptions:
     80 bytes in UTF-8. `ttl_security_hops`: how far away it may be (RFC 5082); None: not checked.
     `multihop` is the TTL of what we send. From `nexthop_ipv4` on it is what this peer is told
     otherwise than all: None is as all are told, communities are added. `limit`: how many there may
-    be at a time, of those out of a prefix.
+    be at a time, of those out of a prefix. `imports`: `no`, `yes`, or `shared`, if it is meant that
+    the router prefers several directors alike.
     """
 
     asn: int | None = None
@@ -201,6 +202,7 @@ class BGPPeerOptions:
     large_communities: tuple[LargeCommunity, ...] = ()
     extended_communities: tuple[bytes, ...] = ()
     limit: int = 100
+    imports: str = "no"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,33 @@ def bgp_lines(bgp: Document, now: float) -> list[Line]:
         for peer in sorted(bgp["peers"], key=lambda p: (p["established"], p["address"]))
     ]
     titles = ("NEIGHBOR", "AS", "MSGRCVD", "MSGSENT", "UP/DOWN", "STATE/PFXSNT", "DESCRIPTION")
-    return [*lines, *table(titles, rows)]
+    return [*lines, *table(titles, rows), *_others_lines(bgp)]
+
+
+_PREFERENCES = {
+    "us": Style.GOOD,
+    "others": Style.PLAIN,
+    "both": Style.WORSE,
+    "alike": Style.WORSE,
+    "nobody": Style.BAD,
+}
+
+
+def _others_lines(bgp: Document) -> list[Line]:
+    """Who else announces our addresses, as far as we listen to it (bgp-import)."""
+    rows = []
+    for own in bgp["addresses"]:
+        style = _PREFERENCES.get(own["preferred"], Style.PLAIN)
+        first = (own["address"], own["preferred"] or "-")
+        if not own["others"]:
+            rows.append(row(*first, "-", "-", "-", "-", "-", style=style))
+        for other in own["others"]:
+            path = " ".join(map(str, other["as_path"])) or "-"
+            med = "-" if other["med"] is None else other["med"]
+            hop = other["next_hop"] or "-"
+            rows.append(row(*first, other["peer"], other["prefix"], hop, med, path, style=style))
+    titles = ("ADDRESS", "PREFERRED", "PEER SAYS", "PREFIX", "NEXT HOP", "MED", "PATH")
+    return table(titles, rows) if rows else []
 
 
 def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
@@ -53,6 +79,7 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
         Line(f"  BFD {peer['bfd']}") if peer["bfd"] else None,
         Line(f"  messages: {received} received, {sent} sent"),
         Line(f"  sessions lost: {peer['sessions_lost']}"),
+        Line(f"  routes of others for our addresses: {peer['heard']}") if peer["heard"] else None,
         *(Line(f"  capability {each}: {where}") for each, where in _capabilities(peer)),
         *(
             Line(f"  not told: {each['prefixes']} prefixes: {each['reason']}", Style.WORSE)

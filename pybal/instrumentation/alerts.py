@@ -19,11 +19,13 @@ from pybal.model import (
     BGPSnapshot,
     DaemonSnapshot,
     MaintenanceSnapshot,
+    OwnAddress,
     PeerSnapshot,
     ServiceSnapshot,
 )
 
 _PEER_AWAY_S = 60.0
+_ALIKE_S = 60.0
 _DIFFERS_S = 3600.0
 """Many write the file and choose the time of the reload themselves."""
 _ERROR_SHOWN = 200
@@ -53,6 +55,7 @@ KINDS = (
     Kind("list-stale", more="more pools have a list that cannot be had"),
     Kind("no-address", more="more pools have servers without an address"),
     Kind("bgp-peer-away", more="more BGP peers are away"),
+    Kind("bgp-alike", more="more addresses are announced alike by another"),
     Kind("maintenance", more="more pools are in maintenance"),
     Kind("config-refused"),
     Kind("config-differs"),
@@ -104,18 +107,25 @@ def general_alerts(situation: Situation) -> Iterator[PendingAlert]:
         yield PendingAlert(_drift(drift, names.get(drift.service)))
     for missing in situation.ipvs.missing:
         yield _missing(missing, names.get(missing.service), situation.ipvs)
-    for maintenance in situation.bgp.maintenance:
-        yield PendingAlert(_maintenance(maintenance), str(maintenance.service))
-    if situation.bgp.announced:
-        for peer in situation.bgp.peers:
-            if not peer.established:
-                yield _peer_away(peer)
+    yield from _of_bgp(situation.bgp)
     for address in situation.not_local:
         text = f"{address} is announced, but on no interface of this host"
         yield PendingAlert(Alert("address-not-local", Severity.WARNING, None, text), address)
     yield from _of_config(situation.config)
     for alert in situation.daemon.alerts:
         yield PendingAlert(alert, alert.text)
+
+
+def _of_bgp(bgp: BGPSnapshot) -> Iterator[PendingAlert]:
+    for maintenance in bgp.maintenance:
+        yield PendingAlert(_maintenance(maintenance), str(maintenance.service))
+    if bgp.announced:
+        for peer in bgp.peers:
+            if not peer.established:
+                yield _peer_away(peer)
+    for own in bgp.own:
+        if own.preferred == "alike" and own.announced and not own.shared:
+            yield _alike(own)
 
 
 def headline(alerts: Iterable[Alert]) -> Headline:
@@ -200,3 +210,12 @@ def _peer_away(peer: PeerSnapshot) -> PendingAlert:
     # A session that came and went since we last looked begins the time anew.
     subject = f"{peer.address} {peer.sessions_lost}"
     return PendingAlert(Alert("bgp-peer-away", Severity.WARNING, None, text), subject, _PEER_AWAY_S)
+
+
+def _alike(own: OwnAddress) -> PendingAlert:
+    routes = [route for route in own.others if route.preferred == "alike"]
+    route = routes[0]
+    where = f"next hop {route.next_hop or '-'}, MED {route.med or 0}, by {route.peer}"
+    text = f"{own.address} is announced alike by another ({where}): routers choose by themselves"
+    alert = Alert("bgp-alike", Severity.WARNING, None, text)
+    return PendingAlert(alert, own.address, _ALIKE_S)

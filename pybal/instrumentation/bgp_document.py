@@ -7,7 +7,7 @@ from typing import Any
 
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.why import instant
-from pybal.model import BGPSnapshot, PeerSnapshot
+from pybal.model import BGPSnapshot, OwnAddress, PeerSnapshot
 
 
 def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
@@ -17,6 +17,8 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
         "local_asn": bgp.local_asn,
         "peers": [_peer_document(bgp, peer) for peer in bgp.peers],
         "prefixes": Each(asdict(prefix) for prefix in bgp.announced),
+        "import": bgp.imports,
+        "addresses": Each(_own_document(each) for each in bgp.own),
         "unknown_peers_total": bgp.unknown_peers_total,
         "maintenance": [
             {
@@ -34,6 +36,15 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
             }
             for one in bgp.held
         ],
+    }
+
+
+def _own_document(own: OwnAddress) -> dict[str, Any]:
+    return {
+        "address": own.address,
+        "announced": own.announced,
+        "preferred": own.preferred,
+        "others": [asdict(route) for route in own.others],
     }
 
 
@@ -56,6 +67,8 @@ def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
         "bfd": peer.bfd,
         "prefixes": [one.prefix for one in bgp.announced if peer.address in one.peers],
         "not_told": [{"reason": reason, "prefixes": count} for reason, count in peer.not_told],
+        "heard": peer.heard,
+        "not_kept": peer.not_kept,
         "sessions_lost": peer.sessions_lost,
         "connections_refused": peer.connections_refused,
         "messages": {

@@ -11,6 +11,7 @@ from pybal.instrumentation.monitor_metrics import printable
 from pybal.model import BGPSnapshot
 
 _PEER = ("local_asn", "peer")
+_SHOWN_ADDRESSES = 500
 
 
 def bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
@@ -32,6 +33,8 @@ def bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
         bgp.unknown_peers_total,
     )
     yield from _peer_families(bgp)
+    if bgp.imports:
+        yield from _others_families(bgp)
 
 
 def _session_states(bgp: BGPSnapshot) -> Metric:
@@ -82,3 +85,43 @@ def _peer_families(bgp: BGPSnapshot) -> Iterator[Metric]:
         if peer.bfd is not None:
             bfd.add_metric(name, peer.bfd == "UP")
     yield from families
+
+
+def _others_families(bgp: BGPSnapshot) -> Iterator[Metric]:
+    """Who else announces our addresses. Of thousands of them only the first are shown one by one:
+    all are counted, and `/api/v1/bgp` has them."""
+    counts = GaugeMetricFamily(
+        "pybal_bgp_addresses",
+        "Addresses of ours by whom the routers prefer that are listened to",
+        labels=["preferred"],
+    )
+    found = Counter(own.preferred or "unknown" for own in bgp.own)
+    for word in ("us", "others", "both", "alike", "nobody", "unknown"):
+        counts.add_metric([word], found[word])
+    labels = [*_PEER, "address", "prefix"]
+    preferred = GaugeMetricFamily(
+        "pybal_bgp_address_preferred",
+        "Whom the routers prefer for an address of ours; always 1",
+        labels=["address", "preferred"],
+    )
+    others = GaugeMetricFamily(
+        "pybal_bgp_address_others", "Peers that tell us of another's route", labels=["address"]
+    )
+    med = GaugeMetricFamily("pybal_bgp_others_med", "MED of another's route", labels=labels)
+    length = GaugeMetricFamily(
+        "pybal_bgp_others_path_length", "AS path length of another's route", labels=labels
+    )
+    for own in bgp.own[:_SHOWN_ADDRESSES]:
+        preferred.add_metric([own.address, own.preferred or "unknown"], 1)
+        exact = {route.peer for route in own.others if _is_host(own.address, route.prefix)}
+        others.add_metric([own.address], len(exact))
+        for route in own.others:
+            name = [str(bgp.local_asn), route.peer, own.address, route.prefix]
+            length.add_metric(name, route.path_length)
+            if route.med is not None:
+                med.add_metric(name, route.med)
+    yield from (counts, preferred, others, med, length)
+
+
+def _is_host(address: str, prefix: str) -> bool:
+    return prefix.partition("/")[0] == address and prefix.rpartition("/")[2] in ("32", "128")

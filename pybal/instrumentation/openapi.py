@@ -207,10 +207,30 @@ SCHEMAS: dict[str, Schema] = {
         timers_s={"type": "object", "additionalProperties": _NUMBER},
         bfd=_MAYBE_TEXT,
         prefixes=_list(_TEXT),
+        heard=_MAYBE_WHOLE,
+        not_kept=_WHOLE,
         sessions_lost=_WHOLE,
         connections_refused=_WHOLE,
         messages={"type": "object", "additionalProperties": _COUNTS},
         connections=_list(_LABELS),
+    ),
+    "OwnAddress": _object(
+        address=_TEXT,
+        announced=_BOOLEAN,
+        preferred={"enum": [None, "us", "others", "both", "alike", "nobody"]},
+        others=_list(
+            _object(
+                peer=_TEXT,
+                prefix=_TEXT,
+                next_hop=_MAYBE_TEXT,
+                med=_MAYBE_WHOLE,
+                local_pref=_MAYBE_WHOLE,
+                as_path=_list(_WHOLE),
+                path_length=_WHOLE,
+                communities=_list(_TEXT),
+                preferred={"enum": ["us", "others", "alike"]},
+            )
+        ),
     ),
 }
 
@@ -271,6 +291,8 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             local_asn=_MAYBE_WHOLE,
             peers=_list(_ref("Peer")),
             prefixes=_list({"type": "object"}),
+            **{"import": _BOOLEAN},
+            addresses=_list(_ref("OwnAddress")),
             unknown_peers_total=_WHOLE,
             maintenance=_list(_object(service=_MAYBE_TEXT, since=_MOMENT, state=_TEXT)),
             held=_list(_object(service=_TEXT, withdrawals=_WHOLE, wait_s=_NUMBER)),

@@ -123,7 +123,7 @@ PEER_KEYS = (
         ("bgp-role", "role"),
         ("bgp-role-strict", "role_strict"),
     ),
-    *_keys(Effect.IN_PLACE, ("bgp-prepend", "prepend")),
+    *_keys(Effect.IN_PLACE, ("bgp-prepend", "prepend"), ("bgp-import", "imports")),
     Key(("bgp-password", "bgp-password-file"), "password", Effect.PEER_ANEW, secret=True),
 )
 """Keys of [global] or of [[peer ADDRESS]]; the fields are those of `BGPPeerOptions`."""

@@ -61,7 +61,13 @@ class FakeFailover:
 
     def __init__(self) -> None:
         self.announced: dict[str, tuple[Advertisement, ...]] = {}
+        self.own: dict[str, IPAddress] = {}
         self.completed = 0
+
+    def set_own(self, service: str, address: IPAddress | None) -> None:
+        self.own.pop(service, None)
+        if address is not None:
+            self.own[service] = address
 
     def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
         if wanted is None:

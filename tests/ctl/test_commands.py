@@ -14,7 +14,13 @@ import pytest
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot
-from pybal.model import AnnouncedPrefix, MaintenanceSnapshot, SourceSnapshot
+from pybal.model import (
+    AnnouncedPrefix,
+    MaintenanceSnapshot,
+    OthersRoute,
+    OwnAddress,
+    SourceSnapshot,
+)
 from tests.ctl.served import ServedSite
 from tests.fakes.view import (
     CONFIG,
@@ -110,6 +116,25 @@ def test_what_an_operator_has_disabled_is_less_bad_than_what_is_down(tmp_path: P
     assert "empty_80" in shown[1] and "no servers" in shown[1]
     assert shown[2].startswith("\x1b[33mdisabled_80")
     assert "all disabled; 2 disabled" not in shown[2] and "none is" not in shown[2]
+
+
+def test_bgp_shows_who_else_announces_our_addresses(tmp_path: Path) -> None:
+    route = OthersRoute(
+        "192.0.2.1", "198.51.100.1/32", "192.0.2.8", 0, None, (64600, 64512), 2, (), "others"
+    )
+    own = (
+        OwnAddress("198.51.100.1", announced=True, preferred="others", others=(route,)),
+        OwnAddress("198.51.100.2", announced=True, preferred="us"),
+    )
+    shown = replace(bgp(("192.0.2.1", True)), imports=True, own=own)
+    with ServedSite(tmp_path / "s", FakeView(bgp_snapshot=shown)) as site:
+        rows = lines(site.ctl("bgp"))[-3:]
+    assert rows[0][:3] == ["ADDRESS", "PREFERRED", "PEER"]
+    path = ["0", "64600", "64512"]
+    assert rows[1] == [
+        "198.51.100.1", "others", "192.0.2.1", "198.51.100.1/32", "192.0.2.8", *path
+    ]  # fmt: skip
+    assert rows[2][:2] == ["198.51.100.2", "us"]
 
 
 def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> None:

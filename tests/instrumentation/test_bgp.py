@@ -7,6 +7,7 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
+from pybal.alert import Alert
 from pybal.instrumentation.alerts import Situation, headline
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.bgp_metrics import bgp_families
@@ -16,6 +17,8 @@ from pybal.model import (
     BGPSnapshot,
     HeldAnnouncement,
     MaintenanceSnapshot,
+    OthersRoute,
+    OwnAddress,
 )
 from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer, pending_alerts
 
@@ -123,6 +126,8 @@ def test_the_document_of_a_peer_says_all_that_is_known() -> None:
         "bfd": "UP",
         "prefixes": ["198.51.100.1/32"],
         "not_told": [{"reason": "ipv6-unicast was not negotiated", "prefixes": 2}],
+        "heard": None,
+        "not_kept": 0,
         "sessions_lost": 3,
         "connections_refused": 1,
         "messages": {"sent": {"update": 5}, "received": {"keepalive": 7}},
@@ -168,6 +173,63 @@ def test_what_is_in_maintenance_is_shown() -> None:
         "WARNING - This director is in maintenance: withdrawn in BGP. "
         "Pool web_80 is in maintenance: the last choice in BGP. "
     )
+
+
+ROUTE = OthersRoute(
+    peer="192.0.2.1",
+    prefix="198.51.100.1/32",
+    next_hop="192.0.2.8",
+    med=100,
+    local_pref=None,
+    as_path=(64600, 64512),
+    path_length=2,
+    communities=("64600:7",),
+    preferred="alike",
+)
+ALIKE = OwnAddress("198.51.100.1", announced=True, preferred="alike", others=(ROUTE,))
+ALONE = OwnAddress("198.51.100.2", announced=True, preferred="us")
+
+
+def test_without_import_nothing_is_said_of_others() -> None:
+    document = bgp_document(SNAPSHOT)
+    assert (document["import"], list(document["addresses"].elements)) == (False, [])
+
+
+def test_who_else_announces_an_address_is_in_the_document_and_in_the_metrics() -> None:
+    shown = replace(SNAPSHOT, imports=True, own=(ALIKE, ALONE))
+    first, second = bgp_document(shown)["addresses"].elements
+    assert first["others"] == [
+        {
+            "peer": "192.0.2.1", "prefix": "198.51.100.1/32", "next_hop": "192.0.2.8", "med": 100,
+            "local_pref": None, "as_path": (64600, 64512), "path_length": 2,
+            "communities": ("64600:7",), "preferred": "alike",
+        }
+    ]  # fmt: skip
+    assert (second["address"], second["preferred"]) == ("198.51.100.2", "us")
+    found = values(shown)
+    counts = found["pybal_bgp_addresses"]
+    assert {key[0]: count for key, count in counts.items() if count} == {"us": 1, "alike": 1}
+    name = ("64600", "192.0.2.1", "198.51.100.1", "198.51.100.1/32")
+    assert found["pybal_bgp_others_med"] == {name: 100}
+    assert found["pybal_bgp_others_path_length"] == {name: 2}
+    others = found["pybal_bgp_address_others"]
+    assert others == {("198.51.100.1",): 1, ("198.51.100.2",): 0}
+    assert ("198.51.100.1", "alike") in found["pybal_bgp_address_preferred"]
+
+
+def test_what_is_announced_alike_is_an_alert_unless_that_is_meant() -> None:
+    shown = replace(SNAPSHOT, maintenance=(), imports=True, own=(ALIKE, ALONE))
+    assert [alert.id for alert in bgp_alerts(shown)] == ["bgp-alike"]
+    [alert] = bgp_alerts(shown)
+    assert "198.51.100.1 is announced alike by another" in alert.text
+    assert "MED 100, by 192.0.2.1" in alert.text
+    assert bgp_alerts(replace(shown, own=(replace(ALIKE, shared=True),))) == []
+
+
+def bgp_alerts(shown: BGPSnapshot) -> list[Alert]:
+    shown = replace(shown, peers=shown.peers[:1])
+    situation = Situation((), DAEMON, ipvs(), shown, CONFIG)
+    return [each.alert for each in pending_alerts(situation)]
 
 
 def test_what_flaps_and_is_not_announced_yet_is_shown() -> None:

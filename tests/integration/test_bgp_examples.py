@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, wait_routes
-from tests.bgp.rig import OUR_IPV4, OUR_IPV6, ROUTER_IPV4, eventually
+from tests.bgp.rig import OUR_IPV4, OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV4, eventually
 from tests.bgp.routers import Bird, Router
 from tests.bgp.routers.frr import FrrIntegrated
 from tests.running import RunningPybal
@@ -27,6 +28,7 @@ FILES = sorted(EXAMPLES.glob("*.conf"))
 PLACES = (
     ("2001:db8:100::10", OUR_IPV6),
     ("198.51.100.10", OUR_IPV4),
+    ("198.51.100.11", OUR_SECOND_IPV4),
     ("198.51.100.1", ROUTER_IPV4),
     ("198.51.100.0/24", "10.77.0.0/24"),
     ("eth0", "v0"),
@@ -96,6 +98,45 @@ def test_both_sides_understand_each_other(pair: Pair, tmp_path: Path, file: str)
         if name == "prefix":
             assert re.search(r"LB:64512:|unknown 0x4004, 64512", routes[HOST])
         assert pybal.json("/api/v1/bgp")["peers"][0]["not_told"] == []
+
+
+@pytest.mark.parametrize("file", ["import.bird.conf", "import.frr.conf"])
+def test_the_standby_sees_the_active_director(pair: Pair, tmp_path: Path, file: str) -> None:
+    there = router(pair, file)
+    other = pair.speaker(
+        peer={"local_address": OUR_SECOND_IPV4},
+        listen=[OUR_SECOND_IPV4],
+        router_id=OUR_SECOND_IPV4,
+        next_hop_ipv4=OUR_SECOND_IPV4,
+        next_hop_ipv6="fd77::3",
+    )
+    other.wait_established(60)
+    with daemon(pair, tmp_path, "import", f"bgp-local-ips = ['{OUR_IPV4}']\n") as pybal:
+
+        def preferred() -> dict[str, str]:
+            return {one["address"]: one["preferred"] for one in addresses()}
+
+        def addresses() -> list[Any]:
+            found: list[Any] = pybal.json("/api/v1/bgp")["addresses"]
+            return found
+
+        def all_are(what: str) -> bool:
+            return preferred() == dict.fromkeys((VIP, VIP6), what)
+
+        wait_routes(there, HOST, HOST6, limit_s=60)
+        eventually("we are preferred", lambda: all_are("us"))
+        other.announce("web", {"address": VIP}, {"address": VIP6})
+        eventually("the other is preferred", lambda: all_are("others"))
+        [first] = next(one["others"] for one in addresses() if one["address"] == VIP)
+        assert (first["med"], first["path_length"]) == (0, 2)
+        assert (first["next_hop"], first["as_path"]) == (OUR_SECOND_IPV4, [64600, 64512])
+        other.announce("web", {"address": VIP, "med": 100}, {"address": VIP6, "med": 100})
+        # Which of two equal ones a router takes is its own affair.
+        eventually("it is said", lambda: set(preferred().values()) <= {"alike", "us"})
+        other.announce("web", {"address": VIP, "med": 200})
+        eventually("we are preferred again", lambda: all_are("us"))
+        pybal.stop()
+        assert f"Nobody else announces {VIP6}, as far as" in pybal.log
 
 
 def test_the_document_shows_the_files_as_they_are() -> None:

@@ -200,7 +200,8 @@ class FrrIntegrated(Router):
         eventually("FRR answers", lambda: listens(self._shared / "bgpd.vty"))
         file = self._shared / "frr.conf"
         file.write_text(f"log stdout\n{text}", "utf-8")
-        self._ask("vtysh", "--vty_socket", shared, "-f", str(file))
+        said = self._ask("vtysh", "--vty_socket", shared, "-f", str(file))
+        assert "failed" not in said, said
 
     def _command(self, program: str, name: str) -> list[str]:
         shared = str(self._shared)

@@ -1,0 +1,201 @@
+"""What a peer says of our own addresses: Adj-RIB-In (RFC 4271 section 3.2), as far as it is about
+them. All else is let go of at once. Pure."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from pybal.bgp.aspath import path_length
+from pybal.bgp.constants import (
+    BGP_PORT,
+    GRACEFUL_SHUTDOWN_COMMUNITY,
+    SUPPORTED_FAMILIES,
+    Family,
+    Origin,
+    RefreshSubtype,
+)
+from pybal.bgp.messages import ASPath, PathAttributes, Update
+from pybal.bgp.negotiation import Session
+from pybal.bgp.prefix import OCTETS, Prefix
+from pybal.bgp.settings import LargeCommunity
+from pybal.model import IPAddress
+
+MAX_COVERING = 64
+"""Kept of one peer, besides the addresses themselves."""
+_MAX_ASNS = 32
+_MARK = BGP_PORT
+_MAX_COMMUNITIES = 32
+
+
+def mark(asn: int, router_id: IPv4Address) -> LargeCommunity:
+    """On all that we announce, so that we know it when a router sends it back: some do, as their
+    own next hop."""
+    return asn, _MARK, int(router_id)
+
+
+class OwnAddresses:
+    """Addresses that are ours, to be asked for what concerns them; never changes."""
+
+    def __init__(self, addresses: Iterable[IPAddress] = ()) -> None:
+        self.prefixes = frozenset(map(Prefix.host, addresses))
+        octets = sorted(prefix.octets for prefix in self.prefixes)
+        self._sorted = {
+            family: [each for each in octets if len(each) == OCTETS[family]]
+            for family in SUPPORTED_FAMILIES
+        }
+
+    def concern(self, prefix: Prefix) -> bool:
+        """Whether one of them is within the prefix. Everything (a default route) is about nobody.
+        Takes logarithmic time."""
+        length, octets = prefix
+        if length == len(octets) * 8:
+            return prefix in self.prefixes
+        if length == 0:
+            return False
+        addresses = self._sorted[prefix.family]
+        index = bisect_left(addresses, octets)
+        return index < len(addresses) and prefix_covers(prefix, addresses[index])
+
+    def families_beyond(self, before: OwnAddresses) -> tuple[Family, ...]:
+        """Of the addresses that `before` has not."""
+        found = {prefix.family for prefix in self.prefixes - before.prefixes}
+        return tuple(family for family in SUPPORTED_FAMILIES if family in found)
+
+
+def prefix_covers(prefix: Prefix, octets: bytes) -> bool:
+    """Whether an address of the same family is within the prefix."""
+    length, network = prefix
+    if len(network) != len(octets):
+        return False
+    whole, bits = divmod(length, 8)
+    if network[:whole] != octets[:whole]:
+        return False
+    return not bits or (network[whole] ^ octets[whole]) >> (8 - bits) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeardRoute:
+    """A route of a peer, as much as is kept of it: `as_path` without its segments and cut after 32
+    ASNs, `path_length` as RFC 4271 section 9.1.2.2 counts. Many prefixes share one object.
+    `marked`: some director has put its mark on it."""
+
+    next_hop: IPAddress | None
+    origin: Origin
+    as_path: tuple[int, ...]
+    path_length: int
+    med: int | None = None
+    local_pref: int | None = None
+    communities: tuple[int, ...] = ()
+    reflected: bool = False
+    marked: bool = False
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether whoever announces it is about to go (RFC 8326)."""
+        return GRACEFUL_SHUTDOWN_COMMUNITY in self.communities
+
+
+class AdjRIBIn:
+    """For one session. Keeps one route for each of our own addresses, and for each prefix around
+    them, of the latter MAX_COVERING at most: `not_kept` counts what there was no room for.
+
+    What comes back of ours is no other's: `ours` are our next hops."""
+
+    def __init__(self, session: Session, own: OwnAddresses, ours: frozenset[IPAddress]) -> None:
+        self._session = session
+        self._own = own
+        self._ours = ours
+        self._routes: dict[Prefix, HeardRoute] = {}
+        self._stale: dict[Family, set[Prefix]] = {}
+        self.covering: set[Prefix] = set()
+        self.not_kept = 0
+        self.version = 0  # grows with every change of `routes`
+
+    @property
+    def routes(self) -> Mapping[Prefix, HeardRoute]:
+        return self._routes
+
+    def take(self, update: Update) -> None:
+        """An UPDATE, with RFC 7606 already applied."""
+        concern = self._own.concern
+        gone = update.withdrawn if update.mp_unreach is None else update.mp_unreach.prefixes
+        for prefix in gone:
+            if prefix in self._routes:
+                self._forget(prefix)
+        reach = update.mp_reach
+        told = update.prefixes if reach is None else reach.prefixes
+        mine = [prefix for prefix in told if concern(prefix)]
+        if not mine:
+            return
+        next_hop: IPAddress | None = update.next_hop
+        if reach is not None:
+            next_hop = reach.next_hops[0] if reach.next_hops else None
+        if self._is_ours(update.attributes, next_hop):
+            for prefix in mine:
+                self._forget(prefix)
+            return
+        route = _heard(update.attributes, next_hop)
+        for prefix in mine:
+            self._keep(prefix, route)
+
+    def _is_ours(self, attributes: PathAttributes, next_hop: IPAddress | None) -> bool:
+        router_id = self._session.local.bgp_identifier
+        return (
+            next_hop in self._ours
+            or attributes.originator_id == router_id
+            or mark(self._session.member_asn, router_id) in attributes.large_communities
+        )
+
+    def _keep(self, prefix: Prefix, route: HeardRoute) -> None:
+        self._stale.get(prefix.family, set()).discard(prefix)
+        known = self._routes.get(prefix)
+        if known is None and prefix not in self._own.prefixes:
+            if len(self.covering) >= MAX_COVERING:
+                self.not_kept += 1
+                return
+            self.covering.add(prefix)
+        if known != route:
+            self._routes[prefix] = route
+            self.version += 1
+
+    def _forget(self, prefix: Prefix) -> None:
+        if self._routes.pop(prefix, None) is not None:
+            self.covering.discard(prefix)
+            self.version += 1
+
+    def marker(self, family: Family, subtype: int) -> None:
+        """RFC 7313 section 4: what is not said again between both markers is no more."""
+        if subtype == RefreshSubtype.BEGIN:
+            self._stale[family] = {p for p in self._routes if p.family == family}
+        elif subtype == RefreshSubtype.END:
+            for prefix in self._stale.pop(family, ()):
+                self._forget(prefix)
+
+    def set_own(self, own: OwnAddresses) -> tuple[Family, ...]:
+        """Other addresses are ours from now on; the families of which all has to be heard again,
+        as it has been let go of."""
+        before, self._own = self._own, own
+        for prefix in [prefix for prefix in self._routes if not own.concern(prefix)]:
+            del self._routes[prefix]
+            self.version += 1
+        self.covering = self._routes.keys() - own.prefixes
+        return tuple(f for f in own.families_beyond(before) if f in self._session.families)
+
+
+def _heard(attributes: PathAttributes, next_hop: IPAddress | None) -> HeardRoute:
+    path: ASPath = attributes.as_path or ()
+    asns = (asn for segment in path for asn in segment.asns)
+    return HeardRoute(
+        next_hop=next_hop,
+        origin=Origin.INCOMPLETE if attributes.origin is None else attributes.origin,
+        as_path=tuple(asn for _, asn in zip(range(_MAX_ASNS), asns, strict=False)),
+        path_length=path_length(path),
+        med=attributes.med,
+        local_pref=attributes.local_pref,
+        communities=attributes.communities[:_MAX_COMMUNITIES],
+        reflected=attributes.originator_id is not None,
+        marked=any(number == _MARK for _, number, _ in attributes.large_communities),
+    )
