@@ -23,7 +23,7 @@ setup(
     long_description_content_type="text/markdown",
     license="GPL-2.0-or-later",
     packages=find_packages(include=["pybal", "pybal.*"]),
-    package_data={"pybal": ["py.typed"]},
+    package_data={"pybal": ["py.typed"], "pybal.page": ["static/*"]},
     python_requires=">=3.11",
     install_requires=[
         "Twisted[tls]>=22.4",

@@ -21,6 +21,7 @@ from pybal.instrumentation.view import StatusView
 from pybal.model import AnnouncedPrefix
 from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
+from pybal.page.pages import StatusSite
 from pybal.runtime.time_slices import TimeSlices
 
 RESERVED_DESCRIPTORS = 32
@@ -68,6 +69,8 @@ class HTTPPart:
             metric_families(ports.monitors),
             process_collector(),
         )
+        self._html = StatusSite(ports.reactor, view, self._watch, time_slices, ports.now, self._log)
+        self._pages.html = self._html
         self._instrumentation: InstrumentationServer | None = None
         self._control: ControlServer | None = None
         self._stopped = False
@@ -112,6 +115,7 @@ class HTTPPart:
         """Close everything. Idempotent."""
         self._stopped = True
         self._watch.stop()
+        self._html.stop()
         for server in (self._instrumentation, self._control):
             if server is not None:
                 await server.stop()

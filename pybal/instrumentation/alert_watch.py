@@ -45,6 +45,8 @@ class AlertWatch:
         self._pending = PendingAlerts()
         self._of_services: dict[str, tuple[ServiceSnapshot, tuple[PendingAlert, ...]]] = {}
         self._not_local: tuple[str, ...] = ()
+        self._last: tuple[Dated, ...] = ()
+        self._looked_at_s: float | None = None
         self._calls: list[Any] = []
         self._running = False
 
@@ -77,7 +79,18 @@ class AlertWatch:
                 before = service, service_alerts(service)
             self._of_services[service.name] = before
             found += before[1]
-        return self._pending.step(found, self._clock.seconds())
+        self._looked_at_s = self._clock.seconds()
+        self._last = self._pending.step(found, self._looked_at_s)
+        return self._last
+
+    def recent(self) -> tuple[Dated, ...]:
+        """All alerts that there were at the last look, with their ages now. To look is some work,
+        and while this is running it is done all the same every few seconds."""
+        now_s = self._clock.seconds()
+        if self._looked_at_s is None or now_s - self._looked_at_s > LOOK_INTERVAL_S:
+            return self.dated()
+        past_s = now_s - self._looked_at_s
+        return tuple(Dated(each.alert, each.age_s + past_s) for each in self._last)
 
     def alerts(self) -> tuple[Alert, ...]:
         """The same, without their ages."""

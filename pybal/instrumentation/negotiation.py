@@ -60,6 +60,18 @@ def accepts_gzip(headers: Iterable[str]) -> bool:
     return named > 0
 
 
+def prefers_html(headers: Iterable[str]) -> bool:
+    """Whether a browser asks: HTML is named, and nothing that we have is wanted as much."""
+    ranges = parse_accept(headers)
+    html = _best("text", "html", ranges)
+    others = (_best("text", "plain", ranges), _best("application", "json", ranges))
+    named = html.precision == _EXACT and html.quality > 0
+    return named and all(
+        html.quality > other.quality or (html.quality == other.quality and other.precision < _EXACT)
+        for other in others
+    )
+
+
 def prefers(type_: str, subtype: str, ranges: tuple[MediaRange, ...]) -> bool:
     """Whether the ranges ask for this type rather than for text/plain.
 

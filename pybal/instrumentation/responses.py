@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from typing import Any
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 JSON_TYPE = "application/json"
+
+Stream = Callable[[Any], None]
+"""Begins to write to a request of Twisted, whose head has been written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """Status, content type and body; nothing else differs between answers, but for the methods to
-    `allow` instead and the `encoding` of the content. A large body goes on in `pieces`, which are
-    written as fast as the client takes them."""
+    `allow` instead, the `encoding` of the content and further `headers`, also
+    in place of the usual ones. A large body goes on in `pieces`, which are written as fast as the
+    client takes them. Of a `stream` only the head is written: it goes on by itself."""
 
     status: HTTPStatus
     content_type: str
@@ -22,6 +28,8 @@ class Response:
     pieces: tuple[bytes, ...] = ()
     allow: tuple[str, ...] = ()
     encoding: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: Stream | None = None
 
     @property
     def length(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
@@ -20,16 +21,23 @@ def send(clock: Any, request: Request, response: Response) -> None:
     """Write the answer and end the request."""
     request.setResponseCode(response.status, response.status.phrase.encode("ascii"))
     request.setHeader(b"content-type", response.content_type.encode("ascii"))
-    request.setHeader(b"content-length", b"%d" % response.length)
+    if response.stream is None and response.status != HTTPStatus.NOT_MODIFIED:
+        request.setHeader(b"content-length", b"%d" % response.length)
     request.setHeader(b"cache-control", b"no-store")
     request.setHeader(b"vary", b"accept, accept-encoding")
+    # Names and reasons come from outside: nothing but what is sent as HTML is ever taken for it.
+    request.setHeader(b"x-content-type-options", b"nosniff")
     if response.encoding:
         request.setHeader(b"content-encoding", response.encoding.encode("ascii"))
     if response.allow:
         request.setHeader(b"allow", ", ".join(response.allow).encode("ascii"))
+    for name, value in response.headers:
+        request.setHeader(name.encode("ascii"), value.encode("ascii"))
     # Twisted leaves the body out in answer to HEAD, if only something is written.
     request.write(response.body)
-    if response.pieces:
+    if response.stream is not None and request.method != b"HEAD":
+        response.stream(request)
+    elif response.pieces:
         _PieceByPiece(clock, request, response.pieces).start()
     else:
         request.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
@@ -21,6 +22,7 @@ from pybal.instrumentation.body import MAX_BODY_BYTES
 from pybal.instrumentation.channel import BoundedSite, printable
 from pybal.instrumentation.json_pieces import json_pieces
 from pybal.instrumentation.negotiation import accepts_gzip, accepts_json, accepts_openmetrics
+from pybal.instrumentation.page_port import Asked, Pages
 from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
 from pybal.instrumentation.routes import answer, path_segments
 from pybal.instrumentation.scrape import Scraper
@@ -55,7 +57,7 @@ class StatusPages:
     """All that is answered, however many sites it is asked at. What is large is
     rendered in `time_slices`. `monitor_families` are the metrics that single kinds of monitor
     declare, `collectors` add theirs to PyBal's own. `control_socket` is where verbs are answered,
-    for those who try elsewhere; empty: nowhere."""
+    for those who try elsewhere; empty: nowhere. `html` are the pages for people, if there are."""
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class StatusPages:
         self._shared = SharedDocuments(time_slices)
         self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, collectors)
         self.control_socket = ""
+        self.html: Pages | None = None
         self._failed_requests = 0
 
     def site(self, control: ControlAccess | None = None) -> BoundedSite:
@@ -155,6 +158,12 @@ class StatusPages:
                 return await self._metrics(accepts_openmetrics(accept), with_servers)
             case ("api", "v1", *rest):
                 return await self._document(tuple(rest), pretty=_asks(request, "pretty"))
+        if self.html is not None and segments is not None:
+            page = await self.html.answer(
+                Asked(segments, _query(request), partial(_headers, request))
+            )
+            if page is not None:
+                return page
         return answer(self._view, self._watch.alerts, segments, as_json=as_json)
 
     async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:
@@ -222,11 +231,15 @@ def _headers(request: Request, name: str) -> list[str]:
     return [value.decode("latin-1") for value in values]
 
 
+def _query(request: Request) -> dict[str, str]:
+    # Twisted's own reading passes over what has no value, the library's over no byte but ASCII.
+    query = request.uri.partition(b"?")[2].decode("utf-8", "replace")
+    return dict(parse_qsl(query, keep_blank_values=True))
+
+
 def _asks(request: Request, flag: str) -> bool:
     """Whether the query has `flag`, or `flag=1`."""
-    # Twisted's own reading passes over what has no value, the library's over no byte but ASCII.
-    query = request.uri.partition(b"?")[2].decode("latin-1")
-    values = dict(parse_qsl(query, keep_blank_values=True))
+    values = _query(request)
     return flag in values and values[flag].lower() not in ("0", "no", "false")
 
 

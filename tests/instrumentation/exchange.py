@@ -76,11 +76,11 @@ class Client:
     ) -> None:
         self.clock = Clock()
         self.log = LogLines()
-        slices = time_slices or TimeSlices(self.clock)
+        slices = self.time_slices = time_slices or TimeSlices(self.clock)
         self.watch = AlertWatch(
             self.clock, view, slices, lambda _: True, lambda _: True, self.log.logger()
         )
-        pages = StatusPages(
+        self.pages = StatusPages(
             self.clock,
             view,
             self.watch,
@@ -89,8 +89,8 @@ class Client:
             MONITOR_FAMILIES,
             process_collector(),
         )
-        pages.control_socket = "/run/pybal/control.sock"
-        self.site = pages.site(control)
+        self.pages.control_socket = "/run/pybal/control.sock"
+        self.site = self.pages.site(control)
 
     def connect(self, transport: StringTransport | None = None) -> Connection:
         return Connection(self.site.buildProtocol(None), transport or StringTransport())

@@ -1,0 +1,1 @@
+"""The status page: what is known, as HTML for people."""
