@@ -10,6 +10,7 @@ _CLASSES = {
     Care.SERVES: "serves",
     Care.UNPROVEN: "unproven",
     Care.HELD: "held",
+    Care.DRAINED: "idle",
     Care.IDLE: "idle",
     Care.DISABLED: "off",
     Care.WAITING: "waiting",

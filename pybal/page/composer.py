@@ -45,8 +45,8 @@ class Composer:
             await slices.pause()
         self._known = {each.service.name: each for each in services}
         view = self._view
-        seen = Seen(tuple(services), alerts, view.daemon(), view.ipvs(), view.bgp(), view.config())
-        return overview(seen)
+        parts = view.daemon(), view.ipvs(), view.bgp(), view.config(), view.overrides()
+        return overview(Seen(tuple(services), alerts, *parts))
 
     async def service(self, name: str) -> Page | None:
         """The page of one service, if there is one of that name."""

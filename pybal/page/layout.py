@@ -93,6 +93,7 @@ def overview_document(frame: Frame, fill: Fill, found: Markup | None) -> bytes:
             ),
             element(
                 "div",
+                _section("overrides", "Overrides", fill),
                 _section("bgp", "BGP", fill),
                 _section("kernel", "Kernel table", fill),
                 _section("lists", "Pool lists", fill),

@@ -8,9 +8,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from pybal.instrumentation.event_stream import EventStream, event
 from pybal.page.composer import Composer
 from pybal.page.topic import Topic
+from pybal.page.viewer import Viewer, event
 from pybal.runtime.time_slices import TimeSlices
 
 INTERVAL_S = 1.0
@@ -76,10 +76,10 @@ class Live:
 
     def watch(self, request: Any, topic: Topic, state: str) -> None:
         """Tell a client what changes of a page from now on; it has it as in that state."""
-        stream = EventStream(self._clock, request, topic.tell, topic.remove)
-        stream.start()
-        stream.send(self._heartbeat())
-        topic.add(stream, state)
+        viewer = Viewer(self._clock, request, topic.tell, topic.remove)
+        viewer.start()
+        viewer.send(self._heartbeat())
+        topic.add(viewer, state)
         if self._call is None:
             self._beat_at_s = self._clock.seconds()
             self._call = self._clock.callLater(INTERVAL_S, self._tick)

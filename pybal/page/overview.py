@@ -17,6 +17,7 @@ from pybal.page.sections import (
     daemon_section,
     kernel_section,
     lists_section,
+    overrides_section,
 )
 from pybal.page.seen import Seen, SeenService, SinceAlert
 from pybal.page.tally import RANK, Care, HostTrouble, Standing, Tally, in_trouble
@@ -40,6 +41,7 @@ def overview(seen: Seen) -> Page:
             single("alerts", alerts_section, seen.alerts),
             Slot("services", tuple(service_row(each) for each in seen.worst_first)),
             Slot("hosts", hosts_pieces(troubles)),
+            single("overrides", overrides_section, seen.overrides),
             single("bgp", bgp_section, seen.bgp),
             single("kernel", kernel_section, seen.ipvs),
             single("lists", lists_section, lists),
@@ -184,6 +186,7 @@ _LEVELS = {
     Care.DOWN: "critical",
     Care.WAITING: "warning",
     Care.UNPROVEN: "degraded",
+    Care.DRAINED: "off",
     Care.IDLE: "off",
     Care.DISABLED: "off",
     Care.SERVES: "ok",

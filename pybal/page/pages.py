@@ -10,7 +10,6 @@ from typing import Any
 from twisted.logger import Logger
 
 from pybal.instrumentation.alert_watch import AlertWatch
-from pybal.instrumentation.event_stream import EVENTS_TYPE
 from pybal.instrumentation.negotiation import prefers_html
 from pybal.instrumentation.page_port import Asked
 from pybal.instrumentation.responses import Response, text
@@ -22,6 +21,7 @@ from pybal.page.layout import Frame, missing_document, overview_document, servic
 from pybal.page.live import MAX_VIEWERS, Live
 from pybal.page.search import LONGEST, Match, found_section, matches
 from pybal.page.topic import Topic
+from pybal.page.viewer import EVENTS_TYPE
 from pybal.runtime.time_slices import TimeSlices
 
 HTML_TYPE = "text/html; charset=utf-8"

@@ -9,6 +9,7 @@ from pybal.config.snapshot import ConfigSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DrainSnapshot, IPVSSnapshot
 from pybal.model import BGPSnapshot, DaemonSnapshot, PeerSnapshot, SourceSnapshot
+from pybal.override import Override
 from pybal.page.html import Child, Markup, element
 from pybal.page.words import count_of, duration, listed, moment, service_link, state
 
@@ -26,6 +27,29 @@ def facts(*pairs: tuple[str, Child] | None) -> Markup:
             if pair is not None
         ],
     )
+
+
+def overrides_section(id_: str, overrides: tuple[Override, ...]) -> Markup:
+    """What operators want of servers for a time, what ends soonest first."""
+    if not overrides:
+        return element("p", "None.", id=id_, class_="quiet")
+    ordered = sorted(overrides, key=lambda each: each.until)
+    rows = [
+        element(
+            "li",
+            element("strong", each.host),
+            " of ",
+            service_link(each.service, each.host),
+            " ",
+            state(each.action.value, "off"),
+            f" by {each.by}: {each.reason}, ends ",
+            moment(each.until),
+        )
+        for each in ordered[:_SHOWN]
+    ]
+    more = len(overrides) - _SHOWN
+    last = element("li", f"and {more:,} more", class_="quiet") if more > 0 else None
+    return element("ul", rows, last, id=id_)
 
 
 def bgp_section(id_: str, bgp: BGPSnapshot) -> Markup:

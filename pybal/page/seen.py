@@ -10,6 +10,7 @@ from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import Dated
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import BGPSnapshot, DaemonSnapshot, ServerSnapshot, ServiceSnapshot
+from pybal.override import Override
 from pybal.page.tally import Care, Standing, Tally, badness, standing, tally
 
 Out = tuple[tuple[ServerSnapshot, Care], ...]
@@ -44,6 +45,7 @@ class Seen:
     ipvs: IPVSSnapshot
     bgp: BGPSnapshot
     config: ConfigSnapshot
+    overrides: tuple[Override, ...]
 
     @property
     def worst_first(self) -> list[SeenService]:

@@ -15,6 +15,7 @@ from pybal.model import (
     SourceSnapshot,
 )
 from pybal.net.addresses import endpoint
+from pybal.override import LaidOver
 from pybal.page.bar import bar
 from pybal.page.html import Child, Markup, element
 from pybal.page.overview import alerts_section, level_of, threshold_words
@@ -193,7 +194,7 @@ def _server_row(id_: str, server: ServerSnapshot, kernel: InKernel) -> Markup:
         element("th", server.host, address_beside(server), scope="row"),
         element("td", *states, element("span", server.status, class_="why"), class_="is"),
         element("td", [_monitor(each) for each in server.monitors] or "none", class_="monitors"),
-        element("td", _why(server, care), class_="where"),
+        element("td", _override(server.over), _why(server, care), class_="where"),
         element("td", f"{server.weight}", class_="n", data_label="weight"),
         element("td", _connections(kernel), class_="n", data_label="connections"),
         id=id_,
@@ -236,6 +237,12 @@ def _why(server: ServerSnapshot, care: Care) -> Markup:
         None if calm else element("span", counts, class_="why"),
         class_="quiet" if calm else None,
     )
+
+
+def _override(over: LaidOver | None) -> Markup | None:
+    if over is None:
+        return None
+    return element("div", state("override", "degraded"), " ", over.text, class_="override")
 
 
 def _cause(cause: str, monitors: tuple[MonitorSnapshot, ...]) -> str:

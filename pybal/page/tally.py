@@ -19,6 +19,7 @@ class Care(enum.Enum):
     DOWN = "down"
     WAITING = "not pooled"
     UNPROVEN = "not checked yet"
+    DRAINED = "drained by an operator"
     IDLE = "weight 0"
     DISABLED = "disabled"
     SERVES = "serves"
@@ -62,6 +63,8 @@ class HostTrouble:
 
 def care_of(server: ServerSnapshot) -> Care:
     """How it is. What the operator wants of it comes before what its monitors say."""
+    if server.over is not None and server.over.drains:
+        return Care.DRAINED
     if not server.enabled:
         return Care.DISABLED
     if not server.pooled:

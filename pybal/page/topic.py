@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from pybal.instrumentation.event_stream import EventStream, event
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.piece import Page
 from pybal.page.publication import Publication
+from pybal.page.viewer import Viewer, event
 from pybal.runtime.time_slices import TimeSlices
 
 Compose = Callable[[CountedSlices], Awaitable[Page | None]]
@@ -25,7 +25,7 @@ class Topic:
         self._clock = clock
         self._slices = CountedSlices(clock, time_slices)
         self._compose = compose
-        self._viewers: dict[EventStream, int] = {}
+        self._viewers: dict[Viewer, int] = {}
         """With the version that each has."""
         self._waiting: list[Deferred[bool]] | None = None
         self.publication = Publication(epoch)
@@ -52,33 +52,33 @@ class Topic:
         Deferred.fromCoroutine(self._update()).addBoth(self._updated)
         return waiter
 
-    def add(self, stream: EventStream, state: str) -> None:
+    def add(self, viewer: Viewer, state: str) -> None:
         """A viewer who has the page as it was in that state."""
-        self._viewers[stream] = self.publication.version_of(state)
-        self.tell(stream)
+        self._viewers[viewer] = self.publication.version_of(state)
+        self.tell(viewer)
 
-    def remove(self, stream: EventStream) -> None:
+    def remove(self, viewer: Viewer) -> None:
         """A viewer is gone."""
-        self._viewers.pop(stream, None)
+        self._viewers.pop(viewer, None)
 
-    def tell(self, stream: EventStream) -> None:
+    def tell(self, viewer: Viewer) -> None:
         """Send a viewer what is new to it, if it can take it now."""
-        version, publication = self._viewers.get(stream), self.publication
-        if version is not None and stream.ready and version != publication.version:
-            self._viewers[stream] = publication.version
-            stream.send(event(publication.since(version), id_=publication.state))
+        version, publication = self._viewers.get(viewer), self.publication
+        if version is not None and viewer.ready and version != publication.version:
+            self._viewers[viewer] = publication.version
+            viewer.send(event(publication.since(version), id_=publication.state))
 
     def tell_all(self, data: bytes = b"") -> None:
         """Send everybody what is new, and `data`."""
-        for stream in tuple(self._viewers):
-            self.tell(stream)
-            if data and stream.ready:
-                stream.send(data)
+        for viewer in tuple(self._viewers):
+            self.tell(viewer)
+            if data and viewer.ready:
+                viewer.send(data)
 
     def end_all(self) -> None:
         """Cut everybody off."""
-        for stream in tuple(self._viewers):
-            stream.cut_off()
+        for viewer in tuple(self._viewers):
+            viewer.cut_off()
 
     async def _update(self) -> bool:
         self._slices.begin()

@@ -12,6 +12,7 @@ import pytest
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DriftSnapshot, KernelErrorSnapshot, MissingSnapshot
 from pybal.model import SourceSnapshot
+from pybal.override import Action, LaidOver, Override
 from tests.fakes.view import (
     NOON,
     FakeView,
@@ -91,6 +92,20 @@ def test_a_service_shows_its_servers_with_what_their_monitors_said_last_and_why(
     assert "kept pooled though down" in text
     assert "2 of 4 were up, 2.64 required, 3 pooled then" in text
     assert 'datetime="2023-11-14T22:13:20.000Z"' in text
+
+
+def test_an_operators_word_is_shown_wherever_the_server_is() -> None:
+    word = Override("text_443", "cp1", Action.DRAIN, "alice", "new kernel", NOON, NOON + 60)
+    snapshots = view()
+    one = snapshots.service_list[1]
+    drained = replace(one.servers[0], weight=0, over=LaidOver(word, 10, listed_enabled=True))
+    snapshots.service_list = [replace(one, servers=(drained, one.servers[1]))]
+    snapshots.override_list = (word,)
+    visitor = Visitor(snapshots)
+    assert "by alice: new kernel, ends" in visitor.page()
+    text = visitor.page("/status/text_443")
+    assert "drained by alice until" in text
+    assert "1 drained by an operator" in text
 
 
 def test_a_service_that_there_is_not_is_answered_with_those_that_there_are() -> None:

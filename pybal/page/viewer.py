@@ -23,7 +23,7 @@ def event(data: bytes, *, id_: str = "", name: str = "") -> bytes:
 
 
 @implementer(IPushProducer)
-class EventStream:
+class Viewer:
     """An answer that goes on. `ready` says whether the client has taken all so far; `on_ready` is
     called whenever it is again, `on_over` once, when the client is gone. `clock`: IReactorTime."""
 
@@ -31,8 +31,8 @@ class EventStream:
         self,
         clock: Any,
         request: Request,
-        on_ready: Callable[[EventStream], None],
-        on_over: Callable[[EventStream], None],
+        on_ready: Callable[[Viewer], None],
+        on_over: Callable[[Viewer], None],
     ) -> None:
         self._clock = clock
         self._request = request
