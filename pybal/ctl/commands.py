@@ -185,6 +185,8 @@ def names(asked: Asked) -> Result:
             found = _services(asked.client)
         case "hosts":
             found = sorted(_hosts(asked.client))
+        case "alerts":
+            found = list(dict.fromkeys(e["id"] for e in asked.client.get("alerts")["alerts"]))
         case _:
             found = [peer["address"] for peer in asked.client.get("bgp")["peers"]]
     return Result([Line(each) for each in found], found)

@@ -212,7 +212,7 @@ def _add_reading(subparsers: _Subparsers) -> None:
     )
     _add(subparsers, "watch", "the status again every 2 s, until Ctrl-C", None)
     names = _add(subparsers, "names", "names, one a line, for completion", commands.names)
-    names.add_argument("kind", choices=["services", "hosts", "peers"], help="of what")
+    names.add_argument("kind", choices=["services", "hosts", "peers", "alerts"], help="of what")
 
 
 _OVERRIDES = (
@@ -232,6 +232,11 @@ def _add_overrides(subparsers: _Subparsers) -> None:
         )
     undo = _add(subparsers, "undo", "end the overrides of a server", operator.undo)
     operator.add_scope(undo)
+    ack = _add(subparsers, "ack", "know of alerts for a time: no alarm", operator.acknowledge)
+    operator.add_alert(ack)
+    operator.add_for_a_time(ack)
+    unack = _add(subparsers, "unack", "know of alerts no longer", operator.unacknowledge)
+    operator.add_alert(unack)
 
 
 def _add_changing(subparsers: _Subparsers) -> None:

@@ -67,6 +67,12 @@ def add_for_a_time(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_alert(parser: argparse.ArgumentParser) -> None:
+    """ID [SERVICE]."""
+    parser.add_argument("id", metavar="ID", help="the alert, as `pybalctl alerts` names it")
+    parser.add_argument("service", metavar="SERVICE", nargs="?", help="of this service alone")
+
+
 def change(asked: Asked) -> Result:
     """Drain, disable or enable a server."""
     options = asked.options
@@ -88,6 +94,31 @@ def undo(asked: Asked) -> Result:
     lines = [Line(f"{each['service']}: {each['host']} is no longer {each['text']}")
              for each in document["ended"]]  # fmt: skip
     return Result(lines, document)
+
+
+def acknowledge(asked: Asked) -> Result:
+    """Know of alerts for a time."""
+    options = asked.options
+    body = {**_alert(options), "for_s": options.for_s, "reason": options.reason}
+    document = asked.client.post("alerts", "ack", body=body)
+    return Result([Line(f"{_name(e)} is {e['text']}") for e in document["acknowledged"]], document)
+
+
+def unacknowledge(asked: Asked) -> Result:
+    """Know of alerts no longer."""
+    document = asked.client.post("alerts", "unack", body=_alert(asked.options))
+    lines = [Line(f"{_name(each)} is no longer {each['text']}") for each in document["ended"]]
+    return Result(lines, document)
+
+
+def _alert(options: argparse.Namespace) -> Document:
+    service = {} if options.service is None else {"service": options.service}
+    return {"id": options.id, **service}
+
+
+def _name(alert: Document) -> str:
+    about = " ".join(filter(None, (alert["service"], alert["about"])))
+    return str(alert["id"]) + (f" ({about})" if about else "")
 
 
 def _scope(options: argparse.Namespace) -> Document:

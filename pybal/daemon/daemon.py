@@ -14,12 +14,14 @@ from pybal.announce.announcer import Announcer
 from pybal.config.problems import masked_text
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.daemon.ports import DaemonPorts
 from pybal.health.director_health import DirectorHealth
+from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.model import DestinationKey, ServiceKey
@@ -131,8 +133,11 @@ class Daemon:
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = None if settings.dry_run else settings.state_directory
         self._bgp = BGPPart(ports, self._announcer, kept, silent=silent)
+        self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
         self._overrides = OverridesPart(ports, self._services, self._time_slices, kept)
-        self.controls = OperatorControls(self._services, self._reloader, self._bgp, self._overrides)
+        self.controls = OperatorControls(
+            self._services, self._reloader, self._bgp, self._overrides, self._acknowledgements
+        )
         self._http = HTTPPart(
             ports,
             self,
@@ -140,6 +145,7 @@ class Daemon:
             self._time_slices,
             self._director_health.faults,
             self._must_be_local,
+            self._acknowledgements.book.of,
             dry_run=settings.dry_run,
         )
         self._starting: Deferred[None] = succeed(None)
@@ -153,6 +159,7 @@ class Daemon:
         self._ipvs.start()
         self._ipvs.subscribe(self._announcer.service_stands)
         self._ipvs.subscribe_refusals(self._servers_refused)
+        self._acknowledgements.start()
         self._http.start(self._settings.instrumentation, self._settings.control)
         # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
         # the routes may keep them until we tell which ones are left.
@@ -210,6 +217,7 @@ class Daemon:
         self._director_health.stop()
         self._service_set.stop()
         self._overrides.stop()
+        self._acknowledgements.stop()
         self._ipvs.stop()
         await self._http.stop()
 
@@ -267,6 +275,9 @@ class Daemon:
             self._source_ports,
             Logger(namespace=settings.name),
         )
+
+    def _alerts(self) -> tuple[Dated, ...]:
+        return self._http.alerts()
 
     def _must_be_local(self, prefix: AnnouncedPrefix) -> bool:
         """Packets for it reach IPVS only if it is; but marked ones may come by other ways."""

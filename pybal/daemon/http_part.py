@@ -14,6 +14,7 @@ from pybal.health.local_faults import LocalFaults
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer, user_of
 from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.verbs import Controls
@@ -22,6 +23,7 @@ from pybal.model import AnnouncedPrefix
 from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.page.pages import StatusSite
+from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import TimeSlices
 
 RESERVED_DESCRIPTORS = 32
@@ -42,6 +44,7 @@ class HTTPPart:
         time_slices: TimeSlices,
         faults: LocalFaults,
         must_be_local: Callable[[AnnouncedPrefix], bool],
+        known: Callable[[AlertKey], Acknowledgement | None],
         *,
         dry_run: bool,
     ) -> None:
@@ -58,7 +61,14 @@ class HTTPPart:
             self._out_of_descriptors,
         )
         self._watch = AlertWatch(
-            ports.reactor, view, time_slices, ports.is_local, must_be_local, self._log
+            ports.reactor,
+            view,
+            time_slices,
+            ports.is_local,
+            must_be_local,
+            self._log,
+            ports.now,
+            known,
         )
         self._pages = StatusPages(
             ports.reactor,
@@ -120,6 +130,10 @@ class HTTPPart:
             if server is not None:
                 await server.stop()
         self._reserve.close()
+
+    def alerts(self) -> tuple[Dated, ...]:
+        """All that there are now."""
+        return self._watch.dated()
 
     def _start_instrumentation(self, settings: InstrumentationSettings | None) -> None:
         if settings is not None:

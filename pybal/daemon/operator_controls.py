@@ -7,10 +7,11 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.errors import ControlError, NoSuchThingError
-from pybal.instrumentation.override_document import override_document
+from pybal.instrumentation.override_document import acknowledgement_document, override_document
 from pybal.overrides.wish import Scope, Wish
 from pybal.pool.service import LVSService
 from pybal.reload.reloader import Reloader
@@ -25,11 +26,13 @@ class OperatorControls:
         reloader: Reloader,
         bgp: BGPPart,
         overrides: OverridesPart,
+        acknowledgements: AcknowledgementsPart,
     ) -> None:
         self._services = services
         self._reloader = reloader
         self._bgp = bgp
         self._overrides = overrides
+        self._acknowledgements = acknowledgements
         self._log = Logger(namespace="pybal")
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
@@ -64,6 +67,18 @@ class OperatorControls:
         """End the overrides of a server."""
         ended = await self._overrides.end(scope, by)
         return {"ended": [override_document(each) for each in ended]}
+
+    def acknowledge(
+        self, alert: str, service: str | None, for_s: float, reason: str, by: str
+    ) -> Mapping[str, Any]:
+        """Know of alerts for a time."""
+        made = self._acknowledgements.put(alert, service, for_s, reason, by)
+        return {"acknowledged": [acknowledgement_document(each) for each in made]}
+
+    def unacknowledge(self, alert: str, service: str | None, by: str) -> Mapping[str, Any]:
+        """Know of them no longer."""
+        gone = self._acknowledgements.remove(alert, service, by)
+        return {"ended": [acknowledgement_document(each) for each in gone]}
 
     def _check_name(self, service: str) -> None:
         if service not in self._services:

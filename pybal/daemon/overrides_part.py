@@ -18,7 +18,7 @@ from pybal.overrides.book import (
     OverrideObserver,
     nobody,
 )
-from pybal.overrides.file import OverrideStore
+from pybal.overrides.file import Keeper, override_file
 from pybal.overrides.wish import Scope, Wish, services_meant
 from pybal.pool.service import LVSService
 from pybal.reload.difference import RenameService, Step
@@ -43,16 +43,17 @@ class OverridesPart:
         self._time_slices = time_slices
         self._now = ports.now
         self._log = Logger(namespace="overrides")
-        self._store: OverrideStore | None = None
+        self._keeper: Keeper[Override] | None = None
         if state_directory is not None:
-            self._store = OverrideStore(state_directory, ports.in_thread, self._log)
+            file = override_file(state_directory)
+            self._keeper = Keeper(file, "The list of overrides", ports.in_thread, self._log)
         self._book = OverrideBook(
             BookPorts(ports.reactor, ports.now, self._save, self._changed, observe), self._log
         )
 
     def start(self, services: Collection[str]) -> None:
         """With those of the last run, as far as their services are still there."""
-        self._book.start(() if self._store is None else self._store.load(), services)
+        self._book.start(() if self._keeper is None else self._keeper.load(), services)
 
     def stop(self) -> None:
         """End nothing any more. Idempotent."""
@@ -131,5 +132,5 @@ class OverridesPart:
         telling.addErrback(lambda failure: self._log.failure("Services not told", failure=failure))
 
     def _save(self, overrides: tuple[Override, ...]) -> None:
-        if self._store is not None:
-            self._store.save(overrides)
+        if self._keeper is not None:
+            self._keeper.save(overrides)

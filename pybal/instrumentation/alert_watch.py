@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from pybal.instrumentation.pending_alert import Dated, PendingAlert, PendingAler
 from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
 from pybal.model import AnnouncedPrefix, ServiceSnapshot
+from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import TimeSlices
 
 LOOK_INTERVAL_S = 5.0
@@ -23,8 +25,14 @@ IsLocal = Callable[[str], bool | None]
 """Whether an address is on an interface of this host; None if that cannot be told now."""
 
 
+def _unknown(_: AlertKey) -> Acknowledgement | None:
+    """No alert is known to an operator."""
+    return None
+
+
 class AlertWatch:
-    """The alerts of a view. `clock` is IReactorTime. Of the announced prefixes those that
+    """The alerts of a view. `clock` is IReactorTime, `now()` Unix seconds; `known` says which
+    alerts an operator has acknowledged. Of the announced prefixes those that
     `must_be_local` are looked for with `is_local` on this host's interfaces."""
 
     def __init__(
@@ -35,6 +43,8 @@ class AlertWatch:
         is_local: IsLocal,
         must_be_local: Callable[[AnnouncedPrefix], bool],
         log: Logger,
+        now: Callable[[], float],
+        known: Callable[[AlertKey], Acknowledgement | None] = _unknown,
     ) -> None:
         self._clock = clock
         self._view = view
@@ -42,6 +52,8 @@ class AlertWatch:
         self._is_local = is_local
         self._must_be_local = must_be_local
         self._log = log
+        self._now = now
+        self._known = known
         self._pending = PendingAlerts()
         self._of_services: dict[str, tuple[ServiceSnapshot, tuple[PendingAlert, ...]]] = {}
         self._not_local: tuple[str, ...] = ()
@@ -80,7 +92,10 @@ class AlertWatch:
             self._of_services[service.name] = before
             found += before[1]
         self._looked_at_s = self._clock.seconds()
-        self._last = self._pending.step(found, self._looked_at_s)
+        self._last = tuple(
+            each.acknowledged(self._known((each.alert.id, each.alert.service, each.about)))
+            for each in self._pending.step(found, self._looked_at_s, self._now())
+        )
         return self._last
 
     def recent(self) -> tuple[Dated, ...]:
@@ -90,7 +105,7 @@ class AlertWatch:
         if self._looked_at_s is None or now_s - self._looked_at_s > LOOK_INTERVAL_S:
             return self.dated()
         past_s = now_s - self._looked_at_s
-        return tuple(Dated(each.alert, each.age_s + past_s) for each in self._last)
+        return tuple(replace(each, age_s=each.age_s + past_s) for each in self._last)
 
     def alerts(self) -> tuple[Alert, ...]:
         """The same, without their ages."""

@@ -51,16 +51,20 @@ KINDS = (
     Kind("local-fault"),
     Kind("drift", more="more services were changed"),
     Kind("list-held", more="more pools have a list that is held"),
+    Kind("override-suspended", more="more overrides are suspended"),
     Kind("list-damaged", more="more pools have a damaged list"),
     Kind("list-stale", more="more pools have a list that cannot be had"),
     Kind("no-address", more="more pools have servers without an address"),
     Kind("bgp-peer-away", more="more BGP peers are away"),
     Kind("bgp-alike", more="more addresses are announced alike by another"),
     Kind("maintenance", more="more pools are in maintenance"),
+    Kind("overridden-long", more="more servers are overridden for more than a day"),
+    Kind("disabled-long", more="more servers are disabled for more than a day"),
     Kind("config-refused"),
     Kind("config-differs"),
     Kind("address-not-local", more="more announced addresses are on no interface"),
 )
+_SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.OK)
 _RANK = {kind.id: rank for rank, kind in enumerate(KINDS)}
 
 
@@ -129,15 +133,17 @@ def _of_bgp(bgp: BGPSnapshot) -> Iterator[PendingAlert]:
 
 
 def headline(alerts: Iterable[Alert]) -> Headline:
-    """The contract's line. What is critical hides what is a warning."""
+    """The contract's line. What is critical hides what is a warning. What is OK is a note: what an
+    operator wants so, or knows of."""
     ordered = in_order(alerts)
-    critical = [alert for alert in ordered if alert.severity is Severity.CRITICAL]
-    if critical:
-        return Headline(Severity.CRITICAL, "; ".join(_shown(critical)))
-    if ordered:
+    worst = ordered[0].severity if ordered else Severity.OK
+    if worst is Severity.CRITICAL:
+        critical = [alert for alert in ordered if alert.severity is Severity.CRITICAL]
+        return Headline(worst, "; ".join(_shown(critical)))
+    if worst is Severity.WARNING:
         # The trailing blank is part of the contract's text.
-        return Headline(Severity.WARNING, "".join(f"{text}. " for text in _shown(ordered)))
-    return Headline(Severity.OK, "All pools are healthy")
+        return Headline(worst, "".join(f"{text}. " for text in _shown(ordered)))
+    return Headline(worst, "; ".join(("All pools are healthy", *_shown(ordered))))
 
 
 def in_order(alerts: Iterable[Alert]) -> list[Alert]:
@@ -145,7 +151,7 @@ def in_order(alerts: Iterable[Alert]) -> list[Alert]:
     return sorted(
         alerts,
         key=lambda alert: (
-            alert.severity is not Severity.CRITICAL,
+            _SEVERITIES.index(alert.severity),
             _RANK.get(alert.id, len(KINDS)),
         ),
     )
@@ -174,7 +180,8 @@ def _maintenance(maintenance: MaintenanceSnapshot) -> Alert:
     what = "This director" if maintenance.service is None else f"Pool {maintenance.service}"
     state = "withdrawn" if maintenance.withdrawn else "the last choice"
     text = f"{what} is in maintenance: {state} in BGP"
-    return Alert("maintenance", Severity.WARNING, maintenance.service, text)
+    # An operator wants it so: that is to be seen, and is no fault.
+    return Alert("maintenance", Severity.OK, maintenance.service, text)
 
 
 def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> PendingAlert:
@@ -209,7 +216,8 @@ def _peer_away(peer: PeerSnapshot) -> PendingAlert:
     text = f"BGP peer {peer.address} is not established ({peer.state}){error}"
     # A session that came and went since we last looked begins the time anew.
     subject = f"{peer.address} {peer.sessions_lost}"
-    return PendingAlert(Alert("bgp-peer-away", Severity.WARNING, None, text), subject, _PEER_AWAY_S)
+    alert = Alert("bgp-peer-away", Severity.WARNING, None, text)
+    return PendingAlert(alert, subject, _PEER_AWAY_S, about=peer.address)
 
 
 def _alike(own: OwnAddress) -> PendingAlert:

@@ -241,8 +241,8 @@ def _result(result: CheckResult) -> Document:
 
 def alerts_document(alerts: Sequence[Dated]) -> Document:
     """All alerts, the most severe first; `docs` is the section that says what to do."""
-    ages = {each.alert: each.age_s for each in alerts}
-    ordered = in_order(ages)
+    dated = {each.alert: each for each in alerts}
+    ordered = in_order(dated)
     return {
         **headline(ordered).as_json(),
         "alerts": [
@@ -251,11 +251,26 @@ def alerts_document(alerts: Sequence[Dated]) -> Document:
                 "severity": alert.severity.value,
                 "service": alert.service,
                 "text": alert.text,
-                "age_s": ages[alert],
+                "age_s": dated[alert].age_s,
+                "acknowledged": _acknowledged(dated[alert]),
                 "docs": f"docs/operating.md#{alert.id}",
             }
             for alert in ordered
         ],
+    }
+
+
+def _acknowledged(dated: Dated) -> Document | None:
+    """Who knows of an alert; `severity` is the alert's own."""
+    known = dated.known
+    if known is None:
+        return None
+    return {
+        "by": known.by,
+        "reason": known.reason,
+        "since": instant(known.since),
+        "until": instant(known.until),
+        "severity": dated.severity.value,
     }
 
 

@@ -51,10 +51,19 @@ SCHEMAS: dict[str, Schema] = {
     "Director": _object(name=_TEXT, router_id=_MAYBE_TEXT, version=_TEXT),
     "Alert": _object(
         id=_TEXT,
-        severity={"enum": ["warning", "critical"]},
+        severity={"enum": ["ok", "warning", "critical"]},
         service=_MAYBE_TEXT,
         text=_TEXT,
         age_s=_NUMBER,
+        acknowledged=_maybe(
+            _object(
+                by=_TEXT,
+                reason=_TEXT,
+                since=_MOMENT,
+                until=_MOMENT,
+                severity={"enum": ["warning", "critical"]},
+            )
+        ),
         docs=_TEXT,
     ),
     "Source": _object(

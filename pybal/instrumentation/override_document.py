@@ -8,6 +8,7 @@ from typing import Any
 from pybal.instrumentation.why import instant
 from pybal.model import ServerSnapshot, ServiceSnapshot
 from pybal.override import LaidOver, Override
+from pybal.overrides.acknowledgement import Acknowledgement
 
 Document = dict[str, Any]
 
@@ -56,3 +57,18 @@ def overrides_document(
         waiting = {"in_effect": False, "suspended": "it is not in the pool list", "listed": None}
         shown.append(laid or {**override_document(each), **waiting})
     return {"overrides": shown}
+
+
+def acknowledgement_document(known: Acknowledgement) -> Document:
+    """Which alert is known, to whom, for how long and why."""
+    return {
+        "id": known.id,
+        "service": known.service,
+        "about": known.about,
+        "severity": known.severity.value,
+        "by": known.by,
+        "reason": known.reason,
+        "since": instant(known.since),
+        "until": instant(known.until),
+        "text": known.text,
+    }

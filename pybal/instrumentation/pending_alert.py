@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from pybal.alert import Alert, Severity
+from pybal.overrides.acknowledgement import Acknowledgement
 
 STARTING_S = 15.0
 """After a start, lists, names and first checks take some seconds."""
@@ -14,22 +16,44 @@ STARTING_S = 15.0
 @dataclass(frozen=True, slots=True)
 class PendingAlert:
     """An alert, if it lasts for `after_s`; it becomes critical after `critical_after_s`. With
-    `may_be_start` it is none in the first seconds of the daemon. It is the same as an earlier one
-    if id, service and `subject` are, whatever its words."""
+    `may_be_start` it is none in the first seconds of the daemon, and before `from_at` (Unix
+    seconds) in any case. It is the same as an earlier one if id, service and `subject` are,
+    whatever its words; to be acknowledged, if id, service and `about` are (None: the subject)."""
 
     alert: Alert
     subject: str = ""
     after_s: float = 0.0
     critical_after_s: float | None = None
     may_be_start: bool = False
+    from_at: float = 0.0
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """An alert and how long ago it was first seen."""
+    """An alert and how long ago it was first seen. One that is `known` to an operator is OK,
+    however severe it is by itself."""
 
     alert: Alert
     age_s: float
+    about: str = ""
+    known: Acknowledgement | None = None
+    severe: Severity | None = None
+    """Its own severity, if it is known."""
+
+    @property
+    def severity(self) -> Severity:
+        """Its own severity."""
+        return self.severe or self.alert.severity
+
+    def acknowledged(self, known: Acknowledgement | None) -> Dated:
+        """The same, if an operator knows of it."""
+        severity = self.alert.severity
+        if known is None or severity is Severity.OK or not known.covers(severity):
+            return self
+        text = f"{self.alert.text} ({known.text})"
+        alert = replace(self.alert, severity=Severity.OK, text=text)
+        return replace(self, alert=alert, known=known, severe=severity)
 
 
 class PendingAlerts:
@@ -40,8 +64,11 @@ class PendingAlerts:
         self._began_s: float | None = None
         self._since_s: dict[tuple[str, str | None, str], float] = {}
 
-    def step(self, found: Iterable[PendingAlert], now_s: float) -> tuple[Dated, ...]:
-        """Those that have lasted for long enough, given all that there are now."""
+    def step(
+        self, found: Iterable[PendingAlert], now_s: float, at: float = math.inf
+    ) -> tuple[Dated, ...]:
+        """Those that have lasted for long enough, given all that there are now; `at` is Unix
+        seconds."""
         if self._began_s is None:
             self._began_s = now_s
         starting = now_s - self._began_s < STARTING_S
@@ -51,8 +78,10 @@ class PendingAlerts:
             key = (each.alert.id, each.alert.service, each.subject)
             since_s = self._since_s[key] = before.get(key, now_s)
             age_s = now_s - since_s
-            if age_s >= each.after_s and not (starting and each.may_be_start):
-                dated.append(Dated(_aged(each, age_s), age_s))
+            due = age_s >= each.after_s and at >= each.from_at
+            if due and not (starting and each.may_be_start):
+                about = each.subject if each.about is None else each.about
+                dated.append(Dated(_aged(each, age_s), age_s, about))
         return tuple(dated)
 
 

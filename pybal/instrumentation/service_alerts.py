@@ -12,6 +12,7 @@ from pybal.model import ServerSnapshot, ServiceSnapshot
 _SETTLING_S = 2.0
 _NO_ADDRESS_S = 10.0
 _STALE_S = 30.0
+_LONG_S = 86400.0
 _ERROR_SHOWN = 200
 _NAMES_SHOWN = 10
 
@@ -38,6 +39,7 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     if source.damage:
         text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage))}"
         yield PendingAlert(Alert("list-damaged", Severity.WARNING, name, text))
+    yield from _overrides(service)
     for change in service.held:
         alert = Alert("list-held", Severity.WARNING, name, _held(name, change))
         yield PendingAlert(alert, str(change.since))
@@ -45,6 +47,24 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     if without:
         text = f"Pool {name} has servers without an address: {named(without)}"
         yield PendingAlert(Alert("no-address", Severity.WARNING, name, text), after_s=_NO_ADDRESS_S)
+
+
+def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:
+    """What an operator has taken out on purpose is no fault, unless it may have been forgotten."""
+    for server in service.servers:
+        name, over = f"{server.host} of pool {service.name}", server.over
+        if over is not None:
+            text = f"{name} is {over.override.text}, for more than a day"
+            alert = Alert("overridden-long", Severity.WARNING, service.name, text)
+            yield PendingAlert(alert, server.host, from_at=over.override.since + _LONG_S)
+        if over is not None and over.suspended:
+            text = f"{name} is {over.text}"
+            alert = Alert("override-suspended", Severity.WARNING, service.name, text)
+            yield PendingAlert(alert, server.host)
+        if not (server.enabled if over is None else over.listed_enabled):
+            text = f"{name} is disabled by its list, for more than a day"
+            alert = Alert("disabled-long", Severity.WARNING, service.name, text)
+            yield PendingAlert(alert, server.host, after_s=_LONG_S)
 
 
 def _held(name: str, change: HeldChange) -> str:

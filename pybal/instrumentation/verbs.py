@@ -53,6 +53,16 @@ class Controls(Protocol):
         """End the overrides of a server."""
         ...
 
+    def acknowledge(
+        self, alert: str, service: str | None, for_s: float, reason: str, by: str
+    ) -> Outcome:
+        """Know of alerts for a time."""
+        ...
+
+    def unacknowledge(self, alert: str, service: str | None, by: str) -> Outcome:
+        """Know of them no longer."""
+        ...
+
     def compare(self, content: str, by: str) -> Outcome:
         """What a reload of this pybal.conf would do, one line a step."""
         ...
@@ -104,6 +114,12 @@ _FOR_A_TIME = {
         high=200,
         one_line=True,
     ),
+}
+
+
+_ALERT = {
+    "id": Field(JSONKind.TEXT, "the alert's id", required=True, low=1, high=100),
+    "service": Field(JSONKind.TEXT, "of this service alone"),
 }
 
 
@@ -171,6 +187,26 @@ VERBS = (
         "End the overrides of a server",
         lambda controls, call: controls.undo(_scope(call), call.by),
         _SCOPE,
+    ),
+    Verb(
+        "/api/v1/alerts/ack",
+        "Know of an alert for a time: it raises no alarm",
+        lambda controls, call: controls.acknowledge(
+            call.body["id"],
+            call.body.get("service"),
+            call.body["for_s"],
+            call.body["reason"].strip(),
+            call.by,
+        ),
+        {**_ALERT, **_FOR_A_TIME},
+    ),
+    Verb(
+        "/api/v1/alerts/unack",
+        "Know of an alert no longer",
+        lambda controls, call: controls.unacknowledge(
+            call.body["id"], call.body.get("service"), call.by
+        ),
+        _ALERT,
     ),
     Verb(
         "/api/v1/config/compare",

@@ -1,16 +1,19 @@
-"""Overrides outlive the process, until their ends."""
+"""What operators have said for a time outlives the process, until its end."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pybal.alert import Severity
 from pybal.override import MAX_DURATION_S, Action, Override
+from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.state.state_file import (
     Document,
     StateFile,
@@ -19,67 +22,111 @@ from pybal.state.state_file import (
     load_or_warn,
 )
 
-_NAME = "overrides.json"
 _FORMAT = 1
-_NEVER = 1e11
+
+T = TypeVar("T")
+Entries = tuple[T, ...]
 
 
-class OverrideStore:
-    """Keeps them in the state directory. What goes wrong is a line of the log."""
+class Keeper(Generic[T]):
+    """Keeps entries in a file. What goes wrong is a line of the log, in which `what` names them."""
 
     def __init__(
         self,
-        directory: Path,
+        file: StateFile[Entries[T]],
+        what: str,
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         log: Logger,
     ) -> None:
-        self._newest: tuple[Override, ...] = ()
-        self._kept: tuple[Override, ...] | None = None
-        self._file = override_file(directory)
+        self._newest: Entries[T] = ()
+        self._kept: Entries[T] = ()
+        self._file = file
+        self._what = what
         self._log = log
+        text = "{what} cannot be kept for the next start: {why}"
         self._writer = WriteBehind(
-            self._file,
+            file,
             lambda: self._newest,
             in_thread,
-            lambda why: log.warn("Overrides cannot be kept for the next start: {why}", why=why),
+            lambda why: log.warn(text, what=what, why=why),
         )
 
-    def load(self) -> tuple[Override, ...]:
+    def load(self) -> Entries[T]:
         """Those of the last run."""
-        self._kept = load_or_warn(self._file, "The list of overrides", self._log)
-        return self._kept or ()
+        self._kept = load_or_warn(self._file, self._what, self._log) or ()
+        return self._kept
 
-    def save(self, overrides: tuple[Override, ...]) -> None:
+    def save(self, entries: Entries[T]) -> None:
         """Write them, in a thread; not if they are those on the disk."""
-        if overrides != (self._kept or ()):
-            self._kept = self._newest = overrides
+        if entries != self._kept:
+            self._kept = self._newest = entries
             self._writer.changed()
 
 
-def override_file(directory: Path) -> StateFile[tuple[Override, ...]]:
+def override_file(directory: Path) -> StateFile[Entries[Override]]:
     """In the state directory."""
-    return StateFile(directory / _NAME, _FORMAT, _encode, _decode)
+
+    def encode(entries: Entries[Override]) -> Document:
+        return {"overrides": [{**asdict(each), "action": each.action.value} for each in entries]}
+
+    return StateFile(
+        directory / "overrides.json",
+        _FORMAT,
+        encode,
+        lambda document: tuple(map(_override, document["overrides"])),
+    )
 
 
-def _encode(overrides: tuple[Override, ...]) -> Document:
-    return {"overrides": [{**asdict(each), "action": each.action.value} for each in overrides]}
+def acknowledgement_file(directory: Path) -> StateFile[Entries[Acknowledgement]]:
+    """In the state directory."""
 
+    def encode(entries: Entries[Acknowledgement]) -> Document:
+        shown = [{**asdict(each), "severity": each.severity.value} for each in entries]
+        return {"acknowledgements": shown}
 
-def _decode(document: Document) -> tuple[Override, ...]:
-    return tuple(map(_override, document["overrides"]))
+    return StateFile(
+        directory / "acknowledgements.json",
+        _FORMAT,
+        encode,
+        lambda document: tuple(map(_acknowledgement, document["acknowledgements"])),
+    )
 
 
 def _override(said: dict[str, Any]) -> Override:
-    override = Override(
+    since, until = _times(said)
+    return Override(
         service=str(said["service"]),
         host=str(said["host"]),
         action=Action(said["action"]),
         by=str(said["by"]),
         reason=str(said["reason"]),
-        since=float(said["since"]),
-        until=float(said["until"]),
+        since=since,
+        until=until,
         force=said["force"] is True,
     )
-    if not 0 <= override.since < override.until <= override.since + MAX_DURATION_S < _NEVER:
-        raise StateFileError(f"an override from {override.since!r} until {override.until!r}")
-    return override
+
+
+def _acknowledgement(said: dict[str, Any]) -> Acknowledgement:
+    since, until = _times(said)
+    service = said["service"]
+    return Acknowledgement(
+        id=str(said["id"]),
+        service=None if service is None else str(service),
+        about=str(said["about"]),
+        severity=Severity(said["severity"]),
+        by=str(said["by"]),
+        reason=str(said["reason"]),
+        since=since,
+        until=until,
+    )
+
+
+def _times(said: dict[str, Any]) -> tuple[float, float]:
+    since, until = float(said["since"]), float(said["until"])
+    limit = since + MAX_DURATION_S + 1  # sums of floats are not exact
+    if not (0 <= since < until <= limit and math.isfinite(limit) and limit < _YEAR_5000):
+        raise StateFileError(f"something lasts from {since!r} until {until!r}")
+    return since, until
+
+
+_YEAR_5000 = 1e11

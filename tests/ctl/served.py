@@ -12,12 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pybal.alert import Severity
 from pybal.ctl.client import SocketClient
 from pybal.ctl.main import Terminal, run
 from pybal.errors import ControlError, NoSuchThingError
-from pybal.instrumentation.override_document import override_document
+from pybal.instrumentation.override_document import acknowledgement_document, override_document
 from pybal.instrumentation.site import ControlAccess
 from pybal.override import Action
+from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.overrides.wish import Scope, Wish
 from tests.fakes.view import NOON, FakeView
 from tests.instrumentation.exchange import Client
@@ -55,6 +57,20 @@ class FakeControls:
         self.asked.append(("undo", scope))
         wish = Wish(Action.DRAIN, scope, 60.0, "why")
         return {"ended": [override_document(wish.override("text_443", by, NOON))]}
+
+    def acknowledge(
+        self, alert: str, service: str | None, for_s: float, reason: str, by: str
+    ) -> Mapping[str, Any]:
+        self.asked.append(("ack", alert, service, for_s, reason))
+        known = Acknowledgement(
+            alert, service, "", Severity.WARNING, by, reason, NOON, NOON + for_s
+        )
+        return {"acknowledged": [acknowledgement_document(known)]}
+
+    def unacknowledge(self, alert: str, service: str | None, by: str) -> Mapping[str, Any]:
+        self.asked.append(("unack", alert, service))
+        known = Acknowledgement(alert, service, "", Severity.WARNING, by, "why", NOON, NOON + 60)
+        return {"ended": [acknowledgement_document(known)]}
 
     def compare(self, content: str, by: str) -> Mapping[str, Any]:
         self.asked.append(("compare", content))

@@ -90,3 +90,16 @@ def test_overrides_are_listed_and_shown_wherever_the_server_is(site: ServedSite)
     assert [each["in_effect"] for each in document["overrides"]] == [True, False]
     site.view.override_list = ()
     assert "no overrides" in site.ctl("overrides")[1]
+
+
+def test_an_alert_is_known_for_a_time(site: ServedSite) -> None:
+    status, out, _ = site.ctl("ack", "too-small", "--for", "2h", "--reason", "4711")
+    assert (status, out) == (
+        0,
+        "too-small is acknowledged by anna until 2023-11-15 00:13 UTC: 4711\n",
+    )
+    assert site.ctl("unack", "too-small", "text_443")[0] == 0
+    assert site.controls.asked == [
+        ("ack", "too-small", None, 7200.0, "4711"),
+        ("unack", "too-small", "text_443"),
+    ]

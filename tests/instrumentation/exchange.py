@@ -20,7 +20,7 @@ from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.view import StatusView
 from pybal.runtime.time_slices import TimeSlices
-from tests.fakes.view import MONITOR_FAMILIES
+from tests.fakes.view import MONITOR_FAMILIES, NOON
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,13 @@ class Client:
         self.log = LogLines()
         slices = self.time_slices = time_slices or TimeSlices(self.clock)
         self.watch = AlertWatch(
-            self.clock, view, slices, lambda _: True, lambda _: True, self.log.logger()
+            self.clock,
+            view,
+            slices,
+            lambda _: True,
+            lambda _: True,
+            self.log.logger(),
+            lambda: NOON + self.clock.seconds(),
         )
         self.pages = StatusPages(
             self.clock,

@@ -5,9 +5,14 @@ from fractions import Fraction
 
 from twisted.internet.task import Clock
 
+from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alert_watch import AlertWatch
-from pybal.model import AnnouncedPrefix, ServiceSnapshot
+from pybal.instrumentation.alerts import headline
+from pybal.instrumentation.pending_alert import Dated
+from pybal.model import AnnouncedPrefix, ServerSnapshot, ServiceSnapshot
+from pybal.override import Action, LaidOver, Override
+from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.view import NOON, FakeView, bgp, server, service
 from tests.instrumentation.exchange import LogLines
@@ -24,6 +29,7 @@ class Rig:
         self.elsewhere: set[str] = set()
         self.looked_for: list[str] = []
         self.log = LogLines()
+        self.known: dict[AlertKey, Acknowledgement] = {}
         self.watch = AlertWatch(
             self.clock,
             self.view,
@@ -31,6 +37,8 @@ class Rig:
             self.is_local,
             lambda prefix: prefix.services != ("marked",),
             self.log.logger(),
+            lambda: NOON + self.clock.seconds(),
+            self.known.get,
         )
 
     def is_local(self, address: str) -> bool | None:
@@ -110,3 +118,74 @@ def test_a_bug_in_the_looking_does_not_end_it() -> None:
     rig.pass_time(10)
     assert rig.log == []
     rig.watch.stop()
+
+
+DAY = 86400.0
+
+
+def known(rig: Rig, id_: str, about: str, severity: Severity = Severity.WARNING) -> None:
+    ack = Acknowledgement(id_, None, about, severity, "alice", "4711", NOON, NOON + 3600)
+    rig.known[ack.key] = ack
+
+
+def test_an_alert_that_is_known_is_shown_but_no_alarm_and_another_of_its_kind_is_one() -> None:
+    rig = Rig()
+    prefixes = announced("198.51.100.1/32")
+    rig.view.bgp_snapshot = replace(bgp(("192.0.2.1", False)), announced=prefixes)
+    rig.watch.dated()
+    rig.clock.advance(61)
+    assert headline(rig.watch.alerts()).severity is Severity.WARNING
+    known(rig, "bgp-peer-away", "192.0.2.1")
+    (dated,) = rig.watch.dated()
+    assert dated.severity is Severity.WARNING
+    said = headline(rig.watch.alerts()).as_text()
+    assert said.startswith("OK - All pools are healthy; BGP peer 192.0.2.1 is not established")
+    assert said.endswith("(acknowledged by alice until 23:13 UTC: 4711)")
+    both = bgp(("192.0.2.1", False), ("192.0.2.2", False))
+    rig.view.bgp_snapshot = replace(both, announced=prefixes)
+    rig.watch.dated()
+    rig.clock.advance(61)
+    said = headline(rig.watch.alerts()).as_text()
+    assert said.startswith("WARNING - BGP peer 192.0.2.2 is not established")
+    assert "acknowledged by alice" in said
+
+
+def test_what_becomes_critical_is_another_matter() -> None:
+    alert = Alert("nobody-served", Severity.CRITICAL, "web", "Pool web serves nobody")
+    ack = Acknowledgement(
+        "nobody-served", "web", "", Severity.WARNING, "alice", "x", NOON, NOON + 9
+    )
+    assert Dated(alert, 0.0).acknowledged(ack).alert is alert
+    critical = replace(ack, severity=Severity.CRITICAL)
+    assert Dated(alert, 0.0).acknowledged(critical).alert.severity is Severity.OK
+
+
+def drained(since: float, suspended: str = "") -> ServerSnapshot:
+    override = Override("web", "a", Action.DRAIN, "alice", "new disk", since, since + 5 * DAY)
+    return replace(server("a"), weight=0, over=LaidOver(override, 10, True, suspended))
+
+
+def test_what_an_operator_has_drained_is_ok_for_a_day_counted_over_restarts() -> None:
+    rig = Rig()
+    rig.view.service_list = [service("web", [drained(NOON - DAY + 30), server("b")])]
+    assert rig.ids() == []
+    rig.clock.advance(31)
+    (alert,) = rig.watch.alerts()
+    assert (alert.id, alert.severity) == ("overridden-long", Severity.WARNING)
+    assert alert.text.startswith("a of pool web is drained by alice until ")
+
+
+def test_a_server_that_its_list_disables_is_worth_saying_after_a_day() -> None:
+    rig = Rig()
+    rig.view.service_list = [service("web", [server("a", enabled=False), server("b")])]
+    rig.watch.dated()
+    rig.clock.advance(DAY - 1)
+    assert rig.ids() == []
+    rig.clock.advance(1)
+    assert rig.ids() == ["disabled-long"]
+
+
+def test_an_override_that_is_suspended_is_a_warning() -> None:
+    rig = Rig()
+    rig.view.service_list = [service("web", [drained(NOON, "too few"), server("b")])]
+    assert rig.ids() == ["override-suspended"]

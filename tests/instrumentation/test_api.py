@@ -370,6 +370,7 @@ def test_alerts_are_listed_with_what_to_do_the_worst_first() -> None:
                 "service": None,
                 "text": "Cut off",
                 "age_s": 0.0,
+                "acknowledged": None,
                 "docs": "docs/operating.md#isolated",
             },
             {
@@ -378,6 +379,7 @@ def test_alerts_are_listed_with_what_to_do_the_worst_first() -> None:
                 "service": "text_443",
                 "text": "Pool text_443 is too small",
                 "age_s": 9.5,
+                "acknowledged": None,
                 "docs": "docs/operating.md#too-small",
             },
         ],

@@ -170,8 +170,8 @@ def test_what_is_in_maintenance_is_shown() -> None:
     situation = Situation((), DAEMON, ipvs(), shown, CONFIG)
     alerts = [each.alert for each in pending_alerts(situation)]
     assert headline(alerts).as_text() == (
-        "WARNING - This director is in maintenance: withdrawn in BGP. "
-        "Pool web_80 is in maintenance: the last choice in BGP. "
+        "OK - All pools are healthy; This director is in maintenance: withdrawn in BGP; "
+        "Pool web_80 is in maintenance: the last choice in BGP"
     )
 
 

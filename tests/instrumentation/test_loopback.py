@@ -22,7 +22,7 @@ from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import StatusPages
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.runtime.time_slices import TimeSlices
-from tests.fakes.view import MONITOR_FAMILIES, FakeView, large_view
+from tests.fakes.view import MONITOR_FAMILIES, NOON, FakeView, large_view
 from tests.instrumentation import consumers
 from tests.instrumentation.exchange import LogLines
 from tests.instrumentation.test_consumers import FINE, POOL, production
@@ -59,7 +59,7 @@ class Daemon:
         self._reactor = reactor
         log = self.log.logger()
         slices = time_slices or TimeSlices(reactor)
-        watch = AlertWatch(reactor, view, slices, lambda _: True, lambda _: True, log)
+        watch = AlertWatch(reactor, view, slices, lambda _: True, lambda _: True, log, lambda: NOON)
         pages = StatusPages(
             reactor, view, watch, slices, log, MONITOR_FAMILIES, process_collector()
         )

@@ -56,6 +56,16 @@ class FakeControls:
         self.asked.append((str(scope), by))
         return {}
 
+    def acknowledge(
+        self, alert: str, service: str | None, for_s: float, reason: str, by: str
+    ) -> Mapping[str, Any]:
+        self.asked.append((f"{alert} {service} {for_s} {reason}", by))
+        return {}
+
+    def unacknowledge(self, alert: str, service: str | None, by: str) -> Mapping[str, Any]:
+        self.asked.append((f"{alert} {service}", by))
+        return {}
+
     def compare(self, content: str, by: str) -> Mapping[str, Any]:
         self.asked.append((content, by))
         return {"steps": [], "errors": []}

@@ -1,0 +1,41 @@
+"""Alerts that an operator knows of: they do not raise an alarm for a time. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pybal.alert import Severity
+from pybal.override import until_text
+
+AlertKey = tuple[str, str | None, str]
+"""An alert's id, its service, and what it is about beyond that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """`by` whom an alert is known, why, from when until when (Unix seconds). If it becomes worse
+    than `severity`, it is another matter."""
+
+    id: str
+    service: str | None
+    about: str
+    severity: Severity
+    by: str
+    reason: str
+    since: float
+    until: float
+
+    @property
+    def key(self) -> AlertKey:
+        """What it is an acknowledgement of."""
+        return self.id, self.service, self.about
+
+    @property
+    def text(self) -> str:
+        """`acknowledged by alice until 15:00 UTC: it is being replaced`."""
+        until = until_text(self.since, self.until)
+        return f"acknowledged by {self.by} until {until}: {self.reason}"
+
+    def covers(self, severity: Severity) -> bool:
+        """Whether an alert that severe was known."""
+        return severity is not Severity.CRITICAL or self.severity is Severity.CRITICAL
