@@ -133,7 +133,7 @@ class Peering:
             return
         if link.rib is not None and link.session is not None:
             link.rib.set_policy(self._export_policy(link.session))
-            self._log_obstacles(link)
+            self._obstacles.note(self.peer.label, link.rib.obstacles)
             link.flush()
 
     def set_own(self, own: OwnAddresses) -> None:

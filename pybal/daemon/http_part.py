@@ -22,8 +22,8 @@ from pybal.instrumentation.view import StatusView
 from pybal.model import AnnouncedPrefix
 from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
-from pybal.page.pages import StatusSite
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
+from pybal.page.pages import StatusSite
 from pybal.runtime.time_slices import TimeSlices
 
 RESERVED_DESCRIPTORS = 32
