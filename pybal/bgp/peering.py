@@ -56,6 +56,8 @@ class BGPPorts:
     now: Callable[[], float]
     log: Any
     bfd_network: BFDNetwork
+    session_changed: Callable[[str, bool, str], None] = lambda *_: None
+    """Told the peer, whether there is a session with it from now on, and if not, why."""
 
 
 class Peering:
@@ -318,6 +320,7 @@ class Peering:
     def session_up(self, link: Link) -> None:
         self._log.info("Session with {peer} established", peer=self.peer.label)
         self.statistics.causes.established()
+        self._ports.session_changed(self.peer.label, True, "")
         for other in self.links():
             # One that has not said OPEN yet would stay for minutes.
             if other is not link and other.state is State.OPEN_SENT:
@@ -358,6 +361,8 @@ class Peering:
     def _session_lost(self) -> None:
         self._plain_open = False
         self.importer.end()
+        error = self.statistics.causes.text if self._running else "PyBal has ended it"
+        self._ports.session_changed(self.peer.label, False, error or "")
         if self._running:
             self.statistics.sessions_lost += 1
             self._log.warn(

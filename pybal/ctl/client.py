@@ -10,15 +10,17 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from pybal.errors import ControlError, PyBalError
 
 READ_TIMEOUT_S = 20.0
+STREAM_TIMEOUT_S = 60.0
+"""A stream has a heartbeat every 15 s."""
 CHANGE_TIMEOUT_S = 300.0
 """A reload waits for names and pool lists of new services."""
 
@@ -27,6 +29,9 @@ _SYSTEMCTL_TIMEOUT_S = 3.0
 
 Document = Any
 """JSON, as `/api/v1` describes it."""
+
+Query = Sequence[tuple[str, str]]
+"""Parameters of a URL; one may be there several times."""
 
 
 class NoDaemonError(PyBalError):
@@ -41,8 +46,12 @@ class Client(Protocol):
     """What the commands need of the daemon. Each method raises NoDaemonError, or ControlError if
     the daemon says no (UnknownError if it does not know what was named)."""
 
-    def get(self, *segments: str) -> Document:
+    def get(self, *segments: str, query: Query = ()) -> Document:
         """The document at `/api/v1/…`."""
+        ...
+
+    def follow(self, *segments: str, query: Query = ()) -> Iterator[Document]:
+        """What is streamed there, for ever."""
         ...
 
     def get_text(self, *segments: str) -> str:
@@ -84,9 +93,30 @@ class SocketClient:
         self._unit_state = unit_state
         self._read_timeout_s = read_timeout_s
 
-    def get(self, *segments: str) -> Document:
+    def get(self, *segments: str, query: Query = ()) -> Document:
         """The document at `/api/v1/…`."""
-        return _parse(self._ask("GET", _api(segments), "application/json"))
+        return _parse(self._ask("GET", _api(segments) + _query(query), "application/json"))
+
+    def follow(self, *segments: str, query: Query = ()) -> Iterator[Document]:
+        """What is streamed there by server-sent events, for ever."""
+        connection = http.client.HTTPConnection("pybal", timeout=STREAM_TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.sock = self._connected(STREAM_TIMEOUT_S)
+            try:
+                path = _api(segments) + _query(query)
+                connection.request("GET", path, headers={"Accept": "text/event-stream"})
+                response = connection.getresponse()
+                if response.status != HTTPStatus.OK:
+                    raise _refusal(response.status, response.read())
+                for line in response:
+                    if line.startswith(b"data: "):
+                        yield _parse(line[6:])
+            except TimeoutError as error:
+                raise self._none(f"has been silent for {STREAM_TIMEOUT_S:g} s") from error
+            except (OSError, http.client.HTTPException) as error:
+                what = str(error) or type(error).__name__
+                raise self._none(f"broke off the stream: {what}") from error
+        raise self._none("ended the stream")
 
     def get_text(self, *segments: str) -> str:
         """The text at a path outside `/api/v1`."""
@@ -156,6 +186,10 @@ def _api(segments: tuple[str, ...]) -> str:
 
 def _path(segments: tuple[str, ...]) -> str:
     return "/" + "/".join(quote(segment, safe="", errors="surrogateescape") for segment in segments)
+
+
+def _query(query: Query) -> str:
+    return f"?{urlencode(query, errors='surrogateescape')}" if query else ""
 
 
 def _parse(answer: bytes) -> Document:

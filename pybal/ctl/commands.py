@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pybal.ctl import render, render_network
+from pybal.ctl import render, render_history, render_network
 from pybal.ctl.client import Client, UnknownError
 from pybal.ctl.table import Line
 from pybal.errors import ControlError
@@ -29,12 +29,13 @@ Document = Any
 @dataclass(frozen=True, slots=True)
 class Result:
     """What a command ends with: lines for people, the document for `--json`, errors (one a line),
-    the exit status."""
+    the exit status. `live`: lines and documents (many then) come as things happen."""
 
     lines: Iterable[Line]
     document: Document
     errors: tuple[str, ...] = ()
     status: int = EXIT_GOOD
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,21 @@ def server(asked: Asked) -> Result:
 
 
 def why(asked: Asked) -> Result:
-    """Why a server is or is not pooled."""
+    """Why a server is or is not pooled, or was or was not at a moment."""
+    if asked.options.at is not None:
+        return why_at(asked)
     servers = _find_server(asked.client, asked.options.host, asked.options.service)
     return Result(render.why_lines(servers, asked.now()), {"servers": servers})
+
+
+def why_at(asked: Asked) -> Result:
+    """From the history."""
+    options = asked.options
+    query = [("at", options.at)]
+    if options.service is not None:
+        query.append(("service", options.service))
+    document = asked.client.get("servers", options.host, "why", query=query)
+    return Result(render_history.why_lines(document), document)
 
 
 def bgp(asked: Asked) -> Result:

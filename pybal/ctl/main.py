@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TextIO, TypeAlias
 
 from pybal import __version__
-from pybal.ctl import commands, operator
+from pybal.ctl import commands, history, operator
 from pybal.ctl.client import Client, NoDaemonError, SocketClient
 from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
 from pybal.ctl.place import DEFAULT_CONFIG, DEFAULT_SOCKET, usual_place
@@ -45,11 +45,14 @@ class Terminal:
 
     def show(self, result: Result, *, as_json: bool) -> int:
         """Print what a command ends with; its exit status."""
-        if as_json:
+        if as_json and result.live:
+            for document in result.document:
+                print(json.dumps(document), file=self.out, flush=True)
+        elif as_json:
             print(json.dumps(result.document, indent=2), file=self.out)
         else:
             for line in painted(result.lines, colour=self.colour):
-                print(line, file=self.out)
+                print(line, file=self.out, flush=result.live)
         for error in result.errors:
             self.complain(error)
         self.out.flush()
@@ -98,7 +101,12 @@ def run(
     client = connect(options.socket or usual_place())
     if options.command == "watch":
         return _watch(options, terminal, client)
-    return _once(options.run, options, terminal, client)
+    try:
+        return _once(options.run, options, terminal, client)
+    except KeyboardInterrupt:
+        if not getattr(options, "follow", False):
+            raise
+        return EXIT_GOOD  # It would have gone on for ever.
 
 
 def _once(run: Run, options: argparse.Namespace, terminal: Terminal, client: Client) -> int:
@@ -192,6 +200,8 @@ def _add_reading(subparsers: _Subparsers) -> None:
     why = _add(subparsers, "why", "why a server is or is not pooled", commands.why)
     why.add_argument("host", metavar="HOST", help="the server, as pool lists name it")
     why.add_argument("service", metavar="SERVICE", nargs="?", help="in this service alone")
+    why.add_argument("--at", metavar="TIME", help=f"at that moment: {history.TIMES}")
+    _add_events(subparsers)
     bgp = _add(subparsers, "bgp", "all BGP peers, or all of one", commands.bgp)
     bgp.add_argument("peer", metavar="PEER", nargs="?", help="the peer's address")
     _add(subparsers, "ipvs", "the kernel's table: in order? what passes?", commands.ipvs)
@@ -237,6 +247,28 @@ def _add_overrides(subparsers: _Subparsers) -> None:
     operator.add_for_a_time(ack)
     unack = _add(subparsers, "unack", "know of alerts no longer", operator.unacknowledge)
     operator.add_alert(unack)
+
+
+def _add_events(subparsers: _Subparsers) -> None:
+    events = _add(subparsers, "events", "what has happened, and because of what", history.events)
+    events.add_argument("--since", metavar="TIME", help=f"not before: {history.TIMES}")
+    events.add_argument("--until", metavar="TIME", help="not after")
+    kinds = "of this kind, such as decision, report, list, kernel, route"
+    for name, what in (("service", "of this service"), ("host", "of this server"), ("kind", kinds)):
+        text = f"{what}; may be there several times"
+        events.add_argument(
+            f"--{name}", metavar=name.upper(), action="append", default=[], help=text
+        )
+    events.add_argument("--incident", metavar="NUMBER", help="of this incident")
+    events.add_argument(
+        "--limit", metavar="N", help=f"the newest N (default {history.SHOWN} without --since)"
+    )
+    events.add_argument(
+        "--all", action="store_true", help="each event of an incident, not one line for all"
+    )
+    events.add_argument(
+        "-f", "--follow", action="store_true", help="then each as it happens, until Ctrl-C"
+    )
 
 
 def _add_changing(subparsers: _Subparsers) -> None:

@@ -4,24 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from pybal.announce.announcer import Announcer
+from pybal.announce.announcer import Announcer, Failover
 from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
 from pybal.announce.maintenance_file import MaintenanceStore
 from pybal.announce.settings import failover_settings
 from pybal.bgp.peering import BGPPorts
+from pybal.bgp.settings import Advertisement
 from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
-from pybal.model import BGPSnapshot
+from pybal.model import BGPSnapshot, IPAddress
+
+
+class Told(Protocol):
+    """Who is told of what BGP does."""
+
+    def route(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
+        """What is to be announced for a service from now on."""
+
+    def session(self, peer: str, established: bool, error: str) -> None:
+        """A session with a peer stands, or is lost, because of an error if one is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """A failover of whose orders another one is told, too."""
+
+    failover: Failover
+    told: Callable[[str, tuple[Advertisement, ...] | None], None]
+
+    def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
+        self.told(service, wanted)
+        self.failover.set_announced(service, wanted)
+
+    def set_own(self, service: str, address: IPAddress | None) -> None:
+        self.failover.set_own(service, address)
+
+    def first_routes_complete(self) -> None:
+        self.failover.first_routes_complete()
 
 
 class BGPPart:
@@ -36,11 +66,13 @@ class BGPPart:
         state_directory: Path | None,
         *,
         silent: bool,
+        told: Told,
     ) -> None:
         self._ports = ports
         self._announcer = announcer
         self._state_directory = state_directory
         self._silent = silent
+        self._told = told
         self._failover: BGPFailover | None = None
 
     def start(self, settings: BGPSettings | None, *, restarting: bool) -> None:
@@ -49,7 +81,7 @@ class BGPPart:
         if settings is None:
             return
         if self._silent:
-            self._announcer.start(DryRunFailover(Logger(namespace="bgp")))
+            self._announce_by(DryRunFailover(Logger(namespace="bgp")))
             return
         ports = self._ports
         self._failover = BGPFailover(
@@ -61,11 +93,15 @@ class BGPPart:
                 now=ports.now,
                 log=Logger(namespace="bgp"),
                 bfd_network=ports.bfd_network,
+                session_changed=self._told.session,
             ),
             *self._maintenance(),
         )
         self._failover.start(restarting=restarting)
-        self._announcer.start(self._failover)
+        self._announce_by(self._failover)
+
+    def _announce_by(self, failover: Failover) -> None:
+        self._announcer.start(_Observed(failover, self._told.route))
 
     async def go_over_to(self, before: BGPSettings | None, after: BGPSettings | None) -> None:
         """Other settings; sessions that they do not touch stay."""

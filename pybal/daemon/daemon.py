@@ -16,11 +16,13 @@ from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
+from pybal.daemon.history_part import HistoryPart
 from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.daemon.ports import DaemonPorts
 from pybal.health.director_health import DirectorHealth
+from pybal.history.port import History
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController, IPVSPorts
@@ -42,7 +44,7 @@ from pybal.override import Override
 from pybal.pool.desired import service_key
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.service import LVSService, ReportRouter
-from pybal.reload.difference import Step
+from pybal.reload.difference import Step, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader, ReloadPorts
 from pybal.reload.running import Running
@@ -61,6 +63,10 @@ def _ipvs_ports(ports: DaemonPorts, state_directory: Path | None) -> IPVSPorts:
     return IPVSPorts(ports.reactor, ports.kernel, ports.now, ports.in_thread, record)
 
 
+def _names(settings: Settings) -> dict[ServiceKey, str]:
+    return {service_key(service): service.name for service in settings.services}
+
+
 class Daemon:
     """All services of one pybal.conf; also the StatusView that the instrumentation reads."""
 
@@ -70,6 +76,10 @@ class Daemon:
         self._log = Logger(namespace="pybal")
         self._time_slices = TimeSlices(ports.reactor)
         self._started_at = ports.now()
+        self._history = HistoryPart(
+            ports.reactor, ports.now, self._time_slices, lambda key: self._names.get(key)
+        )
+        self._names = _names(settings)
         self._ipvs = IPVSController(
             settings.ipvs, _ipvs_ports(ports, settings.state_directory), dry_run=settings.dry_run
         )
@@ -90,6 +100,7 @@ class Daemon:
             self._services,
             ReportRouter(self._services),
             self._log,
+            self._history.isolation,
         )
         self._monitor_ports = MonitorPorts(
             ports.reactor,
@@ -124,6 +135,7 @@ class Daemon:
                 ports.in_thread,
                 ports.service_manager,
                 ports.with_options,
+                self._history.reloaded,
             ),
             self._log,
         )
@@ -132,11 +144,18 @@ class Daemon:
         )
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = None if settings.dry_run else settings.state_directory
-        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent)
+        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, told=self._history)
         self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
-        self._overrides = OverridesPart(ports, self._services, self._time_slices, kept)
+        self._overrides = OverridesPart(
+            ports, self._services, self._time_slices, kept, self._history.overridden
+        )
         self.controls = OperatorControls(
-            self._services, self._reloader, self._bgp, self._overrides, self._acknowledgements
+            self._services,
+            self._reloader,
+            self._bgp,
+            self._overrides,
+            self._acknowledgements,
+            self._history,
         )
         self._http = HTTPPart(
             ports,
@@ -157,6 +176,10 @@ class Daemon:
         Raises KernelError if the kernel's IPVS table cannot be read.
         """
         self._ipvs.start()
+        self._history.start(dry_run=self._settings.dry_run)
+        self._ipvs.subscribe(self._history.stands)
+        self._ipvs.subscribe_refusals(self._history.refused)
+        self._ipvs.subscribe_drift(self._history.drifted)
         self._ipvs.subscribe(self._announcer.service_stands)
         self._ipvs.subscribe_refusals(self._servers_refused)
         self._acknowledgements.start()
@@ -219,11 +242,14 @@ class Daemon:
         self._overrides.stop()
         self._acknowledgements.stop()
         self._ipvs.stop()
+        self._history.stop(for_restart=for_restart)
         await self._http.stop()
 
     async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
         """See Reconfigurable."""
         before, self._settings = self._settings, settings
+        self._names = _names(settings)
+        self._history.reloading(lines(steps))
         self._ipvs.reconfigure(settings.ipvs)
         self._director_health.reconfigure(settings.isolation)
         self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)
@@ -232,6 +258,7 @@ class Daemon:
         await self._bgp.go_over_to(before.bgp, settings.bgp)
         names = [service.name for service in settings.services]
         self._overrides.go_over_to(names, steps)
+        self._history.go_over_to(names)
         await self._service_set.go_over(steps, names)
 
     def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
@@ -245,7 +272,10 @@ class Daemon:
             is_own_address=self._is_own_address,
             servers_changed=self._announcer.servers_changed,
             overrides=self._overrides.of,
+            stepped=self._history.stepped,
+            list_kept=self._history.kept,
         )
+        self._history.begins(settings)
         standing = self._ipvs.adopted(service_key(settings))
         adopted = standing if adopts else None
         return LVSService(settings, ports, self._create_source, adopted)
@@ -312,6 +342,10 @@ class Daemon:
     def overrides(self) -> tuple[Override, ...]:
         """What operators want of servers for a time."""
         return self._overrides.all()
+
+    def history(self) -> History:
+        """What has happened."""
+        return self._history.ledger
 
     def config(self) -> ConfigSnapshot:
         """Which configuration runs, and how the last reload went."""

@@ -9,8 +9,10 @@ from twisted.logger import Logger
 
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
+from pybal.daemon.history_part import HistoryPart
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.errors import ControlError, NoSuchThingError
+from pybal.history.event import Kind
 from pybal.instrumentation.override_document import acknowledgement_document, override_document
 from pybal.overrides.wish import Scope, Wish
 from pybal.pool.service import LVSService
@@ -27,18 +29,23 @@ class OperatorControls:
         bgp: BGPPart,
         overrides: OverridesPart,
         acknowledgements: AcknowledgementsPart,
+        history: HistoryPart,
     ) -> None:
         self._services = services
         self._reloader = reloader
         self._bgp = bgp
         self._overrides = overrides
         self._acknowledgements = acknowledgements
+        self._history = history
         self._log = Logger(namespace="pybal")
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
         """Apply what a service's list wants and its floor holds back."""
         self._check_name(service)
-        servers = self._services[service].confirm_list()
+        text = f"{by} confirms the pool list of {service}"
+        asked = self._history.asked(Kind.OPERATOR, text, by, service=service)
+        with self._history.because(asked):
+            servers = self._services[service].confirm_list()
         if not servers:
             raise ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
         text = "{by} confirmed the pool list of {service}: {servers}"
@@ -50,6 +57,9 @@ class OperatorControls:
         if service is not None:
             self._check_name(service)
         self._bgp.change_maintenance(service, begin=begin)
+        what = f"maintenance of {service or 'this whole director'}"
+        text = f"{by} {'begins' if begin else 'ends'} the {what}"
+        self._history.asked(Kind.OPERATOR, text, by, service=service)
         self._log.warn(
             "{by} {what} the maintenance of {scope}",
             by=by,
@@ -86,8 +96,9 @@ class OperatorControls:
                 f"There is no service {service}", "/api/v1/services lists those that there are"
             )
 
-    async def reload(self, by: str) -> Mapping[str, Any]:  # noqa: ARG002
+    async def reload(self, by: str) -> Mapping[str, Any]:
         """Read pybal.conf again and go over to it."""
+        self._history.asked(Kind.OPERATOR, f"{by} asks for a reload", by)
         outcome = await self._reloader.reload()
         if not outcome.successful:
             raise ControlError("; ".join(outcome.errors), "Mend the file; nothing was changed")

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from pybal.config.settings import IsolationSettings
 from pybal.health.heartbeat import Heartbeat
-from pybal.health.isolation import FEWEST_HOSTS
+from pybal.health.isolation import FEWEST_HOSTS, Phase
 from pybal.health.isolation_guard import (
     IsolationGuard,
     IsolationPorts,
@@ -57,6 +57,7 @@ class DirectorHealth:
         services: Mapping[str, ProbedService],
         router: ReportDelivery,
         log: Logger,
+        phase_changed: Callable[[Phase, int], None] = lambda *_: None,
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now)
         self.recoveries = Recoveries(reactor.seconds)
@@ -77,6 +78,7 @@ class DirectorHealth:
             self._probe_targets,
             self._hosts,
             self.recoveries.recheck_all,
+            phase_changed,
         )
         self.reports = IsolationGuard(None, ports, log)
         self.reports.reconfigure(isolation)

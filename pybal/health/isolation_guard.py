@@ -71,6 +71,8 @@ class IsolationPorts:
     probe_targets: Callable[[set[str], int], Sequence[ProbeTarget]]
     hosts: Callable[[], int]
     recheck_all: Callable[[float], None]
+    phase_changed: Callable[[Phase, int], None] = lambda *_: None
+    """Told of each new phase, and how many reports are kept."""
 
 
 class IsolationGuard:
@@ -211,6 +213,7 @@ class IsolationGuard:
     def _tell(self, rule: Isolation) -> None:
         phase, kept = rule.phase, rule.kept
         self._cancel_timer()
+        self._ports.phase_changed(phase, kept)
         if phase is Phase.CUT_OFF:
             self._since = self._ports.now()
             self._log.critical(

@@ -45,6 +45,10 @@ _PATHS = (
     "/api/v1/daemon",
     "/api/v1/config",
     "/api/v1/alerts",
+    "/api/v1/events",
+    "/api/v1/incidents",
+    "/api/v1/servers/{host}/why",
+    "/api/v1/services/{service}/servers/{host}/why",
     "/api/v1/openapi.json",
 )
 _NAMES_SHOWN = 200
@@ -53,9 +57,9 @@ _NAMES_SHOWN = 200
 class NoSuchDocumentError(PyBalError):
     """A path below `/api/v1` that leads nowhere; `remedy` says what there is."""
 
-    def __init__(self, remedy: str) -> None:
+    def __init__(self, remedy: str, text: str = "The desired url was not found") -> None:
         self.remedy = remedy
-        super().__init__("The desired url was not found")
+        super().__init__(text)
 
 
 def signed(view: StatusView, shown: Document) -> Document:

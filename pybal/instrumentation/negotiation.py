@@ -42,6 +42,13 @@ def accepts_json(headers: Iterable[str]) -> bool:
     return prefers("application", "json", parse_accept(headers))
 
 
+def accepts_event_stream(headers: Iterable[str]) -> bool:
+    """Whether an event stream is preferred to JSON, as a browser's EventSource does."""
+    ranges = parse_accept(headers)
+    wanted, else_ = _best("text", "event-stream", ranges), _best("application", "json", ranges)
+    return wanted.precision == _EXACT and wanted.quality > 0 and wanted.quality >= else_.quality
+
+
 def accepts_openmetrics(headers: Iterable[str]) -> bool:
     """Whether to answer in OpenMetrics rather than in Prometheus' plain text."""
     return prefers("application", "openmetrics-text", parse_accept(headers))

@@ -9,38 +9,29 @@ from __future__ import annotations
 from typing import Any
 
 from pybal.instrumentation.body import schema
+from pybal.instrumentation.history_query import parameters_of
+from pybal.instrumentation.openapi_history import (
+    HISTORY_DOCUMENTS,
+    HISTORY_SCHEMAS,
+    STREAM,
+    query_parameters,
+)
+from pybal.instrumentation.schema_kinds import BOOLEAN as _BOOLEAN
+from pybal.instrumentation.schema_kinds import COUNTS as _COUNTS
+from pybal.instrumentation.schema_kinds import LABELS as _LABELS
+from pybal.instrumentation.schema_kinds import MAYBE_BOOLEAN as _MAYBE_BOOLEAN
+from pybal.instrumentation.schema_kinds import MAYBE_NUMBER as _MAYBE_NUMBER
+from pybal.instrumentation.schema_kinds import MAYBE_TEXT as _MAYBE_TEXT
+from pybal.instrumentation.schema_kinds import MAYBE_WHOLE as _MAYBE_WHOLE
+from pybal.instrumentation.schema_kinds import NUMBER as _NUMBER
+from pybal.instrumentation.schema_kinds import TEXT as _TEXT
+from pybal.instrumentation.schema_kinds import WHOLE as _WHOLE
+from pybal.instrumentation.schema_kinds import Schema
+from pybal.instrumentation.schema_kinds import list_of as _list
+from pybal.instrumentation.schema_kinds import maybe as _maybe
+from pybal.instrumentation.schema_kinds import object_of as _object
+from pybal.instrumentation.schema_kinds import ref as _ref
 from pybal.instrumentation.verbs import VERBS, Verb
-
-Schema = dict[str, Any]
-
-_TEXT: Schema = {"type": "string"}
-_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
-_NUMBER: Schema = {"type": "number"}
-_MAYBE_NUMBER: Schema = {"type": ["number", "null"]}
-_WHOLE: Schema = {"type": "integer"}
-_MAYBE_WHOLE: Schema = {"type": ["integer", "null"]}
-_BOOLEAN: Schema = {"type": "boolean"}
-_MAYBE_BOOLEAN: Schema = {"type": ["boolean", "null"]}
-_COUNTS: Schema = {"type": "object", "additionalProperties": _WHOLE}
-_LABELS: Schema = {"type": "object", "additionalProperties": _TEXT}
-
-
-def _object(**properties: Schema) -> Schema:
-    """All of these are always there; more may come."""
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _maybe(one: Schema) -> Schema:
-    return {"oneOf": [one, {"type": "null"}]}
-
-
-def _list(of: Schema) -> Schema:
-    return {"type": "array", "items": of}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
 
 _MOMENT = _maybe(_ref("Moment"))
 _PATH_NAMES = ("service", "host")
@@ -241,6 +232,7 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    **HISTORY_SCHEMAS,
 }
 
 DOCUMENTS: dict[str, tuple[str, Schema]] = {
@@ -327,6 +319,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
         "What an operator must look at",
         _object(status=_TEXT, msg=_TEXT, alerts=_list(_ref("Alert"))),
     ),
+    **HISTORY_DOCUMENTS,
 }
 """What each path answers, beside `director`, which all have."""
 
@@ -367,6 +360,13 @@ def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
         }
     )
     responses = {"200": _answer("As it is now", shown)}
+    asked = parameters_of(tuple(path.split("/")[3:]))
+    if asked is not None:
+        parameters += query_parameters(asked)
+        responses["400"] = _answer("The query is not understood", _ref("Error"))
+        responses["503"] = _answer("Too many ask, or it takes too long", _ref("Error"))
+        if "follow" in asked:
+            responses["200"]["content"]["text/event-stream"] = STREAM
     if names:
         responses["404"] = _answer("No such name", _ref("Error"))
     return {"summary": summary, "parameters": parameters, "responses": responses}
@@ -374,7 +374,7 @@ def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
 
 def _verb(verb: Verb) -> dict[str, Any]:
     operation = _operation(verb.path, verb.summary, {"type": "object"})
-    operation["parameters"].pop()
+    operation["parameters"] = [each for each in operation["parameters"] if each["in"] == "path"]
     operation["requestBody"] = {
         "required": any(field.required for field in verb.fields.values()),
         "content": {"application/json": {"schema": schema(verb.fields)}},

@@ -16,12 +16,21 @@ from twisted.logger import Logger, LogLevel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from pybal.history.query import HistoryBusyError
 from pybal.instrumentation import api, metrics
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.body import MAX_BODY_BYTES
 from pybal.instrumentation.channel import BoundedSite, printable
-from pybal.instrumentation.json_pieces import json_pieces
-from pybal.instrumentation.negotiation import accepts_gzip, accepts_json, accepts_openmetrics
+from pybal.instrumentation.event_stream import EventStreams, Following
+from pybal.instrumentation.history_pages import HistoryPages
+from pybal.instrumentation.history_query import BadQueryError, flag, parameters_of, read_values
+from pybal.instrumentation.json_pieces import json_bytes, json_pieces
+from pybal.instrumentation.negotiation import (
+    accepts_event_stream,
+    accepts_gzip,
+    accepts_json,
+    accepts_openmetrics,
+)
 from pybal.instrumentation.page_port import Asked, Pages
 from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
 from pybal.instrumentation.routes import answer, path_segments
@@ -43,6 +52,7 @@ from pybal.runtime.time_slices import TimeSlices
 
 _READING = ("GET", "HEAD")
 _WORTH_COMPRESSING_BYTES = 8192
+_LATER = "Ask again later, or page through /api/v1/events?after=NUMBER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +88,17 @@ class StatusPages:
         self.control_socket = ""
         self.html: Pages | None = None
         self._failed_requests = 0
+        self._history = HistoryPages(view)
 
     def site(self, control: ControlAccess | None = None) -> BoundedSite:
         """A factory that serves them; the verbs, too, if it has access to them."""
         requests = BoundedRequest if control is None else ControlRequest
-        return BoundedSite(_Everything(self, control), requests, self.reactor, self.log)
+        streams = EventStreams(self.reactor, self._view.history, self.log)
+        return BoundedSite(_Everything(self, control, streams), requests, self.reactor, self.log)
 
-    async def respond(self, request: BoundedRequest, control: ControlAccess | None) -> Response:
+    async def respond(
+        self, request: BoundedRequest, control: ControlAccess | None
+    ) -> Response | Following:
         """The answer to a request, whatever happens."""
         accept = _headers(request, "accept")
         try:
@@ -92,7 +106,8 @@ class StatusPages:
                 response = await self._change(request, control)
                 if response is not None:
                     return response
-            return await self._encoded(request, await self._show(request, accept, control))
+            shown = await self._show(request, accept, control)
+            return shown if isinstance(shown, Following) else await self._encoded(request, shown)
         except Exception:  # noqa: BLE001
             # The boundary: whatever fails in here, the daemon and the connection go on.
             self._failed_requests += 1
@@ -141,7 +156,7 @@ class StatusPages:
 
     async def _show(
         self, request: BoundedRequest, accept: list[str], control: ControlAccess | None
-    ) -> Response:
+    ) -> Response | Following:
         as_json = accepts_json(accept)
         segments = path_segments(request.path)
         if request.method.decode("latin-1") not in _READING:
@@ -156,6 +171,8 @@ class StatusPages:
             case ("metrics",):
                 with_servers = _asks(request, "servers")
                 return await self._metrics(accepts_openmetrics(accept), with_servers)
+            case ("api", "v1", *rest) if parameters_of(tuple(rest)) is not None:
+                return await self._past(request, tuple(rest), accept)
             case ("api", "v1", *rest):
                 return await self._document(tuple(rest), pretty=_asks(request, "pretty"))
         if self.html is not None and segments is not None:
@@ -179,6 +196,29 @@ class StatusPages:
         except api.NoSuchDocumentError as missing:
             return refusal(str(missing), HTTPStatus.NOT_FOUND, missing.remedy)
         return Response(HTTPStatus.OK, JSON_TYPE, b"", pieces)
+
+    async def _past(
+        self, request: BoundedRequest, segments: tuple[str, ...], accept: list[str]
+    ) -> Response | Following:
+        """What the history has. What it holds may change with each request: nothing is shared."""
+        try:
+            known = parameters_of(segments) or {}
+            values = read_values(request.uri.partition(b"?")[2], known)
+            follow = (
+                accepts_event_stream(accept) if "follow" not in values else flag(values, "follow")
+            )
+            if follow and "follow" in known:
+                last_event_id = next(iter(_headers(request, "last-event-id")), None)
+                return self._history.following(values, last_event_id)
+            document = await self._history.document(segments, values)
+        except BadQueryError as wrong:
+            return refusal(str(wrong), HTTPStatus.BAD_REQUEST, wrong.remedy)
+        except api.NoSuchDocumentError as missing:
+            return refusal(str(missing), HTTPStatus.NOT_FOUND, missing.remedy)
+        except HistoryBusyError as busy:
+            return refusal(str(busy), HTTPStatus.SERVICE_UNAVAILABLE, busy.remedy)
+        signed = api.signed(self._view, document)
+        return Response(HTTPStatus.OK, JSON_TYPE, json_bytes(signed, pretty=flag(values, "pretty")))
 
     async def _metrics(self, as_openmetrics: bool, with_servers: bool) -> Response:
         async def begin() -> Iterable[bytes]:
@@ -206,10 +246,13 @@ class _Everything(Resource):
 
     isLeaf = True
 
-    def __init__(self, pages: StatusPages, control: ControlAccess | None) -> None:
+    def __init__(
+        self, pages: StatusPages, control: ControlAccess | None, streams: EventStreams
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
         self._pages = pages
         self._control = control
+        self._streams = streams
 
     def render(self, request: Any) -> int:
         """Answer the request, now or later."""
@@ -222,7 +265,15 @@ class _Everything(Resource):
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
         response = await self._pages.respond(request, self._control)
-        if not gone:
+        if gone:
+            return
+        if isinstance(response, Following) and self._streams.full:
+            response = refusal(
+                "As many follow the events as may", HTTPStatus.SERVICE_UNAVAILABLE, _LATER
+            )
+        if isinstance(response, Following):
+            self._streams.serve(request, response)
+        else:
             send(self._pages.reactor, request, response)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
 from pybal.config.snapshot import ConfigSnapshot
+from pybal.history.port import History
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import BGPSnapshot, DaemonSnapshot, ServiceSnapshot
 from pybal.override import Override
@@ -52,4 +53,8 @@ class StatusView(Protocol):
 
     def config_text(self) -> str:
         """Its text, without secrets."""
+        ...
+
+    def history(self) -> History:
+        """What has happened; it is asked in the reactor's thread alone."""
         ...

@@ -28,9 +28,19 @@ def why_json(server: ServerSnapshot, threshold: Fraction) -> dict[str, Any] | No
     decision, hold_down = server.decision, server.hold_down
     if decision is None:
         return None
-    text = sentence(server.host, decision, threshold)
+    document = decision_json(server.host, decision, threshold)
+    if hold_down is not None:
+        document["text"] += f" {hold_down_sentence(hold_down)}"
     return {
-        "text": text if hold_down is None else f"{text} {hold_down_sentence(hold_down)}",
+        **document,
+        "hold_down": None if hold_down is None else _hold_down_json(hold_down),
+    }
+
+
+def decision_json(host: str, decision: Decision, threshold: Fraction) -> dict[str, Any]:
+    """A decision, led by one sentence."""
+    return {
+        "text": sentence(host, decision, threshold),
         "verdict": decision.verdict.name.lower(),
         "cause": decision.cause,
         "configured": decision.configured,
@@ -39,7 +49,6 @@ def why_json(server: ServerSnapshot, threshold: Fraction) -> dict[str, Any] | No
         "threshold": float(threshold),
         "required": float(decision.required),
         "at": instant(decision.at),
-        "hold_down": None if hold_down is None else _hold_down_json(hold_down),
     }
 
 

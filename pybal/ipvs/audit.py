@@ -21,6 +21,8 @@ class Audits:
         self._listing: SlicedWork[None] | None = None
         self._total = 0
         self._finished_at: float | None = None
+        self.told: Callable[[ServiceKey, str], None] = lambda *_: None
+        """Called with what others have done to a service, in words."""
 
     def reconfigure(self, *, others_follow: bool) -> None:
         """Whether there will be other audits."""
@@ -57,7 +59,9 @@ class Audits:
     def found(self, key: ServiceKey, drift: tuple[Drift, ...]) -> str:
         """This is what others have done to a service; returns it in words."""
         self._drift.note(key, drift, self._now())
-        return self._drift.words(key)
+        words = self._drift.words(key)
+        self.told(key, words)
+        return words
 
     def repaired(self, key: ServiceKey, changes: int) -> None:
         """The service stands as it should, after so many changes."""

@@ -138,6 +138,10 @@ class IPVSController:
         """Have `callback` told of servers whose addresses the kernel refuses."""
         self._manager.refusals.add(callback)
 
+    def subscribe_drift(self, callback: Callable[[ServiceKey, str], None]) -> None:
+        """See IPVSManager."""
+        self._manager.subscribe_drift(callback)
+
     def refresh(self) -> Deferred[None]:
         """Refresh the statistics for the next snapshot. Fires when that is done; never fails."""
         return self._statistics.refresh() if self._settings.statistics else succeed(None)

@@ -188,6 +188,10 @@ class IPVSManager:
         servers whose addresses that refuses, and after each later change; not when withdrawn."""
         self._subscribers.add(callback)
 
+    def subscribe_drift(self, callback: Callable[[ServiceKey, str], None]) -> None:
+        """Have `callback` told what others have done to a service, in words."""
+        self._audits.told = callback
+
     def snapshot(self) -> IPVSSnapshot:
         """The published services as they stand in the kernel."""
         ours = [self._known[key] for key in self._managed if key in self._known]

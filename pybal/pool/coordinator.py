@@ -83,7 +83,9 @@ class Coordinator:
         self._new_servers = NewServers(settings, adopted)
         self._list_store = list_store
         self._log = Logger(namespace=settings.name)
-        self._list = GuardedList(settings, ports.clock, ports.now, self._reconsider_list, self._log)
+        self._list = GuardedList(
+            settings, ports.clock, ports.now, self._reconsider_list, self._log, ports.list_kept
+        )
         self._servers: dict[str, Server] = {}
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted)

@@ -28,8 +28,8 @@ from pybal.runtime.clock import Clock, DelayedCall
 
 
 class GuardedList:
-    """Says which servers are in force, and logs what is kept. `wake` is called when time alone may
-    have changed that; `now()` is Unix seconds."""
+    """Says which servers are in force, and logs, and tells, what is kept. `wake` is called when
+    time alone may have changed that; `now()` is Unix seconds."""
 
     def __init__(
         self,
@@ -38,12 +38,14 @@ class GuardedList:
         now: Callable[[], float],
         wake: Callable[[], None],
         log: Logger,
+        told: Callable[[str, GuardNotice], None],
     ) -> None:
         self._name = settings.name
         self._clock = clock
         self._now = now
         self._wake = wake
         self._log = log
+        self._told = told
         self._guard = new_guard(_rules(settings))
         self._timer: DelayedCall | None = None
         self.held_total = 0
@@ -107,6 +109,7 @@ class GuardedList:
             self.held_total += isinstance(notice, ChangeHeld)
             level, text = guard_line(notice, self._name, guard.rules.hold_s)
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
+            self._told(self._name, notice)
         self.stop()
         wakes_at = guard.wakes_at
         if wakes_at is not None:

@@ -11,7 +11,7 @@ from pybal.config.settings import ServiceSettings
 from pybal.pool.events import CouldNotDepool, Event, MonitorReported, Notice, PooledChanged
 from pybal.pool.log_lines import log_line
 from pybal.pool.policy import PoolState, step
-from pybal.pool.ports import CoordinatorPorts
+from pybal.pool.ports import CoordinatorPorts, Step
 from pybal.pool.withdrawal import health, is_of_interest
 
 
@@ -64,7 +64,10 @@ class PolicySteps:
     def _step(self, event: Event) -> None:
         at = self._ports.now()
         try:
-            self.state, notices = step(self.state, event, at)
+            before = self.state
+            self.state, notices = step(before, event, at)
+            # What follows from it is told of after it.
+            self._tell(Step(event, before, self.state, notices, at))
             # Most reports, a first "up" above all, change nothing that the kernel should know.
             if not isinstance(event, MonitorReported) or _pooling_changed(notices):
                 self._publish(self.state)
@@ -78,13 +81,12 @@ class PolicySteps:
                 self.could_not_depool_total += 1
             level, text = log_line(notice)
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
-        self._tell(event, notices, at)
 
-    def _tell(self, event: Event, notices: tuple[Notice, ...], at: float) -> None:
+    def _tell(self, taken: Step) -> None:
         try:
-            self._ports.stepped(self._settings.name, event, notices, at)
+            self._ports.stepped(self._settings.name, taken)
         except Exception:  # noqa: BLE001 - who watches must not end the service's care
-            self._log.failure("Telling of an event failed: {event}", event=event)
+            self._log.failure("Telling of an event failed: {event}", event=taken.event)
 
 
 def _pooling_changed(notices: Iterable[Notice]) -> bool:

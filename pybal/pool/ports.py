@@ -11,7 +11,9 @@ from pybal.model import ServerSpec
 from pybal.override import Overrides
 from pybal.pool.events import Event, Notice
 from pybal.pool.implausible_addresses import IsOwnAddress
+from pybal.pool.list_guard import GuardNotice
 from pybal.pool.monitor_sets import MonitorFactory
+from pybal.pool.policy import PoolState
 from pybal.pool.server import AddressWatcher
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
@@ -32,12 +34,23 @@ class ListStore(Protocol):
         """This is the list as it is in force now."""
 
 
-StepObserver = Callable[[str, Event, tuple[Notice, ...], float], None]
-"""Takes a service's name, an event of it, what a person should hear of that (in the order of the
-log lines), and when it was handled, in Unix seconds."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a service's policy: the event, handled `at` (Unix seconds), the states before and
+    after it (the same object if nothing has changed), what a person should hear of it."""
+
+    event: Event
+    before: PoolState
+    after: PoolState
+    notices: tuple[Notice, ...]
+    at: float
 
 
-def _nobody(service: str, event: Event, notices: tuple[Notice, ...], at: float) -> None:
+StepObserver = Callable[[str, Step], None]
+"""Takes a service's name and a step that its policy has taken."""
+
+
+def _nobody(service: str, step: Step) -> None:
     """Nobody observes the policy's steps."""
 
 
@@ -62,6 +75,9 @@ class CoordinatorPorts:
     servers_changed: Callable[[str, Health], None]
     """Told the health of a service whose announcement depends on it after each of its events."""
     stepped: StepObserver = _nobody
-    """Told of each event once it has been handled, be it without any consequence."""
+    """Told of each event that the policy has handled, be it without any consequence, before
+    anything follows from it."""
     overrides: Callable[[str], Overrides] = _no_overrides
     """What operators want for a time of the servers of a service."""
+    list_kept: Callable[[str, GuardNotice], None] = lambda *_: None
+    """Told a service's name, and that what its list takes away is kept, or no longer."""

@@ -55,6 +55,8 @@ class ReloadPorts:
     manager: Notified
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""
+    ended: Callable[[ReloadSnapshot], None] = lambda _: None
+    """Told of the outcome of each reload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,8 @@ class Reloader:
         self._ports.manager.ready()
         waiting, self._waiting = self._waiting, []
         outcome = self.running.last
+        if outcome is not None:
+            self._ports.ended(outcome)
         for each in waiting:
             if outcome is not None:
                 each.callback(outcome)

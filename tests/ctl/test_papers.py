@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pybal.ctl.main import main
+from pybal.history.event import Kind
 from tests.ctl.served import ServedSite
 from tests.fakes.view import FakeView, bgp, server, service
 
@@ -45,7 +46,8 @@ def test_the_manual_has_every_command_and_option(capsys: pytest.CaptureFixture[s
         == set(re.findall(r'^\.BI? "?(\w+)', MANUAL, re.M)) & known
         | set(re.findall(r"^\.BR? \"?(\w+)", MANUAL, re.M)) & known
     )
-    options = set(re.findall(r"--?[a-z][a-z-]*", usage(capsys) + usage(capsys, "config")))
+    words = ((), ("config",), ("events",), ("why",))
+    options = set(re.findall(r"--?[a-z][a-z-]*", " ".join(usage(capsys, *each) for each in words)))
     assert options <= set(re.findall(r"--?[a-z][a-z-]*", MANUAL))
 
 
@@ -79,6 +81,13 @@ def test_names_are_completed_by_asking_the_daemon(site: ServedSite) -> None:
     assert completed(site, "maintenance", "begin", "") == {"text_443", "a_80"}
     assert completed(site, "why", "cp1", "") == {"text_443", "a_80"}
     assert completed(site, "bgp", "") == {"192.0.2.1"}
+    assert completed(site, "events", "--service", "") == {"text_443", "a_80"}
+    assert completed(site, "events", "--since", "1h", "--host", "cp1") == {"cp1"}
+    assert completed(site, "events", "--since", "") == set()
+    kinds = {each.value for each in Kind}
+    assert completed(site, "events", "--kind", "") == kinds
+    assert kinds <= set(re.findall(r"\w+", MANUAL))
+    assert completed(site, "why", "--at", "03:12", "cp1", "") == {"text_443", "a_80"}
     assert completed(site, "server", "cp") == {"cp1", r"cp\$\(id\)"}
 
 

@@ -36,7 +36,7 @@ from pybal.monitors.target import Target
 from pybal.override import Action, Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.events import Event, Notice
-from pybal.pool.ports import CoordinatorPorts
+from pybal.pool.ports import CoordinatorPorts, Step
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
 
@@ -174,9 +174,9 @@ class Bench:
         assert drain_timeout_s is self.settings.drain_timeout_s
         self.published.append(entry)
 
-    def _stepped(self, service: str, event: Event, notices: tuple[Notice, ...], at: float) -> None:
+    def _stepped(self, service: str, step: Step) -> None:
         assert service == self.settings.name
-        self.steps.append((event, notices, at))
+        self.steps.append((step.event, step.notices, step.at))
 
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, receiver: ReportReceiver | None = None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.logger import Logger
 
 from pybal.config.snapshot import ConfigSnapshot
+from pybal.history.ledger import Ledger
 from pybal.instrumentation.alerts import Situation, general_alerts
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.instrumentation.service_alerts import service_alerts
@@ -29,6 +34,7 @@ from pybal.model import (
 )
 from pybal.monitors.registry import BUILT_IN, metric_families
 from pybal.override import Override
+from pybal.runtime.time_slices import TimeSlices
 
 NOON = 1_700_000_000.0
 """2023-11-14T22:13:20Z, the time at which everything in these fakes happened."""
@@ -52,6 +58,10 @@ class FakeView:
     config_snapshot: ConfigSnapshot = CONFIG
     override_list: tuple[Override, ...] = ()
     refreshed: int = 0
+    ledger: Ledger = field(default_factory=lambda: ledger())
+
+    def history(self) -> Ledger:
+        return self.ledger
 
     def services(self) -> Sequence[ServiceSnapshot]:
         return self.service_list
@@ -79,6 +89,28 @@ class FakeView:
 
     def config_text(self) -> str:
         return "[global]\nbgp-password = ***\n"
+
+
+def ledger() -> Ledger:
+    """An empty one, on a clock of its own."""
+    clock = Clock()
+    return Ledger(clock, lambda: NOON + clock.seconds(), TimeSlices(clock), Logger("history"))
+
+
+def decision_inputs(verdict: str, before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A decision as the ledger has it."""
+    return {
+        "verdict": verdict,
+        "cause": "Ping reported down: silent",
+        "configured": 4,
+        "up": 3,
+        "pooled": 3,
+        "required": "2",
+        "threshold": "1/2",
+        "status": "enabled/down/not pooled",
+        "weight": 10,
+        "before": before,
+    }
 
 
 def ipvs() -> IPVSSnapshot:

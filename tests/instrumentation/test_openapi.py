@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from pybal.history.event import Kind
+from pybal.history.incidents import Concern, Subject
+from pybal.history.ledger import Ledger, Note
 from pybal.instrumentation.verbs import VERBS
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
@@ -21,7 +24,18 @@ from pybal.ipvs.snapshot import (
     Traffic,
 )
 from pybal.model import MaintenanceSnapshot, MetricSample, SourceSnapshot
-from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
+from tests.fakes.view import (
+    NOON,
+    FakeView,
+    bgp,
+    decision_inputs,
+    held,
+    ipvs,
+    ledger,
+    monitor,
+    server,
+    service,
+)
 from tests.instrumentation.exchange import Client
 
 TYPES: dict[str, Any] = {
@@ -84,6 +98,17 @@ class Description:
         return found
 
 
+def eventful_ledger() -> Ledger:
+    """A server's failure, with all that there is to say of one."""
+    found = ledger()
+    concern = Concern(Subject("host", "cp1"), "web Ping")
+    inputs: dict[str, Any] = {"up": False, "reason": "silent"}
+    report = Note(Kind.REPORT, "down", "web", "cp1", inputs=inputs, concern=concern)
+    decision = decision_inputs("held")
+    found.note(Note(Kind.DECISION, "held", "web", "cp1", found.note(report), decision))
+    return found
+
+
 def full_view() -> FakeView:
     """A daemon that has something of everything."""
     samples = (MetricSample("pybal_monitor_x", (("a", "b"),), 1.5),)
@@ -96,7 +121,8 @@ def full_view() -> FakeView:
     drift = DriftSnapshot(key, NOON, ("the service is gone",), repaired=True)
     peers = bgp(("192.0.2.1", True), ("192.0.2.2", False))
     return FakeView(
-        [
+        ledger=eventful_ledger(),
+        service_list=[
             service(
                 "web",
                 [

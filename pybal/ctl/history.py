@@ -1,0 +1,97 @@
+"""`pybalctl events`: what has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pybal.ctl import render_history
+from pybal.ctl.client import Client
+from pybal.ctl.commands import Asked, Result
+from pybal.ctl.table import Line
+
+TIMES = "03:12, 'yesterday 03:12', 2026-11-28T03:12, 1h (ago)"
+SHOWN = 50
+"""So many events, unless it is said how many, or since when."""
+
+_PAGE = "1000"
+_MOST = 100_000
+"""Who wants more wants `--json` and the API's pages."""
+
+Document = dict[str, Any]
+Parameters = list[tuple[str, str]]
+
+
+def events(asked: Asked) -> Result:
+    """What has happened, the newest last."""
+    options, client = asked.options, asked.client
+    wanted = _parameters(options)
+    limit = options.limit
+    if options.follow:
+        started = options.since is not None
+        if not started:
+            wanted.append(("limit", limit or "10"))
+        stream = client.follow("events", query=wanted)
+        return Result((render_history.event_line(each) for each in stream), stream, live=True)
+    if limit is not None or options.since is None:
+        document = _newest(client, wanted, limit or str(SHOWN))
+    else:
+        document = _all(client, wanted)
+    return Result(_lines(client, options, document["events"]), document)
+
+
+def _parameters(options: Any) -> Parameters:
+    given = [(name, getattr(options, name)) for name in ("since", "until", "incident")]
+    found = [(name, value) for name, value in given if value is not None]
+    for name in ("service", "host", "kind"):
+        found += [(name, value) for value in getattr(options, name)]
+    return found
+
+
+def _newest(client: Client, wanted: Parameters, limit: str) -> Document:
+    query = [*wanted, ("order", "desc"), ("limit", limit)]
+    document: Document = client.get("events", query=query)
+    document["events"].reverse()
+    return document
+
+
+def _all(client: Client, wanted: Parameters) -> Document:
+    """All that are wanted, a page after the other."""
+    document: Document = client.get("events", query=[*wanted, ("limit", _PAGE)])
+    found = document["events"]
+    while document["more"] and len(found) < _MOST:
+        after = ("after", str(document["next"]))
+        document = client.get("events", query=[*wanted, after, ("limit", _PAGE)])
+        found += document["events"]
+    return {**document, "events": found}
+
+
+def _lines(client: Client, options: Any, found: list[Document]) -> Iterator[Line]:
+    """One line for all of an incident, unless single events are wanted."""
+    single = options.all or options.incident or options.service or options.kind
+    incidents = {} if single else _incidents(client, found)
+    shown = set()
+    for event in found:
+        incident = incidents.get(event["incident"])
+        if incident is None:
+            yield render_history.event_line(event)
+        elif incident["id"] not in shown:
+            shown.add(incident["id"])
+            yield render_history.incident_line(incident)
+    if not found:
+        yield Line("Nothing of that kind has happened")
+
+
+def _incidents(client: Client, found: list[Document]) -> dict[int, Document]:
+    """By number: those to which the events belong, if they are more than two events."""
+    numbers = sorted({event["incident"] for event in found if event["incident"] is not None})
+    incidents: dict[int, Document] = {}
+    while numbers:
+        query = [("after", str(numbers[0] - 1)), ("before", str(numbers[-1] + 1)), ("limit", _PAGE),
+                 ("order", "asc")]  # fmt: skip
+        document = client.get("incidents", query=query)
+        incidents |= {each["id"]: each for each in document["incidents"] if each["events"] > 2}
+        if not document["more"]:
+            break
+        numbers = [number for number in numbers if number > document["next"]]
+    return incidents

@@ -1,0 +1,219 @@
+"""The history as a part of the daemon: what the parts tell of goes into the ledger, with its
+cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from twisted.logger import Logger
+
+import pybal
+from pybal.bgp.settings import Advertisement
+from pybal.config.settings import ServiceSettings
+from pybal.config.snapshot import ReloadSnapshot
+from pybal.health.isolation import Phase
+from pybal.history.event import Inputs, Kind
+from pybal.history.incidents import Concern, Subject
+from pybal.history.ledger import Ledger, Note
+from pybal.ipvs.model import DestinationKey, ServiceKey
+from pybal.overrides.book import Happening, OverrideEvent
+from pybal.pool.chronicle import Chronicle
+from pybal.pool.list_guard import GuardNotice
+from pybal.pool.log_lines import guard_line
+from pybal.pool.ports import Step
+from pybal.runtime.clock import Clock
+from pybal.runtime.time_slices import TimeSlices
+
+_NAMED = 5
+
+ServiceNames = Callable[[ServiceKey], str | None]
+"""The configured service of a key."""
+
+
+class HistoryPart:
+    """Owns the ledger. `now()` is Unix seconds."""
+
+    def __init__(
+        self, clock: Clock, now: Callable[[], float], time_slices: TimeSlices, names: ServiceNames
+    ) -> None:
+        self._names = names
+        self.ledger = Ledger(clock, now, time_slices, Logger(namespace="history"))
+        self.chronicle = Chronicle(self.ledger)
+        self._isolated: int | None = None
+        self._announced: dict[str, list[str]] = {}
+
+    def start(self, *, dry_run: bool) -> None:
+        """A run begins."""
+        text = f"PyBal {pybal.__version__} starts" + (" (a dry run)" if dry_run else "")
+        inputs = {"version": pybal.__version__, "dry_run": dry_run}
+        self.ledger.note(Note(Kind.START, text, inputs=inputs))
+
+    def stop(self, *, for_restart: bool) -> None:
+        """It ends."""
+        text = "PyBal stops" + (" for a restart" if for_restart else "")
+        self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
+        self.ledger.stop()
+
+    # -- services and the kernel --------------------------------------------------------------
+
+    def begins(self, settings: ServiceSettings) -> None:
+        """A service is looked after from now on."""
+        monitors = tuple(each.monitor for each in settings.monitors)
+        self.chronicle.begins(settings.name, settings.depool_threshold, monitors)
+
+    def stepped(self, service: str, step: Step) -> None:
+        """See Chronicle."""
+        self.chronicle.stepped(service, step)
+
+    def stands(self, key: ServiceKey) -> None:
+        """The kernel holds what is published of a service."""
+        self._kernel(key, "The kernel holds {name} as it should be", {"answer": "stands"})
+
+    def refused(self, key: ServiceKey, servers: Collection[DestinationKey]) -> None:
+        """The kernel refuses servers of a service."""
+        named = sorted(str(each) for each in servers)
+        text = f"The kernel refuses servers of {{name}}: {_some(named)}"
+        self._kernel(key, text, {"answer": "refused", "servers": named})
+
+    def drifted(self, key: ServiceKey, words: str) -> None:
+        """Others have changed a service in the kernel; it is repaired."""
+        inputs = {"answer": "drift", "differences": words}
+        self._kernel(key, f"Others have changed {{name}}: {words}; it is repaired", inputs)
+
+    def _kernel(self, key: ServiceKey, text: str, inputs: dict[str, Any]) -> None:
+        service = self._names(key)
+        cause = None if service is None else self.chronicle.latest(service)
+        words = text.replace("{name}", str(key))
+        seq = self.ledger.note(Note(Kind.KERNEL, words, service, cause=cause, inputs=inputs))
+        if service is not None:
+            self.chronicle.goes_on(service, seq)
+
+    # -- BGP --------------------------------------------------------------------------------
+
+    def route(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
+        """What is to be announced for a service from now on."""
+        addresses = [str(each.address) for each in wanted or ()]
+        before = self._announced.get(service, [])
+        if addresses == before or service not in self.chronicle.services:
+            return  # Only its attributes are other ones; or it was replaced.
+        self._announced[service] = addresses
+        is_, what = ("is", addresses) if addresses else ("is no longer", before)
+        text = f"{', '.join(what)} {is_} to be announced"
+        cause = self.chronicle.latest(service)
+        inputs = {"announced": addresses}
+        self.ledger.note(Note(Kind.ROUTE, text, service, cause=cause, inputs=inputs))
+
+    def session(self, peer: str, established: bool, error: str) -> None:
+        """A BGP session stands, or no longer."""
+        text = f"The BGP session with {peer} is " + ("established" if established else "lost")
+        if error and not established:
+            text += f": {error}"
+        inputs = {"peer": peer, "established": established, "error": error}
+        concern = Concern(Subject("peer", peer), begins=not established)
+        self.ledger.note(Note(Kind.BGP, text, inputs=inputs, concern=concern))
+
+    # -- the director -------------------------------------------------------------------------
+
+    def isolation(self, phase: Phase, kept: int) -> None:
+        """The phase of the isolation rule has changed; so many reports are kept."""
+        words = _PHASES.get(phase)
+        if words is None or (self._isolated is None and phase is not Phase.CUT_OFF):
+            return
+        inputs = {"phase": phase.name.lower(), "reports_kept": kept}
+        begins = phase in (Phase.CUT_OFF, Phase.HOLD_EXPIRED)
+        concern = Concern(Subject("isolation", "this director"), begins=begins)
+        text = words.format(kept=kept)
+        self._isolated = self.ledger.note(
+            Note(Kind.ISOLATION, text, cause=self._isolated, inputs=inputs, concern=concern)
+        )
+        if phase is Phase.NORMAL:
+            self._isolated = None
+
+    def asked(
+        self,
+        kind: Literal[Kind.OPERATOR, Kind.OVERRIDE],
+        text: str,
+        by: str,
+        *,
+        service: str | None = None,
+        host: str | None = None,
+        inputs: Inputs | None = None,
+    ) -> int:
+        """An operator, `by` name, wants something. Gives the event's number."""
+        return self.ledger.note(
+            Note(kind, text, service, host, inputs={"by": by, **(inputs or {})})
+        )
+
+    @contextmanager
+    def because(self, cause: int) -> Iterator[None]:
+        """What the policies do within `with`, no longer than this turn of the reactor, is the
+        consequence of the event numbered `cause`."""
+        before, self.chronicle.because = self.chronicle.because, cause
+        try:
+            yield
+        finally:
+            self.chronicle.because = before
+
+    def overridden(self, event: OverrideEvent) -> None:
+        """An override begins or ends; the service is told of it soon."""
+        override = event.override
+        wish = f"{override.action.value} {override.host} in {override.service}"
+        by = event.by or "nobody"
+        if event.what is Happening.BEGUN:
+            text = f"{by} has PyBal {wish} for a time: {override.reason}"
+        else:
+            text = f"{_ENDED[event.what].format(by=by)}: {wish}"
+        inputs = {"what": event.what.value, "until": override.until, "reason": override.reason}
+        self.chronicle.overridden[override.service] = self.asked(
+            Kind.OVERRIDE, text, by, service=override.service, host=override.host, inputs=inputs
+        )
+
+    def kept(self, service: str, notice: GuardNotice) -> None:
+        """What a service's list takes away is kept, or no longer."""
+        _, text = guard_line(notice, service, None)
+        inputs = {"change": type(notice).__name__, "servers": list(notice.hosts)}
+        cause = self.chronicle.latest(service)
+        self.ledger.note(Note(Kind.HELD, text, service, cause=cause, inputs=inputs))
+
+    # -- the configuration --------------------------------------------------------------------
+
+    def reloading(self, steps: Iterable[str]) -> None:
+        """The daemon goes over to another configuration."""
+        said = list(steps)
+        text = f"Reloaded: {_some(said) or 'nothing has changed'}"
+        self.chronicle.reload = self.ledger.note(Note(Kind.RELOAD, text, inputs={"steps": said}))
+
+    def reloaded(self, outcome: ReloadSnapshot) -> None:
+        """It has, or the file was refused."""
+        self.chronicle.reload = None
+        if not outcome.successful:
+            errors = list(outcome.errors)
+            text = f"pybal.conf was refused: {_some(errors)}"
+            self.ledger.note(Note(Kind.RELOAD, text, inputs={"errors": errors}))
+
+    def go_over_to(self, services: Iterable[str]) -> None:
+        """These are configured now."""
+        configured = set(services)
+        for gone in [each for each in self.chronicle.services if each not in configured]:
+            self.chronicle.ends(gone)
+            self._announced.pop(gone, None)
+
+
+_ENDED = {
+    Happening.UNDONE: "{by} ends an override",
+    Happening.EXPIRED: "An override is over",
+    Happening.DROPPED: "An override ends with its service",
+}
+_PHASES = {
+    Phase.CUT_OFF: "This director is cut off: no server answers. Pools are held as they are",
+    Phase.HOLD_EXPIRED: "Still cut off: {kept} reports are acted on after all",
+    Phase.SETTLING: "Servers answer again: {kept} failures are checked anew before they count",
+    Phase.NORMAL: "This director is no longer cut off",
+}
+
+
+def _some(lines: list[str]) -> str:
+    more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+    return "; ".join(lines[:_NAMED]) + more

@@ -1,0 +1,1 @@
+"""The ledger: what has happened, and why; in memory and, bounded, on the disk."""

@@ -1,0 +1,90 @@
+"""`/api/v1/events`, `/api/v1/incidents` and `why`: what is asked of the history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pybal.history.query import EventQuery
+from pybal.instrumentation.api import NoSuchDocumentError
+from pybal.instrumentation.event_stream import Following
+from pybal.instrumentation.history_documents import events_document, incidents_document
+from pybal.instrumentation.history_query import (
+    WHY_PARAMETERS,
+    BadQueryError,
+    Values,
+    event_query,
+    moment_of,
+)
+from pybal.instrumentation.view import StatusView
+from pybal.instrumentation.why import iso_time
+from pybal.instrumentation.why_then import WhyThen
+
+Document = dict[str, Any]
+Segments = tuple[str, ...]
+
+_RETENTION = "history-retention in pybal.conf says how long it is kept"
+_SEE = "/api/v1/services lists the services that there are, each with its servers"
+
+
+class HistoryPages:
+    """Answers from the history of a view."""
+
+    def __init__(self, view: StatusView) -> None:
+        self._view = view
+        self._why = WhyThen(view)
+
+    def following(self, values: Values, last_event_id: str | None) -> Following:
+        """What is to be followed. BadQueryError."""
+        query = event_query(values, self._view.history().now())
+        if last_event_id:
+            if not (last_event_id.isascii() and last_event_id.isdecimal()):
+                raise BadQueryError("Last-Event-ID is no event's number", "Leave it out")
+            return Following(replace(query, after=int(last_event_id[:18])))
+        if query.after is None and query.since is not None:
+            return Following(replace(query, after=0))
+        backlog = query.limit if "limit" in values and query.after is None else 0
+        return Following(query, backlog)
+
+    async def document(self, segments: Segments, values: Values) -> Document:
+        """The document at a path. BadQueryError, HistoryBusyError, NoSuchDocumentError."""
+        history = self._view.history()
+        now = history.now()
+        match segments:
+            case ("events",):
+                query = event_query(values, now)
+                newest = history.newest
+                return events_document(query, await history.find(query), newest)
+            case ("incidents",):
+                query = event_query(values, now)
+                newest = history.newest
+                found, more = await history.find_incidents(query)
+                return incidents_document(query, found, newest, more=more)
+            case ("servers", host, "why"):
+                services = event_query({"service": values.get("service", ())}, now).services
+                document = await self._why.of_host(host, _past(values, now), services)
+                if not document["servers"]:
+                    raise await self._unknown(f"a server {host}", _past(values, now))
+                return document
+            case ("services", service, "servers", host, "why"):
+                found_one = await self._why.of_server(service, host, _past(values, now))
+                if found_one is None:
+                    raise await self._unknown(f"a server {host} of {service}", _past(values, now))
+                return found_one
+        raise NoSuchDocumentError("/api/v1 lists the paths that there are")
+
+    async def _unknown(self, what: str, at: float | None) -> NoSuchDocumentError:
+        """Nothing is known of it; why, if the history is too short."""
+        oldest = (await self._view.history().find(EventQuery(limit=1))).events
+        if at is not None and (not oldest or at < oldest[0].at):
+            begins = iso_time(oldest[0].at) if oldest else "now"
+            text = f"{iso_time(at)} lies before the history, which begins at {begins}"
+            return NoSuchDocumentError(_RETENTION, text)
+        return NoSuchDocumentError(_SEE, f"Nothing is known of {what}")
+
+
+def _past(values: Values, now: float) -> float | None:
+    at = moment_of(values, "at", now)
+    if at is not None and at > now + 1:
+        raise BadQueryError("at lies in the future", WHY_PARAMETERS["at"])
+    return at

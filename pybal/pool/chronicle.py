@@ -1,0 +1,203 @@
+"""What the services' policies do, for the history: each event that a policy handles, and each
+decision that comes of it, with that event as its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from pybal.history.event import Kind
+from pybal.history.incidents import Concern, Subject
+from pybal.history.ledger import Ledger, Note
+from pybal.model import Decision
+from pybal.pool.event_json import event_document
+from pybal.pool.events import (
+    AddressChanged,
+    AddressRefused,
+    Event,
+    ListChanged,
+    MonitorReported,
+    PooledChanged,
+    ReportRetracted,
+    SettingsChanged,
+)
+from pybal.pool.policy import Member, PoolState
+from pybal.pool.ports import Step
+from pybal.pool.replay import decision_document
+
+_NAMED = 5
+
+
+class Chronicle:
+    """Notes what the policies of all services do. `because` is the cause of all that happens now,
+    an operator's word; `reload` that of other settings."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._latest: dict[str, int] = {}
+        self.because: int | None = None
+        self.reload: int | None = None
+        self.overridden: dict[str, int] = {}
+        """By service: an override of which it is to be told."""
+
+    @property
+    def services(self) -> Collection[str]:
+        """Those that are looked after."""
+        return self._latest.keys()
+
+    def latest(self, service: str) -> int | None:
+        """The last event that may have changed what should stand for a service."""
+        return self._latest.get(service)
+
+    def goes_on(self, service: str, seq: int) -> None:
+        """What follows for a service, follows from this event."""
+        if service in self._latest:
+            self._latest[service] = seq
+
+    def begins(self, service: str, threshold: Fraction, monitors: tuple[str, ...]) -> None:
+        """A service is looked after from now on."""
+        inputs = {"threshold": str(threshold), "monitors": list(monitors)}
+        checks = ", ".join(monitors) or "no monitors"
+        text = f"{service} begins: {checks}, depool threshold {float(threshold):g}"
+        self._latest[service] = self._ledger.note(
+            Note(Kind.SERVICE, text, service, cause=self.reload, inputs=inputs)
+        )
+
+    def ends(self, service: str) -> None:
+        """A service is no longer looked after."""
+        text = f"{service} is no longer configured"
+        self._ledger.note(Note(Kind.SERVICE, text, service, cause=self.reload))
+        self._latest.pop(service, None)
+
+    def stepped(self, service: str, step: Step) -> None:
+        """A policy has handled an event."""
+        event, before, after = step.event, step.before, step.after
+        if after is before:
+            return
+        kind, text = _words(event, before, after)
+        host = None if isinstance(event, ListChanged | SettingsChanged) else event.host
+        inputs = event_document(event, before)
+        concern = _concern(service, event, before, inputs)
+        because = self.reload if isinstance(event, SettingsChanged) else self.because
+        if isinstance(event, ListChanged) and because is None:
+            because = self.overridden.pop(service, None)
+        cause = self._ledger.note(Note(kind, text, service, host, because, inputs, concern))
+        decided = False
+        for name, member, decision in _decided(step):
+            decided = True
+            found = _decision_inputs(member, decision, before, after)
+            text = f"{name} is {decision.verdict.value}: {decision.cause}"
+            self._ledger.note(Note(Kind.DECISION, text, service, name, cause, found))
+        if isinstance(event, ListChanged):
+            for name in inputs["removed"]:
+                decided = True
+                self._removed(service, name, before, cause)
+        if decided or not isinstance(event, MonitorReported):
+            self._latest[service] = cause
+
+    def _removed(self, service: str, host: str, before: PoolState, cause: int) -> None:
+        member = before.members[host]
+        inputs = {"verdict": "removed", "before": _before(member, before)}
+        text = f"{host} left the pool list"
+        self._ledger.note(Note(Kind.DECISION, text, service, host, cause, inputs))
+        for monitor in member.results:
+            self._ledger.gone(Subject("host", host), f"{service} {monitor}")
+
+
+def _decision_inputs(
+    member: Member, decision: Decision, before: PoolState, after: PoolState
+) -> dict[str, Any]:
+    return {
+        **decision_document(decision),
+        "threshold": str(after.threshold),
+        "status": member.status,
+        "weight": member.spec.weight,
+        "before": _before(before.members.get(member.spec.host), before),
+    }
+
+
+def _before(member: Member | None, state: PoolState) -> dict[str, Any] | None:
+    """What was decided before, and when: it held until now."""
+    if member is None or member.decision is None:
+        return None
+    return {
+        **decision_document(member.decision),
+        "threshold": str(state.threshold),
+        "at": member.decision.at,
+    }
+
+
+def _decided(step: Step) -> Iterator[tuple[str, Member, Decision]]:
+    """The servers of which something was decided anew. Most events concern one of hundreds."""
+    event, before, after = step.event, step.before, step.after
+    hosts: Iterable[str]
+    if isinstance(event, ListChanged | SettingsChanged):
+        hosts = after.members
+    else:
+        changed = (notice.host for notice in step.notices if isinstance(notice, PooledChanged))
+        hosts = dict.fromkeys((event.host, *changed))
+    for host in hosts:
+        member, earlier = after.members.get(host), before.members.get(host)
+        if member is None or member is earlier or member.decision is None:
+            continue
+        if earlier is None or earlier.decision is not member.decision:
+            yield host, member, member.decision
+
+
+def _concern(
+    service: str, event: Event, before: PoolState, inputs: dict[str, Any]
+) -> Concern | None:
+    match event:
+        case MonitorReported(host, monitor, up):
+            return Concern(Subject("host", host), f"{service} {monitor}", begins=not up)
+        case ReportRetracted(host, monitor):
+            return Concern(Subject("host", host), f"{service} {monitor}", begins=False)
+        case ListChanged() if before.members:
+            # The services that share a list take the same from it.
+            names = sorted(each["host"] for each in inputs["changed"])
+            change = f"{_some(names)}; {_some(sorted(inputs['removed']))}"
+            return Concern(Subject("list", change), service) if change != "; " else None
+    return None
+
+
+def _words(event: Event, before: PoolState, after: PoolState) -> tuple[Kind, str]:
+    match event:
+        case MonitorReported(host, monitor, up, reason):
+            why = f": {reason}" if reason and not up else ""
+            return Kind.REPORT, f"{monitor} reports {host} {'up' if up else 'down'}{why}"
+        case ReportRetracted(host, monitor):
+            return Kind.RETRACTION, f"What {monitor} reported of {host} is retracted"
+        case ListChanged():
+            return Kind.LIST, _list_words(before, after)
+        case AddressChanged(host, ready, objection, proven):
+            found = "was found up at its new address" if proven else "has an address"
+            text = found if ready else "has no address"
+            return Kind.ADDRESS, f"{host} {text}" + (f": {objection}" if objection else "")
+        case AddressRefused(host, refused):
+            text = "refuses the address of" if refused else "is asked again to take"
+            return Kind.ADDRESS, f"The kernel {text} {host}"
+        case SettingsChanged(threshold, monitors):
+            checks = ", ".join(monitors) or "no monitors"
+            return Kind.SETTINGS, f"Depool threshold {float(threshold):g}, {checks}"
+
+
+def _list_words(before: PoolState, after: PoolState) -> str:
+    new = [host for host in after.members if host not in before.members]
+    gone = [host for host in before.members if host not in after.members]
+    other = [
+        host
+        for host, member in after.members.items()
+        if host in before.members and before.members[host].spec != member.spec
+    ]
+    parts = [
+        f"{word} {_some(hosts)}"
+        for word, hosts in (("new", new), ("changed", other), ("removed", gone))
+        if hosts
+    ]
+    return f"Pool list of {len(after.members)}: {'; '.join(parts) or 'nothing changed'}"
+
+
+def _some(hosts: list[str]) -> str:
+    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
+    return ", ".join(hosts[:_NAMED]) + more

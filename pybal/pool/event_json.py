@@ -1,0 +1,127 @@
+"""Events of the pooling policy as JSON, and back: the inputs of the history. Pure.
+
+Of a pool list only what differs from the servers that the policy knows is written, since a list of
+hundreds may come every minute for the sake of one. To read an event, the state that it meets is
+needed, as for the step itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from typing import Any, get_args
+
+from pybal.model import ServerSpec
+from pybal.override import Action, LaidOver, Override
+from pybal.pool.events import (
+    Candidate,
+    Event,
+    ListChanged,
+    SettingsChanged,
+)
+from pybal.pool.policy import Member, PoolState
+
+Document = Mapping[str, Any]
+
+
+def event_document(event: Event, before: PoolState) -> dict[str, Any]:
+    """What JSON can hold of an event that meets the state `before`."""
+    match event:
+        case ListChanged():
+            return {"event": "ListChanged", **_list_document(event, before)}
+        case SettingsChanged(threshold, monitors):
+            return {
+                "event": "SettingsChanged",
+                "threshold": str(threshold),
+                "monitors": list(monitors),
+            }
+    fields = {name: getattr(event, name) for name in event.__slots__}
+    return {"event": type(event).__name__, **fields}
+
+
+def event_of(document: Document, before: PoolState) -> Event:
+    """The event again. KeyError, TypeError or ValueError if it is no such document."""
+    fields = dict(document)
+    name = fields.pop("event")
+    if name == "ListChanged":
+        return _list_of(fields, before)
+    if name == "SettingsChanged":
+        return SettingsChanged(Fraction(fields["threshold"]), tuple(fields["monitors"]))
+    return _PLAIN[name](**fields)
+
+
+_PLAIN: dict[str, Callable[..., Event]] = {
+    each.__name__: each for each in get_args(Event) if each not in (ListChanged, SettingsChanged)
+}
+"""Events whose fields JSON can hold as they are."""
+
+
+def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
+    known, candidates = before.members, event.candidates
+    changed = [_candidate_document(each) for each in candidates if _differs(each, before)]
+    listed = [each.spec.host for each in candidates]
+    removed = [host for host in known if host not in set(listed)] if known else []
+    document: dict[str, Any] = {"changed": changed, "removed": removed}
+    if listed != _usual_order(changed, removed, before):
+        document["order"] = listed
+    return document
+
+
+def _differs(candidate: Candidate, before: PoolState) -> bool:
+    member = before.members.get(candidate.spec.host)
+    return member is None or member.spec != candidate.spec or member.over != candidate.over
+
+
+def _usual_order(changed: list[dict[str, Any]], removed: list[str], before: PoolState) -> list[str]:
+    """Servers that were there as they stood, new ones after them."""
+    gone = set(removed)
+    stay = [host for host in before.members if host not in gone]
+    return [*stay, *(each["host"] for each in changed if each["host"] not in before.members)]
+
+
+def _candidate_document(candidate: Candidate) -> dict[str, Any]:
+    spec = candidate.spec
+    return {
+        "host": spec.host,
+        "weight": spec.weight,
+        "enabled": spec.enabled,
+        "ready": candidate.ready,
+        "stood_pooled": candidate.stood_pooled,
+        "objection": candidate.objection,
+        "over": None if candidate.over is None else _over_document(candidate.over),
+    }
+
+
+def _over_document(over: LaidOver) -> dict[str, Any]:
+    found = asdict(over)
+    found["override"]["action"] = over.override.action.value
+    return found
+
+
+def _over_of(document: Document) -> LaidOver:
+    override = {**document["override"], "action": Action(document["override"]["action"])}
+    return LaidOver(**{**document, "override": Override(**override)})
+
+
+def _list_of(fields: Document, before: PoolState) -> ListChanged:
+    changed, removed = fields["changed"], fields["removed"]
+    order = fields.get("order") or _usual_order(changed, removed, before)
+    new = {
+        each["host"]: Candidate(
+            ServerSpec(each["host"], each["weight"], each["enabled"]),
+            each["ready"],
+            each["stood_pooled"],
+            each["objection"],
+            None if each["over"] is None else _over_of(each["over"]),
+        )
+        for each in changed
+    }
+    # Of a server that is as it was the policy takes nothing but that it is there.
+    return ListChanged(
+        tuple(new[host] if host in new else _as_before(before.members[host]) for host in order)
+    )
+
+
+def _as_before(member: Member) -> Candidate:
+    return Candidate(member.spec, member.ready, over=member.over)

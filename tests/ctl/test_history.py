@@ -1,0 +1,107 @@
+"""pybalctl's events and `why --at`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybal.ctl import render_history
+from pybal.history.event import Kind
+from pybal.history.incidents import Concern, Subject
+from pybal.history.ledger import Ledger, Note
+from tests.ctl.served import ServedSite
+from tests.fakes.view import NOON, FakeView, decision_inputs, server, service
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[ServedSite]:
+    view = FakeView([service("web", [server("cp1")]), service("dns", [server("cp1")])])
+    fail(view.ledger)
+    with ServedSite(tmp_path / "s", view) as served:
+        yield served
+
+
+def fail(ledger: Ledger) -> None:
+    """cp1 fails in two services; a list of a third changes."""
+    ledger.note(Note(Kind.START, "PyBal starts"))
+    for name in ("web", "dns"):
+        concern = Concern(Subject("host", "cp1"), f"{name} Ping")
+        inputs: dict[str, Any] = {"up": False}
+        report = Note(Kind.REPORT, "Ping reports cp1 down", name, "cp1", None, inputs, concern)
+        decision = decision_inputs("depooled")
+        cause = ledger.note(report)
+        ledger.note(Note(Kind.DECISION, "cp1 is depooled", name, "cp1", cause, decision))
+    ledger.note(Note(Kind.LIST, "Pool list of 3: new x\x1b[31m", "ldap"))
+
+
+def lines(site: ServedSite, *words: str) -> list[str]:
+    status, out, errors = site.ctl("events", *words)
+    assert (status, errors) == (0, "")
+    return [line[20:] for line in out.splitlines()]
+
+
+def test_what_belongs_together_is_one_line(site: ServedSite) -> None:
+    assert lines(site) == [
+        "start      PyBal starts",
+        "incident   cp1 failed in 2 services (2 depooled): Ping reports cp1 down (goes on; 2"
+        " effects, 4 events: pybalctl events --incident 2)",
+        "list       [ldap] Pool list of 3: new x\\x1b[31m",
+    ]
+    assert lines(site, "--since", "1h") == lines(site)
+
+
+def test_single_events_can_be_seen(site: ServedSite) -> None:
+    expected = [
+        "report     [web] Ping reports cp1 down (incident 2)",
+        "decision   [web] cp1 is depooled (incident 2)",
+    ]
+    assert lines(site, "--service", "web") == expected
+    assert len(lines(site, "--all")) == 6
+    assert len(lines(site, "--incident", "2")) == 4
+    assert len(lines(site, "--kind", "decision", "--kind", "list")) == 3
+    assert lines(site, "--limit", "1") == lines(site)[-1:]
+    status, out, _ = site.ctl("events", "--host", "nosuch")
+    assert (status, out) == (0, "Nothing of that kind has happened\n")
+
+
+def test_json_has_all_of_it(site: ServedSite) -> None:
+    status, out, _ = site.ctl("events", "--json")
+    assert status == 0
+    assert [event["seq"] for event in json.loads(out)["events"]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_wrong_word_is_one_line_with_the_remedy(site: ServedSite) -> None:
+    status, out, errors = site.ctl("events", "--since", "soon")
+    assert (status, out) == (1, "")
+    assert errors.startswith("pybalctl: since: 'soon' is no moment")
+    assert len(errors.splitlines()) == 1
+    status, _, errors = site.ctl("events", "--kind", "x")
+    assert (status, "There are start, stop" in errors) == (1, True)
+
+
+def test_why_at_a_moment(site: ServedSite) -> None:
+    status, out, errors = site.ctl("why", "cp1", "web", "--at", str(NOON))
+    assert (status, errors) == (0, "")
+    first, name, text, cause, *events = out.splitlines()
+    assert first == f"At {render_history.local_time({'epoch': NOON})}:"
+    assert name == "web: cp1 was enabled/down/not pooled"
+    assert text.startswith("  cp1 is depooled (decided at 2023-11-14T22:13:20.000Z, cause: Ping")
+    assert cause.endswith("report     [web] Ping reports cp1 down (incident 2)")
+    assert len(events) == 2
+    _, out, _ = site.ctl("why", "cp1", "--at", "now")
+    assert "web: cp1 was" in out
+    assert "dns: cp1 was" in out
+
+
+def test_why_before_the_history_says_so(site: ServedSite) -> None:
+    status, out, errors = site.ctl("why", "nosuch", "--at", "1h ago")
+    assert (status, out) == (1, "")
+    assert "lies before the history, which begins at" in errors
+    assert "history-retention" in errors
+    status, out, _ = site.ctl("why", "cp1", "--at", "1h ago")
+    assert status == 0
+    assert "That moment lies before the history, which begins at" in out

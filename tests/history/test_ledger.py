@@ -1,0 +1,206 @@
+"""The ledger in memory: numbers, causes, incidents, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from pybal.history.event import Kind, LedgerEvent
+from pybal.history.incidents import Concern, Incident, Subject
+from pybal.history.ledger import Ledger, Note
+from pybal.history.query import EventPage, EventQuery
+from pybal.runtime.time_slices import TimeSlices
+from tests.fakes.deferreds import result_of
+from tests.instrumentation.exchange import LogLines
+
+NOON = 1_700_000_000.0
+
+
+class Bench:
+    """A ledger on a clock of the test's."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.wall = NOON
+        self.log = LogLines()
+        self.ledger = Ledger(
+            self.clock,
+            lambda: self.wall + self.clock.seconds(),
+            TimeSlices(self.clock),
+            self.log.logger(),
+        )
+
+    def note(self, text: str, kind: Kind = Kind.REPORT, **fields: Any) -> int:
+        return self.ledger.note(Note(kind, text, **fields))
+
+    def find(self, **wanted: Any) -> EventPage:
+        return result_of(Deferred.fromCoroutine(self.ledger.find(EventQuery(**wanted))))
+
+    def texts(self, **wanted: Any) -> str:
+        return "".join(event.text for event in self.find(**wanted).events)
+
+    def incidents(self, **wanted: Any) -> Sequence[Incident]:
+        asked = self.ledger.find_incidents(EventQuery(**wanted))
+        return result_of(Deferred.fromCoroutine(asked))[0]
+
+    def report(self, host: str, service: str, *, up: bool, verdict: str = "") -> None:
+        """A monitor's report, and what is decided of it."""
+        concern = Concern(Subject("host", host), f"{service} Ping", begins=not up)
+        text = f"Ping reports {host} {'up' if up else 'down: silent'}"
+        cause = self.note(text, service=service, host=host, concern=concern)
+        if verdict:
+            self.note(
+                f"{host} is {verdict}", Kind.DECISION, service=service, host=host, cause=cause,
+                inputs={"verdict": verdict},
+            )  # fmt: skip
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_events_are_numbered_and_dated_by_both_clocks(bench: Bench) -> None:
+    bench.clock.advance(5)
+    assert bench.note("a") == 1
+    bench.clock.advance(2)
+    assert bench.note("b", cause=1) == 2
+    first, second = bench.find().events
+    assert (first.seq, first.at, first.elapsed_s, first.cause) == (1, NOON + 5, 5, None)
+    assert (second.seq, second.at, second.elapsed_s, second.cause) == (2, NOON + 7, 7, 1)
+
+
+def test_pages_go_on_where_they_ended_in_both_directions(bench: Bench) -> None:
+    for text in "abcdefg":
+        bench.note(text)
+    page = bench.find(limit=3)
+    assert ("".join(e.text for e in page.events), page.more) == ("abc", True)
+    assert bench.texts(after=3, limit=3) == "def"
+    last = bench.find(after=6, limit=3)
+    assert ([e.text for e in last.events], last.more) == (["g"], False)
+    newest = bench.find(newest=True, limit=2)
+    assert ([e.text for e in newest.events], newest.more) == (["f", "g"], True)
+    assert bench.texts(before=6, newest=True, limit=2) == "de"
+    assert bench.find(after=7) == EventPage((), more=False)
+
+
+def test_filters_hold_together(bench: Bench) -> None:
+    for text, service, host in (("a", "web", "cp1"), ("b", "web", "cp2"), ("c", "dns", "cp1")):
+        bench.note(text, service=service, host=host)
+        bench.clock.advance(10)
+    bench.note("d", Kind.ROUTE, service="web")
+    assert bench.texts(services=frozenset({"web"})) == "abd"
+    assert bench.texts(services=frozenset({"web"}), hosts=frozenset({"cp1", "cp2"})) == "ab"
+    assert bench.texts(hosts=frozenset({"cp1"})) == "ac"
+    assert bench.texts(kinds=frozenset({Kind.ROUTE})) == "d"
+    assert bench.texts(since=NOON + 10, until=NOON + 20) == "bc"
+
+
+def test_memory_is_bounded_and_pages_over_what_is_gone(bench: Bench) -> None:
+    for number in range(30_000):
+        bench.note(str(number))
+    assert bench.ledger.snapshot().in_memory == 20_000
+    assert bench.find(limit=1).events[0].seq == 10_001
+    assert bench.find(after=3, limit=1).events[0].seq == 10_001
+
+
+def test_a_clock_that_is_set_is_an_event_and_leaves_the_order(bench: Bench) -> None:
+    bench.note("a")
+    bench.wall -= 3600
+    bench.clock.advance(1)
+    bench.note("b")
+    bench.clock.advance(1)
+    bench.note("c")
+    first, clock, second, third = bench.find().events
+    assert (first.text, second.text, third.text) == ("a", "b", "c")
+    assert (clock.kind, clock.text) == (Kind.CLOCK, "The wall clock was set back by 3600.0 s")
+    assert [e.elapsed_s for e in (first, second, third)] == [0, 1, 2]
+
+
+def test_one_hosts_death_in_44_services_is_one_incident_with_44_effects(bench: Bench) -> None:
+    for number in range(44):
+        bench.report("cp1", f"s{number}", up=False, verdict="held" if number < 4 else "depooled")
+        bench.clock.advance(0.01)
+    (incident,) = bench.incidents()
+    assert (incident.effects, incident.events, len(incident.services)) == (44, 88, 44)
+    assert dict(incident.verdicts) == {"held": 4, "depooled": 40}
+    assert incident.ended_at is None
+    assert {e.incident for e in bench.find(limit=1000).events} == {incident.id}
+    bench.clock.advance(5)
+    assert bench.log == [
+        f"warn: Incident {incident.id}: cp1 failed in 44 services (40 depooled, 4 held): Ping"
+        " reports cp1 down: silent"
+    ]
+
+
+def test_an_incident_ends_when_nothing_finds_the_host_down_any_more(bench: Bench) -> None:
+    bench.report("cp1", "web", up=False, verdict="depooled")
+    bench.report("cp1", "dns", up=False, verdict="depooled")
+    bench.clock.advance(100)
+    bench.report("cp1", "web", up=True, verdict="pooled")
+    assert bench.incidents()[0].ended_at is None
+    bench.report("cp1", "dns", up=True, verdict="pooled")
+    (incident,) = bench.incidents()
+    assert incident.ended_at == NOON + 100
+    assert incident.effects == 2
+    assert dict(incident.verdicts) == {"pooled": 2}
+
+
+def test_a_host_that_flaps_is_one_incident_and_one_that_fails_later_another(bench: Bench) -> None:
+    for _ in range(5):
+        bench.report("cp1", "web", up=False, verdict="depooled")
+        bench.clock.advance(20)
+        bench.report("cp1", "web", up=True, verdict="pooled")
+        bench.clock.advance(20)
+    assert len(bench.incidents()) == 1
+    bench.clock.advance(60)
+    bench.report("cp1", "web", up=False, verdict="depooled")
+    assert len(bench.incidents()) == 2
+
+
+def test_first_results_that_are_good_are_no_incident(bench: Bench) -> None:
+    bench.report("cp1", "web", up=True, verdict="pooled")
+    assert bench.incidents() == ()
+    assert bench.find().events[0].incident is None
+
+
+def test_a_server_that_leaves_its_last_service_ends_its_incident(bench: Bench) -> None:
+    bench.report("cp1", "web", up=False, verdict="depooled")
+    bench.ledger.gone(Subject("host", "cp1"), "web Ping")
+    assert bench.incidents()[0].ended_at == NOON
+
+
+def test_incidents_are_found_by_time_service_and_host(bench: Bench) -> None:
+    bench.report("cp1", "web", up=False, verdict="depooled")
+    bench.clock.advance(50)
+    bench.report("cp1", "web", up=True, verdict="pooled")
+    bench.clock.advance(50)
+    bench.report("cp2", "dns", up=False, verdict="held")
+    assert [i.subject.name for i in bench.incidents()] == ["cp1", "cp2"]
+    assert [i.subject.name for i in bench.incidents(since=NOON + 60)] == ["cp2"]
+    assert [i.subject.name for i in bench.incidents(until=NOON + 60)] == ["cp1"]
+    assert [i.subject.name for i in bench.incidents(services=frozenset({"web"}))] == ["cp1"]
+    assert [i.subject.name for i in bench.incidents(hosts=frozenset({"cp2"}))] == ["cp2"]
+    assert [i.subject.name for i in bench.incidents(newest=True, limit=1)] == ["cp2"]
+
+
+def test_subscribers_are_told_until_they_have_enough(bench: Bench) -> None:
+    told: list[LedgerEvent] = []
+    enough = bench.ledger.subscribe(told.append)
+    bench.note("a")
+    enough()
+    enough()
+    bench.note("b")
+    assert [event.text for event in told] == ["a"]
+
+
+def test_nothing_is_left_to_do_after_stop(bench: Bench) -> None:
+    bench.report("cp1", "web", up=False)
+    bench.ledger.stop()
+    bench.ledger.stop()
+    bench.report("cp2", "web", up=False)
+    assert bench.clock.getDelayedCalls() == []

@@ -1,0 +1,252 @@
+"""What a whole daemon takes note of, from its start to its end, and because of what."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from pybal.bgp.messages import Keepalive, Open
+from pybal.daemon.history_part import HistoryPart
+from pybal.health.isolation import Phase
+from pybal.history.event import Kind, LedgerEvent
+from pybal.history.query import EventPage, EventQuery
+from pybal.ipvs.plan import RemoveService
+from pybal.override import Action
+from pybal.overrides.wish import Scope, Wish
+from pybal.pool.replay import recorded, replayed
+from pybal.runtime.time_slices import TimeSlices
+from tests.bgp.memory import Router
+from tests.fakes.daemon import DaemonBench
+from tests.fakes.deferreds import result_of
+
+T = TypeVar("T")
+
+SERVICE = """
+[{name}]
+protocol = tcp
+ip = 198.51.100.{last}
+port = 443
+scheduler = wrr
+config = file://{list}
+monitors = [ 'TCPCheck' ]
+tcpcheck.interval = 1
+depool-threshold = .3
+list-floor = .8
+bgp-withdraw-on-down = 0.5
+"""
+HEAD = """
+[global]
+state-directory = none
+control-socket = no
+bgp = yes
+bgp-local-asn = 64600
+bgp-peer-address = 192.0.2.253
+bgp-nexthop-ipv4 = 192.0.2.254
+"""
+
+
+def found(asked: Coroutine[Any, Any, T]) -> T:
+    """The answer, which is there at once."""
+    return result_of(Deferred.fromCoroutine(asked))
+
+
+class Director(DaemonBench):
+    """Two services that share a list of three."""
+
+    def __init__(self, folder: Path) -> None:
+        self.list = folder / "list"
+        self.listed("192.0.2.1", "192.0.2.2", "192.0.2.3")
+        services = [SERVICE.format(name=n, last=i, list=self.list) for i, n in ((1, "a"), (2, "b"))]
+        self.text = HEAD + "".join(services)
+        super().__init__(folder, self.text)
+
+    def listed(self, *hosts: str) -> None:
+        self.list.write_text("".join(f"{{'host': '{host}'}}\n" for host in hosts))
+
+    def events(self, *kinds: Kind, service: str | None = None, after: int = 0) -> list[LedgerEvent]:
+        services = frozenset({service} if service else ())
+        query = EventQuery(kinds=frozenset(kinds), services=services, after=after, limit=1000)
+        found: EventPage = result_of(Deferred.fromCoroutine(self.daemon.history().find(query)))
+        return list(found.events)
+
+    def chain(self, event: LedgerEvent) -> list[Kind]:
+        """Back to the first cause."""
+        by_seq = {each.seq: each for each in self.events()}
+        kinds = []
+        while True:
+            kinds.append(event.kind)
+            if event.cause is None:
+                return kinds
+            event = by_seq[event.cause]
+
+
+@pytest.fixture
+def director(tmp_path: Path) -> Iterator[Director]:
+    found = Director(tmp_path)
+    yield found
+    found.stop()
+
+
+def test_a_start_is_told_from_the_service_to_the_route(director: Director) -> None:
+    first, *_ = director.events()
+    assert first.kind is Kind.START
+    kinds = [event.kind for event in director.events(service="a")]
+    assert kinds[:2] == [Kind.SERVICE, Kind.LIST]
+    assert kinds.count(Kind.REPORT) == 3
+    assert kinds.count(Kind.KERNEL) == 1
+    (route,) = director.events(Kind.ROUTE, service="a")
+    assert route.text == "198.51.100.1 is to be announced"
+    assert route.inputs == {"announced": ["198.51.100.1"]}
+
+
+def test_a_failure_is_told_from_the_report_to_the_kernel_and_the_route(director: Director) -> None:
+    before = director.daemon.history().newest
+    director.network.refusing |= {"192.0.2.1", "192.0.2.2"}
+    director.run()
+    reports = director.events(Kind.REPORT, service="a", after=before)
+    assert sorted(str(event.host) for event in reports) == ["192.0.2.1", "192.0.2.2"]
+    *_, kernel = director.events(Kind.KERNEL, service="a", after=before)
+    assert director.chain(kernel) == [Kind.KERNEL, Kind.REPORT]
+    (route,) = director.events(Kind.ROUTE, service="a", after=before)
+    assert route.text == "198.51.100.1 is no longer to be announced"
+    assert director.chain(route)[-1] is Kind.REPORT
+    decisions = director.events(Kind.DECISION, service="a", after=before)
+    assert sorted((str(e.host), e.inputs["verdict"]) for e in decisions) == [
+        ("192.0.2.1", "depooled"),
+        ("192.0.2.2", "depooled"),
+    ]
+    assert all(director.chain(event) == [Kind.DECISION, Kind.REPORT] for event in decisions)
+    asked = director.daemon.history().find_incidents(EventQuery())
+    incidents, _ = result_of(Deferred.fromCoroutine(asked))
+    assert sorted((i.subject.name, i.effects, sorted(i.services)) for i in incidents) == [
+        ("192.0.2.1", 2, ["a", "b"]),
+        ("192.0.2.2", 2, ["a", "b"]),
+    ]
+
+
+def test_a_list_that_two_services_share_is_one_incident(director: Director) -> None:
+    before = director.daemon.history().newest
+    director.listed("192.0.2.1", "192.0.2.2", "192.0.2.4")
+    director.run()
+    lists = director.events(Kind.LIST, after=before)
+    assert {event.service for event in lists} == {"a", "b"}
+    assert lists[0].text.startswith("Pool list of ")
+    asked = director.daemon.history().find_incidents(EventQuery())
+    incidents, _ = result_of(Deferred.fromCoroutine(asked))
+    assert {i.services for i in incidents} == {("a", "b")}
+
+
+def test_what_a_list_may_not_take_away_is_told(director: Director) -> None:
+    director.listed("192.0.2.1")
+    director.run()
+    held = director.events(Kind.HELD, service="a")
+    assert [event.inputs["change"] for event in held] == ["ChangeHeld"]
+    assert held[0].inputs["servers"] == ["192.0.2.2", "192.0.2.3"]
+    director.daemon.controls.confirm("a", "anna")
+    (confirmed,) = director.events(Kind.OPERATOR)
+    *_, applied = director.events(Kind.LIST, service="a")
+    assert (confirmed.text, applied.cause) == ("anna confirms the pool list of a", confirmed.seq)
+
+
+def test_a_reload_is_the_cause_of_what_it_changes(director: Director) -> None:
+    before = director.daemon.history().newest
+    third = SERVICE.format(name="c", last=3, list=director.list)
+    without_b = director.text.split("[b]")[0].replace("threshold = .3", "threshold = .4")
+    director.reload(without_b + third)
+    (reload,) = director.events(Kind.RELOAD, after=before)
+    assert reload.inputs["steps"] != []
+    (settings,) = director.events(Kind.SETTINGS, service="a", after=before)
+    (new,) = director.events(Kind.SERVICE, service="c", after=before)
+    (gone,) = director.events(Kind.SERVICE, service="b", after=before)
+    assert settings.cause == new.cause == gone.cause == reload.seq
+    assert gone.text == "b is no longer configured"
+
+
+def test_a_refused_reload_is_told_with_its_errors(director: Director) -> None:
+    director.path.write_text("[global\n")
+    done = director.daemon.reload()
+    while not done.called:
+        director.clock.advance(0.1)
+    (refused,) = director.events(Kind.RELOAD)
+    assert "was refused" in refused.text
+    assert refused.inputs["errors"] != []
+
+
+def test_drift_in_the_kernel_is_told(director: Director) -> None:
+    before = director.daemon.history().newest
+    (service, _) = director.kernel.services().services
+    director.kernel.apply([RemoveService(service.key)])
+    director.run(70)
+    drift = [e for e in director.events(Kind.KERNEL, after=before) if e.inputs["answer"] == "drift"]
+    assert len(drift) == 1
+    assert drift[0].service in ("a", "b")
+
+
+def test_an_operators_override_is_the_cause_of_its_decision(director: Director) -> None:
+    before = director.daemon.history().newest
+    wish = Wish(Action.DISABLE, Scope("192.0.2.1", ("a",)), 3600.0, "new kernel")
+    done = Deferred.fromCoroutine(director.daemon.controls.override(wish, "anna"))
+    director.run(1)
+    result_of(done)
+    (decision,) = director.events(Kind.DECISION, service="a", after=before)
+    assert director.chain(decision) == [Kind.DECISION, Kind.LIST, Kind.OVERRIDE]
+    (override,) = director.events(Kind.OVERRIDE, after=before)
+    assert override.text == "anna has PyBal disable 192.0.2.1 in a for a time: new kernel"
+
+
+def test_isolation_is_an_incident_with_a_begin_and_an_end() -> None:
+    clock = Clock()
+    part = HistoryPart(clock, clock.seconds, TimeSlices(clock), lambda _: None)
+    for phase in (Phase.PROBING, Phase.NORMAL, Phase.PROBING, Phase.CUT_OFF, Phase.SETTLING):
+        part.isolation(phase, 7)
+    (begun,) = found(part.ledger.find_incidents(EventQuery()))[0]
+    assert begun.ended_at is not None
+    part.isolation(Phase.NORMAL, 0)
+    cut_off, settling, normal = found(part.ledger.find(EventQuery())).events
+    assert (cut_off.cause, settling.cause, normal.cause) == (None, cut_off.seq, settling.seq)
+    assert settling.text.startswith("Servers answer again: 7 failures")
+    part.isolation(Phase.PROBING, 1)
+    part.isolation(Phase.NORMAL, 0)
+    assert part.ledger.newest == normal.seq
+
+
+def test_a_bgp_session_is_told_when_it_stands_and_when_it_is_lost(director: Director) -> None:
+    router = Router(director.routers, "192.0.2.253")
+    router.listen()
+    director.run(30)
+    end = router.ends[-1]
+    end.say(Open(64601, 90, IPv4Address("192.0.2.253"), None), Keepalive())
+    director.run(1)
+    end.transport.abortConnection()
+    director.run(1)
+    up, down = director.events(Kind.BGP)
+    assert up.text == "The BGP session with 192.0.2.253 is established"
+    assert down.text.startswith("The BGP session with 192.0.2.253 is lost: ")
+    incident, _ = found(director.daemon.history().find_incidents(EventQuery()))
+    assert [each.subject.kind for each in incident] == ["peer"]
+
+
+def test_the_inputs_of_each_service_give_its_decisions(director: Director) -> None:
+    director.network.refusing.add("192.0.2.1")
+    director.run()
+    director.listed("192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5")
+    director.run()
+    director.network.refusing.clear()
+    director.run()
+    for service in ("a", "b"):
+        events = director.events(service=service)
+        assert sorted(replayed(events), key=repr) == sorted(recorded(events), key=repr)
+        assert len(list(recorded(events))) > 8
+
+
+def test_an_orderly_end_is_told(tmp_path: Path) -> None:
+    director = Director(tmp_path)
+    director.stop()
+    assert director.events()[-1].text == "PyBal stops"
+    assert director.daemon.history().snapshot().in_memory > 10

@@ -1,0 +1,142 @@
+"""The history's inputs, replayed through the policy, give its decisions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from twisted.internet.defer import Deferred
+
+from pybal.history.event import Kind, LedgerEvent
+from pybal.history.query import EventQuery
+from pybal.model import ServerSpec
+from pybal.pool.chronicle import Chronicle
+from pybal.pool.event_json import event_document, event_of
+from pybal.pool.events import Candidate, Event, ListChanged, MonitorReported
+from pybal.pool.policy import PoolState, step
+from pybal.pool.ports import Step
+from pybal.pool.replay import recorded, replayed
+from tests.fakes.deferreds import result_of
+from tests.fakes.view import ledger
+from tests.pool.test_policy import histories
+
+
+class Story:
+    """A service's policy, of which the ledger is told."""
+
+    def __init__(self, state: PoolState) -> None:
+        self.ledger = ledger()
+        self.chronicle = Chronicle(self.ledger)
+        self.state = state
+        self.chronicle.begins("web", state.threshold, state.monitors)
+
+    def take(self, event: Event) -> None:
+        before = self.state
+        at = self.ledger.now()
+        self.state, notices = step(before, event, at)
+        self.chronicle.stepped("web", Step(event, before, self.state, notices, at))
+
+    def listed(self, *hosts: str) -> None:
+        self.take(ListChanged(tuple(Candidate(ServerSpec(host), True) for host in hosts)))
+
+    def events(self) -> list[LedgerEvent]:
+        """As they come back from a disk."""
+        found = result_of(Deferred.fromCoroutine(self.ledger.find(EventQuery(limit=1000))))
+        return [replace(e, inputs=json.loads(json.dumps(e.inputs))) for e in found.events]
+
+
+@given(histories())
+def test_an_event_comes_back_from_json_for_the_policy_as_it_was(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    for event in events:
+        document = json.loads(json.dumps(event_document(event, state)))
+        found = event_of(document, state)
+        assert step(state, found, 5.0) == step(state, event, 5.0)
+        if not isinstance(event, ListChanged):
+            assert found == event
+        state, _ = step(state, event, 5.0)
+
+
+@given(histories())
+def test_replaying_a_ledgers_inputs_gives_exactly_its_decisions(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    story = Story(PoolState(state.threshold, state.monitors))
+    for event in events:
+        story.take(event)
+    kept = story.events()
+    assert sorted(replayed(kept), key=repr) == sorted(recorded(kept), key=repr)
+
+
+@given(histories())
+def test_each_decision_is_found_and_names_the_one_before(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    story = Story(PoolState(state.threshold, state.monitors))
+    last: dict[str | None, object] = {}
+    for event in events:
+        story.take(event)
+    for each in story.events():
+        if each.kind is Kind.DECISION:
+            before = each.inputs["before"]
+            assert (before or {}).get("verdict") == last.get(each.host)
+            removed = each.inputs["verdict"] == "removed"
+            last[each.host] = None if removed else each.inputs["verdict"]
+    decided = {
+        host: member.decision.verdict.name.lower()
+        for host, member in story.state.members.items()
+        if member.decision is not None
+    }
+    assert {host: verdict for host, verdict in last.items() if verdict} == decided
+
+
+def test_a_list_that_changes_one_of_hundreds_is_a_short_event() -> None:
+    story = Story(PoolState(Fraction(1, 2), ("Ping",)))
+    hosts = [f"cp{number}" for number in range(240)]
+    story.listed(*hosts)
+    story.listed(*hosts[1:], "new")
+    (*_, event) = (e for e in story.events() if e.kind is Kind.LIST)
+    assert event.text == "Pool list of 240: new new; removed cp0"
+    assert len(json.dumps(event.inputs)) < 250
+
+
+def test_a_report_and_its_decision_are_told_with_the_cause() -> None:
+    story = Story(PoolState(Fraction(1, 2), ("Ping",)))
+    story.listed("cp1", "cp2")
+    story.take(MonitorReported("cp1", "Ping", False, "silent"))
+    *_, report, decision = story.events()
+    assert (report.kind, report.text) == (Kind.REPORT, "Ping reports cp1 down: silent")
+    assert decision.cause == report.seq
+    assert decision.incident == report.incident == report.seq
+    assert decision.text == "cp1 is depooled: Ping reported down: silent"
+    assert decision.inputs["before"]["verdict"] == "pooled_unproven"
+    assert decision.inputs["status"] == "enabled/down/not pooled"
+    assert story.chronicle.latest("web") == report.seq
+
+
+def test_a_removed_server_is_told_of_and_its_incident_ends() -> None:
+    story = Story(PoolState(Fraction(1, 2), ("Ping",)))
+    story.listed("cp1", "cp2")
+    story.take(MonitorReported("cp1", "Ping", False, "silent"))
+    story.listed("cp2")
+    removed = story.events()[-1]
+    assert (removed.host, removed.inputs["verdict"]) == ("cp1", "removed")
+    assert removed.inputs["before"]["verdict"] == "depooled"
+    found = result_of(Deferred.fromCoroutine(story.ledger.find_incidents(EventQuery())))
+    assert [(i.subject.kind, i.ended_at is None) for i in found[0]] == [
+        ("host", False),
+        ("list", False),
+    ]
+
+
+@pytest.mark.parametrize("damaged", [{}, {"event": "X"}, {"event": "MonitorReported", "x": 1}])
+def test_a_damaged_event_is_an_error(damaged: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        event_of(damaged, PoolState(Fraction(1, 2), ()))
