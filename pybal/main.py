@@ -28,8 +28,9 @@ import pybal
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.network import TwistedNetwork
 from pybal.config.loader import load
+from pybal.config.pool_files import with_pool_files
 from pybal.config.problems import LoadResult, Severity
-from pybal.config.report import report
+from pybal.config.report import addresses_note, is_good, report, report_json
 from pybal.config.settings import Settings
 from pybal.ctl.main import main as pybalctl
 from pybal.ctl.place import place_of
@@ -92,15 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kinds = kinds_of(monitors)
     result = load(options.config, kinds)
     if options.check_config:
-        lines, status = report(result, kinds)
-        say((*lines, *_notes(result.settings, monitors)))
-        return status
+        return _check_config(options, result, monitors)
     if options.diff:
         return _diff(options.config, result)
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
     reactor.callWhenRunning(LoopingCall(logging.sum_up).start, _SUM_UP_EVERY_S, now=False)
-    for problem in result.problems:
+    for problem in (*result.errors, *result.warnings):
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
     strict = options.strict or options.dryrun
@@ -152,6 +151,17 @@ def _diff(path: Path, result: LoadResult) -> int:
     return pybalctl([f"--socket={place}", "config", "diff", f"--config={path}"])
 
 
+def _check_config(options: argparse.Namespace, result: LoadResult, monitors: MonitorTypes) -> int:
+    result = with_pool_files(result)
+    notes = _notes(result.settings, monitors)
+    if options.json:
+        say([report_json(result, notes, strict=options.strict)])
+        return EXIT_OK if is_good(result, strict=options.strict) else EXIT_CONFIG
+    lines, status = report(result, kinds_of(monitors), strict=options.strict)
+    say((*lines, *(f"NOTE: {note}" for note in notes)))
+    return status
+
+
 def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
     """What of this host may surprise those who are about to run PyBal on it, its kernel where root
     asks: no reason to refuse the file, which may be for another host."""
@@ -161,7 +171,8 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
     if os.geteuid() == 0:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
-    return [f"NOTE: {note}" for note in notes]
+    notes += addresses_note(settings, is_local)
+    return notes
 
 
 def _needs(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
@@ -193,7 +204,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check-config",
         action="store_true",
-        help="say what is wrong with the configuration, or what would run; exit 0 or 1",
+        help="say what is wrong with the configuration and its pool files, or what would run; "
+        "exit 0 or 1",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="of --check-config: print one JSON document"
     )
     parser.add_argument(
         "--diff",
@@ -204,7 +219,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="do not start with the last good configuration if the file has errors",
+        help="do not start with the last good configuration if the file has errors; of "
+        "--check-config: a warning is no better than an error",
     )
     parser.add_argument("--version", action="version", version=f"pybal {pybal.__version__}")
     return parser

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 _MAX_WORD = 64
+_TYPOGRAPHIC = frozenset("‘’‚‛“”„‟«»‹›″′")  # noqa: RUF001 - these are what is looked for
 
 
 class BadValueError(Exception):
@@ -16,6 +17,14 @@ class BadValueError(Exception):
     def __init__(self, detail: str = "", *, wanted: str | None = None) -> None:
         super().__init__(detail)
         self.wanted = wanted
+
+
+def quotes_hint(text: str) -> str:
+    """What to write in place of quotes that a word processor has made; else nothing."""
+    found = "".join(sorted(_TYPOGRAPHIC.intersection(text)))
+    if not found:
+        return ""
+    return f"it has typographic quotes ({found}): write ' or " + '"'
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -107,6 +107,21 @@ def check_withdrawals(services: Sequence[ServiceDraft]) -> None:
             )
 
 
+def check_own_nexthops(
+    services: Iterable[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
+) -> None:
+    """A route to an address whose next hop is that address leads nowhere."""
+    hops = (("bgp-nexthop-ipv4", bgp.nexthop_ipv4), ("bgp-nexthop-ipv6", bgp.nexthop_ipv6))
+    for service in services:
+        for key, hop in hops:
+            if hop is not None and service.bgp.announced and service.address == hop:
+                global_reader.warn(
+                    key,
+                    f"the address of [{service.reader.name}] itself, which is announced: the next"
+                    " hop must be an address of this host that routers reach without that route",
+                )
+
+
 def check_nexthops(
     services: Iterable[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
 ) -> None:

@@ -170,12 +170,16 @@ def _read_ipvs(reader: SectionReader) -> IPVSSettings:
 
 
 def _read_instrumentation(reader: SectionReader) -> InstrumentationSettings:
+    key, alias = "instrumentation_ips", "instrumentation-ips"
+    addresses = reader.get(key, SOME_ADDRESSES, DEFAULT_INSTRUMENTATION_ADDRESSES, alias=alias)
+    for address in addresses:
+        if address.is_unspecified:
+            reader.remark(
+                key if reader.is_set(key) else alias,
+                f"{address} is every address of this host: whoever reaches it may read all that"
+                " PyBal knows (not change it); a firewall, or single addresses, keep others out",
+            )
     return InstrumentationSettings(
-        addresses=reader.get(
-            "instrumentation_ips",
-            SOME_ADDRESSES,
-            DEFAULT_INSTRUMENTATION_ADDRESSES,
-            alias="instrumentation-ips",
-        ),
+        addresses=addresses,
         port=reader.get("instrumentation_port", PORT, 9090, alias="instrumentation-port"),
     )

@@ -129,8 +129,21 @@ def _listed(names: tuple[str, ...]) -> str:
 def _address(text: str) -> IPAddress:
     address = parse_address(text)
     if address is None:
-        raise BadValueError
+        raise BadValueError(_without(text))
     return address
+
+
+def _without(text: str) -> str:
+    """What to leave out, if that makes an address of it."""
+    host, slash, length = text.partition("/")
+    if slash and length.isdigit() and parse_address(host) is not None:
+        return f"write it without /{length}: it is one address"
+    if text[:1] == "[" and parse_address(text.strip("[]")) is not None:
+        return "write it without brackets"
+    host, colon, port = text.rpartition(":")
+    if colon and port.isdigit() and parse_address(host.strip("[]")) is not None:
+        return f"write it without :{port}"
+    return ""
 
 
 def _address_of(family: type[_Family]) -> Callable[[str], _Family]:
@@ -173,7 +186,8 @@ def _addresses(text: str) -> tuple[IPAddress, ...]:
         if address is not None:
             found[address] = None
         elif not is_blank(element):
-            raise BadValueError(f"element {number} is not an address")
+            hint = _without(element)
+            raise BadValueError(f"element {number} is not an address" + (hint and f": {hint}"))
     return tuple(found)
 
 

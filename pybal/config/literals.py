@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 
-from pybal.config.bad_value import BadValueError
+from pybal.config.bad_value import BadValueError, quotes_hint
 
 MAX_LITERAL = 16384
 _NO_LITERAL = "it cannot be read (is a quote, a comma or a bracket missing?)"
@@ -16,7 +16,7 @@ def parse_literal(text: str) -> object:
     try:
         value: object = ast.literal_eval(literal_tree(text))
     except (ValueError, TypeError, MemoryError, RecursionError) as error:
-        raise BadValueError(_NO_LITERAL) from error
+        raise BadValueError(_no_literal(text)) from error
     return value
 
 
@@ -38,4 +38,8 @@ def literal_tree(text: str) -> ast.Expression:
             warnings.simplefilter("ignore")
             return ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise BadValueError(_NO_LITERAL) from error
+        raise BadValueError(_no_literal(text)) from error
+
+
+def _no_literal(text: str) -> str:
+    return quotes_hint(text) or _NO_LITERAL

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from pybal.config.bad_value import BadValueError
@@ -15,6 +16,7 @@ from pybal.config.cross_checks import (
     check_distinct,
     check_families,
     check_nexthops,
+    check_own_nexthops,
     check_withdrawals,
 )
 from pybal.config.foreign_words import instead_of
@@ -162,14 +164,18 @@ def _settings(
     sections = {section.name: section for section in document.sections}
     _check_structure(sections, log)
     global_section = sections.pop(_GLOBAL, _NO_GLOBAL)
-    global_reader = SectionReader(global_section, log)
+    in_global, in_services = _places(kinds)
+    global_reader = SectionReader(global_section, log, in_services)
     peers = [
-        SectionReader(replace(section, name=f"[{name}]"), log)
+        SectionReader(replace(section, name=f"[{name}]"), log, in_services | in_global)
         for name, section in global_section.subsections.items()
         if _is_peer(section)
     ]
     options = read_global(global_reader, peers, read_secret)
-    services = [_read_service(section, log, kinds, options) for section in sections.values()]
+    services = [
+        _read_service(SectionReader(section, log, in_global), log, kinds, options)
+        for section in sections.values()
+    ]
     if document.defaults is not None:
         readers = [global_reader, *(service.reader for service in services)]
         _check_defaults(document.defaults, readers, kinds, log)
@@ -179,6 +185,7 @@ def _settings(
         check_attributes(services, options.bgp, global_reader)
         check_withdrawals(services)
         check_nexthops(services, options.bgp, global_reader)
+        check_own_nexthops(services, options.bgp, global_reader)
     return Settings(
         dry_run=options.dry_run,
         state_directory=options.state_directory,
@@ -260,10 +267,24 @@ def _is_peer(section: Section) -> bool:
     return section.name.split()[:1] in (["peer"], ["peers"])
 
 
+@lru_cache(maxsize=8)
+def _places(kinds: MonitorKinds) -> tuple[dict[str, str], dict[str, str]]:
+    """The keys of [global], and those of services, each with where it belongs: what two readers
+    ask for who find nothing."""
+    unheard = ProblemLog("")
+    global_reader, service = (
+        SectionReader(Section(name, 1, {}, {}), unheard) for name in (_GLOBAL, "service")
+    )
+    options = read_global(global_reader, (), _no_secrets)
+    read_service(service, kinds, options.list_guard, flap_damping=options.flap_damping)
+    in_services = dict.fromkeys((*service.asked, *kinds.option_keys), "a service's section")
+    return dict.fromkeys(global_reader.asked, "[global]"), in_services
+
+
 def _read_service(
-    section: Section, log: ProblemLog, kinds: MonitorKinds, options: GlobalOptions
+    reader: SectionReader, log: ProblemLog, kinds: MonitorKinds, options: GlobalOptions
 ) -> ServiceDraft:
-    name = section.name
+    name = reader.name
     if (
         len(name) > _MAX_SERVICE_NAME
         or name.startswith(".")
@@ -273,8 +294,7 @@ def _read_service(
             Severity.ERROR,
             "a service's name is part of a URL: it must not begin with a dot, be longer than"
             f" {_MAX_SERVICE_NAME} characters or hold any of / ? # % or blanks",
-            line=section.line,
+            line=reader.line,
             section=name,
         )
-    reader = SectionReader(section, log)
     return read_service(reader, kinds, options.list_guard, flap_damping=options.flap_damping)

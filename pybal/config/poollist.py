@@ -20,6 +20,8 @@ from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
 
+MAX_LIST_BYTES = 4 * 1024 * 1024
+"""Twice what the most servers of a list take; a larger one is refused unread."""
 MAX_ENTRIES = 20_000
 MAX_SKIPPED = 1000
 MAX_PROBLEMS = 100

@@ -23,10 +23,12 @@ _URL = re.compile(r"(k8s)?://[^\s'\"]*", re.IGNORECASE)
 
 
 class Severity(enum.Enum):
-    """An error refuses the file; a warning does not."""
+    """An error refuses the file; a warning does not, unless that is wanted. A note is right, and
+    may still surprise: only who checks the file is told."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,11 @@ class LoadResult:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        return tuple(p for p in self.problems if not p.is_error)
+        return tuple(p for p in self.problems if p.severity is Severity.WARNING)
+
+    @property
+    def notes(self) -> tuple[Problem, ...]:
+        return tuple(p for p in self.problems if p.severity is Severity.NOTE)
 
 
 class TooManyProblemsError(Exception):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, fields
 
 from pybal.config.ipvs_report import kernel_items, ways_of_ipvs
 from pybal.config.monitor_kinds import MonitorKinds
-from pybal.config.problems import LoadResult
+from pybal.config.problems import LoadResult, Problem, Severity
 from pybal.config.settings import (
     BGPPeer,
     BGPPeerOptions,
@@ -27,20 +29,68 @@ _CLEANUP = {
     Cleanup.NONE: "services that are not configured stay",
     Cleanup.ALL: "every service that is not configured goes, whoever made it",
 }
+_NAMED = 5
 _ALWAYS_SHOWN = ("interval", "timeout", "max-delay")
 
 
-def report(result: LoadResult, kinds: MonitorKinds) -> tuple[tuple[str, ...], int]:
-    """The lines to print, and the exit status: 0 if the file can be used, else 1.
+def report(
+    result: LoadResult, kinds: MonitorKinds, *, strict: bool = False
+) -> tuple[tuple[str, ...], int]:
+    """The lines to print, and the exit status: 0 if the file can be used, else 1. `strict`: a
+    warning is no better than an error.
 
     Problems come first, then the verdict or, if there is none to refuse it, what would run.
     """
     problems = [f"{p.severity.name}: {p}" for p in result.problems]
     counts = f"{_count(len(result.errors), 'error')}, {_count(len(result.warnings), 'warning')}"
+    if result.notes:
+        counts += f", {_count(len(result.notes), 'note')}"
     if result.settings is None:
         return (*problems, f"{result.file}: refused: {counts}"), 1
+    if not is_good(result, strict=strict):
+        return (*problems, f"{result.file}: refused, as --strict wants it: {counts}"), 1
     verdict = f"{result.file}: good: {counts}; this is what would run:"
     return (*problems, verdict, *_settings_lines(result.settings, kinds)), 0
+
+
+def is_good(result: LoadResult, *, strict: bool) -> bool:
+    """Whether the file can be used; if it is to be `strict`, without a warning."""
+    return result.settings is not None and not (strict and result.warnings)
+
+
+def report_json(result: LoadResult, host_notes: Iterable[str], *, strict: bool = False) -> str:
+    """The same as one JSON document, without what would run: `problems` in the file's order, each
+    with severity, file, line, section, key, value, message; what is not known is null."""
+    notes = [
+        Problem(Severity.NOTE, result.file, None, None, None, None, note) for note in host_notes
+    ]
+    document = {
+        "file": result.file,
+        "good": is_good(result, strict=strict),
+        "errors": len(result.errors),
+        "warnings": len(result.warnings),
+        "notes": len(result.notes) + len(notes),
+        "problems": [
+            {**asdict(problem), "severity": problem.severity.value}
+            for problem in (*result.problems, *notes)
+        ],
+    }
+    return json.dumps(document, indent=2)
+
+
+def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -> list[str]:
+    """What services' addresses are on no interface of this host, of which `is_local` knows."""
+    addresses = {service.address: None for service in settings.services if not service.ipvs.fwmark}
+    away = [address for address in addresses if is_local(str(address)) is False]
+    if not away:
+        return []
+    named = ", ".join(map(str, away[:_NAMED]))
+    more = f" and {len(away) - _NAMED} more" if len(away) > _NAMED else ""
+    first = f"{away[0]}/{away[0].max_prefixlen}"
+    return [
+        f"{named}{more} on no interface of this host, so the kernel will balance nothing that comes"
+        f" for {'it' if len(away) == 1 else 'them'}: ip address add {first} dev lo"
+    ]
 
 
 def _count(number: int, what: str) -> str:

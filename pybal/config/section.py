@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from pybal.config.bad_value import BadValueError, did_you_mean
+from pybal.config.bad_value import BadValueError, did_you_mean, quotes_hint
 from pybal.config.foreign_words import instead_of
 from pybal.config.ini import Section
 from pybal.config.kinds import Kind, is_blank
@@ -17,11 +17,15 @@ T = TypeVar("T")
 class SectionReader:
     """One section under reading. Keys that nobody asked for are the unknown ones."""
 
-    def __init__(self, section: Section, log: ProblemLog) -> None:
+    def __init__(
+        self, section: Section, log: ProblemLog, elsewhere: Mapping[str, str] | None = None
+    ) -> None:
+        """`elsewhere`: where keys belong that are known in other sections."""
         self.name = section.name
         self.line = section.line
         self._section = section
         self._log = log
+        self._elsewhere = elsewhere or {}
         self.asked: set[str] = set()
         """The keys that are known: somebody asked for them."""
         self._bad: set[str] = set()
@@ -35,8 +39,8 @@ class SectionReader:
         try:
             return kind.parse(entry.text)
         except BadValueError as bad:
-            detail = f"; {bad}" if str(bad) else ""
-            self.error(key, f"must be {bad.wanted or kind.wanted}{detail}")
+            details = dict.fromkeys(each for each in (str(bad), quotes_hint(entry.text)) if each)
+            self.error(key, "; ".join((f"must be {bad.wanted or kind.wanted}", *details)))
             return default
 
     def require(self, key: str, kind: Kind[T]) -> T | None:
@@ -82,6 +86,10 @@ class SectionReader:
     def warn(self, key: str, message: str) -> None:
         self._note(Severity.WARNING, key, message)
 
+    def remark(self, key: str, message: str) -> None:
+        """Note what is right, and may still surprise."""
+        self._note(Severity.NOTE, key, message)
+
     def written_keys(self) -> tuple[str, ...]:
         """The keys of the section itself, without what it inherits."""
         return tuple(key for key, e in self._section.entries.items() if not e.inherited)
@@ -104,7 +112,9 @@ class SectionReader:
         """To be called when all keys have been asked for."""
         known = sorted(self.asked.union(also_known))
         for key in self.written_keys():
-            if key not in self.asked:
+            if key not in self.asked and key in self._elsewhere:
+                self.ignore(key, f"unknown key here, ignored; belongs in {self._elsewhere[key]}")
+            elif key not in self.asked:
                 hint = instead_of(key) or did_you_mean(key, known)
                 self.ignore(
                     key, f"unknown key, ignored; {hint}" if hint else "unknown key, ignored"

@@ -167,7 +167,7 @@ class Reloader:
         plan: _Plan = await self._ports.in_thread(
             lambda: self._plan(load(path, self._kinds), before)
         )
-        for problem in plan.result.problems:
+        for problem in (*plan.result.errors, *plan.result.warnings):
             emit = self._log.error if problem.is_error else self._log.warn
             emit("{problem}", problem=str(problem))
         if not plan.result.errors:

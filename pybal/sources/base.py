@@ -14,9 +14,6 @@ import pybal
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 
-MAX_LIST_BYTES = 4 * 1024 * 1024
-"""Twice what the most servers of a list take; a larger one is refused unread."""
-
 USER_AGENT = f"PyBal/{pybal.__version__}"
 
 Publish = Callable[[SourceList], None]

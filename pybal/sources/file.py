@@ -11,9 +11,9 @@ from pathlib import Path
 
 from twisted.internet.task import deferLater
 
-from pybal.config.poollist import PoolList, parse_pool_bytes
+from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
-from pybal.sources.base import MAX_LIST_BYTES, SourcePorts
+from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
 from pybal.sources.polling_source import Early, Pauses
 from pybal.state.files import FileContent, Signature, file_signature, read_regular_file

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from pybal.config.poollist import PoolList, parse_pool_bytes
+from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
-from pybal.sources.base import MAX_LIST_BYTES, USER_AGENT, SourcePorts
+from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.polling_source import Early, Pauses
 
 TIMEOUT_S = 5.0

@@ -97,7 +97,7 @@ SCHEDULER_LIST = "one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf
         ("protocol", "icmp", "must be one of tcp, udp or sctp"),
         ("ip", "www.example.org", "must be an IPv4 or IPv6 address"),
         ("ip", "192.0.2.300", "must be an IPv4 or IPv6 address"),
-        ("ip", "[2001:db8::1]", "must be an IPv4 or IPv6 address"),
+        ("ip", "[2001:db8::1]", "must be an IPv4 or IPv6 address; write it without brackets"),
         ("ip", "fe80::1%eth0", "must be an IPv4 or IPv6 address"),
         ("ip", "0.0.0.0", "must be an IPv4 or IPv6 address; not an unspecified or multicast one"),
         ("ip", "ff02::1", "must be an IPv4 or IPv6 address; not an unspecified or multicast one"),

@@ -1,0 +1,50 @@
+"""What is wrong with the pool lists that are files. Pure but for reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pybal.config.poollist import MAX_LIST_BYTES, parse_pool_bytes
+from pybal.config.problems import LoadResult, Problem, Severity
+from pybal.config.settings import FileSource, ServiceSettings
+from pybal.errors import SourceError
+from pybal.state.files import read_regular_file
+
+
+def with_pool_files(result: LoadResult) -> LoadResult:
+    """With what is wrong with the files that its services read: warnings, as none of it keeps the
+    daemon from running. One that is not there is noted: it may be another host's, or come later."""
+    if result.settings is None:
+        return result
+    services: dict[Path, list[ServiceSettings]] = {}
+    for service in result.settings.services:
+        if isinstance(service.source, FileSource):
+            services.setdefault(service.source.path, []).append(service)
+    found = (problem for path, its in services.items() for problem in _problems(path, its))
+    return replace(result, problems=(*result.problems, *found))
+
+
+def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
+    def problem(severity: Severity, message: str, line: int | None = None) -> Problem:
+        return Problem(severity, str(path), line, None, None, None, message)
+
+    of = f"the pool list of [{services[0].name}]"
+    if len(services) > 1:
+        of += f" and {len(services) - 1} more"
+    try:
+        content = read_regular_file(path, MAX_LIST_BYTES)
+        found = parse_pool_bytes(content.data, json_format=path.name.endswith(".json"))
+    except OSError as error:
+        yield problem(Severity.NOTE, f"cannot be read, {of}: {error.strerror or error}")
+        return
+    except SourceError as error:
+        yield problem(Severity.WARNING, f"is no pool list, {of}: {error}")
+        return
+    for each in found.problems:
+        yield problem(Severity.WARNING, each.message, each.line or None)
+    if not any(server.enabled for server in found.servers):
+        yield problem(Severity.WARNING, f"all servers are disabled, {of}: it serves nobody")
+    elif not any(server.enabled and server.weight for server in found.servers):
+        yield problem(Severity.WARNING, f"all weights are 0, {of}: it serves nobody")

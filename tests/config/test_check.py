@@ -1,0 +1,209 @@
+"""What `pybal --check-config` says beyond single values: what is in the wrong place, what the host
+and the pool files make of it."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from pybal.config.pool_files import with_pool_files
+from pybal.config.problems import Severity
+from pybal.config.report import addresses_note, report_json
+from pybal.config.report import report as reports
+from pybal.main import main
+from tests.config.texts import (
+    FILE,
+    GLOBAL_BGP,
+    KINDS,
+    only_problem,
+    parse,
+    service,
+    settings,
+    shown,
+)
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bgp-local-asn = 64600",
+        "instrumentation = yes",
+        "state-directory = /x",
+        "bgp-hold-time = 30",
+    ],
+)
+def test_what_is_general_belongs_in_global(line: str) -> None:
+    problem = only_problem("[global]\n" + service() + line)
+    assert problem.severity is Severity.WARNING
+    assert problem.message == "unknown key here, ignored; belongs in [global]"
+    assert problem.line == 9
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["scheduler = wrr", "depool-threshold = .5", "proxyfetch.interval = 3", "monitors = []"],
+)
+def test_what_is_a_services_belongs_there(line: str) -> None:
+    problem = only_problem(f"[global]\n{line}\n" + service())
+    assert problem.message == "unknown key here, ignored; belongs in a service's section"
+
+
+def test_a_peers_section_takes_neither() -> None:
+    text = (
+        GLOBAL_BGP + "[[peer 198.51.100.1]]\nscheduler = wrr\ninstrumentation = yes\n" + service()
+    )
+    assert [line.partition("belongs in ")[2] for line in shown(text)] == [
+        "a service's section",
+        "[global]",
+    ]
+
+
+def test_strict_is_content_with_no_warning() -> None:
+    result = parse("[global]\n" + service() + "instrumentation = yes", FILE)
+    assert reports(result, KINDS)[1] == 0
+    lines, status = reports(result, KINDS, strict=True)
+    assert (status, lines[-1]) == (1, f"{FILE}: refused, as --strict wants it: 0 errors, 1 warning")
+    noted = parse(
+        "[global]\ninstrumentation = yes\ninstrumentation_ips = 0.0.0.0\n" + service(), FILE
+    )
+    lines, status = reports(noted, KINDS, strict=True)
+    assert status == 0
+    assert lines[1].startswith(f"{FILE}: good: 0 errors, 0 warnings, 1 note;")
+
+
+@pytest.mark.parametrize("key", ["instrumentation_ips", "instrumentation-ips"])
+@pytest.mark.parametrize("value", ["::", "['127.0.0.1', '0.0.0.0']"])
+def test_an_instrumentation_open_to_all_is_noted(key: str, value: str) -> None:
+    problem = only_problem(f"[global]\ninstrumentation = yes\n{key} = {value}\n" + service())
+    assert (problem.severity, problem.line, problem.key) == (Severity.NOTE, 3, key)
+    assert "every address of this host" in problem.message
+
+
+@pytest.mark.parametrize(("ip", "key"), [("198.51.100.2", "ipv4"), ("2001:db8::2", "ipv6")])
+def test_a_next_hop_that_is_the_address_itself_is_a_warning(ip: str, key: str) -> None:
+    problem = only_problem(GLOBAL_BGP + service(ip=ip))
+    assert (problem.severity, problem.key) == (Severity.WARNING, f"bgp-nexthop-{key}")
+    assert "the address of [svc] itself" in problem.message
+    assert shown(GLOBAL_BGP + service(ip=ip, bgp="no")) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("192.0.2.1/32", "write it without /32: it is one address"),
+        ("2001:db8::1/128", "write it without /128: it is one address"),
+        ("192.0.2.1:80", "write it without :80"),
+        ("[2001:db8::1]", "write it without brackets"),
+        ("[2001:db8::1]:443", "write it without :443"),
+        ("www.example.org", "must be an IPv4 or IPv6 address"),
+        ("“192.0.2.1”", "it has typographic quotes (“”): write ' or \""),
+    ],
+)
+def test_what_makes_an_address_of_it_is_said(value: str, hint: str) -> None:
+    assert only_problem("[global]\n" + service(ip=value)).message.endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("monitors", "[ “IdleConnection” ]"),
+        ("monitors", "[ \u2018IdleConnection\u2019 ]"),
+        ("scheduler", "“wrr”"),
+        ("protocol", "„tcp“"),
+        ("config", "“file:///etc/pybal/pool”"),
+    ],
+)
+def test_quotes_of_a_word_processor_are_named_once(key: str, value: str) -> None:
+    message = only_problem("[global]\n" + service(**{key: value})).message
+    assert message.count("it has typographic quotes") == 1
+
+
+def test_an_address_in_a_list_has_the_same_hints() -> None:
+    text = GLOBAL_BGP + "bgp-local-ips = ['192.0.2.9', '192.0.2.8/32']\n" + service()
+    assert only_problem(text).message.endswith(
+        "element 2 is not an address: write it without /32: it is one address"
+    )
+
+
+def test_addresses_that_this_host_has_not_are_noted_with_the_remedy() -> None:
+    text = (
+        "[global]\n"
+        + "".join(service(f"s{n}", ip=f"192.0.2.{n}") for n in range(1, 9))
+        + service("marked", ip="192.0.2.99", fwmark="5")
+    )
+    mine = {"192.0.2.1"}
+    (note,) = addresses_note(settings(text), lambda address: address in mine)
+    assert note.startswith("192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6 and 2 more on no")
+    assert note.endswith("ip address add 192.0.2.2/32 dev lo")
+    assert addresses_note(settings(text), lambda _: True) == []
+    assert addresses_note(settings(text), lambda _: None) == []
+    assert ip_address("192.0.2.99") not in mine
+
+
+def checked(folder: Path, pool: str, name: str = "pool") -> list[str]:
+    (folder / name).write_text(pool)
+    result = parse("[global]\n" + service(config=f"file://{folder}/{name}"), FILE)
+    return [f"{p.severity.name} {p}" for p in with_pool_files(result).problems]
+
+
+def test_pool_files_are_read_too(tmp_path: Path) -> None:
+    pool = tmp_path / "pool"
+    assert checked(tmp_path, "{'host': 'cp1'}\n") == []
+    assert checked(tmp_path, "{'host': 'cp1'}\n{'host': 'cp2', 'wieght': 1}\n{'host: }\n") == [
+        f"WARNING {pool}:2: "
+        + checked(tmp_path, "{'host': 'a'}\n{'host': 'cp2', 'wieght': 1}\n")[0].partition(":2: ")[
+            2
+        ],
+        *checked(tmp_path, "{'host': 'a'}\n\n{'host: }\n"),
+    ]
+    assert checked(tmp_path, "{'host': 'a', 'enabled': False}\n") == [
+        f"WARNING {pool}: all servers are disabled, the pool list of [svc]: it serves nobody"
+    ]
+    assert checked(tmp_path, "{'host': 'a', 'weight': 0}\n") == [
+        f"WARNING {pool}: all weights are 0, the pool list of [svc]: it serves nobody"
+    ]
+    (empty,) = checked(tmp_path, "")
+    assert empty.startswith(f"WARNING {pool}: is no pool list, the pool list of [svc]: ")
+    (wrong,) = checked(tmp_path, "<html>", "pool.json")
+    assert wrong.startswith(f"WARNING {pool}.json: is no pool list")
+
+
+def test_a_pool_file_that_is_not_there_is_a_note_for_all_its_services(tmp_path: Path) -> None:
+    source = f"file://{tmp_path}/none"
+    text = service("a", config=source) + service("b", ip="192.0.2.2", config=source)
+    result = with_pool_files(parse("[global]\n" + text, FILE))
+    assert [str(note) for note in result.notes] == [
+        f"{tmp_path}/none: cannot be read, the pool list of [a] and 1 more:"
+        " No such file or directory"
+    ]
+    assert result.warnings == ()
+
+
+def test_json_has_all_of_it(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "pybal.conf"
+    path.write_text("[global]\nx = 1\n" + service(port="0"))
+    assert main(["--check-config", "--json", "-c", str(path)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["good"], document["errors"], document["warnings"]) == (False, 1, 1)
+    assert document["problems"][1] == {
+        "severity": "error",
+        "file": str(path),
+        "line": 6,
+        "section": "svc",
+        "key": "port",
+        "value": "0",
+        "message": "must be a port from 1 to 65535",
+    }
+    path.write_text("[global]\nx = 1\n" + service())
+    assert main(["--check-config", "--json", "-c", str(path)]) == 0
+    assert main(["--check-config", "--json", "--strict", "-c", str(path)]) == 1
+    noted = json.loads(report_json(parse("[global]\n" + service(), FILE), ["odd"]))
+    assert noted["problems"] == [
+        {"severity": "note", "message": "odd", "file": FILE}
+        | dict.fromkeys(("line", "section", "key", "value"))
+    ]
