@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
 from pybal.bgp.settings import (
     AOSettings,
+    BFDAuthSettings,
     BFDSettings,
     Confederation,
     ExportPolicy,
@@ -101,7 +102,7 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         families=tuple(_FAMILIES[version] for version in options.families),
         restart_time_s=options.graceful_restart_time_s if options.graceful_restart else None,
         stale_time_s=options.long_lived_stale_s,
-        bfd=BFDSettings(options.bfd_interval_ms, options.bfd_multiplier) if options.bfd else None,
+        bfd=_bfd(options) if options.bfd else None,
         fsm=Options(connect_retry_s=options.connect_retry_s, passive=options.passive),
         connect_only=options.connect_only,
         ttl=options.multihop,
@@ -112,6 +113,20 @@ def _peer_settings(peer: BGPPeer) -> PeerSettings:
         description=options.description,
         imports=options.imports != "no",
         shares=options.imports == "shared",
+    )
+
+
+def _bfd(options: BGPPeerOptions) -> BFDSettings:
+    hops, auth, key = options.ttl_security_hops, options.bfd_auth, options.bfd_password
+    any_ttl = 0 if hops is None else 256 - hops
+    return BFDSettings(
+        options.bfd_interval_ms,
+        options.bfd_multiplier,
+        multihop=options.bfd_multihop,
+        min_ttl=any_ttl if options.bfd_multihop else 255,
+        auth=None
+        if auth is None or key is None
+        else BFDAuthSettings(auth.kind.upper().replace("-", "_"), auth.key_id, key.encode()),
     )
 
 

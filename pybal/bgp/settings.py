@@ -39,12 +39,27 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class BFDAuthSettings:
+    """RFC 5880 section 6.7: `kind` is the name of a pybal.bgp.bfd.auth.AuthType; the key, a secret,
+    has up to 16 bytes, for SHA1 up to 20."""
+
+    kind: str
+    key_id: int
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class BFDSettings:
     """BFD of one peer: `interval_ms` is what we want to send and accept (10 or more); the peer
-    takes us for down after `multiplier` (1 to 255) missed packets, as we do it after its own."""
+    takes us for down after `multiplier` (1 to 255) missed packets, as we do it after its own.
+    `multihop`: the peer is not a neighbour (RFC 5883); then packets are taken whose TTL is at least
+    `min_ttl`."""
 
     interval_ms: int = 300
     multiplier: int = 3
+    multihop: bool = False
+    min_ttl: int = 255
+    auth: BFDAuthSettings | None = None
 
 
 LargeCommunity = tuple[int, int, int]

@@ -20,7 +20,7 @@ from pybal.config.kinds import (
     is_blank,
     texts_of,
 )
-from pybal.config.settings import TCPAO, IPNetwork, LargeCommunity, LinkBandwidth
+from pybal.config.settings import TCPAO, BFDAuth, IPNetwork, LargeCommunity, LinkBandwidth
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address, parse_scoped_address
 
@@ -160,6 +160,15 @@ def _tcp_ao(text: str) -> TCPAO | None:
     return TCPAO(_AO_ALGORITHMS[words[0].lower()], send_id, receive_id)
 
 
+def _bfd_auth(text: str) -> BFDAuth | None:
+    if text.lower() in _NEVER:
+        return None
+    kind, *rest = text.lower().split() or [""]
+    if kind not in BFD_KEY_SIZES or len(rest) != 1:
+        raise BadValueError
+    return BFDAuth(kind, _OCTET.parse(rest[0]))
+
+
 def _withdraw_on_down(text: str) -> Fraction | None:
     """Down to which share of servers that are up the address stays announced."""
     if _FRACTION.fullmatch(text) and Fraction(text) > 0:
@@ -231,6 +240,14 @@ LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}")
 """How an interface is called where an address might stand, too."""
 # RFC 5926's, and the kernel's names of them.
 _AO_ALGORITHMS = {"hmac-sha-1-96": "hmac(sha1)", "aes-128-cmac-96": "cmac(aes128)"}
+BFD_KEY_SIZES = {
+    "simple": 16,
+    "keyed-md5": 16,
+    "meticulous-keyed-md5": 16,
+    "keyed-sha1": 20,
+    "meticulous-keyed-sha1": 20,
+}
+"""RFC 5880 section 6.7: the types of authentication, and how many bytes a key may have."""
 _OCTET = integer(0, 255)
 _U16 = integer(0, 65535)
 _HOPS = integer(1, 254)
@@ -257,6 +274,9 @@ TCP_AO = Kind(
 STALE_TIME = integer(0, 2**24 - 1, "a whole number of seconds")
 BFD_INTERVAL = integer(10, 60_000, "a whole number of milliseconds")
 BFD_MULTIPLIER = integer(1, 255)
+BFD_AUTH = Kind(
+    f"no, or {', '.join(BFD_KEY_SIZES)} with a number from 0 to 255, the key's ID", _bfd_auth
+)
 COMMUNITIES = Kind(
     "communities such as 64600:100 or no-export, separated by spaces or in a list", _classic
 )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pybal.config.bad_value import BadValueError
 from pybal.config.bgp_kinds import (
+    BFD_AUTH,
     BFD_INTERVAL,
+    BFD_KEY_SIZES,
     BFD_MULTIPLIER,
     COMMUNITIES,
     DESCRIPTION,
@@ -48,7 +50,7 @@ def read_options(
     found = replace(
         general,
         asn=reader.get("bgp-peer-asn", ASN, general.asn),
-        password=_read_password(reader, general.password, read_secret),
+        password=_read_password(reader, "bgp-password", general.password, read_secret),
         ttl_security_hops=reader.get("bgp-ttl-security", TTL_SECURITY, general.ttl_security_hops),
         multihop=reader.get("bgp-multihop", MULTIHOP, general.multihop),
         hold_time_s=reader.get("bgp-hold-time", HOLD_TIME, general.hold_time_s),
@@ -60,6 +62,9 @@ def read_options(
         bfd=flag("bgp-bfd", general.bfd),
         bfd_interval_ms=reader.get("bgp-bfd-interval", BFD_INTERVAL, general.bfd_interval_ms),
         bfd_multiplier=reader.get("bgp-bfd-multiplier", BFD_MULTIPLIER, general.bfd_multiplier),
+        bfd_multihop=flag("bgp-bfd-multihop", general.bfd_multihop),
+        bfd_auth=reader.get("bgp-bfd-auth", BFD_AUTH, general.bfd_auth),
+        bfd_password=_read_password(reader, "bgp-bfd-password", general.bfd_password, read_secret),
         passive=flag("bgp-passive", general.passive),
         connect_only=flag("bgp-connect-only", general.connect_only),
         families=reader.get("bgp-families", FAMILIES, general.families),
@@ -73,6 +78,7 @@ def read_options(
         imports=reader.get("bgp-import", IMPORT, general.imports),
     )
     _check_ways(reader, found)
+    _check_bfd(reader, found)
     return found
 
 
@@ -122,10 +128,41 @@ def _check_ways(reader: SectionReader, options: BGPPeerOptions) -> None:
         reader.warn("bgp-role-strict", "has no effect without bgp-role")
 
 
+def _check_bfd(reader: SectionReader, options: BGPPeerOptions) -> None:
+    auth, key = options.bfd_auth, "bgp-bfd-auth"
+    here = [
+        each for each in (key, "bgp-bfd-password", "bgp-bfd-password-file") if reader.is_set(each)
+    ]
+    if auth is not None and here:
+        key = here[0]
+        size_bytes = len((options.bfd_password or "").encode())
+        if not size_bytes:
+            reader.error(key, "needs bgp-bfd-password or bgp-bfd-password-file, which is its key")
+        elif size_bytes > BFD_KEY_SIZES[auth.kind]:
+            most = BFD_KEY_SIZES[auth.kind]
+            reader.error(key, f"the key of {auth.kind} has {most} bytes at most, not {size_bytes}")
+        elif options.graceful_restart and options.bfd and auth.kind != "simple":
+            reader.warn(
+                key,
+                "the number of each packet does not outlive the process: BFD fails at a planned"
+                " restart, which takes the routes with it where the router has it so; simple does"
+                " not",
+            )
+    unused = auth is None and not reader.is_bad(key)
+    if unused and options.bfd_password and reader.is_set("bgp-bfd-password"):
+        reader.warn("bgp-bfd-password", "has no effect without bgp-bfd-auth")
+    far = (options.multihop or 1) > 1 or (options.ttl_security_hops or 1) > 1
+    if options.bfd and far and not options.bfd_multihop and reader.is_set("bgp-bfd"):
+        reader.warn(
+            "bgp-bfd",
+            "is for neighbours; to a peer behind other routers it needs bgp-bfd-multihop = yes",
+        )
+
+
 def _read_password(
-    reader: SectionReader, general: str | None, read_secret: SecretReader
+    reader: SectionReader, here: str, general: str | None, read_secret: SecretReader
 ) -> str | None:
-    here, file = "bgp-password", "bgp-password-file"
+    file = f"{here}-file"
     if reader.is_empty(here) or reader.is_empty(file):
         general = None  # a peer's way to do without the password of all
     if reader.is_set(here) and reader.is_set(file):

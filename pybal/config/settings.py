@@ -162,6 +162,14 @@ class TCPAO:
 
 
 @dataclass(frozen=True, slots=True)
+class BFDAuth:
+    """RFC 5880 section 6.7: `kind` as it is written, such as `keyed-sha1`."""
+
+    kind: str
+    key_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class BGPPeerOptions:
     """How one router is spoken to. `asn` None: whatever it says. `password` is a secret of 1 to
     80 bytes in UTF-8. `ttl_security_hops`: how far away it may be (RFC 5082); None: not checked.
@@ -181,6 +189,9 @@ class BGPPeerOptions:
     bfd: bool = False
     bfd_interval_ms: int = 300
     bfd_multiplier: int = 3
+    bfd_multihop: bool = False
+    bfd_auth: BFDAuth | None = None
+    bfd_password: str | None = field(default=None, repr=False)
     description: str = ""
     source_address: IPAddress | None = None
     interface: str | None = None

@@ -114,6 +114,8 @@ PEER_KEYS = (
         ("bgp-bfd", "bfd"),
         ("bgp-bfd-interval", "bfd_interval_ms"),
         ("bgp-bfd-multiplier", "bfd_multiplier"),
+        ("bgp-bfd-multihop", "bfd_multihop"),
+        ("bgp-bfd-auth", "bfd_auth"),
         ("bgp-passive", "passive"),
         ("bgp-connect-only", "connect_only"),
         ("bgp-multihop", "multihop"),
@@ -125,6 +127,9 @@ PEER_KEYS = (
     ),
     *_keys(Effect.IN_PLACE, ("bgp-prepend", "prepend"), ("bgp-import", "imports")),
     Key(("bgp-password", "bgp-password-file"), "password", Effect.PEER_ANEW, secret=True),
+    Key(
+        ("bgp-bfd-password", "bgp-bfd-password-file"), "bfd_password", Effect.PEER_ANEW, secret=True
+    ),
 )
 """Keys of [global] or of [[peer ADDRESS]]; the fields are those of `BGPPeerOptions`."""
 

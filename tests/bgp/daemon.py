@@ -34,6 +34,7 @@ from pybal.bgp.network import TwistedNetwork
 from pybal.bgp.peering import BGPPorts
 from pybal.bgp.settings import (
     Advertisement,
+    BFDAuthSettings,
     BFDSettings,
     Confederation,
     ExportPolicy,
@@ -97,7 +98,7 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         hold_time_s=given.get("hold_time_s", 180),
         restart_time_s=given.get("restart_time_s"),
         stale_time_s=given.get("stale_time_s", 0),
-        bfd=BFDSettings(**bfd) if bfd is not None else None,
+        bfd=_bfd(bfd) if bfd is not None else None,
         fsm=Options(**given.get("fsm", {})),
         connect_only=given.get("connect_only", False),
         ttl=given.get("ttl"),
@@ -107,6 +108,14 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         families=tuple(FAMILIES[name] for name in given.get("families", FAMILIES)),
         export=_policy(given.get("export", {})),
     )
+
+
+def _bfd(given: dict[str, Any]) -> BFDSettings:
+    auth = given.get("auth")
+    if auth is None:
+        return BFDSettings(**given)
+    kind, key_id, key = auth
+    return BFDSettings(**given | {"auth": BFDAuthSettings(kind, key_id, key.encode())})
 
 
 def _policy(given: dict[str, Any]) -> ExportPolicy:

@@ -245,11 +245,11 @@ class NoBFDNetwork:
     """For speakers of which no peer has BFD: it opens nothing."""
 
     def open(
-        self, peer: IPAddress, source: IPAddress | None, port: int
+        self, peer: IPAddress, source: IPAddress | None, port: int, *, multihop: bool
     ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
         raise AssertionError(f"BFD with {peer} was not expected")
 
-    def listen(self, version: int, received: BFDReceived) -> Callable[[], None]:
+    def listen(self, version: int, received: BFDReceived, *, multihop: bool) -> Callable[[], None]:
         raise AssertionError(f"BFD over IPv{version} was not expected")
 
 

@@ -11,6 +11,7 @@ import pytest
 from pybal.config.problems import Severity
 from pybal.config.settings import (
     TCPAO,
+    BFDAuth,
     BGPInterfacePeer,
     BGPPeerGroup,
     BGPPeerOptions,
@@ -534,3 +535,43 @@ def test_tcp_ao_has_an_algorithm_two_numbers_and_a_key() -> None:
         ("bgp-tcp-ao = hmac-sha-1-96 1 256", "must be no, or"),
     ):
         assert message in str(only_problem(f"{GLOBAL_BGP}{text}\n{service()}"))
+
+
+def test_bfd_with_authentication_has_a_type_a_key_and_its_number() -> None:
+    lines = "bgp-bfd = yes\nbgp-bfd-password = s3cret\nbgp-bfd-auth = "
+    for kind in (
+        "simple", "keyed-md5", "meticulous-keyed-md5", "keyed-sha1", "meticulous-keyed-sha1"
+    ):  # fmt: skip
+        found = options(f"{lines}{kind} 7")
+        assert (found.bfd_auth, found.bfd_password) == (BFDAuth(kind, 7), "s3cret")
+    assert options("bgp-bfd-auth = no").bfd_auth is None
+    for text, message in (
+        ("bgp-bfd-auth = simple 1", "needs bgp-bfd-password or bgp-bfd-password-file"),
+        (f"{lines}keyed-md4 1", "must be no, or simple, keyed-md5"),
+        (f"{lines}simple 256", "must be no, or"),
+        (f"{lines}simple", "must be no, or"),
+        (
+            "bgp-bfd-password = 12345678901234567\nbgp-bfd-auth = keyed-md5 1",
+            "has 16 bytes at most",
+        ),
+        ("bgp-bfd-password = s3cret", "has no effect without bgp-bfd-auth"),
+    ):
+        problem = str(only_problem(f"{GLOBAL_BGP}{text}\n{service()}"))
+        assert message in problem
+        assert "s3cret" not in problem
+
+
+def test_bfd_of_one_hop_to_a_peer_behind_routers_is_warned_of() -> None:
+    for far in ("bgp-multihop = 5", "bgp-ttl-security = 3"):
+        problem = only_problem(f"{GLOBAL_BGP}{far}\nbgp-bfd = yes\n{service()}")
+        assert "bgp-bfd-multihop = yes" in str(problem)
+        found = options(f"{far}\nbgp-bfd = yes\nbgp-bfd-multihop = yes")
+        assert found.bfd_multihop
+
+
+def test_who_may_listen_to_what_peers_say() -> None:
+    assert options("").imports == "no"
+    for text, wanted in (("yes", "yes"), ("Shared", "shared"), ("off", "no")):
+        assert options(f"bgp-import = {text}").imports == wanted
+    problem = only_problem(f"{GLOBAL_BGP}bgp-import = maybe\n{service()}")
+    assert "must be no, yes or shared" in str(problem)

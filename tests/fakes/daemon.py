@@ -94,10 +94,12 @@ class Reactor(Clock):
 class QuietBFD:
     """Datagrams that nobody answers."""
 
-    def open(self, *_: object) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+    def open(
+        self, *_: object, multihop: bool
+    ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
         return (lambda _: None), (lambda: None)
 
-    def listen(self, *_: object) -> Callable[[], None]:
+    def listen(self, *_: object, multihop: bool) -> Callable[[], None]:
         return lambda: None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bgp.pair import HOST, VIP, Pair, wait_routes
-from tests.bgp.rig import OUR_IPV6, ROUTER_IPV6, Speaker, eventually
+from tests.bgp.rig import OUR_IPV4, OUR_IPV6, ROUTER_IPV6, Speaker, eventually
 from tests.bgp.routers import Bird, FrrWithBFD
 
 pytestmark = [
@@ -84,3 +84,69 @@ def test_frr_and_we_notice_each_other_frozen_within_a_second(pair: Pair) -> None
     eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, 1)
     for process in (*router.daemons, router):
         process.thaw()
+
+
+def bird_bfd(where: str, more: str = "") -> dict[str, Any]:
+    """BIRD's side, for what stands in `where` of its protocol bfd."""
+    block = f"{where} {{ interval 100 ms; multiplier 3; {more} }};"
+    session = "multihop; bfd on;" if where == "multihop" else "direct; bfd on;"
+    return {"globals": f"protocol bfd {{ {block} }}", "options": session}
+
+
+AUTHENTICATION = {
+    "SIMPLE": "simple",
+    "KEYED_MD5": "keyed md5",
+    "METICULOUS_KEYED_MD5": "meticulous keyed md5",
+    "KEYED_SHA1": "keyed sha1",
+    "METICULOUS_KEYED_SHA1": "meticulous keyed sha1",
+}
+
+
+@pytest.mark.parametrize("kind", AUTHENTICATION)
+def test_bfd_with_authentication(pair: Pair, kind: str) -> None:
+    secret = f'authentication {AUTHENTICATION[kind]}; password "a-secret" {{ id 7; }};'
+    bird = pair.bird(**bird_bfd('interface "v0"', secret))
+    speaker = pair.speaker(peer={"bfd": BFD | {"auth": [kind, 7, "a-secret"]}})
+    speaker.wait_established()
+    eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
+    eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
+    bird.freeze()
+    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 1)
+    bird.thaw()
+    eventually("BFD is up again", lambda: speaker.peer()["bfd"] == "UP")
+
+
+def test_bfd_with_another_key_does_not_come_up_and_says_so(pair: Pair) -> None:
+    secret = 'authentication keyed sha1; password "a-secret" { id 7; };'
+    pair.bird(**bird_bfd('interface "v0"', secret))
+    speaker = pair.speaker(peer={"bfd": BFD | {"auth": ["KEYED_SHA1", 7, "another"]}})
+    speaker.wait_established()
+    eventually("it is said", lambda: "a packet was refused: another key" in speaker.log)
+    assert speaker.peer()["bfd"] == "DOWN"
+
+
+FAR = BFD | {"multihop": True, "min_ttl": 0}
+
+
+def test_bfd_over_several_hops_with_bird(pair: Pair) -> None:
+    bird = pair.bird(**bird_bfd("multihop"))
+    speaker = pair.speaker(peer={"bfd": FAR, "local_address": OUR_IPV4})
+    speaker.wait_established()
+    eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
+    eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
+    bird.freeze()
+    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 1)
+    bird.thaw()
+
+
+def test_bfd_over_several_hops_with_frr(pair: Pair) -> None:
+    router = FrrWithBFD(pair.wire, pair.directory, session="neighbor {us} ebgp-multihop 5")
+    pair.children.append(router)
+    speaker = pair.speaker(peer={"bfd": FAR, "local_address": OUR_IPV4})
+    speaker.announce("web", VIP)
+    wait_routes(router, HOST)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    speaker.freeze()
+    wait_routes(router, limit_s=1)
+    speaker.thaw()
+    wait_routes(router, HOST)

@@ -1,13 +1,15 @@
-"""BFD's shell: one Detector for each peer, and who shares out what is received (RFC 5881)."""
+"""BFD's shell: one Detector for each peer, and who shares out what is received."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
+from pybal.bgp.bfd.auth import AuthState, AuthType, sign, verify
 from pybal.bgp.bfd.packet import (
     BFDPacketError,
     BFDState,
@@ -19,8 +21,8 @@ from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shu
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
 
+_LENGTH = 3  # where a packet says how long it is
 _SOURCE_PORTS = range(49152, 65536)
-_TTL = 255
 _ADOPTION_WAIT_S = 3.0  # a peer that is up sends at least as often as we have accepted
 _REST_TRIES, _REST_PAUSE_S = 5, 0.1
 
@@ -31,11 +33,11 @@ class BFDNetwork(Protocol):
     """Datagrams. `open` gives a function that sends to `peer`, and one that closes."""
 
     def open(
-        self, peer: IPAddress, source: IPAddress | None, port: int
+        self, peer: IPAddress, source: IPAddress | None, port: int, *, multihop: bool
     ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
         """A sending socket, its source port being `port`. Raises OSError."""
 
-    def listen(self, version: int, received: Received) -> Callable[[], None]:
+    def listen(self, version: int, received: Received, *, multihop: bool) -> Callable[[], None]:
         """Receive (data, source, TTL) of one IP version; gives a function that closes.
         Raises OSError."""
 
@@ -62,6 +64,7 @@ class Detector:
         self._close: Callable[[], None] | None = None
         self._timer: Any = None
         self.adopts_until: float | None = None
+        self._auth = AuthState(sent=random.randrange(2**32))
 
     def start(
         self, network: BFDNetwork, source: IPAddress | None, *, restarting: bool = False
@@ -71,7 +74,9 @@ class Detector:
         for last in (False, False, False, True):
             port = self._random.choice(_SOURCE_PORTS)
             try:
-                self._send, self._close = network.open(self.peer, source, port)
+                self._send, self._close = network.open(
+                    self.peer, source, port, multihop=self.session.settings.multihop
+                )
                 break
             except OSError:
                 if last:
@@ -94,6 +99,12 @@ class Detector:
         if close is not None:
             close()
 
+    @property
+    def can_rest(self) -> bool:
+        """Whether our next life could go on: not if the peer expects a sequence number of it."""
+        auth = self.session.settings.auth
+        return auth is None or AuthType[auth.kind] is AuthType.SIMPLE
+
     async def rest(self, absence_s: float) -> None:
         """Have the peer wait for us for so long; returns when it has agreed, or does not answer."""
         for _ in range(_REST_TRIES):
@@ -104,7 +115,21 @@ class Detector:
             if not self.session.polling:
                 return
 
+    def authenticate(self, packet: ControlPacket, data: bytes) -> None:
+        """RFC 5880 section 6.8.6; BFDPacketError leaves the session as it was."""
+        auth = self.session.settings.auth
+        if packet.authenticated is not (auth is not None):
+            said = "" if packet.authenticated else "not "
+            raise BFDPacketError(f"it is {said}authenticated")
+        if auth is None:
+            return
+        state, now = self._auth, self._clock.seconds()
+        if now - state.heard_at >= 2 * self.session.detection_time_s:
+            state = replace(state, received=None)
+        self._auth = verify(data, auth, state, packet.detect_multiplier, now)
+
     def received(self, packet: ControlPacket) -> None:
+        """One that is authentic."""
         if self._send is None:
             return
         now, jitter = self._clock.seconds(), self._jitter()
@@ -123,8 +148,7 @@ class Detector:
         before = self.session.state
         self.session, packets = outcome
         for packet in packets:
-            if self._send is not None:
-                self._send(encode_packet(packet))
+            self._transmit(encode_packet(packet))
         self._arm()
         after = self.session.state
         if after is BFDState.UP and before is not BFDState.UP:
@@ -132,6 +156,13 @@ class Detector:
         on_purpose = self.session.remote_state is BFDState.ADMIN_DOWN
         if before is BFDState.UP and after is BFDState.DOWN and not on_purpose:
             self._changed(False)
+
+    def _transmit(self, data: bytes) -> None:
+        auth = self.session.settings.auth
+        if auth is not None:
+            data, self._auth = sign(data, auth, self._auth)
+        if self._send is not None:
+            self._send(data)
 
     def _disarm(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -163,7 +194,8 @@ class BFD:
         self._random = random
         self._log = log
         self._detectors: dict[IPAddress, Detector] = {}
-        self._closes: dict[int, Callable[[], None]] = {}
+        self._closes: dict[tuple[int, bool], Callable[[], None]] = {}
+        self._refused: dict[IPAddress, str] = {}
 
     def watch(
         self,
@@ -180,15 +212,25 @@ class BFD:
         detector = Detector(peer, settings, discriminator, self._clock, self._random, changed)
         self._detectors[peer] = detector
         try:
-            if peer.version not in self._closes:
-                self._closes[peer.version] = self._network.listen(peer.version, self._received)
+            self._listen(peer.version, settings.multihop)
             detector.start(self._network, source, restarting=restarting)
         except OSError as error:
             self._log.error("BFD with {peer} cannot run: {error}", peer=peer, error=error.strerror)
         return detector
 
+    def _listen(self, version: int, multihop: bool) -> None:
+        if (version, multihop) in self._closes:
+            return
+
+        def received(data: bytes, source: IPAddress, ttl: int) -> None:
+            self._received(data, source, ttl, multihop)
+
+        close = self._network.listen(version, received, multihop=multihop)
+        self._closes[version, multihop] = close
+
     def forget(self, peer: IPAddress) -> None:
         """No longer watch a peer; it is told that this is on purpose."""
+        self._refused.pop(peer, None)
         detector = self._detectors.pop(peer, None)
         if detector is not None:
             detector.stop()
@@ -198,7 +240,7 @@ class BFD:
         resting = [
             Deferred.fromCoroutine(detector.rest(absences_s[peer]))
             for peer, detector in self._detectors.items()
-            if peer in absences_s
+            if peer in absences_s and detector.can_rest
         ]
         await DeferredList(resting)
 
@@ -209,15 +251,36 @@ class BFD:
         for close in closes.values():
             close()
 
-    def _received(self, data: bytes, source: IPAddress, ttl: int) -> None:
+    def _received(self, data: bytes, source: IPAddress, ttl: int, multihop: bool) -> None:
         detector = self._detectors.get(source)
         try:
             packet = decode_packet(data)
         except BFDPacketError:
             self.discarded_total += 1
             return
-        # RFC 5881 section 5: a TTL below 255 has crossed a router.
-        if detector is None or ttl != _TTL or not detector.takes(packet):
+        if detector is None or not _may_be_of(detector, packet, ttl, multihop):
             self.discarded_total += 1
             return
+        try:
+            detector.authenticate(packet, data[: data[_LENGTH]])
+        except BFDPacketError as error:
+            self.discarded_total += 1
+            self._say_refused(source, str(error))
+            return
+        self._refused.pop(source, None)
         detector.received(packet)
+
+    def _say_refused(self, peer: IPAddress, why: str) -> None:
+        """Once until it is well again: there may be very many."""
+        if peer not in self._refused:
+            self._refused[peer] = why
+            self._log.warn(
+                "BFD with {peer}: a packet was refused: {why}; bgp-bfd-auth and its key must be the"
+                " same on both sides", peer=peer, why=why,
+            )  # fmt: skip
+
+
+def _may_be_of(detector: Detector, packet: ControlPacket, ttl: int, multihop: bool) -> bool:
+    """RFC 5881 section 5: of a neighbour, a TTL below 255 has crossed a router."""
+    settings = detector.session.settings
+    return multihop is settings.multihop and ttl >= settings.min_ttl and detector.takes(packet)

@@ -38,7 +38,7 @@ class BFDPacketError(BGPError):
 
 @dataclass(frozen=True, slots=True)
 class ControlPacket:
-    """A control packet without authentication; intervals in microseconds."""
+    """A control packet; intervals in microseconds. `authenticated`: it says that it is."""
 
     state: BFDState
     diagnostic: int
@@ -52,6 +52,7 @@ class ControlPacket:
     final: bool = False
     demand: bool = False
     control_plane_independent: bool = False
+    authenticated: bool = False
 
 
 def encode_packet(packet: ControlPacket) -> bytes:
@@ -74,6 +75,12 @@ def encode_packet(packet: ControlPacket) -> bytes:
     )
 
 
+def with_section(data: bytes, section: bytes) -> bytes:
+    """An encoded packet with its authentication section."""
+    head = bytes((data[0], data[1] | _AUTHENTICATED, data[2], SIZE + len(section)))
+    return head + data[4:SIZE] + section
+
+
 def decode_packet(data: bytes) -> ControlPacket:
     """Parse and check what needs no session; BFDPacketError tells why a packet is discarded."""
     if len(data) < SIZE:
@@ -87,7 +94,7 @@ def decode_packet(data: bytes) -> ControlPacket:
         (second & _MULTIPOINT, "multipoint"),
         (mine == 0, "discriminator 0"),
         (yours == 0 and state > BFDState.DOWN, f"no discriminator of ours in {state.name}"),
-        (second & _AUTHENTICATED, "authentication is not configured"),
+        (second & _AUTHENTICATED and size < SIZE + 2, f"length {size} with authentication"),
     ):
         if wrong:
             raise BFDPacketError(reason)
@@ -104,4 +111,5 @@ def decode_packet(data: bytes) -> ControlPacket:
         final=bool(second & _FINAL),
         demand=bool(second & _DEMAND),
         control_plane_independent=bool(second & _INDEPENDENT),
+        authenticated=bool(second & _AUTHENTICATED),
     )

@@ -1,4 +1,5 @@
-"""BFD's datagrams on real sockets (RFC 5881): port 3784, sent with TTL 255."""
+"""BFD's datagrams on real sockets: port 3784 (RFC 5881), or 4784 over several hops (RFC 5883), sent
+with TTL 255."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from zope.interface import implementer
 from pybal.bgp.bfd.detector import Received
 from pybal.model import IPAddress
 
-BFD_PORT = 3784
+BFD_PORT, BFD_MULTIHOP_PORT = 3784, 4784
 _TTL = 255
 _IP_RECVTTL = 12  # Linux; the socket module does not name it
 _PACKETS_A_TURN = 32
@@ -29,7 +30,7 @@ class SocketBFDNetwork:
         self._reactor = reactor
 
     def open(
-        self, peer: IPAddress, source: IPAddress | None, port: int
+        self, peer: IPAddress, source: IPAddress | None, port: int, *, multihop: bool
     ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
         sender = _socket(peer.version)
         try:
@@ -42,7 +43,7 @@ class SocketBFDNetwork:
         except OSError:
             sender.close()
             raise
-        target = (str(peer), BFD_PORT)
+        target = (str(peer), _port(multihop))
 
         def send(data: bytes) -> None:
             try:
@@ -53,7 +54,7 @@ class SocketBFDNetwork:
 
         return send, sender.close
 
-    def listen(self, version: int, received: Received) -> Callable[[], None]:
+    def listen(self, version: int, received: Received, *, multihop: bool) -> Callable[[], None]:
         receiver = _socket(version)
         try:
             if version == 4:
@@ -61,7 +62,7 @@ class SocketBFDNetwork:
             else:
                 receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
-            receiver.bind(("" if version == 4 else "::", BFD_PORT))
+            receiver.bind(("" if version == 4 else "::", _port(multihop)))
         except OSError:
             receiver.close()
             raise
@@ -73,6 +74,10 @@ class SocketBFDNetwork:
             receiver.close()
 
         return close
+
+
+def _port(multihop: bool) -> int:
+    return BFD_MULTIHOP_PORT if multihop else BFD_PORT
 
 
 def _socket(version: int) -> socket.socket:

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
+from pybal.bgp.bfd.auth import AuthState, AuthType, sign, verify
 from pybal.bgp.bfd.detector import BFD, Detector, Received
 from pybal.bgp.bfd.packet import (
     BFDPacketError,
@@ -27,7 +28,7 @@ from pybal.bgp.bfd.packet import (
     encode_packet,
 )
 from pybal.bgp.bfd.session import BFDSession, receive, start, tick
-from pybal.bgp.settings import BFDSettings
+from pybal.bgp.settings import BFDAuthSettings, BFDSettings
 from pybal.model import IPAddress
 
 A, B = ip_address("10.0.0.1"), ip_address("10.0.0.2")
@@ -172,6 +173,8 @@ class MemoryBFDNetwork:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.receivers: dict[IPAddress, Received] = {}
+        self.multihop = False
+        self.sent: list[bytes] = []
         self.cut = False
         self.ttl = 255
 
@@ -185,19 +188,21 @@ class MemoryBFDHost:
         self._address = address
 
     def open(
-        self, peer: IPAddress, source: IPAddress | None, port: int
+        self, peer: IPAddress, source: IPAddress | None, port: int, *, multihop: bool
     ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
         assert 49152 <= port <= 65535
         network = self._network
+        network.multihop = multihop
 
         def send(data: bytes) -> None:
+            network.sent.append(data)
             if not network.cut and peer in network.receivers:
                 receiver = network.receivers[peer]
                 network.clock.callLater(0.001, receiver, data, self._address, network.ttl)
 
         return send, lambda: None
 
-    def listen(self, version: int, received: Received) -> Callable[[], None]:
+    def listen(self, version: int, received: Received, *, multihop: bool) -> Callable[[], None]:
         self._network.receivers[self._address] = received
         return lambda: None
 
@@ -205,16 +210,17 @@ class MemoryBFDHost:
 class Joined:
     """Two BFD speakers, and what each told its BGP."""
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: BFDSettings) -> None:
         self.clock = Clock()
         self.network = MemoryBFDNetwork(self.clock)
+        of_each = settings or (SETTINGS, SETTINGS)
         self.told: dict[IPAddress, list[tuple[float, bool]]] = {A: [], B: []}
         self.ends: dict[IPAddress, BFD] = {}
         self.detectors: dict[IPAddress, Detector] = {}
         for seed, (own, peer) in enumerate(((A, B), (B, A))):
             host = self.network.at(own)
             bfd = BFD(host, self.clock, Random(seed), Logger())
-            self.detectors[own] = bfd.watch(peer, None, SETTINGS, self._teller(own))
+            self.detectors[own] = bfd.watch(peer, None, of_each[seed], self._teller(own))
             self.ends[own] = bfd
 
     def _teller(self, own: IPAddress) -> Callable[[bool], None]:
@@ -325,3 +331,137 @@ def test_a_peer_that_does_not_answer_the_poll_does_not_hold_up_the_restart() -> 
     resting = Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
     joined.wait(0.6)
     assert resting.called
+
+
+KEY = b"a-secret"
+KINDS = tuple(AuthType)
+
+
+def with_auth(kind: AuthType, key: bytes = KEY, key_id: int = 7) -> BFDSettings:
+    return replace(SETTINGS, auth=BFDAuthSettings(kind.name, key_id, key))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_ends_with_the_same_key_come_up_and_stay_up(kind: AuthType) -> None:
+    joined = Joined(with_auth(kind), with_auth(kind))
+    joined.wait(5)
+    assert [up for _, up in joined.told[A] + joined.told[B]] == [True, True]
+    assert joined.ends[A].discarded_total == joined.ends[B].discarded_total == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("other", ["key", "key ID", "type", "none"])
+def test_ends_that_differ_never_come_up(kind: AuthType, other: str) -> None:
+    there = {
+        "key": with_auth(kind, b"another"),
+        "key ID": with_auth(kind, key_id=8),
+        "type": with_auth(AuthType(kind % 5 + 1)),
+        "none": SETTINGS,
+    }[other]
+    joined = Joined(with_auth(kind), there)
+    joined.wait(3)
+    assert joined.told == {A: [], B: []}
+    assert min(end.discarded_total for end in joined.ends.values()) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_packet_that_was_changed_on_the_way_is_discarded(kind: AuthType) -> None:
+    settings = BFDAuthSettings(kind.name, 7, KEY)
+    data, _ = sign(GOOD, settings, AuthState(sent=41))
+    assert data[3] == len(data)
+    assert decode_packet(data).authenticated
+    state = verify(data, settings, AuthState(sent=0), 3, 0.0)
+    if kind is AuthType.SIMPLE:
+        return  # it protects nothing but itself
+    assert state.received == 42
+    for index in range(len(data)):
+        changed = data[:index] + bytes((data[index] ^ 1,)) + data[index + 1 :]
+        with pytest.raises(BFDPacketError):
+            verify(changed, settings, AuthState(sent=0), 3, 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_sequence_numbers_have_a_window(kind: AuthType) -> None:
+    settings = BFDAuthSettings(kind.name, 7, KEY)
+
+    def taken(number: int, last: int | None) -> bool:
+        data, _ = sign(GOOD, settings, AuthState(sent=(number - 1) % 2**32))
+        try:
+            verify(data, settings, AuthState(sent=0, received=last), 3, 0.0)
+        except BFDPacketError:
+            return False
+        return True
+
+    assert taken(5, None)
+    assert taken(100, 100) is not kind.meticulous  # a packet that is played again
+    assert [number for number in range(90, 120) if taken(number, 100)][-1] == 109
+    assert not taken(99, 100)
+    assert taken(2, 2**32 - 1), "it goes around"
+
+
+def test_a_meticulous_number_grows_with_each_packet_another_with_what_is_said() -> None:
+    def numbers(kind: AuthType) -> list[int]:
+        settings, state = BFDAuthSettings(kind.name, 7, KEY), AuthState(sent=0)
+        found = []
+        for data in (GOOD, GOOD, UP_PACKET, UP_PACKET):
+            _, state = sign(data, settings, state)
+            found.append(state.sent)
+        return found
+
+    assert numbers(AuthType.METICULOUS_KEYED_SHA1) == [1, 2, 3, 4]
+    assert numbers(AuthType.KEYED_SHA1) == [1, 1, 2, 2]
+
+
+UP_PACKET = encode_packet(ControlPacket(UP, 0, 3, 7, 9, 300000, 300000))
+
+
+def test_after_a_silence_of_twice_the_detection_time_any_number_will_do() -> None:
+    settings = with_auth(AuthType.METICULOUS_KEYED_MD5)
+    joined = Joined(settings, settings)
+    joined.wait(3)
+    joined.ends[B].stop()
+    joined.wait(0.1)
+    joined.wait(2 * joined.detectors[A].session.detection_time_s)
+    host = joined.network.at(B)
+    again = BFD(host, joined.clock, Random(77), Logger())
+    detector = again.watch(A, None, settings, lambda up: None)
+    joined.wait(3)
+    assert detector.session.state is UP
+
+
+@given(st.binary(min_size=24, max_size=60))
+def test_any_section_ends_in_a_state_or_a_declared_error(data: bytes) -> None:
+    for kind in KINDS:
+        with contextlib.suppress(BFDPacketError):
+            verify(data, BFDAuthSettings(kind.name, 7, KEY), AuthState(sent=0), 3, 0.0)
+
+
+def test_a_sequence_number_does_not_outlive_the_process_so_the_peer_is_not_to_wait() -> None:
+    settings = with_auth(AuthType.KEYED_SHA1)
+    joined = Joined(settings, settings)
+    joined.wait(3)
+    resting = Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
+    assert resting.called
+    assert joined.detectors[A].session.resting_us == 0
+
+
+def test_over_several_hops_there_is_a_port_of_its_own_and_any_ttl_or_a_limit() -> None:
+    far = replace(SETTINGS, multihop=True, min_ttl=0)
+    for settings, ttl, comes_up in (
+        (far, 3, True),
+        (replace(far, min_ttl=250), 250, True),
+        (replace(far, min_ttl=250), 249, False),
+    ):
+        joined = Joined(settings, settings)
+        joined.network.ttl = ttl
+        joined.wait(3)
+        assert joined.network.multihop
+        assert bool(joined.told[A]) is comes_up
+
+
+def test_a_packet_on_the_other_port_belongs_to_no_session() -> None:
+    joined = Joined(replace(SETTINGS, multihop=True), SETTINGS)
+    near: list[bool] = []
+    joined.ends[A].watch(ip_address("10.0.0.3"), None, SETTINGS, near.append)
+    joined.wait(1)
+    assert joined.told[A] == joined.told[B] == []
