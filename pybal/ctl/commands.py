@@ -149,6 +149,14 @@ def _read(path: Path) -> str:
         raise ControlError(f"{path} is not UTF-8: {error}", "Save it as UTF-8") from error
 
 
+def check(asked: Asked) -> Result:
+    """Check a server now, once."""
+    service, host = asked.options.service, asked.options.host
+    document = asked.client.post("services", service, "servers", host, "check")
+    lines = render.check_lines(document, verbose=asked.options.verbose)
+    return Result(lines, document, status=EXIT_GOOD if document["up"] else EXIT_REFUSED)
+
+
 def reload(asked: Asked) -> Result:
     """Read pybal.conf again and go over to it."""
     try:

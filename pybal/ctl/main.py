@@ -29,8 +29,8 @@ Run = Callable[[Asked], Result]
 
 _Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-_STATUSES = """exit status: 0 good; 1 refused, failed or not known to the daemon; 2 a wrong command
-line, and of `config diff`: something differs; 3 no daemon answers"""
+_STATUSES = """exit status: 0 good; 1 refused, failed or not known to the daemon; of `check`: down;
+2 a wrong command line; of `config diff`: something differs; 3 no daemon answers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,18 @@ def _add_events(subparsers: _Subparsers) -> None:
     )
 
 
+def _add_check(subparsers: _Subparsers) -> None:
+    text = "check a server now, once, apart from the checks that run"
+    check = _add(subparsers, "check", text, commands.check)
+    check.add_argument("service", metavar="SERVICE", help="the service")
+    check.add_argument("host", metavar="HOST", help="the server, as the pool list names it")
+    check.add_argument(
+        "-v", "--verbose", action="store_true", help="with what passed: connection, TLS, request"
+    )
+
+
 def _add_changing(subparsers: _Subparsers) -> None:
+    _add_check(subparsers)
     _add_overrides(subparsers)
     _add(subparsers, "reload", "read pybal.conf again and go over to it", commands.reload)
     confirm = _add(

@@ -242,6 +242,23 @@ def _monitor_line(monitor: Document, now: float) -> Line:
     )
 
 
+def check_lines(document: Document, *, verbose: bool) -> list[Line]:
+    """What each monitor of a server found just now; `verbose`: how."""
+    lines = [Line(f"{document['service']}: {document['host']} ({document['address']})", Style.HEAD)]
+    for check in document["checks"]:
+        state = {True: "up", False: "down", None: "no result"}[check["up"]]
+        lines.append(
+            Line(
+                f"{check['monitor']}: {state} after {check['duration_s']:.3f} s: {check['reason']}",
+                Style.GOOD if check["up"] else Style.BAD,
+            )
+        )
+        if verbose:
+            steps = check["exchange"]
+            lines += [Line(f"  {step['at_s']:7.3f} s  {step['text']}") for step in steps]
+    return lines
+
+
 def sources_lines(services: Sequence[Document], now: float) -> list[Line]:
     """Where the pool lists come from, and how that goes."""
 

@@ -21,10 +21,12 @@ from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.daemon.ports import DaemonPorts
+from pybal.daemon.server_checks import ServerChecks
 from pybal.health.director_health import DirectorHealth
 from pybal.history.port import History
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.status_line import status_line
+from pybal.instrumentation.why import iso_time
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.ipvs.ownership import record_file
@@ -38,6 +40,7 @@ from pybal.model import (
     SourceList,
 )
 from pybal.monitors.base import Monitor, ReportReceiver
+from pybal.monitors.by_hand import ChecksByHand
 from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.override import Override
@@ -156,6 +159,7 @@ class Daemon:
             self._overrides,
             self._acknowledgements,
             self._history,
+            self._server_checks(),
         )
         self._http = HTTPPart(
             ports,
@@ -305,6 +309,18 @@ class Daemon:
             self._source_ports,
             Logger(namespace=settings.name),
         )
+
+    def _server_checks(self) -> ServerChecks:
+        def create(
+            settings: MonitorSettings, target: Target, ports: MonitorPorts, receiver: ReportReceiver
+        ) -> Monitor:
+            return create_monitor(settings, target, ports, receiver, self._ports.monitors)
+
+        checks = ChecksByHand(self._monitor_ports, self._ports.names, create, iso_time)
+        return ServerChecks(checks, self._settings_by_name, self.service)
+
+    def _settings_by_name(self) -> dict[str, ServiceSettings]:
+        return {service.name: service for service in self._settings.services}
 
     def _alerts(self) -> tuple[Dated, ...]:
         return self._http.alerts()

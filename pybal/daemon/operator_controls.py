@@ -11,6 +11,7 @@ from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.history_part import HistoryPart
 from pybal.daemon.overrides_part import OverridesPart
+from pybal.daemon.server_checks import ServerChecks
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.history.event import Kind
 from pybal.instrumentation.override_document import acknowledgement_document, override_document
@@ -30,6 +31,7 @@ class OperatorControls:
         overrides: OverridesPart,
         acknowledgements: AcknowledgementsPart,
         history: HistoryPart,
+        checks: ServerChecks,
     ) -> None:
         self._services = services
         self._reloader = reloader
@@ -37,6 +39,7 @@ class OperatorControls:
         self._overrides = overrides
         self._acknowledgements = acknowledgements
         self._history = history
+        self._checks = checks
         self._log = Logger(namespace="pybal")
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
@@ -77,6 +80,10 @@ class OperatorControls:
         """End the overrides of a server."""
         ended = await self._overrides.end(scope, by)
         return {"ended": [override_document(each) for each in ended]}
+
+    async def check(self, service: str, host: str, by: str) -> Mapping[str, Any]:
+        """Check a server once by each of its monitors."""
+        return await self._checks.check(service, host, by)
 
     def acknowledge(
         self, alert: str, service: str | None, for_s: float, reason: str, by: str

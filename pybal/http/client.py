@@ -9,7 +9,7 @@ without length that a reset cut off for a whole one.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -33,6 +33,7 @@ from pybal.net.tls import (
     TLSSetupError,
     certificate_expiry,
     ssl_text,
+    tls_facts,
     verify_name,
 )
 from pybal.net.url_text import without_secrets
@@ -73,6 +74,7 @@ class _Exchange:
 
     def __init__(self, clock: Any, network: Network, request: HTTPRequest, target: Target) -> None:
         self._clock = clock
+        self._trace = request.trace
         self._request = request
         self._target = target
         self._head = request_head(request, target)
@@ -162,7 +164,12 @@ class _Exchange:
         if self._tls is not None:
             self._pump(self._tls, b"")
         else:
-            self._send(self._head)
+            self._send_head(self._send)
+
+    def _send_head(self, send: Callable[[bytes], object]) -> None:
+        if self._trace is not None:
+            self._trace.sent(self._head)
+        send(self._head)
 
     def _on_received(self, data: bytes) -> None:
         if self._tls is not None:
@@ -211,10 +218,12 @@ class _Exchange:
 
     def _shake_hands(self, tls: SSL.Connection) -> None:
         tls.do_handshake()
+        if self._trace is not None:
+            self._trace.shaken_hands(tls_facts(tls))
         if self._verified_name is not None:
             verify_name(tls, self._verified_name)
         self._handshaken = True
-        tls.send(self._head)
+        self._send_head(tls.send)
 
     def _flush(self, tls: SSL.Connection) -> None:
         while self._channel is not None:
@@ -229,6 +238,8 @@ class _Exchange:
     def _feed(self, data: bytes) -> None:
         if self._answer is None:
             return
+        if self._trace is not None:
+            self._trace.received(data)
         try:
             self._reader.feed(data)
         except BadResponseError as error:

@@ -13,6 +13,20 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from pybal.model import IPAddress
+from pybal.net.tls_facts import TLSFacts
+
+
+class HTTPTrace(Protocol):
+    """Sees what passes in one exchange."""
+
+    def shaken_hands(self, facts: TLSFacts) -> None:
+        """TLS stands; the certificate may yet be refused for its name."""
+
+    def sent(self, head: bytes) -> None:
+        """This is asked."""
+
+    def received(self, data: bytes) -> None:
+        """A part of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,7 @@ class HTTPRequest:
     certificate is verified, in place of the URL's host. `timeout_s` bounds the whole exchange,
     from the look-up to the body's end; `max_bytes` bounds every byte the server sends, header or
     body. Redirects are never followed.
+    `trace` sees what passes.
     `truncate`: the status and the body's start are enough, so a body that would go over
     `max_bytes` is cut there and the answer counts as complete; headers beyond it stay an error.
     `lenient`: headers that cannot be read are passed over, but for what tells the body's end.
@@ -42,6 +57,7 @@ class HTTPRequest:
     method: str = "GET"
     source: IPAddress | None = None
     server_name: str | None = None
+    trace: HTTPTrace | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,10 @@ class Controls(Protocol):
         """End the overrides of a server."""
         ...
 
+    def check(self, service: str, host: str, by: str) -> Outcome:
+        """Check a server once by each of its monitors; answered when that is done."""
+        ...
+
     def acknowledge(
         self, alert: str, service: str | None, for_s: float, reason: str, by: str
     ) -> Outcome:
@@ -144,6 +148,11 @@ VERBS = (
         "/api/v1/services/{service}/confirm",
         "Apply what the service's list wants and its floor holds back",
         lambda controls, call: controls.confirm(call.path["service"], call.by),
+    ),
+    Verb(
+        "/api/v1/services/{service}/servers/{host}/check",
+        "Check a server now, once, apart from the checks that run, and say how that went",
+        lambda controls, call: controls.check(call.path["service"], call.path["host"], call.by),
     ),
     Verb(
         "/api/v1/reload",

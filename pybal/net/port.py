@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pybal.model import IPAddress
 
@@ -56,6 +56,16 @@ class Channel(Protocol):
 
     def close(self) -> None:
         """Let go at once. Idempotent; no event follows."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A Channel that knows where it is."""
+
+    @property
+    def local(self) -> str:
+        """Our own `address:port`."""
+        ...
 
 
 class Network(Protocol):

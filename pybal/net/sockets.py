@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.model import IPAddress
+from pybal.net.addresses import endpoint
 from pybal.net.icmp import (
     REPLY_TYPES,
     echo_request,
@@ -124,6 +125,12 @@ class _Channel:
     def fileno(self) -> int:
         """The descriptor's number; -1 once closed."""
         return self._socket.fileno()
+
+    @property
+    def local(self) -> str:
+        """See Located."""
+        address, port, *_ = self._socket.getsockname()
+        return endpoint(address, port)
 
     def logPrefix(self) -> str:  # noqa: N802
         """Twisted's name for this in a traceback."""

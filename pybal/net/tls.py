@@ -19,6 +19,7 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import ssl
 
 from pybal.errors import PyBalError
+from pybal.net.tls_facts import TLSFacts, certificate_names
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 # strptime takes ten times as long.
@@ -84,6 +85,17 @@ def certificate_expiry(certificate: Any) -> float | None:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
         return None
+
+
+def tls_facts(connection: SSL.Connection) -> TLSFacts:
+    """What a connection whose hands are shaken has come to."""
+    certificate = connection.get_peer_certificate()
+    return TLSFacts(
+        connection.get_protocol_version_name(),
+        connection.get_cipher_name() or "no cipher",
+        certificate_names(certificate),
+        certificate_expiry(certificate),
+    )
 
 
 def ssl_text(error: SSL.Error) -> str:

@@ -47,23 +47,24 @@ def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
     host = scope.host
     for name in scope.services:
         if name not in pools:
-            raise NoSuchThingError(f"There is no service {name}", _there_are(name, pools))
+            raise NoSuchThingError(f"There is no service {name}", there_are(name, pools))
         if host not in pools[name]:
             text = f"{host} is not in the pool list of {name}"
-            raise NoSuchThingError(text, _there_are(host, pools[name]))
+            raise NoSuchThingError(text, there_are(host, pools[name]))
     if scope.services:
         return tuple(dict.fromkeys(scope.services))
     found = tuple(name for name, hosts in pools.items() if host in hosts)
     if not found:
         every = set().union(*pools.values())
-        raise NoSuchThingError(f"There is no server {host}", _there_are(host, every))
+        raise NoSuchThingError(f"There is no server {host}", there_are(host, every))
     if len(found) > 1 and not scope.everywhere:
         text = f"{host} is in {len(found)} services: {_some(found)}"
         raise ControlError(text, "Name those that are meant, or say --all")
     return found
 
 
-def _there_are(name: str, known: Collection[str]) -> str:
+def there_are(name: str, known: Collection[str]) -> str:
+    """Which of the names that are known may have been meant."""
     every = sorted(known)
     near = [each for each in every if each.startswith(name)][:3]
     near = list(dict.fromkeys([*near, *get_close_matches(name, every, 3)]))[:3]

@@ -31,6 +31,7 @@ class FakeControls:
 
     steps: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    checked: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
@@ -57,6 +58,11 @@ class FakeControls:
         self.asked.append(("undo", scope))
         wish = Wish(Action.DRAIN, scope, 60.0, "why")
         return {"ended": [override_document(wish.override("text_443", by, NOON))]}
+
+    def check(self, service: str, host: str, by: str) -> Mapping[str, Any]:
+        self._check(service)
+        self.asked.append(("check", host))
+        return self.checked
 
     def acknowledge(
         self, alert: str, service: str | None, for_s: float, reason: str, by: str

@@ -103,3 +103,33 @@ def test_an_alert_is_known_for_a_time(site: ServedSite) -> None:
         ("ack", "too-small", None, 7200.0, "4711"),
         ("unack", "too-small", "text_443"),
     ]
+
+
+CHECKED = {
+    "service": "text_443",
+    "host": "cp1",
+    "address": "192.0.2.10",
+    "up": False,
+    "checks": [
+        {
+            "monitor": "ProxyFetch",
+            "up": False,
+            "reason": "timed out",
+            "duration_s": 5.0,
+            "exchange": [{"at_s": 0.01, "text": "connecting to 192.0.2.10:443"}],
+        }
+    ],
+}
+
+
+def test_a_check_by_hand_says_what_was_found_and_on_demand_how(site: ServedSite) -> None:
+    site.controls.checked = CHECKED
+    status, out, _ = site.ctl("check", "text_443", "cp1")
+    assert (status, out.splitlines()) == (
+        1,
+        ["text_443: cp1 (192.0.2.10)", "ProxyFetch: down after 5.000 s: timed out"],
+    )
+    assert "  0.010 s  connecting to" in site.ctl("check", "text_443", "cp1", "-v")[1]
+    site.controls.checked = {**CHECKED, "up": True}
+    assert site.ctl("check", "text_443", "cp1")[0] == 0
+    assert site.ctl("check", "nosuch", "cp1")[0] == 1

@@ -80,6 +80,8 @@ def test_names_are_completed_by_asking_the_daemon(site: ServedSite) -> None:
     assert completed(site, "pool", "t") == {"text_443"}
     assert completed(site, "maintenance", "begin", "") == {"text_443", "a_80"}
     assert completed(site, "why", "cp1", "") == {"text_443", "a_80"}
+    assert completed(site, "check", "t") == {"text_443"}
+    assert "cp1" in completed(site, "check", "text_443", "")
     assert completed(site, "bgp", "") == {"192.0.2.1"}
     assert completed(site, "events", "--service", "") == {"text_443", "a_80"}
     assert completed(site, "events", "--since", "1h", "--host", "cp1") == {"cp1"}

@@ -56,6 +56,10 @@ class FakeControls:
         self.asked.append((str(scope), by))
         return {}
 
+    def check(self, service: str, host: str, by: str) -> Mapping[str, Any]:
+        self.asked.append((f"{service} {host}", by))
+        return {}
+
     def acknowledge(
         self, alert: str, service: str | None, for_s: float, reason: str, by: str
     ) -> Mapping[str, Any]:
