@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.running import until
+from tests.stage import entered
 
 _ARGUMENTS = (
     "--headless",
@@ -145,7 +146,10 @@ class Browser:
         return value
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        assert self._driver is not None
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        with entered(Path(f"/proc/{self._driver.pid}/ns/net")):
+            connection.connect()
         with contextlib.closing(connection):
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": "application/json"})

@@ -11,7 +11,7 @@ from pybal.model import BGPSnapshot, DaemonSnapshot
 from pybal.page.html import Markup, element
 from pybal.page.piece import Piece
 from pybal.page.seen import Seen
-from pybal.page.tally import Standing
+from pybal.page.tally import Care, Standing
 
 
 def tiles(seen: Seen, hosts_out: int) -> tuple[Piece, ...]:
@@ -19,7 +19,7 @@ def tiles(seen: Seen, hosts_out: int) -> tuple[Piece, ...]:
     values = (
         ("Alerts", "alerts-h", *_alerts(seen)),
         ("Services", "services-h", *_services(seen)),
-        ("Hosts out", "hosts-h", f"{hosts_out:,}", "critical" if hosts_out else "ok"),
+        ("Hosts out", "hosts-h", f"{hosts_out:,}" if hosts_out else "none", _hosts(seen)),
         ("BGP", "bgp-h", *_bgp(seen.bgp)),
         ("Kernel", "kernel-h", *_kernel(seen.ipvs)),
         ("Lists", "lists-h", *_lists(seen)),
@@ -58,6 +58,13 @@ def _services(seen: Seen) -> tuple[str, str]:
     return value, worst.level
 
 
+def _hosts(seen: Seen) -> str:
+    """What was depooled in time is no catastrophe."""
+    if any(care is Care.HELD for each in seen.services for _, care in each.out):
+        return "critical"
+    return "warning" if any(each.out for each in seen.services) else "ok"
+
+
 def _bgp(bgp: BGPSnapshot) -> tuple[str, str]:
     if not bgp.enabled:
         return "off", "off"
@@ -82,10 +89,11 @@ def _lists(seen: Seen) -> tuple[str, str]:
     held = sum(bool(each.service.held) for each in seen.services)
     if held:
         return f"{held} held", "warning"
-    bad = sum(
-        each.service.source.stale or bool(each.service.source.damage) for each in seen.services
-    )
-    return (f"{bad} old", "warning") if bad else ("fresh", "ok")
+    damaged = sum(bool(each.service.source.damage) for each in seen.services)
+    if damaged:
+        return f"{damaged} damaged", "warning"
+    old = sum(each.service.source.stale for each in seen.services)
+    return (f"{old} old", "warning") if old else ("fresh", "ok")
 
 
 def _config(config: ConfigSnapshot) -> tuple[str, str]:

@@ -64,6 +64,7 @@ function apply(changes) {
     const old = document.getElementById(id);
     if (old) replace(old, piece);
   }
+  const focused = document.activeElement;  // moving an element takes the focus from it
   for (const [id, order] of Object.entries(changes.order)) {
     const slot = document.getElementById(id);
     if (!slot) continue;
@@ -76,6 +77,9 @@ function apply(changes) {
       if (piece === at) at = at.nextElementSibling;
       else slot.insertBefore(piece, at);
     }
+  }
+  if (focused !== document.activeElement && focused.isConnected) {
+    focused.focus({ preventScroll: true });
   }
   showTimes(document);
   filter();
