@@ -316,7 +316,11 @@ class IPVSManager:
 
     def _list(self) -> Slices[None]:
         """How an audit begins: with who else is there."""
-        unmanaged, foreign = yield from standing_unmanaged(self._kernel, self._known, self._managed)
+        left = self._unmanaged.lately_left
+        left.clear()
+        unmanaged, foreign = yield from standing_unmanaged(
+            self._kernel, self._known, self._managed, left
+        )
         self._unmanaged.audited(unmanaged, foreign)
         for number, key in enumerate(tuple(self._managed), 1):
             if key in self._managed:

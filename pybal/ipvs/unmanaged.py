@@ -25,21 +25,25 @@ be had) no longer holds up the removal of those that are not configured."""
 
 
 def standing_unmanaged(
-    kernel: Kernel, known: MutableMapping[ServiceKey, ServiceEntry], ours: Collection[ServiceKey]
+    kernel: Kernel,
+    known: MutableMapping[ServiceKey, ServiceEntry],
+    ours: Collection[ServiceKey],
+    left: Collection[ServiceKey],
 ) -> Slices[tuple[Collection[ServiceKey], Sequence[str]]]:
     """Which services stand that are not `ours`, and in words those that no ServiceKey can express.
-    From `known` those go that are no longer there; of what is new it takes up that it stands."""
-    before = frozenset(ours)  # of these nothing is known if they ceased to be ours meanwhile
+    From `known` those go that are no longer there; of what is new it takes up that it stands. Of
+    those that have `left`, that is, ceased to be ours meanwhile, nothing is known: they may stand
+    in the list though they are gone. `ours` and `left` are live views."""
     listing = yield from kernel.listing()
     unmanaged: dict[ServiceKey, None] = {}
     for number, service in enumerate(listing.services, 1):
-        if service.key not in ours and service.key not in before:
+        if service.key not in ours and service.key not in left:
             unmanaged[service.key] = None
             known.setdefault(service.key, ServiceEntry(service, {}))
         if number % _PIECE == 0:
             yield _PIECE_COSTS
     for number, key in enumerate(tuple(known), 1):
-        if key not in ours and key not in before and key not in unmanaged:
+        if key not in ours and key not in left and key not in unmanaged:
             known.pop(key, None)
         if number % _PIECE == 0:
             yield _PIECE_COSTS
@@ -66,6 +70,8 @@ class UnmanagedServices:
         self.begun = False
         """Whether the start is over, so that what is configured is known."""
         self._calls: list[DelayedCall] = []
+        self.lately_left: set[ServiceKey] = set()
+        """Those that ceased to be configured since whoever uses this cleared it."""
         self.reported: tuple[str, ...] = ()
         """Those that are left alone."""
 
@@ -99,6 +105,7 @@ class UnmanagedServices:
         """The service is no longer configured."""
         self._configured.discard(key)
         self._awaited.discard(key)
+        self.lately_left.add(key)
 
     def stands(self, key: ServiceKey) -> None:
         """The kernel holds a configured service as it should be."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.base import DelayedCall
 
@@ -244,8 +244,16 @@ def stands_as_wanted(world: World) -> None:
     assert world.manager.table.keys() == standing
 
 
+_BRIEF = entry(WEB, DESTINATIONS[WEB, 1, 10])
+LEFT_DURING_AN_AUDIT = [
+    ("audit",), ("turn", 1), ("publish", _BRIEF), ("turn", 1), ("withdraw", WEB), ("turn", 1),
+]  # fmt: skip
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(words | turns | turns | audits, max_size=25))
+@example([*LEFT_DURING_AN_AUDIT, ("publish", _BRIEF)])
+@example([*LEFT_DURING_AN_AUDIT, ("withdraw", WEB)])
 def test_whatever_is_published_when_the_last_word_stands_and_nothing_is_taken_for_drift(
     history: list[tuple[object, ...]],
 ) -> None:
