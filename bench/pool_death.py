@@ -1,0 +1,330 @@
+"""All servers of a large pool die at once: how soon they are out, and what that costs.
+
+    python -m bench.pool_death [--servers 500,1000,2000,4000,8000] [--threshold 0] [--flap]
+                               [--services 1] [--log]
+    scripts/vm --memory 3000 --timeout 1500 -- \\
+        sh -c "ulimit -n 40000 && PYTHON -m bench.pool_death --kernel --servers 2000"
+
+Dry run on loopback addresses, IdleConnection; with --kernel (root, in the virtual machine) on the
+kernel's own table, and keepalived with TCP_CHECK each second beside, if it is installed. The
+servers that die are one process that is killed; a fifth more hosts, in another, live on, in a
+service of their own. With --services the hosts are so many fewer, and each is in all services.
+--flap kills them, revives them a second later, and kills them again after another 1.5 s.
+
+For each size: when the first and the last removal came, after the kill; CPU of the daemon for each
+server, until it has come to rest; the longest turn of the reactor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bench.fleet import ROOT, Director, load_average
+
+PORT = 18000
+REST_S = 1.5
+LONG_TURN_MS = 5
+TABLE = Path("/proc/net/ip_vs")
+
+GLOBAL = """
+[global]
+instrumentation = no
+control-socket = no
+state-directory = none
+"""
+SERVICE = """
+[{name}]
+protocol = tcp
+ip = 10.30.{high}.{low}
+port = {port}
+scheduler = rr
+config = file://{folder}/{pool}
+depool-threshold = {threshold}
+monitors = ["IdleConnection"]
+"""
+KEEPALIVED = """
+virtual_server 10.30.0.1 {port} {{
+    delay_loop 1
+    lb_algo rr
+    lb_kind DR
+    protocol TCP
+"""
+KEEPALIVED_SERVER = """
+    real_server {address} {port} {{
+        TCP_CHECK {{
+            connect_timeout 3
+            retry 0
+        }}
+    }}
+"""
+
+
+def addresses(count: int, network: int) -> list[str]:
+    return [f"127.{network}.{n // 250}.{n % 250 + 1}" for n in range(count)]
+
+
+class Servers:
+    """Listeners in one process, which can be killed; it tells how many connections it has."""
+
+    def __init__(self, hosts: list[str], ports: list[int]) -> None:
+        self._hosts, self._ports = hosts, ports
+        self.start()
+
+    def start(self) -> None:
+        """Listen, all of them."""
+        ports = ",".join(map(str, self._ports))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.pool_death", "--listen", ports],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n".join(self._hosts))
+        self._process.stdin.close()
+        assert self._process.stdout.readline() == "ready\n"
+
+    def kill(self) -> float:
+        """Returns when."""
+        at_s = time.monotonic()
+        self._process.kill()
+        self._process.wait()
+        return at_s
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+
+def listen(ports: list[int]) -> None:
+    """What such a process does: accepts, and is silent."""
+    import selectors  # noqa: PLC0415
+
+    selector = selectors.DefaultSelector()
+    for host in sys.stdin.read().split():
+        for port in ports:
+            listener = socket.create_server((host, port), backlog=64)
+            listener.setblocking(False)
+            selector.register(listener, selectors.EVENT_READ)
+    print("ready", flush=True)
+    kept: list[socket.socket] = []
+    while True:
+        for key, _ in selector.select():
+            assert isinstance(key.fileobj, socket.socket)
+            with suppress(OSError):
+                kept.append(key.fileobj.accept()[0])
+
+
+def configure(folder: Path, victims: list[str], alive: list[str], threshold: str, n: int) -> Path:
+    for name, hosts in (("dying", victims), ("living", alive)):
+        (folder / name).write_text("".join(f"{{'host': '{host}'}}\n" for host in hosts))
+    services = [(f"dying-{i}", "dying", PORT + i, i + 1) for i in range(n)]
+    services.append(("living", "living", PORT, 250))
+    text = GLOBAL + "".join(
+        SERVICE.format(
+            name=name, high=0, low=low, port=port, folder=folder, pool=pool, threshold=threshold
+        )
+        for name, pool, port, low in services
+    )
+    path = folder / "pybal.conf"
+    path.write_text(text)
+    return path
+
+
+def daemon(config: Path, *, dry: bool) -> Director:
+    options = ["-n"] if dry else ["-d"]
+    command = [sys.executable, "-m", "bench.turns", str(LONG_TURN_MS), *options, "-c", str(config)]
+    return Director(command)
+
+
+def connections(pid: int) -> int:
+    """How many sockets a process has, about."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def wait_for_connections(director: Director, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while connections(director.pid) < count:
+        time.sleep(0.5)
+        if time.monotonic() > deadline:
+            raise TimeoutError("\n".join(line for _, line in director.lines[-20:]))
+
+
+def wait_for_rest(director: Director, least_s: float = 2.0, most_s: float = 60.0) -> None:
+    """Until it has used next to no CPU for REST_S, or for so long."""
+    deadline = time.monotonic() + most_s
+    time.sleep(least_s)
+    while time.monotonic() < deadline:
+        used_s = director.cpu_s()
+        time.sleep(REST_S)
+        if director.cpu_s() - used_s < 0.1:
+            return
+
+
+def measure(options: argparse.Namespace, count: int) -> None:
+    """One size, PyBal."""
+    hosts = addresses(count // options.services, 20)
+    alive = addresses(max(3, len(hosts) // 5), 21)
+    ports = [PORT + n for n in range(options.services)]
+    with (
+        tempfile.TemporaryDirectory() as name,
+        Servers(hosts, ports) as victims,
+        Servers(alive, [PORT]),
+    ):
+        config = configure(Path(name), hosts, alive, options.threshold, options.services)
+        with daemon(config, dry=not options.kernel) as director:
+            wait_for_connections(director, len(hosts) * len(ports) + len(alive))
+            wait_for_rest(director)
+            since, cpu_s = len(director.lines), director.cpu_s()
+            killed_s = victims.kill()
+            if options.flap:
+                time.sleep(1)
+                victims.start()
+                time.sleep(1.5)
+                killed_s = victims.kill()
+            watched = watch(killed_s) if options.kernel else ""
+            wait_for_rest(director)
+            cpu_s = director.cpu_s() - cpu_s
+            lines = director.lines[since:]
+            if options.log:
+                print(*(f"{at_s - killed_s:.3f} {line}" for at_s, line in lines), sep="\n")
+            show(options, len(hosts) * len(ports), cpu_s, killed_s, lines)
+            if watched:
+                print("    the kernel's table:", watched)
+
+
+def show(
+    options: argparse.Namespace,
+    count: int,
+    cpu_s: float,
+    killed_s: float,
+    lines: list[tuple[float, str]],
+) -> None:
+    moments = [
+        at_s - killed_s for at_s, line in lines for _ in range(line.count("ipvsadm -d"))
+    ]
+    turns = [float(line.split()[1]) for _, line in lines if line.startswith("TURN")]
+    after = [moment for moment in moments if moment > 0]
+    times = f"first {min(after):.3f}, last {max(after):.3f} s" if after else "none"
+    print(
+        f"{count} servers in {options.services} services, threshold {options.threshold}"
+        f"{', flap' if options.flap else ''}: {len(moments)} removed: {times}; "
+        f"{cpu_s * 1e3 / count:.3f} ms of CPU a server; longest turn {max(turns, default=0):.0f} ms"
+        f" ({sum(turn > 20 for turn in turns)} over 20); {len(lines)} lines; {load_average()}",
+        flush=True,
+    )
+
+
+# -- on the kernel's own table -----------------------------------------------------------------
+
+
+def watch(killed_s: float, limit_s: float = 60.0) -> str:
+    """Follows the large service in the kernel's table until it is empty; both daemons alike."""
+    most = standing()
+    first = last = None
+    while time.monotonic() < killed_s + limit_s:
+        now = standing()
+        if now < most and first is None:
+            first = time.monotonic() - killed_s
+        if now == 0:
+            last = time.monotonic() - killed_s
+            break
+        time.sleep(0.1)
+    if first is None:
+        return f"none of {most} gone after {limit_s:.0f} s"
+    rest = f"{now} left after {limit_s:.0f} s" if last is None else f"all gone after {last:.2f}"
+    return f"the first of {most} was seen to be gone after {first:.2f} s, {rest}"
+
+
+def standing() -> int:
+    """How many servers the services that die have in the kernel."""
+    count, ours = 0, False
+    for line in TABLE.read_text().splitlines():
+        if line.startswith(("TCP", "UDP", "FWM")):
+            ours = not line.startswith("TCP  0A1E00FA")
+        elif "->" in line and "RemoteAddress" not in line:
+            count += ours
+    return count
+
+
+@contextmanager
+def keepalived(folder: Path, hosts: list[str]) -> Iterator[int]:
+    text = KEEPALIVED.format(port=PORT) + "".join(
+        KEEPALIVED_SERVER.format(address=host, port=PORT) for host in hosts
+    )
+    config = folder / "keepalived.conf"
+    config.write_text(text + "}\n")
+    command = ["keepalived", "-n", "-C", "-f", str(config), "-p", str(folder / "pid"),
+               "-c", str(folder / "checkers.pid")]  # fmt: skip
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def beside(count: int) -> None:
+    """The same death under keepalived."""
+    hosts = addresses(count, 20)
+    with tempfile.TemporaryDirectory() as name, Servers(hosts, [PORT]) as victims:
+        subprocess.run(["ipvsadm", "-C"], check=False)
+        with keepalived(Path(name), hosts):
+            deadline = time.monotonic() + 60
+            while standing() < count and time.monotonic() < deadline:
+                time.sleep(0.5)
+            time.sleep(5)
+            print(f"    keepalived, {standing()} stood:", watch(victims.kill()), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--servers", default="500,1000,2000,4000,8000")
+    parser.add_argument("--threshold", default="0")
+    parser.add_argument("--services", type=int, default=1)
+    parser.add_argument("--flap", action="store_true")
+    parser.add_argument("--kernel", action="store_true")
+    parser.add_argument("--log", action="store_true")
+    parser.add_argument("--listen", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if options.listen:
+        listen([int(port) for port in options.listen.split(",")])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if options.kernel and "PYBAL_IN_VM" not in os.environ:
+        raise SystemExit("the kernel's table is changed in the virtual machine alone: scripts/vm")
+    for count in map(int, options.servers.split(",")):
+        measure(options, count)
+        if options.kernel and shutil.which("keepalived"):
+            beside(count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Runs the daemon, and says on stderr how long each turn of its reactor took that was long.
+
+    python -m bench.turns LEAST_MS ARGUMENTS...
+
+The arguments are pybal's. A turn is all that happens between two waits for events; a line is
+`TURN 12.3`, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from twisted.internet import reactor
+
+from pybal.main import main
+
+
+class TimedPoll:
+    """An epoll that notes how long its user was away."""
+
+    def __init__(self, poller: Any, least_s: float) -> None:
+        self._poller = poller
+        self._least_s = least_s
+        self._returned_at: float | None = None
+
+    def poll(self, *arguments: Any) -> Any:
+        if self._returned_at is not None:
+            away_s = time.monotonic() - self._returned_at
+            if away_s >= self._least_s:
+                os.write(2, f"TURN {away_s * 1e3:.1f}\n".encode())
+        try:
+            return self._poller.poll(*arguments)
+        finally:
+            self._returned_at = time.monotonic()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+
+def run() -> int:
+    least_s = float(sys.argv.pop(1)) / 1e3
+    reactor._poller = TimedPoll(reactor._poller, least_s)  # type: ignore[attr-defined]
+    return main(sys.argv[1:]) or 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())
