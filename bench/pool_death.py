@@ -121,7 +121,7 @@ class Servers:
 
 def listen(ports: list[int]) -> None:
     """What such a process does: accepts, and is silent."""
-    import selectors  # noqa: PLC0415
+    import selectors
 
     selector = selectors.DefaultSelector()
     for host in sys.stdin.read().split():
@@ -223,9 +223,7 @@ def show(
     killed_s: float,
     lines: list[tuple[float, str]],
 ) -> None:
-    moments = [
-        at_s - killed_s for at_s, line in lines for _ in range(line.count("ipvsadm -d"))
-    ]
+    moments = [at_s - killed_s for at_s, line in lines for _ in range(line.count("ipvsadm -d"))]
     turns = [float(line.split()[1]) for _, line in lines if line.startswith("TURN")]
     after = [moment for moment in moments if moment > 0]
     times = f"first {min(after):.3f}, last {max(after):.3f} s" if after else "none"

@@ -42,7 +42,7 @@ class TimedPoll:
 
 def run() -> int:
     least_s = float(sys.argv.pop(1)) / 1e3
-    reactor._poller = TimedPoll(reactor._poller, least_s)  # type: ignore[attr-defined]
+    reactor._poller = TimedPoll(reactor._poller, least_s)
     return main(sys.argv[1:]) or 0
 
 

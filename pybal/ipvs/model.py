@@ -148,7 +148,7 @@ class Destination:
     """A real server as the kernel knows it; weight 0 takes no new connections.
 
     The weight is 0 to MAX_WEIGHT. The thresholds count connections, 0 is none; `tunnel`
-    counts only for `Forwarding.TUNNEL`.
+    counts only for `Forwarding.TUNNEL`. `rank` is no part of it: servers are added in that order.
     """
 
     key: DestinationKey
@@ -157,11 +157,13 @@ class Destination:
     upper_threshold: int = 0
     lower_threshold: int = 0
     tunnel: Tunnel = IPIP
+    rank: int = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """One service with all of its destinations."""
+    """One service with all of its destinations. Two entries that follow one another are cheap to
+    compare if their destinations are PersistentMaps of which one has come of the other."""
 
     service: Service
     destinations: Mapping[DestinationKey, Destination]

@@ -22,7 +22,8 @@ from pybal.pool.events import (
     ReportRetracted,
     SettingsChanged,
 )
-from pybal.pool.policy import Member, PoolState
+from pybal.pool.members import Member
+from pybal.pool.policy import PoolState
 from pybal.pool.ports import Step
 from pybal.pool.replay import decision_document
 

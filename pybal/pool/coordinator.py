@@ -256,7 +256,6 @@ class Coordinator:
             for server in tuple(self._servers.values()):
                 await self._ports.time_slices.pause()
                 server.change_monitors(changed, self._policy.state.monitors)
-            self._shown.touch()
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
         """The servers that are down, with their addresses: for the service that takes over."""
@@ -273,14 +272,14 @@ class Coordinator:
     def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
         """See ServerOwner."""
         server.incarnation = next(self._incarnations)
-        self._shown.touch()
+        self._shown.touch(server.host)
         return self._monitors.make(server.host, address, server.incarnation)
 
     def more_monitors(
         self, server: Server, address: IPAddress, names: frozenset[str]
     ) -> Sequence[Monitor]:
         """See ServerOwner."""
-        self._shown.touch()
+        self._shown.touch(server.host)
         return self._monitors.make(server.host, address, server.incarnation, names=names)
 
     def address_changed(self, server: Server) -> None:

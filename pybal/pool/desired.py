@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import (
@@ -13,6 +13,8 @@ from pybal.ipvs.model import (
     ServiceKey,
 )
 from pybal.model import IPAddress
+from pybal.persistent_map import PersistentMap
+from pybal.pool.members import Members
 
 
 def service_key(settings: ServiceSettings) -> ServiceKey:
@@ -34,6 +36,35 @@ def destination_key(settings: ServiceSettings, address: IPAddress) -> Destinatio
     return DestinationKey(address, 0 if settings.ipvs.fwmark else settings.port)
 
 
+def service_of(settings: ServiceSettings) -> Service:
+    """The service itself."""
+    options = settings.ipvs
+    return Service(
+        service_key(settings),
+        settings.scheduler,
+        settings.one_packet,
+        options.scheduler_flags,
+        options.persistence,
+        options.persistence_engine,
+    )
+
+
+def destination(
+    settings: ServiceSettings, address: IPAddress, weight: int, rank: int = 0
+) -> Destination:
+    """A real server; `rank` is its place in the pool list."""
+    options = settings.ipvs
+    return Destination(
+        destination_key(settings, address),
+        weight,
+        options.forwarding,
+        options.upper_threshold,
+        options.lower_threshold,
+        options.tunnel,
+        rank,
+    )
+
+
 def service_entry(
     settings: ServiceSettings, pooled: Iterable[tuple[IPAddress, int]]
 ) -> ServiceEntry:
@@ -42,25 +73,81 @@ def service_entry(
     Where several servers share an address the first one's weight counts: the kernel knows
     a destination by its address alone.
     """
-    options = settings.ipvs
     destinations: dict[DestinationKey, Destination] = {}
-    for address, weight in pooled:
-        key = destination_key(settings, address)
-        destination = Destination(
-            key,
-            weight,
-            options.forwarding,
-            options.upper_threshold,
-            options.lower_threshold,
-            options.tunnel,
-        )
-        destinations.setdefault(key, destination)
-    service = Service(
-        service_key(settings),
-        settings.scheduler,
-        settings.one_packet,
-        options.scheduler_flags,
-        options.persistence,
-        options.persistence_engine,
-    )
-    return ServiceEntry(service, destinations)
+    for rank, (address, weight) in enumerate(pooled):
+        each = destination(settings, address, weight, rank)
+        destinations.setdefault(each.key, each)
+    return ServiceEntry(service_of(settings), destinations)
+
+
+class DesiredEntry:
+    """The same for a pool, kept up to date: an update costs what has changed since the last one.
+    Entries that follow one another share what has not."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
+        self._members = Members()
+        self._destinations: PersistentMap[DestinationKey, Destination] = PersistentMap()
+        self._entry = ServiceEntry(service_of(settings), self._destinations)
+        self._by_host: dict[str, Destination] = {}
+        self._by_key: dict[DestinationKey, tuple[Destination, ...]] = {}
+        """Of all servers that share an address, those first that come first in the pool list."""
+        self._concerned: set[DestinationKey] = set()
+        """Where `_by_key` may differ from the entry."""
+
+    def reconfigure(self, settings: ServiceSettings) -> None:
+        """From now on these are the settings."""
+        self._settings = settings
+        self._members = Members()
+
+    def updated(
+        self, members: Members, address_of: Callable[[str], IPAddress | None]
+    ) -> ServiceEntry:
+        """The entry of these members; the same object if it is as before. The address of a member
+        that is the same object as before is, too."""
+        changed = members.in_order()
+        if members.same_list(self._members):
+            changed = members.differing(self._members)
+        else:
+            for host in [host for host in self._by_host if host not in members]:
+                self._remove(host)
+        for member in changed:
+            host = member.spec.host
+            address = address_of(host) if member.pooled else None
+            if address is None:
+                self._remove(host)
+            else:
+                rank = members.position(host)
+                self._place(host, destination(self._settings, address, member.spec.weight, rank))
+        # Only now: what raises on the way leaves all to the next time.
+        self._members = members
+        return self._become()
+
+    def _place(self, host: str, new: Destination) -> None:
+        found = self._by_host.get(host)
+        if found is not None and found == new and found.rank == new.rank:
+            return
+        self._remove(host)
+        self._by_host[host] = new
+        self._concerned.add(new.key)
+        sharing = (*self._by_key.get(new.key, ()), new)
+        self._by_key[new.key] = tuple(sorted(sharing, key=lambda each: each.rank))
+
+    def _remove(self, host: str) -> None:
+        found = self._by_host.pop(host, None)
+        if found is None:
+            return
+        self._concerned.add(found.key)
+        left = tuple(each for each in self._by_key.pop(found.key) if each is not found)
+        if left:
+            self._by_key[found.key] = left
+
+    def _become(self) -> ServiceEntry:
+        stand = {key: self._by_key[key][0] for key in self._concerned if key in self._by_key}
+        gone = [key for key in self._concerned if key not in self._by_key]
+        self._concerned.clear()
+        destinations, service = self._destinations.updated(stand, gone), service_of(self._settings)
+        if destinations is not self._destinations or service != self._entry.service:
+            self._destinations = destinations
+            self._entry = ServiceEntry(service, destinations)
+        return self._entry

@@ -20,7 +20,8 @@ from pybal.pool.events import (
     ListChanged,
     SettingsChanged,
 )
-from pybal.pool.policy import Member, PoolState
+from pybal.pool.members import Member
+from pybal.pool.policy import PoolState
 
 Document = Mapping[str, Any]
 

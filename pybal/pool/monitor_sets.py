@@ -24,15 +24,15 @@ class MonitorFactory(Protocol):
 
 
 class MonitorSets:
-    """The sets of one service. `name(host)` is what the log calls a server; `touched()` hears that
-    a monitor has changed."""
+    """The sets of one service. `name(host)` is what the log calls a server; `touched(host)` hears
+    that a monitor of a server has changed."""
 
     def __init__(
         self,
         settings: ServiceSettings,
         create_monitor: MonitorFactory,
         name: Callable[[str], str],
-        touched: Callable[[], None],
+        touched: Callable[[str], None],
         log: Logger,
     ) -> None:
         self._settings = settings
@@ -60,7 +60,7 @@ class MonitorSets:
             address,
             self._settings.port,
             partial(self._name, host),
-            self._touched,
+            partial(self._touched, host),
             incarnation,
         )
         wanted = [m for m in self._settings.monitors if names is None or m.monitor in names]

@@ -13,6 +13,12 @@ After every event:
 
 "Held" is derived (pooled and not up), never remembered: there is no second memory that a
 removed server could haunt.
+
+A step costs what it changes, however large the pool is: members are counted as they change
+(pybal/pool/members.py), and only those are decided anew that the event names, that are held, or
+that must be pooled though they are down. Nothing else can come out otherwise than the last step
+left it: who is up is pooled and who is down and not held is not, whatever the counts are.
+tests/pool/reference_policy.py walks over all of them after each event; both decide the same.
 """
 
 from __future__ import annotations
@@ -22,10 +28,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import islice
 from types import MappingProxyType
 
-from pybal.model import Decision, ServerSpec, Verdict, status_text
-from pybal.override import LaidOver
+from pybal.model import Decision, Verdict
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -47,57 +53,7 @@ from pybal.pool.events import (
     SettingsChanged,
     TooFewEligible,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One server as the policy knows it.
-
-    `results` has an item for each monitor of the service: True, False, or None while that
-    monitor has not reported.
-    """
-
-    spec: ServerSpec
-    ready: bool
-    up: bool
-    pooled: bool
-    results: Mapping[str, bool | None]
-    decision: Decision | None = None
-    refused: bool = False
-    """By the kernel: it does not take its address."""
-    over: LaidOver | None = None
-    """What an operator wants of it; where that is in effect, `spec` is what it makes of the
-    list's."""
-
-    @property
-    def eligible(self) -> bool:
-        """May be pooled at all."""
-        return self.spec.enabled and self.ready and not self.refused
-
-    @property
-    def drained(self) -> bool:
-        """An operator has taken it out for a time."""
-        return self.over is not None and self.over.drains
-
-    @property
-    def held(self) -> bool:
-        """Pooled though down."""
-        return self.pooled and not self.up
-
-    @property
-    def partially_up(self) -> bool:
-        """Some of its monitors, though not all, say up."""
-        return any(self.results.values())
-
-    @property
-    def status(self) -> str:
-        """The contract's status string."""
-        return status_text(
-            enabled=self.spec.enabled,
-            up=self.up,
-            partially_up=self.partially_up,
-            pooled=self.pooled,
-        )
+from pybal.pool.members import Member, Members
 
 
 @dataclass(frozen=True)
@@ -106,22 +62,22 @@ class PoolState:
 
     threshold: Fraction
     monitors: tuple[str, ...]
-    members: Mapping[str, Member] = field(default_factory=dict)
+    members: Members = field(default_factory=Members)
 
     @cached_property
     def required(self) -> Fraction:
         """N x T: so many servers must stay pooled, as far as there are eligible ones."""
         return len(self.members) * self.threshold
 
-    @cached_property
+    @property
     def up_count(self) -> int:
         """How many servers are up, enabled and ready, those that are drained aside."""
-        return sum(m.up and m.eligible and not m.drained for m in self.members.values())
+        return self.members.counts.up
 
-    @cached_property
+    @property
     def pooled_count(self) -> int:
         """How many servers are pooled, held ones included."""
-        return sum(m.pooled for m in self.members.values())
+        return self.members.counts.pooled
 
     @property
     def can_depool(self) -> bool:
@@ -149,7 +105,7 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
             changed, causes, notices = _apply_settings(state, event)
     if not causes and changed is state:
         return state, ()
-    settled = _settle(changed)
+    settled = _settle(state, changed)
     notices += _settlement_notices(state, settled, event)
     return _with_decisions(state, settled, causes, event, at), tuple(notices)
 
@@ -159,28 +115,29 @@ _Applied = tuple[PoolState, dict[str, str], list[Notice]]
 
 
 def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
-    members: dict[str, Member] = {}
+    members: list[Member] = []
     causes: dict[str, str] = {}
     notices: list[Notice] = []
     for candidate in event.candidates:
         spec = candidate.spec
         known = state.members.get(spec.host)
         if known is None:
-            members[spec.host] = _new_member(candidate, state.monitors)
+            members.append(_new_member(candidate, state.monitors))
             causes[spec.host] = _arrival(candidate)
             notices.append(ServerAdded(spec))
             continue
         # Most servers of a changed list are as before: the later steps skip the same object.
-        members[spec.host] = known
+        member = known
         if spec != known.spec or candidate.over != known.over:
-            members[spec.host] = replace(known, spec=spec, over=candidate.over)
+            member = replace(known, spec=spec, over=candidate.over)
             causes[spec.host] = _change(known, candidate)
+        members.append(member)
         if spec != known.spec:
             notices.append(ServerMerged(spec))
-    for host in state.members:
-        if host not in members:
-            notices.append(ServerRemoved(host))
-    return replace(state, members=members), causes, notices
+    listed = state.members.listed(members)
+    if not listed.same_list(state.members):
+        notices += (ServerRemoved(host) for host in state.members if host not in listed)
+    return replace(state, members=listed), causes, notices
 
 
 def _change(known: Member, candidate: Candidate) -> str:
@@ -274,7 +231,7 @@ def _retract(state: PoolState, event: ReportRetracted) -> _Applied:
 def _apply_settings(state: PoolState, event: SettingsChanged) -> _Applied:
     members = state.members
     if event.monitors != state.monitors:
-        members = {host: _with_monitors(m, event.monitors) for host, m in members.items()}
+        members = members.changed([_with_monitors(m, event.monitors) for m in members.in_order()])
     changed = replace(state, threshold=event.threshold, monitors=event.monitors, members=members)
     return changed, {}, []
 
@@ -302,46 +259,40 @@ def _is_up(results: Mapping[str, bool | None], before: bool) -> bool:
     return before
 
 
-def _with_member(state: PoolState, member: Member) -> PoolState:
-    return replace(state, members={**state.members, member.spec.host: member})
+def _with_member(state: PoolState, *members: Member) -> PoolState:
+    if not members:
+        return state
+    return replace(state, members=state.members.changed(members))
 
 
-def _settle(state: PoolState) -> PoolState:
-    """Decide anew who is pooled."""
-    # A pool has hundreds of members and most events change one: the others are not copied.
+def _settle(before: PoolState, state: PoolState) -> PoolState:
+    """Decide anew who is pooled; `before` was settled."""
     can_depool = state.can_depool
-    changes: dict[str, Member] = {}
-    for host, member in state.members.items():
+    concerned = list(state.members.differing(before.members))
+    if can_depool:
+        concerned += state.members.held()
+    changes: list[Member] = []
+    for member in concerned:
         kept = member.pooled and not can_depool and not member.drained
         pooled = member.eligible and (member.up or kept)
         if pooled != member.pooled:
-            changes[host] = replace(member, pooled=pooled)
-    settled = replace(state, members={**state.members, **changes})
-    drained = sum(m.pooled and m.drained for m in settled.members.values())
-    missing = settled.required - (settled.pooled_count - drained)
+            changes.append(replace(member, pooled=pooled))
+    settled = _with_member(state, *changes)
+    counts = settled.members.counts
+    missing = settled.required - (counts.pooled - counts.drained)
     return _filled(settled, missing) if missing > 0 else settled
 
 
 def _filled(state: PoolState, missing: Fraction) -> PoolState:
     """Pool so many more eligible servers, though they are down."""
-    spare = [m for m in state.members.values() if m.eligible and not m.pooled and not m.drained]
-    # Servers of weight 0 serve nobody and come last. Of the others, those that some of their
-    # monitors call up come first.
-    spare.sort(key=lambda member: (member.spec.weight == 0, not member.partially_up))
-    chosen = spare[: math.ceil(missing)]
-    changes = {member.spec.host: replace(member, pooled=True) for member in chosen}
-    return replace(state, members={**state.members, **changes})
-
-
-def _changed(before: PoolState, after: PoolState) -> list[tuple[str, Member]]:
-    """The members that are not the very same objects in both states."""
-    earlier = before.members
-    return [(host, m) for host, m in after.members.items() if earlier.get(host) is not m]
+    chosen = islice(state.members.spare(), math.ceil(missing))
+    return _with_member(state, *(replace(member, pooled=True) for member in chosen))
 
 
 def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> list[Notice]:
     notices: list[Notice] = []
-    for host, member in _changed(before, after):
+    for member in after.members.differing(before.members):
+        host = member.spec.host
         earlier = before.members.get(host)
         if member.pooled != (earlier is not None and earlier.pooled):
             notices.append(PooledChanged(host, member.pooled, member.up))
@@ -352,15 +303,16 @@ def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> li
     if isinstance(event, ReportRetracted):
         return notices
     if isinstance(event, ListChanged | SettingsChanged):
-        notices += (LeftPooled(h) for h, m in before.members.items() if _still_held(m, after))
+        held = (member.spec.host for member in before.members.held())
+        notices += (LeftPooled(host) for host in held if _is_held(host, after))
     if after.pooled_count < after.required:
         notices.append(TooFewEligible(after.pooled_count, after.required))
     return notices
 
 
-def _still_held(member: Member, after: PoolState) -> bool:
-    later = after.members.get(member.spec.host)
-    return member.held and later is not None and later.held
+def _is_held(host: str, state: PoolState) -> bool:
+    member = state.members.get(host)
+    return member is not None and member.held
 
 
 def _with_decisions(
@@ -374,17 +326,17 @@ def _with_decisions(
     """
     recovered = event.host if isinstance(event, MonitorReported) and event.up else None
     size, up, pooled = len(after.members), after.up_count, after.pooled_count
-    decided: dict[str, Member] = {}
-    for host, member in _changed(before, after):
-        verdict = _verdict(member)
+    decided: list[Member] = []
+    for member in after.members.differing(before.members):
+        host, verdict = member.spec.host, _verdict(member)
         changed = member.decision is None or member.decision.verdict is not verdict
         earlier = before.members.get(host)
         changed = changed or (earlier is not None and earlier.over != member.over)
         if changed or host == recovered:
             cause = _with_override(causes.get(host) or _indirect_cause(event), member)
             decision = Decision(verdict, cause, at, size, up, pooled, after.required)
-            decided[host] = replace(member, decision=decision)
-    return replace(after, members={**after.members, **decided})
+            decided.append(replace(member, decision=decision))
+    return _with_member(after, *decided)
 
 
 def _with_override(cause: str, member: Member) -> str:

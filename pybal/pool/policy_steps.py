@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import ServiceSettings
-from pybal.pool.events import CouldNotDepool, Event, MonitorReported, Notice, PooledChanged
+from pybal.pool.events import CouldNotDepool, Event
 from pybal.pool.log_lines import log_line
 from pybal.pool.policy import PoolState, step
 from pybal.pool.ports import CoordinatorPorts, Step
@@ -16,8 +16,8 @@ from pybal.pool.withdrawal import health, is_of_interest
 
 
 class PolicySteps:
-    """Handles events strictly one after another. `publish(state)` is called when what should stand
-    in the kernel may have changed."""
+    """Handles events strictly one after another. `publish(state)` is called after each: what should
+    stand in the kernel may have changed."""
 
     def __init__(
         self,
@@ -68,9 +68,7 @@ class PolicySteps:
             self.state, notices = step(before, event, at)
             # What follows from it is told of after it.
             self._tell(Step(event, before, self.state, notices, at))
-            # Most reports, a first "up" above all, change nothing that the kernel should know.
-            if not isinstance(event, MonitorReported) or _pooling_changed(notices):
-                self._publish(self.state)
+            self._publish(self.state)
             if is_of_interest(self._settings):
                 self._ports.servers_changed(self._settings.name, health(self.state))
         except Exception:  # noqa: BLE001 - one bad event must not end the service's care
@@ -87,7 +85,3 @@ class PolicySteps:
             self._ports.stepped(self._settings.name, taken)
         except Exception:  # noqa: BLE001 - who watches must not end the service's care
             self._log.failure("Telling of an event failed: {event}", event=taken.event)
-
-
-def _pooling_changed(notices: Iterable[Notice]) -> bool:
-    return any(isinstance(notice, PooledChanged) for notice in notices)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import IPAddress
-from pybal.pool.desired import service_entry
+from pybal.pool.desired import DesiredEntry
 from pybal.pool.policy import PoolState
 from pybal.pool.ports import DesiredTable
 from pybal.pool.server import Server
@@ -28,6 +28,7 @@ class Publication:
         self._settings = settings
         self._table = table
         self._servers = servers
+        self._desired = DesiredEntry(settings)
         self._published: ServiceEntry | None = None
         self._stood = 0 if adopted is None else len(adopted.destinations)
         """How many servers stand in the kernel, until the first publication."""
@@ -35,24 +36,24 @@ class Publication:
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
         self._settings = settings
+        self._desired.reconfigure(settings)
 
     def update(self, state: PoolState) -> None:
         """The pool has changed."""
         if self._stood and not self._enough_names(state):
             return
         self._stood = 0
-        pooled: list[tuple[IPAddress, int]] = []
-        for host, member in state.members.items():
-            address = self._servers[host].address
-            if member.pooled and address is not None:
-                pooled.append((address, member.spec.weight))
-        entry = service_entry(self._settings, pooled)
-        if entry != self._published:
-            self._published = entry
+        entry = self._desired.updated(state.members, self._address_of)
+        before, self._published = self._published, entry
+        # A list in another order makes another entry that is equal to the one before.
+        if entry is not before and entry != before:
             self._table.set_desired(entry, self._settings.drain_timeout_s)
+
+    def _address_of(self, host: str) -> IPAddress | None:
+        return self._servers[host].address
 
     def _enough_names(self, state: PoolState) -> bool:
         """Whether as many addresses are known as must be pooled, or as stand in the kernel. While
         DNS does not answer, what stands in the kernel is better than nothing."""
-        known = sum(member.ready for member in state.members.values())
+        known = state.members.counts.ready
         return known > 0 and (known >= state.required or known >= self._stood)

@@ -5,10 +5,10 @@ and each scrape looks at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from pybal.model import IPAddress, MonitorSnapshot, ServerSnapshot
-from pybal.pool.policy import Member, PoolState
+from pybal.model import ServerSnapshot
+from pybal.pool.members import Member, Members
+from pybal.pool.policy import PoolState
 from pybal.pool.server import Server
 
 
@@ -16,61 +16,45 @@ class ServerSnapshots:
     """The snapshots of one service's servers."""
 
     def __init__(self) -> None:
-        self._servers: dict[str, _Server] = {}
+        self._members = Members()
+        self._by_host: dict[str, ServerSnapshot] = {}
         self._snapshots: tuple[ServerSnapshot, ...] = ()
-        self._state: PoolState | None = None
-        """The state that the snapshots show; None if a monitor has changed since."""
+        self._touched: dict[str, None] = {}
 
-    def touch(self) -> None:
-        """A monitor has changed."""
-        self._state = None
+    def touch(self, host: str) -> None:
+        """A monitor of the server has changed, or its address."""
+        self._touched[host] = None
 
     def servers(
         self, state: PoolState, servers: Mapping[str, Server]
     ) -> tuple[ServerSnapshot, ...]:
         """The same object until something changes."""
-        if self._state is not state:
-            self._state = state
-            before = self._servers
-            self._servers = {
-                host: _server(before.get(host), member, servers[host])
-                for host, member in state.members.items()
-            }
-            self._snapshots = tuple(each.snapshot for each in self._servers.values())
+        members = state.members
+        if members is self._members and not self._touched:
+            return self._snapshots
+        changed = {m.spec.host for m in members.differing(self._members)} | self._touched.keys()
+        found = {host: _snapshot(members[host], servers[host]) for host in changed & members.keys()}
+        if members.same_list(self._members):
+            self._by_host |= found
+        else:
+            self._by_host = {host: found.get(host) or self._by_host[host] for host in members}
+        self._snapshots = tuple(self._by_host.values())
+        self._members = members
+        self._touched.clear()
         return self._snapshots
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """A server's snapshot, and what it was made of, to tell whether it still holds."""
-
-    member: Member
-    address: IPAddress | None
-    monitors: tuple[MonitorSnapshot, ...]
-    snapshot: ServerSnapshot
-
-
-def _server(before: _Server | None, member: Member, server: Server) -> _Server:
-    """The same object as `before` if nothing has changed."""
-    address, monitors = server.address, server.monitor_snapshots()
-    if (
-        before is not None
-        and before.member is member
-        and before.monitors is monitors
-        and before.address is address
-    ):
-        return before
-    snapshot = ServerSnapshot(
+def _snapshot(member: Member, server: Server) -> ServerSnapshot:
+    return ServerSnapshot(
         host=member.spec.host,
-        address=address,
+        address=server.address,
         weight=member.spec.weight,
         enabled=member.spec.enabled,
         ready=member.ready,
         up=member.up,
         partially_up=member.partially_up,
         pooled=member.pooled,
-        monitors=monitors,
+        monitors=server.monitor_snapshots(),
         decision=member.decision,
         over=member.over,
     )
-    return _Server(member, address, monitors, snapshot)

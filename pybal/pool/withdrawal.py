@@ -25,13 +25,8 @@ class Health:
 def health(state: PoolState) -> Health:
     """The health of a pool. A server without monitors counts as confirmed; those that an operator
     drains are none of it."""
-    members = [member for member in state.members.values() if not member.drained]
-    return Health(
-        enabled=sum(m.spec.enabled for m in members),
-        up=state.up_count,
-        confirmed=sum(m.up and m.eligible and all(m.results.values()) for m in members),
-        weight_up=sum(m.spec.weight for m in members if m.up and m.eligible),
-    )
+    counts = state.members.counts
+    return Health(counts.enabled, counts.up, counts.confirmed, counts.weight_up)
 
 
 def is_of_interest(settings: ServiceSettings) -> bool:

@@ -33,7 +33,8 @@ from pybal.pool.events import (
     SettingsChanged,
     TooFewEligible,
 )
-from pybal.pool.policy import Member, PoolState, step
+from pybal.pool.members import Member
+from pybal.pool.policy import PoolState, step
 
 HALF = Fraction(1, 2)
 

@@ -1,0 +1,177 @@
+"""A map that never changes, of which a changed copy costs next to nothing, and so does the
+difference between two that have come of one another, however large they are. Pure.
+
+It is a hash trie: a leaf is a small dict; one that grows beyond _LEAF is divided into _WIDTH leaves
+by the next bits of the keys' hashes. A changed copy shares all nodes but those on the way to what
+has changed, and a comparison passes over what both share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar, Union
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_BITS = 4
+_WIDTH = 1 << _BITS
+_LEAF = 24
+_DEEPEST = 12
+"""Keys whose hashes agree in all bits so far share a leaf, however many they are."""
+
+_Node = Union[dict[Any, Any], tuple[Any, ...]]
+
+Difference = tuple[_K, Union[_V, None], Union[_V, None]]
+"""A key with its values in the one and in the other map; None: it has none there."""
+
+
+class PersistentMap(Mapping[_K, _V]):
+    """In an order of its own, which is the same for the same history. Values are never None."""
+
+    __slots__ = ("_root", "_size")
+
+    def __init__(self, items: Mapping[_K, _V] | None = None) -> None:
+        self._root: _Node = _divided(dict(items or {}), 0)
+        self._size = len(items or ())
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[_K]:
+        for leaf in _leaves(self._root):
+            yield from leaf
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._leaf(key)
+
+    def __getitem__(self, key: _K) -> _V:
+        value: _V = self._leaf(key)[key]
+        return value
+
+    def _leaf(self, key: object) -> dict[Any, Any]:
+        node, bits = self._root, hash(key)
+        while isinstance(node, tuple):
+            node = node[bits & _WIDTH - 1]
+            bits >>= _BITS
+        return node
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, PersistentMap):
+            return self is other or (
+                len(self) == len(other) and all(d is None for d in difference(self, other))
+            )
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"PersistentMap({dict(self)})"
+
+    def updated(
+        self, changes: Mapping[_K, _V], removed: Iterable[_K] = ()
+    ) -> PersistentMap[_K, _V]:
+        """With these values, and then without the keys that are `removed`; the same object if
+        nothing changes."""
+        if len(changes) > max(_LEAF, self._size // 2):
+            return PersistentMap({**self, **changes}).updated({}, removed)
+        root, size = self._root, self._size
+        for key, value in changes.items():
+            root, grown = _with(root, hash(key), key, value, 0)
+            size += grown
+        for key in removed:
+            less = _without(root, hash(key), key)
+            size -= less is not root
+            root = less
+        if root is self._root:
+            return self
+        copy: PersistentMap[_K, _V] = PersistentMap.__new__(PersistentMap)
+        copy._root, copy._size = root, size
+        return copy
+
+
+def difference(one: Mapping[_K, _V], other: Mapping[_K, _V]) -> Iterator[Difference[_K, _V] | None]:
+    """What differs, in any order; and None now and then, after some dozen keys that do not. Cheap
+    if both are PersistentMaps that share most of what they are made of."""
+    if one is other:
+        return
+    if isinstance(one, PersistentMap) and isinstance(other, PersistentMap):
+        yield from _node_difference(one._root, other._root, 0)
+    else:
+        yield from _plain_difference(one, other)
+
+
+def _plain_difference(
+    one: Mapping[_K, _V], other: Mapping[_K, _V]
+) -> Iterator[Difference[_K, _V] | None]:
+    # The order is that of the other map, then that of the one: additions come as they are listed.
+    for number, (key, value) in enumerate(other.items(), 1):
+        former = one.get(key)
+        if former is not value and former != value:
+            yield key, former, value
+        if number % _LEAF == 0:
+            yield None
+    for number, (key, value) in enumerate(one.items(), 1):
+        if key not in other:
+            yield key, value, None
+        if number % _LEAF == 0:
+            yield None
+
+
+def _node_difference(one: _Node, other: _Node, depth: int) -> Iterator[Any]:
+    if one is other:
+        return
+    if isinstance(one, dict) and isinstance(other, dict):
+        yield from _plain_difference(one, other)
+        yield None
+        return
+    # Only one of them may be divided: it was larger once.
+    parts = one if isinstance(one, tuple) else _parts(one, depth)
+    others = other if isinstance(other, tuple) else _parts(other, depth)
+    for part, counterpart in zip(parts, others, strict=True):
+        if part is not counterpart:
+            yield from _node_difference(part, counterpart, depth + 1)
+
+
+def _leaves(node: _Node) -> Iterator[dict[Any, Any]]:
+    if isinstance(node, dict):
+        yield node
+    else:
+        for each in node:
+            yield from _leaves(each)
+
+
+def _divided(items: dict[Any, Any], depth: int) -> _Node:
+    if len(items) <= _LEAF or depth == _DEEPEST:
+        return items
+    return tuple(_divided(part, depth + 1) for part in _parts(items, depth))
+
+
+def _parts(items: dict[Any, Any], depth: int) -> tuple[dict[Any, Any], ...]:
+    parts: tuple[dict[Any, Any], ...] = tuple({} for _ in range(_WIDTH))
+    shift = depth * _BITS
+    for key, value in items.items():
+        parts[hash(key) >> shift & _WIDTH - 1][key] = value
+    return parts
+
+
+def _with(node: _Node, bits: int, key: Any, value: Any, depth: int) -> tuple[_Node, bool]:
+    """The node with the value, and whether the key is new in it."""
+    if isinstance(node, dict):
+        before = node.get(key)
+        if before is value:
+            return node, False
+        return _divided({**node, key: value}, depth), before is None
+    index = bits & _WIDTH - 1
+    part, grown = _with(node[index], bits >> _BITS, key, value, depth + 1)
+    if part is node[index]:
+        return node, False
+    return (*node[:index], part, *node[index + 1 :]), grown
+
+
+def _without(node: _Node, bits: int, key: Any) -> _Node:
+    if isinstance(node, dict):
+        return {k: value for k, value in node.items() if k != key} if key in node else node
+    index = bits & _WIDTH - 1
+    part = _without(node[index], bits >> _BITS, key)
+    return node if part is node[index] else (*node[:index], part, *node[index + 1 :])

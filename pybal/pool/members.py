@@ -1,0 +1,295 @@
+"""The servers of one pool as the policy knows them, so that to change one of thousands, to count
+them and to find what has changed costs next to nothing. Pure.
+
+`Members` is a tree over the order of the pool list: its leaves have up to _WIDTH members, its nodes
+as many children, and each node knows the `Counts` of all that is below it. A change makes new nodes
+on the way from the root to one member and shares the others. So two states that follow one another
+differ in few nodes, and these are all that a comparison looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from operator import add, sub
+from typing import NamedTuple
+
+from pybal.model import Decision, ServerSpec, status_text
+from pybal.override import LaidOver
+
+_BITS = 5
+_WIDTH = 1 << _BITS
+_REBUILT = 8
+"""If more than one in so many members changes, and more than so many, the tree is made anew: that
+is cheaper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One server as the policy knows it.
+
+    `results` has an item for each monitor of the service: True, False, or None while that
+    monitor has not reported.
+    """
+
+    spec: ServerSpec
+    ready: bool
+    up: bool
+    pooled: bool
+    results: Mapping[str, bool | None]
+    decision: Decision | None = None
+    refused: bool = False
+    """By the kernel: it does not take its address."""
+    over: LaidOver | None = None
+    """What an operator wants of it; where that is in effect, `spec` is what it makes of the
+    list's."""
+
+    @property
+    def eligible(self) -> bool:
+        """May be pooled at all."""
+        return self.spec.enabled and self.ready and not self.refused
+
+    @property
+    def drained(self) -> bool:
+        """An operator has taken it out for a time."""
+        return self.over is not None and self.over.drains
+
+    @property
+    def held(self) -> bool:
+        """Pooled though down."""
+        return self.pooled and not self.up
+
+    @property
+    def partially_up(self) -> bool:
+        """Some of its monitors, though not all, say up."""
+        return any(self.results.values())
+
+    @property
+    def status(self) -> str:
+        """The contract's status string."""
+        return status_text(
+            enabled=self.spec.enabled,
+            up=self.up,
+            partially_up=self.partially_up,
+            pooled=self.pooled,
+        )
+
+
+class Counts(NamedTuple):
+    """How many members there are of a kind, those that an operator drains aside, but for `ready`
+    and `pooled`. `weight_up` is the sum of weights of those that are `up`. The four kinds of spare
+    servers, eligible and not pooled, are in the order in which they are to be pooled, if they must
+    be: servers of weight 0 serve nobody and come last; of the others, those that some of their
+    monitors call up come first."""
+
+    enabled: int = 0
+    ready: int = 0
+    up: int = 0
+    """Up and eligible."""
+    confirmed: int = 0
+    """The same, and all their monitors say so."""
+    weight_up: int = 0
+    pooled: int = 0
+    drained: int = 0
+    """Pooled and drained."""
+    held: int = 0
+    spare: int = 0
+    spare_down: int = 0
+    spare_weightless: int = 0
+    spare_weightless_down: int = 0
+
+
+_HELD = Counts._fields.index("held")
+_SPARES = range(Counts._fields.index("spare"), len(Counts._fields))
+
+
+def _counts(member: Member) -> Counts:
+    eligible, spec, drained = member.eligible, member.spec, member.drained
+    up = eligible and member.up and not drained
+    spare = None
+    if eligible and not member.pooled and not drained:
+        spare = 2 * (spec.weight == 0) + (not member.partially_up)
+    return Counts(
+        enabled=spec.enabled and not drained,
+        ready=member.ready,
+        up=up,
+        confirmed=up and all(member.results.values()),
+        weight_up=spec.weight if up else 0,
+        pooled=member.pooled,
+        drained=member.pooled and drained,
+        held=member.held,
+        spare=spare == 0,
+        spare_down=spare == 1,
+        spare_weightless=spare == 2,
+        spare_weightless_down=spare == 3,
+    )
+
+
+class _Node:
+    """`items`: Members in a leaf, else _Nodes."""
+
+    __slots__ = ("counts", "items")
+
+    def __init__(self, items: tuple[Member | _Node, ...], counts: tuple[int, ...]) -> None:
+        self.items = items
+        self.counts = counts
+
+
+_EMPTY = _Node((), Counts())
+
+
+class Members(Mapping[str, Member]):
+    """By host, in the order of the pool list. Never changes: `changed` gives another one."""
+
+    __slots__ = ("_counts", "_depth", "_positions", "_root")
+
+    def __init__(self, members: Iterable[Member] = ()) -> None:
+        """Hosts are unique."""
+        found = tuple(members)
+        positions = {member.spec.host: number for number, member in enumerate(found)}
+        self._become(positions, *_tree(found))
+
+    def _become(self, positions: dict[str, int], root: _Node, depth: int) -> None:
+        self._positions = positions
+        self._root = root
+        self._depth = depth
+        self._counts = Counts(*root.counts)
+
+    @property
+    def counts(self) -> Counts:
+        """Of all members."""
+        return self._counts
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._positions)
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._positions
+
+    def __getitem__(self, host: str) -> Member:
+        position = self._positions[host]
+        node = self._root
+        for shift in range(self._depth * _BITS, 0, -_BITS):
+            node = node.items[position >> shift & _WIDTH - 1]  # type: ignore[assignment]
+        return node.items[position & _WIDTH - 1]  # type: ignore[return-value]
+
+    def position(self, host: str) -> int:
+        """Its place in the list, from 0; KeyError."""
+        return self._positions[host]
+
+    def in_order(self) -> Iterator[Member]:
+        """All of them; faster than by host."""
+        return _leaves(self._root, self._depth)
+
+    def held(self) -> Iterator[Member]:
+        """Those that are pooled though down, in order."""
+        return _of_kind(self._root, self._depth, _HELD)
+
+    def spare(self) -> Iterator[Member]:
+        """Those that may be pooled and are not, in the order in which they are to be."""
+        return chain.from_iterable(_of_kind(self._root, self._depth, kind) for kind in _SPARES)
+
+    def changed(self, members: Iterable[Member]) -> Members:
+        """With these in the place of those of their names."""
+        new = {self._positions[member.spec.host]: member for member in members}
+        if not new:
+            return self
+        changed = Members.__new__(Members)
+        if len(new) > max(_REBUILT, len(self) // _REBUILT):
+            all_of_them = list(self.in_order())
+            for position, member in new.items():
+                all_of_them[position] = member
+            changed._become(self._positions, *_tree(all_of_them))
+            return changed
+        root = self._root
+        for position, member in new.items():
+            root, _ = _replaced(root, self._depth, position, member)
+        changed._become(self._positions, root, self._depth)
+        return changed
+
+    def listed(self, members: Sequence[Member]) -> Members:
+        """These and no others, in this order. What stays as it was is shared."""
+        if len(members) == len(self) and all(
+            host == member.spec.host for host, member in zip(self._positions, members, strict=True)
+        ):
+            now = zip(self.in_order(), members, strict=True)
+            return self.changed([member for before, member in now if before is not member])
+        return Members(members)
+
+    def same_list(self, other: Members) -> bool:
+        """Whether it is known that both have the same hosts in the same order."""
+        return self._positions is other._positions
+
+    def differing(self, before: Members) -> Iterator[Member]:
+        """The members that are not the very same objects as those of their names before, in order.
+        Cheap where one has come of the other by `changed` or `listed`."""
+        if self.same_list(before):
+            return _differing(self._root, before._root, self._depth)
+        return (each for each in self.in_order() if before.get(each.spec.host) is not each)
+
+
+def _tree(members: Sequence[Member]) -> tuple[_Node, int]:
+    if not members:
+        return _EMPTY, 0
+    nodes = []
+    for start in range(0, len(members), _WIDTH):
+        leaf = tuple(members[start : start + _WIDTH])
+        counts = tuple(map(sum, zip(*map(_counts, leaf), strict=True)))
+        nodes.append(_Node(leaf, counts))
+    depth = 0
+    while len(nodes) > 1:
+        depth += 1
+        groups = [tuple(nodes[n : n + _WIDTH]) for n in range(0, len(nodes), _WIDTH)]
+        nodes = [
+            _Node(group, tuple(map(sum, zip(*(node.counts for node in group), strict=True))))
+            for group in groups
+        ]
+    return nodes[0], depth
+
+
+def _replaced(
+    node: _Node, depth: int, position: int, member: Member
+) -> tuple[_Node, tuple[int, ...]]:
+    """The node with another member, and how its counts differ."""
+    items = node.items
+    index = position >> depth * _BITS & _WIDTH - 1
+    before = items[index]
+    new: Member | _Node = member
+    if isinstance(before, _Node):
+        new, more = _replaced(before, depth - 1, position, member)
+    else:
+        more = tuple(map(sub, _counts(member), _counts(before)))
+    changed = (*items[:index], new, *items[index + 1 :])
+    return _Node(changed, tuple(map(add, node.counts, more))), more
+
+
+def _leaves(node: _Node, depth: int) -> Iterator[Member]:
+    if not depth:
+        return iter(node.items)  # type: ignore[arg-type]
+    return chain.from_iterable(_leaves(each, depth - 1) for each in node.items)  # type: ignore[arg-type]
+
+
+def _of_kind(node: _Node, depth: int, kind: int) -> Iterator[Member]:
+    if not node.counts[kind]:
+        return
+    for each in node.items:
+        if isinstance(each, _Node):
+            yield from _of_kind(each, depth - 1, kind)
+        elif _counts(each)[kind]:
+            yield each
+
+
+def _differing(node: _Node, before: _Node, depth: int) -> Iterator[Member]:
+    if node is before:
+        return
+    for each, former in zip(node.items, before.items, strict=True):
+        if each is former:
+            continue
+        if isinstance(each, _Node) and isinstance(former, _Node):
+            yield from _differing(each, former, depth - 1)
+        elif isinstance(each, Member):
+            yield each

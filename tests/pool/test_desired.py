@@ -1,0 +1,63 @@
+"""What should stand in the kernel, kept up to date, is what the whole pool would make of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from ipaddress import ip_address
+from random import Random
+from types import MappingProxyType
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.ipvs.model import Forwarding
+from pybal.ipvs.options import ServiceOptions
+from pybal.model import IPAddress, ServerSpec
+from pybal.pool.desired import DesiredEntry, service_entry
+from pybal.pool.members import Member, Members
+from tests.fakes.coordinator import Bench
+
+SETTINGS = Bench(threshold=Fraction(0)).settings
+ADDRESSES = [ip_address(f"192.0.2.{number}") for number in range(1, 60)]
+HOSTS = [f"h{number}" for number in range(70)]
+
+
+def random_member(random: Random, host: str) -> Member:
+    spec = ServerSpec(host, weight=random.choice([0, 10, 10, 20]))
+    pooled = random.random() < 0.7
+    return Member(spec, ready=True, up=pooled, pooled=pooled, results=MappingProxyType({}))
+
+
+@given(st.integers(0, 2**32), st.sampled_from([3, 12, 70]))
+def test_an_update_of_what_changed_gives_the_entry_of_all(seed: int, size: int) -> None:
+    random = Random(seed)
+    hosts, settings = HOSTS[:size], SETTINGS
+    addresses: dict[str, IPAddress | None] = {h: random.choice(ADDRESSES) for h in hosts}
+    desired = DesiredEntry(settings)
+    members = Members(random_member(random, host) for host in hosts)
+    for _ in range(20):
+        desired.updated(members, addresses.get)
+        chosen = random.choice(list(members) or hosts)
+        match random.randrange(8):
+            case 0:
+                kept = random.sample(hosts, random.randint(0, size))
+                members = members.listed(
+                    [members.get(host) or random_member(random, host) for host in kept]
+                )
+            case 1:
+                forwarding = random.choice([Forwarding.DIRECT, Forwarding.TUNNEL])
+                settings = replace(settings, ipvs=ServiceOptions(forwarding))
+                desired.reconfigure(settings)
+            case 2 if chosen in members:
+                addresses[chosen] = random.choice([None, *ADDRESSES])
+                members = members.changed([replace(members[chosen])])
+            case _ if chosen in members:
+                members = members.changed([random_member(random, chosen)])
+        pooled = [(addresses[h], m.spec.weight) for h, m in members.items() if m.pooled]
+        plain = service_entry(settings, [(a, weight) for a, weight in pooled if a is not None])
+        entry = desired.updated(members, addresses.get)
+        assert entry == plain
+        assert desired.updated(members, addresses.get) is entry
+        by_rank = sorted(entry.destinations.values(), key=lambda each: each.rank)
+        assert [each.key for each in by_rank] == list(plain.destinations)

@@ -1,0 +1,65 @@
+"""The tree of a pool's members."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from types import MappingProxyType
+
+import pytest
+
+from pybal.model import ServerSpec
+from pybal.pool.members import Member, Members
+
+
+def member(number: int) -> Member:
+    spec = ServerSpec(f"h{number}")
+    return Member(spec, ready=True, up=True, pooled=True, results=MappingProxyType({"M": True}))
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1024, 1025, 3000])
+def test_a_tree_of_any_size_has_all_its_members_in_order(size: int) -> None:
+    listed = [member(number) for number in range(size)]
+    members = Members(listed)
+    assert list(members.in_order()) == listed
+    assert list(members) == [each.spec.host for each in listed]
+    assert all(members[each.spec.host] is each for each in listed)
+    assert (len(members), members.counts.pooled, members.counts.up) == (size, size, size)
+    assert "other" not in members
+    with pytest.raises(KeyError):
+        members["other"]
+
+
+@pytest.mark.parametrize("size", [1, 33, 1100])
+def test_changes_leave_the_former_tree_as_it_was_and_are_found_in_order(size: int) -> None:
+    random = Random(size)
+    members = Members(member(number) for number in range(size))
+    before, plain = members, dict(members)
+    for count in (1, 1, 3, size, 1):
+        chosen = random.sample(sorted(plain), min(count, size))
+        new = [replace(plain[host], up=not plain[host].up) for host in chosen]
+        changed = members.changed(new)
+        assert dict(members) == plain
+        plain |= {each.spec.host: each for each in new}
+        assert dict(changed) == plain
+        assert changed.counts == Members(changed.values()).counts
+        in_order = [host for host in plain if host in chosen]
+        assert [each.spec.host for each in changed.differing(members)] == in_order
+        members = changed
+    gone = [host for host in plain if members[host] is not before[host]]
+    assert [each.spec.host for each in members.differing(before)] == gone
+    assert [each.spec.host for each in members.held()] == [h for h in plain if not plain[h].up]
+
+
+def test_a_list_of_the_same_servers_shares_what_stays() -> None:
+    members = Members(member(number) for number in range(100))
+    listed = list(members.values())
+    listed[7] = replace(listed[7], spec=replace(listed[7].spec, weight=3))
+    again = members.listed(listed)
+    assert again.same_list(members)
+    assert list(again.differing(members)) == [listed[7]]
+    shorter = members.listed(listed[1:])
+    assert not shorter.same_list(members)
+    assert list(shorter.differing(members)) == [listed[7]]
+    turned = members.listed(listed[::-1])
+    assert list(turned) == list(members)[::-1]

@@ -1,0 +1,91 @@
+"""The map of which changed copies are cheap: it is a dict in all but its order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.persistent_map import PersistentMap, difference
+
+
+class Key:
+    """Many of them have the same hash."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __hash__(self) -> int:
+        return -(self.number % 5) << 60
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and other.number == self.number
+
+
+def found(one: Mapping[int, str], other: Mapping[int, str]) -> dict[int, tuple[str | None, ...]]:
+    found = [each for each in difference(one, other) if each is not None]
+    assert len({key for key, _, _ in found}) == len(found), "each key once"
+    return {key: (mine, theirs) for key, mine, theirs in found}
+
+
+def expected(one: Mapping[int, str], other: Mapping[int, str]) -> dict[int, tuple[str | None, ...]]:
+    keys = [*one, *(key for key in other if key not in one)]
+    return {k: (one.get(k), other.get(k)) for k in keys if one.get(k) != other.get(k)}
+
+
+changes = st.tuples(
+    st.dictionaries(st.integers(-50, 400), st.sampled_from("abc"), max_size=120),
+    st.lists(st.integers(-50, 400), max_size=120),
+)
+
+
+@given(st.lists(changes, max_size=8))
+def test_it_is_as_a_dict_after_any_changes_and_differs_from_all_others_by_what_differs(
+    history: list[tuple[dict[int, str], list[int]]],
+) -> None:
+    versions: list[tuple[PersistentMap[int, str], dict[int, str]]] = [(PersistentMap(), {})]
+    for put, removed in history:
+        persistent, plain = versions[-1]
+        after = {k: v for k, v in {**plain, **put}.items() if k not in removed}
+        versions.append((persistent.updated(put, removed), after))
+    for persistent, plain in versions:
+        assert dict(persistent) == plain
+        assert len(persistent) == len(plain)
+        assert persistent == PersistentMap(plain)
+        assert persistent == plain
+        assert all(persistent[key] == value for key, value in plain.items())
+        assert -51 not in persistent
+        for other, plain_other in versions:
+            assert found(persistent, other) == expected(plain, plain_other)
+            assert found(persistent, plain_other) == expected(plain, plain_other)
+            assert (persistent == other) is (plain == plain_other)
+
+
+def test_keys_of_one_hash_are_kept_apart() -> None:
+    keys = [Key(number) for number in range(300)]
+    all_of_them = PersistentMap({key: str(key.number) for key in keys})
+    some = all_of_them.updated({}, keys[::2])
+    assert len(some) == 150
+    assert all(key not in some for key in keys[::2])
+    assert all(some[key] == str(key.number) for key in keys[1::2])
+
+
+def test_a_change_of_nothing_is_the_same_map() -> None:
+    some = PersistentMap({number: str(number) for number in range(100)})
+    assert some.updated({7: some[7]}, [1000]) is some
+
+
+def test_a_difference_looks_only_at_what_is_not_shared() -> None:
+    large = PersistentMap({number: str(number) for number in range(10_000)})
+    changed = large.updated({5: "five", 20_000: "more"}, [6])
+    assert sum(each is None for each in difference(large, changed)) <= 6
+    assert found(large, changed) == {
+        5: ("5", "five"), 20_000: (None, "more"), 6: ("6", None)
+    }  # fmt: skip
+
+
+def test_a_key_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        PersistentMap({1: "one"})[2]
