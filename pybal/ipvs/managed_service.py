@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -13,12 +13,12 @@ from twisted.logger import Logger
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey, Table
+from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
     EditDestination,
     EditService,
-    Operation,
     RemoveDestination,
     RemoveService,
 )
@@ -74,14 +74,14 @@ class Staleness(IntEnum):
 
 @dataclass(slots=True)
 class Managed:
-    """One service. `wanted` None: it is to go. `planning`: the steps that are left to what is
-    wanted, from what is known. `stands`: the wanted state has been in the kernel once.
+    """One service. `wanted` None: it is to go. `outstanding`: what is left to
+    be done, None if that is not known. `stands`: the wanted state has been in the kernel once.
     `unrecorded`: it is not added before it is on record. `bad_servers`: among the steps done were
     servers that the kernel never takes. `looked`: it was read at once for a refusal, which may help
     only the first time."""
 
     wanted: ServiceEntry | None
-    planning: Iterator[Operation | int] | None = None
+    outstanding: Outstanding | None = None
     staleness: Staleness = Staleness.NONE
     stands: bool = False
     unrecorded: bool = False
@@ -99,13 +99,19 @@ class Managed:
 
     def want(self, entry: ServiceEntry | None) -> None:
         """From now on it should be this."""
+        if entry is None or self.wanted is None:
+            self.outstanding = None
         self.wanted = entry
-        self.planning = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the last steps were those to what is wanted now."""
+        return self.outstanding is not None and self.outstanding.compared is self.wanted
 
     def mark_stale(self, staleness: Staleness) -> None:
         """What is known of it does not hold."""
         self.staleness = max(self.staleness, staleness)
-        self.planning = None
+        self.outstanding = None
 
 
 def missing(managed: Mapping[ServiceKey, Managed], known: Table) -> tuple[MissingSnapshot, ...]:

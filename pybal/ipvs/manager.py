@@ -5,9 +5,9 @@ and the difference is applied in the reactor's next turns, one exchange with the
 The kernel's acknowledgements tell what it holds then; wherever they tell of a failure, that
 service is read again, and tried again after a growing delay. An audit reads all services again.
 
-All that may be long is done in pieces, some each turn. A plan is made from two entries that never
-change; it is dropped when another entry is published, and when anything but its own operations
-changes what is known of the service. A service is read only while no plan for it is applied.
+All that may be long is done in pieces, some each turn. What is published while a service is being
+changed is added to what is outstanding; that is dropped, and found anew, when anything but its own
+operations changes what is known of the service. A service is read only while it is not changed.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from pybal.ipvs.managed_service import (
     summary,
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
+from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.ownership import NoRecord, Owner
-from pybal.ipvs.plan import Operation, planning
+from pybal.ipvs.plan import Operation
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
@@ -256,7 +257,7 @@ class IPVSManager:
         """Take the next steps of the services that come first, and apply them."""
         for key in self._to_change.first(SERVICES_LOOKED_AT_PER_TURN):
             if not self._reader.is_reading(key) and self._may_be_planned(key):
-                batch.take(key, self._known.servers(key), self._planning(key))
+                batch.take(key, self._known.servers(key), self._steps(key))
             if batch.full:
                 break
         failed = self._apply(batch.operations)
@@ -265,7 +266,7 @@ class IPVSManager:
                 continue  # Who was told of another service has taken this one back.
             if key in failed:
                 self._fail(key, failed[key], complete=key != batch.begun)
-            elif self._managed[key].planning is None:
+            elif key != batch.begun and not self._managed[key].is_done:
                 continue  # Or has published it anew.
             elif key != batch.begun and self._managed[key].bad_servers:
                 self._stand_but_for_bad_servers(key)
@@ -285,14 +286,12 @@ class IPVSManager:
             self._to_change.discard(key)
         return not managed.unrecorded
 
-    def _planning(self, key: ServiceKey) -> Iterator[Operation | int]:
+    def _steps(self, key: ServiceKey) -> Iterator[Operation | int]:
         managed = self._managed[key]
-        if managed.planning is None:
-            actual = {key: self._known[key]} if key in self._known else {}
-            wanted = {} if managed.wanted is None else {key: managed.wanted}
-            managed.planning = planning(actual, wanted, {key})
+        if managed.outstanding is None:
+            managed.outstanding = Outstanding(key)
             managed.bad_servers = False
-        return managed.planning
+        return managed.outstanding.steps(self._known.get(key), managed.wanted)
 
     def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[OperationResult]]:
         """One batch. Returns what the kernel has not accepted."""
@@ -338,9 +337,10 @@ class IPVSManager:
             self._log.warn("{key} is not as it was left: {drift}", key=str(key), drift=words)
         if drift or managed.staleness:
             self._to_change.add(key, urgent=entry is not None)
-        managed.planning = None
+        managed.outstanding = None
         managed.staleness = Staleness.NONE
-        self._known.learn(key, entry)
+        if drift:
+            self._known.learn(key, entry)
 
     def _unread(self, key: ServiceKey, error: KernelError) -> None:
         self._note(error)
@@ -353,7 +353,10 @@ class IPVSManager:
         """The kernel holds what is wanted of the service."""
         managed = self._managed[key]
         self._to_change.discard(key)
-        managed.planning = None
+        managed.outstanding = None
+        if managed.wanted is not None:
+            # It is equal. As the very same object it is cheap to compare with what follows.
+            self._known.learn(key, managed.wanted)
         managed.no_retry()
         managed.failures = 0
         self._done(key, stands=True)

@@ -15,6 +15,7 @@ from pybal.ipvs.model import (
     ServiceKey,
     Table,
 )
+from pybal.persistent_map import PersistentMap
 
 _LOOKED_AT = 100
 """After so many destinations `planning` makes a step in any case."""
@@ -197,31 +198,45 @@ def applied(table: Table, operations: Iterable[Operation]) -> dict[ServiceKey, S
 
 def apply_to(table: dict[ServiceKey, ServiceEntry], operations: Iterable[Operation]) -> None:
     """As `applied`, in place; the entries that were in the table stay as they are."""
-    copied: dict[ServiceKey, dict[DestinationKey, Destination]] = {}
+    copied: dict[ServiceKey, _Copy] = {}
     for operation in operations:
+        key = operation.key
         if isinstance(operation, AddService):
-            copied[operation.key] = {}
-            table[operation.key] = ServiceEntry(operation.service, copied[operation.key])
-        elif operation.key not in table:
+            copied[key] = _Copy({})
+            table[key] = ServiceEntry(operation.service, {})
+        elif key not in table:
             continue
         elif isinstance(operation, RemoveService):
-            del table[operation.key]
-            copied.pop(operation.key, None)
+            del table[key]
+            copied.pop(key, None)
         elif isinstance(operation, EditService):
-            table[operation.key] = replace(table[operation.key], service=operation.service)
+            table[key] = replace(table[key], service=operation.service)
         else:
-            if operation.key not in copied:
-                entry = table[operation.key]
-                copied[operation.key] = dict(entry.destinations)
-                table[operation.key] = replace(entry, destinations=copied[operation.key])
-            _change(copied[operation.key], operation)
+            if key not in copied:
+                copied[key] = _Copy(table[key].destinations)
+            copied[key].change(operation)
+    for key, copy in copied.items():
+        table[key] = replace(table[key], destinations=copy.destinations)
 
 
-def _change(
-    destinations: dict[DestinationKey, Destination],
-    operation: AddDestination | EditDestination | RemoveDestination,
-) -> None:
-    if isinstance(operation, RemoveDestination):
-        destinations.pop(operation.destination, None)
-    else:
-        destinations[operation.destination.key] = operation.destination
+class _Copy:
+    """Of a service's destinations, changed. Of a PersistentMap no copy is made."""
+
+    def __init__(self, destinations: Destinations) -> None:
+        self._persistent = destinations if isinstance(destinations, PersistentMap) else None
+        self._changed = {} if self._persistent is not None else dict(destinations)
+        self._removed: dict[DestinationKey, None] = {}
+
+    def change(self, operation: AddDestination | EditDestination | RemoveDestination) -> None:
+        if isinstance(operation, RemoveDestination):
+            self._changed.pop(operation.destination, None)
+            self._removed[operation.destination] = None
+        else:
+            self._changed[operation.destination.key] = operation.destination
+            self._removed.pop(operation.destination.key, None)
+
+    @property
+    def destinations(self) -> Destinations:
+        if self._persistent is None:
+            return self._changed
+        return self._persistent.updated(self._changed, self._removed)

@@ -25,6 +25,7 @@ from pybal.ipvs.plan import (
     RemoveService,
 )
 from pybal.ipvs.slices import Slices
+from pybal.persistent_map import PersistentMap
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, entry, pool, server
@@ -53,6 +54,8 @@ class RestlessKernel(FakeKernel):
     def __init__(self, *standing: ServiceEntry) -> None:
         super().__init__({each.service.key: each for each in standing})
         self.lose = False
+        self.stood: dict[ServiceKey, int] = {}
+        """How many servers each service had when the present exchange began."""
         self.check: Callable[[Operation], None] = lambda operation: None
 
     def listing(self) -> Slices[Listing]:
@@ -63,6 +66,7 @@ class RestlessKernel(FakeKernel):
 
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         results: list[OperationResult] = []
+        self.stood = {key: len(each) for key, each in self._destinations.items()}
         for operation in operations:
             self.check(operation)
             results += super().apply([operation])
@@ -111,8 +115,8 @@ class World:
             self.wrong.append(operation)
 
     def is_right(self, operation: Operation) -> bool:
-        """Each operation leads to the newest word, and nothing goes before all that is to come has
-        come."""
+        """Each operation leads to the newest word; and nothing goes before what is to come has
+        come, unless at least as many stay, or one has come for it."""
         wanted = self.wanted[operation.key]
         if wanted is None:
             return isinstance(operation, RemoveService)
@@ -122,9 +126,13 @@ class World:
             case AddDestination(_, each) | EditDestination(_, each):
                 return wanted.destinations.get(each.key) == each
             case RemoveDestination(key, where):
-                standing = self.kernel._destinations.get(key, {})
-                complete = self.disturbed or standing.keys() >= wanted.destinations.keys()
-                return complete and where not in wanted.destinations
+                standing = self.kernel._destinations.get(key, {}).keys()
+                staying = len(standing & wanted.destinations.keys())
+                enough = staying >= len(standing) - staying
+                replaced = len(standing) > self.kernel.stood.get(key, 0)
+                complete = standing >= wanted.destinations.keys()
+                fine = self.disturbed or complete or enough or replaced
+                return fine and where not in wanted.destinations
             case RemoveService():
                 return False
 
@@ -159,6 +167,32 @@ class World:
     def publish(self, published: ServiceEntry) -> None:
         self.wanted[published.service.key] = published
         self.manager.publish(published)
+
+    def wanted_now(self, key: ServiceKey) -> ServiceEntry:
+        wanted = self.wanted[key]
+        assert wanted is not None
+        return wanted
+
+    def storm_of(self, key: ServiceKey, *numbers: int) -> None:
+        """These fail, one report after another."""
+        for number in numbers:
+            wanted = self.wanted_now(key)
+            assert isinstance(wanted.destinations, PersistentMap)
+            left = wanted.destinations.updated({}, [server(number, key)])
+            self.publish(replace(wanted, destinations=left))
+
+    def storm(self, key: ServiceKey, numbers: Sequence[int], weight: int | None) -> None:
+        """One report after another: these servers fail, or get this weight. Each entry comes of the
+        one before, as a Coordinator's do."""
+        wanted = self.wanted.get(key) or entry(key)
+        destinations = PersistentMap(wanted.destinations)
+        for number in numbers:
+            if weight is None:
+                destinations = destinations.updated({}, [server(number, key)])
+            else:
+                new = DESTINATIONS[key, number, weight]
+                destinations = destinations.updated({new.key: new})
+            self.publish(replace(wanted, destinations=destinations))
 
     def withdraw(self, key: ServiceKey) -> None:
         self.wanted[key] = None
@@ -211,7 +245,15 @@ def by_others(key: ServiceKey) -> st.SearchStrategy[Operation]:
 
 
 keys = st.sampled_from(OURS)
+storms = st.tuples(
+    st.just("storm"),
+    keys,
+    st.lists(st.integers(1, MANY), min_size=1, max_size=MANY),
+    st.sampled_from([None, None, 0, 10]),
+)
 words = st.one_of(
+    storms,
+    storms,
     st.tuples(st.just("publish"), keys.flatmap(entries)),
     st.tuples(st.just("publish"), keys.flatmap(entries)),
     st.tuples(st.just("withdraw"), keys),
@@ -290,3 +332,50 @@ def test_a_stop_at_any_moment_leaves_the_last_word_in_the_kernel(
     for key, wanted in world.wanted.items():
         assert world.kernel.read(key) == wanted
     assert not world.calls
+
+
+def test_the_first_that_fail_are_out_while_others_go_on_failing() -> None:
+    world = World()
+    numbers = range(1, 251)
+    standing = pool(WEB, *numbers)
+    world.publish(replace(standing, destinations=PersistentMap(standing.destinations)))
+    world.rest()
+    outs = []
+    for failed in range(0, 200, 2):
+        world.storm_of(WEB, failed + 1, failed + 2)
+        world.turn(1)
+        outs.append(250 - len(world.kernel._destinations[WEB]))
+    assert outs == [2 * turn for turn in range(1, 101)]
+    assert world.wrong == []
+
+
+def test_who_fails_during_a_long_load_is_out_before_the_load_is_over() -> None:
+    world = World()
+    numbers = range(1, 251)
+    loaded = pool(WEB, *numbers)
+    world.publish(replace(loaded, destinations=PersistentMap(loaded.destinations)))
+    world.turn(10)
+    standing = world.kernel._destinations[WEB]
+    assert 20 < len(standing) < 40
+    first, *_ = standing
+    (number,) = (n for n in numbers if server(n) == first)
+    world.storm_of(WEB, number)
+    world.turn(1)
+    assert first not in standing
+    assert len(standing) < 40
+    world.rest()
+    assert standing.keys() == world.wanted_now(WEB).destinations.keys()
+    assert world.wrong == []
+
+
+def test_a_service_whose_servers_are_all_replaced_is_never_without() -> None:
+    world = World()
+    world.publish(pool(WEB, *range(1, 41)))
+    world.rest()
+    world.publish(pool(WEB, *range(101, 141)))
+    fewest = 40
+    while not world.manager.snapshot().in_sync:
+        world.turn(1)
+        fewest = min(fewest, len(world.kernel._destinations[WEB]))
+    assert fewest >= 40
+    assert world.wrong == []
