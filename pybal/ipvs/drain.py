@@ -8,10 +8,11 @@ there that are not pooled, and drains them anew, with the whole time limit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry
+from pybal.persistent_map import PersistentMap, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +58,70 @@ def counted(
     for key, drain in draining.items():
         count = drain.connections if connections is None else connections.get(key, 0)
         if now < drain.until and count != 0:
-            left[key] = replace(drain, connections=count)
+            left[key] = drain if count == drain.connections else replace(drain, connections=count)
     return left
+
+
+class DrainedEntry:
+    """The same for a service, kept up to date: `depool` and then `merged`, at the cost of what has
+    changed. `entry` is what should stand in the kernel."""
+
+    def __init__(self, entry: ServiceEntry) -> None:
+        self.wanted = entry
+        self.entry = entry
+        self.draining: dict[DestinationKey, Drain] = {}
+
+    def leave(self, before: ServiceEntry | None, until: float) -> Draining:
+        """What stood before the first entry, and is not in it, drains; returns that."""
+        new = depool(before, self.wanted, {}, until)
+        self._merge(new, ())
+        return new
+
+    def want(self, entry: ServiceEntry, until: float) -> Draining:
+        """From now on this is wanted; what leaves drains `until` then. Returns that."""
+        changed = difference(self.wanted.destinations, entry.destinations)
+        self.wanted = entry
+        new: dict[DestinationKey, Drain] = {}
+        back: list[DestinationKey] = []
+        standing: dict[DestinationKey, Destination] = {}
+        for key, before, after in filter(None, changed):
+            if after is not None:
+                standing[key] = after
+                back.append(key)
+            elif before is not None:
+                new[key] = Drain(replace(before, weight=0), until)
+        if not self.draining and not new:
+            self.entry = entry
+        else:
+            self.entry = replace(entry, destinations=self._persistent().updated(standing))
+            self._merge(new, back)
+        return new
+
+    def count(self, connections: Mapping[DestinationKey, int] | None, now: float) -> Draining:
+        """See `counted`; returns what drains no more."""
+        left = counted(self.draining, connections, now)
+        gone = {key: drain for key, drain in self.draining.items() if key not in left}
+        self.draining = dict(left)
+        if not left:
+            self.entry = self.wanted
+        elif gone:
+            destinations = self._persistent().updated({}, gone)
+            self.entry = replace(self.entry, destinations=destinations)
+        return gone
+
+    def _merge(self, new: Draining, back: Iterable[DestinationKey]) -> None:
+        for key in back:
+            self.draining.pop(key, None)
+        self.draining.update(new)
+        leaving = {key: drain.destination for key, drain in new.items()}
+        if not self.draining:
+            self.entry = self.wanted
+        elif leaving:
+            destinations = self._persistent().updated(leaving)
+            self.entry = replace(self.entry, destinations=destinations)
+
+    def _persistent(self) -> PersistentMap[DestinationKey, Destination]:
+        destinations = self.entry.destinations
+        if isinstance(destinations, PersistentMap):
+            return destinations
+        return PersistentMap(destinations)

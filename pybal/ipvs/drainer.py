@@ -10,7 +10,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from pybal.errors import KernelError
-from pybal.ipvs.drain import Draining, counted, depool, merged
+from pybal.ipvs.drain import DrainedEntry
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.slices import SlicedWork, Slices
@@ -48,8 +48,9 @@ class Drainer:
         self._kernel = kernel
         self._writer = writer
         self._log = Logger(namespace="ipvs")
-        self._wanted: dict[ServiceKey, ServiceEntry] = {}
-        self._draining: dict[ServiceKey, Draining] = {}
+        self._services: dict[ServiceKey, DrainedEntry] = {}
+        self._draining: dict[ServiceKey, DrainedEntry] = {}
+        """Those of which a server drains."""
         self._round: deque[ServiceKey] = deque()
         self._call: DelayedCall | None = None
         self._stopped = False
@@ -58,27 +59,30 @@ class Drainer:
         """The entry with the servers that drain. Those that have just left it drain for so long;
         without a time limit nothing drains."""
         key = entry.service.key
-        if drain_timeout_s is None:
-            draining: Draining = {}
-        else:
-            earlier = self._draining.get(key, {})
-            wanted = self._wanted.get(key)
+        service = self._services.get(key)
+        if drain_timeout_s is None or service is None:
+            service = self._services[key] = DrainedEntry(entry)
+            if drain_timeout_s is None:
+                return self._drain(key, service)
             # What stood before the first entry counts as pooled, even with weight 0.
-            before = self._writer.table.get(key) if wanted is None else merged(wanted, earlier)
-            draining = depool(before, entry, earlier, self._clock.seconds() + drain_timeout_s)
-            for server in draining.keys() - earlier.keys():
-                self._log.info(
-                    "{key}: server {server} drains, for up to {timeout} s",
-                    key=str(key),
-                    server=str(server),
-                    timeout=f"{drain_timeout_s:g}",
-                )
-        self._wanted[key] = entry
-        return self._drain(key, draining)
+            new = service.leave(self._writer.table.get(key), self._until(drain_timeout_s))
+        else:
+            new = service.want(entry, self._until(drain_timeout_s))
+        for server in new:
+            self._log.info(
+                "{key}: server {server} drains, for up to {timeout} s",
+                key=str(key),
+                server=str(server),
+                timeout=f"{drain_timeout_s:g}",
+            )
+        return self._drain(key, service)
+
+    def _until(self, drain_timeout_s: float) -> float:
+        return self._clock.seconds() + drain_timeout_s
 
     def withdraw(self, key: ServiceKey) -> None:
         """The service goes as a whole."""
-        self._wanted.pop(key, None)
+        self._services.pop(key, None)
         self._draining.pop(key, None)
 
     def stop(self) -> None:
@@ -92,20 +96,20 @@ class Drainer:
         now = self._clock.seconds()
         return tuple(
             DrainSnapshot(str(key), str(server), max(0.0, drain.until - now), drain.connections)
-            for key, draining in self._draining.items()
-            for server, drain in draining.items()
+            for key, service in self._draining.items()
+            for server, drain in service.draining.items()
         )
 
-    def _drain(self, key: ServiceKey, draining: Draining) -> ServiceEntry:
-        """Take note of what drains; returns what is to be published."""
-        if draining:
-            self._draining[key] = draining
+    def _drain(self, key: ServiceKey, service: DrainedEntry) -> ServiceEntry:
+        """Take note of whether anything drains; returns what is to be published."""
+        if service.draining:
+            self._draining[key] = service
             if key not in self._round:
                 self._round.append(key)
         else:
             self._draining.pop(key, None)
         self._schedule()
-        return merged(self._wanted[key], draining)
+        return service.entry
 
     def _schedule(self) -> None:
         if self._call is None and self._draining and not self._stopped:
@@ -142,17 +146,18 @@ class Drainer:
                 return None
             destinations = () if found is None else found.destinations
             connections = {each.server: each.active + each.inactive for each in destinations}
-            if all(str(server) in connections for server in self._draining.get(key, ())):
+            service = self._draining.get(key)
+            if service is None or all(str(server) in connections for server in service.draining):
                 break
         return connections
 
     def _counted(self, key: ServiceKey, connections: Connections | None) -> None:
-        before = self._draining[key]
+        service = self._draining[key]
         known = None
         if connections is not None:
-            known = {server: connections.get(str(server), 0) for server in before}
-        draining = counted(before, known, self._clock.seconds())
-        for server in before.keys() - draining.keys():
+            known = {server: connections.get(str(server), 0) for server in service.draining}
+        gone = service.count(known, self._clock.seconds())
+        for server in gone:
             left = None if known is None else known[server]
             self._log.info(
                 "{key}: server {server} has drained{rest}",
@@ -160,7 +165,5 @@ class Drainer:
                 server=str(server),
                 rest=f": time is up, {left} connections are left" if left else "",
             )
-        if draining.keys() == before.keys():
-            self._draining[key] = draining
-        else:
-            self._writer.publish(self._drain(key, draining))
+        if gone:
+            self._writer.publish(self._drain(key, service))

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from pybal.errors import KernelError
-from pybal.ipvs.drain import Drain, Draining, counted, depool, merged
+from pybal.ipvs.drain import Drain, DrainedEntry, Draining, counted, depool, merged
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
+from pybal.persistent_map import PersistentMap
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server
 
@@ -79,6 +80,44 @@ def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
         count = {server(number): value for number, value in connections.items()}
         draining = counted(draining, count, float(now))
         standing = merged(wanted, draining)
+
+
+@given(
+    st.lists(numbers, min_size=1, max_size=8),
+    st.dictionaries(st.integers(1, 6), st.integers(0, 1)),
+    st.booleans(),
+    numbers,
+)
+def test_an_entry_that_is_kept_up_to_date_drains_as_one_that_is_made_anew(
+    words: list[set[int]], connections: dict[int, int], persistent: bool, before: set[int]
+) -> None:
+    def given_entry(number: int, word: set[int]) -> ServiceEntry:
+        made = entry(WEB, *(destination(n, number * (n % 2)) for n in word))
+        if not persistent:
+            return made
+        return replace(made, destinations=PersistentMap(made.destinations))
+
+    standing: ServiceEntry | None = pool(WEB, *before)
+    draining: Draining = {}
+    kept: DrainedEntry | None = None
+    for now, word in enumerate(words):
+        wanted, until = given_entry(now + 1, word), now + 3.0
+        former, draining = draining, depool(standing, wanted, draining, until)
+        if kept is None:
+            kept = DrainedEntry(wanted)
+            new = kept.leave(standing, until)
+        else:
+            new = kept.want(wanted, until)
+        assert new == {key: each for key, each in draining.items() if key not in former}
+        assert kept.draining == draining
+        assert kept.entry == merged(wanted, draining)
+        count = {server(number): value for number, value in connections.items()}
+        left = counted(draining, count, float(now))
+        gone = kept.count(count, float(now))
+        assert gone.keys() == draining.keys() - left.keys()
+        draining = left
+        standing = merged(wanted, draining)
+        assert (kept.entry, kept.draining) == (standing, draining)
 
 
 # -- the shell ----------------------------------------------------------------------------------
