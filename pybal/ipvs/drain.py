@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry
-from pybal.persistent_map import PersistentMap, difference
+from pybal.runtime.persistent_map import PersistentMap, difference
 
 
 @dataclass(frozen=True, slots=True)

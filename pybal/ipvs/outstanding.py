@@ -24,7 +24,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from pybal.persistent_map import Difference, difference
+from pybal.runtime.persistent_map import Difference, difference
 
 _PIECE = 8
 _PIECE_COSTS = 4

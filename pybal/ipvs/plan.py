@@ -15,7 +15,7 @@ from pybal.ipvs.model import (
     ServiceKey,
     Table,
 )
-from pybal.persistent_map import PersistentMap
+from pybal.runtime.persistent_map import PersistentMap
 
 _LOOKED_AT = 100
 """After so many destinations `planning` makes a step in any case."""

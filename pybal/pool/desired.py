@@ -13,8 +13,8 @@ from pybal.ipvs.model import (
     ServiceKey,
 )
 from pybal.model import IPAddress
-from pybal.persistent_map import PersistentMap
 from pybal.pool.members import Members
+from pybal.runtime.persistent_map import PersistentMap
 
 
 def service_key(settings: ServiceSettings) -> ServiceKey:

@@ -15,7 +15,7 @@ from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
-from pybal.persistent_map import PersistentMap
+from pybal.runtime.persistent_map import PersistentMap
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, KEYS, WEB, destination, entry, pool, server
 

@@ -25,7 +25,7 @@ from pybal.ipvs.plan import (
     RemoveService,
 )
 from pybal.ipvs.slices import Slices
-from pybal.persistent_map import PersistentMap
+from pybal.runtime.persistent_map import PersistentMap
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, entry, pool, server

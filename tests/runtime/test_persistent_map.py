@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.persistent_map import PersistentMap, difference
+from pybal.runtime.persistent_map import PersistentMap, difference
 
 
 class Key:
