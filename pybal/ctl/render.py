@@ -74,11 +74,7 @@ def _judge(service: Document) -> tuple[int, list[str]]:
         found.append((_BAD, f"{counts['pooled_down']} pooled though down"))
     if counts["enabled"] and not counts["pooled"]:
         found.append((_BAD, "none is pooled"))
-    if counts.get("overridden"):
-        found.append((0, f"{counts['overridden']} overridden"))
-    disabled = counts["servers"] - counts["enabled"]
-    if disabled and counts["enabled"]:
-        found.append((0, f"{disabled} disabled"))
+    found += _asides(counts)
     if counts["held"]:
         found.append((1, f"{counts['held']} held: pybalctl pool {service['name']}"))
     if source["stale"]:
@@ -86,6 +82,16 @@ def _judge(service: Document) -> tuple[int, list[str]]:
     if source["damage"]:
         found.append((1, "list is damaged"))
     return max((grade for grade, _ in found), default=0), [text for _, text in found]
+
+
+def _asides(counts: Document) -> Iterable[tuple[int, str]]:
+    """What is wanted so."""
+    for what in ("draining", "overridden"):
+        if counts.get(what):
+            yield 0, f"{counts[what]} {what}"
+    disabled = counts["servers"] - counts["enabled"]
+    if disabled and counts["enabled"]:
+        yield 0, f"{disabled} disabled"
 
 
 def _enabled_up(counts: Document) -> int:
@@ -136,7 +142,7 @@ def pool_lines(service: Document, now: float) -> list[Line]:
             server["host"],
             server["address"],
             server["weight"],
-            server["status"],
+            _state(server),
             _trouble(server),
             style=_STYLES[_server_grade(server)],
         )
@@ -167,7 +173,7 @@ def server_lines(servers: Sequence[Document]) -> list[Line]:
             server["service"],
             server["address"],
             server["weight"],
-            server["status"],
+            _state(server),
             _trouble(server),
             style=_STYLES[_server_grade(server)],
         )
@@ -185,7 +191,23 @@ def _server_grade(server: Document) -> int:
 
 def _trouble(server: Document) -> str:
     """What an operator said of it for a time; what its first monitor that is not up has said."""
-    return "; ".join(filter(None, (_override(server), _fault(server))))
+    return "; ".join(filter(None, (_drain(server), _override(server), _fault(server))))
+
+
+def _state(server: Document) -> str:
+    """An older daemon knows nothing of draining."""
+    return str(server.get("state") or server["status"])
+
+
+def _drain(server: Document) -> str:
+    left = server.get("draining")
+    if left is None:
+        return ""
+    connections, seconds = left["connections"], left["seconds_left"]
+    if connections is None:
+        return "connections not counted"
+    text = f"{count(connections, 'connection')} left"
+    return text if seconds is None else f"{text}, for {age(seconds)}"
 
 
 def _override(server: Document) -> str:
@@ -217,9 +239,11 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
     lines: list[Line] = []
     for server in servers:
         style = _STYLES[_server_grade(server)]
-        lines.append(Line(f"{server['service']}: {server['host']} is {server['status']}", style))
+        lines.append(Line(f"{server['service']}: {server['host']} is {_state(server)}", style))
         why = server["why"]
         lines.append(Line(f"  {why['text']}" if why else "  Nothing has been decided yet."))
+        if _drain(server):
+            lines.append(Line(f"  It drains: {_drain(server)}"))
         if _override(server):
             lines.append(Line(f"  An operator's override: {_override(server)}", Style.WORSE))
         if not server["ready"]:

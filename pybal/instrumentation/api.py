@@ -16,6 +16,7 @@ from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
+from pybal.instrumentation.draining import Drains, drains_of, has_weight_0, state_of
 from pybal.instrumentation.ipvs_document import ipvs_document
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.openapi import openapi_document
@@ -75,9 +76,14 @@ def signed(view: StatusView, shown: Document) -> Document:
     return {"director": director, **shown}
 
 
-def reads_kernel(segments: tuple[str, ...]) -> bool:
+def reads_kernel(view: StatusView, segments: tuple[str, ...]) -> bool:
     """Whether the document shows what is only read from the kernel for who asks."""
-    return segments == ("ipvs",)
+    match segments:
+        case ("ipvs",):
+            return True
+        case ("services", name, *_):
+            return has_weight_0(view.service(name))
+    return False
 
 
 def document(
@@ -93,10 +99,12 @@ def document(
         case ("services",):
             return {"services": Each(summary(service) for service in view.services())}
         case ("services", name):
-            return service_document(_service(view, name))
+            service = _service(view, name)
+            return service_document(service, drains_of(service, view.ipvs()))
         case ("services", name, "servers", host):
             service = _service(view, name)
-            return server_document(service, _server(service, host))
+            drains = drains_of(service, view.ipvs())
+            return server_document(service, _server(service, host), drains)
         case ("overrides",):
             return overrides_document(view.overrides(), view.services())
         case ("ipvs",):
@@ -168,9 +176,9 @@ def summary(service: ServiceSnapshot) -> Document:
     }
 
 
-def service_document(service: ServiceSnapshot) -> Document:
+def service_document(service: ServiceSnapshot, drains: Drains) -> Document:
     """A service with everything about its servers."""
-    servers = (server_document(service, server) for server in service.servers)
+    servers = (server_document(service, server, drains) for server in service.servers)
     held = [_held_change(change) for change in service.held]
     return {
         **summary(service),
@@ -194,8 +202,10 @@ def _held_change(change: HeldChange) -> Document:
     }
 
 
-def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Document:
-    """A server: its state, why it is or is not pooled, and its monitors."""
+def server_document(service: ServiceSnapshot, server: ServerSnapshot, drains: Drains) -> Document:
+    """A server: its state, why it is or is not pooled, and its monitors. `status` is the contract's
+    three words; `state` also knows `draining`."""
+    left = drains.get(server.host)
     return {
         "service": service.name,
         "host": server.host,
@@ -207,6 +217,8 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot) -> Documen
         "partially_up": server.partially_up,
         "pooled": server.pooled,
         "status": server.status,
+        "state": state_of(server, left),
+        "draining": None if left is None else asdict(left),
         "override": laid_document(server.over),
         "why": why_json(server, service.depool_threshold),
         "monitors": [monitor_document(monitor) for monitor in server.monitors],

@@ -108,6 +108,8 @@ SCHEMAS: dict[str, Schema] = {
         partially_up=_BOOLEAN,
         pooled=_BOOLEAN,
         status=_TEXT,
+        state=_TEXT,
+        draining=_maybe(_object(connections=_MAYBE_WHOLE, seconds_left=_MAYBE_NUMBER)),
         why=_maybe(_ref("Why")),
         override=_maybe(_ref("Override")),
         monitors=_list(_ref("Monitor")),

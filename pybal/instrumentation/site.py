@@ -184,7 +184,7 @@ class StatusPages:
         return answer(self._view, self._watch.alerts, segments, as_json=as_json)
 
     async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:
-        if api.reads_kernel(segments):
+        if api.reads_kernel(self._view, segments):
             await self._view.refresh()
 
         async def begin() -> Iterable[bytes]:

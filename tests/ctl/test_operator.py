@@ -133,3 +133,11 @@ def test_a_check_by_hand_says_what_was_found_and_on_demand_how(site: ServedSite)
     site.controls.checked = {**CHECKED, "up": True}
     assert site.ctl("check", "text_443", "cp1")[0] == 0
     assert site.ctl("check", "nosuch", "cp1")[0] == 1
+
+
+def test_a_draining_server_is_shown_as_such_with_what_is_left(site: ServedSite) -> None:
+    for words in ("pool text_443", "server cp1", "why cp1"):
+        out = site.ctl(*words.split())[1]
+        assert "enabled/up/draining" in out, words
+        assert "connections not counted" in out, words
+    assert "1 draining; 1 overridden" in site.ctl("status")[1]
