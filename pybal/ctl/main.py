@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import NoReturn, TextIO, TypeAlias
 
 from pybal import __version__
 from pybal.ctl import commands, history, operator
@@ -57,6 +57,12 @@ class Terminal:
             self.complain(error)
         self.out.flush()
         return result.status
+
+    def refuse(self, text: str, remedy: str = "", *, as_json: bool) -> None:
+        """An error, in one line with what would help; `as_json` for programs, too."""
+        if as_json:
+            print(json.dumps({"error": text, "remedy": remedy}), file=self.out, flush=True)
+        self.complain(f"{text}. {remedy}" if remedy else text)
 
     def complain(self, text: str) -> None:
         """An error, in one line."""
@@ -114,10 +120,10 @@ def _once(run: Run, options: argparse.Namespace, terminal: Terminal, client: Cli
         result = run(Asked(client, options, terminal.now))
         return terminal.show(result, as_json=options.json)
     except NoDaemonError as error:
-        terminal.complain(str(error))
+        terminal.refuse(str(error), as_json=options.json)
         return EXIT_NO_DAEMON
     except ControlError as error:
-        terminal.complain(f"{error}. {error.remedy}" if error.remedy else str(error))
+        terminal.refuse(str(error), error.remedy, as_json=options.json)
     except (KeyError, TypeError, AttributeError) as error:
         # An upgrade does not restart the daemon: it may be older than this program.
         terminal.complain(
@@ -139,6 +145,15 @@ def _watch(options: argparse.Namespace, terminal: Terminal, client: Client) -> i
         return EXIT_GOOD
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(
+            2, f"{self.prog}: {printable(message)}. `{self.prog} --help` says what is right\n"
+        )
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line; exits with 2 if it is wrong."""
     parser = _parser()
@@ -154,7 +169,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="pybalctl",
         description="Shows what PyBal does, and has it do something, over its control socket.",
         epilog=_STATUSES,

@@ -105,7 +105,10 @@ def test_a_document_of_another_version_is_one_line(tmp_path: Path) -> None:
 def test_a_wrong_command_line_exits_with_2(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(words.split())
-    assert "usage: pybalctl" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("pybalctl")
+    assert said.endswith("--help` says what is right\n")
+    assert said.count("\n") == 1
 
 
 def test_colours_can_be_switched_off() -> None:

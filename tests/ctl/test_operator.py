@@ -141,3 +141,14 @@ def test_a_draining_server_is_shown_as_such_with_what_is_left(site: ServedSite) 
         assert "enabled/up/draining" in out, words
         assert "connections not counted" in out, words
     assert "1 draining; 1 overridden" in site.ctl("status")[1]
+
+
+def test_programs_are_told_of_an_error_as_json_too(site: ServedSite) -> None:
+    status, out, errors = site.ctl("check", "nosuch", "cp1", "--json")
+    document = json.loads(out)
+    assert status == 1
+    assert document == {
+        "error": "There is no service nosuch",
+        "remedy": "Look at /api/v1/services",
+    }
+    assert errors.count("\n") == 1
