@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -262,6 +263,7 @@ def _daemon_ports(
         now=time.time,
         random=random.Random(),
         in_thread=_in_thread,
+        own_thread=_own_thread,
         http=BoundedHTTPClient(reactor, network, resolver),
         names=resolver,
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
@@ -296,6 +298,10 @@ def _is_only_one() -> bool:
 
 def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:
     return deferToThreadPool(reactor, reactor.getThreadPool(), function)
+
+
+def _own_thread(function: Callable[[], None]) -> None:
+    threading.Thread(target=function, name="history", daemon=True).start()
 
 
 def _resolver(state_directory: Path | None, *, read_only: bool) -> Resolver:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pybal.config.bgp_peer_section import SecretReader
 from pybal.config.bgp_section import read_bgp
+from pybal.config.history_options import read_history
 from pybal.config.kernel_options import read_kernel_options
 from pybal.config.kinds import (
     ABSOLUTE_PATH,
@@ -37,6 +38,7 @@ from pybal.config.settings import (
     User,
 )
 from pybal.config.users import USER
+from pybal.history.settings import HistorySettings
 from pybal.ipvs.settings import Cleanup, IPVSSettings
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
@@ -61,6 +63,7 @@ class GlobalOptions:
     strict: bool
     dry_run_bgp: bool
     list_guard: ListGuardSettings
+    history: HistorySettings
     flap_damping: bool
 
 
@@ -121,6 +124,7 @@ def read_global(
     strict = reader.get("strict", BOOLEAN, False)
     dry_run_bgp = reader.get("dry-run-bgp", BOOLEAN, False)
     list_guard = read_list_guard(reader, ListGuardSettings())
+    history = read_history(reader)
     flap_damping = reader.get("flap-damping", BOOLEAN, True)
     reader.warn_of_unknown()
     return GlobalOptions(
@@ -136,6 +140,7 @@ def read_global(
         strict=strict,
         dry_run_bgp=dry_run_bgp,
         list_guard=list_guard,
+        history=history,
         flap_damping=flap_damping,
     )
 

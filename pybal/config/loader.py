@@ -199,6 +199,7 @@ def _settings(
         strict=options.strict,
         dry_run_bgp=options.dry_run_bgp,
         ipvs=options.ipvs,
+        history=options.history,
         list_guard=options.list_guard,
         flap_damping=options.flap_damping,
     )

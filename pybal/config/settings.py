@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import ClassVar, Union
 
+from pybal.history.settings import HistorySettings
 from pybal.ipvs.options import ServiceOptions
 from pybal.ipvs.settings import IPVSSettings
 from pybal.model import IPAddress, L4Protocol
@@ -334,6 +335,7 @@ class Settings:
     strict: bool = False
     dry_run_bgp: bool = False
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     list_guard: ListGuardSettings = ListGuardSettings()
     """What services have that say nothing of their own."""
     flap_damping: bool = True

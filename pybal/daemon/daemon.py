@@ -16,7 +16,7 @@ from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
-from pybal.daemon.history_part import HistoryPart
+from pybal.daemon.history_part import HistoryPart, HistoryPorts
 from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.overrides_part import OverridesPart
@@ -80,7 +80,15 @@ class Daemon:
         self._time_slices = TimeSlices(ports.reactor)
         self._started_at = ports.now()
         self._history = HistoryPart(
-            ports.reactor, ports.now, self._time_slices, lambda key: self._names.get(key)
+            HistoryPorts(
+                ports.reactor,
+                ports.now,
+                self._time_slices,
+                ports.in_thread,
+                ports.own_thread,
+                None if settings.dry_run else settings.state_directory,
+            ),
+            lambda key: self._names.get(key),
         )
         self._names = _names(settings)
         self._ipvs = IPVSController(
@@ -180,7 +188,7 @@ class Daemon:
         Raises KernelError if the kernel's IPVS table cannot be read.
         """
         self._ipvs.start()
-        self._history.start(dry_run=self._settings.dry_run)
+        self._history.start(self._settings.history, dry_run=self._settings.dry_run)
         self._ipvs.subscribe(self._history.stands)
         self._ipvs.subscribe_refusals(self._history.refused)
         self._ipvs.subscribe_drift(self._history.drifted)
@@ -246,7 +254,7 @@ class Daemon:
         self._overrides.stop()
         self._acknowledgements.stop()
         self._ipvs.stop()
-        self._history.stop(for_restart=for_restart)
+        await self._history.stop(for_restart=for_restart)
         await self._http.stop()
 
     async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
@@ -254,6 +262,7 @@ class Daemon:
         before, self._settings = self._settings, settings
         self._names = _names(settings)
         self._history.reloading(lines(steps))
+        self._history.reconfigure(settings.history)
         self._ipvs.reconfigure(settings.ipvs)
         self._director_health.reconfigure(settings.isolation)
         self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 import pybal
@@ -14,9 +17,11 @@ from pybal.bgp.settings import Advertisement
 from pybal.config.settings import ServiceSettings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.health.isolation import Phase
+from pybal.history.disk import DiskHistory, InThread, OwnThread
 from pybal.history.event import Inputs, Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
+from pybal.history.settings import HistorySettings
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.overrides.book import Happening, OverrideEvent
 from pybal.pool.chronicle import Chronicle
@@ -32,29 +37,79 @@ ServiceNames = Callable[[ServiceKey], str | None]
 """The configured service of a key."""
 
 
-class HistoryPart:
-    """Owns the ledger. `now()` is Unix seconds."""
+@dataclass(frozen=True, slots=True)
+class HistoryPorts:
+    """What the history touches outside of itself. `clock` does not jump, `now()` is Unix seconds,
+    in any thread; `in_thread` runs queries, `own_thread` what writes. Without a `directory` nothing
+    is written."""
 
-    def __init__(
-        self, clock: Clock, now: Callable[[], float], time_slices: TimeSlices, names: ServiceNames
-    ) -> None:
+    clock: Clock
+    now: Callable[[], float]
+    time_slices: TimeSlices
+    in_thread: InThread
+    own_thread: OwnThread
+    directory: Path | None
+
+
+class HistoryPart:
+    """Owns the ledger and its file."""
+
+    def __init__(self, ports: HistoryPorts, names: ServiceNames) -> None:
+        self._ports = ports
         self._names = names
-        self.ledger = Ledger(clock, now, time_slices, Logger(namespace="history"))
+        self._log = Logger(namespace="history")
+        self.ledger = Ledger(ports.clock, ports.now, ports.time_slices, self._log)
         self.chronicle = Chronicle(self.ledger)
+        self._disk: DiskHistory | None = None
         self._isolated: int | None = None
         self._announced: dict[str, list[str]] = {}
+        self._stopped = False
 
-    def start(self, *, dry_run: bool) -> None:
+    def start(self, settings: HistorySettings, *, dry_run: bool) -> None:
         """A run begins."""
+        self._disk = self._open(settings)
+        self.ledger.keep_on(self._disk)
         text = f"PyBal {pybal.__version__} starts" + (" (a dry run)" if dry_run else "")
         inputs = {"version": pybal.__version__, "dry_run": dry_run}
         self.ledger.note(Note(Kind.START, text, inputs=inputs))
 
-    def stop(self, *, for_restart: bool) -> None:
-        """It ends."""
+    def _open(self, settings: HistorySettings) -> DiskHistory | None:
+        ports = self._ports
+        if ports.directory is None or not settings.on_disk:
+            return None
+        disk = DiskHistory(ports.directory, settings, ports.now, ports.in_thread, self._log)
+        self.ledger.begin(*disk.start(ports.own_thread))
+        return disk
+
+    def reconfigure(self, settings: HistorySettings) -> None:
+        """Keep more or less on the disk, or nothing."""
+        disk = self._disk
+        if disk is not None and settings.on_disk:
+            disk.reconfigure(settings)
+            return
+        if disk is not None:
+            self.ledger.keep_on(None)
+            self._disk = None
+            self._close(disk)
+        elif settings.on_disk:
+            self._disk = self._open(settings)
+            self.ledger.keep_on(self._disk)
+
+    def _close(self, disk: DiskHistory) -> Deferred[None]:
+        closing: Deferred[None] = self._ports.in_thread(disk.close)
+        closing.addErrback(lambda failure: self._log.failure("Could not end the history", failure))
+        return closing
+
+    async def stop(self, *, for_restart: bool) -> None:
+        """It ends. What is noted is written, in bounded time. Idempotent."""
+        if self._stopped:
+            return
+        self._stopped = True
         text = "PyBal stops" + (" for a restart" if for_restart else "")
         self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
         self.ledger.stop()
+        if self._disk is not None:
+            await self._close(self._disk)
 
     # -- services and the kernel --------------------------------------------------------------
 

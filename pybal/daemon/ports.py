@@ -39,6 +39,9 @@ class DaemonPorts:
     now: Callable[[], float]
     random: random.Random
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    own_thread: Callable[[Callable[[], None]], None]
+    """Runs a function that goes on for as long as the daemon does, in a thread that need not
+    end."""
     http: HTTPClient
     source_http: HTTPClient
     names: HostLookUp

@@ -49,6 +49,11 @@ class Disk(Protocol):
         """How old events are is uncertain for a while."""
 
     @property
+    def newest(self) -> tuple[int, int]:
+        """The newest event and run that were there when it was opened."""
+        ...
+
+    @property
     def complete_up_to(self) -> int:
         """Of this run's events, all up to this number are there."""
         ...
@@ -185,6 +190,7 @@ class Ledger:
         self._flushing = None
         if self._disk is not None and self._fresh:
             self._disk.write(self._fresh, self._incidents.take_changed())
+            self.begin(self._disk.newest[0], 0)  # If it was opened late.
         self._fresh = []
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 from prometheus_client.core import (
@@ -26,9 +26,11 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.health.stalls import STALL_BUCKETS_S
+from pybal.history.snapshot import HistorySnapshot
 from pybal.instrumentation.alerts import KINDS
 from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.instrumentation.config_metrics import config_families
+from pybal.instrumentation.history_metrics import history_families
 from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
@@ -52,6 +54,7 @@ class Snapshot:
     config: ConfigSnapshot
     failed_requests: int
     alerts: tuple[Alert, ...] = ()
+    history: HistorySnapshot = field(default_factory=HistorySnapshot)
 
 
 def process_collector() -> Collector:
@@ -104,6 +107,7 @@ class SnapshotCollector(Collector):
         yield from bgp_families(self._snapshot.bgp)
         yield from _service_families(self._snapshot.services)
         yield _alert_family(self._snapshot.alerts)
+        yield from history_families(self._snapshot.history)
 
 
 def _daemon_families(daemon: DaemonSnapshot, failed_requests: int) -> Iterator[Metric]:

@@ -50,6 +50,7 @@ class Scraper:
             view.config(),
             failed_requests,
             self._alerts(),
+            view.history().snapshot(),
         )
         return metrics.exposition(
             snapshot,

@@ -56,6 +56,7 @@ GLOBAL_KEYS = (
         ("runcommand-concurrency", "runcommand_concurrency"),
         ("runcommand-user", "runcommand_user"),
         ("strict", "strict"),
+        ("history-retention history-size", "history"),
         ("ipvs-audit-interval", "ipvs.audit_interval_s"),
         ("ipvs-cleanup", "ipvs.cleanup"),
         ("ipvs-statistics", "ipvs.statistics"),

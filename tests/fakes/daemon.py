@@ -125,6 +125,8 @@ class DaemonBench:
         self.path = folder / "pybal.conf"
         self.path.write_text(text)
         self.clock = Reactor()
+        self.threads: list[Callable[[], None]] = []
+        """What would run in a thread of its own."""
         self.kernel = MemoryKernel()
         self.network = Answering(self.clock, refusing or set())
         self.routers = MemoryNetwork(self.clock)
@@ -135,6 +137,7 @@ class DaemonBench:
             now=lambda: 1e9 + self.clock.seconds(),
             random=Random(1),
             in_thread=at_once,
+            own_thread=self.threads.append,
             http=FakeHTTPClient(),
             source_http=FakeHTTPClient(),
             names=FakeHostLookUp(),

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.bgp.messages import Keepalive, Open
-from pybal.daemon.history_part import HistoryPart
+from pybal.daemon.history_part import HistoryPart, HistoryPorts
 from pybal.health.isolation import Phase
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.query import EventPage, EventQuery
@@ -22,7 +22,7 @@ from pybal.overrides.wish import Scope, Wish
 from pybal.pool.replay import recorded, replayed
 from pybal.runtime.time_slices import TimeSlices
 from tests.bgp.memory import Router
-from tests.fakes.daemon import DaemonBench
+from tests.fakes.daemon import DaemonBench, at_once
 from tests.fakes.deferreds import result_of
 
 T = TypeVar("T")
@@ -202,7 +202,9 @@ def test_an_operators_override_is_the_cause_of_its_decision(director: Director) 
 
 def test_isolation_is_an_incident_with_a_begin_and_an_end() -> None:
     clock = Clock()
-    part = HistoryPart(clock, clock.seconds, TimeSlices(clock), lambda _: None)
+    slices, threads = TimeSlices(clock), list[object]()
+    ports = HistoryPorts(clock, clock.seconds, slices, at_once, threads.append, None)
+    part = HistoryPart(ports, lambda _: None)
     for phase in (Phase.PROBING, Phase.NORMAL, Phase.PROBING, Phase.CUT_OFF, Phase.SETTLING):
         part.isolation(phase, 7)
     (begun,) = found(part.ledger.find_incidents(EventQuery()))[0]

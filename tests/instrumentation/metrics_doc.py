@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.instrumentation.metrics import exposition, process_collector
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.model import HealthSnapshot
@@ -47,6 +48,7 @@ _SECTIONS = (
     ("The kernel's counts of services", r"pybal_ipvs_service_"),
     ("The kernel's counts of servers", r"pybal_ipvs_server_"),
     ("Configuration", r"pybal_config"),
+    ("History", r"pybal_history_"),
     ("The daemon and its health", r"pybal_"),
     ("The process", r"process_"),
 )
@@ -88,8 +90,9 @@ def rich_view() -> FakeView:
 
 def everything() -> dict[str, Described]:
     """The metrics that there may be."""
+    disk = DiskSnapshot("/var/lib/pybal/history.sqlite", lost=(("queue full", 1),))
     pieces = exposition(
-        test_metrics.snapshot_of(rich_view()),
+        replace(test_metrics.snapshot_of(rich_view()), history=HistorySnapshot(disk=disk)),
         [process_collector()],
         monitors=MonitorText(MONITOR_FAMILIES),
         as_openmetrics=False,

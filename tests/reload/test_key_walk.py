@@ -74,6 +74,8 @@ GLOBAL = {
     "flap-damping": _set("flap-damping", "no"),
     "runcommand-concurrency": _set("runcommand-concurrency", "3"),
     "strict": _set("strict", "yes"),
+    "history-retention": _set("history-retention", "1d"),
+    "history-size": _set("history-size", "0"),
     "ipvs-audit-interval": _set("ipvs-audit-interval", "5"),
     "ipvs-cleanup": _set("ipvs-cleanup", "none"),
     "ipvs-statistics": _set("ipvs-statistics", "no"),

@@ -1,0 +1,309 @@
+"""Keeps the history on the disk, in a thread of its own. Nobody waits for it.
+
+Events wait in a queue that is bounded. What cannot be written for now waits there; what does not
+fit is lost, and counted. Whatever happens to the file costs events, never anything else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.logger import Logger
+
+from pybal.errors import PyBalError
+from pybal.history.database import (
+    DamagedError,
+    Database,
+    UnusableError,
+    find_events,
+    find_incidents,
+    set_aside,
+    translating,
+)
+from pybal.history.event import LedgerEvent
+from pybal.history.incidents import Incident
+from pybal.history.query import EventQuery, HistoryBusyError
+from pybal.history.settings import HistorySettings
+from pybal.history.snapshot import DiskSnapshot
+from pybal.runtime.backoff import doubling_s
+
+FILE_NAME = "history.sqlite"
+MAX_WAITING = 20_000
+"""Some 15 MB of events."""
+BATCH = 500
+OPEN_S = 1.0
+"""At the start so long is waited for the number of the last event."""
+CLOSE_S = 2.0
+MAX_QUERIES = 2
+MAX_QUERIES_WAITING = 30
+_RETRY_FIRST_S = 1.0
+_RETRY_MAX_S = 30.0
+_PRUNE_EVERY_S = 10.0
+_SURE_OF_TIME_AFTER_S = 60.0
+_SURE_AGAIN_AFTER_S = 3600.0
+"""After the clock was set: a wrong one must not let all go as too old."""
+
+_QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY = "queue full", "not writable", "before the file was open"
+_CAUSES = (_QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY)
+
+T = TypeVar("T")
+InThread = Callable[[Callable[[], Any]], Deferred[Any]]
+OwnThread = Callable[[Callable[[], None]], None]
+
+
+class DiskHistory:
+    """The Disk of a ledger. `now()` is Unix seconds and may be asked in any thread; `in_thread`
+    runs queries, `own_thread` what writes."""
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: HistorySettings,
+        now: Callable[[], float],
+        in_thread: InThread,
+        log: Logger,
+        open_database: Callable[[Path], Database] = Database,
+    ) -> None:
+        self._open_database = open_database
+        self._path = directory / FILE_NAME
+        self._settings = settings
+        self._now = now
+        self._in_thread = in_thread
+        self._log = log
+        self._queries = DeferredSemaphore(MAX_QUERIES)
+        self._asking = 0
+        self._told_error = ""
+        # What both threads touch is guarded by this.
+        self._changed = threading.Condition()
+        self._waiting: deque[LedgerEvent] = deque()
+        self._incidents: dict[int, Incident] = {}
+        self._closing = False
+        self._running = False
+        self._opened = threading.Event()
+        self._ended = threading.Event()
+        self._newest = (0, 0)
+        self._complete_up_to = 0
+        self._lost = Counter(dict.fromkeys(_CAUSES, 0))
+        self._errors_total = 0
+        self._failures = 0
+        self._error = ""
+        self._size_bytes = 0
+        self._written_total = 0
+        self._sure_of_time_at_s = time.monotonic() + _SURE_OF_TIME_AFTER_S
+
+    # -- in the reactor's thread --------------------------------------------------------------
+
+    def start(self, own_thread: OwnThread) -> tuple[int, int]:
+        """Begin to write. Gives the numbers of the newest event and run on the disk, or (0, 0) if
+        that takes too long: see `newest`."""
+        own_thread(self._run)
+        self._opened.wait(OPEN_S)
+        return self._newest
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """The newest event and run that were on the disk when it was opened."""
+        return self._newest
+
+    @property
+    def complete_up_to(self) -> int:
+        """Of this run's events, all up to this number are there."""
+        return self._complete_up_to
+
+    def reconfigure(self, settings: HistorySettings) -> None:
+        """Keep more, or less, from now on."""
+        self._settings = settings
+
+    def write(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+        """Have these written, soon."""
+        with self._changed:
+            room = max(0, MAX_WAITING - len(self._waiting))
+            self._waiting.extend(events[:room])
+            if len(events) > room:
+                self._lost[_QUEUE_FULL] += len(events) - room
+            for incident in incidents:
+                self._incidents[incident.id] = incident
+            self._changed.notify_all()
+        self._tell_news()
+
+    def clock_was_set(self) -> None:
+        """How old events are is uncertain for a while."""
+        self._sure_of_time_at_s = time.monotonic() + _SURE_AGAIN_AFTER_S
+
+    def find(self, query: EventQuery) -> Deferred[list[LedgerEvent]]:
+        """What is there, up to `limit` + 1. Fails with HistoryBusyError."""
+        return self._ask(lambda: find_events(self._path, query))
+
+    def find_incidents(self, query: EventQuery) -> Deferred[list[Incident]]:
+        """What is there, as above."""
+        return self._ask(lambda: find_incidents(self._path, query))
+
+    def _ask(self, reading: Callable[[], list[T]]) -> Deferred[list[T]]:
+        return Deferred.fromCoroutine(self._asked(reading))
+
+    async def _asked(self, reading: Callable[[], list[T]]) -> list[T]:
+        if self._asking >= MAX_QUERIES_WAITING:
+            raise HistoryBusyError("Too many ask the history")
+        if not self._opened.is_set():
+            return []
+        self._asking += 1
+        try:
+            found: list[T] = await self._queries.run(self._in_thread, reading)
+        finally:
+            self._asking -= 1
+        return found
+
+    def snapshot(self) -> DiskSnapshot:
+        """How it fares."""
+        with self._changed:
+            return DiskSnapshot(
+                path=str(self._path),
+                size_bytes=self._size_bytes,
+                waiting=len(self._waiting),
+                written_total=self._written_total,
+                lost=tuple(sorted(self._lost.items())),
+                errors_total=self._errors_total,
+                last_error=self._error,
+            )
+
+    def close(self) -> None:
+        """Write what waits, as far as CLOSE_S allows, and end. Blocks; idempotent."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            running = self._running
+        if running:
+            self._ended.wait(CLOSE_S)
+
+    def _tell_news(self) -> None:
+        error = self._error
+        if error == self._told_error:
+            return
+        self._told_error = error
+        if error:
+            text = "The history cannot be written to {path}, events may be lost: {error}"
+            self._log.warn(text, path=str(self._path), error=error)
+        else:
+            self._log.info("The history is written again")
+
+    # -- in a thread of its own ---------------------------------------------------------------
+
+    def _run(self) -> None:
+        database: Database | None = None
+        self._running = True
+        try:
+            while not self._closing or (self._waiting and not self._failures):
+                try:
+                    if database is None:
+                        database = self._open()
+                    self._write_and_prune(database)
+                except Exception as error:  # noqa: BLE001
+                    # The boundary: whatever is wrong with the file costs events alone.
+                    database = self._failed(error, database)
+                    self._failures += 1
+                    self._pause(doubling_s(self._failures - 1, _RETRY_FIRST_S, _RETRY_MAX_S))
+        finally:
+            if database is not None:
+                database.close()
+            self._running = False
+            self._ended.set()
+
+    def _open(self) -> Database:
+        with translating():
+            database = self._open_database(self._path)
+            self._newest = database.newest()
+            self._size_bytes = database.size_bytes()
+        self._opened.set()
+        return database
+
+    def _failed(self, error: Exception, database: Database | None) -> Database | None:
+        """The database to go on with; None: it is to be opened anew."""
+        self._errors_total += 1
+        self._error = str(error) if isinstance(error, PyBalError) else repr(error)
+        if isinstance(error, UnusableError):
+            return database
+        if database is not None:
+            database.close()
+        with suppress(OSError):
+            set_aside(self._path)
+        return None
+
+    def _pause(self, for_s: float) -> None:
+        ends_at = time.monotonic() + for_s
+        with self._changed:
+            while not self._closing and (left := ends_at - time.monotonic()) > 0:
+                self._changed.wait(left)
+
+    def _take(self) -> tuple[list[LedgerEvent], list[Incident]]:
+        """The next batch, once there is one, or it is time for something else."""
+        with self._changed:
+            if not self._waiting and not self._closing:
+                self._changed.wait(_PRUNE_EVERY_S)
+            events = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
+            incidents, self._incidents = list(self._incidents.values()), {}
+            return events, incidents
+
+    def _write_and_prune(self, database: Database) -> None:
+        prunes_at_s = time.monotonic()
+        while not self._closing or self._waiting:
+            events, incidents = self._take()
+            begun_s = time.monotonic()
+            if events or incidents:
+                self._append(database, events, incidents)
+            if begun_s >= prunes_at_s:
+                if not database.is_there():
+                    raise DamagedError("somebody has removed the file")
+                prunes_at_s = begun_s if self._prune(database) else begun_s + _PRUNE_EVERY_S
+            # Half of the time is left to others.
+            if not self._closing:
+                time.sleep(min(0.5, time.monotonic() - begun_s))
+
+    def _append(
+        self, database: Database, events: list[LedgerEvent], incidents: list[Incident]
+    ) -> None:
+        stale = sum(event.seq <= self._newest[0] for event in events)
+        try:
+            with translating():
+                database.append(events[stale:], incidents)
+        except (DamagedError, UnusableError):
+            with self._changed:
+                self._incidents = {each.id: each for each in incidents} | self._incidents
+            raise
+        except Exception as error:  # noqa: BLE001
+            # The fault is in these events: others may be better.
+            self._errors_total += 1
+            self._error = f"{type(error).__name__}: {error}"
+            self._gone(len(events), _NOT_WRITABLE)
+            return
+        self._error, self._failures = "", 0
+        with self._changed:
+            self._written_total += len(events) - stale
+            if events and not self._lost.total():
+                self._complete_up_to = events[-1].seq
+        self._gone(len(events), "", stale)
+
+    def _gone(self, count: int, lost: str, stale: int = 0) -> None:
+        """So many are no longer to be written."""
+        with self._changed:
+            for _ in range(count):
+                self._waiting.popleft()
+            if lost:
+                self._lost[lost] += count
+            if stale:
+                self._lost[_TOO_EARLY] += stale
+
+    def _prune(self, database: Database) -> bool:
+        """Whether there is more to do."""
+        settings = self._settings
+        sure = time.monotonic() >= self._sure_of_time_at_s
+        before = self._now() - settings.retention_s if sure else None
+        with translating():
+            more = database.prune(before, settings.size_bytes)
+            self._size_bytes = database.size_bytes()
+        return more
