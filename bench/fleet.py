@@ -251,6 +251,7 @@ class Site:
     def __init__(self, shape: Shape, folder: Path, ours: Namespace, theirs: Namespace) -> None:
         self.shape = shape
         self.folder = folder
+        self.program: tuple[str, ...] = ("-m", "pybal")
         self._ours, self._theirs = ours, theirs
         for pool in shape.pools:
             self.write_pool(pool.pool_file, pool.hosts)
@@ -269,7 +270,7 @@ class Site:
         path = self.folder / "pybal.conf"
         text = config(self.shape, self.folder, threshold)
         path.write_text(text.replace("[global]", f"[global]\n{options}", 1))
-        command = [sys.executable, "-m", "pybal", "-n", "-c", str(path)]
+        command = [sys.executable, *self.program, "-n", "-c", str(path)]
         return Director(["nsenter", f"--net=/var/run/netns/{self._ours.name}", "--",
                          *self._with_names(command)])  # fmt: skip
 
