@@ -9,6 +9,7 @@ from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.view import StatusView
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.overview import overview
+from pybal.page.past import PastReader
 from pybal.page.piece import Page
 from pybal.page.seen import Seen, SeenService, SinceAlert, seen_service, since_alerts
 from pybal.page.service_page import kernel_part, service_page
@@ -27,6 +28,7 @@ class Composer:
         self._watch = watch
         self._now = now
         self._known: dict[str, SeenService] = {}
+        self._general = PastReader(view.history, None)
 
     async def overview(self, slices: CountedSlices) -> Page:
         """The page of the whole director as it stands."""
@@ -46,17 +48,22 @@ class Composer:
         self._known = {each.service.name: each for each in services}
         view = self._view
         parts = view.daemon(), view.ipvs(), view.bgp(), view.config(), view.overrides()
-        return overview(Seen(tuple(services), alerts, *parts))
+        return overview(Seen(tuple(services), alerts, *parts), await self._general.read())
 
-    async def service(self, name: str) -> Page | None:
-        """The page of one service, if there is one of that name."""
+    async def service(self, name: str, past: PastReader) -> Page | None:
+        """The page of one service, if there is one of that name; `past` is what was read of its
+        history."""
         service = self._view.service(name)
         if service is None:
             return None
         alerts = tuple(each for each in self._alerts() if each.alert.service == name)
         seen = seen_service(service, tuple(each.alert for each in alerts))
         kernel = kernel_part(self._view.ipvs(), name, self._now())
-        return service_page(seen, alerts, kernel, self._view.bgp())
+        return service_page(seen, alerts, kernel, self._view.bgp(), await past.read())
+
+    def past_of(self, service: str) -> PastReader:
+        """Reads the history of a service."""
+        return PastReader(self._view.history, service)
 
     def _alerts(self) -> tuple[SinceAlert, ...]:
         return since_alerts(self._watch.recent(), self._now())

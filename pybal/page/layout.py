@@ -91,6 +91,7 @@ def overview_document(frame: Frame, fill: Fill, found: Markup | None) -> bytes:
                 "services", "Services", fill,
                 ("Service", "State", "Servers", "Up", "Pooled", "Address"),
             ),
+            _timeline(fill),
             element(
                 "div",
                 _section("overrides", "Overrides", fill),
@@ -123,6 +124,7 @@ def service_document(frame: Frame, name: str, fill: Fill) -> bytes:
                 "servers", "Servers", fill,
                 ("Server", "State", "Monitors", "Why", "Weight", "Connections"),
             ),
+            _timeline(fill),
             element("div", _section("about", "Service", fill), _section("list", "Pool list", fill),
                     class_="cards"),
             id="main",
@@ -143,6 +145,19 @@ def missing_document(frame: Frame, names: Sequence[str]) -> bytes:
         ),
     )
     return document(frame, "No such service · PyBal", body, live=False)
+
+
+def _timeline(fill: Fill) -> Markup:
+    return element(
+        "section",
+        element("h2", "Time line", id="timeline-h"),
+        element("div", fill("strip"), id="strip"),
+        element("h3", "Incidents"),
+        element("ul", fill("incidents"), id="incidents", class_="timeline"),
+        element("h3", "Events"),
+        element("ul", fill("events"), id="events", class_="timeline"),
+        aria_labelledby="timeline-h",
+    )
 
 
 def _section(id_: str, title: str, fill: Fill, columns: Sequence[str] = ()) -> Markup:

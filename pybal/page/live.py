@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.page.composer import Composer
-from pybal.page.topic import Topic
+from pybal.page.counted_slices import CountedSlices
+from pybal.page.piece import Page
+from pybal.page.topic import Compose, Topic
 from pybal.page.viewer import Viewer, event
 from pybal.runtime.time_slices import TimeSlices
 
@@ -94,10 +96,7 @@ class Live:
         self._made += 1
         composer = self._composer
 
-        async def compose_service(slices: Any) -> Any:  # noqa: ARG001
-            return await composer.service(str(service))
-
-        compose = composer.overview if service is None else compose_service
+        compose = composer.overview if service is None else _composing(composer, service)
         epoch = f"{int(self._now() * 1000):x}-{self._made}"
         return Topic(self._clock, self._time_slices, compose, epoch)
 
@@ -143,3 +142,12 @@ class Live:
 
     def _heartbeat(self) -> bytes:
         return event(f"{self._now():.3f}".encode("ascii"), name="time")
+
+
+def _composing(composer: Composer, service: str) -> Compose:
+    past = composer.past_of(service)
+
+    async def compose(_: CountedSlices) -> Page | None:
+        return await composer.service(service, past)
+
+    return compose

@@ -10,6 +10,7 @@ from pybal.model import ServiceSnapshot
 from pybal.net.addresses import endpoint
 from pybal.page.bar import bar
 from pybal.page.html import Markup, element
+from pybal.page.past import Past
 from pybal.page.piece import Page, Piece, Slot, piece_id, single
 from pybal.page.sections import (
     bgp_section,
@@ -22,13 +23,14 @@ from pybal.page.sections import (
 from pybal.page.seen import Seen, SeenService, SinceAlert
 from pybal.page.tally import RANK, Care, HostTrouble, Standing, Tally, in_trouble
 from pybal.page.tiles import tiles
+from pybal.page.timeline import timeline_slots
 from pybal.page.words import count_of, listed, moment, plain, service_link, state
 
 HOSTS_SHOWN = 50
 ALERTS_SHOWN = 50
 
 
-def overview(seen: Seen) -> Page:
+def overview(seen: Seen, past: Past) -> Page:
     """All of it."""
     troubles = in_trouble((each.service.name, each.out) for each in seen.services)
     lists = tuple(
@@ -41,6 +43,7 @@ def overview(seen: Seen) -> Page:
             single("alerts", alerts_section, seen.alerts),
             Slot("services", tuple(service_row(each) for each in seen.worst_first)),
             Slot("hosts", hosts_pieces(troubles)),
+            *timeline_slots(past),
             single("overrides", overrides_section, seen.overrides),
             single("bgp", bgp_section, seen.bgp),
             single("kernel", kernel_section, seen.ipvs),

@@ -278,7 +278,7 @@ def config_section(id_: str, config: ConfigSnapshot) -> Markup:
         "div",
         facts(
             ("file", config.path),
-            ("it", word),
+            ("state", word),
             ("loaded", moment(config.loaded_at or None)),
             ("modified", moment(config.modified_at, "unknown")),
             ("waits for a restart", listed(config.needs_restart, _SHOWN))

@@ -19,10 +19,12 @@ from pybal.override import LaidOver
 from pybal.page.bar import bar
 from pybal.page.html import Child, Markup, element
 from pybal.page.overview import alerts_section, level_of, threshold_words
+from pybal.page.past import Past
 from pybal.page.piece import Page, Piece, Slot, piece_id, single
 from pybal.page.sections import facts, held_words, source_notes
 from pybal.page.seen import SeenService, SinceAlert
 from pybal.page.tally import RANK, Care, Standing, Tally, care_of
+from pybal.page.timeline import timeline_slots
 from pybal.page.words import address_beside, count_of, duration, listed, moment, plain, state
 
 
@@ -78,7 +80,11 @@ def _address_of(server: str) -> str:
 
 
 def service_page(
-    seen: SeenService, alerts: tuple[SinceAlert, ...], kernel: KernelPart, bgp: BGPSnapshot
+    seen: SeenService,
+    alerts: tuple[SinceAlert, ...],
+    kernel: KernelPart,
+    bgp: BGPSnapshot,
+    past: Past,
 ) -> Page:
     """All of it; servers that are out come first, the rest in the order of the list."""
     service = seen.service
@@ -103,6 +109,7 @@ def service_page(
             single("alerts", alerts_section, alerts),
             single("about", about, what, announced, bgp.enabled),
             single("list", list_section, service.source, service.held),
+            *timeline_slots(past),
             Slot("servers", rows + tuple(_gone_piece(*each) for each in gone)),
         )
     )

@@ -45,6 +45,8 @@ def _tile(id_: str, name: str, where: str, value: str, level: str) -> Markup:
 
 
 def _alerts(seen: Seen) -> tuple[str, str]:
+    if seen.alerts and all(each.alert.severity is Severity.OK for each in seen.alerts):
+        return f"{len(seen.alerts):,} known", "off"
     severities = {each.alert.severity for each in seen.alerts}
     worst = next((s for s in (Severity.CRITICAL, Severity.WARNING) if s in severities), Severity.OK)
     return f"{len(seen.alerts):,}" if seen.alerts else "none", worst.value
