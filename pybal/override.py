@@ -66,9 +66,14 @@ class LaidOver:
     suspended: str = ""
 
     @property
+    def takes_out(self) -> bool:
+        """Whether the server gets no new connections by it now."""
+        return self.override.takes_away and not self.suspended
+
+    @property
     def drains(self) -> bool:
         """Whether the server is kept without new connections."""
-        return self.override.action is Action.DRAIN and not self.suspended
+        return self.takes_out and self.override.action is Action.DRAIN
 
     @property
     def text(self) -> str:

@@ -81,7 +81,7 @@ class OverridesPart:
         if len(self._book.all()) + len(overrides) > MAX_OVERRIDES:
             raise ControlError(f"There are {MAX_OVERRIDES} overrides", "Undo some of them")
         if not wish.force:
-            self._check(overrides)
+            await self._check(overrides)
         self._book.begin(overrides)
         await self._tell(names)
         return overrides
@@ -103,11 +103,14 @@ class OverridesPart:
         await self._tell([each.service for each in ended])
         return ended
 
-    def _check(self, overrides: Iterable[Override]) -> None:
+    async def _check(self, overrides: Iterable[Override]) -> None:
         refused = []
         for override in overrides:
-            service = self._services[override.service]
-            objection = service.override_objection(override) if override.takes_away else ""
+            await self._time_slices.pause()
+            service = self._services.get(override.service)
+            if service is None or override.host not in service.hosts or not override.takes_away:
+                continue  # it has gone meanwhile
+            objection = service.override_objection(override)
             if objection:
                 refused.append(f"{override.service}: {objection}")
         if refused:

@@ -215,6 +215,10 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
         "Changes of the pool list that were held, as too few servers would have been left",
         labels=["service"],
     )
+    overridden = gauge(
+        "pybal_service_overridden_servers",
+        "Servers that an operator drains, disables or enables for a time",
+    )
     held_down = gauge(
         "pybal_service_held_down_servers", "Servers that flapped: up again, and not pooled yet"
     )
@@ -252,6 +256,7 @@ def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
             last_good.add_metric(name, service.source.last_good_at)
         held_by_list.add_metric(name, sum(len(change.servers) for change in service.held))
         held_changes.add_metric(name, service.held_total)
+        overridden.add_metric(name, sum(s.over is not None for s in members))
         held_down.add_metric(name, sum(s.hold_down is not None for s in members))
         hold_downs.add_metric(name, service.hold_downs_total)
         could_not.add_metric(name, service.could_not_depool_total)

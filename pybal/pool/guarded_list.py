@@ -23,6 +23,7 @@ from pybal.pool.list_guard import (
     take_list,
 )
 from pybal.pool.log_lines import guard_line
+from pybal.pool.members import Member
 from pybal.pool.policy import PoolState
 from pybal.runtime.clock import Clock, DelayedCall
 
@@ -123,7 +124,13 @@ def _rules(settings: ServiceSettings) -> GuardRules:
 
 
 def _standings(state: PoolState) -> dict[str, Standing]:
-    return {host: standing(member) for host, member in state.members.items()}
+    return {host: _standing(member) for host, member in state.members.items()}
+
+
+def _standing(member: Member) -> Standing:
+    """A server that an operator has taken out stands in for nobody."""
+    out = member.over is not None and member.over.takes_out
+    return Standing.DOWN if out else standing(member)
 
 
 def _held(

@@ -157,6 +157,7 @@ def test_a_services_gauges_count_its_servers() -> None:
         "depool_threshold": 0.5,
         "could_not_depool_total": 5,
         "held_servers": 2,
+        "overridden_servers": 0,
         "held_changes_total": 7,
         "held_down_servers": 1,
         "hold_downs_total": 3,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pybal.config.settings import ListGuardSettings
 from pybal.model import ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
 from pybal.pool.overlay import lay_over, serving
@@ -210,3 +211,14 @@ def test_the_oldest_come_first(action: Action) -> None:
     }
     laid = lay_over(servers, wishes, lambda _: True, Fraction(1, 3))
     assert [h for h, each in laid.items() if each.over and each.over.suspended] == ["a"]
+
+
+def test_a_server_that_is_out_stands_in_for_nobody_whom_a_list_takes_away() -> None:
+    bench = Bench(list_guard=ListGuardSettings(), first_results=dict.fromkeys("abcd", True))
+    bench.list(*"abcd")
+    bench.wish(DRAIN, "a", force=True)
+    bench.wish(DISABLE, "b", force=True)
+    bench.list("a", "b", ServerSpec("c", 10, False), ServerSpec("d", 10, False))
+    assert weights(bench) == {"a": 0, "c": 10, "d": 10}
+    (held,) = bench.snapshot().held
+    assert held.servers == ("c", "d")
