@@ -1,0 +1,1 @@
+"""Other balancers' configurations -> pybal.conf and pool lists."""

@@ -1,0 +1,117 @@
+"""`pybal-from-keepalived`: translates the virtual servers of a keepalived.conf."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pybal
+from pybal.config.loader import parse
+from pybal.migration.keepalived import Service, Translator
+from pybal.migration.keepalived_text import Remark, read_keepalived
+from pybal.migration.writing import pool_list, pybal_conf
+from pybal.monitors.registry import BUILT_IN, kinds_of
+from pybal.runtime.stdout import say
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+DEFAULT_POOLS = Path("/etc/pybal/pools")
+_NEEDED = ("protocol", "ip", "port", "scheduler", "config", "monitors")
+
+
+def translate(text: str, config_id: str = "") -> tuple[list[Service], list[Remark]]:
+    """The services of a keepalived.conf, and what of it somebody must look at."""
+    statements, remarks = read_keepalived(text, config_id)
+    translator = Translator(statements, remarks)
+    translator.translate()
+    remarks += _refused_keys(translator.services)
+    return translator.services, sorted(remarks, key=lambda remark: remark.line)
+
+
+def _refused_keys(services: list[Service]) -> list[Remark]:
+    """Leaves out what PyBal would refuse, so that the rest can run, and says so."""
+    remarks: list[Remark] = []
+    kinds = kinds_of(BUILT_IN)
+    by_name = {service.name: service for service in services}
+    while True:
+        result = parse(pybal_conf(services, (), "", DEFAULT_POOLS), "pybal.conf", kinds)
+        if not result.errors:
+            return remarks
+        for error in result.errors:
+            service = by_name.get(error.section or "")
+            if service is None or service.unusable:
+                continue
+            key, what = error.key or "", f"[{service.name}]"
+            if key in _NEEDED or service.keys.pop(key, None) is None:
+                service.unusable = f"{key}: {error.message}"
+                text = f"written as a comment: {service.unusable}"
+            else:
+                text = f"{key} left out: {error.message}"
+            remarks.append(Remark(service.line, what, text))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        text = options.file.read_text("utf-8", "replace")
+        services, remarks = translate(text, options.id)
+        _write(options, services, remarks)
+    except OSError as error:
+        print(f"pybal-from-keepalived: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_FAILED
+    for remark in remarks:
+        print(f"{options.file}:{remark}", file=sys.stderr)  # noqa: T201
+    usable = sum(not service.unusable for service in services)
+    say(
+        [
+            f"{options.output / 'pybal.conf'}: {usable} of {len(services)} services,"
+            f" {len(remarks)} remarks; next: put the lists into {options.pools_at}, then"
+            f" pybal --check-config -c {options.output / 'pybal.conf'}"
+        ]
+    )
+    return EXIT_OK if usable else EXIT_FAILED
+
+
+def _write(options: argparse.Namespace, services: list[Service], remarks: list[Remark]) -> None:
+    folder: Path = options.output
+    pools = folder / "pools"
+    pools.mkdir(parents=True, exist_ok=True)
+    # What somebody has worked on since is not lost.
+    with (folder / "pybal.conf").open("w" if options.force else "x", encoding="utf-8") as file:
+        file.write(pybal_conf(services, remarks, options.file.name, options.pools_at))
+    for service in services:
+        if service.pool == service.name and not service.unusable:
+            (pools / service.pool).write_text(pool_list(service), "utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pybal-from-keepalived",
+        description="Translates the virtual servers of a keepalived.conf into pybal.conf and pool "
+        "lists. What cannot be translated is said line by line.",
+    )
+    parser.add_argument("file", type=Path, metavar="KEEPALIVED.CONF")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("pybal"),
+        metavar="FOLDER",
+        help="gets pybal.conf and pools/ (default: ./pybal)",
+    )
+    parser.add_argument(
+        "--pools-at",
+        type=Path,
+        default=DEFAULT_POOLS,
+        metavar="FOLDER",
+        help="where the pool lists will be, as pybal.conf names them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "-i", "--id", default="", metavar="ID", help="the host's id, for lines that begin with @ID"
+    )
+    parser.add_argument("-f", "--force", action="store_true", help="replace a pybal.conf there")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {pybal.__version__}")
+    return parser
