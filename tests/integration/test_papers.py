@@ -108,7 +108,10 @@ def test_grafanas_models_know_everything_in_the_dashboard(tools: Path) -> None:
     assert unknown <= _NOT_MODELLED
 
 
-@pytest.mark.parametrize("page", ["pybal.8", "pybalctl.1", "pybal-from-keepalived.1", "pybal.conf.5"])
+PAGES = ("pybal.8", "pybalctl.1", "pybal-from-keepalived.1", "pybal.conf.5")
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_manuals_are_read_without_a_warning(page: str, tmp_path: Path) -> None:
     path = ROOT / "debian" / page
     if page == "pybal.conf.5":
