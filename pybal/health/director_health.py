@@ -78,6 +78,7 @@ class DirectorHealth:
             self._probe_targets,
             self._hosts,
             self.recoveries.recheck_all,
+            self.recoveries.recheck,
             phase_changed,
         )
         self.reports = IsolationGuard(None, ports, log)

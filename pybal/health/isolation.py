@@ -10,6 +10,9 @@ the server answers, and PROBE_S if not.
 
   - A director that gets answers is not isolated. As soon as one probed server answers (of several
     networks: one in twenty, as `threshold` says), kept reports are delivered: the servers are down.
+    But a check that met silence may have lost its packets to a link that flaps, and is back by now:
+    the server is checked again at once, and has CONFIRM_S to answer. Then others are probed once
+    more, in case the link is off again, and the report is delivered if one answers.
   - Nobody answers in two rounds of probes, the second of many servers: the director is isolated.
     All pools are held as they are: reports of down that were delivered within the window are
     retracted, new reports are kept. Probes go on. Once servers answer, reports of up are delivered
@@ -26,13 +29,23 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 from pybal.model import HealthReport
 
 SLOW_S = 1.0
 """A check that failed after so long a time met silence, not a refusal or a reset."""
+
+CONFIRM_S = 1.0
+"""A server that was silent has so long to answer another check: a tenth of what the first one took
+to find out, usually, and some hundred times what an answer takes."""
+
+CONFIRM_WITHIN_S = 0.3
+_CONFIRMS_PER_S = 5000
+"""These checks come within that time; of many, so many a second."""
 
 PROBE_S = 1.0
 PROBE_AGAIN_S = 1.0
@@ -72,6 +85,8 @@ class Retract:
 
 Action = Deliver | Retract
 
+_NOTHING: Mapping[Key, HealthReport] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -88,6 +103,7 @@ class Phase(enum.Enum):
 
     NORMAL = "reports are acted on at once"
     PROBING = "suspicious failures wait for what other servers say"
+    CONFIRMING = "servers that were silent are checked again, as others answer"
     CUT_OFF = "this director is cut off: pools are held as they are"
     SETTLING = "servers answer again; those that failed are checked anew"
     HOLD_EXPIRED = "cut off for too long: reports are acted on all the same"
@@ -102,10 +118,14 @@ class Isolation:
         self._window_s = window_s
         self._hold_s = hold_s
         self._kept: dict[Key, HealthReport] = {}
+        self._confirm_by_s: dict[Key, float] = {}
+        """Of kept reports whose servers are, or have been, checked again."""
         self._delivered: dict[Key, tuple[float, HealthReport]] = {}
         """Reports of down within the window, oldest first."""
         self._failing_hosts: Counter[str] = Counter()
         self._since_s = 0.0
+        self._doubtful_since_s = 0.0
+        """Since when there have been reports that wait."""
         self._silent_rounds = 0
         self._some_answered = False
         """Whether there were answers at the verdict, though nearly none."""
@@ -118,6 +138,19 @@ class Isolation:
     def kept(self) -> int:
         """How many reports wait."""
         return len(self._kept)
+
+    @property
+    def confirms_at_s(self) -> float:
+        """When the first of the servers that are checked again is to have answered."""
+        return min(self._confirm_by_s.values())
+
+    def to_confirm(self, now_s: float) -> tuple[set[str], float]:
+        """The hosts that are to be checked again, whose second chance begins now, and within which
+        time."""
+        until_s = now_s + CONFIRM_S
+        hosts = {key[1] for key, by_s in self._confirm_by_s.items() if by_s == until_s}
+        spread_s = CONFIRM_WITHIN_S + len(self._confirm_by_s) / _CONFIRMS_PER_S
+        return hosts, min(spread_s, CONFIRM_S / 2)
 
     @property
     def wants_probes(self) -> bool:
@@ -153,6 +186,7 @@ class Isolation:
         self._forget_old(now_s)
         key = _key(report)
         self._kept.pop(key, None)
+        self._confirm_by_s.pop(key, None)
         if self.phase is Phase.CUT_OFF:
             self._kept[key] = report
             return []
@@ -163,7 +197,7 @@ class Isolation:
             report.result.duration_s >= SLOW_S or self._many_fail(report.host, hosts)
         ):
             self._kept[key] = report
-            if self.phase is Phase.NORMAL:
+            if self.phase in (Phase.NORMAL, Phase.CONFIRMING):
                 self._enter(Phase.PROBING, now_s)
             return []
         self._note(report, now_s)
@@ -177,11 +211,13 @@ class Isolation:
                 self._some_answered = found.answered > 0
                 return self._cut_off(now_s)
             return []
-        self._silent_rounds = 0
+        was_silent, self._silent_rounds = self._silent_rounds > 0, 0
         match self.phase:
             case Phase.PROBING:
-                self._enter(Phase.NORMAL, now_s)
-                return self._release(now_s)
+                if was_silent and now_s - self._doubtful_since_s < NEARLY_HOLD_S:
+                    # The link was off just now: what was lost meanwhile has another chance, too.
+                    self._confirm_by_s.clear()
+                return self._others_answer(now_s)
             case Phase.CUT_OFF:
                 self._enter(Phase.SETTLING, now_s)
                 ups = [report for report in self._kept.values() if report.result.up]
@@ -196,6 +232,11 @@ class Isolation:
         """Time has passed."""
         if self.phase is Phase.SETTLING and now_s - self._since_s >= SETTLE_S:
             self._enter(Phase.PROBING if self._kept else Phase.NORMAL, now_s)
+        if self.phase is Phase.CONFIRMING:
+            if not self._confirm_by_s:
+                self._enter(Phase.NORMAL, now_s)
+            elif now_s >= self.confirms_at_s:
+                self._enter(Phase.PROBING, now_s)
         hold_s = min(self._hold_s, NEARLY_HOLD_S) if self._some_answered else self._hold_s
         if self._held_since_s is None or now_s - self._held_since_s < hold_s:
             return []
@@ -227,16 +268,36 @@ class Isolation:
         self._kept = {_key(report): report for report in delivered} | self._kept
         return [Retract(report) for report in delivered]
 
-    def _release(self, now_s: float) -> list[Action]:
-        """Deliver what was kept, reports of up first."""
-        released = sorted(self._kept.values(), key=lambda report: not report.result.up)
-        self._kept.clear()
+    def _others_answer(self, now_s: float) -> list[Action]:
+        """Deliver what is certain; the servers that were silent have another chance."""
+        waiting: dict[Key, HealthReport] = {}
+        for key, report in self._kept.items():
+            if report.result.duration_s < SLOW_S or self.threshold >= 1:
+                continue
+            if self._confirm_by_s.setdefault(key, now_s + CONFIRM_S) > now_s:
+                waiting[key] = report
+        self._enter(Phase.CONFIRMING if waiting else Phase.NORMAL, now_s)
+        confirm_by_s = {key: self._confirm_by_s[key] for key in waiting}
+        actions = self._release(now_s, waiting)
+        self._confirm_by_s = confirm_by_s
+        return actions
+
+    def _release(
+        self, now_s: float, waiting: Mapping[Key, HealthReport] = _NOTHING
+    ) -> list[Action]:
+        """Deliver what was kept, but for what is `waiting`; reports of up first."""
+        released = [report for key, report in self._kept.items() if key not in waiting]
+        released.sort(key=lambda report: not report.result.up)
+        self._kept = dict(waiting)
+        self._confirm_by_s.clear()
         for report in released:
             if not report.result.up:
                 self._note(report, now_s)
         return [Deliver(report) for report in released]
 
     def _enter(self, phase: Phase, now_s: float) -> None:
+        if self.phase is Phase.NORMAL:
+            self._doubtful_since_s = now_s
         self.phase, self._since_s = phase, now_s
         if phase is Phase.PROBING:
             self._silent_rounds = 0

@@ -4,7 +4,7 @@ servers, and hands on what the rule decides."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,7 +60,8 @@ class IsolationPorts:
 
     `probe_targets(avoid, most)` picks servers at random, of different hosts. They were up when last
     heard of and, as far as possible, are on none of the hosts to avoid. `hosts()` counts all
-    hosts; `recheck_all(s)` has all monitors that are down check again within so many seconds.
+    hosts; `recheck_all(s)` has all monitors that are down check again within so many seconds,
+    `recheck(hosts, s)` those of these hosts.
     """
 
     clock: Clock
@@ -71,6 +72,7 @@ class IsolationPorts:
     probe_targets: Callable[[set[str], int], Sequence[ProbeTarget]]
     hosts: Callable[[], int]
     recheck_all: Callable[[float], None]
+    recheck: Callable[[Collection[str], float], None]
     phase_changed: Callable[[Phase, int], None] = lambda *_: None
     """Told of each new phase, and how many reports are kept."""
 
@@ -179,6 +181,8 @@ class IsolationGuard:
             self._probe(rule)
         elif self._timer is None:
             delay_s = SETTLE_S if phase is Phase.SETTLING else PROBE_AGAIN_S
+            if phase is Phase.CONFIRMING:
+                delay_s = max(0.0, rule.confirms_at_s - self._seconds())
             self._timer = self._ports.clock.callLater(delay_s, self._tick, rule)
 
     def _tick(self, rule: Isolation) -> None:
@@ -201,7 +205,7 @@ class IsolationGuard:
             return
         before = rule.phase
         actions = rule.answers(found, self._seconds())
-        if rule.phase is not before:
+        if rule.phase is not before and rule.phase is not Phase.CONFIRMING:
             self._log.info(
                 # The round ends once the verdict is certain, so more servers may be up.
                 "Of the {asked} servers that were asked, at least {answered} answered",
@@ -214,7 +218,9 @@ class IsolationGuard:
         phase, kept = rule.phase, rule.kept
         self._cancel_timer()
         self._ports.phase_changed(phase, kept)
-        if phase is Phase.CUT_OFF:
+        if phase is Phase.CONFIRMING:
+            self._ports.recheck(*rule.to_confirm(self._seconds()))
+        elif phase is Phase.CUT_OFF:
             self._since = self._ports.now()
             self._log.critical(
                 "This director is cut off: no server answers. All pools are held as they are"

@@ -7,7 +7,7 @@ next second. None is expedited again within EXPEDITE_EVERY_S, so a host that fla
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 EXPEDITE_EVERY_S = 5.0
 """The shortest time between two expedited checks of a monitor."""
@@ -50,6 +50,12 @@ class Recoveries:
         """Isolation has ended: all monitors that are down check again within this time."""
         for waiting in list(self._down.values()):
             for monitor, expedite in list(waiting.items()):
+                self._expedite(monitor, expedite, within_s)
+
+    def recheck(self, hosts: Collection[str], within_s: float) -> None:
+        """Their monitors that are down check again within this time."""
+        for host in hosts:
+            for monitor, expedite in list(self._down.get(host, {}).items()):
                 self._expedite(monitor, expedite, within_s)
 
     def _expedite(self, monitor: object, expedite: Expedite, within_s: float) -> None:

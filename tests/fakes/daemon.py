@@ -111,6 +111,52 @@ def at_once(function: Callable[[], Any]) -> Deferred[Any]:
         return fail(error)
 
 
+def memory_ports(
+    clock: Any,
+    in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
+    network: Answering,
+    kernel: MemoryKernel,
+    routers: MemoryNetwork,
+    own_thread: Callable[[Callable[[], None]], object],
+) -> DaemonPorts:
+    """The outside of a daemon in memory."""
+    return DaemonPorts(
+        reactor=clock,
+        now=lambda: 1e9 + clock.seconds(),
+        random=Random(1),
+        in_thread=in_thread,
+        own_thread=own_thread,
+        http=FakeHTTPClient(),
+        source_http=FakeHTTPClient(),
+        names=FakeHostLookUp(),
+        addresses=Literals(),
+        network=cast(Any, network),
+        processes=FakeProcesses(),
+        kernel=kernel,
+        place=None,
+        bgp_network=routers.at("192.0.2.254"),
+        bfd_network=QuietBFD(),
+        source_address=lambda _: None,
+        is_local=lambda _: True,
+        host_name="lvs1",
+        monitors=BUILT_IN,
+        service_manager=ServiceManager(ManagerEnvironment()),
+        monotonic_s=clock.seconds,
+        with_options=lambda settings: settings,
+    )
+
+
+def daemon_in_memory(
+    path: Path, reactor: Any, in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+) -> Daemon:
+    """A daemon with this pybal.conf, not yet started, for a reactor that may be a real one."""
+    result = load(path)
+    assert result.settings is not None, [str(p) for p in result.problems]
+    network, routers = Answering(reactor, set()), MemoryNetwork(reactor)
+    ports = memory_ports(reactor, in_thread, network, MemoryKernel(), routers, lambda _: None)
+    return Daemon(started(result, result.settings, 1e9), ports)
+
+
 class DaemonBench:
     """A daemon with this pybal.conf in a folder, started and run until all is quiet."""
 
@@ -132,29 +178,8 @@ class DaemonBench:
         self.routers = MemoryNetwork(self.clock)
         result = load(self.path)
         assert result.settings is not None, [str(p) for p in result.problems]
-        ports = DaemonPorts(
-            reactor=self.clock,
-            now=lambda: 1e9 + self.clock.seconds(),
-            random=Random(1),
-            in_thread=at_once,
-            own_thread=self.threads.append,
-            http=FakeHTTPClient(),
-            source_http=FakeHTTPClient(),
-            names=FakeHostLookUp(),
-            addresses=Literals(),
-            network=cast(Any, self.network),
-            processes=FakeProcesses(),
-            kernel=self.kernel,
-            place=None,
-            bgp_network=self.routers.at("192.0.2.254"),
-            bfd_network=QuietBFD(),
-            source_address=lambda _: None,
-            is_local=lambda _: True,
-            host_name="lvs1",
-            monitors=BUILT_IN,
-            service_manager=ServiceManager(ManagerEnvironment()),
-            monotonic_s=self.clock.seconds,
-            with_options=lambda settings: settings,
+        ports = memory_ports(
+            self.clock, at_once, self.network, self.kernel, self.routers, self.threads.append
         )
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()

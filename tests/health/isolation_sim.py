@@ -6,7 +6,7 @@ refuses at once. The isolation guard and the pooling policy are the real ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import ip_address
@@ -68,7 +68,7 @@ class Simulation:
         self.state, _ = step(self.state, ListChanged(candidates), 0.0)
         ports = IsolationPorts(
             self.clock, self, self.clock.seconds, cast(Network, self), FakeAttention(),
-            self._targets, lambda: scene.hosts, self._recheck,
+            self._targets, lambda: scene.hosts, self._recheck, self._recheck_hosts,
         )  # fmt: skip
         self.guard = IsolationGuard(None, ports, Logger())
         self.guard.reconfigure(settings)
@@ -135,6 +135,11 @@ class Simulation:
             if not up:
                 delay_s = self.random.uniform(0, within_s)
                 self.clock.callLater(delay_s, lambda name=name: self._check(name, again=False))
+
+    def _recheck_hosts(self, hosts: Collection[str], within_s: float) -> None:
+        for name in sorted(hosts):
+            delay_s = self.random.uniform(0, within_s)
+            self.clock.callLater(delay_s, lambda name=name: self._check(name, again=False))
 
     # -- the policy -----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.health.isolation import (
+    CONFIRM_S,
     FEW_PROBED,
     MANY_PROBED,
     NEARLY_HOLD_S,
@@ -64,6 +65,13 @@ class World:
         self.now_s += seconds
         self._do(self.rule.tick(self.now_s))
 
+    def confirm(self) -> None:
+        """Nobody answers the second check, and others do."""
+        assert self.phase() is Phase.CONFIRMING
+        self.pass_time(CONFIRM_S)
+        assert self.phase() is Phase.PROBING
+        self.answers(5, 0)
+
     def phase(self) -> Phase:
         return self.rule.phase
 
@@ -102,8 +110,64 @@ def test_a_silence_waits_for_what_others_say_and_is_then_acted_on() -> None:
     assert world.down == []
     assert world.phase() is Phase.PROBING
     world.answers(4, 1)
+    assert world.down == []
+    assert world.rule.to_confirm(world.now_s)[0] == {"a"}
+    world.confirm()
     assert world.down == ["a"]
     assert world.phase() is Phase.NORMAL
+
+
+def test_a_silence_that_a_second_check_does_not_meet_was_nothing() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.report("b", False, slow=True)
+    world.answers(4, 1)
+    world.report("a", True)
+    world.report("b", True)
+    world.pass_time(CONFIRM_S)
+    assert world.phase() is Phase.NORMAL
+    assert world.down == []
+
+
+def test_a_second_check_that_met_a_link_that_is_off_again_is_no_verdict() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(4, 1)
+    world.pass_time(CONFIRM_S)
+    world.answers(0, 12)
+    world.answers(12, 0)
+    assert world.down == []
+    assert world.rule.to_confirm(world.now_s)[0] == {"a"}
+    world.confirm()
+    assert world.down == ["a"]
+
+
+def test_a_link_that_goes_on_and_off_holds_nobody_for_ever() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    began_s = world.now_s
+    world.answers(4, 1)
+    while world.down == [] and world.now_s - began_s < 600:
+        world.pass_time(CONFIRM_S)
+        world.answers(0, 12)
+        world.answers(12, 0)
+    assert world.now_s - began_s < NEARLY_HOLD_S + 2 * CONFIRM_S
+
+
+def test_one_that_fails_while_another_has_its_second_check_has_one_of_its_own() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(4, 1)
+    world.pass_time(CONFIRM_S / 2)
+    world.report("b", False, slow=True)
+    world.answers(4, 1)
+    assert world.down == []
+    world.pass_time(CONFIRM_S / 2)
+    world.answers(4, 1)
+    assert world.down == ["a"]
+    world.pass_time(CONFIRM_S / 2)
+    world.answers(4, 1)
+    assert world.down == ["a", "b"]
 
 
 def test_a_silence_that_ends_while_others_are_asked_was_nothing() -> None:
@@ -136,6 +200,7 @@ def test_without_anybody_to_ask_there_is_no_verdict() -> None:
     world = World()
     world.report("a", False, slow=True)
     world.answers(0, 0)
+    world.confirm()
     assert world.down == ["a"]
 
 
@@ -147,6 +212,7 @@ def test_one_round_without_answers_makes_no_verdict_and_the_next_asks_many() -> 
     assert world.phase() is Phase.PROBING
     assert world.rule.probes == MANY_PROBED
     world.answers(1, 100)
+    world.confirm()
     assert world.down == ["a"]
 
 
@@ -160,6 +226,7 @@ def test_nearly_nobody_of_several_networks_is_nobody_and_held_for_less_time() ->
     world = World()
     world.report("a", False, slow=True)
     world.answers(2, 30, networks=2)
+    world.confirm()
     assert world.phase() is Phase.NORMAL
 
 
@@ -189,6 +256,7 @@ def test_when_servers_answer_again_those_that_recover_never_were_down() -> None:
     world.pass_time(SETTLE_S)
     assert world.phase() is Phase.PROBING
     world.answers(5, 1)
+    world.confirm()
     assert world.down == ["c"]
     assert world.phase() is Phase.NORMAL
 
@@ -282,6 +350,9 @@ def test_in_any_history_nothing_goes_down_while_cut_off_and_no_report_is_lost(
             assert world.rule.kept == 0
     world.answers(12, 0)
     world.pass_time(HOLD_S)
+    for _ in range(2):
+        world.answers(12, 0)
+        world.pass_time(CONFIRM_S)
     world.answers(12, 0)
     assert all(world.believed.get(key, True) is up for key, up in world.truth.items())
 

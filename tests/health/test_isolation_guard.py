@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from twisted.internet.task import Clock
 
 from pybal.health.isolation import (
+    CONFIRM_S,
     FEW_PROBED,
     MANY_PROBED,
     PROBE_AGAIN_S,
@@ -44,6 +45,7 @@ class Bench:
         self.avoided: list[set[str]] = []
         self.asked: list[int] = []
         self.expedited: list[float] = []
+        self.checked_again: list[set[str]] = []
         self.acted: list[str] = []
         self.act_s = 0.0
         self.rule = Isolation(Fraction(19, 20), 20, 300)
@@ -56,6 +58,7 @@ class Bench:
             self._probe_targets,
             lambda: 100,
             self.expedited.append,
+            lambda hosts, within_s: self.checked_again.append(set(hosts)),
         )
         self.log = FakeLog()
         self.guard = IsolationGuard(self.rule, ports, self.log.logger("pybal"))
@@ -80,6 +83,12 @@ class Bench:
             self.clock.advance(PROBE_S)
         assert self.phase() is Phase.CUT_OFF
 
+    def confirm(self) -> None:
+        """Nobody answers the second check, and one of the others does."""
+        assert self.phase() is Phase.CONFIRMING
+        self.clock.advance(CONFIRM_S)
+        self.network.open[0].connect()
+
     def phase(self) -> Phase:
         return self.rule.phase
 
@@ -97,7 +106,7 @@ def test_a_reset_asks_nobody() -> None:
     assert bench.clock.getDelayedCalls() == []
 
 
-def test_a_silence_is_acted_on_as_soon_as_one_of_the_others_answered() -> None:
+def test_a_silence_is_acted_on_if_one_of_the_others_answers_and_it_lasts() -> None:
     bench = Bench()
     bench.down("a")
     assert bench.avoided == [{"a"}]
@@ -106,6 +115,9 @@ def test_a_silence_is_acted_on_as_soon_as_one_of_the_others_answered() -> None:
     first.end(errno.ETIMEDOUT)
     assert bench.acted == []
     second.end(errno.ECONNREFUSED)
+    assert bench.checked_again == [{"a"}]
+    assert bench.acted == []
+    bench.confirm()
     assert bench.acted == ["down a"]
     assert bench.network.open == []
     assert bench.clock.getDelayedCalls() == []
@@ -115,6 +127,7 @@ def test_the_log_calls_nobody_silent_who_was_not_waited_for() -> None:
     bench = Bench()
     bench.down("a")
     bench.network.open[0].connect()
+    bench.confirm()
     assert bench.log.lines == [
         "[pybal] INFO: Of the 6 servers that were asked, at least 1 answered"
     ]
@@ -126,6 +139,8 @@ def test_silences_while_others_are_asked_wait_for_the_same_answers() -> None:
     bench.down("b")
     assert len(bench.network.open) == len(SIX)
     bench.network.open[0].connect()
+    assert bench.checked_again == [{"a", "b"}]
+    bench.confirm()
     assert bench.acted == ["down a", "down b"]
 
 
@@ -158,6 +173,7 @@ def test_cut_off_it_asks_again_until_servers_answer_and_has_all_checked_anew() -
     bench.clock.advance(SETTLE_S)
     assert bench.acted == ["down a", "take back a"]
     bench.network.open[0].connect()
+    bench.confirm()
     assert sorted(bench.acted[2:]) == ["down a", "down b"]
     assert bench.clock.getDelayedCalls() == []
 
@@ -184,6 +200,7 @@ def test_what_was_asked_in_our_sleep_is_asked_again() -> None:
     bench.stall_meter.is_stalled = False
     assert bench.phase() is Phase.PROBING
     bench.network.open[0].connect()
+    bench.confirm()
     assert bench.acted == ["down a"]
 
 
@@ -191,6 +208,8 @@ def test_out_of_descriptors_it_knows_nothing_of_others_and_believes_the_report()
     bench = Bench()
     bench.network.error = os_error(errno.EMFILE)
     bench.down("a")
+    bench.clock.advance(0)
+    bench.clock.advance(CONFIRM_S)
     bench.clock.advance(0)
     assert bench.acted == ["down a"]
 
@@ -212,7 +231,8 @@ def failing_at_once(count: int) -> Bench:
     bench.act_s = 0.004
     for n in range(count):
         bench.down(f"h{n}")
-    bench.network.channels[0].connect()
+    bench.network.open[0].connect()
+    bench.confirm()
     return bench
 
 
