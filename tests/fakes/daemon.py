@@ -117,7 +117,7 @@ def memory_ports(
     network: Answering,
     kernel: MemoryKernel,
     routers: MemoryNetwork,
-    own_thread: Callable[[Callable[[], None]], object],
+    own_thread: Callable[[Callable[[], None]], None],
 ) -> DaemonPorts:
     """The outside of a daemon in memory."""
     return DaemonPorts(
