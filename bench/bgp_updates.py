@@ -262,7 +262,7 @@ def gobgp(wire: Wire, directory: Path, count: int) -> Iterator[None]:
     with _process(wire, command, directory), _feeder(wire, directory) as feeder:
         feeder.announce("all", *both(count))
         for family in ("ipv4", "ipv6"):
-            eventually("GoBGP is fed", lambda f=family: _gobgp_holds(wire, f) >= count, LIMIT_S)
+            eventually("GoBGP is fed", partial(_gobgp_holds, wire, family, count), LIMIT_S)
         yield
 
 

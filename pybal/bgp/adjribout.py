@@ -43,6 +43,7 @@ class AdjRIBOut:
         self._refreshes: deque[Family] = deque()
         self._markers: deque[Family] = deque(session.families)
         self.version = 0  # grows with every change of `sent`
+        self.wishes = 0  # grows with every change of what is wanted
         self.end_of_rib_held = False
         self.obstacles: dict[Prefix, str] = {}
 
@@ -59,6 +60,7 @@ class AdjRIBOut:
     def want(self, routes: Routes) -> None:
         """From now on these routes are to be announced; prefixes that this peer cannot be
         told of end in `obstacles`. The mapping must not be changed afterwards."""
+        self.wishes += 1
         before, self._given = self._given, routes
         for prefix in before.keys() - routes.keys():
             self._wanted.pop(prefix, None)

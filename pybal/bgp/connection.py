@@ -18,7 +18,8 @@ from pybal.bgp.messages import Message
 from pybal.bgp.negotiation import Session
 from pybal.bgp.settings import PeerSettings
 
-_MESSAGES_A_TURN = 64  # bounds how long a flooding peer may hold the reactor
+# What a flooding peer may have of one turn of the reactor: the rest is for everybody else.
+_MESSAGES_A_TURN, _TURN_S = 64, 0.002
 LINGER_S = 2.0
 
 
@@ -130,6 +131,7 @@ class BGPConnection(TwistedProtocol):
 
     def _take_turn(self) -> None:
         self._turn = None
+        until = self._clock.seconds() + _TURN_S
         for _ in range(_MESSAGES_A_TURN):
             # The owner may close us at any message.
             if self._owner is None:
@@ -144,6 +146,8 @@ class BGPConnection(TwistedProtocol):
                 self._pause(False)
                 return
             self._owner.message_received(message)
+            if self._clock.seconds() > until:
+                break
         if self._owner is not None:
             self._pause(True)
             self._turn = self._clock.callLater(0, self._take_turn)

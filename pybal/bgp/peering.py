@@ -34,7 +34,7 @@ from pybal.bgp.negotiation import (
 )
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.obstacles import ObstacleLog
-from pybal.bgp.peersnapshot import Statistics, peer_snapshot
+from pybal.bgp.peersnapshot import PeerView, Statistics
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
@@ -66,6 +66,7 @@ class Peering:
     def __init__(self, speaker: SpeakerSettings, peer: PeerSettings, ports: BGPPorts) -> None:
         self.peer = peer
         self.statistics = Statistics()
+        self._view = PeerView()
         self.restarting = False
         self.end_of_rib_held = False
         self._speaker = speaker
@@ -441,4 +442,4 @@ class Peering:
         now = self._ports.clock.seconds()
         links, leading = self.links(), self.leading_link
         importer = self.importer
-        return peer_snapshot(self.peer, self.statistics, links, leading, bfd, now, importer)
+        return self._view.snapshot(self.peer, self.statistics, links, leading, bfd, now, importer)

@@ -25,6 +25,45 @@ class Statistics:
     state: State = State.IDLE
     state_since: float | None = None
 
+    def fingerprint(self) -> object:
+        """Differs whenever anything in here does."""
+        causes = self.causes.cause, self.causes.since
+        counts = self.messages.total(), self.sessions_lost, self.connections_refused
+        return counts, causes, self.state, self.state_since
+
+
+class PeerView:
+    """One peer's snapshot, made anew only when something of it has changed: hundreds of peers, most
+    of them idle, are asked for it several times at each scrape."""
+
+    def __init__(self) -> None:
+        self._state: object = None
+        self._snapshot: PeerSnapshot | None = None
+
+    def snapshot(
+        self,
+        peer: PeerSettings,
+        statistics: Statistics,
+        links: tuple[Link, ...],
+        leading: Link,
+        bfd: str | None,
+        now: float,
+        importer: Importer,
+    ) -> PeerSnapshot:
+        """See peer_snapshot."""
+        now = round(now, 1)
+        of_links = tuple((one.fsm, one.connection, one.side, _version(one)) for one in links)
+        heard = importer.wanted, importer.version, importer.not_kept
+        state = now, peer, bfd, heard, of_links, statistics.fingerprint()
+        if self._snapshot is None or state != self._state:
+            self._state = state
+            self._snapshot = peer_snapshot(peer, statistics, links, leading, bfd, now, importer)
+        return self._snapshot
+
+
+def _version(link: Link) -> object:
+    return None if link.rib is None else (link.rib.version, link.rib.wishes)
+
 
 def peer_snapshot(
     peer: PeerSettings,

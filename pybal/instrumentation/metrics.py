@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -75,21 +76,34 @@ def exposition(
     renderer that keeps them between scrapes.
 
     In pieces, each of a few milliseconds' work; some are empty."""
-    registry = CollectorRegistry()
-    registry.register(SnapshotCollector(snapshot))
-    for collector in others:
-        registry.register(collector)
-    if as_openmetrics:
-        rendered: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
-        yield rendered.removesuffix(_EOF)
-    else:
-        yield generate_latest(registry)
+    for collector in (SnapshotCollector(snapshot), *others):
+        for family in collector.collect():
+            yield _text(family, as_openmetrics=as_openmetrics)
     yield from statistics_text(
         snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics, with_servers=with_servers
     )
     yield from monitors.render(snapshot.services, as_openmetrics=as_openmetrics)
     if as_openmetrics:
         yield _EOF
+
+
+def _text(family: Metric, *, as_openmetrics: bool) -> bytes:
+    """One family at a time: of hundreds of peers some have thousands of lines."""
+    registry: Any = _One(family)
+    if not as_openmetrics:
+        return generate_latest(registry)
+    rendered: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+    return rendered.removesuffix(_EOF)
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """In place of a registry."""
+
+    family: Metric
+
+    def collect(self) -> Iterator[Metric]:
+        yield self.family
 
 
 class SnapshotCollector(Collector):
