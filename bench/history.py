@@ -38,6 +38,7 @@ from pybal.pool.chronicle import Chronicle
 from pybal.pool.events import Candidate, ListChanged, MonitorReported
 from pybal.pool.policy import PoolState, step
 from pybal.pool.ports import Step
+from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.time_slices import TimeSlices
 
 reactor: Any = global_reactor
@@ -133,7 +134,14 @@ class Heartbeat:
         reactor.callLater(self.every_s, self._beat)
 
 
+def kernel_wait_s() -> float:
+    """How long this thread has waited for a processor so far, since others had it."""
+    fields = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_text().split()
+    return int(fields[1]) / 1e9
+
+
 def storm(options: argparse.Namespace) -> None:
+    tune_garbage_collection(reactor)  # as in the daemon
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for with_ledger in (False, True):
             ledger, disk = on_disk(Path(folder), reactor)
@@ -149,6 +157,7 @@ def storm(options: argparse.Namespace) -> None:
                     if noted % 50 == 0:
                         break
 
+            waited_s = -kernel_wait_s()
             beats.start()
             loop = LoopingCall(produce)
             loop.start(0.5 / (options.rate / 50))
@@ -156,13 +165,15 @@ def storm(options: argparse.Namespace) -> None:
             reactor.run()
             loop.stop()
             cpu_s = time.process_time() - cpu_s
+            waited_s += kernel_wait_s()
             ledger.stop()
             disk.close()
             for call in reactor.getDelayedCalls():
                 call.cancel()
             print(
                 f"{'with' if with_ledger else 'without'} the ledger: {noted} events in "
-                f"{options.seconds:g} s, {100 * cpu_s / options.seconds:.0f} % of a core; "
+                f"{options.seconds:g} s, {100 * cpu_s / options.seconds:.0f} % of a core, "
+                f"{100 * waited_s / options.seconds:.0f} % of the time waited for one; "
                 f"heartbeat late by {median(beats.late_ms):.1f} ms, 99 %: "
                 f"{quantiles(beats.late_ms, n=100)[98]:.1f}, most {max(beats.late_ms):.1f}"
             )

@@ -36,7 +36,8 @@ from pybal.runtime.backoff import doubling_s
 FILE_NAME = "history.sqlite"
 MAX_WAITING = 20_000
 """Some 15 MB of events."""
-BATCH = 500
+BATCH = 200
+"""So that the interpreter is not taken from the reactor for more than a millisecond or two."""
 OPEN_S = 1.0
 """At the start so long is waited for the number of the last event."""
 CLOSE_S = 2.0
@@ -45,6 +46,8 @@ MAX_QUERIES_WAITING = 30
 _RETRY_FIRST_S = 1.0
 _RETRY_MAX_S = 30.0
 _PRUNE_EVERY_S = 10.0
+_MAX_SHARE = 0.25
+"""Of a core: the rest is left to others, whatever happens."""
 _SURE_OF_TIME_AFTER_S = 60.0
 _SURE_AGAIN_AFTER_S = 3600.0
 """After the clock was set: a wrong one must not let all go as too old."""
@@ -110,6 +113,11 @@ class DiskHistory:
     def newest(self) -> tuple[int, int]:
         """The newest event and run that were on the disk when it was opened."""
         return self._newest
+
+    @property
+    def lost_total(self) -> int:
+        """How many events could not be written so far."""
+        return self._lost.total()
 
     @property
     def complete_up_to(self) -> int:
@@ -253,16 +261,16 @@ class DiskHistory:
         prunes_at_s = time.monotonic()
         while not self._closing or self._waiting:
             events, incidents = self._take()
-            begun_s = time.monotonic()
+            begun_s, busy_s = time.monotonic(), time.thread_time()
             if events or incidents:
                 self._append(database, events, incidents)
             if begun_s >= prunes_at_s:
                 if not database.is_there():
                     raise DamagedError("somebody has removed the file")
                 prunes_at_s = begun_s if self._prune(database) else begun_s + _PRUNE_EVERY_S
-            # Half of the time is left to others.
             if not self._closing:
-                time.sleep(min(0.5, time.monotonic() - begun_s))
+                busy_s = time.thread_time() - busy_s
+                time.sleep(min(0.5, busy_s * (1 / _MAX_SHARE - 1)))
 
     def _append(
         self, database: Database, events: list[LedgerEvent], incidents: list[Incident]

@@ -54,6 +54,11 @@ class Disk(Protocol):
         ...
 
     @property
+    def lost_total(self) -> int:
+        """How many events could not be written so far."""
+        ...
+
+    @property
     def complete_up_to(self) -> int:
         """Of this run's events, all up to this number are there."""
         ...
@@ -97,6 +102,7 @@ class Ledger:
         self._seq = 0
         self._run = 1
         self._disk: Disk | None = None
+        self._lost = 0
         self._fresh: list[LedgerEvent] = []
         self._flushing: DelayedCall | None = None
         self._subscribers: dict[int, Subscriber] = {}
@@ -112,7 +118,7 @@ class Ledger:
     def keep_on(self, disk: Disk | None) -> None:
         """Have events written there from now on."""
         self.flush()
-        self._disk = disk
+        self._disk, self._lost = disk, 0
 
     # -- what happens -----------------------------------------------------------------------
 
@@ -192,6 +198,18 @@ class Ledger:
             self._disk.write(self._fresh, self._incidents.take_changed())
             self.begin(self._disk.newest[0], 0)  # If it was opened late.
         self._fresh = []
+        self._tell_of_loss()
+
+    def _tell_of_loss(self) -> None:
+        """Whoever reads the history later is to know that it has a hole; once events get through
+        again."""
+        lost = 0 if self._disk is None else self._disk.lost_total
+        if self._disk is None or lost <= self._lost or self._disk.snapshot().waiting > MAX_FRESH:
+            return
+        count, self._lost = lost - self._lost, lost
+        text = f"{count} events before this one could not be written"
+        if not self._stopped:
+            self.note(Note(Kind.LOST, text, inputs={"lost": count}))
 
     def stop(self) -> None:
         """Nothing is noted any more. Idempotent."""

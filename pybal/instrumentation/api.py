@@ -17,6 +17,7 @@ from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.draining import Drains, drains_of, has_weight_0, state_of
+from pybal.instrumentation.history_documents import state_document
 from pybal.instrumentation.ipvs_document import ipvs_document
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.openapi import openapi_document
@@ -114,7 +115,11 @@ def document(
         case ("alerts",):
             return alerts_document(alerts())
         case ("daemon",):
-            return daemon_document(view.daemon(), view.config())
+            history = view.history().snapshot()
+            return {
+                **daemon_document(view.daemon(), view.config()),
+                "history": state_document(history),
+            }
         case ("config",):
             return {**config_document(view.config()), "text": view.config_text()}
     raise NoSuchDocumentError("/api/v1 lists the paths that there are")

@@ -8,6 +8,7 @@ from typing import Any
 from pybal.history.event import LedgerEvent
 from pybal.history.incidents import Incident
 from pybal.history.query import EventPage, EventQuery
+from pybal.history.snapshot import HistorySnapshot
 from pybal.instrumentation.why import instant
 
 Document = dict[str, Any]
@@ -81,4 +82,24 @@ def incident_document(incident: Incident) -> Document:
         "effects": incident.effects,
         "services": list(incident.services),
         "verdicts": dict(incident.verdicts),
+    }
+
+
+def state_document(history: HistorySnapshot) -> Document:
+    """How the history fares; `disk` is null if nothing is written."""
+    disk = history.disk
+    return {
+        "events_total": history.events_total,
+        "in_memory": history.in_memory,
+        "disk": None
+        if disk is None
+        else {
+            "path": disk.path,
+            "size_bytes": disk.size_bytes,
+            "waiting": disk.waiting,
+            "written_total": disk.written_total,
+            "lost": dict(disk.lost),
+            "errors_total": disk.errors_total,
+            "last_error": disk.last_error or None,
+        },
     }

@@ -311,6 +311,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             health=_ref("Health"),
             host=_TEXT,
             config=_ref("Config"),
+            history=_ref("History"),
         ),
     ),
     "/api/v1/config": (

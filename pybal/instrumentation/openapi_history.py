@@ -95,6 +95,21 @@ HISTORY_SCHEMAS: dict[str, Schema] = {
         services=list_of(TEXT),
         verdicts=COUNTS,
     ),
+    "History": object_of(
+        events_total=WHOLE,
+        in_memory=WHOLE,
+        disk=maybe(
+            object_of(
+                path=TEXT,
+                size_bytes=WHOLE,
+                waiting=WHOLE,
+                written_total=WHOLE,
+                lost=COUNTS,
+                errors_total=WHOLE,
+                last_error=MAYBE_TEXT,
+            )
+        ),
+    ),
     "WhyThen": object_of(
         service=TEXT,
         host=TEXT,

@@ -274,6 +274,21 @@ def test_a_file_that_is_removed_is_made_again(tmp_path: Path, monkeypatch: Any) 
     bench.end()
 
 
+def test_a_hole_in_the_history_is_told_of_in_it(bench: Bench) -> None:
+    bench.note("a")
+    bench.settle()
+    assert bench.disk is not None
+    bench.disk.write([event(n) for n in range(100, 100 + MAX_WAITING + 500)], [])
+    lost = bench.disk.lost_total
+    assert lost >= 500
+    until(lambda: bench.disk is not None and not bench.disk.snapshot().waiting)
+    bench.note("b")
+    bench.settle()
+    bench.settle()
+    (told,) = bench.find(kinds=frozenset({Kind.LOST})).events
+    assert told.inputs == {"lost": lost}
+
+
 class Full(Database):
     """A disk that is full until the test says otherwise."""
 

@@ -305,6 +305,7 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
         "config_path": "/etc/pybal/pybal.conf",
         "dry_run": False,
         "host": "",
+        "history": {"events_total": 0, "in_memory": 0, "disk": None},
         "health": {
             "gaps": 0,
             "longest_stall_s": 0.0,
