@@ -1,8 +1,9 @@
-"""What a pool list takes away and what stays all the same, as it is shown. Pure."""
+"""What a pool list takes away and what stays all the same: as it is shown, and as it is kept over a
+restart. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +19,32 @@ class HeldChange:
     required: int
     taken: tuple[tuple[str, float], ...]
     window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ListPast:
+    """What pool lists took away lately, as the next run is to know it. All times are seconds of a
+    clock that does not jump, which showed `at_s` when this was true.
+
+    `taken` has (host, when); `counts` how many servers were enabled from when on: (when, first,
+    most, last), see list_window.py. `reference` is how many there were when the window began that
+    stands still since a change is kept; None while none is.
+    """
+
+    at_s: float
+    taken: tuple[tuple[str, float], ...] = ()
+    counts: tuple[tuple[float, int, int, int], ...] = ()
+    reference: int | None = None
+
+    def moved(self, by_s: float) -> ListPast:
+        """The same on a clock that shows so much more."""
+        return ListPast(
+            self.at_s + by_s,
+            tuple((host, when + by_s) for host, when in self.taken),
+            tuple((when + by_s, first, most, last) for when, first, most, last in self.counts),
+            self.reference,
+        )
+
+    def is_as(self, other: ListPast | None) -> bool:
+        """Whether it says the same, whatever time it is."""
+        return other is not None and replace(self, at_s=other.at_s) == other

@@ -8,7 +8,7 @@ from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
 from pybal.alert import Alert
-from pybal.held_change import HeldChange
+from pybal.held_change import HeldChange, ListPast
 from pybal.override import LaidOver
 
 IPAddress = IPv4Address | IPv6Address
@@ -39,11 +39,12 @@ class SourceList:
 
     If something in it could not be read, servers that it no longer names are still here as they
     were: see SourceSnapshot.damage. `last_run`: with the first list of a source, what was in force
-    when the last run ended; empty if that is not known.
+    when the last run ended; empty if that is not known. `past`: what lists had taken away by then.
     """
 
     servers: tuple[ServerSpec, ...]
     last_run: tuple[ServerSpec, ...] = ()
+    past: ListPast | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class Daemon:
             ports.in_thread,
             settings.state_directory,
             read_only=settings.dry_run,
+            boot=None if ports.place is None else ports.place.boot,
         )
         self._reloader = Reloader(
             running,

@@ -132,7 +132,7 @@ class Coordinator:
         while self._next_list is not None:
             found, self._next_list = self._next_list, None
             if self._settings.list_floor:
-                self._list.begin_with(found.last_run, self._policy.state)
+                self._list.begin_with(found.last_run, found.past, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             self._arriving = {host: Server(host, self) for host in hosts}
@@ -196,7 +196,7 @@ class Coordinator:
             self._remove(host)
         self._handle(ListChanged(candidates))
         self._look_at_addresses()
-        self._list_store.in_force(tuple(self._list.in_force.values()))
+        self._list_store.in_force(tuple(self._list.in_force.values()), self._list.past())
 
     def _remove(self, host: str) -> None:
         server = self._servers.pop(host)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import ServiceSettings
-from pybal.held_change import HeldChange
+from pybal.held_change import HeldChange, ListPast
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import Standing, standing
 from pybal.pool.list_guard import (
@@ -66,10 +66,21 @@ class GuardedList:
         """The servers that stay though the list takes them away."""
         return frozenset(host for change in self._guard.kept for host in change.hosts)
 
-    def begin_with(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
-        """These were in force when the last run ended: the first list is held against them."""
-        if servers and not self._guard.wanted:
-            self.take(servers, state)
+    def begin_with(
+        self, servers: tuple[ServerSpec, ...], past: ListPast | None, state: PoolState
+    ) -> None:
+        """These were in force when the last run ended: the first list is held against them. The
+        window goes on, so that a restart gives nobody a fresh one."""
+        if not servers or self._guard.wanted:
+            return
+        self.take(servers, state)
+        if past is not None and past.counts:
+            window = self._guard.window.after(past)
+            self._guard = replace(self._guard, window=window, reference=past.reference)
+
+    def past(self) -> ListPast:
+        """What the next run is to know."""
+        return self._guard.window.past(self._clock.seconds(), self._guard.reference)
 
     def take(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
         """A new list (hosts unique)."""

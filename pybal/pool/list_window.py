@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from pybal.held_change import ListPast
+
 _STEPS = 100
 """A window is remembered in so many steps, so that a list that changes all the time takes no
 more memory than one that does not."""
@@ -58,6 +60,16 @@ class ListWindow:
         return replace(
             self, _counts=(*counts[max(0, old - 1) :], _Count(at, enabled, enabled, enabled))
         )
+
+    def past(self, at: float, reference: int | None) -> ListPast:
+        """For the next run."""
+        counts = tuple((each.at, each.first, each.most, each.last) for each in self._counts)
+        return ListPast(at, tuple(self.taken.items()), counts, reference)
+
+    def after(self, past: ListPast) -> ListWindow:
+        """This window, of a run that has just begun, after what the last run has left."""
+        counts = tuple(_Count(*each) for each in past.counts)
+        return replace(self, taken=MappingProxyType(dict(past.taken)), _counts=counts)
 
     def changed(self, taken: Mapping[str, float], back: Collection[str]) -> ListWindow:
         """These were taken away, and when; but those that are `back`."""

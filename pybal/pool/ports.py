@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pybal.held_change import ListPast
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
 from pybal.override import Overrides
@@ -30,8 +31,8 @@ class DesiredTable(Protocol):
 class ListStore(Protocol):
     """Keeps the pool list for the next start."""
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
-        """This is the list as it is in force now."""
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
+        """This is the list as it is in force now, and what lists have taken away."""
 
 
 @dataclass(frozen=True, slots=True)

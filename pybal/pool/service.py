@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
+from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList
 from pybal.override import Override
@@ -76,9 +77,9 @@ class LVSService:
         self._damped.stop()
         self._coordinator.stop()
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See ListStore."""
-        self._source.in_force(servers)
+        self._source.in_force(servers, past)
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
         """See Coordinator."""

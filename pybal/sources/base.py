@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 import pybal
+from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 
@@ -31,8 +32,9 @@ class Source(Protocol):
 
     def stop(self) -> None: ...
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
-        """What of the published list is in force, and is to be kept for the next start."""
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
+        """What of the published list is in force, and what lists have taken away lately: both are
+        to be kept for the next start."""
 
     def snapshot(self) -> SourceSnapshot: ...
 
@@ -43,7 +45,8 @@ class SourcePorts:
     `now()` is Unix seconds, `in_thread` runs a function that may block on the disk.
     `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
     used, and none is written. `ca_file` (PEM) is trusted in place
-    of the platform's authorities by sources that speak TLS."""
+    of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
+    whose clock `reactor` shows; None: it is not known."""
 
     reactor: Any
     now: Callable[[], float]
@@ -54,3 +57,4 @@ class SourcePorts:
     state_directory: Path | None
     ca_file: str | None = None
     read_only: bool = False
+    boot: str | None = None

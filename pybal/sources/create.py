@@ -22,7 +22,7 @@ from pybal.sources.kubernetes import (
     KubernetesReader,
 )
 from pybal.sources.last_good_list import LastGoodList, Origin
-from pybal.sources.list_cache import ListCache
+from pybal.sources.list_cache import ListCache, list_file
 from pybal.sources.polling_source import Pauses, PollingSource, Reader
 
 ETCD_SYSTEM = "config-etcd"
@@ -47,9 +47,8 @@ def create_source(
         cache = None
         if ports.state_directory is not None:
             directory = ports.state_directory / _CACHE_DIRECTORY
-            cache = ListCache(
-                directory, service, origin.url, ports.in_thread, log, read_only=ports.read_only
-            )
+            file = list_file(directory, service, origin.url, ports.boot)
+            cache = ListCache(file, ports.in_thread, log, read_only=ports.read_only)
         return LastGoodList(origin, log, ports.reactor, ports.now, publish, cache, overdue_s)
 
     def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:

@@ -18,6 +18,7 @@ from twisted.internet.threads import blockingCallFromThread
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import ResolutionError, SourceError
+from pybal.held_change import ListPast
 from pybal.model import IPAddress, ServerSpec, SourceSnapshot
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
@@ -79,9 +80,9 @@ class EtcdPool:
         self._last_good.stop()
         self._watcher.stop()
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See Source."""
-        self._last_good.in_force(servers)
+        self._last_good.in_force(servers, past)
 
     def snapshot(self) -> SourceSnapshot:
         """See Source."""

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
+from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
 from pybal.sources.base import Publish
@@ -77,6 +78,7 @@ class LastGoodList:
         self._unusable_cache = ""
         self._servers: tuple[ServerSpec, ...] = ()
         self._in_force: tuple[ServerSpec, ...] = ()
+        self._past: ListPast | None = None
         self._found: PoolList | None = None
         self._damage: tuple[str, ...] = ()
         self._kept: tuple[str, ...] = ()
@@ -134,10 +136,11 @@ class LastGoodList:
         self._found = None
         self._publish_if_other(found.over(before))
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """What of the published list is in force, which is what the next start is to find. Servers
         that the list takes away may be held."""
-        changed, self._in_force = servers != self._in_force, servers
+        changed = servers != self._in_force or not past.is_as(self._past)
+        self._in_force, self._past = servers, past
         from_disk = self._stale and self._last_run and servers == self._last_run.servers
         self._save(changed=changed and not from_disk)
 
@@ -221,7 +224,7 @@ class LastGoodList:
         if changed or now - self._saved_at >= _KEEP_AGAIN_S:
             self._saved_at = now
             good_at = self._good_at if self._stale and self._good_at is not None else now
-            self._cache.save(CachedList(self._in_force, good_at))
+            self._cache.save(CachedList(self._in_force, good_at, self._past))
 
     def _silent(self) -> None:
         self.reject(f"nothing came within {GRACE_S:.0f} s")
@@ -257,11 +260,21 @@ class LastGoodList:
         if servers == self._servers:
             return
         first, self._servers = not self._servers, servers
-        last_run = self._last_run.servers if first and self._last_run is not None else ()
+        found = SourceList(servers)
+        if first and self._last_run is not None:
+            found = SourceList(servers, self._last_run.servers, self._past_of(self._last_run))
         try:
-            self._publish(SourceList(servers, last_run))
+            self._publish(found)
         except Exception:  # noqa: BLE001 - a fault of one list must not end the source
             self._log.failure("Publishing the pool list failed")
+
+    def _past_of(self, last_run: CachedList) -> ListPast | None:
+        """On the clock that runs. If it is another than that of the last run, no time has passed:
+        a window may last longer for that, never shorter."""
+        past, now_s = last_run.past, self._clock.seconds()
+        if past is None or (last_run.same_clock and past.at_s <= now_s):
+            return past
+        return past.moved(now_s - past.at_s)
 
     def _log_problems(self, problems: Sequence[str]) -> None:
         new = [problem for problem in problems if problem not in self._logged_problems]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.config.poollist import MAX_WEIGHT
+from pybal.held_change import ListPast
 from pybal.model import ServerSpec
 from pybal.net.addresses import is_host
 from pybal.state.state_file import (
@@ -27,26 +28,27 @@ _LATEST = 6e10
 """Year 3871, and as long before 1970: a clock may be so wrong, and it can still be shown."""
 
 
+_NO_PAST = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What Python raises for a document of another shape."""
+
+
 @dataclass(frozen=True, slots=True)
 class CachedList:
-    """A good list and when it was got, in Unix seconds."""
+    """A good list, when it was got, in Unix seconds, and what lists had taken away by then.
+    `same_clock`: whether the times of `past` are of the clock that still runs."""
 
     servers: tuple[ServerSpec, ...]
     saved_at: float
+    past: ListPast | None = None
+    same_clock: bool = True
 
 
 class ListCache:
-    """One service's list in one file of `directory`, which is made if needed.
-
-    Nothing that goes wrong here is more than a log line. The list is only given back to the
-    same source (`url`): another one's servers must not be put in force.
-    """
+    """One service's list in one file. Nothing that goes wrong here is more than a log line."""
 
     def __init__(
         self,
-        directory: Path,
-        service: str,
-        url: str,
+        file: StateFile[CachedList],
         in_thread: Callable[[Callable[[], None]], Deferred[None]],
         log: Logger,
         *,
@@ -54,7 +56,7 @@ class ListCache:
     ) -> None:
         self._read_only = read_only
         self._newest = CachedList((), 0.0)
-        self._file = list_file(directory, service, url)
+        self._file = file
         self._writer = WriteBehind(
             self._file,
             lambda: self._newest,
@@ -73,13 +75,17 @@ class ListCache:
             self._writer.changed()
 
 
-def list_file(directory: Path, service: str, url: str) -> StateFile[CachedList]:
-    """Where a service's list is kept."""
+def list_file(
+    directory: Path, service: str, url: str, boot: str | None = None
+) -> StateFile[CachedList]:
+    """Where a service's list is kept: in `directory`, which is made if needed. It is only given
+    back to the same source (`url`): another one's servers must not be put in force. `boot` is that
+    of the kernel whose clock runs."""
     return StateFile(
         directory / file_name(service),
         _FORMAT,
-        lambda cached: _encode(cached, url),
-        lambda document: _decode(document, url),
+        lambda cached: _encode(cached, url, boot),
+        lambda document: _decode(document, url, boot),
     )
 
 
@@ -92,15 +98,16 @@ def file_name(service: str) -> str:
     return f"{name}.json"
 
 
-def _encode(cached: CachedList, url: str) -> Document:
+def _encode(cached: CachedList, url: str, boot: str | None) -> Document:
     return {
         "source": url,
         "saved_at": cached.saved_at,
         "servers": {s.host: {"enabled": s.enabled, "weight": s.weight} for s in cached.servers},
+        "past": None if cached.past is None else {"boot": boot, **asdict(cached.past)},
     }
 
 
-def _decode(document: Document, url: str) -> CachedList:
+def _decode(document: Document, url: str, boot: str | None) -> CachedList:
     """Not a list that is another source's, or in part bad."""
     if document["source"] != url:
         raise StateFileError(f"it came from another source, {document['source']!r:.200}")
@@ -113,7 +120,29 @@ def _decode(document: Document, url: str) -> CachedList:
     )
     if not servers or not all(map(_is_good, servers)):
         raise StateFileError("it holds no good list")
-    return CachedList(servers, saved_at)
+    try:
+        past = _past(document["past"])
+    except _NO_PAST:
+        return CachedList(servers, saved_at)
+    same_clock = boot is not None and document["past"].get("boot") == boot
+    return CachedList(servers, saved_at, past, same_clock)
+
+
+def _past(document: Document) -> ListPast:
+    """One of _NO_PAST if there is none, as with a list of an earlier version, or it is damaged."""
+    past = ListPast(
+        float(document["at_s"]),
+        tuple((str(host), float(when)) for host, when in document["taken"]),
+        tuple(
+            (float(when), int(first), int(most), int(last))
+            for when, first, most, last in document["counts"]
+        ),
+        None if document["reference"] is None else int(document["reference"]),
+    )
+    times = (past.at_s, *(each[1] for each in past.taken), *(each[0] for each in past.counts))
+    if not all(abs(when) <= _LATEST and when <= past.at_s for when in times):
+        raise ValueError("times that cannot be")
+    return past
 
 
 def _is_good(server: ServerSpec) -> bool:

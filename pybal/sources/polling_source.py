@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.errors import HTTPFetchError, SourceError
+from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList
@@ -74,9 +75,9 @@ class PollingSource:
         self._poller.stop()
         self._last_good.stop()
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See Source."""
-        self._last_good.in_force(servers)
+        self._last_good.in_force(servers, past)
 
     def snapshot(self) -> SourceSnapshot:
         """See Source."""

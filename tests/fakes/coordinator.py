@@ -16,6 +16,7 @@ from pybal.config.settings import (
     MonitorSettings,
     ServiceSettings,
 )
+from pybal.held_change import ListPast
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import (
@@ -169,6 +170,7 @@ class Bench:
         )
         self.coordinator = Coordinator(self.settings, ports, adopted, self)
         self.in_force_lists: list[tuple[ServerSpec, ...]] = []
+        self.past: ListPast | None = None
 
     def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
         assert drain_timeout_s is self.settings.drain_timeout_s
@@ -193,13 +195,16 @@ class Bench:
         if not self.holds_reports:
             self.coordinator.deliver(report)
 
-    def in_force(self, servers: tuple[ServerSpec, ...]) -> None:
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         self.in_force_lists.append(servers)
+        self.past = past
 
-    def list(self, *specs: ServerSpec | str, last_run: str = "") -> None:
+    def list(
+        self, *specs: ServerSpec | str, last_run: str = "", past: ListPast | None = None
+    ) -> None:
         servers = tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
         before = tuple(ServerSpec(host) for host in last_run)
-        self.coordinator.pool_list(SourceList(servers, before))
+        self.coordinator.pool_list(SourceList(servers, before, past))
 
     def wish(self, action: Action, host: str, *, force: bool = False) -> str:
         """An operator's override, if nothing speaks against it; else what does."""

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.config.settings import SourceSettings
+from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
@@ -87,7 +88,7 @@ class SourceBench:
             self.lists.append(found)
             self.published.append(found.servers)
             if not self.holds:
-                source.in_force(found.servers)
+                source.in_force(found.servers, ListPast(self.clock.seconds()))
 
         source = create_source(
             settings, service, publish, self.environment, self.log.logger(service)

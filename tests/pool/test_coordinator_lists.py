@@ -9,7 +9,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from pybal.config.settings import ListGuardSettings
 from pybal.held_change import HeldChange
-from pybal.model import ServerSpec
+from pybal.model import ServerSpec, SourceList
 from pybal.pool.arrivals import ARRIVAL_S
 from tests.fakes.coordinator import FETCH, IDLE, Bench
 
@@ -268,3 +268,46 @@ def test_what_the_next_start_is_to_find_is_what_is_in_force() -> None:
     assert {spec.host for spec in bench.in_force_lists[-1]} == set(TEN)
     bench.coordinator.confirm_list()
     assert [spec.host for spec in bench.in_force_lists[-1]] == list("ghij")
+
+
+def drained(bench: Bench, hosts: str, wait_s: float = 20.0) -> None:
+    """One server after another is disabled."""
+    for number in range(len(hosts)):
+        bench.clock.advance(wait_s)
+        off = set(hosts[: number + 1])
+        bench.list(*(ServerSpec(host, enabled=host not in off) for host in TEN))
+
+
+def restarted(before: Bench, clock_s: float, disabled: str = "") -> Bench:
+    """A new process, that finds what the last one has left, and then a list."""
+    bench = Bench(names=dict(NAMES))
+    bench.clock.advance(clock_s)
+    servers = before.in_force_lists[-1]
+    found = tuple(without(disabled)) if disabled else servers
+    bench.coordinator.pool_list(SourceList(found, servers, before.past))
+    return bench
+
+
+def test_a_drain_that_goes_on_over_a_restart_ends_at_the_same_floor() -> None:
+    first = bench_of()
+    drained(first, "abcd")
+    second = restarted(first, first.clock.seconds() + 5)
+    drained(second, "abcdefgh")
+    assert len(pooled(second)) == 5
+    assert second.snapshot().held
+
+
+def test_what_is_held_is_held_after_a_restart_an_hour_later_too() -> None:
+    first = bench_of()
+    drained(first, "abcdefg")
+    assert len(pooled(first)) == 5
+    second = restarted(first, first.clock.seconds() + 3600, "abcdefgh")
+    assert pooled(second) == "fghij"
+
+
+def test_what_was_taken_away_long_before_a_restart_no_longer_counts() -> None:
+    first = bench_of()
+    drained(first, "abcd")
+    second = restarted(first, first.clock.seconds() + 1000)
+    drained(second, "abcdefg")
+    assert len(pooled(second)) == 3

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.settings import FileSource, HTTPSource
+from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.sources.list_cache import CachedList, file_name, list_file
 from pybal.state.state_file import StateFileError
@@ -145,7 +147,7 @@ def test_what_is_kept_on_disk_is_what_is_in_force(tmp_path: Path) -> None:
         assert on_disk is not None
         assert on_disk.servers == (A, B)
         bench.advance(7200)
-    source.in_force((ServerSpec("c"), A))
+    source.in_force((ServerSpec("c"), A), ListPast(0.0))
     on_disk = list_file(tmp_path / "pool-lists", "svc", URL).load()
     assert on_disk is not None
     assert on_disk.servers == (ServerSpec("c"), A)
@@ -321,3 +323,71 @@ def test_very_long_names_stay_apart() -> None:
     names = {file_name("x" * 300 + end) for end in ("a", "b", "")}
     assert len(names) == 3
     assert all(len(name) <= 255 for name in names)
+
+
+PAST = ListPast(500.0, (("x", 400.0), ("y", 450.5)), ((0.0, 10, 10, 10), (450.0, 9, 9, 8)), 10)
+
+
+@pytest.mark.parametrize(
+    ("saved_in", "read_in", "clock_s", "by_s"),
+    [
+        ("boot 1", "boot 1", 900.0, 0.0),
+        ("boot 1", "boot 2", 30.0, -470.0),
+        ("boot 1", "boot 2", 9000.0, 8500.0),
+        (None, None, 900.0, 400.0),
+        # A clock of the same boot that has not come so far is another one.
+        ("boot 1", "boot 1", 100.0, -400.0),
+    ],
+)
+def test_what_lists_took_away_outlives_a_restart_and_the_wall_clock_does_not_matter(
+    tmp_path: Path, saved_in: str | None, read_in: str | None, clock_s: float, by_s: float
+) -> None:
+    """After a boot no time has passed for it."""
+    directory = tmp_path / "pool-lists"
+    list_file(directory, "svc", URL, saved_in).save(CachedList((A, B), EPOCH + 9e8, PAST))
+    bench = SourceBench(tmp_path)
+    bench.environment = replace(bench.environment, boot=read_in)
+    bench.clock.advance(clock_s)
+    bench.start(SOURCE)
+    answer(bench, TWO)
+    (found,) = bench.lists
+    assert found.past == PAST.moved(by_s)
+
+
+def test_what_lists_took_away_is_kept_even_if_the_list_stays_as_it_was(tmp_path: Path) -> None:
+    bench = SourceBench(tmp_path)
+    source = bench.start(SOURCE)
+    answer(bench, TWO)
+    source.in_force((A, B), PAST)
+    file = list_file(tmp_path / "pool-lists", "svc", URL)
+    on_disk = file.load()
+    assert on_disk is not None
+    assert on_disk.past == PAST
+    written = file.path.stat().st_mtime_ns
+    source.in_force((A, B), PAST.moved(0.0))
+    assert file.path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize(
+    "past",
+    [
+        None,
+        7,
+        "x",
+        {},
+        {**asdict(PAST), "at_s": math.inf},
+        {**asdict(PAST), "at_s": "soon"},
+        {**asdict(PAST), "taken": [["x", 501.0]]},
+        {**asdict(PAST), "taken": [["x"]]},
+        {**asdict(PAST), "counts": [[1, 2, 3]]},
+        {**asdict(PAST), "counts": 5},
+        {**asdict(PAST), "reference": []},
+        {**asdict(PAST), "reference": math.inf},
+    ],
+)
+def test_a_damaged_past_leaves_the_list_usable(tmp_path: Path, past: object) -> None:
+    file = list_file(tmp_path, "svc", URL)
+    file.save(CachedList((A, B), EPOCH, PAST))
+    document = json.loads(file.path.read_bytes())
+    file.path.write_text(json.dumps({**document, "past": past}))
+    assert file.load() == CachedList((A, B), EPOCH)
