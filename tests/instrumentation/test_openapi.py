@@ -23,7 +23,13 @@ from pybal.ipvs.snapshot import (
     ServiceStatistics,
     Traffic,
 )
-from pybal.model import MaintenanceSnapshot, MetricSample, SourceSnapshot
+from pybal.model import (
+    MaintenanceSnapshot,
+    MetricSample,
+    OthersRoute,
+    OwnAddress,
+    SourceSnapshot,
+)
 from tests.fakes.view import (
     NOON,
     FakeView,
@@ -139,6 +145,27 @@ def full_view() -> FakeView:
         bgp_snapshot=replace(
             peers,
             router_id="192.0.2.9",
+            imports=True,
+            own=(
+                OwnAddress(
+                    "198.51.100.1",
+                    announced=True,
+                    preferred="others",
+                    others=(
+                        OthersRoute(
+                            "192.0.2.1",
+                            "198.51.100.1/32",
+                            "192.0.2.8",
+                            0,
+                            100,
+                            (64600,),
+                            1,
+                            ("64600:7",),
+                            "others",
+                        ),
+                    ),
+                ),
+            ),
             maintenance=(MaintenanceSnapshot(None, NOON, withdrawn=False),),
             peers=tuple(
                 replace(
