@@ -57,6 +57,7 @@ from pybal.net.source_address import kernel_source_address
 from pybal.pool.desired import modules_needed
 from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
+from pybal.runtime.ending import end_without_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
 from pybal.runtime.log import begin_logging
@@ -248,6 +249,8 @@ def _run(
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
     tune_garbage_collection(reactor)
+    # Once the daemon has stopped in order, threads that hang in a disk do not keep the process.
+    reactor.addSystemEventTrigger("during", "shutdown", end_without_threads, EXIT_OK)
     reactor.run()
     return EXIT_OK
 
@@ -301,7 +304,7 @@ def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:
 
 
 def _own_thread(function: Callable[[], None]) -> None:
-    threading.Thread(target=function, name="history", daemon=True).start()
+    threading.Thread(target=function, name="own", daemon=True).start()
 
 
 def _resolver(state_directory: Path | None, *, read_only: bool) -> Resolver:

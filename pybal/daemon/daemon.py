@@ -56,6 +56,7 @@ from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
+from pybal.sources.file_access import BoundedAccess
 from pybal.state.state_file import WriteBehind
 
 
@@ -135,6 +136,7 @@ class Daemon:
             settings.state_directory,
             read_only=settings.dry_run,
             boot=None if ports.place is None else ports.place.boot,
+            files=BoundedAccess(ports.reactor, ports.own_thread),
         )
         self._reloader = Reloader(
             running,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ import pybal
 from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
+from pybal.sources.file_access import DirectAccess, FileAccess
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
 
@@ -46,7 +47,7 @@ class SourcePorts:
     `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
     used, and none is written. `ca_file` (PEM) is trusted in place
     of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
-    whose clock `reactor` shows; None: it is not known."""
+    whose clock `reactor` shows; None: it is not known. `files` reads pool files."""
 
     reactor: Any
     now: Callable[[], float]
@@ -58,3 +59,4 @@ class SourcePorts:
     ca_file: str | None = None
     read_only: bool = False
     boot: str | None = None
+    files: FileAccess = field(default_factory=DirectAccess)

@@ -34,23 +34,23 @@ class FileReader:
         self._json_format = path.name.endswith(".json")
         self._clock = ports.reactor
         self._now = ports.now
+        self._access = ports.files
         self._seen: Signature | None = None
         self._settled: Signature | None = None
         self._refused = ""
 
     async def read(self, early: Early) -> PoolList | None:
         """See Reader."""
-        if self._signature() == self._settled:
+        if await self._signature() == self._settled:
             if self._refused:
                 raise SourceError(self._refused)
             return None
         self._settled = None
         readings = FileReadings(self._seen, self._clock.seconds(), json_format=self._json_format)
-        content = self._content()
+        content = await self._content()
         while True:
-            found = readings.add(
-                content, self._directory_changed_ns(), self._clock.seconds(), self._now()
-            )
+            changed_ns = await self._access.run(self._path, self._directory_changed_ns)
+            found = readings.add(content, changed_ns, self._clock.seconds(), self._now())
             self._seen = content.signature
             if readings.stood_still(self._clock.seconds()):
                 return self._settle(content)
@@ -77,14 +77,16 @@ class FileReader:
     async def _next_content(self) -> FileContent:
         """It may be away for a moment while it is replaced."""
         try:
-            return self._content()
+            return await self._content()
         except SourceError:
             await deferLater(self._clock, _LOOK_S)
-            return self._content()
+            return await self._content()
 
-    def _content(self) -> FileContent:
+    async def _content(self) -> FileContent:
         try:
-            return read_regular_file(self._path, MAX_LIST_BYTES)
+            return await self._access.run(
+                self._path, lambda: read_regular_file(self._path, MAX_LIST_BYTES)
+            )
         except OSError as error:
             raise self._unreadable(error) from None
 
@@ -94,9 +96,9 @@ class FileReader:
         except OSError:
             return 0
 
-    def _signature(self) -> Signature:
+    async def _signature(self) -> Signature:
         try:
-            return file_signature(self._path)
+            return await self._access.run(self._path, lambda: file_signature(self._path))
         except OSError as error:
             raise self._unreadable(error) from None
 

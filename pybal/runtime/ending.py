@@ -1,0 +1,30 @@
+"""The end of a process whose threads may hang."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+
+GRACE_S = 3.0
+"""So long threads have for what they are doing, such as the last writing of a state file."""
+
+
+def end_without_threads(
+    status: int, grace_s: float = GRACE_S, end: Callable[[int], object] = os._exit
+) -> None:
+    """Have the process end with this exit status after `grace_s`, if it has not ended by then.
+    A thread that waits for a file system that hangs would otherwise keep it for ever: both the
+    reactor and the interpreter wait for all their threads."""
+
+    def ended() -> None:
+        sys.stderr.write(
+            "[pybal] WARN: A thread hangs, on a disk most likely: exiting without it\n"
+        )
+        sys.stderr.flush()
+        end(status)
+
+    timer = threading.Timer(grace_s, ended)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,105 @@
+"""Reads files where they are: at once if that is a disk of this host, in a thread, within a
+deadline, if it is a file system that may keep a reader waiting for ever."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.python.failure import Failure
+
+from pybal.errors import SourceError
+from pybal.state.mounts import is_below, remote_mounts
+
+T = TypeVar("T")
+
+DEADLINE_S = 5.0
+"""A file system that has not answered by then hangs."""
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_LOOK_EVERY_S = 30.0
+
+
+class FileAccess(Protocol):
+    """Runs what reads a file."""
+
+    async def run(self, path: Path, function: Callable[[], T]) -> T:
+        """What the function returns or raises; SourceError if the file system hangs."""
+        ...
+
+
+class DirectAccess:
+    """At once, for files of this host."""
+
+    async def run(self, path: Path, function: Callable[[], T]) -> T:  # noqa: ARG002 - see FileAccess
+        """See FileAccess."""
+        return function()
+
+
+class BoundedAccess:
+    """See FileAccess. `reactor` provides IReactorTime and IReactorFromThreads; `own_thread` runs a
+    function in a thread of its own, which nobody waits for. At most one thread a path: while that
+    hangs, the path is not tried again."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        own_thread: Callable[[Callable[[], None]], None],
+        mountinfo: Callable[[], str] = lambda: _MOUNTS.read_text("utf-8", "surrogateescape"),
+    ) -> None:
+        self._reactor = reactor
+        self._own_thread = own_thread
+        self._mountinfo = mountinfo
+        self._mounts: frozenset[str] = frozenset()
+        self._looked_at_s: float | None = None
+        self._remote: dict[Path, bool] = {}
+        self._hanging: dict[Path, float] = {}
+
+    async def run(self, path: Path, function: Callable[[], T]) -> T:
+        """See FileAccess."""
+        if not self._is_remote(path):
+            return function()
+        now_s = self._reactor.seconds()
+        if path in self._hanging:
+            raise self._hangs(now_s - self._hanging[path])
+        self._hanging[path] = now_s
+        done: Deferred[T] = Deferred()
+        self._own_thread(lambda: self._work(path, function, done))
+        try:
+            return await done.addTimeout(DEADLINE_S, self._reactor)
+        except TimeoutError:
+            raise self._hangs(DEADLINE_S) from None
+
+    def _work(self, path: Path, function: Callable[[], T], done: Deferred[T]) -> None:
+        """In the thread."""
+        try:
+            outcome: Any = function()
+        except Exception:  # noqa: BLE001 - it is handed on to whoever waits
+            outcome = Failure()
+        self._reactor.callFromThread(self._worked, path, done, outcome)
+
+    def _worked(self, path: Path, done: Deferred[T], outcome: Any) -> None:
+        self._hanging.pop(path, None)
+        if not done.called:
+            done.callback(cast(T, outcome))
+
+    def _hangs(self, seconds: float) -> SourceError:
+        return SourceError(f"its file system has not answered for {seconds:.0f} s")
+
+    def _is_remote(self, path: Path) -> bool:
+        now_s = self._reactor.seconds()
+        if self._looked_at_s is None or now_s - self._looked_at_s >= _LOOK_EVERY_S:
+            self._looked_at_s = now_s
+            self._remote.clear()
+            try:
+                self._mounts = remote_mounts(self._mountinfo())
+            except OSError:
+                self._mounts = frozenset()
+        if not self._mounts:
+            return False
+        if path not in self._remote:
+            self._remote[path] = is_below(str(path), self._mounts, os.readlink)
+        return self._remote[path]

@@ -1,0 +1,117 @@
+"""Pool files on a file system that may hang: the daemon waits in a thread, and not for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from pybal.config.settings import FileSource
+from pybal.errors import SourceError
+from pybal.model import ServerSpec
+from pybal.sources.file_access import DEADLINE_S, BoundedAccess, DirectAccess
+from tests.fakes.deferreds import result_of
+from tests.fakes.sources import SourceBench
+
+
+class ThreadClock(Clock):
+    """A Clock with IReactorFromThreads."""
+
+    def callFromThread(self, function: Callable[..., object], *args: object) -> None:
+        self.callLater(0, function, *args)
+
+
+class Threads:
+    """Threads that run when the test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def __call__(self, function: Callable[[], None]) -> None:
+        self.waiting.append(function)
+
+    def run(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for function in waiting:
+            function()
+
+
+def access_of(mounted: Path) -> tuple[BoundedAccess, Threads, ThreadClock]:
+    clock, threads = ThreadClock(), Threads()
+    mountinfo = f"30 22 0:40 / {mounted} rw - nfs4 files:/pools rw"
+    return BoundedAccess(clock, threads, lambda: mountinfo), threads, clock
+
+
+def asked(access: BoundedAccess, path: Path) -> Deferred[str]:
+    return Deferred.fromCoroutine(access.run(path, lambda: path.read_text()))
+
+
+def test_a_file_of_this_host_is_read_at_once(tmp_path: Path) -> None:
+    access, threads, _ = access_of(tmp_path / "elsewhere")
+    (tmp_path / "pool").write_text("x")
+    assert result_of(asked(access, tmp_path / "pool")) == "x"
+    assert not threads.waiting
+    assert result_of(Deferred.fromCoroutine(DirectAccess().run(tmp_path, lambda: 7))) == 7
+
+
+def test_a_file_of_the_network_is_read_in_a_thread(tmp_path: Path) -> None:
+    access, threads, clock = access_of(tmp_path)
+    (tmp_path / "pool").write_text("x")
+    found = asked(access, tmp_path / "pool")
+    assert not found.called
+    threads.run()
+    clock.advance(0)
+    assert result_of(found) == "x"
+    failing = asked(access, tmp_path / "missing")
+    threads.run()
+    clock.advance(0)
+    with pytest.raises(FileNotFoundError):
+        result_of(failing)
+
+
+def test_one_that_hangs_is_given_up_and_asked_for_by_one_thread_alone(tmp_path: Path) -> None:
+    access, threads, clock = access_of(tmp_path)
+    path = tmp_path / "pool"
+    path.write_text("x")
+    found = asked(access, path)
+    clock.advance(DEADLINE_S)
+    with pytest.raises(SourceError, match="its file system has not answered for 5 s"):
+        result_of(found)
+    clock.advance(60)
+    with pytest.raises(SourceError, match="for 65 s"):
+        result_of(asked(access, path))
+    assert len(threads.waiting) == 1
+    threads.run()
+    clock.advance(0)
+    again = asked(access, path)
+    threads.run()
+    clock.advance(0)
+    assert result_of(again) == "x"
+
+
+def test_a_source_whose_file_system_hangs_is_stale_and_its_list_stays(tmp_path: Path) -> None:
+    bench = SourceBench()
+    bench.clock = clock = ThreadClock()
+    threads, mountinfo = Threads(), f"30 22 0:40 / {tmp_path} rw - nfs4 files:/pools rw"
+    files = BoundedAccess(clock, threads, lambda: mountinfo)
+    bench.environment = replace(bench.environment, reactor=clock, now=bench.now, files=files)
+    (tmp_path / "pool").write_text("{ 'host': 'a' }\n")
+    source = bench.start(FileSource(tmp_path / "pool"))
+    for _ in range(60):
+        threads.run()
+        bench.advance(0.1)
+    assert bench.take() == [(ServerSpec("a"),)]
+    bench.advance(10)
+    snapshot = source.snapshot()
+    assert snapshot.stale
+    assert "has not answered" in str(snapshot.last_error)
+    for _ in range(60):
+        threads.run()
+        bench.advance(0.1)
+    assert not source.snapshot().stale
+    assert bench.take() == []
+    source.stop()
