@@ -41,9 +41,7 @@ class Composer:
         for service in self._view.services():
             known = self._known.get(service.name)
             of_it = tuple(by_service.get(service.name, ()))
-            if known is None or known.service != service or known.alerts != of_it:
-                known = seen_service(service, of_it)
-            services.append(known)
+            services.append(seen_service(service, of_it, known))
             await slices.pause()
         self._known = {each.service.name: each for each in services}
         view = self._view

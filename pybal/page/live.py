@@ -18,7 +18,7 @@ from pybal.runtime.time_slices import TimeSlices
 INTERVAL_S = 1.0
 """A page is not made anew more often."""
 LONGEST_INTERVAL_S = 10.0
-SHARE = 0.005
+SHARE = 0.007
 """Of a core, that the pages may take for each viewer; updates come less often then."""
 MOST = 0.05
 """Of a core, for all of them."""
