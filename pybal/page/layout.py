@@ -15,13 +15,15 @@ RELOAD_S = 15
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What is around a page: which director, links to its icon, style sheet and script, the version
-    shown and where its changes are to be had, what is looked for, and the time."""
+    shown, of which build of the pages, and where its changes are to be had, what is looked for, and
+    the time."""
 
     director: str
     icon: str
     style: str
     script: str
     state: str
+    build: str
     stream: str
     query: str
     now: float
@@ -48,7 +50,8 @@ def document(
         element("script", src=frame.script, defer=True) if live else None,
         element("noscript", reload) if live else None,
     )
-    stream = {"data_stream": frame.stream, "data_state": frame.state} if live else {}
+    stream = {"data_stream": frame.stream, "data_state": frame.state, "data_build": frame.build}
+    stream = stream if live else {}
     shown = element("body", *body, class_=kind or None, data_now=f"{frame.now:.3f}", **stream)
     page = element("html", head, shown, lang="en")
     return b"<!DOCTYPE html>\n" + page.encode("utf-8", "replace")

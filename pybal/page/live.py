@@ -32,7 +32,8 @@ _STATISTICS_S = 30.0
 
 class Live:
     """Keeps pages up to date for as long as somebody looks. `clock` is IReactorTime, `now()` Unix
-    seconds; `refresh` has the kernel's counts read. The director's page is that of None."""
+    seconds; `refresh` has the kernel's counts read. Viewers are told the `build` of the pages, as
+    after an upgrade theirs is an old one. The director's page is that of None."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Live:
         now: Callable[[], float],
         refresh: Callable[[], Any],
         log: Logger,
+        build: str,
     ) -> None:
         self._clock = clock
         self._composer = composer
@@ -49,6 +51,7 @@ class Live:
         self._now = now
         self._refresh = refresh
         self._log = log
+        self._build = build
         self._topics: dict[str | None, Topic] = {}
         """The one that was asked for last is the last."""
         self._made = 0
@@ -141,7 +144,7 @@ class Live:
             await self._refresh()
 
     def _heartbeat(self) -> bytes:
-        return event(f"{self._now():.3f}".encode("ascii"), name="time")
+        return event(f"{self._now():.3f} {self._build}".encode("ascii"), name="time")
 
 
 def _composing(composer: Composer, service: str) -> Compose:

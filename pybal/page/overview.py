@@ -91,7 +91,11 @@ def _alert(each: SinceAlert) -> Markup:
     about = () if alert.service is None else (service_link(alert.service), " · ")
     return element(
         "li",
-        state(alert.severity.value, alert.severity.value),
+        # One that an operator has acknowledged is OK; its text says who and why.
+        state(
+            "known" if alert.severity is Severity.OK else alert.severity.value,
+            "off" if alert.severity is Severity.OK else alert.severity.value,
+        ),
         element("span", alert.text, class_="text"),
         element(
             "span",

@@ -62,8 +62,9 @@ class StatusSite:
         self._time_slices = time_slices
         self._now = now
         self._assets = read_assets()
+        self._build = "-".join(asset.tag for asset in self._assets.values())
         composer = Composer(view, watch, now)
-        self._live = Live(clock, composer, time_slices, now, view.refresh, log)
+        self._live = Live(clock, composer, time_slices, now, view.refresh, log, self._build)
 
     def stop(self) -> None:
         """Make no page anew any more. Idempotent."""
@@ -139,6 +140,7 @@ class StatusSite:
             style,
             script,
             state,
+            self._build,
             path_to("status.stream", of=service),
             asked.query.get("q", "").strip()[:LONGEST],
             self._now(),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DrainSnapshot, IPVSSnapshot
-from pybal.model import BGPSnapshot, DaemonSnapshot, PeerSnapshot, SourceSnapshot
+from pybal.model import BGPSnapshot, DaemonSnapshot, OwnAddress, PeerSnapshot, SourceSnapshot
 from pybal.override import Override
 from pybal.page.html import Child, Markup, element
 from pybal.page.words import count_of, duration, listed, moment, service_link, state
@@ -88,7 +88,11 @@ def bgp_section(id_: str, bgp: BGPSnapshot) -> Markup:
         )
         for each in bgp.held
     ]
-    notes = element("ul", maintenance, held) if maintenance or held else None
+    others = [_others(each) for each in bgp.own if each.others]
+    more = len(others) - _SHOWN
+    if more > 0:
+        others[_SHOWN:] = [element("li", f"and {more:,} more addresses that others announce")]
+    notes = element("ul", maintenance, held, others) if maintenance or held or others else None
     return element(
         "div",
         element(
@@ -100,6 +104,25 @@ def bgp_section(id_: str, bgp: BGPSnapshot) -> Markup:
         table,
         id=id_,
     )
+
+
+def _others(own: OwnAddress) -> Markup:
+    words, level = _PREFERRED.get(own.preferred or "", ("nobody can tell", "off"))
+    return element(
+        "li",
+        own.address,
+        " is announced by others, too: preferred are ",
+        state(words, "ok" if own.shared else level),
+    )
+
+
+_PREFERRED = {
+    "us": ("we", "ok"),
+    "others": ("others", "off"),
+    "both": ("some routers us, some others", "degraded"),
+    "alike": ("both alike", "warning"),
+    "nobody": ("neither", "degraded"),
+}
 
 
 def _peer(bgp: BGPSnapshot, peer: PeerSnapshot) -> Markup:

@@ -10,6 +10,7 @@ from pybal.ipvs.snapshot import DestinationStatistics, DrainSnapshot, IPVSSnapsh
 from pybal.model import (
     AnnouncedPrefix,
     BGPSnapshot,
+    HoldDown,
     MonitorSnapshot,
     ServerSnapshot,
     SourceSnapshot,
@@ -201,7 +202,13 @@ def _server_row(id_: str, server: ServerSnapshot, kernel: InKernel) -> Markup:
         element("th", server.host, address_beside(server), scope="row"),
         element("td", *states, element("span", server.status, class_="why"), class_="is"),
         element("td", [_monitor(each) for each in server.monitors] or "none", class_="monitors"),
-        element("td", _override(server.over), _why(server, care), class_="where"),
+        element(
+            "td",
+            _override(server.over),
+            _held_back(server.hold_down),
+            _why(server, care),
+            class_="where",
+        ),
         element("td", f"{server.weight}", class_="n", data_label="weight"),
         element("td", _connections(kernel), class_="n", data_label="connections"),
         id=id_,
@@ -250,6 +257,20 @@ def _override(over: LaidOver | None) -> Markup | None:
     if over is None:
         return None
     return element("div", state("override", "degraded"), " ", over.text, class_="override")
+
+
+def _held_back(hold_down: HoldDown | None) -> Markup | None:
+    if hold_down is None:
+        return None
+    return element(
+        "div",
+        state("held back", "warning"),
+        f" is up again, but went down {hold_down.flaps} times within "
+        f"{duration(hold_down.window_s)}; pooled ",
+        moment(hold_down.until),
+        ", or once the pool needs it",
+        class_="override",
+    )
 
 
 def _cause(cause: str, monitors: tuple[MonitorSnapshot, ...]) -> str:

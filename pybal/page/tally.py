@@ -20,7 +20,7 @@ class Care(enum.Enum):
     WAITING = "not pooled"
     UNPROVEN = "not checked yet"
     DRAINED = "drained by an operator"
-    IDLE = "weight 0"
+    IDLE = "draining, weight 0"
     DISABLED = "disabled"
     SERVES = "serves"
 

@@ -231,6 +231,10 @@ def test_it_is_live_again_after_a_restart(site: PageSite, one_browser: Browser) 
     site.pybal.start()
     one_browser.until(LIVE)
     one_browser.until(ROW, "ncredir_80", "ok")
+    # After an upgrade the page itself is another one.
+    one_browser.run("window.before = 1; document.body.dataset.build = 'old'; open()")
+    one_browser.until("return !window.before")
+    one_browser.until(LIVE)
     one_browser.complaints()  # that it could not connect
 
 

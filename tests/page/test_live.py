@@ -34,9 +34,11 @@ def state_of(text: str) -> str:
 def test_a_viewer_is_sent_what_has_changed_within_a_second_and_nothing_else() -> None:
     snapshots = view()
     visitor = Visitor(snapshots)
-    stream = visitor.stream(f"?state={state_of(visitor.page())}")
+    text = visitor.page()
+    stream = visitor.stream(f"?state={state_of(text)}")
     first = stream.events()
     assert [each.get("event") for each in first] == ["time"]
+    assert f'data-build="{first[0]["data"].split()[1]}"' in text
     assert "text/event-stream" in stream.head and "Content-Length" not in stream.head
     visitor.advance(5)
     assert stream.changes() == []

@@ -9,10 +9,13 @@ from dataclasses import replace
 
 import pytest
 
+from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DriftSnapshot, KernelErrorSnapshot, MissingSnapshot
-from pybal.model import SourceSnapshot
+from pybal.model import HoldDown, OthersRoute, OwnAddress, SourceSnapshot
 from pybal.override import Action, LaidOver, Override
+from pybal.page.overview import alerts_section
+from pybal.page.seen import SinceAlert
 from tests.fakes.view import (
     NOON,
     FakeView,
@@ -197,3 +200,26 @@ def test_the_largest_site_is_one_page_of_its_services_compressed_if_asked_for() 
     assert len(packed.body) < 20_000
     assert gzip.decompress(packed.body).startswith(b"<!DOCTYPE html>")
     assert visitor.page("/status/service-0_443").count('<tr id="server-') == 240
+
+
+def test_a_server_that_flaps_is_shown_as_held_back_and_a_known_alert_as_known() -> None:
+    snapshots = view()
+    one = snapshots.service_list[1]
+    flaps = replace(one.servers[0], pooled=False, hold_down=HoldDown(4, 600.0, NOON + 60))
+    snapshots.service_list = [replace(one, servers=(flaps, one.servers[1]))]
+    text = Visitor(snapshots).page("/status/text_443")
+    assert "went down 4 times within 10 min" in text
+    alert = Alert("too-small", Severity.OK, None, "It is too small (known to alice)")
+    assert ">known</span>" in alerts_section("a", (SinceAlert(alert, NOON),))
+
+
+def test_addresses_that_others_announce_too_are_shown() -> None:
+    snapshots = view()
+    address = "198.51.100.1/32"
+    other = OthersRoute("192.0.2.1", address, "192.0.2.9", 0, None, (64600,), 1, (), "alike")
+    shared = OwnAddress(address, True, "alike", (other,))
+    alone = OwnAddress("198.51.100.2/32", True, "us")
+    snapshots.bgp_snapshot = replace(snapshots.bgp_snapshot, imports=True, own=(shared, alone))
+    text = Visitor(snapshots).page()
+    assert "198.51.100.1/32 is announced by others, too: preferred are" in text
+    assert "both alike" in text and "198.51.100.2/32" not in text

@@ -118,7 +118,12 @@ function open() {
   source = new EventSource(url);
   source.addEventListener("time", (event) => {
     heard();
-    clockAhead = Number(event.data) * 1000 - Date.now();
+    const [now, build] = event.data.split(" ");
+    clockAhead = Number(now) * 1000 - Date.now();
+    if (build !== body.dataset.build && sessionStorage.getItem("build") !== build) {
+      sessionStorage.setItem("build", build);  // once: who knows what lies between
+      location.reload();  // PyBal has been upgraded
+    }
   });
   source.onmessage = (event) => {
     heard();
