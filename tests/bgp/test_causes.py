@@ -33,6 +33,27 @@ def test_what_tells_more_takes_the_place_of_what_tells_less() -> None:
     assert causes.text == "received Cease"
 
 
+def test_of_two_that_tell_as_much_the_later_one_is_the_cause() -> None:
+    causes = Causes()
+    other = Failure("hold timer expired", Weight.SAID, 4.0)
+    assert [causes.note(one) for one in (CEASE, REFUSED, other)] == [True] * 3
+    assert (causes.text, causes.at) == ("hold timer expired", 4.0)
+
+
+def test_a_cause_of_a_former_session_is_forgotten_only_after_a_session() -> None:
+    causes = Causes()
+    assert causes.note(CEASE)
+    assert not causes.note(CEASE)
+    assert (causes.text, causes.at) == ("received Cease", 1.0)
+
+
+def test_texts_without_end_are_not_all_remembered() -> None:
+    causes = Causes()
+    many = [Failure(f"broken message {n}", Weight.SAID, float(n)) for n in range(21)]
+    assert [causes.note(one) for one in many] == [True] * 21
+    assert [causes.note(one) for one in many] == [False] * 20 + [True]
+
+
 def test_a_session_ends_the_matter_but_what_was_stays_to_be_seen() -> None:
     causes = Causes()
     causes.note(CEASE)
