@@ -16,7 +16,7 @@ from pybal.bgp.aspath import decode_as_path, without_confederation
 from pybal.bgp.constants import AttributeType, Origin
 from pybal.bgp.messages import Aggregator
 
-OPTIONAL, TRANSITIVE, PARTIAL, EXTENDED = 0x80, 0x40, 0x20, 0x10
+OPTIONAL, TRANSITIVE, EXTENDED = 0x80, 0x40, 0x10
 
 
 class Severity(Enum):
