@@ -331,6 +331,7 @@ def test_a_full_disk_loses_nothing_that_fits_in_memory(tmp_path: Path, monkeypat
 
 
 def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+    """Were it to wait for the disk, this would not come to its end."""
     hanging = threading.Event()
 
     class Hanging(Database):
@@ -339,11 +340,9 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
 
     disk = disk_of(tmp_path, Hanging, LogLines())
     disk.start(in_a_thread)
-    begun_s = time.monotonic()
     for number in range(50):
         disk.write([event(number * 1000 + n) for n in range(1000)], [])
     assert disk.snapshot().waiting == MAX_WAITING
-    assert time.monotonic() - begun_s < 1
     hanging.set()
     disk.close()
 
