@@ -108,6 +108,9 @@ def bgp(asked: Asked) -> Result:
 def ipvs(asked: Asked) -> Result:
     """The kernel's table."""
     document = asked.client.get("ipvs")
+    if asked.options.action is not None:
+        lines, differs = render_network.ipvs_diff(document, asked.now())
+        return Result(lines, document, status=EXIT_DIFFERS if differs else EXIT_GOOD)
     return Result(render_network.ipvs_lines(document, asked.now()), document)
 
 

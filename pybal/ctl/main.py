@@ -30,7 +30,7 @@ Run = Callable[[Asked], Result]
 _Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 _STATUSES = """exit status: 0 good; 1 refused, failed or not known to the daemon; of `check`: down;
-2 a wrong command line; of `config diff`: something differs; 3 no daemon answers"""
+2 a wrong command line; of a `diff`: something differs; 3 no daemon answers"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,13 @@ def _add_reading(subparsers: _Subparsers) -> None:
     _add_events(subparsers)
     bgp = _add(subparsers, "bgp", "all BGP peers, or all of one", commands.bgp)
     bgp.add_argument("peer", metavar="PEER", nargs="?", help="the peer's address")
-    _add(subparsers, "ipvs", "the kernel's table: in order? what passes?", commands.ipvs)
+    ipvs = _add(
+        subparsers,
+        "ipvs",
+        "the kernel's table: in order? what passes? `ipvs diff`: what is not as it should be",
+        commands.ipvs,
+    )
+    ipvs.add_argument("action", metavar="diff", nargs="?", choices=["diff"], help="compare")
     _add(subparsers, "sources", "where pool lists come from", commands.sources)
     _add(subparsers, "alerts", "what an operator must look at", commands.alerts)
     config = _add(

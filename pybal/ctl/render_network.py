@@ -145,17 +145,49 @@ def ipvs_lines(ipvs: Document, now: float) -> list[Line]:
     ]
     if error:
         lines.append(Line(f"last error, {ago(error['at'], now)}: {error['text']}"))
-    for each in audit["drift"]:
-        done = "repaired" if each["repaired"] else "not repaired"
-        what = "; ".join(each["differences"])
-        lines.append(Line(f"changed by others ({done}): {each['service']}: {what}", Style.BAD))
-    if ipvs["unmanaged"]:
-        names = ", ".join(ipvs["unmanaged"])
-        lines.append(Line(f"not configured, left alone: {names}", Style.WORSE))
+    lines += [*_drift_lines(ipvs), *_unmanaged_lines(ipvs)]
     if ipvs["ownership_error"]:
         lines.append(Line(ipvs["ownership_error"], Style.BAD))
     lines += [_draining(each) for each in ipvs["draining"]]
     return [*lines, *_statistics_lines(ipvs["statistics"])]
+
+
+def ipvs_diff(ipvs: Document, now: float) -> tuple[list[Line], bool]:
+    """What of the kernel's table is not as it should be, as far as the daemon knows; whether
+    anything is."""
+    found = [*_drift_lines(ipvs), *_missing_lines(ipvs), *_unmanaged_lines(ipvs)]
+    open_drift = any(not each["repaired"] for each in ipvs["audit"]["drift"])
+    differs = bool(open_drift or ipvs["missing"] or ipvs["unmanaged"] or not ipvs["in_sync"])
+    if not ipvs["in_sync"]:
+        found.append(Line("the table is not yet as it should be", Style.WORSE))
+    elif not differs:
+        found.append(Line("The kernel's table is as it should be", Style.GOOD))
+    audit = f"last audit {ago(ipvs['audit']['finished'], now)}"
+    return [*found, Line(f"{audit}, a dry run" if ipvs["dry_run"] else audit)], differs
+
+
+def _drift_lines(ipvs: Document) -> list[Line]:
+    lines = []
+    for each in ipvs["audit"]["drift"]:
+        done = "repaired" if each["repaired"] else "not repaired"
+        what = "; ".join(each["differences"])
+        lines.append(Line(f"changed by others ({done}): {each['service']}: {what}", Style.BAD))
+    return lines
+
+
+def _missing_lines(ipvs: Document) -> list[Line]:
+    lines = []
+    for each in ipvs["missing"]:
+        what = ", ".join(each["servers"]) or "the service"
+        lines.append(Line(f"not taken by the kernel: {what} of {each['service']}", Style.BAD))
+    return lines
+
+
+def _unmanaged_lines(ipvs: Document) -> list[Line]:
+    if not ipvs["unmanaged"]:
+        return []
+    names = ", ".join(ipvs["unmanaged"])
+    return [Line(f"not configured, left alone: {names}", Style.WORSE)]
 
 
 def _draining(drain: Document) -> Line:

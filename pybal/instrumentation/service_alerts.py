@@ -96,10 +96,19 @@ def _nobody_served(service: ServiceSnapshot) -> PendingAlert:
     enabled = [server for server in servers if server.enabled]
     # An operator's explicit word is no fault; that nobody is served is worth saying.
     if not enabled:
-        return pending(Severity.WARNING, "serves nobody: all its servers are disabled")
+        return pending(
+            Severity.WARNING, f"serves nobody: all its servers are disabled{_by_operators(servers)}"
+        )
     if not any(server.weight for server in enabled):
-        return pending(Severity.WARNING, "serves nobody: the weights of all its servers are 0")
+        text = f"serves nobody: the weights of all its servers are 0{_by_operators(servers)}"
+        return pending(Severity.WARNING, text)
     return pending(Severity.CRITICAL, f"serves nobody: {_not_pooled(enabled)}")
+
+
+def _by_operators(servers: Sequence[ServerSnapshot]) -> str:
+    """Whom operators have taken out for a time."""
+    out = [s.host for s in servers if s.over is not None and s.over.takes_out]
+    return f" (operators have taken out {named(out)}: pybalctl overrides)" if out else ""
 
 
 def _not_pooled(enabled: Sequence[ServerSnapshot]) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
-from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot
+from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.model import (
     AnnouncedPrefix,
     MaintenanceSnapshot,
@@ -248,10 +248,27 @@ def test_ipvs_shows_drift_draining_and_what_is_not_ours(tmp_path: Path) -> None:
     )
     with ServedSite(tmp_path / "s", FakeView(ipvs_snapshot=snapshot)) as site:
         out = site.ctl("ipvs")[1]
+        status, diff, _ = site.ctl("ipvs", "diff")
     assert "1 service, 2 destinations: not yet as it should be" in out
     assert "changed by others (repaired): tcp 192.0.2.1:80: weight 1, not 10" in out
     assert "not configured, left alone: tcp 192.0.2.7:80" in out
     assert "draining: cp1 of text_443: 12 connections, 2 min left" in out
+    assert status == 2
+    assert "changed by others (repaired): tcp 192.0.2.1:80: weight 1, not 10" in diff
+    assert "the table is not yet as it should be" in diff
+    assert "draining" not in diff
+
+
+def test_a_difference_of_the_kernels_table_is_an_exit_status(tmp_path: Path) -> None:
+    view = FakeView(ipvs_snapshot=ipvs())
+    with ServedSite(tmp_path / "s", view) as site:
+        status, out, _ = site.ctl("ipvs", "diff")
+        assert (status, "as it should be" in out) == (0, True)
+        missing = MissingSnapshot("tcp 192.0.2.1:80", ("192.0.2.9:80",), 2)
+        view.ipvs_snapshot = replace(ipvs(), missing=(missing,))
+        status, out, _ = site.ctl("ipvs", "diff")
+        assert status == 2
+        assert "not taken by the kernel: 192.0.2.9:80 of tcp 192.0.2.1:80" in out
 
 
 def test_sources_shows_what_fails_first(site: ServedSite) -> None:

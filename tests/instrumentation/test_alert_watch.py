@@ -189,3 +189,13 @@ def test_an_override_that_is_suspended_is_a_warning() -> None:
     rig = Rig()
     rig.view.service_list = [service("web", [drained(NOON, "too few"), server("b")])]
     assert rig.ids() == ["override-suspended"]
+
+
+def test_a_pool_that_operators_have_taken_out_as_a_whole_says_by_whom() -> None:
+    rig = Rig()
+    rig.view.service_list = [service("web", [drained(NOON)])]
+    rig.watch.dated()
+    rig.clock.advance(20)
+    (alert,) = rig.watch.alerts()
+    assert (alert.id, alert.severity) == ("nobody-served", Severity.WARNING)
+    assert alert.text.endswith("are 0 (operators have taken out a: pybalctl overrides)")

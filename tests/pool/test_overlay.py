@@ -222,3 +222,10 @@ def test_a_server_that_is_out_stands_in_for_nobody_whom_a_list_takes_away() -> N
     assert weights(bench) == {"a": 0, "c": 10, "d": 10}
     (held,) = bench.snapshot().held
     assert held.servers == ("c", "d")
+
+
+def test_servers_of_weight_0_are_not_counted_as_left() -> None:
+    bench = Bench(first_results=dict.fromkeys("abcd", True))
+    bench.list("a", "b", ServerSpec("c", 0), ServerSpec("d", 0))
+    assert bench.wish(DRAIN, "a") == "1 working server would be left, the depool threshold wants 2"
+    assert bench.wish(DRAIN, "c") == ""
