@@ -28,7 +28,7 @@ from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
 
-SLICE_S = 0.01
+SLICE_S = 0.005
 """Time slice of one turn of the reactor. Thousands of reports may be delivered at once; the first
 of them are to be in the kernel before the last one is handled."""
 

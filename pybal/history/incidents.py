@@ -115,6 +115,7 @@ class Incidents:
 
     def __init__(self) -> None:
         self._by_id: OrderedDict[int, _Open] = OrderedDict()
+        self._over: set[int] = set()
         self._latest: dict[Subject, int] = {}
         self._changed: set[int] = set()
 
@@ -164,6 +165,13 @@ class Incidents:
         one.incident = replace(
             one.incident, events=one.incident.events + 1, last_at=event.at, ended_at=ended_at
         )
+        self._note_over(one)
+
+    def _note_over(self, one: _Open) -> None:
+        if one.over:
+            self._over.add(one.incident.id)
+        else:
+            self._over.discard(one.incident.id)
 
     def _begin(self, event: LedgerEvent, subject: Subject, now_s: float) -> _Open:
         incident = Incident(event.seq, subject, event.text, event.at, event.at)
@@ -175,8 +183,8 @@ class Incidents:
 
     def _forget(self) -> None:
         """The oldest one; one that goes on only if all do."""
-        over = (number for number, one in self._by_id.items() if one.over)
-        number = next(over, next(iter(self._by_id)))
+        number = min(self._over, default=next(iter(self._by_id)))
+        self._over.discard(number)
         subject = self._by_id.pop(number).incident.subject
         self._changed.discard(number)
         if self._latest.get(subject) == number:
@@ -189,6 +197,7 @@ class Incidents:
             one.parts.discard(part)
             if not one.parts:
                 one.incident = replace(one.incident, ended_at=at)
+                self._note_over(one)
                 self._changed.add(one.incident.id)
 
     def get(self, number: int) -> Incident | None:

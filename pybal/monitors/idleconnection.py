@@ -132,7 +132,15 @@ class IdleConnection(Monitor):
 
     def _connect_in(self, delay_s: float, timeout_s: float) -> None:
         self._channel = None
-        self._timer = self._reactor.callLater(delay_s, self._connect, timeout_s)
+        self._timer = self._reactor.callLater(delay_s, self._connect_in_turn, timeout_s)
+
+    def _connect_in_turn(self, timeout_s: float) -> None:
+        self._timer = None
+        self._ports.time_slices.pause().addCallback(self._connect_now, timeout_s)
+
+    def _connect_now(self, _: None, timeout_s: float) -> None:
+        if self._running:
+            self._connect(timeout_s)
 
     def _expedite(self, within_s: float) -> None:
         timer = self._timer
@@ -233,14 +241,23 @@ class IdleConnection(Monitor):
     def _on_closed(self, error: OSError | None) -> None:
         if self._connected:
             self._connected = False
-            self._on_lost(error)
+            self._cancel_timer()
+            self._cancel_proof()
+            # When a whole pool goes, what is to be done for each connection takes its turns; the
+            # first are out of the kernel before the last is thought of.
+            self._ports.time_slices.pause().addCallback(self._lose, error, self._elapsed_s())
         elif error is not None:
             self._not_connected(error, describe_os_error(error))
 
-    def _on_lost(self, error: OSError | None) -> None:
-        self._cancel_timer()
-        self._cancel_proof()
-        lasted_s = self._elapsed_s()
+    def _lose(self, _: None, error: OSError | None, lasted_s: float) -> None:
+        if self._running:
+            try:
+                self._on_lost(error, lasted_s)
+            except Exception:  # noqa: BLE001 - others wait for their turns
+                self._retry()
+                self._internal_error(f"the loss of {self._target.endpoint}")
+
+    def _on_lost(self, error: OSError | None, lasted_s: float) -> None:
         self._mark = self._ports.stall_meter.recent()
         self._lost[label(error)] += 1
         self._touched()

@@ -18,6 +18,7 @@ from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
 from pybal.net.addresses import endpoint
 from pybal.net.port import Network
+from pybal.runtime.time_slices import TimeSlices
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,13 @@ class MonitorPorts:
     faults: LocalFaults
     spread: Spread = field(init=False)
     """When first checks are made."""
+    time_slices: TimeSlices = field(init=False)
+    """For what thousands of monitors may have to do in the same moment."""
     commands_at_once: int = field(default=DEFAULT_CONCURRENCY, kw_only=True)
     command_slots: Slots = field(init=False)
     """One for each command that may run at once."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spread", Spread(self.random))
+        object.__setattr__(self, "time_slices", TimeSlices(self.reactor))
         object.__setattr__(self, "command_slots", Slots(self.reactor, self.commands_at_once))

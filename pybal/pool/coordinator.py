@@ -32,6 +32,7 @@ from pybal.monitors.base import Monitor
 from pybal.override import Override
 from pybal.pool.address_trial import AddressTrial
 from pybal.pool.address_warnings import AddressWarnings
+from pybal.pool.bounded import BoundedWork
 from pybal.pool.desired import destination_key
 from pybal.pool.events import (
     AddressChanged,
@@ -90,13 +91,14 @@ class Coordinator:
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted)
         self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
+        self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
         self._applying: Deferred[None] | None = None
         self._incarnations = count(1)
         self._ask_again: DelayedCall | None = None
         self._stopped = False
-        self._shown = ServerSnapshots()
+        self._shown = ServerSnapshots(lambda: self._policy.state, self._servers)
         self._monitors = MonitorSets(
             settings, ports.create_monitor, self._name, self._shown.touch, self._log
         )
@@ -120,6 +122,7 @@ class Coordinator:
         """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""
         self._stopped = True
         self._policy.stop()
+        self._reconsideration.stop()
         self._list.stop()
         if self._ask_again is not None and self._ask_again.active():
             self._ask_again.cancel()
@@ -385,7 +388,11 @@ class Coordinator:
 
     def _handle(self, event: Event) -> None:
         """Handle an event; one that arrives meanwhile is handled next."""
-        if not self._policy.handle(event) or self._stopped:
+        if self._policy.handle(event) and (self._list.keeps or self._overlay.suspends):
+            self._reconsideration.ask(len(self._servers))
+
+    def _reconsider(self) -> None:
+        if self._stopped:
             return
         if self._list.keeps:
             self._reconsider_list()
@@ -407,7 +414,7 @@ class Coordinator:
             can_depool=self._policy.state.can_depool,
             could_not_depool_total=self._policy.could_not_depool_total,
             source=source,
-            servers=self._shown.servers(self._policy.state, self._servers),
+            servers=self._shown.all(),
             held=self._list.held(),
             held_total=self._list.held_total,
         )

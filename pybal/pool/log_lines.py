@@ -66,27 +66,28 @@ def guard_line(notice: GuardNotice, service: str, hold_s: float | None) -> tuple
     """The level and the text of a notice of the list guard."""
     match notice:
         case ChangeWaits(hosts, arriving, most_s):
-            text = f"Servers {_named(hosts)} left the pool list and stay until others work"
-            return "info", f"{text}: waiting for {_named(arriving)}, {most_s:.0f} s at most"
+            text = f"Servers {named(hosts)} left the pool list and stay until others work"
+            return "info", f"{text}: waiting for {named(arriving)}, {most_s:.0f} s at most"
         case ChangeHeld():
             return "critical", _held_line(notice, service, hold_s)
         case ChangeReleased(hosts, why):
-            return "info", f"No longer kept against the pool list: {_named(hosts)} ({why.value})"
+            return "info", f"No longer kept against the pool list: {named(hosts)} ({why.value})"
 
 
 def _held_line(notice: ChangeHeld, service: str, hold_s: float | None) -> str:
     others = ""
     if notice.taken:
-        others = f", after {_named(notice.taken)} went within {notice.window_s:.0f} s"
+        others = f", after {named(notice.taken)} went within {notice.window_s:.0f} s"
     hold = "" if hold_s is None else f", or for {hold_s:.0f} s"
     return (
-        f"HELD: the pool list takes away {_named(notice.hosts)}{others}: that leaves {notice.left}"
+        f"HELD: the pool list takes away {named(notice.hosts)}{others}: that leaves {notice.left}"
         f" servers that work, and list-floor wants {notice.required}. They stay as they were until"
         f" a list keeps to the floor or an operator confirms it (pybalctl confirm {service}){hold}"
     )
 
 
-def _named(hosts: Sequence[str]) -> str:
+def named(hosts: Sequence[str]) -> str:
+    """The first few of them, and how many more there are."""
     more = f" and {len(hosts) - _MOST_NAMED} more" if len(hosts) > _MOST_NAMED else ""
     return ", ".join(hosts[:_MOST_NAMED]) + more
 

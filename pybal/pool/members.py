@@ -187,11 +187,16 @@ class Members(Mapping[str, Member]):
 
     def held(self) -> Iterator[Member]:
         """Those that are pooled though down, in order."""
-        return _of_kind(self._root, self._depth, _HELD)
+        return (each for each in _of_kind(self._root, self._depth, _HELD) if each.held)
 
     def spare(self) -> Iterator[Member]:
         """Those that may be pooled and are not, in the order in which they are to be."""
-        return chain.from_iterable(_of_kind(self._root, self._depth, kind) for kind in _SPARES)
+        return (
+            each
+            for kind in _SPARES
+            for each in _of_kind(self._root, self._depth, kind)
+            if _counts(each)[kind]
+        )
 
     def changed(self, members: Iterable[Member]) -> Members:
         """With these in the place of those of their names."""
@@ -274,12 +279,13 @@ def _leaves(node: _Node, depth: int) -> Iterator[Member]:
 
 
 def _of_kind(node: _Node, depth: int, kind: int) -> Iterator[Member]:
+    """The members of all leaves in which there is one of the kind."""
     if not node.counts[kind]:
         return
     for each in node.items:
         if isinstance(each, _Node):
             yield from _of_kind(each, depth - 1, kind)
-        elif _counts(each)[kind]:
+        else:
             yield each
 
 

@@ -141,6 +141,11 @@ class Overlay:
         self._specs = dict(specs)
         return self._laid
 
+    @property
+    def suspends(self) -> bool:
+        """Whether an override is not in effect now."""
+        return bool(self._suspended)
+
     def may_change(self, specs: Specs, state: PoolState) -> bool:
         """Whether overrides that were suspended may be in effect now."""
         if not self._suspended:

@@ -269,7 +269,7 @@ def _settle(before: PoolState, state: PoolState) -> PoolState:
     """Decide anew who is pooled; `before` was settled."""
     can_depool = state.can_depool
     concerned = list(state.members.differing(before.members))
-    if can_depool:
+    if can_depool and state.members.counts.held > sum(member.held for member in concerned):
         concerned += state.members.held()
     changes: list[Member] = []
     for member in concerned:

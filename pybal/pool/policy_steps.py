@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.pool.events import CouldNotDepool, Event
-from pybal.pool.log_lines import log_line
+from pybal.pool.notice_log import NoticeLog
 from pybal.pool.policy import PoolState, step
 from pybal.pool.ports import CoordinatorPorts, Step
 from pybal.pool.withdrawal import health, is_of_interest
@@ -38,6 +38,7 @@ class PolicySteps:
         )
         """The pool as it stands; a new object after each change."""
         self.could_not_depool_total = 0
+        self._notices = NoticeLog(ports.clock, log)
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings; the policy hears of them by an event."""
@@ -46,6 +47,7 @@ class PolicySteps:
     def stop(self) -> None:
         """Handle nothing more. Idempotent."""
         self._stopped = True
+        self._notices.stop()
 
     def handle(self, event: Event) -> bool:
         """Handle an event; one that arrives meanwhile is handled next. Returns whether all have
@@ -77,8 +79,7 @@ class PolicySteps:
         for notice in notices:
             if isinstance(notice, CouldNotDepool):
                 self.could_not_depool_total += 1
-            level, text = log_line(notice)
-            self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
+        self._notices.write(notices)
 
     def _tell(self, taken: Step) -> None:
         try:

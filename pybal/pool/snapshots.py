@@ -1,39 +1,61 @@
 """The snapshots of a service's servers. Only those that changed are made anew: there are thousands,
-and each scrape looks at all.
+and each scrape looks at all. In a storm some are made before anyone asks, so that whoever asks next
+does not have to make thousands in one turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import islice
 
 from pybal.model import ServerSnapshot
 from pybal.pool.members import Member, Members
 from pybal.pool.policy import PoolState
 from pybal.pool.server import Server
 
+_MOST_WAITING = 400
+_MADE_EARLY = 100
+"""If so many wait to be made anew, so many are: some milliseconds."""
+
 
 class ServerSnapshots:
-    """The snapshots of one service's servers."""
+    """The snapshots of one service's servers. `state` and `servers` are live views."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: Callable[[], PoolState], servers: Mapping[str, Server]) -> None:
+        self._state = state
+        self._servers = servers
         self._members = Members()
+        self._early: dict[str, tuple[Member, ServerSnapshot]] = {}
+        """What was made before anyone asked, and of which member."""
         self._by_host: dict[str, ServerSnapshot] = {}
         self._snapshots: tuple[ServerSnapshot, ...] = ()
         self._touched: dict[str, None] = {}
 
     def touch(self, host: str) -> None:
         """A monitor of the server has changed, or its address."""
+        self._touched.pop(host, None)
         self._touched[host] = None
+        if len(self._touched) >= _MOST_WAITING:
+            self._make_some()
 
-    def servers(
-        self, state: PoolState, servers: Mapping[str, Server]
-    ) -> tuple[ServerSnapshot, ...]:
-        """The same object until something changes."""
-        members = state.members
-        if members is self._members and not self._touched:
+    def _make_some(self) -> None:
+        members = self._state().members
+        for host in tuple(islice(self._touched, _MADE_EARLY)):
+            del self._touched[host]
+            if host in members and host in self._servers:
+                member = members[host]
+                self._early[host] = member, _snapshot(member, self._servers[host])
+
+    def all(self) -> tuple[ServerSnapshot, ...]:
+        """Those of all servers; the same object until something changes."""
+        members = self._state().members
+        if members is self._members and not self._touched and not self._early:
             return self._snapshots
-        changed = {m.spec.host for m in members.differing(self._members)} | self._touched.keys()
-        found = {host: _snapshot(members[host], servers[host]) for host in changed & members.keys()}
+        found = {h: made for h, (member, made) in self._early.items() if members.get(h) is member}
+        changed = {m.spec.host for m in members.differing(self._members)} - found.keys()
+        changed |= self._touched.keys()
+        for host in changed & members.keys():
+            found[host] = _snapshot(members[host], self._servers[host])
         if members.same_list(self._members):
             self._by_host |= found
         else:
@@ -41,6 +63,7 @@ class ServerSnapshots:
         self._snapshots = tuple(self._by_host.values())
         self._members = members
         self._touched.clear()
+        self._early.clear()
         return self._snapshots
 
 
