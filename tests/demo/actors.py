@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import itertools
-import json
 import os
 import signal
 import socket
@@ -15,7 +14,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tests.stage import Host, IPAddress, Stage
 
@@ -41,9 +39,11 @@ http {{
 _PYBAL = """
 [global]
 instrumentation = yes
-control-socket = no
-state-directory = none
+control-socket = {folder}/control.sock
+state-directory = {folder}/state
 bgp = yes
+# A router keeps the routes of a director that was killed: its kernel goes on forwarding.
+bgp-graceful-restart = yes
 bgp-local-asn = 64600
 bgp-peer-address = {router}
 bgp-nexthop-ipv4 = {host.ipv4}
@@ -144,15 +144,18 @@ class PyBal:
             f"{{ 'host': '{r.name}', 'weight': 10, 'enabled': True }}\n" for r in self._stage.reals
         ]
         (self._folder / "pool").write_text("".join(pool))
-        # To compile everything at each start takes seconds in the virtual machine.
-        environment = dict(os.environ, PYTHONPYCACHEPREFIX=str(self._folder.parent / "pycache"))
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with (self._folder / "pybal.log").open("a") as log:
             self._process = subprocess.Popen(
                 self.host.wrap(sys.executable, "-m", "pybal", "-c", str(config)),
                 stderr=log,
-                env=environment,
+                env=self._environment(),
             )
+
+    def _environment(self) -> dict[str, str]:
+        # To compile everything at each start takes seconds in the virtual machine.
+        environment = dict(os.environ, PYTHONPYCACHEPREFIX=str(self._folder.parent / "pycache"))
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        return environment
 
     def is_running(self) -> bool:
         """Whether the process lives, or was stopped by us."""
@@ -170,6 +173,31 @@ class PyBal:
             process.kill()
             return process.wait()
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def edit(self, before: str, after: str) -> None:
+        """Change pybal.conf, which a start writes anew."""
+        config = self._folder / "pybal.conf"
+        text = config.read_text()
+        if before not in text:
+            raise AssertionError(f"{config} has no {before!r}")
+        config.write_text(text.replace(before, after))
+
+    def ctl(self, *command: str) -> tuple[int, str]:
+        """Run pybalctl: its exit status, and all that it says."""
+        socket_path = str(self._folder / "control.sock")
+        done = subprocess.run(
+            self.host.wrap(sys.executable, "-m", "pybal.ctl", "--socket", socket_path, *command),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+            env=self._environment(),
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
     def get(self, path: str, accept: str = "text/plain") -> Answer:
         """Ask its instrumentation; OSError if that does not answer."""
         with self.host.inside():
@@ -180,11 +208,6 @@ class PyBal:
             answer = connection.getresponse()
             content_type = answer.headers.get("Content-Type", "text/plain")
             return Answer(answer.status, content_type, answer.read().decode())
-
-    def why(self, service: str, host: str) -> dict[str, Any]:
-        """Why a server is or is not pooled."""
-        document = json.loads(self.get(f"/api/v1/services/{service}/servers/{host}").body)
-        return dict(document["why"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,19 +61,21 @@ class Failover:
         moment = time.monotonic()
         first.stop()
         self._wait_for(second, f"the router sends all to {second.name}")
+        took = time.monotonic() - moment
         self._show_log(first)
         self._show_routes()
-        self._count_lost(moment)
+        self._count_lost(moment, f"stop of {first.name}", f"{second.name} serves", took)
         self._show_counters()
 
         self._say.title(f"{first.name} comes back, and {second.name} is stopped")
         moment = time.monotonic()
         first.start()
         self._wait_for(first, f"the router sends all to {first.name} again")
+        took = time.monotonic() - moment
         second.stop()
         self._until(lambda: self._count(second) == 0, f"and has no route of {second.name} any more")
         self._show_routes()
-        self._count_lost(moment)
+        self._count_lost(moment, f"start of {first.name}", "it serves again", took)
 
     def _wait_for(self, director: PyBal, what: str) -> None:
         self._until(lambda: self._uses(director), what)
@@ -89,7 +91,7 @@ class Failover:
         """How many addresses the router has a route for from that director."""
         return self._router.ask(f"show route protocol {director.name}").count(" unicast ")
 
-    def _count_lost(self, moment: float) -> None:
+    def _count_lost(self, moment: float, what: str, became: str, took_s: float) -> None:
         """Say how many requests were lost since `moment`. Of connections that pass while the
         route changes, one for each address, the new director knows nothing."""
         now = time.monotonic()
@@ -98,7 +100,7 @@ class Failover:
         lost = [request for request in requests if request.error]
         if len(lost) > len(self._stage.vips) or any(r.at >= now for r in lost):
             raise DemoError(f"{len(lost)} of {len(requests)} requests lost: {lost[0].error}")
-        self._say.good(f"{len(requests)} requests in that time, {len(lost)} lost")
+        self._say.result(what, became, took_s, len(requests), len(lost))
 
     def _show_log(self, director: PyBal) -> None:
         self._say.tell(f"the log of {director.name}'s pybal:")

@@ -125,12 +125,28 @@ def _look_through(outside: Outside, say: Narrator) -> bool:
         return False
     say.good(f"pybal's instrumentation is reachable at {outside.url}:")
     say.command(f"curl {url}", pools)
+    return _has_page(outside, say)
+
+
+def _has_page(outside: Outside, say: Narrator) -> bool:
+    url = f"{outside.url}/status"
+    request = urllib.request.Request(url, headers={"Accept": "text/html"})  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(request, timeout=15) as answer:  # noqa: S310 - loopback
+            page = answer.read().decode()
+    except OSError as error:
+        say.bad(f"{url}: {error}")
+        return False
+    if "<html" not in page or "web_80" not in page:
+        say.bad(f"{url} is no page of the services")
+        return False
+    say.good(f"the page of it, for a browser: {url} ({len(page)} characters)")
     return True
 
 
 def _leave_open(outside: Outside, say: Narrator, play: subprocess.Popen[bytes]) -> None:
-    for path in ("/alerts", "/pools/web_80", "/metrics", "/api/v1/services/web_80"):
-        say.tell(f"curl {outside.url}{path}")
+    for path in ("/status", "/alerts", "/pools/web_80", "/metrics", "/api/v1/services/web_80"):
+        say.tell(f"{outside.url}{path}")
     say.tell("Everything goes on running; Ctrl-C ends it.")
     with contextlib.suppress(KeyboardInterrupt):
         play.wait()

@@ -17,6 +17,7 @@ class Narrator:
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
         self._scene = 0
+        self._rows: list[tuple[str, str, str, str, str]] = []
 
     def title(self, text: str) -> None:
         """A new scene begins."""
@@ -34,6 +35,21 @@ class Narrator:
     def bad(self, text: str) -> None:
         """Something was not."""
         self._write(self._paint("bad", "   ✗ ") + text)
+
+    def result(self, what: str, became: str, took_s: float, requests: int, lost: int) -> None:
+        """What a scene comes to: a line now, and a row of the table at the end."""
+        self._rows.append((what, became, f"{took_s:.2f} s", str(requests), str(lost)))
+        self.good(f"{what}: {became} after {took_s:.2f} s; {requests} requests, {lost} lost")
+
+    def table(self) -> None:
+        """All results."""
+        self.title("What happened, how long it took, how many requests were lost")
+        rows = [("what happened", "and then", "after", "requests", "lost"), *self._rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+            cells += [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+            self._write("   " + "   ".join(cells).rstrip())
 
     def command(self, command: str, output: str) -> None:
         """A command and what it printed."""

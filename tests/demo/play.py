@@ -29,6 +29,7 @@ from tests.demo.actors import (
     Traffic,
     WebServer,
 )
+from tests.demo.care import Care
 from tests.demo.failover import Failover
 from tests.demo.narrator import DemoError, Narrator
 from tests.demo.window import serve_inside
@@ -53,6 +54,9 @@ class Play:
         self._failover = Failover(
             stage, router, (self.pybal, self._backup), self._traffic, narrator, self._until
         )
+        self._care = Care(
+            stage, self.pybal, self._traffic, narrator, self._until, lambda: self._pooled()
+        )
         self._gone_at = 0.0
 
     def run(self) -> None:
@@ -63,7 +67,9 @@ class Play:
         self._regain_one()
         self._hold_threshold()
         self._recover()
+        self._care.run()
         self._failover.run()
+        self._say.table()
 
     def close(self) -> None:
         """Stop all actors."""
@@ -84,8 +90,10 @@ class Play:
         self._say.tell(f"{SERVICES[1]}: [{vip6}]:{PORT}, the same servers over IPv6 and IPIP")
         for server in self._servers:
             server.start()
+        started = time.monotonic()
         self.pybal.start()
         self._until(lambda: self._pooled() == self._all(), "pybal has pooled all three servers")
+        self._say.result("first start", "all are pooled", time.monotonic() - started, 0, 0)
         self._until(
             lambda: all(self._status(n).endswith("/up/pooled") for n in self._all()),
             "their monitors, ProxyFetch and IdleConnection, call all three up",
@@ -116,29 +124,29 @@ class Play:
         self._until(lambda: self._pooled() == rest, f"{name} is out of the kernel's table")
         gone = time.monotonic()
         self._until(lambda: self._is_depooled(name), "pybal says so too", quiet=True)
-        self._say.tell(f"within {gone - killed:.2f} s; pybal says {self._status(name)!r}, because:")
-        self._say.aside(self._why(name))
+        self._say.tell(f"within {gone - killed:.2f} s; pybal says {self._status(name)!r}")
+        self._why(name)
         self._show_log()
         self._show_table()
         self._expect_answers(gone, rest)
         between = [r for r in self._traffic.since(killed) if r.at < gone]
         lost = sum(1 for request in between if request.error)
-        self._say.tell(f"before, from the kill to the depooling: {lost} of {len(between)} lost")
+        self._say.result(f"{name} is killed", "depooled", gone - killed, len(between), lost)
         self._gone_at = gone
 
     def _regain_one(self) -> None:
         server = self._servers[0]
         name = server.host.name
         self._say.title(f"{name} comes back")
+        started = time.monotonic()
         server.start()
         self._until(lambda: self._pooled() == self._all(), f"{name} is in the kernel's table again")
         back = time.monotonic()
         self._show_log()
         self._show_table()
         self._expect_answers(back, self._all())
-        self._say.good(
-            f"{self._none_lost_since(self._gone_at)} requests since {name} left, none lost"
-        )
+        requests = self._none_lost_since(self._gone_at)
+        self._say.result(f"{name} starts again", "pooled", back - started, requests, 0)
 
     def _hold_threshold(self) -> None:
         second, third = self._servers[1:]
@@ -149,12 +157,14 @@ class Play:
         self._until(lambda: self._pooled() == expected, f"{second.host.name} is depooled")
         self._show_log()
         third.kill()
+        killed = time.monotonic()
         self._until(
             lambda: self._status(held) == "enabled/down/pooled",
             f"{held} is down, but stays pooled",
         )
         self._until(lambda: self.pybal.get("/alerts").body.startswith("CRITICAL"), "it is an alert")
-        self._say.aside(self._why(held))
+        noticed = time.monotonic() - killed
+        self._why(held)
         self._show_log()
         self._show_page("/alerts")
         self._show_table()
@@ -164,9 +174,9 @@ class Play:
         answers = Counter(request.server for request in self._sample(time.monotonic()))
         if set(answers) != {self._servers[0].host.name, ""}:
             raise DemoError(f"answers came from {dict(answers)}")
+        self._say.result("2 of 3 die", "one is kept", noticed, answers.total(), answers[""])
         self._say.tell(
-            f"of {answers.total()} requests {answers['']} fail now: the price of the threshold, "
-            "made for checks that err, not for most servers dying at once"
+            "the price of the threshold, made for checks that err, not for servers that die at once"
         )
 
     def _recover(self) -> None:
@@ -213,8 +223,11 @@ class Play:
     def _is_depooled(self, name: str) -> bool:
         return self._status(name).endswith("/not pooled")
 
-    def _why(self, name: str) -> str:
-        return str(self.pybal.why(SERVICES[0], name)["text"])
+    def _why(self, name: str) -> None:
+        status, said = self.pybal.ctl("why", name, SERVICES[0])
+        self._say.command(f"pybalctl why {name} {SERVICES[0]}", said)
+        if status != 0 or name not in said:
+            raise DemoError(f"pybalctl why: exit status {status}")
 
     def _sample(self, moment: float) -> list[Request]:
         """The requests since `moment`, once there are enough of them."""

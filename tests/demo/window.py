@@ -66,7 +66,11 @@ class _Handler(BaseHTTPRequestHandler):
     exchange: Callable[[str, str], Answer | None]
 
     def do_GET(self) -> None:
-        answer = self.exchange(self.path, self.headers.get("Accept", "text/plain"))
+        accept = self.headers.get("Accept", "text/plain")
+        if "text/event-stream" in accept:
+            self.send_error(503, "no live events through this window: the page reads again")
+            return
+        answer = self.exchange(self.path, accept)
         if answer is None:
             self.send_error(504, "pybal did not answer")
             return
