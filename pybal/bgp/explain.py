@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from pybal.bgp.attributes import EXTENDED
 from pybal.bgp.capabilities import CapabilityError, split_capabilities
 from pybal.bgp.constants import (
+    HEADER_SIZE,
     AttributeType,
     CapabilityCode,
     CeaseSubcode,
@@ -16,6 +17,7 @@ from pybal.bgp.constants import (
     HeaderSubcode,
     MessageType,
     OpenSubcode,
+    RefreshErrorSubcode,
     UpdateSubcode,
 )
 from pybal.bgp.messages import Notification, Open
@@ -141,18 +143,45 @@ def _capability_name(code: int) -> str:
         return f"capability {code}"
 
 
+def _attribute_name(code: int) -> str:
+    try:
+        return AttributeType(code).name
+    except ValueError:
+        return f"attribute {code}"
+
+
 def _attribute(data: bytes) -> str | None:
     """RFC 4271 section 6.3: the attribute as it came."""
     if len(data) < 2:
         return None
     flags, code = data[0], data[1]
     value = data[4 if flags & EXTENDED else 3 :]
-    try:
-        name = AttributeType(code).name
-    except ValueError:
-        name = f"attribute {code}"
+    name = _attribute_name(code)
     shown = value[:_SHOWN_BYTES].hex() + ("..." if len(value) > _SHOWN_BYTES else "")
     return f"{name} with flags {flags:#04x}, value {shown or 'empty'}"
+
+
+def _missing(data: bytes) -> str | None:
+    """RFC 4271 section 6.3: the type of the attribute alone."""
+    return f"{_attribute_name(data[0])} is missing" if len(data) == 1 else _attribute(data)
+
+
+def _whole_attribute(data: bytes) -> str | None:
+    """What some send where nothing is foreseen."""
+    extended = len(data) > 3 and bool(data[0] & EXTENDED)
+    head = 4 if extended else 3
+    whole = len(data) >= head and len(data) == head + int.from_bytes(data[2:head], "big")
+    return _attribute(data) if whole else _hex(data)
+
+
+def _refresh(data: bytes) -> str | None:
+    """RFC 7313 section 5: the whole message, or what some send of it."""
+    whole = len(data) > HEADER_SIZE and data[HEADER_SIZE - 1] == MessageType.ROUTE_REFRESH
+    body = data[HEADER_SIZE:] if whole else data
+    if not 4 <= len(body) < HEADER_SIZE:
+        return None
+    family = Family(int.from_bytes(body[:2], "big"), body[3])
+    return f"a ROUTE-REFRESH of {family}, subtype {body[2]}, of {len(body)} bytes"
 
 
 def _limit(data: bytes) -> str | None:
@@ -184,9 +213,11 @@ _EXPLAINERS: dict[tuple[int, int], _Explainer] = {
     (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_OPTIONAL_PARAMETER): _parameter,
     (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNACCEPTABLE_HOLD_TIME): _hold_time,
     (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_CAPABILITY): _capabilities,
-    (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_ATTRIBUTE_LIST): _hex,
+    (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_ATTRIBUTE_LIST): _whole_attribute,
+    (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MISSING_WELL_KNOWN_ATTRIBUTE): _missing,
     (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.INVALID_NETWORK_FIELD): _hex,
-    (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_AS_PATH): _hex,
+    (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_AS_PATH): _whole_attribute,
+    (ErrorCode.ROUTE_REFRESH_MESSAGE, RefreshErrorSubcode.INVALID_MESSAGE_LENGTH): _refresh,
     (ErrorCode.HOLD_TIMER_EXPIRED, 0): _said("the peer heard nothing for its hold time"),
     (ErrorCode.CEASE, CeaseSubcode.MAXIMUM_PREFIXES): _limit,
     (ErrorCode.CEASE, CeaseSubcode.PEER_DECONFIGURED): _said("we are no peer of it any more"),

@@ -88,6 +88,17 @@ def test_a_session_ends_the_matter_but_what_was_stays_to_be_seen() -> None:
             "Attribute Flags Error: COMMUNITIES with flags 0x40, value 0000fc58",
         ),
         (Notification(3, 6, bytes.fromhex("40010109")), "ORIGIN with flags 0x40, value 09"),
+        (Notification(3, 3, b"\3"), "Missing Well Known Attribute: NEXT_HOP is missing"),
+        (Notification(3, 3, b"\x63"), "Missing Well Known Attribute: attribute 99 is missing"),
+        (
+            Notification(3, 11, bytes.fromhex("4002020201")),
+            "Malformed AS Path: AS_PATH with flags 0x40, value 0201",
+        ),
+        (Notification(3, 11, b"\1\2\3\4\5"), "Malformed AS Path: data 0102030405"),
+        (
+            Notification(7, 1, b"\xff" * 16 + bytes.fromhex("0018050002000144")),
+            "a ROUTE-REFRESH of ipv6-unicast, subtype 0, of 5 bytes",
+        ),
         (Notification(4, 0), "Hold Timer Expired: the peer heard nothing for its hold time"),
         (Notification(5, 3, b"\1"), "Unexpected In Established: OPEN was not expected"),
         (
