@@ -53,6 +53,7 @@ class BGPConnection(TwistedProtocol):
         self._session: Session | None = None
         self._linger: Any = None
         self._paused = False
+        self._held = False
         self._turn: Any = None
 
     @property
@@ -84,6 +85,17 @@ class BGPConnection(TwistedProtocol):
             data = encode(message, session.scope, session.send_size)
         self.drained = False
         transport.write(data)
+
+    def hold(self) -> None:
+        """Take no more messages until `release`."""
+        self._held = True
+
+    def release(self) -> None:
+        """Go on where it was held, in another turn of the reactor."""
+        if self._held:
+            self._held = False
+            if self._owner is not None and self._turn is None:
+                self._turn = self._clock.callLater(0, self._take_turn)
 
     def close(self) -> None:
         """Flush what was sent, say FIN, wait briefly for the peer's, then end it.
@@ -133,8 +145,11 @@ class BGPConnection(TwistedProtocol):
         self._turn = None
         until = self._clock.seconds() + _TURN_S
         for _ in range(_MESSAGES_A_TURN):
-            # The owner may close us at any message.
+            # The owner may close or hold us at any message.
             if self._owner is None:
+                return
+            if self._held:
+                self._pause(True)
                 return
             try:
                 message = self._decoder.next_message()
@@ -150,6 +165,7 @@ class BGPConnection(TwistedProtocol):
                 break
         if self._owner is not None:
             self._pause(True)
+        if self._owner is not None and not self._held:
             self._turn = self._clock.callLater(0, self._take_turn)
 
     def _pause(self, pause: bool) -> None:

@@ -25,6 +25,7 @@ from pybal.bgp.update import DecodedUpdate
 
 _BATCH_MESSAGES = 8  # pulled at a time: a few ms of encoding at most
 _FAULTS_SHOWN = 5
+_GIVES_WAY_S = 1.0
 
 _EVENT_OF_ERROR = {
     ErrorCode.MESSAGE_HEADER: EventKind.BGP_HEADER_ERR,
@@ -56,6 +57,9 @@ class LinkOwner(Protocol):
 
     def check_open(self, peer: Open, local: Open) -> None:
         """Whether the peer's OPEN may follow ours; raises NotificationError."""
+
+    def gives_way(self, link: Link, peer_open: Open) -> bool:
+        """Whether another connection is about to win the collision with `link`."""
 
     def settle_collision(self, link: Link, peer_open: Open) -> bool:
         """RFC 4271 section 6.8, before `peer_open` is accepted; False if `link` has to go."""
@@ -112,6 +116,7 @@ class Link:
         self._local_open: Open | None = None
         self._why = ""  # why the next NOTIFICATION is sent, in words
         self._answers = False  # whether that NOTIFICATION only answers the peer's
+        self._waiting: tuple[Open, Any] | None = None  # the peer's OPEN, and until when it waits
 
     @property
     def state(self) -> State:
@@ -248,8 +253,8 @@ class Link:
                 self.rib = None
 
     def _note_sent(self, notification: Notification) -> None:
-        if self._answers:
-            return  # what the peer said is the cause
+        if self._answers or is_collision(notification):
+            return  # what the peer said is the cause; another connection stays
         reason = shutdown_text(unwrapped(notification))
         text = f'{notification} ("{reason}")' if reason else f"{notification}{self._why}"
         self._owner.note_failure(self, f"sent {text}", _weight(notification))
@@ -270,6 +275,7 @@ class Link:
     def _disconnect(self) -> None:
         connection, self.connection = self.connection, None
         give_up, self._give_up = self._give_up, None
+        self.wait_no_longer()
         if connection is None:
             return
         connection.close()
@@ -303,6 +309,7 @@ class Link:
 
     def connection_lost(self, reason: str) -> None:
         self.connection = None
+        self.wait_no_longer()
         self._owner.note_failure(self, f"connection lost: {reason}", Weight.LOST)
         self.feed(EventKind.TCP_CONNECTION_FAILS)
 
@@ -351,11 +358,35 @@ class Link:
         except NotificationError as error:
             self.peer_failed(error)
             return
+        if self._waiting is None and self._owner.gives_way(self, message):
+            self._wait(message)
+            return
+        self._waiting = None
         if not self._owner.settle_collision(self, message):
             self.feed(EventKind.OPEN_COLLISION_DUMP)
             return
         kind = EventKind.BGP_OPEN_WITH_DELAY_OPEN_TIMER if delaying else EventKind.BGP_OPEN
         self.feed(Event(kind, session=self._owner.negotiate(local, message)))
+
+    def _wait(self, message: Open) -> None:
+        """Both sides have connected, and this is the connection that section 6.8 drops. Were it
+        confirmed now, each side might take another one for the session, and drop the other's."""
+        if self.connection is not None:
+            self.connection.hold()
+        self._waiting = message, self._clock.callLater(_GIVES_WAY_S, self.wait_no_longer)
+
+    def wait_no_longer(self) -> None:
+        """The other connection has not become the session."""
+        if self._waiting is None:
+            return
+        message, call = self._waiting
+        if call.active():
+            call.cancel()
+        connection = self.connection
+        if connection is not None:
+            self._open_received(message)
+            connection.release()
+        self._waiting = None
 
     def _update_received(self, message: DecodedUpdate) -> None:
         addresses = self.connection.addresses() if self.connection is not None else None

@@ -144,8 +144,7 @@ class Peering:
         self._hear_again(self.importer.set_own(own))
 
     def _hear_again(self, families: tuple[Family, ...]) -> None:
-        link = self.established_link()
-        if link is not None:
+        if (link := self.established_link()) is not None:
             link.ask_again(families)
 
     def release_end_of_rib(self) -> None:
@@ -252,8 +251,7 @@ class Peering:
             return False
         if not self._admission.take():
             return False
-        if self._passive is not None:
-            # A router opens one connection at a time: the one before is dead, or stuck.
+        if self._passive is not None:  # a router opens one at a time: that is dead, or stuck
             self._passive.feed(EventKind.OPEN_COLLISION_DUMP)
         return True
 
@@ -301,22 +299,28 @@ class Peering:
         self._plain_open = True
 
     def settle_collision(self, link: Link, peer_open: Open) -> bool:
-        other = next((candidate for candidate in self.links() if candidate is not link), None)
-        if other is None:
-            return True
-        if other.state is State.ESTABLISHED:
+        other = self._beside(link)
+        if other is not None and other.state is State.ESTABLISHED:
             return False
-        if other.state is State.OPEN_CONFIRM:
-            ours = keeps_own_connection(
-                self._speaker.router_id,
-                self._speaker.local_asn,
-                peer_open.bgp_identifier,
-                peer_open.asn,
-            )
-            if (link.side is Side.ACTIVE) is not ours:
+        if other is not None and other.state is State.OPEN_CONFIRM:
+            if self._loses(link, peer_open):
                 return False
             other.feed(EventKind.OPEN_COLLISION_DUMP)
         return True
+
+    def gives_way(self, link: Link, peer_open: Open) -> bool:
+        other = self._beside(link)
+        pending = other is not None and other.state is State.OPEN_SENT
+        return pending and self._loses(link, peer_open)
+
+    def _beside(self, link: Link) -> Link | None:
+        return next((candidate for candidate in self.links() if candidate is not link), None)
+
+    def _loses(self, link: Link, peer_open: Open) -> bool:
+        """By RFC 4271 section 6.8, if both connections come as far."""
+        us, them = self._speaker, peer_open
+        ours = keeps_own_connection(us.router_id, us.local_asn, them.bgp_identifier, them.asn)
+        return (link.side is Side.ACTIVE) is not ours
 
     def session_up(self, link: Link) -> None:
         self._log.info("Session with {peer} established", peer=self.peer.label)
@@ -347,6 +351,8 @@ class Peering:
         )  # fmt: skip
         if before is State.ESTABLISHED:
             self._session_lost()
+        if before is State.OPEN_SENT and (other := self._beside(link)) is not None:
+            other.wait_no_longer()
         if link.state is State.IDLE:
             self._admission.remember(link.fsm)
         if link is self._passive:
@@ -439,7 +445,6 @@ class Peering:
 
     def snapshot(self) -> PeerSnapshot:
         bfd = self.detector.session.state.name if self.detector is not None else None
-        now = self._ports.clock.seconds()
-        links, leading = self.links(), self.leading_link
-        importer = self.importer
-        return self._view.snapshot(self.peer, self.statistics, links, leading, bfd, now, importer)
+        now, links, leading = self._ports.clock.seconds(), self.links(), self.leading_link
+        shown = self.peer, self.statistics, links, leading, bfd, now, self.importer
+        return self._view.snapshot(*shown)

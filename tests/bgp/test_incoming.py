@@ -251,6 +251,55 @@ class CollisionTest(PeeringCase):
             self.turn()
             assert self.peer().established
 
+    def test_what_is_about_to_lose_is_not_confirmed_so_that_no_session_is_lost(self) -> None:
+        # A router that has confirmed ours drops its own, while we drop ours for its: both gone,
+        # and at the router a session that stood for milliseconds.
+        self.router.listen()
+        self.bgp.start()
+        theirs = self.router.connect(US)
+        self.turn()
+        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours.say(OPEN, Keepalive())
+        self.turn()
+        assert not any(isinstance(message, Keepalive) for message in ours.heard)
+        theirs.say(OPEN)
+        self.turn()
+        assert notifications(ours) == [(6, 7)]
+        theirs.say(Keepalive())
+        self.turn()
+        peer = self.peer()
+        assert (peer.established, peer.sessions_lost) == (True, 0)
+        assert self.logged("warn") == []
+        self.turn(2)
+        assert self.peer().established
+
+    def test_who_gives_way_goes_on_once_the_other_connection_has_gone(self) -> None:
+        self.router.listen()
+        self.bgp.start()
+        theirs = self.router.connect(US)
+        self.turn()
+        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours.say(OPEN, Keepalive())
+        self.turn()
+        assert not self.peer().established
+        theirs.transport.abortConnection()
+        self.turn()
+        assert self.peer().established
+
+    def test_who_gives_way_may_go_itself_meanwhile(self) -> None:
+        self.router.listen()
+        self.bgp.start()
+        theirs = self.router.connect(US)
+        self.turn()
+        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours.say(OPEN)
+        self.turn()
+        ours.transport.abortConnection()
+        self.turn(0.5)
+        theirs.say(OPEN, Keepalive())
+        self.turn(2)
+        assert self.peer().established
+
     def test_an_established_session_is_never_given_up_for_another_connection(self) -> None:
         # CollisionDetectEstablishedState is off, although the peer's identifier is higher.
         self.router.listen()
