@@ -22,6 +22,7 @@ from pybal.history.event import LedgerEvent
 from pybal.history.port import History
 from pybal.history.query import EventQuery
 from pybal.instrumentation.history_documents import event_document
+from pybal.runtime.time_slices import TimeSlices
 
 STREAM_TYPE = "text/event-stream"
 MAX_STREAMS = 24
@@ -32,6 +33,7 @@ SLOW_S = 30.0
 """Who takes nothing for so long is cut off; it may come back with the number of its last event."""
 _GATHER_S = 0.05
 _PAGE = 200
+_AT_ONCE = 10
 _RETRY_MS = 3000
 _RENDERED = 2000
 
@@ -48,8 +50,11 @@ class Following:
 class EventStreams:
     """The streams of one place where is listened. `clock` is IReactorTime."""
 
-    def __init__(self, clock: Any, history: Callable[[], History], log: Logger) -> None:
+    def __init__(
+        self, clock: Any, history: Callable[[], History], time_slices: TimeSlices, log: Logger
+    ) -> None:
         self.clock = clock
+        self.time_slices = time_slices
         self.history = history
         self.log = log
         self._open: set[_Stream] = set()
@@ -153,7 +158,7 @@ class _Stream:
             history = self._streams.history()
             newest = history.newest
             found = await history.find(self._query)
-            self._write(found.events)
+            await self._write(found.events)
             if found.more:
                 self._again = True
                 self._query = replace(self._query, after=found.events[-1].seq)
@@ -167,13 +172,17 @@ class _Stream:
         wanted = replace(self._query, newest=True, limit=self._backlog)
         found = await history.find(wanted)
         self._backlog = 0
-        self._write(found.events)
+        await self._write(found.events)
         last = found.events[-1].seq if found.events else 0
         self._query = replace(self._query, after=max(newest, last))
 
-    def _write(self, events: tuple[LedgerEvent, ...]) -> None:
-        if events and not self._over:
-            self._request.write(b"".join(map(self._streams.rendered, events)))
+    async def _write(self, events: tuple[LedgerEvent, ...]) -> None:
+        for start in range(0, len(events), _AT_ONCE):
+            if self._over:
+                return
+            some = events[start : start + _AT_ONCE]
+            self._request.write(b"".join(map(self._streams.rendered, some)))
+            await self._streams.time_slices.pause()
 
     def _read_over(self, _: object) -> None:
         self._reading = None

@@ -9,6 +9,7 @@ from pybal.history.event import LedgerEvent
 from pybal.history.incidents import Incident
 from pybal.history.query import EventPage, EventQuery
 from pybal.history.snapshot import HistorySnapshot
+from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.why import instant
 
 Document = dict[str, Any]
@@ -33,11 +34,11 @@ def event_document(event: LedgerEvent) -> Document:
 
 
 def events_document(query: EventQuery, found: EventPage, newest: int) -> Document:
-    """A page of events. `next` and `previous` are the cursors of its neighbours (`after`,
-    `before`); `newest` is the number of the newest event that there is."""
+    """A page of events, made as it is written. `next` and `previous` are the cursors of its
+    neighbours (`after`, `before`); `newest` is the number of the newest event that there is."""
     numbers = [event.seq for event in found.events]
     return {
-        "events": [event_document(event) for event in _in_order(found.events, query)],
+        "events": Each(event_document(event) for event in _in_order(found.events, query)),
         **_cursors(numbers, query, newest, more=found.more),
     }
 
@@ -48,7 +49,7 @@ def incidents_document(
     """A page of incidents, in the same form."""
     numbers = [each.id for each in found]
     return {
-        "incidents": [incident_document(each) for each in _in_order(found, query)],
+        "incidents": Each(incident_document(each) for each in _in_order(found, query)),
         **_cursors(numbers, query, newest, more=more),
     }
 

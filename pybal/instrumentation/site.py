@@ -24,7 +24,7 @@ from pybal.instrumentation.channel import BoundedSite, printable
 from pybal.instrumentation.event_stream import EventStreams, Following
 from pybal.instrumentation.history_pages import HistoryPages
 from pybal.instrumentation.history_query import BadQueryError, flag, parameters_of, read_values
-from pybal.instrumentation.json_pieces import json_bytes, json_pieces
+from pybal.instrumentation.json_pieces import json_pieces
 from pybal.instrumentation.negotiation import (
     accepts_event_stream,
     accepts_gzip,
@@ -83,6 +83,7 @@ class StatusPages:
         self.log = log
         self._view = view
         self._watch = watch
+        self._time_slices = time_slices
         self._shared = SharedDocuments(time_slices)
         self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, collectors)
         self.control_socket = ""
@@ -93,7 +94,7 @@ class StatusPages:
     def site(self, control: ControlAccess | None = None) -> BoundedSite:
         """A factory that serves them; the verbs, too, if it has access to them."""
         requests = BoundedRequest if control is None else ControlRequest
-        streams = EventStreams(self.reactor, self._view.history, self.log)
+        streams = EventStreams(self.reactor, self._view.history, self._time_slices, self.log)
         return BoundedSite(_Everything(self, control, streams), requests, self.reactor, self.log)
 
     async def respond(
@@ -200,25 +201,31 @@ class StatusPages:
     async def _past(
         self, request: BoundedRequest, segments: tuple[str, ...], accept: list[str]
     ) -> Response | Following:
-        """What the history has. What it holds may change with each request: nothing is shared."""
+        """What the history has."""
+        known = parameters_of(segments) or {}
+        query = request.uri.partition(b"?")[2]
         try:
-            known = parameters_of(segments) or {}
-            values = read_values(request.uri.partition(b"?")[2], known)
-            follow = (
-                accepts_event_stream(accept) if "follow" not in values else flag(values, "follow")
-            )
+            values = read_values(query, known)
+            follow = accepts_event_stream(accept)
+            if "follow" in values:
+                follow = flag(values, "follow")
             if follow and "follow" in known:
                 last_event_id = next(iter(_headers(request, "last-event-id")), None)
                 return self._history.following(values, last_event_id)
-            document = await self._history.document(segments, values)
+
+            async def begin() -> Iterable[bytes]:
+                document = await self._history.document(segments, values)
+                signed = api.signed(self._view, document)
+                return json_pieces(signed, pretty=flag(values, "pretty"))
+
+            pieces = await self._shared.get(("past", segments, query), begin)
         except BadQueryError as wrong:
             return refusal(str(wrong), HTTPStatus.BAD_REQUEST, wrong.remedy)
         except api.NoSuchDocumentError as missing:
             return refusal(str(missing), HTTPStatus.NOT_FOUND, missing.remedy)
         except HistoryBusyError as busy:
             return refusal(str(busy), HTTPStatus.SERVICE_UNAVAILABLE, busy.remedy)
-        signed = api.signed(self._view, document)
-        return Response(HTTPStatus.OK, JSON_TYPE, json_bytes(signed, pretty=flag(values, "pretty")))
+        return Response(HTTPStatus.OK, JSON_TYPE, b"", pieces)
 
     async def _metrics(self, as_openmetrics: bool, with_servers: bool) -> Response:
         async def begin() -> Iterable[bytes]:

@@ -3,7 +3,7 @@ decision that comes of it, with that event as its cause."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -39,6 +39,8 @@ class Chronicle:
         self._latest: dict[str, int] = {}
         self.because: int | None = None
         self.reload: int | None = None
+        self._found_down: dict[str, set[tuple[str, str]]] = {}
+        """By service: hosts, and the monitors that find them down."""
         self.overridden: dict[str, int] = {}
         """By service: an override of which it is to be told."""
 
@@ -58,6 +60,7 @@ class Chronicle:
 
     def begins(self, service: str, threshold: Fraction, monitors: tuple[str, ...]) -> None:
         """A service is looked after from now on."""
+        self._no_longer_down(service, lambda _host, _monitor: True)
         inputs = {"threshold": str(threshold), "monitors": list(monitors)}
         checks = ", ".join(monitors) or "no monitors"
         text = f"{service} begins: {checks}, depool threshold {float(threshold):g}"
@@ -70,6 +73,7 @@ class Chronicle:
         text = f"{service} is no longer configured"
         self._ledger.note(Note(Kind.SERVICE, text, service, cause=self.reload))
         self._latest.pop(service, None)
+        self._no_longer_down(service, lambda _host, _monitor: True)
 
     def stepped(self, service: str, step: Step) -> None:
         """A policy has handled an event."""
@@ -96,14 +100,34 @@ class Chronicle:
                 self._removed(service, name, before, cause)
         if decided or not isinstance(event, MonitorReported):
             self._latest[service] = cause
+        self._keep_account(service, event, after)
+
+    def _keep_account(self, service: str, event: Event, after: PoolState) -> None:
+        """Of who finds whom down: an incident ends also with those who found it."""
+        match event:
+            case MonitorReported(host, monitor, up=False):
+                self._found_down.setdefault(service, set()).add((host, monitor))
+            case MonitorReported(host, monitor) | ReportRetracted(host, monitor):
+                self._found_down.get(service, set()).discard((host, monitor))
+            case ListChanged() | SettingsChanged():
+                members, monitors = after.members, after.monitors
+                self._no_longer_down(service, lambda h, m: h not in members or m not in monitors)
+            case AddressChanged(host):
+                self._no_longer_down(service, lambda h, _: h == host)
+
+    def _no_longer_down(self, service: str, gone: Callable[[str, str], bool]) -> None:
+        found = self._found_down.get(service)
+        if not found:
+            return
+        for host, monitor in [each for each in found if gone(*each)]:
+            found.discard((host, monitor))
+            self._ledger.gone(Subject("host", host), f"{service} {monitor}")
 
     def _removed(self, service: str, host: str, before: PoolState, cause: int) -> None:
         member = before.members[host]
         inputs = {"verdict": "removed", "before": _before(member, before)}
         text = f"{host} left the pool list"
         self._ledger.note(Note(Kind.DECISION, text, service, host, cause, inputs))
-        for monitor in member.results:
-            self._ledger.gone(Subject("host", host), f"{service} {monitor}")
 
 
 def _decision_inputs(

@@ -15,7 +15,14 @@ from pybal.history.query import EventQuery
 from pybal.model import ServerSpec
 from pybal.pool.chronicle import Chronicle
 from pybal.pool.event_json import event_document, event_of
-from pybal.pool.events import Candidate, Event, ListChanged, MonitorReported
+from pybal.pool.events import (
+    AddressChanged,
+    Candidate,
+    Event,
+    ListChanged,
+    MonitorReported,
+    SettingsChanged,
+)
 from pybal.pool.policy import PoolState, step
 from pybal.pool.ports import Step
 from pybal.pool.replay import recorded, replayed
@@ -140,3 +147,23 @@ def test_a_removed_server_is_told_of_and_its_incident_ends() -> None:
 def test_a_damaged_event_is_an_error(damaged: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         event_of(damaged, PoolState(Fraction(1, 2), ()))
+
+
+def test_an_incident_ends_with_the_monitor_or_the_service_that_found_it() -> None:
+    def open_incidents(story: Story) -> int:
+        found = result_of(Deferred.fromCoroutine(story.ledger.find_incidents(EventQuery())))
+        return sum(incident.ended_at is None for incident in found[0])
+
+    def failing() -> Story:
+        story = Story(PoolState(Fraction(1, 2), ("Ping",)))
+        story.listed("cp1", "cp2")
+        story.take(MonitorReported("cp1", "Ping", False, "silent"))
+        assert open_incidents(story) == 1
+        return story
+
+    ended, without, anew, moved = failing(), failing(), failing(), failing()
+    ended.chronicle.ends("web")
+    without.take(SettingsChanged(Fraction(1, 2), ("TCPCheck",)))
+    anew.chronicle.begins("web", Fraction(1, 2), ("Ping",))
+    moved.take(AddressChanged("cp1", ready=True))
+    assert [open_incidents(story) for story in (ended, without, anew, moved)] == [0, 0, 0, 0]
