@@ -39,6 +39,8 @@ def test_every_command_works_from_status_to_a_reload(tmp_path: Path) -> None:
             "why 192.0.2.10 web_80": "192.0.2.10 is ",
             "bgp": "BGP is off",
             "ipvs": "1 service",
+            "ipvs diff": "as it should be",
+            "overrides": "no overrides",
             "sources": "good",
             "alerts": "OK - ",
             "config": "[web_80]",
@@ -52,6 +54,16 @@ def test_every_command_works_from_status_to_a_reload(tmp_path: Path) -> None:
                 assert json.loads(ctl(*words.split(), "--json")[1])
         assert ctl("confirm", "web_80")[0] == 1, "nothing is held"
         assert ctl("pool", "web")[2].endswith("Did you mean web_80?\n")
+        assert ctl("check", "web_80", "192.0.2.10")[0] == 1, "it has no monitors"
+        wish = ("drain", "192.0.2.10", "--for", "1h", "--reason", "a new disk")
+        status, _, errors = ctl(*wish)
+        assert (status, errors.count("\n"), "say --force" in errors) == (1, 1, True)
+        assert ctl(*wish, "--force")[0] == 0
+        assert "enabled/up/draining" in ctl("pool", "web_80")[1]
+        assert "a new disk" in ctl("overrides")[1]
+        assert ctl("undo", "192.0.2.10")[0] == 0
+        assert "no overrides" in ctl("overrides")[1]
+        assert "enabled/up/pooled" in ctl("pool", "web_80")[1]
         # 200 KiB of comments: real files are long, too.
         text = pybal.config_path.read_text().replace("wrr", "sh") + "# a comment\n" * 20_000
         pybal.config_path.write_text(text)
