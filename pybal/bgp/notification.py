@@ -12,6 +12,7 @@ from pybal.bgp.constants import (
     ErrorCode,
     Family,
     MessageType,
+    RefreshSubtype,
 )
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Notification, RouteRefresh
@@ -67,13 +68,25 @@ def encode_route_refresh(message: RouteRefresh) -> bytes:
     return struct.pack("!HBB", message.family.afi, message.subtype, message.family.safi)
 
 
+def _asks_for_filters(body: bytes) -> bool:
+    """RFC 5291 section 4: when to refresh, then filters by type, each with its length."""
+    if len(body) < 8 or body[2] != RefreshSubtype.REQUEST or body[4] not in (1, 2):
+        return False
+    offset = 5
+    while offset + 3 <= len(body):
+        offset += 3 + int.from_bytes(body[offset + 1 : offset + 3], "big")
+    return offset == len(body)
+
+
 def decode_route_refresh(body: bytes) -> RouteRefresh:
     """A body of the wrong length is an Invalid Message Length (RFC 7313 section 5), with the
-    whole message as data as far as a NOTIFICATION of ordinary size can carry it."""
-    if len(body) != 4:
+    whole message as data as far as a NOTIFICATION of ordinary size can carry it. Outbound route
+    filters (RFC 5291), which nobody has agreed on, are passed over: it is a request.
+    """
+    if len(body) != 4 and not _asks_for_filters(body):
         size = HEADER_SIZE + len(body)
         message = MARKER + size.to_bytes(2, "big") + bytes((MessageType.ROUTE_REFRESH,)) + body
         data = message[: MAX_MESSAGE_SIZE - HEADER_SIZE - 2]
         raise NotificationError(ErrorCode.ROUTE_REFRESH_MESSAGE, 1, data, f"{len(body)} bytes")
-    afi, subtype, safi = struct.unpack("!HBB", body)
+    afi, subtype, safi = struct.unpack_from("!HBB", body)
     return RouteRefresh(Family(afi, safi), subtype)

@@ -38,12 +38,19 @@ _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 _WELL_KNOWN = {
     "graceful-shutdown": 0x0000,
     "accept-own": 0x0001,
+    "route-filter-translated-v4": 0x0002,
+    "route-filter-v4": 0x0003,
+    "route-filter-translated-v6": 0x0004,
+    "route-filter-v6": 0x0005,
     "llgr-stale": 0x0006,
     "no-llgr": 0x0007,
+    "accept-own-nexthop": 0x0008,
+    "standby-pe": 0x0009,
     "blackhole": 0x029A,
     "no-export": 0xFF01,
     "no-advertise": 0xFF02,
     "no-export-subconfed": 0xFF03,
+    "local-as": 0xFF03,
     "no-peer": 0xFF04,
 }
 _NO_NAMES: Mapping[str, int] = {}
@@ -81,8 +88,9 @@ def _communities(
         return tuple(dict.fromkeys(community(word) for word in written if not is_blank(word)))
 
     def community(word: str) -> tuple[int, ...]:
-        if word.lower() in names:
-            return 0xFFFF, names[word.lower()]
+        name = word.lower().replace("_", "-")
+        if name in names:
+            return 0xFFFF, names[name]
         parts = word.split(":")
         if len(parts) != len(sizes_bits) or not all(map(_NUMBER.fullmatch, parts)):
             hint = did_you_mean(word.lower(), tuple(names)) if names and ":" not in word else ""

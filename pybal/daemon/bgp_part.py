@@ -54,6 +54,9 @@ class _Observed:
         self.failover.first_routes_complete()
 
 
+_STALLS, _NAMED = 3, 10
+
+
 class BGPPart:
     """Owns the failover, and has the announcer speak through it. `silent`: a dry run, which opens
     no session, listens to none, and only shows what would be announced. Maintenance is kept in
@@ -135,6 +138,19 @@ class BGPPart:
                 await self._failover.stop_for_restart()
             else:
                 await self._failover.stop("PyBal is stopping")
+
+    def time_lost(self, lost_s: float) -> None:
+        """This process stood still for so long: say which sessions would not survive three times
+        that, as they have a keepalive in each third of their hold time."""
+        peers = self._failover.snapshot().peers if self._failover is not None else ()
+        short = [p for p in peers if p.hold_time_s and p.hold_time_s < _STALLS * lost_s]
+        if short:
+            Logger(namespace="bgp").warn(
+                "This process stood still for {lost} s, more than a third of the hold time with"
+                " {peers} ({hold} s): raise bgp-hold-time, or mend what stops it",
+                lost=round(lost_s, 1), peers=", ".join(peer.address for peer in short[:_NAMED]),
+                hold=min(peer.hold_time_s or 0 for peer in short),
+            )  # fmt: skip
 
     def change_maintenance(self, service: str | None, *, begin: bool) -> None:
         """Move the traffic of a service, or of the whole director, away; or end that. Raises

@@ -113,6 +113,7 @@ class Daemon:
             ReportRouter(self._services),
             self._log,
             self._history.isolation,
+            lambda lost_s: self._bgp.time_lost(lost_s),
         )
         self._monitor_ports = MonitorPorts(
             ports.reactor,

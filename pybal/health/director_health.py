@@ -58,11 +58,12 @@ class DirectorHealth:
         router: ReportDelivery,
         log: Logger,
         phase_changed: Callable[[Phase, int], None] = lambda *_: None,
+        time_lost: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now)
         self.recoveries = Recoveries(reactor.seconds)
         self.faults = LocalFaults(reactor.seconds, log)
-        self._heartbeat = Heartbeat(reactor, self.stall_detector, log)
+        self._heartbeat = Heartbeat(reactor, self.stall_detector, log, time_lost)
         self._random = random
         self._services = services
         self._seconds = reactor.seconds

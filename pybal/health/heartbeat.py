@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.logger import Logger
 
 from pybal.health.stalls import BEAT_S, TOLERANCE_S, StallDetector
@@ -9,10 +11,17 @@ from pybal.runtime.clock import DelayedCall, Timer
 
 
 class Heartbeat:
-    """Beats on `clock` from start() to stop()."""
+    """Beats on `clock` from start() to stop(). `time_lost` is told of each loss, in seconds."""
 
-    def __init__(self, clock: Timer, stall_detector: StallDetector, log: Logger) -> None:
+    def __init__(
+        self,
+        clock: Timer,
+        stall_detector: StallDetector,
+        log: Logger,
+        time_lost: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._clock = clock
+        self._time_lost = time_lost
         self._stall_detector = stall_detector
         self._log = log
         self._timer: DelayedCall | None = None
@@ -36,3 +45,4 @@ class Heartbeat:
                 "jumped. Checks that failed within that time are made again",
                 lost_s=lost_s,
             )
+            self._time_lost(lost_s)

@@ -58,3 +58,19 @@ def test_a_refresh_of_a_wrong_length_is_answered_with_the_whole_message() -> Non
         decode_route_refresh(b"\0\1\1")
     assert (caught.value.code, caught.value.subcode) == (7, 1)
     assert caught.value.data == b"\xff" * 16 + b"\0\x16\5" + b"\0\1\1"
+
+
+FILTERS = b"\x01" + b"\x80\x00\x0c" + b"\0\0\0\5\0\x18\x20\x18\x0a\0\0\0"
+"""Refresh at once, with one address prefix filter of 12 bytes (RFC 5291, RFC 5292)."""
+
+
+def test_outbound_filters_that_nobody_has_agreed_on_are_passed_over() -> None:
+    asked = decode_route_refresh(b"\0\1\0\1" + FILTERS)
+    assert asked == RouteRefresh(IPV4_UNICAST, 0)
+    two = decode_route_refresh(b"\0\1\0\1" + FILTERS + b"\x40\0\1\x80")
+    assert two == RouteRefresh(IPV4_UNICAST, 0)
+    for wrong in (FILTERS[:-1], FILTERS + b"\0", b"\3" + FILTERS[1:], b"\1"):
+        with pytest.raises(NotificationError):
+            decode_route_refresh(b"\0\1\0\1" + wrong)
+    with pytest.raises(NotificationError):
+        decode_route_refresh(b"\0\1\1\1" + FILTERS)

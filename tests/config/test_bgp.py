@@ -106,9 +106,11 @@ def test_what_can_be_said_for_all_peers_is_said_again_for_one() -> None:
 def test_well_known_communities_have_names() -> None:
     names = (
         "graceful-shutdown accept-own llgr-stale no-llgr blackhole no-export no-advertise"
-        " NO-EXPORT-SUBCONFED no-peer"
+        " NO-EXPORT-SUBCONFED no-peer Accept_Own_Nexthop standby-pe route-filter-v4"
+        " route-filter-v6 route-filter-translated-v4 route-filter-translated-v6"
     )
-    low = (0, 1, 6, 7, 666, 0xFF01, 0xFF02, 0xFF03, 0xFF04)
+    low = (0, 1, 6, 7, 666, 0xFF01, 0xFF02, 0xFF03, 0xFF04, 8, 9, 3, 5, 2, 4)
+    assert bgp("bgp-communities = local-as").communities == (0xFFFFFF03,)
     assert bgp(f"bgp-communities = {names}").communities == tuple(0xFFFF0000 | n for n in low)
     [found] = shown(f"{GLOBAL_BGP}bgp-communities = no-exprot\n{service()}")
     assert "'no-exprot' is none; did you mean no-export?" in found
