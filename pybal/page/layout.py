@@ -59,11 +59,11 @@ def document(
 
 def top(frame: Frame, title: Child, verdict: Markup) -> Markup:
     """The head of a page: whose it is, how it is, whether it is live; and the filter."""
+    shown = element("div", verdict, id="verdict", data_slot=True, aria_live="polite")
     return element(
         "header",
         element("a", "Skip to the content", href="#main", class_="skip"),
-        element("div", title, element("div", verdict, id="verdict", aria_live="polite"),
-                class_="title"),
+        element("div", title, shown, class_="title"),
         element(
             "form",
             element("label", "Filter", for_="q"),
@@ -85,7 +85,7 @@ def overview_document(frame: Frame, fill: Fill, found: Markup | None) -> bytes:
         top(frame, title, fill("verdict")),
         element(
             "main",
-            element("nav", element("ul", fill("tiles"), id="tiles", class_="tiles"),
+            element("nav", element("ul", fill("tiles"), id="tiles", data_slot=True, class_="tiles"),
                     aria_label="Sections"),
             element("section", found, id="servers-found", hidden=found is None),
             _section("alerts", "Alerts", fill),
@@ -154,11 +154,11 @@ def _timeline(fill: Fill) -> Markup:
     return element(
         "section",
         element("h2", "Time line", id="timeline-h"),
-        element("div", fill("strip"), id="strip"),
+        element("div", fill("strip"), id="strip", data_slot=True),
         element("h3", "Incidents"),
-        element("ul", fill("incidents"), id="incidents", class_="timeline"),
+        element("ul", fill("incidents"), id="incidents", data_slot=True, class_="timeline"),
         element("h3", "Events"),
-        element("ul", fill("events"), id="events", class_="timeline"),
+        element("ul", fill("events"), id="events", data_slot=True, class_="timeline"),
         aria_labelledby="timeline-h",
     )
 
@@ -166,14 +166,14 @@ def _timeline(fill: Fill) -> Markup:
 def _section(id_: str, title: str, fill: Fill, columns: Sequence[str] = ()) -> Markup:
     heading = element("h2", title, id=f"{id_}-h")
     if not columns:
-        return element("section", heading, element("div", fill(id_), id=id_),
+        return element("section", heading, element("div", fill(id_), id=id_, data_slot=True),
                        aria_labelledby=f"{id_}-h")  # fmt: skip
     heads = element("tr", [element("th", column, scope="col") for column in columns])
     table = element(
         "table",
         element("caption", title, class_="unseen"),
         element("thead", heads),
-        element("tbody", fill(id_), id=id_),
+        element("tbody", fill(id_), id=id_, data_slot=True),
         class_=id_,
     )
     return element("section", heading, table, aria_labelledby=f"{id_}-h")

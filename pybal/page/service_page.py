@@ -28,6 +28,8 @@ from pybal.page.tally import RANK, Care, Standing, Tally, care_of
 from pybal.page.timeline import timeline_slots
 from pybal.page.words import address_beside, count_of, duration, listed, moment, plain, state
 
+SERVERS_SHOWN = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class InKernel:
@@ -103,7 +105,10 @@ def service_page(
         for at, part in kernel.servers.items()
         if part.drains and _address_of(at) not in known
     )
-    rows = tuple(server_row(server, _in_kernel(kernel, server)) for server in servers)
+    rows = [server_row(each, _in_kernel(kernel, each)) for each in servers[:SERVERS_SHOWN]]
+    rows += [_gone_piece(*each) for each in gone]
+    if len(servers) > SERVERS_SHOWN:
+        rows.append(Piece("server-more", _more_row, (len(servers) - SERVERS_SHOWN,)))
     return Page(
         (
             single("verdict", head, seen.standing, seen.counts),
@@ -111,7 +116,7 @@ def service_page(
             single("about", about, what, announced, bgp.enabled),
             single("list", list_section, service.source, service.held),
             *timeline_slots(past),
-            Slot("servers", rows + tuple(_gone_piece(*each) for each in gone)),
+            Slot("servers", tuple(rows)),
         )
     )
 
@@ -182,6 +187,11 @@ def list_section(id_: str, source: SourceSnapshot, held: tuple[HeldChange, ...])
 def server_row(server: ServerSnapshot, kernel: InKernel) -> Piece:
     """A server in the list of a service's servers."""
     return Piece(piece_id("server", server.host), _server_row, (server, kernel))
+
+
+def _more_row(id_: str, more: int) -> Markup:
+    words = f"and {more:,} more, none of them worse: look for their names on the director's page"
+    return element("tr", element("td", words, colspan=6, class_="quiet"), id=id_)
 
 
 def _in_kernel(kernel: KernelPart, server: ServerSnapshot) -> InKernel:

@@ -191,6 +191,7 @@ def test_style_and_script_may_be_kept_until_they_are_others() -> None:
     assert gzip.decompress(packed.body) == visitor.get("/status.css").body
 
 
+@pytest.mark.slow
 def test_the_largest_site_is_one_page_of_its_services_compressed_if_asked_for() -> None:
     visitor = Visitor(large_view())
     text = visitor.page()

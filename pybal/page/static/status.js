@@ -6,7 +6,7 @@ const HIDDEN_GRACE_MS = 20000;  // a page that nobody sees asks for nothing
 const LATE_MS = 40000;          // heartbeats come every 15 s
 const SEARCH_DELAY_MS = 350;
 const SEARCH_AGAIN_MS = 10000;
-const RETRY_MS = 5000;
+const RENEW_MS = 15000;
 
 const body = document.body;
 const live = document.getElementById("live");
@@ -132,12 +132,31 @@ function open() {
   };
   source.onerror = () => {
     say("not live: trying again", "late");
-    // The browser tries again by itself, unless it was refused: no such service, too many viewers.
+    // The browser tries again by itself, unless it was refused: there are too many viewers, or
+    // something between does not let the stream through.
     if (source && source.readyState === EventSource.CLOSED) {
       close();
-      setTimeout(() => { if (!source && !document.hidden) open(); }, RETRY_MS);
+      renew();
+      setTimeout(() => { if (!source && !document.hidden) open(); }, RENEW_MS);
     }
   };
+}
+
+// The whole page anew, in place.
+async function renew() {
+  try {
+    const answer = await fetch(location.pathname);
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const changes = { pieces: {}, order: {} };
+    for (const slot of page.querySelectorAll("[data-slot]")) {
+      changes.order[slot.id] = [...slot.children].map((piece) => piece.id);
+      for (const piece of slot.children) changes.pieces[piece.id] = piece.outerHTML;
+    }
+    take(changes);
+    state = page.body.dataset.state;
+    say("renewed every " + RENEW_MS / 1000 + " s", "quiet");
+  } catch { /* it is not live, and says so */ }
 }
 
 function close() {
