@@ -59,6 +59,9 @@ from pybal.sources.create import create_source
 from pybal.sources.file_access import BoundedAccess
 from pybal.state.state_file import WriteBehind
 
+_STOP_S = 30.0
+"""A stop is over by then, besides the wait that is configured."""
+
 
 def _ipvs_ports(ports: DaemonPorts, state_directory: Path | None) -> IPVSPorts:
     record = None
@@ -249,6 +252,7 @@ class Daemon:
         routers with graceful restart keep them, as the kernel goes on forwarding.
         """
         self._ports.service_manager.stopping()
+        self._announce_long_stop()
         self._readiness.stop()
         self._reloader.stop()
         await self._bgp.stop(for_restart=for_restart)
@@ -260,6 +264,12 @@ class Daemon:
         self._ipvs.stop()
         await self._history.stop(for_restart=for_restart)
         await self._http.stop()
+
+    def _announce_long_stop(self) -> None:
+        """The service manager would kill us in the midst of bgp-shutdown-delay."""
+        bgp = self._settings.bgp
+        if bgp is not None and bgp.shutdown_delay_s > 0:
+            self._ports.service_manager.extend_timeout(bgp.shutdown_delay_s + _STOP_S)
 
     async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
         """See Reconfigurable."""

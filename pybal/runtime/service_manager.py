@@ -64,6 +64,10 @@ class ServiceManager:
         """The end begins."""
         self._send("STOPPING=1")
 
+    def extend_timeout(self, wait_s: float) -> None:
+        """What goes on may take this long from now: the manager's own limit does not count."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(wait_s * 1e6)}")
+
     def status(self, text: str) -> None:
         """One line for `systemctl status`; said again only if it differs."""
         line = " ".join(text.split())

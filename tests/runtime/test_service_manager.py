@@ -56,11 +56,13 @@ def test_each_word_is_one_datagram(listener: socket.socket) -> None:
     manager.reloading(12.5)
     manager.alive()
     manager.stopping()
-    assert [listener.recv(4096) for _ in range(4)] == [
+    manager.extend_timeout(90.5)
+    assert [listener.recv(4096) for _ in range(5)] == [
         b"READY=1",
         b"RELOADING=1\nMONOTONIC_USEC=12500000",
         b"WATCHDOG=1",
         b"STOPPING=1",
+        b"EXTEND_TIMEOUT_USEC=90500000",
     ]
     listener.close()
 
