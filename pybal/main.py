@@ -28,6 +28,8 @@ from twisted.logger import Logger
 import pybal
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.network import TwistedNetwork
+from pybal.bgp.recorder import RecordPorts
+from pybal.bgp.takeover import SessionKeeper
 from pybal.config.loader import load
 from pybal.config.pool_files import with_pool_files
 from pybal.config.problems import LoadResult, Severity
@@ -38,6 +40,8 @@ from pybal.ctl.place import place_of
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
+from pybal.handover.inherited import take_descriptors
+from pybal.handover.store import manager_store
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
@@ -46,6 +50,7 @@ from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.leftovers import as_subreaper
+from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.processes import ReactorProcesses
 from pybal.monitors.registry import MonitorTypes, kinds_of, notes_on
 from pybal.names.last_known import AddressBook
@@ -234,9 +239,10 @@ def _run(
     settings = running.settings
     if not settings.dry_run and not _is_only_one():
         return EXIT_ANOTHER
+    left = take_descriptors(os.environ, os.getpid())
     _raise_descriptor_limit()
     _steady_clock()
-    daemon = Daemon(running, _daemon_ports(settings, with_options, monitors))
+    daemon = Daemon(running, _daemon_ports(settings, with_options, monitors, left))
     SignalHandling(reactor, daemon, _log, signal.signal).arrange()
     try:
         daemon.start()
@@ -256,11 +262,16 @@ def _run(
 
 
 def _daemon_ports(
-    settings: Settings, with_options: Callable[[Settings], Settings], monitors: MonitorTypes
+    settings: Settings,
+    with_options: Callable[[Settings], Settings],
+    monitors: MonitorTypes,
+    left: dict[str, list[int]],
 ) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
+    place = _place()
+    records, memory = _kept(settings, place, left)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
@@ -274,9 +285,11 @@ def _daemon_ports(
         network=network,
         processes=ReactorProcesses(reactor, settings.runcommand_user, as_subreaper()),
         kernel=_kernel(settings),
-        place=_place(),
+        place=place,
         bgp_network=TwistedNetwork(reactor),
         bfd_network=SocketBFDNetwork(reactor),
+        records=records,
+        memory=memory,
         source_address=kernel_source_address,
         is_local=is_local,
         host_name=os.uname().nodename,
@@ -284,6 +297,21 @@ def _daemon_ports(
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
         monotonic_s=time.monotonic,
         with_options=with_options,
+    )
+
+
+def _kept(
+    settings: Settings, place: Place | None, left: dict[str, list[int]]
+) -> tuple[SessionKeeper, MonitorMemory]:
+    """Sessions of BGP and what monitors know, as far as somebody would keep them."""
+    log, monitors_log = Logger(namespace="bgp"), Logger(namespace="monitors")
+    store = manager_store(os.environ) if place is not None and not settings.dry_run else None
+    here = "" if place is None else f"{place.boot} {place.namespace}"
+    ports = None if store is None else RecordPorts(store, reactor, here, log)
+    wanted = settings.handover
+    return (
+        SessionKeeper(ports, left, log, wanted=wanted),
+        MonitorMemory(store, here, left, reactor, monitors_log, wanted=wanted),
     )
 
 

@@ -70,6 +70,14 @@ class BirdRouter:
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(self.host.wrap(*command), stderr=log)
 
+    def restart(self, hold_time_s: int) -> None:
+        """With another hold time."""
+        self.stop()
+        self._socket = Path(tempfile.mkdtemp(prefix="bird")) / "ctl"
+        text = self._config.read_text().replace("hold time 30", f"hold time {hold_time_s}")
+        self._config.write_text(text)
+        self.start()
+
     def stop(self) -> None:
         """End it; its routes go with it. Idempotent."""
         process, self._process = self._process, None

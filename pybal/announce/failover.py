@@ -17,7 +17,8 @@ from pybal.bgp.extcommunity import community_text, link_bandwidth
 from pybal.bgp.heard import mark
 from pybal.bgp.importer import Told
 from pybal.bgp.messages import PathAttributes
-from pybal.bgp.peering import BGPPorts, Peering
+from pybal.bgp.peering import Peering
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings, LargeCommunity
@@ -186,7 +187,8 @@ class BGPFailover:
             )
 
     async def _stop_for_restart(self) -> None:
-        await self._shut_down_gracefully([p for p in self.peerings if not p.keeps_routes])
+        leaving = [p for p in self.peerings if not p.keeps_routes and not p.can_hand_over]
+        await self._shut_down_gracefully(leaving)
         await self._speaker.leave()
 
     async def _shut_down_gracefully(self, peerings: Collection[Peering]) -> None:

@@ -7,9 +7,10 @@ routes there are, and lets a change that comes in between replace what was not y
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Union
 
+from pybal.bgp.codec import encode
 from pybal.bgp.constants import IPV4_UNICAST, Family, RefreshSubtype
 from pybal.bgp.export import export
 from pybal.bgp.messages import MPUnreach, RouteRefresh, Update
@@ -45,6 +46,8 @@ class AdjRIBOut:
         self.version = 0  # grows with every change of `sent`
         self.wishes = 0  # grows with every change of what is wanted
         self.end_of_rib_held = False
+        self.withdrawals_held = False
+        self._unconfirmed: set[Prefix] = set()
         self.obstacles: dict[Prefix, str] = {}
 
     @property
@@ -76,7 +79,56 @@ class AdjRIBOut:
             else:
                 self._wanted.pop(prefix, None)
                 self.obstacles[prefix] = reason
-        self._changes = pack(diff(self._sent, self._wanted), self._session)
+        self._recognize()
+        changes = diff(self._sent, self._wanted)
+        if self.withdrawals_held:
+            changes = Changes((), changes.announced)
+        self._changes = pack(changes, self._session)
+
+    def resume(self, routes: Routes, markers: Collection[Family], asked: Iterable[Family]) -> None:
+        """Go on where another process has told the peer these routes, and that those families are
+        complete; it has not heard those again that it has `asked` for. Until `release`
+        what is not wanted stays."""
+        self._sent = dict(routes)
+        self._unconfirmed = set(routes)
+        self._markers = deque(family for family in self._markers if family not in markers)
+        self.withdrawals_held = True
+        self.version += 1
+        for family in asked:
+            self.refresh(family)
+
+    def release(self) -> None:
+        """All that is wanted is known: what was told before and is not wanted is withdrawn, and
+        End-of-RIB follows."""
+        self.end_of_rib_held = False
+        if self.withdrawals_held:
+            self.withdrawals_held = False
+            self.want(self._given)
+            self._unconfirmed.clear()
+
+    def _recognize(self) -> None:
+        """What was read from the wire is not the object that was written to it, but says the
+        same."""
+        found: dict[tuple[int, int, int], bool] = {}
+        for prefix in tuple(self._unconfirmed):
+            wanted, sent = self._wanted.get(prefix), self._sent.get(prefix)
+            if wanted is None or sent is None:
+                continue
+            key = (id(wanted), id(sent), len(prefix.octets))
+            if key not in found:
+                found[key] = _on_wire(prefix, wanted, self._session) == _on_wire(
+                    prefix, sent, self._session
+                )
+            if found[key]:
+                self._sent[prefix] = wanted
+            self._unconfirmed.discard(prefix)
+
+    def said(self) -> Iterator[Update]:
+        """UPDATEs that say all that the peer has been told by now, End-of-RIB as well."""
+        yield from pack(Changes((), group(self._sent.items())), self._session)
+        for family in self._session.families:
+            if family not in self._markers:
+                yield end_of_rib(family)
 
     def set_policy(self, policy: ExportPolicy) -> None:
         """The same routes are to be announced, judged anew by this policy."""
@@ -135,6 +187,11 @@ class AdjRIBOut:
         told = update.prefixes if update.mp_reach is None else update.mp_reach.prefixes
         for prefix in told:
             self._sent[prefix] = self._wanted[prefix]
+
+
+def _on_wire(prefix: Prefix, route: Route, session: Session) -> bytes:
+    alone = pack(Changes((), group([(prefix, route)])), session)
+    return b"".join(encode(update, session.scope, session.send_size) for update in alone)
 
 
 def end_of_rib(family: Family) -> Update:

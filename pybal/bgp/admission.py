@@ -45,6 +45,20 @@ class Admission:
         """Whether there is nothing to remember of the peer."""
         return bool(self._clock.seconds() >= self._until)
 
+    def lets_in(self, label: str, log: Any) -> bool:
+        """Whether a connection of the peer's, called so, may come in; it counts. Where its sessions
+        come to nothing, the log is told."""
+        damped_s = self.damped_s
+        if damped_s:
+            log.info(
+                "Peer {peer}: its sessions fail soon after they begin; it may connect again in"
+                " {seconds} s",
+                peer=label,
+                seconds=round(damped_s, 1),
+            )
+            return False
+        return self.take()
+
     def take(self) -> bool:
         """Whether one more connection is not one too many; it counts."""
         return self._allowance.take(self._clock.seconds())

@@ -54,6 +54,11 @@ class Decoder:
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
+    @property
+    def waiting(self) -> bytes:
+        """What has not made a message yet."""
+        return bytes(self._buffer)
+
     def next_message(self) -> Received | None:
         """The next whole message, or None until more bytes come. Raises NotificationError."""
         taken = take_message(self._buffer, self.max_size)

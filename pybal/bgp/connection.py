@@ -13,9 +13,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pybal.bgp.codec import Decoder, Received, encode
+from pybal.bgp.constants import Family
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Message
 from pybal.bgp.negotiation import Session
+from pybal.bgp.recorder import Recorder, Records
 from pybal.bgp.settings import PeerSettings
 
 # What a flooding peer may have of one turn of the reactor: the rest is for everybody else.
@@ -39,14 +41,18 @@ class BGPConnection(TwistedProtocol):
 
     `ended` fires when the connection, once made, is gone. `prepare` is called with the
     transport before anything is sent or read; an OSError of it ends the connection. `peer` is whom
-    a connection that was accepted comes from.
+    a connection that was accepted comes from. `recorder`, where there is one, is told of every
+    byte, so that another process could go on.
     """
 
-    def __init__(self, clock: Any, owner: ConnectionOwner) -> None:
+    def __init__(self, clock: Any, owner: ConnectionOwner, records: Records | None = None) -> None:
         self.ended: Deferred[None] = Deferred()
         self.prepare: Callable[[Any], None] | None = None
         self.peer: PeerSettings | None = None
         self.drained = False
+        self.recorder: Recorder | None = None
+        self._records = records
+        self._pending = b""
         self._clock = clock
         self._owner: ConnectionOwner | None = owner
         self._decoder = Decoder()
@@ -84,6 +90,8 @@ class BGPConnection(TwistedProtocol):
         else:
             data = encode(message, session.scope, session.send_size)
         self.drained = False
+        if self.recorder is not None:
+            self.recorder.sent(data)
         transport.write(data)
 
     def hold(self) -> None:
@@ -97,6 +105,45 @@ class BGPConnection(TwistedProtocol):
             if self._owner is not None and self._turn is None:
                 self._turn = self._clock.callLater(0, self._take_turn)
 
+    def resume(self, session: Session, recorder: Recorder, rest: bytes, pending: bytes) -> None:
+        """Before it is made: go on with a connection of another process, which has read `rest` and
+        not understood it yet, and has not written `pending`."""
+        self.negotiated(session)
+        self.recorder = recorder
+        self._decoder.feed(rest)
+        self._pending = pending
+
+    @property
+    def waiting(self) -> bytes:
+        """What was read and not understood yet."""
+        return self._decoder.waiting
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether another process could go on with it."""
+        return self.recorder is not None and self.recorder.is_kept
+
+    def hand_over(self) -> None:
+        """Leave it as it is to the next process: from now on nothing is read or written."""
+        self._owner = None
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        transport: Any = self.transport
+        transport.unregisterProducer()
+        transport.stopReading()
+        transport.stopWriting()
+
+    def asked(self, family: Family) -> None:
+        """The peer wants to hear all of a family again."""
+        if self.recorder is not None:
+            self.recorder.asked(family)
+
+    def answered(self) -> None:
+        """It has heard all that it wanted to."""
+        if self.recorder is not None:
+            self.recorder.answered()
+
     def close(self) -> None:
         """Flush what was sent, say FIN, wait briefly for the peer's, then end it.
 
@@ -106,6 +153,8 @@ class BGPConnection(TwistedProtocol):
         if self._owner is None:
             return
         self._owner = None
+        if self.recorder is not None:
+            self.recorder.end()
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
@@ -131,13 +180,24 @@ class BGPConnection(TwistedProtocol):
             except OSError:
                 transport.abortConnection()
                 return
+        if self.recorder is not None:
+            self.recorder.moved_to(transport.getHandle())
+        elif self._records is not None:
+            self.recorder = self._records.open(transport)
         transport.registerProducer(self, False)
+        if self._pending:
+            self.drained = False
+            transport.write(self._pending)
+        if self._decoder.waiting:
+            self._turn = self._clock.callLater(0, self._take_turn)
         self._owner.connection_made()
 
     def dataReceived(self, data: bytes) -> None:
         if self._owner is None:
             return
         self._decoder.feed(data)
+        if self.recorder is not None:
+            self.recorder.received(len(data), self._decoder.waiting)
         if self._turn is None:
             self._take_turn()
 
@@ -158,15 +218,21 @@ class BGPConnection(TwistedProtocol):
                 self.close()
                 return
             if message is None:
+                self._note_understood()
                 self._pause(False)
                 return
             self._owner.message_received(message)
             if self._clock.seconds() > until:
                 break
         if self._owner is not None:
+            self._note_understood()
             self._pause(True)
         if self._owner is not None and not self._held:
             self._turn = self._clock.callLater(0, self._take_turn)
+
+    def _note_understood(self) -> None:
+        if self.recorder is not None:
+            self.recorder.understood(self._decoder.waiting)
 
     def _pause(self, pause: bool) -> None:
         if pause == self._paused:
@@ -182,6 +248,8 @@ class BGPConnection(TwistedProtocol):
         if self._linger is not None and self._linger.active():
             self._linger.cancel()
         owner, self._owner = self._owner, None
+        if self.recorder is not None:
+            self.recorder.end()
         if owner is not None:
             owner.connection_lost(reason.getErrorMessage())
         self.ended.callback(None)

@@ -6,10 +6,26 @@ from dataclasses import replace
 
 from pybal.bgp.constants import ErrorCode
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
+from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import is_collision
 from pybal.bgp.settings import Options
 
+_TO_READ_S = 1.0
 _MIN_SEND_HOLD_S = 480.0  # RFC 9687 section 4: the greater of 8 minutes and twice the hold time
+
+
+def resumed(session: Session, now: float, heard_at: float, established_at: float) -> FSM:
+    """A session that another process has had, which heard of the peer at `heard_at`: the hold timer
+    counts on, but leaves a moment to read what has come since; a KEEPALIVE is due."""
+    hold_s = session.hold_time_s
+    return FSM(
+        state=State.ESTABLISHED,
+        session=session,
+        hold_at=max(heard_at + hold_s, now + _TO_READ_S) if hold_s else None,
+        keepalive_at=now if hold_s else None,
+        send_hold_at=now + max(_MIN_SEND_HOLD_S, 2 * hold_s) if hold_s else None,
+        established_at=established_at,
+    )
 
 
 class Step:

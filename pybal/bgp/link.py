@@ -19,6 +19,7 @@ from pybal.bgp.importer import Importer
 from pybal.bgp.messages import Keepalive, Message, Notification, Open, RouteRefresh
 from pybal.bgp.negotiation import Session
 from pybal.bgp.notification import is_collision, shutdown_text, unwrapped
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
 from pybal.bgp.update import DecodedUpdate
@@ -98,7 +99,7 @@ class Link:
     """
 
     def __init__(
-        self, owner: LinkOwner, side: Side, options: Options, clock: Any, random: Any, log: Any
+        self, owner: LinkOwner, side: Side, options: Options, ports: BGPPorts, log: Any
     ) -> None:
         self.side = side
         self.fsm = FSM()
@@ -106,8 +107,9 @@ class Link:
         self.connection: BGPConnection | None = None
         self._owner = owner
         self._options = options
-        self._clock = clock
-        self._random = random
+        self._clock = ports.clock
+        self._random = ports.random
+        self._records = ports.records
         self._log = log
         self._events: deque[Event] = deque()
         self._feeding = False
@@ -164,6 +166,20 @@ class Link:
         """An accepted connection, not yet made."""
         self.connection = connection
 
+    def take_over(self, fsm: FSM, connection: BGPConnection) -> None:
+        """Go on with the established session of another process; its routes come next."""
+        self.fsm = fsm
+        self.connection = connection
+        self._arm_timer()
+
+    def hand_over(self) -> None:
+        """Leave the session as it is to the next process."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.hand_over()
+        self.fsm, self.rib = FSM(), None
+        self._arm_timer()
+
     def flush(self) -> None:
         """Send what the Adj-RIB-Out has to say, as far as the transport has room."""
         if self.rib is None or self.connection is None or not self.connection.drained:
@@ -172,6 +188,8 @@ class Link:
         while sent < _BATCH_MESSAGES and (message := self.rib.next_message()) is not None:
             self._send(message)
             sent += 1
+        if self.rib.in_sync:
+            self.connection.answered()
         if sent:
             self.feed(EventKind.UPDATES_SENT)
 
@@ -179,7 +197,11 @@ class Link:
         """Without keepalives nobody misses a peer that died; one that lives anew answers what
         belongs to its former life with a reset."""
         if self.session is not None and self.session.hold_time_s == 0:
-            self._send(Keepalive())
+            self.say_alive()
+
+    def say_alive(self) -> None:
+        """A KEEPALIVE besides the others."""
+        self._send(Keepalive())
 
     def ask_again(self, families: tuple[Family, ...]) -> None:
         """Have the peer say all of these again, if it can (RFC 2918)."""
@@ -260,7 +282,7 @@ class Link:
         self._owner.note_failure(self, f"sent {text}", _weight(notification))
 
     def _connect(self) -> None:
-        connection = BGPConnection(self._clock, self)
+        connection = BGPConnection(self._clock, self, self._records)
         self.connection = connection
         self._give_up = self._owner.dial(connection, self._connect_failed)
 
@@ -344,6 +366,8 @@ class Link:
                 if self.rib is not None:
                     self._owner.importer.marker(message)
                     if message.subtype == RefreshSubtype.REQUEST:
+                        if self.connection is not None:
+                            self.connection.asked(message.family)
                         self.rib.refresh(message.family)
                         self.flush()
 

@@ -62,6 +62,11 @@ class Session:
     relation: Relation
     member_asn: int
 
+    @property
+    def peer_restart(self) -> GracefulRestart | None:
+        """What the peer said of graceful restart (RFC 4724)."""
+        return self.peer.capabilities.graceful_restart if self.peer.capabilities else None
+
 
 def negotiate(
     local: Open, peer: Open, confederation: Confederation | None = None, member_asn: int = 0
@@ -178,7 +183,7 @@ def keeps_own_connection(
 
 def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool) -> Open:
     """The OPEN that this speaker sends to a peer: all it can do, for the peer to choose from."""
-    asn = _asn_towards(speaker, peer)
+    asn = asn_towards(speaker, peer)
     restart = None
     long_lived: tuple[LongLivedFamily, ...] = ()
     if peer.restart_time_s is not None:
@@ -210,8 +215,9 @@ def local_open(speaker: SpeakerSettings, peer: PeerSettings, *, restarting: bool
     return Open(asn, peer.hold_time_s, speaker.router_id, capabilities)
 
 
-def _asn_towards(speaker: SpeakerSettings, peer: PeerSettings) -> int:
-    """RFC 5065 section 4: outside of the confederation only its identifier is known."""
+def asn_towards(speaker: SpeakerSettings, peer: PeerSettings) -> int:
+    """The ASN that a peer sees (RFC 5065 section 4: outside of the confederation only that one's
+    identifier is known)."""
     confederation = speaker.confederation
     if confederation is None or peer.asn in (speaker.local_asn, *confederation.members):
         return speaker.local_asn

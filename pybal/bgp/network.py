@@ -49,6 +49,10 @@ class BGPNetwork(Protocol):
         """Connect to a peer. Either the connection is made or `failed(reason)` is called, both
         later than this call; the function returned gives the attempt up."""
 
+    def adopt(self, handle: socket.socket, connection: BGPConnection) -> None:
+        """Go on with a connection that is established: it is made within this call. `handle` is
+        closed. Raises OSError."""
+
     def listen(self, address: IPAddress, settings: SpeakerSettings, accept: Accept) -> Close:
         """Accept connections of all that the settings name; `accept` gives the protocol for one
         from that address, or None to close it. Raises OSError. The function returned stops
@@ -88,6 +92,12 @@ class TwistedNetwork:
                 connector.disconnect()
                 self._reactor.callLater(0, failed, f"socket options: {error.strerror}")
         return connector.disconnect  # type: ignore[no-any-return]
+
+    def adopt(self, handle: socket.socket, connection: BGPConnection) -> None:
+        with handle:
+            self._reactor.adoptStreamConnection(
+                handle.fileno(), handle.family, _Adopted(connection)
+            )
 
     def listen(self, address: IPAddress, settings: SpeakerSettings, accept: Accept) -> Close:
         family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
@@ -142,6 +152,16 @@ class _Outgoing(ClientFactory):
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: ARG002
         self._failed(reason.getErrorMessage())
+
+
+class _Adopted(ServerFactory):
+    noisy = False
+
+    def __init__(self, connection: BGPConnection) -> None:
+        self._connection = connection
+
+    def buildProtocol(self, addr: Any) -> TwistedProtocol | None:  # noqa: ARG002
+        return self._connection
 
 
 class _Incoming(ServerFactory):

@@ -7,14 +7,13 @@ connections of the peer's own `admission.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredList
 
 from pybal.bgp.adjribout import AdjRIBOut
 from pybal.bgp.admission import Admission
-from pybal.bgp.bfd.detector import BFDNetwork, Detector
+from pybal.bgp.bfd.detector import Detector
 from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode, Family
@@ -32,32 +31,19 @@ from pybal.bgp.negotiation import (
     local_open,
     negotiate,
 )
-from pybal.bgp.network import BGPNetwork
 from pybal.bgp.obstacles import ObstacleLog
 from pybal.bgp.peersnapshot import PeerView, Statistics
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
+from pybal.bgp.succession import go_on, keep_session
 from pybal.bgp.summing import SummingLog
+from pybal.bgp.takeover import TakenSession
 from pybal.model import IPAddress, PeerSnapshot
 
 _COLLISION_WINDOW_S = 5.0
 _LONGEST_ERROR = 600
-
-
-@dataclass(frozen=True, slots=True)
-class BGPPorts:
-    """What BGP touches outside of itself. `clock` is IReactorTime, monotonic; `now` the wall
-    clock in Unix seconds; `random` a random.Random; `log` a Logger."""
-
-    clock: Any
-    network: BGPNetwork
-    random: Any
-    now: Callable[[], float]
-    log: Any
-    bfd_network: BFDNetwork
-    session_changed: Callable[[str, bool, str], None] = lambda *_: None
-    """Told the peer, whether there is a session with it from now on, and if not, why."""
 
 
 class Peering:
@@ -84,8 +70,7 @@ class Peering:
         self.importer = Importer(peer.address, wanted=peer.imports)
 
     def _new_link(self, side: Side) -> Link:
-        ports = self._ports
-        return Link(self, side, self.peer.fsm, ports.clock, ports.random, self._log)
+        return Link(self, side, self.peer.fsm, self._ports, self._log)
 
     # Life
 
@@ -116,6 +101,28 @@ class Peering:
         ending = [connection.ended for connection in self._closing]
         return DeferredList(ending).addCallback(lambda _: None)
 
+    def take_over(self, taken: TakenSession) -> None:
+        """In place of start(): go on with a session of the process before us; what that has told
+        stays until `release_end_of_rib`. Raises OSError or HandoverError."""
+        link = self._active
+        if not taken.kept.active:
+            link = self._passive = self._new_link(Side.PASSIVE)
+        go_on(link, taken, self._ports, self.new_rib, self._log)
+        self._running = True
+        self.statistics.established_since(taken.kept.since)
+        self._tell(link)
+
+    @property
+    def can_hand_over(self) -> bool:
+        link = self.established_link()
+        return link is not None and link.connection is not None and link.connection.is_kept
+
+    def hand_over(self) -> None:
+        """Leave the session to the next process."""
+        self._running = False
+        if (link := self.established_link()) is not None:
+            link.hand_over()
+
     # Routes
 
     def announce(self, routes: Routes) -> None:
@@ -124,8 +131,7 @@ class Peering:
         link = self.established_link()
         if link is not None and link.rib is not None:
             link.rib.want(routes)
-            self._obstacles.note(self.peer.label, link.rib.obstacles)
-            link.flush()
+            self._say(link, link.rib)
 
     def adjust(self, peer: PeerSettings) -> None:
         """Go over to settings that differ only in what the peer is told, and how it is called."""
@@ -136,8 +142,7 @@ class Peering:
             return
         if link.rib is not None and link.session is not None:
             link.rib.set_policy(self._export_policy(link.session))
-            self._obstacles.note(self.peer.label, link.rib.obstacles)
-            link.flush()
+            self._say(link, link.rib)
 
     def set_own(self, own: OwnAddresses) -> None:
         """The addresses of which the peer is listened to."""
@@ -152,7 +157,7 @@ class Peering:
         self.end_of_rib_held = self.restarting = False
         link = self.established_link()
         if link is not None and link.rib is not None:
-            link.rib.end_of_rib_held = False
+            link.rib.release()
             link.flush()
 
     @property
@@ -196,8 +201,7 @@ class Peering:
         link = self.established_link()
         if self.peer.restart_time_s is None or link is None or link.session is None:
             return None
-        capabilities = link.session.peer.capabilities
-        return capabilities.graceful_restart if capabilities is not None else None
+        return link.session.peer_restart
 
     # State
 
@@ -228,7 +232,7 @@ class Peering:
             return None
         link = self._new_link(Side.PASSIVE)
         link.resume_from(self._admission.fresh())
-        connection = BGPConnection(self._ports.clock, link)
+        connection = BGPConnection(self._ports.clock, link, self._ports.records)
         connection.peer = self.peer
         self._passive = link
         link.attach(connection)
@@ -237,19 +241,10 @@ class Peering:
 
     def _may_connect(self) -> bool:
         self._drop_for_restarted_peer()
-        established = self.established_link()
-        if established is not None:
+        if (established := self.established_link()) is not None:
             established.ask_for_life()
             return False
-        damped_s = self._admission.damped_s
-        if damped_s:
-            self._log.info(
-                "Peer {peer}: its sessions fail soon after they begin; it may connect again in"
-                " {seconds} s",
-                peer=self.peer.label, seconds=round(damped_s, 1),
-            )  # fmt: skip
-            return False
-        if not self._admission.take():
+        if not self._admission.lets_in(self.peer.label, self._log):
             return False
         if self._passive is not None:  # a router opens one at a time: that is dead, or stuck
             self._passive.feed(EventKind.OPEN_COLLISION_DUMP)
@@ -263,11 +258,9 @@ class Peering:
         link = self.established_link()
         if link is None or link.session is None or link.fsm.established_at is None:
             return
-        if self._ports.clock.seconds() - link.fsm.established_at < _COLLISION_WINDOW_S:
-            return
-        capabilities = link.session.peer.capabilities
-        restart = capabilities.graceful_restart if capabilities is not None else None
-        if restart is not None and restart.families:
+        age_s = self._ports.clock.seconds() - link.fsm.established_at
+        restart = link.session.peer_restart
+        if age_s >= _COLLISION_WINDOW_S and restart is not None and restart.families:
             self.note_failure(link, "the peer has restarted", Weight.SAID)
             link.feed(EventKind.TCP_CONNECTION_FAILS)
 
@@ -326,18 +319,25 @@ class Peering:
         self._log.info("Session with {peer} established", peer=self.peer.label)
         self.statistics.causes.established()
         self._ports.session_changed(self.peer.label, True, "")
+        keep_session(link, self._speaker, self.peer, self._ports.now(), self._log)
         for other in self.links():
             # One that has not said OPEN yet would stay for minutes.
             if other is not link and other.state is State.OPEN_SENT:
                 other.feed(EventKind.OPEN_COLLISION_DUMP)
+        self._tell(link)
+
+    def _tell(self, link: Link) -> None:
         rib = link.rib
         if link.session is not None:
             self.importer.begin(link.session, self._own_next_hops(link.session))
         if rib is not None:
             rib.end_of_rib_held = self.end_of_rib_held
             rib.want(self._routes)
-            self._obstacles.note(self.peer.label, rib.obstacles)
-            link.flush()
+            self._say(link, rib)
+
+    def _say(self, link: Link, rib: AdjRIBOut) -> None:
+        self._obstacles.note(self.peer.label, rib.obstacles)
+        link.flush()
 
     def state_changed(self, link: Link, before: State) -> None:
         leading = self.leading_link.state

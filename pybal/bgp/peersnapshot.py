@@ -25,6 +25,11 @@ class Statistics:
     state: State = State.IDLE
     state_since: float | None = None
 
+    def established_since(self, since: float) -> None:
+        """A session goes on that was established then, by the wall clock."""
+        self.state, self.state_since = State.ESTABLISHED, since
+        self.causes.established()
+
     def fingerprint(self) -> object:
         """Differs whenever anything in here does."""
         causes = self.causes.cause, self.causes.since

@@ -16,15 +16,19 @@ from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
 from pybal.bgp.notification import hard_reset, shutdown
-from pybal.bgp.peering import BGPPorts, Peering
+from pybal.bgp.peering import Peering
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import ExportPolicy, PeerGroup, PeerSettings, SpeakerSettings
 from pybal.bgp.summing import SummingLog
+from pybal.bgp.takeover import LeftSessions
+from pybal.handover.format import HandoverError
 from pybal.model import IPAddress, PeerSnapshot
 from pybal.net.listener import Listener
 
 _FLUSH_POLL_S = 0.02
 _TIDY_S = 60.0
+_ABSENCE_S = 30.0  # that a restart may take, where the peer has not been told another time
 FLUSH_LIMIT_S = 5.0  # for withdrawals to leave, before a peer that does not read is left behind
 
 
@@ -46,6 +50,7 @@ class Speaker:
         self._restarting = False
         self._stopped = False
         self._reconfiguring = DeferredLock()
+        self._left: LeftSessions | None = None
         self._bfd = BFD(ports.bfd_network, ports.clock, ports.random, ports.log)
 
     def start(self, *, restarting: bool = False) -> None:
@@ -53,9 +58,12 @@ class Speaker:
         tried again; connections of our own do without. `restarting`: peers are asked to keep the
         routes of our former life until `release_end_of_rib` (RFC 4724 section 4.1)."""
         self._restarting = restarting
+        self._left = LeftSessions(self._ports.records, self._settings, self._log)
         self._listen()
-        for peering in self.peerings.values():
+        for peering in tuple(self.peerings.values()):
             self._start_peering(peering)
+        for address in self._left.addresses:
+            self._newcomer(address)
         self._look_for_neighbours()
 
     def _begin(self, peer: PeerSettings) -> Peering:
@@ -69,15 +77,29 @@ class Speaker:
     def _start_peering(self, peering: Peering) -> None:
         peering.restarting = peering.end_of_rib_held = self._restarting
         peer = peering.peer
-        peering.start()
+        taken = self._take_over(peering)
+        if not taken:
+            peering.start()
         if peer.bfd is not None:
             peering.detector = self._bfd.watch(
                 peer.address,
                 peer.local_address,
                 peer.bfd,
                 peering.bfd_changed,
-                restarting=peering.restarting,
+                restarting=peering.restarting or taken,
             )
+
+    def _take_over(self, peering: Peering) -> bool:
+        """Whether the process before us has left a session with this peer that goes on."""
+        taken = self._left.take(peering.peer) if self._left is not None else None
+        if self._left is None or taken is None:
+            return False
+        try:
+            peering.take_over(taken)
+        except (OSError, HandoverError) as error:
+            self._left.give_up(taken, str(error))
+            return False
+        return True
 
     async def reconfigure(self, settings: SpeakerSettings) -> None:
         """Go over to other settings. Sessions of peers whose settings stay are left alone;
@@ -234,12 +256,16 @@ class Speaker:
 
     def release_end_of_rib(self) -> None:
         self._restarting = False
+        left, self._left = self._left, None
+        if left is not None:
+            left.close()
         for peering in self.peerings.values():
             peering.release_end_of_rib()
 
     async def withdraw(self) -> None:
         """Everything, and wait until that has left, at most FLUSH_LIMIT_S. `stop` is to follow."""
         self._stopped = True
+        self.release_end_of_rib()
         self.announce({})
         await self._flushed()
 
@@ -251,20 +277,34 @@ class Speaker:
         await self._end([p.stop(self._farewell(p, reason)) for p in self.peerings.values()])
 
     async def leave(self) -> None:
-        """End for a planned restart: peers with graceful restart keep the routes, as they are
-        told nothing (RFC 4724); from the others the routes are withdrawn."""
+        """End for a planned restart. Sessions that the next process goes on with are left to it.
+        Of the others, peers with graceful restart keep the routes, as they are told nothing
+        (RFC 4724); from those that do not they are withdrawn."""
         self._stopped = True
-        keeping = [p for p in self.peerings.values() if p.keeps_routes]
-        for peering in self.peerings.values():
-            if peering not in keeping:
+        going_on = {p.peer.address for p in self.peerings.values() if p.can_hand_over}
+        keeping = {p.peer.address for p in self.peerings.values() if p.keeps_routes}
+        for address, peering in self.peerings.items():
+            link = peering.established_link()
+            if address in going_on and link is not None:
+                link.say_alive()  # so that the peer waits as long as it can
+            elif address not in keeping:
                 peering.announce({})
         await self._flushed()
         # RFC 5882 section 4.3: BFD shares our fate, and is not to undo what is kept.
-        absences_s = {p.peer.address: float(p.peer.restart_time_s or 0) for p in keeping}
+        absences_s = {
+            address: float(peering.peer.restart_time_s or _ABSENCE_S)
+            for address, peering in self.peerings.items()
+            if address in going_on | keeping
+        }
         await self._bfd.rest(absences_s)
-        await self._end(
-            [p.stop(None if p in keeping else shutdown("restart")) for p in self.peerings.values()]
-        )
+        ending = []
+        for address, peering in self.peerings.items():
+            if address in going_on and peering.can_hand_over:
+                peering.hand_over()
+            else:
+                farewell = None if address in keeping else shutdown("restart")
+                ending.append(peering.stop(farewell))
+        await self._end(ending)
 
     def _farewell(self, peering: Peering, reason: str) -> Notification:
         cease = shutdown(reason)

@@ -65,6 +65,7 @@ class GlobalOptions:
     list_guard: ListGuardSettings
     history: HistorySettings
     flap_damping: bool
+    handover: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ def read_global(
     ipvs = _read_ipvs(reader)
     strict = reader.get("strict", BOOLEAN, False)
     dry_run_bgp = reader.get("dry-run-bgp", BOOLEAN, False)
+    handover = reader.get("handover", BOOLEAN, True)
     list_guard = read_list_guard(reader, ListGuardSettings())
     history = read_history(reader)
     flap_damping = reader.get("flap-damping", BOOLEAN, True)
@@ -142,6 +144,7 @@ def read_global(
         list_guard=list_guard,
         history=history,
         flap_damping=flap_damping,
+        handover=handover,
     )
 
 

@@ -198,6 +198,7 @@ def _settings(
         control=options.control,
         strict=options.strict,
         dry_run_bgp=options.dry_run_bgp,
+        handover=options.handover,
         ipvs=options.ipvs,
         history=options.history,
         list_guard=options.list_guard,

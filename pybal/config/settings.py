@@ -321,7 +321,8 @@ class User:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A whole pybal.conf. `services` keeps the file's order. `dry_run_bgp`: a dry run speaks BGP
-    all the same. `strict`: a start with errors in the file fails, whatever was good before."""
+    all the same. `strict`: a start with errors in the file fails, whatever was good before.
+    `handover`: connections are kept for the next process."""
 
     dry_run: bool
     state_directory: Path | None
@@ -334,6 +335,7 @@ class Settings:
     control: ControlSettings | None = None
     strict: bool = False
     dry_run_bgp: bool = False
+    handover: bool = True
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     list_guard: ListGuardSettings = ListGuardSettings()

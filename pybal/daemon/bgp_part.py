@@ -18,7 +18,7 @@ from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
 from pybal.announce.maintenance_file import MaintenanceStore
 from pybal.announce.settings import failover_settings
-from pybal.bgp.peering import BGPPorts
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import Advertisement
 from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
@@ -97,6 +97,7 @@ class BGPPart:
                 log=Logger(namespace="bgp"),
                 bfd_network=ports.bfd_network,
                 session_changed=self._told.session,
+                records=ports.records,
             ),
             *self._maintenance(),
         )

@@ -128,6 +128,7 @@ class Daemon:
             self._director_health.stall_detector,
             self._director_health.recoveries,
             self._director_health.faults,
+            memory=ports.memory if ports.memory.is_wanted else None,
             commands_at_once=settings.runcommand_concurrency,
         )
         self._source_ports = SourcePorts(
@@ -199,6 +200,7 @@ class Daemon:
         self._ipvs.subscribe(self._history.stands)
         self._ipvs.subscribe_refusals(self._history.refused)
         self._ipvs.subscribe_drift(self._history.drifted)
+        self._ports.memory.start()
         self._ipvs.subscribe(self._announcer.service_stands)
         self._ipvs.subscribe_refusals(self._servers_refused)
         self._acknowledgements.start()
@@ -256,11 +258,14 @@ class Daemon:
         self._readiness.stop()
         self._reloader.stop()
         await self._bgp.stop(for_restart=for_restart)
+        if for_restart:
+            self._ports.memory.leave()
         self._starting.cancel()
         self._director_health.stop()
         self._service_set.stop()
         self._overrides.stop()
         self._acknowledgements.stop()
+        self._ports.memory.end()
         self._ipvs.stop()
         await self._history.stop(for_restart=for_restart)
         await self._http.stop()

@@ -11,12 +11,14 @@ from twisted.internet.defer import Deferred
 
 from pybal.bgp.bfd.detector import BFDNetwork
 from pybal.bgp.network import BGPNetwork
+from pybal.bgp.takeover import SessionKeeper
 from pybal.config.settings import Settings
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.instrumentation.alert_watch import IsLocal
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place
 from pybal.model import IPAddress
+from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.processes import Processes
 from pybal.monitors.registry import MonitorTypes
 from pybal.net.port import Network
@@ -53,6 +55,10 @@ class DaemonPorts:
     """Which table the kernel's is; without that, none of its services is known to be ours."""
     bgp_network: BGPNetwork
     bfd_network: BFDNetwork
+    records: SessionKeeper
+    """Sessions of BGP for the next process, and those of the one before."""
+    memory: MonitorMemory
+    """The same of monitors."""
     source_address: Callable[[IPAddress], IPAddress | None]
     is_local: IsLocal
     host_name: str

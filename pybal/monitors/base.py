@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from pybal.config.settings import MonitorSettings
 from pybal.errors import is_local_fault
 from pybal.model import CheckResult, HealthReport, MetricSample, MonitorSnapshot
+from pybal.monitors.former import Former, key_of
 from pybal.monitors.target import MonitorPorts, Target
 
 AGAIN_WITHIN_S = 1.0
@@ -66,6 +67,8 @@ class Monitor(ABC):
         self._discarded = 0
         self._internal_errors = 0
         self._last_internal_error = ""
+        self._key = self._key_for(settings) if ports.memory is not None else ""
+        self._slot: int | None = None
         self._snapshot: MonitorSnapshot | None = None
         """The last one, while nothing has changed since: most monitors are silent for hours."""
 
@@ -75,7 +78,9 @@ class Monitor(ABC):
             raise RuntimeError("a monitor starts once")
         self._started = self._running = True
         try:
-            self._begin()
+            former = self._recall()
+            if former is None or not self._take_up(former):
+                self._begin()
         except Exception:  # noqa: BLE001 - a plugin's mistake must not leave others unstarted
             self._internal_error("starting")
 
@@ -84,6 +89,8 @@ class Monitor(ABC):
         if self._running:
             self._running = False
             self._ports.recoveries.forget(self._target.host, self)
+            if self._ports.memory is not None:
+                self._ports.memory.free(self._slot)
             self._end()
 
     def check_soon(self) -> None:
@@ -118,6 +125,46 @@ class Monitor(ABC):
             down_results=self._results[False],
             samples=tuple(self._all_samples()),
         )
+
+    def _key_for(self, settings: MonitorSettings) -> str:
+        target = self._target
+        return key_of(target.service, target.host, target.address, target.port, settings)
+
+    def _recall(self) -> Former | None:
+        """What the process before us knew of this server is known again, and reported soon."""
+        memory = self._ports.memory
+        former = memory.former(self._key) if memory is not None else None
+        if former is not None:
+            self._up, self._since, self._last = former.up, former.since, former.last
+            self._in_a_row = former.in_a_row
+            self._results[former.last.up] = former.in_a_row
+            if not former.last.up:
+                self._ports.recoveries.is_down(self._target.host, self, self._expedite)
+            self._remember()
+            self._reactor.callLater(0, self._report_former, former)
+        return former
+
+    def _report_former(self, former: Former) -> None:
+        if self._running and self._up is former.up:
+            self._report(replace(former.last, up=former.up))
+
+    def _take_up(self, former: Former) -> bool:  # noqa: ARG002 - for those who can
+        """In place of `_begin()`: where the process before us has been; False if that cannot be."""
+        return False
+
+    def _kept_connection(self) -> tuple[int, float]:
+        """The number of the connection that stands, and since when; 0 without one."""
+        return 0, 0.0
+
+    def _remember(self) -> None:
+        """For the next process."""
+        memory = self._ports.memory
+        if memory is not None and None not in (self._up, self._since, self._last):
+            state = Former(
+                bool(self._up), self._since or 0.0, self._last, self._in_a_row,  # type: ignore[arg-type]
+                *self._kept_connection(),
+            )  # fmt: skip
+            self._slot = memory.write(self._slot, self._key, state)
 
     @abstractmethod
     def _begin(self) -> None:
@@ -171,6 +218,8 @@ class Monitor(ABC):
             self._up, self._since = up, result.at
             self._transitions[up] += 1
             self._report(result)
+        if is_first_of_row or changed:
+            self._remember()
         if is_first_of_row or changed or (self.logs_every_failure and not up):
             self._log_result(server, result)
 

@@ -18,6 +18,7 @@ from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import Monitor, ReportReceiver
+from pybal.monitors.former import Former
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, Keepalive, TCPEvents, label
@@ -107,12 +108,43 @@ class IdleConnection(Monitor):
         self._is_short_lived = False
         self._proof: DelayedCall | None = None
         """While a connection is to show that it lasts."""
+        self._kept = 0
+        """The connection's number, where it is kept for the next process."""
         self._failed: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
 
     def _begin(self) -> None:
         delay_s = self._ports.spread.soon(self._reactor.seconds())
         self._connect_in(delay_s, self._settings.timeout_s)
+
+    def _take_up(self, former: Former) -> bool:
+        memory = self._ports.memory
+        connection = memory.connection(former) if memory is not None else None
+        if connection is None:
+            return False
+        try:
+            self._channel = self._ports.network.adopt_tcp(
+                connection, self._events(), keepalive=self._keepalive()
+            )
+        except OSError:
+            connection.close()
+            return False
+        self._connected = True
+        self._began_at = former.connected_at
+        self._keep()
+        if self._up is not True:
+            self._timer = self._reactor.callLater(self._settings.interval_s, self._still_connected)
+        return True
+
+    def _keep(self) -> None:
+        """The connection that stands, for the next process."""
+        memory, channel = self._ports.memory, self._channel
+        if memory is not None and channel is not None:
+            self._kept = channel.keep(memory)
+            self._remember()
+
+    def _kept_connection(self) -> tuple[int, float]:
+        return (self._kept, self._began_at) if self._connected else (0, 0.0)
 
     def _end(self) -> None:
         self._cancel_timer()
@@ -154,12 +186,11 @@ class IdleConnection(Monitor):
         self._mark = self._ports.stall_meter.mark()
         self._began_at = self._reactor.seconds()
         self._timer = self._reactor.callLater(timeout_s, self._connect_timed_out)
-        events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         try:
             self._channel = self._ports.network.connect_tcp(
                 self._target.address,
                 self._target.port,
-                events,
+                self._events(),
                 source=self._settings.source_address,
                 keepalive=self._keepalive(),
             )
@@ -168,6 +199,9 @@ class IdleConnection(Monitor):
         except Exception:  # noqa: BLE001 - a mistake of ours must not end the checks
             self._retry()
             self._internal_error(f"connecting to {self._target.endpoint}")
+
+    def _events(self) -> TCPEvents:
+        return TCPEvents(self._on_connected, self._on_received, self._on_closed)
 
     def _connect_timed_out(self) -> None:
         if self._channel is not None:
@@ -210,6 +244,7 @@ class IdleConnection(Monitor):
         self._began_at = self._reactor.seconds()
         self._received_bytes = 0
         self._closed_after_s = None
+        self._keep()
         if self._is_short_lived:
             self._proof = self._reactor.callLater(STEADY_S, self._lasts)
             if self._settings.fail_on_short_lived:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,15 @@ from pybal.monitors.exchange import (
 )
 from pybal.monitors.processes import Exit, Process, Processes
 from pybal.net.addresses import endpoint
-from pybal.net.port import Channel, Keepalive, Located, Network, TCPEvents, UDPEvents
+from pybal.net.port import (
+    Channel,
+    ConnectionKeeper,
+    Keepalive,
+    Located,
+    Network,
+    TCPEvents,
+    UDPEvents,
+)
 from pybal.net.tls_facts import TLSFacts
 
 _KEPT_BYTES = 4096
@@ -65,6 +74,16 @@ class RecordingNetwork:
         told = TCPEvents(connected, self._received(events.received), closed)
         channel = self._network.connect_tcp(address, port, told, source=source, keepalive=keepalive)
         return self._shown(channel)
+
+    def adopt_tcp(
+        self,
+        connection: socket.socket,
+        events: TCPEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> Channel:
+        """See Network: a check by hand begins with nothing."""
+        return self._network.adopt_tcp(connection, events, keepalive=keepalive)
 
     def connect_udp(
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
@@ -108,6 +127,9 @@ class _RecordingChannel:
     def __init__(self, channel: Channel, record: Record) -> None:
         self._channel = channel
         self._record = record
+
+    def keep(self, keeper: ConnectionKeeper) -> int:
+        return self._channel.keep(keeper)
 
     def send(self, data: bytes) -> None:
         """See Channel."""

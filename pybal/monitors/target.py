@@ -13,6 +13,7 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallMeter
 from pybal.http.port import HTTPClient
 from pybal.model import IPAddress
+from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.processes import Processes
 from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
@@ -64,6 +65,8 @@ class MonitorPorts:
     """When first checks are made."""
     time_slices: TimeSlices = field(init=False)
     """For what thousands of monitors may have to do in the same moment."""
+    memory: MonitorMemory | None = field(default=None, kw_only=True)
+    """What the process before us knew, and the next one will."""
     commands_at_once: int = field(default=DEFAULT_CONCURRENCY, kw_only=True)
     command_slots: Slots = field(init=False)
     """One for each command that may run at once."""

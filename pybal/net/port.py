@@ -7,6 +7,7 @@ stayed unanswered. The adapter is pybal/net/sockets.py.
 from __future__ import annotations
 
 import errno
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -48,8 +49,22 @@ class UDPEvents:
     failed: Callable[[OSError], None]
 
 
+class ConnectionKeeper(Protocol):
+    """Who keeps connections for the next process."""
+
+    def opened(self, connection: socket.socket) -> int:
+        """One stands; a number of its own, 0 if it is not kept."""
+
+    def closing(self, number: int) -> None:
+        """It is about to be closed."""
+
+
 class Channel(Protocol):
     """An open socket."""
+
+    def keep(self, keeper: ConnectionKeeper) -> int:
+        """Have a connection that stands kept; its number, 0 if it is not."""
+        ...
 
     def send(self, data: bytes) -> None:
         """Hand a small message to the kernel, whole; OSError if it does not take it."""
@@ -81,6 +96,16 @@ class Network(Protocol):
         source: IPAddress | None = None,
         keepalive: Keepalive | None = None,
     ) -> Channel: ...
+
+    def adopt_tcp(
+        self,
+        connection: socket.socket,
+        events: TCPEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> Channel:
+        """One that stands; `events.connected` is not called."""
+        ...
 
     def connect_udp(
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None

@@ -11,6 +11,8 @@ import os
 import resource
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor, IReadWriteDescriptor
@@ -25,7 +27,7 @@ from pybal.net.icmp import (
     read_echo_reply,
     without_ipv4_header,
 )
-from pybal.net.port import Channel, Keepalive, TCPEvents, UDPEvents
+from pybal.net.port import Channel, ConnectionKeeper, Keepalive, TCPEvents, UDPEvents
 
 # What a turn of the reactor takes of a connection: most answers whole, and not too many of the
 # smallest chunks that an answer can be made of, each of which takes as long to read as a large one.
@@ -67,6 +69,18 @@ class SocketNetwork:
             sock.close()
             raise
         return _TCPChannel(self._reactor, sock, events, code)
+
+    def adopt_tcp(
+        self,
+        connection: socket.socket,
+        events: TCPEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> Channel:
+        """See Network."""
+        if keepalive is not None:
+            _set_keepalive(connection, keepalive)
+        return _TCPChannel(self._reactor, connection, events, None)
 
     def connect_udp(
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
@@ -115,12 +129,20 @@ class SocketNetwork:
 class _Channel:
     """A socket in a reactor, closed once. Also half of a Twisted descriptor."""
 
-    __slots__ = ("_open", "_reactor", "_socket")
+    __slots__ = ("_closing", "_open", "_reactor", "_socket")
 
     def __init__(self, reactor: Any, sock: socket.socket) -> None:
         self._reactor = reactor
         self._socket = sock
         self._open = True
+        self._closing: Callable[[], None] | None = None
+
+    def keep(self, keeper: ConnectionKeeper) -> int:
+        """See Channel."""
+        number = keeper.opened(self._socket)
+        if number:
+            self._closing = partial(keeper.closing, number)
+        return number
 
     def fileno(self) -> int:
         """The descriptor's number; -1 once closed."""
@@ -142,6 +164,8 @@ class _Channel:
             self._open = False
             self._reactor.removeReader(self)
             self._reactor.removeWriter(self)
+            if self._closing is not None:
+                self._closing()
             self._socket.close()
 
     def _pending_error(self) -> OSError | None:
@@ -151,15 +175,19 @@ class _Channel:
 
 @implementer(IReadWriteDescriptor)
 class _TCPChannel(_Channel):
-    """One TCP connection; `code` is what connect() answered."""
+    """One TCP connection; `code` is what connect() answered, None for one that stands."""
 
     __slots__ = ("_connected", "_events")
 
-    def __init__(self, reactor: Any, sock: socket.socket, events: TCPEvents, code: int) -> None:
+    def __init__(
+        self, reactor: Any, sock: socket.socket, events: TCPEvents, code: int | None
+    ) -> None:
         super().__init__(reactor, sock)
         self._events = events
-        self._connected = False
-        if code in (0, errno.EINPROGRESS):
+        self._connected = code is None
+        if code is None:
+            reactor.addReader(self)
+        elif code in (0, errno.EINPROGRESS):
             reactor.addWriter(self)
         else:
             reactor.callLater(0, self._end, _os_error(code))

@@ -45,6 +45,7 @@ GLOBAL_KEYS = (
         ("dryrun", "dry_run"),
         ("dry-run-bgp", "dry_run_bgp"),
         ("state-directory", "state_directory"),
+        ("handover", "handover"),
     ),
     *_keys(
         Effect.IN_PLACE,

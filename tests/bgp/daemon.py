@@ -16,6 +16,7 @@ import gc
 import json
 import time
 from dataclasses import asdict
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from random import Random
 from typing import Any
@@ -31,7 +32,8 @@ from pybal.announce.failover import BGPFailover
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
 from pybal.bgp.network import TwistedNetwork
-from pybal.bgp.peering import BGPPorts
+from pybal.bgp.ports import BGPPorts
+from pybal.bgp.recorder import RecordPorts
 from pybal.bgp.settings import (
     Advertisement,
     BFDAuthSettings,
@@ -45,6 +47,8 @@ from pybal.bgp.settings import (
     PeerSettings,
     SpeakerSettings,
 )
+from pybal.bgp.takeover import SessionKeeper, no_keeper
+from pybal.handover.store import ManagerStore
 from pybal.runtime.gc_tuning import NEVER, YOUNG
 from pybal.runtime.log import begin_logging
 
@@ -211,14 +215,35 @@ def _wish(given: Any) -> Advertisement:
     )
 
 
+def _keeper(given: dict[str, Any], world: Any, log: Logger) -> SessionKeeper:
+    """`store` is the address of a service manager; `left` what it has of the process before."""
+    address = given.get("store")
+    if address is None:
+        return no_keeper(log)
+    left = {
+        name: [passed.detach() for passed in descriptors]
+        for name, descriptors in given.get("left", {}).items()
+    }
+    ports = RecordPorts(ManagerStore(address), world, given.get("place", "here"), log)
+    return SessionKeeper(ports, left, log)
+
+
 def run(given: dict[str, Any]) -> None:
     from twisted.internet import reactor
 
     begin_logging(debug=True)
     log = Logger(namespace="bgp")
     world: Any = reactor
+    # Not the wall clock: as in the daemon, and for two processes the same.
+    world.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     ports = BGPPorts(
-        world, TwistedNetwork(world), Random(), time.time, log, SocketBFDNetwork(world)
+        world,
+        TwistedNetwork(world),
+        Random(),
+        time.time,
+        log,
+        SocketBFDNetwork(world),
+        _keeper(given, world, log),
     )
     failover = BGPFailover(settings_of(given), ports)
     failover.start(restarting=given.get("restarting", False))

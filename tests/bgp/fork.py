@@ -26,7 +26,13 @@ class Fork:
     (`console`) and its standard error in a file."""
 
     def __init__(
-        self, run: Callable[[Any], None], given: Any, namespace: str, log_path: Path
+        self,
+        run: Callable[[Any], None],
+        given: Any,
+        namespace: str,
+        log_path: Path,
+        *,
+        answers_within_s: float | None = None,
     ) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
@@ -35,6 +41,7 @@ class Fork:
             )
             self._process.start()
         with ours:
+            ours.settimeout(answers_within_s)
             self.console = ours.makefile("rw", encoding="utf-8")
 
     def send_signal(self, number: signal.Signals) -> None:
@@ -72,7 +79,8 @@ def _child(
         os.dup2(console.fileno(), 1)
     # A fork server gives its children a closed standard input.
     sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
-    _enter(namespace)
+    if namespace:
+        _enter(namespace)
     run(given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -19,8 +20,9 @@ from pybal.bgp.codec import Decoder, Received, encode
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.messages import Message
 from pybal.bgp.network import Accept, BGPNetwork
-from pybal.bgp.peering import BGPPorts
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
+from pybal.bgp.takeover import no_keeper
 from pybal.model import IPAddress
 
 
@@ -166,6 +168,9 @@ class MemoryHost:
         call: Any = network.clock.callLater(0.001, attempt)
         return lambda: call.cancel() if call.active() else None
 
+    def adopt(self, handle: socket.socket, connection: BGPConnection) -> None:
+        raise AssertionError("no process was before this one")
+
     def discover(self, interface: str, found: Callable[[IPv6Address], None]) -> Callable[[], None]:
         if interface not in self._network.links:
             raise OSError(19, "No such device")
@@ -262,4 +267,6 @@ def memory_ports(
     seed: int = 1,
 ) -> BGPPorts:
     """What a speaker in memory touches, without BFD. `now` defaults to the clock's seconds."""
-    return BGPPorts(clock, network, Random(seed), now or clock.seconds, log, NoBFDNetwork())
+    return BGPPorts(
+        clock, network, Random(seed), now or clock.seconds, log, NoBFDNetwork(), no_keeper(log)
+    )

@@ -22,7 +22,7 @@ from pybal.bgp.messages import (
     RestartFamily,
     Update,
 )
-from pybal.bgp.peering import BGPPorts
+from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
 from pybal.model import PeerSnapshot

@@ -11,10 +11,12 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from pybal.bgp.takeover import no_keeper
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.ipvs.memory import MemoryKernel
 from pybal.model import IPAddress
+from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.registry import BUILT_IN
 from pybal.net.port import Keepalive, TCPEvents
 from pybal.reload.running import started
@@ -136,6 +138,8 @@ def memory_ports(
         place=None,
         bgp_network=routers.at("192.0.2.254"),
         bfd_network=QuietBFD(),
+        records=no_keeper(None),
+        memory=MonitorMemory(None, "", {}, clock, None),
         source_address=lambda _: None,
         is_local=lambda _: True,
         host_name="lvs1",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 
 from pybal.model import IPAddress
-from pybal.net.port import Keepalive, TCPEvents, UDPEvents
+from pybal.net.port import ConnectionKeeper, Keepalive, TCPEvents, UDPEvents
 
 
 def os_error(code: int) -> OSError:
@@ -35,6 +36,10 @@ class FakeChannel:
         self.send_error: OSError | None = None
         self.connected = False
         self.open = True
+        self.kept = 0
+
+    def keep(self, keeper: ConnectionKeeper) -> int:
+        return self.kept
 
     def send(self, data: bytes) -> None:
         assert self.open
@@ -90,6 +95,15 @@ class FakeNetwork:
         keepalive: Keepalive | None = None,
     ) -> FakeChannel:
         return self._add(FakeChannel(address, port, events, source, keepalive))
+
+    def adopt_tcp(
+        self,
+        connection: socket.socket,
+        events: TCPEvents,
+        *,
+        keepalive: Keepalive | None = None,
+    ) -> FakeChannel:
+        raise AssertionError("no process was before this one")
 
     def connect_udp(
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None

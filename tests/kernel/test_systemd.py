@@ -14,11 +14,64 @@ from tests.stage import VIP4
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_a_restart_keeps_the_routes_and_a_stop_withdraws_them(
+def test_no_router_notices_a_restart_nor_kill_9_but_a_stop(
     suite: str, site: Site, package: Path, tmp_path: Path
 ) -> None:
     host = site.first
-    folder, config = site.configure(host, options="bgp-graceful-restart = yes")
+    folder, config = site.configure(host)
+    # A start may take half a minute here.
+    site.router.restart(hold_time_s=240)
+    with Debian(suite, tmp_path, host.namespace) as debian:
+        install(debian, package)
+        shutil.copytree(folder, debian.shared / "pools")
+        (debian.shared / "pybal.conf").write_text(config.replace(str(folder), "/srv/pools"))
+        debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+        debian.run("systemctl", "start", "pybal")
+        site.wait_routed(host)
+        sessions = site.seen(host, "BGP session established")
+
+        with site.load.running():
+            until(lambda: site.connections(host) > 20)
+            debian.run("systemctl", "restart", "pybal")
+            wait_for_life(1, debian)
+            wait_for_traffic(site)
+            for life in range(2, 6):
+                # Most of these have not said READY yet.
+                debian.run("systemctl", "kill", "--signal=KILL", "pybal")
+                wait_for_life(life, debian)
+            wait_for_traffic(site)
+        assert site.load.failures == []
+        assert site.seen(host, "BGP session established") == sessions
+        assert site.withdrawals(host) == 0
+        assert site.router.next_hop(VIP4) == str(host.ipv4)
+
+        debian.run("systemctl", "stop", "pybal")
+        site.wait_routed(None)
+        assert "PyBal is stopping" in site.router.log
+        assert site.withdrawals(host) == 2
+
+
+def wait_for_life(number: int, debian: Debian) -> None:
+    """Until so many processes have gone on with the session of the one before."""
+    words = "goes on from the process before us"
+    try:
+        until(lambda: debian.run("journalctl", "--unit=pybal").count(words) == number)
+    except AssertionError as error:
+        raise AssertionError(debian.run("journalctl", "--unit=pybal", "--lines=60")) from error
+
+
+def wait_for_traffic(site: Site) -> None:
+    """Until more of it comes through."""
+    during = site.connections(site.first)
+    until(lambda: site.connections(site.first) > during + 20)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_without_handover_a_restart_keeps_the_routes_and_a_stop_withdraws_them(
+    suite: str, site: Site, package: Path, tmp_path: Path
+) -> None:
+    host = site.first
+    folder, config = site.configure(host, options="bgp-graceful-restart = yes\nhandover = no")
     with Debian(suite, tmp_path, host.namespace) as debian:
         install(debian, package)
         shutil.copytree(folder, debian.shared / "pools")

@@ -48,6 +48,7 @@ GLOBAL = {
     "dryrun": _set("dryrun", "yes"),
     "dry-run-bgp": _set("dry-run-bgp", "yes"),
     "state-directory": _set("state-directory", "FOLDER/other", before="FOLDER/state"),
+    "handover": _set("handover", "no"),
     "control-socket": _set("control-socket", "FOLDER/other.sock", before="FOLDER/c.sock"),
     "control-socket-group": _set("control-socket-group", "root", "control-socket = FOLDER/c.sock"),
     "runcommand-user": _set("runcommand-user", "nobody"),

@@ -1,0 +1,82 @@
+"""What the process before us knew of a server by one monitor. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from hashlib import sha256
+
+from pybal.config.settings import MonitorSettings
+from pybal.handover.format import HandoverError
+from pybal.model import CheckResult, IPAddress
+
+VERSION = 1
+_REASON_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A state: `up` or not `since` then, by its last result, one of so many alike `in_a_row`.
+    `connection` is the number of the open connection, 0 without one, which stands since
+    `connected_at` in seconds of CLOCK_BOOTTIME."""
+
+    up: bool
+    since: float
+    last: CheckResult
+    in_a_row: int
+    connection: int = 0
+    connected_at: float = 0.0
+
+
+def key_of(
+    service: str, host: str, address: IPAddress, port: int, settings: MonitorSettings
+) -> str:
+    """Which monitor a state is of: that of the same server, with the same settings."""
+    defaults = {f.name: f.default for f in fields(settings)}
+    own = [
+        f"{name}={value!r}"
+        for name, default in sorted(defaults.items())
+        # An option that a later version has does not make it another monitor.
+        if (value := getattr(settings, name)) != default
+    ]
+    said = (service, host, str(address), str(port), settings.monitor, *own)
+    return sha256("\n".join(said).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def encode_former(key: str, state: Former) -> bytes:
+    """For a place in the table."""
+    last = state.last
+    return json.dumps(
+        [
+            VERSION,
+            key,
+            state.up,
+            state.since,
+            last.up,
+            last.reason[:_REASON_CHARACTERS].encode("ascii", "replace").decode(),
+            last.duration_s,
+            last.at,
+            state.in_a_row,
+            state.connection,
+            state.connected_at,
+        ],
+        separators=(",", ":"),
+    ).encode()
+
+
+_SHAPE = (int, str, bool, float, bool, str, float, float, int, int, float)
+
+
+def decode_former(data: bytes) -> tuple[str, Former]:
+    """Raises HandoverError for anything that `encode_former` has not made."""
+    try:
+        said = json.loads(data)
+    except (ValueError, RecursionError):
+        raise HandoverError("a monitor's state cannot be read") from None
+    if not isinstance(said, list) or [type(one) for one in said] != list(_SHAPE):
+        raise HandoverError("a monitor's state has another shape")
+    version, key, up, since, last_up, reason, duration_s, at, row, connection, connected_at = said
+    if version != VERSION:
+        raise HandoverError(f"a monitor's state has version {version}")
+    last = CheckResult(last_up, reason, duration_s, at)
+    return key, Former(up, since, last, row, connection, connected_at)

@@ -1,0 +1,295 @@
+"""A session is recorded over a real connection, the process ends anywhere, the next one goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address, ip_address
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from pybal.bgp.codec import encode
+from pybal.bgp.constants import IPV4_UNICAST, CeaseSubcode
+from pybal.bgp.kept_session import KeptSession, terms_of
+from pybal.bgp.messages import Keepalive, Open, Update
+from pybal.bgp.recorder import Recorder, RecordPorts
+from pybal.bgp.settings import PeerSettings, SpeakerSettings
+from pybal.bgp.takeover import LeftSession, LeftSessions, SessionKeeper
+from pybal.handover.format import Entry, HandoverError, Kind
+from tests.bgp.test_rib import CAPABILITIES, LOCAL, V4, hosts4
+
+PEER = PeerSettings(ip_address("127.0.0.1"), asn=64513)
+SPEAKER = SpeakerSettings(64512, IPv4Address("10.0.0.1"), (PEER,), ())
+THEIRS = Open(64513, 90, IPv4Address("10.0.0.2"), replace(CAPABILITIES, four_octet_asn=64513))
+PLACE = "this boot"
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def warn(self, text: str, **values: Any) -> None:
+        self.lines.append(text.format(**values))
+
+
+class Store:
+    """Copies, as the service manager has."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, list[int]] = {}
+        self.works = True
+
+    def keep(self, name: str, descriptors: Sequence[int]) -> bool:
+        if self.works:
+            self.kept[name] = list(map(os.dup, descriptors))
+        return self.works
+
+    def forget(self, name: str) -> None:
+        for descriptor in self.kept.pop(name, []):
+            os.close(descriptor)
+
+    def left(self) -> dict[str, list[int]]:
+        return {name: list(map(os.dup, own)) for name, own in self.kept.items()}
+
+
+class Rig:
+    """Our end of a connection, which is recorded, and the peer's."""
+
+    def __init__(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.ours = socket.create_connection(server.getsockname())
+            self.peer, _ = server.accept()
+        self.ours.setblocking(False)
+        self.peer.settimeout(5)
+        self.store, self.log, self.clock = Store(), Log(), Clock()
+        self.ports = RecordPorts(self.store, self.clock, PLACE, self.log)
+        self.recorder = Recorder(self.ports, self.ours)
+        self.stream = b""
+
+    def say(self, *messages: Any, take: int | None = None) -> None:
+        """Record them, then give the kernel as much of them as `take`."""
+        data = b"".join(map(encode, messages))
+        self.recorder.sent(data)
+        self.stream += data
+        self.ours.send(data[:take])
+
+    def establish(self) -> None:
+        self.say(LOCAL, Keepalive())
+        place, cookie = self.recorder.identify()
+        kept = KeptSession(
+            place, cookie, "127.0.0.1", True, terms_of(SPEAKER, PEER), LOCAL, THEIRS, 0.0, 0.0
+        )
+        self.recorder.establish(f"bgp.{cookie:x}", kept, b"", self.told_again)
+
+    def told_again(self) -> Iterator[Entry]:
+        yield Entry(Kind.TOLD, encode(ROUTE))
+
+    def keeper(self) -> SessionKeeper:
+        ports = RecordPorts(self.store, self.clock, PLACE, self.log)
+        return SessionKeeper(ports, self.store.left(), self.log)
+
+    def left(self) -> LeftSession:
+        [left] = self.keeper().take_left()
+        return left
+
+    def close(self) -> None:
+        self.ours.close()
+        self.peer.close()
+        for name in tuple(self.store.kept):
+            self.store.forget(name)
+
+
+ROUTE = Update(
+    attributes=V4.attributes, next_hop=IPv4Address("10.0.0.1"), prefixes=tuple(hosts4(2))
+)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    yield made
+    made.close()
+
+
+def all_of(peer: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        data += peer.recv(size - len(data))
+    return data
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_wherever_it_ends_the_peer_gets_each_byte_once(rig: Rig, seed: int) -> None:
+    chance = random.Random(seed)
+    rig.establish()
+    for _ in range(chance.randrange(5)):
+        rig.say(ROUTE, Keepalive())
+    rig.say(ROUTE, take=chance.randrange(len(encode(ROUTE)) + 1))
+    rig.ours.close()  # as a process that is killed; the store has the connection still
+
+    left = rig.left()
+    taken = left.take(SPEAKER, PEER)
+    left.connection.send(taken.told.pending)
+    assert all_of(rig.peer, len(rig.stream)) == rig.stream
+    assert taken.told.routes == dict.fromkeys(hosts4(2), V4)
+    left.connection.close()
+
+
+@pytest.mark.parametrize("wait", [0, 5])
+def test_what_was_read_and_not_understood_is_kept(rig: Rig, wait: int) -> None:
+    rig.establish()
+    data = encode(Keepalive()) * 3
+    rig.peer.send(data[: -wait or None])
+    got = rig.ours.recv(1000)
+    rig.clock.advance(7)
+    rig.recorder.received(len(got), got)
+    rest = got[38:]
+    rig.recorder.understood(rest)
+    rig.peer.send(data[len(data) - wait :] if wait else b"")
+    left = rig.left()
+    taken = left.take(SPEAKER, PEER)
+    assert taken.received.rest == rest
+    assert taken.received.at == 7
+    left.connection.close()
+
+
+def test_what_was_read_and_is_not_known_ends_the_session_with_a_word(rig: Rig) -> None:
+    rig.establish()
+    rig.say(Keepalive(), take=3)
+    rig.peer.send(encode(Keepalive()))
+    rig.ours.recv(5)
+    left = LeftSessions(rig.keeper(), SPEAKER, rig.log)
+    assert left.take(PEER) is None
+    assert "something was read that is not known" in rig.log.lines[-1]
+    said = all_of(rig.peer, len(rig.stream) + 21)
+    assert said[: len(rig.stream)] == rig.stream, "what was half written is completed"
+    assert said[-2:] == bytes((6, CeaseSubcode.ADMINISTRATIVE_RESET))
+    assert rig.peer.recv(1) == b""
+    assert rig.store.kept == {}
+
+
+def test_what_was_written_and_is_not_known_ends_it_without_one(rig: Rig) -> None:
+    rig.establish()
+    rig.ours.send(b"?")
+    left = LeftSessions(rig.keeper(), SPEAKER, rig.log)
+    assert left.take(PEER) is None
+    assert all_of(rig.peer, len(rig.stream) + 1) == rig.stream + b"?"
+    assert rig.peer.recv(1) == b""
+
+
+def test_a_peer_that_is_not_configured_any_more_is_told_so(rig: Rig) -> None:
+    rig.establish()
+    left = LeftSessions(rig.keeper(), SPEAKER, rig.log)
+    left.close()
+    assert rig.peer.recv(4096)[-2:] == bytes((6, CeaseSubcode.PEER_DECONFIGURED))
+
+
+def test_another_places_session_is_dropped(rig: Rig) -> None:
+    rig.establish()
+    ports = replace(rig.ports, place="another boot")
+    assert list(SessionKeeper(ports, rig.store.left(), rig.log).take_left()) == []
+    assert "another boot" in rig.log.lines[-1]
+    assert rig.store.kept == {}
+    all_of(rig.peer, len(rig.stream))
+    assert rig.peer.recv(1) == b""
+
+
+def test_without_handover_what_was_left_is_dropped_and_nothing_is_kept(rig: Rig) -> None:
+    rig.establish()
+    keeper = SessionKeeper(rig.ports, rig.store.left(), rig.log, wanted=False)
+    assert list(keeper.take_left()) == []
+    assert rig.store.kept == {}
+    assert keeper.open(object()) is None
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_half_of_what_belongs_together_is_dropped(rig: Rig, lost: int) -> None:
+    rig.establish()
+    [own] = rig.store.kept.values()
+    os.close(own.pop(lost))
+    assert list(rig.keeper().take_left()) == []
+
+
+def test_a_record_of_another_connection_is_dropped(rig: Rig) -> None:
+    other = Rig()
+    rig.establish()
+    other.establish()
+    [one], [two] = rig.store.kept, other.store.kept
+    rig.store.kept[one][0], other.store.kept[two][0] = (
+        other.store.kept[two][0],
+        rig.store.kept[one][0],
+    )
+    assert list(rig.keeper().take_left()) == []
+    assert "another connection's" in rig.log.lines[-1]
+    other.close()
+
+
+def test_a_session_that_has_ended_is_forgotten(rig: Rig) -> None:
+    rig.establish()
+    assert rig.recorder.is_kept
+    left = rig.store.left()
+    rig.recorder.end()
+    rig.recorder.end()
+    assert rig.store.kept == {}
+    # Even if the manager should not have heard of it.
+    [ended] = SessionKeeper(rig.ports, left, rig.log).take_left()
+    with pytest.raises(HandoverError, match="ended"):
+        ended.take(SPEAKER, PEER)
+    ended.connection.close()
+
+
+def test_a_session_goes_on_though_it_cannot_be_kept(rig: Rig) -> None:
+    rig.store.works = False
+    rig.establish()
+    assert not rig.recorder.is_kept
+    assert "nobody keeps it" in rig.log.lines[-1]
+    rig.say(Keepalive())
+    rig.recorder.received(0, b"")
+    rig.recorder.understood(b"?")
+    rig.recorder.asked(IPV4_UNICAST)
+    rig.recorder.end()
+    assert rig.store.kept == {}
+
+
+def test_a_long_journal_begins_anew_and_says_the_same(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pybal.bgp.recorder._SLACK_BYTES", 2000)
+    rig.establish()
+    rig.recorder.asked(IPV4_UNICAST)
+    sizes = []
+    for _ in range(200):
+        rig.say(ROUTE)
+        with contextlib.suppress(BlockingIOError):
+            rig.peer.recv(4096, socket.MSG_DONTWAIT)
+        sizes.append(rig.recorder._memory.written_bytes)  # type: ignore[union-attr]
+    assert max(sizes) < 8000
+    rig.say(ROUTE, take=7)
+    left = rig.left()
+    taken = left.take(SPEAKER, PEER)
+    assert taken.told.pending == encode(ROUTE)[7:]
+    assert taken.told.asked == {IPV4_UNICAST}
+    assert set(taken.told.routes) == set(hosts4(2))
+    left.connection.close()
+
+
+def test_of_two_sessions_with_one_peer_the_newer_one_goes_on(rig: Rig) -> None:
+    rig.establish()
+    other = Rig()
+    other.store = rig.store
+    other.ports = replace(other.ports, store=rig.store)
+    other.recorder = Recorder(other.ports, other.ours)
+    other.establish()
+    assert len(rig.store.kept) == 2
+    left = LeftSessions(rig.keeper(), SPEAKER, rig.log)
+    assert len(left.addresses) == 1
+    taken = left.take(PEER)
+    assert taken is not None
+    taken.left.connection.close()
+    other.close()

@@ -1,0 +1,89 @@
+"""A record in memory, written by one process and read by the next."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pybal.handover.format import Entry, HandoverError, Kind, area_at, mark_at
+from pybal.handover.memory import RecordMemory
+
+
+@pytest.fixture
+def memory() -> RecordMemory:
+    made = RecordMemory.create("test", b"{}")
+    made.begin([Entry(Kind.BEGIN, b"1")])
+    return made
+
+
+def reread(memory: RecordMemory) -> RecordMemory:
+    """As another process has it."""
+    return RecordMemory(os.dup(memory.descriptor))
+
+
+def test_the_next_process_reads_all_and_goes_on_behind_it(memory: RecordMemory) -> None:
+    memory.append(Kind.SENT, b"abc")
+    memory.received(7, 2.5, b"x")
+    memory.received(9, 3.5, b"yz")
+    other = reread(memory)
+    contents = other.read()
+    assert contents.document == b"{}"
+    assert contents.entries == (Entry(Kind.BEGIN, b"1"), Entry(Kind.SENT, b"abc"))
+    assert contents.received is not None
+    assert (contents.received.position, contents.received.rest) == (9, b"yz")
+    other.append(Kind.SENT, b"def")
+    other.received(12, 4.0, b"")
+    again = reread(other).read()
+    assert [entry.payload for entry in again.entries] == [b"1", b"abc", b"def"]
+    assert again.received is not None
+    assert (again.received.position, again.received.sequence) == (12, 3)
+
+
+def test_a_new_journal_takes_the_old_ones_place_with_its_mark(memory: RecordMemory) -> None:
+    memory.append(Kind.SENT, b"a" * 5000)
+    for number in range(5):
+        memory.begin([Entry(Kind.BEGIN, bytes([number]))])
+        memory.append(Kind.SENT, b"b")
+        assert reread(memory).read().entries == (
+            Entry(Kind.BEGIN, bytes([number])),
+            Entry(Kind.SENT, b"b"),
+        )
+    assert memory.written_bytes < 100
+
+
+def test_a_crash_before_the_mark_leaves_the_journal_before(memory: RecordMemory) -> None:
+    memory.append(Kind.SENT, b"a")
+    before = reread(memory).read().entries
+    memory.begin([Entry(Kind.BEGIN, b"2")])
+    os.pwrite(memory.descriptor, bytes(12), mark_at(2))
+    assert reread(memory).read().entries == before
+
+
+def test_large_and_small_entries_are_read_over_the_bounds_of_a_reading(
+    memory: RecordMemory,
+) -> None:
+    for _ in range(40):
+        memory.append(Kind.SENT, b"\xff" * 65000)
+    assert len(reread(memory).read().entries) == 41
+
+
+def test_what_is_none_of_ours_is_refused(memory: RecordMemory) -> None:
+    os.pwrite(memory.descriptor, b"?", 0)
+    with pytest.raises(HandoverError):
+        reread(memory).read()
+    with pytest.raises(HandoverError):
+        RecordMemory(os.memfd_create("other")).read()
+    with pytest.raises(HandoverError):
+        RecordMemory(-1).read()
+
+
+def test_a_full_journal_is_an_error(memory: RecordMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pybal.handover.memory.AREA_BYTES", 200)
+    with pytest.raises(HandoverError, match="full"):
+        memory.append(Kind.SENT, bytes(200))
+    with pytest.raises(HandoverError, match="journal of"):
+        memory.begin([Entry(Kind.TOLD, bytes(150))])
+    assert area_at(1) != area_at(2)
+    memory.close()
+    memory.close()

@@ -1,0 +1,300 @@
+"""What monitors know outlives the process, and so do the connections that they keep open."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from pybal.handover.format import HandoverError
+from pybal.handover.table import (
+    EMPTY_SLOT,
+    decode_alive,
+    decode_slot,
+    encode_alive,
+    encode_slot,
+)
+from pybal.model import CheckResult
+from pybal.monitors.former import Former, decode_former, encode_former, key_of
+from pybal.monitors.idleconnection import IdleConnectionSettings
+from pybal.monitors.memory import STALE_S, TAKEN_WITHIN_S, MonitorMemory
+from tests.bgp.test_recorder import Log, Store
+
+UP = Former(True, 100.5, CheckResult(True, "connected", 0.25, 101.0), 3, 77, 12.5)
+
+
+class Server:
+    """Takes connections, and counts them."""
+
+    def __init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.accepted: list[socket.socket] = []
+
+    def connect(self) -> socket.socket:
+        made = socket.create_connection(self.socket.getsockname())
+        made.setblocking(False)
+        end, _ = self.socket.accept()
+        end.settimeout(5)
+        self.accepted.append(end)
+        return made
+
+    def close(self) -> None:
+        for each in (self.socket, *self.accepted):
+            each.close()
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.store, self.log, self.clock, self.server = Store(), Log(), Clock(), Server()
+
+    def life(self, **own: Any) -> MonitorMemory:
+        wanted = {"place": "here", **own}
+        made = MonitorMemory(
+            self.store, wanted.pop("place"), self.store.left(), self.clock, self.log, **wanted
+        )
+        made.start()
+        return made
+
+    def kept_connection(self, memory: MonitorMemory, key: str = "a") -> socket.socket:
+        connection = self.server.connect()
+        number = memory.opened(connection)
+        memory.write(None, key, replace(UP, connection=number))
+        self.clock.advance(0.1)
+        return connection
+
+    def close(self) -> None:
+        for name in tuple(self.store.kept):
+            self.store.forget(name)
+        self.server.close()
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    made = Rig()
+    yield made
+    made.close()
+
+
+def is_open(end: socket.socket) -> bool:
+    end.setblocking(False)
+    try:
+        return bool(end.recv(1))
+    except BlockingIOError:
+        return True
+
+
+def test_the_next_process_knows_what_was_known_and_has_the_connection(rig: Rig) -> None:
+    connection = rig.kept_connection(rig.life())
+    name = connection.getsockname()
+    connection.close()  # as a process that is killed
+    again = rig.life()
+    former = again.former("a")
+    assert former is not None
+    assert replace(former, connection=77) == UP
+    taken = again.connection(former)
+    assert taken is not None
+    assert taken.getsockname() == name
+    assert is_open(rig.server.accepted[0])
+    assert again.former("a") is None
+    taken.close()
+
+
+def test_thousands_of_connections_go_on(rig: Rig) -> None:
+    memory = rig.life()
+    open_ones = [rig.kept_connection(memory, f"{n}") for n in range(600)]
+    assert len([name for name in rig.store.kept if name.startswith("connections.")]) == 1
+    for each in open_ones:
+        each.close()
+    again = rig.life()
+    formers = [again.former(f"{n}") for n in range(600)]
+    taken = [again.connection(former) for former in formers if former is not None]
+    assert sum(one is not None for one in taken) == 600
+    assert len(rig.store.kept) == 3, "both tables, until all is settled, and one bag"
+    for one in taken:
+        assert one is not None
+        one.close()
+
+
+def test_a_connection_that_a_monitor_closes_is_closed_for_all(rig: Rig) -> None:
+    memory = rig.life()
+    connection = rig.server.connect()
+    number = memory.opened(connection)
+    rig.clock.advance(0.1)
+    memory.closing(number)
+    connection.close()
+    assert rig.server.accepted[0].recv(1) == b""
+
+
+def test_a_bag_with_more_dead_than_living_is_thrown_away(rig: Rig) -> None:
+    memory = rig.life()
+    for _ in range(200):
+        connection = rig.server.connect()
+        memory.closing(memory.opened(connection))
+        connection.close()
+        rig.clock.advance(0.1)
+    kept = rig.kept_connection(memory)
+    [bag] = [name for name in rig.store.kept if name.startswith("connections.")]
+    assert not bag.endswith(".1")
+    kept.close()
+    again = rig.life()
+    former = again.former("a")
+    assert former is not None
+    taken = again.connection(former)
+    assert taken is not None
+    taken.close()
+
+
+def test_leaving_closes_nothing_and_an_end_everything(rig: Rig) -> None:
+    memory = rig.life()
+    connection = rig.server.connect()
+    number = memory.opened(connection)
+    slot = memory.write(None, "a", replace(UP, connection=number))
+    memory.leave()
+    memory.free(slot)
+    memory.closing(number)
+    memory.end()
+    connection.close()
+    assert is_open(rig.server.accepted[0])
+    assert rig.clock.getDelayedCalls() == []
+    again = rig.life()
+    former = again.former("a")
+    assert former is not None
+    again.end()
+    assert rig.store.kept.keys() <= {name for name in rig.store.kept if "monitors" in name}
+    assert rig.server.accepted[0].recv(1) == b""
+
+
+def test_what_nobody_asks_for_is_closed_after_a_while(rig: Rig) -> None:
+    rig.kept_connection(rig.life()).close()
+    again = rig.life()
+    rig.clock.pump([1.0] * (round(TAKEN_WITHIN_S) - 1))
+    assert is_open(rig.server.accepted[0])
+    rig.clock.pump([1.0] * 2)
+    rig.server.accepted[0].settimeout(5)
+    assert rig.server.accepted[0].recv(1) == b""
+    assert again.former("a") is None
+    assert len(rig.store.kept) == 2
+
+
+@pytest.mark.parametrize("why", ["place", "age", "size", "head"])
+def test_states_that_cannot_be_trusted_are_not_used(rig: Rig, why: str) -> None:
+    rig.kept_connection(rig.life()).close()
+    [table] = [own[0] for name, own in rig.store.kept.items() if name.startswith("monitors.")]
+    if why == "age":
+        rig.clock.rightNow += STALE_S + 10
+    elif why == "size":
+        os.ftruncate(table, 4096)
+    elif why == "head":
+        os.pwrite(table, b"?", 21)
+    again = rig.life(place="elsewhere" if why == "place" else "here")
+    assert again.former("a") is None
+    assert "not used" in rig.log.lines[-1]
+
+
+def test_without_handover_all_that_was_left_is_closed(rig: Rig) -> None:
+    rig.kept_connection(rig.life()).close()
+    again = rig.life(wanted=False)
+    assert rig.store.kept == {}
+    assert again.former("a") is None
+    assert rig.server.accepted[0].recv(1) == b""
+    assert again.opened(rig.server.connect()) == 0
+
+
+def test_a_store_that_does_not_work_changes_nothing(rig: Rig) -> None:
+    rig.store.works = False
+    memory = rig.life()
+    assert "not kept" in rig.log.lines[-1]
+    assert memory.opened(rig.server.connect()) == 0
+    assert memory.write(None, "a", UP) is None
+    memory.leave()
+    memory.end()
+
+
+def test_a_state_is_written_over_in_its_place_and_freed(rig: Rig) -> None:
+    memory = rig.life()
+    slot = memory.write(None, "a", UP)
+    assert memory.write(slot, "a", replace(UP, up=False)) == slot
+    memory.free(memory.write(None, "b", UP))
+    again = rig.life()
+    former = again.former("a")
+    assert former is not None
+    assert not former.up
+    assert again.former("b") is None
+
+
+# -- pure -------------------------------------------------------------------------------------
+
+FORMERS = st.builds(
+    Former,
+    st.booleans(),
+    st.floats(0, 1e10),
+    st.builds(
+        CheckResult, st.booleans(), st.text(max_size=300), st.floats(0, 1e6), st.floats(0, 1e10)
+    ),
+    st.integers(0, 10**9),
+    st.integers(0, 2**64 - 1),
+    st.floats(0, 1e9),
+)
+
+
+@given(FORMERS)
+def test_a_state_is_read_as_it_was_written_but_for_a_long_or_odd_reason(former: Former) -> None:
+    state = decode_slot(encode_slot(encode_former("k" * 32, former)) + bytes(10))
+    assert state is not None
+    key, found = decode_former(state)
+    assert key == "k" * 32
+    reason = former.last.reason[:200].encode("ascii", "replace").decode()
+    assert found == replace(former, last=replace(former.last, reason=reason))
+
+
+@given(FORMERS, st.integers(0, 2000), st.integers(1, 255))
+def test_a_damaged_state_is_none(former: Former, at: int, change: int) -> None:
+    slot = bytearray(encode_slot(encode_former("key", former)))
+    at %= len(slot)
+    slot[at] ^= change
+    assert decode_slot(bytes(slot)) is None
+    assert decode_slot(bytes(slot[:at])) is None
+
+
+def test_an_empty_place_and_a_large_state_are_none() -> None:
+    assert decode_slot(EMPTY_SLOT) is None
+    assert decode_slot(bytes(1024)) is None
+    with pytest.raises(HandoverError):
+        encode_slot(bytes(1025))
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_state_or_refused(data: bytes) -> None:
+    with pytest.raises(HandoverError):
+        decode_former(data)
+
+
+@given(st.floats(0, 1e9), st.integers(0, 11), st.integers(1, 255))
+def test_a_sign_of_life_is_whole_or_none(at: float, where: int, change: int) -> None:
+    sign = bytearray(encode_alive(at))
+    assert decode_alive(bytes(sign)) == at
+    sign[where] ^= change
+    with pytest.raises(HandoverError):
+        decode_alive(bytes(sign))
+
+
+def test_a_monitor_with_other_settings_or_of_another_server_is_another_one() -> None:
+    settings = IdleConnectionSettings()
+    here = key_of("web", "a", ip_address("10.0.0.1"), 80, settings)
+    assert here == key_of("web", "a", ip_address("10.0.0.1"), 80, IdleConnectionSettings())
+    others = {
+        key_of("web", "a", ip_address("10.0.0.1"), 80, replace(settings, rise=2)),
+        key_of("web", "a", ip_address("10.0.0.2"), 80, settings),
+        key_of("web", "a", ip_address("10.0.0.1"), 81, settings),
+        key_of("web", "b", ip_address("10.0.0.1"), 80, settings),
+        key_of("dns", "a", ip_address("10.0.0.1"), 80, settings),
+    }
+    assert len(others | {here}) == 6
