@@ -30,6 +30,7 @@ from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.network import TwistedNetwork
 from pybal.bgp.recorder import RecordPorts
 from pybal.bgp.takeover import SessionKeeper
+from pybal.config.handover_notes import handover_notes
 from pybal.config.loader import load
 from pybal.config.pool_files import with_pool_files
 from pybal.config.problems import LoadResult, Severity
@@ -174,7 +175,7 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
     asks: no reason to refuse the file, which may be for another host."""
     if settings is None:
         return []
-    notes = [*notes_on(settings.services, monitors)]
+    notes = [*notes_on(settings.services, monitors), *handover_notes(settings)]
     if os.geteuid() == 0:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))

@@ -21,6 +21,7 @@ class FakeManager:
         self.said: list[str] = []
         self.kept: dict[str, list[int]] = {}
         self._lock = threading.Lock()
+        self._heard = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.address)
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -57,6 +58,8 @@ class FakeManager:
     def _take(self, said: dict[str, str], descriptors: list[int]) -> None:
         if said.get("FDSTORE") == "1":
             self.kept.setdefault(said["FDNAME"], []).extend(descriptors)
+        elif said.get("HEARD") == "1":
+            self._heard.set()
         elif said.get("FDSTOREREMOVE") == "1":
             self._forget(said["FDNAME"])
 
@@ -66,6 +69,10 @@ class FakeManager:
                 os.close(descriptor)
 
     def left(self) -> dict[str, list[Any]]:
-        """What the next process gets, to be pickled."""
+        """What the next process gets, to be pickled: all that was sent by now."""
+        self._heard.clear()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.sendto(b"HEARD=1", self.address)
+        assert self._heard.wait(30)
         with self._lock:
             return {name: [DupFd(one) for one in own] for name, own in self.kept.items()}

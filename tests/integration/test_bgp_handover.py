@@ -151,3 +151,33 @@ def test_what_cannot_be_trusted_is_not_used(pair: Pair, manager: FakeManager, da
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     assert "cannot go on" in speaker.log
+
+
+def test_bfd_waits_for_a_restart_and_ends_the_session_after_a_crash(
+    pair: Pair, manager: FakeManager
+) -> None:
+    router = pair.bird(
+        globals='protocol bfd { interface "v0" { interval 100 ms; multiplier 3; }; }',
+        options="direct; bfd on;",
+    )
+    peer = {"bfd": {"interval_ms": 100, "multiplier": 3}}
+    speaker = life(pair, manager, peer=peer)
+    speaker.announce("web", VIP)
+    since = speaker.wait_established()["since"]
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    wait_routes(router, HOST)
+    speaker.ask(complete=True)
+    speaker.ask(restart=True)
+    speaker.child.wait(10)
+    time.sleep(1.5)  # five times what BFD takes to notice
+    assert router.established()
+    speaker = life(pair, manager, peer=peer)
+    assert abs(speaker.wait_established()["since"] - since) < 0.1
+    eventually("BFD goes on", lambda: speaker.peer()["bfd"] == "UP")
+    speaker.announce("web", VIP)
+    speaker.ask(complete=True)
+    time.sleep(1)
+    assert router.established()
+    assert abs(speaker.peer()["since"] - since) < 0.1
+    speaker.kill()
+    eventually("the router has noticed", lambda: not router.established(), 3)
