@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybal.config.settings import BGPPeerOptions, Settings
+from pybal.config.settings import Settings
 
 GAP_S = 2.5
 """From the end of a process to the next one's first word, on a machine with other work
@@ -19,11 +19,12 @@ def handover_notes(settings: Settings) -> list[str]:
     options += [(peer.interface, peer.options) for peer in bgp.interface_peers]
     notes = []
     for name, peer in options:
-        if peer.bfd and _detection_s(peer) < GAP_S:
+        gone_s = peer.bfd_interval_ms * peer.bfd_multiplier / 1000
+        if peer.bfd and gone_s < GAP_S:
             notes.append(
-                f"BFD finds us gone after {_detection_s(peer):g} s, and a start takes up to {GAP_S:g}"
-                f" s: a crash ends the session with {name}; `systemctl restart` does not, as the"
-                " router is asked to wait"
+                f"BFD finds us gone after {gone_s:g} s, and a start takes up to {GAP_S:g} s:"
+                f" a crash ends the session with {name}; `systemctl restart` does not, as the router"
+                " is asked to wait"
             )
         if 0 < peer.hold_time_s < 2 * GAP_S:
             notes.append(
@@ -31,7 +32,3 @@ def handover_notes(settings: Settings) -> list[str]:
                 f" PyBal starts again, which takes up to {GAP_S:g} s: bgp-hold-time = 9 or more"
             )
     return notes
-
-
-def _detection_s(peer: BGPPeerOptions) -> float:
-    return peer.bfd_interval_ms * peer.bfd_multiplier / 1000
