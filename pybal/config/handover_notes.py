@@ -23,8 +23,8 @@ def handover_notes(settings: Settings) -> list[str]:
         if peer.bfd and gone_s < GAP_S:
             notes.append(
                 f"BFD finds us gone after {gone_s:g} s, and a start takes up to {GAP_S:g} s:"
-                f" a crash ends the session with {name}; `systemctl restart` does not, as the router"
-                " is asked to wait"
+                f" a crash ends the session with {name}; `systemctl restart` does not, as the"
+                " router is asked to wait"
             )
         if 0 < peer.hold_time_s < 2 * GAP_S:
             notes.append(
