@@ -194,6 +194,8 @@ class Coordinator:
     def _put_list_in_force(self) -> None:
         in_force = self._list.in_force
         laid = self._overlay.lay(in_force, self._policy.state)
+        for text in self._overlay.news:
+            self._log.warn("{text}", text=text)
         candidates = tuple(self._candidate(each) for each in laid.values())
         for host in [host for host in self._servers if host not in in_force]:
             self._remove(host)

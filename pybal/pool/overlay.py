@@ -133,11 +133,15 @@ class Overlay:
         self._specs: Specs = {}
         self._laid: LaidList = {}
         self._suspended: frozenset[str] = frozenset()
+        self.news: tuple[str, ...] = ()
+        """Of the last list: which overrides were suspended, or are no longer, one line each."""
 
     def lay(self, specs: Specs, state: PoolState) -> LaidList:
         """What counts from now on of a list."""
         self._laid = self._with(self._overrides(self._service), specs, state)
-        self._suspended = _suspended_hosts(self._laid)
+        before, self._suspended = self._suspended, _suspended_hosts(self._laid)
+        changed = ((host, self._laid.get(host)) for host in sorted(before ^ self._suspended))
+        self.news = tuple(f"{host} is {e.over.text}" for host, e in changed if e and e.over)
         self._specs = dict(specs)
         return self._laid
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pybal.config.settings import ListGuardSettings
 from pybal.model import ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
-from pybal.pool.overlay import lay_over, serving
+from pybal.pool.overlay import Overlay, lay_over, serving
+from pybal.pool.policy import PoolState
 from tests.fakes.coordinator import ADDRESSES, Bench
 
 DRAIN, DISABLE, ENABLE = Action.DRAIN, Action.DISABLE, Action.ENABLE
@@ -164,6 +165,20 @@ def test_weight_0_of_the_list_is_shown_as_what_it_is() -> None:
     assert b.decision is not None
     assert b.decision.verdict is Verdict.DRAINING
     assert b.status == "enabled/up/pooled", "the contract's words"
+
+
+def test_what_is_suspended_and_what_is_no_longer_is_news() -> None:
+    wishes = {"b": Override("s", "b", DRAIN, "alice", "why", 0.0, 60.0)}
+    overlay = Overlay("s", lambda _: wishes)
+    state = PoolState(Fraction(1, 2), ())
+    servers = {host: ServerSpec(host) for host in "abc"}
+    news: list[tuple[str, ...]] = []
+    for listed in (servers, {**servers, "a": ServerSpec("a", 10, False)}, servers):
+        overlay.lay(listed, state)
+        news.append(overlay.news)
+    said = "drained by alice until 00:01 UTC: why"
+    why = "1 working server would be left, the depool threshold wants 1.5"
+    assert news == [(), (f"b is not {said} (suspended: {why})",), (f"b is {said}",)]
 
 
 HOSTS = "abcdef"
