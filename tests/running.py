@@ -53,7 +53,7 @@ class RunningPybal:
     def __init__(
         self, wrap: Callable[..., list[str]], folder: Path, config: str, *arguments: str
     ) -> None:
-        self._wrap = wrap
+        self.wrap = wrap
         self._log_path = folder / "pybal.log"
         self.config_path = folder / "pybal.conf"
         self.control_path = folder / "control.sock"
@@ -84,7 +84,7 @@ class RunningPybal:
         environment = {"PYTHONPYCACHEPREFIX": BYTECODE.name, **os.environ}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(self._wrap(*command), stderr=log, env=environment)
+            self._process = subprocess.Popen(self.wrap(*command), stderr=log, env=environment)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it with a signal; the exit status."""

@@ -43,8 +43,11 @@ STREAM: dict[str, Any] = {
 }
 
 _NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": LARGEST}
-_AGO: Schema = {"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$", "examples": ["1h"]}
-"""More is understood than is promised to programs."""
+_AGO: Schema = {
+    "anyOf": [{"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$"}, {"type": "number"}],
+    "examples": ["1h"],
+}
+"""So long ago, or Unix seconds. More is understood than is promised to programs."""
 _PARAMETERS: dict[str, Schema] = {
     "after": _NUMBER,
     "before": _NUMBER,

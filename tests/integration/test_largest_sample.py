@@ -6,19 +6,25 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
+from tests.instrumentation.metrics_doc import described, everything
+from tests.integration.test_papers import check_metrics
 from tests.namespace import Namespace
 from tests.running import RunningPybal, until
 
 pytestmark = pytest.mark.integration
 
-SITE = Path(__file__).parent.parent / "data/wikimedia"
+ROOT = Path(__file__).parents[2]
+SITE = ROOT / "tests/data/wikimedia"
 CONFIG = SITE / "esams/secondary/pybal.http.conf"
 
 NGINX = """
@@ -150,6 +156,79 @@ def test_prometheus_and_the_restart_procedure_read_the_metrics(site: RunningPyba
     found = re.search(session, metrics, re.M)
     assert found is not None
     assert found.groups() == ("64600", "10.80.0.1", "0.0")
+
+
+def test_the_scrape_is_as_prometheus_wants_it_and_as_metrics_md_says(site: RunningPybal) -> None:
+    documented = everything()
+    for query in ("", "?servers=1"):
+        scrape = site.get(f"/metrics{query}")
+        check_metrics(scrape)
+        # What Python itself counts of its garbage is nobody's promise.
+        found = {n: one for n, one in described(scrape).items() if not n.startswith("python_")}
+        assert len(found) > 60
+        assert found.keys() <= documented.keys()
+        for name, one in found.items():
+            said = documented[name]
+            assert (one.kind, one.help) == (said.kind, said.help), name
+            assert one.labels <= said.labels, name
+            assert one.labels in (set(), said.labels) or name == "pybal_build_info", name
+
+
+def check(site: RunningPybal, name: str, *arguments: str) -> tuple[int, str]:
+    """A check program, in the daemon's namespace."""
+    plugin = str(ROOT / "etc/nagios/plugins" / name)
+    done = subprocess.run(
+        site.wrap(sys.executable, plugin, *arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_check_programs_see_what_there_is(site: RunningPybal, tmp_path: Path) -> None:
+    assert check(site, "check_pybal") == (0, "OK: All pools are healthy\n")
+    assert check(site, "check_pybal", "--url", "http://localhost:9090/alerts")[0] == 0
+    status, out = check(site, "check_pybal_bgp")
+    assert (status, out[:42]) == (2, "CRITICAL: 0 of 1 BGP session established: ")
+    # A table such as the kernel would have it, but for one server that somebody has deleted.
+    table = tmp_path / "ip_vs"
+    table.write_text(as_kernel(site))
+    assert check(site, "check_pybal_ipvs_diff", "--proc", str(table)) == (
+        0,
+        "OK: no difference between PyBal and IPVS | services=16 servers=96\n",
+    )
+    lines = table.read_text().splitlines()
+    gone = next(line for line in lines if line.startswith("  -> "))
+    lines.remove(gone)
+    table.write_text("\n".join(lines))
+    status, out = check(site, "check_pybal_ipvs_diff", "--proc", str(table))
+    assert status == 2
+    assert out.startswith("CRITICAL: Servers known to PyBal but not to IPVS: ")
+
+
+def as_kernel(site: RunningPybal) -> str:
+    """`/proc/net/ip_vs`, made of what the dry run says that it would do."""
+    lines = ["IP Virtual Server version 1.2.1 (size=4096)"]
+    servers: dict[str, list[str]] = {}
+    pattern = r"ipvsadm -[Aa] -([tu]) (\S+?)(?: -r (\S+))? -\w.*?(?:-w (\d+))?$"
+    for kind, service, server, weight in re.findall(pattern, site.log, re.M):
+        key = f"{'TCP' if kind == 't' else 'UDP'}  {in_hex(service)} mh"
+        servers.setdefault(key, [])
+        if server:
+            servers[key].append(f"  -> {in_hex(server)} Route {weight} 0 0")
+    for key, its in servers.items():
+        lines += [key, *its]
+    return "\n".join(lines)
+
+
+def in_hex(endpoint: str) -> str:
+    host, _, port = endpoint.rpartition(":")
+    address = ip_address(host.strip("[]"))
+    if address.version == 4:
+        return f"{int(address):08X}:{int(port):04X}"
+    return f"[{address.exploded}]:{int(port):04X}"
 
 
 def test_dry_run_shows_each_change_as_an_ipvsadm_command(site: RunningPybal) -> None:
