@@ -111,14 +111,21 @@ def check_own_nexthops(
     services: Iterable[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
 ) -> None:
     """A route to an address whose next hop is that address leads nowhere."""
-    hops = (("bgp-nexthop-ipv4", bgp.nexthop_ipv4), ("bgp-nexthop-ipv6", bgp.nexthop_ipv6))
+    hops: list[tuple[str, IPAddress | None, str]] = [
+        ("bgp-nexthop-ipv4", bgp.nexthop_ipv4, ""),
+        ("bgp-nexthop-ipv6", bgp.nexthop_ipv6, ""),
+    ]
+    for peer in bgp.peers:
+        whose = f" of {peer.address}"
+        hops.append(("bgp-nexthop-ipv4", peer.options.nexthop_ipv4, whose))
+        hops.append(("bgp-nexthop-ipv6", peer.options.nexthop_ipv6, whose))
     for service in services:
-        for key, hop in hops:
+        for key, hop, whose in hops:
             if hop is not None and service.bgp.announced and service.address == hop:
                 global_reader.warn(
                     key,
-                    f"the address of [{service.reader.name}] itself, which is announced: the next"
-                    " hop must be an address of this host that routers reach without that route",
+                    f"that{whose} is the address of [{service.reader.name}], which is announced: it"
+                    " must be an address of this host that routers reach without that route",
                 )
 
 

@@ -115,7 +115,7 @@ def read_global(
     bgp_wanted = reader.get("bgp", BOOLEAN, False)
     bgp = read_bgp(reader, subsections, read_secret, wanted=bgp_wanted)
     instrumentation_wanted = reader.get("instrumentation", BOOLEAN, False)
-    instrumentation = _read_instrumentation(reader)
+    instrumentation = _read_instrumentation(reader, wanted=instrumentation_wanted)
     runcommand_concurrency = reader.get("runcommand-concurrency", _CONCURRENCY, DEFAULT_CONCURRENCY)
     runcommand_user = reader.get("runcommand-user", USER, None)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
@@ -177,11 +177,11 @@ def _read_ipvs(reader: SectionReader) -> IPVSSettings:
     )
 
 
-def _read_instrumentation(reader: SectionReader) -> InstrumentationSettings:
+def _read_instrumentation(reader: SectionReader, *, wanted: bool) -> InstrumentationSettings:
     key, alias = "instrumentation_ips", "instrumentation-ips"
     addresses = reader.get(key, SOME_ADDRESSES, DEFAULT_INSTRUMENTATION_ADDRESSES, alias=alias)
     for address in addresses:
-        if address.is_unspecified:
+        if wanted and address.is_unspecified:
             reader.remark(
                 key if reader.is_set(key) else alias,
                 f"{address} is every address of this host: whoever reaches it may read all that"

@@ -84,12 +84,22 @@ def test_an_instrumentation_open_to_all_is_noted(key: str, value: str) -> None:
     assert "every address of this host" in problem.message
 
 
+def test_one_that_is_off_is_open_to_nobody() -> None:
+    assert shown("[global]\ninstrumentation_ips = ::\n" + service()) == []
+
+
 @pytest.mark.parametrize(("ip", "key"), [("198.51.100.2", "ipv4"), ("2001:db8::2", "ipv6")])
 def test_a_next_hop_that_is_the_address_itself_is_a_warning(ip: str, key: str) -> None:
     problem = only_problem(GLOBAL_BGP + service(ip=ip))
     assert (problem.severity, problem.key) == (Severity.WARNING, f"bgp-nexthop-{key}")
-    assert "the address of [svc] itself" in problem.message
+    assert "that is the address of [svc]" in problem.message
     assert shown(GLOBAL_BGP + service(ip=ip, bgp="no")) == []
+
+
+def test_so_is_one_that_a_single_peer_is_told() -> None:
+    peer = "[[peer 198.51.100.1]]\nbgp-nexthop-ipv4 = 192.0.2.1\n"
+    problem = only_problem(GLOBAL_BGP + peer + service())
+    assert "that of 198.51.100.1 is the address of [svc]" in problem.message
 
 
 @pytest.mark.parametrize(
