@@ -53,6 +53,14 @@ def policy_in_session(
     )
 
 
+def next_hops_in_session(
+    policy: ExportPolicy, general: tuple[IPAddress, ...]
+) -> frozenset[IPAddress]:
+    """What comes back with one of these is our own; `general` are those of our routes."""
+    found = (*general, policy.next_hop_ipv4, policy.next_hop_ipv6)
+    return frozenset(address for address in found if address is not None)
+
+
 def _only_to_customer(session: Session) -> int | None:
     """RFC 9234 section 5: who gets a route from a provider, a peer or a route server is to hand it
     on to customers alone."""

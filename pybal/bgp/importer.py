@@ -69,6 +69,11 @@ class Importer:
         self._session, self._ours = session, ours
         self._open()
 
+    def begin_again(self, session: Session, ours: frozenset[IPAddress]) -> tuple[Family, ...]:
+        """A session goes on that the peer has said all in already; as `set_own`."""
+        self.begin(session, ours)
+        return session.families if self.wanted and self._own.prefixes else ()
+
     def _open(self) -> None:
         self._sessions += 1
         if self.wanted and self._session is not None:

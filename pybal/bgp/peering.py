@@ -18,7 +18,7 @@ from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode, Family
 from pybal.bgp.diagnosis import explain_received, explain_silence
-from pybal.bgp.export import policy_in_session
+from pybal.bgp.export import next_hops_in_session, policy_in_session
 from pybal.bgp.fsm import FSM, Event, EventKind, State
 from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import Importer
@@ -108,6 +108,8 @@ class Peering:
         if not taken.kept.active:
             link = self._passive = self._new_link(Side.PASSIVE)
         go_on(link, taken, self._ports, self.new_rib, self._log)
+        if (session := link.session) is not None:
+            link.ask_again(self.importer.begin_again(session, self._own_next_hops(session)))
         self._running = True
         self.statistics.established_since(taken.kept.since)
         self._tell(link)
@@ -360,10 +362,7 @@ class Peering:
         self._quiet_the_active_link()
 
     def _own_next_hops(self, session: Session) -> frozenset[IPAddress]:
-        """What comes back with one of these is our own."""
-        policy = self._export_policy(session)
-        found = (*self._speaker.next_hops, policy.next_hop_ipv4, policy.next_hop_ipv6)
-        return frozenset(address for address in found if address is not None)
+        return next_hops_in_session(self._export_policy(session), self._speaker.next_hops)
 
     def _session_lost(self) -> None:
         self._plain_open = False

@@ -5,6 +5,7 @@ object a line, and answers each with one line on standard output:
 {"announce": [service, [wish, ...]]}, {"prepare": [service, [wish, ...]]} and
 {"announce_prepared": true} (all that was prepared, in one turn), {"withdraw": service},
 {"snapshot": true},
+{"own": [address, ...]} (of which peers are listened to),
 {"complete": true}, {"reconfigure": settings}, {"stop": reason}, {"restart": true},
 {"stall": true} (milliseconds since the last such question; started with "probe"). Log lines go
 to standard error.
@@ -110,6 +111,7 @@ def _peer(given: dict[str, Any]) -> PeerSettings:
         role=Role(given["role"]) if "role" in given else None,
         role_strict=given.get("role_strict", False),
         families=tuple(FAMILIES[name] for name in given.get("families", FAMILIES)),
+        imports=given.get("imports", False),
         export=_policy(given.get("export", {})),
     )
 
@@ -177,8 +179,8 @@ class Commands(LineReceiver):
         elif command == "announce_prepared":
             while self._prepared:
                 self._failover.set_announced(*self._prepared.pop())
-        elif command == "withdraw":
-            self._failover.set_announced(value, None)
+        elif command in {"withdraw", "own"}:
+            self._change(command, value)
         elif command == "snapshot":
             answer = asdict(self._failover.snapshot())
         elif command == "stall" and self._probe is not None:
@@ -192,6 +194,12 @@ class Commands(LineReceiver):
             ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
             ending.addBoth(self._end)
         self.sendLine(json.dumps(answer).encode())  # type: ignore[no-untyped-call]
+
+    def _change(self, command: str, value: Any) -> None:
+        if command == "withdraw":
+            self._failover.set_announced(value, None)
+        for address in value if command == "own" else ():
+            self._failover.set_own(address, ip_address(address))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._reactor.running:

@@ -25,14 +25,16 @@ neighbor {us} {{
 {options}
 }}
 allow from any
-deny to any
+{outwards} to any
 """
 
 
 class OpenBGPD(Router):
     program = "bgpctl"
 
-    def __init__(self, wire: Wire, directory: Path, terms: Terms = PLAIN) -> None:
+    def __init__(
+        self, wire: Wire, directory: Path, terms: Terms = PLAIN, outwards: str = "deny"
+    ) -> None:
         self._socket = Path(tempfile.mkdtemp(prefix="obgpd")) / "ctl"
         # Where its parts lock themselves in; its unit makes it, which does not run here.
         Path("/run/openbgpd").mkdir(exist_ok=True)
@@ -40,7 +42,7 @@ class OpenBGPD(Router):
         config.write_text(
             _CONFIG.format(
                 router_id=ROUTER_IPV4, socket=self._socket, us=OUR_IPV4,
-                peer_asn=terms.peer_asn, options=_options(terms),
+                peer_asn=terms.peer_asn, options=_options(terms), outwards=outwards,
             ),
             "utf-8",
         )  # fmt: skip
@@ -57,8 +59,11 @@ class OpenBGPD(Router):
     def established(self) -> bool:
         return bool(self.bgpctl("show", "neighbor")["neighbors"][0]["state"] == "Established")
 
+    def tell(self, *command: str) -> None:
+        self._ask("bgpctl", "-s", str(self._socket), *command)
+
     def ask_refresh(self) -> None:
-        self._ask("bgpctl", "-s", str(self._socket), "neighbor", OUR_IPV4, "refresh")
+        self.tell("neighbor", OUR_IPV4, "refresh")
 
     def routes(self) -> dict[str, str]:
         rib = self.bgpctl("show", "rib", "detail").get("rib", [])
