@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from pybal.model import IPAddress
@@ -69,7 +70,13 @@ def same_host(host: str) -> str:
     name = host.lower().removesuffix(".")
     if ":" not in name and not name[-1:].isdigit():
         return name  # reading it as an address takes longer than all the rest
-    return str(parse_address(host) or name)
+    return _same_address(name)
+
+
+@lru_cache(maxsize=1 << 15)
+def _same_address(name: str) -> str:
+    """Kept, since each reading of each list asks again for all of its servers."""
+    return str(parse_address(name) or name)
 
 
 def parse_scoped_address(text: str) -> IPAddress | None:

@@ -208,11 +208,12 @@ def _words(event: Event, before: PoolState, after: PoolState) -> tuple[Kind, str
 
 
 def _list_words(before: PoolState, after: PoolState) -> str:
-    new = [host for host in after.members if host not in before.members]
+    differing = {each.spec.host: each for each in after.members.differing(before.members)}
+    new = [host for host in differing if host not in before.members]
     gone = [host for host in before.members if host not in after.members]
     other = [
         host
-        for host, member in after.members.items()
+        for host, member in differing.items()
         if host in before.members and before.members[host].spec != member.spec
     ]
     parts = [

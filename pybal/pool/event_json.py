@@ -62,7 +62,8 @@ def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
     known, candidates = before.members, event.candidates
     changed = [_candidate_document(each) for each in candidates if _differs(each, before)]
     listed = [each.spec.host for each in candidates]
-    removed = [host for host in known if host not in set(listed)] if known else []
+    present = frozenset(listed)
+    removed = [host for host in known if host not in present]
     document: dict[str, Any] = {"changed": changed, "removed": removed}
     if listed != _usual_order(changed, removed, before):
         document["order"] = listed

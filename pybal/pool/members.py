@@ -9,11 +9,11 @@ differ in few nodes, and these are all that a comparison looks at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from itertools import chain
 from operator import add, sub
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pybal.model import Decision, ServerSpec, status_text
 from pybal.override import LaidOver
@@ -177,6 +177,18 @@ class Members(Mapping[str, Member]):
             node = node.items[position >> shift & _WIDTH - 1]  # type: ignore[assignment]
         return node.items[position & _WIDTH - 1]  # type: ignore[return-value]
 
+    def get(self, host: str, default: Any = None) -> Any:
+        """See Mapping."""
+        return self[host] if host in self._positions else default
+
+    def values(self) -> ValuesView[Member]:
+        """See Mapping."""
+        return _Values(self)
+
+    def items(self) -> ItemsView[str, Member]:
+        """See Mapping."""
+        return _Items(self)
+
     def position(self, host: str) -> int:
         """Its place in the list, from 0; KeyError."""
         return self._positions[host]
@@ -235,6 +247,24 @@ class Members(Mapping[str, Member]):
         if self.same_list(before):
             return _differing(self._root, before._root, self._depth)
         return (each for each in self.in_order() if before.get(each.spec.host) is not each)
+
+
+class _Values(ValuesView[Member]):
+    """Walks over the tree, and not from its root to each member."""
+
+    _mapping: Members
+
+    def __iter__(self) -> Iterator[Member]:
+        return self._mapping.in_order()
+
+
+class _Items(ItemsView[str, Member]):
+    """The same."""
+
+    _mapping: Members
+
+    def __iter__(self) -> Iterator[tuple[str, Member]]:
+        return zip(self._mapping, self._mapping.in_order(), strict=True)
 
 
 def _tree(members: Sequence[Member]) -> tuple[_Node, int]:
