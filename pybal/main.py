@@ -32,7 +32,7 @@ from pybal.bgp.recorder import RecordPorts
 from pybal.bgp.takeover import SessionKeeper
 from pybal.config.handover_notes import handover_notes
 from pybal.config.loader import load
-from pybal.config.pool_files import with_pool_files
+from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import LoadResult, Severity
 from pybal.config.report import addresses_note, is_good, report, report_json
 from pybal.config.settings import Settings
@@ -43,6 +43,7 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
 from pybal.handover.inherited import take_descriptors
 from pybal.handover.store import manager_store
+from pybal.health.descriptor_need import kept_connections, shortage
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
@@ -73,6 +74,7 @@ from pybal.runtime.stdout import say
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
+UNLIMITED = 1 << 31
 LEFT_DESCRIPTORS = 64
 """Monitors leave these to all others: pool lists, names, requests."""
 
@@ -180,6 +182,9 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
     notes += addresses_note(settings, is_local)
+    kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))
+    if text := shortage(kept, _descriptor_limit()):
+        notes.append(text)
     return notes
 
 
@@ -284,6 +289,7 @@ def _daemon_ports(
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,
         network=network,
+        descriptor_limit=_descriptor_limit(),
         processes=ReactorProcesses(reactor, settings.runcommand_user, as_subreaper()),
         kernel=_kernel(settings),
         place=place,
@@ -373,3 +379,8 @@ def _raise_descriptor_limit() -> None:
     """Each IdleConnection is a socket; the usual soft limit of 1024 is a pool or two."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _descriptor_limit() -> int:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return UNLIMITED if hard == resource.RLIM_INFINITY else hard

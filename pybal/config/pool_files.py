@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pybal.config.poollist import MAX_LIST_BYTES, parse_pool_bytes
+from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.config.problems import LoadResult, Problem, Severity
-from pybal.config.settings import FileSource, ServiceSettings
+from pybal.config.settings import FileSource, ServiceSettings, Settings
 from pybal.errors import SourceError
 from pybal.state.files import read_regular_file
 
@@ -26,6 +27,20 @@ def with_pool_files(result: LoadResult) -> LoadResult:
     return replace(result, problems=(*result.problems, *found))
 
 
+def listed_servers(settings: Settings) -> Iterator[tuple[ServiceSettings, int]]:
+    """How many servers each service has in its file, where there is one that can be read."""
+    for service in settings.services:
+        if isinstance(service.source, FileSource):
+            with contextlib.suppress(OSError, SourceError):
+                yield service, len(_read(service.source.path).servers)
+
+
+def _read(path: Path) -> PoolList:
+    """OSError, SourceError."""
+    content = read_regular_file(path, MAX_LIST_BYTES)
+    return parse_pool_bytes(content.data, json_format=path.name.endswith(".json"))
+
+
 def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
     def problem(severity: Severity, message: str, line: int | None = None) -> Problem:
         return Problem(severity, str(path), line, None, None, None, message)
@@ -34,8 +49,7 @@ def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
     if len(services) > 1:
         of += f" and {len(services) - 1} more"
     try:
-        content = read_regular_file(path, MAX_LIST_BYTES)
-        found = parse_pool_bytes(content.data, json_format=path.name.endswith(".json"))
+        found = _read(path)
     except OSError as error:
         yield problem(Severity.NOTE, f"cannot be read, {of}: {error.strerror or error}")
         return

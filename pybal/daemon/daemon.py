@@ -22,6 +22,7 @@ from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.daemon.ports import DaemonPorts
 from pybal.daemon.server_checks import ServerChecks
+from pybal.health.descriptor_need import DescriptorNeed
 from pybal.health.director_health import DirectorHealth
 from pybal.history.port import History
 from pybal.instrumentation.pending_alert import Dated
@@ -45,7 +46,9 @@ from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.override import Override
 from pybal.pool.desired import service_key
+from pybal.pool.events import ListChanged
 from pybal.pool.ports import CoordinatorPorts
+from pybal.pool.ports import Step as PolicyStep
 from pybal.pool.service import LVSService, ReportRouter
 from pybal.reload.difference import Step, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
@@ -118,6 +121,7 @@ class Daemon:
             self._history.isolation,
             lambda lost_s: self._bgp.time_lost(lost_s),
         )
+        self._descriptor_need = DescriptorNeed(ports.descriptor_limit)
         self._monitor_ports = MonitorPorts(
             ports.reactor,
             ports.now,
@@ -304,7 +308,7 @@ class Daemon:
             is_own_address=self._is_own_address,
             servers_changed=self._announcer.servers_changed,
             overrides=self._overrides.of,
-            stepped=self._history.stepped,
+            stepped=self._stepped,
             list_kept=self._history.kept,
         )
         self._history.begins(settings)
@@ -349,6 +353,15 @@ class Daemon:
 
     def _settings_by_name(self) -> dict[str, ServiceSettings]:
         return {service.name: service for service in self._settings.services}
+
+    def _stepped(self, service: str, step: PolicyStep) -> None:
+        self._history.stepped(service, step)
+        if isinstance(step.event, ListChanged) and len(step.before.members) < len(
+            step.after.members
+        ):
+            kept = (each.kept_connections for each in self._services.values())
+            if text := self._descriptor_need.look(kept):
+                self._log.critical("{text}", text=text)
 
     def _alerts(self) -> tuple[Dated, ...]:
         return self._http.alerts()

@@ -49,6 +49,8 @@ class DaemonPorts:
     names: HostLookUp
     addresses: AddressWatcher
     network: Network
+    descriptor_limit: int
+    """How many descriptors this process may have."""
     processes: Processes
     kernel: Kernel
     place: Place | None

@@ -9,6 +9,7 @@ from random import Random
 from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
+from pybal.health.descriptor_need import kept_connections
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
@@ -108,6 +109,11 @@ class LVSService:
     def probe_target(self, source: Random) -> ProbeTarget | None:
         """See Coordinator."""
         return self._coordinator.probe_target(source)
+
+    @property
+    def kept_connections(self) -> int:
+        """How many connections its monitors keep open."""
+        return kept_connections(self._settings, len(self._coordinator.hosts))
 
     @property
     def hosts(self) -> Collection[str]:

@@ -133,6 +133,7 @@ def memory_ports(
         names=FakeHostLookUp(),
         addresses=Literals(),
         network=cast(Any, network),
+        descriptor_limit=20_000,
         processes=FakeProcesses(),
         kernel=kernel,
         place=None,

@@ -1,0 +1,57 @@
+"""Whether there are as many descriptors as all servers' monitors need: said before they are
+missing. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pybal.config.settings import ServiceSettings
+
+OTHERS = 512
+"""What sources, peers, requests and checks that are under way may take beside kept connections,
+and what is kept back for them (main.LEFT_DESCRIPTORS)."""
+
+_GROWN = 1.1
+
+
+def kept_connections(service: ServiceSettings, servers: int) -> int:
+    """How many connections the service's monitors keep open if it has so many servers."""
+    return servers * sum(not monitor.has_beat for monitor in service.monitors)
+
+
+def shortage(kept: int, limit: int) -> str:
+    """What to say if so many connections are to be kept; empty if there is room."""
+    needed = kept + OTHERS
+    if needed <= limit:
+        return ""
+    return (
+        f"{kept} connections are to be kept open (IdleConnection), which takes about {needed}"
+        f" descriptors, and this process may have {limit}: some servers cannot be checked. Allow it"
+        f" more (LimitNOFILE={_round(needed)} in its unit; fs.nr_open is the most), or check some"
+        " services by TCPCheck"
+    )
+
+
+def _round(needed: int) -> int:
+    """With some room, a number that people would write."""
+    return -(-needed * 5 // 4 // 1024) * 1024
+
+
+class DescriptorNeed:
+    """Says so once, and again when it has grown by a tenth."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._told = 0
+
+    def look(self, kept: Iterable[int]) -> str:
+        """`kept` is by service. What is to be logged now; empty if nothing is."""
+        total = sum(kept)
+        text = shortage(total, self._limit)
+        if not text:
+            self._told = 0
+            return ""
+        if total < self._told * _GROWN:
+            return ""
+        self._told = total
+        return text
