@@ -89,6 +89,7 @@ class DiskHistory:
         self._closing = False
         self._running = False
         self._opened = threading.Event()
+        self._tried = threading.Event()
         self._ended = threading.Event()
         self._newest = (0, 0)
         self._complete_up_to = 0
@@ -106,7 +107,7 @@ class DiskHistory:
         """Begin to write. Gives the numbers of the newest event and run on the disk, or (0, 0) if
         that takes too long: see `newest`."""
         own_thread(self._run)
-        self._opened.wait(OPEN_S)
+        self._tried.wait(OPEN_S)
         return self._newest
 
     @property
@@ -228,10 +229,12 @@ class DiskHistory:
             self._newest = database.newest()
             self._size_bytes = database.size_bytes()
         self._opened.set()
+        self._tried.set()
         return database
 
     def _failed(self, error: Exception, database: Database | None) -> Database | None:
         """The database to go on with; None: it is to be opened anew."""
+        self._tried.set()
         self._errors_total += 1
         self._error = str(error) if isinstance(error, PyBalError) else repr(error)
         if isinstance(error, UnusableError):

@@ -11,13 +11,16 @@ WANTED = (
     "03:12 (the last such moment), 2026-11-28T03:12, yesterday 03:12, 1h (ago), or Unix seconds"
 )
 
+LATEST = 99_999_999_999
+"""Unix seconds, in the year 5138."""
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _AGO = re.compile(
     r"(\d{1,9}(?:\.\d{1,6})?) ?"
     r"(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)(?: ago)?"
 )
 _CLOCK = re.compile(r"(?:(today|yesterday)[ ,]*)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
-_UNIX = re.compile(r"@?(\d{1,12}(?:\.\d{1,9})?)")
+_UNIX = re.compile(r"@?(\d{1,12}(?:\.\d{1,25})?(?:e-?\d{1,2})?)")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[t ].*)?")
 _LOST_PLUS = re.compile(r"(\d{4}-\d\d-\d\d[t ]\d\d:\d\d\S*) (\d\d:?\d\d)")
 """In a URL a "+" that is not escaped is a blank."""
@@ -42,7 +45,7 @@ def moment(text: str, now: float, zone: tzinfo | None = None) -> float:
         words += " 00:00"
     if clock := _CLOCK.fullmatch(words):
         return _last(clock, now, zone)
-    if unix := _UNIX.fullmatch(words):
+    if (unix := _UNIX.fullmatch(words)) and float(unix[1]) <= LATEST:
         return float(unix[1])
     if _ISO.fullmatch(words):
         return _iso(words, text, zone)

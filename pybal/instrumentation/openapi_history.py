@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pybal.history.event import Kind
+from pybal.history.moments import LATEST
 from pybal.history.query import MAX_LIMIT
 from pybal.instrumentation.history_query import LARGEST
 from pybal.instrumentation.schema_kinds import (
@@ -43,11 +44,9 @@ STREAM: dict[str, Any] = {
 }
 
 _NUMBER: Schema = {"type": "integer", "minimum": 0, "maximum": LARGEST}
-_AGO: Schema = {
-    "anyOf": [{"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$"}, {"type": "number"}],
-    "examples": ["1h"],
-}
-"""So long ago, or Unix seconds. More is understood than is promised to programs."""
+_AGO: Schema = {"type": "string", "pattern": "^[0-9]{1,4}[smhdw]$", "examples": ["1h"]}
+_WHEN: Schema = {"anyOf": [{"type": "number", "minimum": 0, "maximum": LATEST}, _AGO]}
+"""Unix seconds, or so long ago; more is understood than is promised to programs."""
 _PARAMETERS: dict[str, Schema] = {
     "after": _NUMBER,
     "before": _NUMBER,
@@ -55,8 +54,8 @@ _PARAMETERS: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
     "order": {"enum": ["asc", "desc"]},
     "kind": {"enum": [each.value for each in Kind]},
-    "since": _AGO,
-    "until": _AGO,
+    "since": _WHEN,
+    "until": _WHEN,
     "at": _AGO,
 }
 

@@ -362,6 +362,16 @@ def test_a_disk_that_hangs_at_the_start_holds_it_up_for_a_second(tmp_path: Path)
     disk.close()
 
 
+def test_a_folder_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    disk = disk_of(tmp_path / "file", Database, LogLines())
+    begun_s = time.monotonic()
+    assert disk.start(in_a_thread) == (0, 0)
+    assert time.monotonic() - begun_s < disk_module.OPEN_S
+    assert disk.snapshot().last_error != ""
+    disk.close()
+
+
 def test_an_event_that_cannot_be_written_does_not_stand_in_the_way(bench: Bench) -> None:
     odd: list[Any] = [{"x": {1}}, {"x": float("nan")}, {1: object()}]
     for inputs in odd:

@@ -44,6 +44,7 @@ def at(text: str) -> str:
         ("2026-11-27", "11-27 00:00:00"),
         (str(int(NOW) - 60), "11-28 02:59:00"),
         (f"@{NOW - 60}", "11-28 02:59:00"),
+        (f"{NOW - 60:.12e}".replace("+", ""), "11-28 02:59:00"),
     ],
 )
 def test_people_and_programs_say_a_moment_in_many_ways(text: str, wanted: str) -> None:
