@@ -38,6 +38,11 @@ _INSTEAD = {
     "pooled": "; an operator's wish is given as enabled",
     "state": "; an operator's wish is given as enabled",
     "status": "; an operator's wish is given as enabled",
+    "down": "; an operator's wish is given as enabled",
+    "maxconn": "; use upper-threshold of the service",
+    "max_conns": "; use upper-threshold of the service",
+    "backup": "; there is no spare server: a weight of 0 gets no new connections",
+    "check": "; what is checked is said by monitors, of the service",
 }
 """What other balancers' lists have, and what to use here."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -148,6 +153,8 @@ class _Builder:
     def add(self, line: int, host: object, attributes: dict[object, object]) -> None:
         """Check one entry and keep it if it is good."""
         why = f"host {_shown(host)} {problem}" if (problem := host_problem(host)) else ""
+        if host is None:
+            why = "it has no 'host'"
         why = why or _bad_attribute(str(host), attributes)
         if why:
             self.skip(line, why)

@@ -495,3 +495,20 @@ def test_only_a_whole_list_or_what_it_says_is_absent_takes_servers_out(
         assert set(merged) <= set(found) | set(before)
     else:
         assert merged == found
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{ 'ip': '10.0.0.1' }", "it has no 'host'"),
+        ("{ 'host': 'a', 'backup': True }", "there is no spare server"),
+        ("{ 'host': 'a', 'maxconn': 5 }", "use upper-threshold"),
+    ],
+)
+def test_what_other_lists_have_gets_a_word(entry: str, said: str) -> None:
+    found = parse_pool_bytes(entry.encode(), json_format=False) if "'host'" in entry else None
+    if found is None:
+        with pytest.raises(SourceError, match=said):
+            parse_pool_bytes(entry.encode(), json_format=False)
+    else:
+        assert said in str(found.problems[0])

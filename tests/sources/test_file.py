@@ -294,7 +294,7 @@ def test_bad_lines_are_told_once_with_their_numbers_and_the_rest_counts(
     assert bench.take() == [(A, B), (ServerSpec("a", 1), B, C)]
     first, second, third = bench.log.take()
     assert first.startswith(f"[svc] WARN: Pool list from file://{path}: line 2: entry skipped")
-    assert "line 4: entry skipped: host None" in second
+    assert "line 4: entry skipped: it has no 'host'" in second
     assert third.endswith("stay as they were until it is whole: b")
     snapshot = source.snapshot()
     assert (snapshot.stale, len(snapshot.damage), snapshot.kept) == (False, 2, ("b",))
