@@ -120,24 +120,27 @@ class AdjRIBIn:
 
     def take(self, update: Update) -> None:
         """An UPDATE, with RFC 7606 already applied."""
-        concern = self._own.concern
-        gone = update.withdrawn if update.mp_unreach is None else update.mp_unreach.prefixes
-        for prefix in gone:
+        unreach, reach = update.mp_unreach, update.mp_reach
+        for prefix in (*update.withdrawn, *(unreach.prefixes if unreach is not None else ())):
             if prefix in self._routes:
                 self._forget(prefix)
-        reach = update.mp_reach
-        told = update.prefixes if reach is None else reach.prefixes
-        mine = [prefix for prefix in told if concern(prefix)]
+        self._told(update.prefixes, update.attributes, update.next_hop)
+        if reach is not None:
+            hop = reach.next_hops[0] if reach.next_hops else None
+            self._told(reach.prefixes, update.attributes, hop)
+
+    def _told(
+        self, prefixes: tuple[Prefix, ...], attributes: PathAttributes, next_hop: IPAddress | None
+    ) -> None:
+        concern = self._own.concern
+        mine = [prefix for prefix in prefixes if concern(prefix)]
         if not mine:
             return
-        next_hop: IPAddress | None = update.next_hop
-        if reach is not None:
-            next_hop = reach.next_hops[0] if reach.next_hops else None
-        if self._is_ours(update.attributes, next_hop):
+        if self._is_ours(attributes, next_hop):
             for prefix in mine:
                 self._forget(prefix)
             return
-        route = _heard(update.attributes, next_hop)
+        route = _heard(attributes, next_hop)
         for prefix in mine:
             self._keep(prefix, route)
 

@@ -93,7 +93,9 @@ def _rank(route: Route, session: Session) -> Rank:
 
 
 def _heard_rank(heard: HeardRoute, path: tuple[int, ...], session: Session) -> Rank:
-    taken_off = len(heard.as_path) - len(path)
+    # Members of a confederation do not count in the first place (RFC 5065 section 5.3).
+    inside = session.relation is Relation.CONFEDERATION
+    taken_off = 0 if inside else len(heard.as_path) - len(path)
     return (
         heard.is_leaving,
         -_local_pref(heard.local_pref, session),

@@ -19,7 +19,14 @@ from pybal.bgp.constants import (
     RefreshSubtype,
 )
 from pybal.bgp.heard import MAX_COVERING, AdjRIBIn, OwnAddresses, mark
-from pybal.bgp.messages import MPReach, Notification, PathAttributes, RouteRefresh, Update
+from pybal.bgp.messages import (
+    MPReach,
+    MPUnreach,
+    Notification,
+    PathAttributes,
+    RouteRefresh,
+    Update,
+)
 from pybal.bgp.negotiation import negotiate
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import Advertisement, PeerSettings
@@ -122,6 +129,24 @@ class TestAdjRIBIn:
         table.take(Update(withdrawn=(prefix,)))
         assert not table.routes
         assert table.version > before
+
+    def test_one_message_may_say_something_of_both_families(self) -> None:
+        table = rib("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2")
+        gone, gone6 = Prefix.parse("192.0.2.2/32"), Prefix.parse("2001:db8::2/128")
+        host6 = Prefix.host(VIP6)
+        for prefix in (gone, gone6):
+            table.take(said(prefix))
+        hop6 = IPv6Address("2001:db8::9")
+        table.take(
+            replace(
+                said(),
+                withdrawn=(gone,),
+                mp_reach=MPReach(IPV6_UNICAST, (hop6,), (host6,)),
+                mp_unreach=MPUnreach(IPV6_UNICAST, (gone6,)),
+            )
+        )
+        assert table.routes.keys() == {HOST, host6}
+        assert (table.routes[HOST].next_hop, table.routes[host6].next_hop) == (OTHER, hop6)
 
     def test_what_is_not_said_again_between_the_markers_is_no_more(self) -> None:
         table = rib("192.0.2.1", "192.0.2.2")
