@@ -81,11 +81,13 @@ def share(director: Director, pages: list[str], seconds: float) -> tuple[float, 
 
 def measure(site: Site, seconds: float) -> None:
     shared = [pool.name for pool in site.shape.pools if pool.pool_file == "shared"]
+    asked = [pool.name for pool in site.shape.pools if pool.fetch]
     rows = {
         "the director, 1 viewer": [""],
         "the director, 10 viewers": [""] * 10,
         "a service of 240 servers, 1 viewer": shared[:1],
         "10 services of 240 servers, 10 viewers": shared[:10],
+        "10 services of 10 servers that are fetched from, 10 viewers": asked[:10],
         "the director and 40 services, 60 viewers": [""] * 20 + shared[:40],
     }
     with site.director() as director:

@@ -28,6 +28,8 @@ class Composer:
         self._watch = watch
         self._now = now
         self._known: dict[str, SeenService] = {}
+        self._one: dict[str, SeenService] = {}
+        """Of the services that have been looked at by themselves."""
         self._general = PastReader(view.history, None)
 
     async def overview(self, slices: CountedSlices) -> Page:
@@ -53,9 +55,11 @@ class Composer:
         history."""
         service = self._view.service(name)
         if service is None:
+            self._one.pop(name, None)
             return None
         alerts = tuple(each for each in self._alerts() if each.alert.service == name)
-        seen = seen_service(service, tuple(each.alert for each in alerts))
+        of_it = tuple(each.alert for each in alerts)
+        seen = self._one[name] = seen_service(service, of_it, self._one.get(name))
         kernel = kernel_part(self._view.ipvs(), name, self._now())
         return service_page(seen, alerts, kernel, self._view.bgp(), await past.read())
 

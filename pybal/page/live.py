@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pybal.instrumentation.view import StatusView
 from pybal.page.composer import Composer
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.piece import Page
@@ -26,30 +27,32 @@ HEARTBEAT_S = 15.0
 MAX_VIEWERS = 64
 _KEPT = 8
 """Pages that nobody looks at and that are kept all the same, for those who ask again and again."""
-_STATISTICS_S = 30.0
-"""So old may the counts of connections be: the kernel has to be asked for all of them."""
+_STATISTICS_S = 10.0
+_STATISTICS_OF_ONE_S = 0.01
+"""So old may the counts of connections be, and so much more for each server in the kernel, which
+has to be asked for all of them."""
 
 
 class Live:
     """Keeps pages up to date for as long as somebody looks. `clock` is IReactorTime, `now()` Unix
-    seconds; `refresh` has the kernel's counts read. Viewers are told the `build` of the pages, as
+    seconds. Viewers are told the `build` of the pages, as
     after an upgrade theirs is an old one. The director's page is that of None."""
 
     def __init__(
         self,
         clock: Any,
+        view: StatusView,
         composer: Composer,
         time_slices: TimeSlices,
         now: Callable[[], float],
-        refresh: Callable[[], Any],
         log: Logger,
         build: str,
     ) -> None:
         self._clock = clock
+        self._view = view
         self._composer = composer
         self._time_slices = time_slices
         self._now = now
-        self._refresh = refresh
         self._log = log
         self._build = build
         self._topics: dict[str | None, Topic] = {}
@@ -139,9 +142,11 @@ class Live:
 
     async def _refresh_statistics(self) -> None:
         now_s = self._clock.seconds()
-        if self._refreshed_at_s is None or now_s - self._refreshed_at_s >= _STATISTICS_S:
+        last_s = self._refreshed_at_s
+        oldest_s = _STATISTICS_S + _STATISTICS_OF_ONE_S * self._view.ipvs().destinations
+        if last_s is None or now_s - last_s >= oldest_s:
             self._refreshed_at_s = now_s
-            await self._refresh()
+            await self._view.refresh()
 
     def _heartbeat(self) -> bytes:
         return event(f"{self._now():.3f} {self._build}".encode("ascii"), name="time")

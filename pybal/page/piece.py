@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2s
 from typing import Any
 
@@ -35,6 +36,7 @@ class Page:
     slots: tuple[Slot, ...]
 
 
+@lru_cache(maxsize=20_000)
 def piece_id(kind: str, *names: str) -> str:
     """An identifier for what has a name from outside."""
     digest = blake2s("\0".join(names).encode("utf-8", "surrogatepass"), digest_size=8)

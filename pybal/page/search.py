@@ -46,7 +46,7 @@ def found_section(query: str, found: list[Match]) -> Markup:
             element("caption", "Servers found", class_="unseen"),
             element("thead", element("tr", heads)),
             element("tbody", [_row(*each) for each in ordered[:SHOWN]]),
-            class_="hosts",
+            class_="hosts found",
         )
         if found
         else None,

@@ -99,12 +99,10 @@ def service_page(
         threshold_words(service, seen.counts),
     )
     servers = sorted(service.servers, key=lambda each: RANK[care_of(each)])
-    known = {str(server.address) for server in service.servers}
-    gone = tuple(
-        (at, part)
-        for at, part in kernel.servers.items()
-        if part.drains and _address_of(at) not in known
-    )
+    gone = [(at, part) for at, part in kernel.servers.items() if part.drains]
+    if gone:
+        known = {str(server.address) for server in service.servers}
+        gone = [each for each in gone if _address_of(each[0]) not in known]
     rows = [server_row(each, _in_kernel(kernel, each)) for each in servers[:SERVERS_SHOWN]]
     rows += [_gone_piece(*each) for each in gone]
     if len(servers) > SERVERS_SHOWN:
@@ -195,7 +193,7 @@ def _more_row(id_: str, more: int) -> Markup:
 
 
 def _in_kernel(kernel: KernelPart, server: ServerSnapshot) -> InKernel:
-    at = kernel.ports.get(str(server.address))
+    at = kernel.ports.get(str(server.address)) if kernel.ports else None
     return _NOTHING if at is None else kernel.servers[at]
 
 

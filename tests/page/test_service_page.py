@@ -70,8 +70,9 @@ def test_a_drained_server_with_weight_0_is_draining() -> None:
     assert "draining, weight 0" in text and "<b>10</b> + 20 ending" in text
 
 
-def test_the_counts_are_read_every_half_minute_at_most() -> None:
-    snapshots = FakeView([service("a_443", [server("cp1")])])
+def test_the_counts_are_read_less_often_the_more_there_are() -> None:
+    table = replace(ipvs(), destinations=2000)  # 10 s, and 10 ms for each
+    snapshots = FakeView([service("a_443", [server("cp1")])], ipvs_snapshot=table)
     visitor = Visitor(snapshots)
     visitor.stream("?of=a_443")
     for _ in range(29):
