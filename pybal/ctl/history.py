@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,19 +68,49 @@ def _all(client: Client, wanted: Parameters) -> Document:
 
 
 def _lines(client: Client, options: Any, found: list[Document]) -> Iterator[Line]:
-    """One line for all of an incident, unless single events are wanted."""
-    single = options.all or options.incident or options.service or options.kind
-    incidents = {} if single else _incidents(client, found)
-    shown = set()
+    """One line for all of an incident, for all that a list has decided, and for results that are as
+    they should be, unless single events are wanted."""
+    if not found:
+        yield Line("Nothing of that kind has happened")
+    elif options.all or options.incident or options.service or options.host or options.kind:
+        yield from map(render_history.event_line, found)
+    else:
+        yield from _summed_up(found, _incidents(client, found))
+
+
+def _summed_up(found: list[Document], incidents: dict[int, Document]) -> Iterator[Line]:
+    lists = {event["seq"] for event in found if event["kind"] == "list"}
+    good = {event["seq"] for event in found if _is_good_result(event)}
+    decided: dict[int, Counter[str]] = {}
     for event in found:
+        if event["kind"] == "decision" and event["cause"] in lists:
+            decided.setdefault(event["cause"], Counter())[event["inputs"]["verdict"]] += 1
+    told_elsewhere = good | decided.keys()
+    shown: set[int] = set()
+    results: list[Document] = []
+    for event in found:
+        if event["seq"] in good:
+            results.append(event)
+            continue
+        if event["kind"] == "decision" and event["cause"] in told_elsewhere:
+            continue  # It is part of a line above, or of one to come.
+        if results:
+            yield render_history.good_results_line(results)
+            results = []
         incident = incidents.get(event["incident"])
         if incident is None:
-            yield render_history.event_line(event)
+            yield render_history.event_line(event, decided.get(event["seq"]))
         elif incident["id"] not in shown:
             shown.add(incident["id"])
             yield render_history.incident_line(incident)
-    if not found:
-        yield Line("Nothing of that kind has happened")
+    if results:
+        yield render_history.good_results_line(results)
+
+
+def _is_good_result(event: Document) -> bool:
+    """A report of up that ends nothing: a first one."""
+    is_up = event["kind"] == "report" and event["inputs"].get("up") is True
+    return is_up and event["incident"] is None
 
 
 def _incidents(client: Client, found: list[Document]) -> dict[int, Document]:

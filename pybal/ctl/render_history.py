@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +14,15 @@ _KIND_WIDTH = 10
 _BAD_VERDICTS = ("held", "depooled", "not_ready", "refused")
 
 
-def event_line(event: Document) -> Line:
-    """An event, as a line of a log."""
+def event_line(event: Document, decided: Mapping[str, int] | None = None) -> Line:
+    """An event, as a line of a log; with how many servers it has `decided` what."""
     service = f"[{event['service']}] " if event["service"] else ""
     kind = event["kind"].ljust(_KIND_WIDTH)
     incident = f" (incident {event['incident']})" if event["incident"] is not None else ""
+    became = ", ".join(f"{number} {verdict}" for verdict, number in (decided or {}).items())
     text = f"{local_time(event['at'])} {kind} {service}{event['text']}{incident}"
+    if became:
+        text += f" ({became})"
     return Line(text, _style(event))
 
 
@@ -30,6 +34,16 @@ def _style(event: Document) -> Style:
     if event["kind"] == "report":
         return Style.PLAIN if inputs.get("up", True) else Style.WORSE
     return Style.WORSE if event["kind"] in ("isolation", "lost", "held", "clock") else Style.PLAIN
+
+
+def good_results_line(reports: Sequence[Document]) -> Line:
+    """Monitors that have found their servers up, one after the other."""
+    if len(reports) == 1:
+        return event_line(reports[0])
+    services = {report["service"] for report in reports}
+    kind = "report".ljust(_KIND_WIDTH)
+    text = f"{len(reports)} monitors of {count(len(services), 'service')} report their servers up"
+    return Line(f"{local_time(reports[0]['at'])} {kind} {text}")
 
 
 def incident_line(incident: Document) -> Line:

@@ -92,16 +92,12 @@ class OperatorControls:
         made = self._acknowledgements.put(alert, service, for_s, reason, by)
         text = f"{by} knows of {alert} for {for_s:g} s: {reason}"
         self._history.asked(Kind.OPERATOR, text, by, service=service)
-        text = f"{by} knows of the alert {alert} for {for_s:g} s: {reason}"
-        self._history.asked(Kind.OPERATOR, text, by, service=service)
         return {"acknowledged": [acknowledgement_document(each) for each in made]}
 
     def unacknowledge(self, alert: str, service: str | None, by: str) -> Mapping[str, Any]:
         """Know of them no longer."""
         gone = self._acknowledgements.remove(alert, service, by)
         text = f"{by} knows of {alert} no longer"
-        self._history.asked(Kind.OPERATOR, text, by, service=service)
-        text = f"{by} no longer knows of the alert {alert}"
         self._history.asked(Kind.OPERATOR, text, by, service=service)
         return {"ended": [acknowledgement_document(each) for each in gone]}
 

@@ -105,3 +105,23 @@ def test_why_before_the_history_says_so(site: ServedSite) -> None:
     status, out, _ = site.ctl("why", "cp1", "--at", "1h ago")
     assert status == 0
     assert "That moment lies before the history, which begins at" in out
+
+
+def test_a_start_is_a_few_lines(tmp_path: Path) -> None:
+    view = FakeView([service("web", [server("cp1")])])
+    cause = view.ledger.note(Note(Kind.LIST, "Pool list of 2: new cp1, cp2", "web"))
+    for host in ("cp1", "cp2"):
+        decision = decision_inputs("pooled_unproven")
+        view.ledger.note(Note(Kind.DECISION, "pooled", "web", host, cause, decision))
+    for host in ("cp1", "cp2"):
+        up = view.ledger.note(Note(Kind.REPORT, "up", "web", host, inputs={"up": True}))
+        view.ledger.note(Note(Kind.DECISION, "x", "web", host, up, decision_inputs("pooled")))
+    view.ledger.note(Note(Kind.ROUTE, "198.51.100.1 is to be announced", "web"))
+    with ServedSite(tmp_path / "s", view) as site:
+        assert lines(site) == [
+            "list       [web] Pool list of 2: new cp1, cp2 (2 pooled_unproven)",
+            "report     2 monitors of 1 service report their servers up",
+            "route      [web] 198.51.100.1 is to be announced",
+        ]
+        assert len(lines(site, "--all")) == 8
+        assert len(lines(site, "--host", "cp1")) == 3
