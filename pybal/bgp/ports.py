@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pybal.bgp.bfd.detector import BFDNetwork
+from pybal.bgp.bfd.detector import BFDNetwork, Numbers
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.takeover import SessionKeeper
 
@@ -25,3 +25,5 @@ class BGPPorts:
     records: SessionKeeper
     session_changed: Callable[[str, bool, str], None] = lambda *_: None
     """Told the peer, whether there is a session with it from now on, and if not, why."""
+    bfd_numbers: Numbers | None = None
+    """None: the sequence numbers of authenticated BFD end with the process."""

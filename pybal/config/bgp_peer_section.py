@@ -141,13 +141,6 @@ def _check_bfd(reader: SectionReader, options: BGPPeerOptions) -> None:
         elif size_bytes > BFD_KEY_SIZES[auth.kind]:
             most = BFD_KEY_SIZES[auth.kind]
             reader.error(key, f"the key of {auth.kind} has {most} bytes at most, not {size_bytes}")
-        elif options.graceful_restart and options.bfd and auth.kind != "simple":
-            reader.warn(
-                key,
-                "the number of each packet does not outlive the process: BFD fails at a planned"
-                " restart, which takes the routes with it where the router has it so; simple does"
-                " not",
-            )
     unused = auth is None and not reader.is_bad(key)
     if unused and options.bfd_password and reader.is_set("bgp-bfd-password"):
         reader.warn("bgp-bfd-password", "has no effect without bgp-bfd-auth")

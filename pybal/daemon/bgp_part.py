@@ -13,6 +13,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pybal.announce.announcer import Announcer, Failover
+from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
@@ -98,6 +99,7 @@ class BGPPart:
                 bfd_network=ports.bfd_network,
                 session_changed=self._told.session,
                 records=ports.records,
+                bfd_numbers=self._bfd_numbers(),
             ),
             *self._maintenance(),
         )
@@ -164,6 +166,10 @@ class BGPPart:
             self._failover.begin_maintenance(service)
         else:
             self._failover.end_maintenance(service)
+
+    def _bfd_numbers(self) -> BFDNumbers | None:
+        directory = self._state_directory
+        return None if directory is None else BFDNumbers(directory, Logger(namespace="bgp"))
 
     def _maintenance(self) -> tuple[Maintenance, Callable[[Maintenance], object]]:
         """That of our former life, and who keeps it for the next."""

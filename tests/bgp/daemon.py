@@ -19,6 +19,7 @@ import time
 from dataclasses import asdict
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -29,6 +30,7 @@ from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
+from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.announce.failover import BGPFailover
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
@@ -252,6 +254,7 @@ def run(given: dict[str, Any]) -> None:
         log,
         SocketBFDNetwork(world),
         _keeper(given, world, log),
+        bfd_numbers=BFDNumbers(Path(given["state"]), log) if "state" in given else None,
     )
     failover = BGPFailover(settings_of(given), ports)
     failover.start(restarting=given.get("restarting", False))

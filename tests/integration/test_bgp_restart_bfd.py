@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from tests.bgp.pair import HOST, VIP, Pair, wait_routes
 from tests.bgp.rig import Speaker, eventually
-from tests.bgp.routers import FrrWithBFD, Router, Terms
+from tests.bgp.routers import Bird, FrrWithBFD, Router, Terms
 
 pytestmark = [
     pytest.mark.integration,
@@ -24,7 +25,7 @@ pytestmark = [
 
 ABSENCE_S = 1.5
 """Between two lives: five times as long as BFD takes to notice."""
-PEER = {"restart_time_s": 30, "bfd": {"interval_ms": 100, "multiplier": 3}}
+PEER: dict[str, Any] = {"restart_time_s": 30, "bfd": {"interval_ms": 100, "multiplier": 3}}
 HELPER = Terms(graceful_restart=True)
 BIRD_BFD = 'protocol bfd { interface "v0" { interval 100 ms; multiplier 3; }; }'
 
@@ -86,8 +87,25 @@ ROUTERS = [bird_strict, bird_graceful, frr_strict, frr_graceful]
 EVERY = pytest.mark.parametrize("kind", ROUTERS, ids=lambda router: router.__name__)
 
 
+def bird_authenticated(pair: Pair) -> Router:
+    secret = 'authentication meticulous keyed sha1; password "a-secret" { id 7; };'
+    globals_ = BIRD_BFD.replace("multiplier 3;", f"multiplier 3; {secret}")
+    assert secret in globals_
+    return pair.bird(HELPER, globals=globals_, options="direct; graceful restart on; bfd on;")
+
+
+def own(pair: Pair, router: Router) -> dict[str, Any]:
+    """What our side needs for this router."""
+    settings: dict[str, Any] = {"peer": PEER}
+    config = pair.directory / "bird.conf"
+    if isinstance(router, Bird) and "a-secret" in config.read_text("utf-8"):
+        auth = ["METICULOUS_KEYED_SHA1", 7, "a-secret"]
+        settings = {"peer": PEER | {"bfd": PEER["bfd"] | {"auth": auth}}}
+    return settings | {"state": str(pair.directory)}
+
+
 def start(pair: Pair, router: Router) -> Speaker:
-    speaker = pair.speaker(peer=PEER)
+    speaker = pair.speaker(**own(pair, router))
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
@@ -97,7 +115,7 @@ def start(pair: Pair, router: Router) -> Speaker:
 
 def next_life(pair: Pair, router: Router) -> Speaker:
     time.sleep(ABSENCE_S)
-    again = pair.speaker(peer=PEER, restarting=True)
+    again = pair.speaker(**own(pair, router), restarting=True)
     again.announce("web", VIP)
     again.ask(complete=True)
     again.wait_established()
@@ -106,7 +124,7 @@ def next_life(pair: Pair, router: Router) -> Speaker:
     return again
 
 
-@EVERY
+@pytest.mark.parametrize("kind", [*ROUTERS, bird_authenticated], ids=lambda router: router.__name__)
 def test_a_planned_restart_loses_no_route_for_any_time(
     pair: Pair, kind: Callable[[Pair], Router]
 ) -> None:

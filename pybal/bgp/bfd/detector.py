@@ -42,6 +42,14 @@ class BFDNetwork(Protocol):
         Raises OSError."""
 
 
+class Numbers(Protocol):
+    """Where the numbers of authenticated packets outlive a planned restart, by peer."""
+
+    def take(self) -> dict[str, int]: ...
+
+    def keep(self, numbers: Mapping[str, int]) -> None: ...
+
+
 class Detector:
     """Watches one peer. `changed(up)` is called whenever the session goes up or fails;
     going down on the peer's or our own purpose (AdminDown) is no failure."""
@@ -54,6 +62,7 @@ class Detector:
         clock: Any,
         random: Any,
         changed: Callable[[bool], None],
+        sent: int | None = None,
     ) -> None:
         self.peer = peer
         self.session = BFDSession(settings, discriminator)
@@ -64,7 +73,7 @@ class Detector:
         self._close: Callable[[], None] | None = None
         self._timer: Any = None
         self.adopts_until: float | None = None
-        self._auth = AuthState(sent=random.randrange(2**32))
+        self._auth = AuthState(sent=random.randrange(2**32) if sent is None else sent)
 
     def start(
         self, network: BFDNetwork, source: IPAddress | None, *, restarting: bool = False
@@ -100,10 +109,12 @@ class Detector:
             close()
 
     @property
-    def can_rest(self) -> bool:
-        """Whether our next life could go on: not if the peer expects a sequence number of it."""
+    def number_sent(self) -> int | None:
+        """The last sequence number, where there are any: the peer expects the next of our next
+        life."""
         auth = self.session.settings.auth
-        return auth is None or AuthType[auth.kind] is AuthType.SIMPLE
+        numbered = auth is not None and AuthType[auth.kind] is not AuthType.SIMPLE
+        return self._auth.sent if numbered else None
 
     async def rest(self, absence_s: float) -> None:
         """Have the peer wait for us for so long; returns when it has agreed, or does not answer."""
@@ -187,8 +198,12 @@ class Detector:
 class BFD:
     """All detectors, and the sockets that they receive on."""
 
-    def __init__(self, network: BFDNetwork, clock: Any, random: Any, log: Any) -> None:
+    def __init__(
+        self, network: BFDNetwork, clock: Any, random: Any, log: Any, numbers: Numbers | None = None
+    ) -> None:
         self.discarded_total = 0
+        self._numbers = numbers
+        self._left: dict[str, int] | None = None  # those of our former life, once asked for
         self._network = network
         self._clock = clock
         self._random = random
@@ -209,7 +224,8 @@ class BFD:
         """Begin to watch a peer, or go on where our former life has ended (`restarting`); what
         cannot be opened is logged as an error."""
         discriminator = self._random.randrange(1, 2**32)
-        detector = Detector(peer, settings, discriminator, self._clock, self._random, changed)
+        sent = self._number_left(peer) if settings.auth is not None else None
+        detector = Detector(peer, settings, discriminator, self._clock, self._random, changed, sent)
         self._detectors[peer] = detector
         try:
             self._listen(peer.version, settings.multihop)
@@ -240,11 +256,27 @@ class BFD:
         resting = [
             Deferred.fromCoroutine(detector.rest(absences_s[peer]))
             for peer, detector in self._detectors.items()
-            if peer in absences_s and detector.can_rest
+            if peer in absences_s and (detector.number_sent is None or self._numbers is not None)
         ]
         await DeferredList(resting)
 
+    def _number_left(self, peer: IPAddress) -> int | None:
+        if self._left is None:
+            self._left = self._numbers.take() if self._numbers is not None else {}
+        return self._left.pop(str(peer), None)
+
+    def _keep_numbers(self) -> None:
+        sent = {
+            str(peer): detector.number_sent
+            for peer, detector in self._detectors.items()
+            if detector.session.resting_us
+        }
+        left = {peer: number for peer, number in sent.items() if number is not None}
+        if left and self._numbers is not None:
+            self._numbers.keep(left)
+
     def stop(self) -> None:
+        self._keep_numbers()
         for peer in tuple(self._detectors):
             self.forget(peer)
         closes, self._closes = self._closes, {}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
+from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.bgp.bfd.auth import AuthState, AuthType, sign, verify
 from pybal.bgp.bfd.detector import BFD, Detector, Received
 from pybal.bgp.bfd.packet import (
@@ -436,13 +438,56 @@ def test_any_section_ends_in_a_state_or_a_declared_error(data: bytes) -> None:
             verify(data, BFDAuthSettings(kind.name, 7, KEY), AuthState(sent=0), 3, 0.0)
 
 
-def test_a_sequence_number_does_not_outlive_the_process_so_the_peer_is_not_to_wait() -> None:
+class KeptNumbers:
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+
+    def take(self) -> dict[str, int]:
+        found, self.numbers = self.numbers, {}
+        return found
+
+    def keep(self, numbers: Mapping[str, int]) -> None:
+        self.numbers = dict(numbers)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_next_life_goes_on_with_the_numbers_of_the_last(kind: AuthType) -> None:
+    settings, kept = with_auth(kind), KeptNumbers()
+    joined = Joined(settings, settings)
+    joined.ends[A]._numbers = kept
+    joined.wait(3)
+    resting = Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
+    joined.wait(1)
+    assert resting.called
+    joined.ends[A].stop()
+    assert bool(kept.numbers) is (kind is not AuthType.SIMPLE)
+    joined.wait(2)
+    again = BFD(joined.network.at(A), joined.clock, Random(99), Logger(), kept)
+    seen: list[bool] = []
+    again.watch(B, None, settings, seen.append, restarting=True)
+    joined.wait(3)
+    assert seen == [True]
+    assert [up for _, up in joined.told[B]] == [True], "the peer has noticed nothing"
+    assert kept.numbers == {}, "they count once"
+
+
+def test_without_a_place_for_the_numbers_the_peer_is_not_to_wait() -> None:
     settings = with_auth(AuthType.KEYED_SHA1)
     joined = Joined(settings, settings)
     joined.wait(3)
     resting = Deferred.fromCoroutine(joined.ends[A].rest({B: 60.0}))
     assert resting.called
     assert joined.detectors[A].session.resting_us == 0
+
+
+def test_numbers_are_kept_in_the_state_directory_for_one_start(tmp_path: Path) -> None:
+    kept = BFDNumbers(tmp_path, Logger())
+    assert kept.take() == {}
+    kept.keep({"10.0.0.1": 7, "fe80::1%eth0": 2**32 - 1})
+    assert BFDNumbers(tmp_path, Logger()).take() == {"10.0.0.1": 7, "fe80::1%eth0": 2**32 - 1}
+    assert kept.take() == {}
+    (tmp_path / "bfd.json").write_text("no")
+    assert kept.take() == {}
 
 
 def test_over_several_hops_there_is_a_port_of_its_own_and_any_ttl_or_a_limit() -> None:
