@@ -362,6 +362,37 @@ def test_a_disk_that_hangs_at_the_start_holds_it_up_for_a_second(tmp_path: Path)
     disk.close()
 
 
+def test_numbers_go_on_after_a_file_that_was_opened_late(tmp_path: Path) -> None:
+    former = Database(tmp_path / FILE_NAME)
+    former.append([event(n, "former") for n in range(1, 11)], [])
+    former.close()
+    hanging = threading.Event()
+
+    def slow(path: Path) -> Database:
+        hanging.wait()
+        return Database(path)
+
+    clock, disk = Clock(), disk_of(tmp_path, slow, LogLines())
+    log = LogLines().logger()
+    ledger = Ledger(clock, lambda: NOON + clock.seconds(), TimeSlices(clock), log)
+    ledger.begin(*disk.start(in_a_thread))
+    ledger.keep_on(disk)
+    assert ledger.note(Note(Kind.REPORT, "early")) == 1
+    ledger.flush()
+    hanging.set()
+    until(lambda: disk.lost_total == 1)
+    ledger.note(Note(Kind.REPORT, "still early"))
+    ledger.flush()
+    assert ledger.note(Note(Kind.REPORT, "late")) > 10
+    ledger.flush()
+    until(lambda: disk.snapshot().written_total > 0)
+    found = result_of(Deferred.fromCoroutine(ledger.find(EventQuery(newest=True, limit=1))))
+    assert found.events[0].text == "late"
+    assert dict(disk.snapshot().lost)["before the file was open"] >= 1
+    ledger.stop()
+    disk.close()
+
+
 def test_a_folder_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     disk = disk_of(tmp_path / "file", Database, LogLines())

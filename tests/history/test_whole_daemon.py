@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
+from threading import Thread
 from typing import Any, TypeVar
 
 import pytest
@@ -14,8 +15,11 @@ from twisted.internet.task import Clock
 from pybal.bgp.messages import Keepalive, Open
 from pybal.daemon.history_part import HistoryPart, HistoryPorts
 from pybal.health.isolation import Phase
+from pybal.history.database import find_events
+from pybal.history.disk import FILE_NAME
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.query import EventPage, EventQuery
+from pybal.history.settings import HistorySettings
 from pybal.ipvs.plan import RemoveService
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
@@ -252,3 +256,34 @@ def test_an_orderly_end_is_told(tmp_path: Path) -> None:
     director.stop()
     assert director.events()[-1].text == "PyBal stops"
     assert director.daemon.history().snapshot().in_memory > 10
+
+
+def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
+    clock = Clock()
+    threads: list[Callable[[], None]] = []
+
+    def in_a_thread(run: Callable[[], None]) -> None:
+        Thread(target=run, daemon=True).start()
+        threads.append(run)
+
+    ports = HistoryPorts(clock, clock.seconds, TimeSlices(clock), at_once, in_a_thread, tmp_path)
+    part = HistoryPart(ports, lambda _: None)
+    off = HistorySettings(retention_s=0)
+    part.start(off, dry_run=False)
+    assert list(tmp_path.iterdir()) == []
+    part.reconfigure(HistorySettings())
+    part.asked(Kind.OPERATOR, "kept", "anna")
+    part.reconfigure(HistorySettings(retention_s=60))
+    assert len(threads) == 1
+    part.reconfigure(off)
+    part.asked(Kind.OPERATOR, "not kept", "anna")
+    stopping = Deferred.fromCoroutine(part.stop(for_restart=False))
+    result_of(stopping)
+    kept = find_events(tmp_path / FILE_NAME, EventQuery())
+    assert [event.text for event in kept] == ["kept"]
+    again = HistoryPart(ports, lambda _: None)
+    again.start(HistorySettings(), dry_run=False)
+    assert (
+        found(again.ledger.find(EventQuery(newest=True, limit=1))).events[0].seq == kept[0].seq + 1
+    )
+    result_of(Deferred.fromCoroutine(again.stop(for_restart=True)))
