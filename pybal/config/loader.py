@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from pybal.config.bad_value import BadValueError
 from pybal.config.bgp_peer_section import SecretReader
@@ -22,6 +23,7 @@ from pybal.config.cross_checks import (
 from pybal.config.foreign_words import instead_of
 from pybal.config.global_section import GlobalOptions, read_at_start, read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
+from pybal.config.known_sections import KnownSections, read_services
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
 from pybal.config.secrets import find_secrets, read_secret
@@ -39,24 +41,33 @@ _GLOBAL = "global"
 _NO_GLOBAL = Section(_GLOBAL, 1, {}, {})
 
 
-def load(path: Path, kinds: MonitorKinds) -> LoadResult:
+_NOTHING_KNOWN: KnownSections = MappingProxyType({})
+
+
+def load(path: Path, kinds: MonitorKinds, known: KnownSections = _NOTHING_KNOWN) -> LoadResult:
     """Read and parse a file, which may name monitors of these `kinds`; what cannot be read is a
-    problem like any other."""
+    problem like any other. `known` is what an earlier reading has given: it makes this one quicker,
+    and not different."""
     try:
         content, modified_at = _read(path)
     except OSError as error:
         return _refused(path, f"cannot be read: {error.strerror or error}")
     except BadValueError as bad:
         return _refused(path, str(bad))
-    result = parse_content(content, str(path), kinds, readable_by=_who_may_read(path))
+    result = parse_content(content, str(path), kinds, readable_by=_who_may_read(path), known=known)
     return replace(result, modified_at=modified_at)
 
 
 def parse_content(
-    content: bytes, file: str, kinds: MonitorKinds, *, readable_by: str = ""
+    content: bytes,
+    file: str,
+    kinds: MonitorKinds,
+    *,
+    readable_by: str = "",
+    known: KnownSections = _NOTHING_KNOWN,
 ) -> LoadResult:
     """Parse what a file holds or held; passwords are read from their own files. `readable_by` is
-    the file's mode if everybody may read it."""
+    the file's mode if everybody may read it, `known` as load() has it."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -66,7 +77,7 @@ def parse_content(
         log.add(Severity.ERROR, f"not UTF-8 text: byte 0x{byte:02x} does not fit", line=line)
         damaged = content.decode("utf-8", "replace")
         return replace(_with_at_start(log.result(None), damaged), content=content)
-    result = parse(text, file, kinds, read_secret, readable_by=readable_by)
+    result = parse(text, file, kinds, read_secret, readable_by=readable_by, known=known)
     return replace(result, content=content)
 
 
@@ -117,12 +128,13 @@ def parse(
     read_secret: SecretReader = _no_secrets,
     *,
     readable_by: str = "",
+    known: KnownSections = _NOTHING_KNOWN,
 ) -> LoadResult:
     """Parse the text of a pybal.conf; `file` is what problems call it, `kinds` the monitors
     that it may name, `read_secret` reads the files of passwords. `readable_by` is the file's mode
-    if everybody may read it. Takes any text."""
+    if everybody may read it, `known` as load() has it. Takes any text."""
     log = ProblemLog(file)
-    settings = None
+    settings, known_now = None, known
     try:
         if "\0" in text:
             line = text.count("\n", 0, text.index("\0")) + 1
@@ -131,12 +143,12 @@ def parse(
             log.add(Severity.ERROR, f"more than {MAX_LINES} lines")
         else:
             document = read_ini(text)
-            settings = _settings(document, log, kinds, read_secret)
+            settings, known_now = _settings(document, log, kinds, read_secret, known)
             if readable_by:
                 _warn_of_readers(document, log, readable_by)
     except TooManyProblemsError:
         log.close()
-    return _with_at_start(log.result(settings), text)
+    return _with_at_start(replace(log.result(settings), known=known_now), text)
 
 
 def _with_at_start(result: LoadResult, text: str) -> LoadResult:
@@ -151,8 +163,12 @@ def _with_at_start(result: LoadResult, text: str) -> LoadResult:
 
 
 def _settings(
-    document: Document, log: ProblemLog, kinds: MonitorKinds, read_secret: SecretReader
-) -> Settings | None:
+    document: Document,
+    log: ProblemLog,
+    kinds: MonitorKinds,
+    read_secret: SecretReader,
+    known: KnownSections,
+) -> tuple[Settings, KnownSections]:
     for fault in document.faults:
         log.add(
             Severity.ERROR,
@@ -172,10 +188,14 @@ def _settings(
         if _is_peer(section)
     ]
     options = read_global(global_reader, peers, read_secret)
-    services = [
-        _read_service(SectionReader(section, log, in_global), log, kinds, options)
-        for section in sections.values()
-    ]
+    services, known_now = read_services(
+        sections.values(),
+        options,
+        log,
+        known,
+        in_global,
+        lambda reader: _read_service(reader, log, kinds, options),
+    )
     if document.defaults is not None:
         readers = [global_reader, *(service.reader for service in services)]
         _check_defaults(document.defaults, readers, kinds, log)
@@ -186,7 +206,7 @@ def _settings(
         check_withdrawals(services)
         check_nexthops(services, options.bgp, global_reader)
         check_own_nexthops(services, options.bgp, global_reader)
-    return Settings(
+    settings = Settings(
         dry_run=options.dry_run,
         state_directory=options.state_directory,
         bgp=options.bgp,
@@ -204,6 +224,7 @@ def _settings(
         list_guard=options.list_guard,
         flap_damping=options.flap_damping,
     )
+    return settings, known_now
 
 
 def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings:

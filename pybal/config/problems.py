@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pybal.config.source_url import mask_url
 from pybal.net.url_text import without_likely_secrets
@@ -79,6 +80,8 @@ class LoadResult:
     modified_at: float | None = None
     state_directory: Path | None = None
     strict: bool = False
+    known: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """For the next reading of the file: see known_sections.py."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -128,6 +131,11 @@ class ProblemLog:
             )
         if self._counts[Severity.ERROR] >= MAX_PROBLEMS:
             raise TooManyProblemsError
+
+    @property
+    def noted(self) -> int:
+        """How many problems there are by now."""
+        return sum(self._counts.values())
 
     def close(self) -> None:
         """Say that there may be more errors than have been noted."""

@@ -162,10 +162,9 @@ class Reloader:
     async def _reload(self) -> None:
         self._ports.manager.reloading(self._ports.monotonic_s())
         before = self.running.settings
-        path = Path(self.running.path)
-
+        path, known = Path(self.running.path), self.running.known
         plan: _Plan = await self._ports.in_thread(
-            lambda: self._plan(load(path, self._kinds), before)
+            lambda: self._plan(load(path, self._kinds, known), before)
         )
         for problem in (*plan.result.errors, *plan.result.warnings):
             emit = self._log.error if problem.is_error else self._log.warn

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pybal.config.problems import LoadResult
 from pybal.config.settings import Settings
@@ -30,6 +32,8 @@ class Running:
     on_disk_sha256: str | None = None
     """Of the file as it was last looked at; None: it could not be read."""
     differs_since: float | None = None
+    known: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Of the last reading, for the next one: see config/known_sections.py."""
 
     @property
     def sha256(self) -> str:
@@ -61,6 +65,7 @@ def started(
         path=result.file,
         settings=settings,
         content=result.content,
+        known=result.known,
         modified_at=result.modified_at,
         loaded_at=now,
         is_last_good=bool(errors),
@@ -96,6 +101,7 @@ def reloaded(
         last=ReloadSnapshot(now, successful=True, errors=(), steps=steps),
         last_success_at=now,
         differs_since=None,
+        known=result.known,
     )
 
 
