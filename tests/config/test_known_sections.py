@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def variants(random: Random) -> str:
 @pytest.mark.parametrize("seed", range(200))
 def test_a_reading_with_what_is_known_is_the_same_as_without(seed: int) -> None:
     random = Random(seed)
-    known = {}
+    known: dict[str, Any] = {}
     for _ in range(4):
         text = variants(random)
         with_known, without = parse(text, "f", KINDS, known=known), parse(text, "f", KINDS)
