@@ -326,6 +326,7 @@ def main() -> None:
     if options.serve:
         serve(options.serve)
     elif options.attack:
+        os.nice(15)  # real ones would have processors of their own
         ATTACKS[options.attack](options.seconds)
     else:
         measure(options)
