@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-GRACE_S = 3.0
+GRACE_S = 5.0
 """So long threads have for what they are doing, such as the last writing of a state file."""
 
 
