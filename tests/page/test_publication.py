@@ -69,6 +69,8 @@ def test_who_has_missed_several_versions_is_sent_all_that_is_new() -> None:
     }
     assert since(publication, 0)["pieces"].keys() == {"a", "c"}
     assert publication.since(1) is publication.since(1)
+    updated(publication, page(c="4", a="x"))
+    assert since(publication, 1)["pieces"] == {"c": '<b id="c">4</b>'}
 
 
 def test_the_version_of_another_run_and_nonsense_are_none() -> None:
