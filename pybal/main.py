@@ -42,6 +42,7 @@ from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
 from pybal.handover.inherited import take_descriptors
+from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import manager_store
 from pybal.health.descriptor_need import kept_connections, shortage
 from pybal.http.client import BoundedHTTPClient
@@ -277,7 +278,7 @@ def _daemon_ports(
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     place = _place()
-    records, memory = _kept(settings, place, left)
+    records, memory, listeners = _kept(settings, place, left)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
@@ -293,10 +294,11 @@ def _daemon_ports(
         processes=ReactorProcesses(reactor, settings.runcommand_user, as_subreaper()),
         kernel=_kernel(settings),
         place=place,
-        bgp_network=TwistedNetwork(reactor),
+        bgp_network=TwistedNetwork(reactor, listeners),
         bfd_network=SocketBFDNetwork(reactor),
         records=records,
         memory=memory,
+        listeners=listeners,
         source_address=kernel_source_address,
         is_local=is_local,
         host_name=os.uname().nodename,
@@ -309,8 +311,9 @@ def _daemon_ports(
 
 def _kept(
     settings: Settings, place: Place | None, left: dict[str, list[int]]
-) -> tuple[SessionKeeper, MonitorMemory]:
-    """Sessions of BGP and what monitors know, as far as somebody would keep them."""
+) -> tuple[SessionKeeper, MonitorMemory, KeptListeners]:
+    """Sessions of BGP, what monitors know and what is listened on, as far as somebody would keep
+    them."""
     log, monitors_log = Logger(namespace="bgp"), Logger(namespace="monitors")
     store = manager_store(os.environ) if place is not None and not settings.dry_run else None
     here = "" if place is None else f"{place.boot} {place.namespace}"
@@ -319,6 +322,7 @@ def _kept(
     return (
         SessionKeeper(ports, left, log, wanted=wanted),
         MonitorMemory(store, here, left, reactor, monitors_log, wanted=wanted),
+        KeptListeners(store, here, left, wanted=wanted),
     )
 
 

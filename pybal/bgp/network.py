@@ -6,7 +6,7 @@ Keys (tcpauth.py) and TTLs (RFC 5082) are set on the sockets before a byte is ex
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from pybal.bgp.connection import BGPConnection
 from pybal.bgp.discovery import Advertiser
 from pybal.bgp.settings import IPNetwork, PeerSettings, SpeakerSettings
 from pybal.bgp.tcpauth import set_key
+from pybal.handover.listeners import KeptListeners
 from pybal.model import IPAddress
 
 # The socket module does not name these; the numbers are Linux's.
@@ -67,8 +68,9 @@ class BGPNetwork(Protocol):
 class TwistedNetwork:
     """BGPNetwork on a reactor with IReactorTCP and IReactorSocket."""
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, listeners: KeptListeners | None = None) -> None:
         self._reactor = reactor
+        self._listeners = listeners or KeptListeners(None, "", {})
 
     def dial(
         self, peer: PeerSettings, connection: BGPConnection, failed: Callable[[str], None]
@@ -100,27 +102,57 @@ class TwistedNetwork:
             )
 
     def listen(self, address: IPAddress, settings: SpeakerSettings, accept: Accept) -> Close:
-        family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
         peers = {_whole(peer.address): peer for peer in settings.peers}
         peers |= {group.network: group.peer for group in settings.groups}
         own_kind = {n: peer for n, peer in peers.items() if n.version == address.version}
-        with socket.socket(family, socket.SOCK_STREAM) as listener:
-            listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            for network, peer in own_kind.items():
-                set_key(listener, network, peer)
-            keep_alive(listener)  # what it accepts inherits that
-            _expect_ttl(listener, tuple(own_kind.values()))
-            listener.bind((str(address), settings.listen_port))
-            listener.listen(_BACKLOG)
-            factory = _Incoming(accept)
-            opened = self._reactor.adoptStreamPort(listener.fileno(), family, factory)
-        return lambda: maybeDeferred(opened.stopListening).addCallback(lambda _: None)
+        # Keys and TTLs are the socket's; one of other peers is another one.
+        secured = [
+            (str(network), peer.password, peer.ao, peer.ttl_security_hops)
+            for network, peer in own_kind.items()
+        ]
+        what = f"bgp {address} {settings.listen_port} {secured}"
+
+        def make() -> socket.socket:
+            return _listening(address, settings.listen_port, own_kind)
+
+        listener = self._listeners.open(what, make)
+        try:
+            opened = self._reactor.adoptStreamPort(
+                listener.fileno(), listener.family, _Incoming(accept)
+            )
+        except BaseException:
+            self._listeners.close(what, listener)
+            raise
+
+        def closed(_: object) -> None:
+            self._listeners.close(what, listener)
+
+        return lambda: maybeDeferred(opened.stopListening).addCallback(closed)
 
     def discover(self, interface: str, found: Callable[[IPv6Address], None]) -> Callable[[], None]:
         return Advertiser(self._reactor, interface, found).start()
+
+
+def _listening(
+    address: IPAddress, port: int, peers: Mapping[IPNetwork, PeerSettings]
+) -> socket.socket:
+    family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for network, peer in peers.items():
+            set_key(listener, network, peer)
+        keep_alive(listener)  # what it accepts inherits that
+        _expect_ttl(listener, tuple(peers.values()))
+        listener.bind((str(address), port))
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def _whole(address: IPAddress) -> IPNetwork:

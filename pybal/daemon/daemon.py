@@ -221,6 +221,7 @@ class Daemon:
         self._starting.addErrback(lambda failure: failure.trap(CancelledError) and None)
         self._reloader.start(self._last_good())
         self._readiness.start()
+        self._ports.listeners.drop_left()
 
     def reload(self) -> Deferred[ReloadSnapshot]:
         """See Reloader."""
@@ -261,6 +262,8 @@ class Daemon:
         self._announce_long_stop()
         self._readiness.stop()
         self._reloader.stop()
+        if for_restart:
+            self._ports.listeners.leave()
         await self._bgp.stop(for_restart=for_restart)
         if for_restart:
             self._ports.memory.leave()

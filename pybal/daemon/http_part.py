@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Callable
+from functools import partial
 
 from twisted.logger import Logger
 
 from pybal.config.settings import ControlSettings, InstrumentationSettings
 from pybal.daemon.ports import DaemonPorts
+from pybal.handover.listeners import KeptListeners
 from pybal.health.local_faults import LocalFaults
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer, user_of
 from pybal.instrumentation.metrics import process_collector
 from pybal.instrumentation.pending_alert import Dated
-from pybal.instrumentation.server import Accepting, InstrumentationServer
+from pybal.instrumentation.server import Accepting, InstrumentationServer, listening_socket
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.verbs import Controls
 from pybal.instrumentation.view import StatusView
-from pybal.model import AnnouncedPrefix
+from pybal.model import AnnouncedPrefix, IPAddress
 from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
@@ -30,6 +33,12 @@ RESERVED_DESCRIPTORS = 32
 """For requests, when all others are in use."""
 
 _LAST_ANSWER_S = 1.0
+
+
+def _listening(listeners: KeptListeners, address: IPAddress, port: int) -> socket.socket:
+    return listeners.open_self_closing(
+        f"http {address} {port}", lambda: listening_socket(address, port)
+    )
 
 
 class HTTPPart:
@@ -59,6 +68,7 @@ class HTTPPart:
             self._reserve,
             self._log,
             self._out_of_descriptors,
+            partial(_listening, ports.listeners),
         )
         self._watch = AlertWatch(
             ports.reactor,

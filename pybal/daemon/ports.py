@@ -13,6 +13,7 @@ from pybal.bgp.bfd.detector import BFDNetwork
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.takeover import SessionKeeper
 from pybal.config.settings import Settings
+from pybal.handover.listeners import KeptListeners
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.instrumentation.alert_watch import IsLocal
 from pybal.ipvs.kernel import Kernel
@@ -61,6 +62,8 @@ class DaemonPorts:
     """Sessions of BGP for the next process, and those of the one before."""
     memory: MonitorMemory
     """The same of monitors."""
+    listeners: KeptListeners
+    """What is listened on, for the next process."""
     source_address: Callable[[IPAddress], IPAddress | None]
     is_local: IsLocal
     host_name: str

@@ -51,6 +51,7 @@ from pybal.bgp.settings import (
     SpeakerSettings,
 )
 from pybal.bgp.takeover import SessionKeeper, no_keeper
+from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import ManagerStore
 from pybal.runtime.gc_tuning import NEVER, YOUNG
 from pybal.runtime.log import begin_logging
@@ -165,8 +166,15 @@ class Commands(LineReceiver):
     delimiter = b"\n"
     MAX_LENGTH = 16_000_000
 
-    def __init__(self, failover: BGPFailover, world: Any, probe: StallProbe | None) -> None:
+    def __init__(
+        self,
+        failover: BGPFailover,
+        world: Any,
+        probe: StallProbe | None,
+        listeners: KeptListeners,
+    ) -> None:
         self._failover = failover
+        self._listeners = listeners
         self._probe = probe
         self._reactor = world
         self._prepared: list[tuple[str, tuple[Advertisement, ...]]] = []
@@ -193,6 +201,8 @@ class Commands(LineReceiver):
             Deferred.fromCoroutine(self._failover.reconfigure(settings_of(value)))
         elif command in {"stop", "restart"}:
             failover = self._failover
+            if command == "restart":
+                self._listeners.leave()
             ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
             ending.addBoth(self._end)
         self.sendLine(json.dumps(answer).encode())  # type: ignore[no-untyped-call]
@@ -230,12 +240,23 @@ def _keeper(given: dict[str, Any], world: Any, log: Logger) -> SessionKeeper:
     address = given.get("store")
     if address is None:
         return no_keeper(log)
-    left = {
+    ports = RecordPorts(ManagerStore(address), world, given.get("place", "here"), log)
+    return SessionKeeper(ports, _left(given, "bgp."), log)
+
+
+def _left(given: dict[str, Any], prefix: str) -> dict[str, list[int]]:
+    return {
         name: [passed.detach() for passed in descriptors]
         for name, descriptors in given.get("left", {}).items()
+        if name.startswith(prefix)
     }
-    ports = RecordPorts(ManagerStore(address), world, given.get("place", "here"), log)
-    return SessionKeeper(ports, left, log)
+
+
+def _listeners(given: dict[str, Any]) -> KeptListeners:
+    address = given.get("store")
+    if address is None:
+        return KeptListeners(None, "", {})
+    return KeptListeners(ManagerStore(address), given.get("place", "here"), _left(given, "listen."))
 
 
 def run(given: dict[str, Any]) -> None:
@@ -246,9 +267,10 @@ def run(given: dict[str, Any]) -> None:
     world: Any = reactor
     # Not the wall clock: as in the daemon, and for two processes the same.
     world.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    listeners = _listeners(given)
     ports = BGPPorts(
         world,
-        TwistedNetwork(world),
+        TwistedNetwork(world, listeners),
         Random(),
         time.time,
         log,
@@ -263,5 +285,5 @@ def run(given: dict[str, Any]) -> None:
         # As in the daemon: no search of all objects for garbage.
         gc.set_threshold(*YOUNG, NEVER)
         probe = StallProbe(world)
-    StandardIO(Commands(failover, world, probe))
+    StandardIO(Commands(failover, world, probe, listeners))
     world.run()

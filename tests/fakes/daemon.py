@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from pybal.bgp.takeover import no_keeper
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
+from pybal.handover.listeners import KeptListeners
 from pybal.ipvs.memory import MemoryKernel
 from pybal.model import IPAddress
 from pybal.monitors.memory import MonitorMemory
@@ -140,6 +141,7 @@ def memory_ports(
         bgp_network=routers.at("192.0.2.254"),
         bfd_network=QuietBFD(),
         records=no_keeper(None),
+        listeners=KeptListeners(None, "", {}),
         memory=MonitorMemory(None, "", {}, clock, None),
         source_address=lambda _: None,
         is_local=lambda _: True,

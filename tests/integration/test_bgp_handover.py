@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import socket
 import stat
 import threading
 import time
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, wait_routes
-from tests.bgp.rig import Speaker, eventually
+from tests.bgp.rig import OUR_IPV4, Speaker, eventually
 from tests.bgp.routers import Bird, ExaBGP, Frr, GoBGP, OpenBGPD, Router, Terms
 from tests.handover.manager import FakeManager
+from tests.stage import entered
 
 pytestmark = [
     pytest.mark.integration,
@@ -37,6 +39,12 @@ WITH_GRACEFUL_RESTART = pytest.mark.parametrize(
 def manager(tmp_path: Path) -> Iterator[FakeManager]:
     with FakeManager(tmp_path) as made:
         yield made
+
+
+def _is_let_in(pair: Pair) -> bool:
+    """Whether a connection to our port is made."""
+    with entered(Path("/run/netns") / pair.wire.ours), socket.socket() as client:
+        return client.connect_ex((OUR_IPV4, 179)) == 0
 
 
 def _has_sent(speaker: Speaker, kind: str) -> bool:
@@ -66,6 +74,7 @@ def test_kill_9_and_a_restart_reset_no_session_and_send_no_update(
         else:
             speaker.ask(restart=True)
             speaker.child.wait(10)
+        assert _is_let_in(pair), "who connects meanwhile waits"
         assert router.established()
         speaker = life(pair, manager, peer=peer)
         assert speaker.peer()["established"], speaker.log[-3000:]

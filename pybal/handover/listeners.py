@@ -1,0 +1,118 @@
+"""Listening sockets that stay open over a restart: who connects meanwhile waits, not refused."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+from pybal.handover.store import DescriptorStore
+
+PREFIX = "listen."
+
+
+class KeptListeners:
+    """`store` None: nothing is kept. `place` is this boot and network namespace; `wanted` False:
+    what was left is closed."""
+
+    def __init__(
+        self,
+        store: DescriptorStore | None,
+        place: str,
+        left: Mapping[str, list[int]],
+        *,
+        wanted: bool = True,
+    ) -> None:
+        self._store = store
+        self._place = place
+        self._wanted = wanted and store is not None
+        self._left = {name: own for name, own in left.items() if name.startswith(PREFIX)}
+        self._sealed = False
+        self._open: dict[str, socket.socket] = {}
+        if not self._wanted:
+            self.drop_left()
+
+    def open(self, what: str, make: Callable[[], socket.socket]) -> socket.socket:
+        """The one that the process before us has had for the very same, or a new one; `what` says
+        all that matters of it. Give it back by `close`. Raises OSError."""
+        name = self._name(what)
+        listening = self._take(name)
+        if listening is None:
+            try:
+                listening = make()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not self._left:
+                    raise
+                # What was left has this port, but is not the same.
+                self.drop_left()
+                listening = make()
+        if self._wanted and self._store is not None:
+            self._open[name] = listening
+            self._store.keep(name, [listening.fileno()])
+        return listening
+
+    def open_self_closing(self, what: str, make: Callable[[], socket.socket]) -> KeptListener:
+        """The same; its own close() gives it back."""
+        listening = KeptListener(fileno=self.open(what, make).detach())
+        self._open = {n: one if one.fileno() >= 0 else listening for n, one in self._open.items()}
+        listening.listeners, listening.what = self, what
+        return listening
+
+    def close(self, what: str, listening: socket.socket) -> None:
+        """Listen no more, unless the next process is to. Idempotent."""
+        name = self._name(what)
+        if self._open.pop(name, None) is not None and not self._sealed:
+            self._forget(name, listening)
+        listening.close()
+
+    def leave(self) -> None:
+        """From now on all is left to the next process."""
+        self._sealed = self._wanted
+
+    def drop_left(self) -> None:
+        """Nobody wants what has not been asked for by now. Idempotent."""
+        left, self._left = self._left, {}
+        for name, descriptors in left.items():
+            for descriptor in descriptors:
+                with contextlib.suppress(OSError), socket.socket(fileno=descriptor) as listening:
+                    self._forget(name, listening)
+
+    def _take(self, name: str) -> socket.socket | None:
+        descriptors = self._left.pop(name, [])
+        for spare in descriptors[1:]:
+            os.close(spare)
+        try:
+            listening = socket.socket(fileno=descriptors[0]) if descriptors else None
+            if listening is not None:
+                listening.setblocking(False)
+                if listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                    return listening
+                listening.close()
+        except OSError:
+            return None
+        return None
+
+    def _forget(self, name: str, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        if self._store is not None:
+            self._store.forget(name)
+
+    def _name(self, what: str) -> str:
+        return PREFIX + sha256(f"{self._place}\n{what}".encode()).hexdigest()[:24]
+
+
+class KeptListener(socket.socket):
+    """One whose close() goes by KeptListeners."""
+
+    listeners: KeptListeners | None = None
+    what = ""
+
+    def close(self) -> None:
+        listeners, self.listeners = self.listeners, None
+        if listeners is not None:
+            listeners.close(self.what, self)
+        super().close()

@@ -1,0 +1,107 @@
+"""Listening sockets over a restart: nobody is refused, and nothing is listened on for ever."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from pybal.handover.listeners import KeptListeners
+from tests.bgp.test_recorder import Store
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    made = Store()
+    yield made
+    for name in tuple(made.kept):
+        made.forget(name)
+
+
+def at(port: int = 0) -> Callable[[], socket.socket]:
+    return lambda: socket.create_server(("127.0.0.1", port))
+
+
+def never() -> socket.socket:
+    raise AssertionError("there is one")
+
+
+def life(store: Store, place: str = "here") -> KeptListeners:
+    return KeptListeners(store, place, store.left())
+
+
+def is_let_in(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_next_process_has_the_socket_and_who_waited_there(store: Store) -> None:
+    first = life(store).open("http", at())
+    port = first.getsockname()[1]
+    first.close()  # as a process that is killed
+    with socket.create_connection(("127.0.0.1", port)) as waiting:
+        again = life(store)
+        taken = again.open("http", never)
+        taken.settimeout(5)
+        accepted, peer = taken.accept()
+        assert peer == waiting.getsockname()
+        accepted.close()
+    again.close("http", taken)
+    assert store.kept == {}
+    assert not is_let_in(port)
+
+
+def test_what_is_closed_for_a_restart_stays_open_for_the_next_process(store: Store) -> None:
+    listeners = life(store)
+    listening = listeners.open_self_closing("http", at())
+    port = listening.getsockname()[1]
+    listeners.leave()
+    listening.close()
+    assert is_let_in(port)
+    again = life(store).open_self_closing("http", never)
+    again.close()
+    assert not is_let_in(port)
+    assert store.kept == {}
+
+
+def test_another_socket_of_the_same_port_takes_its_place(store: Store) -> None:
+    first = life(store).open("bgp, no key", at())
+    port = first.getsockname()[1]
+    first.close()
+    listeners = life(store)
+    second = listeners.open("bgp, a key", at(port))
+    assert is_let_in(port)
+    listeners.close("bgp, a key", second)
+    assert not is_let_in(port)
+
+
+def test_a_port_that_another_has_is_an_error(store: Store) -> None:
+    with at()() as other, pytest.raises(OSError, match="in use"):
+        life(store).open("http", at(other.getsockname()[1]))
+
+
+@pytest.mark.parametrize("why", ["place", "unwanted", "never asked for"])
+def test_what_is_not_taken_is_closed(store: Store, why: str) -> None:
+    first = life(store).open("http", at())
+    port = first.getsockname()[1]
+    first.close()
+    listeners = KeptListeners(
+        store, "elsewhere" if why == "place" else "here", store.left(), wanted=why != "unwanted"
+    )
+    if why == "place":
+        listeners.open("http", at(port))
+        assert is_let_in(port)
+        return
+    listeners.drop_left()
+    assert not is_let_in(port)
+    assert store.kept == {}
+
+
+def test_without_a_store_nothing_is_different() -> None:
+    listeners = KeptListeners(None, "", {})
+    listening = listeners.open("http", at())
+    listeners.leave()
+    port = listening.getsockname()[1]
+    listeners.close("http", listening)
+    assert not is_let_in(port)
