@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pybal.config.settings import Settings
 
-GAP_S = 2.5
-"""From the end of a process to the next one's first word, on a machine with other work
-(`python -m bench.handover`)."""
+GAP_S = 3.0
+"""From the end of a process to the next one's first word: the processor time of a start with a
+thousand services (`python -m bench.handover`)."""
 
 
 def handover_notes(settings: Settings) -> list[str]:
