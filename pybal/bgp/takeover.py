@@ -214,6 +214,13 @@ class SessionKeeper:
         left.memory.close()
         self._forget(left.name)
 
+    def end_left(self) -> None:
+        """All: BGP is off by now."""
+        for left in self.take_left():
+            ours = left.kept.local_open
+            alone = SpeakerSettings(ours.asn, ours.bgp_identifier, (), ())
+            self.close(left, alone, CeaseSubcode.PEER_DECONFIGURED)
+
     def _forget(self, name: str) -> None:
         if self._ports is not None:
             self._ports.store.forget(name)

@@ -83,6 +83,7 @@ class BGPPart:
         """Speak BGP, if it is on. `restarting`: routers may keep the routes of a former life until
         it is known which are left."""
         if settings is None:
+            self._ports.records.end_left()
             return
         if self._silent:
             self._announce_by(DryRunFailover(Logger(namespace="bgp")))

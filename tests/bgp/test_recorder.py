@@ -190,6 +190,13 @@ def test_a_peer_that_is_not_configured_any_more_is_told_so(rig: Rig) -> None:
     assert rig.peer.recv(4096)[-2:] == bytes((6, CeaseSubcode.PEER_DECONFIGURED))
 
 
+def test_with_bgp_switched_off_the_peer_is_told_so(rig: Rig) -> None:
+    rig.establish()
+    rig.keeper().end_left()
+    assert rig.peer.recv(4096)[-2:] == bytes((6, CeaseSubcode.PEER_DECONFIGURED))
+    assert rig.store.kept == {}
+
+
 def test_another_places_session_is_dropped(rig: Rig) -> None:
     rig.establish()
     ports = replace(rig.ports, place="another boot")
