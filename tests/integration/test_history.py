@@ -40,7 +40,7 @@ def test_events_are_shown_and_followed_until_the_daemon_ends(tmp_path: Path) -> 
     config = config.replace("state-directory = none", f"state-directory = {tmp_path}/state")
     with RunningPybal(here, tmp_path, config, "-n") as pybal:
         until(lambda: "192.0.2.10" in pybal.ask_control("/pools/web_80")[1])
-        shown = said(ctl(pybal, "events", "--since", "1h"))
+        shown = said(ctl(pybal, "events", "--since", "1h", "--all"))
         assert "start      PyBal " in shown
         assert "decision   [web_80] 192.0.2.10 is pooled" in shown
         why = said(ctl(pybal, "why", "192.0.2.10", "--at", "now"))
