@@ -36,7 +36,8 @@ class AcknowledgementBook:
         now = self._now()
         for each in kept:
             if each.until > now:
-                self._put(each, each.until - now)
+                # As of overrides: no longer than was said, wherever the clock has been set to.
+                self._put(each, each.until - max(now, each.since))
         self._save(self.all())
 
     def stop(self) -> None:

@@ -73,7 +73,8 @@ class OverrideBook:
         now = self._ports.now()
         for override in kept:
             if override.service in services and override.until > now:
-                self._put(override, override.until - now)
+                # Though the clock may have been set back, it lasts no longer than was said.
+                self._put(override, override.until - max(now, override.since))
             else:
                 gone = override.until > now
                 self._tell(Happening.DROPPED if gone else Happening.EXPIRED, override)
@@ -109,9 +110,10 @@ class OverrideBook:
     def go_over_to(self, services: Collection[str], renamed: Iterable[tuple[str, str]]) -> None:
         """Other services; an override goes with its service, or under the new name with it."""
         for before, after in renamed:
-            for override in self._remove([(before, host) for host in self.of(before)]):
-                left_s = override.until - self._ports.now()
-                self._put(replace(override, service=after), max(0.0, left_s))
+            # By the clock that does not jump: the wall clock may have been set meanwhile.
+            left_s = {host: self._ends.left_s((before, host)) for host in self.of(before)}
+            for override in self._remove([(before, host) for host in left_s]):
+                self._put(replace(override, service=after), left_s[override.host])
         gone = [(name, host) for name in self._by_service for host in self.of(name)]
         for override in self._remove(key for key in gone if key[0] not in services):
             self._tell(Happening.DROPPED, override)

@@ -27,6 +27,10 @@ class TimedEntries(Generic[K]):
         if self._call is None or end_s < self._wakes_at:
             self._schedule(end_s)
 
+    def left_s(self, key: K) -> float:
+        """How long until it ends; 0 if it is not there."""
+        return max(0.0, self._ends.get(key, 0.0) - self._clock.seconds())
+
     def forget(self, key: K) -> None:
         """It has ended otherwise. Idempotent."""
         if self._ends.pop(key, None) is not None and not self._ends:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,6 +11,10 @@ from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import Action, Override
 
 _LISTED = 20
+_COMPARED = 25
+"""Names on either side of the one that there is not, by the alphabet: to compare it with all
+servers of a large director would hold up the reactor."""
+_LONGEST = 100
 
 Pools = Mapping[str, Collection[str]]
 """The hosts of each service."""
@@ -67,7 +72,9 @@ def there_are(name: str, known: Collection[str]) -> str:
     """Which of the names that are known may have been meant."""
     every = sorted(known)
     near = [each for each in every if each.startswith(name)][:3]
-    near = list(dict.fromkeys([*near, *get_close_matches(name, every, 3)]))[:3]
+    at = bisect(every, name)
+    beside = every[max(0, at - _COMPARED) : at + _COMPARED]
+    near = list(dict.fromkeys([*near, *get_close_matches(name[:_LONGEST], beside, 3)]))[:3]
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"There are {_some(every)}" if every else "There are none"

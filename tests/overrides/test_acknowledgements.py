@@ -28,9 +28,10 @@ class Ports:
     def __init__(self) -> None:
         self.reactor = Clock()
         self.in_thread = at_once
+        self.ahead_s = 0.0
 
     def now(self) -> float:
-        return 1e9 + float(self.reactor.seconds())
+        return 1e9 + self.ahead_s + float(self.reactor.seconds())
 
 
 class Rig:
@@ -92,3 +93,14 @@ def test_without_a_state_directory_it_does_not() -> None:
     rig = Rig()
     rig.ack("bgp-peer-away")
     assert not Rig(None, rig.ports).known(PEER)
+
+
+def test_a_clock_that_was_set_back_over_a_restart_makes_it_last_no_longer(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.ack("bgp-peer-away")
+    rig.part.stop()
+    rig.ports.ahead_s = -1e8
+    after = Rig(tmp_path, rig.ports)
+    assert after.known(PEER)
+    rig.ports.reactor.advance(3601)
+    assert not after.known(PEER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from twisted.internet.task import Clock
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import MAX_DURATION_S, Action, Override, until_text
+from pybal.overrides import wish
 from pybal.overrides.book import BookPorts, Happening, OverrideBook, OverrideEvent
 from pybal.overrides.file import override_file
 from pybal.overrides.wish import Scope, services_meant
@@ -107,12 +109,29 @@ def test_the_next_run_goes_on_with_what_is_left() -> None:
     assert rig.hosts == []
 
 
-def test_a_clock_that_was_set_back_over_a_restart_makes_nothing_last_longer_than_a_week() -> None:
+def test_a_clock_that_was_set_back_over_a_restart_makes_nothing_last_longer_than_was_said() -> None:
     rig = Rig()
     kept = rig.override()
     rig.ahead_s = -1e8
     rig.book.start([kept], ["s"])
-    rig.clock.advance(MAX_DURATION_S + 1)
+    rig.clock.advance(3599)
+    assert rig.hosts == ["a"]
+    rig.clock.advance(2)
+    assert rig.hosts == []
+
+
+@pytest.mark.parametrize("ahead_s", [-1e8, 1e8])
+def test_a_clock_that_was_set_changes_no_end_of_what_goes_on_under_a_new_name(
+    ahead_s: float,
+) -> None:
+    rig = Rig()
+    rig.book.begin([rig.override()])
+    rig.clock.advance(600)
+    rig.ahead_s = ahead_s
+    rig.book.go_over_to(["s2"], [("s", "s2")])
+    rig.clock.advance(2999)
+    assert rig.hosts == ["a"]
+    rig.clock.advance(2)
     assert rig.hosts == []
 
 
@@ -197,3 +216,18 @@ def test_what_there_is_not_is_answered_with_what_there_is(
 def test_an_end_on_another_day_is_said_with_its_date() -> None:
     assert until_text(0.0, 3600.0) == "01:00 UTC"
     assert until_text(0.0, 90_000.0) == "1970-01-02 01:00 UTC"
+
+
+def test_a_name_that_there_is_not_is_compared_with_a_few_of_thousands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+
+    def close(word: str, possible: list[str], count: int) -> list[str]:
+        compared.append(len(possible))
+        return get_close_matches(word, possible, count)
+
+    monkeypatch.setattr(wish, "get_close_matches", close)
+    hosts = [f"mw{number}.example.org" for number in range(10_000, 20_000)]
+    assert wish.there_are("mw1x345.example.org", hosts).startswith("Did you mean mw1")
+    assert compared[0] <= 50
