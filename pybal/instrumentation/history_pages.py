@@ -36,11 +36,11 @@ class HistoryPages:
 
     def following(self, values: Values, last_event_id: str | None) -> Following:
         """What is to be followed. BadQueryError."""
-        query = event_query(values, self._view.history().now())
+        query = self._event_query(values)
         if last_event_id:
             if not (last_event_id.isascii() and last_event_id.isdecimal()):
                 raise BadQueryError("Last-Event-ID is no event's number", "Leave it out")
-            return Following(replace(query, after=int(last_event_id[:18])))
+            return Following(self._of_this_history(replace(query, after=int(last_event_id[:18]))))
         if query.after is None and query.since is not None:
             return Following(replace(query, after=0))
         backlog = query.limit if "limit" in values and query.after is None else 0
@@ -52,11 +52,11 @@ class HistoryPages:
         now = history.now()
         match segments:
             case ("events",):
-                query = event_query(values, now)
+                query = self._event_query(values)
                 newest = history.newest
                 return events_document(query, await history.find(query), newest)
             case ("incidents",):
-                query = event_query(values, now)
+                query = self._event_query(values)
                 newest = history.newest
                 found, more = await history.find_incidents(query)
                 return incidents_document(query, found, newest, more=more)
@@ -72,6 +72,18 @@ class HistoryPages:
                     raise await self._unknown(f"a server {host} of {service}", _past(values, now))
                 return found_one
         raise NoSuchDocumentError("/api/v1 lists the paths that there are")
+
+    def _event_query(self, values: Values) -> EventQuery:
+        return self._of_this_history(event_query(values, self._view.history().now()))
+
+    def _of_this_history(self, query: EventQuery) -> EventQuery:
+        """A number that is yet to come is one of a history that is lost, or of a former run that
+        kept none: who waits for what follows it would hear nothing until as much has happened
+        again. All of this run is new to them, if that is all that there is."""
+        history = self._view.history()
+        if query.after is None or query.after <= history.newest:
+            return query
+        return replace(query, after=0 if history.snapshot().disk is None else history.newest)
 
     async def _unknown(self, what: str, at: float | None) -> NoSuchDocumentError:
         """Nothing is known of it; why, if the history is too short."""

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
+from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.instrumentation.event_stream import HEARTBEAT_S, MAX_STREAMS, SLOW_S
 from tests.fakes.view import NOON, FakeView, decision_inputs, server, service
 from tests.instrumentation.exchange import Answer, Client, Connection
@@ -320,6 +321,30 @@ def test_a_heartbeat_keeps_a_stream_alive(site: Site) -> None:
 def test_a_wrong_cursor_is_refused(site: Site) -> None:
     assert "400 Bad Request" in Stream(site, "", "Last-Event-ID: x").data()
     assert "400 Bad Request" in Stream(site, "?nosuch=1").data()
+
+
+def test_who_knows_of_more_than_has_happened_is_told_all_of_this_run(site: Site) -> None:
+    site.some(2)
+    stream = Stream(site, "", "Last-Event-ID: 5000")
+    assert stream.texts() == ["event 0", "event 1"]
+    site.note("a")
+    assert stream.texts() == ["a"]
+    page = site.get("events?after=5000")
+    assert texts(page) == ["0", "1", "a"]
+    assert page["next"] == 3
+
+
+def test_a_cursor_of_a_history_that_was_lost_goes_on_with_what_happens_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = HistorySnapshot(disk=DiskSnapshot("history.sqlite"))
+    monkeypatch.setattr(site.ledger, "snapshot", lambda: kept)
+    site.some(2)
+    stream = Stream(site, "?after=5000")
+    page = site.get("events?after=5000")
+    assert (stream.texts(), page["events"], page["next"]) == ([], [], 2)
+    site.note("a")
+    assert stream.texts() == texts(site.get("events?after=2")) == ["a"]
 
 
 def test_there_is_a_limit_of_streams_and_a_place_is_free_again(site: Site) -> None:
