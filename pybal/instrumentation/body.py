@@ -160,10 +160,11 @@ def _is_of(value: object, kind: JSONKind) -> bool:
         case JSONKind.WHOLE:
             return isinstance(value, int) and not isinstance(value, bool)
         case JSONKind.NUMBER:
+            # A whole number may be larger than any float; it is compared as it is.
             return (
                 isinstance(value, (int, float))
                 and not isinstance(value, bool)
-                and math.isfinite(value)
+                and (isinstance(value, int) or math.isfinite(value))
             )
 
 

@@ -114,11 +114,12 @@ class StatusSite:
     async def _stream(self, asked: Asked) -> Response:
         service = asked.query.get("of") or None
         if self._live.viewers >= MAX_VIEWERS:
-            busy = text(f"{MAX_VIEWERS} viewers already", HTTPStatus.SERVICE_UNAVAILABLE)
-            return replace(busy, headers=(("retry-after", "30"),))
+            return _busy()
         topic = await self._live.fresh(service)
         if topic is None:
             return text("There is no such service", HTTPStatus.NOT_FOUND)
+        if self._live.viewers >= MAX_VIEWERS:
+            return _busy()  # All who asked while the page was made have waited for it.
         state = (asked.headers("last-event-id") or [asked.query.get("state", "")])[0]
 
         def begin(request: Any) -> None:
@@ -145,6 +146,11 @@ class StatusSite:
             asked.query.get("q", "").strip()[:LONGEST],
             self._now(),
         )
+
+
+def _busy() -> Response:
+    busy = text(f"{MAX_VIEWERS} viewers already", HTTPStatus.SERVICE_UNAVAILABLE)
+    return replace(busy, headers=(("retry-after", "30"),))
 
 
 def _html(document: bytes) -> Response:

@@ -52,6 +52,7 @@ def test_no_body_is_an_empty_one() -> None:
         ({"host": "a", "for_s": "1"}, "The field for_s must be a number", None),
         ({"host": "a", "for_s": True}, "The field for_s must be a number", None),
         ({"host": "a", "for_s": 601}, "The field for_s must be from 1 to 600", None),
+        ({"host": "a", "for_s": 10**400}, "The field for_s must be from 1 to 600", None),
         ({"host": "a", "for_s": None}, "The field for_s must be a number", None),
         ({"host": "a", "times": 1.5}, "The field times must be a whole number", None),
         ({"host": "a", "times": True}, "The field times must be a whole number", None),

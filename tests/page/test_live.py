@@ -12,6 +12,7 @@ from pybal.model import ServiceSnapshot
 from pybal.page.live import HEARTBEAT_S, MAX_VIEWERS
 from pybal.page.viewer import SLOWEST_S
 from tests.fakes.view import FakeView, monitor, server, service
+from tests.instrumentation.exchange import HeldTurns
 from tests.page.visitor import Stream, Visitor
 
 
@@ -146,6 +147,18 @@ def test_there_are_only_so_many_viewers() -> None:
     assert (answer.status, answer.headers["retry-after"]) == (503, "30")
     streams[0].connection.protocol.connectionLost(Failure(ConnectionLost()))
     assert visitor.stream().changes()
+
+
+def test_there_are_only_so_many_viewers_though_all_ask_at_once() -> None:
+    turns = HeldTurns()
+    visitor = Visitor(view(), time_slices=turns)
+    connections = [visitor.connect() for _ in range(MAX_VIEWERS + 5)]
+    for connection in connections:
+        connection.send(b"GET /status.stream HTTP/1.1\r\nHost: lvs\r\n\r\n")
+    turns.release()
+    heads = [connection.transport.value().partition(b"\r\n")[0] for connection in connections]
+    assert heads.count(b"HTTP/1.1 200 OK") == MAX_VIEWERS
+    assert heads.count(b"HTTP/1.1 503 Service Unavailable") == 5
 
 
 def test_a_slow_viewer_is_sent_nothing_until_it_can_take_more_then_all_at_once() -> None:
