@@ -193,7 +193,7 @@ class Coordinator:
 
     def _put_list_in_force(self) -> None:
         in_force = self._list.in_force
-        laid = self._overlay.lay(in_force, self._policy.state)
+        laid = self._overlay.lay(in_force, self._policy.state, self._worked)
         for text in self._overlay.news:
             self._log.warn("{text}", text=text)
         candidates = tuple(self._candidate(each) for each in laid.values())
@@ -202,6 +202,11 @@ class Coordinator:
         self._handle(ListChanged(candidates))
         self._look_at_addresses()
         self._list_store.in_force(tuple(self._list.in_force.values()), self._list.past())
+
+    def _worked(self, spec: ServerSpec) -> bool:
+        """Whether a new server is taken for one that works, as the policy will take it."""
+        stood = self._new_servers.stood_pooled(spec, self._servers[spec.host].address)
+        return stood is not False or not self._settings.monitors
 
     def _remove(self, host: str) -> None:
         server = self._servers.pop(host)

@@ -23,13 +23,18 @@ class NewServers:
         self, spec: ServerSpec, address: IPAddress | None, objection: str, at: float
     ) -> Candidate:
         """A server that is new in the list; `objection` is what speaks against its address."""
-        stood_pooled = None
-        if self._adopted is not None:
-            key = None if address is None else destination_key(self._settings, address)
-            stood_pooled = key is not None and _stood_pooled(self._adopted, key, spec.weight)
+        stood_pooled = self.stood_pooled(spec, address)
         if self._departed.came(spec.host, address, at):
             objection = objection or "it was down when it left it"
         return Candidate(spec, address is not None, stood_pooled, objection)
+
+    def stood_pooled(self, spec: ServerSpec, address: IPAddress | None) -> bool | None:
+        """Whether the kernel sent connections to it before the daemon started; None if that does
+        not matter."""
+        if self._adopted is None:
+            return None
+        key = None if address is None else destination_key(self._settings, address)
+        return key is not None and _stood_pooled(self._adopted, key, spec.weight)
 
     def first_list_is_in_force(self) -> None:
         """From now on nothing is new because the daemon is."""

@@ -123,6 +123,10 @@ def _working(left: int) -> str:
     return f"{left} working server" + ("" if left == 1 else "s")
 
 
+def _taken_for_up(_: ServerSpec) -> bool:
+    return True
+
+
 class Overlay:
     """Which overrides of one service are in effect. `overrides(service)` are those that there
     are."""
@@ -136,9 +140,15 @@ class Overlay:
         self.news: tuple[str, ...] = ()
         """Of the last list: which overrides were suspended, or are no longer, one line each."""
 
-    def lay(self, specs: Specs, state: PoolState) -> LaidList:
-        """What counts from now on of a list."""
-        self._laid = self._with(self._overrides(self._service), specs, state)
+    def lay(
+        self,
+        specs: Specs,
+        state: PoolState,
+        new_works: Callable[[ServerSpec], bool] = _taken_for_up,
+    ) -> LaidList:
+        """What counts from now on of a list. `new_works` are those of it that are not in `state`
+        yet and are taken for working: after a restart not all are."""
+        self._laid = self._with(self._overrides(self._service), specs, state, new_works=new_works)
         before, self._suspended = self._suspended, _suspended_hosts(self._laid)
         changed = ((host, self._laid.get(host)) for host in sorted(before ^ self._suspended))
         self.news = tuple(f"{host} is {e.over.text}" for host, e in changed if e and e.over)
@@ -164,14 +174,21 @@ class Overlay:
         return "" if over is None else over.suspended
 
     def _with(
-        self, overrides: Overrides, specs: Specs, state: PoolState, but: str = ""
+        self,
+        overrides: Overrides,
+        specs: Specs,
+        state: PoolState,
+        but: str = "",
+        new_works: Callable[[ServerSpec], bool] = _taken_for_up,
     ) -> LaidList:
         if not overrides:
             return {host: Laid(spec) for host, spec in specs.items()}
 
         def works(host: str) -> bool:
             member = state.members.get(host)
-            return member is None or (member.up and member.ready and not member.refused)
+            if member is None:
+                return host not in specs or new_works(specs[host])
+            return member.up and member.ready and not member.refused
 
         steady = {
             host

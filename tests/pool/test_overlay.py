@@ -244,3 +244,35 @@ def test_servers_of_weight_0_are_not_counted_as_left() -> None:
     bench.list("a", "b", ServerSpec("c", 0), ServerSpec("d", 0))
     assert bench.wish(DRAIN, "a") == "1 working server would be left, the depool threshold wants 2"
     assert bench.wish(DRAIN, "c") == ""
+
+
+def test_a_restart_brings_no_suspended_override_into_effect() -> None:
+    bench = bench_of_four("0.33")
+    bench.monitor("a").say(False)
+    assert bench.wish(DISABLE, "b") == ""
+    listed = (*"ab", ServerSpec("c", 0), "d")
+    bench.list(*listed)
+    suspended = over(bench, "b")
+    assert suspended is not None and suspended.suspended
+    assert weights(bench) == {"b": 10, "c": 0, "d": 10}
+    after = Bench(threshold=Fraction("0.33"), adopted=bench.published[-1])
+    after.overrides = bench.overrides
+    after.list(*listed)
+    assert weights(after) == {"b": 10, "c": 0, "d": 10}
+    after.monitor("a").say(True)
+    after.clock.advance(1)
+    assert weights(after) == {"a": 10, "c": 0, "d": 10}
+
+
+@pytest.mark.parametrize("action", [DRAIN, DISABLE])
+def test_a_restart_takes_none_out_of_effect_whatever_died_meanwhile(action: Action) -> None:
+    bench = bench_of_four()
+    bench.wish(action, "a")
+    for host in "bcd":
+        bench.monitor(host).say(False)
+    after = Bench(adopted=bench.published[-1])
+    after.overrides = bench.overrides
+    after.list(*"abcd")
+    found = over(after, "a")
+    assert found is not None and not found.suspended
+    assert weights(after) == weights(bench)
