@@ -12,14 +12,14 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pybal.errors import PyBalError
 from pybal.history.event import Kind, LedgerEvent
-from pybal.history.incidents import Incident, Subject
+from pybal.history.incidents import Incident, Subject, SubjectKind
 from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import MIB
 
@@ -31,6 +31,9 @@ _WAL_BYTES = 4 * MIB
 _SMALLEST_BYTES = MIB
 _PRUNED_AT_ONCE = 5000
 _OPCODES = 10_000
+
+_LAST = 2**52
+"""No event or run has so high a number; JSON's numbers go on for as long again."""
 
 _SCHEMA = """
 CREATE TABLE events (
@@ -134,11 +137,15 @@ class Database:
         run("SELECT seq, inputs FROM events ORDER BY seq DESC LIMIT 1").fetchone()
 
     def newest(self) -> tuple[int, int]:
-        """The numbers of the newest event and run; 0 if there are none."""
-        found = self._connection.execute(
+        """The numbers of the newest event and run; 0 if there are none. DamagedError if none could
+        follow them."""
+        seq, run = self._connection.execute(
             "SELECT seq, run FROM events ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        return found or (0, 0)
+        ).fetchone() or (0, 0)
+        for number in (seq, run):
+            if not (isinstance(number, int) and 0 <= number < _LAST):
+                raise DamagedError(f"its newest event is numbered {number!r:.40}")
+        return seq, run
 
     def append(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
         """Write all of these, or nothing."""
@@ -297,8 +304,7 @@ def find_incidents(path: Path, query: EventQuery) -> list[Incident]:
     clauses = f"FROM incidents {parts.where} ORDER BY id {order} LIMIT ?"
     values = [*parts.values, query.limit + 1]
     sql = f"SELECT {_INCIDENT_COLUMNS} {clauses}"
-    found = _read(path, sql, values)
-    return [_incident(row) for row in found]
+    return list(_incidents(_read(path, sql, values)))
 
 
 class _Conditions:
@@ -363,16 +369,33 @@ def _text(data: bytes) -> str:
 
 
 def _event(row: tuple[Any, ...]) -> LedgerEvent:
+    """One that cannot be read, damaged or of a later version, stands for itself in the others'
+    page."""
     seq, at, elapsed_s, run, kind, text, service, host, cause, incident, inputs = row
-    return LedgerEvent(
-        seq, at, elapsed_s, run, Kind(kind), text, service, host, cause, incident,
-        json.loads(inputs),
-    )  # fmt: skip
+    try:
+        read = json.loads(inputs)
+        if not (isinstance(at, float) and isinstance(elapsed_s, float) and isinstance(read, dict)):
+            raise ValueError("it has another shape")
+        return LedgerEvent(
+            seq, at, elapsed_s, run, Kind(kind), text, service, host, cause, incident, read
+        )
+    except (ValueError, TypeError, RecursionError):
+        when = at if isinstance(at, float) else 0.0
+        return LedgerEvent(seq, when, 0.0, 0, Kind.LOST, "What stands here cannot be read")
+
+
+def _incidents(rows: Iterable[tuple[Any, ...]]) -> Iterator[Incident]:
+    """Those that can be read."""
+    for row in rows:
+        with suppress(ValueError, TypeError, AttributeError, RecursionError):
+            yield _incident(row)
 
 
 def _incident(row: tuple[Any, ...]) -> Incident:
     number, kind, subject, cause, *between, services, verdicts = row
     began_at, last_at, ended_at, events, effects = between
+    if kind not in get_args(SubjectKind) or not isinstance(began_at + last_at, float):
+        raise ValueError("it has another shape")
     return Incident(
         number, Subject(kind, subject), cause, began_at, last_at, ended_at, events, effects,
         tuple(json.loads(services)), tuple(sorted(json.loads(verdicts).items())),

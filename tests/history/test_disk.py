@@ -246,6 +246,58 @@ def test_a_database_of_another_kind_or_format_is_set_aside(tmp_path: Path) -> No
         (tmp_path / FILE_NAME).unlink()
 
 
+def put(folder: Path, *rows: str, table: str = "events") -> None:
+    """Rows, as SQL has them, that this version does not write."""
+    Database(folder / FILE_NAME).close()
+    file = sqlite3.connect(folder / FILE_NAME)
+    for row in rows:
+        file.execute(f"INSERT INTO {table} VALUES ({row})")  # noqa: S608 - all of this is ours
+    file.commit()
+    file.close()
+
+
+def test_a_row_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "1, 1.0, 0, 1, 'report', 'a', NULL, NULL, NULL, NULL, '{}'",
+        "2, 2.0, 0, 1, 'of a later version', 'b', NULL, NULL, NULL, NULL, '{}'",
+        "3, 3.0, 0, 1, 'report', 'c', NULL, NULL, NULL, NULL, 'no JSON'",
+        "4, 'noon', 0, 1, 'report', 'd', NULL, NULL, NULL, NULL, '{}'",
+        "5, 5.0, 0, 1, 'report', 'e', NULL, NULL, NULL, NULL, '[]'",
+        "6, 6.0, 0, 1, 'report', 'f', NULL, NULL, NULL, NULL, '{}'",
+    )
+    found = find_events(tmp_path / FILE_NAME, EventQuery())
+    assert [each.seq for each in found] == [1, 2, 3, 4, 5, 6]
+    assert [each.seq for each in found if each.kind is Kind.LOST] == [2, 3, 4, 5]
+
+
+def test_an_incident_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "1, 'host', 'a', 'why', 1, 1, 1, 1, 1, '[]', '{}'",
+        "2, 'moon', 'a', 'why', 1, 1, 1, 1, 1, '[]', '{}'",
+        "3, 'host', 'a', 'why', 1, 1, 1, 1, 1, '', '{}'",
+        "4, 'host', 'a', 'why', 1, 'x', 1, 1, 1, '[]', '{}'",
+        "5, 'host', 'a', 'why', 1, 1, 1, 1, 1, '[]', '[]'",
+        table="incidents",
+    )
+    assert [each.id for each in find_incidents(tmp_path / FILE_NAME, EventQuery())] == [1]
+
+
+@pytest.mark.parametrize(
+    ("seq", "run"), [("9223372036854775807", "1"), ("1", "'first'"), ("-5", "1"), ("1", "-1")]
+)
+def test_a_file_whose_numbers_lead_nowhere_is_set_aside(tmp_path: Path, seq: str, run: str) -> None:
+    put(tmp_path, f"{seq}, 1.0, 0, {run}, 'report', 'a', NULL, NULL, NULL, NULL, '{{}}'")
+    bench = Bench(tmp_path)
+    bench.note("b")
+    bench.settle()
+    bench.write_one()
+    assert bench.texts() == "b"
+    bench.end()
+    assert (tmp_path / f"{FILE_NAME}.damaged").exists()
+
+
 def test_a_link_or_a_fifo_in_its_place_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("dear")
