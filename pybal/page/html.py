@@ -6,11 +6,17 @@ it. A link leads to a path of this server, or within the page, or it is an error
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote, urlencode
 
 _VOID = frozenset({"br", "input", "link", "meta"})
+_UNSHOWN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, what turns the order of letters around (a name or a reason could pass for
+another one), and halves of characters."""
 _LINKS = frozenset({"href", "src", "action"})
 
 
@@ -51,10 +57,14 @@ def _html(child: Child) -> str:
     if isinstance(child, Markup):
         return child
     if isinstance(child, str):
-        return escape(child)
+        return _text(child)
     if child is None:
         return ""
     return str(child) if isinstance(child, int) else joined(child)
+
+
+def _text(text: str) -> str:
+    return escape(_UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _attribute(name: str, value: str | int | bool | None) -> str:
@@ -65,7 +75,7 @@ def _attribute(name: str, value: str | int | bool | None) -> str:
         return f" {name}"
     if name in _LINKS and not _leads_here(str(value)):
         raise ValueError(f"a link out of this server: {value!r}")
-    return f' {name}="{escape(str(value))}"'
+    return f' {name}="{_text(str(value))}"'
 
 
 def _leads_here(link: str) -> bool:

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from pybal.page.html import Markup, element, joined, path_to
 
-TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]))
+TEXTS = st.text(
+    st.characters(
+        blacklist_categories=["Cs", "Cc"],
+        blacklist_characters="\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+        "\u2066\u2067\u2068\u2069",
+    )
+)
 EVIL = "<script>alert('x')</script><img src=x onerror=\"y\">&amp;</td>"
 
 
@@ -88,3 +94,14 @@ def test_no_other_module_makes_markup() -> None:
         made = re.search(r"Markup\(", path.read_text("utf-8"))
         assert made is None or path.name == "html.py", path
     assert isinstance(element("b"), Markup)
+
+
+@pytest.mark.parametrize("hidden", ["\x00", "\x1b", "\r", "\x9b", "\u202e", "\u2066", "\ud800"])
+def test_what_is_not_seen_and_changes_what_is_seen_is_replaced(hidden: str) -> None:
+    shown = element("p", f"a{hidden}b", title=f"c{hidden}d")
+    assert shown == '<p title="c\N{REPLACEMENT CHARACTER}d">a\N{REPLACEMENT CHARACTER}b</p>'
+
+
+def test_letters_of_any_script_and_lines_stay() -> None:
+    text = "müller שלום 三\n\t\N{NO-BREAK SPACE}x"
+    assert element("p", text) == f"<p>{text}</p>"
