@@ -20,6 +20,8 @@ MAX_PROBLEMS = 1000
 _MAX_SHOWN = 120
 _SECRET_KEY = re.compile(r"password|secret|token|\.(headers|send|payload)$", re.IGNORECASE)
 _SECRET_WORD = re.compile(r"(?:password|secret|token|headers|send|payload)\S*\s", re.IGNORECASE)
+_ARGUMENTS_KEY = re.compile(r"\.arguments$", re.IGNORECASE)
+_LIKELY_SECRET = re.compile(r"auth|pass|secret|token|cookie|login|key", re.IGNORECASE)
 _URL = re.compile(r"(k8s)?://[^\s'\"]*", re.IGNORECASE)
 
 
@@ -166,31 +168,40 @@ def mask_value(key: str, value: str) -> str:
     """The value of a key without what may be a secret in it."""
     if _SECRET_KEY.search(key):
         return "***"
+    if _ARGUMENTS_KEY.search(key) and _LIKELY_SECRET.search(value):
+        return "***"
     if key == "config":
         return mask_url(value)
     return _URL.sub(_without_credentials, value)
 
 
+_COMMENT = re.compile(r"^\s*[#;]+")
 _KEY_LINE = re.compile(r"^(\s*)([^\s=:#;\[][^=:]*?)(\s*[=:]\s*)(.*)$")
 
 
 def masked_text(text: str) -> str:
     """A whole pybal.conf without what may be a secret in it: for people to read. A value over
-    several lines is masked as a whole."""
+    several lines is masked as a whole; so are a command's arguments, which may be anything."""
     lines, hiding = [], False
     for line in text.splitlines():
-        match = _KEY_LINE.match(line)
-        if match is not None and (not line[:1].isspace() or not hiding):
-            indent, key, separator, value = match.groups()
-            shown = mask_value(key, value)
-            hiding = shown == "***"
-            lines.append(f"{indent}{key}{separator}{shown}")
-        elif hiding and line[:1].isspace():
+        if hiding and line[:1].isspace():
             continue
-        else:
-            hiding = False
+        comment = _COMMENT.match(line)
+        mark = "" if comment is None else comment[0]
+        match = _KEY_LINE.match(line[len(mark) :])
+        shown = "" if match is None else _shown_value(match[2], match[4])
+        if match is not None and (shown == "***" or match[2] == "config"):
+            lines.append(f"{mark}{match[1]}{match[2]}{match[3]}{shown}")
+        else:  # The colon of a URL, in a list over several lines, is not one after a key.
             lines.append(_URL.sub(_without_credentials, line))
+        # A comment, or an empty line, may stand within a value.
+        if line.strip() and not mark:
+            hiding = shown == "***"
     return "\n".join(lines) + "\n"
+
+
+def _shown_value(key: str, value: str) -> str:
+    return "***" if _ARGUMENTS_KEY.search(key) else mask_value(key, value)
 
 
 def _without_credentials(match: re.Match[str]) -> str:

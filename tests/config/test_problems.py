@@ -133,3 +133,23 @@ def test_the_text_that_people_are_shown_holds_no_secret() -> None:
         assert secret not in shown
     assert "[svc]\nconfig = k8s://***@kube" in shown
     assert shown.endswith("port = 80\n")
+
+
+def test_arguments_of_commands_may_hold_secrets() -> None:
+    text = "[web]\nruncommand.arguments = [ '-u', 'me',\n  '-p', 'hunter2' ]\nport = 80\n"
+    assert masked_text(text) == "[web]\nruncommand.arguments = ***\nport = 80\n"
+    assert mask_value("runcommand.arguments", "[ '--password', 'hunter2'") == "***"
+    assert mask_value("runcommand.arguments", "[ '-H', 'x' ") == "[ '-H', 'x' "
+
+
+def test_what_is_commented_out_may_be_a_secret_and_a_comment_ends_no_value() -> None:
+    text = (
+        "#bgp-password = hunter2\n#config = k8s://hunter2@h\n  ;; bgp-password: hunter2\n# See http://a:hunter2@h/\n"
+        "[web]\nproxyfetch.headers = { 'Authorization':\n# of the test\n\n    'hunter2' }\n"
+        "proxyfetch.url = [\n    'https://h/?token=hunter2',\n    'https://h/' ]\n"
+        "# Ports: below\n  port = 80\n"
+    )
+    shown = masked_text(text)
+    assert "hunter2" not in shown
+    assert shown.endswith("'https://h/' ]\n# Ports: below\n  port = 80\n")
+    assert masked_text("[web]\n# Ports: below\n  port = 80\n").endswith("below\n  port = 80\n")
