@@ -11,7 +11,6 @@ from twisted.logger import Logger
 
 import pybal
 from pybal.announce.announcer import Announcer
-from pybal.config.problems import masked_text
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
@@ -413,7 +412,7 @@ class Daemon:
 
     def config_text(self) -> str:
         """See StatusView."""
-        return masked_text(self._reloader.running.content.decode("utf-8", "replace"))
+        return self._reloader.running.text
 
     def daemon(self) -> DaemonSnapshot:
         """The process."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
-from pybal.config.problems import LoadResult
+from pybal.config.problems import LoadResult, masked_text
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 
 MAX_ERRORS_KEPT = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Running:
     """The configuration in force. `content` is what was read (it may hold secrets), `is_last_good`:
     the file had errors at the start, this is an older content. `reloads` counts by result."""
@@ -39,6 +40,12 @@ class Running:
     def sha256(self) -> str:
         """Of the content."""
         return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def text(self) -> str:
+        """The content without its secrets. Made once: that is a matter of milliseconds for each few
+        hundred lines, and anybody may ask for it as often as they like."""
+        return masked_text(self.content.decode("utf-8", "replace"))
 
     def snapshot(self) -> ConfigSnapshot:
         """What people and monitoring are shown; no secret is in it."""

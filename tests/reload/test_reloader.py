@@ -230,3 +230,13 @@ def test_the_last_good_one_at_the_start_is_not_kept_as_good(tmp_path: Path) -> N
     assert running.snapshot().last_success_at == 0.0
     assert running.last is not None
     assert running.last.errors == ("pybal.conf:1: bad",)
+
+
+def test_what_people_are_shown_of_the_text_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "pybal.conf"
+    path.write_text(ONE + "# bgp-password = hunter2\n")
+    result = load(path)
+    assert result.settings is not None
+    running = started(result, result.settings, 900.0)
+    assert "# bgp-password = ***" in running.text
+    assert running.text is running.text
