@@ -82,6 +82,7 @@ class OverridesPart:
             raise ControlError(f"There are {MAX_OVERRIDES} overrides", "Undo some of them")
         if not wish.force:
             await self._check(overrides)
+            overrides = self._still_there(overrides)
         self._book.begin(overrides)
         await self._tell(names)
         return overrides
@@ -102,6 +103,14 @@ class OverridesPart:
         ended = self._book.end([(each.service, each.host) for each in meant], by)
         await self._tell([each.service for each in ended])
         return ended
+
+    def _still_there(self, overrides: Iterable[Override]) -> tuple[Override, ...]:
+        """Those whose service a reload has not taken away meanwhile: the book would keep others,
+        of which nobody hears any more, for a later service of that name."""
+        left = tuple(each for each in overrides if each.service in self._services)
+        if not left:
+            raise NoSuchThingError("A reload has just removed it", "`pybalctl status` has the rest")
+        return left
 
     async def _check(self, overrides: Iterable[Override]) -> None:
         refused = []

@@ -10,12 +10,15 @@ from typing import Any, cast
 import pytest
 from twisted.internet.defer import Deferred
 
+from pybal.daemon.overrides_part import OverridesPart
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.instrumentation.verbs import Outcome
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
 from tests.fakes.daemon import DaemonBench
 from tests.fakes.deferreds import result_of
+from tests.instrumentation.exchange import HeldTurns
+from tests.overrides.test_acknowledgements import Ports
 
 SERVICE = """
 [{name}]
@@ -155,3 +158,29 @@ def test_a_server_that_leaves_the_list_is_out_again_when_it_returns(
     bench.run(60)
     assert "192.0.2.11" not in weights(bench, 80)
     assert "192.0.2.11" in weights(bench, 81)
+
+
+def test_what_a_reload_takes_away_while_it_is_asked_for_is_in_no_book() -> None:
+    class Service:
+        hosts = ("a",)
+
+        def override_objection(self, _: object) -> str:
+            return ""
+
+        def overrides_changed(self) -> None:
+            """It has heard."""
+
+    services, turns, ports = {"web": Service(), "tls": Service()}, HeldTurns(), Ports()
+    part = OverridesPart(cast(Any, ports), cast(Any, services), turns, None)
+    wish = Wish(Action.DRAIN, Scope("a", (), True), 60.0, "why")
+    asked = Deferred.fromCoroutine(part.begin(wish, "alice"))
+    del services["tls"]
+    turns.release()
+    assert [each.service for each in result_of(asked)] == ["web"]
+    assert [each.service for each in part.all()] == ["web"]
+    asked = Deferred.fromCoroutine(part.begin(wish, "alice"))
+    services.clear()
+    turns.release()
+    with pytest.raises(NoSuchThingError):
+        result_of(asked)
+    assert len(part.all()) == 1
