@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pybal.handover.bag import DescriptorBag, take_out
@@ -47,6 +47,7 @@ _ALIVE_EVERY_S = 1.0
 _PUT_IN_S = 0.05
 _MOST_MESSAGES = 200
 _READ_SLOTS = 256
+_MOST_TABLES = 4
 
 
 class MonitorMemory:
@@ -92,11 +93,21 @@ class MonitorMemory:
     def start(self) -> None:
         """Read what was left, and keep that and all that comes for the next process."""
         left, self._left = self._left, {}
-        for name, descriptors in left.items():
+        useful: list[str] = []
+        # By age, which the names tell: the manager hands out the newest first, and what an older
+        # table says must not replace it.
+        for name, descriptors in sorted(left.items(), key=lambda item: (len(item[0]), item[0])):
             if name.startswith(BAG):
                 self._take_connections(descriptors)
             else:
-                self._take_states(descriptors)
+                for states in self._take_states(descriptors):
+                    self._former |= states
+                    useful.append(name)
+        # Who crashes again and again leaves one each time: they must not fill memory or the store.
+        for name in left:
+            too_old = name not in useful[-_MOST_TABLES:]
+            if name.startswith(TABLE) and too_old and self._store is not None:
+                self._store.forget(name)
         if not self._wanted or self._store is None:
             self._former.clear()
             self._let_go()
@@ -120,10 +131,12 @@ class MonitorMemory:
                 else:
                     self._connections[number] = connection
 
-    def _take_states(self, descriptors: list[int]) -> None:
+    def _take_states(self, descriptors: list[int]) -> Iterator[dict[str, Former]]:
         for descriptor in descriptors:
             try:
-                self._read_table(descriptor)
+                states = self._read_table(descriptor)
+                if states:
+                    yield states
             except (OSError, HandoverError, ValueError) as error:
                 self._log.warn(
                     "What monitors knew before this start is not used: {error}", error=str(error)
@@ -132,7 +145,8 @@ class MonitorMemory:
                 with contextlib.suppress(OSError):
                     os.close(descriptor)
 
-    def _read_table(self, descriptor: int) -> None:
+    def _read_table(self, descriptor: int) -> dict[str, Former]:
+        """The states by their keys."""
         if os.fstat(descriptor).st_size != TABLE_BYTES:
             raise HandoverError("its size is another one")
         if decode_head(os.pread(descriptor, HEAD_BYTES, HEAD_AT)).decode() != self._place:
@@ -140,6 +154,7 @@ class MonitorMemory:
         alive_at = decode_alive(os.pread(descriptor, ALIVE_BYTES, ALIVE_AT))
         if self._clock.seconds() - alive_at > STALE_S:
             raise HandoverError("it is too old")
+        states: dict[str, Former] = {}
         for start in range(0, MAX_SLOTS, _READ_SLOTS):
             data = os.pread(descriptor, _READ_SLOTS * SLOT_BYTES, SLOTS_AT + start * SLOT_BYTES)
             if not any(data):
@@ -149,7 +164,8 @@ class MonitorMemory:
                 if state is not None:
                     with contextlib.suppress(HandoverError):
                         key, former = decode_former(state)
-                        self._former[key] = former
+                        states[key] = former
+        return states
 
     def _begin(self, store: DescriptorStore) -> None:
         """With a new table and a new bag, in which all connections are before the old one goes."""

@@ -298,3 +298,39 @@ def test_a_monitor_with_other_settings_or_of_another_server_is_another_one() -> 
         key_of("dns", "a", ip_address("10.0.0.1"), 80, settings),
     }
     assert len(others | {here}) == 6
+
+
+def test_of_two_lives_within_a_minute_the_last_one_is_believed(rig: Rig) -> None:
+    rig.life().write(None, "a", UP)
+    rig.clock.advance(5)
+    again = rig.life()
+    again.former("a")
+    down = replace(UP, up=False, last=CheckResult(False, "refused", 0.1, 106.0))
+    again.write(None, "a", down)
+    rig.clock.advance(5)
+    # systemd hands out the newest first.
+    rig.store.kept = dict(reversed(rig.store.kept.items()))
+    former = rig.life().former("a")
+    assert former is not None
+    assert not former.up
+
+
+def test_many_crashes_within_a_minute_do_not_fill_the_store(rig: Rig) -> None:
+    rig.life().write(None, "a", UP)
+    for life in range(30):
+        rig.clock.advance(0.5)
+        memory = rig.life()
+        assert memory.former("a") == UP
+        if life % 2:
+            memory.write(None, "a", UP)
+        assert len([name for name in rig.store.kept if name.startswith("monitors.")]) <= 5
+
+
+def test_a_table_that_is_of_no_use_leaves_the_store_at_once(rig: Rig) -> None:
+    former = rig.life()
+    former.write(None, "a", UP)
+    name = next(name for name in rig.store.kept if name.startswith("monitors."))
+    os.pwrite(rig.store.kept[name][0], b"nonsense", 0)
+    rig.clock.advance(1)
+    assert rig.life().former("a") is None
+    assert name not in rig.store.kept
