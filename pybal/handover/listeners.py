@@ -81,19 +81,18 @@ class KeptListeners:
                     self._forget(name, listening)
 
     def _take(self, name: str) -> socket.socket | None:
+        """That which still listens, of those that the store has by this name. One that was shut
+        down stays there if the process was killed before it could say so."""
         descriptors = self._left.pop(name, [])
-        for spare in descriptors[1:]:
-            os.close(spare)
-        try:
-            listening = socket.socket(fileno=descriptors[0]) if descriptors else None
-            if listening is not None:
-                listening.setblocking(False)
-                if listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    return listening
-                listening.close()
-        except OSError:
-            return None
-        return None
+        taken: socket.socket | None = None
+        for descriptor in descriptors:
+            if taken is None:
+                taken = _listening(descriptor)
+            else:
+                os.close(descriptor)
+        if descriptors and taken is None and self._store is not None:
+            self._store.forget(name)
+        return taken
 
     def _forget(self, name: str, listening: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -103,6 +102,24 @@ class KeptListeners:
 
     def _name(self, what: str) -> str:
         return PREFIX + sha256(f"{self._place}\n{what}".encode()).hexdigest()[:24]
+
+
+def _listening(descriptor: int) -> socket.socket | None:
+    """None if this is no socket that listens; it is closed then."""
+    try:
+        found = socket.socket(fileno=descriptor)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+        return None
+    try:
+        found.setblocking(False)
+        if found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return found
+    except OSError:
+        pass
+    found.close()
+    return None
 
 
 class KeptListener(socket.socket):

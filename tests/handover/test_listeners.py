@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 
@@ -105,3 +106,29 @@ def test_without_a_store_nothing_is_different() -> None:
     port = listening.getsockname()[1]
     listeners.close("http", listening)
     assert not is_let_in(port)
+
+
+def test_one_that_was_shut_down_hides_none_that_listens(store: Store) -> None:
+    first = life(store).open("http", at())
+    port = first.getsockname()[1]
+    name = next(iter(store.kept))
+    first.close()
+    # As by a process that was killed after it had shut it down, and the one that came next.
+    dead, pipe = socket.socket(), os.pipe()
+    store.kept[name][:0] = [dead.detach(), *pipe]
+    taken = life(store).open("http", never)
+    assert taken.getsockname()[1] == port
+    assert is_let_in(port)
+    taken.close()
+
+
+def test_of_what_listens_no_more_nothing_stays_in_the_store(store: Store) -> None:
+    first = life(store).open("http", at())
+    name = next(iter(store.kept))
+    first.shutdown(socket.SHUT_RDWR)
+    first.close()
+    listeners = life(store)
+    assert name in store.kept
+    store.works = False  # what comes next does not hide it
+    listeners.open("http", at()).close()
+    assert name not in store.kept
