@@ -86,6 +86,8 @@ class BGPPart:
             self._ports.records.end_left()
             return
         if self._silent:
+            # Nobody would read from them, nor end them.
+            self._ports.records.end_left()
             self._announce_by(DryRunFailover(Logger(namespace="bgp")))
             return
         ports = self._ports

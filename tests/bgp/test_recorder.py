@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from pybal.bgp.messages import Keepalive, Open, Update
 from pybal.bgp.recorder import Recorder, RecordPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.takeover import LeftSession, LeftSessions, SessionKeeper
+from pybal.daemon.bgp_part import BGPPart
 from pybal.handover.format import Entry, HandoverError, Kind
 from tests.bgp.test_rib import CAPABILITIES, LOCAL, V4, hosts4
 
@@ -195,6 +197,18 @@ def test_with_bgp_switched_off_the_peer_is_told_so(rig: Rig) -> None:
     rig.keeper().end_left()
     assert rig.peer.recv(4096)[-2:] == bytes((6, CeaseSubcode.PEER_DECONFIGURED))
     assert rig.store.kept == {}
+
+
+def test_a_dry_run_leaves_no_peer_waiting_for_somebody_who_reads(rig: Rig) -> None:
+    rig.establish()
+    records = SessionKeeper(None, rig.store.left(), rig.log)
+    ports: Any = SimpleNamespace(records=records)
+    others: Any = SimpleNamespace(start=lambda _: None, route=None)
+    part = BGPPart(ports, others, None, silent=True, told=others)
+    settings: Any = object()
+    part.start(settings, restarting=False)
+    all_of(rig.peer, len(rig.stream))
+    assert rig.peer.recv(1) == b""
 
 
 def test_another_places_session_is_dropped(rig: Rig) -> None:
