@@ -226,9 +226,9 @@ def test_stopped_it_is_silent_and_lets_go_of_everything() -> None:
 
 
 def failing_at_once(count: int) -> Bench:
-    """They have just been found to have failed, and each takes 4 ms to be acted on."""
+    """They have just been found to have failed, and each takes 2 ms to be acted on."""
     bench = Bench()
-    bench.act_s = 0.004
+    bench.act_s = 0.002
     for n in range(count):
         bench.down(f"h{n}")
     bench.network.open[0].connect()
