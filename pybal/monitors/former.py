@@ -53,7 +53,7 @@ def encode_former(key: str, state: Former) -> bytes:
             state.up,
             state.since,
             last.up,
-            last.reason[:_REASON_CHARACTERS].encode("ascii", "replace").decode(),
+            _short(last.reason),
             last.duration_s,
             last.at,
             state.in_a_row,
@@ -62,6 +62,11 @@ def encode_former(key: str, state: Former) -> bytes:
         ],
         separators=(",", ":"),
     ).encode()
+
+
+def _short(reason: str) -> str:
+    """So that it has room, whatever the server has said: JSON makes six bytes of some letters."""
+    return "".join(c if " " <= c <= "~" else "?" for c in reason[:_REASON_CHARACTERS])
 
 
 _SHAPE = (int, str, bool, float, bool, str, float, float, int, int, float)

@@ -221,8 +221,12 @@ class MonitorMemory:
             slot = self._free.pop()
         if slot is not None:
             try:
-                os.pwrite(self._table, encode_slot(encode_former(key, state)), slot_at(slot))
-            except (OSError, HandoverError) as error:
+                slot_bytes = encode_slot(encode_former(key, state))
+            except HandoverError:
+                slot_bytes = EMPTY_SLOT  # that server is unknown then, not all of them
+            try:
+                os.pwrite(self._table, slot_bytes, slot_at(slot))
+            except OSError as error:
                 self._give_up(error)
         return slot
 

@@ -251,7 +251,7 @@ def test_a_state_is_read_as_it_was_written_but_for_a_long_or_odd_reason(former: 
     assert state is not None
     key, found = decode_former(state)
     assert key == "k" * 32
-    reason = former.last.reason[:200].encode("ascii", "replace").decode()
+    reason = "".join(c if " " <= c <= "~" else "?" for c in former.last.reason[:200])
     assert found == replace(former, last=replace(former.last, reason=reason))
 
 
@@ -334,3 +334,27 @@ def test_a_table_that_is_of_no_use_leaves_the_store_at_once(rig: Rig) -> None:
     rig.clock.advance(1)
     assert rig.life().former("a") is None
     assert name not in rig.store.kept
+
+
+@pytest.mark.parametrize(
+    "letter", ["\x00", "\x1b", "\x7f", "\\", '"', "\u00e9", "\U0001f600", "\ud800"]
+)
+def test_whatever_a_server_says_has_room(rig: Rig, letter: str) -> None:
+    memory = rig.life()
+    said = replace(UP, last=CheckResult(False, letter * 5000, 0.25, 101.0))
+    memory.write(None, "a", UP)
+    memory.write(None, "b" * 32, said)
+    again = rig.life()
+    assert again.former("a") == UP
+    found = again.former("b" * 32)
+    assert found is not None
+    assert len(found.last.reason) == 200
+
+
+def test_a_state_without_room_is_the_only_one_that_is_lost(rig: Rig) -> None:
+    memory = rig.life()
+    memory.write(None, "a", UP)
+    memory.write(None, "b" * 2000, UP)
+    again = rig.life()
+    assert again.former("a") == UP
+    assert again.former("b" * 2000) is None
