@@ -82,13 +82,15 @@ class AdjRIBOut:
         self._recognize()
         changes = diff(self._sent, self._wanted)
         if self.withdrawals_held:
-            changes = Changes((), changes.announced)
+            # Of those that were wanted in this life it is known that they are not any more.
+            known = tuple(p for p in changes.withdrawn if p not in self._unconfirmed)
+            changes = Changes(known, changes.announced)
         self._changes = pack(changes, self._session)
 
     def resume(self, routes: Routes, markers: Collection[Family], asked: Iterable[Family]) -> None:
         """Go on where another process has told the peer these routes, and that those families are
         complete; it has not heard those again that it has `asked` for. Until `release`
-        what is not wanted stays."""
+        what has never been wanted stays."""
         self._sent = dict(routes)
         self._unconfirmed = set(routes)
         self._markers = deque(family for family in self._markers if family not in markers)

@@ -264,6 +264,17 @@ def test_what_is_not_wanted_any_more_is_withdrawn_once_all_is_known() -> None:
     assert pull_all(rib) == [Update(withdrawn=(hosts4(2)[1],))]
 
 
+def test_what_goes_down_again_does_not_wait_for_all_others() -> None:
+    rib = AdjRIBOut(SESSION)
+    first, second = hosts4(2)
+    rib.resume({first: V4, second: V4}, {IPV4_UNICAST, IPV6_UNICAST}, ())
+    rib.want({first: V4})
+    rib.want({})
+    assert pull_all(rib) == [Update(withdrawn=(first,))]
+    rib.release()
+    assert pull_all(rib) == [Update(withdrawn=(second,))]
+
+
 def test_a_family_that_was_asked_for_is_said_again() -> None:
     rib = AdjRIBOut(SESSION)
     rib.resume({hosts4(1)[0]: V4}, {IPV4_UNICAST, IPV6_UNICAST}, [IPV4_UNICAST])
