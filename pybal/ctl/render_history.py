@@ -19,7 +19,9 @@ def event_line(event: Document, decided: Mapping[str, int] | None = None) -> Lin
     service = f"[{event['service']}] " if event["service"] else ""
     kind = event["kind"].ljust(_KIND_WIDTH)
     incident = f" (incident {event['incident']})" if event["incident"] is not None else ""
-    became = ", ".join(f"{number} {verdict}" for verdict, number in (decided or {}).items())
+    became = ", ".join(
+        f"{number} {verdict.replace('_', ' ')}" for verdict, number in (decided or {}).items()
+    )
     text = f"{local_time(event['at'])} {kind} {service}{event['text']}{incident}"
     if became:
         text += f" ({became})"

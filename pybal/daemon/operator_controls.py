@@ -90,7 +90,7 @@ class OperatorControls:
     ) -> Mapping[str, Any]:
         """Know of alerts for a time."""
         made = self._acknowledgements.put(alert, service, for_s, reason, by)
-        text = f"{by} knows of {alert} for {for_s:g} s: {reason}"
+        text = f"{alert} is {made[0].text}"
         self._history.asked(Kind.OPERATOR, text, by, service=service)
         return {"acknowledged": [acknowledgement_document(each) for each in made]}
 

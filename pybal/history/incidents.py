@@ -66,7 +66,9 @@ class Incident:
     def text(self) -> str:
         """One sentence for people."""
         where = f" in {_count(len(self.services), 'service')}" if self.services else ""
-        became = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts)
+        became = ", ".join(
+            f"{count} {verdict.replace('_', ' ')}" for verdict, count in self.verdicts
+        )
         return f"{_TITLES[self.subject.kind].format(self.subject.name)}{where}" + (
             f" ({became}): {self.cause}" if became else f": {self.cause}"
         )

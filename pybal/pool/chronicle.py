@@ -87,6 +87,9 @@ class Chronicle:
         because = self.reload if isinstance(event, SettingsChanged) else self.because
         if isinstance(event, ListChanged) and because is None:
             because = self.overridden.pop(service, None)
+            if because is not None:
+                # It is the operator who wants it so: the pool list is as it was.
+                concern, text = None, f"With the overrides now: {_changes(before, after)}"
         cause = self._ledger.note(Note(kind, text, service, host, because, inputs, concern))
         decided = False
         for name, member, decision in _decided(step):
@@ -208,6 +211,10 @@ def _words(event: Event, before: PoolState, after: PoolState) -> tuple[Kind, str
 
 
 def _list_words(before: PoolState, after: PoolState) -> str:
+    return f"Pool list of {len(after.members)}: {_changes(before, after)}"
+
+
+def _changes(before: PoolState, after: PoolState) -> str:
     differing = {each.spec.host: each for each in after.members.differing(before.members)}
     new = [host for host in differing if host not in before.members]
     gone = [host for host in before.members if host not in after.members]
@@ -221,7 +228,7 @@ def _list_words(before: PoolState, after: PoolState) -> str:
         for word, hosts in (("new", new), ("changed", other), ("removed", gone))
         if hosts
     ]
-    return f"Pool list of {len(after.members)}: {'; '.join(parts) or 'nothing changed'}"
+    return "; ".join(parts) or "nothing changed"
 
 
 def _some(hosts: list[str]) -> str:

@@ -119,7 +119,7 @@ def test_a_start_is_a_few_lines(tmp_path: Path) -> None:
     view.ledger.note(Note(Kind.ROUTE, "198.51.100.1 is to be announced", "web"))
     with ServedSite(tmp_path / "s", view) as site:
         assert lines(site) == [
-            "list       [web] Pool list of 2: new cp1, cp2 (2 pooled_unproven)",
+            "list       [web] Pool list of 2: new cp1, cp2 (2 pooled unproven)",
             "report     2 monitors of 1 service report their servers up",
             "route      [web] 198.51.100.1 is to be announced",
         ]

@@ -11,6 +11,7 @@ from hypothesis import given
 from twisted.internet.defer import Deferred
 
 from pybal.history.event import Kind, LedgerEvent
+from pybal.history.ledger import Note
 from pybal.history.query import EventQuery
 from pybal.model import ServerSpec
 from pybal.pool.chronicle import Chronicle
@@ -167,3 +168,18 @@ def test_an_incident_ends_with_the_monitor_or_the_service_that_found_it() -> Non
     anew.chronicle.begins("web", Fraction(1, 2), ("Ping",))
     moved.take(AddressChanged("cp1", ready=True))
     assert [open_incidents(story) for story in (ended, without, anew, moved)] == [0, 0, 0, 0]
+
+
+def test_an_operators_override_is_no_change_of_the_pool_list() -> None:
+    story = Story(PoolState(Fraction(1, 2), ()))
+    story.listed("a", "b", "c")
+    asked = story.ledger.note(Note(Kind.OVERRIDE, "root drains a", "web", "a"))
+    story.chronicle.overridden["web"] = asked
+    story.take(ListChanged(tuple(Candidate(ServerSpec(h, enabled=h != "a"), True) for h in "abc")))
+    [event] = [e for e in story.events() if e.kind is Kind.LIST and e.cause == asked]
+    assert event.text == "With the overrides now: changed a"
+    assert event.incident is None
+    story.take(ListChanged((Candidate(ServerSpec("a"), True), Candidate(ServerSpec("b"), True))))
+    latest = [e for e in story.events() if e.kind is Kind.LIST][-1]
+    assert latest.text.startswith("Pool list of 2: ")
+    assert latest.incident is not None
