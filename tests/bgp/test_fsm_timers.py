@@ -8,8 +8,9 @@ from ipaddress import IPv4Address
 import pytest
 
 from pybal.bgp.fsm import FSM, Event, EventKind, State
+from pybal.bgp.fsmstep import resumed
 from pybal.bgp.messages import Notification, Open
-from pybal.bgp.negotiation import negotiate
+from pybal.bgp.negotiation import Session, negotiate
 from pybal.bgp.settings import Options
 from pybal.bgp.transitions import step
 
@@ -134,3 +135,28 @@ def test_failures_in_a_row_are_counted_until_an_operator_starts_anew() -> None:
     assert after(held, EventKind.IDLE_HOLD_TIMER_EXPIRES, PASSIVE).connect_retry_counter == 3
     assert after(held, EventKind.MANUAL_START).connect_retry_counter == 0
     assert after(held, EventKind.MANUAL_START_PASSIVE).connect_retry_counter == 0
+
+
+def session_of(hold_time_s: int) -> Session:
+    peer = Open(64513, hold_time_s, IPv4Address(2), None)
+    return negotiate(Open(64512, 65535, IPv4Address(1), None), peer)
+
+
+@pytest.mark.parametrize(
+    ("hold_time_s", "silent_s", "running"),
+    [
+        (30, 0, {"hold": NOW + 30, "keepalive": NOW, "send_hold": NOW + 480}),
+        (30, 20, {"hold": NOW + 10, "keepalive": NOW, "send_hold": NOW + 480}),
+        # What has come since is read before the peer is given up.
+        (30, 40, {"hold": NOW + 1, "keepalive": NOW, "send_hold": NOW + 480}),
+        (300, 0, {"hold": NOW + 300, "keepalive": NOW, "send_hold": NOW + 600}),
+        (0, 40, {}),
+    ],
+)
+def test_a_session_of_a_former_process_goes_on_with_its_timers(
+    hold_time_s: int, silent_s: int, running: dict[str, float]
+) -> None:
+    session = session_of(hold_time_s)
+    fsm = resumed(session, NOW, NOW - silent_s, NOW - 500)
+    assert timers(fsm) == running
+    assert (fsm.state, fsm.session, fsm.established_at) == (State.ESTABLISHED, session, NOW - 500)

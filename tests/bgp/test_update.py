@@ -89,6 +89,9 @@ WITHDRAW = {
     "AS_PATH missing (3 d)": ORIGIN + NEXT_HOP,
     "NEXT_HOP missing (3 d)": ORIGIN + AS_PATH,
     "attribute overruns the list (4)": GOOD + "c00808000000",
+    "attribute overruns the list by a whole community (4)": GOOD + "c0080800010002",
+    "extended length overruns the list (4)": GOOD + "d008010800010002",
+    "COMMUNITIES of 258 bytes (7.8)": GOOD + "d0080102" + "00" * 258,
     "attribute header cut short (4)": GOOD + "c0",
     "extended length cut short (4)": GOOD + "d00800",
 }
@@ -150,6 +153,11 @@ RESET: dict[str, tuple[bytes, tuple[int, bytes | None]]] = {
     "MP_REACH next hop of 5 (7.11)": (body(GOOD + "800e0a00020105" + "00" * 6, ""), (9, None)),
     "MP_REACH IPv6 next hop of 4": (body(GOOD + "800e0900020104" + "00" * 5, ""), (9, None)),
     "MP_REACH cut short (7.11)": (body(GOOD + "800e0400020110", ""), (9, None)),
+    "MP_REACH of 3 bytes (7.11)": (body(GOOD + "800e03000201", ""), (9, None)),
+    "MP_REACH next hop longer than what is there (7.11)": (
+        body(GOOD + "800e1400020110" + "00" * 16, ""),
+        (9, None),
+    ),
     "MP_UNREACH cut short (7.12)": (body("800f020002", ""), (9, None)),
     "MP_REACH NLRI of length 129": (body(REACH6.replace("0080", "0081"), ""), (10, b"")),
     "MP_UNREACH flags": (body("c00f03000201", ""), (4, bytes.fromhex("c00f03000201"))),
@@ -167,6 +175,27 @@ def test_session_reset_only_where_the_rfc_says_so(
     assert (caught.value.code, caught.value.subcode) == (3, wanted[0])
     if wanted[1] is not None:
         assert caught.value.data == wanted[1]
+
+
+def test_an_extended_length_may_be_used_for_a_short_attribute() -> None:
+    decoded = decode(GOOD + "d008000400010002")
+    assert decoded.severity is Severity.NONE
+    assert decoded.update.attributes.communities == (0x00010002,)
+
+
+def test_ipv4_may_travel_in_mp_reach_with_an_ipv4_next_hop() -> None:
+    decoded = decode(ORIGIN + AS_PATH + "800e0d000101040a000001" + "00" + "18c00002", "")
+    assert decoded.severity is Severity.NONE
+    assert decoded.update.mp_reach is not None
+    assert decoded.update.mp_reach.next_hops == (IPv4Address("10.0.0.1"),)
+    assert [str(prefix) for prefix in decoded.update.mp_reach.prefixes] == ["192.0.2.0/24"]
+
+
+def test_what_overruns_is_named() -> None:
+    with pytest.raises(NotificationError, match="withdrawn routes overrun"):
+        decode_update(b"\0\5\x20\0\0", EXTERNAL)
+    with pytest.raises(NotificationError, match="attributes overrun"):
+        decode_update(b"\0\0\0\5\x40", EXTERNAL)
 
 
 def test_an_mp_error_carries_the_attribute() -> None:

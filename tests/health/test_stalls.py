@@ -110,3 +110,24 @@ def test_stalls_are_counted_by_their_length() -> None:
     assert clocks.stall_detector.longest_stall_s == pytest.approx(100 - BEAT_S)
     stalls = dict(zip((*STALL_BUCKETS_S, 1e9), clocks.stall_detector.stalls, strict=True))
     assert {bound_s: n for bound_s, n in stalls.items() if n} == {0.05: 1, 1e9: 1}
+
+
+def test_beats_are_counted_by_how_late_they_come_and_their_lateness_is_summed() -> None:
+    clocks = Clocks()
+    late = [0.0, 0.005, 0.02, 0.04, 0.08, 0.2, 0.4, 0.9, 4.0, 20.0, 60.0]
+    for seconds in late:
+        clocks.sleep(BEAT_S + seconds)
+        clocks.stall_detector.beat()
+    assert clocks.stall_detector.stalls == [2, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert clocks.stall_detector.stalls_sum_s == pytest.approx(sum(late))
+    assert clocks.stall_detector.longest_stall_s == pytest.approx(60.0)
+
+
+def test_the_buckets_are_those_that_dashboards_know() -> None:
+    assert STALL_BUCKETS_S == (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+
+
+def test_nothing_has_been_lost_at_first() -> None:
+    detector = Clocks().stall_detector
+    assert detector.mark().lost_s == detector.stalls_sum_s == 0.0
+    assert detector.stalls == [0] * (len(STALL_BUCKETS_S) + 1)
