@@ -57,7 +57,15 @@ class AcknowledgementsPart:
             raise ControlError(text, "Take some back (unack)")
         made = tuple(
             Acknowledgement(
-                id_, each.alert.service, each.about, each.severity, by, reason, now, now + for_s
+                id_,
+                each.alert.service,
+                each.about,
+                each.severity,
+                by,
+                reason,
+                now,
+                now + for_s,
+                each.details,
             )
             for each in meant
         )

@@ -108,7 +108,8 @@ def general_alerts(situation: Situation) -> Iterator[PendingAlert]:
         yield PendingAlert(Alert("local-fault", Severity.WARNING, None, text))
     names = dict(situation.ipvs.names)
     for drift in situation.ipvs.audit.drift:
-        yield PendingAlert(_drift(drift, names.get(drift.service)))
+        alert = _drift(drift, names.get(drift.service))
+        yield PendingAlert(alert, details=tuple(drift.differences))
     for missing in situation.ipvs.missing:
         yield _missing(missing, names.get(missing.service), situation.ipvs)
     yield from _of_bgp(situation.bgp)
@@ -192,7 +193,8 @@ def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> 
     hosts = named(missing.servers)
     text = f"IPVS: the kernel does not hold {hosts} of {name or missing.service}{why}"
     severity = Severity.WARNING if missing.others else Severity.CRITICAL
-    return PendingAlert(Alert("not-in-kernel", severity, name, text), missing.service)
+    alert = Alert("not-in-kernel", severity, name, text)
+    return PendingAlert(alert, missing.service, details=tuple(missing.servers))
 
 
 def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:

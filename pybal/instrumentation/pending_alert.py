@@ -18,7 +18,8 @@ class PendingAlert:
     """An alert, if it lasts for `after_s`; it becomes critical after `critical_after_s`. With
     `may_be_start` it is none in the first seconds of the daemon, and before `from_at` (Unix
     seconds) in any case. It is the same as an earlier one if id, service and `subject` are,
-    whatever its words; to be acknowledged, if id, service and `about` are (None: the subject)."""
+    whatever its words; to be acknowledged, if id, service and `about` are (None: the subject) and
+    its `details`, the servers that it is about or the like, are not more."""
 
     alert: Alert
     subject: str = ""
@@ -27,6 +28,7 @@ class PendingAlert:
     may_be_start: bool = False
     from_at: float = 0.0
     about: str | None = None
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Dated:
     known: Acknowledgement | None = None
     severe: Severity | None = None
     """Its own severity, if it is known."""
+    details: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:
@@ -49,7 +52,7 @@ class Dated:
     def acknowledged(self, known: Acknowledgement | None) -> Dated:
         """The same, if an operator knows of it."""
         severity = self.alert.severity
-        if known is None or severity is Severity.OK or not known.covers(severity):
+        if known is None or severity is Severity.OK or not known.covers(severity, self.details):
             return self
         text = f"{self.alert.text} ({known.text})"
         alert = replace(self.alert, severity=Severity.OK, text=text)
@@ -81,7 +84,7 @@ class PendingAlerts:
             due = age_s >= each.after_s and at >= each.from_at
             if due and not (starting and each.may_be_start):
                 about = each.subject if each.about is None else each.about
-                dated.append(Dated(_aged(each, age_s), age_s, about))
+                dated.append(Dated(_aged(each, age_s), age_s, about, details=each.details))
         return tuple(dated)
 
 

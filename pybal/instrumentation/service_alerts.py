@@ -27,7 +27,8 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     held = [s.host for s in servers if s.enabled and s.pooled and not s.up]
     if held:
         text = f"{name}: Servers {', '.join(held)} are marked down but pooled"
-        yield PendingAlert(Alert("down-but-pooled", Severity.CRITICAL, name, text))
+        alert = Alert("down-but-pooled", Severity.CRITICAL, name, text)
+        yield PendingAlert(alert, details=tuple(held))
     if _too_small_to_depool(service):
         text = f"Pool {name} is too small to allow depooling"
         yield PendingAlert(Alert("too-small", Severity.WARNING, name, text))
@@ -38,7 +39,8 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
         yield PendingAlert(Alert("list-stale", Severity.WARNING, name, text), after_s=_STALE_S)
     if source.damage:
         text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage))}"
-        yield PendingAlert(Alert("list-damaged", Severity.WARNING, name, text))
+        alert = Alert("list-damaged", Severity.WARNING, name, text)
+        yield PendingAlert(alert, details=tuple(source.damage))
     yield from _overrides(service)
     for change in service.held:
         alert = Alert("list-held", Severity.WARNING, name, _held(name, change))
@@ -46,7 +48,8 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     without = [s.host for s in servers if s.enabled and s.address is None]
     if without:
         text = f"Pool {name} has servers without an address: {named(without)}"
-        yield PendingAlert(Alert("no-address", Severity.WARNING, name, text), after_s=_NO_ADDRESS_S)
+        alert = Alert("no-address", Severity.WARNING, name, text)
+        yield PendingAlert(alert, after_s=_NO_ADDRESS_S, details=tuple(without))
 
 
 def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:

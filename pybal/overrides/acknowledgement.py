@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pybal.alert import Severity
@@ -14,7 +15,8 @@ AlertKey = tuple[str, str | None, str]
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """`by` whom an alert is known, why, from when until when (Unix seconds). If it becomes worse
-    than `severity`, it is another matter."""
+    than `severity`, or grows beyond its `details` (the servers that it named, say), it is another
+    matter."""
 
     id: str
     service: str | None
@@ -24,6 +26,7 @@ class Acknowledgement:
     reason: str
     since: float
     until: float
+    details: tuple[str, ...] = ()
 
     @property
     def key(self) -> AlertKey:
@@ -36,6 +39,7 @@ class Acknowledgement:
         until = until_text(self.since, self.until)
         return f"acknowledged by {self.by} until {until}: {self.reason}"
 
-    def covers(self, severity: Severity) -> bool:
-        """Whether an alert that severe was known."""
-        return severity is not Severity.CRITICAL or self.severity is Severity.CRITICAL
+    def covers(self, severity: Severity, details: Iterable[str] = ()) -> bool:
+        """Whether an alert that severe, about no more than these, was known."""
+        worse = severity is Severity.CRITICAL and self.severity is not Severity.CRITICAL
+        return not worse and set(details) <= set(self.details)

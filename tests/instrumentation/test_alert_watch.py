@@ -160,6 +160,21 @@ def test_what_becomes_critical_is_another_matter() -> None:
     assert Dated(alert, 0.0).acknowledged(critical).alert.severity is Severity.OK
 
 
+def test_more_servers_than_were_known_are_another_matter_and_fewer_are_not() -> None:
+    rig = Rig()
+    dead, other = replace(server("a"), up=False), server("b")
+    rig.view.service_list = [service("web", [dead, other])]
+    (found,) = [each for each in rig.watch.dated() if each.alert.id == "down-but-pooled"]
+    ack = Acknowledgement(
+        "down-but-pooled", "web", "", Severity.CRITICAL, "alice", "x", NOON, NOON + 3600, ("a", "c")
+    )
+    rig.known[ack.key] = ack
+    assert found.details == ("a",)
+    assert not [each for each in rig.watch.alerts() if each.severity is not Severity.OK]
+    rig.view.service_list = [service("web", [dead, replace(other, up=False)])]
+    assert headline(rig.watch.alerts()).severity is Severity.CRITICAL
+
+
 def drained(since: float, suspended: str = "") -> ServerSnapshot:
     override = Override("web", "a", Action.DRAIN, "alice", "new disk", since, since + 5 * DAY)
     return replace(server("a"), weight=0, over=LaidOver(override, 10, True, suspended))

@@ -80,10 +80,12 @@ def test_what_is_no_alarm_cannot_be_acknowledged(id_: str) -> None:
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
+    rig.alerts = [replace(PEER, details=("192.0.2.1", "192.0.2.2"))]
     rig.ack("bgp-peer-away")
     rig.part.stop()
     after = Rig(tmp_path, rig.ports)
     assert after.known(PEER)
+    assert after.part.book.all() == rig.part.book.all()
     rig.ports.reactor.advance(3601)
     assert not after.known(PEER)
     assert not Rig(tmp_path, rig.ports).known(PEER)
