@@ -1,0 +1,45 @@
+"""What may be wrong, in words that help who has to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from pybal.bgp.diagnosis import explain_received, explain_silence
+from pybal.bgp.messages import Notification, Open
+from pybal.bgp.prefix import Prefix
+from pybal.bgp.settings import PeerSettings
+
+PEER = PeerSettings(IPv4Address("10.0.0.2"))
+
+OURS = Open(64700, 90, IPv4Address("10.0.0.1"), None)
+TOLD = [Prefix.parse(text) for text in ("192.0.2.1/32", "192.0.2.2/32", "2001:db8::1/128")]
+
+
+@pytest.mark.parametrize(
+    ("password", "hops", "guesses"),
+    [
+        (
+            None,
+            None,
+            "it is down or filtered, expects an MD5 password, or expects TTL security",
+        ),
+        (b"secret", None, "it is down or filtered, has another MD5 password, or none, or expects"),
+        (None, 1, "it is down or filtered, or expects an MD5 password"),
+        (b"secret", 1, "it is down or filtered, or has another MD5 password, or none"),
+    ],
+)
+def test_a_silence_is_guessed_at_by_what_we_send(
+    password: bytes | None, hops: int | None, guesses: str
+) -> None:
+    peer = replace(PEER, password=password, ttl_security_hops=hops)
+    assert explain_silence(peer).startswith(f"no answer: {guesses}")
+
+
+def test_after_maximum_prefixes_it_is_said_what_the_peer_has_dropped() -> None:
+    words = explain_received(Notification(6, 1), OURS, TOLD)
+    assert "it had been told 2 of ipv4-unicast and 1 of ipv6-unicast, has dropped them all" in words
+    assert "it had been told none, has dropped" in explain_received(Notification(6, 1), OURS, [])
+    assert "had been told" not in explain_received(Notification(6, 2), OURS, TOLD)
