@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
+from itertools import count
 
 from twisted.logger import Logger
 
@@ -60,6 +62,9 @@ class DampedReports:
         self._flaps: dict[str, Flaps] = {}
         """By host; who flapped last is last."""
         self._held: dict[str, _Held] = {}
+        self._by_time: list[tuple[float, int, _Held]] = []
+        """Those that wait, as a heap; also some that no longer do."""
+        self._numbers = count()
         self._timer: DelayedCall | None = None
         self._total = 0
         self._shown: _Shown | None = None
@@ -87,7 +92,7 @@ class DampedReports:
         self._receiver.retract(report)
         held = self._held.get(host)
         if held is not None and held.undone_by == report:
-            self._held[host] = replace(held, undone_by=None)
+            self._hold(host, replace(held, undone_by=None))
             self._look()
 
     def reconfigure(self, *, enabled: bool, monitors: Collection[str]) -> None:
@@ -100,10 +105,12 @@ class DampedReports:
             self._look()
             self._flaps.clear()
             self._held.clear()
+            self._by_time.clear()
 
     def stop(self) -> None:
         """Deliver nothing any more. Idempotent."""
         self._held.clear()
+        self._by_time.clear()
         self._cancel()
 
     def shown(self, service: ServiceSnapshot) -> ServiceSnapshot:
@@ -150,13 +157,19 @@ class DampedReports:
     def _up(self, report: HealthReport, before: Flaps) -> None:
         now_s = self._clock.seconds()
         flaps = self._flaps[report.host] = before.came_up(report.monitor)
+        held = self._held.get(report.host)
+        if held is not None and held.report.monitor != report.monitor:
+            # A monitor that is new. The server stays down for what waits, which must not be lost.
+            self._receiver.deliver(report)
+            self._look()
+            return
         was_down = self._held.pop(report.host, None) is not None or before.down
         until_s = flaps.held_until_s(now_s)
         if flaps.down or until_s <= now_s or not was_down or not self._can_spare():
             self._receiver.deliver(report)
             self._look()
             return
-        self._held[report.host] = _Held(report, until_s)
+        self._hold(report.host, _Held(report, until_s))
         self._total += 1
         self._log.info(
             "Server {host} is up again, but went down {flaps} times within {window:.0f} s: it is"
@@ -172,18 +185,35 @@ class DampedReports:
         """Deliver what need not wait any longer, and arrange the next look."""
         self._cancel()
         now_s = self._clock.seconds()
-        waiting = [(h, held) for h, held in self._held.items() if held.undone_by is None]
-        for host, held in sorted(waiting, key=lambda each: each[1].until_s):
+        while (held := self._next()) is not None:
             if held.until_s > now_s and self._enabled and self._can_spare():
                 break
             # What is delivered may make others go or come.
-            if self._held.get(host) is held:
-                del self._held[host]
-                self._receiver.deliver(held.report)
-        times = [held.until_s for held in self._held.values() if held.undone_by is None]
-        if times and self._timer is None:
-            delay_s = min(LOOK_AGAIN_S, max(0.0, min(times) - now_s))
+            del self._held[held.report.host]
+            self._receiver.deliver(held.report)
+        if held is not None and self._timer is None:
+            delay_s = min(LOOK_AGAIN_S, max(0.0, held.until_s - now_s))
             self._timer = self._clock.callLater(delay_s, self._look)
+
+    def _hold(self, host: str, held: _Held) -> None:
+        self._held[host] = held
+        if len(self._by_time) > 2 * len(self._held) + 100:
+            # Most of them no longer wait.
+            self._by_time = [each for each in self._by_time if self._waits(each[2])]
+            heapify(self._by_time)
+        heappush(self._by_time, (held.until_s, next(self._numbers), held))
+
+    def _waits(self, held: _Held) -> bool:
+        return self._held.get(held.report.host) is held
+
+    def _next(self) -> _Held | None:
+        """What waits and is delivered next. Thousands may wait: not all are looked at."""
+        while self._by_time:
+            held = self._by_time[0][2]
+            if self._waits(held):
+                return held
+            heappop(self._by_time)
+        return None
 
     def _forget_old(self, now_s: float) -> None:
         while self._flaps:

@@ -77,6 +77,4 @@ class Flaps:
 def can_spare(state: PoolState) -> bool:
     """Whether the pool does without a server that is up: as many are up as the threshold requires,
     and one of them serves."""
-    return state.can_depool and any(
-        member.pooled and member.up and member.spec.weight > 0 for member in state.members.values()
-    )
+    return state.can_depool and state.members.counts.weight_up > 0

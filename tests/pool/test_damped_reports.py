@@ -236,3 +236,64 @@ def test_whatever_comes_down_is_delivered_at_once_and_up_within_a_minute(seed: i
                 assert not pool.up[key]
             elif pool.clock.seconds() - since[key[0]] > max(HOLD_S) + 1:
                 assert pool.up[key], key
+
+
+@pytest.mark.parametrize("spares", [True, False])
+def test_a_monitor_that_reports_for_the_first_time_does_not_lose_what_waits(spares: bool) -> None:
+    pool = Pool()
+    pool.flap(FREE_FLAPS)
+    pool.say(False)
+    pool.say(True)
+    assert not pool.is_up()
+    pool.spares = spares
+    pool.say(True, monitor="slow")
+    assert pool.is_up(monitor="slow")
+    pool.clock.pump([1.0] * 8)
+    assert pool.is_up()
+
+
+def test_what_is_held_is_delivered_in_the_order_of_its_time() -> None:
+    pool = Pool()
+    hosts = [f"h{number}" for number in range(40)]
+    for _ in range(FREE_FLAPS + 1):
+        for host in hosts:
+            pool.say(False, host)
+            pool.clock.advance(0.01)
+    # Nobody was up in between: all of these are one flap.
+    for _ in range(FREE_FLAPS):
+        for host in hosts:
+            pool.say(True, host)
+            pool.say(False, host)
+            pool.clock.advance(0.01)
+    for host in reversed(hosts):
+        pool.say(True, host)
+    seen = len(pool.seen)
+    pool.clock.pump([0.1] * 80)
+    assert [host for host, _, _ in pool.seen[seen:]] == hosts
+
+
+def test_who_flaps_while_thousands_wait_costs_no_look_at_all_of_them() -> None:
+    pool = Pool()
+    asked = 0
+
+    def waits(held: object, really: object = pool.damped._waits) -> bool:
+        nonlocal asked
+        asked += 1
+        return really(held)  # type: ignore[no-any-return,operator]
+
+    pool.damped._waits = waits  # type: ignore[method-assign]
+    hosts = [f"h{number}" for number in range(300)]
+    for _ in range(FREE_FLAPS + 1):
+        for host in hosts:
+            pool.say(False, host)
+            pool.say(True, host)
+    assert asked < 20 * len(hosts)
+
+
+def test_what_no_longer_waits_takes_no_memory() -> None:
+    pool = Pool()
+    pool.flap(FREE_FLAPS)
+    for _ in range(1000):
+        pool.say(False)
+        pool.say(True)
+    assert len(pool.damped._by_time) <= 110
