@@ -272,7 +272,6 @@ SECONDS_OR_NEVER: Kind[float | None] = Kind(
     lambda text: None if text == "never" else _some_seconds(text),
 )
 HOST_ADDRESS = Kind("an IPv4 or IPv6 address", _host_address)
-IPV4 = Kind("an IPv4 address", _address_of(IPv4Address))
 IPV6 = Kind("an IPv6 address", _address_of(IPv6Address))
 ADDRESSES: Kind[tuple[IPAddress, ...]] = Kind(
     "an address or a list of addresses such as ['192.0.2.1', '2001:db8::1']", _addresses

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pybal.page.html import Child, Markup, element, path_to
+from pybal.page.html import Child, Markup, element
 from pybal.page.words import service_link
 
 RELOAD_S = 15
@@ -177,8 +177,3 @@ def _section(id_: str, title: str, fill: Fill, columns: Sequence[str] = ()) -> M
         class_=id_,
     )
     return element("section", heading, table, aria_labelledby=f"{id_}-h")
-
-
-def link_of(path: str, build: str) -> str:
-    """To a file that may be kept by a browser until there is another build of it."""
-    return path_to(path, v=build)
