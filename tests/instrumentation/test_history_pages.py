@@ -370,6 +370,7 @@ def test_who_takes_nothing_is_cut_off_and_nothing_waits_for_it(site: Site) -> No
     site.client.clock.advance(SLOW_S + 0.1)
     assert stream.data() == ""
     assert stream.connection.transport.disconnected
+    assert sum("Cut off who follows the events" in line for line in site.client.log) == 1
 
 
 def test_nothing_is_left_when_all_are_gone(site: Site) -> None:
