@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.web.server import Request
-from zope.interface import implementer
 
 from pybal.errors import PyBalError
 from pybal.history.event import LedgerEvent
 from pybal.history.port import History
 from pybal.history.query import EventQuery
 from pybal.instrumentation.history_documents import event_document
+from pybal.instrumentation.server_sent_events import Subscriber, event
 from pybal.runtime.time_slices import TimeSlices
 
 STREAM_TYPE = "text/event-stream"
@@ -29,8 +28,6 @@ MAX_STREAMS = 24
 """At each place where is listened: each costs a connection and a little of each event."""
 HEARTBEAT_S = 15.0
 """So that what lies between, and the client, know that the stream is alive."""
-SLOW_S = 30.0
-"""Who takes nothing for so long is cut off; it may come back with the number of its last event."""
 _GATHER_S = 0.05
 _PAGE = 200
 _AT_ONCE = 10
@@ -61,7 +58,6 @@ class EventStreams:
         self._unsubscribe: Callable[[], None] | None = None
         self._waking: Any = None
         self._rendered: dict[int, bytes] = {}
-        self.cut_off_total = 0
 
     @property
     def full(self) -> bool:
@@ -96,45 +92,45 @@ class EventStreams:
         for stream in tuple(self._open):
             stream.go_on()
 
-    def rendered(self, event: LedgerEvent) -> bytes:
+    def rendered(self, noted: LedgerEvent) -> bytes:
         """An event as all streams write it; made once."""
-        found = self._rendered.get(event.seq)
+        found = self._rendered.get(noted.seq)
         if found is None:
             if len(self._rendered) >= _RENDERED:
                 self._rendered.clear()
-            data = json.dumps(event_document(event))
-            found = self._rendered[event.seq] = f"id: {event.seq}\ndata: {data}\n\n".encode()
+            data = json.dumps(event_document(noted)).encode()
+            found = self._rendered[noted.seq] = event(data, id_=str(noted.seq))
         return found
 
 
-@implementer(IPushProducer)
 class _Stream:
-    """One client's."""
+    """One client's. One that is cut off may come back with the number of its last event."""
 
     def __init__(self, streams: EventStreams, request: Request, following: Following) -> None:
         self._streams = streams
         self._request = request
         self._query = replace(following.query, newest=False, limit=_PAGE)
         self._backlog = following.backlog
-        self._paused = False
+        self._subscriber = Subscriber(
+            streams.clock, request, lambda _: self.go_on(), self._ended, self._too_slow
+        )
         self._over = False
         self._reading: Deferred[None] | None = None
         self._again = False
         self._heartbeat: Any = None
-        self._slow: Any = None
 
     def start(self) -> None:
         request = self._request
         request.setHeader(b"content-type", STREAM_TYPE.encode())
         request.setHeader(b"cache-control", b"no-store")
         request.setHeader(b"x-accel-buffering", b"no")
-        request.notifyFinish().addBoth(self._ended)
         if request.method == b"HEAD":
+            request.notifyFinish().addBoth(self._ended)
             request.write(b"")
             request.finish()
             return
-        request.registerProducer(self, True)
-        request.write(b": PyBal's events\nretry: %d\n\n" % _RETRY_MS)
+        self._subscriber.start()
+        self._subscriber.send(b": PyBal's events\nretry: %d\n\n" % _RETRY_MS)
         self._beat_later()
         if self._query.after is None and not self._backlog:
             self._query = replace(self._query, after=self._streams.history().newest)
@@ -143,7 +139,7 @@ class _Stream:
     def go_on(self) -> None:
         """There may be something to write."""
         self._again = True
-        if self._reading is None and not self._paused and not self._over:
+        if self._reading is None and self._subscriber.ready:
             reading = Deferred.fromCoroutine(self._read())
             reading.addErrback(self._failed)
             if not reading.called:
@@ -153,7 +149,7 @@ class _Stream:
     async def _read(self) -> None:
         if self._backlog:
             await self._write_backlog()
-        while self._again and not self._paused and not self._over:
+        while self._again and self._subscriber.ready:
             self._again = False
             history = self._streams.history()
             newest = history.newest
@@ -181,12 +177,12 @@ class _Stream:
             if self._over:
                 return
             some = events[start : start + _AT_ONCE]
-            self._request.write(b"".join(map(self._streams.rendered, some)))
+            self._subscriber.send(b"".join(map(self._streams.rendered, some)))
             await self._streams.time_slices.pause()
 
     def _read_over(self, _: object) -> None:
         self._reading = None
-        if self._again and not self._paused and not self._over:
+        if self._again and self._subscriber.ready:
             # It may have been woken as it ended.
             self._streams.clock.callLater(0, self.go_on)
 
@@ -196,7 +192,7 @@ class _Stream:
         if not failure.check(PyBalError):
             self._streams.log.failure("A stream of events failed", failure)
         # The client comes back with the number of its last event.
-        self._abort()
+        self._subscriber.cut_off()
 
     # -- the client ---------------------------------------------------------------------------
 
@@ -205,41 +201,16 @@ class _Stream:
 
     def _beat(self) -> None:
         self._beat_later()
-        if not self._paused:
-            self._request.write(b": heartbeat\n\n")
-
-    def pauseProducing(self) -> None:  # noqa: N802
-        """The client cannot take more."""
-        self._paused = True
-        if self._slow is None:
-            self._slow = self._streams.clock.callLater(SLOW_S, self._too_slow)
-
-    def resumeProducing(self) -> None:  # noqa: N802
-        """The client can take more."""
-        self._paused = False
-        if self._slow is not None:
-            self._slow.cancel()
-            self._slow = None
-        self.go_on()
-
-    def stopProducing(self) -> None:  # noqa: N802
-        """The client is gone."""
-        self._over = True
+        if self._subscriber.ready:
+            self._subscriber.send(b": heartbeat\n\n")
 
     def _too_slow(self) -> None:
-        self._slow = None
-        self._streams.cut_off_total += 1
         self._streams.log.info("Cut off who follows the events and has taken nothing for a while")
-        self._abort()
-
-    def _abort(self) -> None:
-        self._request.channel.forceAbortClient()
 
     def _ended(self, _: object) -> None:
         self._over = True
-        for call in (self._heartbeat, self._slow):
-            if call is not None and call.active():
-                call.cancel()
+        if self._heartbeat is not None and self._heartbeat.active():
+            self._heartbeat.cancel()
         if self._reading is not None:
             self._reading.cancel()
         self._streams.over(self)

@@ -8,12 +8,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pybal.instrumentation.server_sent_events import Subscriber, end_if_unreachable, event
 from pybal.instrumentation.view import StatusView
 from pybal.page.composer import Composer
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.piece import Page
 from pybal.page.topic import Compose, Topic
-from pybal.page.viewer import Viewer, event
 from pybal.runtime.time_slices import TimeSlices
 
 INTERVAL_S = 1.0
@@ -84,7 +84,8 @@ class Live:
 
     def watch(self, request: Any, topic: Topic, state: str) -> None:
         """Tell a client what changes of a page from now on; it has it as in that state."""
-        viewer = Viewer(self._clock, request, topic.tell, topic.remove)
+        end_if_unreachable(request)
+        viewer = Subscriber(self._clock, request, topic.tell, topic.remove)
         viewer.start()
         viewer.send(self._heartbeat())
         topic.add(viewer, state)

@@ -21,10 +21,10 @@ from pybal.page.layout import Frame, missing_document, overview_document, servic
 from pybal.page.live import MAX_VIEWERS, Live
 from pybal.page.search import LONGEST, Match, found_section, matches
 from pybal.page.topic import Topic
-from pybal.page.viewer import EVENTS_TYPE
 from pybal.runtime.time_slices import TimeSlices
 
 HTML_TYPE = "text/html; charset=utf-8"
+EVENTS_TYPE = "text/event-stream; charset=utf-8"
 POLICY = "; ".join(
     (
         "default-src 'none'",

@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from pybal.instrumentation.server_sent_events import Subscriber, event
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.piece import Page
 from pybal.page.publication import Publication
-from pybal.page.viewer import Viewer, event
 from pybal.runtime.time_slices import TimeSlices
 
 Compose = Callable[[CountedSlices], Awaitable[Page | None]]
@@ -25,7 +25,7 @@ class Topic:
         self._clock = clock
         self._slices = CountedSlices(clock, time_slices)
         self._compose = compose
-        self._viewers: dict[Viewer, int] = {}
+        self._viewers: dict[Subscriber, int] = {}
         """With the version that each has."""
         self._waiting: list[Deferred[bool]] | None = None
         self.publication = Publication(epoch)
@@ -52,16 +52,16 @@ class Topic:
         Deferred.fromCoroutine(self._update()).addBoth(self._updated)
         return waiter
 
-    def add(self, viewer: Viewer, state: str) -> None:
+    def add(self, viewer: Subscriber, state: str) -> None:
         """A viewer who has the page as it was in that state."""
         self._viewers[viewer] = self.publication.version_of(state)
         self.tell(viewer)
 
-    def remove(self, viewer: Viewer) -> None:
+    def remove(self, viewer: Subscriber) -> None:
         """A viewer is gone."""
         self._viewers.pop(viewer, None)
 
-    def tell(self, viewer: Viewer) -> None:
+    def tell(self, viewer: Subscriber) -> None:
         """Send a viewer what is new to it, if it can take it now."""
         version, publication = self._viewers.get(viewer), self.publication
         if version is not None and viewer.ready and version != publication.version:

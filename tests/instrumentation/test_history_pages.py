@@ -15,7 +15,8 @@ from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
-from pybal.instrumentation.event_stream import HEARTBEAT_S, MAX_STREAMS, SLOW_S
+from pybal.instrumentation.event_stream import HEARTBEAT_S, MAX_STREAMS
+from pybal.instrumentation.server_sent_events import SLOWEST_S
 from tests.fakes.view import NOON, FakeView, decision_inputs, server, service
 from tests.instrumentation.exchange import Answer, Client, Connection
 
@@ -367,7 +368,7 @@ def test_who_takes_nothing_is_cut_off_and_nothing_waits_for_it(site: Site) -> No
     assert stream.texts() == ["a"]
     producer.pauseProducing()
     site.note("b")
-    site.client.clock.advance(SLOW_S + 0.1)
+    site.client.clock.advance(SLOWEST_S + 0.1)
     assert stream.data() == ""
     assert stream.connection.transport.disconnected
     assert sum("Cut off who follows the events" in line for line in site.client.log) == 1

@@ -8,9 +8,9 @@ from dataclasses import replace
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from pybal.instrumentation.server_sent_events import SLOWEST_S
 from pybal.model import ServiceSnapshot
 from pybal.page.live import HEARTBEAT_S, MAX_VIEWERS
-from pybal.page.viewer import SLOWEST_S
 from tests.fakes.view import FakeView, monitor, server, service
 from tests.instrumentation.exchange import HeldTurns
 from tests.page.visitor import Stream, Visitor

@@ -11,7 +11,6 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
-EVENTS_TYPE = "text/event-stream; charset=utf-8"
 SLOWEST_S = 30
 """Who takes nothing for so long is cut off."""
 
@@ -23,28 +22,30 @@ def event(data: bytes, *, id_: str = "", name: str = "") -> bytes:
 
 
 @implementer(IPushProducer)
-class Viewer:
+class Subscriber:
     """An answer that goes on. `ready` says whether the client has taken all so far; `on_ready` is
-    called whenever it is again, `on_over` once, when the client is gone. `clock`: IReactorTime."""
+    called whenever it is again, `on_slow` before it is cut off, as it took nothing for SLOWEST_S
+    seconds, `on_over` once, when the client is gone. `clock`: IReactorTime."""
 
     def __init__(
         self,
         clock: Any,
         request: Request,
-        on_ready: Callable[[Viewer], None],
-        on_over: Callable[[Viewer], None],
+        on_ready: Callable[[Subscriber], None],
+        on_over: Callable[[Subscriber], None],
+        on_slow: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._request = request
         self._on_ready = on_ready
         self._on_over = on_over
+        self._on_slow = on_slow
         self._deadline: Any = None
         self._gone = False
         self.ready = True
 
     def start(self) -> None:
         """Begin; the head of the answer has been written."""
-        _end_if_unreachable(self._request)
         self._request.notifyFinish().addBoth(self._over)
         self._request.registerProducer(self, True)
 
@@ -62,7 +63,7 @@ class Viewer:
         """The client cannot take more."""
         if self.ready and not self._gone:
             self.ready = False
-            self._deadline = self._clock.callLater(SLOWEST_S, self.cut_off)
+            self._deadline = self._clock.callLater(SLOWEST_S, self._too_slow)
 
     def resumeProducing(self) -> None:  # noqa: N802
         """It can again."""
@@ -79,12 +80,16 @@ class Viewer:
         self._forget_deadline()
         self._on_over(self)
 
+    def _too_slow(self) -> None:
+        self._on_slow()
+        self.cut_off()
+
     def _forget_deadline(self) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
 
 
-def _end_if_unreachable(request: Request) -> None:
+def end_if_unreachable(request: Request) -> None:
     """A client that went away without a word is noticed by what it does not acknowledge. (What is
     no TCP connection has no such option, and no such client.)"""
     transport: Any = request.channel.transport
