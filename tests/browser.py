@@ -19,7 +19,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from tests.running import until
@@ -78,12 +77,7 @@ class Browser:
         self._session = f"/session/{answer['sessionId']}"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._driver is not None
         with contextlib.suppress(OSError, AssertionError):
             if self._session:

@@ -8,7 +8,6 @@ import socket
 import threading
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 
@@ -30,12 +29,7 @@ class FakeManager:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

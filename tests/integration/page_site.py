@@ -10,7 +10,6 @@ import signal
 import socket
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from tests.namespace import Namespace
@@ -125,12 +124,7 @@ class PageSite:
         until(lambda: "k8s-ingress-6" in self.pybal.get("/pools"))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for real in tuple(self._servers):
             self.down(real)
         self._stack.close()

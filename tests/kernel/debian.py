@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pytest
@@ -69,12 +68,7 @@ class Debian:
         until(lambda: self._state() in ("running", "degraded"))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """With its PID 1 all of it ends."""
         assert self._container is not None
         if self._container.poll() is None:

@@ -8,7 +8,6 @@ import socket
 import struct
 import threading
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import Self
 
 from tests.stage import Host, IPAddress
@@ -127,12 +126,7 @@ class Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def ask(self, text: bytes = b"?", timeout_s: float = 5.0) -> str:
