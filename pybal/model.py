@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
-from pybal.alert import Alert
 from pybal.held_change import HeldChange, ListPast
 from pybal.override import LaidOver
 
@@ -397,6 +396,25 @@ class HealthSnapshot:
     expedited_total: int = 0
     delayed_calls: int = 0
     isolation: IsolationSnapshot = IsolationSnapshot("off")
+
+
+class Severity(enum.Enum):
+    """How bad an alert is; the value is the word in JSON, in text it is upper-case."""
+
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that an operator must look at, in words without a full stop. `id` is that of all
+    alerts of its kind, and their section in docs/operating.md; `service` is the one concerned."""
+
+    id: str
+    severity: Severity
+    service: str | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

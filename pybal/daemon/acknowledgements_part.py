@@ -7,10 +7,10 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from pybal.alert import Severity
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.instrumentation.pending_alert import Dated
+from pybal.model import Severity
 from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.overrides.acknowledgement_book import MAX_ACKNOWLEDGEMENTS, AcknowledgementBook
 from pybal.overrides.file import Keeper, acknowledgement_file

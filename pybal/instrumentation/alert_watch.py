@@ -9,12 +9,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from pybal.alert import Alert
 from pybal.instrumentation.alerts import Situation, general_alerts
 from pybal.instrumentation.pending_alert import Dated, PendingAlert, PendingAlerts
 from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
-from pybal.model import AnnouncedPrefix, ServiceSnapshot
+from pybal.model import Alert, AnnouncedPrefix, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import TimeSlices
 

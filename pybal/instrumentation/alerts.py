@@ -10,18 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.instrumentation.service_alerts import named
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
 from pybal.model import (
+    Alert,
     BGPSnapshot,
     DaemonSnapshot,
     MaintenanceSnapshot,
     OwnAddress,
     PeerSnapshot,
     ServiceSnapshot,
+    Severity,
 )
 
 _PEER_AWAY_S = 60.0

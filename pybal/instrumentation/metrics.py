@@ -24,7 +24,6 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.history.snapshot import HistorySnapshot
@@ -37,7 +36,14 @@ from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.ipvs.snapshot import IPVSSnapshot
-from pybal.model import BGPSnapshot, DaemonSnapshot, HealthSnapshot, ServiceSnapshot
+from pybal.model import (
+    Alert,
+    BGPSnapshot,
+    DaemonSnapshot,
+    HealthSnapshot,
+    ServiceSnapshot,
+    Severity,
+)
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST

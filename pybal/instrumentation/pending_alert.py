@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pybal.alert import Alert, Severity
+from pybal.model import Alert, Severity
 from pybal.overrides.acknowledgement import Acknowledgement
 
 STARTING_S = 15.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
-from pybal.alert import Alert
 from pybal.instrumentation import pools
 from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.responses import Response, json_document, not_found, text
 from pybal.instrumentation.view import StatusView
+from pybal.model import Alert
 
 
 def path_segments(path: bytes) -> tuple[str, ...] | None:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client.registry import Collector
 
-from pybal.alert import Alert
 from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
-from pybal.model import MetricFamily
+from pybal.model import Alert, MetricFamily
 from pybal.runtime.time_slices import TimeSlices
 
 

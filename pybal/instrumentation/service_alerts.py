@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
 from pybal.instrumentation.pending_alert import STARTING_S, PendingAlert
-from pybal.model import ServerSnapshot, ServiceSnapshot
+from pybal.model import (
+    Alert,
+    ServerSnapshot,
+    ServiceSnapshot,
+    Severity,
+)
 
 _SETTLING_S = 2.0
 _NO_ADDRESS_S = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pybal.alert import Severity
+from pybal.model import Severity
 from pybal.override import until_text
 
 AlertKey = tuple[str, str | None, str]

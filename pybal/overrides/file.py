@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from pybal.alert import Severity
+from pybal.model import Severity
 from pybal.override import MAX_DURATION_S, Action, Override
 from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.state.state_file import (

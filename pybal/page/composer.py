@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pybal.alert import Alert
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.view import StatusView
+from pybal.model import Alert
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.overview import overview
 from pybal.page.past import PastReader

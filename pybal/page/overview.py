@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pybal.alert import Severity
 from pybal.instrumentation.alerts import in_order
-from pybal.model import ServiceSnapshot
+from pybal.model import ServiceSnapshot, Severity
 from pybal.net.addresses import endpoint
 from pybal.page.bar import bar
 from pybal.page.html import Markup, element

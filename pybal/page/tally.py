@@ -8,8 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pybal.alert import Alert, Severity
-from pybal.model import ServerSnapshot, ServiceSnapshot, Verdict
+from pybal.model import (
+    Alert,
+    ServerSnapshot,
+    ServiceSnapshot,
+    Severity,
+    Verdict,
+)
 
 
 class Care(enum.Enum):

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from pybal.alert import Severity
 from pybal.ctl.client import SocketClient
 from pybal.ctl.main import Terminal, run
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.instrumentation.override_document import acknowledgement_document, override_document
 from pybal.instrumentation.site import ControlAccess
+from pybal.model import Severity
 from pybal.override import Action
 from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.overrides.wish import Scope, Wish

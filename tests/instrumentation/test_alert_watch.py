@@ -5,12 +5,17 @@ from fractions import Fraction
 
 from twisted.internet.task import Clock
 
-from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.pending_alert import Dated
-from pybal.model import AnnouncedPrefix, ServerSnapshot, ServiceSnapshot
+from pybal.model import (
+    Alert,
+    AnnouncedPrefix,
+    ServerSnapshot,
+    ServiceSnapshot,
+    Severity,
+)
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import TimeSlices

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from pybal.alert import Alert, Severity
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline
@@ -19,12 +18,14 @@ from pybal.ipvs.snapshot import (
     MissingSnapshot,
 )
 from pybal.model import (
+    Alert,
     AnnouncedPrefix,
     BGPSnapshot,
     HealthSnapshot,
     IsolationSnapshot,
     ServerSnapshot,
     ServiceSnapshot,
+    Severity,
     SourceSnapshot,
 )
 from tests.fakes.view import (

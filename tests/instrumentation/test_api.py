@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pybal.alert import Alert, Severity
 from pybal.held_change import HeldChange
 from pybal.instrumentation.api import NoSuchDocumentError, document
 from pybal.instrumentation.history_query import parameters_of
@@ -24,7 +23,14 @@ from pybal.ipvs.snapshot import (
     ServiceStatistics,
     Traffic,
 )
-from pybal.model import HealthSnapshot, HoldDown, MetricSample, SourceSnapshot
+from pybal.model import (
+    Alert,
+    HealthSnapshot,
+    HoldDown,
+    MetricSample,
+    Severity,
+    SourceSnapshot,
+)
 from pybal.override import Action, LaidOver, Override
 from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
 from tests.instrumentation.exchange import Client

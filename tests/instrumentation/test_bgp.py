@@ -7,11 +7,11 @@ from typing import Any
 
 from prometheus_client.core import Metric
 
-from pybal.alert import Alert
 from pybal.instrumentation.alerts import Situation, headline
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.bgp_metrics import bgp_families
 from pybal.model import (
+    Alert,
     AnnouncedPrefix,
     BGPConnectionSnapshot,
     BGPSnapshot,

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 from twisted.internet.task import Clock
 
-from pybal.alert import Alert, Severity
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import NoSuchThingError
 from pybal.instrumentation.pending_alert import Dated
+from pybal.model import Alert, Severity
 from tests.fakes.daemon import at_once
 
 PEER = Dated(Alert("bgp-peer-away", Severity.WARNING, None, "away"), 70.0, "192.0.2.1")

@@ -5,9 +5,14 @@ from fractions import Fraction
 
 import pytest
 
-from pybal.alert import Alert, Severity
 from pybal.instrumentation.pending_alert import Dated
-from pybal.model import Decision, ServerSnapshot, Verdict
+from pybal.model import (
+    Alert,
+    Decision,
+    ServerSnapshot,
+    Severity,
+    Verdict,
+)
 from pybal.page.seen import since_alerts
 from pybal.page.tally import Care, Standing, badness, care_of, in_trouble, standing, tally
 from tests.fakes.view import NOON, monitor, server, service
