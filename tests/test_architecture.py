@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.source_imports import IMPURE_LIBRARIES, imports
+
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "pybal").rglob("*.py"))
 
-IMPURE_LIBRARIES = {"twisted", "pyroute2", "etcd", "socket", "time", "random", "threading"}
 HOUSE = (ROOT / "docs/architecture.md").read_text("utf-8")
 GROUND = "model"
 """A room of the ground floor, whose modules may share values."""
@@ -20,18 +21,6 @@ GROUND = "model"
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def imports(path: Path) -> set[str]:
-    """Dotted names of all that a module imports, `from x import y` as x and x.y."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.module is not None, "relative imports are not the house's style"
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
 
 
 def floors() -> list[set[str]]:

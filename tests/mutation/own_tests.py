@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
-IMPURE_LIBRARIES = {"twisted", "pyroute2", "etcd", "socket", "time", "random", "threading"}
+from tests.source_imports import IMPURE_LIBRARIES, imports
 
 
 def pure_modules(root: Path) -> list[Path]:
     """The modules that import no reactor, socket, clock or random source, not even through another
     module; relative to the project's root. The files that only name a room are none."""
     wanted = {
-        path.relative_to(root): _imports(path.read_text("utf-8"))
-        for path in sorted((root / "pybal").rglob("*.py"))
+        path.relative_to(root): imports(path) for path in sorted((root / "pybal").rglob("*.py"))
     }
     impure = {
         module_name(path)
@@ -41,13 +39,13 @@ class OwnTests:
     """Looks up tests by what they import; each file is read once."""
 
     def __init__(self, root: Path) -> None:
-        self._tests: dict[Path, frozenset[str]] = {}
+        self._tests: dict[Path, set[str]] = {}
         for path in sorted((root / "tests").rglob("test_*.py")):
             relative = path.relative_to(root)
             if not {"kernel", "integration", "vm"} & set(relative.parts):
-                self._tests[relative] = _imports(path.read_text("utf-8"))
+                self._tests[relative] = imports(path)
         self._modules = {
-            module_name(path.relative_to(root)): _imports(path.read_text("utf-8"))
+            module_name(path.relative_to(root)): imports(path)
             for path in sorted((root / "pybal").rglob("*.py"))
         }
 
@@ -66,13 +64,3 @@ class OwnTests:
 
 def _distance(test: Path, module: Path) -> tuple[bool, bool, Path]:
     return (test.stem != f"test_{module.stem}", test.parent.name != module.parent.name, test)
-
-
-def _imports(text: str) -> frozenset[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(found)
