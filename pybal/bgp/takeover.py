@@ -108,11 +108,6 @@ class ChangedTermsError(HandoverError):
     """The configuration is another one."""
 
 
-def no_keeper(log: Any) -> SessionKeeper:
-    """One that keeps nothing."""
-    return SessionKeeper(None, {}, log, wanted=False)
-
-
 class SessionKeeper:
     """Keeps sessions for the next process, and has those of the one before. `ports` None: nobody
     would keep them; not `wanted`: nor are those of the one before to go on."""

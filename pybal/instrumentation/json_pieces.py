@@ -31,11 +31,6 @@ def json_pieces(value: object, *, pretty: bool = False, _depth: int = 0) -> Iter
         yield json.dumps(value).encode("ascii")
 
 
-def json_bytes(value: object, *, pretty: bool = False) -> bytes:
-    """The whole document at once."""
-    return b"".join(json_pieces(value, pretty=pretty))
-
-
 def _holds_each(value: Mapping[object, object]) -> bool:
     return any(
         isinstance(part, Each) or (isinstance(part, Mapping) and _holds_each(part))

@@ -11,7 +11,7 @@ from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
 from pybal.model import Decision
-from pybal.pool.event_json import event_document
+from pybal.pool.event_json import decision_document, event_document
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -25,7 +25,6 @@ from pybal.pool.events import (
 from pybal.pool.members import Member
 from pybal.pool.policy import PoolState
 from pybal.pool.ports import Step
-from pybal.pool.replay import decision_document
 
 _NAMED = 5
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import (
@@ -65,24 +65,13 @@ def destination(
     )
 
 
-def service_entry(
-    settings: ServiceSettings, pooled: Iterable[tuple[IPAddress, int]]
-) -> ServiceEntry:
-    """The entry with these (address, weight) pairs as destinations.
-
-    Where several servers share an address the first one's weight counts: the kernel knows
-    a destination by its address alone.
-    """
-    destinations: dict[DestinationKey, Destination] = {}
-    for rank, (address, weight) in enumerate(pooled):
-        each = destination(settings, address, weight, rank)
-        destinations.setdefault(each.key, each)
-    return ServiceEntry(service_of(settings), destinations)
-
-
 class DesiredEntry:
-    """The same for a pool, kept up to date: an update costs what has changed since the last one.
-    Entries that follow one another share what has not."""
+    """A pool's entry, kept up to date: an update costs what has changed since the last one. Entries
+    that follow one another share what has not.
+
+    Where several servers share an address the first one's weight counts: the kernel knows a
+    destination by its address alone. tests/pool/reference_entry.py makes the same of all servers
+    each time."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings

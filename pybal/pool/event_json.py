@@ -1,4 +1,5 @@
-"""Events of the pooling policy as JSON, and back: the inputs of the history. Pure.
+"""Events of the pooling policy as JSON, and back: the inputs of the history; its decisions as JSON.
+Pure.
 
 Of a pool list only what differs from the servers that the policy knows is written, since a list of
 hundreds may come every minute for the sake of one. To read an event, the state that it meets is
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any, get_args
 
-from pybal.model import ServerSpec
+from pybal.model import Decision, ServerSpec
 from pybal.override import Action, LaidOver, Override
 from pybal.pool.events import (
     Candidate,
@@ -127,3 +128,15 @@ def _list_of(fields: Document, before: PoolState) -> ListChanged:
 
 def _as_before(member: Member) -> Candidate:
     return Candidate(member.spec, member.ready, over=member.over)
+
+
+def decision_document(decision: Decision) -> dict[str, Any]:
+    """What JSON can hold of a decision."""
+    return {
+        "verdict": decision.verdict.name.lower(),
+        "cause": decision.cause,
+        "configured": decision.configured,
+        "up": decision.up,
+        "pooled": decision.pooled,
+        "required": str(decision.required),
+    }

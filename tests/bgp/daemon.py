@@ -50,11 +50,12 @@ from pybal.bgp.settings import (
     PeerSettings,
     SpeakerSettings,
 )
-from pybal.bgp.takeover import SessionKeeper, no_keeper
+from pybal.bgp.takeover import SessionKeeper
 from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import ManagerStore
 from pybal.runtime.gc_tuning import NEVER, YOUNG
 from pybal.runtime.log import begin_logging
+from tests.fakes.keeper import no_keeper
 
 
 def settings_of(given: dict[str, Any]) -> FailoverSettings:

@@ -22,8 +22,8 @@ from pybal.bgp.messages import Message
 from pybal.bgp.network import Accept, BGPNetwork
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
-from pybal.bgp.takeover import no_keeper
 from pybal.model import IPAddress
+from tests.fakes.keeper import no_keeper
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pybal.ipvs.model import (
 )
 from pybal.ipvs.options import KernelOptions, ServiceOptions
 from pybal.model import L4Protocol
-from pybal.pool.desired import service_entry, service_key
+from pybal.pool.desired import service_key
 from tests.config.texts import (
     FILE,
     only_problem,
@@ -35,6 +35,7 @@ from tests.config.texts import (
     settings,
     shown,
 )
+from tests.pool.reference_entry import service_entry
 
 TUNNEL = Forwarding.TUNNEL
 GUE = {"forwarding_method": "tunnel", "tunnel_type": "gue"}

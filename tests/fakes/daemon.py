@@ -11,7 +11,6 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from pybal.bgp.takeover import no_keeper
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.handover.listeners import KeptListeners
@@ -26,6 +25,7 @@ from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
 from tests.fakes.deferreds import result_of
 from tests.fakes.http import FakeHTTPClient
+from tests.fakes.keeper import no_keeper
 from tests.fakes.names import FakeHostLookUp
 from tests.fakes.processes import FakeProcesses
 

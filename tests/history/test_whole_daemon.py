@@ -23,11 +23,11 @@ from pybal.history.settings import HistorySettings
 from pybal.ipvs.plan import RemoveService
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
-from pybal.pool.replay import recorded, replayed
 from pybal.runtime.time_slices import TimeSlices
 from tests.bgp.memory import Router
 from tests.fakes.daemon import DaemonBench, at_once
 from tests.fakes.deferreds import result_of
+from tests.pool.replaying import recorded, replayed
 
 T = TypeVar("T")
 

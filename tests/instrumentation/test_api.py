@@ -10,7 +10,6 @@ import pytest
 from pybal.held_change import HeldChange
 from pybal.instrumentation.api import NoSuchDocumentError, document
 from pybal.instrumentation.history_query import parameters_of
-from pybal.instrumentation.json_pieces import json_bytes
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.routes import path_segments
 from pybal.ipvs.snapshot import (
@@ -34,6 +33,7 @@ from pybal.model import (
 from pybal.override import Action, LaidOver, Override
 from tests.fakes.view import NOON, FakeView, bgp, held, ipvs, monitor, server, service
 from tests.instrumentation.exchange import Client
+from tests.instrumentation.whole_json import json_bytes
 
 SAMPLE = MetricSample("pybal_monitor_x_total", (("reason", "refused"),), 2.0)
 FETCH = replace(

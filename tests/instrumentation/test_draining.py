@@ -8,7 +8,6 @@ from ipaddress import ip_address
 from typing import Any
 
 from pybal.instrumentation.api import document, reads_kernel
-from pybal.instrumentation.json_pieces import json_bytes
 from pybal.ipvs.snapshot import (
     DestinationStatistics,
     DrainSnapshot,
@@ -18,6 +17,7 @@ from pybal.ipvs.snapshot import (
 )
 from pybal.model import ServerSnapshot
 from tests.fakes.view import FakeView, ipvs, server, service
+from tests.instrumentation.whole_json import json_bytes
 
 KEY = "tcp 198.51.100.1:443"
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.instrumentation.json_pieces import Each, json_bytes, json_pieces
+from pybal.instrumentation.json_pieces import Each, json_pieces
+from tests.instrumentation.whole_json import json_bytes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

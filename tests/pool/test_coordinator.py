@@ -20,10 +20,10 @@ from pybal.ipvs.model import Destination, DestinationKey, Forwarding
 from pybal.model import HealthReport, ServerSpec, Verdict
 from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
-from pybal.pool.desired import service_entry
 from pybal.pool.events import MonitorReported, PooledChanged, ReportedDown
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
 from tests.fakes.deferreds import result_of
+from tests.pool.reference_entry import service_entry
 
 A, B, C, D = ADDRESSES.values()
 

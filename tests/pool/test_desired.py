@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, ServerSpec
-from pybal.pool.desired import DesiredEntry, service_entry
+from pybal.pool.desired import DesiredEntry
 from pybal.pool.members import Member, Members
 from tests.fakes.coordinator import Bench
+from tests.pool.reference_entry import service_entry
 
 SETTINGS = Bench(threshold=Fraction(0)).settings
 ADDRESSES = [ip_address(f"192.0.2.{number}") for number in range(1, 60)]

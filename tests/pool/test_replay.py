@@ -26,9 +26,9 @@ from pybal.pool.events import (
 )
 from pybal.pool.policy import PoolState, step
 from pybal.pool.ports import Step
-from pybal.pool.replay import recorded, replayed
 from tests.fakes.deferreds import result_of
 from tests.fakes.view import ledger
+from tests.pool.replaying import recorded, replayed
 from tests.pool.test_policy import histories
 
 
