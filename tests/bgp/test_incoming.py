@@ -218,12 +218,16 @@ class FlappingTest(PeeringCase):
 class CollisionTest(PeeringCase):
     """RFC 4271 section 6.8: both sides have opened a connection."""
 
-    def collide(self, first_open_on_theirs: bool) -> tuple[RouterEnd, RouterEnd]:
+    def connect_both_ways(self) -> tuple[RouterEnd, RouterEnd]:
         self.router.listen()
         self.bgp.start()
         theirs = self.router.connect(US)
         self.turn()
         [ours] = [end for end in self.router.ends if end is not theirs]
+        return ours, theirs
+
+    def collide(self, first_open_on_theirs: bool) -> tuple[RouterEnd, RouterEnd]:
+        ours, theirs = self.connect_both_ways()
         order = (theirs, ours) if first_open_on_theirs else (ours, theirs)
         for end in order:
             end.say(OPEN)
@@ -254,11 +258,7 @@ class CollisionTest(PeeringCase):
     def test_what_is_about_to_lose_is_not_confirmed_so_that_no_session_is_lost(self) -> None:
         # A router that has confirmed ours drops its own, while we drop ours for its: both gone,
         # and at the router a session that stood for milliseconds.
-        self.router.listen()
-        self.bgp.start()
-        theirs = self.router.connect(US)
-        self.turn()
-        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours, theirs = self.connect_both_ways()
         ours.say(OPEN, Keepalive())
         self.turn()
         assert not any(isinstance(message, Keepalive) for message in ours.heard)
@@ -274,11 +274,7 @@ class CollisionTest(PeeringCase):
         assert self.peer().established
 
     def test_who_gives_way_goes_on_once_the_other_connection_has_gone(self) -> None:
-        self.router.listen()
-        self.bgp.start()
-        theirs = self.router.connect(US)
-        self.turn()
-        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours, theirs = self.connect_both_ways()
         ours.say(OPEN, Keepalive())
         self.turn()
         assert not self.peer().established
@@ -287,11 +283,7 @@ class CollisionTest(PeeringCase):
         assert self.peer().established
 
     def test_who_gives_way_may_go_itself_meanwhile(self) -> None:
-        self.router.listen()
-        self.bgp.start()
-        theirs = self.router.connect(US)
-        self.turn()
-        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours, theirs = self.connect_both_ways()
         ours.say(OPEN)
         self.turn()
         ours.transport.abortConnection()
@@ -302,11 +294,7 @@ class CollisionTest(PeeringCase):
 
     def test_an_established_session_is_never_given_up_for_another_connection(self) -> None:
         # CollisionDetectEstablishedState is off, although the peer's identifier is higher.
-        self.router.listen()
-        self.bgp.start()
-        theirs = self.router.connect(US)
-        self.turn()
-        [ours] = [end for end in self.router.ends if end is not theirs]
+        ours, theirs = self.connect_both_ways()
         self.greet(ours)
         theirs.say(OPEN)
         self.turn()

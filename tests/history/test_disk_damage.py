@@ -1,0 +1,136 @@
+"""Files that are no history, rows that cannot be read, and what is told of a hole."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pybal.history import disk as disk_module
+from pybal.history.database import Database, find_events, find_incidents
+from pybal.history.disk import FILE_NAME, MAX_WAITING
+from pybal.history.event import Kind
+from pybal.history.query import EventQuery
+from tests.history.disk_bench import Bench, event, until
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 5000, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    bench = Bench(tmp_path)
+    bench.note("a")
+    bench.write_one()
+    bench.end()
+    assert find_events(tmp_path / FILE_NAME, EventQuery())[0].text == "a"
+    if content:
+        assert (tmp_path / f"{FILE_NAME}.damaged").read_bytes() == content
+
+
+def test_a_database_of_another_kind_or_format_is_set_aside(tmp_path: Path) -> None:
+    for statement in ("PRAGMA user_version = 9", "PRAGMA user_version = 1"):
+        file = sqlite3.connect(tmp_path / FILE_NAME)
+        file.executescript(f"DROP TABLE IF EXISTS events; CREATE TABLE x (y); {statement}")
+        file.close()
+        bench = Bench(tmp_path)
+        bench.note("a")
+        bench.write_one()
+        bench.end()
+        (tmp_path / FILE_NAME).unlink()
+
+
+def put(folder: Path, *rows: str, table: str = "events") -> None:
+    """Rows, as SQL has them, that this version does not write."""
+    Database(folder / FILE_NAME).close()
+    file = sqlite3.connect(folder / FILE_NAME)
+    for row in rows:
+        file.execute(f"INSERT INTO {table} VALUES ({row})")  # noqa: S608 - all of this is ours
+    file.commit()
+    file.close()
+
+
+def test_a_row_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "1, 1.0, 0, 1, 'report', 'a', NULL, NULL, NULL, NULL, '{}'",
+        "2, 2.0, 0, 1, 'of a later version', 'b', NULL, NULL, NULL, NULL, '{}'",
+        "3, 3.0, 0, 1, 'report', 'c', NULL, NULL, NULL, NULL, 'no JSON'",
+        "4, 'noon', 0, 1, 'report', 'd', NULL, NULL, NULL, NULL, '{}'",
+        "5, 5.0, 0, 1, 'report', 'e', NULL, NULL, NULL, NULL, '[]'",
+        "6, 6.0, 0, 1, 'report', 'f', NULL, NULL, NULL, NULL, '{}'",
+    )
+    found = find_events(tmp_path / FILE_NAME, EventQuery())
+    assert [each.seq for each in found] == [1, 2, 3, 4, 5, 6]
+    assert [each.seq for each in found if each.kind is Kind.LOST] == [2, 3, 4, 5]
+
+
+def test_an_incident_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "1, 'host', 'a', 'why', 1, 1, 1, 1, 1, '[]', '{}'",
+        "2, 'moon', 'a', 'why', 1, 1, 1, 1, 1, '[]', '{}'",
+        "3, 'host', 'a', 'why', 1, 1, 1, 1, 1, '', '{}'",
+        "4, 'host', 'a', 'why', 1, 'x', 1, 1, 1, '[]', '{}'",
+        "5, 'host', 'a', 'why', 1, 1, 1, 1, 1, '[]', '[]'",
+        table="incidents",
+    )
+    assert [each.id for each in find_incidents(tmp_path / FILE_NAME, EventQuery())] == [1]
+
+
+@pytest.mark.parametrize(
+    ("seq", "run"), [("9223372036854775807", "1"), ("1", "'first'"), ("-5", "1"), ("1", "-1")]
+)
+def test_a_file_whose_numbers_lead_nowhere_is_set_aside(tmp_path: Path, seq: str, run: str) -> None:
+    put(tmp_path, f"{seq}, 1.0, 0, {run}, 'report', 'a', NULL, NULL, NULL, NULL, '{{}}'")
+    bench = Bench(tmp_path)
+    bench.note("b")
+    bench.settle()
+    bench.write_one()
+    assert bench.texts() == "b"
+    bench.end()
+    assert (tmp_path / f"{FILE_NAME}.damaged").exists()
+
+
+def test_a_link_or_a_fifo_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("dear")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / FILE_NAME).symlink_to(target)
+    (tmp_path / "b").mkdir()
+    os.mkfifo(tmp_path / "b" / FILE_NAME)
+    for folder in ("a", "b"):
+        bench = Bench(tmp_path / folder)
+        bench.note("x")
+        assert bench.texts() == "x"
+        bench.end()
+    assert target.read_text() == "dear"
+
+
+def test_a_file_that_is_removed_is_made_again(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(disk_module, "_PRUNE_EVERY_S", 0.01)
+    bench = Bench(tmp_path)
+    bench.note("a")
+    bench.settle()
+    (bench.folder / FILE_NAME).unlink()
+    until(lambda: (bench.folder / FILE_NAME).exists())
+    bench.note("b")
+    bench.settle()
+    assert "b" in bench.texts()
+    bench.end()
+
+
+def test_a_hole_in_the_history_is_told_of_in_it(bench: Bench) -> None:
+    bench.note("a")
+    bench.settle()
+    assert bench.disk is not None
+    bench.disk.write([event(n) for n in range(100, 100 + MAX_WAITING + 500)], [])
+    lost = bench.disk.lost_total
+    assert lost >= 500
+    until(lambda: bench.disk is not None and not bench.disk.snapshot().waiting)
+    bench.note("b")
+    bench.settle()
+    bench.settle()
+    (told,) = bench.find(kinds=frozenset({Kind.LOST})).events
+    assert told.inputs == {"lost": lost}

@@ -1,0 +1,217 @@
+"""Disks that are full, slow or away, and the bounds of what is kept and asked."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from pybal.history import database as database_module
+from pybal.history import disk as disk_module
+from pybal.history.database import Database, find_events
+from pybal.history.disk import FILE_NAME, MAX_WAITING, DiskHistory
+from pybal.history.event import Kind, LedgerEvent
+from pybal.history.incidents import Incident
+from pybal.history.ledger import Ledger, Note
+from pybal.history.query import EventQuery, HistoryBusyError
+from pybal.history.settings import MIB, HistorySettings
+from pybal.runtime.time_slices import TimeSlices
+from tests.fakes.daemon import at_once
+from tests.fakes.deferreds import result_of
+from tests.history.disk_bench import NOON, Bench, event, in_a_thread, until
+from tests.instrumentation.exchange import LogLines
+
+
+class Full(Database):
+    """A disk that is full until the test says otherwise."""
+
+    full = True
+
+    def append(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+        if Full.full:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        super().append(events, incidents)
+
+
+def disk_of(folder: Path, kind: Callable[[Path], Database], log: LogLines) -> DiskHistory:
+    return DiskHistory(folder, HistorySettings(), lambda: NOON, at_once, log.logger(), kind)
+
+
+def test_a_full_disk_loses_nothing_that_fits_in_memory(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(disk_module, "_RETRY_FIRST_S", 0.01)
+    Full.full = True
+    log = LogLines()
+    disk = disk_of(tmp_path, Full, log)
+    disk.start(in_a_thread)
+    disk.write([event(1)], [])
+    until(lambda: disk.snapshot().errors_total > 1)
+    disk.write([event(n) for n in range(2, MAX_WAITING + 11)], [])
+    found = disk.snapshot()
+    assert (found.waiting, dict(found.lost)["queue full"]) == (MAX_WAITING, 10)
+    assert found.last_error == "database or disk is full"
+    assert log == [
+        f"warn: The history cannot be written to {tmp_path / FILE_NAME}, events may be lost:"
+        " database or disk is full"
+    ]
+    Full.full = False
+    until(lambda: disk.snapshot().written_total == MAX_WAITING)
+    disk.write([], [])
+    assert log[1:] == ["info: The history is written again"]
+    assert disk.complete_up_to == 0
+    disk.close()
+
+
+def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
+    """Were it to wait for the disk, this would not come to its end."""
+    hanging = threading.Event()
+
+    class Hanging(Database):
+        def append(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+            hanging.wait()
+
+    disk = disk_of(tmp_path, Hanging, LogLines())
+    disk.start(in_a_thread)
+    for number in range(50):
+        disk.write([event(number * 1000 + n) for n in range(1000)], [])
+    assert disk.snapshot().waiting == MAX_WAITING
+    hanging.set()
+    disk.close()
+
+
+def test_a_disk_that_hangs_at_the_start_holds_it_up_for_a_second(tmp_path: Path) -> None:
+    hanging = threading.Event()
+
+    def slow(path: Path) -> Database:
+        hanging.wait()
+        return Database(path)
+
+    disk = disk_of(tmp_path, slow, LogLines())
+    assert disk.start(in_a_thread) == (0, 0)
+    assert result_of(disk.find(EventQuery())) == []
+    hanging.set()
+    until(lambda: disk.newest == (0, 0))
+    disk.close()
+
+
+def test_numbers_go_on_after_a_file_that_was_opened_late(tmp_path: Path) -> None:
+    former = Database(tmp_path / FILE_NAME)
+    former.append([event(n, "former") for n in range(1, 11)], [])
+    former.close()
+    hanging = threading.Event()
+
+    def slow(path: Path) -> Database:
+        hanging.wait()
+        return Database(path)
+
+    clock, disk = Clock(), disk_of(tmp_path, slow, LogLines())
+    log = LogLines().logger()
+    ledger = Ledger(clock, lambda: NOON + clock.seconds(), TimeSlices(clock), log)
+    ledger.begin(*disk.start(in_a_thread))
+    ledger.keep_on(disk)
+    assert ledger.note(Note(Kind.REPORT, "early")) == 1
+    ledger.flush()
+    hanging.set()
+    until(lambda: disk.lost_total == 1)
+    ledger.note(Note(Kind.REPORT, "still early"))
+    ledger.flush()
+    assert ledger.note(Note(Kind.REPORT, "late")) > 10
+    ledger.flush()
+    until(lambda: disk.snapshot().written_total > 0)
+    found = result_of(Deferred.fromCoroutine(ledger.find(EventQuery(newest=True, limit=1))))
+    assert found.events[0].text == "late"
+    assert dict(disk.snapshot().lost)["before the file was open"] >= 1
+    ledger.stop()
+    disk.close()
+
+
+def test_a_folder_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    disk = disk_of(tmp_path / "file", Database, LogLines())
+    begun_s = time.monotonic()
+    assert disk.start(in_a_thread) == (0, 0)
+    assert time.monotonic() - begun_s < disk_module.OPEN_S
+    assert disk.snapshot().last_error != ""
+    disk.close()
+
+
+def test_an_event_that_cannot_be_written_does_not_stand_in_the_way(bench: Bench) -> None:
+    odd: list[Any] = [{"x": {1}}, {"x": float("nan")}, {1: object()}]
+    for inputs in odd:
+        bench.note("odd", inputs=inputs)
+    bench.note("text \ud800 \0 end", host="\udcff")
+    bench.note("z")
+    bench.again()
+    assert len(bench.find().events) == 5
+    assert bench.find().events[-1].text == "z"
+    assert bench.find().events[0].inputs == {}
+
+
+def test_what_is_too_old_goes_and_so_does_what_is_too_much(tmp_path: Path) -> None:
+    database = Database(tmp_path / FILE_NAME)
+    for start in range(0, 20_000, 500):
+        database.append([event(n + 1, "x" * 200) for n in range(start, start + 500)], [])
+    while database.prune(NOON + 5_000, 1 << 40):
+        pass
+    assert find_events(tmp_path / FILE_NAME, EventQuery(limit=1))[0].seq == 5_000
+    before = database.size_bytes()
+    while database.prune(None, 2 * MIB):
+        pass
+    oldest = find_events(tmp_path / FILE_NAME, EventQuery(limit=1))[0].seq
+    assert 5_000 < oldest < 20_000
+    for _ in range(100):
+        database.prune(None, 2 * MIB)
+    assert (tmp_path / FILE_NAME).stat().st_size <= 2 * MIB < before
+    assert find_events(tmp_path / FILE_NAME, EventQuery(newest=True, limit=1))[0].seq == 20_000
+    database.close()
+
+
+def test_a_clock_that_is_set_far_ahead_takes_no_history(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(disk_module, "_PRUNE_EVERY_S", 0.01)
+    bench = Bench(tmp_path)
+    bench.note("a")
+    bench.settle()
+    bench.wall_s += 400 * 86400
+    bench.note("b")
+    bench.settle()
+    time.sleep(0.1)
+    assert bench.texts(kinds=frozenset({Kind.REPORT})) == "ab"
+    bench.end()
+
+
+def test_a_query_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: Any) -> None:
+    database = Database(tmp_path / FILE_NAME)
+    database.append([event(n + 1) for n in range(2000)], [])
+    monkeypatch.setattr(database_module, "READ_S", -1.0)
+    monkeypatch.setattr(database_module, "_OPCODES", 10)
+    with pytest.raises(HistoryBusyError, match="takes more than"):
+        find_events(tmp_path / FILE_NAME, EventQuery(kinds=frozenset({Kind.STOP})))
+    database.close()
+
+
+def test_too_many_queries_at_once_are_refused(tmp_path: Path) -> None:
+    waiting: list[Deferred[Any]] = []
+
+    def held(_: Callable[[], Any]) -> Deferred[Any]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    disk = DiskHistory(tmp_path, HistorySettings(), lambda: NOON, held, LogLines().logger())
+    disk.start(in_a_thread)
+    asked = [disk.find(EventQuery()) for _ in range(disk_module.MAX_QUERIES_WAITING)]
+    assert len(waiting) == disk_module.MAX_QUERIES
+    refused: list[Any] = []
+    disk.find(EventQuery()).addErrback(refused.append)
+    assert refused[0].check(HistoryBusyError)
+    while waiting:
+        waiting.pop(0).callback([])
+    assert [result_of(each) for each in asked] == [[]] * len(asked)
+    disk.close()
