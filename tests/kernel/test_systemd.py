@@ -13,6 +13,19 @@ from tests.running import until
 from tests.stage import VIP4
 
 
+def set_up(debian: Debian, package: Path, folder: Path, config: str) -> None:
+    """The package and its configuration, with the pool lists of `folder`; nothing is started."""
+    install(debian, package)
+    shutil.copytree(folder, debian.shared / "pools")
+    configure(debian, config.replace(str(folder), "/srv/pools"))
+
+
+def configure(debian: Debian, text: str) -> None:
+    """Write pybal.conf."""
+    (debian.shared / "pybal.conf").write_text(text)
+    debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_no_router_notices_a_restart_nor_kill_9_but_a_stop(
     suite: str, site: Site, package: Path, tmp_path: Path
@@ -22,10 +35,7 @@ def test_no_router_notices_a_restart_nor_kill_9_but_a_stop(
     # A start may take half a minute here.
     site.router.restart(hold_time_s=240)
     with Debian(suite, tmp_path, host.namespace) as debian:
-        install(debian, package)
-        shutil.copytree(folder, debian.shared / "pools")
-        (debian.shared / "pybal.conf").write_text(config.replace(str(folder), "/srv/pools"))
-        debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+        set_up(debian, package, folder, config)
         debian.run("systemctl", "start", "pybal")
         site.wait_routed(host)
         sessions = site.seen(host, "BGP session established")
@@ -74,10 +84,7 @@ def test_without_handover_a_restart_keeps_the_routes_and_a_stop_withdraws_them(
     host = site.first
     folder, config = site.configure(host, options="bgp-graceful-restart = yes\nhandover = no")
     with Debian(suite, tmp_path, host.namespace) as debian:
-        install(debian, package)
-        shutil.copytree(folder, debian.shared / "pools")
-        (debian.shared / "pybal.conf").write_text(config.replace(str(folder), "/srv/pools"))
-        debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+        set_up(debian, package, folder, config)
         debian.run("systemctl", "start", "pybal")
         site.wait_routed(host)
 
@@ -109,21 +116,15 @@ def test_a_typo_stops_nothing_by_reload_nor_by_restart(
     folder, config = site.configure(host, options="bgp-graceful-restart = yes")
     good = config.replace(str(folder), "/srv/pools").replace("state-directory = none\n", "")
     with Debian(suite, tmp_path, host.namespace) as debian:
-        install(debian, package)
-        shutil.copytree(folder, debian.shared / "pools")
+        set_up(debian, package, folder, good)
 
-        def write(text: str) -> None:
-            (debian.shared / "pybal.conf").write_text(text)
-            debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
-
-        write(good)
         debian.run("systemctl", "start", "pybal")
         site.wait_routed(host)
         assert "BGP" in shown(debian, "StatusText")
         process = shown(debian, "MainPID")
 
         with site.load.running():
-            write(good.replace("scheduler = ", "scheduler = x"))
+            configure(debian, good.replace("scheduler = ", "scheduler = x"))
             debian.run("systemctl", "reload", "pybal", status=1)
             assert "REFUSED" in until(
                 lambda: "REFUSED" in shown(debian, "StatusText") and "REFUSED"
@@ -138,7 +139,7 @@ def test_a_typo_stops_nothing_by_reload_nor_by_restart(
             log = debian.run("journalctl", "--unit=pybal", "--priority=crit")
             assert "running the last configuration that was good" in log
 
-            write(good)
+            configure(debian, good)
             debian.run("systemctl", "reload", "pybal")
             until(lambda: "LAST GOOD" not in shown(debian, "StatusText"))
         assert site.load.failures == []
@@ -151,10 +152,7 @@ def test_a_process_that_stands_still_is_started_again_and_adopts_the_table(
     host = site.first
     folder, config = site.configure(host, options="bgp-graceful-restart = yes")
     with Debian(suite, tmp_path, host.namespace) as debian:
-        install(debian, package)
-        shutil.copytree(folder, debian.shared / "pools")
-        (debian.shared / "pybal.conf").write_text(config.replace(str(folder), "/srv/pools"))
-        debian.run("cp", "/srv/pybal.conf", "/etc/pybal")
+        set_up(debian, package, folder, config)
         debian.run("mkdir", "-p", "/etc/systemd/system/pybal.service.d")
         (debian.shared / "watchdog.conf").write_text("[Service]\nWatchdogSec=3\n")
         debian.run("cp", "/srv/watchdog.conf", "/etc/systemd/system/pybal.service.d")
