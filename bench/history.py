@@ -36,7 +36,8 @@ from pybal.history.settings import HistorySettings
 from pybal.model import ServerSpec
 from pybal.pool.chronicle import Chronicle
 from pybal.pool.events import Candidate, ListChanged, MonitorReported
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy import step
+from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import Step
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.time_slices import TimeSlices

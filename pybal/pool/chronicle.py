@@ -23,7 +23,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.members import Member
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import Step
 
 _NAMED = 5

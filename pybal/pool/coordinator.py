@@ -48,8 +48,8 @@ from pybal.pool.guarded_list import GuardedList
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
 from pybal.pool.overlay import Laid, Overlay
-from pybal.pool.policy import PoolState
 from pybal.pool.policy_steps import PolicySteps
+from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.publication import Publication
 from pybal.pool.server import Server

@@ -22,7 +22,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.members import Member
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 
 Document = Mapping[str, Any]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 
 WINDOW_S = 300.0
 """Who has not gone down for so long has a clean slate."""

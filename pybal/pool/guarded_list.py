@@ -24,7 +24,7 @@ from pybal.pool.list_guard import (
 )
 from pybal.pool.log_lines import guard_line
 from pybal.pool.members import Member
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 from pybal.runtime.clock import Clock, DelayedCall
 
 

@@ -104,25 +104,28 @@ _HELD = Counts._fields.index("held")
 _SPARES = range(Counts._fields.index("spare"), len(Counts._fields))
 
 
-def _counts(member: Member) -> Counts:
-    eligible, spec, drained = member.eligible, member.spec, member.drained
+def _counts(member: Member) -> tuple[int, ...]:
+    """As Counts, of one member."""
+    spec, ready, pooled, over = member.spec, member.ready, member.pooled, member.over
+    drained = over is not None and over.drains
+    eligible = spec.enabled and ready and not member.refused
     up = eligible and member.up and not drained
-    spare = None
-    if eligible and not member.pooled and not drained:
+    spare = -1
+    if eligible and not pooled and not drained:
         spare = 2 * (spec.weight == 0) + (not member.partially_up)
-    return Counts(
-        enabled=spec.enabled and not drained,
-        ready=member.ready,
-        up=up,
-        confirmed=up and all(member.results.values()),
-        weight_up=spec.weight if up else 0,
-        pooled=member.pooled,
-        drained=member.pooled and drained,
-        held=member.held,
-        spare=spare == 0,
-        spare_down=spare == 1,
-        spare_weightless=spare == 2,
-        spare_weightless_down=spare == 3,
+    return (
+        spec.enabled and not drained,
+        ready,
+        up,
+        up and all(member.results.values()),
+        spec.weight if up else 0,
+        pooled,
+        pooled and drained,
+        pooled and not member.up,
+        spare == 0,
+        spare == 1,
+        spare == 2,
+        spare == 3,
     )
 
 
@@ -154,11 +157,13 @@ class Members(Mapping[str, Member]):
         self._positions = positions
         self._root = root
         self._depth = depth
-        self._counts = Counts(*root.counts)
+        self._counts: Counts | None = None
 
     @property
     def counts(self) -> Counts:
         """Of all members."""
+        if self._counts is None:
+            self._counts = Counts._make(self._root.counts)
         return self._counts
 
     def __len__(self) -> int:
@@ -179,7 +184,10 @@ class Members(Mapping[str, Member]):
 
     def get(self, host: str, default: Any = None) -> Any:
         """See Mapping."""
-        return self[host] if host in self._positions else default
+        try:
+            return self[host]
+        except KeyError:
+            return default
 
     def values(self) -> ValuesView[Member]:
         """See Mapping."""

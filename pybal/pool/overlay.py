@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from pybal.model import ServerSpec
 from pybal.override import Action, LaidOver, Override, Overrides
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 
 Specs = Mapping[str, ServerSpec]
 

@@ -17,7 +17,8 @@ removed server could haunt.
 A step costs what it changes, however large the pool is: members are counted as they change
 (pybal/pool/members.py), and only those are decided anew that the event names, that are held, or
 that must be pooled though they are down. Nothing else can come out otherwise than the last step
-left it: who is up is pooled and who is down and not held is not, whatever the counts are.
+left it: who is up is pooled and who is down and not held is not, whatever the counts are. A report
+that concerns its own server alone has a shorter way (pybal/pool/lone_report.py).
 tests/pool/reference_policy.py walks over all of them after each event; both decide the same.
 """
 
@@ -25,13 +26,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
-from functools import cached_property
 from itertools import islice
 from types import MappingProxyType
 
-from pybal.model import Decision, Verdict
+from pybal.model import Decision
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -53,36 +53,9 @@ from pybal.pool.events import (
     SettingsChanged,
     TooFewEligible,
 )
-from pybal.pool.members import Member, Members
-
-
-@dataclass(frozen=True)
-class PoolState:
-    """All servers of one service, by host, in the order of the pool list."""
-
-    threshold: Fraction
-    monitors: tuple[str, ...]
-    members: Members = field(default_factory=Members)
-
-    @cached_property
-    def required(self) -> Fraction:
-        """N x T: so many servers must stay pooled, as far as there are eligible ones."""
-        return len(self.members) * self.threshold
-
-    @property
-    def up_count(self) -> int:
-        """How many servers are up, enabled and ready, those that are drained aside."""
-        return self.members.counts.up
-
-    @property
-    def pooled_count(self) -> int:
-        """How many servers are pooled, held ones included."""
-        return self.members.counts.pooled
-
-    @property
-    def can_depool(self) -> bool:
-        """Whether the threshold lets one more server go."""
-        return self.up_count >= self.required
+from pybal.pool.lone_report import take_alone
+from pybal.pool.members import Member
+from pybal.pool.pool_state import PoolState, is_up, report_cause, verdict_of, with_override
 
 
 def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[Notice, ...]]:
@@ -90,6 +63,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
 
     Events about servers or monitors that the state does not know change nothing.
     """
+    if isinstance(event, MonitorReported) and (alone := take_alone(state, event, at)) is not None:
+        return alone
     match event:
         case ListChanged():
             changed, causes, notices = _apply_list(state, event)
@@ -208,13 +183,13 @@ def _apply_report(state: PoolState, event: MonitorReported) -> _Applied:
     if member is None or event.monitor not in member.results:
         return state, {}, []
     results = MappingProxyType({**member.results, event.monitor: event.up})
-    changed = replace(member, results=results, up=_is_up(results, member.up))
+    changed = replace(member, results=results, up=is_up(results, member.up))
     notices: list[Notice] = []
     if not event.up:
         notices.append(ReportedDown(event.host, member.status, event.monitor, event.reason))
     elif changed.up and not member.up:
         notices.append(BecameUp(event.host, member.status))
-    return _with_member(state, changed), {event.host: _report_cause(event, results)}, notices
+    return _with_member(state, changed), {event.host: report_cause(event, results)}, notices
 
 
 def _retract(state: PoolState, event: ReportRetracted) -> _Applied:
@@ -222,7 +197,7 @@ def _retract(state: PoolState, event: ReportRetracted) -> _Applied:
     if member is None or member.results.get(event.monitor) is not False:
         return state, {}, []
     results = MappingProxyType({**member.results, event.monitor: event.result})
-    changed = replace(member, results=results, up=_is_up(results, event.server_up))
+    changed = replace(member, results=results, up=is_up(results, event.server_up))
     cause = f"what {event.monitor} reported was retracted: this director was cut off"
     notice = RetractedDown(event.host, member.status, event.monitor)
     return _with_member(state, changed), {event.host: cause}, [notice]
@@ -238,31 +213,13 @@ def _apply_settings(state: PoolState, event: SettingsChanged) -> _Applied:
 
 def _with_monitors(member: Member, monitors: tuple[str, ...]) -> Member:
     results = MappingProxyType({name: member.results.get(name) for name in monitors})
-    return replace(member, results=results, up=_is_up(results, member.up))
-
-
-def _report_cause(event: MonitorReported, results: Mapping[str, bool | None]) -> str:
-    if not event.up:
-        return f"{event.monitor} reported down" + (f": {event.reason}" if event.reason else "")
-    down = [monitor for monitor, up in results.items() if up is False]
-    still = f", {' and '.join(down)} still down" if down else ""
-    return f"{event.monitor} reported up{still}"
-
-
-def _is_up(results: Mapping[str, bool | None], before: bool) -> bool:
-    """Down if any monitor says so, up if all do; else as before."""
-    values = results.values()
-    if any(value is False for value in values):
-        return False
-    if all(values):
-        return True
-    return before
+    return replace(member, results=results, up=is_up(results, member.up))
 
 
 def _with_member(state: PoolState, *members: Member) -> PoolState:
     if not members:
         return state
-    return replace(state, members=state.members.changed(members))
+    return state.with_members(state.members.changed(members))
 
 
 def _settle(before: PoolState, state: PoolState) -> PoolState:
@@ -328,38 +285,15 @@ def _with_decisions(
     size, up, pooled = len(after.members), after.up_count, after.pooled_count
     decided: list[Member] = []
     for member in after.members.differing(before.members):
-        host, verdict = member.spec.host, _verdict(member)
+        host, verdict = member.spec.host, verdict_of(member)
         changed = member.decision is None or member.decision.verdict is not verdict
         earlier = before.members.get(host)
         changed = changed or (earlier is not None and earlier.over != member.over)
         if changed or host == recovered:
-            cause = _with_override(causes.get(host) or _indirect_cause(event), member)
+            cause = with_override(causes.get(host) or _indirect_cause(event), member)
             decision = Decision(verdict, cause, at, size, up, pooled, after.required)
             decided.append(replace(member, decision=decision))
     return _with_member(after, *decided)
-
-
-def _with_override(cause: str, member: Member) -> str:
-    if member.over is None or member.over.text in cause:
-        return cause
-    return f"{cause}; {member.over.text}"
-
-
-def _verdict(member: Member) -> Verdict:
-    if member.pooled:
-        if not member.up:
-            return Verdict.HELD
-        if member.spec.weight == 0:
-            return Verdict.DRAINING
-        proven = None not in member.results.values()
-        return Verdict.POOLED if proven else Verdict.POOLED_UNPROVEN
-    if not member.spec.enabled:
-        return Verdict.DISABLED
-    if not member.ready:
-        return Verdict.NOT_READY
-    if member.refused:
-        return Verdict.REFUSED
-    return Verdict.DEPOOLED if False in member.results.values() else Verdict.WAITING
 
 
 def _indirect_cause(event: Event) -> str:

@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from pybal.config.settings import ServiceSettings
 from pybal.pool.events import CouldNotDepool, Event
 from pybal.pool.notice_log import NoticeLog
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy import step
+from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, Step
 from pybal.pool.withdrawal import health, is_of_interest
 

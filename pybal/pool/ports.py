@@ -14,7 +14,7 @@ from pybal.pool.events import Event, Notice
 from pybal.pool.implausible_addresses import IsOwnAddress
 from pybal.pool.list_guard import GuardNotice
 from pybal.pool.monitor_sets import MonitorFactory
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 from pybal.pool.server import AddressWatcher
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices

@@ -8,7 +8,7 @@ from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import IPAddress
 from pybal.pool.desired import DesiredEntry
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import DesiredTable
 from pybal.pool.server import Server
 

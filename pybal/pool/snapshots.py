@@ -10,7 +10,7 @@ from itertools import islice
 
 from pybal.model import ServerSnapshot
 from pybal.pool.members import Member, Members
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 
 _MOST_WAITING = 400

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pybal.config.settings import ServiceSettings
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 
 
 @dataclass(frozen=True, slots=True)

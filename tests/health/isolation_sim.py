@@ -21,7 +21,8 @@ from pybal.health.isolation_guard import IsolationGuard, IsolationPorts, ProbeTa
 from pybal.model import CheckResult, HealthReport, IPAddress, ServerSpec
 from pybal.net.port import Keepalive, Network, TCPEvents
 from pybal.pool.events import Candidate, ListChanged, MonitorReported, ReportRetracted
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy import step
+from pybal.pool.pool_state import PoolState
 from tests.fakes.environment import FakeAttention
 
 INTERVAL_S, TIMEOUT_S, STEP_S = 10.0, 5.0, 0.1

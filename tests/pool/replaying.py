@@ -8,7 +8,8 @@ from typing import Any
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.pool.event_json import decision_document, event_of
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy import step
+from pybal.pool.pool_state import PoolState
 
 POLICY_KINDS = frozenset(
     {Kind.REPORT, Kind.RETRACTION, Kind.LIST, Kind.ADDRESS, Kind.SETTINGS, Kind.OVERRIDE}

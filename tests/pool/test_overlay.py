@@ -12,7 +12,7 @@ from pybal.config.settings import ListGuardSettings
 from pybal.model import ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
 from pybal.pool.overlay import Overlay, lay_over, serving
-from pybal.pool.policy import PoolState
+from pybal.pool.pool_state import PoolState
 from tests.fakes.coordinator import ADDRESSES, Bench
 
 DRAIN, DISABLE, ENABLE = Action.DRAIN, Action.DISABLE, Action.ENABLE

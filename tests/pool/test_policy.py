@@ -34,7 +34,8 @@ from pybal.pool.events import (
     TooFewEligible,
 )
 from pybal.pool.members import Member
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy import step
+from pybal.pool.pool_state import PoolState
 
 HALF = Fraction(1, 2)
 

@@ -23,6 +23,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.members import Member, Members
+from pybal.pool.pool_state import PoolState
 from pybal.pool.withdrawal import Health, health
 from tests.pool import reference_policy
 from tests.pool.test_policy import DRAINED, SUSPENDED
@@ -35,7 +36,7 @@ class Both:
     """The policy and its reference, through the same history."""
 
     def __init__(self, threshold: Fraction, monitors: tuple[str, ...]) -> None:
-        self.state = policy.PoolState(threshold, monitors)
+        self.state = PoolState(threshold, monitors)
         self.reference = reference_policy.PoolState(threshold, monitors)
         self.events = 0
 

@@ -24,7 +24,8 @@ from pybal.pool.events import (
     MonitorReported,
     SettingsChanged,
 )
-from pybal.pool.policy import PoolState, step
+from pybal.pool.policy import step
+from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import Step
 from tests.fakes.deferreds import result_of
 from tests.fakes.view import ledger
