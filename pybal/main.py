@@ -43,7 +43,8 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
 from pybal.handover.inherited import take_descriptors
 from pybal.handover.listeners import KeptListeners
-from pybal.handover.store import manager_store
+from pybal.handover.store import DescriptorStore
+from pybal.handover.successor import who_keeps
 from pybal.health.descriptor_need import kept_connections, shortage
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
@@ -68,7 +69,7 @@ from pybal.reload.running import Running
 from pybal.runtime.ending import end_without_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
-from pybal.runtime.log import begin_logging
+from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
@@ -87,6 +88,8 @@ EXIT_ANOTHER = 5
 """2 is argparse's, for a wrong command line."""
 
 _SUM_UP_EVERY_S = 10.0
+_LOCK = "lock"
+"""How the descriptor is called that has the claim on the IPVS table."""
 
 # Twisted types it as a module.
 reactor = cast(Any, global_reactor)
@@ -131,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     with_options = partial(_with_options, options)
     running = replace(running, settings=with_options(running.settings))
-    return _run(running, with_options, monitors)
+    return _run(running, with_options, monitors, logging)
 
 
 def _with_options(options: argparse.Namespace, settings: Settings) -> Settings:
@@ -241,16 +244,36 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(
-    running: Running, with_options: Callable[[Settings], Settings], monitors: MonitorTypes
+    running: Running,
+    with_options: Callable[[Settings], Settings],
+    monitors: MonitorTypes,
+    logging: Logging,
 ) -> int:
     settings = running.settings
-    if not settings.dry_run and not _is_only_one():
-        return EXIT_ANOTHER
     left = take_descriptors(os.environ, os.getpid())
+    held = left.pop(_LOCK, [])
+    lock = None
+    if not settings.dry_run:
+        try:
+            lock = claim(held=held)
+        except AlreadyRunningError as error:
+            _log.critical("Another PyBal manages this IPVS table: {error}", error=str(error))
+            return EXIT_ANOTHER
+        except OSError as error:
+            _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
     _raise_descriptor_limit()
     _steady_clock()
-    daemon = Daemon(running, _daemon_ports(settings, with_options, monitors, left))
-    SignalHandling(reactor, daemon, _log, signal.signal).arrange()
+    place = _place()
+    store, successor = None, None
+    if place is not None and not settings.dry_run:
+        store, successor = who_keeps(left, wanted=settings.handover, flush=logging.flush)
+        if successor is not None and lock is not None:
+            successor.store.keep(_LOCK, [lock])
+    ports = _daemon_ports(settings, with_options, monitors, place, left, store)
+    daemon = Daemon(running, ports)
+    objections = None if successor is None else partial(_in_thread, successor.objections)
+    signals = SignalHandling(reactor, daemon, _log, signal.signal, objections)
+    signals.arrange()
     try:
         daemon.start()
     except KernelError as error:
@@ -262,9 +285,18 @@ def _run(
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
     tune_garbage_collection(reactor)
+
+    def end(status: int) -> None:
+        if successor is not None and signals.for_restart:
+            successor.take_place((signal.SIGTERM,) if signals.to_end_after_all else ())
+        os._exit(status)
+
     # Once the daemon has stopped in order, threads that hang in a disk do not keep the process.
-    reactor.addSystemEventTrigger("during", "shutdown", end_without_threads, EXIT_OK)
+    ending = partial(end_without_threads, EXIT_OK, end=end)
+    reactor.addSystemEventTrigger("during", "shutdown", ending)
     reactor.run()
+    if successor is not None and signals.for_restart:
+        end(EXIT_OK)
     return EXIT_OK
 
 
@@ -272,13 +304,14 @@ def _daemon_ports(
     settings: Settings,
     with_options: Callable[[Settings], Settings],
     monitors: MonitorTypes,
+    place: Place | None,
     left: dict[str, list[int]],
+    store: DescriptorStore | None,
 ) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
-    place = _place()
-    records, memory, listeners = _kept(settings, place, left)
+    records, memory, listeners = _kept(settings, place, left, store)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
@@ -310,12 +343,14 @@ def _daemon_ports(
 
 
 def _kept(
-    settings: Settings, place: Place | None, left: dict[str, list[int]]
+    settings: Settings,
+    place: Place | None,
+    left: dict[str, list[int]],
+    store: DescriptorStore | None,
 ) -> tuple[SessionKeeper, MonitorMemory, KeptListeners]:
     """Sessions of BGP, what monitors know and what is listened on, as far as somebody would keep
     them."""
     log, monitors_log = Logger(namespace="bgp"), Logger(namespace="monitors")
-    store = manager_store(os.environ) if place is not None and not settings.dry_run else None
     here = "" if place is None else f"{place.boot} {place.namespace}"
     ports = None if store is None else RecordPorts(store, reactor, here, log)
     wanted = settings.handover
@@ -324,18 +359,6 @@ def _kept(
         MonitorMemory(store, here, left, reactor, monitors_log, wanted=wanted),
         KeptListeners(store, here, left, wanted=wanted),
     )
-
-
-def _is_only_one() -> bool:
-    """Claims this IPVS table until the process ends."""
-    try:
-        claim()
-    except AlreadyRunningError as error:
-        _log.critical("Another PyBal manages this IPVS table: {error}", error=str(error))
-        return False
-    except OSError as error:
-        _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
-    return True
 
 
 def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:

@@ -90,6 +90,11 @@ class RunningPybal:
         """Send it a signal, whatever that does."""
         self._running().send_signal(number)
 
+    @property
+    def pid(self) -> int:
+        """Of the process as it runs now."""
+        return self._running().pid
+
     def kill(self) -> None:
         """SIGKILL."""
         process, self._process = self._running(), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 NAMESPACE = Path("/proc/thread-self/ns/net")
@@ -18,9 +19,12 @@ class AlreadyRunningError(Exception):
     """Another process has it. The text says which, if that can be seen."""
 
 
-def claim(namespace: Path = NAMESPACE, directory: Path = DIRECTORY) -> int:
+def claim(
+    namespace: Path = NAMESPACE, directory: Path = DIRECTORY, held: Iterable[int] = ()
+) -> int:
     """Claim the table of a namespace for this process, until it ends or closes the descriptor that
-    is returned: a lock on a file of `directory`, which is made if needed.
+    is returned: a lock on a file of `directory`, which is made if needed. `held` are descriptors of
+    the program before us in this process; the one with the lock goes on having it.
 
     Raises AlreadyRunningError, or OSError if it cannot be known whether another one runs.
     """
@@ -29,6 +33,12 @@ def claim(namespace: Path = NAMESPACE, directory: Path = DIRECTORY) -> int:
     path = directory / f"ipvs-{status.st_dev}-{status.st_ino}.lock"
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
+    for former in held:
+        if os.path.sameopenfile(former, descriptor):
+            os.close(descriptor)
+            descriptor = former
+        else:
+            os.close(former)
     try:
         _check_is_ours_alone(path, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

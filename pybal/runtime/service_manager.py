@@ -88,6 +88,14 @@ class ServiceManager:
             sock.send(text.encode())
 
 
+def is_managed(environment: Mapping[str, str], process_id: int) -> bool:
+    """Whether a manager has started this process, and would start the next one: it has said where
+    to tell it things, or that it has executed this very process (SYSTEMD_EXEC_PID,
+    systemd.exec(5))."""
+    executed = environment.get("SYSTEMD_EXEC_PID") == str(process_id)
+    return executed or bool(environment.get("NOTIFY_SOCKET"))
+
+
 def is_journal(descriptor: int, environment: Mapping[str, str]) -> bool:
     """Whether what is written to a descriptor goes to the journal (JOURNAL_STREAM,
     systemd.exec(5)), which takes a priority before each line."""

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pybal.runtime.held_signals import let_signals_in
+
 TakeSignal = Callable[[int, Callable[[int, object], None]], object]
 """signal.signal"""
 
@@ -42,17 +44,34 @@ class SignalHandling:
     stops it for a restart: that is what `systemctl restart` sends (debian/pybal.service). SIGHUP,
     sent by `systemctl reload`, has pybal.conf read again. No other signal that can be handled ends
     it.
+
+    `objections`, where nobody else would start the next process, finds out whether it can start
+    before SIGUSR2 stops this one: the reasons, if not.
     """
 
     def __init__(
-        self, reactor: Any, daemon: SignalledDaemon, log: Logger, take_signal: TakeSignal
+        self,
+        reactor: Any,
+        daemon: SignalledDaemon,
+        log: Logger,
+        take_signal: TakeSignal,
+        objections: Callable[[], Deferred[tuple[str, ...]]] | None = None,
     ) -> None:
         self._reactor = reactor
         self._daemon = daemon
         self._log = log
         self._take_signal = take_signal
+        self._objections = objections
+        self._asking = False
         self._for_restart = False
         self._stopping: Deferred[None] | None = None
+        self.to_end_after_all = False
+        """Whether an end was wanted once the restart had begun: the next one is to end in order."""
+
+    @property
+    def for_restart(self) -> bool:
+        """Whether the process has ended so that the next one can go on."""
+        return self._for_restart
 
     def arrange(self) -> None:
         """Call before the reactor runs; signals count from then on."""
@@ -62,8 +81,9 @@ class SignalHandling:
         for number in _HARMLESS:
             self._on(number, partial(self._say_nothing_is_done, number))
         # The reactor sets its own for these as it begins to run.
-        self._reactor.callWhenRunning(self._on, signal.SIGTERM, self._end)
-        self._reactor.callWhenRunning(self._on, signal.SIGINT, self._end)
+        self._reactor.callWhenRunning(self._on, signal.SIGTERM, self._end_for_good)
+        self._reactor.callWhenRunning(self._on, signal.SIGINT, self._end_for_good)
+        self._reactor.callWhenRunning(let_signals_in)
 
     def _on(self, number: int, act: Callable[[], None]) -> None:
         self._take_signal(number, lambda *_: self._reactor.callFromThread(act))
@@ -77,7 +97,32 @@ class SignalHandling:
         self._log.info("{name} does nothing", name=name)
 
     def _restart(self) -> None:
-        self._for_restart = self._stopping is None
+        if self._objections is None or self._stopping is not None:
+            self._end_for_restart()
+        elif not self._asking:
+            self._asking = True
+            self._log.info("SIGUSR2: looking whether the next one can start")
+            asked = self._objections()
+            asked.addErrback(lambda failure: (f"it cannot be asked: {failure.getErrorMessage()}",))
+            asked.addCallback(self._asked)
+
+    def _asked(self, objections: tuple[str, ...]) -> None:
+        self._asking = False
+        if self._stopping is not None:
+            return
+        for each in objections:
+            self._log.error("{reason}", reason=each)
+        if objections:
+            self._log.critical("No restart, as the next one could not start (see above)")
+        else:
+            self._end_for_restart()
+
+    def _end_for_restart(self) -> None:
+        self._for_restart = self._for_restart or self._stopping is None
+        self._end()
+
+    def _end_for_good(self) -> None:
+        self.to_end_after_all = self._for_restart
         self._end()
 
     def _end(self) -> None:

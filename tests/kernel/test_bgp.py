@@ -101,7 +101,7 @@ def test_the_director_with_the_lower_med_has_the_traffic_and_passes_it_on_when_i
 
 def test_without_graceful_restart_the_routes_go_with_the_session(site: Site) -> None:
     host = site.first
-    pybal = site.director(host)
+    pybal = site.director(host, options="handover = no")
     site.wait_routed(host)
     pybal.kill()
     site.wait_routed(None)
@@ -111,6 +111,37 @@ def test_without_graceful_restart_the_routes_go_with_the_session(site: Site) -> 
     assert pybal.stop(signal.SIGUSR2) == 0
     site.wait_routed(None)
     assert "Exiting, for a restart..." in pybal.log
+
+
+def test_without_a_manager_usr2_makes_the_process_the_next_one_and_no_router_notices(
+    site: Site,
+) -> None:
+    host = site.first
+    pybal = site.director(host)
+    site.wait_routed(host)
+    until(lambda: updates(pybal) == 4)
+    since = pybal.json("/api/v1/bgp")["peers"][0]["since"]["epoch"]
+    pid, good = pybal.pid, pybal.config_path.read_text()
+
+    pybal.config_path.write_text(good.replace("scheduler = rr", "scheduler = rrr"))
+    pybal.send_signal(signal.SIGUSR2)
+    until(lambda: "No restart, as the next one could not start" in pybal.log)
+    assert "scheduler = 'rrr'" in pybal.log
+    pybal.config_path.write_text(good)
+
+    with site.load.running():
+        for number in (1, 2):
+            pybal.send_signal(signal.SIGUSR2)
+            until(lambda n=number: pybal.log.count("goes on from the process before us") == n)
+            until(lambda: pybal.get("/pools/web").count("/up/pooled") == 2)
+    assert site.load.failures == []
+    (peer,) = pybal.json("/api/v1/bgp")["peers"]
+    assert (pybal.pid, updates(pybal)) == (pid, 0)
+    assert abs(peer["since"]["epoch"] - since) < 0.1
+    assert site.seen(host, "BGP session established") == 1
+    assert site.withdrawals(host) == 0
+    assert pybal.stop() == 0
+    site.wait_routed(None)
 
 
 def test_with_graceful_restart_the_routes_survive_us_and_no_request_is_lost(site: Site) -> None:

@@ -27,6 +27,19 @@ def test_the_second_claim_fails_and_names_the_first(namespace: Path, tmp_path: P
     os.close(claim(namespace, tmp_path / "run"))
 
 
+def test_the_next_program_of_a_process_goes_on_having_it(namespace: Path, tmp_path: Path) -> None:
+    first = claim(namespace, tmp_path / "run")
+    kept, unrelated = os.dup(first), os.open(os.devnull, os.O_RDONLY)
+    os.close(first)
+    with pytest.raises(AlreadyRunningError):
+        claim(namespace, tmp_path / "run")
+    assert claim(namespace, tmp_path / "run", [unrelated, kept]) == kept
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(unrelated)
+    os.close(kept)
+    os.close(claim(namespace, tmp_path / "run"))
+
+
 def test_another_namespace_is_another_table(namespace: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_text("")

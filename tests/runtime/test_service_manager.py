@@ -12,6 +12,7 @@ from pybal.runtime.service_manager import (
     ManagerEnvironment,
     ServiceManager,
     is_journal,
+    is_managed,
     read_environment,
 )
 
@@ -100,3 +101,10 @@ def test_the_journal_is_known_by_its_stream(tmp_path: Path) -> None:
         assert not is_journal(file.fileno(), {})
         assert not is_journal(file.fileno(), {"JOURNAL_STREAM": "1:1"})
     assert not is_journal(987654, said)
+
+
+def test_a_process_is_managed_if_a_manager_has_started_this_very_one() -> None:
+    assert not is_managed({}, 7)
+    assert not is_managed({"SYSTEMD_EXEC_PID": "6", "NOTIFY_SOCKET": ""}, 7)
+    assert is_managed({"SYSTEMD_EXEC_PID": "7"}, 7)
+    assert is_managed({"NOTIFY_SOCKET": "/run/notify"}, 7)

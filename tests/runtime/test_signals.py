@@ -58,13 +58,23 @@ class FakeDaemon:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *, becomes_the_next: bool = False) -> None:
         self.daemon = FakeDaemon()
         self.handlers: dict[int, Any] = {}
         self.log = FakeLog()
-        SignalHandling(
-            FakeReactor(), self.daemon, self.log.logger("pybal"), self.handlers.__setitem__
-        ).arrange()
+        self.asked: list[Deferred[tuple[str, ...]]] = []
+        self.signals = SignalHandling(
+            FakeReactor(),
+            self.daemon,
+            self.log.logger("pybal"),
+            self.handlers.__setitem__,
+            self._ask if becomes_the_next else None,
+        )
+        self.signals.arrange()
+
+    def _ask(self) -> Deferred[tuple[str, ...]]:
+        self.asked.append(Deferred())
+        return self.asked[-1]
 
     def send(self, number: int) -> None:
         self.handlers[number](number, None)
@@ -94,6 +104,55 @@ def test_usr2_stops_for_a_restart_but_does_not_turn_a_stop_into_one() -> None:
     bench.send(signal.SIGTERM)
     bench.send(signal.SIGUSR2)
     assert bench.daemon.told == ["stop", "stopped"]
+
+
+def test_usr2_without_a_manager_asks_the_next_one_first_and_once() -> None:
+    bench = Bench(becomes_the_next=True)
+    bench.send(signal.SIGUSR2)
+    bench.send(signal.SIGUSR2)
+    assert bench.daemon.told == []
+    (asked,) = bench.asked
+    asked.callback(())
+    assert bench.daemon.told == ["restart"]
+    assert bench.signals.for_restart and not bench.signals.to_end_after_all
+    bench.send(signal.SIGUSR2)
+    assert bench.daemon.told == ["restart", "stopped"]
+    assert bench.signals.for_restart and not bench.signals.to_end_after_all
+
+
+def test_a_next_one_that_could_not_start_is_not_started_and_may_be_asked_again() -> None:
+    bench = Bench(becomes_the_next=True)
+    bench.send(signal.SIGUSR2)
+    bench.asked[0].callback(("/etc/pybal/pybal.conf:3: wrong",))
+    assert bench.daemon.told == []
+    assert bench.log.lines[-2:] == [
+        "[pybal] ERROR: /etc/pybal/pybal.conf:3: wrong",
+        "[pybal] CRITICAL: No restart, as the next one could not start (see above)",
+    ]
+    bench.send(signal.SIGUSR2)
+    bench.asked[1].errback(OSError("no thread"))
+    assert bench.daemon.told == [] and not bench.signals.for_restart
+    bench.send(signal.SIGUSR2)
+    bench.asked[2].callback(())
+    assert bench.daemon.told == ["restart"]
+
+
+def test_an_end_goes_before_a_restart_that_is_only_asked_for() -> None:
+    bench = Bench(becomes_the_next=True)
+    bench.send(signal.SIGUSR2)
+    bench.send(signal.SIGTERM)
+    bench.asked[0].callback(())
+    assert bench.daemon.told == ["stop"]
+    assert not bench.signals.for_restart
+
+
+def test_an_end_during_a_restart_is_left_to_the_next_one() -> None:
+    bench = Bench(becomes_the_next=True)
+    bench.send(signal.SIGUSR2)
+    bench.asked[0].callback(())
+    bench.send(signal.SIGTERM)
+    assert bench.daemon.told == ["restart", "stopped"]
+    assert bench.signals.for_restart and bench.signals.to_end_after_all
 
 
 def test_hup_has_the_configuration_read_again_unless_the_end_has_begun() -> None:

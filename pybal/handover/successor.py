@@ -1,0 +1,89 @@
+"""The program that takes this process's place on SIGUSR2, where no service manager starts the
+next one: the same command line, the same process, the same descriptors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from pybal.handover.own_store import OwnStore
+from pybal.handover.store import DescriptorStore, manager_store
+from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
+from pybal.runtime.service_manager import is_managed
+
+_CHECK_S = 60.0
+_ERROR = "ERROR: "
+_SHOWN_LINES = 20
+
+
+class Successor:
+    """`program` is run with `command`, argv[0] included. `flush` writes what is to be logged."""
+
+    def __init__(
+        self,
+        store: OwnStore,
+        program: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        flush: Callable[[], object],
+    ) -> None:
+        self.store = store
+        self._program = program
+        self._command = list(command)
+        self._environment = dict(environment)
+        self._flush = flush
+
+    def objections(self) -> tuple[str, ...]:
+        """Why it could not start: the errors that it finds in its configuration itself, as it may
+        be another version. Takes a second or so of its own processor time; not for the reactor's
+        thread."""
+        # Warnings are no reason.
+        wanted = [each for each in self._command[1:] if each != "--strict"]
+        try:
+            done = subprocess.run(  # noqa: S603 - what runs already
+                [self._program, *wanted, "--check-config"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_CHECK_S,
+                check=False,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            return (f"{self._program} --check-config: {error}",)
+        if done.returncode == 0:
+            return ()
+        lines = done.stdout.decode(errors="replace").splitlines()
+        errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+        return tuple(errors or [f"it ends with {done.returncode}", *lines])[-_SHOWN_LINES:]
+
+    def take_place(self, pending: Sequence[int] = ()) -> NoReturn:
+        """Run it here and now; the `pending` signals are handled by it. If it cannot be run, the
+        process ends, with status 1."""
+        hold_signals(BETWEEN_PROGRAMS)
+        for number in pending:
+            os.kill(os.getpid(), number)
+        self._flush()
+        try:
+            told = self.store.hand_over(os.getpid())
+            os.execve(self._program, self._command, self._environment | told)  # noqa: S606
+        except OSError as error:
+            sys.stderr.write(f"[pybal] CRITICAL: {self._program} cannot be run: {error}\n")
+            sys.stderr.flush()
+        os._exit(1)
+
+
+def who_keeps(
+    left: Mapping[str, Sequence[int]], *, wanted: bool, flush: Callable[[], object]
+) -> tuple[DescriptorStore | None, Successor | None]:
+    """Who keeps descriptors for the next process, if anybody does; and, where no service manager
+    would start that, the program that this one becomes. Of those that were `left` it has copies."""
+    if is_managed(os.environ, os.getpid()):
+        return manager_store(os.environ), None
+    if not wanted:
+        return None, None
+    store = OwnStore(left)
+    return store, Successor(store, sys.executable, sys.orig_argv, os.environ, flush)

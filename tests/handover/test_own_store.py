@@ -1,0 +1,102 @@
+"""Without a service manager the process keeps descriptors itself, for the program it becomes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pybal.handover.own_store import OwnStore
+from pybal.handover.successor import Successor
+
+NEXT = """
+    import os, signal, socket, sys
+    from pybal.handover.inherited import take_descriptors
+    signal.signal(signal.SIGHUP, lambda *_: print("hup", flush=True))
+    left = take_descriptors(os.environ, os.getpid())
+    print(os.getpid(), {name: len(own) for name, own in sorted(left.items())}, sys.argv[1:])
+    (one,) = left["one"]
+    print(os.pread(one, 10, 0).decode(), os.get_inheritable(one), "LISTEN_FDS" in os.environ)
+    listening = socket.socket(fileno=left["two"][0])
+    print(listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), flush=True)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
+"""
+FIRST = """
+    import os, signal, socket, sys
+    from pybal.handover.own_store import OwnStore
+    from pybal.handover.successor import Successor
+    store = OwnStore({})
+    memory = os.memfd_create("one")
+    os.write(memory, b"hello")
+    # In the way of where they are to be.
+    taken = [os.dup(memory) for _ in range(4)]
+    store.keep("one", [memory])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        store.keep("two", [listening.fileno(), taken[0]])
+    store.keep("gone", [memory])
+    store.forget("gone")
+    print(os.getpid(), flush=True)
+    command = [sys.executable, *sys.argv[1:]]
+    successor = Successor(store, sys.executable, command, os.environ, sys.stdout.flush)
+    successor.take_place([signal.SIGHUP])
+"""
+
+
+def program(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def test_the_next_program_has_the_process_its_descriptors_and_its_signals(tmp_path: Path) -> None:
+    first, second = program(tmp_path, "first", FIRST), program(tmp_path, "second", NEXT)
+    done = subprocess.run(
+        [sys.executable, first, second, "-c", "x"], capture_output=True, text=True, check=True,
+        env=dict(os.environ, PYTHONPATH=str(Path(__file__).parents[2])),
+    )  # fmt: skip
+    pid, *rest = done.stdout.splitlines()
+    assert rest == [f"{pid} {{'one': 1, 'two': 2}} ['-c', 'x']", "hello False False", "1", "hup"]
+
+
+def test_what_is_kept_outlives_its_owner_and_is_kept_once_by_each_name() -> None:
+    one, other = socket.socketpair()
+    store = OwnStore({"a": [one.fileno()]})
+    assert store.keep("a", [one.fileno()])
+    assert store.keep("b", [one.fileno()])
+    one.close()
+    other.send(b"still open")
+    store.forget("a")
+    other.send(b"still open")
+    store.forget("b")
+    with pytest.raises(BrokenPipeError):
+        other.send(b"gone")
+    store.forget("b")
+    other.close()
+
+
+def test_what_cannot_be_kept_is_said_to_be_so() -> None:
+    assert not OwnStore({}).keep("a", [1 << 20])
+
+
+def check(folder: Path, text: str) -> tuple[str, ...]:
+    script = program(folder, "check", text)
+    command = ["pybal", str(script), "-c", "f", "--strict"]
+    return Successor(OwnStore({}), sys.executable, command, os.environ, lambda: 0).objections()
+
+
+def test_the_next_program_is_asked_whether_it_could_start(tmp_path: Path) -> None:
+    say = "import sys; print({!r} if sys.argv[1:] == ['-c', 'f', '--check-config'] else 0);"
+    good = say.format("WARNING: f:1: x\nf: good")
+    assert check(tmp_path, good) == ()
+    bad = say.format("ERROR: f:2: y\nWARNING: f:1: x\nERROR: f:3: z\nf: refused")
+    assert check(tmp_path, bad + "sys.exit(1)") == ("f:2: y", "f:3: z")
+    broken = check(tmp_path, "import nothing_of_that_name")
+    assert broken[0] == "it ends with 1"
+    assert "No module named 'nothing_of_that_name'" in broken[-1]
+    (gone,) = Successor(OwnStore({}), "/nowhere", ["x"], {}, lambda: 0).objections()
+    assert "No such file" in gone
