@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from functools import partial
 
 import pytest
 
@@ -113,6 +114,10 @@ def test_without_graceful_restart_the_routes_go_with_the_session(site: Site) -> 
     assert "Exiting, for a restart..." in pybal.log
 
 
+def _has_gone_on(pybal: RunningPybal, times: int) -> bool:
+    return pybal.log.count("goes on from the process before us") == times
+
+
 def test_without_a_manager_usr2_makes_the_process_the_next_one_and_no_router_notices(
     site: Site,
 ) -> None:
@@ -130,9 +135,9 @@ def test_without_a_manager_usr2_makes_the_process_the_next_one_and_no_router_not
     pybal.config_path.write_text(good)
 
     with site.load.running():
-        for number in (1, 2):
+        for times in (1, 2):
             pybal.send_signal(signal.SIGUSR2)
-            until(lambda n=number: pybal.log.count("goes on from the process before us") == n)
+            until(partial(_has_gone_on, pybal, times))
             until(lambda: pybal.get("/pools/web").count("/up/pooled") == 2)
     assert site.load.failures == []
     (peer,) = pybal.json("/api/v1/bgp")["peers"]
