@@ -28,21 +28,27 @@ class ListPast:
 
     `taken` has (host, when); `counts` how many servers were enabled from when on: (when, first,
     most, last), see list_window.py. `reference` is how many there were when the window began that
-    stands still since a change is kept; None while none is.
+    stands still since a change is kept; None while none is. `kept` has the servers that stay though
+    a list takes them away, and when that list came. `unproven` were down, or had not been seen to
+    work yet.
     """
 
     at_s: float
     taken: tuple[tuple[str, float], ...] = ()
     counts: tuple[tuple[float, int, int, int], ...] = ()
     reference: int | None = None
+    kept: tuple[tuple[str, float], ...] = ()
+    unproven: tuple[str, ...] = ()
 
     def moved(self, by_s: float) -> ListPast:
         """The same on a clock that shows so much more."""
-        return ListPast(
-            self.at_s + by_s,
-            tuple((host, when + by_s) for host, when in self.taken),
-            tuple((when + by_s, first, most, last) for when, first, most, last in self.counts),
-            self.reference,
+        counts = ((when, (first, most, last)) for when, first, most, last in self.counts)
+        return replace(
+            self,
+            at_s=self.at_s + by_s,
+            taken=tuple((host, when + by_s) for host, when in self.taken),
+            counts=tuple((when + by_s, *numbers) for when, numbers in counts),
+            kept=tuple((host, when + by_s) for host, when in self.kept),
         )
 
     def is_as(self, other: ListPast | None) -> bool:

@@ -22,6 +22,7 @@ class Standing(enum.Enum):
     UP = "it has an address and all its monitors found it up, or it has none"
     TAKEN_FOR_UP = "it has an address; nothing speaks against it"
     TAKEN_FOR_DOWN = "it has an address and waits for its monitors"
+    DOUBTED = "it was down, or had never been seen to work, when the last run ended"
     DOWN = "a monitor found it down, or the kernel refuses its address"
     NO_ADDRESS = "its address is not known"
 

@@ -45,6 +45,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_record import ListRecord
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
 from pybal.pool.overlay import Laid, Overlay
@@ -82,7 +83,6 @@ class Coordinator:
         self._settings = settings
         self._ports = ports
         self._new_servers = NewServers(settings, adopted)
-        self._list_store = list_store
         self._log = Logger(namespace=settings.name)
         self._list = GuardedList(
             settings, ports.clock, ports.now, self._reconsider_list, self._log, ports.list_kept
@@ -91,6 +91,7 @@ class Coordinator:
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted)
         self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
+        self._record = ListRecord(ports.clock, list_store, self._list, lambda: self._policy.state)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
@@ -121,6 +122,7 @@ class Coordinator:
     def stop(self) -> None:
         """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""
         self._stopped = True
+        self._record.stop()
         self._policy.stop()
         self._reconsideration.stop()
         self._list.stop()
@@ -135,7 +137,7 @@ class Coordinator:
         while self._next_list is not None:
             found, self._next_list = self._next_list, None
             if self._settings.list_floor:
-                self._list.begin_with(found.last_run, found.past, self._policy.state)
+                self._list.begin_with(found, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             self._arriving = {host: Server(host, self) for host in hosts}
@@ -201,7 +203,7 @@ class Coordinator:
             self._remove(host)
         self._handle(ListChanged(candidates))
         self._look_at_addresses()
-        self._list_store.in_force(tuple(self._list.in_force.values()), self._list.past())
+        self._record.keep()
 
     def _worked(self, spec: ServerSpec) -> bool:
         """Whether a new server is taken for one that works, as the policy will take it."""
@@ -395,8 +397,10 @@ class Coordinator:
 
     def _handle(self, event: Event) -> None:
         """Handle an event; one that arrives meanwhile is handled next."""
-        if self._policy.handle(event) and (self._list.keeps or self._overlay.suspends):
-            self._reconsideration.ask(len(self._servers))
+        if self._policy.handle(event):
+            self._record.keep_soon()
+            if self._list.keeps or self._overlay.suspends:
+                self._reconsideration.ask(len(self._servers))
 
     def _reconsider(self) -> None:
         if self._stopped:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import ServiceSettings
 from pybal.held_change import HeldChange, ListPast
-from pybal.model import ServerSpec
+from pybal.model import ServerSpec, SourceList
 from pybal.pool.arrivals import Standing, standing
 from pybal.pool.list_guard import (
     ChangeHeld,
@@ -20,8 +20,10 @@ from pybal.pool.list_guard import (
     confirm,
     new_guard,
     reconsider,
+    still_doubted,
     take_list,
 )
+from pybal.pool.list_restart import begun, left_behind
 from pybal.pool.log_lines import guard_line
 from pybal.pool.members import Member
 from pybal.pool.pool_state import PoolState
@@ -66,21 +68,21 @@ class GuardedList:
         """The servers that stay though the list takes them away."""
         return frozenset(host for change in self._guard.kept for host in change.hosts)
 
-    def begin_with(
-        self, servers: tuple[ServerSpec, ...], past: ListPast | None, state: PoolState
-    ) -> None:
-        """These were in force when the last run ended: the first list is held against them. The
-        window goes on, so that a restart gives nobody a fresh one."""
-        if not servers or self._guard.wanted:
+    def begin_with(self, found: SourceList, state: PoolState) -> None:
+        """The first list is held against the one that was in force when the last run ended. Its
+        guard goes on, so that a restart gives nobody a fresh window."""
+        if not found.last_run or self._guard.wanted:
             return
-        self.take(servers, state)
-        if past is not None and past.counts:
-            window = self._guard.window.after(past)
-            self._guard = replace(self._guard, window=window, reference=past.reference)
+        at = self._clock.seconds()
+        self._become(begun(self._guard, found, _standings(state), at), ())
 
-    def past(self) -> ListPast:
-        """What the next run is to know."""
-        return self._guard.window.past(self._clock.seconds(), self._guard.reference)
+    def past(self, down: Iterable[str], state: PoolState) -> ListPast:
+        """What the next run is to know; these are down."""
+        concerned = (*self._guard.arrivals, *self._guard.doubted)
+        known = {h: _standing(state.members[h]) for h in concerned if h in state.members}
+        doubted = still_doubted(self._guard.doubted, known)
+        self._guard = replace(self._guard, doubted=doubted)
+        return left_behind(self._guard, down, known, self._clock.seconds())
 
     def take(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
         """A new list (hosts unique)."""

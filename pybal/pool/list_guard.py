@@ -13,9 +13,10 @@ or not at all:
     up, make room, an operator confirms it, or `hold_s` has passed.
 
 Servers that a monitor found down are nobody's loss: they go at once. But if none works at all,
-then nothing is known against any, and all count. While a change is kept the window stands still,
-so that a slow drain does not go on in the next one. With a floor of 0 every list is in force as it
-is, at once.
+then nothing is known against any, and all count. Of a server that was down when the last run ended
+nothing is known, neither way, until its monitors have spoken. While a change is kept the window
+stands still, so that a slow drain does not go on in the next one. With a floor of 0 every list is
+in force as it is, at once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Union
 
 from pybal.model import ServerSpec
@@ -113,7 +115,9 @@ class ListGuard:
     `in_force` and `wanted` are by host in the list's order; what is kept though its line is deleted
     comes last. `reference` is how many servers were enabled when the window began in which a change
     was first kept; None while none is. `arrivals` have not been seen to work yet; of one of them it
-    will be known at `known_by` at the latest, if a change is kept meanwhile.
+    will be known at `known_by` at the latest, if a change is kept meanwhile. From the last run:
+    `doubted` were not seen to work then; `kept_before` stayed though a list had taken them away,
+    and when that came.
     """
 
     rules: GuardRules
@@ -124,6 +128,8 @@ class ListGuard:
     reference: int | None = None
     arrivals: _Arrivals = field(default_factory=dict)
     known_by: float | None = None
+    doubted: frozenset[str] = frozenset()
+    kept_before: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def wakes_at(self) -> float | None:
@@ -153,11 +159,24 @@ def take_list(
     kept_hosts = {host for change in guard.kept for host in change.hosts}
     came = {h: Arrival(at, first=not guard.in_force) for h in wanted if h not in guard.in_force}
     taken = _taken_away(guard.in_force, wanted)
-    new = tuple(host for host in taken if host not in kept_hosts)
-    changes = (*guard.kept, KeptChange(new, at)) if new else guard.kept
-    arrivals = {**guard.arrivals, **came}
-    asked = replace(guard, wanted=wanted, kept=changes, arrivals=arrivals)
+    new = _changes([host for host in taken if host not in kept_hosts], guard.kept_before, at)
+    asked = replace(
+        guard,
+        wanted=wanted,
+        kept=(*guard.kept, *new),
+        arrivals={**guard.arrivals, **came},
+        # A list that says nothing new may be that of the last run, which the disk had.
+        kept_before=guard.kept_before if wanted == guard.in_force else MappingProxyType({}),
+    )
     return _decided(asked, len(guard.kept), standings, at)
+
+
+def _changes(hosts: Iterable[str], came: Mapping[str, float], at: float) -> list[KeptChange]:
+    """Those that take these servers away: with lists that came to the last run, or `at`."""
+    by_list: dict[float, list[str]] = {}
+    for host in hosts:
+        by_list.setdefault(came.get(host, at), []).append(host)
+    return [KeptChange(tuple(taken), when) for when, taken in sorted(by_list.items())]
 
 
 def reconsider(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
@@ -177,6 +196,12 @@ def confirm(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
 def counts(spec: ServerSpec | None) -> bool:
     """Whether a server is to get connections, as far as a list says."""
     return spec is not None and spec.enabled and spec.weight > 0
+
+
+def still_doubted(doubted: frozenset[str], standings: Standings) -> frozenset[str]:
+    """Those of whom monitors have not said yet that they are up, or down."""
+    spoken = (Standing.UP, Standing.DOWN)
+    return frozenset(host for host in doubted if standings.get(host) not in spoken)
 
 
 def _enabled(specs: _Specs) -> int:
@@ -265,7 +290,7 @@ class _Assessment:
 
     def _is_useless(self, host: str, known: Use) -> bool:
         """Nobody's loss: found down, or brought by a list and never seen to work."""
-        if self._nothing_known:
+        if self._nothing_known or self._standing(host) is Standing.DOUBTED:
             return False
         arrival = self._arrivals.get(host)
         return known is Use.NONE or (arrival is not None and not arrival.first)
@@ -305,7 +330,9 @@ class _Assessment:
         )
 
     def _standing(self, host: str) -> Standing:
-        return self._standings.get(host, Standing.NO_ADDRESS)
+        known = self._standings.get(host, Standing.NO_ADDRESS)
+        doubted = known is Standing.TAKEN_FOR_UP and host in self.guard.doubted
+        return Standing.DOUBTED if doubted else known
 
     def kept(self, change: KeptChange) -> KeptChange:
         """The change as it stays."""
@@ -346,7 +373,8 @@ class _Assessment:
             in_force=in_force,
             kept=kept,
             window=window,
-            reference=self._reference if kept else None,
+            reference=self._reference if kept or guard.kept_before else None,
             known_by=min(known_by, default=None) if kept else None,
             arrivals={h: arrival for h, arrival in self._arrivals.items() if h in in_force},
+            doubted=still_doubted(guard.doubted, self._standings) & in_force.keys(),
         )

@@ -141,8 +141,7 @@ class LastGoodList:
         that the list takes away may be held."""
         changed = servers != self._in_force or not past.is_as(self._past)
         self._in_force, self._past = servers, past
-        from_disk = self._stale and self._last_run and servers == self._last_run.servers
-        self._save(changed=changed and not from_disk)
+        self._save(changed=changed)
 
     def unchanged(self, began_at: float) -> None:
         """The source is fine and stands by the list that it gave last."""
@@ -245,7 +244,7 @@ class LastGoodList:
             count=len(cached.servers),
             age=_age(self._now() - cached.saved_at),
         )
-        self._publish_if_other(cached.servers)
+        self._publish_if_other(cached.servers, from_disk=True)
 
     def _complain_of_cache(self) -> None:
         if self._unusable_cache:
@@ -255,14 +254,17 @@ class LastGoodList:
             )
             self._unusable_cache = ""
 
-    def _publish_if_other(self, servers: tuple[ServerSpec, ...]) -> None:
+    def _publish_if_other(
+        self, servers: tuple[ServerSpec, ...], *, from_disk: bool = False
+    ) -> None:
         """Publish the list if it is another one."""
         if servers == self._servers:
             return
         first, self._servers = not self._servers, servers
         found = SourceList(servers)
         if first and self._last_run is not None:
-            found = SourceList(servers, self._last_run.servers, self._past_of(self._last_run))
+            past = self._past_of(self._last_run)
+            found = SourceList(servers, self._last_run.servers, past, from_disk)
         try:
             self._publish(found)
         except Exception:  # noqa: BLE001 - a fault of one list must not end the source

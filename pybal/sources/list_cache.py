@@ -138,8 +138,12 @@ def _past(document: Document) -> ListPast:
             for when, first, most, last in document["counts"]
         ),
         None if document["reference"] is None else int(document["reference"]),
+        # An earlier version did not write these.
+        tuple((str(host), float(when)) for host, when in document.get("kept", ())),
+        tuple(map(str, document.get("unproven", ()))),
     )
-    times = (past.at_s, *(each[1] for each in past.taken), *(each[0] for each in past.counts))
+    hosts = (*past.taken, *past.kept)
+    times = (past.at_s, *(when for _, when in hosts), *(each[0] for each in past.counts))
     if not all(abs(when) <= _LATEST and when <= past.at_s for when in times):
         raise ValueError("times that cannot be")
     return past

@@ -325,7 +325,14 @@ def test_very_long_names_stay_apart() -> None:
     assert all(len(name) <= 255 for name in names)
 
 
-PAST = ListPast(500.0, (("x", 400.0), ("y", 450.5)), ((0.0, 10, 10, 10), (450.0, 9, 9, 8)), 10)
+PAST = ListPast(
+    500.0,
+    (("x", 400.0), ("y", 450.5)),
+    ((0.0, 10, 10, 10), (450.0, 9, 9, 8)),
+    10,
+    (("a", 460.0),),
+    ("a", "b"),
+)
 
 
 @pytest.mark.parametrize(
@@ -368,6 +375,29 @@ def test_what_lists_took_away_is_kept_even_if_the_list_stays_as_it_was(tmp_path:
     assert file.path.stat().st_mtime_ns == written
 
 
+def test_what_an_earlier_version_has_kept_is_used(tmp_path: Path) -> None:
+    file = list_file(tmp_path, "svc", URL)
+    file.save(CachedList((A, B), EPOCH, PAST))
+    document = json.loads(file.path.read_bytes())
+    del document["past"]["kept"], document["past"]["unproven"]
+    file.path.write_text(json.dumps(document))
+    found = file.load()
+    assert found is not None
+    assert found.past == replace(PAST, kept=(), unproven=())
+
+
+def test_who_is_down_is_kept_while_the_list_is_that_of_the_disk(tmp_path: Path) -> None:
+    kept(tmp_path)
+    bench = SourceBench(tmp_path)
+    source = bench.start(SOURCE)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    assert [found.from_disk for found in bench.lists] == [True]
+    source.in_force((A, B), PAST)
+    on_disk = list_file(tmp_path / "pool-lists", "svc", URL).load()
+    assert on_disk is not None
+    assert (on_disk.past, on_disk.saved_at) == (PAST, EPOCH - 7200)
+
+
 @pytest.mark.parametrize(
     "past",
     [
@@ -381,6 +411,9 @@ def test_what_lists_took_away_is_kept_even_if_the_list_stays_as_it_was(tmp_path:
         {**asdict(PAST), "taken": [["x"]]},
         {**asdict(PAST), "counts": [[1, 2, 3]]},
         {**asdict(PAST), "counts": 5},
+        {**asdict(PAST), "kept": [["x", 501.0]]},
+        {**asdict(PAST), "kept": 3},
+        {**asdict(PAST), "unproven": 3},
         {**asdict(PAST), "reference": []},
         {**asdict(PAST), "reference": math.inf},
     ],

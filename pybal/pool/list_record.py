@@ -1,0 +1,61 @@
+"""Has the list in force of one service, and what is known of it, kept for the next run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pybal.held_change import ListPast
+from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_restart import DownServers, saved_after_s
+from pybal.pool.pool_state import PoolState
+from pybal.pool.ports import ListStore
+from pybal.runtime.clock import Clock, DelayedCall
+
+
+class ListRecord:
+    """At once when another list is in force; some seconds after servers went up or down, so that
+    those that flap do not keep the disk busy."""
+
+    def __init__(
+        self, clock: Clock, store: ListStore, list_: GuardedList, state: Callable[[], PoolState]
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._list = list_
+        self._state = state
+        self._down = DownServers()
+        self._known: tuple[str, ...] = ()
+        self._later: DelayedCall | None = None
+
+    def keep(self) -> None:
+        """Another list is in force, or other changes of it are kept."""
+        self._cancel()
+        past = self._past()
+        self._known = past.unproven
+        self._store.in_force(tuple(self._list.in_force.values()), past)
+
+    def keep_soon(self) -> None:
+        """Servers may have come up or gone down."""
+        if self._later is None:
+            after_s = saved_after_s(len(self._state().members))
+            self._later = self._clock.callLater(after_s, self._look)
+
+    def stop(self) -> None:
+        """Keep what is known now, and nothing more. Idempotent."""
+        if self._later is not None:
+            self._cancel()
+            self._look()
+
+    def _look(self) -> None:
+        self._later = None
+        if self._past().unproven != self._known:
+            self.keep()
+
+    def _past(self) -> ListPast:
+        state = self._state()
+        return self._list.past(self._down.of(state.members), state)
+
+    def _cancel(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
