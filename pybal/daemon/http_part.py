@@ -59,6 +59,7 @@ class HTTPPart:
     ) -> None:
         self._controls = controls
         self._clock = ports.reactor
+        self._listeners = ports.listeners
         self._faults = faults
         self._dry_run = dry_run
         self._log = Logger(namespace="instrumentation")
@@ -161,7 +162,7 @@ class HTTPPart:
         self._pages.control_socket = "" if wanted is None else str(wanted.path)
         if wanted is not None:
             site = self._pages.site(ControlAccess(self._controls, user_of))
-            self._control = ControlServer(self._accepting, wanted, site)
+            self._control = ControlServer(self._accepting, wanted, site, self._listeners)
             self._control.start()
 
     def _wanted(self, control: ControlSettings | None) -> ControlSettings | None:

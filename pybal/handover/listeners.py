@@ -38,8 +38,7 @@ class KeptListeners:
     def open(self, what: str, make: Callable[[], socket.socket]) -> socket.socket:
         """The one that the process before us has had for the very same, or a new one; `what` says
         all that matters of it. Give it back by `close`. Raises OSError."""
-        name = self._name(what)
-        listening = self._take(name)
+        listening = self.take(what)
         if listening is None:
             try:
                 listening = make()
@@ -49,17 +48,33 @@ class KeptListeners:
                 # What was left has this port, but is not the same.
                 self.drop_left()
                 listening = make()
-        if self._wanted and self._store is not None:
-            self._open[name] = listening
-            self._store.keep(name, [listening.fileno()])
+        self._keep(what, listening)
         return listening
 
     def open_self_closing(self, what: str, make: Callable[[], socket.socket]) -> KeptListener:
         """The same; its own close() gives it back."""
-        listening = KeptListener(fileno=self.open(what, make).detach())
-        self._open = {n: one if one.fileno() >= 0 else listening for n, one in self._open.items()}
-        listening.listeners, listening.what = self, what
-        return listening
+        return self._self_closing(what, self.open(what, make))
+
+    def take(self, what: str) -> socket.socket | None:
+        """The one that the process before us has had for the very same; then keep() it."""
+        return self._take(self._name(what))
+
+    def keep(self, what: str, listening: socket.socket) -> KeptListener:
+        """For the next process; its own close() gives it back."""
+        self._keep(what, listening)
+        return self._self_closing(what, listening)
+
+    def _keep(self, what: str, listening: socket.socket) -> None:
+        if self._wanted and self._store is not None:
+            name = self._name(what)
+            self._open[name] = listening
+            self._store.keep(name, [listening.fileno()])
+
+    def _self_closing(self, what: str, listening: socket.socket) -> KeptListener:
+        found = KeptListener(fileno=listening.detach())
+        self._open = {n: one if one.fileno() >= 0 else found for n, one in self._open.items()}
+        found.listeners, found.what = self, what
+        return found
 
     def close(self, what: str, listening: socket.socket) -> None:
         """Listen no more, unless the next process is to. Idempotent."""

@@ -10,18 +10,27 @@ from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from pybal.config.settings import ControlSettings
+from pybal.handover.listeners import KeptListeners
 from pybal.instrumentation.channel import BoundedSite
 from pybal.instrumentation.server import Accepting
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
-from pybal.net.unix_socket import UNIXListener, peer_uid
+from pybal.net.unix_socket import UNIXListener, peer_uid, what_is_at
 
 
 class ControlServer:
-    """Serves a site on a UNIX socket, as soon as that can be."""
+    """Serves a site on a UNIX socket, as soon as that can be; on the one that the process before us
+    has had, if its file is still there."""
 
-    def __init__(self, accepting: Accepting, settings: ControlSettings, site: BoundedSite) -> None:
+    def __init__(
+        self,
+        accepting: Accepting,
+        settings: ControlSettings,
+        site: BoundedSite,
+        kept: KeptListeners,
+    ) -> None:
         self._accepting = accepting
+        self._kept = kept
         self.settings = settings
         self._site = site
         self._listener = Listener(
@@ -64,8 +73,10 @@ class ControlServer:
         await self._site.connections.abort_all()
 
     def _listen(self) -> _Open:
-        listening = UNIXListener(self.settings.path, self._group_id())
-        return _Open(listening, self._accepting.accept(listening.socket, self._site))
+        path = self.settings.path
+        listening = UNIXListener(path, self._group_id(), self._kept.take(what_is_at(path)))
+        kept = self._kept.keep(what_is_at(path), listening.socket)
+        return _Open(listening, self._accepting.accept(kept, self._site))
 
     def _group_id(self) -> int | None:
         group = self.settings.group

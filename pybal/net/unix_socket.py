@@ -14,13 +14,33 @@ _CREDENTIALS = struct.Struct("3i")
 """struct ucred: pid, uid, gid."""
 
 
-class UNIXListener:
-    """A listening socket at `path`, made at once; OSError if that cannot be. Its directory is made
-    if it is missing. A socket file at which nobody listens any more is replaced, a live one of
-    another process, and whatever else is there, is not."""
+def what_is_at(path: Path) -> str:
+    """Which file that is, so that the socket that was bound there is known by it."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return f"unix {path}"
+    return f"unix {path} {status.st_dev} {status.st_ino} {status.st_mtime_ns}"
 
-    def __init__(self, path: Path, group_id: int | None) -> None:
+
+class UNIXListener:
+    """A listening socket at `path`, made at once unless it is given: the one whose file is there.
+    OSError if that cannot be. Its directory is made if it is missing. A socket file at which nobody
+    listens any more is replaced, a live one of another process, and whatever else is there, is
+    not."""
+
+    def __init__(
+        self, path: Path, group_id: int | None, given: socket.socket | None = None
+    ) -> None:
         self._path = path
+        if given is not None:
+            self.socket = given
+            try:
+                self.allow(group_id)
+            except OSError:
+                given.close()
+                raise
+            return
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         _remove_stale(path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)

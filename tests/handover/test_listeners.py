@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from pybal.handover.listeners import KeptListeners
+from pybal.net.unix_socket import UNIXListener, is_served, what_is_at
 from tests.bgp.test_recorder import Store
 
 
@@ -132,3 +134,43 @@ def test_of_what_listens_no_more_nothing_stays_in_the_store(store: Store) -> Non
     store.works = False  # what comes next does not hide it
     listeners.open("http", at()).close()
     assert name not in store.kept
+
+
+def control(store: Store, path: Path) -> tuple[KeptListeners, socket.socket]:
+    listeners = life(store)
+    listening = UNIXListener(path, None, listeners.take(what_is_at(path)))
+    return listeners, listeners.keep(what_is_at(path), listening.socket)
+
+
+def test_a_unix_socket_stays_with_its_file_and_who_waited_there(
+    store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "s"
+    listeners, listening = control(store, path)
+    before = what_is_at(path)
+    listeners.leave()
+    listening.close()
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(str(path))
+        again, taken = control(store, path)
+        taken.settimeout(5)
+        taken.accept()[0].close()
+    assert what_is_at(path) == before
+    again.drop_left()
+    assert is_served(path)
+    taken.close()
+    assert not is_served(path)
+    assert store.kept == {}
+
+
+def test_a_unix_socket_without_its_file_is_of_no_use(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    _, first = control(store, path)
+    first.detach()  # as a process that is killed
+    path.unlink()
+    listeners, second = control(store, path)
+    assert is_served(path)
+    listeners.drop_left()
+    assert is_served(path)
+    second.close()
+    assert store.kept == {}
