@@ -51,7 +51,14 @@ class Speaker:
         self._stopped = False
         self._reconfiguring = DeferredLock()
         self._left: LeftSessions | None = None
-        self._bfd = BFD(ports.bfd_network, ports.clock, ports.random, ports.log, ports.bfd_numbers)
+        self._bfd = BFD(
+            ports.bfd_network,
+            ports.clock,
+            ports.random,
+            ports.log,
+            ports.bfd_numbers,
+            ports.records.bfd,
+        )
 
     def start(self, *, restarting: bool = False) -> None:
         """Listen and connect. An address that cannot be listened on is logged as an error, and

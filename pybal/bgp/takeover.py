@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from pybal.bgp.bfd.memory import BFDMemory
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.kept_session import (
@@ -124,6 +125,14 @@ class SessionKeeper:
         self._log = log
         self._wanted = wanted
         self._left = {name: own for name, own in left.items() if name.startswith(PREFIX)}
+        keeps = ports is not None and wanted
+        self.bfd = BFDMemory(
+            ports.store if ports is not None and keeps else None,
+            "" if ports is None else ports.place,
+            left,
+            None if ports is None else ports.clock,
+            log,
+        )
 
     def open(self, transport: Any) -> Recorder | None:
         """See Records."""
@@ -143,6 +152,7 @@ class SessionKeeper:
     def take_left(self) -> Iterator[LeftSession]:
         """All that can be read, once. What cannot ends here."""
         left, self._left = self._left, {}
+        self.bfd.read()
         for name, descriptors in left.items():
             try:
                 yield self._read(name, descriptors)

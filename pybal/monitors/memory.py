@@ -10,28 +10,9 @@ from typing import Any
 
 from pybal.handover.bag import DescriptorBag, take_out
 from pybal.handover.connection import byte_counts, cookie
-from pybal.handover.format import (
-    HEAD_AT,
-    HEAD_BYTES,
-    HandoverError,
-    decode_head,
-    encode_head,
-)
+from pybal.handover.format import HandoverError
+from pybal.handover.states import StateTable, read_states
 from pybal.handover.store import DescriptorStore
-from pybal.handover.table import (
-    ALIVE_AT,
-    ALIVE_BYTES,
-    EMPTY_SLOT,
-    MAX_SLOTS,
-    SLOT_BYTES,
-    SLOTS_AT,
-    TABLE_BYTES,
-    decode_alive,
-    decode_slot,
-    encode_alive,
-    encode_slot,
-    slot_at,
-)
 from pybal.monitors.former import Former, decode_former, encode_former
 
 TABLE, BAG = "monitors.", "connections."
@@ -46,7 +27,6 @@ TAKEN_WITHIN_S = 60.0
 _ALIVE_EVERY_S = 1.0
 _PUT_IN_S = 0.05
 _MOST_MESSAGES = 200
-_READ_SLOTS = 256
 _MOST_TABLES = 4
 
 
@@ -68,11 +48,10 @@ class MonitorMemory:
         self._place = place
         self._clock = clock
         self._log = log
-        self._table: int | None = None
+        self._table: StateTable | None = None
         self._bag: DescriptorBag | None = None
         self._name = ""
         self._bags = 0
-        self._free = list(range(MAX_SLOTS - 1, -1, -1))
         self._former: dict[str, Former] = {}
         self._connections: dict[int, socket.socket] = {}
         self._open: dict[int, socket.socket] = {}
@@ -147,36 +126,21 @@ class MonitorMemory:
 
     def _read_table(self, descriptor: int) -> dict[str, Former]:
         """The states by their keys."""
-        if os.fstat(descriptor).st_size != TABLE_BYTES:
-            raise HandoverError("its size is another one")
-        if decode_head(os.pread(descriptor, HEAD_BYTES, HEAD_AT)).decode() != self._place:
-            raise HandoverError("it is of another boot, or another network namespace")
-        alive_at = decode_alive(os.pread(descriptor, ALIVE_BYTES, ALIVE_AT))
-        if self._clock.seconds() - alive_at > STALE_S:
-            raise HandoverError("it is too old")
         states: dict[str, Former] = {}
-        for start in range(0, MAX_SLOTS, _READ_SLOTS):
-            data = os.pread(descriptor, _READ_SLOTS * SLOT_BYTES, SLOTS_AT + start * SLOT_BYTES)
-            if not any(data):
-                break
-            for number in range(_READ_SLOTS):
-                state = decode_slot(data[number * SLOT_BYTES : (number + 1) * SLOT_BYTES])
-                if state is not None:
-                    with contextlib.suppress(HandoverError):
-                        key, former = decode_former(state)
-                        states[key] = former
+        for state in read_states(descriptor, self._place, self._clock.seconds() - STALE_S):
+            with contextlib.suppress(HandoverError):
+                key, former = decode_former(state)
+                states[key] = former
         return states
 
     def _begin(self, store: DescriptorStore) -> None:
         """With a new table and a new bag, in which all connections are before the old one goes."""
         unique = f"{int(self._clock.seconds() * 1000):x}"
         try:
-            self._table = os.memfd_create("pybal monitors", os.MFD_CLOEXEC)
-            os.ftruncate(self._table, TABLE_BYTES)
-            os.pwrite(self._table, encode_head(self._place.encode()), HEAD_AT)
+            self._table = StateTable("pybal monitors", self._place)
             self._name = f"{TABLE}{unique}"
             self._say_alive()
-            if not store.keep(self._name, [self._table]):
+            if not store.keep(self._name, [self._table.descriptor]):
                 raise OSError("nobody keeps it")
             self._open.update(self._connections)
             self._new_bag(store)
@@ -217,25 +181,18 @@ class MonitorMemory:
         """Remember a state; the place in which it now is, to be given with the next."""
         if self._table is None:
             return slot
-        if slot is None and self._free:
-            slot = self._free.pop()
-        if slot is not None:
-            try:
-                slot_bytes = encode_slot(encode_former(key, state))
-            except HandoverError:
-                slot_bytes = EMPTY_SLOT  # that server is unknown then, not all of them
-            try:
-                os.pwrite(self._table, slot_bytes, slot_at(slot))
-            except OSError as error:
-                self._give_up(error)
+        try:
+            # One that is too large is unknown to the next process, not all of them.
+            slot = self._table.write(slot, encode_former(key, state))
+        except OSError as error:
+            self._give_up(error)
         return slot
 
     def free(self, slot: int | None) -> None:
         """Its monitor has ended."""
         if slot is not None and self._table is not None:
             with contextlib.suppress(OSError):
-                os.pwrite(self._table, EMPTY_SLOT, slot_at(slot))
-            self._free.append(slot)
+                self._table.erase(slot)
 
     def opened(self, connection: socket.socket) -> int:
         """Keep a connection that is open; its number, 0 if it is not kept."""
@@ -320,7 +277,7 @@ class MonitorMemory:
     def _stop(self) -> None:
         table, self._table = self._table, None
         if table is not None:
-            os.close(table)
+            table.close()
         bag, self._bag = self._bag, None
         if bag is not None:
             bag.close()
@@ -333,6 +290,6 @@ class MonitorMemory:
         if self._table is None:
             return
         with contextlib.suppress(OSError):
-            os.pwrite(self._table, encode_alive(float(self._clock.seconds())), ALIVE_AT)
+            self._table.say_alive(float(self._clock.seconds()))
         if again:
             self._calls["alive"] = self._clock.callLater(_ALIVE_EVERY_S, self._say_alive)

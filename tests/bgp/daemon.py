@@ -242,7 +242,7 @@ def _keeper(given: dict[str, Any], world: Any, log: Logger) -> SessionKeeper:
     if address is None:
         return no_keeper(log)
     ports = RecordPorts(ManagerStore(address), world, given.get("place", "here"), log)
-    return SessionKeeper(ports, _left(given, "bgp."), log)
+    return SessionKeeper(ports, _left(given, "bgp.") | _left(given, "bfd."), log)
 
 
 def _left(given: dict[str, Any], prefix: str) -> dict[str, list[int]]:

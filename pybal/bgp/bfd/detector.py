@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import deferLater
 
 from pybal.bgp.bfd.auth import AuthState, AuthType, sign, verify
+from pybal.bgp.bfd.kept import KeptBFD, kept, resumed, resumed_auth, terms_of
+from pybal.bgp.bfd.memory import BFDMemory
 from pybal.bgp.bfd.packet import (
     BFDPacketError,
     BFDState,
@@ -63,8 +66,13 @@ class Detector:
         random: Any,
         changed: Callable[[bool], None],
         sent: int | None = None,
+        former: KeptBFD | None = None,
+        keep: Callable[[KeptBFD | None], None] = lambda _: None,
     ) -> None:
         self.peer = peer
+        self._former = former
+        self._keep = keep
+        self._port = 0
         self.session = BFDSession(settings, discriminator)
         self._clock = clock
         self._random = random
@@ -74,14 +82,19 @@ class Detector:
         self._timer: Any = None
         self.adopts_until: float | None = None
         self._auth = AuthState(sent=random.randrange(2**32) if sent is None else sent)
+        if former is not None:
+            self._auth = resumed_auth(former)
 
     def start(
         self, network: BFDNetwork, source: IPAddress | None, *, restarting: bool = False
     ) -> None:
         """Begin; raises OSError if no socket can be had. `restarting`: listen first whether the
-        peer still has the session of our former life."""
+        peer still has the session of our former life, unless it is known: then go on with that."""
         for last in (False, False, False, True):
             port = self._random.choice(_SOURCE_PORTS)
+            if self._former is not None and self._port == 0:
+                port = self._former.port
+            self._port = port
             try:
                 self._send, self._close = network.open(
                     self.peer, source, port, multihop=self.session.settings.multihop
@@ -91,6 +104,10 @@ class Detector:
                 if last:
                     raise
         now = self._clock.seconds()
+        if self._former is not None:
+            self.session = resumed(self.session, self._former, now, _ADOPTION_WAIT_S)
+            self._tick()
+            return
         wait_s = _ADOPTION_WAIT_S if restarting else 0.0
         self.adopts_until = now + wait_s if restarting else None
         self.session = start(self.session, now + wait_s)
@@ -104,6 +121,7 @@ class Detector:
             self._disarm()
         else:
             self._apply(shut(self.session))
+            self._keep(None)
         close, self._close, self._send = self._close, None, None
         if close is not None:
             close()
@@ -148,6 +166,10 @@ class Detector:
         if self.adopts_until is not None and now < self.adopts_until:
             adopted = adopt(self.session, packet, now, jitter)
         self.adopts_until = None
+        former, self._former = self._former, None
+        if former is not None and packet.state is not BFDState.UP:
+            # The peer has given our former life up: that is no failure of this one.
+            self.session = start(BFDSession(self.session.settings, former.my_discriminator), now)
         self._apply(adopted or receive(self.session, packet, now, jitter))
 
     def takes(self, packet: ControlPacket) -> bool:
@@ -158,6 +180,7 @@ class Detector:
     def _apply(self, outcome: Outcome) -> None:
         before = self.session.state
         self.session, packets = outcome
+        self._remember()
         for packet in packets:
             self._transmit(encode_packet(packet))
         self._arm()
@@ -172,8 +195,13 @@ class Detector:
         auth = self.session.settings.auth
         if auth is not None:
             data, self._auth = sign(data, auth, self._auth)
+            self._remember()
         if self._send is not None:
             self._send(data)
+
+    def _remember(self) -> None:
+        """For the next process: before a packet is sent that depends on it."""
+        self._keep(kept(self.session, self._port, self._auth))
 
     def _disarm(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -199,9 +227,16 @@ class BFD:
     """All detectors, and the sockets that they receive on."""
 
     def __init__(
-        self, network: BFDNetwork, clock: Any, random: Any, log: Any, numbers: Numbers | None = None
+        self,
+        network: BFDNetwork,
+        clock: Any,
+        random: Any,
+        log: Any,
+        numbers: Numbers | None = None,
+        memory: BFDMemory | None = None,
     ) -> None:
         self.discarded_total = 0
+        self._memory = memory
         self._numbers = numbers
         self._left: dict[str, int] | None = None  # those of our former life, once asked for
         self._network = network
@@ -225,7 +260,17 @@ class BFD:
         cannot be opened is logged as an error."""
         discriminator = self._random.randrange(1, 2**32)
         sent = self._number_left(peer) if settings.auth is not None else None
-        detector = Detector(peer, settings, discriminator, self._clock, self._random, changed, sent)
+        detector = Detector(
+            peer,
+            settings,
+            discriminator,
+            self._clock,
+            self._random,
+            changed,
+            sent,
+            self._former(peer, settings),
+            partial(self._keep, str(peer)),
+        )
         self._detectors[peer] = detector
         try:
             self._listen(peer.version, settings.multihop)
@@ -233,6 +278,18 @@ class BFD:
         except OSError as error:
             self._log.error("BFD with {peer} cannot run: {error}", peer=peer, error=error.strerror)
         return detector
+
+    def _former(self, peer: IPAddress, settings: BFDSettings) -> KeptBFD | None:
+        """The session of the process before us, if it can go on."""
+        former = self._memory.former(str(peer)) if self._memory is not None else None
+        if former is None or former.terms != terms_of(settings):
+            return None
+        self._log.info("BFD with {peer} goes on from the process before us", peer=peer)
+        return former
+
+    def _keep(self, peer: str, state: KeptBFD | None) -> None:
+        if self._memory is not None:
+            self._memory.write(peer, state)
 
     def _listen(self, version: int, multihop: bool) -> None:
         if (version, multihop) in self._closes:
@@ -256,9 +313,14 @@ class BFD:
         resting = [
             Deferred.fromCoroutine(detector.rest(absences_s[peer]))
             for peer, detector in self._detectors.items()
-            if peer in absences_s and (detector.number_sent is None or self._numbers is not None)
+            if peer in absences_s and (detector.number_sent is None or self._keeps_numbers)
         ]
         await DeferredList(resting)
+
+    @property
+    def _keeps_numbers(self) -> bool:
+        kept_in_memory = self._memory is not None and self._memory.keeps
+        return kept_in_memory or self._numbers is not None
 
     def _number_left(self, peer: IPAddress) -> int | None:
         if self._left is None:
@@ -277,8 +339,11 @@ class BFD:
 
     def stop(self) -> None:
         self._keep_numbers()
+        resting = any(detector.session.resting_us for detector in self._detectors.values())
         for peer in tuple(self._detectors):
             self.forget(peer)
+        if self._memory is not None:
+            self._memory.leave() if resting else self._memory.end()
         closes, self._closes = self._closes, {}
         for close in closes.values():
             close()

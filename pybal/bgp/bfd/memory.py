@@ -1,0 +1,139 @@
+"""BFD's sessions for the next process: written before a packet is sent that depends on them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept
+from pybal.handover.format import HandoverError
+from pybal.handover.states import StateTable, read_states
+from pybal.handover.store import DescriptorStore
+
+PREFIX = "bfd."
+"""How the descriptor is called, and then by when it was made."""
+
+STALE_S = 60.0
+"""No session outlives its end for so long, if it was not asked to."""
+_TAKEN_WITHIN_S = 60.0
+"""Of the start; who is configured later begins anew."""
+_ALIVE_EVERY_S = 1.0
+
+
+class BFDMemory:
+    """`store` None: nothing is kept; `left` are the descriptors of the process before us, `place`
+    this boot and network namespace. Begins with the first session that is up."""
+
+    def __init__(
+        self,
+        store: DescriptorStore | None,
+        place: str,
+        left: Mapping[str, list[int]],
+        clock: Any,
+        log: Any,
+    ) -> None:
+        self._store = store
+        self._place = place
+        self._clock = clock
+        self._log = log
+        self._left = {name: own for name, own in left.items() if name.startswith(PREFIX)}
+        self._former: dict[str, KeptBFD] = {}
+        self._read_at = 0.0
+        self._table: StateTable | None = None
+        self._name = ""
+        self._slots: dict[str, int] = {}
+        self._written: dict[str, KeptBFD] = {}
+        self._alive: Any = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether somebody has it for the next process."""
+        return self._store is not None
+
+    def former(self, peer: str) -> KeptBFD | None:
+        """The session of the process before us with this peer, once."""
+        if self._former and self._clock.seconds() > self._read_at + _TAKEN_WITHIN_S:
+            self._former.clear()
+        return self._former.pop(peer, None)
+
+    def read(self) -> None:
+        """What was left. The store has it until we begin our own. Idempotent."""
+        self._read_at = float(self._clock.seconds()) if self._left else 0.0
+        # By age, which the names tell: what a later one says counts.
+        for _, descriptors in sorted(self._left.items(), key=lambda item: _age(item[0])):
+            while descriptors:
+                descriptor = descriptors.pop()
+                if self._store is not None:
+                    self._read_table(descriptor)
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+
+    def _read_table(self, descriptor: int) -> None:
+        try:
+            for state in read_states(descriptor, self._place, self._clock.seconds() - STALE_S):
+                with contextlib.suppress(HandoverError):
+                    peer, former = decode_kept(state)
+                    self._former[peer] = former
+        except (OSError, HandoverError, ValueError) as error:
+            self._log.warn("What BFD knew before this start is not used: {error}", error=str(error))
+
+    def write(self, peer: str, state: KeptBFD | None) -> None:
+        """What holds from now on; None: there is no session."""
+        if self._store is None or self._written.get(peer) == state:
+            return
+        try:
+            if state is None:
+                del self._written[peer]
+                if self._table is not None:
+                    self._table.erase(self._slots.pop(peer))
+                return
+            table = self._table or self._begin(self._store)
+            slot = table.write(self._slots.get(peer), encode_kept(peer, state))
+            if slot is not None:
+                self._slots[peer], self._written[peer] = slot, state
+        except OSError as error:
+            self._log.warn("BFD is not kept over a restart: {error}", error=str(error))
+            self.end()
+
+    def _begin(self, store: DescriptorStore) -> StateTable:
+        table = StateTable("pybal bfd", self._place)
+        self._name = f"{PREFIX}{int(self._clock.seconds() * 1000):x}"
+        self._table = table
+        self._say_alive()
+        if not store.keep(self._name, [table.descriptor]):
+            raise OSError("nobody keeps it")
+        for name in self._left:
+            if name != self._name:
+                store.forget(name)
+        return table
+
+    def _say_alive(self) -> None:
+        if self._table is not None:
+            with contextlib.suppress(OSError):
+                self._table.say_alive(float(self._clock.seconds()))
+            self._alive = self._clock.callLater(_ALIVE_EVERY_S, self._say_alive)
+
+    def leave(self) -> None:
+        """To the next process, as all is now; nothing is written any more."""
+        self._close()
+
+    def end(self) -> None:
+        """There is nothing to be kept. Idempotent."""
+        if self._store is not None:
+            for name in {self._name, *self._left} - {""}:
+                self._store.forget(name)
+        self._close()
+
+    def _close(self) -> None:
+        self._store = None
+        table, self._table = self._table, None
+        if table is not None:
+            table.close()
+        if self._alive is not None and self._alive.active():
+            self._alive.cancel()
+
+
+def _age(name: str) -> tuple[int, str]:
+    return len(name), name

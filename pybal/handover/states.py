@@ -1,0 +1,87 @@
+"""Many small states in memory that outlives the process: a table.py in a memfd."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from pybal.handover.format import HEAD_AT, HEAD_BYTES, HandoverError, decode_head, encode_head
+from pybal.handover.table import (
+    ALIVE_AT,
+    ALIVE_BYTES,
+    EMPTY_SLOT,
+    MAX_SLOTS,
+    SLOT_BYTES,
+    SLOTS_AT,
+    TABLE_BYTES,
+    decode_alive,
+    decode_slot,
+    encode_alive,
+    encode_slot,
+    slot_at,
+)
+
+_READ_SLOTS = 256
+
+
+class StateTable:
+    """One that is written. Raises OSError where the system does: it must be given up then."""
+
+    def __init__(self, name: str, place: str) -> None:
+        """`name` is for people who look at a process's descriptors; `place` is this boot and
+        network namespace."""
+        self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+        self._free = list(range(MAX_SLOTS - 1, -1, -1))
+        try:
+            os.ftruncate(self.descriptor, TABLE_BYTES)
+            os.pwrite(self.descriptor, encode_head(place.encode()), HEAD_AT)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, slot: int | None, state: bytes) -> int | None:
+        """Remember a state; the place in which it now is, to be given with the next. None: there is
+        no room. One that is too large is not remembered, nor is what was there."""
+        if slot is None and self._free:
+            slot = self._free.pop()
+        if slot is not None:
+            try:
+                data = encode_slot(state)
+            except HandoverError:
+                data = EMPTY_SLOT
+            os.pwrite(self.descriptor, data, slot_at(slot))
+        return slot
+
+    def erase(self, slot: int) -> None:
+        """Nobody is to go on with that one."""
+        self._free.append(slot)
+        os.pwrite(self.descriptor, EMPTY_SLOT, slot_at(slot))
+
+    def say_alive(self, at: float) -> None:
+        """That the states held then, in seconds of CLOCK_BOOTTIME."""
+        os.pwrite(self.descriptor, encode_alive(at), ALIVE_AT)
+
+    def close(self) -> None:
+        """Idempotent. The memory stays while somebody else has it."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def read_states(descriptor: int, place: str, not_before: float) -> Iterator[bytes]:
+    """Those of the process before us, if it is of this place, and lived at `not_before` or later.
+    Raises OSError, HandoverError."""
+    if os.fstat(descriptor).st_size != TABLE_BYTES:
+        raise HandoverError("its size is another one")
+    if decode_head(os.pread(descriptor, HEAD_BYTES, HEAD_AT)) != place.encode():
+        raise HandoverError("it is of another boot, or another network namespace")
+    if decode_alive(os.pread(descriptor, ALIVE_BYTES, ALIVE_AT)) < not_before:
+        raise HandoverError("it is too old")
+    for start in range(0, MAX_SLOTS, _READ_SLOTS):
+        data = os.pread(descriptor, _READ_SLOTS * SLOT_BYTES, SLOTS_AT + start * SLOT_BYTES)
+        if not any(data):
+            return
+        for number in range(_READ_SLOTS):
+            state = decode_slot(data[number * SLOT_BYTES : (number + 1) * SLOT_BYTES])
+            if state is not None:
+                yield state
