@@ -36,8 +36,6 @@ from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import LoadResult, Severity
 from pybal.config.report import addresses_note, is_good, report, report_json
 from pybal.config.settings import Settings
-from pybal.ctl.main import main as pybalctl
-from pybal.ctl.place import place_of
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import KernelError
@@ -73,6 +71,7 @@ from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
+from pybal.sources.on_demand import CodeOnDemand
 
 DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
@@ -134,7 +133,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     with_options = partial(_with_options, options)
     running = replace(running, settings=with_options(running.settings))
-    return _run(running, with_options, monitors, logging)
+    code = CodeOnDemand()
+    if obstacle := code.load(running.settings):
+        _log.critical("{error}", error=obstacle)
+        return EXIT_CONFIG
+    return _run(running, with_options, code, monitors, logging)
 
 
 def _with_options(options: argparse.Namespace, settings: Settings) -> Settings:
@@ -157,6 +160,9 @@ def _refuse(error: PluginError, options: argparse.Namespace) -> int:
 
 def _diff(path: Path, result: LoadResult) -> int:
     """What a reload with this file would do, as the daemon says, or what is wrong with it."""
+    from pybal.ctl.main import main as pybalctl
+    from pybal.ctl.place import place_of
+
     if result.settings is None:
         say([f"ERROR: {problem}" for problem in result.errors])
         return EXIT_CONFIG
@@ -246,6 +252,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(
     running: Running,
     with_options: Callable[[Settings], Settings],
+    code: CodeOnDemand,
     monitors: MonitorTypes,
     logging: Logging,
 ) -> int:
@@ -269,7 +276,7 @@ def _run(
         store, successor = who_keeps(left, wanted=settings.handover, flush=logging.flush)
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
-    ports = _daemon_ports(settings, with_options, monitors, place, left, store)
+    ports = _daemon_ports(settings, with_options, code, monitors, place, left, store)
     daemon = Daemon(running, ports)
     objections = None if successor is None else partial(_in_thread, successor.objections)
     signals = SignalHandling(reactor, daemon, _log, signal.signal, objections)
@@ -303,6 +310,7 @@ def _run(
 def _daemon_ports(
     settings: Settings,
     with_options: Callable[[Settings], Settings],
+    code: CodeOnDemand,
     monitors: MonitorTypes,
     place: Place | None,
     left: dict[str, list[int]],
@@ -339,6 +347,7 @@ def _daemon_ports(
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
         monotonic_s=time.monotonic,
         with_options=with_options,
+        load_code=code.load,
     )
 
 

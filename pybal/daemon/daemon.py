@@ -157,6 +157,7 @@ class Daemon:
                 ports.in_thread,
                 ports.service_manager,
                 ports.with_options,
+                ports.load_code,
                 self._history.reloaded,
             ),
             self._log,

@@ -74,3 +74,5 @@ class DaemonPorts:
     """CLOCK_MONOTONIC, by which the service manager reckons."""
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""
+    load_code: Callable[[Settings], str | None]
+    """See CodeOnDemand."""

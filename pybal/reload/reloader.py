@@ -55,6 +55,8 @@ class ReloadPorts:
     manager: Notified
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""
+    load_code: Callable[[Settings], str | None]
+    """Loads code that settings need, in any thread; what is in the way of that."""
     ended: Callable[[ReloadSnapshot], None] = lambda _: None
     """Told of the outcome of each reload."""
 
@@ -145,11 +147,13 @@ class Reloader:
             return _Plan(result, None, errors=_errors(result))
         settings = self._ports.with_options(result.settings)
         if before.services and not settings.services:
-            error = (
+            emptied = (
                 f"{result.file}: holds no service, while {len(before.services)} run: a part of a"
                 " file, by the look of it; to remove all services, restart"
             )
-            return _Plan(result, None, errors=(error,))
+            return _Plan(result, None, errors=(emptied,))
+        if error := self._ports.load_code(settings):
+            return _Plan(result, None, errors=(f"{result.file}: {error}",))
         return _Plan(result, settings, steps=difference(before, settings))
 
     def _begin(self) -> None:

@@ -13,7 +13,6 @@ from pybal.config.settings import (
 )
 from pybal.config.source_url import source_url
 from pybal.sources.base import Publish, Source, SourcePorts
-from pybal.sources.etcd import ETCD_OVERDUE_S, EtcdPool
 from pybal.sources.file import FILE_OVERDUE_S, FILE_PAUSES, FileReader
 from pybal.sources.http import HTTP_OVERDUE_S, HTTP_PAUSES, HTTPReader
 from pybal.sources.kubernetes import (
@@ -60,6 +59,9 @@ def create_source(
         case HTTPSource(url):
             return polling(HTTPReader(url, ports), HTTP_PAUSES, HTTP_OVERDUE_S)
         case EtcdSource():
+            # Loaded already in a daemon: see on_demand.py.
+            from pybal.sources.etcd import ETCD_OVERDUE_S, EtcdPool
+
             return EtcdPool(settings, ports, last_good(ETCD_OVERDUE_S))
         case KubernetesSource():
             reader = KubernetesReader(settings, ports)

@@ -150,6 +150,7 @@ def memory_ports(
         service_manager=ServiceManager(ManagerEnvironment()),
         monotonic_s=clock.seconds,
         with_options=lambda settings: settings,
+        load_code=lambda _: None,
     )
 
 

@@ -65,12 +65,19 @@ class Bench:
         self.path.write_text(ONE)
         self.clock, self.log = Clock(), FakeLog()
         self.dry_run = False
+        self.no_code: str | None = None
         self.failed: list[str] = []
         self.daemon, self.manager = FakeDaemon(), FakeManager()
         result = load(self.path)
         assert result.settings is not None
         ports = ReloadPorts(
-            self.clock, lambda: 1000.0, lambda: 5.0, at_once, self.manager, self.with_options
+            self.clock,
+            lambda: 1000.0,
+            lambda: 5.0,
+            at_once,
+            self.manager,
+            self.with_options,
+            lambda _: self.no_code,
         )
         self.reloader = Reloader(
             started(result, result.settings, 900.0),
@@ -118,6 +125,16 @@ def test_a_file_with_errors_is_refused_whole(bench: Bench) -> None:
     assert bench.kept().content == ONE
     assert bench.reloader.running.snapshot().last_error_at == 1000.0
     assert any("all goes on as before" in line for line in bench.log.lines)
+
+
+def test_a_file_that_needs_code_of_another_version_is_refused_whole(bench: Bench) -> None:
+    bench.path.write_text(ONE + service("two", ip="192.0.2.2"))
+    bench.no_code = "PyBal has been upgraded"
+    (error,) = result_of(bench.reloader.reload()).errors
+    assert error == f"{bench.path}: PyBal has been upgraded"
+    assert bench.daemon.steps == []
+    bench.no_code = None
+    assert result_of(bench.reloader.reload()).successful
 
 
 def test_a_file_cut_off_before_its_services_removes_none_of_them(bench: Bench) -> None:
