@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pybal.history.event import Kind, LedgerEvent
@@ -86,30 +86,75 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-@dataclass(slots=True)
 class _Open:
-    """An incident as it grows."""
+    """An incident as it grows. All is counted as it comes: hundreds may change in a second, each
+    with thousands of effects."""
 
-    incident: Incident
-    last_s: float
-    parts: set[str] = field(default_factory=set)
-    effects: dict[tuple[str | None, str | None], str] = field(default_factory=dict)
-    services: dict[str, None] = field(default_factory=dict)
+    __slots__ = (
+        "_begun", "_effects", "_services", "_value", "_verdicts", "ended_at", "events", "last_at",
+        "last_s", "parts",
+    )  # fmt: skip
+
+    def __init__(self, event: LedgerEvent, subject: Subject) -> None:
+        self._begun = event, subject
+        self.events = 0
+        self.last_s = 0.0
+        self.last_at = event.at
+        self.ended_at: float | None = None
+        self.parts: set[str] = set()
+        self._effects: dict[tuple[str | None, str | None], str] = {}
+        self._verdicts: dict[str, int] = {}
+        self._services: dict[str, None] = {}
+        self._value: Incident | None = None
+
+    @property
+    def subject(self) -> Subject:
+        return self._begun[1]
 
     @property
     def over(self) -> bool:
-        return self.incident.ended_at is not None
+        return self.ended_at is not None
+
+    def end(self, at: float) -> None:
+        """Nothing is wrong any more."""
+        self.ended_at, self._value = at, None
+
+    def add(self, event: LedgerEvent) -> None:
+        """One more event of it."""
+        self._value = None
+        self.events += 1
+        self.last_at = event.at
+        if event.service is not None:
+            self._services.setdefault(event.service)
+        if event.kind is Kind.DECISION and len(self._effects) < MAX_EFFECTS:
+            self._affects((event.service, event.host), str(event.inputs.get("verdict")))
+
+    def _affects(self, whom: tuple[str | None, str | None], verdict: str) -> None:
+        counts, before = self._verdicts, self._effects.get(whom)
+        self._effects[whom] = verdict
+        counts[verdict] = counts.get(verdict, 0) + 1
+        if before is not None:
+            counts[before] -= 1
+            if not counts[before]:
+                del counts[before]
 
     def value(self) -> Incident:
-        counts: dict[str, int] = {}
-        for verdict in self.effects.values():
-            counts[verdict] = counts.get(verdict, 0) + 1
-        return replace(
-            self.incident,
-            effects=len(self.effects),
-            services=tuple(self.services),
-            verdicts=tuple(sorted(counts.items())),
-        )
+        """As it stands; the same one until something changes."""
+        if self._value is None:
+            first, subject = self._begun
+            self._value = Incident(
+                first.seq,
+                subject,
+                first.text,
+                first.at,
+                self.last_at,
+                self.ended_at,
+                self.events,
+                len(self._effects),
+                tuple(self._services),
+                tuple(sorted(self._verdicts.items())),
+            )
+        return self._value
 
 
 class Incidents:
@@ -131,12 +176,12 @@ class Incidents:
         latest = self._by_id.get(self._latest.get(concern.subject, -1))
         goes_on = latest is not None and self._goes_on(latest, now_s)
         if concern.begins:
-            return latest.incident.id if latest is not None and goes_on else seq
+            return self._latest[concern.subject] if goes_on else seq
         known = latest is not None and goes_on and concern.part in latest.parts
-        return latest.incident.id if latest is not None and known else None
+        return self._latest[concern.subject] if known else None
 
     def _goes_on(self, one: _Open, now_s: float) -> bool:
-        if one.incident.subject.kind == "list":
+        if one.subject.kind == "list":
             return now_s - one.last_s < LASTS_S
         return not one.over or now_s - one.last_s < JOINS_AGAIN_S
 
@@ -149,35 +194,28 @@ class Incidents:
             if concern is None:
                 return
             one = self._begin(event, concern.subject, now_s)
-        self._changed.add(one.incident.id)
-        ended_at = one.incident.ended_at
+        self._changed.add(event.incident)
+        one.add(event)
         if concern is not None:
             one.last_s = now_s
             if concern.begins:
                 one.parts.add(concern.part)
-                ended_at = None
+                one.ended_at = None
             else:
                 one.parts.discard(concern.part)
             if not one.parts or concern.subject.kind == "list":
-                ended_at = event.at
-        if event.service is not None:
-            one.services.setdefault(event.service)
-        if event.kind is Kind.DECISION and len(one.effects) < MAX_EFFECTS:
-            one.effects[event.service, event.host] = str(event.inputs.get("verdict"))
-        one.incident = replace(
-            one.incident, events=one.incident.events + 1, last_at=event.at, ended_at=ended_at
-        )
-        self._note_over(one)
+                one.end(event.at)
+        self._note_over(event.incident, one)
 
-    def _note_over(self, one: _Open) -> None:
+    def _note_over(self, number: int, one: _Open) -> None:
         if one.over:
-            self._over.add(one.incident.id)
+            self._over.add(number)
         else:
-            self._over.discard(one.incident.id)
+            self._over.discard(number)
 
     def _begin(self, event: LedgerEvent, subject: Subject, now_s: float) -> _Open:
-        incident = Incident(event.seq, subject, event.text, event.at, event.at)
-        one = self._by_id[event.seq] = _Open(incident, now_s)
+        one = self._by_id[event.seq] = _Open(event, subject)
+        one.last_s = now_s
         self._latest[subject] = event.seq
         if len(self._by_id) > REMEMBERED:
             self._forget()
@@ -187,20 +225,21 @@ class Incidents:
         """The oldest one; one that goes on only if all do."""
         number = min(self._over, default=next(iter(self._by_id)))
         self._over.discard(number)
-        subject = self._by_id.pop(number).incident.subject
+        subject = self._by_id.pop(number).subject
         self._changed.discard(number)
         if self._latest.get(subject) == number:
             del self._latest[subject]
 
     def gone(self, subject: Subject, part: str, at: float) -> None:
         """What had found something wrong is no more: a server has left a service."""
-        one = self._by_id.get(self._latest.get(subject, -1))
+        number = self._latest.get(subject, -1)
+        one = self._by_id.get(number)
         if one is not None and part in one.parts:
             one.parts.discard(part)
             if not one.parts:
-                one.incident = replace(one.incident, ended_at=at)
-                self._note_over(one)
-                self._changed.add(one.incident.id)
+                one.end(at)
+                self._note_over(number, one)
+                self._changed.add(number)
 
     def get(self, number: int) -> Incident | None:
         """One of those in memory."""
@@ -211,7 +250,13 @@ class Incidents:
         """Those in memory, in their order."""
         return (one.value() for one in self._by_id.values())
 
-    def take_changed(self) -> tuple[Incident, ...]:
-        """Those that have changed since the last call, for the disk."""
-        changed, self._changed = self._changed, set()
-        return tuple(self._by_id[each].value() for each in sorted(changed))
+    @property
+    def have_changed(self) -> bool:
+        """Whether take_changed() has something to give."""
+        return bool(self._changed)
+
+    def take_changed(self, most: int) -> tuple[Incident, ...]:
+        """The oldest of those that have changed since they were taken last, for the disk."""
+        taken = sorted(self._changed)[:most]
+        self._changed.difference_update(taken)
+        return tuple(self._by_id[each].value() for each in taken)

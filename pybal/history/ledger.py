@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.history.event import Inputs, Kind, LedgerEvent
-from pybal.history.incidents import Concern, Incident, Incidents, Subject
+from pybal.history.incidents import REMEMBERED, Concern, Incident, Incidents, Subject
 from pybal.history.query import EventPage, EventQuery, page
 from pybal.history.ring import Ring
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
@@ -25,6 +25,8 @@ MAX_FRESH = 2000
 """... unless there are so many."""
 TOLD_AFTER_S = 2.0
 """An incident that hits several services is one line of the log, once it has hit them."""
+INCIDENTS_AT_ONCE = 100
+"""A bad minute changes hundreds again and again; what they have become is enough."""
 CLOCK_JUMP_S = 2.0
 _SCANNED_AT_ONCE = 500
 
@@ -157,8 +159,8 @@ class Ledger:
             self._fresh.append(event)
             if len(self._fresh) >= MAX_FRESH:
                 self.flush()
-            elif self._flushing is None and not self._stopped:
-                self._flushing = self._clock.callLater(FLUSH_S, self.flush)
+            else:
+                self._flush_soon()
         for subscriber in tuple(self._subscribers.values()):
             subscriber(event)
         return seq
@@ -172,6 +174,8 @@ class Ledger:
     def gone(self, subject: Subject, part: str) -> None:
         """See Incidents."""
         self._incidents.gone(subject, part, self.now())
+        if self._disk is not None and self._incidents.have_changed:
+            self._flush_soon()
 
     def _clock_was_set(self, at: float, now_s: float) -> None:
         by_s, self._offset_s = at - now_s - self._offset_s, at - now_s
@@ -194,11 +198,19 @@ class Ledger:
         if self._flushing is not None and self._flushing.active():
             self._flushing.cancel()
         self._flushing = None
-        if self._disk is not None and self._fresh:
-            self._disk.write(self._fresh, self._incidents.take_changed())
+        incidents = self._incidents
+        if self._disk is not None and (self._fresh or incidents.have_changed):
+            most = REMEMBERED if self._stopped else INCIDENTS_AT_ONCE
+            self._disk.write(self._fresh, incidents.take_changed(most))
             self.begin(self._disk.newest[0], 0)  # If it was opened late.
         self._fresh = []
         self._tell_of_loss()
+        if self._disk is not None and incidents.have_changed:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flushing is None and not self._stopped:
+            self._flushing = self._clock.callLater(FLUSH_S, self.flush)
 
     def _tell_of_loss(self) -> None:
         """Whoever reads the history later is to know that it has a hole; once events get through
@@ -213,12 +225,12 @@ class Ledger:
 
     def stop(self) -> None:
         """Nothing is noted any more. Idempotent."""
+        self._stopped = True
         self.flush()
         for call in self._telling.values():
             call.cancel()
         self._telling.clear()
         self._subscribers.clear()
-        self._stopped = True
 
     # -- what has happened ------------------------------------------------------------------
 

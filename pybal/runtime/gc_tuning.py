@@ -11,12 +11,12 @@ from collections.abc import Mapping
 
 from pybal.runtime.clock import Timer
 
-YOUNG = 2000, 10
+YOUNG = 2000, 4
 """After so many new objects these are searched, and every so often those that stayed: a few
 milliseconds each."""
 NEVER = 2**31 - 1
 
-_OLD = 3
+_OLD = 2
 """After so many searches of those that stayed comes one of all that are not passed over."""
 _SETTLED_AFTER_S = 60.0
 _SEARCH_ALL_EVERY_S = 6 * 3600.0

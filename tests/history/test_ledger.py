@@ -204,3 +204,38 @@ def test_nothing_is_left_to_do_after_stop(bench: Bench) -> None:
     bench.ledger.stop()
     bench.report("cp2", "web", up=False)
     assert bench.clock.getDelayedCalls() == []
+
+
+class Written:
+    """A Disk that remembers what it was given."""
+
+    newest = 0, 0
+    lost_total = complete_up_to = 0
+
+    def __init__(self) -> None:
+        self.given: list[tuple[int, ...]] = []
+
+    def write(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:  # noqa: ARG002
+        self.given.append(tuple(each.id for each in incidents))
+
+
+def test_incidents_are_written_some_at_a_time_and_all_in_the_end(bench: Bench) -> None:
+    written: Any = Written()
+    bench.ledger.keep_on(written)
+    for number in range(250):
+        bench.report(f"host{number}", "web", up=False)
+    bench.clock.pump([0.1] * 4)
+    assert [len(each) for each in written.given] == [100, 100, 50]
+    assert len(set().union(*written.given)) == 250
+    bench.report("host7", "web", up=True)
+    bench.ledger.stop()
+    assert written.given[-1] == (8,), "what waits is written at the stop"
+
+
+def test_a_server_that_is_decided_of_anew_counts_once(bench: Bench) -> None:
+    for verdict in ("depooled", "held", "pooled"):
+        bench.report("h", "web", up=False, verdict=verdict)
+    bench.report("h", "mail", up=False, verdict="pooled")
+    (incident,) = bench.incidents()
+    assert (incident.effects, incident.verdicts) == (2, (("pooled", 2),))
+    assert bench.incidents()[0] is incident, "as it stands: nothing has changed"
