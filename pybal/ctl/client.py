@@ -155,7 +155,7 @@ class SocketClient:
             raise self._none("is not there", _START) from error
         except ConnectionRefusedError as error:
             connection.close()
-            raise self._none("is there, but nobody listens at it", _START) from error
+            raise self._none(self._refused(), _START) from error
         except PermissionError as error:
             connection.close()
             raise self._none("may not be used: permission denied", self._who_may()) from error
@@ -168,6 +168,12 @@ class SocketClient:
         state = self._unit_state()
         unit = f" (systemd: {_UNIT}.service is {state})" if state else ""
         return NoDaemonError(f"The control socket {self._path} {what}{unit}. {remedy}")
+
+    def _refused(self) -> str:
+        with contextlib.suppress(OSError):
+            if not self._path.is_socket():
+                return "is no socket"
+        return "is there, but nobody listens at it"
 
     def _who_may(self) -> str:
         with contextlib.suppress(OSError, KeyError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -89,7 +89,12 @@ def why_at(asked: Asked) -> Result:
     query = [("at", options.at)]
     if options.service is not None:
         query.append(("service", options.service))
-    document = asked.client.get("servers", options.host, "why", query=query)
+    try:
+        document = asked.client.get("servers", options.host, "why", query=query)
+    except UnknownError as error:
+        services = [] if options.service is None else [options.service]
+        refuse_unknown(asked.client, services, [options.host], because=error)
+        raise
     return Result(render_history.why_lines(document), document)
 
 
@@ -247,6 +252,31 @@ def _find_server(client: Client, host: str, service: str | None) -> list[Documen
         command = "names hosts" if service is None else f"pool {service}"
         raise _unknown(f"There is no server {host}{where}", host, known, command)
     return found
+
+
+def refuse_unknown(
+    client: Client,
+    services: Sequence[str],
+    hosts: Sequence[str],
+    because: ControlError | None = None,
+) -> None:
+    """Nothing was found of these: ControlError if one of them is no name, but much like one; or
+    like none, where the daemon's own words (`because`) are none."""
+    for names, known, error in (
+        (services, _services, _no_service),
+        (hosts, _hosts, _no_server),
+    ):
+        unknown = set(names).difference(known(client)) if names else ()
+        for name in sorted(unknown):
+            refusal = error(client, name)
+            if because is None:
+                raise refusal
+            if "Did you mean" in refusal.remedy:
+                raise ControlError(str(because), refusal.remedy) from because
+
+
+def _no_server(client: Client, name: str) -> ControlError:
+    return _unknown(f"There is no server {name}", name, _hosts(client), "names hosts")
 
 
 def _pool_hosts(client: Client, service: str) -> list[str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from pybal.ctl import render_history
+from pybal.ctl.bursts import bursts
 from pybal.ctl.client import Client
-from pybal.ctl.commands import Asked, Result
+from pybal.ctl.commands import Asked, Result, refuse_unknown
 from pybal.ctl.table import Line
 
-TIMES = "03:12, 'yesterday 03:12', 2026-11-28T03:12, 1h (ago)"
+TIMES = "03:12, 'yesterday 03:12', 2026-11-28T03:12, 1h30m (ago)"
 SHOWN = 50
 """So many events, unless it is said how many, or since when."""
+_FOLLOWED = 10
+"""... before those that are followed."""
+_MOST_NUMBER = 2**52
 
 _PAGE = "1000"
 _MOST = 100_000
@@ -23,37 +28,61 @@ Document = dict[str, Any]
 Parameters = list[tuple[str, str]]
 
 
+def number(text: str) -> int:
+    """A whole number from 1 on, as it is typed."""
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= _MOST_NUMBER):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
 def events(asked: Asked) -> Result:
     """What has happened, the newest last."""
     options, client = asked.options, asked.client
     wanted = _parameters(options)
     limit = options.limit
     if options.follow:
-        started = options.since is not None
-        if not started:
-            wanted.append(("limit", limit or "10"))
+        refuse_unknown(client, options.service, options.host)
+        if options.since is None:
+            wanted.append(("limit", str(min(limit or _FOLLOWED, int(_PAGE)))))
         stream = client.follow("events", query=wanted)
-        return Result((render_history.event_line(each) for each in stream), stream, live=True)
+        return Result(_as_they_come(client, options, stream), stream, live=True)
     if limit is not None or options.since is None:
-        document = _newest(client, wanted, limit or str(SHOWN))
+        document = _newest(client, wanted, limit or SHOWN)
     else:
         document = _all(client, wanted)
+    if not document["events"]:
+        refuse_unknown(client, options.service, options.host)
     return Result(_lines(client, options, document["events"]), document)
+
+
+def _as_they_come(client: Client, options: Any, stream: Iterator[Document]) -> Iterator[Line]:
+    """Each, or one line for what belongs together and comes together."""
+    if _single(options):
+        yield from map(render_history.event_line, stream)
+        return
+    for found in bursts(stream):
+        yield from _lines(client, options, found)
 
 
 def _parameters(options: Any) -> Parameters:
     given = [(name, getattr(options, name)) for name in ("since", "until", "incident")]
-    found = [(name, value) for name, value in given if value is not None]
+    found = [(name, str(value)) for name, value in given if value is not None]
     for name in ("service", "host", "kind"):
         found += [(name, value) for value in getattr(options, name)]
     return found
 
 
-def _newest(client: Client, wanted: Parameters, limit: str) -> Document:
-    query = [*wanted, ("order", "desc"), ("limit", limit)]
-    document: Document = client.get("events", query=query)
-    document["events"].reverse()
-    return document
+def _newest(client: Client, wanted: Parameters, limit: int) -> Document:
+    found: list[Document] = []
+    before: Parameters = []
+    while True:
+        most = min(limit - len(found), int(_PAGE))
+        query = [*wanted, *before, ("order", "desc"), ("limit", str(most))]
+        document: Document = client.get("events", query=query)
+        found += document["events"]
+        if not document["more"] or len(found) >= min(limit, _MOST):
+            return {**document, "events": found[::-1]}
+        before = [("before", str(document["previous"]))]
 
 
 def _all(client: Client, wanted: Parameters) -> Document:
@@ -72,10 +101,15 @@ def _lines(client: Client, options: Any, found: list[Document]) -> Iterator[Line
     they should be, unless single events are wanted."""
     if not found:
         yield Line("Nothing of that kind has happened")
-    elif options.all or options.incident or options.service or options.host or options.kind:
+    elif _single(options):
         yield from map(render_history.event_line, found)
     else:
         yield from _summed_up(found, _incidents(client, found))
+
+
+def _single(options: Any) -> bool:
+    """Whether each event is wanted, one by one."""
+    return bool(options.all or options.incident or options.service or options.host or options.kind)
 
 
 def _summed_up(found: list[Document], incidents: dict[int, Document]) -> Iterator[Line]:

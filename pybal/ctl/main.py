@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +20,7 @@ from pybal.ctl import commands, history, operator
 from pybal.ctl.client import Client, NoDaemonError, SocketClient
 from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
 from pybal.ctl.place import DEFAULT_CONFIG, DEFAULT_SOCKET, usual_place
-from pybal.ctl.table import painted, printable
+from pybal.ctl.table import fitted, painted, printable
 from pybal.errors import ControlError
 
 _INTERRUPTED = 130
@@ -35,13 +37,15 @@ _STATUSES = """exit status: 0 good; 1 refused, failed or not known to the daemon
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Where output goes, and the time."""
+    """Where output goes, and the time. `screen()` is the size of a terminal that can be cleared;
+    None: it is none."""
 
     out: TextIO
     errors: TextIO
     colour: bool
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
+    screen: Callable[[], os.terminal_size] | None = None
 
     def show(self, result: Result, *, as_json: bool) -> int:
         """Print what a command ends with; its exit status."""
@@ -53,6 +57,15 @@ class Terminal:
         else:
             for line in painted(result.lines, colour=self.colour):
                 print(line, file=self.out, flush=result.live)
+        return self._end(result)
+
+    def show_screen(self, result: Result, size: os.terminal_size) -> int:
+        """In place of what is there: as much as fits."""
+        lines = list(painted(fitted(result.lines, size.columns, size.lines), colour=self.colour))
+        self.out.write(_CLEAR + "\n".join(lines) + "\n")
+        return self._end(result)
+
+    def _end(self, result: Result) -> int:
         for error in result.errors:
             self.complain(error)
         self.out.flush()
@@ -73,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybalctl` with these arguments (default: the process's). Returns the exit status."""
     out, errors = (_text_file(stream) for stream in (sys.stdout, sys.stderr))
     colour = wants_colour(os.environ, is_terminal=out.isatty())
-    terminal = Terminal(out, errors, colour)
+    clears = out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    screen = shutil.get_terminal_size if clears else None
+    terminal = Terminal(out, errors, colour, screen=screen)
     try:
         return run(arguments, terminal, SocketClient)
     except OSError as error:
@@ -118,6 +133,8 @@ def run(
 def _once(run: Run, options: argparse.Namespace, terminal: Terminal, client: Client) -> int:
     try:
         result = run(Asked(client, options, terminal.now))
+        if options.command == "watch" and terminal.screen is not None and not options.json:
+            return terminal.show_screen(result, terminal.screen())
         return terminal.show(result, as_json=options.json)
     except NoDaemonError as error:
         terminal.refuse(str(error), as_json=options.json)
@@ -137,8 +154,6 @@ def _watch(options: argparse.Namespace, terminal: Terminal, client: Client) -> i
     """The status again and again; a daemon that is away may come back."""
     try:
         while True:
-            if terminal.colour:
-                terminal.out.write(_CLEAR)
             _once(commands.status, options, terminal, client)
             terminal.sleep(_WATCH_EVERY_S)
     except KeyboardInterrupt:
@@ -157,7 +172,9 @@ class _Parser(argparse.ArgumentParser):
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line; exits with 2 if it is wrong."""
     parser = _parser()
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = parser.parse_known_args(
+        _joined(sys.argv[1:] if arguments is None else arguments)
+    )
     if hasattr(options, "services") and not any(word.startswith("-") for word in rest):
         # argparse takes no more of them once an option has come.
         options.services, rest = [*options.services, *rest], []
@@ -166,6 +183,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.command == "config" and options.config is not None and options.action is None:
         parser.error("-c FILE belongs to `config diff`")
     return options
+
+
+_TIMES = {"--at", "--since", "--until", "--for"}
+_NEGATIVE = re.compile(r"-\d")
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """`--since -1h` is `--since=-1h`: argparse takes what begins with a dash for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in _TIMES and _NEGATIVE.match(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -280,15 +312,19 @@ def _add_events(subparsers: _Subparsers) -> None:
         events.add_argument(
             f"--{name}", metavar=name.upper(), action="append", default=[], help=text
         )
-    events.add_argument("--incident", metavar="NUMBER", help="of this incident")
+    number = history.number
+    events.add_argument("--incident", metavar="NUMBER", type=number, help="of this incident")
     events.add_argument(
-        "--limit", metavar="N", help=f"the newest N (default {history.SHOWN} without --since)"
+        "--limit",
+        metavar="N",
+        type=number,
+        help=f"the newest N (default {history.SHOWN} without --since)",
     )
     events.add_argument(
         "--all", action="store_true", help="each event of an incident, not one line for all"
     )
     events.add_argument(
-        "-f", "--follow", action="store_true", help="then each as it happens, until Ctrl-C"
+        "-f", "--follow", action="store_true", help="then what happens, as it happens, until Ctrl-C"
     )
 
 

@@ -14,18 +14,26 @@ from pybal.ctl.table import Line, Style, count, row, table
 Document = dict[str, Any]
 
 
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:s|sec|m|min|h|d)\s*)+", re.ASCII)
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d)", re.ASCII)
-_UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:s|sec|m|min|h|d|w)\s*)+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|min|m|h|d|w)", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+_UNITS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _MOST_S = 7 * 86400
 _MOST_REASON = 200
 
 
 def duration_s(text: str) -> float:
     """`90s`, `45min`, `1h`, `2h30m`, `7d`: seconds."""
-    if not _DURATION.fullmatch(text.strip()):
+    words = text.strip().lower()
+    if _NUMBER.fullmatch(words) and float(words):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} has no unit: is it {words}s, {words}min or {words}h?"
+        )
+    signless = words.removeprefix("-")
+    if not _DURATION.fullmatch(signless) and not _NUMBER.fullmatch(signless):
         raise argparse.ArgumentTypeError(f"{text!r} is no time such as 30min, 1h, 2h30m or 1d")
-    total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(words))
+    total = -total if words.startswith("-") else total
     if not 1 <= total <= _MOST_S:
         raise argparse.ArgumentTypeError(f"{text!r} is not from 1s to 7d")
     return total
@@ -45,7 +53,11 @@ def add_scope(parser: argparse.ArgumentParser) -> None:
     """HOST [SERVICE …|--all]."""
     parser.add_argument("host", metavar="HOST", help="the server, as pool lists name it")
     parser.add_argument(
-        "services", metavar="SERVICE", nargs="*", help="in these services; default: its only one"
+        "services",
+        metavar="SERVICE",
+        nargs="*",
+        default=[],
+        help="in these services; default: its only one",
     )
     parser.add_argument(
         "--all", action="store_true", dest="everywhere", help="in all services that have it"
@@ -84,15 +96,16 @@ def change(asked: Asked) -> Result:
         "force": options.force,
     }
     document = asked.client.post("overrides", "begin", body=body)
-    lines = [Line(_said(each)) for each in document["overrides"]]
+    before = {each["service"]: each for each in document.get("replaced", ())}
+    lines = [Line(_said(each, before.get(each["service"]))) for each in document["overrides"]]
     return Result(lines, document)
 
 
 def undo(asked: Asked) -> Result:
     """End overrides of a server."""
     document = asked.client.post("overrides", "end", body=_scope(asked.options))
-    lines = [Line(f"{each['service']}: {each['host']} is no longer {each['text']}")
-             for each in document["ended"]]  # fmt: skip
+    lines = [Line(f"{each['service']}: {each['host']} is as its list has it again; it was "
+                  f"{each['text']}") for each in document["ended"]]  # fmt: skip
     return Result(lines, document)
 
 
@@ -107,7 +120,8 @@ def acknowledge(asked: Asked) -> Result:
 def unacknowledge(asked: Asked) -> Result:
     """Know of alerts no longer."""
     document = asked.client.post("alerts", "unack", body=_alert(asked.options))
-    lines = [Line(f"{_name(each)} is no longer {each['text']}") for each in document["ended"]]
+    lines = [Line(f"{_name(each)} raises the alarm again; it was {each['text']}")
+             for each in document["ended"]]  # fmt: skip
     return Result(lines, document)
 
 
@@ -130,8 +144,9 @@ def _scope(options: argparse.Namespace) -> Document:
     return scope
 
 
-def _said(override: Document) -> str:
-    return f"{override['service']}: {override['host']} is {override['text']}"
+def _said(override: Document, before: Document | None) -> str:
+    text = f"{override['service']}: {override['host']} is {override['text']}"
+    return text if before is None else f"{text} (before, it was {before['text']})"
 
 
 def overrides(asked: Asked) -> Result:

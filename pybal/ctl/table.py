@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ def row(*cells: object, style: Style = Style.PLAIN) -> Row:
 def table(titles: Sequence[str], rows: Sequence[Row]) -> list[Line]:
     """Columns as wide as their longest cell; those of numbers alone are aligned to the right."""
     cells = [[printable(cell) for cell in each.cells] for each in rows]
-    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    widths = [max(map(width, column)) for column in zip(titles, *cells, strict=True)]
     numeric = [
         bool(cells) and all(each[at].isdecimal() or each[at] == "-" for each in cells)
         for at in range(len(titles))
@@ -51,13 +52,46 @@ def table(titles: Sequence[str], rows: Sequence[Row]) -> list[Line]:
 
     def laid(values: Sequence[str]) -> str:
         fitted = (
-            value.rjust(width) if right else value.ljust(width)
-            for value, width, right in zip(values, widths, numeric, strict=True)
+            _blanks(value, wide) + value if right else value + _blanks(value, wide)
+            for value, wide, right in zip(values, widths, numeric, strict=True)
         )
         return "  ".join(fitted).rstrip()
 
     body = [Line(laid(each), r.style) for each, r in zip(cells, rows, strict=True)]
     return [Line(laid(titles), Style.HEAD), *body]
+
+
+def _blanks(text: str, wide: int) -> str:
+    return " " * (wide - width(text))
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal it takes: Chinese letters two, accents that combine none."""
+    return len(text) if text.isascii() else sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+
+
+def fitted(lines: Iterable[Line], columns: int, rows: int) -> list[Line]:
+    """What of them fits on a screen; the last row is left free."""
+    shown = list(lines)
+    room = max(1, rows - 1)
+    if len(shown) > room:
+        rest = len(shown) - room + 1
+        shown = [*shown[: room - 1], Line(f"… and {count(rest, 'more line')}")]
+    return [Line(_cut(printable(line.text), columns), line.style) for line in shown]
+
+
+def _cut(text: str, columns: int) -> str:
+    if width(text) <= columns:
+        return text
+    while text and width(text) > columns - 1:
+        text = text[: -max(1, (width(text) - columns) // 2)]
+    return f"{text}…"
 
 
 def printable(text: str) -> str:

@@ -74,7 +74,10 @@ class OperatorControls:
     async def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
         """Drain, disable or enable a server for a time."""
         begun = await self._overrides.begin(wish, by)
-        return {"overrides": [override_document(each) for each in begun]}
+        return {
+            "overrides": [override_document(each) for each in begun.overrides],
+            "replaced": [override_document(each) for each in begun.replaced],
+        }
 
     async def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
         """End the overrides of a server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -25,6 +26,14 @@ from pybal.reload.difference import RenameService, Step
 from pybal.runtime.time_slices import TimeSlices
 
 _REFUSALS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a wish has brought: overrides, and those of before whose place they took."""
+
+    overrides: tuple[Override, ...]
+    replaced: tuple[Override, ...]
 
 
 class OverridesPart:
@@ -72,7 +81,7 @@ class OverridesPart:
         renamed = [(s.before.name, s.after.name) for s in steps if isinstance(s, RenameService)]
         self._book.go_over_to(services, renamed)
 
-    async def begin(self, wish: Wish, by: str) -> tuple[Override, ...]:
+    async def begin(self, wish: Wish, by: str) -> Begun:
         """All of a wish, or nothing. Raises ControlError."""
         pools = {name: service.hosts for name, service in self._services.items()}
         names = services_meant(wish.scope, pools)
@@ -83,9 +92,9 @@ class OverridesPart:
         if not wish.force:
             await self._check(overrides)
             overrides = self._still_there(overrides)
-        self._book.begin(overrides)
+        replaced = self._book.begin(overrides)
         await self._tell(names)
-        return overrides
+        return Begun(overrides, replaced)
 
     async def end(self, scope: Scope, by: str) -> tuple[Override, ...]:
         """The overrides of a host in the services named, or in all. Raises ControlError."""

@@ -8,17 +8,20 @@ from datetime import datetime, timedelta, tzinfo
 from pybal.errors import PyBalError
 
 WANTED = (
-    "03:12 (the last such moment), 2026-11-28T03:12, yesterday 03:12, 1h (ago), or Unix seconds"
+    "It may be 03:12 (the last such moment), 2026-11-28T03:12, yesterday 03:12, 1h30m (ago), "
+    "or Unix seconds"
 )
 
 LATEST = 99_999_999_999
 """Unix seconds, in the year 5138."""
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_AGO = re.compile(
+_PART = (
     r"(\d{1,9}(?:\.\d{1,6})?) ?"
-    r"(s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?|w|weeks?)(?: ago)?"
+    r"(seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d|weeks?|w)(?![a-z])"
 )
+_PARTS = re.compile(_PART)
+_AGO = re.compile(rf"-?(?:{_PART} ?){{1,5}}(?:ago)?", re.ASCII)
 _CLOCK = re.compile(r"(?:(today|yesterday)[ ,]*)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _UNIX = re.compile(r"@?(\d{1,12}(?:\.\d{1,25})?(?:e-?\d{1,2})?)")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[t ].*)?")
@@ -27,10 +30,10 @@ _LOST_PLUS = re.compile(r"(\d{4}-\d\d-\d\d[t ]\d\d:\d\d\S*) (\d\d:?\d\d)")
 
 
 class MomentError(PyBalError):
-    """These words are no moment."""
+    """These words are no moment; WANTED is what may be one."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{text[:60]!r} is no moment: it may be {WANTED}")
+        super().__init__(f"{text[:60]!r} is no moment")
 
 
 def moment(text: str, now: float, zone: tzinfo | None = None) -> float:
@@ -39,8 +42,8 @@ def moment(text: str, now: float, zone: tzinfo | None = None) -> float:
     words = " ".join(text.strip().lower().split())
     if words == "now":
         return now
-    if ago := _AGO.fullmatch(words):
-        return now - float(ago[1]) * _UNITS_S[ago[2][0]]
+    if _AGO.fullmatch(words):
+        return now - sum(float(each[1]) * _UNITS_S[each[2][0]] for each in _PARTS.finditer(words))
     if words in ("today", "yesterday"):
         words += " 00:00"
     if clock := _CLOCK.fullmatch(words):

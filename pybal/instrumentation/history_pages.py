@@ -10,7 +10,6 @@ from pybal.instrumentation.api import NoSuchDocumentError
 from pybal.instrumentation.event_stream import Following
 from pybal.instrumentation.history_documents import events_document, incidents_document
 from pybal.instrumentation.history_query import (
-    WHY_PARAMETERS,
     BadQueryError,
     Values,
     event_query,
@@ -98,5 +97,5 @@ class HistoryPages:
 def _past(values: Values, now: float) -> float | None:
     at = moment_of(values, "at", now)
     if at is not None and at > now + 1:
-        raise BadQueryError("at lies in the future", WHY_PARAMETERS["at"])
+        raise BadQueryError("at lies in the future", "Name a moment that has been, or now")
     return at

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from pybal.errors import PyBalError
 from pybal.history.event import Kind
-from pybal.history.moments import MomentError, moment
+from pybal.history.moments import WANTED, MomentError, moment
 from pybal.history.query import DEFAULT_LIMIT, MAX_LIMIT, EventQuery
 
 EVENT_PARAMETERS = {
@@ -23,7 +23,7 @@ EVENT_PARAMETERS = {
     "host": "of this server; several as above",
     "kind": "of this kind; several as above",
     "incident": "of the incident of this number",
-    "since": "not before this moment: 1h (ago), 03:12, 2026-11-28T03:12, Unix seconds",
+    "since": "not before this moment: 1h30m (ago), 03:12, 2026-11-28T03:12, Unix seconds",
     "until": "not after this moment",
     "follow": "1: then each event as it happens, as server-sent events",
     "pretty": "1: for people",
@@ -90,11 +90,14 @@ def _listed(known: Mapping[str, str]) -> str:
 
 def event_query(values: Values, now: float) -> EventQuery:
     """The events that are wanted. BadQueryError."""
+    since, until = moment_of(values, "since", now), moment_of(values, "until", now)
+    if since is not None and until is not None and since > until:
+        raise BadQueryError("since is later than until", "Nothing can lie between them: swap them")
     return EventQuery(
         after=_number(values, "after", 0, LARGEST),
         before=_number(values, "before", 0, LARGEST),
-        since=moment_of(values, "since", now),
-        until=moment_of(values, "until", now),
+        since=since,
+        until=until,
         services=_names(values, "service"),
         hosts=_names(values, "host"),
         kinds=frozenset(map(_kind, _names(values, "kind"))),
@@ -112,7 +115,7 @@ def moment_of(values: Values, name: str, now: float) -> float | None:
     try:
         return moment(text, now)
     except MomentError as error:
-        raise BadQueryError(f"{name}: {error}", EVENT_PARAMETERS["since"]) from None
+        raise BadQueryError(f"{name}: {error}", WANTED) from None
 
 
 def _one(values: Values, name: str) -> str | None:
@@ -128,7 +131,9 @@ def _number(values: Values, name: str, low: int, high: int) -> int | None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 20 and low <= int(text) <= high):
         limits = f"from {low} to {high}" if high < LARGEST else f"not below {low}"
-        raise BadQueryError(f"{name} must be a whole number {limits}", EVENT_PARAMETERS[name])
+        raise BadQueryError(
+            f"{name} must be a whole number {limits}", f"It means: {EVENT_PARAMETERS[name]}"
+        )
     return int(text)
 
 
@@ -149,7 +154,7 @@ def _kind(name: str) -> Kind:
 def _newest(values: Values) -> bool:
     order = _one(values, "order")
     if order not in (None, "asc", "desc"):
-        raise BadQueryError("order must be asc or desc", EVENT_PARAMETERS["order"])
+        raise BadQueryError("order must be asc or desc", f"It means: {EVENT_PARAMETERS['order']}")
     if order is None:
         return "before" in values and "after" not in values
     return order == "desc"

@@ -376,7 +376,8 @@ def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
 
 
 def _verb(verb: Verb) -> dict[str, Any]:
-    operation = _operation(verb.path, verb.summary, {"type": "object"})
+    done = {"allOf": [_object(director=_ref("Director")), {"type": "object"}]}
+    operation = _operation(verb.path, verb.summary, done)
     operation["parameters"] = [each for each in operation["parameters"] if each["in"] == "path"]
     operation["requestBody"] = {
         "required": any(field.required for field in verb.fields.values()),

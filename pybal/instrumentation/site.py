@@ -136,7 +136,9 @@ class StatusPages:
         self, request: BoundedRequest, found: Found, control: ControlAccess
     ) -> Response:
         by = control.who(request)
-        response = await perform(control.controls, found, request.body, by)
+        response = await perform(
+            control.controls, found, request.body, by, partial(api.signed, self._view)
+        )
         self.log.info(
             "{by} asks for {path}: {status}",
             by=by,

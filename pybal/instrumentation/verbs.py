@@ -260,8 +260,10 @@ def _match(pattern: list[str], segments: tuple[str, ...]) -> dict[str, str] | No
     return names
 
 
-async def perform(controls: Controls, found: Found, data: bytes, by: str) -> Response:
-    """Do it; the answer says what was done, or why it was not."""
+async def perform(
+    controls: Controls, found: Found, data: bytes, by: str, signed: Callable[[Document], Document]
+) -> Response:
+    """Do it; the answer says what was done, and is `signed`, or why it was not."""
     try:
         call = Call(found.names, read_body(data, found.verb.fields, found.verb.max_body_bytes), by)
         outcome = found.verb.act(controls, call)
@@ -275,7 +277,7 @@ async def perform(controls: Controls, found: Found, data: bytes, by: str) -> Res
         return refusal(str(error), HTTPStatus.NOT_FOUND, error.remedy)
     except ControlError as error:
         return refusal(str(error), HTTPStatus.CONFLICT, error.remedy)
-    return json_document(document)
+    return json_document(signed(document))
 
 
 def refusal(text: str, status: HTTPStatus, remedy: str = "") -> Response:

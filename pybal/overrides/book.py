@@ -92,12 +92,14 @@ class OverrideBook:
         """By service, in the order in which they began."""
         return tuple(each for those in self._by_service.values() for each in those.values())
 
-    def begin(self, overrides: Collection[Override]) -> None:
-        """From now on these count, each in place of an earlier one for its server."""
+    def begin(self, overrides: Collection[Override]) -> tuple[Override, ...]:
+        """From now on these count, each in place of an earlier one for its server: those."""
+        replaced = [self.of(each.service).get(each.host) for each in overrides]
         for override in overrides:
             self._put(override, override.until - override.since)
             self._tell(Happening.BEGUN, override, override.by)
         self._save()
+        return tuple(each for each in replaced if each is not None)
 
     def end(self, keys: Iterable[Key], by: str) -> tuple[Override, ...]:
         """An operator wants these no longer; those that there were."""

@@ -88,7 +88,9 @@ class Chronicle:
             because = self.overridden.pop(service, None)
             if because is not None:
                 # It is the operator who wants it so: the pool list is as it was.
-                concern, text = None, f"With the overrides now: {_changes(before, after)}"
+                changes = _changes(before, after)
+                what = "the pool list is as it was" if changes == _NO_CHANGES else changes
+                concern, text = None, f"With the overrides now: {what}"
         cause = self._ledger.note(Note(kind, text, service, host, because, inputs, concern))
         decided = False
         for name, member, decision in _decided(step):
@@ -213,6 +215,9 @@ def _list_words(before: PoolState, after: PoolState) -> str:
     return f"Pool list of {len(after.members)}: {_changes(before, after)}"
 
 
+_NO_CHANGES = "nothing changed"
+
+
 def _changes(before: PoolState, after: PoolState) -> str:
     differing = {each.spec.host: each for each in after.members.differing(before.members)}
     new = [host for host in differing if host not in before.members]
@@ -227,7 +232,7 @@ def _changes(before: PoolState, after: PoolState) -> str:
         for word, hosts in (("new", new), ("changed", other), ("removed", gone))
         if hosts
     ]
-    return "; ".join(parts) or "nothing changed"
+    return "; ".join(parts) or _NO_CHANGES
 
 
 def _some(hosts: list[str]) -> str:

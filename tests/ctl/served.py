@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import socket
 import threading
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ class FakeControls:
     errors: list[str] = field(default_factory=list)
     checked: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
+    replaced: list[dict[str, Any]] = field(default_factory=list)
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
         self._check(service)
@@ -51,7 +53,8 @@ class FakeControls:
 
     def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
         self.asked.append(("override", wish))
-        return {"overrides": [override_document(wish.override("text_443", by, NOON))]}
+        document = override_document(wish.override("text_443", by, NOON))
+        return {"overrides": [document], "replaced": self.replaced}
 
     def undo(self, scope: Scope, by: str) -> Mapping[str, Any]:
         self.asked.append(("undo", scope))
@@ -133,15 +136,21 @@ class ServedSite:
         return ctl(self.path, *arguments, colour=colour)
 
 
-def ctl(path: Path, *arguments: str, colour: bool = False) -> tuple[int, str, str]:
-    """The same, whoever listens there; it is a minute past noon."""
+def ctl(
+    path: Path,
+    *arguments: str,
+    colour: bool = False,
+    screen: tuple[int, int] | None = None,
+) -> tuple[int, str, str]:
+    """The same, whoever listens there; it is a minute past noon. `screen`: of a terminal."""
     out, errors, naps = io.StringIO(), io.StringIO(), iter((2.0, 2.0))
 
     def sleep(duration_s: float) -> None:
         if next(naps, None) != duration_s:
             raise KeyboardInterrupt
 
-    terminal = Terminal(out, errors, colour, sleep, lambda: NOON + 60)
+    size = None if screen is None else lambda: os.terminal_size(screen)
+    terminal = Terminal(out, errors, colour, sleep, lambda: NOON + 60, size)
     words = [f"--socket={path}", *arguments]
     status = run(words, terminal, lambda place: SocketClient(place, lambda: "inactive"))
     return status, out.getvalue(), errors.getvalue()

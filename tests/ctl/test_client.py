@@ -44,8 +44,8 @@ def test_a_socket_at_which_nobody_listens_is_said(tmp_path: Path) -> None:
 def test_what_is_no_socket_and_a_path_that_is_too_long_are_said(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("")
-    for each in (path, tmp_path / ("x" * 200)):
-        with pytest.raises(NoDaemonError, match="control socket"):
+    for each, what in ((path, "is no socket"), (tmp_path / ("x" * 200), "control socket")):
+        with pytest.raises(NoDaemonError, match=what):
             client(each).get("services")
 
 

@@ -64,8 +64,46 @@ def test_single_events_can_be_seen(site: ServedSite) -> None:
     assert len(lines(site, "--incident", "2")) == 4
     assert len(lines(site, "--kind", "decision", "--kind", "list")) == 3
     assert lines(site, "--limit", "1") == lines(site)[-1:]
-    status, out, _ = site.ctl("events", "--host", "nosuch")
+    status, out, _ = site.ctl("events", "--host", "cp1", "--kind", "route")
     assert (status, out) == (0, "Nothing of that kind has happened\n")
+
+
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_a_name_that_there_is_not_is_answered_with_those_that_there_are(
+    site: ServedSite, follow: tuple[str, ...]
+) -> None:
+    status, _, errors = site.ctl("events", "--host", "cp", *follow)
+    assert (status, errors) == (1, "pybalctl: There is no server cp. Did you mean cp1?\n")
+    status, _, errors = site.ctl("events", "--service", "mail", *follow)
+    assert (status, errors) == (1, "pybalctl: There is no service mail. There are dns, web\n")
+    status, _, errors = site.ctl("why", "cp1", "wbe", "--at", "now")
+    assert (status, "Did you mean web?" in errors) == (1, True)
+
+
+def test_more_than_a_page_is_fetched_page_by_page(tmp_path: Path) -> None:
+    view = FakeView([service("web", [server("cp1")])])
+    for number in range(2500):
+        view.ledger.note(Note(Kind.LIST, f"{number}.", "web"))
+    with ServedSite(tmp_path / "s", view) as site:
+        found = lines(site, "--limit", "2200", "--all")
+        assert [found[0][11:], found[-1][11:], len(found)] == ["[web] 300.", "[web] 2499.", 2200]
+        assert len(lines(site, "--limit", "9999", "--all")) == 2500
+
+
+@pytest.mark.parametrize("limit", ["0", "-5", "x", "1.5", ""])
+def test_a_limit_that_is_none_is_a_wrong_command_line(site: ServedSite, limit: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        site.ctl("events", f"--limit={limit}")
+    assert ended.value.code == 2
+
+
+def test_what_is_followed_and_comes_together_is_one_line(site: ServedSite) -> None:
+    """The stream of the fake site ends after what there is."""
+    status, out, errors = site.ctl("events", "--follow")
+    assert [line[20:] for line in out.splitlines()] == lines(site)
+    assert status == 3, "it would have gone on for ever"
+    assert "the stream" in errors
+    assert len(site.ctl("events", "--follow", "--all")[1].splitlines()) == 6
 
 
 def test_json_has_all_of_it(site: ServedSite) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pybal.ctl.operator import duration_s, reason
+from pybal.instrumentation.override_document import override_document
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.wish import Scope, Wish
 from tests.ctl.served import ServedSite
@@ -32,18 +33,33 @@ def site(tmp_path: Path) -> Iterator[ServedSite]:
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("90s", 90), ("45min", 2700), ("45m", 2700), ("1h", 3600), ("2h30m", 9000), ("1.5 h", 5400),
-     ("7d", 604800), ("1d 12h", 129600)],
+     ("7d", 604800), ("1w", 604800), ("1H", 3600), ("1d 12h", 129600)],
 )  # fmt: skip
 def test_a_time_is_written_as_people_do(text: str, seconds: float) -> None:
     assert duration_s(text) == seconds
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1", "h", "1y", "-1h", "0s", "8d", "7d1s", "1h x", "nan h", "٣h"]
+    "text",
+    ["", "1", "90", "0", "h", "1y", "-1h", "-90", "0s", "8d", "2w", "7d1s", "1h x", "nan h", "٣h"],
 )
 def test_what_is_no_time_is_said(text: str) -> None:
     with pytest.raises(ArgumentTypeError):
         duration_s(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("90", "'90' has no unit: is it 90s, 90min or 90h?"), ("-1h", "is not from 1s to 7d"),
+     ("0", "is not from 1s to 7d"), ("1y", "'1y' is no time such as 30min")],
+)  # fmt: skip
+def test_a_wrong_time_says_what_is_wrong_with_it(
+    site: ServedSite, text: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        site.ctl("drain", "cp1", "--for", text, "--reason", "x")
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", "  ", "two\nlines", "\x1b[2J", "x" * 201])
@@ -61,8 +77,16 @@ def test_what_is_typed_is_what_is_asked_for_wherever_the_services_stand(site: Se
     assert (status, out) == (
         0, "text_443: cp1 is disabled by anna until 23:13 UTC: new kernel\n",
     )  # fmt: skip
-    assert site.ctl("undo", "cp1", "--all")[0] == 0
+    status, out, _ = site.ctl("undo", "cp1", "--all")
+    assert status == 0
+    assert out.startswith("text_443: cp1 is as its list has it again; it was drained by anna ")
     assert site.controls.asked[-1] == ("undo", Scope("cp1", (), True))
+
+
+def test_an_override_in_place_of_another_says_so(site: ServedSite) -> None:
+    site.controls.replaced = [override_document(replace(DRAINED, by="bob"))]
+    _, out, _ = site.ctl("disable", "cp1", "text_443", "--for", "1h", "--reason", "x")
+    assert out.endswith(": x (before, it was drained by bob until 23:13 UTC: new kernel)\n")
 
 
 @pytest.mark.parametrize("missing", ["--for", "--reason"])

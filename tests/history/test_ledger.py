@@ -215,7 +215,7 @@ class Written:
     def __init__(self) -> None:
         self.given: list[tuple[int, ...]] = []
 
-    def write(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:  # noqa: ARG002
+    def write(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
         self.given.append(tuple(each.id for each in incidents))
 
 

@@ -33,6 +33,9 @@ def at(text: str) -> str:
         ("1h ago", "11-28 02:00:00"),
         ("90 minutes ago", "11-28 01:30:00"),
         ("1.5h", "11-28 01:30:00"),
+        ("1h30m", "11-28 01:30:00"),
+        ("1h 30min ago", "11-28 01:30:00"),
+        ("-1h", "11-28 02:00:00"),
         ("2d", "11-26 03:00:00"),
         ("1w", "11-21 03:00:00"),
         ("now", "11-28 03:00:00"),
@@ -59,8 +62,24 @@ def test_in_a_night_that_sets_the_clocks_the_last_such_moment_is_meant() -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "25:00", "03:60", "-1h", "1y", "2026-13-01", "nan", "inf", "9" * 40, "\0"]
+    "text",
+    [
+        "",
+        "soon",
+        "25:00",
+        "03:60",
+        "-",
+        "1hx",
+        "1h30",
+        "1mo",
+        "1y",
+        "2026-13-01",
+        "nan",
+        "inf",
+        "9" * 40,
+        "\0",
+    ],
 )
-def test_what_is_no_moment_is_refused_with_what_would_be_one(text: str) -> None:
-    with pytest.raises(MomentError, match="03:12"):
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(MomentError, match="is no moment"):
         moment(text, NOW, BERLIN)

@@ -88,8 +88,9 @@ def test_what_an_operator_undoes_is_gone_with_its_timer() -> None:
 
 def test_a_second_word_takes_the_place_of_the_first() -> None:
     rig = Rig()
-    rig.book.begin([rig.override(for_s=60.0)])
-    rig.book.begin([rig.override(for_s=120.0)])
+    first = rig.override(for_s=60.0)
+    assert rig.book.begin([first]) == ()
+    assert rig.book.begin([rig.override(for_s=120.0)]) == (first,)
     rig.clock.advance(61)
     assert rig.hosts == ["a"]
     rig.clock.advance(60)

@@ -176,7 +176,7 @@ def test_what_a_reload_takes_away_while_it_is_asked_for_is_in_no_book() -> None:
     asked = Deferred.fromCoroutine(part.begin(wish, "alice"))
     del services["tls"]
     turns.release()
-    assert [each.service for each in result_of(asked)] == ["web"]
+    assert [each.service for each in result_of(asked).overrides] == ["web"]
     assert [each.service for each in part.all()] == ["web"]
     asked = Deferred.fromCoroutine(part.begin(wish, "alice"))
     services.clear()
