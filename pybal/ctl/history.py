@@ -45,7 +45,7 @@ def events(asked: Asked) -> Result:
         if options.since is None:
             wanted.append(("limit", str(min(limit or _FOLLOWED, int(_PAGE)))))
         stream = client.follow("events", query=wanted)
-        return Result(_as_they_come(client, options, stream), stream, live=True)
+        return Result(as_they_come(client, options, stream), stream, live=True)
     if limit is not None or options.since is None:
         document = _newest(client, wanted, limit or SHOWN)
     else:
@@ -55,13 +55,19 @@ def events(asked: Asked) -> Result:
     return Result(_lines(client, options, document["events"]), document)
 
 
-def _as_they_come(client: Client, options: Any, stream: Iterator[Document]) -> Iterator[Line]:
+def as_they_come(client: Client, options: Any, stream: Iterator[Document]) -> Iterator[Line]:
     """Each, or one line for what belongs together and comes together."""
     if _single(options):
         yield from map(render_history.event_line, stream)
         return
+    told: dict[int, tuple[str, bool]] = {}
     for found in bursts(stream):
-        yield from _lines(client, options, found)
+        incidents = _incidents(client, found)
+        for number, each in incidents.items():
+            news = each["text"], each["ended_at"] is None
+            incidents[number] = {**each, "again": number in told, "news": news != told.get(number)}
+            told[number] = news
+        yield from _summed_up(found, incidents)
 
 
 def _parameters(options: Any) -> Parameters:
@@ -136,7 +142,8 @@ def _summed_up(found: list[Document], incidents: dict[int, Document]) -> Iterato
             yield render_history.event_line(event, decided.get(event["seq"]))
         elif incident["id"] not in shown:
             shown.add(incident["id"])
-            yield render_history.incident_line(incident)
+            if incident.get("news", True):
+                yield render_history.incident_line(incident)
     if results:
         yield render_history.good_results_line(results)
 

@@ -49,7 +49,7 @@ def good_results_line(reports: Sequence[Document]) -> Line:
 
 
 def incident_line(incident: Document) -> Line:
-    """All of an incident."""
+    """All of an incident; of one that was shown already (`again`), as of its last event."""
     kind = "incident".ljust(_KIND_WIDTH)
     ended = incident["ended_at"]
     if ended is None:
@@ -57,8 +57,9 @@ def incident_line(incident: Document) -> Line:
     else:
         until = f"over after {age(ended['epoch'] - incident['began_at']['epoch'])}"
     numbers = f"{count(incident['effects'], 'effect')}, {count(incident['events'], 'event')}"
+    at = incident["last_at"] if incident.get("again") else incident["began_at"]
     return Line(
-        f"{local_time(incident['began_at'])} {kind} {incident['text']} ({until}; {numbers}: "
+        f"{local_time(at)} {kind} {incident['text']} ({until}; {numbers}: "
         f"pybalctl events --incident {incident['id']})",
         Style.BAD if ended is None else Style.WORSE,
     )

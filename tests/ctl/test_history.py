@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 import pytest
 
 from pybal.ctl import render_history
+from pybal.ctl.bursts import QUIET_S
+from pybal.ctl.client import SocketClient
+from pybal.ctl.history import as_they_come
 from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
@@ -163,3 +168,31 @@ def test_a_start_is_a_few_lines(tmp_path: Path) -> None:
         ]
         assert len(lines(site, "--all")) == 8
         assert len(lines(site, "--host", "cp1")) == 3
+
+
+def test_an_incident_that_is_followed_is_told_again_when_it_has_become_another(
+    tmp_path: Path,
+) -> None:
+    view = FakeView([service("web", [server("cp1")])])
+    fail(view.ledger)
+    with ServedSite(tmp_path / "s", view) as site:
+        client = SocketClient(site.path)
+        (belonging, *_) = [
+            each for each in client.get("events")["events"] if each["incident"] is not None
+        ]
+
+        def stream() -> Iterator[dict[str, Any]]:
+            yield belonging
+            time.sleep(2 * QUIET_S)  # the burst is over
+            yield belonging
+            time.sleep(2 * QUIET_S)
+            concern = Concern(Subject("host", "cp1"), "mail Ping")
+            view.ledger.note(Note(Kind.REPORT, "x", "mail", "cp1", None, {"up": False}, concern))
+            yield belonging
+
+        options = Namespace(all=False, incident=None, service=[], host=[], kind=[])
+        told = [line.text[20:61] for line in as_they_come(client, options, stream())]
+    assert told == [
+        "incident   cp1 failed in 2 services (2 de",
+        "incident   cp1 failed in 3 services (2 de",
+    ]
