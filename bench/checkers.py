@@ -1,10 +1,11 @@
-"""Processor time of HTTP checks: PyBal's ProxyFetch beside HAProxy's httpchk and keepalived's
-HTTP_GET, against the same real servers, one after another in one run.
+"""Processor time of checks: PyBal's TCPCheck or ProxyFetch beside HAProxy's and keepalived's
+counterparts, against the same real servers, one after another in one run.
 
-    python -m bench.checkers [--haproxy /usr/sbin/haproxy] [--tls]
+    python -m bench.checkers [--haproxy /usr/sbin/haproxy] [--check tcp|http|https]
     scripts/vm -- PYTHON -m bench.checkers      # with keepalived, which needs IPVS
 
-Each checks --servers 100 once a second for --seconds 20; the checks are counted by the servers.
+Each checks --servers 100 once a second for --seconds 20; the checks are counted by the servers
+(those by TCP alone are reckoned).
 Prints seconds of processor time (the daemon and its children) per 1,000 checks, and ratios.
 """
 
@@ -38,9 +39,15 @@ ip = 10.30.0.1
 port = {port}
 scheduler = rr
 config = file://{folder}/pool
+"""
+FETCH = """
 monitors = ['ProxyFetch']
 proxyfetch.url = ['{scheme}://site.example/health']
 proxyfetch.interval = 1
+"""
+CONNECT = """
+monitors = ['TCPCheck']
+tcpcheck.interval = 1
 """
 
 HAPROXY = """
@@ -57,10 +64,13 @@ frontend nobody
     bind 127.0.0.1:18999
     default_backend bench
 backend bench
+    {check}
+    default-server check inter 1s {tls}
+"""
+HTTPCHK = """
     option httpchk
     http-check send meth GET uri /health ver HTTP/1.1 hdr Host site.example
     http-check expect status 200
-    default-server check inter 1s {tls}
 """
 
 KEEPALIVED = """
@@ -77,12 +87,15 @@ REAL_SERVER = """
     real_server {address} {port} {{
         {check} {{
             connect_timeout 5
-            url {{
-                path /health
-                status_code 200
-            }}
+            {url}
         }}
     }}
+"""
+URL = """
+            url {
+                path /health
+                status_code 200
+            }
 """
 
 
@@ -91,24 +104,28 @@ def addresses(count: int) -> list[str]:
 
 
 def pybal(folder: Path, options: argparse.Namespace) -> list[str]:
-    scheme = "https" if options.tls else "http"
     (folder / "pool").write_text("".join(f"{{'host': '{a}'}}\n" for a in options.addresses))
     config = folder / "pybal.conf"
-    config.write_text(PYBAL.format(port=PORT, folder=folder, scheme=scheme))
+    monitor = CONNECT if options.check == "tcp" else FETCH.format(scheme=options.check)
+    config.write_text(PYBAL.format(port=PORT, folder=folder) + monitor)
     return [sys.executable, "-m", "pybal", "-n", "-c", str(config)]
 
 
 def haproxy(folder: Path, options: argparse.Namespace) -> list[str]:
-    tls = "check-ssl verify none" if options.tls else ""
+    tls = "check-ssl verify none" if options.check == "https" else ""
+    check = "" if options.check == "tcp" else HTTPCHK
     lines = [f"    server s{n} {a}:{PORT}\n" for n, a in enumerate(options.addresses)]
     config = folder / "haproxy.cfg"
-    config.write_text(HAPROXY.format(tls=tls) + "".join(lines))
+    config.write_text(HAPROXY.format(tls=tls, check=check) + "".join(lines))
     return [options.haproxy, "-db", "-f", str(config)]
 
 
 def keepalived(folder: Path, options: argparse.Namespace) -> list[str]:
-    check = "SSL_GET" if options.tls else "HTTP_GET"
-    servers = [REAL_SERVER.format(address=a, port=PORT, check=check) for a in options.addresses]
+    check = {"tcp": "TCP_CHECK", "http": "HTTP_GET", "https": "SSL_GET"}[options.check]
+    url = "" if options.check == "tcp" else URL
+    servers = [
+        REAL_SERVER.format(address=a, port=PORT, check=check, url=url) for a in options.addresses
+    ]
     config = folder / "keepalived.conf"
     config.write_text(KEEPALIVED.format(port=PORT) + "".join(servers) + "}\n")
     return ["keepalived", "-n", "-C", "-f", str(config), "-p", str(folder / "pid"),
@@ -132,11 +149,8 @@ def running(command: list[str], log: Path) -> Iterator[int]:
 def cpu_s(pid: int) -> float:
     """Of the process and its children, as far as they run."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    total = 0
-    for one in (str(pid), *children):
-        fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+    tasks = (task for one in (pid, *children) for task in Path(f"/proc/{one}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
 def measure(name: str, folder: Path, switch: Switch, options: argparse.Namespace) -> float:
@@ -146,6 +160,9 @@ def measure(name: str, folder: Path, switch: Switch, options: argparse.Namespace
         before, used_s = switch.counts()[1], cpu_s(pid)
         time.sleep(options.seconds)
         checks, used_s = switch.counts()[1] - before, cpu_s(pid) - used_s
+    if options.check == "tcp":
+        # HAProxy resets such a connection before a server can accept it.
+        checks = round(options.servers * options.seconds)
     if not checks:
         raise RuntimeError(f"{name} made no check:\n{log.read_text()[-2000:]}")
     cost_s = 1000 * used_s / checks
@@ -160,7 +177,7 @@ def main() -> None:
     parser.add_argument("--haproxy", default="haproxy")
     parser.add_argument("--servers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--check", choices=("tcp", "http", "https"), default="http")
     options = parser.parse_args()
     options.addresses = addresses(options.servers)
     there = {"pybal": True, "haproxy": shutil.which(options.haproxy) is not None,
@@ -168,7 +185,7 @@ def main() -> None:
     costs = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        kind = "https" if options.tls else "http"
+        kind = "idle" if options.check == "tcp" else options.check
         shape = [(address, PORT, kind) for address in options.addresses]
         switch = Switch(lambda *command: [*command], folder, shape)
         try:

@@ -1,4 +1,4 @@
-"""Network on non-blocking sockets watched by a reactor (IReactorFDSet, IReactorTime).
+"""Network on non-blocking sockets, watched for a reactor by an EpollSet.
 
 Not on Twisted's own transports: its TCP connections drop the errno of a loss, and on its epoll
 reactor a UDP port dies of the first ICMP error instead of telling of it.
@@ -15,12 +15,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from twisted.internet.interfaces import IReadDescriptor, IReadWriteDescriptor
-from twisted.python.failure import Failure
-from zope.interface import implementer
-
 from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
+from pybal.net.epoll import AT_END, BROKEN, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
 from pybal.net.icmp import (
     REPLY_TYPES,
     echo_request,
@@ -49,6 +46,9 @@ class SocketNetwork:
     def __init__(self, reactor: Any, left_descriptors: int = 0) -> None:
         self._reactor = reactor
         self._left_descriptors = left_descriptors
+        self._free_below = 0
+        """Lower numbers than this leave enough to others, as the limit was when it was read."""
+        self._epoll = EpollSet(reactor)
 
     def connect_tcp(
         self,
@@ -68,7 +68,7 @@ class SocketNetwork:
         except OSError:
             sock.close()
             raise
-        return _TCPChannel(self._reactor, sock, events, code)
+        return _TCPChannel(self._epoll, sock, events, self._reactor, code)
 
     def adopt_tcp(
         self,
@@ -80,7 +80,7 @@ class SocketNetwork:
         """See Network."""
         if keepalive is not None:
             _set_keepalive(connection, keepalive)
-        return _TCPChannel(self._reactor, connection, events, None)
+        return _TCPChannel(self._epoll, connection, events, self._reactor, None)
 
     def connect_udp(
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
@@ -88,7 +88,7 @@ class SocketNetwork:
         """See Network; a connected socket takes datagrams of that one peer alone."""
         sock = self._new_socket(address, socket.SOCK_DGRAM, source=source)
         _connect(sock, address, port)
-        return _UDPChannel(self._reactor, sock, events)
+        return _UDPChannel(self._epoll, sock, events)
 
     def connect_ping(
         self, address: IPAddress, events: UDPEvents, *, source: IPAddress | None = None
@@ -103,7 +103,7 @@ class SocketNetwork:
             sock = self._new_socket(address, socket.SOCK_RAW, protocol, source=source)
             _take_replies_alone(sock, address.version)
         _connect(sock, address, 0)
-        return _PingChannel(self._reactor, sock, events, address.version)
+        return _PingChannel(self._epoll, sock, events, address.version)
 
     def _new_socket(
         self,
@@ -122,19 +122,21 @@ class SocketNetwork:
     def _may_take(self, descriptor: int) -> bool:
         """The kernel gives the lowest number that is free, so that a high one means that few are
         left. Where the limit is low, fewer are left to others."""
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return descriptor < limit - min(self._left_descriptors, limit // 8)
+        if descriptor >= self._free_below:
+            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            self._free_below = limit - min(self._left_descriptors, limit // 8)
+        return descriptor < self._free_below
 
 
 class _Channel:
-    """A socket in a reactor, closed once. Also half of a Twisted descriptor."""
+    """A socket in an EpollSet (see Watched), closed once."""
 
-    __slots__ = ("_closing", "_open", "_reactor", "_socket")
+    __slots__ = ("_closing", "_epoll", "_socket", "is_open")
 
-    def __init__(self, reactor: Any, sock: socket.socket) -> None:
-        self._reactor = reactor
+    def __init__(self, epoll: EpollSet, sock: socket.socket) -> None:
+        self._epoll = epoll
         self._socket = sock
-        self._open = True
+        self.is_open = True
         self._closing: Callable[[], None] | None = None
 
     def keep(self, keeper: ConnectionKeeper) -> int:
@@ -154,62 +156,84 @@ class _Channel:
         address, port, *_ = self._socket.getsockname()
         return endpoint(address, port)
 
-    def logPrefix(self) -> str:  # noqa: N802
-        """Twisted's name for this in a traceback."""
-        return type(self).__name__
-
     def close(self) -> None:
         """See Channel."""
-        if self._open:
-            self._open = False
-            self._reactor.removeReader(self)
-            self._reactor.removeWriter(self)
+        if self.is_open:
+            self.is_open = False
+            self._epoll.remove(self)
             if self._closing is not None:
                 self._closing()
             self._socket.close()
+
+    def ready(self, events: int) -> None:
+        """See Watched."""
+        raise NotImplementedError
+
+    def failed(self) -> None:
+        """See Watched."""
+        raise NotImplementedError
+
+    def _watch(self, events: int) -> None:
+        try:
+            self._epoll.watch(self, events)
+        except OSError:
+            self.close()
+            raise
 
     def _pending_error(self) -> OSError | None:
         code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         return _os_error(code) if code else None
 
 
-@implementer(IReadWriteDescriptor)
 class _TCPChannel(_Channel):
     """One TCP connection; `code` is what connect() answered, None for one that stands."""
 
     __slots__ = ("_connected", "_events")
 
     def __init__(
-        self, reactor: Any, sock: socket.socket, events: TCPEvents, code: int | None
+        self,
+        epoll: EpollSet,
+        sock: socket.socket,
+        events: TCPEvents,
+        clock: Any,
+        code: int | None,
     ) -> None:
-        super().__init__(reactor, sock)
+        super().__init__(epoll, sock)
         self._events = events
         self._connected = code is None
         if code is None:
-            reactor.addReader(self)
+            self._watch(READABLE)
         elif code in (0, errno.EINPROGRESS):
-            reactor.addWriter(self)
+            self._watch(UNTIL_CONNECTED)
         else:
-            reactor.callLater(0, self._end, _os_error(code))
+            clock.callLater(0, self._end, _os_error(code))
 
     def send(self, data: bytes) -> None:
         """See Channel; a connection that takes only a part of a small message is of no use."""
         if self._socket.send(data) != len(data):
             raise _os_error(errno.ENOBUFS)
 
-    def doWrite(self) -> None:  # noqa: N802
-        """The attempt to connect has ended."""
-        error = self._pending_error()
-        if error is not None:
-            self._end(error)
-            return
-        self._connected = True
-        self._reactor.removeWriter(self)
-        self._reactor.addReader(self)
-        self._events.connected()
+    def ready(self, events: int) -> None:
+        """See Watched: the attempt to connect has ended, or there is data, an end, or an error."""
+        if not self._connected:
+            error = self._pending_error() if events & BROKEN else None
+            if error is not None:
+                self._end(error)
+                return
+            if not events & WRITABLE:
+                return
+            self._connected = True
+            self._events.connected()
+            if not events & (READABLE | AT_END):
+                return
+        if self.is_open:
+            self._read(at_end=bool(events & AT_END))
 
-    def doRead(self) -> None:  # noqa: N802
-        """There is data, an end, or an error."""
+    def failed(self) -> None:
+        """See Watched."""
+        self._end(self._pending_error() or _os_error(errno.ECONNABORTED))
+
+    def _read(self, *, at_end: bool) -> None:
         try:
             data = self._socket.recv(STREAM_BYTES)
         except BlockingIOError:
@@ -217,41 +241,38 @@ class _TCPChannel(_Channel):
         except OSError as error:
             self._end(error)
             return
-        if data:
-            self._events.received(data)
-        else:
+        if not data:
             self._end(None)
-
-    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """The reactor saw the connection broken before it could be read from or written to."""
-        if self._open:
-            self._end(self._pending_error() or _os_error(errno.ECONNABORTED))
+            return
+        self._events.received(data)
+        if self.is_open and (at_end or len(data) == STREAM_BYTES):
+            # There is more, which is not told a second time.
+            self._epoll.watch_anew(self, READABLE)
 
     def _end(self, error: OSError | None) -> None:
-        if self._open:
+        if self.is_open:
             self.close()
             self._events.closed(error)
 
 
-@implementer(IReadDescriptor)
 class _UDPChannel(_Channel):
     """One connected UDP socket."""
 
     __slots__ = ("_events",)
 
-    def __init__(self, reactor: Any, sock: socket.socket, events: UDPEvents) -> None:
-        super().__init__(reactor, sock)
+    def __init__(self, epoll: EpollSet, sock: socket.socket, events: UDPEvents) -> None:
+        super().__init__(epoll, sock)
         self._events = events
-        reactor.addReader(self)
+        self._watch(READABLE)
 
     def send(self, data: bytes) -> None:
         """See Channel. An ICMP error that waits on the socket comes out here, too."""
         self._socket.send(data)
 
-    def doRead(self) -> None:  # noqa: N802
-        """There are datagrams or an ICMP error."""
+    def ready(self, events: int) -> None:  # noqa: ARG002 - an ICMP error is read as well
+        """See Watched: there are datagrams or an ICMP error."""
         for _ in range(_DATAGRAMS_PER_TURN):
-            if not self._open:
+            if not self.is_open:
                 return
             try:
                 data = self._socket.recv(_DATAGRAM_BYTES)
@@ -262,26 +283,22 @@ class _UDPChannel(_Channel):
             else:
                 self._events.received(data)
 
-    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """An ICMP error came: an epoll reactor takes that for the socket's end, which it is not."""
-        if not self._open:
-            return
-        self._reactor.addReader(self)
-        error = self._pending_error()
-        if error is not None:
-            self._events.failed(error)
+    def failed(self) -> None:
+        """See Watched; who asks over it learns by its timeout."""
+        self.close()
 
 
-@implementer(IReadDescriptor)
 class _PingChannel(_UDPChannel):
     """One connected ICMP socket. The identifier of our requests is ours to choose on a raw socket,
     the kernel's on the other kind."""
 
     __slots__ = ("_identifier", "_is_raw", "_payload_received", "_sequence", "_version")
 
-    def __init__(self, reactor: Any, sock: socket.socket, events: UDPEvents, version: int) -> None:
+    def __init__(
+        self, epoll: EpollSet, sock: socket.socket, events: UDPEvents, version: int
+    ) -> None:
         super().__init__(
-            reactor, sock, UDPEvents(received=self._packet_received, failed=events.failed)
+            epoll, sock, UDPEvents(received=self._packet_received, failed=events.failed)
         )
         self._payload_received = events.received
         self._version = version

@@ -1,0 +1,184 @@
+"""The set of watched sockets: each is told of its own events, whatever befalls the others."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from pybal.net.epoll import AT_END, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
+
+
+class FakeReactor(Clock):
+    """Keeps what it is asked to watch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[EpollSet] = []
+
+    def addReader(self, reader: EpollSet) -> None:  # noqa: N802
+        self.readers.append(reader)
+
+
+class Watcher:
+    """One end of a pair of sockets in the set."""
+
+    def __init__(self, epoll: EpollSet, sock: socket.socket, events: int = READABLE) -> None:
+        self.is_open = True
+        self.told: list[int] = []
+        self.act: Callable[[], object] = lambda: None
+        self.has_failed = False
+        self._epoll, self._socket = epoll, sock
+        epoll.watch(self, events)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def ready(self, events: int) -> None:
+        self.told.append(events)
+        self.act()
+
+    def failed(self) -> None:
+        self.has_failed = True
+        self.close()
+
+    def close(self) -> None:
+        self.is_open = False
+        self._epoll.remove(self)
+        self._socket.close()
+
+
+class Stage:
+    """A set, and the far ends of what is in it."""
+
+    def __init__(self, pairs: ExitStack) -> None:
+        self._pairs = pairs
+        self.reactor = FakeReactor()
+        self.epoll = EpollSet(self.reactor)
+
+    def pair(self) -> tuple[socket.socket, socket.socket]:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+            self._pairs.enter_context(end)
+        return ours, theirs
+
+    def watched(self, events: int = READABLE) -> tuple[Watcher, socket.socket]:
+        ours, theirs = self.pair()
+        return Watcher(self.epoll, ours, events), theirs
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with ExitStack() as pairs:
+        stage = Stage(pairs)
+        yield stage
+        stage.epoll.connectionLost(Failure(Exception("the reactor ends")))
+
+
+def test_the_reactor_watches_one_descriptor_for_all(stage: Stage) -> None:
+    (one, _), (two, far) = stage.watched(), stage.watched()
+    far.send(b"x")
+    stage.epoll.doRead()
+    assert stage.reactor.readers == [stage.epoll]
+    assert (one.told, two.told) == ([], [READABLE])
+
+
+def test_what_is_told_once_is_told_again_when_it_changes_or_is_asked_for(stage: Stage) -> None:
+    watcher, far = stage.watched(UNTIL_CONNECTED)
+    stage.epoll.doRead()
+    stage.epoll.doRead()
+    assert watcher.told == [WRITABLE]
+    far.send(b"x")
+    stage.epoll.doRead()
+    stage.epoll.doRead()
+    assert watcher.told[1:] == [WRITABLE | READABLE]
+    stage.epoll.watch_anew(watcher, READABLE)
+    stage.epoll.doRead()
+    assert watcher.told[2:] == [READABLE]
+    far.close()
+    stage.epoll.doRead()
+    assert watcher.told[3] & AT_END
+
+
+def test_who_is_closed_meanwhile_is_not_told_nor_who_gets_its_number(stage: Stage) -> None:
+    (one, far_one), (two, far_two) = stage.watched(), stage.watched()
+    heirs: list[Watcher] = []
+
+    def replace(other: Watcher) -> None:
+        number = other.fileno()
+        other.close()
+        ours, _ = stage.pair()
+        # The kernel gives the lowest number; have it given this one in any case.
+        if ours.fileno() != number:
+            os.dup2(ours.fileno(), number)
+            ours = socket.socket(fileno=number)
+        heirs.append(Watcher(stage.epoll, ours))
+
+    one.act, two.act = (lambda: replace(two)), (lambda: replace(one))
+    far_one.send(b"x")
+    far_two.send(b"x")
+    stage.epoll.doRead()
+    assert len(one.told) + len(two.told) == 1
+    (heir,) = heirs
+    assert heir.told == []
+    heir.close()
+
+
+def test_a_copy_of_a_removed_socket_is_not_heard_of(stage: Stage) -> None:
+    watcher, far = stage.watched()
+    copy = os.dup(watcher.fileno())
+    watcher.close()
+    far.send(b"x")
+    stage.epoll.doRead()
+    os.close(copy)
+    assert watcher.told == []
+
+
+def test_the_mistake_of_one_ends_that_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr("pybal.net.epoll._log.failure", logged.append)
+    (one, far_one), (two, far_two) = stage.watched(), stage.watched()
+
+    def mistake() -> None:
+        raise RuntimeError("a plug-in's")
+
+    one.act = mistake
+    far_one.send(b"x")
+    far_two.send(b"x")
+    stage.epoll.doRead()
+    assert one.has_failed and not two.has_failed
+    assert two.told == [READABLE]
+    assert logged == ["A connection is given up"]
+
+
+def test_a_turn_ends_after_its_time_and_the_next_one_goes_on(stage: Stage) -> None:
+    def spend(watcher: Watcher) -> None:
+        stage.reactor.advance(0.001)
+        watcher.close()
+
+    watched = [stage.watched() for _ in range(70)]
+    for watcher, far in watched:
+        far.send(b"x")
+        watcher.act = partial(spend, watcher)
+    stage.epoll.doRead()
+    told = sum(len(watcher.told) for watcher, _ in watched)
+    assert 0 < told < 70
+    while told < 70:
+        before = told
+        stage.epoll.doRead()
+        told = sum(len(watcher.told) for watcher, _ in watched)
+        assert told > before
+    assert all(watcher.told == [READABLE] for watcher, _ in watched)
+
+
+def test_all_are_told_when_the_reactor_ends(stage: Stage) -> None:
+    watcher, _ = stage.watched()
+    stage.epoll.connectionLost(Failure(Exception("the end")))
+    assert watcher.has_failed and stage.epoll.fileno() == -1
