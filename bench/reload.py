@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -146,6 +147,7 @@ def main() -> None:
             await measure(options)
 
     tune_garbage_collection(reactor)
+    sys.setswitchinterval(0.001)  # as main does
     reactor.callWhenRunning(
         lambda: Deferred.fromCoroutine(run()).addErrback(lambda failure: failure.printTraceback())
     )

@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -87,6 +88,7 @@ EXIT_ANOTHER = 5
 """2 is argparse's, for a wrong command line."""
 
 _SUM_UP_EVERY_S = 10.0
+_SWITCH_S = 0.001
 _LOCK = "lock"
 """How the descriptor is called that has the claim on the IPVS table."""
 
@@ -292,6 +294,8 @@ def _run(
         for note in scheduler_notes(modules, _needs(settings)):
             _log.error("{note}", note=note)
     tune_garbage_collection(reactor)
+    # At each system call the reactor's thread may have to wait so long for a thread that computes.
+    sys.setswitchinterval(_SWITCH_S)
 
     def end(status: int) -> None:
         if successor is not None and signals.for_restart:

@@ -26,7 +26,7 @@ _COMMENT = re.compile(r"#|(?:^|(?<=\s));")
 _TOKEN = re.compile(
     r"""'(?:\\.|[^'\\])*\\?(?:'|$)|"(?:\\.|[^"\\])*\\?(?:"|$)|(?P<comment>(?<=\s);)|[^'"[\](){}#;\s]+|."""
 )
-_TRIPLE_QUOTES = ("'''", '"""')
+TRIPLE_QUOTES = ("'''", '"""')
 
 
 @dataclass(slots=True)
@@ -61,8 +61,12 @@ def key_mark(key: str) -> str:
 
 def normal_lines(text: str) -> list[Line]:
     """All lines but comments and blank ones, in the order of their numbers."""
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return _Normaliser(lines).normalise()
+    return _Normaliser(plain_lines(text)).normalise()
+
+
+def plain_lines(text: str) -> list[str]:
+    """All lines, whatever ends them."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 class _Normaliser:
@@ -78,7 +82,7 @@ class _Normaliser:
         index = 0
         while index < len(self._lines):
             line = self._stripped[index]
-            if _is_comment(line):
+            if is_comment(line):
                 index += 1
             elif line[0] == "[":
                 self._header(index, line)
@@ -108,7 +112,7 @@ class _Normaliser:
         if not key:
             self._fault(index, line)
             return index + 1
-        if value.startswith(_TRIPLE_QUOTES):
+        if value.startswith(TRIPLE_QUOTES):
             text, after = self._in_triple_quotes(index, value)
         else:
             text, after = self._over_lines(index, value)
@@ -130,7 +134,7 @@ class _Normaliser:
             parts.append(self._lines[after])
             after += 1
         parts[-1], _, rest = parts[-1].partition(quotes)
-        if not _is_comment(rest.strip()):
+        if not is_comment(rest.strip()):
             self._fault(after - 1, "")
             return None, after
         return "\n".join(parts).strip(), after
@@ -143,7 +147,7 @@ class _Normaliser:
         after = index + 1
         for number in range(index + 1, len(self._lines)):
             line = self._stripped[number]
-            if _is_comment(line):
+            if is_comment(line):
                 continue
             further = _indent(self._lines[number]) > indent
             if not (further or value.is_open) or _ends_a_value(line, further=further):
@@ -161,7 +165,8 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def _is_comment(stripped: str) -> bool:
+def is_comment(stripped: str) -> bool:
+    """Whether a line says nothing, being empty or a comment."""
     return not stripped or stripped[0] in "#;"
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pybal.config.global_section import GlobalOptions
 from pybal.config.ini import Section
+from pybal.config.known_text import KnownTexts
 from pybal.config.problems import ProblemLog
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft
@@ -23,12 +25,24 @@ _NAMES_A_FILE = ".ca-file"
 class KnownSection:
     """What a section said, with what [global] says for it, and what came of that."""
 
+    section: Section
     said: tuple[object, ...]
     draft: ServiceDraft
 
 
 KnownSections = Mapping[str, KnownSection]
 """By the section's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All of a file that was read."""
+
+    sections: KnownSections
+    texts: KnownTexts
+
+
+NOTHING_KNOWN = Known(MappingProxyType({}), MappingProxyType({}))
 
 
 def read_services(
@@ -44,8 +58,8 @@ def read_services(
     services: list[ServiceDraft] = []
     now: dict[str, KnownSection] = {}
     for section in sections:
-        reader, said = SectionReader(section, log, elsewhere), _said(section, options)
         former = known.get(section.name)
+        reader, said = SectionReader(section, log, elsewhere), _said(section, options, former)
         if said is not None and former is not None and former.said == said:
             # Its lines may be others by now.
             reader.asked |= former.draft.reader.asked
@@ -57,12 +71,16 @@ def read_services(
                 said = None
         services.append(draft)
         if said is not None:
-            now[section.name] = KnownSection(said, draft)
+            now[section.name] = KnownSection(section, said, draft)
     return services, now
 
 
-def _said(section: Section, options: GlobalOptions) -> tuple[object, ...] | None:
+def _said(
+    section: Section, options: GlobalOptions, former: KnownSection | None
+) -> tuple[object, ...] | None:
     """None: read it in any case. Of what is inherited another section may have complained."""
+    if former is not None and former.section is section:
+        return former.said[0], options.list_guard, options.flap_damping
     entries = section.entries
     if section.subsections or any(
         entry.inherited or key.endswith(_NAMES_A_FILE) for key, entry in entries.items()

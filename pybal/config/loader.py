@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 
 from pybal.config.bad_value import BadValueError
 from pybal.config.bgp_peer_section import SecretReader
@@ -23,7 +22,8 @@ from pybal.config.cross_checks import (
 from pybal.config.foreign_words import instead_of
 from pybal.config.global_section import GlobalOptions, read_at_start, read_global
 from pybal.config.ini import DEFAULT, Document, Section, read_ini
-from pybal.config.known_sections import KnownSections, read_services
+from pybal.config.known_sections import NOTHING_KNOWN, Known, KnownSections, read_services
+from pybal.config.known_text import read_known
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, ProblemLog, Severity, TooManyProblemsError
 from pybal.config.secrets import find_secrets, read_secret
@@ -41,10 +41,7 @@ _GLOBAL = "global"
 _NO_GLOBAL = Section(_GLOBAL, 1, {}, {})
 
 
-_NOTHING_KNOWN: KnownSections = MappingProxyType({})
-
-
-def load(path: Path, kinds: MonitorKinds, known: KnownSections = _NOTHING_KNOWN) -> LoadResult:
+def load(path: Path, kinds: MonitorKinds, known: Known = NOTHING_KNOWN) -> LoadResult:
     """Read and parse a file, which may name monitors of these `kinds`; what cannot be read is a
     problem like any other. `known` is what an earlier reading has given: it makes this one quicker,
     and not different."""
@@ -64,7 +61,7 @@ def parse_content(
     kinds: MonitorKinds,
     *,
     readable_by: str = "",
-    known: KnownSections = _NOTHING_KNOWN,
+    known: Known = NOTHING_KNOWN,
 ) -> LoadResult:
     """Parse what a file holds or held; passwords are read from their own files. `readable_by` is
     the file's mode if everybody may read it, `known` as load() has it."""
@@ -128,7 +125,7 @@ def parse(
     read_secret: SecretReader = _no_secrets,
     *,
     readable_by: str = "",
-    known: KnownSections = _NOTHING_KNOWN,
+    known: Known = NOTHING_KNOWN,
 ) -> LoadResult:
     """Parse the text of a pybal.conf; `file` is what problems call it, `kinds` the monitors
     that it may name, `read_secret` reads the files of passwords. `readable_by` is the file's mode
@@ -142,8 +139,9 @@ def parse(
         elif text.count("\n") + text.count("\r") > MAX_LINES:
             log.add(Severity.ERROR, f"more than {MAX_LINES} lines")
         else:
-            document = read_ini(text)
-            settings, known_now = _settings(document, log, kinds, read_secret, known)
+            document, texts = read_known(text, known.texts)
+            settings, sections = _settings(document, log, kinds, read_secret, known.sections)
+            known_now = Known(sections, texts)
             if readable_by:
                 _warn_of_readers(document, log, readable_by)
     except TooManyProblemsError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ class LoadResult:
     modified_at: float | None = None
     state_directory: Path | None = None
     strict: bool = False
-    known: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    known: Any = field(default=None, repr=False, compare=False)
     """For the next reading of the file: see known_sections.py."""
 
     @property

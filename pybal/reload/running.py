@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
+from pybal.config.known_sections import NOTHING_KNOWN, Known
 from pybal.config.problems import LoadResult, masked_text
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
@@ -33,7 +32,7 @@ class Running:
     on_disk_sha256: str | None = None
     """Of the file as it was last looked at; None: it could not be read."""
     differs_since: float | None = None
-    known: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    known: Known = field(default=NOTHING_KNOWN, repr=False, compare=False)
     """Of the last reading, for the next one: see config/known_sections.py."""
 
     @property
@@ -72,7 +71,7 @@ def started(
         path=result.file,
         settings=settings,
         content=result.content,
-        known=result.known,
+        known=result.known or NOTHING_KNOWN,
         modified_at=result.modified_at,
         loaded_at=now,
         is_last_good=bool(errors),
@@ -108,7 +107,7 @@ def reloaded(
         last=ReloadSnapshot(now, successful=True, errors=(), steps=steps),
         last_success_at=now,
         differs_since=None,
-        known=result.known,
+        known=result.known or NOTHING_KNOWN,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
+from pybal.config.known_sections import NOTHING_KNOWN
 from pybal.config.loader import parse
 from pybal.monitors.registry import BUILT_IN, kinds_of
 from tests.config.texts import service
@@ -36,12 +36,12 @@ def variants(random: Random) -> str:
 @pytest.mark.parametrize("seed", range(200))
 def test_a_reading_with_what_is_known_is_the_same_as_without(seed: int) -> None:
     random = Random(seed)
-    known: dict[str, Any] = {}
+    known = NOTHING_KNOWN
     for _ in range(4):
         text = variants(random)
         with_known, without = parse(text, "f", KINDS, known=known), parse(text, "f", KINDS)
-        assert replace(with_known, known={}) == replace(without, known={}), text
-        known = dict(with_known.known)
+        assert replace(with_known, known=None) == replace(without, known=None), text
+        known = with_known.known
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=str)
@@ -51,13 +51,13 @@ def test_of_a_file_that_is_read_again_all_sound_sections_are_known(path: Path) -
     again = parse("\n\n" + text, "f", KINDS, known=first.known)
     assert again.settings == first.settings
     assert [p.line for p in again.problems] == [(p.line or 0) + 2 for p in first.problems]
-    for name, section in again.known.items():
-        assert section.draft.settings is first.known[name].draft.settings
+    for name, section in again.known.sections.items():
+        assert section.draft.settings is first.known.sections[name].draft.settings
 
 
 def test_a_section_with_a_problem_is_read_again_each_time() -> None:
     first = parse("[global]\n" + service("one", scheduler="wrrr"), "f", KINDS)
-    assert "one" not in first.known
+    assert "one" not in first.known.sections
     assert parse("[global]\n" + service("one"), "f", KINDS, known=first.known).settings is not None
 
 
@@ -71,5 +71,5 @@ def test_a_file_that_has_gone_is_missed_though_its_section_is_as_before(tmp_path
     first = parse(text, "f", KINDS)
     authority.unlink()
     again = parse(text, "f", KINDS, known=first.known)
-    assert replace(again, known={}) == replace(parse(text, "f", KINDS), known={})
+    assert replace(again, known=None) == replace(parse(text, "f", KINDS), known=None)
     assert again.problems

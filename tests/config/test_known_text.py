@@ -1,0 +1,60 @@
+"""A file of which sections are known reads as the whole file does, whatever was changed in it."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pybal.config.ini import read_ini
+from pybal.config.known_text import KnownTexts, read_known
+
+LINES = [
+    "[a]", "[b]", "[c] # comment", "[ a ]", "['b']", "[[peer 192.0.2.1]]", " [d]", "[DEFAULT]",
+    "[e", "[[f]", "[g] h", "k = 1", "k: 2", "K = 'x'", "l = [ 'x',", "'y' ]", "  indented",
+    "  m = 2", "junk", "# comment", "; comment", "", "  ", "n = '''", "'''",
+    'o = """one line"""', "p = [", "q =", "\ufeff", "= 3", "r = 1 ; s", "\tt = [ [1], ", "u = a\r",
+    "v = (\n[c]\n)",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(LINES), max_size=14).map("\n".join)
+
+
+@given(st.lists(TEXTS, min_size=2, max_size=5))
+def test_what_is_known_changes_nothing(texts: list[str]) -> None:
+    known: KnownTexts = {}
+    for text in texts:
+        document, known = read_known(text, known)
+        assert document == read_ini(text)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_sections_that_move_change_or_are_said_twice_read_the_same(seed: int) -> None:
+    random = Random(seed)
+    texts = [f"[s{n}]\nport = {n}\n# of it\n  [[x {n}]]\n  y = [1,\n2]\n" for n in range(6)]
+    texts += ["[s1]\nport = 1\n", "[s9]\nport 9\n", "[odd\n", "[s8]\nz = '''\n[s0]\n'''\n"]
+    known: KnownTexts = {}
+    for _ in range(6):
+        sound = random.choices(texts[:6], k=5) if random.random() < 0.3 else texts[:6]
+        parts = random.sample(sound, 5) + random.sample(texts[6:], random.randrange(2))
+        text = "\n" * random.randrange(3) + "".join(parts)
+        document, known = read_known(text, known)
+        assert document == read_ini(text), text
+
+
+def test_only_what_has_changed_is_taken_apart() -> None:
+    text = "[a]\nk = 1\n[b]\nk = 2\n"
+    first, known = read_known(text, {})
+    again, _ = read_known(text.replace("2", "3"), known)
+    assert again.sections[0] is first.sections[0]
+    assert again.sections[1].entries["k"].text == "3"
+    moved, _ = read_known("# more\n" + text, known)
+    assert [section.line for section in moved.sections] == [2, 4]
+    assert moved.sections[1].entries["k"].line == 5
+
+
+def test_a_section_that_is_there_twice_is_not_taken_for_one() -> None:
+    _, known = read_known("[a]\nk = 1\n", {})
+    document, _ = read_known("[a]\nk = 1\n[a]\nk = 1\n", known)
+    assert [fault.line for fault in document.faults] == [3]
