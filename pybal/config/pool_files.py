@@ -16,7 +16,8 @@ from pybal.state.files import read_regular_file
 
 def with_pool_files(result: LoadResult) -> LoadResult:
     """With what is wrong with the files that its services read: warnings, as none of it keeps the
-    daemon from running. One that is not there is noted: it may be another host's, or come later."""
+    daemon from running. One that cannot be read, or in a folder that there is not, is noted: it may
+    be another user's or host's."""
     if result.settings is None:
         return result
     services: dict[Path, list[ServiceSettings]] = {}
@@ -51,7 +52,10 @@ def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
     try:
         found = _read(path)
     except OSError as error:
-        yield problem(Severity.NOTE, f"cannot be read, {of}: {error.strerror or error}")
+        if isinstance(error, FileNotFoundError) and path.parent.is_dir():
+            yield problem(Severity.WARNING, f"is not there, {of}: is its name misspelt?")
+        else:
+            yield problem(Severity.NOTE, f"cannot be read, {of}: {error.strerror or error}")
         return
     except SourceError as error:
         yield problem(Severity.WARNING, f"is no pool list, {of}: {error}")

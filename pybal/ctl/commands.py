@@ -102,7 +102,8 @@ def bgp(asked: Asked) -> Result:
     """All peers, or one."""
     document, address = asked.client.get("bgp"), asked.options.peer
     if address is None:
-        return Result(render_network.bgp_lines(document, asked.now()), document)
+        dry_run = not document["enabled"] and asked.client.get("daemon")["dry_run"]
+        return Result(render_network.bgp_lines(document, asked.now(), dry_run=dry_run), document)
     for peer in document["peers"]:
         if peer["address"] == address:
             return Result(render_network.peer_lines(document, peer, asked.now()), peer)

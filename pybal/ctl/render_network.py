@@ -12,10 +12,11 @@ Document = dict[str, Any]
 _SEVERITIES = {"critical": Style.BAD, "warning": Style.WORSE, "ok": Style.GOOD}
 
 
-def bgp_lines(bgp: Document, now: float) -> list[Line]:
+def bgp_lines(bgp: Document, now: float, *, dry_run: bool) -> list[Line]:
     """As routers' `show bgp summary`: for a session the count of prefixes, else the state."""
     if not bgp["enabled"]:
-        return [Line("BGP is off: bgp = no, or a dry run")]
+        why = "this is a dry run (dry-run-bgp = yes: it speaks)" if dry_run else "bgp = no"
+        return [Line(f"BGP is off: {why}")]
     lines = [
         Line(
             f"Router {bgp['director']['router_id'] or '-'}, local AS {bgp['local_asn']}, "
@@ -139,7 +140,7 @@ def ipvs_lines(ipvs: Document, now: float) -> list[Line]:
         ),
         Line(
             f"{count(ipvs['changes_total'], 'change')}, {count(ipvs['errors_total'], 'error')}; "
-            f"last audit {ago(audit['finished'], now)}, "
+            f"{_last_audit(audit, now)}, "
             f"{count(audit['repairs_total'], 'repair')}"
         ),
     ]
@@ -152,6 +153,12 @@ def ipvs_lines(ipvs: Document, now: float) -> list[Line]:
     return [*lines, *_statistics_lines(ipvs["statistics"])]
 
 
+def _last_audit(audit: Document, now: float) -> str:
+    if audit["finished"] is None:
+        return "no audit yet (ipvs-audit-interval)"
+    return f"last audit {ago(audit['finished'], now)}"
+
+
 def ipvs_diff(ipvs: Document, now: float) -> tuple[list[Line], bool]:
     """What of the kernel's table is not as it should be, as far as the daemon knows; whether
     anything is."""
@@ -162,7 +169,7 @@ def ipvs_diff(ipvs: Document, now: float) -> tuple[list[Line], bool]:
         found.append(Line("the table is not yet as it should be", Style.WORSE))
     elif not differs:
         found.append(Line("The kernel's table is as it should be", Style.GOOD))
-    audit = f"last audit {ago(ipvs['audit']['finished'], now)}"
+    audit = _last_audit(ipvs["audit"], now)
     return [*found, Line(f"{audit}, a dry run" if ipvs["dry_run"] else audit)], differs
 
 

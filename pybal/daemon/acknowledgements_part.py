@@ -13,7 +13,8 @@ from pybal.instrumentation.pending_alert import Dated
 from pybal.model import Severity
 from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.overrides.acknowledgement_book import MAX_ACKNOWLEDGEMENTS, AcknowledgementBook
-from pybal.overrides.file import Keeper, acknowledgement_file
+from pybal.overrides.file import acknowledgement_file
+from pybal.state.keeper import Keeper
 
 
 class AcknowledgementsPart:
@@ -29,10 +30,10 @@ class AcknowledgementsPart:
         self._alerts = alerts
         self._now = ports.now
         log = Logger(namespace="alerts")
-        self._keeper: Keeper[Acknowledgement] | None = None
+        self._keeper: Keeper[tuple[Acknowledgement, ...]] | None = None
         if state_directory is not None:
             file = acknowledgement_file(state_directory)
-            self._keeper = Keeper(file, "The list of known alerts", ports.in_thread, log)
+            self._keeper = Keeper(file, "The list of known alerts", (), ports.in_thread, log)
         self.book = AcknowledgementBook(ports.reactor, ports.now, self._save, log)
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
-from pybal.announce.maintenance_file import MaintenanceStore
+from pybal.announce.maintenance_file import maintenance_file
 from pybal.announce.settings import failover_settings
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import Advertisement
@@ -25,6 +25,7 @@ from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import BGPSnapshot, IPAddress
+from pybal.state.keeper import Keeper
 
 
 class Told(Protocol):
@@ -179,8 +180,9 @@ class BGPPart:
         if self._state_directory is None:
             return Maintenance(), lambda _: None
         log = Logger(namespace="bgp")
-        store = MaintenanceStore(self._state_directory, self._ports.in_thread, log)
-        return store.load(), store.save
+        file, in_thread = maintenance_file(self._state_directory), self._ports.in_thread
+        keeper = Keeper(file, "The maintenance", Maintenance(), in_thread, log)
+        return keeper.load(), keeper.save
 
     def snapshot(self) -> BGPSnapshot:
         """The BGP side."""

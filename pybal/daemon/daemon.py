@@ -189,6 +189,7 @@ class Daemon:
             self._director_health.faults,
             self._must_be_local,
             self._acknowledgements.book.of,
+            kept,
             dry_run=settings.dry_run,
         )
         self._starting: Deferred[None] = succeed(None)

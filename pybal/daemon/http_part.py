@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from twisted.logger import Logger
 
@@ -16,8 +17,9 @@ from pybal.handover.listeners import KeptListeners
 from pybal.health.local_faults import LocalFaults
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer, user_of
+from pybal.instrumentation.lasting_file import lasting_file
 from pybal.instrumentation.metrics import process_collector
-from pybal.instrumentation.pending_alert import Dated
+from pybal.instrumentation.pending_alert import Dated, Lasting
 from pybal.instrumentation.server import Accepting, InstrumentationServer, listening_socket
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.verbs import Controls
@@ -28,6 +30,7 @@ from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.page.pages import StatusSite
 from pybal.runtime.time_slices import TimeSlices
+from pybal.state.keeper import Keeper
 
 RESERVED_DESCRIPTORS = 32
 """For requests, when all others are in use."""
@@ -41,9 +44,20 @@ def _listening(listeners: KeptListeners, address: IPAddress, port: int) -> socke
     )
 
 
+def _lasting(
+    ports: DaemonPorts, state_directory: Path | None, log: Logger
+) -> tuple[tuple[Lasting, ...], Callable[[tuple[Lasting, ...]], object]]:
+    """What lasted in the last run, and who keeps it for the next."""
+    if state_directory is None:
+        return (), lambda _: None
+    file = lasting_file(state_directory)
+    keeper = Keeper(file, "Since when servers are disabled", (), ports.in_thread, log)
+    return keeper.load(), keeper.save
+
+
 class HTTPPart:
-    """Owns both servers. A dry run listens only where nobody else does, and has no control socket
-    unless it is asked for."""
+    """Owns both servers. What lasts is kept in `state_directory`. A dry run listens only where
+    nobody else does, and has no control socket unless it is asked for."""
 
     def __init__(
         self,
@@ -54,6 +68,7 @@ class HTTPPart:
         faults: LocalFaults,
         must_be_local: Callable[[AnnouncedPrefix], bool],
         known: Callable[[AlertKey], Acknowledgement | None],
+        state_directory: Path | None,
         *,
         dry_run: bool,
     ) -> None:
@@ -80,6 +95,7 @@ class HTTPPart:
             self._log,
             ports.now,
             known,
+            *_lasting(ports, state_directory, self._log),
         )
         self._pages = StatusPages(
             ports.reactor,

@@ -19,11 +19,12 @@ from pybal.overrides.book import (
     OverrideObserver,
     nobody,
 )
-from pybal.overrides.file import Keeper, override_file
+from pybal.overrides.file import override_file
 from pybal.overrides.wish import Scope, Wish, services_meant
 from pybal.pool.service import LVSService
 from pybal.reload.difference import RenameService, Step
 from pybal.runtime.time_slices import TimeSlices
+from pybal.state.keeper import Keeper
 
 _REFUSALS_SHOWN = 5
 
@@ -52,10 +53,10 @@ class OverridesPart:
         self._time_slices = time_slices
         self._now = ports.now
         self._log = Logger(namespace="overrides")
-        self._keeper: Keeper[Override] | None = None
+        self._keeper: Keeper[tuple[Override, ...]] | None = None
         if state_directory is not None:
             file = override_file(state_directory)
-            self._keeper = Keeper(file, "The list of overrides", ports.in_thread, self._log)
+            self._keeper = Keeper(file, "The list of overrides", (), ports.in_thread, self._log)
         self._book = OverrideBook(
             BookPorts(ports.reactor, ports.now, self._save, self._changed, observe), self._log
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.instrumentation.alerts import Situation, general_alerts
-from pybal.instrumentation.pending_alert import Dated, PendingAlert, PendingAlerts
+from pybal.instrumentation.pending_alert import Dated, Lasting, PendingAlert, PendingAlerts
 from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, AnnouncedPrefix, ServiceSnapshot
@@ -29,10 +29,15 @@ def _unknown(_: AlertKey) -> Acknowledgement | None:
     return None
 
 
+def _nobody(_: tuple[Lasting, ...]) -> None:
+    """There is no next run."""
+
+
 class AlertWatch:
     """The alerts of a view. `clock` is IReactorTime, `now()` Unix seconds; `known` says which
     alerts an operator has acknowledged. Of the announced prefixes those that
-    `must_be_local` are looked for with `is_local` on this host's interfaces."""
+    `must_be_local` are looked for with `is_local` on this host's interfaces. `lasting` is what
+    lasted in the last run; `keep` is told what the next one must know, whenever that changes."""
 
     def __init__(
         self,
@@ -44,6 +49,8 @@ class AlertWatch:
         log: Logger,
         now: Callable[[], float],
         known: Callable[[AlertKey], Acknowledgement | None] = _unknown,
+        lasting: Iterable[Lasting] = (),
+        keep: Callable[[tuple[Lasting, ...]], object] = _nobody,
     ) -> None:
         self._clock = clock
         self._view = view
@@ -53,7 +60,8 @@ class AlertWatch:
         self._log = log
         self._now = now
         self._known = known
-        self._pending = PendingAlerts()
+        self._pending = PendingAlerts(lasting)
+        self._keep = keep
         self._of_services: dict[str, tuple[ServiceSnapshot, tuple[PendingAlert, ...]]] = {}
         self._not_local: tuple[str, ...] = ()
         self._last: tuple[Dated, ...] = ()
@@ -95,6 +103,8 @@ class AlertWatch:
             each.acknowledged(self._known((each.alert.id, each.alert.service, each.about)))
             for each in self._pending.step(found, self._looked_at_s, self._now())
         )
+        if self._running:
+            self._keep(self._pending.lasting)
         return self._last
 
     def recent(self) -> tuple[Dated, ...]:

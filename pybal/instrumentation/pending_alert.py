@@ -11,6 +11,10 @@ from pybal.overrides.acknowledgement import Acknowledgement
 
 STARTING_S = 15.0
 """After a start, lists, names and first checks take some seconds."""
+LASTING_S = 3600.0
+"""What counts only after so long is remembered over a restart."""
+_MAY_COME_S = 120.0
+"""After a start it may take so long until all is known that was known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,31 @@ class Dated:
         return replace(self, alert=alert, known=known, severe=severity)
 
 
+Key = tuple[str, str | None, str]
+"""Id, service and subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """An alert that will count, and when it began, in Unix seconds."""
+
+    key: Key
+    began_at: float
+
+
 class PendingAlerts:
     """Remembers since when each has been there. Looked at seldom, it does not see what comes and
-    goes in between."""
+    goes in between. `lasting` are those of the last run."""
 
-    def __init__(self) -> None:
+    def __init__(self, lasting: Iterable[Lasting] = ()) -> None:
         self._began_s: float | None = None
-        self._since_s: dict[tuple[str, str | None, str], float] = {}
+        self._since_s: dict[Key, float] = {}
+        self._lasting: dict[Key, float] = {each.key: each.began_at for each in lasting}
+
+    @property
+    def lasting(self) -> tuple[Lasting, ...]:
+        """Those that the next run must know of."""
+        return tuple(Lasting(*each) for each in self._lasting.items())
 
     def step(
         self, found: Iterable[PendingAlert], now_s: float, at: float = math.inf
@@ -76,10 +98,18 @@ class PendingAlerts:
             self._began_s = now_s
         starting = now_s - self._began_s < STARTING_S
         before, self._since_s = self._since_s, {}
+        kept, self._lasting = self._lasting, {}
+        if now_s - self._began_s < _MAY_COME_S:
+            self._lasting.update(kept)
         dated = []
         for each in found:
             key = (each.alert.id, each.alert.service, each.subject)
-            since_s = self._since_s[key] = before.get(key, now_s)
+            since_s = before.get(key, now_s)
+            if each.after_s >= LASTING_S:
+                began_at = self._lasting[key] = kept.get(key, at)
+                if key not in before:
+                    since_s -= max(0.0, at - began_at)
+            self._since_s[key] = since_s
             age_s = now_s - since_s
             due = age_s >= each.after_s and at >= each.from_at
             if due and not (starting and each.may_be_start):

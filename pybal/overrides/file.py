@@ -3,70 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from typing import Any
 
 from pybal.model import Severity
 from pybal.override import MAX_DURATION_S, Action, Override
 from pybal.overrides.acknowledgement import Acknowledgement
-from pybal.state.state_file import (
-    Document,
-    StateFile,
-    StateFileError,
-    WriteBehind,
-    load_or_warn,
-)
+from pybal.state.state_file import Document, StateFile, StateFileError
 
 _FORMAT = 1
 
-T = TypeVar("T")
-Entries = tuple[T, ...]
 
-
-class Keeper(Generic[T]):
-    """Keeps entries in a file. What goes wrong is a line of the log, in which `what` names them."""
-
-    def __init__(
-        self,
-        file: StateFile[Entries[T]],
-        what: str,
-        in_thread: Callable[[Callable[[], None]], Deferred[None]],
-        log: Logger,
-    ) -> None:
-        self._newest: Entries[T] = ()
-        self._kept: Entries[T] = ()
-        self._file = file
-        self._what = what
-        self._log = log
-        text = "{what} cannot be kept for the next start: {why}"
-        self._writer = WriteBehind(
-            file,
-            lambda: self._newest,
-            in_thread,
-            lambda why: log.warn(text, what=what, why=why),
-        )
-
-    def load(self) -> Entries[T]:
-        """Those of the last run."""
-        self._kept = load_or_warn(self._file, self._what, self._log) or ()
-        return self._kept
-
-    def save(self, entries: Entries[T]) -> None:
-        """Write them, in a thread; not if they are those on the disk."""
-        if entries != self._kept:
-            self._kept = self._newest = entries
-            self._writer.changed()
-
-
-def override_file(directory: Path) -> StateFile[Entries[Override]]:
+def override_file(directory: Path) -> StateFile[tuple[Override, ...]]:
     """In the state directory."""
 
-    def encode(entries: Entries[Override]) -> Document:
+    def encode(entries: tuple[Override, ...]) -> Document:
         return {"overrides": [{**asdict(each), "action": each.action.value} for each in entries]}
 
     return StateFile(
@@ -77,10 +29,10 @@ def override_file(directory: Path) -> StateFile[Entries[Override]]:
     )
 
 
-def acknowledgement_file(directory: Path) -> StateFile[Entries[Acknowledgement]]:
+def acknowledgement_file(directory: Path) -> StateFile[tuple[Acknowledgement, ...]]:
     """In the state directory."""
 
-    def encode(entries: Entries[Acknowledgement]) -> Document:
+    def encode(entries: tuple[Acknowledgement, ...]) -> Document:
         shown = [{**asdict(each), "severity": each.severity.value} for each in entries]
         return {"acknowledgements": shown}
 

@@ -10,11 +10,12 @@ from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance, Phase
-from pybal.announce.maintenance_file import MaintenanceStore
+from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.messages import Keepalive
 from pybal.bgp.settings import Advertisement, MaintenanceSettings
 from pybal.bgp.update import DecodedUpdate
 from pybal.model import MaintenanceSnapshot
+from pybal.state.keeper import Keeper
 from tests.bgp.memory import RouterEnd
 from tests.bgp.peeringcase import VIP, VIP6, PeeringCase
 
@@ -61,8 +62,9 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
         write()
         return succeed(None)
 
-    def store() -> MaintenanceStore:
-        return MaintenanceStore(tmp_path, at_once, Logger())  # type: ignore[arg-type]
+    def store() -> Keeper[Maintenance]:
+        file = maintenance_file(tmp_path)
+        return Keeper(file, "x", Maintenance(), at_once, Logger())  # type: ignore[arg-type]
 
     assert store().load() == Maintenance()
     one = Maintenance(20.5, {"web": 10})

@@ -183,12 +183,21 @@ def test_pool_files_are_read_too(tmp_path: Path) -> None:
     assert wrong.startswith(f"WARNING {pool}.json: is no pool list")
 
 
-def test_a_pool_file_that_is_not_there_is_a_note_for_all_its_services(tmp_path: Path) -> None:
+def test_a_pool_file_that_is_not_there_is_a_warning_for_all_its_services(tmp_path: Path) -> None:
     source = f"file://{tmp_path}/none"
     text = service("a", config=source) + service("b", ip="192.0.2.2", config=source)
     result = with_pool_files(parse("[global]\n" + text, FILE))
+    assert [str(each) for each in result.warnings] == [
+        f"{tmp_path}/none: is not there, the pool list of [a] and 1 more: is its name misspelt?"
+    ]
+
+
+def test_a_pool_file_of_a_folder_that_is_not_there_is_a_note(tmp_path: Path) -> None:
+    source = f"file://{tmp_path}/elsewhere/none"
+    text = service("a", config=source) + service("b", ip="192.0.2.2", config=source)
+    result = with_pool_files(parse("[global]\n" + text, FILE))
     assert [str(note) for note in result.notes] == [
-        f"{tmp_path}/none: cannot be read, the pool list of [a] and 1 more:"
+        f"{tmp_path}/elsewhere/none: cannot be read, the pool list of [a] and 1 more:"
         " No such file or directory"
     ]
     assert result.warnings == ()

@@ -233,7 +233,11 @@ def test_bgp_is_laid_out_as_routers_do_and_a_peer_has_its_prefixes(site: ServedS
 
 def test_bgp_that_is_off_is_said(tmp_path: Path) -> None:
     with ServedSite(tmp_path / "s", FakeView()) as site:
-        assert site.ctl("bgp") == (0, "BGP is off: bgp = no, or a dry run\n", "")
+        assert site.ctl("bgp") == (0, "BGP is off: bgp = no\n", "")
+        daemon = site.view.daemon_snapshot
+        site.view.daemon_snapshot = replace(daemon, dry_run=True)
+        assert "BGP is off: this is a dry run" in site.ctl("bgp")[1]
+        assert "no audit yet" in site.ctl("ipvs")[1]
 
 
 def test_ipvs_shows_drift_draining_and_what_is_not_ours(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline
-from pybal.instrumentation.pending_alert import PendingAlert, PendingAlerts
+from pybal.instrumentation.pending_alert import Lasting, PendingAlert, PendingAlerts
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DriftSnapshot,
@@ -439,6 +439,29 @@ def test_an_alert_is_the_same_though_its_words_change() -> None:
     assert pending.step([], 3.0) == ()
     (again,) = pending.step([PendingAlert(alert)], 4.0)
     assert again.age_s == 0.0
+
+
+def test_what_lasts_is_as_old_after_a_restart_as_it_was() -> None:
+    day_s = 86400.0
+    alert = Alert("disabled-long", Severity.WARNING, "web", "x")
+    found = [PendingAlert(alert, "cp1", after_s=day_s), PendingAlert(alert, "cp2", after_s=day_s)]
+    first = PendingAlerts()
+    assert first.step(found, 10.0, NOON) == ()
+    lasting = first.lasting
+    assert list(lasting) == [
+        Lasting(("disabled-long", "web", "cp1"), NOON),
+        Lasting(("disabled-long", "web", "cp2"), NOON),
+    ]
+    second = PendingAlerts(lasting)
+    assert second.step([], 0.0, NOON + day_s) == (), "the pool list has not come"
+    assert second.lasting == lasting
+    (old, _) = second.step(found, 5.0, NOON + day_s + 5)
+    assert old.age_s == day_s + 5
+    assert second.lasting == lasting
+    second.step(found[:1], 200.0, NOON + day_s + 200)
+    assert list(second.lasting) == [lasting[0]], "who was enabled begins anew"
+    third = PendingAlerts(lasting)
+    assert third.step(found, 0.0, NOON - 60) == (), "a clock that was set back makes nothing older"
 
 
 def test_every_kind_has_its_section_in_the_documents() -> None:

@@ -1,0 +1,34 @@
+"""Since when something has been so that is an alert only after a day, over a restart."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from pybal.instrumentation.pending_alert import Lasting
+from pybal.state.state_file import Document, StateFile, StateFileError
+
+_FORMAT = 1
+_YEAR_5000 = 1e11
+
+
+def lasting_file(directory: Path) -> StateFile[tuple[Lasting, ...]]:
+    """In the state directory."""
+
+    def encode(entries: tuple[Lasting, ...]) -> Document:
+        return {"lasting": [[*each.key, each.began_at] for each in entries]}
+
+    return StateFile(
+        directory / "lasting.json",
+        _FORMAT,
+        encode,
+        lambda document: tuple(_lasting(*each) for each in document["lasting"]),
+    )
+
+
+def _lasting(alert: Any, service: Any, subject: Any, began_at: Any) -> Lasting:
+    began_at = float(began_at)
+    if not (math.isfinite(began_at) and 0 <= began_at < _YEAR_5000):
+        raise StateFileError(f"something began at {began_at!r}")
+    return Lasting((str(alert), None if service is None else str(service), str(subject)), began_at)

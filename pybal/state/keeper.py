@@ -1,0 +1,51 @@
+"""A value that outlives the process, as its owner needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from pybal.state.state_file import StateFile, WriteBehind, load_or_warn
+
+T = TypeVar("T")
+
+
+class Keeper(Generic[T]):
+    """Keeps a value in a file: that of the last run first, then each that is saved, in a thread.
+    `nothing` is the value without a file. What goes wrong is a line of the log, in which `what`
+    names the value."""
+
+    def __init__(
+        self,
+        file: StateFile[T],
+        what: str,
+        nothing: T,
+        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        log: Logger,
+    ) -> None:
+        self._newest = self._kept = self._nothing = nothing
+        self._file = file
+        self._what = what
+        self._log = log
+        text = "{what} cannot be kept for the next start: {why}"
+        self._writer = WriteBehind(
+            file,
+            lambda: self._newest,
+            in_thread,
+            lambda why: log.warn(text, what=what, why=why),
+        )
+
+    def load(self) -> T:
+        """That of the last run."""
+        found = load_or_warn(self._file, self._what, self._log)
+        self._kept = self._nothing if found is None else found
+        return self._kept
+
+    def save(self, value: T) -> None:
+        """Write it, in a thread; not if it is the one on the disk."""
+        if value != self._kept:
+            self._kept = self._newest = value
+            self._writer.changed()
