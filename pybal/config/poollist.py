@@ -45,6 +45,8 @@ _INSTEAD = {
     "check": "; what is checked is said by monitors, of the service",
 }
 """What other balancers' lists have, and what to use here."""
+_OF_ERRORS = ("error", "errors", "exception", "traceback")
+"""Attributes of a document that tells of a failure, whatever else it names."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 _OTHER_WORDS = re.compile(r"\b(?:true|false|null)\b")
 
@@ -223,6 +225,9 @@ def _read_lines(text: str, builder: _Builder) -> None:
             builder.skip(number, f"{twice} is given twice")
             continue
         unknown = [name for name in attributes if name not in _ATTRIBUTES]
+        if of_error := [name for name in unknown if str(name).lower() in _OF_ERRORS]:
+            builder.skip(number, f"{_shown(of_error[0])} is no attribute of a server")
+            continue
         if misspelt := [name for name in unknown if _meant(name)]:
             # What the writer wanted of the server did not arrive.
             builder.skip(number, f"{_shown(misspelt[0])} must be spelt {_meant(misspelt[0])!r}")

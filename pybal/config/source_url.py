@@ -101,8 +101,12 @@ def mask_url(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     known = scheme.lower() if separator else ""
     prefix = f"{known}://" if known in _FORMS else ""
+    before, question, query = text.partition("?")
+    if not query.isprintable() or " " in query:
+        # Where one of its values ends cannot be told.
+        return f"{mask_url(before)}{question}***"
     if "@" in text:
-        return f"{prefix}***@{text.rpartition('@')[2]}"
+        return without_secrets(f"{prefix}***@{text.rpartition('@')[2]}")
     if known in _HTTP_PORTS:
         return without_secrets(text)
     if text.startswith("/") or (known in _FORMS and known != "k8s"):

@@ -14,6 +14,10 @@ Values = Mapping[str, str | None]
 """The name of each key of a directory -> its value; None for a directory within it."""
 
 
+class _Pairs(tuple[tuple[str, object], ...]):
+    """A JSON object as it was written, repeated keys included."""
+
+
 def parse_values(values: Values) -> PoolList:
     """A pool list, sorted by host.
 
@@ -49,11 +53,14 @@ def _server(host: str, value: str | None) -> ServerSpec | None:
     if problem := host_problem(host):
         raise ValueError(f"its name {problem}")
     try:
-        attributes = json.loads(value)
+        pairs = json.loads(value, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         raise ValueError(f"its value {value!r:.60} is not JSON") from None
-    if not isinstance(attributes, dict):
+    if not isinstance(pairs, _Pairs):
         raise ValueError(f"its value {value!r:.60} is no object")
+    attributes = dict(pairs)
+    if len(attributes) < len(pairs):
+        raise ValueError(f"its value {value!r:.60} gives an attribute twice")
     pooled = attributes.get("pooled")
     if pooled == "inactive":
         return None

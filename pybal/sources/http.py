@@ -97,7 +97,7 @@ def whole_body(response: HTTPResponse) -> bytes:
     headers: Mapping[str, str] = response.headers
     if response.status != 200:
         raise SourceError(f"answered with status {response.status}, not 200")
-    if "content-length" not in headers and "chunked" not in headers.get("transfer-encoding", ""):
+    if "content-length" not in headers and "transfer-encoding" not in headers:
         raise SourceError("the answer does not say where it ends, so it may be cut off")
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):

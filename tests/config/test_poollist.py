@@ -429,6 +429,17 @@ def test_an_attribute_given_twice_is_damage() -> None:
     assert [str(p) for p in found.damage] == ["line 2: entry skipped: 'enabled' is given twice"]
 
 
+@pytest.mark.parametrize("name", ["error", "Errors", "exception"])
+def test_what_tells_of_an_error_tells_of_no_server(name: str) -> None:
+    # As with {"host": "config1", "error": "overloaded"}, where the host is who says so.
+    assert "no usable entry" in refusal(f"{{'host': 'config1', '{name}': 'x'}}", json_format=False)
+    found = text_list(f"{GOOD}\n{{'host': 'h', '{name}': 'x'}}")
+    assert [server.host for server in found.servers] == ["good"]
+    assert [str(problem) for problem in found.damage] == [
+        f"line 2: entry skipped: '{name}' is no attribute of a server"
+    ]
+
+
 def test_what_other_balancers_have_in_a_list_is_told_with_what_to_use() -> None:
     found = text_list("{ 'host': 'h', 'port': 80 }")
     assert found.servers == (ServerSpec("h"),)

@@ -43,6 +43,7 @@ BAD_VALUES = [
     "", "nonsense", "[]", "7", "null", "{}", '{"pooled": true}', '{"pooled": "Yes"}',
     '{"pooled": ["yes"]}', '{"pooled": "yes", "weight": "10"}', '{"pooled": "no", "weight": -1}',
     '{"pooled": "yes", "weight": true}', '{"pooled": "yes", "weight": 1.5}', "[" * 100_000, None,
+    '{"pooled": "no", "pooled": "yes"}', '{"pooled": "yes", "weight": 1, "weight": 0}',
 ]  # fmt: skip
 
 

@@ -217,6 +217,7 @@ def test_an_answer_that_may_be_a_part_is_refused(bench: SourceBench, name: str) 
     "headers",
     [
         {"transfer-encoding": "chunked"},
+        {"transfer-encoding": "Chunked"},
         {"content-length": "47", "link": '</style.css>; rel="stylesheet"'},
         {"content-length": "47", "content-encoding": "identity"},
     ],
