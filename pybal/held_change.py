@@ -30,7 +30,8 @@ class ListPast:
     most, last), see list_window.py. `reference` is how many there were when the window began that
     stands still since a change is kept; None while none is. `kept` has the servers that stay though
     a list takes them away, and when that list came. `unproven` were down, or had not been seen to
-    work yet.
+    work yet. `moving` has (host, address) of those that stayed where they worked, though their
+    names have moved to an address at which they were not found up.
     """
 
     at_s: float
@@ -39,6 +40,7 @@ class ListPast:
     reference: int | None = None
     kept: tuple[tuple[str, float], ...] = ()
     unproven: tuple[str, ...] = ()
+    moving: tuple[tuple[str, str], ...] = ()
 
     def moved(self, by_s: float) -> ListPast:
         """The same on a clock that shows so much more."""

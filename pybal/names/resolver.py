@@ -136,6 +136,10 @@ class Resolver:
         name.add(watch)
         return watch
 
+    def remembered(self, host: str, family: int) -> IPAddress | None:
+        """The address that the last run had last; None if that is not known."""
+        return None if parse_address(host) else self._name(host, family).remembered
+
     def look_up(self, host: str) -> Deferred[tuple[IPAddress, ...]]:
         """All addresses of `host`, of both families, once; the last known ones if they cannot be
         had now, and those last of all that are no longer confirmed. Fails with ResolutionError."""
@@ -243,7 +247,7 @@ class _Name:
         self._lookup = LookUp(host, family, self._answered)
         self._log = means.log
         self._book = means.book
-        self._remembered = None if means.book is None else means.book.get(normal_name(host), family)
+        self.remembered = None if means.book is None else means.book.get(normal_name(host), family)
         self._watches: dict[Watch, None] = {}  # in the order in which they came
         self._address: IPAddress | None = None  # the one in use
         self._answer: tuple[IPAddress, ...] = ()
@@ -254,7 +258,7 @@ class _Name:
         self.why = ""  # there is no answer
         self._asking = False
         self._refresh: Any = None
-        if self._remembered is not None:
+        if self.remembered is not None:
             self._clock.callLater(REMEMBER_AFTER_S, self._remember)
 
     @property
@@ -265,9 +269,9 @@ class _Name:
     @property
     def addresses(self) -> tuple[IPAddress, ...]:
         """All of the last answer, or the one that the last run knew."""
-        if self._answer or self._remembered is None:
+        if self._answer or self.remembered is None:
             return self._answer
-        return (self._remembered,)
+        return (self.remembered,)
 
     @property
     def confirmed(self) -> bool:
@@ -312,7 +316,7 @@ class _Name:
     def _remember(self) -> None:
         """It takes long: use what the last run knew, until there is something better."""
         if self._address is None:
-            self._address = self._remembered
+            self._address = self.remembered
             self._tell()
 
     def _tell(self) -> None:
@@ -354,7 +358,7 @@ class _Name:
 
     def _failed(self, why: str) -> float:
         if self._address is None:
-            self._address = self._remembered
+            self._address = self.remembered
         self._failures += 1
         self.why = why
         # Of a look-up for once its owner tells, and a host may well have no IPv6 address.

@@ -91,7 +91,9 @@ class Coordinator:
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted)
         self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
-        self._record = ListRecord(ports.clock, list_store, self._list, lambda: self._policy.state)
+        self._record = ListRecord(
+            ports.clock, list_store, self._list, lambda: self._policy.state, self._servers
+        )
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
@@ -140,7 +142,7 @@ class Coordinator:
                 self._list.begin_with(found, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
-            self._arriving = {host: Server(host, self) for host in hosts}
+            self._arriving = {host: self._new_server(host, found) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
                 server.start(
@@ -160,6 +162,11 @@ class Coordinator:
         self._applying = None
         if not failure.check(CancelledError):
             self._log.failure("A pool list could not be applied", failure)
+
+    def _new_server(self, host: str, found: SourceList) -> Server:
+        remembered = self._ports.addresses.remembered(host, self._settings.server_version)
+        former = self._new_servers.former_address(host, found.past, remembered)
+        return Server(host, self, former)
 
     def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
@@ -317,6 +324,7 @@ class Coordinator:
         if monitors:
             text = "{host} has moved to {address}; it stays at {former} until it is found up there"
             self._log.info(text, host=host, address=str(address), former=str(server.address))
+            self._record.keep_soon()
         return monitors
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:

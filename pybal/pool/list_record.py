@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pybal.held_change import ListPast
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.list_restart import DownServers, saved_after_s
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import ListStore
+from pybal.pool.server import Server
 from pybal.runtime.clock import Clock, DelayedCall
 
 
 class ListRecord:
-    """At once when another list is in force; some seconds after servers went up or down, so that
-    those that flap do not keep the disk busy."""
+    """At once when another list is in force; some seconds after servers went up or down, or names
+    moved, so that those that flap do not keep the disk busy."""
 
     def __init__(
-        self, clock: Clock, store: ListStore, list_: GuardedList, state: Callable[[], PoolState]
+        self,
+        clock: Clock,
+        store: ListStore,
+        list_: GuardedList,
+        state: Callable[[], PoolState],
+        servers: Mapping[str, Server],
     ) -> None:
         self._clock = clock
         self._store = store
         self._list = list_
         self._state = state
         self._down = DownServers()
-        self._known: tuple[str, ...] = ()
+        self._servers = servers
+        self._known = ListPast(0.0)
         self._later: DelayedCall | None = None
 
     def keep(self) -> None:
         """Another list is in force, or other changes of it are kept."""
         self._cancel()
         past = self._past()
-        self._known = past.unproven
+        self._known = past
         self._store.in_force(tuple(self._list.in_force.values()), past)
 
     def keep_soon(self) -> None:
@@ -48,12 +56,15 @@ class ListRecord:
 
     def _look(self) -> None:
         self._later = None
-        if self._past().unproven != self._known:
+        past = self._past()
+        if (past.unproven, past.moving) != (self._known.unproven, self._known.moving):
             self.keep()
 
     def _past(self) -> ListPast:
         state = self._state()
-        return self._list.past(self._down.of(state.members), state)
+        past = self._list.past(self._down.of(state.members), state)
+        moving = ((h, str(s.address)) for h, s in self._servers.items() if s.is_moving)
+        return replace(past, moving=tuple(moving))
 
     def _cancel(self) -> None:
         if self._later is not None:

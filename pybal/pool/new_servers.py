@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pybal.config.settings import ServiceSettings
+from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import IPAddress, ServerSpec
+from pybal.net.addresses import parse_address, why_unusable
 from pybal.pool.departed import DepartedServers
 from pybal.pool.desired import destination_key
 from pybal.pool.events import Candidate
@@ -35,6 +37,22 @@ class NewServers:
             return None
         key = None if address is None else destination_key(self._settings, address)
         return key is not None and _stood_pooled(self._adopted, key, spec.weight)
+
+    def former_address(
+        self, host: str, past: ListPast | None, remembered: IPAddress | None
+    ) -> IPAddress | None:
+        """Where a server worked when the last run ended, if that is known: that run said so, or it
+        `remembered` its name for an address that the kernel sends connections to."""
+        moving = dict(past.moving) if past is not None else {}
+        if host in moving:
+            address = parse_address(moving[host])
+            if address is None or why_unusable(address):
+                return None
+            return address if address.version == self._settings.server_version else None
+        if self._adopted is None or remembered is None:
+            return None
+        stood = self._adopted.destinations.get(destination_key(self._settings, remembered))
+        return remembered if stood is not None and stood.weight > 0 else None
 
     def first_list_is_in_force(self) -> None:
         """From now on nothing is new because the daemon is."""

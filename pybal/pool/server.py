@@ -28,6 +28,10 @@ class AddressWatcher(Protocol):
         self, host: str, family: int, on_change: Callable[[IPAddress | None], None], service: str
     ) -> AddressWatch: ...
 
+    def remembered(self, host: str, family: int) -> IPAddress | None:
+        """The address that the last run had last; None if that is not known."""
+        ...
+
 
 class ServerOwner(Protocol):
     """What a Server needs of its Coordinator."""
@@ -56,10 +60,15 @@ class ServerOwner(Protocol):
 class Server:
     """Watches the host's address from start() on. Runs a set of monitors against it once the
     server is admitted to the pool and start_monitors() was called. After stop() the owner is not
-    called any more."""
+    called any more.
 
-    def __init__(self, host: str, owner: ServerOwner) -> None:
+    It worked at its `former` address (None: that is not known) when the last run ended. It is there
+    if its name says something else now, and moves as one whose name moves."""
+
+    def __init__(self, host: str, owner: ServerOwner, former: IPAddress | None = None) -> None:
         self.host = host
+        self._former = former
+        self._moved_to: IPAddress | None = None
         self.address: IPAddress | None = None
         self.answered: Deferred[None] = Deferred()
         """Fires once the name was looked up for the first time, with whatever outcome."""
@@ -90,6 +99,9 @@ class Server:
         self._at_once = at_once
         if not self._monitors:
             self._start_monitors()
+        moved_to, self._moved_to = self._moved_to, None
+        if moved_to is not None:
+            self._address_changed(moved_to)
 
     def change_monitors(self, changed: frozenset[str], order: Sequence[str]) -> None:
         """End the monitors that have changed, by name, and start those that the owner has of them
@@ -119,6 +131,11 @@ class Server:
         self._end_trial()
         self._stop_monitors()
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether it stays where it is until it is found up where its name has moved to."""
+        return self._trial is not None or self._moved_to is not None
+
     def monitor_snapshots(self) -> tuple[MonitorSnapshot, ...]:
         """Its monitors as they stand; empty while the address is not known. The same object until
         something changes."""
@@ -131,6 +148,9 @@ class Server:
     def _address_changed(self, address: IPAddress | None) -> None:
         if self._stopped:
             return
+        if not self._admitted and address is not None and self._former is not None:
+            self._moved_to = None if address == self._former else address
+            address = self._former
         if address == self.address or not self._is_tried(address):
             self._end_trial()
             self._move(address, self._owner.address_changed)

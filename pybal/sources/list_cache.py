@@ -141,6 +141,7 @@ def _past(document: Document) -> ListPast:
         # An earlier version did not write these.
         tuple((str(host), float(when)) for host, when in document.get("kept", ())),
         tuple(map(str, document.get("unproven", ()))),
+        tuple((str(host), str(address)) for host, address in document.get("moving", ())),
     )
     hosts = (*past.taken, *past.kept)
     times = (past.at_s, *(when for _, when in hosts), *(each[0] for each in past.counts))

@@ -63,6 +63,7 @@ class FakeNames:
     def __init__(self, table: dict[str, str]) -> None:
         self.table = table
         self.watches: dict[str, FakeWatch] = {}
+        self.last_run: dict[str, str] = {}
 
     def watch(
         self,
@@ -75,6 +76,9 @@ class FakeNames:
         if host in self.table:
             on_change(ip_address(self.table[host]))
         return watch
+
+    def remembered(self, host: str, family: int) -> IPAddress | None:
+        return ip_address(self.last_run[host]) if host in self.last_run else None
 
 
 class FakeMonitor:

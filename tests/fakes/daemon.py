@@ -46,6 +46,9 @@ class Literals:
         on_change(address if address.version == family else None)
         return self
 
+    def remembered(self, host: str, family: int) -> IPAddress | None:
+        """There is nothing to remember."""
+
     def stop(self) -> None:
         """There is nothing to end."""
 

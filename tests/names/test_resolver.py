@@ -554,6 +554,15 @@ def test_an_answer_counts_and_not_what_the_last_run_knew() -> None:
     assert bench.told == ["192.0.2.1"]
 
 
+def test_what_the_last_run_knew_can_be_had_whatever_the_answer_is() -> None:
+    bench = Bench(remembered="192.0.2.7")
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1")
+    assert bench.resolver.remembered(HOST, 4) == ip_address("192.0.2.7")
+    assert bench.resolver.remembered(HOST, 6) is None
+    assert bench.resolver.remembered("192.0.2.7", 4) is None
+
+
 def test_a_first_lookup_that_fails_leaves_what_the_last_run_knew() -> None:
     bench = Bench(remembered="192.0.2.7")
     bench.watch()

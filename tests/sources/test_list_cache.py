@@ -332,6 +332,7 @@ PAST = ListPast(
     10,
     (("a", 460.0),),
     ("a", "b"),
+    (("a", "192.0.2.7"),),
 )
 
 
@@ -379,11 +380,12 @@ def test_what_an_earlier_version_has_kept_is_used(tmp_path: Path) -> None:
     file = list_file(tmp_path, "svc", URL)
     file.save(CachedList((A, B), EPOCH, PAST))
     document = json.loads(file.path.read_bytes())
-    del document["past"]["kept"], document["past"]["unproven"]
+    for name in ("kept", "unproven", "moving"):
+        del document["past"][name]
     file.path.write_text(json.dumps(document))
     found = file.load()
     assert found is not None
-    assert found.past == replace(PAST, kept=(), unproven=())
+    assert found.past == replace(PAST, kept=(), unproven=(), moving=())
 
 
 def test_who_is_down_is_kept_while_the_list_is_that_of_the_disk(tmp_path: Path) -> None:
@@ -414,6 +416,7 @@ def test_who_is_down_is_kept_while_the_list_is_that_of_the_disk(tmp_path: Path) 
         {**asdict(PAST), "kept": [["x", 501.0]]},
         {**asdict(PAST), "kept": 3},
         {**asdict(PAST), "unproven": 3},
+        {**asdict(PAST), "moving": [["a"]]},
         {**asdict(PAST), "reference": []},
         {**asdict(PAST), "reference": math.inf},
     ],
