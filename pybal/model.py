@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
@@ -251,12 +251,12 @@ class PeerSnapshot:
     """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2) of the
     connection that is nearest to a session, `since` dates the last change of any.
 
-    `messages` are (type, `sent` or `received`, count); `timers` (name, seconds left) of the
-    connection that is nearest; `bfd` is the BFD session's state, None without BFD. `not_told`:
-    why prefixes cannot be said to this peer, and how many for each reason. `last_error` is the
-    cause for which there is, or last was, no session. `heard`: how many routes of others are kept
-    of what it says of our addresses, None if that is not asked for; for `not_kept` there was no
-    room.
+    `messages` are (type, `sent` or `received`, count); `timers` (name, when it is due by the clock
+    of `BGPSnapshot.clock_s`) of the connection that is nearest; `bfd` is the BFD session's state,
+    None without BFD. `not_told`: why prefixes cannot be said to this peer, and how many for each
+    reason. `last_error` is the cause for which there is, or last was, no session. `heard`: how many
+    routes of others are kept of what it says of our addresses, None if that is not asked for; for
+    `not_kept` there was no room.
     """
 
     address: str
@@ -354,7 +354,8 @@ class HeldAnnouncement:
 @dataclass(frozen=True, slots=True)
 class BGPSnapshot:
     """The BGP speaker as a whole. `local_asn` is None while bgp is off. `own` is empty unless what
-    peers say of our addresses is asked for (`imports`)."""
+    peers say of our addresses is asked for (`imports`). `clock_s`: the time by the clock of the
+    peers' timers; that it goes on is no difference between two snapshots."""
 
     enabled: bool
     local_asn: int | None
@@ -366,6 +367,7 @@ class BGPSnapshot:
     held: tuple[HeldAnnouncement, ...] = ()
     imports: bool = False
     own: tuple[OwnAddress, ...] = ()
+    clock_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,6 +324,7 @@ class BGPFailover:
             router_id=str(self._settings.speaker.router_id),
             imports=any(peering.importer.wanted for peering in self.peerings),
             own=self._others.pictures(self.peerings, self._routes, self._publications),
+            clock_s=self._clock.seconds(),
         )
 
     def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:

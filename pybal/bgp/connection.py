@@ -61,6 +61,7 @@ class BGPConnection(TwistedProtocol):
         self._paused = False
         self._held = False
         self._turn: Any = None
+        self._addresses: tuple[str, str] | None = None  # a system call each to ask for
 
     @property
     def made(self) -> bool:
@@ -68,10 +69,10 @@ class BGPConnection(TwistedProtocol):
 
     def addresses(self) -> tuple[str, str] | None:
         """(local, remote) addresses, None before the connection is made."""
-        if self.transport is None:
-            return None
-        transport: Any = self.transport
-        return transport.getHost().host, transport.getPeer().host
+        if self._addresses is None and self.transport is not None:
+            transport: Any = self.transport
+            self._addresses = transport.getHost().host, transport.getPeer().host
+        return self._addresses
 
     def negotiated(self, session: Session) -> None:
         """From the next message on the session's sizes and ASN width are in force."""

@@ -44,6 +44,7 @@ from pybal.model import IPAddress, PeerSnapshot
 
 _COLLISION_WINDOW_S = 5.0
 _LONGEST_ERROR = 600
+_NEARNESS = {state: number for number, state in enumerate(State)}
 
 
 class Peering:
@@ -222,8 +223,8 @@ class Peering:
     @property
     def leading_link(self) -> Link:
         """The link that is nearest to a session."""
-        order = list(State)
-        return max(self.links(), key=lambda link: order.index(link.state))
+        links = self.links()
+        return max(links, key=lambda link: _NEARNESS[link.state]) if links[1:] else links[0]
 
     # Incoming connections
 
@@ -444,6 +445,6 @@ class Peering:
 
     def snapshot(self) -> PeerSnapshot:
         bfd = self.detector.session.state.name if self.detector is not None else None
-        now, links, leading = self._ports.clock.seconds(), self.links(), self.leading_link
-        shown = self.peer, self.statistics, links, leading, bfd, now, self.importer
+        links, leading = self.links(), self.leading_link
+        shown = self.peer, self.statistics, links, leading, bfd, self.importer
         return self._view.snapshot(*shown)

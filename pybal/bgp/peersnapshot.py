@@ -52,17 +52,15 @@ class PeerView:
         links: tuple[Link, ...],
         leading: Link,
         bfd: str | None,
-        now: float,
         importer: Importer,
     ) -> PeerSnapshot:
         """See peer_snapshot."""
-        now = round(now, 1)
         of_links = tuple((one.fsm, one.connection, one.side, _version(one)) for one in links)
         heard = importer.wanted, importer.version, importer.not_kept
-        state = now, peer, bfd, heard, of_links, statistics.fingerprint()
+        state = peer, bfd, heard, of_links, statistics.fingerprint()
         if self._snapshot is None or state != self._state:
             self._state = state
-            self._snapshot = peer_snapshot(peer, statistics, links, leading, bfd, now, importer)
+            self._snapshot = peer_snapshot(peer, statistics, links, leading, bfd, importer)
         return self._snapshot
 
 
@@ -76,11 +74,9 @@ def peer_snapshot(
     links: tuple[Link, ...],
     leading: Link,
     bfd: str | None,
-    now: float,
     importer: Importer,
 ) -> PeerSnapshot:
-    """`leading` is the link that is nearest to a session; `bfd` the state of BFD, if it runs;
-    `now` of the clock that the links' deadlines are on."""
+    """`leading` is the link that is nearest to a session; `bfd` the state of BFD, if it runs."""
     session, rib = leading.session, leading.rib
     causes = statistics.causes
     return PeerSnapshot(
@@ -103,8 +99,7 @@ def peer_snapshot(
             for (kind, direction), count in sorted(statistics.messages.items())
         ),
         timers=tuple(
-            (kind.name.lower().removesuffix("_expires"), round(at - now, 1))
-            for at, kind in leading.fsm.deadlines()
+            (kind.name.lower().removesuffix("_expires"), at) for at, kind in leading.fsm.deadlines()
         ),
         bfd=bfd,
         description=peer.description,

@@ -63,7 +63,7 @@ def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
             "received": list(peer.capabilities_received),
         },
         "hold_time_s": peer.hold_time_s,
-        "timers_s": dict(peer.timers),
+        "timers_s": {name: round(at - bgp.clock_s, 1) for name, at in peer.timers},
         "bfd": peer.bfd,
         "prefixes": [one.prefix for one in bgp.announced if peer.address in one.peers],
         "not_told": [{"reason": reason, "prefixes": count} for reason, count in peer.not_told],

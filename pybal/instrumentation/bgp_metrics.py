@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from pybal.instrumentation.monitor_metrics import printable
 from pybal.model import BGPSnapshot
 
 _PEER = ("local_asn", "peer")
@@ -15,10 +14,9 @@ _SHOWN_ADDRESSES = 500
 
 
 def bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
-    """All metrics of BGP."""
+    """All metrics of BGP but those of each peer, which are in bgp_peer_text.py."""
     # Without labels: an alert joins on it with any label set.
     yield GaugeMetricFamily("pybal_bgp_enabled", "Whether the BGP speaker runs", bgp.enabled)
-    yield _session_states(bgp)
     yield GaugeMetricFamily(
         "pybal_bgp_maintenance",
         "What an operator has moved the traffic away from: services, or the whole director",
@@ -32,59 +30,8 @@ def bgp_families(bgp: BGPSnapshot) -> Iterator[Metric]:
         "Connections closed because no such peer is configured",
         bgp.unknown_peers_total,
     )
-    yield from _peer_families(bgp)
     if bgp.imports:
         yield from _others_families(bgp)
-
-
-def _session_states(bgp: BGPSnapshot) -> Metric:
-    """A peer has a connection that we open, and one that it opens while that is there."""
-    family = GaugeMetricFamily(
-        "pybal_bgp_session_state_count",
-        "Connections with a peer, wanted or present, in each state of the FSM",
-        labels=["local_asn", "state", "local_ip", "remote_ip", "side"],
-    )
-    counts = Counter(connection for peer in bgp.peers for connection in peer.connections)
-    for connection, count in counts.items():
-        labels = (connection.state, connection.local_ip, connection.remote_ip, connection.side)
-        family.add_metric([str(bgp.local_asn), *labels], count)
-    return family
-
-
-def _peer_families(bgp: BGPSnapshot) -> Iterator[Metric]:
-    def gauge(name: str, help_: str, *labels: str) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(f"pybal_bgp_{name}", help_, labels=[*_PEER, *labels])
-        families.append(family)
-        return family
-
-    def counter(name: str, help_: str, *labels: str) -> CounterMetricFamily:
-        family = CounterMetricFamily(f"pybal_bgp_{name}", help_, labels=[*_PEER, *labels])
-        families.append(family)
-        return family
-
-    families: list[Metric] = []
-    established = gauge("session_established", "Whether the session with the peer is established")
-    told = gauge("prefixes_announced", "Prefixes that the peer has been told of")
-    messages = counter("messages_total", "Messages, by type and direction", "type", "direction")
-    lost = counter("sessions_lost_total", "Established sessions that ended against our will")
-    refused = counter("connections_refused_total", "The peer's connections that were refused")
-    failed = gauge(
-        "last_error_timestamp_seconds", "Date of the last error, Unix time, and its text", "error"
-    )
-    bfd = gauge("bfd_up", "Whether the peer answers by BFD")
-    for peer in bgp.peers:
-        name = [str(bgp.local_asn), peer.address]
-        established.add_metric(name, peer.established)
-        told.add_metric(name, peer.prefixes_told)
-        for kind, direction, count in peer.messages:
-            messages.add_metric([*name, kind, direction], count)
-        lost.add_metric(name, peer.sessions_lost)
-        refused.add_metric(name, peer.connections_refused)
-        if peer.last_error is not None and peer.last_error_at is not None:
-            failed.add_metric([*name, printable(peer.last_error)], peer.last_error_at)
-        if peer.bfd is not None:
-            bfd.add_metric(name, peer.bfd == "UP")
-    yield from families
 
 
 def _others_families(bgp: BGPSnapshot) -> Iterator[Metric]:

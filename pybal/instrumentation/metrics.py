@@ -29,6 +29,7 @@ from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.history.snapshot import HistorySnapshot
 from pybal.instrumentation.alerts import KINDS
 from pybal.instrumentation.bgp_metrics import bgp_families
+from pybal.instrumentation.bgp_peer_text import peer_text
 from pybal.instrumentation.config_metrics import config_families
 from pybal.instrumentation.history_metrics import history_families
 from pybal.instrumentation.ipvs_metrics import ipvs_families
@@ -85,6 +86,7 @@ def exposition(
     for collector in (SnapshotCollector(snapshot), *others):
         for family in collector.collect():
             yield _text(family, as_openmetrics=as_openmetrics)
+    yield from peer_text(snapshot.bgp, as_openmetrics=as_openmetrics)
     yield from statistics_text(
         snapshot.ipvs, snapshot.services, as_openmetrics=as_openmetrics, with_servers=with_servers
     )

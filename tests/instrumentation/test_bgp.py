@@ -6,10 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from prometheus_client.core import Metric
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
 
 from pybal.instrumentation.alerts import Situation, headline
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.bgp_metrics import bgp_families
+from pybal.instrumentation.bgp_peer_text import peer_text
 from pybal.model import (
     Alert,
     AnnouncedPrefix,
@@ -65,12 +68,25 @@ SNAPSHOT = replace(
 )
 
 
+_ORDER = (
+    "local_asn", "state", "local_ip", "remote_ip", "side", "peer", "type", "direction", "error"
+)  # fmt: skip
+
+
+def labels(of: dict[str, str]) -> tuple[str, ...]:
+    """Their values, those of a peer in one order."""
+    first = tuple(of[name] for name in _ORDER if name in of)
+    return first + tuple(value for name, value in of.items() if name not in _ORDER)
+
+
 def values(snapshot: BGPSnapshot) -> dict[str, dict[tuple[str, ...], float]]:
     """Values by metric and the labels' values."""
     found: dict[str, dict[tuple[str, ...], float]] = {}
     families: list[Metric] = list(bgp_families(snapshot))
+    text = b"".join(peer_text(snapshot, as_openmetrics=False)).decode()
+    families += text_string_to_metric_families(text)
     for sample in (sample for family in families for sample in family.samples):
-        found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+        found.setdefault(sample.name, {})[labels(sample.labels)] = sample.value
     return found
 
 
@@ -107,6 +123,29 @@ def test_without_bgp_there_is_no_series_of_a_peer() -> None:
         "pybal_bgp_unknown_peers_total",
     }  # fmt: skip
     assert found["pybal_bgp_enabled"] == {(): 0}
+
+
+def test_both_formats_take_whatever_a_peer_has_said() -> None:
+    said = 'received Cease ("\udce4 "quoted"\\\n")'
+    odd = replace(SNAPSHOT, peers=(replace(BUSY, last_error=said),))
+    for as_openmetrics, parse, end in (
+        (False, text_string_to_metric_families, ""),
+        (True, openmetrics.text_string_to_metric_families, "# EOF\n"),
+    ):
+        text = b"".join(peer_text(odd, as_openmetrics=as_openmetrics)).decode() + end
+        samples = [s for f in parse(text) for s in f.samples if "error" in s.labels]
+        assert [s.labels["error"] for s in samples] == ['received Cease ("\\udce4 "quoted"\\\n")']
+
+
+def test_hundreds_of_peers_come_in_pieces() -> None:
+    many = replace(SNAPSHOT, peers=(BUSY,) * 200)
+    assert sum(not piece for piece in peer_text(many, as_openmetrics=False)) == 4
+
+
+def test_that_time_goes_on_is_no_change() -> None:
+    later = replace(SNAPSHOT, clock_s=SNAPSHOT.clock_s + 10)
+    assert later == SNAPSHOT
+    assert bgp_document(later)["peers"][0]["timers_s"] == {"hold_timer": 19.5}
 
 
 def test_the_document_of_a_peer_says_all_that_is_known() -> None:

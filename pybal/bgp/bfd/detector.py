@@ -22,9 +22,11 @@ from pybal.bgp.bfd.packet import (
 )
 from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
 from pybal.bgp.settings import BFDSettings
+from pybal.bgp.summing import Allowance
 from pybal.model import IPAddress
 
-_LENGTH = 3  # where a packet says how long it is
+_LENGTH, _OURS = 3, slice(8, 12)  # where a packet says how long it is, and who we are
+_UNNAMED = 20.0, 10.0  # packets, and a second; a peer that is not up sends one a second
 _SOURCE_PORTS = range(49152, 65536)
 _ADOPTION_WAIT_S = 3.0  # a peer that is up sends at least as often as we have accepted
 _REST_TRIES, _REST_PAUSE_S = 5, 0.1
@@ -81,6 +83,7 @@ class Detector:
         self._close: Callable[[], None] | None = None
         self._timer: Any = None
         self.adopts_until: float | None = None
+        self._unnamed = Allowance(*_UNNAMED)
         self._auth = AuthState(sent=random.randrange(2**32) if sent is None else sent)
         if former is not None:
             self._auth = resumed_auth(former)
@@ -172,10 +175,13 @@ class Detector:
             self.session = start(BFDSession(self.session.settings, former.my_discriminator), now)
         self._apply(adopted or receive(self.session, packet, now, jitter))
 
-    def takes(self, packet: ControlPacket) -> bool:
-        """Whether a packet of the peer belongs to this session (RFC 5880 section 6.8.6)."""
-        mine = packet.your_discriminator in (0, self.session.my_discriminator)
-        return mine or self.adopts_until is not None
+    def takes(self, data: bytes) -> bool:
+        """Whether a packet of the peer, not decoded yet, belongs to this session (RFC 5880 section
+        6.8.6). Of those that know no session, which anybody can send, it takes a few a second."""
+        discriminator = int.from_bytes(data[_OURS])
+        if discriminator == 0:
+            return self._unnamed.take(self._clock.seconds())
+        return discriminator == self.session.my_discriminator or self.adopts_until is not None
 
     def _apply(self, outcome: Outcome) -> None:
         before = self.session.state
@@ -350,12 +356,13 @@ class BFD:
 
     def _received(self, data: bytes, source: IPAddress, ttl: int, multihop: bool) -> None:
         detector = self._detectors.get(source)
+        # Before anything that takes time: a flood of what is not for us must not stop our checks.
+        if detector is None or not _may_be_of(detector, data, ttl, multihop):
+            self.discarded_total += 1
+            return
         try:
             packet = decode_packet(data)
         except BFDPacketError:
-            self.discarded_total += 1
-            return
-        if detector is None or not _may_be_of(detector, packet, ttl, multihop):
             self.discarded_total += 1
             return
         try:
@@ -377,7 +384,7 @@ class BFD:
             )  # fmt: skip
 
 
-def _may_be_of(detector: Detector, packet: ControlPacket, ttl: int, multihop: bool) -> bool:
+def _may_be_of(detector: Detector, data: bytes, ttl: int, multihop: bool) -> bool:
     """RFC 5881 section 5: of a neighbour, a TTL below 255 has crossed a router."""
     settings = detector.session.settings
-    return multihop is settings.multihop and ttl >= settings.min_ttl and detector.takes(packet)
+    return multihop is settings.multihop and ttl >= settings.min_ttl and detector.takes(data)

@@ -3,6 +3,7 @@ with TTL 255."""
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
 from collections.abc import Callable
@@ -13,13 +14,15 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from pybal.bgp.bfd.detector import Received
+from pybal.bgp.bfd.filter import program
 from pybal.model import IPAddress
 
 BFD_PORT, BFD_MULTIHOP_PORT = 3784, 4784
 _TTL = 255
-_IP_RECVTTL = 12  # Linux; the socket module does not name it
+_IP_RECVTTL, _SO_ATTACH_FILTER = 12, 26  # Linux; the socket module does not name them
 _PACKETS_A_TURN = 32
 _MAX_SIZE = 256
+_SENDERS_KNOWN = 1024
 
 
 class SocketBFDNetwork:
@@ -62,6 +65,7 @@ class SocketBFDNetwork:
             else:
                 receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            attach(receiver, program(version, multihop=multihop))
             receiver.bind(("" if version == 4 else "::", _port(multihop)))
         except OSError:
             receiver.close()
@@ -86,6 +90,15 @@ def _socket(version: int) -> socket.socket:
     return made
 
 
+def attach(receiver: socket.socket, instructions: bytes) -> None:
+    """Have the kernel run that program on all that comes: struct sock_fprog."""
+    held = ctypes.create_string_buffer(instructions, len(instructions))
+    count = len(instructions) // 8
+    receiver.setsockopt(
+        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, ctypes.addressof(held))
+    )
+
+
 @implementer(IReadDescriptor)
 class _Reader:
     """Hands on datagrams with their TTL."""
@@ -93,6 +106,7 @@ class _Reader:
     def __init__(self, receiver: socket.socket, received: Received) -> None:
         self._receiver = receiver
         self._received = received
+        self._senders: dict[Any, IPAddress] = {}  # an address takes longer to make than a check
 
     def fileno(self) -> int:
         return self._receiver.fileno()
@@ -107,9 +121,18 @@ class _Reader:
             except OSError:
                 return
             ttl = next((_integer(value) for _, _, value in ancillary), 0)
-            self._received(data, _scoped(source), ttl)
+            self._received(data, self._sender(source), ttl)
             if self._receiver.fileno() == -1:
                 return
+
+    def _sender(self, source: tuple[Any, ...]) -> IPAddress:
+        key = source[0], source[3:]
+        known = self._senders.get(key)
+        if known is None:
+            if len(self._senders) >= _SENDERS_KNOWN:
+                self._senders.clear()
+            known = self._senders[key] = _scoped(source)
+        return known
 
     def connectionLost(self, reason: Any) -> None:
         """The reactor ends, or the socket broke: nothing more will come."""
