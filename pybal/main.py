@@ -35,7 +35,13 @@ from pybal.config.handover_notes import handover_notes
 from pybal.config.loader import load
 from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import LoadResult, Severity
-from pybal.config.report import addresses_note, is_good, report, report_json
+from pybal.config.report import (
+    addresses_note,
+    interfaces_note,
+    is_good,
+    report,
+    report_json,
+)
 from pybal.config.settings import Settings
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
@@ -59,7 +65,7 @@ from pybal.monitors.registry import MonitorTypes, kinds_of, notes_on
 from pybal.names.last_known import AddressBook
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
-from pybal.net.local_address import is_local
+from pybal.net.local_address import is_interface, is_local
 from pybal.net.sockets import SocketNetwork
 from pybal.net.source_address import kernel_source_address
 from pybal.pool.desired import modules_needed
@@ -194,6 +200,7 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
     notes += addresses_note(settings, is_local)
+    notes += interfaces_note(settings, is_interface)
     kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))
     if text := shortage(kept, _descriptor_limit()):
         notes.append(text)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from pybal.config.bad_value import BadValueError, did_you_mean
 from pybal.config.kinds import (
     ADDRESSES,
     BOOLEAN,
     HOST_ADDRESS,
+    IPV6,
     LITERAL_STRINGS,
     SECONDS_OR_ZERO,
     Kind,
@@ -19,6 +20,7 @@ from pybal.config.kinds import (
     integer,
     is_blank,
     texts_of,
+    without_hint,
 )
 from pybal.config.settings import TCPAO, BFDAuth, IPNetwork, LargeCommunity, LinkBandwidth
 from pybal.model import IPAddress
@@ -67,6 +69,22 @@ def _hops(text: str) -> int | None:
     if _NUMBER.fullmatch(text) and text != "0":
         return _HOPS.parse(text)
     return 1 if BOOLEAN.parse(text) else None
+
+
+def ip_without_use(address: IPAddress) -> str:
+    """Why no host has this address; empty if one may."""
+    if address.is_unspecified:
+        return "it is unspecified"
+    if address.is_multicast:
+        return "it is multicast"
+    return "it is broadcast" if int(address) == 2**32 - 1 and address.version == 4 else ""
+
+
+def _next_hop_ipv6(text: str) -> IPv6Address:
+    address = IPV6.parse(text)
+    if why := ip_without_use(address):
+        raise BadValueError(why)
+    return address
 
 
 def _router_id(text: str) -> IPv4Address:
@@ -210,7 +228,8 @@ def _peer_addresses(text: str) -> tuple[IPAddress, ...]:
         if address is not None:
             found.append(address)
         elif not is_blank(element):
-            raise BadValueError(f"element {number} is not an address")
+            hint = without_hint(element)
+            raise BadValueError(f"element {number} is not an address" + (hint and f": {hint}"))
     return tuple(found)
 
 
@@ -229,7 +248,7 @@ def _description(text: str) -> str:
 
 
 def _interface(text: str) -> str:
-    if not _INTERFACE.fullmatch(text):
+    if not INTERFACE_NAME.fullmatch(text):
         raise BadValueError
     return text
 
@@ -243,7 +262,7 @@ def _import(text: str) -> str:
 MAX_DESCRIPTION = 100
 _NEVER = ("no", "never", "false", "off", "n", "f")
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
-_INTERFACE = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
+INTERFACE_NAME = re.compile(r"(?!\.{1,2}$)[^\s/:]{1,15}", re.ASCII)
 LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]{0,14}")
 """How an interface is called where an address might stand, too."""
 # RFC 5926's, and the kernel's names of them.
@@ -272,6 +291,7 @@ PREPEND = integer(0, 20, "a number of times")
 MULTIHOP = integer(1, 255, "a number of hops")
 INTERFACE = Kind("the name of a network interface, of up to 15 characters", _interface)
 DESCRIPTION = Kind(f"printable text of up to {MAX_DESCRIPTION} characters", _description)
+NEXT_HOP_IPV6 = Kind(IPV6.wanted, _next_hop_ipv6)
 ROUTER_ID = Kind("an IPv4 address", _router_id)
 RESTART_TIME = integer(1, 4095, "a whole number of seconds")
 TCP_AO = Kind(

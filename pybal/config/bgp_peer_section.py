@@ -22,6 +22,7 @@ from pybal.config.bgp_kinds import (
     INTERFACE,
     LARGE_COMMUNITIES,
     MULTIHOP,
+    NEXT_HOP_IPV6,
     PASSWORD,
     PREPEND,
     RESTART_TIME,
@@ -30,7 +31,7 @@ from pybal.config.bgp_kinds import (
     TCP_AO,
     TTL_SECURITY,
 )
-from pybal.config.kinds import ABSOLUTE_PATH, ASN, BOOLEAN, HOST_ADDRESS, IPV6, MED, PORT, SECONDS
+from pybal.config.kinds import ABSOLUTE_PATH, ASN, BOOLEAN, HOST_ADDRESS, MED, PORT, SECONDS
 from pybal.config.section import SectionReader
 from pybal.config.settings import BGPPeerOptions
 from pybal.model import IPAddress
@@ -96,7 +97,7 @@ def read_own_options(
         interface=reader.get("bgp-interface", INTERFACE, None),
         port=reader.get("bgp-peer-port", PORT, general.port),
         nexthop_ipv4=reader.get("bgp-nexthop-ipv4", HOST_ADDRESS, None),
-        nexthop_ipv6=reader.get("bgp-nexthop-ipv6", IPV6, None),
+        nexthop_ipv6=reader.get("bgp-nexthop-ipv6", NEXT_HOP_IPV6, None),
         med=reader.get("bgp-med", MED, None),
         local_pref=reader.get("bgp-local-pref", MED, None),
         communities=reader.get("bgp-communities", COMMUNITIES, ()),
@@ -121,9 +122,6 @@ def _check_ways(reader: SectionReader, options: BGPPeerOptions) -> None:
         reader.error(key, "with bgp-ttl-security the TTL is 255; leave bgp-multihop out")
     if options.tcp_ao is not None and options.password is None and reader.is_set("bgp-tcp-ao"):
         reader.error("bgp-tcp-ao", "needs bgp-password or bgp-password-file, which is its key")
-    long_lived = "bgp-long-lived-graceful-restart"
-    if options.long_lived_stale_s and not options.graceful_restart and reader.is_set(long_lived):
-        reader.warn(long_lived, "has no effect without bgp-graceful-restart")
     if options.role_strict and options.role is None and reader.is_set("bgp-role-strict"):
         reader.warn("bgp-role-strict", "has no effect without bgp-role")
 

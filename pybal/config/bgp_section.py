@@ -6,13 +6,22 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.bgp_checks import check_confederation, check_options, check_peer
+from pybal.config.bgp_checks import (
+    check_communities,
+    check_group,
+    check_needs,
+    check_options,
+    check_peer,
+    check_speaker,
+    check_unnamed,
+)
 from pybal.config.bgp_kinds import (
     COMMUNITIES,
     EXTENDED_COMMUNITIES,
     LARGE_COMMUNITIES,
     LINK_BANDWIDTH,
     LINK_NAME,
+    NEXT_HOP_IPV6,
     PEER_ADDRESSES,
     PEER_LIMIT,
     PREFIX,
@@ -22,7 +31,7 @@ from pybal.config.bgp_kinds import (
     WITHDRAW_AFTER,
 )
 from pybal.config.bgp_peer_section import SecretReader, read_options, read_own_options
-from pybal.config.kinds import ADDRESSES, AS_PATH, ASN, HOST_ADDRESS, IPV6, MED, PORT
+from pybal.config.kinds import ADDRESSES, AS_PATH, ASN, HOST_ADDRESS, MED, PORT
 from pybal.config.section import SectionReader
 from pybal.config.settings import (
     BGPInterfacePeer,
@@ -54,7 +63,7 @@ def read_bgp(
         peers=(),
         as_path=reader.get("bgp-as-path", AS_PATH, (local_asn,)),
         nexthop_ipv4=reader.get("bgp-nexthop-ipv4", HOST_ADDRESS, None),
-        nexthop_ipv6=reader.get("bgp-nexthop-ipv6", IPV6, None),
+        nexthop_ipv6=reader.get("bgp-nexthop-ipv6", NEXT_HOP_IPV6, None),
         med=reader.get("bgp-med", MED, 0),
         local_ips=reader.get("bgp-local-ips", ADDRESSES, ()),
         local_port=reader.get("bgp-local-port", PORT, 179),
@@ -112,10 +121,18 @@ class _PeerReader:
             section.error_of_section("must be [[peer ADDRESS]] or [[peer INTERFACE]]")
             self._read_options(section, None)
 
-    def _read_options(self, section: SectionReader, address: IPAddress | None) -> BGPPeerOptions:
+    def _read_options(
+        self, section: SectionReader, address: IPAddress | None, *, of_many: bool = False
+    ) -> BGPPeerOptions:
         options = read_own_options(section, address, self._general, self._read_secret)
+        if of_many:
+            section.know("bgp-peer-limit")
+        elif section.is_set("bgp-peer-limit"):
+            section.ignore("bgp-peer-limit", "has no effect: it belongs in [[peers PREFIX]]")
         section.warn_of_unknown()
         check_options(section, options, self._general)
+        check_needs(section, options)
+        check_communities(section, options.communities, self._bgp.communities)
         return options
 
     def _read_named(self, section: SectionReader, address: IPAddress) -> None:
@@ -130,7 +147,9 @@ class _PeerReader:
         if name in (one.interface for one in self._interfaces):
             section.error_of_section(f"a second sub-section of {name}")
         options = self._read_options(section, None)
-        self._check_known(section, options)
+        if options.interface is not None:
+            section.warn("bgp-interface", f"has no effect: the router is looked for on {name}")
+        check_unnamed(section, options, self._bgp)
         self._interfaces.append(BGPInterfacePeer(name, options))
 
     def _read_group(self, section: SectionReader, name: str) -> None:
@@ -139,39 +158,40 @@ class _PeerReader:
         except BadValueError as bad:
             why = f"; {bad}" if str(bad) else ""
             section.error_of_section(f"must be [[peers PREFIX]], {PREFIX.wanted}{why}")
-            self._read_options(section, None)
+            self._read_options(section, None, of_many=True)
             return
         if network in (group.network for group in self._groups):
             section.error_of_section(f"a second sub-section of {network}")
         limit = section.get("bgp-peer-limit", PEER_LIMIT, self._general.limit)
-        options = replace(self._read_options(section, None), limit=limit)
-        self._check_known(section, options)
+        options = replace(self._read_options(section, None, of_many=True), limit=limit)
+        check_unnamed(section, options, self._bgp)
+        check_group(section, network, options)
         if options.connect_only:
             section.error("bgp-connect-only", "peers out of a prefix connect to us")
         self._groups.append(BGPPeerGroup(network, options))
 
-    def _check_known(self, section: SectionReader, options: BGPPeerOptions) -> None:
-        if options.asn is None and self._bgp.confederation_id is not None:
-            section.missing("bgp-peer-asn", "in a confederation it tells what the peer is told")
-
     def complete(self) -> BGPSettings:
         reader, written = self._reader, self._written
         addresses = tuple(dict.fromkeys(written))
-        others = self._groups or self._interfaces
+        others = bool(self._groups or self._interfaces)
         if self._wanted and not addresses and not others and not reader.is_bad(_PEERS):
             reader.missing(_PEERS, f"must be {PEER_ADDRESSES.wanted}")
         for address in addresses:
             if written.count(address) > 1:
                 reader.warn(_PEERS, f"names {address} {written.count(address)} times; once counts")
         peers = tuple(BGPPeer(a, self._own.get(a, self._general)) for a in addresses)
-        if self._wanted:
-            check_options(reader, self._general)
-            check_confederation(reader, self._bgp)
-            for peer in peers:
-                check_peer(self._sections.get(peer.address), reader, peer, self._bgp)
-        return replace(
+        found = replace(
             self._bgp,
             peers=peers,
             groups=tuple(self._groups),
             interface_peers=tuple(self._interfaces),
         )
+        if self._wanted:
+            check_options(reader, self._general)
+            check_needs(reader, self._general, found.all_options)
+            check_speaker(reader, self._bgp)
+            if any(address not in self._sections for address in addresses):
+                check_unnamed(reader, self._general, self._bgp)
+            for peer in peers:
+                check_peer(self._sections.get(peer.address), reader, peer, self._bgp)
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from pybal.config.bgp_checks import check_communities
 from pybal.config.bgp_kinds import (
     COMMUNITIES,
     EXTENDED_COMMUNITIES,
@@ -48,10 +49,19 @@ def read_service_bgp(
     aggregate_only = reader.get("bgp-aggregate-only", BOOLEAN, False)
     if aggregate_only and aggregate is None and not reader.is_bad("bgp-aggregate"):
         reader.error("bgp-aggregate-only", "without bgp-aggregate nothing would be announced")
+    announced = reader.get("bgp", BOOLEAN, True)
+    if aggregate is not None and not announced:
+        reader.warn("bgp-aggregate", "has no effect: bgp = no, so nothing is announced")
+    elif aggregate is not None and aggregate.prefixlen == 0:
+        reader.warn(
+            "bgp-aggregate", "is the default route: routers would send everything to this director"
+        )
+    communities = reader.get("bgp-communities", COMMUNITIES, None)
+    check_communities(reader, communities or ())
     return ServiceBGP(
-        announced=reader.get("bgp", BOOLEAN, True),
+        announced=announced,
         med=reader.get("bgp-med", MED, None),
-        communities=reader.get("bgp-communities", COMMUNITIES, None),
+        communities=communities,
         large_communities=reader.get("bgp-large-communities", LARGE_COMMUNITIES, None),
         extended_communities=reader.get("bgp-extended-communities", EXTENDED_COMMUNITIES, None),
         link_bandwidth=reader.get("bgp-link-bandwidth", LINK_BANDWIDTH, None),

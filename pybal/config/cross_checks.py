@@ -129,6 +129,35 @@ def check_own_nexthops(
                 )
 
 
+def check_routers(
+    services: Iterable[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
+) -> None:
+    """Whom routes are told, and whether that can be."""
+    families = {family for options in bgp.all_options for family in options.families}
+    routers = {peer.address for peer in bgp.peers}
+    hops = {hop for hop in (bgp.nexthop_ipv4, bgp.nexthop_ipv6) if hop is not None}
+    for service in services:
+        address, aggregate = service.address, service.bgp.aggregate
+        if address is None or not service.bgp.announced:
+            continue
+        name = service.reader.name
+        if address in routers:
+            global_reader.warn(
+                "bgp-peer-address", f"{address} is the address of [{name}]: a peer is another host"
+            )
+        if families and address.version not in families:
+            service.reader.warn(
+                "ip",
+                f"bgp-families has no router told of {address}: it is announced to nobody",
+            )
+        inside = [each for each in (*routers, *hops) if aggregate and each in aggregate]
+        if inside and aggregate is not None and aggregate.prefixlen:
+            service.reader.warn(
+                "bgp-aggregate",
+                f"holds {inside[0]}, by which routers reach this director: keep it out of there",
+            )
+
+
 def check_nexthops(
     services: Iterable[ServiceDraft], bgp: BGPSettings, global_reader: SectionReader
 ) -> None:

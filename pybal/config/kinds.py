@@ -129,11 +129,11 @@ def _listed(names: tuple[str, ...]) -> str:
 def _address(text: str) -> IPAddress:
     address = parse_address(text)
     if address is None:
-        raise BadValueError(_without(text))
+        raise BadValueError(without_hint(text))
     return address
 
 
-def _without(text: str) -> str:
+def without_hint(text: str) -> str:
     """What to leave out, if that makes an address of it."""
     host, slash, length = text.partition("/")
     if slash and length.isdigit() and parse_address(host) is not None:
@@ -156,10 +156,13 @@ def _address_of(family: type[_Family]) -> Callable[[str], _Family]:
     return parse
 
 
+_BROADCAST = IPv4Address(2**32 - 1)
+
+
 def _host_address(text: str) -> IPAddress:
     address = _address(text)
-    if address.is_unspecified or address.is_multicast:
-        raise BadValueError("not an unspecified or multicast one")
+    if address.is_unspecified or address.is_multicast or address == _BROADCAST:
+        raise BadValueError("not an unspecified, multicast or broadcast one")
     return address
 
 
@@ -186,7 +189,7 @@ def _addresses(text: str) -> tuple[IPAddress, ...]:
         if address is not None:
             found[address] = None
         elif not is_blank(element):
-            hint = _without(element)
+            hint = without_hint(element)
             raise BadValueError(f"element {number} is not an address" + (hint and f": {hint}"))
     return tuple(found)
 

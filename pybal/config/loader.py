@@ -17,6 +17,7 @@ from pybal.config.cross_checks import (
     check_families,
     check_nexthops,
     check_own_nexthops,
+    check_routers,
     check_withdrawals,
 )
 from pybal.config.foreign_words import instead_of
@@ -204,6 +205,7 @@ def _settings(
         check_withdrawals(services)
         check_nexthops(services, options.bgp, global_reader)
         check_own_nexthops(services, options.bgp, global_reader)
+        check_routers(services, options.bgp, global_reader)
     settings = Settings(
         dry_run=options.dry_run,
         state_directory=options.state_directory,

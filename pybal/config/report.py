@@ -93,6 +93,18 @@ def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -
     ]
 
 
+def interfaces_note(settings: Settings, exists: Callable[[str], bool]) -> list[str]:
+    """What interfaces of BGP peers this host has not."""
+    bgp = settings.bgp
+    if bgp is None:
+        return []
+    names = [getattr(peer.address, "scope_id", None) for peer in bgp.peers]
+    names += [one.interface for one in bgp.interface_peers]
+    names += [options.interface for options in bgp.all_options]
+    away = [name for name in dict.fromkeys(names) if name is not None and not exists(name)]
+    return [f"no interface {name} on this host, which BGP is to use" for name in away]
+
+
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 

@@ -275,6 +275,15 @@ class BGPSettings:
     maintenance_prepend: int = 0
     maintenance_withdraw_s: float | None = 30.0
 
+    @property
+    def all_options(self) -> tuple[BGPPeerOptions, ...]:
+        """Those of all routers, known by address or not."""
+        return (
+            *(one.options for one in self.peers),
+            *(one.options for one in self.groups),
+            *(one.options for one in self.interface_peers),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class InstrumentationSettings:

@@ -36,6 +36,15 @@ def is_local(address: str) -> bool | None:
         return False if error.errno in _NOWHERE else None
 
 
+def is_interface(name: str) -> bool:
+    """Whether this host has a network interface of that name."""
+    try:
+        socket.if_nametoindex(name)
+    except OSError:
+        return False
+    return True
+
+
 def _route_type(address: str) -> int:
     """Raises OSError."""
     packed = ip_address(address).packed

@@ -111,7 +111,9 @@ def test_well_known_communities_have_names() -> None:
     )
     low = (0, 1, 6, 7, 666, 0xFF01, 0xFF02, 0xFF03, 0xFF04, 8, 9, 3, 5, 2, 4)
     assert bgp("bgp-communities = local-as").communities == (0xFFFFFF03,)
-    assert bgp(f"bgp-communities = {names}").communities == tuple(0xFFFF0000 | n for n in low)
+    result = parse(f"{GLOBAL_BGP}bgp-communities = {names}\n{service()}", FILE).settings
+    assert result is not None and result.bgp is not None
+    assert result.bgp.communities == tuple(0xFFFF0000 | n for n in low)
     [found] = shown(f"{GLOBAL_BGP}bgp-communities = no-exprot\n{service()}")
     assert "'no-exprot' is none; did you mean no-export?" in found
 
@@ -223,7 +225,7 @@ def test_ttl_security_is_a_switch_or_a_number_of_hops(text: str, hops: int | Non
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("9", 9), ("65535", 65535)])
 def test_the_least_and_the_greatest_hold_time(text: str, value: int) -> None:
-    assert options(f"bgp-hold-time = {text}").hold_time_s == value
+    assert options(f"bgp-hold-time = {text}\nbgp-bfd = yes").hold_time_s == value
 
 
 @pytest.mark.parametrize(
@@ -548,12 +550,15 @@ def test_bfd_with_authentication_has_a_type_a_key_and_its_number() -> None:
         assert (found.bfd_auth, found.bfd_password) == (BFDAuth(kind, 7), "s3cret")
     assert options("bgp-bfd-auth = no").bfd_auth is None
     for text, message in (
-        ("bgp-bfd-auth = simple 1", "needs bgp-bfd-password or bgp-bfd-password-file"),
+        (
+            "bgp-bfd = yes\nbgp-bfd-auth = simple 1",
+            "needs bgp-bfd-password or bgp-bfd-password-file",
+        ),
         (f"{lines}keyed-md4 1", "must be no, or simple, keyed-md5"),
         (f"{lines}simple 256", "must be no, or"),
         (f"{lines}simple", "must be no, or"),
         (
-            "bgp-bfd-password = 12345678901234567\nbgp-bfd-auth = keyed-md5 1",
+            "bgp-bfd = yes\nbgp-bfd-password = 12345678901234567\nbgp-bfd-auth = keyed-md5 1",
             "has 16 bytes at most",
         ),
         ("bgp-bfd-password = s3cret", "has no effect without bgp-bfd-auth"),

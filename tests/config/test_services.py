@@ -89,6 +89,7 @@ def test_a_required_key_must_have_a_value(key: str, value: str | None) -> None:
 
 
 SCHEDULER_LIST = "one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf or mh"
+NO_HOST = "not an unspecified, multicast or broadcast one"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +100,8 @@ SCHEDULER_LIST = "one of rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf
         ("ip", "192.0.2.300", "must be an IPv4 or IPv6 address"),
         ("ip", "[2001:db8::1]", "must be an IPv4 or IPv6 address; write it without brackets"),
         ("ip", "fe80::1%eth0", "must be an IPv4 or IPv6 address"),
-        ("ip", "0.0.0.0", "must be an IPv4 or IPv6 address; not an unspecified or multicast one"),
-        ("ip", "ff02::1", "must be an IPv4 or IPv6 address; not an unspecified or multicast one"),
+        ("ip", "0.0.0.0", f"must be an IPv4 or IPv6 address; {NO_HOST}"),
+        ("ip", "ff02::1", f"must be an IPv4 or IPv6 address; {NO_HOST}"),
         ("port", "0", "must be a port from 1 to 65535"),
         ("port", "65536", "must be a port from 1 to 65535"),
         ("port", "http", "must be a port from 1 to 65535"),
