@@ -22,8 +22,10 @@ def status_lines(services: Sequence[Document], bgp: Document) -> list[Line]:
     rows = [_service_row(service, grade, notes) for (grade, notes), service in judged]
     titles = ("SERVICE", "ADDRESS", "SERVERS", "ENABLED", "UP", "POOLED", "NOTE")
     worse = sum(grade > 0 for (grade, _), _ in judged)
+    how = f"{worse} of them not well" if worse else "all well"
+    all_of_them = f"{count(len(services), 'service')}, {how}" if services else "no services"
     return [
-        Line(f"{count(len(services), 'service')}, {worse} of them not well{_peers(bgp)}"),
+        Line(f"{all_of_them}{_peers(bgp)}"),
         *(table(titles, rows) if rows else []),
     ]
 
@@ -246,6 +248,9 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
             lines.append(Line(f"  It drains: {_drain(server)}"))
         if _override(server):
             lines.append(Line(f"  An operator's override: {_override(server)}", Style.WORSE))
+        if server.get("held"):
+            held = _held_line(server["service"], server["held"], now)
+            lines.append(Line(f"  Kept: {held.text}", held.style))
         if not server["ready"]:
             lines.append(Line("  Its address is not known.", Style.BAD))
         lines += [_monitor_line(monitor, now) for monitor in server["monitors"]]

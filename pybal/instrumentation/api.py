@@ -209,7 +209,8 @@ def _held_change(change: HeldChange) -> Document:
 
 def server_document(service: ServiceSnapshot, server: ServerSnapshot, drains: Drains) -> Document:
     """A server: its state, why it is or is not pooled, and its monitors. `status` is the contract's
-    three words; `state` also knows `draining`."""
+    three words; `state` also knows `draining`; `held` is what keeps it though its list takes it
+    away."""
     left = drains.get(server.host)
     return {
         "service": service.name,
@@ -225,6 +226,7 @@ def server_document(service: ServiceSnapshot, server: ServerSnapshot, drains: Dr
         "state": state_of(server, left),
         "draining": None if left is None else asdict(left),
         "override": laid_document(server.over),
+        "held": next((_held_change(c) for c in service.held if server.host in c.servers), None),
         "why": why_json(server, service.depool_threshold),
         "monitors": [monitor_document(monitor) for monitor in server.monitors],
     }

@@ -112,6 +112,7 @@ SCHEMAS: dict[str, Schema] = {
         draining=_maybe(_object(connections=_MAYBE_WHOLE, seconds_left=_MAYBE_NUMBER)),
         why=_maybe(_ref("Why")),
         override=_maybe(_ref("Override")),
+        held=_maybe(_ref("HeldChange")),
         monitors=_list(_ref("Monitor")),
     ),
     "Override": _object(

@@ -151,6 +151,8 @@ def test_what_a_list_takes_away_and_is_held_is_shown(tmp_path: Path) -> None:
     held = replace(service("text_443", [server("cp1")]), held=(change, waiting))
     with ServedSite(tmp_path / "s", FakeView([held])) as site:
         assert "3 held: pybalctl pool text_443" in site.ctl("status")[1]
+        why = site.ctl("why", "cp1")[1]
+        assert "  Kept: the list takes away cp1, cp2, which would leave 1 of the 2" in why
         out = site.ctl("pool", "text_443")[1]
     assert (
         "the list takes away cp1, cp2, which would leave 1 of the 2 that are required: "
