@@ -16,221 +16,223 @@ from pybal.instrumentation.openapi_history import (
     STREAM,
     query_parameters,
 )
-from pybal.instrumentation.schema_kinds import BOOLEAN as _BOOLEAN
-from pybal.instrumentation.schema_kinds import COUNTS as _COUNTS
-from pybal.instrumentation.schema_kinds import LABELS as _LABELS
-from pybal.instrumentation.schema_kinds import MAYBE_BOOLEAN as _MAYBE_BOOLEAN
-from pybal.instrumentation.schema_kinds import MAYBE_NUMBER as _MAYBE_NUMBER
-from pybal.instrumentation.schema_kinds import MAYBE_TEXT as _MAYBE_TEXT
-from pybal.instrumentation.schema_kinds import MAYBE_WHOLE as _MAYBE_WHOLE
-from pybal.instrumentation.schema_kinds import NUMBER as _NUMBER
-from pybal.instrumentation.schema_kinds import TEXT as _TEXT
-from pybal.instrumentation.schema_kinds import WHOLE as _WHOLE
-from pybal.instrumentation.schema_kinds import Schema
-from pybal.instrumentation.schema_kinds import list_of as _list
-from pybal.instrumentation.schema_kinds import maybe as _maybe
-from pybal.instrumentation.schema_kinds import object_of as _object
-from pybal.instrumentation.schema_kinds import ref as _ref
+from pybal.instrumentation.schema_kinds import (
+    BOOLEAN,
+    COUNTS,
+    LABELS,
+    MAYBE_BOOLEAN,
+    MAYBE_NUMBER,
+    MAYBE_TEXT,
+    MAYBE_WHOLE,
+    MOMENT,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Schema,
+    list_of,
+    maybe,
+    object_of,
+    ref,
+)
 from pybal.instrumentation.verbs import VERBS, Verb
 
-_MOMENT = _maybe(_ref("Moment"))
 _PATH_NAMES = ("service", "host")
 
 SCHEMAS: dict[str, Schema] = {
-    "Moment": _object(iso=_TEXT, epoch=_NUMBER),
-    "Error": _object(error=_TEXT, remedy=_TEXT),
-    "Director": _object(name=_TEXT, router_id=_MAYBE_TEXT, version=_TEXT),
-    "Alert": _object(
-        id=_TEXT,
+    "Moment": object_of(iso=TEXT, epoch=NUMBER),
+    "Error": object_of(error=TEXT, remedy=TEXT),
+    "Director": object_of(name=TEXT, router_id=MAYBE_TEXT, version=TEXT),
+    "Alert": object_of(
+        id=TEXT,
         severity={"enum": ["ok", "warning", "critical"]},
-        service=_MAYBE_TEXT,
-        text=_TEXT,
-        age_s=_NUMBER,
-        acknowledged=_maybe(
-            _object(
-                by=_TEXT,
-                reason=_TEXT,
-                since=_MOMENT,
-                until=_MOMENT,
+        service=MAYBE_TEXT,
+        text=TEXT,
+        age_s=NUMBER,
+        acknowledged=maybe(
+            object_of(
+                by=TEXT,
+                reason=TEXT,
+                since=MOMENT,
+                until=MOMENT,
                 severity={"enum": ["warning", "critical"]},
             )
         ),
-        docs=_TEXT,
+        docs=TEXT,
     ),
-    "Source": _object(
-        url=_TEXT,
-        stale=_BOOLEAN,
-        last_good=_MOMENT,
-        last_error=_MAYBE_TEXT,
-        damage=_list(_TEXT),
-        kept=_list(_TEXT),
+    "Source": object_of(
+        url=TEXT,
+        stale=BOOLEAN,
+        last_good=MOMENT,
+        last_error=MAYBE_TEXT,
+        damage=list_of(TEXT),
+        kept=list_of(TEXT),
     ),
-    "ServiceSummary": _object(
-        name=_TEXT,
-        protocol=_TEXT,
-        address=_TEXT,
-        port=_WHOLE,
-        scheduler=_TEXT,
-        depool_threshold=_NUMBER,
-        can_depool=_BOOLEAN,
-        could_not_depool_total=_WHOLE,
-        source=_ref("Source"),
-        counts=_COUNTS,
+    "ServiceSummary": object_of(
+        name=TEXT,
+        protocol=TEXT,
+        address=TEXT,
+        port=WHOLE,
+        scheduler=TEXT,
+        depool_threshold=NUMBER,
+        can_depool=BOOLEAN,
+        could_not_depool_total=WHOLE,
+        source=ref("Source"),
+        counts=COUNTS,
     ),
     "Service": {
         "allOf": [
-            _ref("ServiceSummary"),
-            _object(
-                held=_list(_ref("HeldChange")),
-                held_total=_WHOLE,
-                hold_downs_total=_WHOLE,
-                servers=_list(_ref("Server")),
+            ref("ServiceSummary"),
+            object_of(
+                held=list_of(ref("HeldChange")),
+                held_total=WHOLE,
+                hold_downs_total=WHOLE,
+                servers=list_of(ref("Server")),
             ),
         ],
     },
-    "HeldChange": _object(
-        servers=_list(_TEXT),
-        since=_MOMENT,
-        waiting=_BOOLEAN,
-        left=_WHOLE,
-        required=_WHOLE,
-        taken=_list(_object(server=_TEXT, at=_MOMENT)),
-        window_s=_NUMBER,
+    "HeldChange": object_of(
+        servers=list_of(TEXT),
+        since=MOMENT,
+        waiting=BOOLEAN,
+        left=WHOLE,
+        required=WHOLE,
+        taken=list_of(object_of(server=TEXT, at=MOMENT)),
+        window_s=NUMBER,
     ),
-    "Server": _object(
-        service=_TEXT,
-        host=_TEXT,
-        address=_MAYBE_TEXT,
-        weight=_WHOLE,
-        enabled=_BOOLEAN,
-        ready=_BOOLEAN,
-        up=_BOOLEAN,
-        partially_up=_BOOLEAN,
-        pooled=_BOOLEAN,
-        status=_TEXT,
-        state=_TEXT,
-        draining=_maybe(_object(connections=_MAYBE_WHOLE, seconds_left=_MAYBE_NUMBER)),
-        why=_maybe(_ref("Why")),
-        override=_maybe(_ref("Override")),
-        held=_maybe(_ref("HeldChange")),
-        monitors=_list(_ref("Monitor")),
+    "Server": object_of(
+        service=TEXT,
+        host=TEXT,
+        address=MAYBE_TEXT,
+        weight=WHOLE,
+        enabled=BOOLEAN,
+        ready=BOOLEAN,
+        up=BOOLEAN,
+        partially_up=BOOLEAN,
+        pooled=BOOLEAN,
+        status=TEXT,
+        state=TEXT,
+        draining=maybe(object_of(connections=MAYBE_WHOLE, seconds_left=MAYBE_NUMBER)),
+        why=maybe(ref("Why")),
+        override=maybe(ref("Override")),
+        held=maybe(ref("HeldChange")),
+        monitors=list_of(ref("Monitor")),
     ),
-    "Override": _object(
-        service=_TEXT,
-        host=_TEXT,
+    "Override": object_of(
+        service=TEXT,
+        host=TEXT,
         action={"enum": ["drain", "disable", "enable"]},
-        by=_TEXT,
-        reason=_TEXT,
-        since=_MOMENT,
-        until=_MOMENT,
-        force=_BOOLEAN,
-        text=_TEXT,
-        in_effect=_BOOLEAN,
-        suspended=_MAYBE_TEXT,
-        listed=_maybe(_object(weight=_WHOLE, enabled=_BOOLEAN)),
+        by=TEXT,
+        reason=TEXT,
+        since=MOMENT,
+        until=MOMENT,
+        force=BOOLEAN,
+        text=TEXT,
+        in_effect=BOOLEAN,
+        suspended=MAYBE_TEXT,
+        listed=maybe(object_of(weight=WHOLE, enabled=BOOLEAN)),
     ),
-    "Why": _object(
-        text=_TEXT,
-        verdict=_TEXT,
-        cause=_TEXT,
-        configured=_WHOLE,
-        up=_WHOLE,
-        pooled=_WHOLE,
-        threshold=_NUMBER,
-        required=_NUMBER,
-        at=_MOMENT,
-        hold_down=_maybe(_object(flaps=_WHOLE, window_s=_NUMBER, until=_MOMENT)),
+    "Why": object_of(
+        text=TEXT,
+        verdict=TEXT,
+        cause=TEXT,
+        configured=WHOLE,
+        up=WHOLE,
+        pooled=WHOLE,
+        threshold=NUMBER,
+        required=NUMBER,
+        at=MOMENT,
+        hold_down=maybe(object_of(flaps=WHOLE, window_s=NUMBER, until=MOMENT)),
     ),
-    "Monitor": _object(
-        name=_TEXT,
-        up=_MAYBE_BOOLEAN,
-        since=_MOMENT,
-        last_result=_maybe(_object(up=_BOOLEAN, reason=_TEXT, duration_s=_NUMBER, at=_MOMENT)),
-        in_a_row=_WHOLE,
-        rise=_WHOLE,
-        fall=_WHOLE,
-        up_transitions=_WHOLE,
-        down_transitions=_WHOLE,
-        up_results=_WHOLE,
-        down_results=_WHOLE,
-        samples=_list(_object(metric=_TEXT, labels=_LABELS, value=_NUMBER)),
+    "Monitor": object_of(
+        name=TEXT,
+        up=MAYBE_BOOLEAN,
+        since=MOMENT,
+        last_result=maybe(object_of(up=BOOLEAN, reason=TEXT, duration_s=NUMBER, at=MOMENT)),
+        in_a_row=WHOLE,
+        rise=WHOLE,
+        fall=WHOLE,
+        up_transitions=WHOLE,
+        down_transitions=WHOLE,
+        up_results=WHOLE,
+        down_results=WHOLE,
+        samples=list_of(object_of(metric=TEXT, labels=LABELS, value=NUMBER)),
     ),
-    "Traffic": _COUNTS,
-    "Health": _object(
-        gaps=_WHOLE,
-        longest_stall_s=_NUMBER,
-        stalls=_list(_WHOLE),
-        stall_buckets=_list(_object(up_to_s=_MAYBE_NUMBER, beats=_WHOLE)),
-        stalls_sum_s=_NUMBER,
-        local_fault=_TEXT,
-        local_faults=_COUNTS,
-        expedited_total=_WHOLE,
-        delayed_calls=_WHOLE,
+    "Traffic": COUNTS,
+    "Health": object_of(
+        gaps=WHOLE,
+        longest_stall_s=NUMBER,
+        stalls=list_of(WHOLE),
+        stall_buckets=list_of(object_of(up_to_s=MAYBE_NUMBER, beats=WHOLE)),
+        stalls_sum_s=NUMBER,
+        local_fault=TEXT,
+        local_faults=COUNTS,
+        expedited_total=WHOLE,
+        delayed_calls=WHOLE,
         isolation={"type": "object"},
     ),
-    "IPVSService": _object(
-        name=_MAYBE_TEXT,
-        service=_TEXT,
-        traffic=_ref("Traffic"),
-        servers=_list(
-            _object(
-                server=_TEXT,
-                host=_MAYBE_TEXT,
-                weight=_WHOLE,
-                active_connections=_WHOLE,
-                inactive_connections=_WHOLE,
-                persistent_connections=_WHOLE,
-                traffic=_ref("Traffic"),
+    "IPVSService": object_of(
+        name=MAYBE_TEXT,
+        service=TEXT,
+        traffic=ref("Traffic"),
+        servers=list_of(
+            object_of(
+                server=TEXT,
+                host=MAYBE_TEXT,
+                weight=WHOLE,
+                active_connections=WHOLE,
+                inactive_connections=WHOLE,
+                persistent_connections=WHOLE,
+                traffic=ref("Traffic"),
             )
         ),
     ),
-    "Config": _object(
-        path=_TEXT,
-        sha256=_TEXT,
-        modified_at=_MOMENT,
-        loaded_at=_MOMENT,
-        is_last_good=_BOOLEAN,
-        needs_restart=_list(_TEXT),
-        differs_since=_MOMENT,
-        last_reload=_maybe(
-            _object(at=_MOMENT, successful=_BOOLEAN, errors=_list(_TEXT), steps=_list(_TEXT))
+    "Config": object_of(
+        path=TEXT,
+        sha256=TEXT,
+        modified_at=MOMENT,
+        loaded_at=MOMENT,
+        is_last_good=BOOLEAN,
+        needs_restart=list_of(TEXT),
+        differs_since=MOMENT,
+        last_reload=maybe(
+            object_of(at=MOMENT, successful=BOOLEAN, errors=list_of(TEXT), steps=list_of(TEXT))
         ),
-        last_success_at=_MOMENT,
-        last_error_at=_MOMENT,
+        last_success_at=MOMENT,
+        last_error_at=MOMENT,
     ),
-    "Peer": _object(
-        address=_TEXT,
-        asn=_MAYBE_WHOLE,
-        state=_TEXT,
-        established=_BOOLEAN,
-        since=_MOMENT,
-        last_error=_maybe(_object(text=_TEXT, at=_MOMENT)),
-        capabilities=_object(sent=_list(_TEXT), received=_list(_TEXT)),
-        hold_time_s=_MAYBE_WHOLE,
-        timers_s={"type": "object", "additionalProperties": _NUMBER},
-        bfd=_MAYBE_TEXT,
-        prefixes=_list(_TEXT),
-        heard=_MAYBE_WHOLE,
-        not_kept=_WHOLE,
-        sessions_lost=_WHOLE,
-        connections_refused=_WHOLE,
-        messages={"type": "object", "additionalProperties": _COUNTS},
-        connections=_list(_LABELS),
+    "Peer": object_of(
+        address=TEXT,
+        asn=MAYBE_WHOLE,
+        state=TEXT,
+        established=BOOLEAN,
+        since=MOMENT,
+        last_error=maybe(object_of(text=TEXT, at=MOMENT)),
+        capabilities=object_of(sent=list_of(TEXT), received=list_of(TEXT)),
+        hold_time_s=MAYBE_WHOLE,
+        timers_s={"type": "object", "additionalProperties": NUMBER},
+        bfd=MAYBE_TEXT,
+        prefixes=list_of(TEXT),
+        heard=MAYBE_WHOLE,
+        not_kept=WHOLE,
+        sessions_lost=WHOLE,
+        connections_refused=WHOLE,
+        messages={"type": "object", "additionalProperties": COUNTS},
+        connections=list_of(LABELS),
     ),
-    "OwnAddress": _object(
-        address=_TEXT,
-        announced=_BOOLEAN,
+    "OwnAddress": object_of(
+        address=TEXT,
+        announced=BOOLEAN,
         preferred={"enum": [None, "us", "others", "both", "alike", "nobody"]},
-        others=_list(
-            _object(
-                peer=_TEXT,
-                prefix=_TEXT,
-                next_hop=_MAYBE_TEXT,
-                med=_MAYBE_WHOLE,
-                local_pref=_MAYBE_WHOLE,
-                as_path=_list(_WHOLE),
-                path_length=_WHOLE,
-                communities=_list(_TEXT),
+        others=list_of(
+            object_of(
+                peer=TEXT,
+                prefix=TEXT,
+                next_hop=MAYBE_TEXT,
+                med=MAYBE_WHOLE,
+                local_pref=MAYBE_WHOLE,
+                as_path=list_of(WHOLE),
+                path_length=WHOLE,
+                communities=list_of(TEXT),
                 preferred={"enum": ["us", "others", "alike"]},
             )
         ),
@@ -239,89 +241,89 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 DOCUMENTS: dict[str, tuple[str, Schema]] = {
-    "/api/v1/services": ("All services", _object(services=_list(_ref("ServiceSummary")))),
-    "/api/v1/services/{service}": ("A service and its servers", _ref("Service")),
-    "/api/v1/services/{service}/servers/{host}": ("A server of a service", _ref("Server")),
+    "/api/v1/services": ("All services", object_of(services=list_of(ref("ServiceSummary")))),
+    "/api/v1/services/{service}": ("A service and its servers", ref("Service")),
+    "/api/v1/services/{service}/servers/{host}": ("A server of a service", ref("Server")),
     "/api/v1/overrides": (
         "What operators want of servers for a time",
-        _object(overrides=_list(_ref("Override"))),
+        object_of(overrides=list_of(ref("Override"))),
     ),
     "/api/v1/ipvs": (
         "The kernel's table and what passes through it",
-        _object(
-            in_sync=_BOOLEAN,
-            dry_run=_BOOLEAN,
-            services=_WHOLE,
-            destinations=_WHOLE,
-            names=_LABELS,
-            changes_total=_WHOLE,
-            errors_total=_WHOLE,
-            last_error=_maybe(_object(text=_TEXT, at=_MOMENT)),
-            audit=_object(
-                audits_total=_WHOLE,
-                finished=_MOMENT,
-                drift=_list({"type": "object"}),
-                drift_total=_COUNTS,
-                repairs_total=_WHOLE,
+        object_of(
+            in_sync=BOOLEAN,
+            dry_run=BOOLEAN,
+            services=WHOLE,
+            destinations=WHOLE,
+            names=LABELS,
+            changes_total=WHOLE,
+            errors_total=WHOLE,
+            last_error=maybe(object_of(text=TEXT, at=MOMENT)),
+            audit=object_of(
+                audits_total=WHOLE,
+                finished=MOMENT,
+                drift=list_of({"type": "object"}),
+                drift_total=COUNTS,
+                repairs_total=WHOLE,
             ),
-            missing=_list(
-                _object(
-                    service=_TEXT,
-                    name=_MAYBE_TEXT,
-                    servers=_list(_TEXT),
-                    hosts=_list(_MAYBE_TEXT),
-                    others=_WHOLE,
+            missing=list_of(
+                object_of(
+                    service=TEXT,
+                    name=MAYBE_TEXT,
+                    servers=list_of(TEXT),
+                    hosts=list_of(MAYBE_TEXT),
+                    others=WHOLE,
                 )
             ),
-            unmanaged=_list(_TEXT),
-            ownership_error=_MAYBE_TEXT,
-            draining=_list(
-                _object(
-                    service=_TEXT,
-                    name=_MAYBE_TEXT,
-                    server=_TEXT,
-                    host=_MAYBE_TEXT,
-                    seconds_left=_NUMBER,
-                    connections=_MAYBE_WHOLE,
+            unmanaged=list_of(TEXT),
+            ownership_error=MAYBE_TEXT,
+            draining=list_of(
+                object_of(
+                    service=TEXT,
+                    name=MAYBE_TEXT,
+                    server=TEXT,
+                    host=MAYBE_TEXT,
+                    seconds_left=NUMBER,
+                    connections=MAYBE_WHOLE,
                 )
             ),
-            statistics=_maybe(_object(at=_MOMENT, services=_list(_ref("IPVSService")))),
+            statistics=maybe(object_of(at=MOMENT, services=list_of(ref("IPVSService")))),
         ),
     ),
     "/api/v1/bgp": (
         "The BGP speaker",
-        _object(
-            enabled=_BOOLEAN,
-            local_asn=_MAYBE_WHOLE,
-            peers=_list(_ref("Peer")),
-            prefixes=_list({"type": "object"}),
-            **{"import": _BOOLEAN},
-            addresses=_list(_ref("OwnAddress")),
-            unknown_peers_total=_WHOLE,
-            maintenance=_list(_object(service=_MAYBE_TEXT, since=_MOMENT, state=_TEXT)),
-            held=_list(_object(service=_TEXT, withdrawals=_WHOLE, wait_s=_NUMBER)),
+        object_of(
+            enabled=BOOLEAN,
+            local_asn=MAYBE_WHOLE,
+            peers=list_of(ref("Peer")),
+            prefixes=list_of({"type": "object"}),
+            **{"import": BOOLEAN},
+            addresses=list_of(ref("OwnAddress")),
+            unknown_peers_total=WHOLE,
+            maintenance=list_of(object_of(service=MAYBE_TEXT, since=MOMENT, state=TEXT)),
+            held=list_of(object_of(service=TEXT, withdrawals=WHOLE, wait_s=NUMBER)),
         ),
     ),
     "/api/v1/daemon": (
         "The process and its health",
-        _object(
-            version=_TEXT,
-            started_at=_MOMENT,
-            config_path=_TEXT,
-            dry_run=_BOOLEAN,
-            health=_ref("Health"),
-            host=_TEXT,
-            config=_ref("Config"),
-            history=_ref("History"),
+        object_of(
+            version=TEXT,
+            started_at=MOMENT,
+            config_path=TEXT,
+            dry_run=BOOLEAN,
+            health=ref("Health"),
+            host=TEXT,
+            config=ref("Config"),
+            history=ref("History"),
         ),
     ),
     "/api/v1/config": (
         "Which configuration runs, and its text without secrets",
-        {"allOf": [_ref("Config"), _object(text=_TEXT)]},
+        {"allOf": [ref("Config"), object_of(text=TEXT)]},
     ),
     "/api/v1/alerts": (
         "What an operator must look at",
-        _object(status=_TEXT, msg=_TEXT, alerts=_list(_ref("Alert"))),
+        object_of(status=TEXT, msg=TEXT, alerts=list_of(ref("Alert"))),
     ),
     **HISTORY_DOCUMENTS,
 }
@@ -332,7 +334,7 @@ def openapi_document(version: str) -> dict[str, Any]:
     """`/api/v1/openapi.json`."""
     paths: dict[str, dict[str, Any]] = {}
     for path, (summary, shown) in DOCUMENTS.items():
-        signed = {"allOf": [_object(director=_ref("Director")), shown]}
+        signed = {"allOf": [object_of(director=ref("Director")), shown]}
         paths[path] = {"get": _operation(path, summary, signed)}
     for verb in VERBS:
         paths.setdefault(verb.path, {})["post"] = _verb(verb)
@@ -352,7 +354,7 @@ def openapi_document(version: str) -> dict[str, Any]:
 def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
     names = [name for name in _PATH_NAMES if f"{{{name}}}" in path]
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names
+        {"name": name, "in": "path", "required": True, "schema": TEXT} for name in names
     ]
     parameters.append(
         {
@@ -367,17 +369,17 @@ def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
     asked = parameters_of(tuple(path.split("/")[3:]))
     if asked is not None:
         parameters += query_parameters(asked)
-        responses["400"] = _answer("The query is not understood", _ref("Error"))
-        responses["503"] = _answer("Too many ask, or it takes too long", _ref("Error"))
+        responses["400"] = _answer("The query is not understood", ref("Error"))
+        responses["503"] = _answer("Too many ask, or it takes too long", ref("Error"))
         if "follow" in asked:
             responses["200"]["content"]["text/event-stream"] = STREAM
     if names:
-        responses["404"] = _answer("No such name", _ref("Error"))
+        responses["404"] = _answer("No such name", ref("Error"))
     return {"summary": summary, "parameters": parameters, "responses": responses}
 
 
 def _verb(verb: Verb) -> dict[str, Any]:
-    done = {"allOf": [_object(director=_ref("Director")), {"type": "object"}]}
+    done = {"allOf": [object_of(director=ref("Director")), {"type": "object"}]}
     operation = _operation(verb.path, verb.summary, done)
     operation["parameters"] = [each for each in operation["parameters"] if each["in"] == "path"]
     operation["requestBody"] = {
@@ -391,7 +393,7 @@ def _verb(verb: Verb) -> dict[str, Any]:
         ("409", "It cannot be done as things are"),
         ("413", "The body is too long"),
     ):
-        operation["responses"][status] = _answer(words, _ref("Error"))
+        operation["responses"][status] = _answer(words, ref("Error"))
     return operation
 
 

@@ -15,6 +15,7 @@ from pybal.instrumentation.schema_kinds import (
     MAYBE_BOOLEAN,
     MAYBE_TEXT,
     MAYBE_WHOLE,
+    MOMENT,
     NUMBER,
     TEXT,
     WHOLE,
@@ -25,12 +26,11 @@ from pybal.instrumentation.schema_kinds import (
     ref,
 )
 
-_MOMENT = maybe(ref("Moment"))
 _CURSORS = {"next": WHOLE, "previous": MAYBE_WHOLE, "more": BOOLEAN, "newest": WHOLE}
 _FRAME: dict[str, Any] = {
     "host": TEXT,
-    "at": _MOMENT,
-    "history_since": _MOMENT,
+    "at": MOMENT,
+    "history_since": MOMENT,
     "before_history": BOOLEAN,
     "running": MAYBE_BOOLEAN,
 }
@@ -72,7 +72,7 @@ def query_parameters(asked: Mapping[str, str]) -> list[dict[str, Any]]:
 HISTORY_SCHEMAS: dict[str, Schema] = {
     "Event": object_of(
         seq=WHOLE,
-        at=_MOMENT,
+        at=MOMENT,
         run=WHOLE,
         elapsed_s=NUMBER,
         kind={"enum": [each.value for each in Kind]},
@@ -88,9 +88,9 @@ HISTORY_SCHEMAS: dict[str, Schema] = {
         subject=object_of(kind={"enum": ["host", "peer", "isolation", "list"]}, name=TEXT),
         text=TEXT,
         cause=TEXT,
-        began_at=_MOMENT,
-        last_at=_MOMENT,
-        ended_at=_MOMENT,
+        began_at=MOMENT,
+        last_at=MOMENT,
+        ended_at=MOMENT,
         open=BOOLEAN,
         events=WHOLE,
         effects=WHOLE,
@@ -115,8 +115,8 @@ HISTORY_SCHEMAS: dict[str, Schema] = {
     "WhyThen": object_of(
         service=TEXT,
         host=TEXT,
-        at=_MOMENT,
-        why=maybe(object_of(text=TEXT, verdict=TEXT, cause=TEXT, at=_MOMENT)),
+        at=MOMENT,
+        why=maybe(object_of(text=TEXT, verdict=TEXT, cause=TEXT, at=MOMENT)),
         of_former_run=BOOLEAN,
         status=MAYBE_TEXT,
         cause=maybe(ref("Event")),

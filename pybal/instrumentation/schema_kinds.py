@@ -36,3 +36,6 @@ def list_of(of: Schema) -> Schema:
 def ref(name: str) -> Schema:
     """A schema by its name."""
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+MOMENT: Schema = maybe(ref("Moment"))

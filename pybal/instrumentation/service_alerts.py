@@ -83,7 +83,8 @@ def _held(name: str, change: HeldChange) -> str:
         after = f", after {named(others)} went within {minutes:g} minutes"
     return (
         f"Pool {name} holds {named(change.servers)}, which its list takes away{after}: "
-        f"{change.left} working server{'' if change.left == 1 else 's'} would be left, list-floor wants {change.required}"
+        f"{change.left} working server{'' if change.left == 1 else 's'} would be left, "
+        f"list-floor wants {change.required}"
     )
 
 
