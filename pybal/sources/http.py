@@ -102,6 +102,8 @@ def whole_body(response: HTTPResponse) -> bytes:
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise SourceError(f"the answer is encoded as {encoding!r:.40}, which was not asked for")
+    if headers.get("content-type", "").lower().startswith("multipart/"):
+        raise SourceError("the answer is several documents, of which none is the list")
     if "content-range" in headers or _NEXT_PAGE.search(headers.get("link", "")):
         raise SourceError("the answer is a part of the list: more is on other pages")
     return response.body

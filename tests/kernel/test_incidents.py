@@ -3,16 +3,17 @@ and a rack that goes silent."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.load import Load
 from tests.running import RunningPybal, until
-from tests.stage import VIP4, Greeter, Stage
+from tests.stage import VIP4, Greeter, Host, Stage
 
 PORT = 80
 
@@ -83,6 +84,52 @@ def test_lists_that_disable_one_server_after_another_stop_at_the_floor(
     assert load.answered > 100
 
 
+def test_a_list_that_shrinks_over_a_restart_counts_on_no_dead_server_that_the_kernel_holds(
+    stage: Stage, tmp_path: Path
+) -> None:
+    """Six of ten are dead, and two of them pooled all the same. To take three more away would
+    leave one that works."""
+    write_list(tmp_path, stage)
+    config = CONFIG.format(folder=tmp_path, vip=VIP4, threshold=".5")
+    dead = stage.reals[4:]
+    with RunningPybal(stage.director.wrap, tmp_path, config) as pybal:
+        until(lambda: pooled(pybal) == 10)
+        with without_route(stage, dead):
+            until(lambda: len(down(pybal)) == 6)
+            until(lambda: len(kept_unproven(tmp_path)) == 6)
+            pybal.kill()
+            write_list(tmp_path, stage, 3)
+            pybal.start()
+            until(lambda: pybal.json("/api/v1/services/web")["held"])
+            until(lambda: len(down(pybal)) == 6)
+            up = [s for s in pybal.json("/api/v1/services/web")["servers"] if s["up"]]
+            assert len([server for server in up if server["pooled"]]) == 4
+        until(lambda: pooled(pybal) == 7)
+
+
+def down(pybal: RunningPybal) -> list[str]:
+    servers = pybal.json("/api/v1/services/web")["servers"]
+    return [server["host"] for server in servers if not server["up"]]
+
+
+def kept_unproven(folder: Path) -> list[str]:
+    kept = json.loads((folder / "state" / "pool-lists" / "web.json").read_text())
+    return list(kept["past"]["unproven"])
+
+
+@contextmanager
+def without_route(stage: Stage, reals: Sequence[Host]) -> Iterator[None]:
+    """They do not answer the director."""
+    way = ("blackhole", str(stage.director.ipv4))
+    for real in reals:
+        real.run("ip", "route", "add", *way)
+    try:
+        yield
+    finally:
+        for real in reals:
+            real.run("ip", "route", "del", *way)
+
+
 def test_a_rack_that_goes_silent_is_out_within_the_time_of_its_checks(
     stage: Stage, tmp_path: Path
 ) -> None:
@@ -90,15 +137,9 @@ def test_a_rack_that_goes_silent_is_out_within_the_time_of_its_checks(
     config = CONFIG.format(folder=tmp_path, vip=VIP4, threshold=".2")
     with RunningPybal(stage.director.wrap, tmp_path, config) as pybal:
         until(lambda: pooled(pybal) == 10)
-        silent = stage.reals[:8]
-        for real in silent:
-            real.run("ip", "route", "add", "blackhole", str(stage.director.ipv4))
-        try:
+        with without_route(stage, stage.reals[:8]):
             began = time.monotonic()
             until(lambda: pooled(pybal) == 2, 60.0)
             assert time.monotonic() - began < 20
             assert pybal.json("/api/v1/daemon")["health"]["isolation"]["total"] == 0
-        finally:
-            for real in silent:
-                real.run("ip", "route", "del", "blackhole", str(stage.director.ipv4))
         until(lambda: pooled(pybal) == 10)

@@ -53,6 +53,39 @@ def test_a_restart_while_dns_is_away_changes_nothing_in_the_table(
     assert "the last known one" in pybal.log
 
 
+def test_names_that_move_during_a_restart_take_nobody_out(
+    stage: Stage, greeters: dict[str, Greeter], hosts: Path, tmp_path: Path
+) -> None:
+    config = write_config(tmp_path, stage, VIP4)
+    pool = "".join(f"{{'host': '{real.name}.example', 'weight': 1}}\n" for real in stage.reals)
+    (tmp_path / "web").write_text(pool)
+    well = "".join(f"{real.name}.example:\tenabled/up/pooled\n" for real in stage.reals)
+    right = hosts.read_text()
+    wrong = "".join(f"192.0.2.{number} {line.split()[1]}\n" for number, line in numbered(right))
+    with RunningPybal(stage.director.wrap, tmp_path, config) as pybal:
+        pybal.wait_for("/pools/web", well)
+        until(lambda: pybal.json("/api/v1/ipvs")["in_sync"])
+        before = table(stage)
+        until((tmp_path / "state" / "addresses.json").exists)
+        for _ in range(2):  # the second time, what is kept of names is wrong
+            pybal.kill()
+            hosts.write_text(wrong)
+            pybal.start()
+            pybal.wait_for("/pools/web", well)
+            until(lambda: all(_is_proven(pybal, real.name) for real in stage.reals))
+            assert table(stage) == before
+            until(lambda: '"moving": [["' in kept_list(tmp_path))
+    assert "it stays at" in pybal.log
+
+
+def numbered(text: str) -> Iterator[tuple[int, str]]:
+    yield from enumerate(text.splitlines(), start=1)
+
+
+def kept_list(folder: Path) -> str:
+    return (folder / "state" / "pool-lists" / "web.json").read_text()
+
+
 def _is_proven(pybal: RunningPybal, name: str) -> bool:
     """Whether its monitors have spoken."""
     server = pybal.json(f"/api/v1/services/web/servers/{name}.example")
