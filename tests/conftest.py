@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +18,9 @@ settings.register_profile(
     "full", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# pytest reads Twisted's version from the disk anew for each test, which takes a tenth of all the time.
+importlib.metadata.version = functools.cache(importlib.metadata.version)
 
 UNIT_TEST_LIMIT_S = 120
 """Far more than any takes, also on a machine that is busy: it is to end loops."""

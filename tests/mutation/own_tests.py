@@ -50,9 +50,18 @@ class OwnTests:
         }
 
     def of(self, module: Path) -> list[Path]:
-        """Those with the module's own name first, then those of its room, then the others. Where
-        none imports it, those of the modules that do."""
+        """Those with the module's own name first, then those of its room, then the others. A part
+        that has no tests of its name is tested by way of the modules of its room that import it,
+        too. Where no test imports any of these, those of the modules that do."""
         names = seen = frozenset({module_name(module)})
+        if not any(path.stem == f"test_{module.stem}" for path in self._tests):
+            room = module_name(module.parent) + "."
+            names |= {
+                name
+                for name, imported in self._modules.items()
+                if names & imported and name.startswith(room)
+            }
+            seen = names
         while names:
             found = [path for path, imported in self._tests.items() if names & imported]
             if found:

@@ -22,7 +22,8 @@ import pytest
 MEMORY_BYTES = 2 * 1024**3
 """A fault may make a loop that takes all memory before it takes all time."""
 
-_PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "--tb=no", "--no-header", "-n", "0")
+_PYTEST = ("-q", "-x", "--tb=no", "--no-header", "-o", "faulthandler_timeout=0")
+_NOT_NEEDED = ("cacheprovider", "xdist", "logging", "junitxml", "doctest")
 
 
 class Outcome(Enum):
@@ -96,6 +97,7 @@ def _run(name: str, path: Path, source: bytes, tests: Sequence[Path], seed: int)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
         sys.meta_path.insert(0, _OneModule(name, path, source))
         chosen = ("-m", "not integration and not kernel", f"--hypothesis-seed={seed}")
-        status = int(pytest.main([*_PYTEST, *chosen, *map(str, tests)]))
+        without = [f"-pno:{plugin}" for plugin in _NOT_NEEDED]
+        status = int(pytest.main([*_PYTEST, *without, *chosen, *map(str, tests)]))
     finally:
         os._exit(status)
