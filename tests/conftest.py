@@ -19,7 +19,7 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-# pytest reads Twisted's version from the disk anew for each test, which takes a tenth of all the time.
+# pytest reads Twisted's version from the disk anew for each test: a tenth of all the time.
 importlib.metadata.version = functools.cache(importlib.metadata.version)
 
 UNIT_TEST_LIMIT_S = 120

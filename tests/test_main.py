@@ -35,6 +35,7 @@ def pybal(*arguments: str, **options: object) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 def test_check_config_tells_what_would_run(tmp_path: Path) -> None:
     path = tmp_path / "pybal.conf"
     path.write_text(GOOD)
@@ -51,6 +52,7 @@ def test_check_config_names_file_line_section_and_key(tmp_path: Path, capsys: Ca
     assert f"{path}:7: [svc_80] port" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_wrong_configuration_is_not_started_and_says_where(tmp_path: Path) -> None:
     path = tmp_path / "pybal.conf"
     path.write_text(GOOD.replace("scheduler = wrr", "scheduler = best"))

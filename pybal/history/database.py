@@ -271,9 +271,9 @@ def _incident_row(incident: Incident) -> tuple[Any, ...]:
 # -- who reads ----------------------------------------------------------------------------------
 
 
-def find_events(path: Path, query: EventQuery) -> list[LedgerEvent]:
+def find_events(path: Path, query: EventQuery, within_s: float = READ_S) -> list[LedgerEvent]:
     """Those that are wanted, `limit` + 1 of them at most. HistoryBusyError."""
-    return [_event(row) for row in _read(path, *statement(query))]
+    return [_event(row) for row in _read(path, *statement(query), within_s)]
 
 
 def statement(query: EventQuery) -> tuple[str, list[Any]]:
@@ -304,7 +304,7 @@ def find_incidents(path: Path, query: EventQuery) -> list[Incident]:
     clauses = f"FROM incidents {parts.where} ORDER BY id {order} LIMIT ?"
     values = [*parts.values, query.limit + 1]
     sql = f"SELECT {_INCIDENT_COLUMNS} {clauses}"
-    return list(_incidents(_read(path, sql, values)))
+    return list(_incidents(_read(path, sql, values, READ_S)))
 
 
 class _Conditions:
@@ -345,8 +345,8 @@ def _conditions(query: EventQuery) -> tuple[str, list[Any]]:
     return parts.where, parts.values
 
 
-def _read(path: Path, sql: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
-    ends_at = time.monotonic() + READ_S
+def _read(path: Path, sql: str, values: list[Any], within_s: float) -> Iterator[tuple[Any, ...]]:
+    ends_at = time.monotonic() + within_s
     try:
         with closing(
             sqlite3.connect(f"{path.as_uri()}?mode=ro", timeout=_BUSY_S, uri=True)
@@ -357,7 +357,8 @@ def _read(path: Path, sql: str, values: list[Any]) -> Iterator[tuple[Any, ...]]:
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
             raise HistoryBusyError(
-                f"The history takes more than {READ_S:g} s to look this up", "Ask for less: since="
+                f"The history takes more than {within_s:g} s to look this up",
+                "Ask for less: since=",
             ) from None
         raise HistoryBusyError(
             f"The history cannot be read: {error}", "Its log says more"

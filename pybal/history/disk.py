@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,16 +39,8 @@ MAX_WAITING = 20_000
 """Some 15 MB of events."""
 BATCH = 200
 """So that the interpreter is not taken from the reactor for more than a millisecond or two."""
-OPEN_S = 1.0
-"""At the start so long is waited for the number of the last event."""
-CLOSE_S = 2.0
 MAX_QUERIES = 2
 MAX_QUERIES_WAITING = 30
-_RETRY_FIRST_S = 1.0
-_RETRY_MAX_S = 30.0
-_PRUNE_EVERY_S = 10.0
-_MAX_SHARE = 0.25
-"""Of a core: the rest is left to others, whatever happens."""
 _SURE_OF_TIME_AFTER_S = 60.0
 _SURE_AGAIN_AFTER_S = 3600.0
 """After the clock was set: a wrong one must not let all go as too old."""
@@ -58,6 +51,20 @@ _CAUSES = (_QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY)
 T = TypeVar("T")
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 OwnThread = Callable[[Callable[[], None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPace:
+    """How long what may take, and how much of a core writing may."""
+
+    open_s: float = 1.0
+    """At the start so long is waited for the number of the last event."""
+    close_s: float = 2.0
+    retry_first_s: float = 1.0
+    retry_max_s: float = 30.0
+    prune_every_s: float = 10.0
+    share: float = 0.25
+    """Of a core: the rest is left to others, whatever happens."""
 
 
 class DiskHistory:
@@ -72,8 +79,10 @@ class DiskHistory:
         in_thread: InThread,
         log: Logger,
         open_database: Callable[[Path], Database] = Database,
+        pace: DiskPace = DiskPace(),
     ) -> None:
         self._open_database = open_database
+        self._pace = pace
         self._path = directory / FILE_NAME
         self._settings = settings
         self._now = now
@@ -107,7 +116,7 @@ class DiskHistory:
         """Begin to write. Gives the numbers of the newest event and run on the disk, or (0, 0) if
         that takes too long: see `newest`."""
         own_thread(self._run)
-        self._tried.wait(OPEN_S)
+        self._tried.wait(self._pace.open_s)
         return self._newest
 
     @property
@@ -182,13 +191,13 @@ class DiskHistory:
             )
 
     def close(self) -> None:
-        """Write what waits, as far as CLOSE_S allows, and end. Blocks; idempotent."""
+        """Write what waits, as far as `close_s` allows, and end. Blocks; idempotent."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
             running = self._running
         if running:
-            self._ended.wait(CLOSE_S)
+            self._ended.wait(self._pace.close_s)
 
     def _tell_news(self) -> None:
         error = self._error
@@ -216,7 +225,9 @@ class DiskHistory:
                     # The boundary: whatever is wrong with the file costs events alone.
                     database = self._failed(error, database)
                     self._failures += 1
-                    self._pause(doubling_s(self._failures - 1, _RETRY_FIRST_S, _RETRY_MAX_S))
+                    pace = self._pace
+                    wait_s = (self._failures - 1, pace.retry_first_s, pace.retry_max_s)
+                    self._pause(doubling_s(*wait_s))
         finally:
             if database is not None:
                 database.close()
@@ -255,7 +266,7 @@ class DiskHistory:
         """The next batch, once there is one, or it is time for something else."""
         with self._changed:
             if not self._waiting and not self._closing:
-                self._changed.wait(_PRUNE_EVERY_S)
+                self._changed.wait(self._pace.prune_every_s)
             events = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
             incidents, self._incidents = list(self._incidents.values()), {}
             return events, incidents
@@ -270,10 +281,11 @@ class DiskHistory:
             if begun_s >= prunes_at_s:
                 if not database.is_there():
                     raise DamagedError("somebody has removed the file")
-                prunes_at_s = begun_s if self._prune(database) else begun_s + _PRUNE_EVERY_S
+                more = self._prune(database)
+                prunes_at_s = begun_s if more else begun_s + self._pace.prune_every_s
             if not self._closing:
                 busy_s = time.thread_time() - busy_s
-                time.sleep(min(0.5, busy_s * (1 / _MAX_SHARE - 1)))
+                time.sleep(min(0.5, busy_s * (1 / self._pace.share - 1)))
 
     def _append(
         self, database: Database, events: list[LedgerEvent], incidents: list[Incident]

@@ -266,10 +266,10 @@ def test_every_section_inherits_from_default() -> None:
 )
 def test_hostile_lines_take_no_more_than_linear_time(unit: str) -> None:
     began_s = time.process_time()
-    long = unit * (60_000 // len(unit))
+    long = unit * (30_000 // len(unit))
     for text in (long, f"k = {long}", f"k = [{long}", f"k = '{long}"):
-        read_ini(f"[a]\n{text}\n{text}\nk = [ 'a',\n" + "'b',\n" * 20_000)
-    assert time.process_time() - began_s < 5
+        read_ini(f"[a]\n{text}\n{text}\nk = [ 'a',\n" + "'b',\n" * 10_000)
+    assert time.process_time() - began_s < 3
 
 
 LINES = st.lists(

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import settings
 
 from pybal.config.known_sections import NOTHING_KNOWN
 from pybal.config.loader import parse
@@ -33,7 +34,7 @@ def variants(random: Random) -> str:
     return text
 
 
-@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("seed", range(2 * settings().max_examples))
 def test_a_reading_with_what_is_known_is_the_same_as_without(seed: int) -> None:
     random = Random(seed)
     known = NOTHING_KNOWN

@@ -93,6 +93,7 @@ def test_names_are_completed_by_asking_the_daemon(site: ServedSite) -> None:
     assert completed(site, "server", "cp") == {"cp1", r"cp\$\(id\)"}
 
 
+@pytest.mark.slow
 def test_an_override_completes_its_host_and_then_services(site: ServedSite) -> None:
     assert "cp1" in completed(site, "drain", "")
     assert completed(site, "undo", "cp1", "") == {"text_443", "a_80"}

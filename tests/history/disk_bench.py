@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from pybal.history.disk import DiskHistory
+from pybal.history.disk import DiskHistory, DiskPace
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.ledger import Ledger, Note
 from pybal.history.query import EventPage, EventQuery
@@ -22,6 +22,7 @@ from tests.fakes.deferreds import result_of
 from tests.instrumentation.exchange import LogLines
 
 NOON = 1_700_000_000.0
+QUICK = DiskPace(retry_first_s=0.01, prune_every_s=0.01, share=1.0)
 
 
 def event(seq: int, text: str = "", at: float | None = None, **fields: Any) -> LedgerEvent:
@@ -58,7 +59,7 @@ class Bench:
         )  # fmt: skip
         self.disk = DiskHistory(
             self.folder, HistorySettings(**settings), self.now, at_once,
-            self.log.logger(),
+            self.log.logger(), pace=QUICK,
         )  # fmt: skip
         self.ledger.begin(*self.disk.start(in_a_thread))
         self.ledger.keep_on(self.disk)

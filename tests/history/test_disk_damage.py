@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pybal.history import disk as disk_module
 from pybal.history.database import Database, find_events, find_incidents
 from pybal.history.disk import FILE_NAME, MAX_WAITING
 from pybal.history.event import Kind
@@ -108,8 +106,7 @@ def test_a_link_or_a_fifo_in_its_place_is_not_followed(tmp_path: Path) -> None:
     assert target.read_text() == "dear"
 
 
-def test_a_file_that_is_removed_is_made_again(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(disk_module, "_PRUNE_EVERY_S", 0.01)
+def test_a_file_that_is_removed_is_made_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.note("a")
     bench.settle()

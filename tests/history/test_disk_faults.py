@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from pybal.history import database as database_module
-from pybal.history import disk as disk_module
 from pybal.history.database import Database, find_events
-from pybal.history.disk import FILE_NAME, MAX_WAITING, DiskHistory
+from pybal.history.disk import (
+    FILE_NAME,
+    MAX_QUERIES,
+    MAX_QUERIES_WAITING,
+    MAX_WAITING,
+    DiskHistory,
+    DiskPace,
+)
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident
 from pybal.history.ledger import Ledger, Note
@@ -25,8 +31,10 @@ from pybal.history.settings import MIB, HistorySettings
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.daemon import at_once
 from tests.fakes.deferreds import result_of
-from tests.history.disk_bench import NOON, Bench, event, in_a_thread, until
+from tests.history.disk_bench import NOON, QUICK, Bench, event, in_a_thread, until
 from tests.instrumentation.exchange import LogLines
+
+SHORT = replace(QUICK, open_s=0.05)
 
 
 class Full(Database):
@@ -42,12 +50,13 @@ class Full(Database):
         super().append(events, incidents)
 
 
-def disk_of(folder: Path, kind: Callable[[Path], Database], log: LogLines) -> DiskHistory:
-    return DiskHistory(folder, HistorySettings(), lambda: NOON, at_once, log.logger(), kind)
+def disk_of(
+    folder: Path, kind: Callable[[Path], Database], log: LogLines, pace: DiskPace = QUICK
+) -> DiskHistory:
+    return DiskHistory(folder, HistorySettings(), lambda: NOON, at_once, log.logger(), kind, pace)
 
 
-def test_a_full_disk_loses_nothing_that_fits_in_memory(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(disk_module, "_RETRY_FIRST_S", 0.01)
+def test_a_full_disk_loses_nothing_that_fits_in_memory(tmp_path: Path) -> None:
     Full.full = True
     log = LogLines()
     disk = disk_of(tmp_path, Full, log)
@@ -87,19 +96,19 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     disk.close()
 
 
-def test_a_disk_that_hangs_at_the_start_holds_it_up_for_a_second(tmp_path: Path) -> None:
+def test_a_disk_that_hangs_at_the_start_holds_it_up_for_a_while_only(tmp_path: Path) -> None:
     hanging = threading.Event()
 
     def slow(path: Path) -> Database:
         hanging.wait()
         return Database(path)
 
-    disk = disk_of(tmp_path, slow, LogLines())
+    disk = disk_of(tmp_path, slow, LogLines(), SHORT)
     assert disk.start(in_a_thread) == (0, 0)
     assert result_of(disk.find(EventQuery())) == []
     hanging.set()
-    until(lambda: disk.newest == (0, 0))
     disk.close()
+    assert disk.newest == (0, 0)
 
 
 def test_numbers_go_on_after_a_file_that_was_opened_late(tmp_path: Path) -> None:
@@ -112,7 +121,7 @@ def test_numbers_go_on_after_a_file_that_was_opened_late(tmp_path: Path) -> None
         hanging.wait()
         return Database(path)
 
-    clock, disk = Clock(), disk_of(tmp_path, slow, LogLines())
+    clock, disk = Clock(), disk_of(tmp_path, slow, LogLines(), SHORT)
     log = LogLines().logger()
     ledger = Ledger(clock, lambda: NOON + clock.seconds(), TimeSlices(clock), log)
     ledger.begin(*disk.start(in_a_thread))
@@ -138,7 +147,7 @@ def test_a_folder_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> None
     disk = disk_of(tmp_path / "file", Database, LogLines())
     begun_s = time.monotonic()
     assert disk.start(in_a_thread) == (0, 0)
-    assert time.monotonic() - begun_s < disk_module.OPEN_S
+    assert time.monotonic() - begun_s < DiskPace().open_s
     assert disk.snapshot().last_error != ""
     disk.close()
 
@@ -174,8 +183,7 @@ def test_what_is_too_old_goes_and_so_does_what_is_too_much(tmp_path: Path) -> No
     database.close()
 
 
-def test_a_clock_that_is_set_far_ahead_takes_no_history(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(disk_module, "_PRUNE_EVERY_S", 0.01)
+def test_a_clock_that_is_set_far_ahead_takes_no_history(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.note("a")
     bench.settle()
@@ -187,13 +195,11 @@ def test_a_clock_that_is_set_far_ahead_takes_no_history(tmp_path: Path, monkeypa
     bench.end()
 
 
-def test_a_query_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_query_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
     database = Database(tmp_path / FILE_NAME)
-    database.append([event(n + 1) for n in range(2000)], [])
-    monkeypatch.setattr(database_module, "READ_S", -1.0)
-    monkeypatch.setattr(database_module, "_OPCODES", 10)
+    database.append([event(n + 1) for n in range(5000)], [])
     with pytest.raises(HistoryBusyError, match="takes more than"):
-        find_events(tmp_path / FILE_NAME, EventQuery(kinds=frozenset({Kind.STOP})))
+        find_events(tmp_path / FILE_NAME, EventQuery(limit=10_000), within_s=-1.0)
     database.close()
 
 
@@ -206,8 +212,8 @@ def test_too_many_queries_at_once_are_refused(tmp_path: Path) -> None:
 
     disk = DiskHistory(tmp_path, HistorySettings(), lambda: NOON, held, LogLines().logger())
     disk.start(in_a_thread)
-    asked = [disk.find(EventQuery()) for _ in range(disk_module.MAX_QUERIES_WAITING)]
-    assert len(waiting) == disk_module.MAX_QUERIES
+    asked = [disk.find(EventQuery()) for _ in range(MAX_QUERIES_WAITING)]
+    assert len(waiting) == MAX_QUERIES
     refused: list[Any] = []
     disk.find(EventQuery()).addErrback(refused.append)
     assert refused[0].check(HistoryBusyError)

@@ -351,6 +351,7 @@ def test_a_client_that_has_taken_it_is_not() -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/v1/services", "/pools/service-0_443"])
+@pytest.mark.slow
 def test_what_is_large_comes_compressed_to_who_takes_that(path: str) -> None:
     client = Client(large_view())
     plain = client.get(path)

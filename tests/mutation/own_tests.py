@@ -39,7 +39,7 @@ class OwnTests:
     """Looks up tests by what they import; each file is read once."""
 
     def __init__(self, root: Path) -> None:
-        self._tests: dict[Path, set[str]] = {}
+        self._tests: dict[Path, frozenset[str]] = {}
         for path in sorted((root / "tests").rglob("test_*.py")):
             relative = path.relative_to(root)
             if not {"kernel", "integration", "vm"} & set(relative.parts):

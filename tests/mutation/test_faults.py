@@ -71,6 +71,7 @@ def test_every_fault_of_a_real_module_is_another_program_of_its_length_and_line(
     assert all(fault.in_source(source) != source for fault in found)
 
 
+@pytest.mark.slow
 def test_a_sample_depends_on_its_seed_alone() -> None:
     found = faults((ROOT / "pybal/bgp/update.py").read_bytes())
     path = Path("pybal/bgp/update.py")

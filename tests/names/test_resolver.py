@@ -586,6 +586,7 @@ def test_a_first_lookup_that_takes_long_lets_what_the_last_run_knew_be_used() ->
     assert bench.told[2:] == ["192.0.2.1", "192.0.2.1"]
 
 
+@pytest.mark.slow
 def test_tens_of_thousands_of_watched_names_are_not_gone_through_for_each_new_one() -> None:
     bench = Bench()
     start = time.process_time()

@@ -108,6 +108,7 @@ def test_a_unix_socket_keeps_its_permissions(tmp_path: Any) -> None:
     run_in_reactor(main)
 
 
+@pytest.mark.slow
 def test_without_descriptors_the_reserve_serves_and_is_filled_again() -> None:
     async def main(reactor: Any) -> None:
         told: list[bool] = []

@@ -47,7 +47,9 @@ def _set(key: str, value: str, with_: str = "", before: str | None = None) -> Wa
 GLOBAL = {
     "dryrun": _set("dryrun", "yes"),
     "dry-run-bgp": _set("dry-run-bgp", "yes"),
-    "state-directory": _set("state-directory", "FOLDER/other", before="FOLDER/state"),
+    "state-directory": _set(
+        "state-directory", "FOLDER/other", "history-size = 0", before="FOLDER/state"
+    ),
     "handover": _set("handover", "no"),
     "control-socket": _set("control-socket", "FOLDER/other.sock", before="FOLDER/c.sock"),
     "control-socket-group": _set("control-socket-group", "root", "control-socket = FOLDER/c.sock"),
@@ -290,7 +292,7 @@ class Site:
             (folder / name).write_text(POOL)
         self.bench = DaemonBench(folder, self.text(lines), running_s=0.0)
         self.routers = [AnsweringRouter(self.bench, address) for address in (ONE, TWO)]
-        self.run(30)
+        self.run(12)
 
     def text(self, lines: dict[str, str]) -> str:
         text = "\n".join(

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.reload.test_key_walk import BASE, Site
 
 COUNT = 100
@@ -41,6 +43,7 @@ def lines(*, changed: bool) -> dict[str, str]:
     return {**BASE, "service": BASE["service"] + "\n" + services(COUNT, changed=changed)}
 
 
+@pytest.mark.slow
 def test_a_hundred_changed_services_leave_the_one_beside_them_alone(tmp_path: Path) -> None:
     site = Site(tmp_path, lines(changed=False))
     kernel, bench = site.bench.kernel, site.bench
