@@ -94,7 +94,7 @@ def cost(options: argparse.Namespace) -> None:  # noqa: ARG001
         return one
 
     microseconds("a step of a policy of 240 servers", 3000, steps(lambda _: None))
-    microseconds("the same, told", 3000, steps(lambda taken: chronicle.stepped("web", taken)))
+    microseconds("the same, told", 3000, steps(lambda taken: chronicle.stepped("web", taken, None)))
     with tempfile.TemporaryDirectory() as folder:
         ledger, disk = on_disk(Path(folder), clock)
         begun_s, cpu_s = time.perf_counter(), time.process_time()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from twisted.internet import reactor
@@ -26,24 +27,35 @@ class TimedPoll:
         self._poller = poller
         self._least_s = least_s
         self._returned_at: tuple[float, float] | None = None
+        self._in_turn = False
 
-    def poll(self, *arguments: Any) -> Any:
+    def poll(self, timeout_s: float, *arguments: Any) -> Any:
+        # A turn may ask for more of what is there, without waiting.
+        if self._in_turn:
+            return self._poller.poll(timeout_s, *arguments)
+        self._in_turn = True
         if self._returned_at is not None:
             at_s, used_s = self._returned_at
             away_s, worked_s = time.monotonic() - at_s, time.thread_time() - used_s
             if away_s >= self._least_s:
                 os.write(2, f"TURN {away_s * 1e3:.1f} {worked_s * 1e3:.1f}\n".encode())
         try:
-            return self._poller.poll(*arguments)
+            return self._poller.poll(timeout_s, *arguments)
         finally:
             self._returned_at = time.monotonic(), time.thread_time()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._poller, name)
 
+    def turn(self, iterate: Any, delay_s: float | None) -> None:
+        """One iteration of the reactor's."""
+        self._in_turn = False
+        iterate(delay_s)
+
 
 def watch(least_s: float) -> None:
-    reactor._poller = TimedPoll(reactor._poller, least_s)
+    reactor._poller = timed = TimedPoll(reactor._poller, least_s)
+    reactor.doIteration = partial(timed.turn, reactor.doIteration)
 
 
 def run() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno as errno_names
 import os
+from functools import cache
 
 _LOCAL_FAULTS = frozenset(
     {
@@ -33,7 +34,13 @@ def describe_os_error(error: OSError) -> str:
     """The error as a human reads it: `connection refused`."""
     if error.errno is None:
         return str(error)
-    text = os.strerror(error.errno)
+    return _words(error.errno)
+
+
+@cache
+def _words(code: int) -> str:
+    # To ask the system takes long, and a whole pool may fail for the same reason.
+    text = os.strerror(code)
     return text[:1].lower() + text[1:]
 
 

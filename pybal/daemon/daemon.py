@@ -108,6 +108,7 @@ class Daemon:
             self._log,
         )
         self._services = self._service_set.running
+        router = ReportRouter(self._services)
         self._director_health = DirectorHealth(
             ports.reactor,
             ports.now,
@@ -115,10 +116,11 @@ class Daemon:
             ports.network,
             settings.isolation,
             self._services,
-            ReportRouter(self._services),
+            router,
             self._log,
             self._history.isolation,
             lambda lost_s: self._bgp.time_lost(lost_s),
+            router.together,
         )
         self._descriptor_need = DescriptorNeed(ports.descriptor_limit)
         self._monitor_ports = MonitorPorts(

@@ -17,10 +17,11 @@ from pybal.bgp.settings import Advertisement
 from pybal.config.settings import ServiceSettings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.health.isolation import Phase
+from pybal.history.deferral import Deferral
 from pybal.history.disk import DiskHistory, InThread, OwnThread
 from pybal.history.event import Inputs, Kind
 from pybal.history.incidents import Concern, Subject
-from pybal.history.ledger import Ledger, Note
+from pybal.history.ledger import Ledger, Moment, Note
 from pybal.history.settings import HistorySettings
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.overrides.book import Happening, OverrideEvent
@@ -60,6 +61,7 @@ class HistoryPart:
         self._log = Logger(namespace="history")
         self.ledger = Ledger(ports.clock, ports.now, ports.time_slices, self._log)
         self.chronicle = Chronicle(self.ledger)
+        self._deferral = Deferral(ports.clock, ports.time_slices, self._log)
         self._disk: DiskHistory | None = None
         self._isolated: int | None = None
         self._announced: dict[str, list[str]] = {}
@@ -105,6 +107,7 @@ class HistoryPart:
         if self._stopped:
             return
         self._stopped = True
+        self._deferral.flush()
         text = "PyBal stops" + (" for a restart" if for_restart else "")
         self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
         self.ledger.stop()
@@ -119,8 +122,9 @@ class HistoryPart:
         self.chronicle.begins(settings.name, settings.depool_threshold, monitors)
 
     def stepped(self, service: str, step: Step) -> None:
-        """See Chronicle."""
-        self.chronicle.stepped(service, step)
+        """See Chronicle. In a storm there are thousands, which are noted when there is time."""
+        because = self.chronicle.because_of(step.event)
+        self._deferral.take(self.chronicle.stepped, service, step, because, self.ledger.moment())
 
     def stands(self, key: ServiceKey) -> None:
         """The kernel holds what is published of a service."""
@@ -138,10 +142,16 @@ class HistoryPart:
         self._kernel(key, f"Others have changed {{name}}: {words}; it is repaired", inputs)
 
     def _kernel(self, key: ServiceKey, text: str, inputs: dict[str, Any]) -> None:
-        service = self._names(key)
-        cause = None if service is None else self.chronicle.latest(service)
         words = text.replace("{name}", str(key))
-        seq = self.ledger.note(Note(Kind.KERNEL, words, service, cause=cause, inputs=inputs))
+        service, moment = self._names(key), self.ledger.moment()
+        self._deferral.take(self._kernel_answered, service, words, inputs, moment)
+
+    def _kernel_answered(
+        self, service: str | None, words: str, inputs: dict[str, Any], moment: Moment
+    ) -> None:
+        cause = None if service is None else self.chronicle.latest(service)
+        note = Note(Kind.KERNEL, words, service, cause=cause, inputs=inputs)
+        seq = self.ledger.note(note, moment)
         if service is not None:
             self.chronicle.goes_on(service, seq)
 
@@ -156,9 +166,15 @@ class HistoryPart:
         self._announced[service] = addresses
         is_, what = ("is", addresses) if addresses else ("is no longer", before)
         text = f"{', '.join(what)} {is_} to be announced"
-        cause = self.chronicle.latest(service)
         inputs = {"announced": addresses}
-        self.ledger.note(Note(Kind.ROUTE, text, service, cause=cause, inputs=inputs))
+        self._deferral.take(self._caused, Kind.ROUTE, text, service, inputs, self.ledger.moment())
+
+    def _caused(
+        self, kind: Kind, text: str, service: str, inputs: dict[str, Any], moment: Moment
+    ) -> None:
+        """By the last event of the service."""
+        cause = self.chronicle.latest(service)
+        self.ledger.note(Note(kind, text, service, cause=cause, inputs=inputs), moment)
 
     def session(self, peer: str, established: bool, error: str) -> None:
         """A BGP session stands, or no longer."""
@@ -229,8 +245,7 @@ class HistoryPart:
         """What a service's list takes away is kept, or no longer."""
         _, text = guard_line(notice, service, None)
         inputs = {"change": type(notice).__name__, "servers": list(notice.hosts)}
-        cause = self.chronicle.latest(service)
-        self.ledger.note(Note(Kind.HELD, text, service, cause=cause, inputs=inputs))
+        self._deferral.take(self._caused, Kind.HELD, text, service, inputs, self.ledger.moment())
 
     # -- the configuration --------------------------------------------------------------------
 

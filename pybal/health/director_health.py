@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import Any, Protocol
 
@@ -44,7 +45,8 @@ class DirectorHealth:
     """Owns the heartbeat and the guard from start() to stop().
 
     Monitors report to `reports`; what counts goes on to `router`. With `isolation` None every
-    report counts at once. `services` are those that run, a live view.
+    report counts at once. `services` are those that run, a live view; `together`: see
+    IsolationPorts.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class DirectorHealth:
         log: Logger,
         phase_changed: Callable[[Phase, int], None] = lambda *_: None,
         time_lost: Callable[[float], None] = lambda _: None,
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.stall_detector = StallDetector(reactor.seconds, now)
         self.recoveries = Recoveries(reactor.seconds)
@@ -81,6 +84,7 @@ class DirectorHealth:
             self.recoveries.recheck_all,
             self.recoveries.recheck,
             phase_changed,
+            together,
         )
         self.reports = IsolationGuard(None, ports, log)
         self.reports.reconfigure(isolation)

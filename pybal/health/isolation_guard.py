@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,7 +29,7 @@ from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
 
-SLICE_S = 0.005
+SLICE_S = 0.003
 """Time slice of one turn of the reactor. Thousands of reports may be delivered at once; the first
 of them are to be in the kernel before the last one is handled."""
 
@@ -75,6 +76,8 @@ class IsolationPorts:
     recheck: Callable[[Collection[str], float], None]
     phase_changed: Callable[[Phase, int], None] = lambda *_: None
     """Told of each new phase, and how many reports are kept."""
+    together: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What is delivered and retracted within it may be acted on as one."""
 
 
 class IsolationGuard:
@@ -160,11 +163,12 @@ class IsolationGuard:
         last."""
         self._continuing = None
         ends_at_s = self._seconds() + SLICE_S
-        while self._to_do:
-            if self._seconds() >= ends_at_s:
-                self._continuing = self._ports.clock.callLater(0, self._go_on)
-                return
-            self._carry_out(self._to_do.popleft())
+        with self._ports.together():
+            while self._to_do:
+                if self._seconds() >= ends_at_s:
+                    self._continuing = self._ports.clock.callLater(0, self._go_on)
+                    return
+                self._carry_out(self._to_do.popleft())
 
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, Deliver):

@@ -83,6 +83,10 @@ class Note:
     concern: Concern | None = None
 
 
+Moment = tuple[float, float]
+"""By the clock and in Unix seconds."""
+
+
 class Ledger:
     """`clock` does not jump, `now()` is Unix seconds. Without a disk only the newest are there.
     What is looked for in memory is looked for in `time_slices`."""
@@ -124,9 +128,17 @@ class Ledger:
 
     # -- what happens -----------------------------------------------------------------------
 
-    def note(self, note: Note) -> int:
-        """It has happened now. Gives its number, the cause of what follows from it."""
-        now_s, at = self._clock.seconds(), self.now()
+    def moment(self) -> Moment:
+        """This one."""
+        return self._clock.seconds(), self.now()
+
+    def note(self, note: Note, moment: Moment | None = None) -> int:
+        """It has happened now, or at a moment not long ago. Gives its number, the cause of what
+        follows from it."""
+        if moment is not None:
+            now_s, at = moment
+            return self._add(note, at, now_s)
+        now_s, at = self.moment()
         if abs(at - now_s - self._offset_s) > CLOCK_JUMP_S:
             self._clock_was_set(at, now_s)
         return self._add(note, at, now_s)

@@ -125,8 +125,14 @@ class AlertWatch:
         if self._running:
             self._calls.append(self._clock.callLater(delay_s, what))
 
+    def _look_at_leisure(self) -> None:
+        """In a storm all servers are other ones than at the last look."""
+        self._time_slices.leisure(last=True).addCallback(lambda _: self._look())
+
     def _look(self) -> None:
-        self._later(LOOK_INTERVAL_S, self._look)
+        if not self._running:
+            return
+        self._later(LOOK_INTERVAL_S, self._look_at_leisure)
         try:
             self.dated()
         except Exception:  # noqa: BLE001 - a fault in here must not end the looking

@@ -54,6 +54,7 @@ class Monitor(ABC):
         self._reactor = ports.reactor
         self._receiver = receiver
         self._log = Logger(namespace=f"{target.service} {self.name}")
+        self._results_log = ports.logs.of(f"{target.service} {self.name}")
         self._started = False
         self._running = False
         self._up: bool | None = None
@@ -211,16 +212,17 @@ class Monitor(ABC):
         self._last = result
         self._results[up] += 1
         changed = up is not self._up and self._in_a_row >= self._needed[up]
+        is_said = is_first_of_row or changed or (self.logs_every_failure and not up)
         # Described as it was when checked. The report comes first: the kernel must not wait for
         # our log.
-        server = self._target.describe()
+        server = self._target.describe() if is_said and self._results_log.has_room else ""
         if changed:
             self._up, self._since = up, result.at
             self._transitions[up] += 1
             self._report(result)
         if is_first_of_row or changed:
             self._remember()
-        if is_first_of_row or changed or (self.logs_every_failure and not up):
+        if is_said and (not up or self._results[False]):
             self._log_result(server, result)
 
     def _post(self, *, up: bool) -> None:
@@ -232,15 +234,16 @@ class Monitor(ABC):
             recoveries.came_up(host, self)
 
     def _log_result(self, server: str, result: CheckResult) -> None:
-        """A line for operators. A server that was never down needs none."""
+        """A line for operators; one without a server is counted. A server that was never down
+        needs none."""
+        level, what = ("info", "up again") if result.up else ("warn", "failed")
+        if not server:
+            self._results_log.count(level, what, self._target.host)
+            return
         needed = self._needed[result.up]
         run = f" ({self._in_a_row} in a row, {needed} needed)" if needed > 1 else ""
-        if not result.up:
-            self._log.warn("{server}: {reason}{run}", server=server, reason=result.reason, run=run)
-        elif self._results[False]:
-            self._log.info(
-                "{server}: up again: {reason}{run}", server=server, reason=result.reason, run=run
-            )
+        again = "up again: " if result.up else ""
+        self._results_log.line(level, f"{server}: {again}{result.reason}{run}")
 
     def _report(self, result: CheckResult) -> None:
         target = self._target

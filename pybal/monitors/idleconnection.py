@@ -168,9 +168,13 @@ class IdleConnection(Monitor):
 
     def _connect_in_turn(self, timeout_s: float) -> None:
         self._timer = None
-        self._ports.time_slices.pause().addCallback(self._connect_now, timeout_s)
+        if self._up is False:
+            # It is down already: what others lose comes first.
+            self._ports.time_slices.leisure().addCallback(lambda _: self._connect_now(timeout_s))
+        else:
+            self._ports.time_slices.call(self._connect_now, timeout_s)
 
-    def _connect_now(self, _: None, timeout_s: float) -> None:
+    def _connect_now(self, timeout_s: float) -> None:
         if self._running:
             self._connect(timeout_s)
 
@@ -280,11 +284,11 @@ class IdleConnection(Monitor):
             self._cancel_proof()
             # When a whole pool goes, what is to be done for each connection takes its turns; the
             # first are out of the kernel before the last is thought of.
-            self._ports.time_slices.pause().addCallback(self._lose, error, self._elapsed_s())
+            self._ports.time_slices.call(self._lose, error, self._elapsed_s())
         elif error is not None:
             self._not_connected(error, describe_os_error(error))
 
-    def _lose(self, _: None, error: OSError | None, lasted_s: float) -> None:
+    def _lose(self, error: OSError | None, lasted_s: float) -> None:
         if self._running:
             try:
                 self._on_lost(error, lasted_s)

@@ -19,6 +19,7 @@ from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
 from pybal.net.addresses import endpoint
 from pybal.net.port import Network
+from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
 
 
@@ -68,10 +69,13 @@ class MonitorPorts:
     memory: MonitorMemory | None = field(default=None, kw_only=True)
     """What the process before us knew, and the next one will."""
     commands_at_once: int = field(default=DEFAULT_CONCURRENCY, kw_only=True)
+    logs: StormLogs = field(init=False)
+    """For what thousands of monitors may have to say in the same moment."""
     command_slots: Slots = field(init=False)
     """One for each command that may run at once."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spread", Spread(self.random))
         object.__setattr__(self, "time_slices", TimeSlices(self.reactor))
+        object.__setattr__(self, "logs", StormLogs(self.reactor))
         object.__setattr__(self, "command_slots", Slots(self.reactor, self.commands_at_once))

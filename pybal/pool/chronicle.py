@@ -9,7 +9,7 @@ from typing import Any
 
 from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
-from pybal.history.ledger import Ledger, Note
+from pybal.history.ledger import Ledger, Moment, Note
 from pybal.model import Decision
 from pybal.pool.event_json import decision_document, event_document
 from pybal.pool.events import (
@@ -74,8 +74,14 @@ class Chronicle:
         self._latest.pop(service, None)
         self._no_longer_down(service, lambda _host, _monitor: True)
 
-    def stepped(self, service: str, step: Step) -> None:
-        """A policy has handled an event."""
+    def because_of(self, event: Event) -> int | None:
+        """What has caused an event that a policy handles now, if it is one that is noted."""
+        return self.reload if isinstance(event, SettingsChanged) else self.because
+
+    def stepped(
+        self, service: str, step: Step, because: int | None, moment: Moment | None = None
+    ) -> None:
+        """A policy has handled an event. `because`: see `because_of`."""
         event, before, after = step.event, step.before, step.after
         if after is before:
             return
@@ -83,7 +89,6 @@ class Chronicle:
         host = None if isinstance(event, ListChanged | SettingsChanged) else event.host
         inputs = event_document(event, before)
         concern = _concern(service, event, before, inputs)
-        because = self.reload if isinstance(event, SettingsChanged) else self.because
         if isinstance(event, ListChanged) and because is None:
             because = self.overridden.pop(service, None)
             if because is not None:
@@ -91,19 +96,20 @@ class Chronicle:
                 changes = _changes(before, after)
                 what = "the pool list is as it was" if changes == _NO_CHANGES else changes
                 concern, text = None, f"With the overrides now: {what}"
-        cause = self._ledger.note(Note(kind, text, service, host, because, inputs, concern))
+        note = Note(kind, text, service, host, because, inputs, concern)
+        cause = self._ledger.note(note, moment)
         decided = False
         for name, member, decision in _decided(step):
             decided = True
             found = _decision_inputs(member, decision, before, after)
             text = f"{name} is {decision.verdict.value}: {decision.cause}"
-            self._ledger.note(Note(Kind.DECISION, text, service, name, cause, found))
+            self._ledger.note(Note(Kind.DECISION, text, service, name, cause, found), moment)
         if isinstance(event, ListChanged):
             for name in inputs["removed"]:
                 decided = True
-                self._removed(service, name, before, cause)
+                self._removed(service, name, before, cause, moment)
         if decided or not isinstance(event, MonitorReported):
-            self._latest[service] = cause
+            self.goes_on(service, cause)
         self._keep_account(service, event, after)
 
     def _keep_account(self, service: str, event: Event, after: PoolState) -> None:
@@ -127,11 +133,13 @@ class Chronicle:
             found.discard((host, monitor))
             self._ledger.gone(Subject("host", host), f"{service} {monitor}")
 
-    def _removed(self, service: str, host: str, before: PoolState, cause: int) -> None:
+    def _removed(
+        self, service: str, host: str, before: PoolState, cause: int, moment: Moment | None
+    ) -> None:
         member = before.members[host]
         inputs = {"verdict": "removed", "before": _before(member, before)}
         text = f"{host} left the pool list"
-        self._ledger.note(Note(Kind.DECISION, text, service, host, cause, inputs))
+        self._ledger.note(Note(Kind.DECISION, text, service, host, cause, inputs), moment)
 
 
 def _decision_inputs(

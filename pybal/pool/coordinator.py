@@ -101,7 +101,7 @@ class Coordinator:
         self._incarnations = count(1)
         self._ask_again: DelayedCall | None = None
         self._stopped = False
-        self._shown = ServerSnapshots(lambda: self._policy.state, self._servers)
+        self._shown = ServerSnapshots(lambda: self._policy.state, self._servers, ports.time_slices)
         self._monitors = MonitorSets(
             settings, ports.create_monitor, self._name, self._shown.touch, self._log
         )
@@ -358,6 +358,14 @@ class Coordinator:
             before = member.results.get(monitor)
             server.retractions[monitor] = ReportRetracted(host, monitor, before, member.up)
         self._handle(MonitorReported(host, monitor, report.result.up, report.result.reason))
+
+    def gather(self) -> None:
+        """The reports that come from now on have their consequences together, at `act`."""
+        self._policy.gather()
+
+    def act(self) -> None:
+        """See `gather`. Idempotent."""
+        self._policy.act()
 
     def retract(self, report: HealthReport) -> None:
         """A report of down that was delivered no longer counts: what the monitor had said before,

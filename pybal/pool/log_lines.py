@@ -5,7 +5,6 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pybal.model import ServerSpec
@@ -23,10 +22,9 @@ from pybal.pool.events import (
     TooFewEligible,
 )
 from pybal.pool.list_guard import ChangeHeld, ChangeReleased, ChangeWaits, GuardNotice
+from pybal.runtime.naming import named
 
 Level = Literal["info", "error", "critical"]
-
-_MOST_NAMED = 10
 
 
 def log_line(notice: Notice) -> tuple[Level, str]:
@@ -84,12 +82,6 @@ def _held_line(notice: ChangeHeld, service: str, hold_s: float | None) -> str:
         f" servers that work, and list-floor wants {notice.required}. They stay as they were until"
         f" a list keeps to the floor or an operator confirms it (pybalctl confirm {service}){hold}"
     )
-
-
-def named(hosts: Sequence[str]) -> str:
-    """The first few of them, and how many more there are."""
-    more = f" and {len(hosts) - _MOST_NAMED} more" if len(hosts) > _MOST_NAMED else ""
-    return ", ".join(hosts[:_MOST_NAMED]) + more
 
 
 def _describe(spec: ServerSpec) -> str:

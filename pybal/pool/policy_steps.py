@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
@@ -18,7 +18,7 @@ from pybal.pool.withdrawal import health, is_of_interest
 
 class PolicySteps:
     """Handles events strictly one after another. `publish(state)` is called after each: what should
-    stand in the kernel may have changed."""
+    stand in the kernel may have changed. Of events that are gathered it is called once."""
 
     def __init__(
         self,
@@ -34,6 +34,7 @@ class PolicySteps:
         self._events: deque[Event] = deque()
         self._stepping = False
         self._stopped = False
+        self._gathered: list[Step] | None = None
         self.state = PoolState(
             settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
         )
@@ -64,23 +65,48 @@ class PolicySteps:
             self._stepping = False
         return True
 
+    def gather(self) -> None:
+        """What is handled from now on has its consequences together, at `act`."""
+        if self._gathered is None:
+            self._gathered = []
+
+    def act(self) -> None:
+        """The consequences of what has been gathered. Idempotent."""
+        gathered, self._gathered = self._gathered, None
+        if gathered and not self._stopped:
+            self._act(gathered)
+
     def _step(self, event: Event) -> None:
         at = self._ports.now()
         try:
             before = self.state
             self.state, notices = step(before, event, at)
-            # What follows from it is told of after it.
-            self._tell(Step(event, before, self.state, notices, at))
+        except Exception:  # noqa: BLE001 - one bad event must not end the service's care
+            self._failed(event)
+            return
+        taken = Step(event, before, self.state, notices, at)
+        if self._gathered is None:
+            self._act((taken,))
+        else:
+            self._gathered.append(taken)
+
+    def _act(self, steps: Sequence[Step]) -> None:
+        # What follows from them is told of after them.
+        for each in steps:
+            self._tell(each)
+        try:
             self._publish(self.state)
             if is_of_interest(self._settings):
                 self._ports.servers_changed(self._settings.name, health(self.state))
-        except Exception:  # noqa: BLE001 - one bad event must not end the service's care
-            self._log.failure("An event could not be handled: {event}", event=event)
+        except Exception:  # noqa: BLE001 - the same
+            self._failed(steps[-1].event)
             return
-        for notice in notices:
-            if isinstance(notice, CouldNotDepool):
-                self.could_not_depool_total += 1
+        notices = [notice for each in steps for notice in each.notices]
+        self.could_not_depool_total += sum(isinstance(each, CouldNotDepool) for each in notices)
         self._notices.write(notices)
+
+    def _failed(self, event: Event) -> None:
+        self._log.failure("An event could not be handled: {event}", event=event)
 
     def _tell(self, taken: Step) -> None:
         try:

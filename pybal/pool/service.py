@@ -3,7 +3,8 @@ reports to all services."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 
 from twisted.logger import Logger
@@ -106,6 +107,14 @@ class LVSService:
         """See ReportDelivery."""
         self._damped.retract(report)
 
+    def gather(self) -> None:
+        """See Coordinator."""
+        self._coordinator.gather()
+
+    def act(self) -> None:
+        """See Coordinator."""
+        self._coordinator.act()
+
     def probe_target(self, source: Random) -> ProbeTarget | None:
         """See Coordinator."""
         return self._coordinator.probe_target(source)
@@ -131,15 +140,36 @@ class ReportRouter:
 
     def __init__(self, services: Mapping[str, LVSService]) -> None:
         self._services = services
+        self._together: dict[str, LVSService] | None = None
 
     def deliver(self, report: HealthReport) -> None:
         """See ReportDelivery."""
-        service = self._services.get(report.service)
+        service = self._service_of(report)
         if service is not None:
             service.deliver(report)
 
     def retract(self, report: HealthReport) -> None:
         """See ReportDelivery."""
-        service = self._services.get(report.service)
+        service = self._service_of(report)
         if service is not None:
             service.retract(report)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is delivered and retracted within `with`, no longer than a time slice, is one step
+        for each service: what follows from it, follows at its end."""
+        services = self._together = {}
+        try:
+            yield
+        finally:
+            self._together = None
+            for service in services.values():
+                service.act()
+
+    def _service_of(self, report: HealthReport) -> LVSService | None:
+        service = self._services.get(report.service)
+        if service is not None and self._together is not None:
+            if report.service not in self._together:
+                service.gather()
+            self._together[report.service] = service
+        return service

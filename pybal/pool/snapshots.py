@@ -1,6 +1,6 @@
 """The snapshots of a service's servers. Only those that changed are made anew: there are thousands,
-and each scrape looks at all. In a storm some are made before anyone asks, so that whoever asks next
-does not have to make thousands in one turn.
+and each scrape looks at all. After a storm they are made before anyone asks, who would have to make
+thousands in one turn.
 """
 
 from __future__ import annotations
@@ -8,22 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import islice
 
+from twisted.internet.defer import Deferred
+
 from pybal.model import ServerSnapshot
 from pybal.pool.members import Member, Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
+from pybal.runtime.time_slices import TimeSlices
 
-_MOST_WAITING = 400
-_MADE_EARLY = 100
-"""If so many wait to be made anew, so many are: some milliseconds."""
+_MOST_WAITING = 200
+"""If so many wait to be made anew, they are, as soon as there is time."""
+_PIECE = 20
 
 
 class ServerSnapshots:
     """The snapshots of one service's servers. `state` and `servers` are live views."""
 
-    def __init__(self, state: Callable[[], PoolState], servers: Mapping[str, Server]) -> None:
+    def __init__(
+        self,
+        state: Callable[[], PoolState],
+        servers: Mapping[str, Server],
+        time_slices: TimeSlices,
+    ) -> None:
         self._state = state
         self._servers = servers
+        self._time_slices = time_slices
+        self._working = False
         self._members = Members()
         self._early: dict[str, tuple[Member, ServerSnapshot]] = {}
         """What was made before anyone asked, and of which member."""
@@ -35,12 +45,19 @@ class ServerSnapshots:
         """A monitor of the server has changed, or its address."""
         self._touched.pop(host, None)
         self._touched[host] = None
-        if len(self._touched) >= _MOST_WAITING:
+        if len(self._touched) >= _MOST_WAITING and not self._working:
+            self._working = True
+            Deferred.fromCoroutine(self._make_early())
+
+    async def _make_early(self) -> None:
+        while self._touched:
+            await self._time_slices.leisure()
             self._make_some()
+        self._working = False
 
     def _make_some(self) -> None:
         members = self._state().members
-        for host in tuple(islice(self._touched, _MADE_EARLY)):
+        for host in tuple(islice(self._touched, _PIECE)):
             del self._touched[host]
             if host in members and host in self._servers:
                 member = members[host]

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
 from pybal.runtime.clock import Clock
 
-SLICE_S = 0.005
+SLICE_S = 0.003
 """So much of a turn may long work take before sockets and timers have theirs."""
+
+QUIET_S = 0.003
+"""A turn that took others less had little to do."""
+
+LEISURE_WITHIN_S = 5.0
+"""What nobody waits for comes to pass within that time, however much there is to do."""
+
+_Call = tuple[Callable[..., object], tuple[Any, ...]]
+_Leisure = tuple[float, Deferred[None]]
+"""What may wait, and until when."""
 
 
 class TimeSlices:
@@ -18,17 +30,39 @@ class TimeSlices:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._waiting: deque[Deferred[None]] = deque()
+        self._waiting: deque[_Call] = deque()
+        self._at_leisure: deque[_Leisure] = deque()
+        self._last: deque[_Leisure] = deque()
+        """What comes after all that."""
         self._ends_at: float | None = None
         """When the slice of this turn is over; None while nobody has asked in it."""
+        self._left_at: float | None = None
+        """When the last turn's slice was over."""
 
     def pause(self) -> Deferred[None]:
         """Fires at once if there is time left in this turn, else in a later one, first come, first
         served. May be cancelled."""
         if not self._waiting and self._has_time():
             return succeed(None)
-        turn: Deferred[None] = Deferred(self._waiting.remove)
-        self._waiting.append(turn)
+        turn: Deferred[None] = Deferred(lambda _: self._waiting.remove(waiting))
+        waiting: _Call = turn.callback, (None,)
+        self._waiting.append(waiting)
+        return turn
+
+    def call(self, piece: Callable[..., object], *arguments: object) -> None:
+        """The same, for a piece that never fails and is not taken back."""
+        if not self._waiting and self._has_time():
+            piece(*arguments)
+        else:
+            self._waiting.append((piece, arguments))
+
+    def leisure(self, *, last: bool = False) -> Deferred[None]:
+        """Fires in a later turn that has little else to do, or after LEISURE_WITHIN_S; in order.
+        `last`: once nobody else waits for leisure, or after that time."""
+        turn: Deferred[None] = Deferred()
+        queue = self._last if last else self._at_leisure
+        queue.append((self._clock.seconds() + LEISURE_WITHIN_S, turn))
+        self._has_time()
         return turn
 
     def _has_time(self) -> bool:
@@ -40,5 +74,18 @@ class TimeSlices:
 
     def _next_turn(self) -> None:
         self._ends_at = None
+        begun_at, left_at = self._clock.seconds(), self._left_at
         while self._waiting and self._has_time():
-            self._waiting.popleft().callback(None)
+            piece, arguments = self._waiting.popleft()
+            piece(*arguments)
+        quiet = left_at is not None and begun_at - left_at < QUIET_S and not self._waiting
+        self._use_leisure(self._at_leisure, quiet=quiet)
+        self._use_leisure(self._last, quiet=quiet and not self._at_leisure)
+        if self._at_leisure or self._last:
+            self._has_time()
+        self._left_at = self._clock.seconds()
+
+    def _use_leisure(self, queue: deque[_Leisure], *, quiet: bool) -> None:
+        now_s = self._clock.seconds()
+        while queue and (quiet or queue[0][0] <= now_s) and self._has_time():
+            queue.popleft()[1].callback(None)

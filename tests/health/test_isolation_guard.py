@@ -21,6 +21,7 @@ from pybal.health.isolation import (
     Phase,
 )
 from pybal.health.isolation_guard import (
+    SLICE_S,
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
@@ -228,7 +229,7 @@ def test_stopped_it_is_silent_and_lets_go_of_everything() -> None:
 def failing_at_once(count: int) -> Bench:
     """They have just been found to have failed, and each takes 2 ms to be acted on."""
     bench = Bench()
-    bench.act_s = 0.002
+    bench.act_s = SLICE_S * 0.4
     for n in range(count):
         bench.down(f"h{n}")
     bench.network.open[0].connect()

@@ -10,6 +10,7 @@ from twisted.logger import capturedLogs
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.runtime.log import format_line
+from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
 from tests.fakes.environment import MonitorBench
 
 INTERVAL_S = 10.0
@@ -110,6 +111,22 @@ def test_each_failed_check_is_logged_and_the_return_once() -> None:
         "[textlb_443 Probe] WARN: cp1.example (up): it is silent",
         "[textlb_443 Probe] INFO: cp1.example (up): up again: it answered",
     ]
+
+
+def test_of_thousands_that_fail_at_once_the_first_are_lines_and_the_rest_is_a_summary() -> None:
+    bench = MonitorBench()
+    probes = [Probe(bench) for _ in range(MOST_LINES + 3)]
+    for probe in probes:
+        probe.start()
+    bench.advance(INTERVAL_S)
+    with capturedLogs() as logged:
+        for probe in probes:
+            probe.answer.callback(CheckOutcome(False, "it is silent"))
+        bench.clock.advance(WINDOW_S)
+    *lines, summary, _ = [format_line(event) for event in logged]
+    assert lines == ["[textlb_443 Probe] WARN: cp1.example (up): it is silent"] * MOST_LINES
+    names = ", ".join(["cp1.example"] * 3)
+    assert summary == f"[textlb_443 Probe] WARN: At the same time: 3 more failed ({names})"
 
 
 def test_a_reason_is_one_line_of_bounded_length() -> None:

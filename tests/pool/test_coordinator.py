@@ -47,6 +47,26 @@ def test_a_down_report_is_published_within_the_call() -> None:
     assert bench.destinations == {B: 10, C: 10}
 
 
+def test_reports_that_come_together_are_published_once_and_told_one_by_one() -> None:
+    bench = Bench(threshold=Fraction(0))
+    bench.list("a", "b", "c")
+    before = len(bench.published)
+    bench.steps.clear()
+    bench.coordinator.gather()
+    for host in "abc":
+        bench.monitor(host).say(False)
+    assert (len(bench.published), bench.steps) == (before, [])
+    bench.coordinator.act()
+    assert bench.destinations == {}
+    assert len(bench.published) == before + 1
+    assert [event for event, _, _ in bench.steps] == [
+        MonitorReported(host, "IdleConnection", False, "no luck") for host in "abc"
+    ]
+    bench.coordinator.act()
+    bench.monitor("a").say(True)
+    assert bench.destinations == {A: 10}
+
+
 def test_a_refused_depool_is_counted_and_publishes_nothing() -> None:
     bench = Bench()
     bench.list("a", "b", "c")

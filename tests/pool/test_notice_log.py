@@ -10,7 +10,8 @@ from twisted.logger import Logger, capturedLogs, formatEvent
 from pybal.model import ServerSpec
 from pybal.pool.events import Notice, PooledChanged, ReportedDown, ServerAdded, TooFewEligible
 from pybal.pool.log_lines import log_line
-from pybal.pool.notice_log import MOST_LINES, WINDOW_S, NoticeLog
+from pybal.pool.notice_log import NoticeLog
+from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
 
 
 class Book:

@@ -46,7 +46,8 @@ class Story:
         before = self.state
         at = self.ledger.now()
         self.state, notices = step(before, event, at)
-        self.chronicle.stepped("web", Step(event, before, self.state, notices, at))
+        because = self.chronicle.because_of(event)
+        self.chronicle.stepped("web", Step(event, before, self.state, notices, at), because)
 
     def listed(self, *hosts: str) -> None:
         self.take(ListChanged(tuple(Candidate(ServerSpec(host), True) for host in hosts)))

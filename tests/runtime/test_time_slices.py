@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
-from pybal.runtime.time_slices import SLICE_S, TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, SLICE_S, TimeSlices
 
 
 class Reactor:
@@ -67,7 +67,7 @@ def test_short_work_is_done_at_once() -> None:
 
 
 def test_long_work_takes_a_slice_of_each_turn() -> None:
-    work = Work(SLICE_S / 2)
+    work = Work(SLICE_S * 0.6)
     work.begin("a", 5)
     work.turn()
     work.turn()
@@ -101,3 +101,67 @@ def test_nothing_is_left_behind() -> None:
     for _ in range(4):
         work.turn()
     assert work.reactor.calls == []
+
+
+def test_a_piece_that_needs_no_answer_waits_in_the_same_line() -> None:
+    work = Work(SLICE_S)
+    work.begin("a", 2)
+    called: list[str] = []
+    work.turns.call(called.append, "now")
+    assert called == []
+    work.turn()
+    assert (work.done, called) == (["a", "a"], [])
+    work.turn()
+    assert called == ["now"]
+
+
+class Leisure:
+    """What waits for leisure, in turns that are busy or not."""
+
+    def __init__(self) -> None:
+        self.reactor = Reactor()
+        self.slices = TimeSlices(self.reactor)
+        self.done: list[str] = []
+
+    def want(self, name: str, *, last: bool = False) -> None:
+        self.slices.leisure(last=last).addCallback(lambda _: self.done.append(name))
+
+    def turns(self, count: int, busy_s: float = 0.0) -> None:
+        for _ in range(count):
+            self.reactor.now_s += busy_s
+            self.reactor.turn()
+
+
+def test_what_may_wait_comes_in_a_turn_that_has_little_to_do() -> None:
+    leisure = Leisure()
+    leisure.want("a")
+    leisure.turns(5, QUIET_S * 2)
+    assert leisure.done == []
+    leisure.turns(1)
+    assert leisure.done == ["a"]
+    leisure.turns(1)
+    assert leisure.reactor.calls == []
+
+
+def test_what_may_wait_does_not_wait_for_ever() -> None:
+    leisure = Leisure()
+    leisure.want("a")
+    leisure.want("b", last=True)
+    leisure.turns(int(LEISURE_WITHIN_S / QUIET_S / 2) + 2, QUIET_S * 2)
+    assert leisure.done == ["a", "b"]
+
+
+def test_the_last_come_after_those_who_ask_again() -> None:
+    leisure = Leisure()
+
+    async def long() -> None:
+        for _ in range(3):
+            await leisure.slices.leisure()
+            leisure.done.append("long")
+            leisure.reactor.now_s += SLICE_S
+
+    leisure.want("last", last=True)
+    Deferred.fromCoroutine(long())
+    leisure.turns(9)
+    assert leisure.done == ["long", "long", "long", "last"]
+    assert leisure.reactor.calls == []

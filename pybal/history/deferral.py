@@ -1,0 +1,76 @@
+"""What is noted in a storm is noted when there is time: the kernel comes first."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from pybal.runtime.clock import Clock
+from pybal.runtime.time_slices import TimeSlices
+
+AT_ONCE = 20
+"""So many notes of a turn of the reactor are taken at once."""
+
+MOST_WAITING = 20_000
+"""Of more that wait, the oldest are taken at once."""
+
+_PIECE = 10
+
+
+class Deferral:
+    """Takes notes in their order: at once, unless there are many."""
+
+    def __init__(self, clock: Clock, time_slices: TimeSlices, log: Logger) -> None:
+        self._clock = clock
+        self._time_slices = time_slices
+        self._log = log
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._this_turn = 0
+        self._counting = False
+        self._working = False
+
+    @property
+    def defers(self) -> bool:
+        """Whether what comes now has to wait."""
+        return bool(self._waiting) or self._this_turn >= AT_ONCE
+
+    def take(self, note: Callable[..., object], *arguments: object) -> None:
+        """Call it, now or later."""
+        if not self.defers:
+            self._this_turn += 1
+            if not self._counting:
+                self._counting = True
+                self._clock.callLater(0, self._next_turn)
+            note(*arguments)
+            return
+        self._waiting.append(partial(note, *arguments))
+        if len(self._waiting) > MOST_WAITING:
+            self._take_some()
+        if not self._working:
+            self._working = True
+            Deferred.fromCoroutine(self._work())
+
+    def flush(self) -> None:
+        """Take all that waits now."""
+        while self._waiting:
+            self._take_some()
+
+    def _next_turn(self) -> None:
+        self._this_turn, self._counting = 0, False
+
+    async def _work(self) -> None:
+        while self._waiting:
+            await self._time_slices.leisure()
+            self._take_some()
+        self._working = False
+
+    def _take_some(self) -> None:
+        for _ in range(min(_PIECE, len(self._waiting))):
+            try:
+                self._waiting.popleft()()
+            except Exception:  # noqa: BLE001 - the others are to be noted all the same
+                self._log.failure("Could not take note of something that happened")

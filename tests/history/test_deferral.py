@@ -1,0 +1,72 @@
+"""What is noted in a storm waits for leisure, and keeps its order."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+
+from pybal.history.deferral import AT_ONCE, MOST_WAITING, Deferral
+from pybal.runtime.time_slices import TimeSlices
+from tests.fakes.log import FakeLog
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.log = FakeLog()
+        self.noted: list[int] = []
+        self.deferral = Deferral(self.clock, TimeSlices(self.clock), self.log.logger("history"))
+
+    def take(self, count: int, first: int = 0) -> None:
+        for number in range(first, first + count):
+            self.deferral.take(self.noted.append, number)
+
+
+def test_a_few_are_noted_at_once() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE)
+    assert rig.noted == list(range(AT_ONCE))
+    rig.clock.advance(0)
+    rig.take(1, AT_ONCE)
+    assert rig.noted == list(range(AT_ONCE + 1))
+    rig.clock.advance(0)
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_of_many_the_rest_waits_and_all_are_noted_in_order() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE + 50)
+    assert rig.noted == list(range(AT_ONCE))
+    rig.clock.advance(0)
+    rig.clock.advance(0)
+    assert rig.noted == list(range(AT_ONCE + 50))
+    rig.take(1, AT_ONCE + 50)
+    assert rig.noted[-1] == AT_ONCE + 50
+
+
+def test_what_comes_while_others_wait_comes_after_them() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE + 1)
+    rig.deferral._next_turn()
+    rig.take(1, AT_ONCE + 1)
+    assert rig.noted == list(range(AT_ONCE))
+    rig.deferral.flush()
+    assert rig.noted == list(range(AT_ONCE + 2))
+
+
+def test_more_wait_than_may_wait() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE + MOST_WAITING + 1)
+    assert AT_ONCE < len(rig.noted) < AT_ONCE + 100
+    rig.deferral.flush()
+    assert rig.noted == list(range(AT_ONCE + MOST_WAITING + 1))
+
+
+def test_a_note_that_fails_takes_none_of_the_others() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE)
+    rig.deferral.take(lambda: 1 // 0)
+    rig.take(1, AT_ONCE)
+    rig.deferral.flush()
+    assert rig.noted[-1] == AT_ONCE
+    (line,) = rig.log.lines
+    assert "ZeroDivisionError" in line
