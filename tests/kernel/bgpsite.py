@@ -74,8 +74,7 @@ class Site:
     ) -> tuple[Path, str]:
         """A folder with the pools, and a pybal.conf; `own` are further lines of a service, whose
         pool may be missing."""
-        folder = self._folder / host.name
-        folder.mkdir()
+        folder = self.folder(host)
         assert self.stage.router is not None
         config = CONFIG.format(
             asn=DIRECTOR_ASN, router=self.stage.router.ipv4, director=host, med=med, options=options
@@ -85,6 +84,12 @@ class Site:
             if name != without_pool:
                 self.write_pool(host, name)
         return folder, config
+
+    def folder(self, host: Host) -> Path:
+        """A new one for what a director reads and writes."""
+        folder = self._folder / host.name
+        folder.mkdir()
+        return folder
 
     def director(self, host: Host, **wanted: Any) -> RunningPybal:
         """A running pybal, with what `configure` makes of `wanted`."""
