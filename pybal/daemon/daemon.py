@@ -148,6 +148,9 @@ class Daemon:
             boot=None if ports.place is None else ports.place.boot,
             files=BoundedAccess(ports.reactor, ports.own_thread),
         )
+        self._readiness = Readiness(
+            ports.reactor, ports.service_manager, self._missing_services, self._status
+        )
         self._reloader = Reloader(
             running,
             kinds_of(ports.monitors),
@@ -157,15 +160,12 @@ class Daemon:
                 ports.now,
                 ports.monotonic_s,
                 ports.in_thread,
-                ports.service_manager,
+                self._readiness,
                 ports.with_options,
                 ports.load_code,
                 self._history.reloaded,
             ),
             self._log,
-        )
-        self._readiness = Readiness(
-            ports.reactor, ports.service_manager, self._missing_services, self._status
         )
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = None if settings.dry_run else settings.state_directory

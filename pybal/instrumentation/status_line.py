@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.model import BGPSnapshot, ServiceSnapshot
 
+_MAX_SHOWN = 300
+
 
 def status_line(
     services: Sequence[ServiceSnapshot], bgp: BGPSnapshot, config: ConfigSnapshot
 ) -> str:
-    """`118 services, 11095 servers, 11093 up, BGP 2/2`; trouble with the configuration first."""
+    """`118 services, 11095 servers, 11093 up, BGP 2/2`; trouble with the configuration
+    first, with the first of its errors."""
     servers = [server for service in services for server in service.servers]
     parts = [
         f"{len(services)} services",
@@ -22,8 +25,17 @@ def status_line(
         established = sum(peer.established for peer in bgp.peers)
         parts.append(f"BGP {established}/{len(bgp.peers)}")
     last = config.last_reload
+    wrong = "" if last is None or last.successful else _first(last.errors)
     if config.is_last_good:
-        parts.insert(0, "runs the LAST GOOD configuration, the file has errors")
+        parts.insert(0, f"runs the LAST GOOD configuration, the file has errors{wrong}")
     elif last is not None and not last.successful:
-        parts.insert(0, "the changed configuration was REFUSED")
+        parts.insert(0, f"the changed configuration was REFUSED{wrong}")
     return ", ".join(parts)
+
+
+def _first(errors: Sequence[str]) -> str:
+    """People who reload see it here: `systemctl reload` itself does not show it."""
+    if not errors:
+        return ""
+    shown = errors[0] if len(errors[0]) <= _MAX_SHOWN else errors[0][: _MAX_SHOWN - 1] + "…"
+    return f" ({shown}{f'; and {len(errors) - 1} more' if len(errors) > 1 else ''})"

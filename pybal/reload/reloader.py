@@ -220,11 +220,11 @@ class Reloader:
 
     def _ended(self, _: object) -> None:
         self._reloading = None
-        self._ports.manager.ready()
         waiting, self._waiting = self._waiting, []
         outcome = self.running.last
         if outcome is not None:
             self._ports.ended(outcome)
+        self._ports.manager.ready()
         for each in waiting:
             if outcome is not None:
                 each.callback(outcome)

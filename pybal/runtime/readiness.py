@@ -23,6 +23,8 @@ class Manager(Protocol):
 
     def ready(self) -> None: ...
 
+    def reloading(self, monotonic_s: float) -> None: ...
+
     def status(self, text: str) -> None: ...
 
     def alive(self) -> None: ...
@@ -73,6 +75,17 @@ class Readiness:
             self._tell(missing)
         delay_s = _STATUS_EVERY_S if self.is_ready else _LOOK_EVERY_S
         self._calls["look"] = self._clock.callLater(delay_s, self._look)
+
+    def reloading(self, monotonic_s: float) -> None:
+        """A reload begins. During a start nothing is said of it: what ends is the start."""
+        if self.is_ready:
+            self._manager.reloading(monotonic_s)
+
+    def ready(self) -> None:
+        """It has ended; what came of it is not to wait for the next look."""
+        self._tell(() if self.is_ready else tuple(self._missing()))
+        if self.is_ready:
+            self._manager.ready()
 
     def _tell(self, missing: Sequence[str]) -> None:
         status = self._status()

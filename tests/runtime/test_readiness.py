@@ -13,10 +13,14 @@ class FakeManager:
         self.ready_at: list[float] = []
         self.alive_at: list[float] = []
         self.said: list[str] = []
+        self.reloads: list[float] = []
         self.clock = Clock()
 
     def ready(self) -> None:
         self.ready_at.append(self.clock.seconds())
+
+    def reloading(self, monotonic_s: float) -> None:
+        self.reloads.append(monotonic_s)
 
     def status(self, text: str) -> None:
         self.said.append(text)
@@ -72,3 +76,22 @@ def test_without_a_watchdog_nothing_is_fed() -> None:
     bench = Bench()
     bench.run(60)
     assert bench.manager.alive_at == []
+
+
+def test_a_reload_during_the_start_is_no_end_of_the_start() -> None:
+    bench = Bench("one")
+    bench.readiness.reloading(5.0)
+    bench.manager.said.clear()
+    bench.readiness.ready()
+    assert bench.manager.reloads == bench.manager.ready_at == []
+    assert bench.manager.said == ["2 services; waiting for one"]
+
+
+def test_the_end_of_a_reload_is_told_with_what_came_of_it() -> None:
+    bench = Bench()
+    bench.readiness.reloading(5.0)
+    bench.manager.said.clear()
+    bench.readiness.ready()
+    assert bench.manager.reloads == [5.0]
+    assert bench.manager.said == ["2 services"]
+    assert len(bench.manager.ready_at) == 2

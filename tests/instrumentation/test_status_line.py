@@ -1,0 +1,36 @@
+"""What `systemctl status` shows: how all is, and first what is wrong with the configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.instrumentation.status_line import status_line
+from pybal.model import BGPSnapshot
+
+WELL = "0 services, 0 servers, 0 up"
+ERROR = "/etc/pybal/pybal.conf:9: [web] scheduler = 'wrrr': none of rr wrr"
+
+
+def line(last: ReloadSnapshot | None, *, is_last_good: bool = False) -> str:
+    config = ConfigSnapshot("f", "", None, 0.0, is_last_good=is_last_good, last_reload=last)
+    return status_line((), BGPSnapshot(enabled=False, local_asn=None, peers=()), config)
+
+
+def refused(*errors: str) -> ReloadSnapshot:
+    return ReloadSnapshot(1.0, successful=False, errors=errors, steps=())
+
+
+def test_all_well_is_counts_alone() -> None:
+    assert line(None) == line(ReloadSnapshot(1.0, successful=True, errors=(), steps=())) == WELL
+
+
+@pytest.mark.parametrize("is_last_good", [False, True])
+def test_what_is_wrong_comes_first_with_its_place(is_last_good: bool) -> None:
+    words = "runs the LAST GOOD configuration, the file has errors"
+    words = words if is_last_good else "the changed configuration was REFUSED"
+    assert line(refused(ERROR), is_last_good=is_last_good) == f"{words} ({ERROR}), {WELL}"
+    more = line(refused(ERROR, "x", "y"), is_last_good=is_last_good)
+    assert more == f"{words} ({ERROR}; and 2 more), {WELL}"
+    assert line(refused(), is_last_good=is_last_good) == f"{words}, {WELL}"
+    assert len(line(refused("x" * 5000), is_last_good=is_last_good)) < 500
