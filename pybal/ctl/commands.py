@@ -131,14 +131,20 @@ def config(asked: Asked) -> Result:
     document = asked.client.get("config")
     if asked.options.action is None:
         return Result([Line(each) for each in document["text"].splitlines()], document)
-    return compare(asked.client, asked.options.config or Path(document["path"]))
+    return compare(asked.client, asked.options.config, document["path"])
 
 
-def compare(client: Client, path: Path) -> Result:
-    """What a reload with this file would do."""
-    text = _read(path)
+def compare(client: Client, path: Path | None, running: str) -> Result:
+    """What a reload with this file would do; without one, with that of the daemon."""
+    text = _read(path or Path(running))
     document = client.post("config", "compare", body={"content": text})
-    steps, errors = document["steps"], tuple(document["errors"])
+    # The daemon does not know which file was read.
+    named = f"{path or running}:"
+    errors = tuple(
+        named + each.removeprefix(f"{running}:") if each.startswith(f"{running}:") else each
+        for each in document["errors"]
+    )
+    steps = document["steps"]
     if errors:
         return Result([], document, errors, EXIT_REFUSED)
     lines = [Line(each) for each in steps] or [Line("Nothing would change")]

@@ -298,10 +298,10 @@ def test_a_difference_of_the_configuration_is_an_exit_status(
     assert site.ctl("config", "diff", "-c", str(path)) == (
         2, "adds the service x\nremoves the service y\n", "",
     )  # fmt: skip
-    site.controls.errors = ["new.conf:3: no", "new.conf:4: nor this"]
+    site.controls.errors = ["/etc/pybal/pybal.conf:3: no", "nor this"]
     assert site.ctl("config", "diff", "-c", str(path)) == (
-        1, "", "pybalctl: new.conf:3: no\npybalctl: new.conf:4: nor this\n",
-    )  # fmt: skip
+        1, "", f"pybalctl: {path}:3: no\npybalctl: nor this\n",
+    ), "the file that was read is named"  # fmt: skip
 
 
 def test_a_configuration_of_megabytes_can_be_compared(site: ServedSite, tmp_path: Path) -> None:
