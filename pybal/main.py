@@ -107,7 +107,10 @@ _log = Logger(namespace="pybal")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.json and not options.check_config:
+        parser.error("--json belongs to --check-config")
     try:
         monitors = installed_monitors(entry_points(group=GROUP))
     except PluginError as error:
