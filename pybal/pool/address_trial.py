@@ -9,10 +9,10 @@ from pybal.monitors.base import Monitor
 
 
 class AddressTrial:
-    """Monitors at another address of a server. `passed` is called once, when all of them find it up
+    """Monitors at another address of a server. `passed` is called when all of them find it up
     there; what they find otherwise is nobody's matter, as the server is not there."""
 
-    def __init__(self, address: IPAddress, passed: Callable[[], None]) -> None:
+    def __init__(self, address: IPAddress, passed: Callable[[], object]) -> None:
         self.address = address
         self._passed = passed
         self._monitors: Sequence[Monitor] = ()
@@ -34,7 +34,11 @@ class AddressTrial:
     def receive(self, report: HealthReport) -> None:
         """See ReportReceiver."""
         self._up[report.monitor] = report.result.up
-        wanted = {monitor.name for monitor in self._monitors}
-        if wanted and all(self._up.get(name) for name in wanted):
-            self.stop()
+        if self.is_proven:
             self._passed()
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether all of them find it up there."""
+        names = {monitor.name for monitor in self._monitors}
+        return bool(names) and all(self._up.get(name) for name in names)

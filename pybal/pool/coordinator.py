@@ -33,6 +33,7 @@ from pybal.override import Override
 from pybal.pool.address_trial import AddressTrial
 from pybal.pool.address_warnings import AddressWarnings
 from pybal.pool.bounded import BoundedWork
+from pybal.pool.crowding import Crowding
 from pybal.pool.desired import destination_key
 from pybal.pool.events import (
     AddressChanged,
@@ -82,7 +83,7 @@ class Coordinator:
     ) -> None:
         self._settings = settings
         self._ports = ports
-        self._new_servers = NewServers(settings, adopted)
+        self._new_servers = NewServers(settings, adopted, ports.addresses.remembered)
         self._log = Logger(namespace=settings.name)
         self._list = GuardedList(
             settings, ports.clock, ports.now, self._reconsider_list, self._log, ports.list_kept
@@ -94,6 +95,7 @@ class Coordinator:
         self._record = ListRecord(
             ports.clock, list_store, self._list, lambda: self._policy.state, self._servers
         )
+        self._crowding = Crowding(self._servers, lambda: self._policy.state, self._log)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
@@ -142,7 +144,8 @@ class Coordinator:
                 self._list.begin_with(found, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
-            self._arriving = {host: self._new_server(host, found) for host in hosts}
+            former = self._new_servers.former_addresses(hosts, found.past)
+            self._arriving = {host: Server(host, self, former.get(host)) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
                 server.start(
@@ -162,11 +165,6 @@ class Coordinator:
         self._applying = None
         if not failure.check(CancelledError):
             self._log.failure("A pool list could not be applied", failure)
-
-    def _new_server(self, host: str, found: SourceList) -> Server:
-        remembered = self._ports.addresses.remembered(host, self._settings.server_version)
-        former = self._new_servers.former_address(host, found.past, remembered)
-        return Server(host, self, former)
 
     def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
@@ -307,6 +305,10 @@ class Coordinator:
         self._handle(AddressChanged(server.host, server.address is not None, objection))
         self._look_at_addresses()
 
+    def may_move(self, server: Server, address: IPAddress) -> bool:
+        """See ServerOwner."""
+        return self._crowding.may_move(server, address, self._settings.list_floor)
+
     def address_proven(self, server: Server) -> None:
         """See ServerOwner."""
         text = "{host} was found up at {address} and is there from now on"
@@ -415,7 +417,7 @@ class Coordinator:
         """Handle an event; one that arrives meanwhile is handled next."""
         if self._policy.handle(event):
             self._record.keep_soon()
-            if self._list.keeps or self._overlay.suspends:
+            if self._list.keeps or self._overlay.suspends or self._crowding.waits:
                 self._reconsideration.ask(len(self._servers))
 
     def _reconsider(self) -> None:
@@ -425,6 +427,7 @@ class Coordinator:
             self._reconsider_list()
         if self._overlay.may_change(self._list.in_force, self._policy.state):
             self._put_list_in_force()
+        self._crowding.look_again()
 
     # -- what can be seen -----------------------------------------------------------------
 

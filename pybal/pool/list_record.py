@@ -34,6 +34,7 @@ class ListRecord:
         self._servers = servers
         self._known = ListPast(0.0)
         self._later: DelayedCall | None = None
+        self._stopped = False
 
     def keep(self) -> None:
         """Another list is in force, or other changes of it are kept."""
@@ -44,12 +45,13 @@ class ListRecord:
 
     def keep_soon(self) -> None:
         """Servers may have come up or gone down."""
-        if self._later is None:
+        if self._later is None and not self._stopped:
             after_s = saved_after_s(len(self._state().members))
             self._later = self._clock.callLater(after_s, self._look)
 
     def stop(self) -> None:
         """Keep what is known now, and nothing more. Idempotent."""
+        self._stopped = True
         if self._later is not None:
             self._cancel()
             self._look()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+
 from pybal.config.settings import ServiceSettings
 from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
@@ -14,10 +16,17 @@ from pybal.pool.events import Candidate
 
 class NewServers:
     """Of one service. `adopted` is what stood in the kernel before the daemon started; it matters
-    for the first list alone. Times are of a clock that does not jump."""
+    for the first list alone. `remembered(host, family)` is the address that the last run had last.
+    Times are of a clock that does not jump."""
 
-    def __init__(self, settings: ServiceSettings, adopted: ServiceEntry | None) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        adopted: ServiceEntry | None,
+        remembered: Callable[[str, int], IPAddress | None],
+    ) -> None:
         self._settings = settings
+        self._remembered = remembered
         self._adopted = adopted
         self._departed = DepartedServers()
 
@@ -38,17 +47,23 @@ class NewServers:
         key = None if address is None else destination_key(self._settings, address)
         return key is not None and _stood_pooled(self._adopted, key, spec.weight)
 
-    def former_address(
-        self, host: str, past: ListPast | None, remembered: IPAddress | None
-    ) -> IPAddress | None:
-        """Where a server worked when the last run ended, if that is known: that run said so, or it
-        `remembered` its name for an address that the kernel sends connections to."""
+    def former_addresses(
+        self, hosts: Iterable[str], past: ListPast | None
+    ) -> Mapping[str, IPAddress]:
+        """Where servers worked when the last run ended, as far as that is known: that run said so,
+        or remembered their names for addresses that the kernel sends connections to."""
         moving = dict(past.moving) if past is not None else {}
-        if host in moving:
-            address = parse_address(moving[host])
-            if address is None or why_unusable(address):
+        found = ((host, self._former_address(host, moving.get(host))) for host in hosts)
+        return {host: address for host, address in found if address is not None}
+
+    def _former_address(self, host: str, kept: str | None) -> IPAddress | None:
+        family = self._settings.server_version
+        if kept is not None:
+            address = parse_address(kept)
+            if address is None or why_unusable(address) or address.version != family:
                 return None
-            return address if address.version == self._settings.server_version else None
+            return address
+        remembered = self._remembered(host, family) if self._adopted is not None else None
         if self._adopted is None or remembered is None:
             return None
         stood = self._adopted.destinations.get(destination_key(self._settings, remembered))

@@ -53,6 +53,10 @@ class ServerOwner(Protocol):
         """The name of an admitted server has moved. Monitors for the trial, not yet started; none
         if the server is to move at once."""
 
+    def may_move(self, server: Server, address: IPAddress) -> bool:
+        """Whether a server that was found up at its new address may move there. If not, it is to
+        be told `move_if_proven` later."""
+
     def address_proven(self, server: Server) -> None:
         """The same as address_changed, of a server that was found up at its new address."""
 
@@ -172,7 +176,7 @@ class Server:
         if self._trial is not None and self._trial.address == address:
             return True
         self._end_trial()
-        trial = AddressTrial(address, self._moved)
+        trial = AddressTrial(address, self.move_if_proven)
         monitors = self._owner.try_address(self, trial)
         if not monitors:
             return False
@@ -180,10 +184,16 @@ class Server:
         trial.start(monitors)
         return True
 
-    def _moved(self) -> None:
-        trial, self._trial = self._trial, None
-        if trial is not None and not self._stopped:
-            self._move(trial.address, self._owner.address_proven)
+    def move_if_proven(self) -> bool:
+        """Move where the server was found up, unless its owner objects. Whether it has."""
+        trial = self._trial
+        if self._stopped or trial is None or not trial.is_proven:
+            return False
+        if not self._owner.may_move(self, trial.address):
+            return False
+        self._end_trial()
+        self._move(trial.address, self._owner.address_proven)
+        return True
 
     def _end_trial(self) -> None:
         trial, self._trial = self._trial, None

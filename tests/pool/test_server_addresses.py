@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from ipaddress import ip_address
 
 import pytest
 from twisted.logger import LogLevel, capturedLogs
 
+from pybal.config.settings import ListGuardSettings
 from pybal.ipvs.model import DestinationKey
-from pybal.model import Verdict
+from pybal.model import ServerSpec, Verdict
 from pybal.pool.coordinator import REFUSED_FOR_S
 from pybal.pool.implausible_addresses import shared_addresses, why_implausible
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
 
 A, B, C, D = ADDRESSES.values()
 VIP = "192.0.2.1"
+X = "10.0.0.99"
 
 
 def bench_of(*monitors: object) -> Bench:
@@ -226,3 +229,102 @@ def test_stopping_ends_the_wait_of_a_refused_server() -> None:
     bench.coordinator.addresses_refused({DestinationKey(ip_address(A), 80)})
     bench.coordinator.stop()
     assert bench.clock.getDelayedCalls() == []
+
+
+# -- names that all move to one place ---------------------------------------------------------
+
+
+def bench_of_four(floor: Fraction = Fraction(1, 2)) -> Bench:
+    bench = Bench(list_guard=ListGuardSettings(floor))
+    bench.list(*"abcd")
+    for monitor in list(bench.made):
+        monitor.say(True)
+    return bench
+
+
+def all_move(bench: Bench, address: str, hosts: str = "abcd") -> None:
+    """A name server that gives everything the same address, at which something answers."""
+    for host in hosts:
+        move(bench, host, address)
+    for monitor in at(bench, address):
+        if monitor.running and monitor.target.host in hosts:
+            monitor.say(True)
+
+
+def test_names_that_all_move_to_one_address_leave_the_pool_its_floor_of_addresses() -> None:
+    bench = bench_of_four()
+    with capturedLogs() as logged:
+        all_move(bench, X)
+    assert bench.destinations == {X: 10, D: 10}
+    (warning,) = [e for e in logged if "list-floor" in str(e.get("log_format"))]
+    assert (warning["host"], warning["former"]) == ("d", D)
+
+
+def test_who_was_kept_from_it_goes_there_once_it_is_down_where_it_is() -> None:
+    bench = bench_of_four()
+    all_move(bench, X)
+    at(bench, D)[0].say(False)
+    assert bench.destinations == {X: 10}
+
+
+def test_who_was_kept_from_it_goes_there_once_there_is_room() -> None:
+    bench = bench_of_four()
+    all_move(bench, X)
+    move(bench, "a", A)
+    at(bench, A)[0].say(True)
+    assert bench.destinations == {A: 10, X: 10}, "d is at X, as a is no longer"
+
+
+def test_who_was_kept_from_it_stays_if_its_name_comes_back() -> None:
+    bench = bench_of_four()
+    all_move(bench, X)
+    move(bench, "d", D)
+    at(bench, X)[0].say(False)
+    move(bench, "a", A)
+    at(bench, A)[0].say(True)
+    assert D in bench.destinations
+
+
+@pytest.mark.parametrize("floor", [Fraction(0), Fraction(1, 4)])
+def test_with_a_floor_that_allows_it_all_may_be_at_one_address(floor: Fraction) -> None:
+    bench = bench_of_four(floor)
+    all_move(bench, X)
+    assert bench.destinations == {X: 10}
+
+
+def test_a_single_one_may_share_an_address_whatever_the_floor_is() -> None:
+    bench = bench_of_four(Fraction(1))
+    move(bench, "a", B)
+    next(m for m in at(bench, B) if m.target.host == "a").say(True)
+    assert bench.destinations == {B: 10, C: 10, D: 10}
+
+
+def test_two_servers_may_change_places_whatever_the_floor_is() -> None:
+    bench = bench_of_four(Fraction(1))
+    move(bench, "a", B)
+    move(bench, "b", A)
+    (to_b,) = [m for m in at(bench, B) if m.target.host == "a"]
+    to_b.say(True)
+    (to_a,) = [m for m in at(bench, A) if m.target.host == "b"]
+    to_a.say(True)
+    assert bench.destinations == dict.fromkeys((A, B, C, D), 10)
+    assert {m.target.host for m in at(bench, A)} == {"b"}
+
+
+def test_many_that_were_kept_from_it_go_without_piling_up() -> None:
+    names = {f"h{number}": f"10.0.1.{number}" for number in range(1, 251)}
+    bench = Bench(names=names, list_guard=ListGuardSettings(Fraction(1)))
+    bench.list(*names)
+    for monitor in list(bench.made):
+        monitor.say(True)
+    for host in names:
+        move(bench, host, X)
+    for monitor in at(bench, X):
+        monitor.say(True)
+    assert len(bench.destinations) == 249
+    bench.list(*list(names)[:-1], ServerSpec("h250", enabled=False))
+    for monitor in [m for m in bench.made if m.running and str(m.target.address) != X]:
+        if monitor.running:
+            monitor.say(False)
+    bench.clock.advance(1)
+    assert bench.destinations == {X: 10}
