@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address
 
 from pybal.bgp.attributes import EXTENDED
 from pybal.bgp.capabilities import CapabilityError, split_capabilities
@@ -108,18 +107,6 @@ def _version(data: bytes) -> str | None:
     return f"the peer speaks BGP version {spoken}" if len(data) == 2 else None
 
 
-def _asn(data: bytes) -> str | None:
-    return f"AS {int.from_bytes(data, 'big')}" if len(data) in (2, 4) else None
-
-
-def _router_id(data: bytes) -> str | None:
-    return f"router ID {IPv4Address(data)}" if len(data) == 4 else None
-
-
-def _hold_time(data: bytes) -> str | None:
-    return f"a hold time of {int.from_bytes(data, 'big')} s" if len(data) == 2 else None
-
-
 def _parameter(data: bytes) -> str | None:
     return f"parameter {data[0]}" if data else None
 
@@ -208,10 +195,7 @@ _EXPLAINERS: dict[tuple[int, int], _Explainer] = {
     (ErrorCode.MESSAGE_HEADER, HeaderSubcode.BAD_MESSAGE_LENGTH): _length,
     (ErrorCode.MESSAGE_HEADER, HeaderSubcode.BAD_MESSAGE_TYPE): _kind,
     (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_VERSION): _version,
-    (ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_PEER_AS): _asn,
-    (ErrorCode.OPEN_MESSAGE, OpenSubcode.BAD_BGP_IDENTIFIER): _router_id,
     (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_OPTIONAL_PARAMETER): _parameter,
-    (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNACCEPTABLE_HOLD_TIME): _hold_time,
     (ErrorCode.OPEN_MESSAGE, OpenSubcode.UNSUPPORTED_CAPABILITY): _capabilities,
     (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MALFORMED_ATTRIBUTE_LIST): _whole_attribute,
     (ErrorCode.UPDATE_MESSAGE, UpdateSubcode.MISSING_WELL_KNOWN_ATTRIBUTE): _missing,

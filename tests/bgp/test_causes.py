@@ -74,6 +74,11 @@ def test_a_session_ends_the_matter_but_what_was_stays_to_be_seen() -> None:
         (Notification(2, 2, bytes.fromhex("0000fcbc")), "Bad Peer AS: peer refuses our AS 64700"),
         (Notification(2, 2), "Bad Peer AS: peer refuses our AS 64700"),
         (Notification(2, 3), "Bad BGP Identifier: peer refuses our router ID 10.0.0.1"),
+        (
+            Notification(2, 7, bytes.fromhex("6300" * 10)),
+            "it is about capability 99" + ", capability 99" * 9,
+        ),
+        (Notification(2, 7, bytes.fromhex("6300" * 12)), ", capability 99 and 2 more"),
         (Notification(2, 4, b"\1"), "Unsupported Optional Parameter: parameter 1"),
         (Notification(2, 5), "Open Message/Authentication Failure"),
         (Notification(2, 6), "Unacceptable Hold Time: peer refuses our hold time of 2 s"),
@@ -86,6 +91,15 @@ def test_a_session_ends_the_matter_but_what_was_stays_to_be_seen() -> None:
         (
             Notification(3, 4, bytes.fromhex("4008040000fc58")),
             "Attribute Flags Error: COMMUNITIES with flags 0x40, value 0000fc58",
+        ),
+        (
+            Notification(3, 6, bytes.fromhex("5001000109")),
+            "ORIGIN with flags 0x50, value 09",
+        ),
+        (Notification(3, 11, b"\x50\x05\0"), "LOCAL_PREF with flags 0x50, value empty"),
+        (
+            Notification(7, 1, bytes.fromhex("00020001")),
+            "a ROUTE-REFRESH of ipv6-unicast, subtype 0, of 4 bytes",
         ),
         (Notification(3, 6, bytes.fromhex("40010109")), "ORIGIN with flags 0x40, value 09"),
         (Notification(3, 3, b"\3"), "Missing Well Known Attribute: NEXT_HOP is missing"),

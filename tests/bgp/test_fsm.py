@@ -212,6 +212,21 @@ def test_a_long_session_forgives_the_penalty_and_a_short_one_does_not() -> None:
     assert long.idle_hold_at == 60 + 1
 
 
+def test_a_session_of_a_second_in_a_long_life_of_ours_forgives_nothing() -> None:
+    up = replace(established(30), idle_hold_s=32.0, established_at=86_400.0)
+    ended, _ = run([EventKind.TCP_CONNECTION_FAILS], fsm=up, now=86_401)
+    assert (ended.idle_hold_at, ended.idle_hold_s) == (86_401 + 32, 60)
+
+
+def test_a_peer_that_has_spoken_and_then_is_away_is_tried_again_soon() -> None:
+    up = replace(established(30), retry_wait_s=4.0)
+    fsm, _ = run([EventKind.TCP_CONNECTION_FAILS], fsm=up, now=60)
+    fsm, _ = run(
+        [EventKind.IDLE_HOLD_TIMER_EXPIRES, EventKind.TCP_CONNECTION_FAILS], fsm=fsm, now=61
+    )
+    assert fsm.idle_hold_at == 61 + 1
+
+
 def test_without_damping_idle_stays_idle() -> None:
     fsm, _ = run([EventKind.AUTOMATIC_START, EventKind.TCP_CONNECTION_FAILS], Options(damp=False))
     assert fsm.next_deadline() is None

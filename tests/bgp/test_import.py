@@ -18,7 +18,14 @@ from pybal.bgp.constants import (
     Origin,
     RefreshSubtype,
 )
-from pybal.bgp.heard import MAX_COVERING, AdjRIBIn, OwnAddresses, mark
+from pybal.bgp.heard import (
+    MAX_COVERING,
+    AdjRIBIn,
+    HeardRoute,
+    OwnAddresses,
+    mark,
+    prefix_covers,
+)
 from pybal.bgp.messages import (
     MPReach,
     MPUnreach,
@@ -70,6 +77,19 @@ class TestOwnAddresses:
     )
     def test_what_concerns_them(self, prefix: str, concerns: bool) -> None:
         assert self.own.concern(Prefix.parse(prefix)) is concerns
+
+
+def test_a_prefix_covers_addresses_of_its_own_family_alone() -> None:
+    prefix = Prefix.parse("192.0.2.0/24")
+    assert prefix_covers(prefix, ip_address("192.0.2.9").packed)
+    assert not prefix_covers(prefix, ip_address("c000:200::").packed)
+
+
+def test_a_route_is_nobodys_reflection_unless_it_says_so() -> None:
+    table = rib()
+    table.take(said(HOST))
+    assert (table.routes[HOST].reflected, table.version > 0) == (False, True)
+    assert HeardRoute(None, Origin.IGP, (), 0).reflected is False
 
 
 def rib(*own: str, ours: tuple[str, ...] = ("10.0.0.1",)) -> AdjRIBIn:

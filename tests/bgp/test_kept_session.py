@@ -77,6 +77,13 @@ def test_a_document_of_another_shape_is_refused(key: str, data: st.DataObject) -
         decode_session(json.dumps(document).encode())
 
 
+@pytest.mark.parametrize("number", [True, 1.5, "77"])
+def test_what_only_looks_like_a_number_is_none(number: object) -> None:
+    document = json.loads(encode_session(KEPT)) | {"cookie": number}
+    with pytest.raises(HandoverError, match="TypeError"):
+        decode_session(json.dumps(document).encode())
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_session_or_refused(data: bytes) -> None:
     with pytest.raises(HandoverError):
@@ -186,6 +193,12 @@ def test_what_was_told_before_counts_and_was_sent_before() -> None:
 def test_a_session_that_had_ended_or_cannot_be_read_does_not_go_on(last: Entry) -> None:
     with pytest.raises(HandoverError):
         replay([begin(), last], len(last.payload), SESSION)
+
+
+def test_what_was_sent_and_cannot_be_read_is_told_from_what_was_cut_off() -> None:
+    for sent, words in ((b"what is that?" * 3, "be read"), (encode(Keepalive())[:-1], "within")):
+        with pytest.raises(HandoverError, match=words):
+            replay([begin(), Entry(Kind.SENT, sent)], len(sent), SESSION)
 
 
 def test_a_journal_needs_a_beginning() -> None:

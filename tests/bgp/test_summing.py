@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 
 from pybal.bgp.summing import Allowance, SummingLog
@@ -18,7 +19,7 @@ class Lines:
     def warn(self, text: str, **values: Any) -> None:
         self.said.append(text.format(**values))
 
-    info = warn
+    debug = info = error = warn
 
 
 def test_what_is_said_more_than_five_times_is_summed_up() -> None:
@@ -50,7 +51,31 @@ def test_now_and_then_is_not_summed_up() -> None:
 def test_a_long_value_is_cut() -> None:
     lines = Lines()
     SummingLog(lines, Clock()).warn("{what}", what="x" * 60_000)
-    assert len(lines.said[0]) < 500
+    assert lines.said == ["x" * 400 + "..."]
+    SummingLog(lines, Clock()).warn("{what}", what="x" * 400)
+    assert lines.said[1] == "x" * 400
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warn", "error"])
+def test_each_level_is_said(level: str) -> None:
+    lines = Lines()
+    getattr(SummingLog(lines, Clock()), level)("{what} happened", what="much")
+    assert lines.said == ["much happened"]
+
+
+def test_five_lines_are_for_ten_seconds() -> None:
+    clock, lines = Clock(), Lines()
+    log = SummingLog(lines, clock)
+    clock.advance(1)
+    for _ in range(5):
+        log.warn("bad")
+    clock.advance(10)
+    log.warn("bad")
+    assert len(lines.said) == 6
+    clock.advance(9)
+    for _ in range(5):
+        log.warn("bad")
+    assert len(lines.said) == 10
 
 
 def test_at_the_end_the_sum_is_said_and_no_timer_is_left() -> None:
@@ -68,6 +93,7 @@ def test_at_the_end_the_sum_is_said_and_no_timer_is_left() -> None:
 
 def test_an_allowance_is_used_up_and_comes_back() -> None:
     allowance = Allowance(3, 2)
+    assert [allowance.take(0.0) for _ in range(4)] == [True, True, True, False]
     assert [allowance.take(100.0) for _ in range(5)] == [True, True, True, False, False]
     assert [allowance.take(100.6) for _ in range(2)] == [True, False]
     assert [allowance.take(1000.0) for _ in range(4)] == [True, True, True, False]

@@ -8,7 +8,7 @@ import pytest
 
 from pybal.bgp.aspath import merge_as4_path, sequence
 from pybal.bgp.attributes import RULES, Scope, Severity, encode_attribute
-from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Origin, SegmentType
+from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family, Origin, SegmentType
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import (
     Aggregator,
@@ -25,6 +25,7 @@ from pybal.bgp.updateencode import encode_update
 EXTERNAL, INTERNAL = Scope(), Scope(internal=True)
 ORIGIN = "40010100"
 AS_PATH = "4002060201" + "0000fbff"
+AS_PATH_2 = "4002040201fbff"
 NEXT_HOP = "4003040a000001"
 GOOD = ORIGIN + AS_PATH + NEXT_HOP
 NLRI = "20c0000201"
@@ -305,6 +306,19 @@ def test_an_aggregator_without_as_trans_voids_the_as4_attributes() -> None:
     decoded = decode(attributes, scope=TWO_OCTET)
     assert decoded.update.attributes.as_path == sequence((23456,))
     assert decoded.update.attributes.aggregator == Aggregator(64511, IPv4Address("10.0.0.1"))
+
+
+def test_one_of_the_two_aggregators_is_no_reason_to_look_for_the_other() -> None:
+    as_trans = "c007065ba00a000001"
+    only_as4 = decode(ORIGIN + AS_PATH_2 + NEXT_HOP + "c01208000186a00a000002", scope=TWO_OCTET)
+    assert only_as4.update.attributes.aggregator is None
+    only_2 = decode(ORIGIN + AS_PATH_2 + NEXT_HOP + as_trans, scope=TWO_OCTET)
+    assert only_2.update.attributes.aggregator == Aggregator(23456, IPv4Address("10.0.0.1"))
+
+
+def test_a_family_that_nobody_asked_for_may_come_with_a_next_hop_of_no_length() -> None:
+    decoded = decode(GOOD + "800e05" + "0019410000")
+    assert decoded.update.mp_reach == MPReach(Family(25, 65), (), ())
 
 
 def test_duplicate_large_communities_are_dropped() -> None:

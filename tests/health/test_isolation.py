@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -319,6 +320,84 @@ def test_a_threshold_of_one_is_never_reached() -> None:
     world.report("a", False, slow=True)
     world.answers(0, 12)
     assert world.down == ["a"]
+
+
+def test_its_times() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(4, 1)
+    world.pass_time(0.9)
+    assert world.phase() is Phase.CONFIRMING
+    world.pass_time(0.1)
+    assert world.phase() is Phase.PROBING
+    world = cut_off_world()
+    world.answers(5, 1)
+    world.pass_time(7.9)
+    assert world.phase() is Phase.SETTLING
+    world.pass_time(0.1)
+    assert world.phase() is Phase.PROBING
+
+
+def test_of_few_hosts_the_third_that_resets_is_suspicious() -> None:
+    rule = Isolation(Fraction(19, 20), WINDOW_S, HOLD_S)
+    for host in ("a", "b"):
+        assert rule.take(report_of(host, False), 4, 0.0)
+    assert rule.needs_host_count
+    assert rule.take(report_of("c", False), 4, 0.0) == []
+
+
+@pytest.mark.parametrize(("silent", "within_s"), [(1, 0.3002), (500, 0.4), (5000, 0.5)])
+def test_many_second_checks_take_longer_but_leave_time_for_an_answer(
+    silent: int, within_s: float
+) -> None:
+    rule = Isolation(Fraction(19, 20), WINDOW_S, HOLD_S)
+    for number in range(silent):
+        rule.take(report_of(f"h{number}", False, slow=True), 10_000, 0.0)
+    rule.answers(Answers(4, 1), 0.0)
+    hosts, found_s = rule.to_confirm(0.0)
+    assert len(hosts) == silent
+    assert found_s == pytest.approx(within_s)
+
+
+def test_switched_off_it_begins_anew() -> None:
+    world = World()
+    world.report("a", False, slow=True)
+    world.answers(0, 5)
+    world._do(world.rule.release_all(world.now_s))
+    assert (world.phase(), world.down) == (Phase.NORMAL, ["a"])
+    assert world.rule.failing_hosts() == {"a"}, "it is not asked about others"
+    world.report("b", False, slow=True)
+    assert world.rule.probes == FEW_PROBED
+    world.answers(0, 5)
+    assert world.phase() is Phase.PROBING
+
+
+def test_each_verdict_is_counted() -> None:
+    world = cut_off_world()
+    assert world.rule.isolations == 1
+    world.answers(5, 0)
+    world.report("d", False, slow=True)
+    world.pass_time(SETTLE_S)
+    world.answers(0, 12, rounds=ROUNDS)
+    assert world.rule.isolations == 2
+
+
+def test_of_what_was_kept_the_reports_of_up_come_first() -> None:
+    world = cut_off_world()
+    up, down = report_of("x", True), report_of("y", False)
+    for report in (down, up):
+        assert world.rule.take(report, HOSTS, world.now_s) == []
+    released = world.rule.tick(world.now_s + HOLD_S)
+    assert released[0] == Deliver(up)
+    assert Deliver(down) in released[1:]
+
+
+def test_a_host_that_failed_twice_and_is_up_no_longer_counts() -> None:
+    rule = Isolation(Fraction(19, 20), WINDOW_S, HOLD_S)
+    for incarnation in (1, 2):
+        rule.take(report_of("a", False, incarnation=incarnation), HOSTS, 0.0)
+    rule.take(report_of("a", True, incarnation=2), HOSTS, 0.0)
+    assert rule.failing_hosts() == set()
 
 
 hosts = st.sampled_from([f"h{n}" for n in range(30)])

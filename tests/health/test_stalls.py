@@ -90,6 +90,24 @@ def test_a_slewed_wall_clock_is_no_jump() -> None:
     assert not clocks.stall_detector.stalled(mark)
 
 
+@pytest.mark.parametrize(("jump_s", "lost_s"), [(1.0, 0.0), (-1.0, 0.0), (1.5, 1.5), (-1.5, 1.5)])
+def test_a_second_of_the_wall_clock_is_ntps(jump_s: float, lost_s: float) -> None:
+    clocks = Clocks()
+    clocks.wall_s += jump_s
+    clocks.sleep(0.0625)
+    assert clocks.stall_detector.beat() == lost_s
+
+
+def test_the_moment_some_seconds_ago_moves_on_every_two_seconds() -> None:
+    clocks = Clocks()
+    found = []
+    for seconds in (1.5, 0.5, 1.5, 0.5, 2.0):
+        clocks.sleep(seconds)
+        clocks.stall_detector.beat()
+        found.append(clocks.stall_detector.recent().at_s - 1000)
+    assert found == [0, 0, 0, 2, 4]
+
+
 def test_starvation_excuses_a_failure_only_if_it_took_a_good_part_of_the_check() -> None:
     clocks = Clocks()
     mark = clocks.stall_detector.mark()
@@ -129,5 +147,5 @@ def test_the_buckets_are_those_that_dashboards_know() -> None:
 
 def test_nothing_has_been_lost_at_first() -> None:
     detector = Clocks().stall_detector
-    assert detector.mark().lost_s == detector.stalls_sum_s == 0.0
+    assert detector.mark().lost_s == detector.recent().lost_s == detector.stalls_sum_s == 0.0
     assert detector.stalls == [0] * (len(STALL_BUCKETS_S) + 1)

@@ -122,7 +122,8 @@ class _Finder:
             yield self._replaced(statement, "pass", "statement left out")
         elif isinstance(statement, ast.Return) and statement.value is not None:
             value = statement.value
-            if not (isinstance(value, ast.Constant) and value.value is None):
+            # None and False are one to whoever asks for a truth.
+            if not (isinstance(value, ast.Constant) and value.value in (None, False)):
                 yield self._replaced(value, "None", "returns None")
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
             yield self._replaced(statement, "pass", "statement left out")

@@ -56,6 +56,7 @@ def test_nothing_new_is_no_new_version() -> None:
     assert publication.version == 2
     assert updated(publication, other) == ["a"]
     assert publication.version == 2
+    assert updated(publication, other) == []
 
 
 def test_who_has_missed_several_versions_is_sent_all_that_is_new() -> None:
@@ -76,8 +77,19 @@ def test_who_has_missed_several_versions_is_sent_all_that_is_new() -> None:
 def test_the_version_of_another_run_and_nonsense_are_none() -> None:
     publication = Publication("e")
     updated(publication, page(a="x"))
-    assert publication.version_of("e.1") == 1
-    for state in ("", "f.1", "e.2", "e.-1", "e.x", "1", "e.1.1", "e." + "9" * 5000, "e.\u00b2"):
+    assert publication.version_of("e.1") == publication.version_of("e." + "1".zfill(15)) == 1
+    for state in (
+        "",
+        "f.1",
+        "e.2",
+        "e.-1",
+        "e.x",
+        "1",
+        "e.1.1",
+        "e." + "1".zfill(16),
+        "e." + "9" * 5000,
+        "e.\u00b2",
+    ):
         assert publication.version_of(state) == 0
 
 
@@ -89,3 +101,15 @@ def test_an_update_that_is_given_up_leaves_the_former_version() -> None:
     assert publication.version == 1
     updated(publication, page(a="1", b="2"))
     assert since(publication, 1)["pieces"].keys() == {"a", "b"}
+
+
+def test_what_was_sent_is_kept_for_some_versions_only() -> None:
+    publication = Publication("e")
+    updated(publication, page(a="x"))
+    first = publication.since(0)
+    for version in range(1, 32):
+        publication.since(version)
+    assert publication.since(0) is first
+    publication.since(32)
+    assert publication.since(0) is not first
+    assert publication.since(0) == first

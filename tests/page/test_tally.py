@@ -13,10 +13,14 @@ from pybal.model import (
     Severity,
     Verdict,
 )
+from pybal.override import Action, LaidOver, Override
 from pybal.page.seen import since_alerts
 from pybal.page.tally import Care, Standing, badness, care_of, in_trouble, standing, tally
 from tests.fakes.view import NOON, monitor, server, service
 
+DRAINED = LaidOver(
+    Override("s", "a", Action.DRAIN, "alice", "why", NOON, NOON + 60), 10, listed_enabled=True
+)
 UNPROVEN = Decision(Verdict.POOLED_UNPROVEN, "new", NOON, 1, 1, 1, Fraction(1, 2))
 
 
@@ -31,6 +35,8 @@ UNPROVEN = Decision(Verdict.POOLED_UNPROVEN, "new", NOON, 1, 1, 1, Fraction(1, 2
         (server("a", pooled=False), Care.WAITING),
         (server("a", enabled=False), Care.DISABLED),
         (server("a", enabled=False, up=False), Care.DISABLED),
+        (replace(server("a", up=False), over=DRAINED), Care.DRAINED),
+        (replace(server("a", enabled=False), over=replace(DRAINED, suspended="x")), Care.DISABLED),
     ],
 )
 def test_how_a_server_is(one: ServerSnapshot, care: Care) -> None:
