@@ -91,6 +91,18 @@ def test_the_first_list_is_in_force_as_it_is() -> None:
     assert story.said() == ()
 
 
+def test_a_weight_of_one_counts_and_none_does_not() -> None:
+    assert counts(ServerSpec("a", 1))
+    assert not counts(ServerSpec("a", 0)) and not counts(ServerSpec("a", 1, enabled=False))
+    assert not counts(None)
+
+
+def test_it_wakes_when_something_is_known_of_new_servers() -> None:
+    guard = new_guard(GuardRules(HALF, WINDOW_S, None))
+    assert guard.wakes_at is None
+    assert replace(guard, known_by=7.0).wakes_at == 7.0
+
+
 def test_a_change_down_to_the_floor_goes_through() -> None:
     story = Story(TEN)
     story.list(TEN, off="abcde")

@@ -31,6 +31,24 @@ def test_within_a_step_the_most_counts_and_after_it_the_last() -> None:
     assert slid.enabled_at_start(1050) == 5
 
 
+def test_its_beginning_and_the_end_of_a_step_to_the_second() -> None:
+    slid = window((0, 10), (100, 8), (101, 9), (102, 5))
+    assert slid.enabled_at_start(950) == 10
+    assert slid.enabled_at_start(1000) == 9
+    assert slid.enabled_at_start(1008) == 9
+    assert slid.enabled_at_start(1009) == 5
+    assert window((0, 10), (100, 8)).enabled_at_start(1000) == 8
+    assert len(window((0, 10), (100, 8), (108, 5)).past(108.0, None).counts) == 2
+    assert len(window((0, 10), (100, 8), (109, 5)).past(109.0, None).counts) == 3
+
+
+def test_the_next_run_goes_on_with_it() -> None:
+    before = window((0, 10), (100, 8), (101, 9)).changed({"a": 100.0}, set())
+    past = before.past(200.0, 7)
+    assert (past.at_s, past.reference, tuple(past.taken)) == (200.0, 7, (("a", 100.0),))
+    assert ListWindow(900.0).after(past) == before
+
+
 def test_what_is_added_soon_after_the_first_list_was_not_there_before() -> None:
     assert window((0, 2), (1, 4)).enabled_at_start(1) == 2
 
@@ -45,6 +63,8 @@ def test_what_was_taken_long_ago_or_is_back_no_longer_counts() -> None:
     assert taken.taken == {"a": 100.0, "b": 200.0}
     assert taken.without_old(1050.0).taken == {"b": 200.0}
     assert taken.without_old(900.0) is taken
+    assert taken.without_old(999.0) is taken
+    assert taken.without_old(1000.0).taken == {"b": 200.0}
 
 
 @given(st.lists(st.tuples(st.floats(0, 50), st.integers(0, 5)), max_size=400))
