@@ -128,7 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
     strict = options.strict or options.dryrun
-    running = configuration_at_start(result, kinds, time.time(), _log, strict=strict)
+    host = os.uname().nodename
+    running = configuration_at_start(result, kinds, time.time(), _log, host=host, strict=strict)
     if running is None:
         _log.critical(
             "{path} has errors (see above): not started; `pybal --check-config -c {path}` "

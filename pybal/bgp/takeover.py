@@ -95,7 +95,7 @@ class LeftSession:
         """What has to be said first, whatever is said then; None if that is not known."""
         try:
             return replay(self._entries, self.counts.given, session_of(self.kept, speaker)).pending
-        except HandoverError:
+        except Exception:  # noqa: BLE001 - see LeftSessions.take; that has been logged
             return None
 
     @property
@@ -156,7 +156,9 @@ class SessionKeeper:
         for name, descriptors in left.items():
             try:
                 yield self._read(name, descriptors)
-            except (OSError, HandoverError) as error:
+            except Exception as error:  # noqa: BLE001 - see LeftSessions.take
+                if not isinstance(error, (OSError, HandoverError)):
+                    self._log.failure("A session of the process before us is not understood")
                 self._log.warn(
                     "A session of the process before us cannot go on: {error}", error=str(error)
                 )
@@ -269,7 +271,8 @@ class LeftSessions:
         return tuple(self._by_address)
 
     def take(self, peer: PeerSettings) -> TakenSession | None:
-        """That of this peer, if there is one that can go on."""
+        """That of this peer, if there is one that can go on. Nothing that was left may end this
+        process: the next one would find it, too, and end, and so for ever."""
         left = self._by_address.pop(peer.address, None)
         if left is None:
             return None
@@ -279,6 +282,9 @@ class LeftSessions:
             self._close(left, CeaseSubcode.OTHER_CONFIGURATION_CHANGE, str(error))
         except HandoverError as error:
             self._close(left, CeaseSubcode.ADMINISTRATIVE_RESET, str(error))
+        except Exception as error:  # noqa: BLE001 - as said above
+            self._log.failure("What the process before us has left is not understood")
+            self._close(left, CeaseSubcode.ADMINISTRATIVE_RESET, repr(error))
         return None
 
     def give_up(self, taken: TakenSession, why: str) -> None:

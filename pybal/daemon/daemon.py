@@ -164,6 +164,7 @@ class Daemon:
                 ports.with_options,
                 ports.load_code,
                 self._history.reloaded,
+                ports.host_name,
             ),
             self._log,
         )

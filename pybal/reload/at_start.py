@@ -17,10 +17,11 @@ from pybal.state.state_file import load_or_warn
 
 
 def configuration_at_start(
-    result: LoadResult, kinds: MonitorKinds, now: float, log: Logger, *, strict: bool
+    result: LoadResult, kinds: MonitorKinds, now: float, log: Logger, *, host: str, strict: bool
 ) -> Running | None:
     """What is to run; None: nothing can. A file with errors is only replaced by the last good
-    content of the very same file, and not if it, or the command line, is `strict`."""
+    content of the very same file on this `host`, and not if it, or the command line, is
+    `strict`."""
     if result.settings is not None:
         return started(result, result.settings, now)
     if strict or result.strict:
@@ -28,6 +29,13 @@ def configuration_at_start(
     directory = result.state_directory or DEFAULT_STATE_DIRECTORY
     good = load_or_warn(last_good_file(directory), "The last good configuration", log)
     if good is None or good.path != absolute(result.file):
+        return None
+    if good.host not in ("", host):
+        log.error(
+            "The last good configuration is not used: it is that of {host}, as if this one were a"
+            " copy of it",
+            host=good.host,
+        )
         return None
     former = parse_content(good.content.encode(), result.file, kinds)
     if former.settings is None:

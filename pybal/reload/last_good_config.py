@@ -15,13 +15,15 @@ _YEAR_9999 = 253370764800
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LastGoodConfig:
-    """The content of a pybal.conf at `path`, in force since `saved_at` (Unix seconds). It may
-    hold secrets: repr() leaves it out, and the file is its owner's alone."""
+    """The content of a pybal.conf at `path` of a `host`, in force since `saved_at` (Unix seconds).
+    It may hold secrets: repr() leaves it out, and the file is its owner's alone."""
 
     path: str
     content: str
     modified_at: float
     saved_at: float
+    host: str = ""
+    """Empty: an earlier version did not say."""
 
 
 def last_good_file(state_directory: Path) -> StateFile[LastGoodConfig]:
@@ -35,6 +37,7 @@ def _encode(good: LastGoodConfig) -> Document:
         "content": good.content,
         "modified_at": good.modified_at,
         "saved_at": good.saved_at,
+        "host": good.host,
     }
 
 
@@ -44,9 +47,10 @@ def _decode(document: Document) -> LastGoodConfig:
         document["content"],
         float(document["modified_at"]),
         float(document["saved_at"]),
+        document.get("host", ""),
     )
-    if not isinstance(good.path, str) or not isinstance(good.content, str):
-        raise TypeError("path and content must be text")
+    if not all(isinstance(each, str) for each in (good.path, good.content, good.host)):
+        raise TypeError("path, content and host must be text")
     good.content.encode()
     if not all(0 <= at < _YEAR_9999 for at in (good.modified_at, good.saved_at)):
         raise ValueError("times must be Unix seconds")

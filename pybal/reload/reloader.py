@@ -59,6 +59,8 @@ class ReloadPorts:
     """Loads code that settings need, in any thread; what is in the way of that."""
     ended: Callable[[ReloadSnapshot], None] = lambda _: None
     """Told of the outcome of each reload."""
+    host: str = ""
+    """The name of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,11 @@ class Reloader:
         running = self.running
         content = running.content.decode("utf-8", "replace")
         return LastGoodConfig(
-            absolute(running.path), content, running.modified_at or 0.0, running.loaded_at
+            absolute(running.path),
+            content,
+            running.modified_at or 0.0,
+            running.loaded_at,
+            self._ports.host,
         )
 
     def reload(self) -> Deferred[ReloadSnapshot]:

@@ -23,7 +23,16 @@ from pybal.bgp.recorder import Recorder, RecordPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.takeover import LeftSession, LeftSessions, SessionKeeper
 from pybal.daemon.bgp_part import BGPPart
-from pybal.handover.format import Entry, HandoverError, Kind
+from pybal.handover.format import (
+    HEAD_AT,
+    Entry,
+    HandoverError,
+    Kind,
+    area_at,
+    mark_at,
+    received_at,
+)
+from pybal.handover.memory import RecordMemory
 from tests.bgp.test_rib import CAPABILITIES, LOCAL, V4, hosts4
 
 PEER = PeerSettings(ip_address("127.0.0.1"), asn=64513)
@@ -38,6 +47,9 @@ class Log:
 
     def warn(self, text: str, **values: Any) -> None:
         self.lines.append(text.format(**values))
+
+    def failure(self, text: str) -> None:
+        self.lines.append(f"failure: {text}")
 
 
 class Store:
@@ -183,6 +195,61 @@ def test_what_was_written_and_is_not_known_ends_it_without_one(rig: Rig) -> None
     assert left.take(PEER) is None
     assert all_of(rig.peer, len(rig.stream) + 1) == rig.stream + b"?"
     assert rig.peer.recv(1) == b""
+
+
+def damage(chance: random.Random, descriptor: int) -> None:
+    """Some of it anywhere; or an entry that is whole, and nonsense."""
+    if chance.random() < 0.5:
+        written = [HEAD_AT, received_at(0), received_at(1), mark_at(0), mark_at(1), area_at(1)]
+        for _ in range(chance.randrange(1, 4)):
+            at = chance.choice(written) + chance.randrange(400)
+            os.pwrite(descriptor, chance.randbytes(chance.randrange(1, 5)), at)
+        return
+    memory = RecordMemory(os.dup(descriptor))
+    with contextlib.suppress(HandoverError):
+        memory.read()
+        for _ in range(chance.randrange(1, 4)):
+            good = [b"", chance.randbytes(30), encode(Keepalive()), encode(ROUTE)]
+            said = bytearray(chance.choice(good))
+            if said and chance.random() < 0.7:
+                said[chance.randrange(len(said))] ^= 1 << chance.randrange(8)
+            memory.append(chance.choice(list(Kind)), bytes(said))
+    memory.close()
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_a_damaged_record_is_gone_on_with_or_ended_and_never_keeps_a_process_from_starting(
+    rig: Rig, seed: int
+) -> None:
+    chance = random.Random(seed)
+    rig.establish()
+    rig.say(ROUTE)
+    rig.recorder.received(0, b"")
+    for descriptors in rig.store.kept.values():
+        damage(chance, descriptors[1])
+    left = LeftSessions(rig.keeper(), SPEAKER, rig.log)
+    taken = left.take(PEER)
+    left.close()
+    assert (taken is None) is bool(rig.log.lines)
+    assert not any(line.startswith("failure") for line in rig.log.lines), rig.log.lines
+    if taken is not None:
+        taken.left.connection.close()
+    else:
+        assert rig.store.kept == {}
+
+
+@pytest.mark.parametrize("what", ["decode_session", "replay"])
+def test_even_what_nobody_has_thought_of_keeps_no_process_from_starting(
+    rig: Rig, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    rig.establish()
+    monkeypatch.setattr(f"pybal.bgp.takeover.{what}", broken)
+    assert LeftSessions(rig.keeper(), SPEAKER, rig.log).take(PEER) is None
+    assert rig.log.lines[0].startswith("failure")
+    assert rig.store.kept == {}
 
 
 def test_a_peer_that_is_not_configured_any_more_is_told_so(rig: Rig) -> None:

@@ -38,7 +38,7 @@ class Site:
         result = load(self.path)
         assert result.settings is None
         log = FakeLog().logger("pybal")
-        return configuration_at_start(result, KINDS, 100.0, log, strict=False)
+        return configuration_at_start(result, KINDS, 100.0, log, host="lvs1", strict=False)
 
 
 @pytest.fixture
@@ -75,6 +75,9 @@ def test_a_strict_file_and_one_for_a_dry_run_are_replaced_by_none(
         ("modified_at", -1e18),
         ("saved_at", 1e18),
         ("saved_at", None),
+        ("host", 7),
+        ("host", "lvs2"),
+        ("path", "/etc/pybal/other.conf"),
     ],
 )
 def test_a_damaged_record_is_no_last_good_one_and_no_crash(
@@ -83,3 +86,13 @@ def test_a_damaged_record_is_no_last_good_one_and_no_crash(
     file = last_good_file(site.state).path
     file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
     assert site.start(WRONG["a typo"]) is None
+
+
+@pytest.mark.parametrize("host", ["lvs1", "", None])
+def test_one_of_this_host_or_of_a_version_that_did_not_say_is_used(
+    site: Site, host: str | None
+) -> None:
+    file = last_good_file(site.state).path
+    document = {**json.loads(file.read_text()), "host": host}
+    file.write_text(json.dumps({k: v for k, v in document.items() if v is not None}))
+    assert site.start(WRONG["a typo"]) is not None
