@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from pathlib import Path
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
@@ -15,10 +14,18 @@ from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
-from pybal.daemon.history_part import HistoryPart, HistoryPorts
+from pybal.daemon.history_part import HistoryPart
 from pybal.daemon.http_part import HTTPPart
 from pybal.daemon.operator_controls import OperatorControls
 from pybal.daemon.overrides_part import OverridesPart
+from pybal.daemon.part_ports import (
+    history_ports,
+    ipvs_ports,
+    kept_in,
+    monitor_ports,
+    reload_ports,
+    source_ports,
+)
 from pybal.daemon.ports import DaemonPorts
 from pybal.daemon.server_checks import ServerChecks
 from pybal.health.descriptor_need import DescriptorNeed
@@ -27,9 +34,8 @@ from pybal.history.port import History
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.status_line import status_line
 from pybal.instrumentation.why import iso_time
-from pybal.ipvs.controller import IPVSController, IPVSPorts
+from pybal.ipvs.controller import IPVSController
 from pybal.ipvs.model import DestinationKey, ServiceKey
-from pybal.ipvs.ownership import record_file
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import (
     AnnouncedPrefix,
@@ -51,25 +57,17 @@ from pybal.pool.ports import Step as PolicyStep
 from pybal.pool.service import LVSService, ReportRouter
 from pybal.reload.difference import Step, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
-from pybal.reload.reloader import Reloader, ReloadPorts
+from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import Source, SourcePorts
+from pybal.sources.base import Source
 from pybal.sources.create import create_source
-from pybal.sources.file_access import BoundedAccess
 from pybal.state.state_file import WriteBehind
 
 _STOP_S = 30.0
 """A stop is over by then, besides the wait that is configured."""
-
-
-def _ipvs_ports(ports: DaemonPorts, state_directory: Path | None) -> IPVSPorts:
-    record = None
-    if state_directory is not None and ports.place is not None:
-        record = record_file(state_directory, ports.place)
-    return IPVSPorts(ports.reactor, ports.kernel, ports.now, ports.in_thread, record)
 
 
 def _names(settings: Settings) -> dict[ServiceKey, str]:
@@ -86,19 +84,11 @@ class Daemon:
         self._time_slices = TimeSlices(ports.reactor)
         self._started_at = ports.now()
         self._history = HistoryPart(
-            HistoryPorts(
-                ports.reactor,
-                ports.now,
-                self._time_slices,
-                ports.in_thread,
-                ports.own_thread,
-                None if settings.dry_run else settings.state_directory,
-            ),
-            lambda key: self._names.get(key),
+            history_ports(ports, settings, self._time_slices), lambda key: self._names.get(key)
         )
         self._names = _names(settings)
         self._ipvs = IPVSController(
-            settings.ipvs, _ipvs_ports(ports, settings.state_directory), dry_run=settings.dry_run
+            settings.ipvs, ipvs_ports(ports, settings), dry_run=settings.dry_run
         )
         self._announcer = Announcer(settings.services, ports.reactor, Logger(namespace="bgp"))
         self._service_set = ServiceSet(
@@ -108,46 +98,10 @@ class Daemon:
             self._log,
         )
         self._services = self._service_set.running
-        router = ReportRouter(self._services)
-        self._director_health = DirectorHealth(
-            ports.reactor,
-            ports.now,
-            ports.random,
-            ports.network,
-            settings.isolation,
-            self._services,
-            router,
-            self._log,
-            self._history.isolation,
-            lambda lost_s: self._bgp.time_lost(lost_s),
-            router.together,
-        )
+        self._director_health = self._new_health(settings)
         self._descriptor_need = DescriptorNeed(ports.descriptor_limit)
-        self._monitor_ports = MonitorPorts(
-            ports.reactor,
-            ports.now,
-            ports.random,
-            ports.network,
-            ports.processes,
-            ports.http,
-            self._director_health.stall_detector,
-            self._director_health.recoveries,
-            self._director_health.faults,
-            memory=ports.memory if ports.memory.is_wanted else None,
-            commands_at_once=settings.runcommand_concurrency,
-        )
-        self._source_ports = SourcePorts(
-            ports.reactor,
-            ports.now,
-            ports.random,
-            ports.source_http,
-            ports.names,
-            ports.in_thread,
-            settings.state_directory,
-            read_only=settings.dry_run,
-            boot=None if ports.place is None else ports.place.boot,
-            files=BoundedAccess(ports.reactor, ports.own_thread),
-        )
+        self._monitor_ports = monitor_ports(ports, settings, self._director_health)
+        self._source_ports = source_ports(ports, settings)
         self._readiness = Readiness(
             ports.reactor, ports.service_manager, self._missing_services, self._status
         )
@@ -155,21 +109,11 @@ class Daemon:
             running,
             kinds_of(ports.monitors),
             self,
-            ReloadPorts(
-                ports.reactor,
-                ports.now,
-                ports.monotonic_s,
-                ports.in_thread,
-                self._readiness,
-                ports.with_options,
-                ports.load_code,
-                self._history.reloaded,
-                ports.host_name,
-            ),
+            reload_ports(ports, self._readiness, self._history.reloaded),
             self._log,
         )
         silent = settings.dry_run and not settings.dry_run_bgp
-        kept = None if settings.dry_run else settings.state_directory
+        kept = kept_in(settings)
         self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, told=self._history)
         self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
         self._overrides = OverridesPart(
@@ -184,18 +128,37 @@ class Daemon:
             self._history,
             self._server_checks(),
         )
-        self._http = HTTPPart(
-            ports,
+        self._http = self._new_http(settings)
+        self._starting: Deferred[None] = succeed(None)
+
+    def _new_health(self, settings: Settings) -> DirectorHealth:
+        ports, router = self._ports, ReportRouter(self._services)
+        return DirectorHealth(
+            ports.reactor,
+            ports.now,
+            ports.random,
+            ports.network,
+            settings.isolation,
+            self._services,
+            router,
+            self._log,
+            self._history.isolation,
+            lambda lost_s: self._bgp.time_lost(lost_s),
+            router.together,
+        )
+
+    def _new_http(self, settings: Settings) -> HTTPPart:
+        return HTTPPart(
+            self._ports,
             self,
             self.controls,
             self._time_slices,
             self._director_health.faults,
             self._must_be_local,
             self._acknowledgements.book.of,
-            kept,
+            kept_in(settings),
             dry_run=settings.dry_run,
         )
-        self._starting: Deferred[None] = succeed(None)
 
     def start(self) -> None:
         """Read the kernel, then start the instrumentation and, in the coming turns of the reactor,
@@ -232,9 +195,9 @@ class Daemon:
         return self._reloader.reload()
 
     def _last_good(self) -> WriteBehind[LastGoodConfig] | None:
-        """Where what is good is kept; a dry run keeps nothing."""
-        directory = self._settings.state_directory
-        if directory is None or self._settings.dry_run:
+        """Where what is good is kept."""
+        directory = kept_in(self._settings)
+        if directory is None:
             return None
         return WriteBehind(
             last_good_file(directory),

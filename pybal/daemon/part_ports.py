@@ -1,0 +1,90 @@
+"""What each part of the daemon touches outside of itself, out of all that the daemon is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pybal.config.settings import Settings
+from pybal.config.snapshot import ReloadSnapshot
+from pybal.daemon.history_part import HistoryPorts
+from pybal.daemon.ports import DaemonPorts
+from pybal.health.director_health import DirectorHealth
+from pybal.ipvs.controller import IPVSPorts
+from pybal.ipvs.ownership import record_file
+from pybal.monitors.target import MonitorPorts
+from pybal.reload.reloader import ReloadPorts
+from pybal.runtime.readiness import Readiness
+from pybal.runtime.time_slices import TimeSlices
+from pybal.sources.base import SourcePorts
+from pybal.sources.file_access import BoundedAccess
+
+
+def kept_in(settings: Settings) -> Path | None:
+    """The state directory, if anything is written there; a dry run keeps nothing."""
+    return None if settings.dry_run else settings.state_directory
+
+
+def history_ports(ports: DaemonPorts, settings: Settings, slices: TimeSlices) -> HistoryPorts:
+    """Of what has happened."""
+    return HistoryPorts(
+        ports.reactor, ports.now, slices, ports.in_thread, ports.own_thread, kept_in(settings)
+    )
+
+
+def ipvs_ports(ports: DaemonPorts, settings: Settings) -> IPVSPorts:
+    """Of the kernel's table. A dry run reads whose it is, too."""
+    record, directory = None, settings.state_directory
+    if directory is not None and ports.place is not None:
+        record = record_file(directory, ports.place)
+    return IPVSPorts(ports.reactor, ports.kernel, ports.now, ports.in_thread, record)
+
+
+def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth) -> MonitorPorts:
+    """Of all monitors."""
+    return MonitorPorts(
+        ports.reactor,
+        ports.now,
+        ports.random,
+        ports.network,
+        ports.processes,
+        ports.http,
+        health.stall_detector,
+        health.recoveries,
+        health.faults,
+        memory=ports.memory if ports.memory.is_wanted else None,
+        commands_at_once=settings.runcommand_concurrency,
+    )
+
+
+def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
+    """Of all sources of pool lists."""
+    return SourcePorts(
+        ports.reactor,
+        ports.now,
+        ports.random,
+        ports.source_http,
+        ports.names,
+        ports.in_thread,
+        settings.state_directory,
+        read_only=settings.dry_run,
+        boot=None if ports.place is None else ports.place.boot,
+        files=BoundedAccess(ports.reactor, ports.own_thread),
+    )
+
+
+def reload_ports(
+    ports: DaemonPorts, readiness: Readiness, ended: Callable[[ReloadSnapshot], None]
+) -> ReloadPorts:
+    """Of reloads; `ended` is told of the outcome of each."""
+    return ReloadPorts(
+        ports.reactor,
+        ports.now,
+        ports.monotonic_s,
+        ports.in_thread,
+        readiness,
+        ports.with_options,
+        ports.load_code,
+        ended,
+        ports.host_name,
+    )
