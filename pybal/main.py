@@ -343,7 +343,7 @@ def _daemon_ports(
         random=random.Random(),
         in_thread=_in_thread,
         own_thread=_own_thread,
-        http=BoundedHTTPClient(reactor, network, resolver),
+        http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False),
         names=resolver,
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,

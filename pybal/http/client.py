@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from OpenSSL import SSL
@@ -38,18 +38,21 @@ from pybal.net.tls import (
 )
 from pybal.net.url_text import without_secrets
 
-_RECORD_BYTES = 65536
+# Room for a whole record of TLS (RFC 8446 section 5.2), which is made anew for each reading.
+_RECORD_BYTES = 16384 + 256 + 5
 
 
 class BoundedHTTPClient:
     """HTTPClient on an injected network and clock (IReactorTime); `names` finds the hosts of
-    requests without `connect_to`."""
+    requests without `connect_to`. `post_quantum`: see TLSConnections."""
 
-    def __init__(self, clock: Any, network: Network, names: HostLookUp) -> None:
+    def __init__(
+        self, clock: Any, network: Network, names: HostLookUp, *, post_quantum: bool = True
+    ) -> None:
         self._clock = clock
         self._network = network
         self._names = names
-        self._tls = TLSConnections()
+        self._tls = TLSConnections(post_quantum=post_quantum)
 
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:
         """See HTTPClient. A request that cannot be sent fails at once, as our own fault."""
@@ -57,12 +60,7 @@ class BoundedHTTPClient:
             target = parse_url(request.url)
             exchange = _Exchange(self._clock, self._network, request, target)
             if target.tls:
-                name = request.server_name or target.host
-                verify, ca_file = request.tls_verify, request.ca_file
-                exchange.speak_tls(
-                    self._tls.connection(name, verify=verify, ca_file=ca_file),
-                    verified_name=name if verify else None,
-                )
+                exchange.speak_tls(self._tls)
         except (ValueError, TLSSetupError) as error:
             text = f"{request.method} {without_secrets(request.url)!r}: {error}"
             return fail(HTTPLocalFaultError(text))
@@ -93,16 +91,28 @@ class _Exchange:
         self._port = target.port
         self._channel: Channel | None = None
         self._tls: SSL.Connection | None = None
+        self._new_tls: Callable[[], SSL.Connection]
         self._verified_name: str | None = None
         self._handshaken = True
+        self._resumes = False
         self._began_at = 0.0
 
-    def speak_tls(self, connection: SSL.Connection, *, verified_name: str | None) -> None:
-        """The connection is to be encrypted, and the certificate to be for that name, if one is
-        given; call before start()."""
-        self._tls = connection
-        self._verified_name = verified_name
+    def speak_tls(self, connections: TLSConnections) -> None:
+        """The connection is to be encrypted, and the certificate to be as the request says; call
+        before start(). Raises TLSSetupError."""
+        request = self._request
+        name, verify = request.server_name or self._target.host, request.tls_verify
+        self._verified_name = name if verify else None
+        self._new_tls = partial(
+            connections.connection, name, verify=verify, ca_file=request.ca_file
+        )
+        self._begin_tls()
+
+    def _begin_tls(self) -> None:
+        self._tls = self._new_tls()
         self._handshaken = False
+        resumption = self._request.resumption
+        self._resumes = resumption is not None and resumption.offer(self._tls)
 
     def start(self, names: HostLookUp) -> Deferred[HTTPResponse]:
         """Connect and go; the result is HTTPClient.fetch's."""
@@ -198,7 +208,7 @@ class _Exchange:
         """Give OpenSSL what came, and take from it what it has for either side."""
         if data:
             tls.bio_write(data)
-        why = ""
+        why: str | None = None
         try:
             if not self._handshaken:
                 self._shake_hands(tls)
@@ -207,13 +217,13 @@ class _Exchange:
         except SSL.WantReadError:
             pass
         except SSL.ZeroReturnError:
-            self._ended("")
+            why = ""
         except SSL.Error as error:
             why = f"TLS: {ssl_text(error)}"
         except CertificateNameError as error:
             why = str(error)
         self._flush(tls)
-        if why:
+        if why is not None and tls is self._tls:
             self._ended(why)
 
     def _shake_hands(self, tls: SSL.Connection) -> None:
@@ -226,12 +236,26 @@ class _Exchange:
         self._send_head(tls.send)
 
     def _flush(self, tls: SSL.Connection) -> None:
-        while self._channel is not None:
+        while self._channel is not None and tls is self._tls:
             try:
                 data = tls.bio_read(_RECORD_BYTES)
             except SSL.Error:
                 return
             self._send(data)
+            if len(data) < _RECORD_BYTES:
+                return
+
+    def _shake_hands_in_full(self, peer: IPAddress) -> None:
+        """Once more, from the connection on: no server is down for a session that it could have
+        declined."""
+        if self._request.resumption is not None:
+            self._request.resumption.refused()
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+        self._is_connected = False
+        self._begin_tls()
+        self._connect_to(peer)
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -252,6 +276,9 @@ class _Exchange:
         if self._answer is None:
             return
         cause = f" ({why})" if why else ""
+        if not self._handshaken and self._resumes and self._peer is not None:
+            self._shake_hands_in_full(self._peer)
+            return
         if not self._handshaken:
             self._fail(f"connection closed in the TLS handshake{cause}")
             return
@@ -268,6 +295,8 @@ class _Exchange:
             if self._tls is not None:
                 expires_at = certificate_expiry(self._tls.get_peer_certificate())
                 response = replace(response, certificate_expires_at=expires_at)
+                if self._request.resumption is not None:
+                    self._request.resumption.keep(self._tls)
             answer = self._let_go()
             if answer is not None:
                 answer.callback(response)
@@ -293,6 +322,8 @@ class _Exchange:
             what = "timed out, not connected"
         elif not self._handshaken:
             what = "timed out in the TLS handshake"
+            if self._resumes and self._request.resumption is not None:
+                self._request.resumption.refused()
         elif not self._reader.bytes_received:
             what = "timed out, connected but nothing received"
         else:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 
 from pybal.model import IPAddress
 from pybal.net.tls_facts import TLSFacts
+from pybal.net.tls_resumption import TLSResumption
 
 
 class HTTPTrace(Protocol):
@@ -39,7 +40,8 @@ class HTTPRequest:
     certificate is verified, in place of the URL's host. `timeout_s` bounds the whole exchange,
     from the look-up to the body's end; `max_bytes` bounds every byte the server sends, header or
     body. Redirects are never followed.
-    `trace` sees what passes.
+    `trace` sees what passes. `resumption` has the session of the last such request to `connect_to`,
+    and gets that of this one.
     `truncate`: the status and the body's start are enough, so a body that would go over
     `max_bytes` is cut there and the answer counts as complete; headers beyond it stay an error.
     `lenient`: headers that cannot be read are passed over, but for what tells the body's end.
@@ -58,6 +60,7 @@ class HTTPRequest:
     source: IPAddress | None = None
     server_name: str | None = None
     trace: HTTPTrace | None = None
+    resumption: TLSResumption | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

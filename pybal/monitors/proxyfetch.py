@@ -36,6 +36,7 @@ from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.net.tls_resumption import TLSResumption
 from pybal.net.url_text import without_likely_secrets
 
 MAX_SEARCHED_BYTES = 64 * 1024
@@ -59,7 +60,8 @@ _DURATION = MetricFamily(
 class ProxyFetchSettings(MonitorSettings):
     """Options of ProxyFetch. `urls` holds at least one absolute http(s) URL; one of the statuses in
     `http_status` is healthy. `expect` is looked for in the body. `server_name` stands in for the
-    URL's host in TLS. No more than `read_bytes` of the answer are read."""
+    URL's host in TLS; with `tls_resume` only each tenth handshake need be a full one. No more than
+    `read_bytes` of the answer are read."""
 
     monitor = "ProxyFetch"
     checks_by_tcp = True
@@ -77,6 +79,7 @@ class ProxyFetchSettings(MonitorSettings):
     headers: tuple[tuple[str, str], ...] = ()
     expect: Pattern | None = None
     read_bytes: int = _MOST_READ_BYTES
+    tls_resume: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ class ProxyFetch(LoopingMonitor):
         else:
             objection = self._objection(response)
             why = f"{self._target.endpoint} {objection}" if objection else ""
+            if why and (resumption := self._requests[url].resumption) is not None:
+                resumption.forget()
         duration_s = max(0.0, self._reactor.seconds() - began_at)
         self._durations_s["failed" if why else "successful", shown_url] = duration_s
         if why:
@@ -162,6 +167,7 @@ class ProxyFetch(LoopingMonitor):
             method=settings.method,
             source=settings.source_address,
             server_name=settings.server_name,
+            resumption=TLSResumption() if settings.tls_resume else None,
         )
 
     def _objection(self, response: HTTPResponse) -> str:
@@ -283,6 +289,7 @@ def _check_options(reader: SectionReader, settings: ProxyFetchSettings) -> None:
     if not any(url.startswith("https:") for url in settings.urls):
         for option, value in (
             ("tls-verify", settings.tls_verify),
+            ("tls-resume", not settings.tls_resume),
             ("server-name", settings.server_name),
             ("min-certificate-days", settings.min_certificate_days),
         ):
@@ -368,6 +375,7 @@ MONITOR = MonitorType(
             Option("max_failures", "max_failures", integer(0, _MOST_FAILURES)),
             Option("user-agent", "user_agent", _HEADER_VALUE),
             Option("tls-verify", "tls_verify", BOOLEAN),
+            Option("tls-resume", "tls_resume", BOOLEAN),
             Option("ca-file", "ca_file", ABSOLUTE_PATH),
             Option("server-name", "server_name", HOST_NAME),
             Option("min-certificate-days", "min_certificate_days", _CERTIFICATE_DAYS),

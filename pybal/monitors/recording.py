@@ -154,7 +154,7 @@ class RecordingHTTPClient:
         iso: Callable[[float], str],
     ) -> None:
         quiet = RecordingNetwork(network, record, with_data=False)
-        self._client = BoundedHTTPClient(clock, quiet, names)
+        self._client = BoundedHTTPClient(clock, quiet, names, post_quantum=False)
         self._record = record
         self._iso = iso
 

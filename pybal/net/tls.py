@@ -20,6 +20,7 @@ from twisted.internet import ssl
 
 from pybal.errors import PyBalError
 from pybal.net.tls_facts import TLSFacts, certificate_names
+from pybal.net.tls_groups import offer_x25519_alone
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 # strptime takes ten times as long.
@@ -35,11 +36,13 @@ class CertificateNameError(PyBalError):
 
 
 class TLSConnections:
-    """Makes client connections in memory; keeps the costly contexts."""
+    """Makes client connections in memory; keeps the costly contexts. Without `post_quantum` they
+    are those of checks, see pybal/net/tls_groups.py."""
 
-    def __init__(self) -> None:
-        self._unverified = _unverifying()
-        self._verified = lru_cache(maxsize=256)(_verifying)
+    def __init__(self, *, post_quantum: bool = True) -> None:
+        self._post_quantum = post_quantum
+        self._unverified = self._made(_unverifying())
+        self._verified = lru_cache(maxsize=256)(lambda ca_file: self._made(_verifying(ca_file)))
 
     def connection(self, host: str, *, verify: bool, ca_file: str | None) -> SSL.Connection:
         """A connection to `host`, a name or an address without brackets; its owner moves the bytes.
@@ -58,6 +61,11 @@ class TLSConnections:
             raise TLSSetupError(f"TLS to {host!r} cannot be set up: {error}") from None
         connection.set_connect_state()
         return connection
+
+    def _made(self, context: SSL.Context) -> SSL.Context:
+        if not self._post_quantum:
+            offer_x25519_alone(context)
+        return context
 
 
 def verify_name(connection: SSL.Connection, host: str) -> None:
@@ -117,7 +125,7 @@ def _server_name(host: str) -> bytes | None:
 
 
 def _unverifying() -> SSL.Context:
-    context = ssl.CertificateOptions(verify=False).getContext()
+    context = ssl.CertificateOptions(verify=False, enableSessionTickets=True).getContext()
     # Without Twisted's callback, which is asked of each certificate and agrees to all.
     context.set_verify(SSL.VERIFY_NONE)
     return context
@@ -125,7 +133,7 @@ def _unverifying() -> SSL.Context:
 
 def _verifying(ca_file: str | None) -> SSL.Context:
     trust: Any = ssl.platformTrust() if ca_file is None else _trust_root(ca_file)
-    context = ssl.CertificateOptions(trustRoot=trust).getContext()
+    context = ssl.CertificateOptions(trustRoot=trust, enableSessionTickets=True).getContext()
     # Whatever this version of Twisted does by default: no certificate is no verified one.
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     return context

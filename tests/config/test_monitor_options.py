@@ -97,6 +97,7 @@ SET = {
             "max_failures = 0",
             "user-agent = me/1.0 (x)",
             "tls-verify = yes",
+            "tls-resume = no",
             "ca-file = /etc/ssl/ca.pem",
             "server-name = internal.example",
             "min-certificate-days = 14",
@@ -120,6 +121,7 @@ SET = {
             "HEAD",
             (("X-A", "b"), ("Accept", "*/*")),
             read_bytes=4096,
+            tls_resume=False,
             port=443,
         ),
     ),
@@ -455,6 +457,7 @@ def test_a_body_cannot_be_expected_of_head() -> None:
     ("line", "why"),
     [
         ("tls-verify = yes", "no URL is https"),
+        ("tls-resume = no", "no URL is https"),
         ("server-name = h", "no URL is https"),
         ("min-certificate-days = 1", "no URL is https"),
         ("ca-file = /etc/ca.pem", "without proxyfetch.tls-verify = yes"),
