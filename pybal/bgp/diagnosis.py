@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from pybal.bgp.attributes import Fault, Severity
 from pybal.bgp.explain import describe, limit_reached
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
+
+_FAULTS_SHOWN = 5
 
 
 def explain_received(message: Notification, ours: Open, told: Collection[Prefix]) -> str:
@@ -35,3 +38,11 @@ def explain_silence(peer: PeerSettings) -> str:
     if peer.ttl_security_hops is None:
         guesses.append("expects TTL security")
     return f"no answer: {', '.join(guesses[:-1])}, or {guesses[-1]}"
+
+
+def faults_in_words(severity: Severity, faults: Sequence[Fault]) -> str:
+    """What is wrong with an UPDATE, and what becomes of it (RFC 7606)."""
+    shown = [fault.reason for fault in faults[:_FAULTS_SHOWN]]
+    more = len(faults) - len(shown)
+    reasons = "; ".join(shown) + (f"; and {more} more" if more else "")
+    return f"{severity.name.lower().replace('_', '-')}: {reasons}"

@@ -13,6 +13,7 @@ from pybal.bgp.causes import Weight
 from pybal.bgp.codec import Received
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import ErrorCode, Family, OpenSubcode, RefreshSubtype
+from pybal.bgp.diagnosis import faults_in_words
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
 from pybal.bgp.importer import Importer
@@ -25,8 +26,8 @@ from pybal.bgp.transitions import step
 from pybal.bgp.update import DecodedUpdate
 
 _BATCH_MESSAGES = 8  # pulled at a time: a few ms of encoding at most
-_FAULTS_SHOWN = 5
 _GIVES_WAY_S = 1.0
+_ASKS_EVERY_S = 1.0  # no more keepalives than that (RFC 4271 section 4.4)
 
 _EVENT_OF_ERROR = {
     ErrorCode.MESSAGE_HEADER: EventKind.BGP_HEADER_ERR,
@@ -118,6 +119,7 @@ class Link:
         self._local_open: Open | None = None
         self._why = ""  # why the next NOTIFICATION is sent, in words
         self._answers = False  # whether that NOTIFICATION only answers the peer's
+        self._asked_at: float | None = None
         self._waiting: tuple[Open, Any] | None = None  # the peer's OPEN, and until when it waits
 
     @property
@@ -194,9 +196,10 @@ class Link:
             self.feed(EventKind.UPDATES_SENT)
 
     def ask_for_life(self) -> None:
-        """Without keepalives nobody misses a peer that died; one that lives anew answers what
-        belongs to its former life with a reset."""
-        if self.session is not None and self.session.hold_time_s == 0:
+        """A peer that died, and lives anew, answers what belongs to its former life with a reset:
+        long before the hold time is over, or the kernel asks it."""
+        if self._asked_at is None or self._clock.seconds() - self._asked_at >= _ASKS_EVERY_S:
+            self._asked_at = self._clock.seconds()
             self.say_alive()
 
     def say_alive(self) -> None:
@@ -415,15 +418,10 @@ class Link:
     def _update_received(self, message: DecodedUpdate) -> None:
         addresses = self.connection.addresses() if self.connection is not None else None
         if message.severity is not Severity.NONE and addresses is not None:
-            shown = [fault.reason for fault in message.faults[:_FAULTS_SHOWN]]
-            more = len(message.faults) - len(shown)
-            reasons = "; ".join(shown) + (f"; and {more} more" if more else "")
             self._log.warn(
-                "Peer {peer}: UPDATE with errors, {severity}: {reasons}",
-                peer=addresses[1],
-                severity=message.severity.name.lower().replace("_", "-"),
-                reasons=reasons,
-            )
+                "Peer {peer}: UPDATE with errors, {errors}",
+                peer=addresses[1], errors=faults_in_words(message.severity, message.faults),
+            )  # fmt: skip
         if self.state is State.ESTABLISHED:
             self._owner.importer.take(message.update)
         self.feed(EventKind.UPDATE_MSG)

@@ -58,16 +58,29 @@ class IncomingTest(PeeringCase):
         assert self.peer().established
         assert self.peer().connections_refused == 1
 
-    def test_without_keepalives_a_second_connection_has_the_session_asked_for_life(self) -> None:
-        # Else a router that died unseen would be refused for ever: its reset is the answer.
-        for hold_time_s, asked in ((0, [Keepalive()]), (30, [])):
+    def test_a_second_connection_has_the_session_asked_for_life(self) -> None:
+        # Else a router that died unseen would be refused until the hold time is over, or for ever:
+        # its reset is the answer.
+        for hold_time_s in (0, 30):
             self.setUp()
             end = self.establish(replace(OPEN, hold_time_s=hold_time_s))
             end.take()
             second = self.router.connect(US)
             self.turn()
             assert second.lost is not None
-            assert end.heard == asked
+            assert end.heard == [Keepalive()]
+
+    def test_however_many_connect_the_session_is_asked_once_a_second(self) -> None:
+        end = self.establish(replace(OPEN, hold_time_s=0))
+        end.take()
+        for _ in range(10):
+            self.router.connect(US)
+            self.turn()
+        assert end.heard == [Keepalive()]
+        self.turn(1)
+        self.router.connect(US)
+        self.turn()
+        assert end.heard == [Keepalive()] * 2
 
     def test_a_restarted_peer_with_graceful_restart_takes_over_its_old_session(self) -> None:
         # RFC 4724 section 5: the old connection is gone, only we do not know yet.
