@@ -42,6 +42,8 @@ def test_a_router_that_expects_another_as(pair: Pair, kind: type[Router]) -> Non
 LIMITS: list[tuple[type[Router], dict[str, Any]]] = [
     (Bird, {"ipv4": "import limit 1 action disable;"}),
     (Frr, {"families": "neighbor {us} maximum-prefix 1"}),
+    (GoBGP, {"families": "[neighbors.afi-safis.prefix-limit.config]\nmax-prefixes = 1\n"}),
+    (OpenBGPD, {"options": "max-prefix 1\n"}),
 ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bgp.pair import HOST, VIP, Pair
 from tests.bgp.rig import ROUTER_IPV4, Speaker, eventually
-from tests.bgp.routers import Bird, Frr, GoBGP, OpenBGPD, Router
+from tests.bgp.routers import Bird, ExaBGP, Frr, GoBGP, OpenBGPD, Router
 from tests.handover.manager import FakeManager
 
 pytestmark = [
@@ -46,7 +46,17 @@ def openbgpd_too(pair: Pair) -> Router:
     return router
 
 
-TOO = {"BIRD": bird_too, "FRR": frr_too, "GoBGP": gobgp_too, "OpenBGPD": openbgpd_too}
+def exabgp_too(pair: Pair) -> Router:
+    return pair.router(ExaBGP, routes=f"route {HOST} next-hop self;")
+
+
+TOO = {
+    "BIRD": bird_too,
+    "FRR": frr_too,
+    "GoBGP": gobgp_too,
+    "OpenBGPD": openbgpd_too,
+    "ExaBGP": exabgp_too,
+}
 
 
 def others(speaker: Speaker) -> Any:

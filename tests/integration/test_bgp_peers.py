@@ -10,8 +10,9 @@ import pytest
 
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
 from tests.bgp.rig import OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV6, eventually, run
-from tests.bgp.routers import Bird, Frr, Router, Terms
+from tests.bgp.routers import Bird, Frr, GoBGP, OpenBGPD, Router, Terms
 from tests.bgp.routers.frr import FrrIntegrated
+from tests.bgp.routers.openbgpd import role_lines
 
 pytestmark = [
     pytest.mark.integration,
@@ -109,6 +110,15 @@ def test_ipv6_next_hops_of_ipv4_prefixes_with_frr(pair: Pair) -> None:
     assert speaker.peer()["not_told"] == []
 
 
+def test_ipv6_next_hops_of_ipv4_prefixes_with_bird(pair: Pair) -> None:
+    bird = pair.bird(local=ROUTER_IPV6, neighbor=OUR_IPV6, ipv4="extended next hop on;")
+    peer = {"address": ROUTER_IPV6, "local_address": OUR_IPV6}
+    speaker = pair.speaker(peer=peer, listen=[OUR_IPV6], next_hop_ipv4=OUR_IPV6)
+    speaker.announce("web", VIP, VIP6)
+    assert OUR_IPV6 in wait_routes(bird, HOST, HOST6)[HOST]
+    assert speaker.peer()["not_told"] == []
+
+
 def test_ipv6_next_hops_that_a_peer_cannot_be_told_are_shown(pair: Pair) -> None:
     bird = pair.bird()
     speaker = pair.speaker(next_hop_ipv4=OUR_IPV6)
@@ -140,6 +150,16 @@ def test_bird_of_another_member_of_our_confederation_holds_our_routes(pair: Pair
     assert "BGP.as_path: (64512)" in wait_routes(bird, HOST, HOST6)[HOST]
 
 
+def test_gobgp_of_another_member_of_our_confederation_holds_our_routes(pair: Pair) -> None:
+    members = "[global.confederation.config]\nenabled = true\nidentifier = 65000\n"
+    router = pair.router(GoBGP, more=f"{members}member-as-list = [64512]\n")
+    speaker = pair.speaker(confederation=[65000, [64600]])
+    speaker.announce("web", VIP, VIP6)
+    routes = wait_routes(router, HOST, HOST6)
+    # AS_CONFED_SEQUENCE is type 3.
+    assert re.search(r'"segment_type": 3, "num": 1, "asns": \[64512\]', routes[HOST])
+
+
 @BIRD_OR_FRR
 def test_a_router_outside_of_our_confederation_sees_its_identifier(
     pair: Pair, kind: type[Router]
@@ -152,7 +172,12 @@ def test_a_router_outside_of_our_confederation_sees_its_identifier(
     assert "64512" not in text
 
 
+WITH_ROLES = pytest.mark.parametrize("kind", [Bird, Frr, OpenBGPD], ids=lambda kind: kind.__name__)
+
+
 def router_with_role(pair: Pair, kind: type[Router], role: str, *, strict: bool) -> Router:
+    if kind is OpenBGPD:
+        return pair.router(OpenBGPD, options=role_lines(role, strict=strict))
     if kind is Frr:
         mode = "strict-mode" if strict else ""
         return pair.router(Frr, session=f"neighbor {{us}} local-role {role} {mode}")
@@ -160,7 +185,7 @@ def router_with_role(pair: Pair, kind: type[Router], role: str, *, strict: bool)
     return pair.bird(options=f"multihop; local role {role}; {required}")
 
 
-@BIRD_OR_FRR
+@WITH_ROLES
 def test_roles_that_fit(pair: Pair, kind: type[Router]) -> None:
     # RFC 9234.
     router = router_with_role(pair, kind, "provider", strict=True)
@@ -170,7 +195,7 @@ def test_roles_that_fit(pair: Pair, kind: type[Router]) -> None:
     assert "role-provider" in speaker.peer()["capabilities_received"]
 
 
-@BIRD_OR_FRR
+@WITH_ROLES
 def test_roles_that_do_not_fit(pair: Pair, kind: type[Router]) -> None:
     router_with_role(pair, kind, "customer", strict=False)
     speaker = pair.speaker(peer={"role": 3})

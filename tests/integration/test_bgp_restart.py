@@ -104,11 +104,21 @@ def test_a_router_without_rfc_8538_drops_the_routes_with_a_notification(
     wait_routes(router, limit_s=2)
 
 
-def test_long_lived_graceful_restart_keeps_the_routes_as_a_last_choice(pair: Pair) -> None:
+LONG_LIVED: list[tuple[type[Router], dict[str, str]]] = [
+    (Bird, {"extra": "long lived graceful restart on;"}),
+    (Frr, {"router": "bgp long-lived-graceful-restart stale-time 60"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "own"), LONG_LIVED, ids=lambda one: getattr(one, "__name__", ""))
+def test_long_lived_graceful_restart_keeps_the_routes_as_a_last_choice(
+    pair: Pair, kind: type[Router], own: dict[str, str]
+) -> None:
     # RFC 9494.
-    bird = pair.bird(HELPER, extra="long lived graceful restart on;")
+    router = pair.router(kind, HELPER, **own)
     speaker = pair.speaker(peer={"restart_time_s": 1, "stale_time_s": 60})
     speaker.announce("web", VIP)
-    wait_routes(bird, HOST)
+    wait_routes(router, HOST)
     speaker.kill()
-    eventually("stale", lambda: "65535,6" in bird.routes().get(HOST, ""), 10)
+    stale = re.compile("65535,6|llgr-stale")
+    eventually("stale", lambda: stale.search(router.routes().get(HOST, "")), 10)

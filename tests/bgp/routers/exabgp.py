@@ -22,6 +22,7 @@ neighbor {us} {{
   hold-time 30;
 {options}
   family {{ ipv4 unicast; ipv6 unicast; }}
+  static {{ {routes} }}
   api {{ processes [ log ]; neighbor-changes; receive {{ parsed; update; notification; }} }}
 }}
 """
@@ -34,7 +35,8 @@ class ExaBGP(Router):
     program = "exabgp"
     shows_shutdown_text = False
 
-    def __init__(self, wire: Wire, directory: Path, terms: Terms = PLAIN) -> None:
+    def __init__(self, wire: Wire, directory: Path, terms: Terms = PLAIN, routes: str = "") -> None:
+        """`routes` are those that it announces, each as `route PREFIX next-hop self;`."""
         self._heard = directory / "heard"
         config = directory / "exabgp.conf"
         script = directory / "exabgp.sh"
@@ -42,7 +44,7 @@ class ExaBGP(Router):
         config.write_text(
             _CONFIG.format(
                 script=script, us=OUR_IPV4, them=ROUTER_IPV4, peer_asn=terms.peer_asn,
-                options=_options(terms),
+                options=_options(terms), routes=routes,
             ),
             "utf-8",
         )  # fmt: skip

@@ -14,9 +14,20 @@ _FAMILIES = ("ipv4", "ipv6")
 class GoBGP(Router):
     program = "gobgpd"
 
-    def __init__(self, wire: Wire, directory: Path, terms: Terms = PLAIN) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        directory: Path,
+        terms: Terms = PLAIN,
+        *,
+        more: str = "",
+        families: str = "",
+        us: str = OUR_IPV4,
+    ) -> None:
+        """`us` is our end of the session. `families` are further lines for each of the neighbour's
+        families, `more` some of the whole router's."""
         config = directory / "gobgp.toml"
-        config.write_text(_configure(terms), "utf-8")
+        config.write_text(_configure(terms, more, families, us), "utf-8")
         command = [self.program, "-f", str(config), "--api-hosts", "127.0.0.1:50051", "-l", "info"]
         super().__init__(wire.router, command, directory / "gobgp.log")
         eventually("GoBGP answers", self._answers)
@@ -47,7 +58,7 @@ class GoBGP(Router):
         return sum(int(json.loads(summary).get("num_path", 0)) for summary in summaries)
 
 
-def _configure(terms: Terms) -> str:
+def _configure(terms: Terms, more: str, of_each: str, us: str) -> str:
     families = "".join(
         "[[neighbors.afi-safis]]\n"
         + f'[neighbors.afi-safis.config]\nafi-safi-name = "{family}-unicast"\n'
@@ -56,15 +67,17 @@ def _configure(terms: Terms) -> str:
             "[neighbors.afi-safis.mp-graceful-restart.config]",
             "enabled = true",
         )
+        + of_each
         for family in _FAMILIES
     )
     return f"""
 [global.config]
 as = 64600
 router-id = "{ROUTER_IPV4}"
+{more}
 [[neighbors]]
 [neighbors.config]
-neighbor-address = "{OUR_IPV4}"
+neighbor-address = "{us}"
 peer-as = {terms.peer_asn}
 {lines_if(terms.password, f'auth-password = "{terms.password}"')}
 [neighbors.timers.config]

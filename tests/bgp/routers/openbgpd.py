@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually, listens
+from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire, eventually, listens, run
 from tests.bgp.routers.base import PLAIN, Router, Terms, lines_if
 
 _CONFIG = """
@@ -33,8 +34,14 @@ class OpenBGPD(Router):
     program = "bgpctl"
 
     def __init__(
-        self, wire: Wire, directory: Path, terms: Terms = PLAIN, outwards: str = "deny"
+        self,
+        wire: Wire,
+        directory: Path,
+        terms: Terms = PLAIN,
+        outwards: str = "deny",
+        options: str = "",
     ) -> None:
+        """`options` are further lines of the neighbour's."""
         self._socket = Path(tempfile.mkdtemp(prefix="obgpd")) / "ctl"
         # Where its parts lock themselves in; its unit makes it, which does not run here.
         Path("/run/openbgpd").mkdir(exist_ok=True)
@@ -42,7 +49,7 @@ class OpenBGPD(Router):
         config.write_text(
             _CONFIG.format(
                 router_id=ROUTER_IPV4, socket=self._socket, us=OUR_IPV4,
-                peer_asn=terms.peer_asn, options=_options(terms), outwards=outwards,
+                peer_asn=terms.peer_asn, options=f"{_options(terms)}{options}", outwards=outwards,
             ),
             "utf-8",
         )  # fmt: skip
@@ -72,6 +79,14 @@ class OpenBGPD(Router):
     def close(self) -> None:
         super().close()
         shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+
+def role_lines(role: str, *, strict: bool) -> str:
+    """RFC 9234, as the version that is installed has it: since 8.2 the role is a line of its own."""
+    version = re.search(r"OpenBGPD (\d+)\.(\d+)", run("sh", "-c", "bgpd -V 2>&1"))
+    if version is not None and (int(version[1]), int(version[2])) >= (8, 2):
+        return f"role {role}\nannounce policy {'enforce' if strict else 'yes'}\n"
+    return f"announce policy {role} {'enforce' if strict else ''}\n"
 
 
 def _options(terms: Terms) -> str:
