@@ -8,12 +8,15 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 from typing import Any
 
+from pybal.bgp.fsm import State
 from pybal.bgp.network import BGPNetwork
+from pybal.bgp.peering import Peering
 from pybal.bgp.settings import InterfacePeer, PeerGroup, PeerSettings, SpeakerSettings
 from pybal.model import IPAddress, PeerSnapshot
 from pybal.runtime.backoff import doubling_s
 
 _MAX_RETRY_S = 30.0
+_SILENT_S = 2.0
 
 
 def member_of(group: PeerGroup, address: IPAddress) -> PeerSettings:
@@ -26,6 +29,16 @@ def group_of(settings: SpeakerSettings, address: IPAddress) -> PeerGroup | None:
     """The smallest prefix that holds the address."""
     found = [g for g in settings.groups if address in g.network]
     return max(found, key=lambda group: group.network.prefixlen, default=None)
+
+
+def makes_room(peering: Peering, now: float) -> bool:
+    """Whether a member may go for another that has come; `now` in Unix seconds. One that connects
+    says OPEN at once: who does not is dead, or means to be in the way."""
+    if peering.is_deserted:
+        return True
+    since, leading = peering.statistics.state_since, peering.leading_link
+    silent = leading.connection is not None and leading.state is State.OPEN_SENT
+    return silent and since is not None and now - since >= _SILENT_S
 
 
 class LinkNeighbour:

@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
-from pybal.bgp.foundpeers import LinkNeighbour, group_of, member_of, unfound
+from pybal.bgp.foundpeers import LinkNeighbour, group_of, makes_room, member_of, unfound
 from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close
@@ -188,7 +188,7 @@ class Speaker:
         group = group_of(self._settings, address)
         if group is None or self._stopped:
             return None
-        if sum(g == group for g in self._groups.values()) >= group.limit:
+        if not self._has_room(group):
             self._log.warn(
                 "No room for {address}: {network} has its {limit} peers",
                 address=address, network=group.network, limit=group.limit,
@@ -198,6 +198,17 @@ class Speaker:
         if self._tidying is None:
             self._tidying = self._ports.clock.callLater(_TIDY_S, self._tidy)
         return self._begin(member_of(group, address))
+
+    def _has_room(self, group: PeerGroup) -> bool:
+        members = [address for address, own in self._groups.items() if own == group]
+        if len(members) < group.limit:
+            return True
+        now = self._ports.now()
+        leaving = next((a for a in members if makes_room(self.peerings[a], now)), None)
+        if leaving is None:
+            return False
+        self._drop(leaving, self._settings)
+        return True
 
     def _tidy(self) -> None:
         """Forget those that have gone."""

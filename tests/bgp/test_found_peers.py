@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import replace
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -85,6 +85,32 @@ class GroupTest(FoundCase):
         self.turn()
         assert [end.lost is None for end in ends] == [True, True, False]
         assert "No room for 10.0.0.7: 10.0.0.0/24 has its 2 peers" in self.logged("warn")
+
+    def test_who_says_nothing_makes_room(self) -> None:
+        silent = [Router(self.network, f"10.0.0.{n}").connect(US) for n in (5, 6)]
+        self.turn(3)
+        end = self.router.connect(US)
+        end.say(OPEN, Keepalive())
+        self.turn()
+        assert self.peers() == {"10.0.0.6": "OpenSent", THEM: "Established"}
+        assert [one.lost is None for one in silent] == [False, True]
+        assert notifications(silent[0]) == [(6, 3)]
+        speaking = Router(self.network, "10.0.0.7").connect(US)
+        speaking.say(replace(OPEN, bgp_identifier=IPv4Address("10.0.0.7")), Keepalive())
+        self.turn(3)
+        late = Router(self.network, "10.0.0.8").connect(US)
+        self.turn()
+        assert self.peers() == {THEM: "Established", "10.0.0.7": "Established"}
+        assert late.lost is not None
+
+    def test_who_has_just_gone_makes_room(self) -> None:
+        for number in (5, 6):
+            Router(self.network, f"10.0.0.{number}").connect(US).transport.loseConnection()
+        self.turn(2)
+        end = self.router.connect(US)
+        end.say(OPEN, Keepalive())
+        self.turn()
+        assert self.peers()[THEM] == "Established"
 
     def test_who_has_gone_makes_room_and_is_not_connected_to(self) -> None:
         for number in (5, 6):

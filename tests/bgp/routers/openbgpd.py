@@ -82,7 +82,7 @@ class OpenBGPD(Router):
 
 
 def role_lines(role: str, *, strict: bool) -> str:
-    """RFC 9234, as the version that is installed has it: since 8.2 the role is a line of its own."""
+    """RFC 9234, as the installed version has it: since 8.2 the role is a line of its own."""
     version = re.search(r"OpenBGPD (\d+)\.(\d+)", run("sh", "-c", "bgpd -V 2>&1"))
     if version is not None and (int(version[1]), int(version[2])) >= (8, 2):
         return f"role {role}\nannounce policy {'enforce' if strict else 'yes'}\n"
