@@ -287,8 +287,10 @@ def _run(
     take_short_turns(reactor)
     place = _place()
     store, successor = None, None
-    if place is not None and not settings.dry_run:
-        store, successor = who_keeps(left, wanted=settings.handover, flush=logging.flush)
+    if place is not None:
+        store, successor = who_keeps(
+            left, wanted=settings.handover, dry_run=settings.dry_run, flush=logging.flush
+        )
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
     ports = _daemon_ports(settings, with_options, code, monitors, place, left, store)

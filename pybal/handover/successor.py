@@ -77,12 +77,17 @@ class Successor:
 
 
 def who_keeps(
-    left: Mapping[str, Sequence[int]], *, wanted: bool, flush: Callable[[], object]
+    left: Mapping[str, Sequence[int]],
+    *,
+    wanted: bool,
+    dry_run: bool,
+    flush: Callable[[], object],
 ) -> tuple[DescriptorStore | None, Successor | None]:
     """Who keeps descriptors for the next process, if anybody does; and, where no service manager
-    would start that, the program that this one becomes. Of those that were `left` it has copies."""
+    would start that, the program that this one becomes. Of those that were `left` it has copies. A
+    dry run leaves the manager's store alone."""
     if is_managed(os.environ, os.getpid()):
-        return manager_store(os.environ), None
+        return None if dry_run else manager_store(os.environ), None
     if not wanted:
         return None, None
     store = OwnStore(left)
