@@ -5,8 +5,8 @@ from __future__ import annotations
 from pybal.config.settings import Settings
 
 GAP_S = 3.0
-"""From the end of a process to the next one's first word: the processor time of a start with a
-thousand services (`python -m bench.handover`)."""
+"""From the end of a process to the next one's first word, to be on the safe side: twice the
+processor time of a start with a thousand services (`python -m bench.handover`)."""
 
 
 def handover_notes(settings: Settings) -> list[str]:
