@@ -174,13 +174,13 @@ def _refuse(error: PluginError, options: argparse.Namespace) -> int:
 def _diff(path: Path, result: LoadResult) -> int:
     """What a reload with this file would do, as the daemon says, or what is wrong with it."""
     from pybal.ctl.main import main as pybalctl
-    from pybal.ctl.place import place_of
+    from pybal.ctl.place import place_of_running
 
     if result.settings is None:
         say([f"ERROR: {problem}" for problem in result.errors])
         return EXIT_CONFIG
     control = result.settings.control
-    place = place_of(None if control is None else control.path)
+    place = place_of_running(None if control is None else control.path)
     return pybalctl([f"--socket={place}", "config", "diff", f"--config={path}"])
 
 

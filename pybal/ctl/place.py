@@ -31,6 +31,14 @@ def place_of(configured: Path | None) -> Path:
     return next((each for each in places if _is_there(each)), configured)
 
 
+def place_of_running(configured: Path | None, config: Path = DEFAULT_CONFIG) -> Path:
+    """The same for a file that is not in force yet: the daemon that runs may have its socket where
+    the file that is has it."""
+    place = place_of(configured)
+    usual = usual_place(config)
+    return usual if not _is_there(place) and _is_there(usual) else place
+
+
 def _is_there(place: Path) -> bool:
     try:
         return place.is_socket()

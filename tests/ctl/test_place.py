@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.ctl.place import DEFAULT_SOCKET, place_of, usual_place
+from pybal.ctl.place import DEFAULT_SOCKET, place_of, place_of_running, usual_place
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,16 @@ def test_a_place_at_which_there_is_a_socket_is_taken(tmp_path: Path) -> None:
         listening.bind(str(place))
         assert place_of(place) == place
     assert place_of(None) == DEFAULT_SOCKET
+
+
+def test_a_file_that_moves_the_socket_is_compared_by_the_one_that_is_there(tmp_path: Path) -> None:
+    config, there, new = tmp_path / "pybal.conf", tmp_path / "there", tmp_path / "new"
+    config.write_text(f"[global]\ncontrol-socket = {there}\n")
+    assert place_of_running(new, config) == new, "nobody is anywhere: the file's is named"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(there))
+        assert place_of_running(new, config) == there
+        assert place_of_running(None, config) == there
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(new))
+            assert place_of_running(new, config) == new
