@@ -27,6 +27,12 @@ def test_it_is_known_by_its_name_and_by_its_address() -> None:
     assert not departed.came("c", None, 101.0)
 
 
+def test_it_is_known_by_its_name_however_that_is_spelt() -> None:
+    departed = DepartedServers()
+    departed.left_down("A.example.", None, 100.0)
+    assert departed.came("a.EXAMPLE", B, 101.0)
+
+
 def test_it_is_forgotten_after_ten_minutes() -> None:
     departed = DepartedServers()
     departed.left_down("a", A, 100.0)
