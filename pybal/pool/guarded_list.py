@@ -43,7 +43,7 @@ class GuardedList:
         log: Logger,
         told: Callable[[str, GuardNotice], None],
     ) -> None:
-        self._name = settings.name
+        self.name = settings.name
         self._clock = clock
         self._now = now
         self._wake = wake
@@ -121,9 +121,9 @@ class GuardedList:
         self._guard = guard
         for notice in notices:
             self.held_total += isinstance(notice, ChangeHeld)
-            level, text = guard_line(notice, self._name, guard.rules.hold_s)
+            level, text = guard_line(notice, self.name, guard.rules.hold_s)
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
-            self._told(self._name, notice)
+            self._told(self.name, notice)
         self.stop()
         wakes_at = guard.wakes_at
         if wakes_at is not None:

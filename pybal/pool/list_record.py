@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -34,6 +35,7 @@ class ListRecord:
         self._servers = servers
         self._known = ListPast(0.0)
         self._later: DelayedCall | None = None
+        self._kept_at = -math.inf
         self._stopped = False
 
     def keep(self) -> None:
@@ -46,7 +48,8 @@ class ListRecord:
     def keep_soon(self) -> None:
         """Servers may have come up or gone down."""
         if self._later is None and not self._stopped:
-            after_s = saved_after_s(len(self._state().members))
+            since_s = self._clock.seconds() - self._kept_at
+            after_s = saved_after_s(self._list.name, len(self._state().members), since_s)
             self._later = self._clock.callLater(after_s, self._look)
 
     def stop(self) -> None:
@@ -60,6 +63,7 @@ class ListRecord:
         self._later = None
         past = self._past()
         if (past.unproven, past.moving) != (self._known.unproven, self._known.moving):
+            self._kept_at = self._clock.seconds()
             self.keep()
 
     def _past(self) -> ListPast:

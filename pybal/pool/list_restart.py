@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from types import MappingProxyType
+from zlib import crc32
 
 from pybal.held_change import ListPast
 from pybal.model import SourceList
@@ -13,13 +14,18 @@ from pybal.pool.list_guard import ListGuard, Standings, take_list
 from pybal.pool.members import Members
 
 _SAVED_AFTER_S = 5.0
+_SPREAD_S = 3.0
+_SAVED_EVERY_S = 30.0
 _SERVERS_A_SECOND = 1000
 
 
-def saved_after_s(servers: int) -> float:
-    """How long after servers went up or down that is written for the next run. A list that is
-    large, and so costs more to write, is written less often."""
-    return _SAVED_AFTER_S + servers / _SERVERS_A_SECOND
+def saved_after_s(service: str, servers: int, since_s: float) -> float:
+    """How long after servers went up or down that is written for the next run; it was written
+    `since_s` ago. What goes on flapping, and a list that is large, is written less often; and
+    services do not all do it in the same moment, as after an outage."""
+    phase = crc32(service.encode("utf-8", "replace")) / 2**32
+    after_s = max(_SAVED_AFTER_S, _SAVED_EVERY_S - since_s)
+    return after_s + phase * _SPREAD_S + servers / _SERVERS_A_SECOND
 
 
 class DownServers:

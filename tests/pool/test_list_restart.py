@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.settings import ListGuardSettings
+from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.pool.arrivals import ARRIVAL_S, Standing
 from pybal.pool.list_guard import (
@@ -21,7 +23,7 @@ from pybal.pool.list_guard import (
     reconsider,
     take_list,
 )
-from pybal.pool.list_restart import DownServers, begun, left_behind
+from pybal.pool.list_restart import DownServers, begun, left_behind, saved_after_s
 from pybal.pool.members import Member, Members
 from pybal.sources.list_cache import CachedList, list_file
 from tests.fakes.coordinator import FETCH, IDLE, Bench
@@ -151,14 +153,44 @@ def test_what_monitors_say_is_kept_after_some_seconds_and_at_a_stop() -> None:
         bench.monitor("a").say(True)
         bench.clock.advance(0.2)
     bench.monitor("a").say(False)
-    bench.clock.advance(6)
+    bench.clock.advance(8)
     assert len(bench.in_force_lists) <= lists + 2
     assert kept_down(bench) == {"a"}
     bench.monitor("b").say(False)
-    assert kept_down(bench) == {"a"}
+    bench.clock.advance(8)
+    assert kept_down(bench) == {"a"}, "it is not written so often"
     bench.coordinator.stop()
     assert kept_down(bench) == {"a", "b"}
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_it_is_written_soon_but_not_often_nor_by_all_at_once() -> None:
+    assert 5.0 <= saved_after_s("web", 0, math.inf) <= 8.0
+    assert saved_after_s("web", 0, 1000.0) == saved_after_s("web", 0, 25.0)
+    assert 29.0 <= saved_after_s("web", 0, 1.0) <= 32.0
+    assert saved_after_s("web", 65_000, 0.0) > 90.0
+    assert saved_after_s("web", 100, 0.0) - saved_after_s("web", 0, 0.0) == pytest.approx(0.1)
+    names = [f"web_{number}" for number in range(1000)]
+    after_s = sorted(saved_after_s(name, 0, math.inf) for name in names)
+    assert after_s[0] < 5.1
+    assert after_s[-1] > 7.9
+
+
+def test_servers_of_the_first_list_that_have_no_address_yet_are_not_doubted() -> None:
+    bench = Bench(names={})
+    bench.list("a", "b")
+    bench.names.watches["a"].answer(None)
+    bench.names.watches["b"].answer(None)
+    bench.clock.advance(10)
+    assert kept_down(bench) == set()
+
+
+def test_of_a_run_of_an_earlier_version_the_list_alone_counts() -> None:
+    for past in (None, ListPast(0.0)):
+        bench = Bench(names=dict(NAMES))
+        bench.list(*"ij", last_run=TEN, past=past)
+        assert set(pooled(bench)) == set(TEN)
+        assert bench.snapshot().held[0].servers == tuple("abcdefgh")
 
 
 def test_what_is_no_news_is_not_kept_again() -> None:

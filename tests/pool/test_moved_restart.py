@@ -71,13 +71,13 @@ def test_one_that_was_out_before_is_where_its_name_says() -> None:
 @pytest.mark.parametrize("in_kernel", [(A, B), ()])
 def test_a_second_restart_and_a_boot_know_where_it_worked(in_kernel: tuple[str, ...]) -> None:
     first = started({"a": X, "b": B}, last_run=KNOWN)
-    first.clock.advance(6)
+    first.clock.advance(8)
     assert first.past is not None
     assert first.past.moving == (("a", A),)
     second = started({"a": X, "b": B}, in_kernel=in_kernel, last_run={"a": X}, past=first.past)
     assert second.destinations == {A: 10, B: 10}
     at(second, X).say(True)
-    second.clock.advance(6)
+    second.clock.advance(33)
     assert second.destinations == {X: 10, B: 10}
     assert second.past is not None
     assert second.past.moving == ()
