@@ -76,7 +76,6 @@ from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
 from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.service_manager import ServiceManager, read_environment
-from pybal.runtime.short_turns import take_short_turns
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 from pybal.sources.on_demand import CodeOnDemand
@@ -284,7 +283,6 @@ def _run(
             _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
     _raise_descriptor_limit()
     _steady_clock()
-    take_short_turns(reactor)
     place = _place()
     store, successor = None, None
     if place is not None:

@@ -3,17 +3,24 @@
 Twisted's own watching costs a connection four system calls and, each time, a context for its log.
 Here one epoll instance, which the reactor watches as a single descriptor, has all sockets: each is
 added once, with all that it will be watched for, and removed once.
+
+A turn of the reactor tells sockets for a few milliseconds; those that are left have the next turns.
+Those that are broken take turns with all others: when a whole pool dies, the first server that
+refuses a connection must not wait until thousands of losses have been told of, nor an answer.
 """
 
 from __future__ import annotations
 
 import select
+from itertools import islice
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from pybal.runtime.clock import DelayedCall
 
 READABLE = select.EPOLLIN
 WRITABLE = select.EPOLLOUT
@@ -23,7 +30,9 @@ BROKEN = select.EPOLLHUP | select.EPOLLERR
 UNTIL_CONNECTED = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 """Each change is told once: what is left unread is asked for with `watch_anew`."""
 
-_AT_ONCE = 32
+_AT_ONCE = 16
+"""So many of each kind are told before it is looked what time it is."""
+_MOST_NEW = 1024
 _TURN_S = 0.005
 
 _log = Logger(namespace="network")
@@ -51,6 +60,10 @@ class EpollSet:
         self._reactor = reactor
         self._epoll: select.epoll | None = None
         self._watched: dict[int, Watched] = {}
+        self._broken: dict[Watched, int] = {}
+        self._others: dict[Watched, int] = {}
+        """Who is to be told of what, in order."""
+        self._next_turn: DelayedCall | None = None
 
     def watch(self, watched: Watched, events: int) -> None:
         """Tell it of these events until remove(); OSError if the kernel has no room."""
@@ -82,16 +95,31 @@ class EpollSet:
 
     def doRead(self) -> None:  # noqa: N802
         """Some are ready. Those for whom this turn has no time are told in the next one."""
-        began_s = self._reactor.seconds()
-        while self._epoll is not None:
-            events = self._epoll.poll(0, _AT_ONCE)
-            # By name first: a socket that one of them closes may leave its number to a new one.
-            ready = [(self._watched[number], flags) for number, flags in events]
-            for watched, flags in ready:
-                if watched.is_open:
-                    self._tell(watched, flags)
-            if len(events) < _AT_ONCE or self._reactor.seconds() - began_s > _TURN_S:
+        if self._next_turn is None:
+            self._take_turn()
+
+    def _take_turn(self) -> None:
+        self._next_turn = None
+        ends_at_s = self._reactor.seconds() + _TURN_S
+        if self._epoll is not None:
+            self._look(self._epoll)
+        while self._broken or self._others:
+            for kind in (self._broken, self._others):
+                for watched in tuple(islice(kind, _AT_ONCE)):
+                    flags = kind.pop(watched, 0)
+                    if watched.is_open:
+                        self._tell(watched, flags)
+            if self._reactor.seconds() >= ends_at_s and (self._broken or self._others):
+                self._next_turn = self._reactor.callLater(0, self._take_turn)
                 return
+
+    def _look(self, epoll: select.epoll) -> None:
+        """What is new. By name, not by number: a socket that one of them closes may leave its
+        number to another one before that is told."""
+        for number, flags in epoll.poll(0, _MOST_NEW):
+            watched = self._watched[number]
+            kind = self._broken if flags & BROKEN else self._others
+            kind[watched] = kind.get(watched, 0) | flags
 
     def _tell(self, watched: Watched, flags: int) -> None:
         try:
@@ -106,7 +134,10 @@ class EpollSet:
         for each in watched:
             if each.is_open:
                 each.failed()
-        self._watched.clear()
+        for kind in (self._watched, self._broken, self._others):
+            kind.clear()
+        if self._next_turn is not None and self._next_turn.active():
+            self._next_turn.cancel()
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None

@@ -172,7 +172,7 @@ def test_a_turn_ends_after_its_time_and_the_next_one_goes_on(stage: Stage) -> No
     assert 0 < told < 70
     while told < 70:
         before = told
-        stage.epoll.doRead()
+        stage.reactor.advance(0)
         told = sum(len(watcher.told) for watcher, _ in watched)
         assert told > before
     assert all(watcher.told == [READABLE] for watcher, _ in watched)
@@ -182,3 +182,25 @@ def test_all_are_told_when_the_reactor_ends(stage: Stage) -> None:
     watcher, _ = stage.watched()
     stage.epoll.connectionLost(Failure(Exception("the end")))
     assert watcher.has_failed and stage.epoll.fileno() == -1
+
+
+def test_who_is_broken_does_not_wait_for_all_others(stage: Stage) -> None:
+    watched = [stage.watched(UNTIL_CONNECTED) for _ in range(200)]
+    for watcher, _ in watched:
+        watcher.act = partial(stage.reactor.advance, 0.0002)
+    _, far = watched[-1]
+    far.close()
+    stage.epoll.doRead()
+    told = [bool(watcher.told) for watcher, _ in watched]
+    assert told[-1] and sum(told) < 100
+    stage.reactor.advance(0)
+    assert all(len(watcher.told) == 1 for watcher, _ in watched)
+
+
+def test_what_is_left_for_the_next_turn_ends_with_the_reactor(stage: Stage) -> None:
+    for watcher, _ in [stage.watched(UNTIL_CONNECTED) for _ in range(100)]:
+        watcher.act = partial(stage.reactor.advance, 0.001)
+    stage.epoll.doRead()
+    assert stage.reactor.getDelayedCalls()
+    stage.epoll.connectionLost(Failure(Exception("the end")))
+    assert stage.reactor.getDelayedCalls() == []
