@@ -217,7 +217,8 @@ class Daemon:
         return tuple(s.name for s in services if not self._ipvs.stands(service_key(s)))
 
     def _status(self) -> str:
-        return status_line(tuple(self.services()), self.bgp(), self.config())
+        services = [each.tally for each in self._services.values()]
+        return status_line(services, self.bgp(), self.config())
 
     async def stop(self, *, for_restart: bool = False) -> None:
         """Stop everything that was started; the kernel's table stays as it is. Idempotent.

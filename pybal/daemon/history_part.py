@@ -60,8 +60,8 @@ class HistoryPart:
         self._names = names
         self._log = Logger(namespace="history")
         self.ledger = Ledger(ports.clock, ports.now, ports.time_slices, self._log)
-        self.chronicle = Chronicle(self.ledger)
         self._deferral = Deferral(ports.clock, ports.time_slices, self._log)
+        self.chronicle = Chronicle(self.ledger, self._deferral.take)
         self._disk: DiskHistory | None = None
         self._isolated: int | None = None
         self._announced: dict[str, list[str]] = {}

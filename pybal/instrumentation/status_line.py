@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pybal.config.snapshot import ConfigSnapshot
-from pybal.model import BGPSnapshot, ServiceSnapshot
+from pybal.model import BGPSnapshot
 
 _MAX_SHOWN = 300
 
 
 def status_line(
-    services: Sequence[ServiceSnapshot], bgp: BGPSnapshot, config: ConfigSnapshot
+    services: Sequence[tuple[int, int]], bgp: BGPSnapshot, config: ConfigSnapshot
 ) -> str:
     """`118 services, 11095 servers, 11093 up, BGP 2/2`; trouble with the configuration
-    first, with the first of its errors."""
-    servers = [server for service in services for server in service.servers]
+    first, with the first of its errors. `services`: of each how many servers it has, and how many
+    are up."""
     parts = [
         f"{len(services)} services",
-        f"{len(servers)} servers",
-        f"{sum(server.up for server in servers)} up",
+        f"{sum(servers for servers, _ in services)} servers",
+        f"{sum(up for _, up in services)} up",
     ]
     if bgp.enabled:
         established = sum(peer.established for peer in bgp.peers)

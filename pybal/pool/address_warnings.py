@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from twisted.logger import Logger
 
 from pybal.model import IPAddress
-from pybal.pool.implausible_addresses import IsOwnAddress, shared_addresses, why_implausible
+from pybal.pool.implausible_addresses import IsOwnAddress, why_implausible
 
 _MOST_NAMED = 10
 
@@ -19,7 +19,10 @@ class AddressWarnings:
         self._vip = vip
         self._is_own = is_own
         self._log = log
-        self._shared: Mapping[IPAddress, tuple[str, ...]] = {}
+        self._addresses: dict[str, IPAddress] = {}
+        self._by_address: dict[IPAddress, dict[str, None]] = {}
+        self._positions: dict[str, int] = {}
+        """In the pool list."""
 
     def objection(self, host: str, address: IPAddress | None, former: IPAddress | None) -> str:
         """What speaks against an address of a server; empty if nothing does."""
@@ -29,15 +32,43 @@ class AddressWarnings:
         self._log.warn("{host}: {address} {why}", host=host, address=str(address), why=why)
         return f"its address, {address}, {why}"
 
+    def at(self, address: IPAddress) -> tuple[str, ...]:
+        """The hosts that were last seen to have it."""
+        return tuple(self._by_address.get(address, ()))
+
     def look_at(self, servers: Iterable[tuple[str, IPAddress | None]]) -> None:
-        """Warn of hosts that have come to have the same address."""
-        shared = shared_addresses(servers)
-        for address, hosts in shared.items():
-            if address not in self._shared:
-                self._log.warn(
-                    "{hosts} have the same address, {address}: for IPVS they are one server, with"
-                    " the weight of the first that is pooled",
-                    hosts=", ".join(hosts[:_MOST_NAMED]),
-                    address=str(address),
-                )
-        self._shared = shared
+        """These are all hosts. Warn of those that have come to have the same address."""
+        shared = {address for address, hosts in self._by_address.items() if len(hosts) > 1}
+        self._by_address, self._addresses, self._positions = {}, {}, {}
+        for position, (host, address) in enumerate(servers):
+            self._positions[host] = position
+            self._put(host, address)
+        for address, hosts in self._by_address.items():
+            if len(hosts) > 1 and address not in shared:
+                self._warn(address)
+
+    def moved(self, host: str, address: IPAddress | None) -> None:
+        """The same, of a host whose address is another one now."""
+        former = self._addresses.pop(host, None)
+        if former is not None:
+            left = self._by_address[former]
+            del left[host]
+            if not left:
+                del self._by_address[former]
+        self._put(host, address)
+        if address is not None and len(self._by_address[address]) == 2:
+            self._warn(address)
+
+    def _put(self, host: str, address: IPAddress | None) -> None:
+        if address is not None:
+            self._addresses[host] = address
+            self._by_address.setdefault(address, {})[host] = None
+
+    def _warn(self, address: IPAddress) -> None:
+        hosts = sorted(self._by_address[address], key=lambda host: self._positions.get(host, 0))
+        self._log.warn(
+            "{hosts} have the same address, {address}: for IPVS they are one server, with the"
+            " weight of the first that is pooled",
+            hosts=", ".join(hosts[:_MOST_NAMED]),
+            address=str(address),
+        )

@@ -28,13 +28,22 @@ from pybal.pool.ports import Step
 
 _NAMED = 5
 
+Take = Callable[..., object]
+"""Calls what it is given, with the arguments that follow, now or soon."""
+
+
+def _now(note: Callable[..., object], *arguments: object) -> object:
+    return note(*arguments)
+
 
 class Chronicle:
     """Notes what the policies of all services do. `because` is the cause of all that happens now,
-    an operator's word; `reload` that of other settings."""
+    an operator's word; `reload` that of other settings. A list may decide about thousands of
+    servers: each of these notes is taken by `soon`."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, soon: Take | None = None) -> None:
         self._ledger = ledger
+        self._soon: Take = soon or _now
         self._latest: dict[str, int] = {}
         self.because: int | None = None
         self.reload: int | None = None
@@ -99,11 +108,10 @@ class Chronicle:
         note = Note(kind, text, service, host, because, inputs, concern)
         cause = self._ledger.note(note, moment)
         decided = False
+        note_it = self._soon if isinstance(event, ListChanged | SettingsChanged) else _now
         for name, member, decision in _decided(step):
             decided = True
-            found = _decision_inputs(member, decision, before, after)
-            text = f"{name} is {decision.verdict.value}: {decision.cause}"
-            self._ledger.note(Note(Kind.DECISION, text, service, name, cause, found), moment)
+            note_it(self._decision, service, name, member, decision, step, cause, moment)
         if isinstance(event, ListChanged):
             for name in inputs["removed"]:
                 decided = True
@@ -111,6 +119,20 @@ class Chronicle:
         if decided or not isinstance(event, MonitorReported):
             self.goes_on(service, cause)
         self._keep_account(service, event, after)
+
+    def _decision(
+        self,
+        service: str,
+        host: str,
+        member: Member,
+        decision: Decision,
+        step: Step,
+        cause: int,
+        moment: Moment | None,
+    ) -> None:
+        found = _decision_inputs(member, decision, step.before, step.after)
+        text = f"{host} is {decision.verdict.value}: {decision.cause}"
+        self._ledger.note(Note(Kind.DECISION, text, service, host, cause, found), moment)
 
     def _keep_account(self, service: str, event: Event, after: PoolState) -> None:
         """Of who finds whom down: an incident ends also with those who found it."""

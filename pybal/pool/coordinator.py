@@ -207,7 +207,7 @@ class Coordinator:
         for host in [host for host in self._servers if host not in in_force]:
             self._remove(host)
         self._handle(ListChanged(candidates))
-        self._look_at_addresses()
+        self._addresses.look_at((host, each.address) for host, each in self._servers.items())
         self._record.keep()
 
     def _worked(self, spec: ServerSpec) -> bool:
@@ -303,7 +303,7 @@ class Coordinator:
         """See ServerOwner."""
         objection = self._addresses.objection(server.host, server.address, None)
         self._handle(AddressChanged(server.host, server.address is not None, objection))
-        self._look_at_addresses()
+        self._addresses.moved(server.host, server.address)
 
     def may_move(self, server: Server, address: IPAddress) -> bool:
         """See ServerOwner."""
@@ -314,7 +314,7 @@ class Coordinator:
         text = "{host} was found up at {address} and is there from now on"
         self._log.info(text, host=server.host, address=str(server.address))
         self._handle(AddressChanged(server.host, ready=True, proven=True))
-        self._look_at_addresses()
+        self._addresses.moved(server.host, server.address)
 
     def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
         """See ServerOwner."""
@@ -331,10 +331,10 @@ class Coordinator:
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
         """The kernel does not take these servers. It is asked again after REFUSED_FOR_S."""
-        for host, server in self._servers.items():
-            address = server.address
-            if address is not None and destination_key(self._settings, address) in refused:
-                self._handle(AddressRefused(host, refused=True))
+        for key in refused:
+            for host in self._addresses.at(key.address):
+                if destination_key(self._settings, key.address) == key:
+                    self._handle(AddressRefused(host, refused=True))
         if not self._stopped and (self._ask_again is None or not self._ask_again.active()):
             self._ask_again = self._ports.clock.callLater(REFUSED_FOR_S, self._ask_kernel_again)
 
@@ -342,9 +342,6 @@ class Coordinator:
         for host, member in self._policy.state.members.items():
             if member.refused:
                 self._handle(AddressRefused(host, refused=False))
-
-    def _look_at_addresses(self) -> None:
-        self._addresses.look_at((host, each.address) for host, each in self._servers.items())
 
     # -- reports of monitors --------------------------------------------------------------
 

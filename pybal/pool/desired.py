@@ -114,8 +114,14 @@ class DesiredEntry:
 
     def _place(self, host: str, new: Destination) -> None:
         found = self._by_host.get(host)
-        if found is not None and found == new and found.rank == new.rank:
-            return
+        if found is not None and found == new:
+            if found.rank == new.rank:
+                return
+            if len(self._by_key[new.key]) == 1:
+                # It has moved within the list, as all do that come after one that goes.
+                self._by_host[host], self._by_key[new.key] = new, (new,)
+                self._concerned.add(new.key)
+                return
         self._remove(host)
         self._by_host[host] = new
         self._concerned.add(new.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from pybal.model import IPAddress
 
@@ -26,14 +26,3 @@ def why_implausible(
     if address.is_loopback:
         return "is a loopback address"
     return "is an address of this director" if is_own(address) else ""
-
-
-def shared_addresses(
-    servers: Iterable[tuple[str, IPAddress | None]],
-) -> dict[IPAddress, tuple[str, ...]]:
-    """The addresses that several hosts have, with these hosts."""
-    hosts: dict[IPAddress, list[str]] = {}
-    for host, address in servers:
-        if address is not None:
-            hosts.setdefault(address, []).append(host)
-    return {address: tuple(found) for address, found in hosts.items() if len(found) > 1}

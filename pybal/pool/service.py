@@ -129,6 +129,12 @@ class LVSService:
         """See Coordinator."""
         return self._coordinator.hosts
 
+    @property
+    def tally(self) -> tuple[int, int]:
+        """How many servers it has, and how many are up."""
+        members = self._coordinator.state.members
+        return len(members), sum(member.up for member in members.in_order())
+
     def snapshot(self) -> ServiceSnapshot:
         """The service as it stands."""
         return self._damped.shown(self._coordinator.snapshot(self._source.snapshot()))

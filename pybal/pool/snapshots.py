@@ -54,6 +54,7 @@ class ServerSnapshots:
             await self._time_slices.leisure()
             self._make_some()
         self._working = False
+        self.all()
 
     def _make_some(self) -> None:
         members = self._state().members

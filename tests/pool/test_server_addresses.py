@@ -12,7 +12,7 @@ from pybal.config.settings import ListGuardSettings
 from pybal.ipvs.model import DestinationKey
 from pybal.model import ServerSpec, Verdict
 from pybal.pool.coordinator import REFUSED_FOR_S
-from pybal.pool.implausible_addresses import shared_addresses, why_implausible
+from pybal.pool.implausible_addresses import why_implausible
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
 
 A, B, C, D = ADDRESSES.values()
@@ -177,7 +177,7 @@ def test_hosts_that_have_the_same_address_are_said_once() -> None:
 
 def test_what_is_odd_of_an_address() -> None:
     vip, own = ip_address(VIP), ip_address("198.51.100.7")
-    one, loopback = ip_address(A), ip_address("127.0.0.1")
+    loopback = ip_address("127.0.0.1")
 
     def odd(address: str, former: str | None) -> str:
         before = None if former is None else ip_address(former)
@@ -188,7 +188,6 @@ def test_what_is_odd_of_an_address() -> None:
     assert odd(str(own), A) == "is an address of this director"
     assert odd(str(own), None) == odd(str(own), str(loopback)) == odd(B, A) == ""
     assert odd("127.0.0.1", None) == odd("127.0.0.2", "127.0.0.1") == odd(A, "127.0.0.1") == ""
-    assert shared_addresses([("a", one), ("b", None), ("c", one), ("d", own)]) == {one: ("a", "c")}
 
 
 def test_a_server_that_the_kernel_refuses_is_not_pooled_and_not_offered_for_a_while() -> None:
