@@ -219,6 +219,10 @@ class Director:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def waited_s(self) -> float:
+        """How long its main thread was ready to run, and others had the processors."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+
     def memory(self) -> tuple[float, float]:
         """Resident memory now and at its most, MiB."""
         status = dict(

@@ -52,12 +52,14 @@ def start(site: Site, options: argparse.Namespace) -> None:  # noqa: ARG001
     site.switch.counts()
     with site.director() as director:
         last_s = wait_for_first_results(site) - director.started_at_s
+        waited_s = director.waited_s()
         most = site.switch.counts()[2]
         print(
-            f"start: {site.shape.monitors} monitors, all spoke after {last_s:.1f} s, at most "
-            f"{most} connections in a second, {director.cpu_s():.1f} s of CPU, "
-            f"{director.memory()[0]:.0f} MiB"
+            f"start: {site.shape.monitors} monitors, all spoke after {last_s:.1f} s, of which it "
+            f"waited {waited_s:.1f} s for a processor; at most {most} connections in a second, "
+            f"{director.cpu_s():.1f} s of CPU, {director.memory()[0]:.0f} MiB; {load_average()}"
         )
+        show_stalls(site, dict.fromkeys(stall_counts(site), 0.0))
 
 
 def steady(site: Site, options: argparse.Namespace) -> None:

@@ -362,6 +362,7 @@ def _daemon_ports(
         host_name=os.uname().nodename,
         monitors=monitors,
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
+        cpu_s=time.thread_time,
         monotonic_s=time.monotonic,
         with_options=with_options,
         load_code=code.load,

@@ -54,6 +54,7 @@ def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth
         health.faults,
         memory=ports.memory if ports.memory.is_wanted else None,
         commands_at_once=settings.runcommand_concurrency,
+        cpu_s=ports.cpu_s,
     )
 
 

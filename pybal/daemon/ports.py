@@ -70,6 +70,8 @@ class DaemonPorts:
     monitors: MonitorTypes
     """By name; all that the settings name must be among them."""
     service_manager: ServiceManager
+    cpu_s: Callable[[], float]
+    """The processor time that the reactor's thread has used."""
     monotonic_s: Callable[[], float]
     """CLOCK_MONOTONIC, by which the service manager reckons."""
     with_options: Callable[[Settings], Settings]

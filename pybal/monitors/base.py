@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Protocol
 
 from twisted.logger import Logger, LogLevel
@@ -13,6 +14,7 @@ from twisted.python.failure import Failure
 from pybal.config.settings import MonitorSettings
 from pybal.errors import is_local_fault
 from pybal.model import CheckResult, HealthReport, MetricSample, MonitorSnapshot
+from pybal.monitors.first_checks import NO_TURN
 from pybal.monitors.former import Former, key_of
 from pybal.monitors.target import MonitorPorts, Target
 
@@ -70,6 +72,8 @@ class Monitor(ABC):
         self._last_internal_error = ""
         self._key = self._key_for(settings) if ports.memory is not None else ""
         self._slot: int | None = None
+        self._turn = NO_TURN
+        """For the first check."""
         self._snapshot: MonitorSnapshot | None = None
         """The last one, while nothing has changed since: most monitors are silent for hours."""
 
@@ -89,6 +93,7 @@ class Monitor(ABC):
         """Cancel what is under way and close what is open, at once. Idempotent."""
         if self._running:
             self._running = False
+            self._turn.cancel()
             self._ports.recoveries.forget(self._target.host, self)
             if self._ports.memory is not None:
                 self._ports.memory.free(self._slot)
@@ -96,8 +101,19 @@ class Monitor(ABC):
 
     def check_soon(self) -> None:
         """Make the first check now, as far as others do not."""
-        if self._running:
-            self._expedite(self._ports.spread.soon(self._reactor.seconds()))
+        if self._running and not self._turn.waits:
+            self._await_turn(partial(self._expedite, 0.0))
+
+    def _await_turn(self, begin: Callable[[], None]) -> None:
+        """Have this called when it may make a first check, unless stopped by then."""
+        begin_safely = partial(self._begin_in_turn, begin)
+        self._turn = self._ports.first_checks.turn(self._target.host, begin_safely)
+
+    def _begin_in_turn(self, begin: Callable[[], None]) -> None:
+        try:
+            begin()
+        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave others unstarted
+            self._internal_error("starting")
 
     def snapshot(self) -> MonitorSnapshot:
         """The monitor as it stands; the very same object until something changes."""

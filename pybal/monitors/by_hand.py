@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -118,6 +119,7 @@ class _Once(LocalFaults):
     """Takes a monitor's first result, or what keeps it from one."""
 
     def __init__(self, clock: Any, ended: Deferred[CheckResult | str]) -> None:
+        self.counts = Counter()
         self._clock = clock
         self._ended = ended
         self._monitor: Monitor | None = None

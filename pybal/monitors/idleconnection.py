@@ -114,8 +114,10 @@ class IdleConnection(Monitor):
         self._lost: Counter[str] = Counter()
 
     def _begin(self) -> None:
-        delay_s = self._ports.spread.soon(self._reactor.seconds())
-        self._connect_in(delay_s, self._settings.timeout_s)
+        self._await_turn(self._connect_first)
+
+    def _connect_first(self) -> None:
+        self._connect(self._settings.timeout_s)
 
     def _take_up(self, former: Former) -> bool:
         memory = self._ports.memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
@@ -29,14 +30,17 @@ they begin anew, spread over the interval, lest all be made at once."""
 
 
 class LoopingMonitor(Monitor):
-    """Runs `_check()` every `interval_s`, from a place of its own in the first interval on, moved
-    by less than a step once, to those of others (pybal/runtime/coalescing.py).
+    """Runs `_check()` as soon as its turn comes among all that begin, and then every `interval_s`,
+    from a place of its own in the next interval on, moved by less than a step once, to those of
+    others (pybal/runtime/coalescing.py).
 
     A check never overlaps itself: one that outlasts the interval skips the beats it missed.
     An exception in a check is logged and counted, gives no result, and the loop goes on.
     """
 
     logs_every_failure = True
+    begins_at_once: ClassVar[bool] = True
+    """False: the first check comes at the place in the first interval, as checks are dear."""
 
     def __init__(
         self,
@@ -49,6 +53,8 @@ class LoopingMonitor(Monitor):
         self._interval_s = settings.interval_s
         self._timer: DelayedCall | None = None
         self._checking: Deferred[CheckOutcome | None] | None = None
+        self._is_first = False
+        """While the check is under way that was made to know soon: the next begins the beat."""
         self._began_at = 0.0
         self._due_at = 0.0
         self._expedited_within_s: float | None = None
@@ -59,7 +65,16 @@ class LoopingMonitor(Monitor):
         """Check once; None is no opinion. Cancelled on stop."""
 
     def _begin(self) -> None:
-        self._wake_in(self._ports.spread.within(self._interval_s))
+        # Who is known already, from the process before us, has time.
+        if self.begins_at_once and self._up is None:
+            self._await_turn(self._check_first)
+        else:
+            self._wake_in(self._ports.spread.within(self._interval_s))
+
+    def _check_first(self) -> None:
+        self._is_first = True
+        self._due_at = self._reactor.seconds()
+        self._run()
 
     def _end(self) -> None:
         if self._timer is not None:
@@ -69,6 +84,8 @@ class LoopingMonitor(Monitor):
             self._checking.cancel()
 
     def _expedite(self, within_s: float) -> None:
+        if self._turn.waits:
+            return
         if self._timer is None:
             self._expedited_within_s = within_s
         elif self._timer.getTime() - self._reactor.seconds() > within_s:
@@ -106,7 +123,11 @@ class LoopingMonitor(Monitor):
         self._checking = None
         within_s, self._expedited_within_s = self._expedited_within_s, None
         if self._running:
-            delay_s = self._interval_s - self._elapsed_s() % self._interval_s
+            next_s = self._interval_s
+            if self._is_first:
+                self._is_first = False
+                next_s = self._ports.spread.within(self._interval_s)
+            delay_s = (next_s - self._elapsed_s()) % self._interval_s or self._interval_s
             delay_s = coalesced(self._reactor.seconds(), delay_s)
             if within_s is not None and within_s < delay_s:
                 delay_s = self._ports.random.uniform(0, within_s)

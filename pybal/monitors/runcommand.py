@@ -81,6 +81,8 @@ class RunCommand(LoopingMonitor):
     kernel) is down, is not run again beside itself, and has no slot any more.
     """
 
+    begins_at_once = False
+
     def __init__(
         self,
         settings: RunCommandSettings,

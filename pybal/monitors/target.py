@@ -13,6 +13,7 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallMeter
 from pybal.http.port import HTTPClient
 from pybal.model import IPAddress
+from pybal.monitors.first_checks import FirstChecks
 from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.processes import Processes
 from pybal.monitors.slots import Slots
@@ -63,7 +64,8 @@ class MonitorPorts:
     recoveries: Recoveries
     faults: LocalFaults
     spread: Spread = field(init=False)
-    """When first checks are made."""
+    """When those that keep a beat check."""
+    first_checks: FirstChecks = field(init=False)
     time_slices: TimeSlices = field(init=False)
     """For what thousands of monitors may have to do in the same moment."""
     memory: MonitorMemory | None = field(default=None, kw_only=True)
@@ -73,9 +75,13 @@ class MonitorPorts:
     """For what thousands of monitors may have to say in the same moment."""
     command_slots: Slots = field(init=False)
     """One for each command that may run at once."""
+    cpu_s: Callable[[], float] = field(default=lambda: 0.0, kw_only=True)
+    """The processor time that the reactor's thread has used; where that is not known, its turns
+    count as short."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spread", Spread(self.random))
+        object.__setattr__(self, "first_checks", FirstChecks(self.reactor, self.faults, self.cpu_s))
         object.__setattr__(self, "time_slices", TimeSlices(self.reactor))
         object.__setattr__(self, "logs", StormLogs(self.reactor))
         object.__setattr__(self, "command_slots", Slots(self.reactor, self.commands_at_once))

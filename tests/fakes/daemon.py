@@ -154,6 +154,7 @@ def memory_ports(
         monotonic_s=clock.seconds,
         with_options=lambda settings: settings,
         load_code=lambda _: None,
+        cpu_s=lambda: 0.0,
     )
 
 

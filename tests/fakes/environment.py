@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -99,8 +100,10 @@ class MonitorBench:
         receiver = self.reports if report is None else Calling(report)
         return create_monitor(settings, self.target, self.environment, receiver)
 
-    def start(self, settings: MonitorSettings) -> Monitor:
-        """A monitor on this bench, started."""
+    def start(self, settings: MonitorSettings, host: str | None = None) -> Monitor:
+        """A monitor on this bench, started; of another host of that name."""
+        if host is not None:
+            self.target = replace(self.target, host=host)
         monitor = self.make(settings)
         monitor.start()
         return monitor

@@ -36,11 +36,32 @@ class Probe(LoopingMonitor):
 
 
 def running_probe(bench: MonitorBench) -> Probe:
-    """A probe whose first check has just begun."""
+    """A probe whose second check, the first of its beat, has just begun."""
     probe = Probe(bench)
     probe.start()
-    bench.clock.advance(bench.next_call_at)
+    bench.clock.advance(0)
+    probe.answer.callback(None)
+    while len(probe.began) < 2:
+        bench.clock.advance(bench.next_call_at - bench.clock.seconds())
+    probe.began.pop(0)
     return probe
+
+
+def test_the_first_check_comes_at_once_and_the_second_at_a_place_within_the_interval() -> None:
+    places = set()
+    for seed in range(20):
+        bench = MonitorBench(seed=seed)
+        probe = Probe(bench)
+        probe.start()
+        assert probe.began == []
+        bench.clock.advance(0)
+        assert probe.began == [0.0]
+        bench.clock.advance(1.0)
+        probe.answer.callback(CheckOutcome(True, "fine"))
+        next_at = bench.next_call_at
+        assert 1.0 < next_at <= INTERVAL_S + 1
+        places.add(int(next_at))
+    assert len(places) > 5
 
 
 def test_checks_keep_their_beat_however_long_they_take() -> None:

@@ -32,7 +32,7 @@ def test_the_echo_of_what_was_sent_is_up() -> None:
     assert not channel.open
     (sample,) = monitor.snapshot().samples
     assert sample.metric == "pybal_monitor_ping_request_duration_seconds"
-    assert (sample.labels, sample.value) == ((("result", "successful"),), 0.25)
+    assert (sample.labels, round(sample.value, 9)) == ((("result", "successful"),), 0.25)
 
 
 def test_the_echo_of_somebody_elses_request_is_not() -> None:

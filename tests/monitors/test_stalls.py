@@ -56,6 +56,8 @@ def test_a_connection_that_was_lost_in_our_sleep_is_made_again_before_it_counts(
 def test_checks_that_were_due_in_our_sleep_are_spread_anew() -> None:
     bench = MonitorBench()
     bench.start(ProxyFetchSettings(urls=("http://en.example/",)))
+    bench.advance(1)
+    bench.http.under_way[0].answer(200)
     bench.clock.advance(60)
     assert bench.http.under_way == []
     assert 0 < bench.next_call_at - bench.clock.seconds() <= 10
