@@ -317,7 +317,8 @@ def _no_server(host: str, attributes: object) -> str:
     for name in names:
         if name not in _ATTRIBUTES:
             near = f"; {_meant(name)!r} is" if _meant(name) else ""
-            return f"{_shown(name)} of {_shown(host)} is no attribute of a server{near}"
+            instead = _INSTEAD.get(name.lower(), "") or near
+            return f"{_shown(name)} of {_shown(host)} is no attribute of a server{instead}"
         if names.count(name) > 1:
             return f"{_shown(name)} of {_shown(host)} is given twice"
     said = dict(attributes)["host"] if "host" in names else host

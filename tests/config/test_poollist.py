@@ -445,6 +445,8 @@ def test_what_other_balancers_have_in_a_list_is_told_with_what_to_use() -> None:
     assert found.servers == (ServerSpec("h"),)
     assert found.damage == ()
     assert "the service's own port" in found.problems[0].message
+    text = '{"h": {"weight": 1, "port": 80}}'
+    assert "the service's own port" in refusal(text, json_format=True)
 
 
 def test_words_of_json_in_a_text_list_name_the_slip() -> None:
