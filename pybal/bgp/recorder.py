@@ -17,7 +17,6 @@ from pybal.handover.store import DescriptorStore
 
 _EARLY_BYTES = 64 * 1024
 _TAIL_BYTES = 4096
-_SLACK_BYTES = 1024 * 1024
 
 ToldAgain = Callable[[], Iterable[Entry]]
 """Entries that say all that the peer has been told."""
@@ -32,6 +31,8 @@ class RecordPorts:
     clock: Any
     place: str
     log: Any
+    slack_bytes: int = 1024 * 1024
+    """So much longer than it must be a journal may become before it is begun anew."""
 
 
 class Recorder:
@@ -85,7 +86,7 @@ class Recorder:
         except (OSError, HandoverError) as error:
             self._give_up(error)
             return
-        self._limit_bytes = self._memory.written_bytes + _SLACK_BYTES
+        self._limit_bytes = self._memory.written_bytes + self._ports.slack_bytes
         if not self._ports.store.keep(name, [self._handle.fileno(), self._memory.descriptor]):
             self._give_up(HandoverError("nobody keeps it"))
 
@@ -103,7 +104,7 @@ class Recorder:
         self._asked = set(asked)
         self._tail, self._tail_from = bytearray(pending), counts.given
         self._taken = counts.taken
-        self._limit_bytes = memory.written_bytes + _SLACK_BYTES
+        self._limit_bytes = memory.written_bytes + self._ports.slack_bytes
 
     def sent(self, data: bytes) -> None:
         """These bytes, whole messages, are about to be given to the connection."""
@@ -185,7 +186,7 @@ class Recorder:
             Entry(Kind.PENDING, bytes(self._tail)),
         ]
         self._write(lambda memory: memory.begin(entries))
-        self._limit_bytes = 2 * memory.written_bytes + _SLACK_BYTES
+        self._limit_bytes = 2 * memory.written_bytes + self._ports.slack_bytes
 
     def _give_up(self, error: Exception) -> None:
         self._ports.log.warn(

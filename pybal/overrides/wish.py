@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -15,6 +15,8 @@ _COMPARED = 25
 """Names on either side of the one that there is not, by the alphabet: to compare it with all
 servers of a large director would hold up the reactor."""
 _LONGEST = 100
+
+_Close = Callable[[str, list[str], int], list[str]]
 
 Pools = Mapping[str, Collection[str]]
 """The hosts of each service."""
@@ -68,13 +70,14 @@ def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
     return found
 
 
-def there_are(name: str, known: Collection[str]) -> str:
-    """Which of the names that are known may have been meant."""
+def there_are(name: str, known: Collection[str], close: _Close = get_close_matches) -> str:
+    """Which of the names that are known may have been meant; `close` finds those that are much
+    like it, and takes long."""
     every = sorted(known)
     near = [each for each in every if each.startswith(name)][:3]
     at = bisect(every, name)
     beside = every[max(0, at - _COMPARED) : at + _COMPARED]
-    near = list(dict.fromkeys([*near, *get_close_matches(name[:_LONGEST], beside, 3)]))[:3]
+    near = list(dict.fromkeys([*near, *close(name[:_LONGEST], beside, 3)]))[:3]
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"There are {_some(every)}" if every else "There are none"

@@ -75,14 +75,14 @@ class Store:
 class Rig:
     """Our end of a connection, which is recorded, and the peer's."""
 
-    def __init__(self) -> None:
+    def __init__(self, slack_bytes: int = 1024 * 1024) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.ours = socket.create_connection(server.getsockname())
             self.peer, _ = server.accept()
         self.ours.setblocking(False)
         self.peer.settimeout(5)
         self.store, self.log, self.clock = Store(), Log(), Clock()
-        self.ports = RecordPorts(self.store, self.clock, PLACE, self.log)
+        self.ports = RecordPorts(self.store, self.clock, PLACE, self.log, slack_bytes)
         self.recorder = Recorder(self.ports, self.ours)
         self.stream = b""
 
@@ -345,10 +345,8 @@ def test_a_session_goes_on_though_it_cannot_be_kept(rig: Rig) -> None:
     assert rig.store.kept == {}
 
 
-def test_a_long_journal_begins_anew_and_says_the_same(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pybal.bgp.recorder._SLACK_BYTES", 2000)
+def test_a_long_journal_begins_anew_and_says_the_same() -> None:
+    rig = Rig(slack_bytes=2000)
     rig.establish()
     rig.recorder.asked(IPV4_UNICAST)
     sizes = []
@@ -365,6 +363,7 @@ def test_a_long_journal_begins_anew_and_says_the_same(
     assert taken.told.asked == {IPV4_UNICAST}
     assert set(taken.told.routes) == set(hosts4(2))
     left.connection.close()
+    rig.close()
 
 
 def test_of_two_sessions_with_one_peer_the_newer_one_goes_on(rig: Rig) -> None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pybal.handover.format import Entry, HandoverError, Kind, area_at, mark_at
+from pybal.handover.format import AREA_BYTES, Entry, HandoverError, Kind, area_at, mark_at
 from pybal.handover.memory import RecordMemory
 
 
@@ -78,12 +78,11 @@ def test_what_is_none_of_ours_is_refused(memory: RecordMemory) -> None:
         RecordMemory(-1).read()
 
 
-def test_a_full_journal_is_an_error(memory: RecordMemory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pybal.handover.memory.AREA_BYTES", 200)
+def test_a_full_journal_is_an_error(memory: RecordMemory) -> None:
     with pytest.raises(HandoverError, match="full"):
-        memory.append(Kind.SENT, bytes(200))
+        memory.append(Kind.SENT, bytes(AREA_BYTES))
     with pytest.raises(HandoverError, match="journal of"):
-        memory.begin([Entry(Kind.TOLD, bytes(150))])
+        memory.begin([Entry(Kind.TOLD, bytes(AREA_BYTES // 2))])
     assert area_at(1) != area_at(2)
     memory.close()
     memory.close()

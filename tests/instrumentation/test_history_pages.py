@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 
-from pybal.history.event import Kind
-from pybal.history.incidents import Concern, Subject
+from pybal.history.event import Kind, LedgerEvent
+from pybal.history.incidents import Concern, Incident, Subject
 from pybal.history.ledger import Ledger, Note
-from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
+from pybal.history.query import EventQuery
+from pybal.history.snapshot import DiskSnapshot
 from pybal.instrumentation.event_stream import HEARTBEAT_S, MAX_STREAMS
 from pybal.instrumentation.server_sent_events import SLOWEST_S
 from tests.fakes.view import NOON, FakeView, decision_inputs, server, service
@@ -52,6 +55,29 @@ class Site:
 
     def wrong(self, path: str) -> Answer:
         return self.client.get(f"/api/v1/{path}")
+
+
+class LostDisk:
+    """A Disk whose file somebody has removed, and that has written nothing since."""
+
+    newest = (0, 0)
+    lost_total = 0
+    complete_up_to = 0
+
+    def write(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+        """Not yet."""
+
+    def clock_was_set(self) -> None:
+        """Nothing to do."""
+
+    def find(self, query: EventQuery) -> Deferred[list[LedgerEvent]]:
+        return succeed([])
+
+    def find_incidents(self, query: EventQuery) -> Deferred[list[Incident]]:
+        return succeed([])
+
+    def snapshot(self) -> DiskSnapshot:
+        return DiskSnapshot("history.sqlite")
 
 
 @pytest.fixture
@@ -337,10 +363,9 @@ def test_who_knows_of_more_than_has_happened_is_told_all_of_this_run(site: Site)
 
 
 def test_a_cursor_of_a_history_that_was_lost_goes_on_with_what_happens_next(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: Site,
 ) -> None:
-    kept = HistorySnapshot(disk=DiskSnapshot("history.sqlite"))
-    monkeypatch.setattr(site.ledger, "snapshot", lambda: kept)
+    site.ledger.keep_on(LostDisk())
     site.some(2)
     stream = Stream(site, "?after=5000")
     page = site.get("events?after=5000")

@@ -11,10 +11,9 @@ from twisted.internet.task import Clock
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import MAX_DURATION_S, Action, Override, until_text
-from pybal.overrides import wish
 from pybal.overrides.book import BookPorts, Happening, OverrideBook, OverrideEvent
 from pybal.overrides.file import override_file
-from pybal.overrides.wish import Scope, services_meant
+from pybal.overrides.wish import Scope, services_meant, there_are
 from pybal.state.state_file import StateFileError
 from tests.fakes.log import FakeLog
 
@@ -219,16 +218,13 @@ def test_an_end_on_another_day_is_said_with_its_date() -> None:
     assert until_text(0.0, 90_000.0) == "1970-01-02 01:00 UTC"
 
 
-def test_a_name_that_there_is_not_is_compared_with_a_few_of_thousands(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_name_that_there_is_not_is_compared_with_a_few_of_thousands() -> None:
     compared: list[int] = []
 
     def close(word: str, possible: list[str], count: int) -> list[str]:
         compared.append(len(possible))
         return get_close_matches(word, possible, count)
 
-    monkeypatch.setattr(wish, "get_close_matches", close)
     hosts = [f"mw{number}.example.org" for number in range(10_000, 20_000)]
-    assert wish.there_are("mw1x345.example.org", hosts).startswith("Did you mean mw1")
+    assert there_are("mw1x345.example.org", hosts, close).startswith("Did you mean mw1")
     assert compared[0] <= 50
