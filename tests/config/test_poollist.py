@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pybal.config.poollist import (
     MAX_ENTRIES,
+    MAX_LIST_BYTES,
     MAX_PARTS,
     MAX_PROBLEMS,
     MAX_SKIPPED,
@@ -268,6 +269,22 @@ def test_more_lines_than_any_pool_has_are_refused_before_they_are_read(part: str
 def test_more_values_than_any_pool_has_are_refused_before_they_are_read(part: str) -> None:
     text = "{" + part * (MAX_PARTS + 1)
     assert f"more than {MAX_PARTS} values" in refusal(text, json_format=True)
+
+
+def test_as_many_lines_as_any_pool_has_are_read() -> None:
+    assert text_list("\n" * (MAX_PARTS - 1) + "\n" + GOOD).servers == (ServerSpec("good"),)
+
+
+def test_a_list_may_have_4_mib() -> None:
+    assert MAX_LIST_BYTES == 4 << 20
+
+
+def test_a_long_value_is_shown_in_part() -> None:
+    def said(word: str) -> str:
+        return text_list(f"{GOOD}\n{{'host': 'h', 'weight': '{word}'}}").problems[0].message
+
+    assert said("x" * 60).endswith("'" + "x" * 60 + "'")
+    assert said("x" * 61).endswith("'" + "x" * 59 + "…'")
 
 
 def test_many_problems_are_summed_up() -> None:

@@ -122,8 +122,7 @@ class _Finder:
             yield self._replaced(statement, "pass", "statement left out")
         elif isinstance(statement, ast.Return) and statement.value is not None:
             value = statement.value
-            # None and False are one to whoever asks for a truth.
-            if not (isinstance(value, ast.Constant) and value.value in (None, False)):
+            if not _is_as_none(value):
                 yield self._replaced(value, "None", "returns None")
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute):
             yield self._replaced(statement, "pass", "statement left out")
@@ -195,6 +194,11 @@ def _nodes(top: ast.expr) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(top):
             if isinstance(child, ast.expr | ast.comprehension | ast.keyword):
                 yield from _nodes(child)  # type: ignore[arg-type]
+
+
+def _is_as_none(node: ast.expr) -> bool:
+    """To whoever asks for a truth these are one."""
+    return isinstance(node, ast.Constant) and (node.value in (None, "") or node.value is False)
 
 
 def _is_text(node: ast.expr) -> bool:
