@@ -134,6 +134,13 @@ def test_nothing_is_ever_executed_and_no_module_grows_too_long() -> None:
     assert (executing, long) == ([], [])
 
 
+def test_no_tests_grow_too_long() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 300
+    long = [name(path) for path in files if len(path.read_text("utf-8").splitlines()) > 450]
+    assert long == []
+
+
 def test_the_packaging_knows_every_package() -> None:
     for folder in {path.parent for path in MODULES}:
         assert (folder / "__init__.py").exists(), folder

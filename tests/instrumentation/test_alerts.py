@@ -1,29 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pybal.config.snapshot import ReloadSnapshot
-from pybal.held_change import HeldChange
-from pybal.instrumentation.alerts import KINDS, Headline, Situation, headline
+from pybal.instrumentation.alerts import KINDS, Situation
 from pybal.instrumentation.pending_alert import Lasting, PendingAlert, PendingAlerts
 from pybal.ipvs.snapshot import (
-    AuditSnapshot,
     DriftSnapshot,
-    IPVSSnapshot,
     KernelErrorSnapshot,
     MissingSnapshot,
 )
 from pybal.model import (
     Alert,
     AnnouncedPrefix,
-    BGPSnapshot,
     HealthSnapshot,
     IsolationSnapshot,
-    ServerSnapshot,
     ServiceSnapshot,
     Severity,
     SourceSnapshot,
@@ -39,146 +33,7 @@ from tests.fakes.view import (
     server,
     service,
 )
-
-
-class Watched:
-    """What there is to be said of a daemon that has been running for a minute, as time passes."""
-
-    def __init__(self) -> None:
-        self.services: list[ServiceSnapshot] = []
-        self.daemon = DAEMON
-        self.ipvs: IPVSSnapshot = ipvs()
-        self.bgp: BGPSnapshot = NO_BGP
-        self.config = CONFIG
-        self.not_local: tuple[str, ...] = ()
-        self._pending = PendingAlerts()
-        self._pending.step((), 0.0)
-        self._now_s = 60.0
-
-    def alerts(self, after_s: float = 0.0) -> list[Alert]:
-        """Those that there are when so much more time has passed."""
-        situation = Situation(
-            self.services, self.daemon, self.ipvs, self.bgp, self.config, self.not_local
-        )
-        self._pending.step(pending_alerts(situation), self._now_s)
-        self._now_s += after_s
-        dated = self._pending.step(pending_alerts(situation), self._now_s)
-        return [each.alert for each in dated]
-
-    def line(self, after_s: float = 0.0) -> str:
-        return headline(self.alerts(after_s)).as_text()
-
-
-def assess(
-    services: Iterable[ServiceSnapshot],
-    health: HealthSnapshot | None = None,
-    drift: Iterable[DriftSnapshot] = (),
-) -> Headline:
-    """What is said at once."""
-    watched = Watched()
-    watched.services = [*services]
-    watched.daemon = replace(DAEMON, health=health or HealthSnapshot())
-    watched.ipvs = replace(ipvs(), audit=AuditSnapshot(drift=tuple(drift)))
-    return headline(watched.alerts())
-
-
-def test_all_pools_healthy_is_ok_without_a_newline() -> None:
-    alert = assess([service("text_443", [server("a"), server("b")])])
-    assert alert.as_text() == "OK - All pools are healthy"
-    assert alert.as_json() == {"status": "ok", "msg": "All pools are healthy"}
-
-
-def test_no_service_at_all_is_ok() -> None:
-    assert assess([]).as_text() == "OK - All pools are healthy"
-
-
-def test_held_servers_are_critical_and_pools_are_joined_by_semicolons() -> None:
-    alert = assess(
-        [
-            service("text_443", [server("a", up=False, pooled=True), server("b"), server("c")]),
-            service("healthy_80", [server("a"), server("b")]),
-            service(
-                "upload_443",
-                [
-                    server("d", up=False, pooled=True),
-                    server("e", up=False, partially_up=True, pooled=True),
-                ],
-            ),
-        ]
-    )
-    message = (
-        "text_443: Servers a are marked down but pooled; "
-        "upload_443: Servers d, e are marked down but pooled"
-    )
-    assert alert.as_text() == f"CRITICAL - {message}"
-    assert alert.as_json() == {"status": "critical", "msg": message}
-
-
-def test_servers_that_are_disabled_or_depooled_are_nobodys_alarm() -> None:
-    servers = [
-        server("a"),
-        server("b"),
-        server("depooled", up=False, pooled=False),
-        server("disabled", enabled=False, up=False, pooled=False),
-        server("leaving", enabled=False, up=False, pooled=True),
-    ]
-    assert assess([service("text_443", servers)]).as_text().startswith("OK")
-
-
-def test_a_pool_whose_list_was_never_had_is_a_warning() -> None:
-    source = SourceSnapshot("file:///x", stale=True, last_good_at=None, last_error="no such file")
-    alert = assess([service("web", source=source)])
-    assert alert.as_text() == (
-        "WARNING - Pool web has no servers, its list cannot be had: no such file. "
-    )
-    old = replace(source, last_good_at=1.0)
-    assert assess([service("web", [server("a")], source=old)]).severity is Severity.OK
-    fine = replace(source, last_error=None)
-    assert assess([service("web", source=fine)]).severity is Severity.OK, "it may still come"
-
-
-def test_pools_that_can_never_depool_are_a_warning_with_the_contracts_trailing_blank() -> None:
-    small = [server("a"), server("b")]
-    alert = assess(
-        [service("text_443", small, threshold="0.66"), service("dns_53", small, threshold="1")]
-    )
-    message = (
-        "Pool text_443 is too small to allow depooling. "
-        "Pool dns_53 is too small to allow depooling. "
-    )
-    assert alert.as_text() == f"WARNING - {message}"
-    assert alert.as_json() == {"status": "warning", "msg": message}
-
-
-def test_a_critical_pool_hides_the_warnings() -> None:
-    small = [server("a"), server("b", up=False, pooled=True)]
-    assert assess([service("text_443", small, threshold="1")]).as_text() == (
-        "CRITICAL - text_443: Servers b are marked down but pooled"
-    )
-
-
-@pytest.mark.parametrize(
-    ("size", "threshold", "too_small"),
-    [
-        (1, "1", False),  # of one server none can ever be spared
-        (2, "1/2", False),  # 2 < 2
-        (2, "0.51", True),
-        (3, "2/3", False),  # 3 < 3: exact, though 2/3 is not in binary
-        (3, "0.67", True),
-        (10, "0.9", False),
-        (10, "0.91", True),
-        (100, "0.99", False),
-        (100, "1", True),
-        (5, "0", False),
-    ],
-)
-def test_the_size_is_held_against_the_exact_threshold(
-    size: int, threshold: str, too_small: bool
-) -> None:
-    # Configured servers count, disabled ones too.
-    servers = [server(f"h{n}", enabled=n > 0) for n in range(size)]
-    text = assess([service("p", servers, threshold=threshold)]).as_text()
-    assert text.startswith("WARNING") == too_small
+from tests.instrumentation.assessed import HELD, Watched, assess, critical, nameless, warning
 
 
 def test_a_director_that_is_cut_off_is_critical_though_all_pools_are_held() -> None:
@@ -221,19 +76,8 @@ def test_drift_is_no_news_while_something_is_critical() -> None:
     )
 
 
-def critical(text: str) -> str:
-    return f"CRITICAL - {text}"
-
-
-def warning(text: str) -> str:
-    return f"WARNING - {text}. "
-
-
-def nameless(host: str) -> ServerSnapshot:
-    return replace(server(host, up=False), address=None, ready=False)
-
-
 DOWN = [server("a", up=False), server("b", up=False)]
+
 NEVER = SourceSnapshot("file:///x", stale=True, last_good_at=None, last_error="no such file")
 
 
@@ -468,9 +312,6 @@ def test_every_kind_has_its_section_in_the_documents() -> None:
     text = (Path(__file__).parents[2] / "docs/operating.md").read_text("utf-8")
     for kind in KINDS:
         assert f"\n### {kind.id}\n" in text
-
-
-HELD = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON), ("d", NOON)), 900.0)
 
 
 def test_servers_that_a_list_takes_away_and_that_are_held_are_a_warning() -> None:

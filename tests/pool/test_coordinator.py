@@ -7,11 +7,9 @@ from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import ListGuardSettings
@@ -22,7 +20,6 @@ from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.events import MonitorReported, PooledChanged, ReportedDown
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
-from tests.fakes.deferreds import result_of
 from tests.pool.reference_entry import service_entry
 
 A, B, C, D = ADDRESSES.values()
@@ -202,60 +199,6 @@ def test_servers_that_share_an_address_are_one_destination() -> None:
     assert bench.destinations == {A: 4}
 
 
-def test_a_list_waits_for_the_names_of_its_new_servers() -> None:
-    bench = Bench(names={"a": A})
-    bench.list("a")
-    bench.list("a", "b")
-    assert bench.destinations == {A: 10}
-    assert bench.running == {"a"}
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.destinations == {A: 10, B: 10}
-    assert bench.running == {"a", "b"}
-
-
-def test_a_name_that_does_not_answer_does_not_hold_up_the_rest_for_ever() -> None:
-    bench = Bench(names={"a": A})
-    bench.list("a", "b")
-    assert bench.published == []
-    bench.clock.advance(FIRST_ANSWER_WAIT_S)
-    assert bench.destinations == {A: 10}
-    assert bench.statuses()["b"] == "enabled/up/not pooled"
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.destinations == {A: 10, B: 10}
-    assert "b" in bench.running
-
-
-def test_a_name_without_an_address_does_not_hold_up_the_rest() -> None:
-    bench = Bench(names={"a": A})
-    bench.list("a", "b")
-    bench.names.watches["b"].answer(None)
-    assert bench.destinations == {A: 10}
-
-
-def test_of_lists_that_overlap_the_newest_wins() -> None:
-    bench = Bench(names={"a": A})
-    bench.list("a", "b")
-    bench.list("a", "c")
-    bench.list("a", "d")
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.destinations == {A: 10, B: 10}
-    assert "c" not in bench.names.watches
-    bench.names.watches["d"].answer(ip_address(D))
-    assert bench.destinations == {A: 10, D: 10}
-    assert bench.running == {"a", "d"}
-
-
-def test_a_server_removed_while_its_name_is_looked_up_leaves_no_zombie() -> None:
-    bench = Bench(names={"a": A})
-    bench.list("a", "b")
-    bench.list("a")
-    bench.clock.advance(FIRST_ANSWER_WAIT_S)
-    assert bench.names.watches["b"].stopped
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.running == {"a"}
-    assert bench.destinations == {A: 10}
-
-
 def test_stop_ends_everything_and_later_calls_do_nothing() -> None:
     bench = Bench(names={"a": A})
     bench.list("a")
@@ -286,49 +229,6 @@ def test_a_monitor_that_cannot_be_made_leaves_all_others_at_work() -> None:
     assert [event["host"] for event in failures] == ["a", "b"]
     bench.monitor("b").say(False)
     assert bench.destinations == {A: 10}
-
-
-def test_warm_start_touches_nothing_until_the_monitors_speak() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(A), 10), (ip_address(B), 10)])
-    bench = Bench(adopted=adopted)
-    bench.list("a", "b", "c")
-    assert bench.published == [adopted]
-    bench.monitor("c").say(True)
-    assert bench.destinations == {A: 10, B: 10, C: 10}
-
-
-def test_warm_start_touches_nothing_while_too_few_names_are_known() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(a), 10) for a in (A, B, C)])
-    bench = Bench(adopted=adopted, names={})
-    bench.list("a", "b", "c")
-    bench.clock.advance(FIRST_ANSWER_WAIT_S)
-    bench.names.watches["a"].answer(ip_address(A))
-    bench.monitor("a").say(True)
-    assert bench.published == []
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.destinations == {A: 10, B: 10}
-    bench.names.watches["a"].answer(None)
-    assert bench.destinations == {B: 10}, "what counts later is what is known"
-
-
-def test_warm_start_does_not_wait_for_names_that_had_no_address_before_it_either() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(A), 10)])
-    bench = Bench(adopted=adopted, names={"a": A}, threshold=Fraction(1))
-    bench.list("a", ServerSpec("b", 5), "c")
-    for host in "bc":
-        bench.names.watches[host].answer(None)
-    assert bench.destinations == {A: 10}
-
-
-def test_warm_start_counts_for_the_first_list_alone() -> None:
-    probe = Bench()
-    bench = Bench(adopted=service_entry(probe.settings, [(ip_address(A), 10)]))
-    bench.list("a")
-    bench.list("a", "b")
-    assert bench.destinations == {A: 10, B: 10}
 
 
 def test_a_server_is_up_again_only_with_all_its_monitors() -> None:
@@ -427,83 +327,3 @@ def test_a_server_left_with_weight_0_by_a_drain_waits_for_its_monitors() -> None
     assert bench.destinations == {B: 10, C: 0}
     bench.monitor("a").say(True)
     assert bench.destinations == {A: 10, B: 10, C: 0}
-
-
-# -- other settings -----------------------------------------------------------------------
-
-
-def reconfigured(bench: Bench, **changes: Any) -> None:
-    settings = replace(bench.settings, **changes)
-    done = Deferred.fromCoroutine(bench.coordinator.reconfigure(settings))
-    while not done.called:
-        bench.clock.advance(0)
-    result_of(done)
-
-
-def test_another_threshold_touches_no_monitor() -> None:
-    bench = Bench(threshold=Fraction(1))
-    bench.list("a", "b")
-    bench.monitor("a").say(False)
-    assert bench.destinations == {A: 10, B: 10}
-    made = list(bench.made)
-    reconfigured(bench, depool_threshold=Fraction(0))
-    assert bench.destinations == {B: 10}
-    assert bench.made == made
-    assert bench.running == {"a", "b"}
-
-
-def test_another_scheduler_is_published_for_the_same_servers() -> None:
-    bench = Bench()
-    bench.list("a", "b")
-    before = bench.published[-1]
-    reconfigured(bench, scheduler="sh")
-    assert bench.published[-1].service.scheduler == "sh"
-    assert bench.published[-1].destinations == before.destinations
-
-
-def test_only_monitors_whose_own_settings_changed_begin_anew_and_verdicts_stay() -> None:
-    bench = Bench(monitors=(IDLE, FETCH))
-    bench.list("a", "b")
-    bench.monitor("a").say(False)
-    idle, fetch = bench.monitor("a"), bench.monitor("a", "ProxyFetch")
-    reconfigured(bench, monitors=(IDLE, replace(FETCH, timeout_s=1.0)))
-    assert bench.monitor("a") is idle
-    assert not fetch.running
-    assert bench.monitor("a", "ProxyFetch") is not fetch
-    assert bench.destinations == {B: 10}
-    bench.monitor("a", "ProxyFetch").say(True)
-    bench.monitor("a").say(True)
-    assert bench.destinations == {A: 10, B: 10}
-
-
-def test_the_first_monitor_of_a_service_that_had_none_starts() -> None:
-    bench = Bench(monitors=())
-    bench.list("a", "b")
-    assert bench.running == set()
-    reconfigured(bench, monitors=(IDLE,))
-    assert bench.running == {"a", "b"}
-    bench.monitor("a").say(False)
-    assert bench.destinations == {B: 10}
-    reconfigured(bench, monitors=())
-    assert bench.running == set()
-    assert bench.destinations == {A: 10, B: 10}
-
-
-def test_equal_settings_publish_nothing_and_touch_nothing() -> None:
-    bench = Bench()
-    bench.list("a", "b")
-    published, made = list(bench.published), list(bench.made)
-    reconfigured(bench)
-    assert (bench.published, bench.made) == (published, made)
-
-
-def test_what_was_down_in_a_replaced_service_is_down_until_its_monitors_speak() -> None:
-    former = Bench()
-    former.list("a", "b", "c")
-    former.monitor("a").say(False)
-    bench = Bench()
-    bench.coordinator.know_down(former.coordinator.servers_down())
-    bench.list("a", "b", "c")
-    assert bench.destinations == {B: 10, C: 10}
-    bench.monitor("a").say(True)
-    assert bench.destinations == {A: 10, B: 10, C: 10}

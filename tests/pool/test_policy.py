@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pybal.model import Decision, ServerSpec, Verdict
-from pybal.override import Action, LaidOver, Override
+from pybal.model import ServerSpec, Verdict
 from pybal.pool.events import (
     AddressChanged,
-    AddressRefused,
     BecameUp,
-    Candidate,
     CouldNotDepool,
-    Event,
     LeftPooled,
-    ListChanged,
-    MonitorReported,
-    Notice,
     ReportedDown,
     ReportRetracted,
     RetractedDown,
@@ -33,75 +21,7 @@ from pybal.pool.events import (
     SettingsChanged,
     TooFewEligible,
 )
-from pybal.pool.members import Member
-from pybal.pool.policy import step
-from pybal.pool.pool_state import PoolState
-
-HALF = Fraction(1, 2)
-
-
-class Pool:
-    """A state with its history, for tests that read as a story."""
-
-    def __init__(
-        self, hosts: str, threshold: Fraction = HALF, monitors: tuple[str, ...] = ("M",)
-    ) -> None:
-        self.state = PoolState(threshold, monitors)
-        self.notices: tuple[Notice, ...] = ()
-        if hosts:
-            self.list(*hosts)
-
-    def event(self, event: Event) -> None:
-        self.state, self.notices = step(self.state, event, at=1000.0)
-
-    def list(
-        self,
-        *hosts: str,
-        disabled: str = "",
-        unready: str = "",
-        stood: str | None = None,
-        zero: str = "",
-        objection: str = "",
-    ) -> None:
-        self.event(
-            ListChanged(
-                tuple(
-                    Candidate(
-                        ServerSpec(host, 0 if host in zero else 10, host not in disabled),
-                        ready=host not in unready,
-                        stood_pooled=None if stood is None else host in stood,
-                        objection="it is odd" if host in objection else "",
-                    )
-                    for host in hosts
-                )
-            )
-        )
-
-    def down(self, *hosts: str, monitor: str = "M") -> None:
-        for host in hosts:
-            self.event(MonitorReported(host, monitor, False, "refused"))
-
-    def up(self, *hosts: str, monitor: str = "M") -> None:
-        for host in hosts:
-            self.event(MonitorReported(host, monitor, True, ""))
-
-    def member(self, host: str) -> Member:
-        return self.state.members[host]
-
-    @property
-    def pooled(self) -> str:
-        return "".join(h for h, m in self.state.members.items() if m.pooled)
-
-    def verdict(self, host: str) -> Verdict:
-        return self.decision(host).verdict
-
-    def cause(self, host: str) -> str:
-        return self.decision(host).cause
-
-    def decision(self, host: str) -> Decision:
-        decision = self.member(host).decision
-        assert decision is not None
-        return decision
+from tests.pool.policy_case import HALF, Pool
 
 
 def test_new_servers_start_up_and_pooled() -> None:
@@ -394,164 +314,3 @@ def test_a_monitor_that_goes_takes_its_verdict_with_it_and_a_new_one_has_none() 
     pool.event(SettingsChanged(Fraction(0), ("M",)))
     assert pool.member("a").pooled
     assert dict(pool.member("a").results) == {"M": True}
-
-
-# -- random histories -----------------------------------------------------------------------
-
-HOSTS = tuple("abcdefg")
-DRAINED = LaidOver(Override("s", "a", Action.DRAIN, "alice", "why", 0.0, 60.0), 10, True)
-SUSPENDED = replace(DRAINED, suspended="too few")
-hosts = st.sampled_from(HOSTS)
-
-
-def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]:
-    return st.tuples(
-        *(
-            st.builds(
-                Candidate,
-                st.builds(
-                    ServerSpec, st.just(name), weight=st.integers(0, 20), enabled=st.booleans()
-                ),
-                ready=st.booleans(),
-                stood_pooled=st.sampled_from([None, None, True, False]),
-                objection=st.sampled_from(["", "it is odd"]),
-                over=st.sampled_from([None, None, DRAINED, SUSPENDED]),
-            )
-            for name in names
-        )
-    )
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> tuple[PoolState, list[Event]]:
-    monitors = draw(st.sampled_from([("M",), ("M", "N"), ()]))
-    threshold = draw(st.sampled_from([Fraction(n, 100) for n in (0, 7, 33, 50, 66, 100)]))
-    lists = st.sets(hosts).flatmap(candidates).map(ListChanged)
-    reports = st.builds(
-        MonitorReported, hosts, st.sampled_from(["M", "N"]), st.booleans(), st.just("why")
-    )
-    addresses = st.one_of(
-        st.builds(AddressChanged, hosts, st.booleans(), st.sampled_from(["", "", "it is odd"])),
-        st.builds(AddressChanged, hosts, st.just(True), proven=st.just(True)),
-        st.builds(AddressRefused, hosts, st.booleans()),
-    )
-    retracted = st.builds(
-        ReportRetracted,
-        hosts,
-        st.sampled_from(["M", "N"]),
-        st.sampled_from([None, True]),
-        st.booleans(),
-    )
-    settings = st.builds(
-        SettingsChanged,
-        st.sampled_from([Fraction(n, 100) for n in (0, 50, 100)]),
-        st.sampled_from([("M",), ("N", "M"), ("N",)] if monitors else [()]),
-    )
-    kinds = st.one_of(lists, reports, reports, reports, addresses, retracted, settings)
-    events = draw(st.lists(kinds, max_size=30))
-    return PoolState(threshold, monitors), events
-
-
-@given(histories())
-def test_the_invariants_hold_after_every_event_of_any_history(
-    history: tuple[PoolState, list[Event]],
-) -> None:
-    state, events = history
-    for event in events:
-        before = state
-        state, _ = step(state, event, at=1.0)
-        check_invariants(state)
-        check_nothing_is_invented(before, event, state)
-
-
-def check_invariants(state: PoolState) -> None:
-    eligible = 0
-    for member in state.members.values():
-        eligible += member.eligible and not member.drained
-        assert member.eligible or not member.pooled
-        assert not (member.up and member.eligible) or member.pooled
-        if member.held:
-            assert not member.drained
-            assert state.up_count < state.required
-        if False in member.results.values():
-            assert not member.up
-        if member.results and all(member.results.values()):
-            assert member.up
-        assert member.decision is not None
-        assert (member.decision.verdict in POOLED_VERDICTS) == member.pooled
-    serving = state.pooled_count - sum(m.pooled and m.drained for m in state.members.values())
-    assert serving >= min(eligible, math.ceil(state.required))
-
-
-POOLED_VERDICTS = {Verdict.POOLED, Verdict.POOLED_UNPROVEN, Verdict.DRAINING, Verdict.HELD}
-
-
-def check_nothing_is_invented(before: PoolState, event: Event, after: PoolState) -> None:
-    """A report changes what is said of one server; only a list changes who there is."""
-    if isinstance(event, ListChanged):
-        assert list(after.members) == [c.spec.host for c in event.candidates]
-        return
-    assert list(after.members) == list(before.members)
-    for host, member in after.members.items():
-        if isinstance(event, SettingsChanged):
-            earlier = before.members[host]
-            assert (member.spec, member.ready) == (earlier.spec, earlier.ready)
-            said = {name: earlier.results.get(name) for name in event.monitors}
-            assert dict(member.results) == said
-        elif host != event.host:
-            assert member.up == before.members[host].up
-            assert member.results == before.members[host].results
-
-
-@given(histories())
-def test_a_pool_that_all_monitors_find_up_is_pooled_whole(
-    history: tuple[PoolState, list[Event]],
-) -> None:
-    state, events = history
-    for event in events:
-        state, _ = step(state, event, at=1.0)
-    for host in state.members:
-        for monitor in state.monitors:
-            state, _ = step(state, MonitorReported(host, monitor, True, ""), at=2.0)
-    for member in state.members.values():
-        if state.monitors or member.up:
-            assert member.pooled == member.eligible
-
-
-@given(histories())
-def test_the_same_list_twice_changes_nothing_the_second_time(
-    history: tuple[PoolState, list[Event]],
-) -> None:
-    state, events = history
-    for event in events:
-        state, _ = step(state, event, at=1.0)
-    again = ListChanged(
-        tuple(Candidate(m.spec, m.ready, over=m.over) for m in state.members.values())
-    )
-    repeated, _ = step(state, again, at=2.0)
-    assert repeated.members == state.members
-
-
-@given(histories(), st.lists(st.tuples(hosts, st.sampled_from(["M", "N"])), unique=True))
-def test_downs_that_are_retracted_from_the_last_to_the_first_were_never_there(
-    history: tuple[PoolState, list[Event]], downs: list[tuple[str, str]]
-) -> None:
-    state, events = history
-    for event in events:
-        state, _ = step(state, event, at=1.0)
-    before = state
-    undo: list[ReportRetracted] = []
-    for host, monitor in downs:
-        member = state.members.get(host)
-        if member is None or member.results.get(monitor, False) is False:
-            continue
-        undo.append(ReportRetracted(host, monitor, member.results[monitor], member.up))
-        state, _ = step(state, MonitorReported(host, monitor, False, ""), at=2.0)
-    for event in reversed(undo):
-        state, _ = step(state, event, at=3.0)
-    for host, member in state.members.items():
-        assert (member.up, member.results) == (
-            before.members[host].up,
-            before.members[host].results,
-        )
-        assert member.pooled or not (member.up and member.eligible)

@@ -26,7 +26,7 @@ from pybal.pool.members import Member, Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.withdrawal import Health, health
 from tests.pool import reference_policy
-from tests.pool.test_policy import DRAINED, SUSPENDED
+from tests.pool.policy_case import DRAINED, SUSPENDED
 
 THRESHOLDS = [Fraction(n, 100) for n in (0, 7, 33, 50, 66, 100)]
 MONITORS = [("M",), ("M", "N"), ()]

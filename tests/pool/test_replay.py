@@ -29,8 +29,8 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import Step
 from tests.fakes.deferreds import result_of
 from tests.fakes.view import ledger
+from tests.pool.policy_case import histories
 from tests.pool.replaying import recorded, replayed
-from tests.pool.test_policy import histories
 
 
 class Story:

@@ -9,7 +9,7 @@ import pytest
 from twisted.logger import LogEvent, globalLogPublisher
 
 from tests.bgp.peeringcase import Recorder
-from tests.reload.test_key_walk import Site, Walk, lines_of
+from tests.reload.site import Site, Walk, lines_of
 
 
 def said(tmp_path: Path, hold_time_s: int, lost_s: float) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.reload.test_key_walk import BASE, Site
+from tests.reload.site import BASE, Site
 
 COUNT = 100
 POOL = "config = file://FOLDER/pool\nmonitors = ['IdleConnection', 'TCPCheck']\n"
