@@ -1,4 +1,4 @@
-"""When a service's address is announced, and what is made of pybal.conf's options of BGP."""
+"""When a service's address is announced, and with what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pooling policy: the examples of the contract, the old faults, and random histories."""
+"""The pooling policy: the examples of the contract, and the old faults."""
 
 from __future__ import annotations
 
