@@ -89,6 +89,8 @@ class PythonEtcdClient:
         return values
 
     def _values(self, result: etcd.EtcdResult) -> Values:
+        if result.action != "get":
+            raise SourceError(f"{self._where} gave no listing, but {result.action!r:.40}")
         if not result.dir:
             raise SourceError(f"{self._key} is no directory")
         values: dict[str, str | None] = {}

@@ -108,12 +108,8 @@ def pool_class(
         def begin(self) -> None:
             super().begin()
             self._input.within_body = True
-            encoding = self.headers.get("content-encoding", "identity").lower()
-            if encoding not in ("", "identity"):
-                text = f"the answer is encoded as {encoding!r:.40}, which was not asked for"
-                raise http.client.HTTPException(text)
-            if self.length is None and not self.chunked:
-                raise http.client.HTTPException("the answer does not say where it ends")
+            if why := _why_unfit(self):
+                raise http.client.HTTPException(why)
 
     class BoundedConnection(HTTPSConnection):
         response_class = BoundedResponse
@@ -147,6 +143,18 @@ def pool_class(
         ConnectionCls: Any = BoundedConnection
 
     return BoundedPool
+
+
+def _why_unfit(answer: http.client.HTTPResponse) -> str:
+    """Why an answer cannot be a whole listing, by its head; empty if it can."""
+    encoding = answer.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("", "identity"):
+        return f"the answer is encoded as {encoding!r:.40}, which was not asked for"
+    if answer.status == 201 or "content-range" in answer.headers:
+        return "the answer is no whole listing"
+    if answer.length is None and not answer.chunked:
+        return "the answer does not say where it ends"
+    return ""
 
 
 def shut_down(opened: socket.socket) -> None:

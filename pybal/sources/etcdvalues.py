@@ -50,6 +50,8 @@ def parse_values(values: Values) -> PoolList:
 def _server(host: str, value: str | None) -> ServerSpec | None:
     if value is None:
         raise ValueError("it is a directory")
+    if not isinstance(value, str):
+        raise ValueError(f"its value {value!r:.60} is no text")
     if problem := host_problem(host):
         raise ValueError(f"its name {problem}")
     try:

@@ -155,6 +155,9 @@ def test_a_watch_whose_answer_is_never_finished_ends(
     assert time.monotonic() - began_at_s < 3
 
 
+CHUNKED = f"{HEAD}Transfer-Encoding: chunked\r\n\r\n"
+CHUNKS = f"{CHUNKED}{len(LISTING):x}\r\n{LISTING}\r\n0\r\n\r\n".encode()
+
 ODD_ANSWERS: dict[str, bytes] = {
     "no end named": f"{HEAD}Connection: close\r\n\r\n{LISTING}".encode(),
     "compressed": whole(LISTING, f"{HEAD}Content-Encoding: gzip\r\n"),
@@ -169,6 +172,19 @@ ODD_ANSWERS: dict[str, bytes] = {
     "a key": whole('{"action": "get", "node": {"key": "/pool", "value": "x"}}'),
     "deep": whole('{"node":' * 5000),
     "partial content": whole(LISTING, HEAD.replace("200 OK", "206 Partial Content")),
+    "longer than it says": whole(LISTING)[:-20],
+    "chunks that are cut off": CHUNKS[:-5],
+    "two listings": whole(LISTING + LISTING),
+    "an answer of v3": whole('{"header": {"revision": "9"}, "kvs": [], "count": "0"}'),
+    "an answer of v3 with keys": whole('{"kvs": [{"key": "L3Bvb2wvYQ==", "value": "e30="}]}'),
+    "a key that was deleted": whole(LISTING.replace("get", "delete")),
+    "no root": whole('{"action": "get"}'),
+    "a root that is null": whole('{"action": "get", "node": null}'),
+    "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "created": whole(LISTING, HEAD.replace("200 OK", "201 Created")),
+    "UTF-16": whole(LISTING).replace(LISTING.encode(), LISTING.encode("utf-16")[: len(LISTING)]),
+    "YAML": whole("action: get\nnode: {key: /pool, dir: true}\n"),
+    "no listing of the whole": whole(LISTING, HEAD + "Content-Range: bytes 0-9/90\r\n"),
     "a redirect": b"HTTP/1.1 307 Go\r\nLocation: https://127.0.0.1:2/\r\nContent-Length: 0\r\n\r\n",
 }
 

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,13 @@ def test_a_bad_value_is_damage_and_leaves_its_server_as_it_was(value: str | None
     assert len(problem) < 250
     before = (ServerSpec("a", 3, enabled=False), ServerSpec("b"))
     assert pool.over(before) == (*before, ServerSpec("c"))
+
+
+def test_a_value_that_is_no_text_is_damage() -> None:
+    values: Any = {"a": 7, "b": ["x"], "c": YES}
+    pool = parse_values(values)
+    assert pool.servers == (ServerSpec("c"),)
+    assert "key 'a': its value 7 is no text" in str(pool.damage[0])
 
 
 def test_what_is_said_to_be_inactive_goes_though_another_value_is_bad() -> None:
