@@ -1,4 +1,4 @@
-"""The configurations of docs/bgp: PyBal's side with BIRD's and FRR's, as files to copy."""
+"""The configurations of docs/bgp: PyBal's side with that of routers, as files to copy."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, wait_routes
-from tests.bgp.rig import OUR_IPV4, OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV4, eventually
-from tests.bgp.routers import Bird, Router
+from tests.bgp.rig import OUR_IPV4, OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV4, ROUTER_IPV6, eventually
+from tests.bgp.routers import Bird, ExaBGP, GoBGP, OpenBGPD, Router
 from tests.bgp.routers.frr import FrrIntegrated
 from tests.running import RunningPybal
 
@@ -23,16 +23,24 @@ pytestmark = [
 ]
 
 EXAMPLES = Path(__file__).parents[2] / "docs/bgp"
-FILES = sorted(EXAMPLES.glob("*.conf"))
+FILES = sorted(path for path in EXAMPLES.iterdir() if path.suffix in (".conf", ".toml"))
 # Where the tests have their wire.
 PLACES = (
     ("2001:db8:100::10", OUR_IPV6),
+    ("2001:db8:100::1", ROUTER_IPV6),
     ("198.51.100.10", OUR_IPV4),
     ("198.51.100.11", OUR_SECOND_IPV4),
     ("198.51.100.1", ROUTER_IPV4),
     ("198.51.100.0/24", "10.77.0.0/24"),
     ("eth0", "v0"),
 )
+KINDS: dict[str, type[Router]] = {
+    "bird": Bird,
+    "frr": FrrIntegrated,
+    "gobgp": GoBGP,
+    "openbgpd": OpenBGPD,
+    "exabgp": ExaBGP,
+}
 SERVICE = """
 [web{version}]
 protocol = tcp
@@ -67,10 +75,7 @@ def daemon(pair: Pair, folder: Path, name: str, more: str = "") -> Iterator[Runn
 
 
 def router(pair: Pair, file: str) -> Router:
-    text = example(file)
-    if file.endswith(".bird.conf"):
-        return pair.router(Bird, text=text)
-    return pair.router(FrrIntegrated, text=text)
+    return pair.router(KINDS[file.split(".")[1]], text=example(file))
 
 
 ROUTERS = [file.name for file in FILES if not file.name.endswith(".pybal.conf")]
@@ -91,7 +96,7 @@ def test_both_sides_understand_each_other(pair: Pair, tmp_path: Path, file: str)
             routes = wait_routes(there, HOST, HOST6, limit_s=60)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{pybal.log[-3000:]}") from error
-        if name == "restart":
+        if name in ("restart", "far"):
             eventually("BFD is up", lambda: pybal.json("/api/v1/bgp")["peers"][0]["bfd"] == "UP")
         if name == "confederation":
             assert "(64512)" in routes[HOST]

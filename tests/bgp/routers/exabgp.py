@@ -9,11 +9,14 @@ from typing import Any
 from tests.bgp.rig import OUR_IPV4, ROUTER_IPV4, Wire
 from tests.bgp.routers.base import PLAIN, Router, Terms, lines_if
 
-_CONFIG = """
+_PROCESS = """
 process log {{
   run /bin/sh {script};
   encoder json;
 }}
+"""
+_API = "api { processes [ log ]; neighbor-changes; receive { parsed; update; notification; } }"
+_CONFIG = """
 neighbor {us} {{
   router-id {them};
   local-address {them};
@@ -23,7 +26,6 @@ neighbor {us} {{
 {options}
   family {{ ipv4 unicast; ipv6 unicast; }}
   static {{ {routes} }}
-  api {{ processes [ log ]; neighbor-changes; receive {{ parsed; update; notification; }} }}
 }}
 """
 
@@ -35,19 +37,26 @@ class ExaBGP(Router):
     program = "exabgp"
     shows_shutdown_text = False
 
-    def __init__(self, wire: Wire, directory: Path, terms: Terms = PLAIN, routes: str = "") -> None:
-        """`routes` are those that it announces, each as `route PREFIX next-hop self;`."""
+    def __init__(
+        self,
+        wire: Wire,
+        directory: Path,
+        terms: Terms = PLAIN,
+        routes: str = "",
+        text: str = "",
+    ) -> None:
+        """`routes` are those that it announces, each as `route PREFIX next-hop self;`. `text` is
+        all of the configuration, but for the lines that have it tell us what it hears."""
         self._heard = directory / "heard"
         config = directory / "exabgp.conf"
         script = directory / "exabgp.sh"
         script.write_text(f"cat > {self._heard}\n", "utf-8")
-        config.write_text(
-            _CONFIG.format(
-                script=script, us=OUR_IPV4, them=ROUTER_IPV4, peer_asn=terms.peer_asn,
-                options=_options(terms), routes=routes,
-            ),
-            "utf-8",
+        text = text or _CONFIG.format(
+            us=OUR_IPV4, them=ROUTER_IPV4, peer_asn=terms.peer_asn, options=_options(terms),
+            routes=routes,
         )  # fmt: skip
+        heard = text.replace("  family {", f"  {_API}\n  family {{")
+        config.write_text(_PROCESS.format(script=script) + heard, "utf-8")
         command = [
             "env", "exabgp.daemon.user=root", "exabgp.api.cli=false", "exabgp.log.all=true",
             f"exabgp.tcp.bind={ROUTER_IPV4}", "exabgp.daemon.drop=false", "exabgp", str(config),

@@ -23,11 +23,12 @@ class GoBGP(Router):
         more: str = "",
         families: str = "",
         us: str = OUR_IPV4,
+        text: str = "",
     ) -> None:
-        """`us` is our end of the session. `families` are further lines for each of the neighbour's
-        families, `more` some of the whole router's."""
+        """`text` is all of the configuration; or `us` is our end of the session, `families` are
+        further lines for each of the neighbour's families, `more` some of the whole router's."""
         config = directory / "gobgp.toml"
-        config.write_text(_configure(terms, more, families, us), "utf-8")
+        config.write_text(text or _configure(terms, more, families, us), "utf-8")
         command = [self.program, "-f", str(config), "--api-hosts", "127.0.0.1:50051", "-l", "info"]
         super().__init__(wire.router, command, directory / "gobgp.log")
         eventually("GoBGP answers", self._answers)

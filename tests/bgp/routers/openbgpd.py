@@ -40,14 +40,18 @@ class OpenBGPD(Router):
         terms: Terms = PLAIN,
         outwards: str = "deny",
         options: str = "",
+        text: str = "",
     ) -> None:
-        """`options` are further lines of the neighbour's."""
+        """`options` are further lines of the neighbour's; or `text` is all of the configuration."""
         self._socket = Path(tempfile.mkdtemp(prefix="obgpd")) / "ctl"
         # Where its parts lock themselves in; its unit makes it, which does not run here.
         Path("/run/openbgpd").mkdir(exist_ok=True)
         config = directory / "openbgpd.conf"
+        if text:
+            text = f'socket "{self._socket}"\n{text}'
         config.write_text(
-            _CONFIG.format(
+            text
+            or _CONFIG.format(
                 router_id=ROUTER_IPV4, socket=self._socket, us=OUR_IPV4,
                 peer_asn=terms.peer_asn, options=f"{_options(terms)}{options}", outwards=outwards,
             ),
