@@ -18,6 +18,7 @@ from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import SourcePorts
 from pybal.sources.file_access import BoundedAccess
+from pybal.sources.file_watches import FileWatches
 
 
 def kept_in(settings: Settings) -> Path | None:
@@ -60,6 +61,7 @@ def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth
 
 def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
     """Of all sources of pool lists."""
+    files = BoundedAccess(ports.reactor, ports.own_thread)
     return SourcePorts(
         ports.reactor,
         ports.now,
@@ -70,7 +72,8 @@ def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
         settings.state_directory,
         read_only=settings.dry_run,
         boot=None if ports.place is None else ports.place.boot,
-        files=BoundedAccess(ports.reactor, ports.own_thread),
+        files=files,
+        watches=FileWatches(ports.reactor, files.is_local),
     )
 
 

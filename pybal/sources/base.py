@@ -15,6 +15,7 @@ from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.sources.file_access import DirectAccess, FileAccess
+from pybal.sources.file_watches import FileWatches
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
 
@@ -47,7 +48,8 @@ class SourcePorts:
     `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
     used, and none is written. `ca_file` (PEM) is trusted in place
     of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
-    whose clock `reactor` shows; None: it is not known. `files` reads pool files."""
+    whose clock `reactor` shows; None: it is not known. `files` reads pool files; `watches` knows
+    when they need not be looked at, None: each is, every second."""
 
     reactor: Any
     now: Callable[[], float]
@@ -60,3 +62,4 @@ class SourcePorts:
     read_only: bool = False
     boot: str | None = None
     files: FileAccess = field(default_factory=DirectAccess)
+    watches: FileWatches | None = None

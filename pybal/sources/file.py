@@ -1,4 +1,5 @@
-"""`file:///path`: a pool list in a file, looked at every second.
+"""`file:///path`: a pool list in a file, looked at every second unless it is known that nothing has
+happened to it (file_watches.py).
 
 Once a change is seen the file is read several times a second, until it is complete: see
 file_completeness.py. So a change of weights, of `enabled`, or a new server is in force within a
@@ -15,6 +16,7 @@ from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
+from pybal.sources.file_watches import Unwatched, Watch
 from pybal.sources.polling_source import Early, Pauses
 from pybal.state.files import FileContent, Signature, file_signature, read_regular_file
 
@@ -35,17 +37,24 @@ class FileReader:
         self._clock = ports.reactor
         self._now = ports.now
         self._access = ports.files
+        self._watch: Watch = Unwatched() if ports.watches is None else ports.watches.of(path)
         self._seen: Signature | None = None
         self._settled: Signature | None = None
         self._refused = ""
 
     async def read(self, early: Early) -> PoolList | None:
         """See Reader."""
-        if await self._signature() == self._settled:
-            if self._refused:
-                raise SourceError(self._refused)
+        if self._settled is not None and self._watch.is_quiet():
+            self._raise_refusal()
             return None
-        self._settled = None
+        # Nothing is settled by a look that fails: the next one comes in any case.
+        settled, self._settled = self._settled, None
+        self._watch.begin()
+        if await self._signature() == settled:
+            self._settled = settled
+            self._raise_refusal()
+            return None
+        self._watch.begin(anew=True)
         readings = FileReadings(self._seen, self._clock.seconds(), json_format=self._json_format)
         content = await self._content()
         while True:
@@ -63,6 +72,14 @@ class FileReader:
         if found is not None and not (found.part or found.damage):
             return found
         raise SourceError(f"{self._path} is written to all the time, for {MOST_S:.0f} s by now")
+
+    def stop(self) -> None:
+        """See Reader."""
+        self._watch.stop()
+
+    def _raise_refusal(self) -> None:
+        if self._refused:
+            raise SourceError(self._refused)
 
     def _settle(self, content: FileContent) -> PoolList:
         """The file has stood still: what it holds is what it says, good or bad."""
@@ -103,6 +120,4 @@ class FileReader:
             raise self._unreadable(error) from None
 
     def _unreadable(self, error: OSError) -> SourceError:
-        # Whatever can be read next time is news, even if it is the same file.
-        self._settled = None
         return SourceError(f"{self._path} cannot be read: {error.strerror}")

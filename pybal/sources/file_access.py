@@ -60,7 +60,7 @@ class BoundedAccess:
 
     async def run(self, path: Path, function: Callable[[], T]) -> T:
         """See FileAccess."""
-        if not self._is_remote(path):
+        if self.is_local(path):
             return function()
         now_s = self._reactor.seconds()
         if path in self._hanging:
@@ -89,7 +89,8 @@ class BoundedAccess:
     def _hangs(self, seconds: float) -> SourceError:
         return SourceError(f"its file system has not answered for {seconds:.0f} s")
 
-    def _is_remote(self, path: Path) -> bool:
+    def is_local(self, path: Path) -> bool:
+        """Whether it leads to a file system of this host, as far as the mounts tell."""
         now_s = self._reactor.seconds()
         if self._looked_at_s is None or now_s - self._looked_at_s >= _LOOK_EVERY_S:
             self._looked_at_s = now_s
@@ -99,7 +100,7 @@ class BoundedAccess:
             except OSError:
                 self._mounts = frozenset()
         if not self._mounts:
-            return False
+            return True
         if path not in self._remote:
             self._remote[path] = is_below(str(path), self._mounts, os.readlink)
-        return self._remote[path]
+        return not self._remote[path]

@@ -75,6 +75,9 @@ class HTTPReader:
         self._etag = etag if usable else ""
         return found
 
+    def stop(self) -> None:
+        """See Reader: nothing is open between readings."""
+
     def _changed(self, body: bytes) -> PoolList | None:
         """The list to be in force, if it is another one than at the last reading."""
         if body == self._body and not self._pending:

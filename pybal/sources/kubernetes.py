@@ -47,6 +47,9 @@ class KubernetesReader:
         )
         return parse_nodes(whole_body(await self._ports.http.fetch(request)))
 
+    def stop(self) -> None:
+        """See Reader: nothing is open between readings."""
+
 
 def parse_nodes(body: bytes) -> PoolList:
     """Every schedulable node of a NodeList (core/v1) as a server under the node's name.

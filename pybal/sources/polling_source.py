@@ -40,6 +40,9 @@ class Reader(Protocol):
         """The list; None if it is as it was when it was last returned. Raises SourceError or
         HTTPFetchError for what is no list; can be cancelled."""
 
+    def stop(self) -> None:
+        """It is not asked again. Idempotent."""
+
 
 class PollingSource:
     """The Source of a Reader."""
@@ -73,6 +76,7 @@ class PollingSource:
     def stop(self) -> None:
         """See Source. A reading that is under way is cancelled."""
         self._poller.stop()
+        self._reader.stop()
         self._last_good.stop()
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:

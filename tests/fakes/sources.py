@@ -15,6 +15,7 @@ from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
+from pybal.sources.file_watches import FileWatches
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
@@ -57,7 +58,13 @@ class FakeDiskThread:
 class SourceBench:
     """One world for any number of sources; `published` holds the lists of them all, in order."""
 
-    def __init__(self, state_directory: Path | None = None, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        state_directory: Path | None = None,
+        *,
+        read_only: bool = False,
+        watches_files: bool = True,
+    ) -> None:
         self.clock: Any = Clock()
         self.http = FakeHTTPClient()
         self.disk = FakeDiskThread()
@@ -75,6 +82,7 @@ class SourceBench:
             in_thread=self.disk,
             state_directory=state_directory,
             read_only=read_only,
+            watches=FileWatches(self.clock, lambda _: True) if watches_files else None,
         )
 
     def now(self) -> float:

@@ -17,9 +17,9 @@ from tests.sources.file_texts import ONE_DISABLED, TWO
 A, B, C = ServerSpec("a"), ServerSpec("b"), ServerSpec("c")
 
 
-@pytest.fixture
-def bench() -> SourceBench:
-    return SourceBench()
+@pytest.fixture(params=[True, False], ids=["watched", "unwatched"])
+def bench(request: pytest.FixtureRequest) -> SourceBench:
+    return SourceBench(watches_files=request.param)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pybal.config.settings import FileSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.sources.file_access import DEADLINE_S, BoundedAccess, DirectAccess
+from pybal.sources.file_watches import FileWatches
 from tests.fakes.deferreds import result_of
 from tests.fakes.sources import SourceBench
 
@@ -98,7 +99,10 @@ def test_a_source_whose_file_system_hangs_is_stale_and_its_list_stays(tmp_path: 
     bench.clock = clock = ThreadClock()
     threads, mountinfo = Threads(), f"30 22 0:40 / {tmp_path} rw - nfs4 files:/pools rw"
     files = BoundedAccess(clock, threads, lambda: mountinfo)
-    bench.environment = replace(bench.environment, reactor=clock, now=bench.now, files=files)
+    watches = FileWatches(clock, files.is_local)
+    bench.environment = replace(
+        bench.environment, reactor=clock, now=bench.now, files=files, watches=watches
+    )
     (tmp_path / "pool").write_text("{ 'host': 'a' }\n")
     source = bench.start(FileSource(tmp_path / "pool"))
     for _ in range(60):
