@@ -1,5 +1,5 @@
 """A hundred services change in one reload, under traffic to all of them and to one that does not
-change: no request is lost, and of that one nothing is touched."""
+change: no request is lost, and of that one nothing is touched. And what a dry run shows before."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import selectors
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Any
 
 from tests.birdrouter import DIRECTOR_ASN
@@ -219,3 +221,34 @@ def test_a_hundred_services_change_and_no_request_is_lost(site: Site) -> None:
     finally:
         for each in servers:
             each.stop()
+
+
+def test_a_dry_run_beside_the_director_changes_nothing_that_others_could_see(
+    site: Site, tmp_path: Path
+) -> None:
+    host = site.first
+    pybal = site.director(host)
+    site.wait_routed(host)
+    until(lambda: updates(pybal) == 4)
+    folder = tmp_path / "new"
+    folder.mkdir()
+    live = pybal.config_path.read_text()
+    state = folder / "state"
+    new = live.replace(str(VIP4), "198.51.100.9").replace("= rr", "= wrr")
+    new = new.replace("state-directory = none", f"state-directory = {state}")
+    assert f"control-socket = {pybal.control_path}" in new
+    kernel, before = host.run("ipvsadm", "-Sn"), site.router.log
+    with RunningPybal(host.wrap, folder, new, "--dryrun") as dry:
+        until(lambda: "ipvsadm -A -t 198.51.100.9:80 -s wrr" in dry.log)
+        until(lambda: "Dry run: would announce 198.51.100.9/32" in dry.log)
+        time.sleep(3)
+        assert pybal.json("/api/v1/daemon")["dry_run"] is False
+        assert pybal.ask_control("/api/v1/daemon")[0] == 200
+        assert dry.stop() == 0
+    (peer,) = pybal.json("/api/v1/bgp")["peers"]
+    assert (peer["sessions_lost"], updates(pybal)) == (0, 4)
+    assert "established" not in site.router.log.removeprefix(before)
+    assert site.router.next_hop(VIP4) == str(host.ipv4)
+    assert host.run("ipvsadm", "-Sn") == kernel
+    assert not state.exists()
+    assert pybal.ask_control("/api/v1/daemon")[0] == 200
