@@ -13,14 +13,18 @@ from dataclasses import replace
 from pybal.config.ini import Document, Section, read_ini
 from pybal.config.ini_lines import TRIPLE_QUOTES, is_comment, plain_lines
 
+FEW = 0.25
+
 KnownTexts = Mapping[str, Section]
 """By the text of a section, from its header to the next one, with the lines that it was last at."""
 
 
-def read_known(text: str, known: KnownTexts) -> tuple[Document, KnownTexts]:
-    """The same as read_ini(), and what is known from now on."""
+def read_known(text: str, known: KnownTexts, few: float = FEW) -> tuple[Document, KnownTexts]:
+    """The same as read_ini(), and what is known from now on. If more than a `few` sections, a share
+    of all, are not known, the whole is read: each by itself would take longer."""
     pieces = _pieces(text)
-    if known and pieces:
+    unknown = sum(piece not in known for piece in pieces)
+    if pieces and unknown <= len(pieces) * few:
         sections = _sections(pieces, known)
         if sections is not None:
             return Document(tuple(sections), ()), dict(zip(pieces, sections, strict=True))

@@ -25,7 +25,7 @@ TEXTS = st.lists(st.sampled_from(LINES), max_size=14).map("\n".join)
 def test_what_is_known_changes_nothing(texts: list[str]) -> None:
     known: KnownTexts = {}
     for text in texts:
-        document, known = read_known(text, known)
+        document, known = read_known(text, known, few=1.0)
         assert document == read_ini(text)
 
 
@@ -39,22 +39,33 @@ def test_sections_that_move_change_or_are_said_twice_read_the_same(seed: int) ->
         sound = random.choices(texts[:6], k=5) if random.random() < 0.3 else texts[:6]
         parts = random.sample(sound, 5) + random.sample(texts[6:], random.randrange(2))
         text = "\n" * random.randrange(3) + "".join(parts)
-        document, known = read_known(text, known)
+        document, known = read_known(text, known, few=1.0)
         assert document == read_ini(text), text
 
 
 def test_only_what_has_changed_is_taken_apart() -> None:
-    text = "[a]\nk = 1\n[b]\nk = 2\n"
+    text = "[a]\nk = 1\n[b]\nk = 2\n[c]\n[d]\n"
     first, known = read_known(text, {})
     again, _ = read_known(text.replace("2", "3"), known)
     assert again.sections[0] is first.sections[0]
     assert again.sections[1].entries["k"].text == "3"
     moved, _ = read_known("# more\n" + text, known)
-    assert [section.line for section in moved.sections] == [2, 4]
+    assert [section.line for section in moved.sections] == [2, 4, 6, 7]
     assert moved.sections[1].entries["k"].line == 5
+
+
+def test_of_many_changes_the_whole_is_read_and_known_again() -> None:
+    text = "".join(f"[s{n}]\nk = {n}\n" for n in range(8))
+    _, known = read_known(text, {})
+    for changed in (2, 3):
+        document, now = read_known(text.replace("k = ", "l = ", changed), known)
+        kept = [section for section in document.sections if section in known.values()]
+        assert len(kept) == 8 - changed
+        assert len(now) == 8
+        assert (kept[0] is known[f"[s{changed}]\nk = {changed}"]) is (changed == 2)
 
 
 def test_a_section_that_is_there_twice_is_not_taken_for_one() -> None:
     _, known = read_known("[a]\nk = 1\n", {})
-    document, _ = read_known("[a]\nk = 1\n[a]\nk = 1\n", known)
+    document, _ = read_known("[a]\nk = 1\n[a]\nk = 1\n", known, few=1.0)
     assert [fault.line for fault in document.faults] == [3]
