@@ -15,7 +15,7 @@ _SEVERITIES = {"critical": Style.BAD, "warning": Style.WORSE, "ok": Style.GOOD}
 def bgp_lines(bgp: Document, now: float, *, dry_run: bool) -> list[Line]:
     """As routers' `show bgp summary`: for a session the count of prefixes, else the state."""
     if not bgp["enabled"]:
-        why = "this is a dry run (dry-run-bgp = yes: it speaks)" if dry_run else "bgp = no"
+        why = "bgp = no" + (", or a dry run without dry-run-bgp = yes" if dry_run else "")
         return [Line(f"BGP is off: {why}")]
     lines = [
         Line(

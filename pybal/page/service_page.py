@@ -103,7 +103,11 @@ def service_page(
     if gone:
         known = {str(server.address) for server in service.servers}
         gone = [each for each in gone if _address_of(each[0]) not in known]
-    rows = [server_row(each, _in_kernel(kernel, each)) for each in servers[:SERVERS_SHOWN]]
+    kept = frozenset(host for change in service.held for host in change.servers)
+    rows = [
+        server_row(each, _in_kernel(kernel, each), kept=each.host in kept)
+        for each in servers[:SERVERS_SHOWN]
+    ]
     rows += [_gone_piece(*each) for each in gone]
     if len(servers) > SERVERS_SHOWN:
         rows.append(Piece("server-more", _more_row, (len(servers) - SERVERS_SHOWN,)))
@@ -182,9 +186,9 @@ def list_section(id_: str, source: SourceSnapshot, held: tuple[HeldChange, ...])
     )
 
 
-def server_row(server: ServerSnapshot, kernel: InKernel) -> Piece:
-    """A server in the list of a service's servers."""
-    return Piece(piece_id("server", server.host), _server_row, (server, kernel))
+def server_row(server: ServerSnapshot, kernel: InKernel, *, kept: bool) -> Piece:
+    """A server in the list of a service's servers; `kept` though its pool list takes it away."""
+    return Piece(piece_id("server", server.host), _server_row, (server, kernel, kept))
 
 
 def _more_row(id_: str, more: int) -> Markup:
@@ -200,7 +204,7 @@ def _in_kernel(kernel: KernelPart, server: ServerSnapshot) -> InKernel:
 _NOTHING = InKernel()
 
 
-def _server_row(id_: str, server: ServerSnapshot, kernel: InKernel) -> Markup:
+def _server_row(id_: str, server: ServerSnapshot, kernel: InKernel, kept: bool) -> Markup:
     care = care_of(server)
     states = [state(care.value, level_of(care))]
     if kernel.drains:
@@ -213,6 +217,7 @@ def _server_row(id_: str, server: ServerSnapshot, kernel: InKernel) -> Markup:
         element(
             "td",
             _override(server.over),
+            _KEPT if kept else None,
             _held_back(server.hold_down),
             _why(server, care),
             class_="where",
@@ -265,6 +270,9 @@ def _override(over: LaidOver | None) -> Markup | None:
     if over is None:
         return None
     return element("div", state("override", "degraded"), " ", over.text, class_="override")
+
+
+_KEPT = element("div", state("kept", "warning"), " its pool list takes it away", class_="override")
 
 
 def _held_back(hold_down: HoldDown | None) -> Markup | None:

@@ -238,7 +238,7 @@ def test_bgp_that_is_off_is_said(tmp_path: Path) -> None:
         assert site.ctl("bgp") == (0, "BGP is off: bgp = no\n", "")
         daemon = site.view.daemon_snapshot
         site.view.daemon_snapshot = replace(daemon, dry_run=True)
-        assert "BGP is off: this is a dry run" in site.ctl("bgp")[1]
+        assert "BGP is off: bgp = no, or a dry run without dry-run-bgp = yes" in site.ctl("bgp")[1]
         assert "no audit yet" in site.ctl("ipvs")[1]
 
 

@@ -171,6 +171,18 @@ def test_what_comes_from_outside_is_shown_as_text_wherever_it_comes_from() -> No
         assert "<script" not in piece and "<img" not in piece
 
 
+def test_a_server_that_stays_though_its_list_takes_it_away_says_so() -> None:
+    snapshots = view()
+    (one, *rest) = snapshots.service_list
+    host = one.servers[0].host
+    words = " its pool list takes it away"
+    page = f"/status/{one.name}"
+    assert words not in Visitor(snapshots).page(page)
+    change = HeldChange((host,), NOON, False, 1, 2, (), 600)
+    snapshots.service_list = [replace(one, held=(change,)), *rest]
+    assert Visitor(snapshots).page(page).count(words) == 1
+
+
 def test_servers_of_all_services_are_found_by_a_part_of_their_name() -> None:
     text = Visitor(view()).page("/status?q=CP2")
     found = text.partition('id="servers-found">')[2].partition("</section>")[0]
