@@ -34,10 +34,8 @@ from pybal.pool.address_trial import AddressTrial
 from pybal.pool.address_warnings import AddressWarnings
 from pybal.pool.bounded import BoundedWork
 from pybal.pool.crowding import Crowding
-from pybal.pool.desired import destination_key
 from pybal.pool.events import (
     AddressChanged,
-    AddressRefused,
     Candidate,
     Event,
     ListChanged,
@@ -46,6 +44,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_portions import next_portion
 from pybal.pool.list_record import ListRecord
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
@@ -53,13 +52,11 @@ from pybal.pool.overlay import Laid, Overlay
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, ListStore
+from pybal.pool.probing import probe_of
 from pybal.pool.publication import Publication
+from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.runtime.clock import DelayedCall
-
-REFUSED_FOR_S = 300.0
-"""So long a server whose address the kernel refuses is not offered to it again."""
 
 FIRST_ANSWER_WAIT_S = 6.0
 """A new pool list waits so long for the addresses of its new servers, then is applied without
@@ -101,13 +98,15 @@ class Coordinator:
         self._next_list: SourceList | None = None
         self._applying: Deferred[None] | None = None
         self._incarnations = count(1)
-        self._ask_again: DelayedCall | None = None
         self._stopped = False
         self._shown = ServerSnapshots(lambda: self._policy.state, self._servers, ports.time_slices)
         self._monitors = MonitorSets(
             settings, ports.create_monitor, self._name, self._shown.touch, self._log
         )
         self._addresses = AddressWarnings(settings.address, ports.is_own_address, self._log)
+        self._refusals = Refusals(
+            ports.clock, self._addresses, lambda: self._policy.state, self._handle
+        )
 
     # -- pool lists -----------------------------------------------------------------------
 
@@ -130,8 +129,7 @@ class Coordinator:
         self._policy.stop()
         self._reconsideration.stop()
         self._list.stop()
-        if self._ask_again is not None and self._ask_again.active():
-            self._ask_again.cancel()
+        self._refusals.stop()
         if self._applying is not None:
             self._applying.cancel()
         for server in (*self._servers.values(), *self._arriving.values()):
@@ -156,7 +154,7 @@ class Coordinator:
             await self._ports.time_slices.pause()
             if self._stopped:
                 return
-            for server in self._apply_list(found.servers):
+            for server in await self._apply_list(found.servers):
                 await self._ports.time_slices.pause()
                 server.start_monitors(at_once=self._list.keeps or self._is_down(server.host))
         self._applying = None
@@ -186,17 +184,36 @@ class Coordinator:
         all_answered.addTimeout(FIRST_ANSWER_WAIT_S, self._ports.clock, lambda *_: None)
         await all_answered
 
-    def _apply_list(self, specs: tuple[ServerSpec, ...]) -> Iterable[Server]:
-        """The list is in force, as far as its guard allows; returns the servers that are new."""
+    async def _apply_list(self, specs: tuple[ServerSpec, ...]) -> Iterable[Server]:
+        """The list is in force, as far as its guard allows; gives the servers that are new."""
         arrived, self._arriving = self._arriving, {}
         self._servers |= arrived
         self._list.take(specs, self._policy.state)
+        with self._publication.first_held():
+            await self._admit_in_portions()
+        if self._stopped:
+            return ()
         self._put_list_in_force()
         self._new_servers.first_list_is_in_force()
         arrived = {host: server for host, server in arrived.items() if host in self._servers}
         for server in arrived.values():
             server.admit()
         return arrived.values()
+
+    async def _admit_in_portions(self) -> None:
+        """All but the last. (Which overrides are in effect depends on the whole list.)"""
+        while not self._ports.overrides(self._settings.name) and not self._stopped:
+            in_force, members = self._list.in_force, self._policy.state.members
+            hosts = next_portion(in_force, members)
+            if not hosts:
+                return
+            specs = (in_force[h] if h in in_force else members[h].spec for h in hosts)
+            self._handle(ListChanged(tuple(self._candidate(Laid(spec)) for spec in specs)))
+            if len(self._policy.state.members) == len(members):
+                return
+            for host in hosts:
+                self._servers[host].admit()
+            await self._ports.time_slices.pause()
 
     def _put_list_in_force(self) -> None:
         in_force = self._list.in_force
@@ -330,18 +347,8 @@ class Coordinator:
         return monitors
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
-        """The kernel does not take these servers. It is asked again after REFUSED_FOR_S."""
-        for key in refused:
-            for host in self._addresses.at(key.address):
-                if destination_key(self._settings, key.address) == key:
-                    self._handle(AddressRefused(host, refused=True))
-        if not self._stopped and (self._ask_again is None or not self._ask_again.active()):
-            self._ask_again = self._ports.clock.callLater(REFUSED_FOR_S, self._ask_kernel_again)
-
-    def _ask_kernel_again(self) -> None:
-        for host, member in self._policy.state.members.items():
-            if member.refused:
-                self._handle(AddressRefused(host, refused=False))
+        """The kernel does not take these servers."""
+        self._refusals.refused(refused, self._settings)
 
     # -- reports of monitors --------------------------------------------------------------
 
@@ -381,18 +388,12 @@ class Coordinator:
     # -- probes ---------------------------------------------------------------------------
 
     def probe_target(self, source: Random) -> ProbeTarget | None:
-        """A server picked at random, if it takes TCP connections and was up when last heard of.
-        The probe uses the port and the source address of its checks."""
+        """A server picked at random, if it takes TCP connections and was up when last heard of."""
         if self._settings.protocol is not L4Protocol.TCP or not self._servers:
             return None
         host = source.choice(list(self._servers))
         member, address = self._policy.state.members.get(host), self._servers[host].address
-        if member is None or address is None or not member.up or not self._settings.monitors:
-            return None
-        monitors = self._settings.monitors
-        checked_by = next((m for m in monitors if m.checks_by_tcp), monitors[0])
-        port = checked_by.port or self._settings.port
-        return ProbeTarget(host, address, port, checked_by.source_address)
+        return probe_of(self._settings, host, member, address)
 
     @property
     def hosts(self) -> Collection[str]:

@@ -95,7 +95,7 @@ class DesiredEntry:
         """The entry of these members; the same object if it is as before. The address of a member
         that is the same object as before is, too."""
         changed = members.in_order()
-        if members.same_list(self._members):
+        if members.same_list(self._members) or members.continues(self._members):
             changed = members.differing(self._members)
         else:
             for host in [host for host in self._by_host if host not in members]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from itertools import chain
-from operator import add, sub
+from operator import add, eq, is_, sub
 from typing import Any, NamedTuple
 
 from pybal.model import Decision, ServerSpec, status_text
@@ -243,7 +243,14 @@ class Members(Mapping[str, Member]):
         ):
             now = zip(self.in_order(), members, strict=True)
             return self.changed([member for before, member in now if before is not member])
-        return Members(members)
+        listed = Members.__new__(Members)
+        positions = {member.spec.host: number for number, member in enumerate(members)}
+        listed._become(positions, *_tree(members, _leaf_nodes(self._root, self._depth)))
+        return listed
+
+    def continues(self, other: Members) -> bool:
+        """Whether the first hosts are those of the other one, in the same order."""
+        return len(other) <= len(self) and all(map(eq, self._positions, other._positions))
 
     def same_list(self, other: Members) -> bool:
         """Whether it is known that both have the same hosts in the same order."""
@@ -275,12 +282,17 @@ class _Items(ItemsView[str, Member]):
         return zip(self._mapping, self._mapping.in_order(), strict=True)
 
 
-def _tree(members: Sequence[Member]) -> tuple[_Node, int]:
+def _tree(members: Sequence[Member], former: Sequence[_Node] = ()) -> tuple[_Node, int]:
+    """A tree, with those of the `former` leaves that have the same members."""
     if not members:
         return _EMPTY, 0
     nodes = []
-    for start in range(0, len(members), _WIDTH):
+    for number, start in enumerate(range(0, len(members), _WIDTH)):
         leaf = tuple(members[start : start + _WIDTH])
+        known = former[number] if number < len(former) else _EMPTY
+        if len(known.items) == len(leaf) and all(map(is_, known.items, leaf)):
+            nodes.append(known)
+            continue
         counts = tuple(map(sum, zip(*map(_counts, leaf), strict=True)))
         nodes.append(_Node(leaf, counts))
     depth = 0
@@ -314,6 +326,12 @@ def _leaves(node: _Node, depth: int) -> Iterator[Member]:
     if not depth:
         return iter(node.items)  # type: ignore[arg-type]
     return chain.from_iterable(_leaves(each, depth - 1) for each in node.items)  # type: ignore[arg-type]
+
+
+def _leaf_nodes(node: _Node, depth: int) -> list[_Node]:
+    if not depth:
+        return [node]
+    return [leaf for each in node.items for leaf in _leaf_nodes(each, depth - 1)]  # type: ignore[arg-type]
 
 
 def _of_kind(node: _Node, depth: int, kind: int) -> Iterator[Member]:

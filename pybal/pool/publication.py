@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceEntry
@@ -30,6 +31,7 @@ class Publication:
         self._servers = servers
         self._desired = DesiredEntry(settings)
         self._published: ServiceEntry | None = None
+        self._held = False
         self._stood = 0 if adopted is None else len(adopted.destinations)
         """How many servers stand in the kernel, until the first publication."""
 
@@ -38,12 +40,24 @@ class Publication:
         self._settings = settings
         self._desired.reconfigure(settings)
 
+    @contextmanager
+    def first_held(self) -> Iterator[None]:
+        """Nothing is published within `with` if nothing has been yet: its first list is coming in
+        portions. The next update publishes."""
+        self._held = self._published is None
+        try:
+            yield
+        finally:
+            self._held = False
+
     def update(self, state: PoolState) -> None:
         """The pool has changed."""
         if self._stood and not self._enough_names(state):
             return
-        self._stood = 0
         entry = self._desired.updated(state.members, self._address_of)
+        if self._held:
+            return
+        self._stood = 0
         before, self._published = self._published, entry
         # A list in another order makes another entry that is equal to the one before.
         if entry is not before and entry != before:

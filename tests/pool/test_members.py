@@ -58,7 +58,12 @@ def test_a_list_of_the_same_servers_shares_what_stays() -> None:
     again = members.listed(listed)
     assert again.same_list(members)
     assert list(again.differing(members)) == [listed[7]]
+    longer = members.listed([*members.values(), *(member(n) for n in range(100, 130))])
+    assert longer.continues(members) and not members.continues(longer)
+    assert longer.counts == Members(longer.values()).counts
+    assert [each.spec.host for each in longer.differing(members)] == list(longer)[100:]
     shorter = members.listed(listed[1:])
+    assert not members.continues(shorter) and not shorter.continues(members)
     assert not shorter.same_list(members)
     assert list(shorter.differing(members)) == [listed[7]]
     turned = members.listed(listed[::-1])

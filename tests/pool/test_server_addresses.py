@@ -11,8 +11,8 @@ from twisted.logger import LogLevel, capturedLogs
 from pybal.config.settings import ListGuardSettings
 from pybal.ipvs.model import DestinationKey
 from pybal.model import ServerSpec, Verdict
-from pybal.pool.coordinator import REFUSED_FOR_S
 from pybal.pool.implausible_addresses import why_implausible
+from pybal.pool.refusals import REFUSED_FOR_S
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
 
 A, B, C, D = ADDRESSES.values()
