@@ -10,7 +10,7 @@ from pybal.config.settings import KubernetesSource
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest
 from pybal.model import ServerSpec
-from pybal.net.addresses import endpoint, host_problem
+from pybal.net.addresses import endpoint, host_problem, same_host
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.http import whole_body
 from pybal.sources.polling_source import Early, Pauses
@@ -62,12 +62,15 @@ def parse_nodes(body: bytes) -> PoolList:
     servers: dict[str, ServerSpec] = {}
     problems = []
     absent = set()
+    seen = set()
     for node in items:
         name = _get(node, "metadata", "name")
         cordoned = _get(node, "spec", "unschedulable") or False
         ready = _ready(node)
         if problem := host_problem(name):
             problems.append(PoolProblem(0, f"a node with the name {name!r:.60} {problem}"))
+        elif same_host(str(name)) in seen:
+            problems.append(PoolProblem(0, f"node {name} is listed twice, the first one counts"))
         elif cordoned is True:
             absent.add(str(name))
         elif ready is None or cordoned is not False:
@@ -75,6 +78,7 @@ def parse_nodes(body: bytes) -> PoolList:
             problems.append(PoolProblem(0, f"node {name}: {what}"))
         else:
             servers[str(name)] = ServerSpec(str(name), _WEIGHT, enabled=ready)
+        seen.add(same_host(str(name)))
     if problems and not servers and not absent:
         raise SourceError(f"no node can be read; {problems[0]}")
     return PoolList(tuple(servers.values()), tuple(problems), frozenset(absent))

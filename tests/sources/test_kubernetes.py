@@ -78,6 +78,15 @@ def test_a_node_that_makes_no_sense_is_damage_and_takes_nobody_out(name: str) ->
         parse_nodes(node_list(ODD_NODES[name]))
 
 
+def test_a_node_that_is_listed_twice_is_damage_and_the_first_counts() -> None:
+    pool = parse_nodes(node_list(node("kube1"), node("KUBE1", ready="False"), node("kube2")))
+    assert [(server.host, server.enabled) for server in pool.servers] == [
+        ("kube1", True),
+        ("kube2", True),
+    ]
+    assert "listed twice" in str(pool.damage[0])
+
+
 def test_a_cordoned_node_goes_though_another_cannot_be_read() -> None:
     pool = parse_nodes(node_list({}, node("kube1", unschedulable=True), node("kube2")))
     assert pool.over((ServerSpec("kube1", 1), ServerSpec("kube2", 1))) == (ServerSpec("kube2", 1),)
