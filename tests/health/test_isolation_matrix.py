@@ -62,6 +62,19 @@ def test_a_link_that_flaps_takes_nobody_out(flaps_every_s: float, hosts: int) ->
     assert Simulation(scene, RULE).run(90).healthy_out_s == 0
 
 
+@pytest.mark.parametrize("flaps_every_s", [1.0, 1.5, 2.0, 4.0])
+@pytest.mark.parametrize("hosts", [2, 10, 40])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_link_that_flaps_in_step_with_the_checks_takes_nobody_out_of_tcp(
+    flaps_every_s: float, hosts: int, seed: int
+) -> None:
+    """Were nothing sent again, one that is off and on every second would take some out."""
+    scene = Scene(
+        hosts, 0, 4, Fraction(1, 5), cut_off_s=60.0, flaps_every_s=flaps_every_s, seed=seed
+    )
+    assert Simulation(replace(scene, sent_again_s=(1.0, 3.0)), RULE).run(90).healthy_out_s == 0
+
+
 def test_the_dead_are_out_soon_after_a_cut_off() -> None:
     scene = Scene(10, 3, 4, Fraction(1, 5), cut_off_s=30.0)
     found = Simulation(scene, RULE).run(90)
