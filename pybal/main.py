@@ -145,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     with_options = partial(_with_options, options)
     running = replace(running, settings=with_options(running.settings))
+    logging.set_level(running.settings.log_level)
     code = CodeOnDemand()
     if obstacle := code.load(running.settings):
         _log.critical("{error}", error=obstacle)
@@ -154,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _with_options(options: argparse.Namespace, settings: Settings) -> Settings:
     """What the command line makes of a file's settings."""
-    return replace(settings, dry_run=settings.dry_run or options.dryrun)
+    level = "debug" if options.debug else settings.log_level
+    return replace(settings, dry_run=settings.dry_run or options.dryrun, log_level=level)
 
 
 def _local_time(at: float) -> str:
@@ -291,7 +293,7 @@ def _run(
         )
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
-    ports = _daemon_ports(settings, with_options, code, monitors, place, left, store)
+    ports = _daemon_ports(settings, with_options, code, monitors, place, left, store, logging)
     daemon = Daemon(running, ports)
     objections = None if successor is None else partial(_in_thread, successor.objections)
     signals = SignalHandling(reactor, daemon, _log, signal.signal, objections)
@@ -332,6 +334,7 @@ def _daemon_ports(
     place: Place | None,
     left: dict[str, list[int]],
     store: DescriptorStore | None,
+    logging: Logging,
 ) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
@@ -364,6 +367,7 @@ def _daemon_ports(
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
         cpu_s=time.thread_time,
         monotonic_s=time.monotonic,
+        set_log_level=logging.set_level,
         with_options=with_options,
         load_code=code.load,
     )

@@ -30,6 +30,7 @@ from pybal.config.list_guard_options import read_list_guard
 from pybal.config.section import SectionReader
 from pybal.config.settings import (
     DEFAULT_CONCURRENCY,
+    LOG_LEVELS,
     BGPSettings,
     ControlSettings,
     InstrumentationSettings,
@@ -66,6 +67,7 @@ class GlobalOptions:
     history: HistorySettings
     flap_damping: bool
     handover: bool
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def _control_socket(text: str) -> Path | None:
 
 
 _CLEANUP = choice(each.value for each in Cleanup)
+_LOG_LEVEL = choice(LOG_LEVELS, lambda word: {"warn": "warning"}.get(word, ""))
 _CONCURRENCY = integer(1, 1000)
 _STATE_DIRECTORY = Kind("an absolute path or none", _none_or_path)
 _CONTROL_SOCKET = Kind(f"{SOCKET_PATH.wanted}, or no", _control_socket)
@@ -128,6 +131,7 @@ def read_global(
     list_guard = read_list_guard(reader, ListGuardSettings())
     history = read_history(reader)
     flap_damping = reader.get("flap-damping", BOOLEAN, True)
+    log_level = reader.get("log-level", _LOG_LEVEL, "info")
     reader.warn_of_unknown()
     return GlobalOptions(
         dry_run=dry_run,
@@ -145,6 +149,7 @@ def read_global(
         history=history,
         flap_damping=flap_damping,
         handover=handover,
+        log_level=log_level,
     )
 
 

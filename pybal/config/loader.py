@@ -219,6 +219,7 @@ def _settings(
         strict=options.strict,
         dry_run_bgp=options.dry_run_bgp,
         handover=options.handover,
+        log_level=options.log_level,
         ipvs=options.ipvs,
         history=options.history,
         list_guard=options.list_guard,

@@ -327,11 +327,16 @@ class User:
         return self.name
 
 
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+"""The least important first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """A whole pybal.conf. `services` keeps the file's order. `dry_run_bgp`: a dry run speaks BGP
     all the same. `strict`: a start with errors in the file fails, whatever was good before.
-    `handover`: connections are kept for the next process."""
+    `handover`: connections are kept for the next process. `log_level`: the least important that is
+    logged, one of LOG_LEVELS."""
 
     dry_run: bool
     state_directory: Path | None
@@ -345,6 +350,7 @@ class Settings:
     strict: bool = False
     dry_run_bgp: bool = False
     handover: bool = True
+    log_level: str = "info"
     ipvs: IPVSSettings = field(default_factory=IPVSSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     list_guard: ListGuardSettings = ListGuardSettings()

@@ -261,6 +261,7 @@ class Daemon:
         self._director_health.reconfigure(settings.isolation)
         self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)
         self._ports.processes.run_as(settings.runcommand_user)
+        self._ports.set_log_level(settings.log_level)
         await self._http.go_over_to(settings.instrumentation, settings.control)
         await self._bgp.go_over_to(before.bgp, settings.bgp)
         names = [service.name for service in settings.services]

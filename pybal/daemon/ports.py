@@ -74,6 +74,8 @@ class DaemonPorts:
     """The processor time that the reactor's thread has used."""
     monotonic_s: Callable[[], float]
     """CLOCK_MONOTONIC, by which the service manager reckons."""
+    set_log_level: Callable[[str], None]
+    """One of pybal.runtime.log.LEVELS."""
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""
     load_code: Callable[[Settings], str | None]

@@ -57,6 +57,7 @@ GLOBAL_KEYS = (
         ("runcommand-concurrency", "runcommand_concurrency"),
         ("runcommand-user", "runcommand_user"),
         ("strict", "strict"),
+        ("log-level", "log_level"),
         ("history-retention history-size", "history"),
         ("ipvs-audit-interval", "ipvs.audit_interval_s"),
         ("ipvs-cleanup", "ipvs.cleanup"),

@@ -43,6 +43,15 @@ _PRIORITIES = {
 }
 """syslog(3)'s."""
 
+LEVELS = {
+    "debug": LogLevel.debug,
+    "info": LogLevel.info,
+    "warning": LogLevel.warn,
+    "error": LogLevel.error,
+    "critical": LogLevel.critical,
+}
+"""By their names in pybal.conf, the least important first."""
+
 _LEVEL_NAMES = {
     LogLevel.debug: "DEBUG",
     LogLevel.info: "INFO",
@@ -132,21 +141,19 @@ class LineObserver:
 @dataclass(frozen=True, slots=True)
 class Logging:
     """The process's log as it runs. `flush()` waits until all is written, or a little;
-    `sum_up()` is to be called now and then."""
+    `sum_up()` is to be called now and then; `set_level()` takes one of LEVELS: what is less
+    important is not written from then on."""
 
     flush: Callable[[], object]
     sum_up: Callable[[], None]
+    set_level: Callable[[str], None]
 
 
 def begin_logging(*, debug: bool) -> Logging:
     """Start writing the process's log lines to stderr. Call once, from main. In debug nothing is
     left out."""
-    level = LogLevel.debug if debug else LogLevel.info
-    predicate = LogLevelFilterPredicate(defaultLogLevel=level)
-    # Factories of Twisted announce each connection they start and stop; thousands of
-    # checks would drown the log.
-    for noisy in ("log_legacy", "twisted.internet", "twisted.web", "twisted.names"):
-        predicate.setLogLevelForNamespace(noisy, LogLevel.warn)
+    predicate = LogLevelFilterPredicate()
+    set_level(predicate, "debug" if debug else "info")
     descriptor = _descriptor(sys.stderr)
     writer = LogWriter(descriptor)
     writer.start()
@@ -159,7 +166,21 @@ def begin_logging(*, debug: bool) -> Logging:
     # Libraries raise what they log, too. Without a handler of the root Python's logging would write
     # it to stderr by itself, in a shape of its own.
     logging.getLogger().addHandler(logging.NullHandler())
-    return Logging(flush=lambda: writer.flush(_FLUSH_S), sum_up=observer.sum_up)
+    return Logging(
+        flush=lambda: writer.flush(_FLUSH_S),
+        sum_up=observer.sum_up,
+        set_level=lambda level: set_level(predicate, level),
+    )
+
+
+def set_level(predicate: LogLevelFilterPredicate, level: str) -> None:
+    """Have it let pass what is at least as important as one of LEVELS."""
+    least = LEVELS[level]
+    predicate.setLogLevelForNamespace("", least)
+    # Factories of Twisted announce each connection they start and stop; thousands of
+    # checks would drown the log.
+    for noisy in ("log_legacy", "twisted.internet", "twisted.web", "twisted.names"):
+        predicate.setLogLevelForNamespace(noisy, max(least, LogLevel.warn))
 
 
 def _descriptor(stderr: TextIO | None) -> int:

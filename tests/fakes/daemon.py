@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -152,6 +153,7 @@ def memory_ports(
         monitors=BUILT_IN,
         service_manager=ServiceManager(ManagerEnvironment()),
         monotonic_s=clock.seconds,
+        set_log_level=lambda _: None,
         with_options=lambda settings: settings,
         load_code=lambda _: None,
         cpu_s=lambda: 0.0,
@@ -193,6 +195,8 @@ class DaemonBench:
         ports = memory_ports(
             self.clock, at_once, self.network, self.kernel, self.routers, self.threads.append
         )
+        self.log_levels: list[str] = []
+        ports = replace(ports, set_log_level=self.log_levels.append)
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
         self.run(running_s)

@@ -58,6 +58,7 @@ GLOBAL = {
     "flap-damping": _set("flap-damping", "no"),
     "runcommand-concurrency": _set("runcommand-concurrency", "3"),
     "strict": _set("strict", "yes"),
+    "log-level": _set("log-level", "warning"),
     "history-retention": _set("history-retention", "1d"),
     "history-size": _set("history-size", "0"),
     "ipvs-audit-interval": _set("ipvs-audit-interval", "5"),
@@ -311,4 +312,13 @@ def test_a_router_id_that_was_chosen_outlives_what_it_was_chosen_from(tmp_path: 
     site.reload({**BASE, "global": moved + "\nbgp-router-id = 192.0.2.77"})
     assert site.bench.daemon.bgp().router_id == "192.0.2.77"
     assert site.sessions == tuple(count + 1 for count in sessions)
+    site.bench.stop()
+
+
+def test_a_reload_changes_what_is_logged(tmp_path: Path) -> None:
+    site = Site(tmp_path, BASE)
+    quiet = {**BASE, "global": BASE["global"] + "\nlog-level = warning"}
+    assert any("log-level" in step for step in site.reload(quiet))
+    site.reload(BASE)
+    assert site.bench.log_levels == ["warning", "info"]
     site.bench.stop()

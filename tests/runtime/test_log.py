@@ -5,13 +5,20 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, Logger
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogFilterPredicate,
+    ILogObserver,
+    Logger,
+    LogLevelFilterPredicate,
+)
 from twisted.python.failure import Failure
 
-from pybal.runtime.log import LineObserver
+from pybal.config.settings import LOG_LEVELS
+from pybal.runtime.log import LEVELS, LineObserver, set_level
 from pybal.runtime.log_limit import REPEATS, WINDOW_S, LogLimit
 
 
@@ -79,3 +86,29 @@ def test_what_repeats_is_summed_up() -> None:
     clock.advance(WINDOW_S)
     observer.sum_up()
     assert stream.getvalue().splitlines()[REPEATS:] == ["[svc] WARN: … 7 more in 60 s: the same"]
+
+
+def test_what_is_less_important_than_the_level_is_not_written_and_the_level_may_change() -> None:
+    assert tuple(LEVELS) == LOG_LEVELS
+    predicate = LogLevelFilterPredicate()
+    seen: list[Any] = []
+    observer = FilteringLogObserver(
+        cast(ILogObserver, seen.append), [cast(ILogFilterPredicate, predicate)]
+    )
+    log = Logger(namespace="web", observer=cast(ILogObserver, observer))
+    noisy = Logger(namespace="twisted.internet", observer=cast(ILogObserver, observer))
+
+    def written(level: str) -> list[str]:
+        seen.clear()
+        set_level(predicate, level)
+        for logger in (log, noisy):
+            for each in LEVELS.values():
+                logger.emit(each, "text")
+        return [f"{event['log_namespace'][:1]} {event['log_level'].name}" for event in seen]
+
+    web = [f"w {level.name}" for level in LEVELS.values()]
+    twisted = [f"t {level.name}" for level in LEVELS.values()]
+    assert written("debug") == web + twisted[2:]
+    assert written("error") == web[3:] + twisted[3:]
+    assert written("info") == web[1:] + twisted[2:]
+    assert written("critical") == [web[4], twisted[4]]
