@@ -38,13 +38,14 @@ def advertiser_of(data: bytes, source: str, hop_limit: int) -> IPv6Address | Non
 @implementer(IReadDescriptor)
 class Advertiser:
     """Advertises and listens on one interface; `reactor` provides IReactorTime and IReactorFDSet.
-    A link that goes and comes back is taken up again."""
+    A link that goes and comes back is taken up again, and an interface of the same name as well."""
 
     def __init__(self, reactor: Any, interface: str, found: Callable[[IPv6Address], None]) -> None:
         self._reactor = reactor
         self._interface = interface
         self._found = found
         self._socket: socket.socket | None = None
+        self._index = 0
         self._timer: Any = None
 
     def start(self) -> Callable[[], None]:
@@ -78,7 +79,7 @@ class Advertiser:
         except OSError:
             opened.close()
             raise
-        self._socket = opened
+        self._socket, self._index = opened, index
         self._reactor.addReader(self)
 
     def _close(self) -> None:
@@ -90,10 +91,12 @@ class Advertiser:
     def _advertise(self) -> None:
         self._timer = self._reactor.callLater(_INTERVAL_S, self._advertise)
         try:
+            index = socket.if_nametoindex(self._interface)
+            if index != self._index:
+                self._close()  # it is bound to an interface that has gone: another has that name now
             if self._socket is None:
                 self._open()
             if self._socket is not None:
-                index = socket.if_nametoindex(self._interface)
                 self._socket.sendto(_ADVERTISE, (_ALL_NODES, 0, 0, index))
         except OSError:
             self._close()  # the link is down or gone

@@ -59,6 +59,15 @@ class Wire:
     def __enter__(self) -> Wire:
         for name in (self.ours, self.router):
             run("ip", "netns", "add", name)
+        self._join()
+        return self
+
+    def rewire(self) -> None:
+        """The same with another pair of the same names, which has other link-local addresses."""
+        run("ip", "-n", self.ours, "link", "del", "v0")
+        self._join()
+
+    def _join(self) -> None:
         run(
             "ip", "link", "add", "v0", "netns", self.ours,
             "type", "veth", "peer", "name", "v0", "netns", self.router,
@@ -72,7 +81,6 @@ class Wire:
             run("ip", "-n", name, "addr", "add", f"{ipv6}/64", "dev", "v0", "nodad")
             run("ip", "-n", name, "link", "set", "v0", "up")
         run("ip", "-n", self.ours, "addr", "add", f"{OUR_SECOND_IPV4}/24", "dev", "v0")
-        return self
 
     def __exit__(self, *_: object) -> None:
         for name in (self.ours, self.router):

@@ -9,7 +9,14 @@ from ipaddress import IPv6Address
 import pytest
 
 from tests.bgp.pair import HOST, HOST6, VIP, VIP6, Pair, speaker_settings, wait_routes
-from tests.bgp.rig import OUR_IPV6, OUR_SECOND_IPV4, ROUTER_IPV6, eventually, run
+from tests.bgp.rig import (
+    OUR_IPV6,
+    OUR_SECOND_IPV4,
+    ROUTER_IPV4,
+    ROUTER_IPV6,
+    eventually,
+    run,
+)
 from tests.bgp.routers import Bird, Frr, GoBGP, OpenBGPD, Router, Terms
 from tests.bgp.routers.frr import FrrIntegrated
 from tests.bgp.routers.openbgpd import role_lines
@@ -251,6 +258,20 @@ def test_an_unnumbered_peer_is_found_and_told_next_hops_on_the_link(pair: Pair) 
         assert "fe80::" in text
     peer = speaker.peer()
     assert (peer["address"], peer["established"]) == ("v0", True)
+
+
+def test_an_unnumbered_peer_is_found_again_on_an_interface_that_was_made_anew(pair: Pair) -> None:
+    own = {"peers": [], "listen": ["::"]}
+    ours = pair.speaker(interfaces=[{"name": "v0", "asn": 64600}], **own)
+    them = {"asn": 64600, "as_path": [64600], "router_id": ROUTER_IPV4}
+    other = [{"name": "v0", "asn": 64512}]
+    pair.speaker(namespace=pair.wire.router, interfaces=other, **them, **own)
+    ours.wait_established(limit_s=25)
+    before = link_local(pair.wire.router)
+    pair.wire.rewire()
+    assert link_local(pair.wire.router) != before
+    eventually("it is noticed", lambda: not ours.ask(snapshot=True)["peers"][0]["established"], 40)
+    ours.wait_established(limit_s=40)
 
 
 def test_a_link_local_peer_by_address(pair: Pair) -> None:
