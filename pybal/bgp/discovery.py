@@ -93,7 +93,7 @@ class Advertiser:
         try:
             index = socket.if_nametoindex(self._interface)
             if index != self._index:
-                self._close()  # it is bound to an interface that has gone: another has that name now
+                self._close()  # it is bound to one that has gone; another has that name now
             if self._socket is None:
                 self._open()
             if self._socket is not None:

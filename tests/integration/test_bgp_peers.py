@@ -17,7 +17,7 @@ from tests.bgp.rig import (
     eventually,
     run,
 )
-from tests.bgp.routers import Bird, Frr, GoBGP, OpenBGPD, Router, Terms
+from tests.bgp.routers import PLAIN, Bird, Frr, GoBGP, OpenBGPD, Router, Terms
 from tests.bgp.routers.frr import FrrIntegrated
 from tests.bgp.routers.openbgpd import role_lines
 
@@ -135,6 +135,36 @@ def test_ipv6_next_hops_that_a_peer_cannot_be_told_are_shown(pair: Pair) -> None
     assert "RFC 8950" in reason
     assert count == 1
     assert "cannot be told of 1 prefixes" in speaker.log
+
+
+WISHES: list[tuple[type[Router], dict[str, str]]] = [
+    (Bird, {"ipv4": "add paths on;", "ipv6": "add paths on;"}),
+    (
+        Frr,
+        {
+            "families": "neighbor {us} addpath-tx-all-paths\n"
+            "  neighbor {us} capability orf prefix-list both\n"
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "own"), WISHES, ids=lambda one: getattr(one, "__name__", ""))
+def test_what_we_do_not_speak_is_not_agreed_on_and_disturbs_nothing(
+    pair: Pair, kind: type[Router], own: dict[str, str]
+) -> None:
+    """ADD-PATH (RFC 7911) and outbound route filters (RFC 5291)."""
+    router = pair.router(kind, PLAIN, **own)
+    speaker = pair.speaker()
+    speaker.announce("web", VIP, VIP6)
+    wait_routes(router, HOST, HOST6)
+    asked = set(speaker.peer()["capabilities_received"])
+    assert asked >= ({"unknown-69", "unknown-3"} if kind is Frr else {"unknown-69"})
+    router.ask_refresh()
+    eventually("it asks", lambda: speaker.messages()["routerefresh", "received"] > 0)
+    speaker.announce("web", VIP)
+    wait_routes(router, HOST)
+    assert speaker.peer()["sessions_lost"] == 0
 
 
 CONFEDERATION = "bgp confederation identifier 65000\nbgp confederation peers 64512\n"
