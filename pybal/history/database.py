@@ -75,7 +75,12 @@ _PASSING = {
 
 
 class DamagedError(PyBalError):
-    """The file is no database of ours: another one must take its place."""
+    """The file is no database of ours: another one must take its place. It is kept under its name
+    and `kept_as`."""
+
+    def __init__(self, text: str, kept_as: str = "damaged") -> None:
+        self.kept_as = kept_as
+        super().__init__(text)
 
 
 class UnusableError(PyBalError):
@@ -122,7 +127,9 @@ class Database:
         run = self._connection.execute
         (version,) = run("PRAGMA user_version").fetchone()
         if version not in (0, FORMAT):
-            raise DamagedError(f"its format is {version}")
+            # A later version's: who goes forward again may want it.
+            text = f"its format is {version}, not {FORMAT}: another file is begun"
+            raise DamagedError(text, f"format-{version}")
         if version == 0:
             run("PRAGMA auto_vacuum = INCREMENTAL")
         run("PRAGMA journal_mode = WAL")
@@ -240,13 +247,14 @@ def _create(path: Path) -> None:
         os.close(descriptor)
 
 
-def set_aside(path: Path) -> None:
-    """Make room for another file; the last one that was damaged is kept. OSError."""
+def set_aside(path: Path, kept_as: str) -> None:
+    """Make room for another file; the last one that was damaged, or is of another format, is kept.
+    OSError."""
     for suffix in ("-wal", "-shm"):
         with suppress(FileNotFoundError):
             os.unlink(f"{path}{suffix}")
     with suppress(FileNotFoundError):
-        os.replace(path, f"{path}.damaged")
+        os.replace(path, f"{path}.{kept_as}")
 
 
 def _row(event: LedgerEvent) -> list[Any]:

@@ -253,7 +253,7 @@ class DiskHistory:
         if database is not None:
             database.close()
         with suppress(OSError):
-            set_aside(self._path)
+            set_aside(self._path, error.kept_as if isinstance(error, DamagedError) else "damaged")
         return None
 
     def _pause(self, for_s: float) -> None:

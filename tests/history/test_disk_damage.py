@@ -28,7 +28,8 @@ def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path, content: bytes)
 
 
 def test_a_database_of_another_kind_or_format_is_set_aside(tmp_path: Path) -> None:
-    for statement in ("PRAGMA user_version = 9", "PRAGMA user_version = 1"):
+    for version, kept_as in ((9, "format-9"), (1, "damaged")):
+        statement = f"PRAGMA user_version = {version}"
         file = sqlite3.connect(tmp_path / FILE_NAME)
         file.executescript(f"DROP TABLE IF EXISTS events; CREATE TABLE x (y); {statement}")
         file.close()
@@ -37,6 +38,9 @@ def test_a_database_of_another_kind_or_format_is_set_aside(tmp_path: Path) -> No
         bench.write_one()
         bench.end()
         (tmp_path / FILE_NAME).unlink()
+        kept = sqlite3.connect(tmp_path / f"{FILE_NAME}.{kept_as}")
+        assert kept.execute("PRAGMA user_version").fetchone() == (version,)
+        kept.close()
 
 
 def put(folder: Path, *rows: str, table: str = "events") -> None:
