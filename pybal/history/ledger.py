@@ -100,6 +100,7 @@ class Ledger:
         self._log = log
         self._began_s = clock.seconds()
         self._offset_s = now() - self._began_s
+        self._latest_s = self._began_s
         self._ring = Ring()
         self._incidents = Incidents()
         self._incident_of: dict[int, int] = {}
@@ -135,12 +136,12 @@ class Ledger:
     def note(self, note: Note, moment: Moment | None = None) -> int:
         """It has happened now, or at a moment not long ago. Gives its number, the cause of what
         follows from it."""
-        if moment is not None:
-            now_s, at = moment
-            return self._add(note, at, now_s)
-        now_s, at = self.moment()
-        if abs(at - now_s - self._offset_s) > CLOCK_JUMP_S:
-            self._clock_was_set(at, now_s)
+        now_s, at = moment or self.moment()
+        # What comes late may be of before the clock was set.
+        if now_s >= self._latest_s:
+            self._latest_s = now_s
+            if abs(at - now_s - self._offset_s) > CLOCK_JUMP_S:
+                self._clock_was_set(at, now_s)
         return self._add(note, at, now_s)
 
     def _add(self, note: Note, at: float, now_s: float) -> int:

@@ -121,6 +121,22 @@ def test_a_clock_that_is_set_is_an_event_and_leaves_the_order(bench: Bench) -> N
     assert [e.elapsed_s for e in (first, second, third)] == [0, 1, 2]
 
 
+def test_a_clock_that_is_set_is_seen_though_all_is_noted_late(bench: Bench) -> None:
+    def late(text: str, moment: tuple[float, float]) -> None:
+        bench.ledger.note(Note(Kind.REPORT, text), moment)
+
+    bench.clock.advance(5)
+    before = bench.ledger.moment()
+    bench.wall += 1000
+    bench.clock.advance(1)
+    after = bench.ledger.moment()
+    for text, moment in (("a", after), ("b", before), ("c", after)):
+        late(text, moment)
+    found = [(event.kind, event.text) for event in bench.find().events]
+    assert found[1:] == [(Kind.REPORT, "a"), (Kind.REPORT, "b"), (Kind.REPORT, "c")]
+    assert found[0] == (Kind.CLOCK, "The wall clock was set forward by 1000.0 s")
+
+
 def test_one_hosts_death_in_44_services_is_one_incident_with_44_effects(bench: Bench) -> None:
     for number in range(44):
         bench.report("cp1", f"s{number}", up=False, verdict="held" if number < 4 else "depooled")
