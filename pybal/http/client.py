@@ -293,8 +293,9 @@ class _Exchange:
         response = self._reader.response
         if response is not None:
             if self._tls is not None:
-                expires_at = certificate_expiry(self._tls.get_peer_certificate())
-                response = replace(response, certificate_expires_at=expires_at)
+                if self._request.wants_certificate:
+                    expires_at = certificate_expiry(self._tls.get_peer_certificate())
+                    response = replace(response, certificate_expires_at=expires_at)
                 if self._request.resumption is not None:
                     self._request.resumption.keep(self._tls)
             answer = self._let_go()

@@ -41,7 +41,7 @@ class HTTPRequest:
     from the look-up to the body's end; `max_bytes` bounds every byte the server sends, header or
     body. Redirects are never followed.
     `trace` sees what passes. `resumption` has the session of the last such request to `connect_to`,
-    and gets that of this one.
+    and gets that of this one. `wants_certificate`: the answer tells when the server's ends.
     `truncate`: the status and the body's start are enough, so a body that would go over
     `max_bytes` is cut there and the answer counts as complete; headers beyond it stay an error.
     `lenient`: headers that cannot be read are passed over, but for what tells the body's end.
@@ -61,12 +61,14 @@ class HTTPRequest:
     server_name: str | None = None
     trace: HTTPTrace | None = None
     resumption: TLSResumption | None = field(default=None, compare=False)
+    wants_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPResponse:
     """A complete answer; header names are lower-case, the last of equal names wins.
-    `certificate_expires_at`, in Unix seconds: the server's own certificate, if it showed one."""
+    `certificate_expires_at`, in Unix seconds, if that was asked for: the server's own certificate,
+    if it showed one."""
 
     status: int
     headers: Mapping[str, str]

@@ -52,9 +52,14 @@ def parse_url(url: str) -> Target:
 
 def request_head(request: HTTPRequest, target: Target) -> bytes:
     """All that is sent; ValueError if a header cannot be."""
-    headers = {"Host": target.authority, **request.headers, "Connection": "close"}
+    return _head(request.method, target, tuple(request.headers.items()))
+
+
+@lru_cache(maxsize=1024)
+def _head(method: str, target: Target, given: tuple[tuple[str, str], ...]) -> bytes:
+    headers = {"Host": target.authority, **dict(given), "Connection": "close"}
     for name, value in headers.items():
         if not _VISIBLE.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise ValueError(f"header {name!r} holds a character that cannot be sent")
-    lines = [f"{request.method} {target.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
+    lines = [f"{method} {target.path} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

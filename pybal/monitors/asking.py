@@ -49,6 +49,7 @@ class AskingMonitor(LoopingMonitor):
         self._source = settings.source_address
         self._question = ""
         """What is asked, and of whom."""
+        self._is_timed_out = False
         self._so_far = ""
         """What has come of it until now, should no more come."""
         self._durations_s: dict[str, float] = {}
@@ -61,20 +62,31 @@ class AskingMonitor(LoopingMonitor):
 
     async def _check(self) -> CheckOutcome | None:
         self._so_far = "no answer"
-        asking = Deferred.fromCoroutine(self._ask()).addTimeout(self._timeout_s, self._reactor)
+        self._is_timed_out = False
+        timeout = self._reactor.callLater(self._timeout_s, self._time_out)
         try:
-            answer = await asking
-        except defer.TimeoutError:
+            answer = await self._ask()
+        except (defer.CancelledError, defer.TimeoutError) as error:
+            if isinstance(error, defer.CancelledError) and not self._is_timed_out:
+                raise
             answer = CheckOutcome(False, self._so_far)
         except OSError as error:
             if is_local_fault(error):
                 raise
             answer = CheckOutcome(False, describe_os_error(error))
+        finally:
+            if timeout.active():
+                timeout.cancel()
         duration_s = max(0.0, self._elapsed_s())
         self._durations_s["successful" if answer.up else "failed"] = duration_s
         return CheckOutcome(
             answer.up, f"{self._question}: {answer.reason} after {duration_s:.3f} s"
         )
+
+    def _time_out(self) -> None:
+        self._is_timed_out = True
+        if self._checking is not None:
+            self._checking.cancel()
 
     async def _ask_by_datagram(
         self,

@@ -111,6 +111,7 @@ class ProxyFetch(LoopingMonitor):
         self._settings = settings
         self._statuses = " or ".join(map(_status_text, settings.http_status))
         self._requests = {url: self._request(url) for url in settings.urls}
+        self._shown_urls = {url: without_likely_secrets(url) for url in settings.urls}
         self._durations_s: dict[tuple[str, str], float] = {}
         """The last duration by result and URL."""
 
@@ -134,7 +135,7 @@ class ProxyFetch(LoopingMonitor):
 
     async def _fetch(self, url: str) -> _Fetched:
         began_at = self._reactor.seconds()
-        shown_url = without_likely_secrets(url)
+        shown_url = self._shown_urls[url]
         try:
             response = await self._ports.http.fetch(self._requests[url])
         except HTTPLocalFaultError as error:
@@ -168,6 +169,7 @@ class ProxyFetch(LoopingMonitor):
             source=settings.source_address,
             server_name=settings.server_name,
             resumption=TLSResumption() if settings.tls_resume else None,
+            wants_certificate=settings.min_certificate_days > 0,
         )
 
     def _objection(self, response: HTTPResponse) -> str:

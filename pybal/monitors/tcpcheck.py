@@ -52,9 +52,9 @@ class TCPCheck(AskingMonitor):
     ) -> None:
         super().__init__(settings, target, ports, receiver)
         self._settings = settings
+        self._question = f"connection to {self._target.endpoint}"
 
     async def _ask(self) -> CheckOutcome:
-        self._question = f"connection to {self._target.endpoint}"
         self._so_far = "not made"
         exchange = _Exchange(self._settings, self._progress)
         exchange.channel = self._ports.network.connect_tcp(

@@ -151,12 +151,10 @@ def test_nothing_is_told_after_close_and_no_descriptor_stays_behind() -> None:
     recorder = Recorder()
 
     async def main(reactor: Any) -> None:
-        network = SocketNetwork(reactor)
-        # The network's own descriptor is there from its first connection on.
-        network.connect_udp(ip_address("127.0.0.1"), 9, recorder.udp()).close()
         before = descriptors()
         with listener("127.0.0.1") as server:
             address, port = ip_address("127.0.0.1"), server.getsockname()[1]
+            network = SocketNetwork(reactor)
             network.connect_tcp(address, port, recorder.tcp()).close()
             refused = network.connect_tcp(address, unused_port("127.0.0.1"), recorder.tcp())
             refused.close()
