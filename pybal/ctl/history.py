@@ -22,7 +22,8 @@ _MOST_NUMBER = 2**52
 
 _PAGE = "1000"
 _MOST = 100_000
-"""Who wants more wants `--json` and the API's pages."""
+"""Who wants more wants the API's pages."""
+_CUT = f"Only the first {_MOST} of them are shown. Ask for less, by --until"
 
 Document = dict[str, Any]
 Parameters = list[tuple[str, str]]
@@ -40,6 +41,7 @@ def events(asked: Asked) -> Result:
     options, client = asked.options, asked.client
     wanted = _parameters(options)
     limit = options.limit
+    errors: tuple[str, ...]
     if options.follow:
         refuse_unknown(client, options.service, options.host)
         if options.since is None:
@@ -48,11 +50,13 @@ def events(asked: Asked) -> Result:
         return Result(as_they_come(client, options, stream), stream, live=True)
     if limit is not None or options.since is None:
         document = _newest(client, wanted, limit or SHOWN)
+        errors = ()
     else:
         document = _all(client, wanted)
+        errors = (_CUT,) if document["more"] else ()
     if not document["events"]:
         refuse_unknown(client, options.service, options.host)
-    return Result(_lines(client, options, document["events"]), document)
+    return Result(_lines(client, options, document["events"]), document, errors)
 
 
 def as_they_come(client: Client, options: Any, stream: Iterator[Document]) -> Iterator[Line]:

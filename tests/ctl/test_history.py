@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pybal.ctl import render_history
+from pybal.ctl import history, render_history
 from pybal.ctl.bursts import QUIET_S
 from pybal.ctl.client import SocketClient
 from pybal.ctl.history import as_they_come
@@ -93,6 +93,17 @@ def test_more_than_a_page_is_fetched_page_by_page(tmp_path: Path) -> None:
         found = lines(site, "--limit", "2200", "--all")
         assert [found[0][11:], found[-1][11:], len(found)] == ["[web] 300.", "[web] 2499.", 2200]
         assert len(lines(site, "--limit", "9999", "--all")) == 2500
+
+
+def test_more_than_can_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_MOST", 1000)
+    view = FakeView([service("web", [server("cp1")])])
+    for number in range(2500):
+        view.ledger.note(Note(Kind.LIST, f"{number}.", "web"))
+    with ServedSite(tmp_path / "s", view) as site:
+        status, out, errors = site.ctl("events", "--since", "1h", "--all")
+    assert (status, len(out.splitlines())) == (0, 1000)
+    assert errors.startswith("pybalctl: Only the first ")
 
 
 @pytest.mark.parametrize("limit", ["0", "-5", "x", "1.5", ""])
