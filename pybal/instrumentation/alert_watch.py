@@ -127,7 +127,14 @@ class AlertWatch:
 
     def _look_at_leisure(self) -> None:
         """In a storm all servers are other ones than at the last look."""
-        self._time_slices.leisure(last=True).addCallback(lambda _: self._look())
+        looking = Deferred.fromCoroutine(self._look_at_each())
+        looking.addErrback(lambda f: self._log.failure("Cannot look at services", failure=f))
+        looking.addBoth(lambda _: self._look())
+
+    async def _look_at_each(self) -> None:
+        # What is seen of a service is kept until it changes.
+        for _ in self._view.services():
+            await self._time_slices.leisure(last=True)
 
     def _look(self) -> None:
         if not self._running:

@@ -62,13 +62,11 @@ class SocketNetwork:
         """See Network."""
         sock = self._new_socket(address, socket.SOCK_STREAM, source=source)
         try:
-            if keepalive is not None:
-                _set_keepalive(sock, keepalive)
             code = sock.connect_ex((str(address), port))
         except OSError:
             sock.close()
             raise
-        return _TCPChannel(self._epoll, sock, events, self._reactor, code)
+        return _TCPChannel(self._epoll, sock, events, self._reactor, code, keepalive)
 
     def adopt_tcp(
         self,
@@ -188,7 +186,7 @@ class _Channel:
 class _TCPChannel(_Channel):
     """One TCP connection; `code` is what connect() answered, None for one that stands."""
 
-    __slots__ = ("_connected", "_events")
+    __slots__ = ("_connected", "_events", "_keepalive")
 
     def __init__(
         self,
@@ -197,9 +195,11 @@ class _TCPChannel(_Channel):
         events: TCPEvents,
         clock: Any,
         code: int | None,
+        keepalive: Keepalive | None = None,
     ) -> None:
         super().__init__(epoll, sock)
         self._events = events
+        self._keepalive = keepalive
         self._connected = code is None
         if code is None:
             self._watch(READABLE)
@@ -223,6 +223,9 @@ class _TCPChannel(_Channel):
             if not events & WRITABLE:
                 return
             self._connected = True
+            if self._keepalive is not None:
+                # Not before: of servers that are down most attempts come to nothing.
+                _set_keepalive(self._socket, self._keepalive)
             self._events.connected()
             if not events & (READABLE | AT_END):
                 return

@@ -184,6 +184,8 @@ class DampedReports:
     def _look(self) -> None:
         """Deliver what need not wait any longer, and arrange the next look."""
         self._cancel()
+        if not self._by_time:
+            return
         now_s = self._clock.seconds()
         while (held := self._next()) is not None:
             if held.until_s > now_s and self._enabled and self._can_spare():

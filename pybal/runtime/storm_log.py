@@ -11,7 +11,7 @@ from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import named
 
 MOST_LINES = 50
-WINDOW_S = 0.25
+WINDOW_S = 1.0
 """So many lines of one log are written within so many seconds; a summary follows at the end."""
 
 _LEVELS = ("debug", "info", "warn", "error", "critical")
@@ -32,9 +32,9 @@ class StormLog:
     @property
     def has_room(self) -> bool:
         """Whether a line is written now; else it is to be counted."""
-        if self._summary is None and self._clock.seconds() - self._began_at >= WINDOW_S:
-            return True
-        return self._lines < MOST_LINES
+        return self._lines < MOST_LINES or (
+            self._summary is None and self._clock.seconds() - self._began_at >= WINDOW_S
+        )
 
     def line(self, level: str, text: str) -> None:
         """Write it, in any case."""

@@ -180,6 +180,7 @@ def test_keepalive_is_set_as_asked() -> None:
                 Recorder().tcp(),
                 keepalive=Keepalive(idle_s=11, interval_s=12, retries=4),
             )
+            await sleep(reactor, 0.05)
             with socket.socket(fileno=os.dup(channel.fileno())) as sock:
                 tcp = socket.IPPROTO_TCP
                 values = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
