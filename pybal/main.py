@@ -49,7 +49,7 @@ from pybal.errors import KernelError
 from pybal.handover.inherited import take_descriptors
 from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import DescriptorStore
-from pybal.handover.successor import who_keeps
+from pybal.handover.successor import Successor, who_keeps
 from pybal.health.descriptor_need import kept_connections, shortage
 from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
@@ -73,6 +73,7 @@ from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
 from pybal.runtime.ending import end_without_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
+from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
 from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.service_manager import ServiceManager, read_environment
@@ -312,14 +313,25 @@ def _run(
     # At each system call the reactor's thread may have to wait so long for a thread that computes.
     sys.setswitchinterval(_SWITCH_S)
 
+    return _run_reactor(signals, successor)
+
+
+def _run_reactor(signals: SignalHandling, successor: Successor | None) -> int:
+    """Until the daemon has stopped in order; then the next program takes the place of this one, if
+    that is wanted."""
+
     def end(status: int) -> None:
         if successor is not None and signals.for_restart:
-            successor.take_place((signal.SIGTERM,) if signals.to_end_after_all else ())
+            successor.take_place(lambda: signals.left_to_the_next)
         os._exit(status)
 
-    # Once the daemon has stopped in order, threads that hang in a disk do not keep the process.
-    ending = partial(end_without_threads, EXIT_OK, end=end)
-    reactor.addSystemEventTrigger("during", "shutdown", ending)
+    def stopped() -> None:
+        if successor is not None and signals.for_restart:
+            hold_signals(BETWEEN_PROGRAMS)
+        # Threads that hang in a disk do not keep the process.
+        end_without_threads(EXIT_OK, end=end)
+
+    reactor.addSystemEventTrigger("during", "shutdown", stopped)
     reactor.run()
     if successor is not None and signals.for_restart:
         end(EXIT_OK)

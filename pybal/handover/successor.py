@@ -4,9 +4,11 @@ next one: the same command line, the same process, the same descriptors."""
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from pybal.handover.own_store import OwnStore
@@ -60,15 +62,16 @@ class Successor:
         errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
         return tuple(errors or [f"it ends with {done.returncode}", *lines])[-_SHOWN_LINES:]
 
-    def take_place(self, pending: Sequence[int] = ()) -> NoReturn:
-        """Run it here and now; the `pending` signals are handled by it. If it cannot be run, the
-        process ends, with status 1."""
+    def take_place(self, pending: Callable[[], Iterable[int]] = tuple) -> NoReturn:
+        """Run it here and now; the `pending` signals, which are asked for at the last moment, are
+        handled by it. If it cannot be run, the process ends, with status 1."""
         hold_signals(BETWEEN_PROGRAMS)
-        for number in pending:
-            os.kill(os.getpid(), number)
         self._flush()
         try:
             told = self.store.hand_over(os.getpid())
+            for number in pending():
+                # Another thread would take one that is the whole process's, and it would be lost.
+                signal.pthread_kill(threading.get_ident(), number)
             os.execve(self._program, self._command, self._environment | told)  # noqa: S606
         except OSError as error:
             sys.stderr.write(f"[pybal] CRITICAL: {self._program} cannot be run: {error}\n")

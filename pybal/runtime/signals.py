@@ -65,8 +65,8 @@ class SignalHandling:
         self._asking = False
         self._for_restart = False
         self._stopping: Deferred[None] | None = None
-        self.to_end_after_all = False
-        """Whether an end was wanted once the restart had begun: the next one is to end in order."""
+        self.left_to_the_next: tuple[int, ...] = ()
+        """SIGTERM, if an end was wanted once the restart had begun: the next one ends in order."""
 
     @property
     def for_restart(self) -> bool:
@@ -81,8 +81,8 @@ class SignalHandling:
         for number in _HARMLESS:
             self._on(number, partial(self._say_nothing_is_done, number))
         # The reactor sets its own for these as it begins to run.
-        self._reactor.callWhenRunning(self._on, signal.SIGTERM, self._end_for_good)
-        self._reactor.callWhenRunning(self._on, signal.SIGINT, self._end_for_good)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._reactor.callWhenRunning(self._take_signal, number, self._end_for_good)
         self._reactor.callWhenRunning(let_signals_in)
 
     def _on(self, number: int, act: Callable[[], None]) -> None:
@@ -121,9 +121,10 @@ class SignalHandling:
         self._for_restart = self._for_restart or self._stopping is None
         self._end()
 
-    def _end_for_good(self) -> None:
-        self.to_end_after_all = self._for_restart
-        self._end()
+    def _end_for_good(self, *_: object) -> None:
+        # Noted at once: a reactor that is about to end calls nobody any more.
+        self.left_to_the_next = (signal.SIGTERM,) if self._for_restart else ()
+        self._reactor.callFromThread(self._end)
 
     def _end(self) -> None:
         if self._stopping is None:

@@ -27,7 +27,7 @@ NEXT = """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 """
 FIRST = """
-    import os, signal, socket, sys
+    import os, signal, socket, sys, threading
     from pybal.handover.own_store import OwnStore
     from pybal.handover.successor import Successor
     store = OwnStore({})
@@ -41,9 +41,11 @@ FIRST = """
     store.keep("gone", [memory])
     store.forget("gone")
     print(os.getpid(), flush=True)
+    # One that takes signals as well.
+    threading.Thread(target=signal.pause, daemon=True).start()
     command = [sys.executable, *sys.argv[1:]]
     successor = Successor(store, sys.executable, command, os.environ, sys.stdout.flush)
-    successor.take_place([signal.SIGHUP])
+    successor.take_place(lambda: [signal.SIGHUP])
 """
 
 

@@ -27,7 +27,7 @@ dry-run-bgp = yes
 state-directory = none
 bgp = yes
 bgp-local-asn = 64600
-bgp-local-port = 1790
+bgp-local-port = {own}
 bgp-local-ips = ["127.0.0.1"]
 bgp-nexthop-ipv4 = 192.0.2.1
 bgp-peer-address = ["127.0.0.9"]
@@ -130,6 +130,11 @@ def plainly(*command: str) -> list[str]:
     return ["env", *unset, *command]
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
 def lives(pybal: RunningPybal) -> int:
     return pybal.log.count("goes on from the process before us")
 
@@ -140,7 +145,7 @@ def test_the_next_program_goes_on_in_the_same_process(
     port, connections = accepted
     pool = tmp_path / "pool"
     pool.write_text("".join(f"{{'host': '{each}'}}\n" for each in SERVERS))
-    config = _CONFIG.format(router=router.port, port=port, pool=pool)
+    config = _CONFIG.format(own=free_port(), router=router.port, port=port, pool=pool)
     with RunningPybal(plainly, tmp_path, config) as pybal:
         until(lambda: router.sessions and UPDATE in router.sessions[0] and len(connections) == 2)
         good, pid = pybal.config_path.read_text(), pybal.pid
@@ -167,6 +172,7 @@ def test_the_next_program_goes_on_in_the_same_process(
         assert NOTIFICATION not in router.sessions[0]
         descriptors = len(os.listdir(f"/proc/{pid}/fd"))
         assert descriptors < 80, "none is left over"
+        assert "Cannot listen" not in pybal.log
 
         assert pybal.stop() == 0
     until(lambda: router.lost == 1)
@@ -178,7 +184,7 @@ def test_an_end_that_is_wanted_meanwhile_is_one_in_order(
 ) -> None:
     pool = tmp_path / "pool"
     pool.write_text(f"{{'host': '{SERVERS[0]}'}}\n")
-    config = _CONFIG.format(router=router.port, port=accepted[0], pool=pool)
+    config = _CONFIG.format(own=free_port(), router=router.port, port=accepted[0], pool=pool)
     with RunningPybal(plainly, tmp_path, config) as pybal:
         until(lambda: router.sessions and UPDATE in router.sessions[0])
         pybal.send_signal(signal.SIGUSR2)

@@ -114,10 +114,10 @@ def test_usr2_without_a_manager_asks_the_next_one_first_and_once() -> None:
     (asked,) = bench.asked
     asked.callback(())
     assert bench.daemon.told == ["restart"]
-    assert bench.signals.for_restart and not bench.signals.to_end_after_all
+    assert bench.signals.for_restart and bench.signals.left_to_the_next == ()
     bench.send(signal.SIGUSR2)
     assert bench.daemon.told == ["restart", "stopped"]
-    assert bench.signals.for_restart and not bench.signals.to_end_after_all
+    assert bench.signals.for_restart and bench.signals.left_to_the_next == ()
 
 
 def test_a_next_one_that_could_not_start_is_not_started_and_may_be_asked_again() -> None:
@@ -152,7 +152,7 @@ def test_an_end_during_a_restart_is_left_to_the_next_one() -> None:
     bench.asked[0].callback(())
     bench.send(signal.SIGTERM)
     assert bench.daemon.told == ["restart", "stopped"]
-    assert bench.signals.for_restart and bench.signals.to_end_after_all
+    assert bench.signals.for_restart and bench.signals.left_to_the_next == (signal.SIGTERM,)
 
 
 def test_hup_has_the_configuration_read_again_unless_the_end_has_begun() -> None:
