@@ -110,6 +110,7 @@ class Monitor(ABC):
         self._turn = self._ports.first_checks.turn(self._target.host, begin_safely)
 
     def _begin_in_turn(self, begin: Callable[[], None]) -> None:
+        self._turn = NO_TURN
         try:
             begin()
         except Exception:  # noqa: BLE001 - a plugin's mistake must not leave others unstarted
