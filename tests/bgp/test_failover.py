@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from random import Random
 
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
-from pybal.bgp.messages import Open
+from pybal.bgp.messages import Keepalive, Open
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import Advertisement
 from pybal.model import IPAddress
@@ -115,6 +115,18 @@ class FailoverTest(PeeringCase):
         end.transport.loseConnection()
         self.turn()
         assert self.bgp.snapshot().announced[0].peers == ()
+
+    def test_of_a_peer_that_says_nothing_there_is_nothing_new_to_show(self) -> None:
+        # Hundreds of them are asked for at each scrape, several times.
+        end = self.establish()
+        first = self.bgp.snapshot()
+        self.clock.advance(0.5)
+        again = self.bgp.snapshot()
+        assert again.peers[0] is first.peers[0]
+        assert again.clock_s == first.clock_s + 0.5
+        end.say(Keepalive())
+        self.turn()
+        assert self.peer().messages != first.peers[0].messages
 
     def test_the_snapshot_is_true_after_any_history_of_wishes(self) -> None:
         # With no session nothing but the routes themselves tells that something has changed.

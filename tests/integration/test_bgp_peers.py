@@ -290,6 +290,35 @@ def test_an_unnumbered_peer_is_found_and_told_next_hops_on_the_link(pair: Pair) 
     assert (peer["address"], peer["established"]) == ("v0", True)
 
 
+BFD = {"interval_ms": 100}
+
+
+def test_bfd_with_an_unnumbered_peer(pair: Pair) -> None:
+    text = UNNUMBERED.replace("remote-as 64512\n", "remote-as 64512\n neighbor v0 bfd\n")
+    router = pair.router(FrrIntegrated, text=text)
+    interface = {"name": "v0", "asn": 64600, "bfd": BFD}
+    speaker = pair.speaker(peers=[], interfaces=[interface], listen=["::"])
+    speaker.announce("web", VIP)
+    wait_routes(router, HOST, limit_s=25)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+
+
+def test_bfd_with_a_link_local_peer(pair: Pair) -> None:
+    theirs, ours = link_local(pair.wire.router), link_local(pair.wire.ours)
+    bird = pair.bird(
+        local=f"{theirs}%v0", neighbor=f"{ours}%v0", options="direct; bfd on;",
+        globals='protocol bfd { interface "v0" { interval 100 ms; multiplier 3; }; }',
+    )  # fmt: skip
+    speaker = pair.speaker(peer={"address": f"{theirs}%v0", "bfd": BFD}, listen=["::"])
+    speaker.announce("web", VIP6)
+    wait_routes(bird, HOST6)
+    eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
+    speaker.freeze()
+    wait_routes(bird, limit_s=2)
+    speaker.thaw()
+    wait_routes(bird, HOST6)
+
+
 def test_an_unnumbered_peer_is_found_again_on_an_interface_that_was_made_anew(pair: Pair) -> None:
     own = {"peers": [], "listen": ["::"]}
     ours = pair.speaker(interfaces=[{"name": "v0", "asn": 64600}], **own)
