@@ -35,13 +35,7 @@ from pybal.config.handover_notes import handover_notes
 from pybal.config.loader import load
 from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import LoadResult, Severity
-from pybal.config.report import (
-    addresses_note,
-    interfaces_note,
-    is_good,
-    report,
-    report_json,
-)
+from pybal.config.report import host_notes, is_good, report, report_json
 from pybal.config.settings import Settings
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
@@ -206,8 +200,7 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
     if os.geteuid() == 0:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
-    notes += addresses_note(settings, is_local)
-    notes += interfaces_note(settings, is_interface)
+    notes += host_notes(settings, is_local, is_interface)
     kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))
     if text := shortage(kept, _descriptor_limit()):
         notes.append(text)

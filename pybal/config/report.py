@@ -78,6 +78,13 @@ def report_json(result: LoadResult, host_notes: Iterable[str], *, strict: bool =
     return json.dumps(document, indent=2)
 
 
+def host_notes(
+    settings: Settings, is_local: Callable[[str], bool | None], is_interface: Callable[[str], bool]
+) -> list[str]:
+    """What of the configuration is not on this host."""
+    return [*addresses_note(settings, is_local), *interfaces_note(settings, is_interface)]
+
+
 def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -> list[str]:
     """What services' addresses are on no interface of this host, of which `is_local` knows."""
     addresses = {service.address: None for service in settings.services if not service.ipvs.fwmark}
