@@ -65,6 +65,7 @@ from pybal.net.source_address import kernel_source_address
 from pybal.pool.desired import modules_needed
 from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
+from pybal.runtime.command_line import command_line
 from pybal.runtime.ending import end_without_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
@@ -74,8 +75,6 @@ from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 from pybal.sources.on_demand import CodeOnDemand
-
-DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
 UNLIMITED = 1 << 31
 LEFT_DESCRIPTORS = 64
@@ -101,7 +100,7 @@ _log = Logger(namespace="pybal")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
-    parser = _parser()
+    parser = command_line(pybal.__version__)
     options = parser.parse_args(arguments)
     if options.json and not options.check_config:
         parser.error("--json belongs to --check-config")
@@ -209,53 +208,6 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
 
 def _needs(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
     return [(service.name, modules_needed(service)) for service in settings.services]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pybal", description="Manages Linux Virtual Server from health checks."
-    )
-    parser.add_argument(
-        "-c",
-        "--config",
-        type=Path,
-        default=DEFAULT_CONFIG,
-        metavar="FILE",
-        help=f"the configuration (default: {DEFAULT_CONFIG})",
-    )
-    parser.add_argument(
-        "-n",
-        "--dryrun",
-        "--dry-run",
-        action="store_true",
-        help="check servers, but only show the changes of the IPVS table",
-    )
-    parser.add_argument(
-        "-d", "--debug", action="store_true", help="log at level DEBUG, with IPVS commands"
-    )
-    parser.add_argument(
-        "--check-config",
-        action="store_true",
-        help="say what is wrong with the configuration and its pool files, or what would run; "
-        "exit 0 or 1",
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="of --check-config: print one JSON document"
-    )
-    parser.add_argument(
-        "--diff",
-        action="store_true",
-        help="say what a reload with the configuration would change of the running daemon, as "
-        "`pybalctl config diff`; exit 0 nothing, 2 something, 1 errors, 3 no daemon",
-    )
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="do not start with the last good configuration if the file has errors; of "
-        "--check-config: a warning is no better than an error",
-    )
-    parser.add_argument("--version", action="version", version=f"pybal {pybal.__version__}")
-    return parser
 
 
 def _run(
