@@ -89,9 +89,7 @@ class Coordinator:
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted)
         self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
-        self._record = ListRecord(
-            ports.clock, list_store, self._list, lambda: self._policy.state, self._servers
-        )
+        self._record = ListRecord(ports.clock, list_store, self._list, lambda: self._policy.state)
         self._crowding = Crowding(self._servers, lambda: self._policy.state, self._log)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
@@ -343,7 +341,7 @@ class Coordinator:
         if monitors:
             text = "{host} has moved to {address}; it stays at {former} until it is found up there"
             self._log.info(text, host=host, address=str(address), former=str(server.address))
-            self._record.keep_soon()
+            self._record.moves(server)
         return monitors
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:

@@ -78,7 +78,8 @@ class GuardedList:
 
     def past(self, down: Iterable[str], state: PoolState) -> ListPast:
         """What the next run is to know; these are down."""
-        concerned = (*self._guard.arrivals, *self._guard.doubted)
+        arrivals = (h for h, arrival in self._guard.arrivals.items() if not arrival.first)
+        concerned = (*arrivals, *self._guard.doubted)
         known = {h: _standing(state.members[h]) for h in concerned if h in state.members}
         doubted = still_doubted(self._guard.doubted, known)
         self._guard = replace(self._guard, doubted=doubted)

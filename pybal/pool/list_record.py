@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from pybal.held_change import ListPast
@@ -25,14 +25,13 @@ class ListRecord:
         store: ListStore,
         list_: GuardedList,
         state: Callable[[], PoolState],
-        servers: Mapping[str, Server],
     ) -> None:
         self._clock = clock
         self._store = store
         self._list = list_
         self._state = state
         self._down = DownServers()
-        self._servers = servers
+        self._moving: dict[str, Server] = {}
         self._known = ListPast(0.0)
         self._later: DelayedCall | None = None
         self._kept_at = -math.inf
@@ -52,6 +51,11 @@ class ListRecord:
             after_s = saved_after_s(self._list.name, len(self._state().members), since_s)
             self._later = self._clock.callLater(after_s, self._look)
 
+    def moves(self, server: Server) -> None:
+        """Its name has moved, and it stays where it is for now."""
+        self._moving[server.host] = server
+        self.keep_soon()
+
     def stop(self) -> None:
         """Keep what is known now, and nothing more. Idempotent."""
         self._stopped = True
@@ -69,7 +73,8 @@ class ListRecord:
     def _past(self) -> ListPast:
         state = self._state()
         past = self._list.past(self._down.of(state.members), state)
-        moving = ((h, str(s.address)) for h, s in self._servers.items() if s.is_moving)
+        self._moving = {host: each for host, each in self._moving.items() if each.is_moving}
+        moving = ((host, str(each.address)) for host, each in self._moving.items())
         return replace(past, moving=tuple(moving))
 
     def _cancel(self) -> None:

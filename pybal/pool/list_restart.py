@@ -38,23 +38,25 @@ class DownServers:
     def of(self, members: Members) -> tuple[str, ...]:
         """Their hosts."""
         if not members.same_list(self._members):
-            self._down = {host: None for host in self._down if host in members}
-        for member in members.differing(self._members):
-            if member.up:
-                self._down.pop(member.spec.host, None)
-            else:
-                self._down[member.spec.host] = None
+            self._down = {m.spec.host: None for m in members.in_order() if not m.up}
+        else:
+            for member in members.differing(self._members):
+                if member.up:
+                    self._down.pop(member.spec.host, None)
+                else:
+                    self._down[member.spec.host] = None
         self._members = members
         return tuple(self._down)
 
 
 def left_behind(guard: ListGuard, down: Iterable[str], standings: Standings, at: float) -> ListPast:
-    """For the next run; `standings` are those of the guard's arrivals."""
+    """For the next run; `standings` are those of the guard's arrivals, of the first list aside."""
     unproven = dict.fromkeys((*down, *guard.doubted))
     for host, arrival in guard.arrivals.items():
-        known = standings.get(host, Standing.NO_ADDRESS)
-        if not arrival.first and use(known, arrival, at) is not Use.WORKS:
-            unproven[host] = None
+        if not arrival.first:
+            known = standings.get(host, Standing.NO_ADDRESS)
+            if use(known, arrival, at) is not Use.WORKS:
+                unproven[host] = None
     kept = {host: change.at for change in guard.kept for host in change.hosts}
     past = guard.window.past(at, guard.reference)
     return replace(
