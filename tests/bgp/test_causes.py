@@ -96,6 +96,7 @@ def test_a_session_ends_the_matter_but_what_was_stays_to_be_seen() -> None:
             Notification(3, 6, bytes.fromhex("5001000109")),
             "ORIGIN with flags 0x50, value 09",
         ),
+        (Notification(3, 4, b"\x40\x05"), "LOCAL_PREF with flags 0x40, value empty"),
         (Notification(3, 11, b"\x50\x05\0"), "LOCAL_PREF with flags 0x50, value empty"),
         (
             Notification(7, 1, bytes.fromhex("00020001")),

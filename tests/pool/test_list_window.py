@@ -35,11 +35,13 @@ def test_its_beginning_and_the_end_of_a_step_to_the_second() -> None:
     slid = window((0, 10), (100, 8), (101, 9), (102, 5))
     assert slid.enabled_at_start(950) == 10
     assert slid.enabled_at_start(1000) == 9
-    assert slid.enabled_at_start(1008) == 9
+    assert slid.enabled_at_start(1008) == slid.enabled_at_start(1008.95) == 9
     assert slid.enabled_at_start(1009) == 5
     assert window((0, 10), (100, 8)).enabled_at_start(1000) == 8
     assert len(window((0, 10), (100, 8), (108, 5)).past(108.0, None).counts) == 2
     assert len(window((0, 10), (100, 8), (109, 5)).past(109.0, None).counts) == 3
+    # What was before the window's beginning is forgotten, but for the last.
+    assert len(window((0, 10), (100, 8), (1000, 5)).past(1000.0, None).counts) == 2
 
 
 def test_the_next_run_goes_on_with_it() -> None:
