@@ -319,6 +319,8 @@ def test_one_of_the_two_aggregators_is_no_reason_to_look_for_the_other() -> None
 def test_a_family_that_nobody_asked_for_may_come_with_a_next_hop_of_no_length() -> None:
     decoded = decode(GOOD + "800e05" + "0019410000")
     assert decoded.update.mp_reach == MPReach(Family(25, 65), (), ())
+    decoded = decode(GOOD + "800f03" + "001941")
+    assert decoded.update.mp_unreach == MPUnreach(Family(25, 65))
 
 
 def test_duplicate_large_communities_are_dropped() -> None:

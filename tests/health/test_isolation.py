@@ -322,9 +322,12 @@ def test_a_threshold_of_one_is_never_reached() -> None:
     assert world.down == ["a"]
 
 
-def test_its_times() -> None:
+def test_its_numbers() -> None:
     world = World()
     world.report("a", False, slow=True)
+    assert world.rule.probes == 12
+    world.answers(0, 1)
+    assert world.rule.probes == 128
     world.answers(4, 1)
     world.pass_time(0.9)
     assert world.phase() is Phase.CONFIRMING
@@ -370,6 +373,12 @@ def test_switched_off_it_begins_anew() -> None:
     assert world.rule.probes == FEW_PROBED
     world.answers(0, 5)
     assert world.phase() is Phase.PROBING
+
+
+def test_answers_that_come_when_nobody_asks_any_more_change_nothing() -> None:
+    rule = Isolation(Fraction(19, 20), WINDOW_S, HOLD_S)
+    assert rule.answers(Answers(4, 1), 0.0) == []
+    assert rule.phase is Phase.NORMAL
 
 
 def test_each_verdict_is_counted() -> None:
