@@ -1,13 +1,10 @@
-"""The rule of isolation: what is acted on at once, what waits, and random histories."""
+"""The rule of isolation: what is acted on at once, what waits, and when it is over."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pybal.health.isolation import (
     CONFIRM_S,
@@ -16,75 +13,13 @@ from pybal.health.isolation import (
     NEARLY_HOLD_S,
     ROUNDS,
     SETTLE_S,
-    SLOW_S,
-    Action,
     Answers,
     Deliver,
     Isolation,
-    Key,
     Phase,
     Retract,
 )
-from pybal.model import CheckResult, HealthReport
-
-WINDOW_S, HOLD_S = 20.0, 300.0
-HOSTS = 100
-
-
-def report_of(
-    host: str, up: bool, *, slow: bool = False, monitor: str = "M", incarnation: int = 1
-) -> HealthReport:
-    duration_s = SLOW_S if slow else 0.1
-    result = CheckResult(up, "", duration_s, 0.0)
-    return HealthReport("svc", host, monitor, result, incarnation)
-
-
-class World:
-    """The rule, and what a policy behind it would believe: every monitor is up at first."""
-
-    def __init__(self, threshold: Fraction = Fraction(19, 20)) -> None:
-        self.rule = Isolation(threshold, WINDOW_S, HOLD_S)
-        self.now_s = 1000.0
-        self.truth: dict[Key, bool] = {}
-        self.believed: dict[Key, bool] = {}
-
-    def report(self, host: str, up: bool, *, slow: bool = False, monitor: str = "M") -> None:
-        key = ("svc", host, monitor)
-        if self.truth.get(key, True) is up:
-            return
-        self.truth[key] = up
-        hosts = HOSTS if self.rule.needs_host_count else 0
-        report = report_of(host, up, slow=slow, monitor=monitor)
-        self._do(self.rule.take(report, hosts, self.now_s))
-
-    def answers(self, answered: int, silent: int, *, networks: int = 1, rounds: int = 1) -> None:
-        for _ in range(rounds):
-            if self.rule.wants_probes:
-                self._do(self.rule.answers(Answers(answered, silent, networks), self.now_s))
-
-    def pass_time(self, seconds: float) -> None:
-        self.now_s += seconds
-        self._do(self.rule.tick(self.now_s))
-
-    def confirm(self) -> None:
-        """Nobody answers the second check, and others do."""
-        assert self.phase() is Phase.CONFIRMING
-        self.pass_time(CONFIRM_S)
-        assert self.phase() is Phase.PROBING
-        self.answers(5, 0)
-
-    def phase(self) -> Phase:
-        return self.rule.phase
-
-    @property
-    def down(self) -> list[str]:
-        return sorted(host for (_, host, _), up in self.believed.items() if not up)
-
-    def _do(self, actions: Iterable[Action]) -> None:
-        for action in actions:
-            report = action.report
-            key = (report.service, report.host, report.monitor)
-            self.believed[key] = isinstance(action, Retract) or report.result.up
+from tests.health.isolation_world import HOLD_S, HOSTS, WINDOW_S, World, report_of
 
 
 def cut_off_world() -> World:
@@ -407,52 +342,3 @@ def test_a_host_that_failed_twice_and_is_up_no_longer_counts() -> None:
         rule.take(report_of("a", False, incarnation=incarnation), HOSTS, 0.0)
     rule.take(report_of("a", True, incarnation=2), HOSTS, 0.0)
     assert rule.failing_hosts() == set()
-
-
-hosts = st.sampled_from([f"h{n}" for n in range(30)])
-actions = st.one_of(
-    st.tuples(st.just("report"), hosts, st.booleans(), st.booleans()),
-    st.tuples(st.just("report"), hosts, st.just(False), st.booleans()),
-    st.tuples(st.just("answers"), st.integers(0, 12), st.integers(0, 12)),
-    st.tuples(st.just("time"), st.floats(0, 400)),
-)
-
-
-@given(st.lists(actions, max_size=80))
-def test_in_any_history_nothing_goes_down_while_cut_off_and_no_report_is_lost(
-    history: list[tuple[object, ...]],
-) -> None:
-    world = World()
-    for action in history:
-        before, phase = set(world.down), world.phase()
-        match action:
-            case "report", str(host), bool(up), bool(slow):
-                world.report(host, up, slow=slow)
-            case "answers", int(answered), int(silent):
-                world.answers(answered, silent)
-            case "time", float(seconds):
-                world.pass_time(seconds)
-        if phase is Phase.CUT_OFF and world.phase() in (Phase.CUT_OFF, Phase.SETTLING):
-            assert set(world.down) <= before
-        if world.phase() is Phase.NORMAL:
-            assert world.rule.kept == 0
-    world.answers(12, 0)
-    world.pass_time(HOLD_S)
-    for _ in range(2):
-        world.answers(12, 0)
-        world.pass_time(CONFIRM_S)
-    world.answers(12, 0)
-    assert all(world.believed.get(key, True) is up for key, up in world.truth.items())
-
-
-@given(st.lists(st.tuples(hosts, st.booleans()), max_size=80))
-def test_while_nothing_is_suspicious_the_rule_is_not_noticed(
-    history: list[tuple[str, bool]],
-) -> None:
-    world = World()
-    few = HOSTS // 10
-    for host, up in history:
-        if int(host[1:]) < few:
-            world.report(host, up)
-        assert world.phase() is Phase.NORMAL
-        assert all(world.believed[key] is up for key, up in world.truth.items())
