@@ -30,7 +30,7 @@ from pybal.model import HealthReport
 from tests.fakes.environment import FakeAttention
 from tests.fakes.log import FakeLog
 from tests.fakes.network import FakeNetwork, os_error
-from tests.health.test_isolation import report_of
+from tests.health.isolation_world import report_of
 
 SOURCE = ip_address("192.0.2.99")
 SIX = [ProbeTarget(f"w{n}", ip_address(f"192.0.2.{n}"), 80, SOURCE) for n in range(1, 7)]
