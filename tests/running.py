@@ -84,7 +84,10 @@ class RunningPybal:
         """End it with a signal; the exit status."""
         process, self._process = self._running(), None
         process.send_signal(number)
-        return process.wait(30)
+        try:
+            return process.wait(30)
+        finally:
+            process.kill()  # the test has failed, then
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal, whatever that does."""
