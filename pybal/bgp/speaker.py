@@ -146,14 +146,20 @@ class Speaker:
         """A question, as the answer may change over an await."""
         return self._stopped
 
-    def _drop(self, address: IPAddress, settings: SpeakerSettings) -> Deferred[None]:
+    def _drop(
+        self, address: IPAddress, settings: SpeakerSettings, why: CeaseSubcode | None = None
+    ) -> Deferred[None]:
         stays = any(peer.address == address for peer in settings.peers)
-        subcode = (
+        subcode = why or (
             CeaseSubcode.OTHER_CONFIGURATION_CHANGE if stays else CeaseSubcode.PEER_DECONFIGURED
         )
         self._groups.pop(address, None)
         ended = self.peerings.pop(address).stop(Notification(ErrorCode.CEASE, subcode))
-        return ended.addCallback(lambda _: self._bfd.forget(address))
+        return ended.addCallback(lambda _: self._gone(address))
+
+    def _gone(self, address: IPAddress) -> None:
+        if address not in self.peerings:  # it may have come again, with a detector of its own
+            self._bfd.forget(address)
 
     def _listen(self) -> None:
         self._listeners = [self._listener(a) for a in self._settings.listen_addresses]
@@ -207,7 +213,7 @@ class Speaker:
         leaving = next((a for a in members if makes_room(self.peerings[a], now)), None)
         if leaving is None:
             return False
-        self._drop(leaving, self._settings)
+        self._drop(leaving, self._settings, CeaseSubcode.OUT_OF_RESOURCES)
         return True
 
     def _tidy(self) -> None:

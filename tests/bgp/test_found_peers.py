@@ -94,7 +94,7 @@ class GroupTest(FoundCase):
         self.turn()
         assert self.peers() == {"10.0.0.6": "OpenSent", THEM: "Established"}
         assert [one.lost is None for one in silent] == [False, True]
-        assert notifications(silent[0]) == [(6, 3)]
+        assert notifications(silent[0]) == [(6, 8)]
         speaking = Router(self.network, "10.0.0.7").connect(US)
         speaking.say(replace(OPEN, bgp_identifier=IPv4Address("10.0.0.7")), Keepalive())
         self.turn(3)

@@ -264,6 +264,8 @@ class BFD:
     ) -> Detector:
         """Begin to watch a peer, or go on where our former life has ended (`restarting`); what
         cannot be opened is logged as an error."""
+        if (before := self._detectors.pop(peer, None)) is not None:
+            before.stop()
         discriminator = self._random.randrange(1, 2**32)
         sent = self._number_left(peer) if settings.auth is not None else None
         detector = Detector(

@@ -267,6 +267,19 @@ def test_packets_from_afar_or_of_strangers_are_discarded() -> None:
     assert joined.ends[A].discarded_total == before + 2
 
 
+def test_a_peer_that_is_watched_anew_has_one_session() -> None:
+    joined = Joined()
+    joined.wait(3)
+    before = joined.detectors[A]
+    anew = joined.ends[A].watch(B, None, SETTINGS, lambda _: None)
+    joined.wait(3)
+    assert (before.session.state, anew.session.state) == (ADMIN, UP)
+    for end in (A, B):
+        joined.ends[end].stop()
+    joined.wait(1)
+    assert joined.clock.getDelayedCalls() == []
+
+
 def test_a_stopped_end_has_no_timer() -> None:
     joined = Joined()
     joined.wait(1)
