@@ -133,7 +133,9 @@ class AlertWatch:
 
     async def _look_at_each(self) -> None:
         # What is seen of a service is kept until it changes.
-        for _ in self._view.services():
+        services = iter(self._view.services())
+        await self._time_slices.leisure(last=True)
+        while next(services, None) is not None:
             await self._time_slices.leisure(last=True)
 
     def _look(self) -> None:
