@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from pybal.sources import on_demand
 from pybal.sources.on_demand import CodeOnDemand
 from tests.config.texts import KINDS
 
+ROOT = Path(__file__).parent.parent.parent
 CONFIG = """
 [global]
 [web]
@@ -110,3 +112,21 @@ def test_a_daemon_without_etcd_has_loaded_nothing_of_it_nor_what_only_tests_and_
     loaded = set(done.stdout.split())
     assert {"pybal.main", "pybal.daemon", "pybal.sources", "twisted.web"} <= loaded
     assert not loaded & {"etcd", "urllib3", "dns", "pyroute2", "pybal.ctl"}
+
+
+def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
+    """A package may be upgraded under it at any time."""
+    found = {
+        (file.relative_to(ROOT).as_posix(), getattr(node, "module", "import"))
+        for file in (ROOT / "pybal").rglob("*.py")
+        for function in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    before_it_runs = {
+        ("pybal/__main__.py", "pybal.main"),
+        ("pybal/main.py", "pybal.ctl.main"),
+        ("pybal/main.py", "pybal.ctl.place"),
+    }
+    assert found == {("pybal/sources/create.py", "pybal.sources.etcd"), *before_it_runs}
