@@ -6,14 +6,12 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, fields
 
+from pybal.config.bgp_report import bgp_items, communities
 from pybal.config.ipvs_report import kernel_items, ways_of_ipvs
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult, Problem, Severity
 from pybal.config.settings import (
-    BGPPeer,
-    BGPPeerOptions,
     BGPSettings,
-    LargeCommunity,
     ListGuardSettings,
     MonitorSettings,
     ServiceSettings,
@@ -21,7 +19,6 @@ from pybal.config.settings import (
 )
 from pybal.config.source_url import source_url
 from pybal.ipvs.settings import Cleanup
-from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
 
 _CLEANUP = {
@@ -120,7 +117,7 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     lines = ["", "[global]"]
     if settings.dry_run:
         lines.append(_item("dry run", "yes: IPVS is left alone"))
-    lines += [_item(name, text) for name, text in _bgp_items(settings.bgp)]
+    lines += [_item(name, text) for name, text in bgp_items(settings.bgp)]
     http = settings.instrumentation
     urls = [f"http://{endpoint(a, http.port)}" for a in http.addresses] if http else ["off"]
     lines.append(_item("instrumentation", ", ".join(urls)))
@@ -161,90 +158,6 @@ def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:
     ]
 
 
-def _bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
-    if bgp is None:
-        return [("BGP", "off")]
-    listens = ", ".join(endpoint(address, bgp.local_port) for address in bgp.local_ips)
-    nexthops = [str(hop) for hop in (bgp.nexthop_ipv4, bgp.nexthop_ipv6) if hop is not None]
-    addresses = tuple(peer.address for peer in bgp.peers)
-    items = [
-        ("BGP", f"AS {bgp.local_asn}, peers {_joined(addresses)}"),
-        *(("BGP peer", _peer(peer)) for peer in bgp.peers),
-        ("BGP listens on", listens or f"port {bgp.local_port} of every address"),
-        ("BGP routes", f"AS path {' '.join(map(str, bgp.as_path))}, default MED {bgp.med}"),
-        ("BGP next hops", ", ".join(nexthops) or "none"),
-    ]
-    if bgp.router_id is not None:
-        items.append(("BGP router ID", str(bgp.router_id)))
-    if bgp.communities or bgp.large_communities:
-        items.append(("BGP communities", _communities(bgp.communities, bgp.large_communities)))
-    if bgp.confederation_id is not None:
-        members = " ".join(map(str, bgp.confederation_peers)) or "none"
-        items.append(("BGP confederation", f"AS {bgp.confederation_id}, other members {members}"))
-    if bgp.shutdown_delay_s:
-        items.append(("BGP shutdown", f"GRACEFUL_SHUTDOWN for {bgp.shutdown_delay_s:g} s first"))
-    if bgp.advertised_addresses:
-        items.append(("BGP also announces", _joined(bgp.advertised_addresses)))
-    return items
-
-
-def _peer(peer: BGPPeer) -> str:
-    """Its address and what is not as usual; a password is only said to be there."""
-    options = peer.options
-    hops = options.ttl_security_hops
-    asn = "any AS" if options.asn is None else f"AS {options.asn}"
-    parts = [str(peer.address), asn, f"hold time {options.hold_time_s} s"]
-    parts += _ways_of(options)
-    if options.password is not None:
-        parts.append("with a password")
-    if hops is not None:
-        parts.append(f"at most {_count(hops, 'hop')} away")
-    if options.graceful_restart:
-        parts.append(f"graceful restart within {options.graceful_restart_time_s} s")
-    if options.bfd:
-        parts.append(f"BFD {options.bfd_multiplier} x {options.bfd_interval_ms} ms")
-    parts += _told_otherwise(options)
-    name = f" ({options.description})" if options.description else ""
-    return ", ".join(parts) + name
-
-
-def _ways_of(options: BGPPeerOptions) -> list[str]:
-    """How a connection comes about, where that is not as usual."""
-    said = (
-        (options.port != 179, f"port {options.port}"),
-        (options.source_address is not None, f"from {options.source_address}"),
-        (options.interface is not None, f"over {options.interface}"),
-        (options.multihop is not None, f"TTL {options.multihop}"),
-        (options.passive, "which connects to us"),
-        (options.connect_only, "to which we connect"),
-        (options.role is not None, f"we are its {options.role}"),
-        (len(options.families) == 1, f"only IPv{options.families[0]} routes"),
-    )
-    return [text for present, text in said if present]
-
-
-def _told_otherwise(options: BGPPeerOptions) -> list[str]:
-    """What it is told otherwise than the other peers."""
-    communities = options.communities or options.large_communities
-    said = (
-        (options.nexthop_ipv4 is not None, f"next hop {options.nexthop_ipv4}"),
-        (options.nexthop_ipv6 is not None, f"next hop {options.nexthop_ipv6}"),
-        (options.med is not None, f"MED {options.med}"),
-        (options.local_pref is not None, f"LOCAL_PREF {options.local_pref}"),
-        (options.prepend > 0, f"our AS prepended {_count(options.prepend, 'time')}"),
-        (
-            bool(communities),
-            f"communities {_communities(options.communities, options.large_communities)}",
-        ),
-    )
-    return [text for present, text in said if present]
-
-
-def _communities(classic: tuple[int, ...], large: tuple[LargeCommunity, ...]) -> str:
-    words = [f"{community >> 16}:{community & 0xFFFF}" for community in classic]
-    return " ".join(words + [":".join(map(str, community)) for community in large]) or "none"
-
-
 def _announcement(service: ServiceSettings, bgp: BGPSettings) -> str:
     if not service.bgp:
         return "not announced"
@@ -276,10 +189,10 @@ def _service_lines(
     if service.drain_timeout_s is not None:
         lines.append(_item("depooling", f"drains for up to {service.drain_timeout_s:g} s"))
     if bgp is not None and service.bgp and service.bgp_communities is not None:
-        lines.append(_item("communities", _communities(service.bgp_communities, ())))
+        lines.append(_item("communities", communities(service.bgp_communities, ())))
     if bgp is not None and service.bgp and service.bgp_large_communities is not None:
         large = service.bgp_large_communities
-        lines.append(_item("large communities", _communities((), large)))
+        lines.append(_item("large communities", communities((), large)))
     if not service.monitors:
         lines.append(_item("monitors", "none: its servers are never checked"))
     return lines + [_monitor_line(monitor, kinds) for monitor in service.monitors]
@@ -307,7 +220,3 @@ def _monitor_line(monitor: MonitorSettings, kinds: MonitorKinds) -> str:
 
 def _item(name: str, text: str) -> str:
     return f"    {name:<18} {text}"
-
-
-def _joined(addresses: tuple[IPAddress, ...]) -> str:
-    return ", ".join(map(str, addresses))

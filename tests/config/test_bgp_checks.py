@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pybal.config.bgp_report import bgp_items
 from pybal.config.problems import Severity
 from pybal.config.report import interfaces_note
 from tests.config.texts import GLOBAL_BGP, only_problem, parse, service, settings, shown
@@ -141,6 +142,30 @@ def test_a_service_that_is_announced_as_nobody_means_it(keys: dict[str, str], me
     problem = only_problem(GLOBAL_BGP + service(**keys))
     assert (problem.severity, problem.section) == (WARNING, "svc")
     assert message in problem.message
+
+
+def test_the_report_names_all_routers_and_what_is_not_as_usual() -> None:
+    text = (
+        GLOBAL_BGP
+        + "bgp-link-bandwidth = auto\nbgp-extended-communities = rt:64600:7\nbgp-peer-asn = 64601\n"
+        + "[[peer eth0]]\nbgp-graceful-restart = yes\nbgp-long-lived-graceful-restart = 900\n"
+        + "bgp-import = yes\n[[peers 192.0.2.0/24]]\nbgp-peer-limit = 3\nbgp-password = s3cret\n"
+        + "bgp-tcp-ao = hmac-sha-1-96 1 2\nbgp-bfd = yes\nbgp-bfd-multihop = yes\n"
+        + "bgp-bfd-auth = keyed-md5 1\nbgp-bfd-password = s3cret\nbgp-prepend = 1\n"
+    )
+    found = dict[str, list[str]]()
+    for name, said in bgp_items(settings(text + service()).bgp):
+        found.setdefault(name, []).append(said)
+    assert found["BGP"] == ["AS 64600, peers 198.51.100.1, on eth0, up to 3 of 192.0.2.0/24"]
+    assert found["BGP peer"] == [
+        "198.51.100.1, AS 64601, hold time 180 s",
+        "on eth0, AS 64601, hold time 180 s, graceful restart within 120 s, then stale for 900 s,"
+        " asked who else announces our addresses",
+        "up to 3 of 192.0.2.0/24, AS 64601, hold time 180 s, with TCP-AO, BFD 3 x 300 ms over"
+        " several hops with keyed-md5, our AS prepended 1 time",
+    ]
+    assert found["BGP bandwidth"] == ["by the weights of the servers that are up"]
+    assert found["BGP communities"] == ["rt:64600:7"]
 
 
 def test_interfaces_that_this_host_has_not_are_noted() -> None:
