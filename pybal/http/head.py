@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pybal.errors import HTTPFetchError
 
 MAX_HEADER_LINES = 1000
 """More are refused: each takes its time, and http.client takes a hundred."""
 
+_REMEMBERED_BYTES = 1024
 _STATUS_LINE = re.compile(r"HTTP/1\.[0-9][ \t]+([1-9][0-9]{2})(?:\s.*)?", re.DOTALL)
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _FOLD = re.compile(r"\n[ \t]+")
@@ -32,7 +34,7 @@ class Head:
     `length` bytes, or else (None) ends with the connection."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     is_chunked: bool
     length: int | None
 
@@ -48,6 +50,18 @@ def read_head(data: bytes, *, lenient: bool) -> Head:
     `lenient`: only the status and what tells the body's end matter; whatever else cannot be read
     is passed over. It takes all that curl and Python's http.client both take.
     """
+    if len(data) <= _REMEMBERED_BYTES:
+        return _remembered(data, lenient)
+    return _read_head(data, lenient)
+
+
+@lru_cache(maxsize=256)
+def _remembered(data: bytes, lenient: bool) -> Head:
+    """The servers of a pool say the same, to the second."""
+    return _read_head(data, lenient)
+
+
+def _read_head(data: bytes, lenient: bool) -> Head:
     text = data.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
     if not lenient:
         text = _unambiguous(text)
