@@ -15,7 +15,6 @@ if _MATCH is None:
 
 TEST_REQUIRES = [
     "pytest>=7.2",
-    "pytest-xdist>=3.1",
     "pytest-timeout>=2.1",
     "hypothesis>=6.67",
     "pyroute2>=0.7.2",  # a second opinion on our netlink messages

@@ -274,6 +274,11 @@ def test_its_numbers() -> None:
     assert world.phase() is Phase.SETTLING
     world.pass_time(0.1)
     assert world.phase() is Phase.PROBING
+    world = cut_off_world()
+    world.pass_time(HOLD_S - 0.1)
+    assert world.phase() is Phase.CUT_OFF
+    world.pass_time(0.1)
+    assert world.phase() is Phase.HOLD_EXPIRED
 
 
 def test_of_few_hosts_the_third_that_resets_is_suspicious() -> None:

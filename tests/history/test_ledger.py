@@ -13,6 +13,7 @@ from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Concern, Incident, Subject
 from pybal.history.ledger import Ledger, Note
 from pybal.history.query import EventPage, EventQuery
+from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.deferreds import result_of
 from tests.instrumentation.exchange import LogLines
@@ -98,6 +99,11 @@ def test_filters_hold_together(bench: Bench) -> None:
     assert bench.texts(hosts=frozenset({"cp1"})) == "ac"
     assert bench.texts(kinds=frozenset({Kind.ROUTE})) == "d"
     assert bench.texts(since=NOON + 10, until=NOON + 20) == "bc"
+
+
+def test_of_a_disk_of_which_nothing_is_known_nothing_is_said() -> None:
+    assert DiskSnapshot("f") == DiskSnapshot("f", 0, 0, 0, (), 0, "")
+    assert HistorySnapshot() == HistorySnapshot(0, 0, None)
 
 
 def test_memory_is_bounded_and_pages_over_what_is_gone(bench: Bench) -> None:

@@ -23,7 +23,7 @@ MEMORY_BYTES = 2 * 1024**3
 """A fault may make a loop that takes all memory before it takes all time."""
 
 _PYTEST = ("-q", "-x", "--tb=no", "--no-header", "-o", "faulthandler_timeout=0")
-_NOT_NEEDED = ("cacheprovider", "xdist", "logging", "junitxml", "doctest")
+_NOT_NEEDED = ("cacheprovider", "logging", "junitxml", "doctest")
 
 
 class Outcome(Enum):

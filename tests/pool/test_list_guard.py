@@ -291,6 +291,15 @@ def test_even_one_server_waits_for_the_one_that_replaces_it() -> None:
     assert story.serving == "x"
 
 
+def test_one_that_never_had_an_address_replaces_nobody_however_long_it_is_listed() -> None:
+    story = Story("a")
+    story.list("ab", new="b")
+    story.wait(ARRIVAL_S + 1)
+    story.list("b")
+    assert "a" in story.serving
+    assert story.held == "a"
+
+
 def test_a_server_that_is_disabled_does_not_wait_for_new_ones() -> None:
     story = Story("a")
     story.list("ax", off="a", new="x")
