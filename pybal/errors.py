@@ -16,6 +16,8 @@ _LOCAL_FAULTS = frozenset(
         errno_names.ENFILE,
         errno_names.ENOBUFS,
         errno_names.ENOMEM,
+        # Of epoll: fs.epoll.max_user_watches.
+        errno_names.ENOSPC,
         errno_names.EAGAIN,
         errno_names.EADDRNOTAVAIL,
         errno_names.EADDRINUSE,

@@ -67,12 +67,20 @@ class EpollSet:
 
     def watch(self, watched: Watched, events: int) -> None:
         """Tell it of these events until remove(); OSError if the kernel has no room."""
-        if self._epoll is None:
-            self._epoll = select.epoll()
-            self._reactor.addReader(self)
+        epoll = self._epoll or self._begin()
         number = watched.fileno()
-        self._epoll.register(number, events)
+        epoll.register(number, events)
         self._watched[number] = watched
+
+    def _begin(self) -> select.epoll:
+        self._epoll = epoll = select.epoll()
+        try:
+            self._reactor.addReader(self)
+        except OSError:
+            self._epoll = None
+            epoll.close()
+            raise
+        return epoll
 
     def watch_anew(self, watched: Watched, events: int) -> None:
         """Of these from now on, and of what there is already."""
@@ -117,7 +125,10 @@ class EpollSet:
         """What is new. By name, not by number: a socket that one of them closes may leave its
         number to another one before that is told."""
         for number, flags in epoll.poll(0, _MOST_NEW):
-            watched = self._watched[number]
+            watched = self._watched.get(number)
+            if watched is None:
+                # Closed without remove(), while somebody has a copy: that must not end all others.
+                continue
             kind = self._broken if flags & BROKEN else self._others
             kind[watched] = kind.get(watched, 0) | flags
 
@@ -126,18 +137,26 @@ class EpollSet:
             watched.ready(flags)
         except Exception:  # noqa: BLE001 - the mistake of one must not end all others
             _log.failure("A connection is given up")
-            watched.failed()
+            _give_up(watched)
 
     def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
-        """The reactor has ended."""
-        watched = list(self._watched.values())
-        for each in watched:
+        """The reactor has ended, or can watch this no longer: who connects anew begins anew."""
+        watched, self._watched = self._watched, {}
+        epoll, self._epoll = self._epoll, None
+        next_turn, self._next_turn = self._next_turn, None
+        self._broken.clear()
+        self._others.clear()
+        if next_turn is not None and next_turn.active():
+            next_turn.cancel()
+        if epoll is not None:
+            epoll.close()
+        for each in watched.values():
             if each.is_open:
-                each.failed()
-        for kind in (self._watched, self._broken, self._others):
-            kind.clear()
-        if self._next_turn is not None and self._next_turn.active():
-            self._next_turn.cancel()
-        if self._epoll is not None:
-            self._epoll.close()
-            self._epoll = None
+                _give_up(each)
+
+
+def _give_up(watched: Watched) -> None:
+    try:
+        watched.failed()
+    except Exception:  # noqa: BLE001 - see above
+        _log.failure("Who had a connection cannot be told of its end")

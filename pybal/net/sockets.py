@@ -234,7 +234,8 @@ class _TCPChannel(_Channel):
 
     def failed(self) -> None:
         """See Watched."""
-        self._end(self._pending_error() or _os_error(errno.ECONNABORTED))
+        if self.is_open:
+            self._end(self._pending_error() or _os_error(errno.ECONNABORTED))
 
     def _read(self, *, at_end: bool) -> None:
         try:

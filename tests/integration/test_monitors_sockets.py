@@ -101,6 +101,33 @@ def test_much_data_is_taken_in_turns() -> None:
     assert max(map(len, pieces)) == STREAM_BYTES
 
 
+def test_who_fails_at_the_end_of_its_connection_ends_no_other() -> None:
+    """A plug-in's mistake, as its connection is closed already."""
+    recorder = Recorder()
+
+    def mistake(_: object = None) -> None:
+        raise RuntimeError("a plug-in's")
+
+    async def main(reactor: Any) -> None:
+        with listener("127.0.0.1") as server:
+            network, here = SocketNetwork(reactor), ip_address("127.0.0.1")
+            port = server.getsockname()[1]
+            network.connect_tcp(here, port, TCPEvents(lambda: None, mistake, mistake))
+            first, _ = server.accept()
+            channel = network.connect_tcp(here, port, recorder.tcp())
+            second, _ = server.accept()
+            await until(reactor, lambda: len(recorder.events) == 1)
+            first.close()
+            await sleep(reactor, 0.05)
+            second.sendall(b"still there")
+            await until(reactor, lambda: len(recorder.events) == 2)
+            second.close()
+            channel.close()
+
+    run_in_reactor(main)
+    assert recorder.events == [("connected", None), ("received", b"still there")]
+
+
 @LOOPBACKS
 def test_a_refused_connection_says_so(host: str) -> None:
     recorder = Recorder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -21,8 +22,11 @@ class FakeReactor(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.readers: list[EpollSet] = []
+        self.has_room = True
 
     def addReader(self, reader: EpollSet) -> None:  # noqa: N802
+        if not self.has_room:
+            raise OSError(errno.ENOSPC, "no room")
         self.readers.append(reader)
 
 
@@ -33,6 +37,7 @@ class Watcher:
         self.is_open = True
         self.told: list[int] = []
         self.act: Callable[[], object] = lambda: None
+        self.act_at_the_end: Callable[[], object] = lambda: None
         self.has_failed = False
         self._epoll, self._socket = epoll, sock
         epoll.watch(self, events)
@@ -47,6 +52,7 @@ class Watcher:
     def failed(self) -> None:
         self.has_failed = True
         self.close()
+        self.act_at_the_end()
 
     def close(self) -> None:
         self.is_open = False
@@ -149,13 +155,49 @@ def test_the_mistake_of_one_ends_that_one(stage: Stage, monkeypatch: pytest.Monk
     def mistake() -> None:
         raise RuntimeError("a plug-in's")
 
-    one.act = mistake
+    one.act = one.act_at_the_end = mistake
     far_one.send(b"x")
     far_two.send(b"x")
     stage.epoll.doRead()
     assert one.has_failed and not two.has_failed
     assert two.told == [READABLE]
-    assert logged == ["A connection is given up"]
+    given_up, untold = logged
+    assert given_up == "A connection is given up" and "cannot be told" in untold
+
+
+def test_a_socket_that_was_closed_behind_the_sets_back_ends_nobody_else(stage: Stage) -> None:
+    (one, far_one), (two, far_two) = stage.watched(), stage.watched()
+    copy = os.dup(one.fileno())
+    del stage.epoll._watched[one.fileno()]
+    one._socket.close()
+    far_one.send(b"x")
+    far_two.send(b"x")
+    stage.epoll.doRead()
+    os.close(copy)
+    assert (one.told, two.told) == ([], [READABLE])
+
+
+def test_where_the_reactor_has_no_room_the_next_one_begins_anew(stage: Stage) -> None:
+    stage.reactor.has_room = False
+    with pytest.raises(OSError, match="no room"):
+        stage.watched()
+    assert stage.epoll.fileno() == -1
+    stage.reactor.has_room = True
+    watcher, far = stage.watched()
+    far.send(b"x")
+    stage.epoll.doRead()
+    assert watcher.told == [READABLE]
+
+
+def test_who_connects_anew_when_the_set_breaks_is_watched(stage: Stage) -> None:
+    watcher, _ = stage.watched()
+    heirs: list[tuple[Watcher, socket.socket]] = []
+    watcher.act_at_the_end = lambda: heirs.append(stage.watched())
+    stage.epoll.connectionLost(Failure(Exception("the set is broken")))
+    ((heir, far),) = heirs
+    far.send(b"x")
+    stage.epoll.doRead()
+    assert heir.told == [READABLE]
 
 
 def test_a_turn_ends_after_its_time_and_the_next_one_goes_on(stage: Stage) -> None:

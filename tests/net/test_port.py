@@ -35,6 +35,7 @@ def test_a_clean_end_has_a_label_too() -> None:
 def test_only_the_directors_own_faults_are_local() -> None:
     assert is_local_fault(os_error(errno.EMFILE))
     assert is_local_fault(os_error(errno.EADDRNOTAVAIL))
+    assert is_local_fault(os_error(errno.ENOSPC))
     assert not is_local_fault(os_error(errno.ECONNREFUSED))
     assert not is_local_fault(os_error(errno.EHOSTUNREACH))
     assert not is_local_fault(OSError("without a number"))
