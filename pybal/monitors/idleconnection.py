@@ -273,6 +273,7 @@ class IdleConnection(Monitor):
         self._received_bytes += len(data)
         if self._received_bytes > _MOST_RECEIVED_BYTES and self._channel is not None:
             self._cancel_timer()
+            self._cancel_proof()
             self._channel.close()
             self._connected = False
             self._lost["TooMuchData"] += 1

@@ -120,7 +120,9 @@ class LoopingMonitor(Monitor):
                 self._checking = None
             if outcome is not None:
                 self._conclude(up=outcome.up, reason=outcome.reason, duration_s=self._elapsed_s())
-        except Exception:  # noqa: BLE001 - a plug-in's mistake, or stop()
+        except GeneratorExit:
+            raise
+        except BaseException:  # noqa: BLE001 - a plug-in's mistake, as sys.exit() is; or stop()
             self._internal_error("checking")
         self._go_on()
 

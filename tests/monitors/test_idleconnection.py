@@ -272,6 +272,17 @@ def test_a_stop_while_a_connection_is_to_show_that_it_lasts_leaves_nothing_behin
     assert bench.network.open == []
 
 
+def test_a_connection_that_brings_too_much_does_not_last() -> None:
+    bench = MonitorBench()
+    bench.start(dataclasses.replace(SETTINGS, fail_on_short_lived=True))
+    closes_at_once(bench, 2 * SHORT_LIVED_FOR_S)
+    channel = connecting(bench)
+    channel.connect()
+    channel.receive(b"x" * 70_000)
+    bench.advance(STEADY_S + 1)
+    assert bench.ups == [True, False]
+
+
 @pytest.mark.parametrize("clean_s", [0, 3])
 def test_too_much_data_costs_the_connection_but_is_not_down(clean_s: float) -> None:
     bench = MonitorBench()

@@ -120,6 +120,16 @@ def test_no_opinion_is_no_result() -> None:
     assert len(probe.began) == 2
 
 
+def test_a_plug_in_that_would_end_the_program_ends_nothing() -> None:
+    bench = MonitorBench()
+    probe = running_probe(bench)
+    with capturedLogs() as logged:
+        probe.answer.errback(SystemExit(1))
+    assert [event["doing"] for event in logged] == ["checking"]
+    bench.advance(INTERVAL_S)
+    assert len(probe.began) == 2
+
+
 def test_each_failed_check_is_logged_and_the_return_once() -> None:
     bench = MonitorBench()
     probe = running_probe(bench)
