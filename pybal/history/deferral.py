@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.runtime.clock import Clock
-from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, TimeSlices
 
 AT_ONCE = 20
 """So many notes of a turn of the reactor are taken at once."""
@@ -28,7 +28,8 @@ class Deferral:
         self._clock = clock
         self._time_slices = time_slices
         self._log = log
-        self._waiting: deque[Callable[[], object]] = deque()
+        self._waiting: deque[tuple[float, Callable[[], object]]] = deque()
+        """Since when, and what."""
         self._this_turn = 0
         self._counting = False
         self._working = False
@@ -47,7 +48,7 @@ class Deferral:
                 self._clock.callLater(0, self._next_turn)
             note(*arguments)
             return
-        self._waiting.append(partial(note, *arguments))
+        self._waiting.append((self._clock.seconds(), partial(note, *arguments)))
         if len(self._waiting) > MOST_WAITING:
             self._take_some()
         if not self._working:
@@ -64,13 +65,15 @@ class Deferral:
 
     async def _work(self) -> None:
         while self._waiting:
-            await self._time_slices.leisure()
+            since_s, _ = self._waiting[0]
+            await self._time_slices.leisure(by_s=since_s + LEISURE_WITHIN_S)
             self._take_some()
         self._working = False
 
     def _take_some(self) -> None:
         for _ in range(min(_PIECE, len(self._waiting))):
             try:
-                self._waiting.popleft()()
+                _, note = self._waiting.popleft()
+                note()
             except Exception:  # noqa: BLE001 - the others are to be noted all the same
                 self._log.failure("Could not take note of something that happened")

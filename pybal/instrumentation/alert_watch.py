@@ -15,7 +15,7 @@ from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, AnnouncedPrefix, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
-from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, TimeSlices
 
 LOOK_INTERVAL_S = 5.0
 ADDRESSES_INTERVAL_S = 30.0
@@ -134,9 +134,10 @@ class AlertWatch:
     async def _look_at_each(self) -> None:
         # What is seen of a service is kept until it changes.
         services = iter(self._view.services())
-        await self._time_slices.leisure(last=True)
+        by_s = self._clock.seconds() + LEISURE_WITHIN_S
+        await self._time_slices.leisure(last=True, by_s=by_s)
         while next(services, None) is not None:
-            await self._time_slices.leisure(last=True)
+            await self._time_slices.leisure(last=True, by_s=by_s)
 
     def _look(self) -> None:
         if not self._running:

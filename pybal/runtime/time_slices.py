@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,8 +22,8 @@ LEISURE_WITHIN_S = 5.0
 """What nobody waits for comes to pass within that time, however much there is to do."""
 
 _Call = tuple[Callable[..., object], tuple[Any, ...]]
-_Leisure = tuple[float, Deferred[None]]
-"""What may wait, and until when."""
+_Leisure = tuple[float, int, Deferred[None]]
+"""Until when it may wait, in which order it came, and what."""
 
 
 class TimeSlices:
@@ -31,9 +33,11 @@ class TimeSlices:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._waiting: deque[_Call] = deque()
-        self._at_leisure: deque[_Leisure] = deque()
-        self._last: deque[_Leisure] = deque()
-        """What comes after all that."""
+        self._at_leisure: list[_Leisure] = []
+        """A heap."""
+        self._last: list[_Leisure] = []
+        """Another, of what comes after all that."""
+        self._asked = count()
         self._ends_at: float | None = None
         """When the slice of this turn is over; None while nobody has asked in it."""
         self._left_at: float | None = None
@@ -56,12 +60,15 @@ class TimeSlices:
         else:
             self._waiting.append((piece, arguments))
 
-    def leisure(self, *, last: bool = False) -> Deferred[None]:
+    def leisure(self, *, last: bool = False, by_s: float | None = None) -> Deferred[None]:
         """Fires in a later turn that has little else to do, or after LEISURE_WITHIN_S; in order.
-        `last`: once nobody else waits for leisure, or after that time."""
+        `last`: once nobody else waits for leisure, or after that time. Who does long work so, in
+        pieces, says by when (the clock's seconds) all of it is due: what is due has its share of
+        each turn, however busy that is."""
         turn: Deferred[None] = Deferred()
         queue = self._last if last else self._at_leisure
-        queue.append((self._clock.seconds() + LEISURE_WITHIN_S, turn))
+        due_s = self._clock.seconds() + LEISURE_WITHIN_S if by_s is None else by_s
+        heappush(queue, (due_s, next(self._asked), turn))
         self._has_time()
         return turn
 
@@ -85,7 +92,7 @@ class TimeSlices:
             self._has_time()
         self._left_at = self._clock.seconds()
 
-    def _use_leisure(self, queue: deque[_Leisure], *, quiet: bool) -> None:
+    def _use_leisure(self, queue: list[_Leisure], *, quiet: bool) -> None:
         now_s = self._clock.seconds()
         while queue and (quiet or queue[0][0] <= now_s) and self._has_time():
-            queue.popleft()[1].callback(None)
+            heappop(queue)[-1].callback(None)

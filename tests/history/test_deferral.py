@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.task import Clock
 
 from pybal.history.deferral import AT_ONCE, MOST_WAITING, Deferral
-from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, TimeSlices
 from tests.fakes.log import FakeLog
+from tests.fakes.turns import Reactor
 
 
 class Rig:
-    def __init__(self) -> None:
-        self.clock = Clock()
+    def __init__(self, clock: Any = None) -> None:
+        self.clock = clock or Clock()
         self.log = FakeLog()
         self.noted: list[int] = []
         self.deferral = Deferral(self.clock, TimeSlices(self.clock), self.log.logger("history"))
@@ -51,6 +54,17 @@ def test_what_comes_while_others_wait_comes_after_them() -> None:
     assert rig.noted == list(range(AT_ONCE))
     rig.deferral.flush()
     assert rig.noted == list(range(AT_ONCE + 2))
+
+
+def test_none_waits_much_longer_than_it_may_however_busy_all_turns_are() -> None:
+    reactor = Reactor()
+    rig = Rig(reactor)
+    rig.take(AT_ONCE + 500)
+    busy_s = QUIET_S * 2
+    for _ in range(int(LEISURE_WITHIN_S / busy_s) + 10):
+        reactor.now_s += busy_s
+        reactor.turn()
+    assert rig.noted == list(range(AT_ONCE + 500))
 
 
 def test_more_wait_than_may_wait() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from twisted.internet.task import Clock
 
 from pybal.held_change import HeldChange
-from pybal.instrumentation.alert_watch import AlertWatch
+from pybal.instrumentation.alert_watch import LOOK_INTERVAL_S, AlertWatch
 from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.pending_alert import Dated
 from pybal.model import (
@@ -18,7 +18,8 @@ from pybal.model import (
 )
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
-from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, TimeSlices
+from tests.fakes.turns import Reactor
 from tests.fakes.view import NOON, FakeView, bgp, server, service
 from tests.instrumentation.exchange import LogLines
 
@@ -28,8 +29,9 @@ HELD = HeldChange(("b",), NOON, False, 2, 3, (), 900.0)
 class Rig:
     """A watch over a view; `elsewhere` are addresses that are on no interface."""
 
-    def __init__(self) -> None:
+    def __init__(self, time_slices: TimeSlices | None = None) -> None:
         self.clock = Clock()
+        self.looked_at_s: list[float] = []
         self.view = FakeView([service("web", [server("a")])])
         self.elsewhere: set[str] = set()
         self.looked_for: list[str] = []
@@ -38,12 +40,13 @@ class Rig:
         self.watch = AlertWatch(
             self.clock,
             self.view,
-            TimeSlices(self.clock),
+            time_slices or TimeSlices(self.clock),
             self.is_local,
             lambda prefix: prefix.services != ("marked",),
             self.log.logger(),
             lambda: NOON + self.clock.seconds(),
             self.known.get,
+            keep=lambda _: self.looked_at_s.append(self.clock.seconds()),
         )
 
     def is_local(self, address: str) -> bool | None:
@@ -93,6 +96,19 @@ def test_announced_addresses_are_looked_for_now_and_then() -> None:
     assert rig.ids() == ["address-not-local"]
     rig.pass_time(2)
     assert rig.ids() == []
+    rig.watch.stop()
+
+
+def test_all_services_are_looked_at_within_seconds_though_all_turns_are_busy() -> None:
+    reactor = Reactor()
+    rig = Rig(TimeSlices(reactor))
+    rig.view.service_list = [service(f"s{number}", [server("a")]) for number in range(50)]
+    rig.watch.start()
+    for _ in range(round(2 * (LOOK_INTERVAL_S + LEISURE_WITHIN_S) / 0.01)):
+        rig.clock.advance(0.01)
+        reactor.now_s = rig.clock.seconds()
+        reactor.turn()
+    assert len(rig.looked_at_s) >= 2
     rig.watch.stop()
 
 

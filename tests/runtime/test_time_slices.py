@@ -2,37 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, SLICE_S, TimeSlices
-
-
-class Reactor:
-    """Calls that are asked for in a turn come in the next one, as a reactor's do; Twisted's Clock
-    makes them in the same."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-        self.calls: list[DelayedCall] = []
-
-    def seconds(self) -> float:
-        return self.now_s
-
-    def callLater(
-        self, delay_s: float, call: Callable[..., object], /, *args: object
-    ) -> DelayedCall:
-        assert delay_s == 0
-        later = DelayedCall(delay_s, call, args, {}, self.calls.remove, self.calls.append)
-        self.calls.append(later)
-        return later
-
-    def turn(self) -> None:
-        calls, self.calls = self.calls, []
-        for call in calls:
-            call.func(*call.args)
+from tests.fakes.turns import Reactor
 
 
 class Work:
@@ -164,4 +137,27 @@ def test_the_last_come_after_those_who_ask_again() -> None:
     Deferred.fromCoroutine(long())
     leisure.turns(9)
     assert leisure.done == ["long", "long", "long", "last"]
+    assert leisure.reactor.calls == []
+
+
+def test_long_work_that_may_wait_is_done_soon_after_it_is_due_however_busy_the_turns_are() -> None:
+    leisure = Leisure()
+
+    async def long(name: str, *, last: bool) -> None:
+        by_s = leisure.reactor.now_s + LEISURE_WITHIN_S
+        for _ in range(100):
+            await leisure.slices.leisure(last=last, by_s=by_s)
+            leisure.done.append(name)
+            leisure.reactor.now_s += SLICE_S / 10
+
+    for _ in range(20):
+        leisure.want("short")
+    Deferred.fromCoroutine(long("long", last=False))
+    Deferred.fromCoroutine(long("last", last=True))
+    busy_s = QUIET_S * 2
+    leisure.turns(int(LEISURE_WITHIN_S / busy_s) - 1, busy_s)
+    assert leisure.done == []
+    leisure.turns(25, busy_s)
+    assert leisure.done.count("long") == leisure.done.count("last") == 100
+    leisure.turns(2)
     assert leisure.reactor.calls == []
