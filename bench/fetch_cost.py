@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator
 
 from pybal.http.client import BoundedHTTPClient
-from pybal.http.port import HTTPClient, HTTPRequest
+from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
 from pybal.net.sockets import SocketNetwork
+from pybal.net.tls_resumption import TLSResumption
 
 PORTS = {"http": 18080, "https": 18443}
 AT_A_TIME = 20
@@ -49,16 +51,25 @@ def request(scheme: str) -> HTTPRequest:
         connect_to=(ip_address(ADDRESS), PORTS[scheme]),
         tls_verify=False,
         truncate=True,
+        lenient=True,
+        resumption=TLSResumption(),
     )
 
 
 async def cost_s(client: HTTPClient, scheme: str, count: int) -> float:
-    """Seconds of this process's time for `count` checks."""
-    work = (client.fetch(request(scheme)) for _ in range(count))
+    """Seconds of this process's time for `count` checks, a part of them by each of several monitors
+    that resume their TLS sessions."""
     began_s = time.process_time()
     cooperator = Cooperator()
-    await gather([cooperator.coiterate(work) for _ in range(AT_A_TIME)])
+    monitors = [checks(client, request(scheme), count // AT_A_TIME) for _ in range(AT_A_TIME)]
+    await gather([cooperator.coiterate(each) for each in monitors])
     return time.process_time() - began_s
+
+
+def checks(client: HTTPClient, one: HTTPRequest, count: int) -> Iterator[Deferred[HTTPResponse]]:
+    """Those of one monitor, which goes on when the last one is answered."""
+    for _ in range(count):
+        yield client.fetch(one)
 
 
 async def gather(deferreds: list[Deferred[Any]]) -> None:
@@ -68,7 +79,7 @@ async def gather(deferreds: list[Deferred[Any]]) -> None:
 
 async def measure(count: int) -> None:
     reactor: Any = global_reactor
-    client = BoundedHTTPClient(reactor, SocketNetwork(reactor), NoNames())
+    client = BoundedHTTPClient(reactor, SocketNetwork(reactor), NoNames(), post_quantum=False)
     for scheme in PORTS:
         times = [await cost_s(client, scheme, count) * 1000 / count for _ in range(ROUNDS)]
         print(f"{scheme}: per 1,000 checks {min(times):.3f} s")
