@@ -40,5 +40,7 @@ setup(
         "test": TEST_REQUIRES,
         "dev": [*TEST_REQUIRES, "ruff>=0.6", "mypy>=1.11"],
     },
-    entry_points={"console_scripts": ["pybal = pybal.main:main", "pybalctl = pybal.ctl.main:main"]},
+    entry_points={
+        "console_scripts": ["pybal = pybal.__main__:run", "pybalctl = pybal.ctl.main:main"],
+    },
 )
