@@ -123,8 +123,11 @@ class SignalHandling:
 
     def _end_for_good(self, *_: object) -> None:
         # Noted at once: a reactor that is about to end calls nobody any more.
+        becomes_the_next = self._for_restart and self._objections is not None
+        waits = becomes_the_next and not self.left_to_the_next
         self.left_to_the_next = (signal.SIGTERM,) if self._for_restart else ()
-        self._reactor.callFromThread(self._end)
+        if not waits:
+            self._reactor.callFromThread(self._end)
 
     def _end(self) -> None:
         if self._stopping is None:

@@ -151,6 +151,8 @@ def test_an_end_during_a_restart_is_left_to_the_next_one() -> None:
     bench.send(signal.SIGUSR2)
     bench.asked[0].callback(())
     bench.send(signal.SIGTERM)
+    assert bench.daemon.told == ["restart"], "all is left to it as it would be without"
+    bench.send(signal.SIGTERM)
     assert bench.daemon.told == ["restart", "stopped"]
     assert bench.signals.for_restart and bench.signals.left_to_the_next == (signal.SIGTERM,)
 
