@@ -13,12 +13,7 @@ _MATCH = re.search(r'__version__ = "([^"]+)"', (ROOT / "pybal/__init__.py").read
 if _MATCH is None:
     raise SystemExit("pybal/__init__.py holds no __version__")
 
-TEST_REQUIRES = [
-    "pytest>=7.2",
-    "pytest-timeout>=2.1",
-    "hypothesis>=6.67",
-    "pyroute2>=0.7.2",  # a second opinion on our netlink messages
-]
+TEST_REQUIRES = ["pytest>=7.2", "pytest-timeout>=2.1", "hypothesis>=6.67"]
 
 setup(
     name="pybal",
@@ -32,6 +27,7 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "Twisted[tls]>=22.4",
+        "pyroute2>=0.7.2",
         "python-etcd>=0.4.5",
         "configobj>=5.0.8",
         "prometheus_client>=0.16",

@@ -49,7 +49,6 @@ from pybal.http.client import BoundedHTTPClient
 from pybal.ipvs.dryrun import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
-from pybal.ipvs.netlink import NetlinkKernel
 from pybal.ipvs.ownership import Place, this_place
 from pybal.monitors.installed import GROUP, PluginError, installed_monitors
 from pybal.monitors.leftovers import as_subreaper
@@ -376,6 +375,9 @@ def _place() -> Place | None:
 
 
 def _kernel(settings: Settings) -> Kernel:
+    # Here, as pyroute2 is 190 modules and 9 MiB, and the commands that check do without.
+    from pybal.ipvs.netlink import NetlinkKernel
+
     if settings.dry_run:
         interfaces = [name for _, name in socket.if_nameindex()]
         log = Logger(namespace="ipvs")

@@ -1,7 +1,12 @@
 """The IPVS generic netlink messages (include/uapi/linux/ip_vs.h). Their one definition. Pure.
 
-An attribute's number is its place in its map. Addresses and netmasks are raw bytes, because their
-size follows the family attribute, and so are statistics.
+The maps are in pyroute2's notation, an attribute's number being its place: the classes that
+pyroute2 wants are made of them in pybal.ipvs.connection. pybal.ipvs.codec compiles its packing
+from them too, because building a message through those classes takes some forty times as long.
+
+Addresses and netmasks are declared as raw bytes: Debian 12's pyroute2 has no address type
+that follows the family attribute. To pyroute2, statistics are
+mere `hex`.
 """
 
 from __future__ import annotations
@@ -12,17 +17,6 @@ FAMILY_NAME = "IPVS"
 VERSION = 1
 
 AttributeMap = tuple[tuple[str, str], ...]
-
-
-CONTROL_FAMILY = 0x10
-GET_FAMILY = 3
-"""The registry of generic netlink's families, and its command (<linux/genetlink.h>)."""
-
-CONTROL: AttributeMap = (
-    ("CTRL_ATTR_UNSPEC", "none"),
-    ("CTRL_ATTR_FAMILY_ID", "uint16"),
-    ("CTRL_ATTR_FAMILY_NAME", "asciiz"),
-)
 
 
 class Command(IntEnum):

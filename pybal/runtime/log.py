@@ -163,8 +163,8 @@ def begin_logging(*, debug: bool) -> Logging:
         cast(ILogObserver, observer), [cast(ILogFilterPredicate, predicate)]
     )
     globalLogBeginner.beginLoggingTo([cast(ILogObserver, filtering)], redirectStandardIO=False)
-    # Libraries raise what they log, too. Without a handler of the root Python's logging would write
-    # it to stderr by itself, in a shape of its own.
+    # Libraries raise what they log, too. Without a handler of the root one of them, pyroute2, makes
+    # Python's logging write to stderr by itself, in a shape of its own.
     logging.getLogger().addHandler(logging.NullHandler())
     return Logging(
         flush=lambda: writer.flush(_FLUSH_S),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyroute2.netlink import genlmsg, nla
 
 from pybal.ipvs import codec, messages, wire
+from pybal.ipvs.connection import IPVSMessage
 from pybal.ipvs.messages import VERSION, Command
 from pybal.ipvs.model import (
     Destination,
@@ -65,24 +65,6 @@ def test_each_operation_has_its_command() -> None:
     }
     for expected, operation in operations.items():
         assert codec.request(operation)[0] == expected
-
-
-class IPVSMessage(genlmsg):  # type: ignore[misc]  # pyroute2 ships no types
-    """A message of the family, as pyroute2 sees it: it has the same notation for maps."""
-
-    nla_map = messages.MESSAGE
-
-    class service(nla):  # type: ignore[misc]  # noqa: N801 - the map names it
-        nla_map = messages.SERVICE
-
-        class flags(nla):  # type: ignore[misc]  # noqa: N801
-            fields = messages.FLAGS_FIELDS
-
-    class destination(nla):  # type: ignore[misc]  # noqa: N801
-        nla_map = messages.DESTINATION
-
-    class daemon(nla):  # type: ignore[misc]  # noqa: N801
-        nla_map = messages.DAEMON
 
 
 def pyroute2_view(operation: Operation) -> Any:

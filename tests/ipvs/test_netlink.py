@@ -10,7 +10,7 @@ import pytest
 
 from pybal.errors import KernelError
 from pybal.ipvs import codec, wire
-from pybal.ipvs.connection import Connection, ipvs_family
+from pybal.ipvs.connection import Connection
 from pybal.ipvs.messages import VERSION, Command
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
@@ -214,32 +214,3 @@ def test_closing_twice_and_reading_again_is_no_mistake() -> None:
     kernel.close()
     assert isinstance(kernel.read(WEB), ServiceEntry)
     assert len(kernel.sockets) == 2
-
-
-def family_answer(*attributes: tuple[int, bytes]) -> Answer:
-    body = b"".join(
-        (4 + len(value)).to_bytes(2, "little") + kind.to_bytes(2, "little") + value
-        for kind, value in attributes
-    )
-    return lambda requests: [message(requests[0].sequence, 0x10, b"\1\2\0\0" + body)]
-
-
-def test_the_kernel_is_asked_by_name_for_the_number_of_ipvs() -> None:
-    name = (2, b"IPVS\0\0\0\0")
-    asked = FakeSocket(family_answer(name, (1, b"\x25\0\0\0"), (3, bytes(4))))
-    assert ipvs_family(asked) == 0x25
-    ((request,),) = asked.sent
-    assert request.type == 0x10
-    assert request.payload == b"\3\1\0\0" + b"\x09\0\2\0IPVS\0\0\0\0"
-
-
-def test_a_kernel_without_ipvs_is_an_error_with_a_remedy() -> None:
-    nobody = FakeSocket(lambda requests: [status(requests[0].sequence, errno.ENOENT)])
-    with pytest.raises(KernelError, match="modprobe ip_vs") as caught:
-        ipvs_family(nobody)
-    assert caught.value.errno == errno.ENOENT
-
-
-def test_a_family_without_its_number_is_malformed() -> None:
-    with pytest.raises(wire.MalformedMessageError, match="number"):
-        ipvs_family(FakeSocket(family_answer((2, b"IPVS\0\0\0\0"))))

@@ -128,5 +128,6 @@ def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
         ("pybal/__main__.py", "pybal.main"),
         ("pybal/main.py", "pybal.ctl.main"),
         ("pybal/main.py", "pybal.ctl.place"),
+        ("pybal/main.py", "pybal.ipvs.netlink"),
     }
     assert found == {("pybal/sources/create.py", "pybal.sources.etcd"), *before_it_runs}
