@@ -31,7 +31,7 @@ def decode_prefixes(data: bytes, afi: int) -> tuple[Prefix, ...]:
     while offset < end:
         length = data[offset]
         size = (length + 7) // 8
-        if size > width or length > width * 8:
+        if size > width:
             raise NLRIError(f"prefix length {length}")
         octets = data[offset + 1 : offset + 1 + size]
         if len(octets) < size:

@@ -28,6 +28,8 @@ def test_the_link_bandwidth_is_a_float_of_bytes_a_second() -> None:
     assert link_bandwidth(64600, 1.25e9).hex() == "4004fc584e9502f9"
     assert community_text(link_bandwidth(64600, 1.25e9)) == "link-bandwidth:64600:1250000000"
     assert link_bandwidth(4200000000, 1.0)[2:4].hex() == "5ba0", "AS_TRANS"
+    assert link_bandwidth(65535, 1.0)[2:4].hex() == "ffff"
+    assert link_bandwidth(65536, 1.0)[2:4].hex() == "5ba0"
 
 
 def test_what_has_no_words_is_shown_as_it_is() -> None:
