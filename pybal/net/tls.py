@@ -17,12 +17,15 @@ from OpenSSL.crypto import Error as CryptoError
 from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import ssl
+from twisted.logger import Logger
 
 from pybal.errors import PyBalError
 from pybal.net.tls_facts import TLSFacts, certificate_names
 from pybal.net.tls_groups import offer_x25519_alone
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
+_Stamp = tuple[int, int, int]
+_log = Logger(namespace="network")
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 
@@ -42,7 +45,8 @@ class TLSConnections:
     def __init__(self, *, post_quantum: bool = True) -> None:
         self._post_quantum = post_quantum
         self._unverified = self._made(_unverifying())
-        self._verified = lru_cache(maxsize=256)(lambda ca_file: self._made(_verifying(ca_file)))
+        self._verified: dict[str | None, tuple[_Stamp | None, SSL.Context]] = {}
+        """By the file of trusted certificates, as it was when it was read."""
 
     def connection(self, host: str, *, verify: bool, ca_file: str | None) -> SSL.Connection:
         """A connection to `host`, a name or an address without brackets; its owner moves the bytes.
@@ -52,7 +56,7 @@ class TLSConnections:
         will do: a real server is checked for life, not for identity. Raises TLSSetupError.
         """
         try:
-            context = self._verified(ca_file) if verify else self._unverified
+            context = self._verifying(ca_file) if verify else self._unverified
             connection = SSL.Connection(context, None)
             server_name = _server_name(host)
             if server_name is not None:
@@ -62,10 +66,37 @@ class TLSConnections:
         connection.set_connect_state()
         return connection
 
+    def _verifying(self, ca_file: str | None) -> SSL.Context:
+        """With what is in the file now. One that has gone or is damaged leaves what was trusted."""
+        stamp = _stamp(ca_file)
+        known = self._verified.get(ca_file)
+        if known is not None and stamp in (known[0], None):
+            return known[1]
+        try:
+            context = self._made(_verifying(ca_file))
+        except TLSSetupError as error:
+            if known is None:
+                raise
+            context = known[1]
+            _log.warn("What was trusted before still is: {error}", error=str(error))
+        self._verified[ca_file] = stamp, context
+        return context
+
     def _made(self, context: SSL.Context) -> SSL.Context:
         if not self._post_quantum:
             offer_x25519_alone(context)
         return context
+
+
+def _stamp(ca_file: str | None) -> _Stamp | None:
+    """What changes when the file is replaced or written; None: there is none."""
+    if ca_file is None:
+        return None
+    try:
+        found = Path(ca_file).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def verify_name(connection: SSL.Connection, host: str) -> None:
