@@ -247,15 +247,18 @@ class _Exchange:
 
     def _shake_hands_in_full(self, peer: IPAddress) -> None:
         """Once more, from the connection on: no server is down for a session that it could have
-        declined."""
-        if self._request.resumption is not None:
-            self._request.resumption.refused()
+        declined. (In TLS 1.3 our side of the handshake is over before the server has seen all.)"""
+        self._say_refused()
         channel, self._channel = self._channel, None
         if channel is not None:
             channel.close()
         self._is_connected = False
         self._begin_tls()
         self._connect_to(peer)
+
+    def _say_refused(self) -> None:
+        if self._request.resumption is not None:
+            self._request.resumption.refused()
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -276,7 +279,7 @@ class _Exchange:
         if self._answer is None:
             return
         cause = f" ({why})" if why else ""
-        if not self._handshaken and self._resumes and self._peer is not None:
+        if self._resumes and not self._reader.bytes_received and self._peer is not None:
             self._shake_hands_in_full(self._peer)
             return
         if not self._handshaken:
@@ -317,14 +320,14 @@ class _Exchange:
             answer.errback(HTTPLocalFaultError(text, local_fault))
 
     def _timed_out(self) -> None:
+        if self._resumes and not self._reader.bytes_received and self._is_connected:
+            self._say_refused()
         if self._looking_up is not None:
             what = "timed out, its address is not known yet"
         elif not self._is_connected:
             what = "timed out, not connected"
         elif not self._handshaken:
             what = "timed out in the TLS handshake"
-            if self._resumes and self._request.resumption is not None:
-                self._request.resumption.refused()
         elif not self._reader.bytes_received:
             what = "timed out, connected but nothing received"
         else:

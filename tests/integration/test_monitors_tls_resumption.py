@@ -166,12 +166,28 @@ def test_a_server_that_has_forgotten_its_keys_stays_up(
     assert any(server.resumed[at + 1 : at + 6])
 
 
-def test_a_server_that_breaks_at_a_session_is_not_down_for_it(certificate: Certificate) -> None:
+@pytest.mark.parametrize("fault", ["breaks_at_session", "drops_resumed"])
+def test_a_server_that_breaks_at_a_session_is_not_down_for_it(
+    certificate: Certificate, fault: str
+) -> None:
     with tls_server(certificate) as server:
         reported = checked(
             server,
             HTTPS,
-            (lambda: len(server.resumed) >= 3, lambda: setattr(server, "breaks_at_session", True)),
+            (lambda: len(server.resumed) >= 3, lambda: setattr(server, fault, True)),
+            answered(server, 3 + FULL_AFTER_REFUSAL // 2),
+        )
+    assert reported == [True]
+    assert server.broken == 1
+
+
+def test_a_server_that_is_silent_at_a_session_fails_once(certificate: Certificate) -> None:
+    settings = replace(HTTPS, timeout_s=0.5, fall=2)
+    with tls_server(certificate) as server:
+        reported = checked(
+            server,
+            settings,
+            (lambda: len(server.resumed) >= 3, lambda: setattr(server, "ignores_resumed", True)),
             answered(server, 3 + FULL_AFTER_REFUSAL // 2),
         )
     assert reported == [True]

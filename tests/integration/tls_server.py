@@ -34,6 +34,8 @@ class TLSServer:
         self.context = context
         self.status = 200
         self.breaks_at_session = False
+        self.drops_resumed = False
+        self.ignores_resumed = False
         self.resumed: list[bool] = []
         self.broken = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -68,6 +70,14 @@ class TLSServer:
             return
         with self.context.wrap_socket(connection, server_side=True) as tls:
             resumed = bool(tls.session_reused)
+            if self.drops_resumed and resumed:
+                self.broken += 1
+                return
+            if self.ignores_resumed and resumed:
+                self.broken += 1
+                tls.recv(4096)
+                tls.recv(4096)
+                return
             tls.recv(4096)
             self.resumed.append(resumed)
             tls.sendall(ANSWER % self.status)
