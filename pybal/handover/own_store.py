@@ -43,7 +43,11 @@ class OwnStore:
         call it at the very end. The environment that tells of them. Raises OSError."""
         kept = [(name, one) for name, own in self._kept.items() for one in own]
         above = FIRST_DESCRIPTOR + len(kept)
-        moved = [fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above) for _, one in kept]
+        moved = []
+        for _, one in kept:
+            moved.append(fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above))
+            # One at a time: there may be no room for as many again.
+            os.close(one)
         for place, descriptor in enumerate(moved, FIRST_DESCRIPTOR):
             os.dup2(descriptor, place, inheritable=True)
         return {

@@ -1,4 +1,8 @@
-"""The kernel's inotify(7), by its C functions: Python has no names for them. Nothing waits here."""
+"""The kernel's inotify(7), by its C functions: Python has no names for them. Nothing waits here.
+
+Not twisted.internet.inotify, which drops the kernel's word that events were lost (IN_Q_OVERFLOW),
+closes itself once a watched directory is deleted, and wakes the reactor for each event.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ NEXT = """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGHUP])
 """
 FIRST = """
-    import os, signal, socket, sys, threading
+    import os, resource, signal, socket, sys, threading
     from pybal.handover.own_store import OwnStore
     from pybal.handover.successor import Successor
     store = OwnStore({})
@@ -41,6 +41,10 @@ FIRST = """
     store.keep("gone", [memory])
     store.forget("gone")
     print(os.getpid(), flush=True)
+    # There is room for one more, and no second.
+    taken += [os.dup(memory) for _ in range(20)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1,) * 2)
+    os.close(taken.pop())
     # One that takes signals as well.
     threading.Thread(target=signal.pause, daemon=True).start()
     command = [sys.executable, *sys.argv[1:]]
