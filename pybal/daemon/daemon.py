@@ -238,6 +238,7 @@ class Daemon:
         self._starting.cancel()
         self._director_health.stop()
         self._service_set.stop()
+        self._monitor_ports.logs.stop()
         self._overrides.stop()
         self._acknowledgements.stop()
         self._ports.memory.end()

@@ -37,6 +37,7 @@ class Successor:
         self._command = list(command)
         self._environment = dict(environment)
         self._flush = flush
+        self._taking = threading.Lock()
 
     def objections(self) -> tuple[str, ...]:
         """Why it could not start: the errors that it finds in its configuration itself, as it may
@@ -64,7 +65,9 @@ class Successor:
 
     def take_place(self, pending: Callable[[], Iterable[int]] = tuple) -> NoReturn:
         """Run it here and now; the `pending` signals, which are asked for at the last moment, are
-        handled by it. If it cannot be run, the process ends, with status 1."""
+        handled by it. If it cannot be run, the process ends, with status 1. Of several threads that
+        come to this the first does it, and the others go with it."""
+        self._taking.acquire()
         hold_signals(BETWEEN_PROGRAMS)
         self._flush()
         try:

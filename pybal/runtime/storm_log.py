@@ -81,6 +81,11 @@ class StormLogs:
             found = self._logs[namespace] = StormLog(self._clock, Logger(namespace=namespace))
         return found
 
+    def stop(self) -> None:
+        """What is left is summed up now. Idempotent."""
+        for each in list(self._logs.values()):
+            each.stop()
+
 
 def _all_named(more: tuple[str, list[str]]) -> str:
     return f"{more[0]}: {', '.join(more[1])}"

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,24 @@ def test_the_next_program_has_the_process_its_descriptors_and_its_signals(tmp_pa
     )  # fmt: skip
     pid, *rest = done.stdout.splitlines()
     assert rest == [f"{pid} {{'one': 1, 'two': 2}} ['-c', 'x']", "hello False False", "1", "hup"]
+
+
+def test_of_two_threads_that_come_to_it_one_runs_the_next_program() -> None:
+    came: list[int] = []
+
+    class Store(OwnStore):
+        def hand_over(self, process_id: int) -> dict[str, str]:
+            came.append(process_id)
+            threading.Event().wait()
+            raise AssertionError
+
+    successor = Successor(Store({}), sys.executable, ["x"], {}, lambda: 0)
+    threads = [threading.Thread(target=successor.take_place, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(0.05)
+    assert came == [os.getpid()]
 
 
 def test_what_is_kept_outlives_its_owner_and_is_kept_once_by_each_name() -> None:
