@@ -229,7 +229,10 @@ class Monitor(ABC):
         self._last = result
         self._results[up] += 1
         changed = up is not self._up and self._in_a_row >= self._needed[up]
-        is_said = is_first_of_row or changed or (self.logs_every_failure and not up)
+        # What is reported as down the pool's log tells, with its reason: one line for one failure.
+        is_told = changed and not up
+        is_news = is_first_of_row or changed or (self.logs_every_failure and not up)
+        is_said = is_news and not is_told
         # Described as it was when checked. The report comes first: the kernel must not wait for
         # our log.
         server = self._target.describe() if is_said and self._results_log.has_room else ""

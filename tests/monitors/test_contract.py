@@ -112,23 +112,35 @@ def test_another_port_can_be_checked(kind: type[Driver]) -> None:
 
 
 @every_driver
+def test_a_failure_that_is_reported_is_told_by_the_pools_log_alone(kind: type[Driver]) -> None:
+    bench = MonitorBench()
+    bench.start(kind.settings)
+    with capturedLogs() as logged:
+        kind().result(bench, False)
+    assert [report.up for report in bench.reports] == [False]
+    assert logged == []
+
+
+@every_driver
 def test_the_report_comes_before_the_log_line_which_shows_the_server_as_it_was(
     kind: type[Driver],
 ) -> None:
     bench = MonitorBench()
     order: list[str] = []
     bench.target = dataclasses.replace(
-        bench.target, describe=lambda: f"cp1.example ({'depooled' if order else 'pooled'})"
+        bench.target, describe=lambda: f"cp1.example ({'pooled' if order[1:] else 'depooled'})"
     )
     bench.make(kind.settings, lambda _: order.append("reported")).start()
+    driver = kind()
+    driver.result(bench, False)
     observer = cast(Any, lambda event: order.append(format_line(event)))
     globalLogPublisher.addObserver(observer)
     try:
-        kind().result(bench, False)
+        driver.result(bench, True)
     finally:
         globalLogPublisher.removeObserver(observer)
-    assert order[0] == "reported"
-    assert "cp1.example (pooled)" in order[1]
+    assert order[:2] == ["reported", "reported"]
+    assert "cp1.example (depooled): up again: " in order[2]
 
 
 @every_driver

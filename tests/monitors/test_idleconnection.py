@@ -328,7 +328,7 @@ def test_running_out_of_ports_while_connecting_is_not_the_servers_fault() -> Non
     assert bench.ups == [True]
 
 
-def test_transitions_are_logged_and_repetitions_are_not() -> None:
+def test_a_return_is_logged_and_repetitions_are_not() -> None:
     bench = MonitorBench()
     with capturedLogs() as logged:
         channel = connected(bench)
@@ -339,14 +339,10 @@ def test_transitions_are_logged_and_repetitions_are_not() -> None:
         connecting(bench).end(errno.ECONNREFUSED)
         connecting(bench).connect()
     lines = [format_line(event) for event in logged]
-    assert lines[0] == (
-        "[textlb_443 IdleConnection] WARN: cp1.example (up): "
-        "connection to 192.0.2.7:443 lost after 0.0 s: connection reset by peer"
-    )
-    assert lines[1].startswith(
+    assert lines[0].startswith(
         "[textlb_443 IdleConnection] INFO: cp1.example (up): up again: connected to "
     )
-    assert len(lines) == 2
+    assert len(lines) == 1
 
 
 def test_while_more_successes_are_needed_a_connection_that_stands_is_one_each_interval() -> None:
