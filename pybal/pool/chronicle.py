@@ -97,7 +97,9 @@ class Chronicle:
         kind, text = _words(event, before, after)
         host = None if isinstance(event, ListChanged | SettingsChanged) else event.host
         inputs = event_document(event, before)
-        concern = _concern(service, event, before, inputs)
+        # What comes late of a service that has ended begins no incident: nobody would end it.
+        looked_after = service in self._latest
+        concern = _concern(service, event, before, inputs) if looked_after else None
         if isinstance(event, ListChanged) and because is None:
             because = self.overridden.pop(service, None)
             if because is not None:
@@ -118,7 +120,8 @@ class Chronicle:
                 self._removed(service, name, before, cause, moment)
         if decided or not isinstance(event, MonitorReported):
             self.goes_on(service, cause)
-        self._keep_account(service, event, after)
+        if looked_after:
+            self._keep_account(service, event, after)
 
     def _decision(
         self,

@@ -166,6 +166,9 @@ def test_an_incident_ends_with_the_monitor_or_the_service_that_found_it() -> Non
 
     ended, without, anew, moved = failing(), failing(), failing(), failing()
     ended.chronicle.ends("web")
+    # In a storm a note may come when its service has ended.
+    ended.take(MonitorReported("cp2", "Ping", False, "silent"))
+    assert any(event.text == "Ping reports cp2 down: silent" for event in ended.events())
     without.take(SettingsChanged(Fraction(1, 2), ("TCPCheck",)))
     anew.chronicle.begins("web", Fraction(1, 2), ("Ping",))
     moved.take(AddressChanged("cp1", ready=True))
