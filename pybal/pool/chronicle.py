@@ -81,6 +81,7 @@ class Chronicle:
         text = f"{service} is no longer configured"
         self._ledger.note(Note(Kind.SERVICE, text, service, cause=self.reload))
         self._latest.pop(service, None)
+        self.overridden.pop(service, None)
         self._no_longer_down(service, lambda _host, _monitor: True)
 
     def because_of(self, event: Event) -> int | None:

@@ -165,7 +165,9 @@ def test_an_incident_ends_with_the_monitor_or_the_service_that_found_it() -> Non
         return story
 
     ended, without, anew, moved = failing(), failing(), failing(), failing()
+    ended.chronicle.overridden["web"] = 1
     ended.chronicle.ends("web")
+    assert ended.chronicle.overridden == {}
     # In a storm a note may come when its service has ended.
     ended.take(MonitorReported("cp2", "Ping", False, "silent"))
     assert any(event.text == "Ping reports cp2 down: silent" for event in ended.events())
