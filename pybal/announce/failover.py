@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from pybal.announce.maintenance import Maintenance, Phase, as_last_choice, phase_since
-from pybal.announce.others import Others, named
+from pybal.announce.others import Others
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import Origin
 from pybal.bgp.extcommunity import community_text, link_bandwidth
@@ -24,8 +24,9 @@ from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings, LargeCommunity
 from pybal.bgp.speaker import Speaker
 from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress, MaintenanceSnapshot
+from pybal.runtime.naming import named
 
-_MAX_LOGGED = 20  # prefixes of one change that are logged one by one
+_MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named in a line
 _LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
 _LAST_LOOKS = 10
 
@@ -183,7 +184,7 @@ class BGPFailover:
             self._log.warn(
                 "Nobody else announces {addresses}, as far as routers say: no other director takes"
                 " over",
-                addresses=named(left),
+                addresses=named(left, _MAX_LOGGED),
             )
 
     async def _stop_for_restart(self) -> None:

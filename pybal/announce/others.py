@@ -15,7 +15,6 @@ from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route, Routes
 from pybal.model import IPAddress, OthersRoute, OwnAddress
 
-_MAX_NAMED = 20
 _A_TURN = 100  # addresses: some milliseconds
 
 
@@ -165,10 +164,3 @@ def _together(verdicts: set[str]) -> str:
     if Preferred.ALIKE.value in verdicts:
         return Preferred.ALIKE.value
     return next(iter(verdicts)) if len(verdicts) == 1 else "both"
-
-
-def named(addresses: Collection[IPAddress]) -> str:
-    """For a line of the log."""
-    shown = ", ".join(map(str, list(addresses)[:_MAX_NAMED]))
-    more = len(addresses) - _MAX_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -21,6 +21,7 @@ from pybal.bgp.constants import (
 )
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.notification import shutdown_text, unwrapped
+from pybal.runtime.naming import named
 
 _SHOWN_BYTES = 32
 _SHOWN_CODES = 10
@@ -119,8 +120,7 @@ def _capabilities(data: bytes) -> str | None:
         return None
     if not codes:
         return None
-    more = f" and {len(codes) - _SHOWN_CODES} more" if len(codes) > _SHOWN_CODES else ""
-    return f"it is about {', '.join(map(_capability_name, codes[:_SHOWN_CODES]))}{more}"
+    return f"it is about {named(list(map(_capability_name, codes)), _SHOWN_CODES)}"
 
 
 def _capability_name(code: int) -> str:

@@ -16,10 +16,12 @@ from typing import Any
 from pybal.checks.asking import Ask, AskingError, HTTPAsk, ask_json
 from pybal.checks.kernel_table import Table, TableError, from_node_exporter, from_proc
 from pybal.checks.program import parser, run
-from pybal.checks.result import Result, State, named
+from pybal.checks.result import Result, State
 from pybal.net.addresses import endpoint
+from pybal.runtime.naming import named
 
 PROC = Path("/proc/net/ip_vs")
+_NAMED = 20
 _AGAIN_AFTER_S = 1.5
 """A server that was pooled between the two readings is no difference a moment later."""
 
@@ -70,7 +72,7 @@ def differences(wanted: Pooled, kernel: Table) -> list[str]:
     missing = wanted.table.keys() - kernel.keys()
     if missing:
         shown = (f"{wanted.names[key]} ({key})" for key in missing)
-        found.append(f"Services known to PyBal but not to IPVS: {named(shown)}")
+        found.append(f"Services known to PyBal but not to IPVS: {named(sorted(shown), _NAMED)}")
     for said, one, other in (
         ("Servers known to PyBal but not to IPVS", wanted.table, kernel),
         ("Servers in IPVS but not pooled by PyBal", kernel, wanted.table),
@@ -82,10 +84,10 @@ def differences(wanted: Pooled, kernel: Table) -> list[str]:
             if server not in other[key] and not (weight == 0 and one is kernel)
         ]
         if servers:
-            found.append(f"{said}: {named(servers)}")
+            found.append(f"{said}: {named(sorted(servers), _NAMED)}")
     unknown = kernel.keys() - wanted.table.keys()
     if unknown:
-        found.append(f"Services in IPVS but unknown to PyBal: {named(unknown)}")
+        found.append(f"Services in IPVS but unknown to PyBal: {named(sorted(unknown), _NAMED)}")
     return found
 
 

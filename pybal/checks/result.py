@@ -6,13 +6,12 @@ with its name, and `|` parts the text from the performance data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 _MAX_TEXT = 3000
 """NRPE 2 carries 1 KiB, NRPE 3 some KiB; what matters stands first."""
-_MAX_NAMED = 20
 
 
 class State(IntEnum):
@@ -40,11 +39,3 @@ class Result:
         data = " ".join(f"{name}={value:g}" for name, value in self.numbers.items())
         begun = f"{self.state.name}: {text}"
         return f"{begun} | {data}" if data else begun
-
-
-def named(names: Iterable[str]) -> str:
-    """Names for a line, not too many of them."""
-    every = sorted(names)
-    shown = ", ".join(every[:_MAX_NAMED])
-    more = len(every) - _MAX_NAMED
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -20,6 +20,7 @@ from pybal.config.settings import (
 from pybal.config.source_url import source_url
 from pybal.ipvs.settings import Cleanup
 from pybal.net.addresses import endpoint
+from pybal.runtime.naming import named
 
 _CLEANUP = {
     Cleanup.OWNED: "services of PyBal's own that are not configured go, others stay",
@@ -88,12 +89,10 @@ def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -
     away = [address for address in addresses if is_local(str(address)) is False]
     if not away:
         return []
-    named = ", ".join(map(str, away[:_NAMED]))
-    more = f" and {len(away) - _NAMED} more" if len(away) > _NAMED else ""
     first = f"{away[0]}/{away[0].max_prefixlen}"
     return [
-        f"{named}{more} on no interface of this host, so the kernel will balance nothing that comes"
-        f" for {'it' if len(away) == 1 else 'them'}: ip address add {first} dev lo"
+        f"{named(away, _NAMED)} on no interface of this host, so the kernel will balance nothing"
+        f" that comes for {'it' if len(away) == 1 else 'them'}: ip address add {first} dev lo"
     ]
 
 

@@ -30,6 +30,7 @@ from pybal.pool.list_guard import GuardNotice
 from pybal.pool.log_lines import guard_line
 from pybal.pool.ports import Step
 from pybal.runtime.clock import Clock
+from pybal.runtime.naming import named
 from pybal.runtime.time_slices import TimeSlices
 
 _NAMED = 5
@@ -132,9 +133,9 @@ class HistoryPart:
 
     def refused(self, key: ServiceKey, servers: Collection[DestinationKey]) -> None:
         """The kernel refuses servers of a service."""
-        named = sorted(str(each) for each in servers)
-        text = f"The kernel refuses servers of {{name}}: {_some(named)}"
-        self._kernel(key, text, {"answer": "refused", "servers": named})
+        refused = sorted(str(each) for each in servers)
+        text = f"The kernel refuses servers of {{name}}: {named(refused, _NAMED, '; ')}"
+        self._kernel(key, text, {"answer": "refused", "servers": refused})
 
     def drifted(self, key: ServiceKey, words: str) -> None:
         """Others have changed a service in the kernel; it is repaired."""
@@ -252,7 +253,7 @@ class HistoryPart:
     def reloading(self, steps: Iterable[str]) -> None:
         """The daemon goes over to another configuration."""
         said = list(steps)
-        text = f"Reloaded: {_some(said) or 'nothing has changed'}"
+        text = f"Reloaded: {named(said, _NAMED, '; ') or 'nothing has changed'}"
         self.chronicle.reload = self.ledger.note(Note(Kind.RELOAD, text, inputs={"steps": said}))
 
     def reloaded(self, outcome: ReloadSnapshot) -> None:
@@ -260,7 +261,7 @@ class HistoryPart:
         self.chronicle.reload = None
         if not outcome.successful:
             errors = list(outcome.errors)
-            text = f"pybal.conf was refused: {_some(errors)}"
+            text = f"pybal.conf was refused: {named(errors, _NAMED, '; ')}"
             self.ledger.note(Note(Kind.RELOAD, text, inputs={"errors": errors}))
 
     def go_over_to(self, services: Iterable[str]) -> None:
@@ -282,8 +283,3 @@ _PHASES = {
     Phase.SETTLING: "Servers answer again: {kept} failures are checked anew before they count",
     Phase.NORMAL: "This director is no longer cut off",
 }
-
-
-def _some(lines: list[str]) -> str:
-    more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    return "; ".join(lines[:_NAMED]) + more

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import PendingAlert
-from pybal.instrumentation.service_alerts import named
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
 from pybal.model import (
     Alert,
@@ -24,6 +23,7 @@ from pybal.model import (
     ServiceSnapshot,
     Severity,
 )
+from pybal.runtime.naming import named
 
 _PEER_AWAY_S = 60.0
 _ALIKE_S = 60.0

@@ -34,6 +34,7 @@ from pybal.model import (
     ServerSnapshot,
     ServiceSnapshot,
 )
+from pybal.runtime.naming import named
 
 Document = dict[str, Any]
 
@@ -129,22 +130,16 @@ def _service(view: StatusView, name: str) -> ServiceSnapshot:
     service = view.service(name)
     if service is None:
         names = [each.name for each in view.services()]
-        raise NoSuchDocumentError(f"The services are {_listed(names)}")
+        raise NoSuchDocumentError(f"The services are {named(names, _NAMES_SHOWN) or 'none'}")
     return service
 
 
 def _server(service: ServiceSnapshot, host: str) -> ServerSnapshot:
     server = find_server(service, host)
     if server is None:
-        hosts = [each.host for each in service.servers]
-        raise NoSuchDocumentError(f"The servers of {service.name} are {_listed(hosts)}")
+        hosts = named([each.host for each in service.servers], _NAMES_SHOWN)
+        raise NoSuchDocumentError(f"The servers of {service.name} are {hosts or 'none'}")
     return server
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
-    more = len(names) - _NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def summary(service: ServiceSnapshot) -> Document:

@@ -12,13 +12,13 @@ from pybal.model import (
     ServiceSnapshot,
     Severity,
 )
+from pybal.runtime.naming import named
 
 _SETTLING_S = 2.0
 _NO_ADDRESS_S = 10.0
 _STALE_S = 30.0
 _LONG_S = 86400.0
 _ERROR_SHOWN = 200
-_NAMES_SHOWN = 10
 
 
 def service_alerts(service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
@@ -134,10 +134,3 @@ def _too_small_to_depool(service: ServiceSnapshot) -> bool:
 
 def _short(text: str) -> str:
     return text[:_ERROR_SHOWN]
-
-
-def named(names: Sequence[str]) -> str:
-    """A few names, and how many more there are."""
-    more = len(names) - _NAMES_SHOWN
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown

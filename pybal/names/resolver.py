@@ -24,6 +24,7 @@ from pybal.names.parsing import Addresses, normal_name, usable
 from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import coalesced
+from pybal.runtime.naming import named
 
 MIN_REFRESH_S = 10.0
 MAX_REFRESH_S = 300.0
@@ -386,5 +387,4 @@ def _whose(services: Sequence[str]) -> str:
     names = list(dict.fromkeys(services))
     if not names:
         return ""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f" (server of {', '.join(names[:_NAMED])}{more})"
+    return f" (server of {named(names, _NAMED)})"

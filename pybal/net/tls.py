@@ -22,9 +22,9 @@ from twisted.logger import Logger
 from pybal.errors import PyBalError
 from pybal.net.tls_facts import TLSFacts, certificate_names
 from pybal.net.tls_groups import offer_x25519_alone
+from pybal.runtime.file_stamp import FileStamp, file_stamp
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
-_Stamp = tuple[int, int, int]
 _log = Logger(namespace="network")
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
@@ -45,7 +45,7 @@ class TLSConnections:
     def __init__(self, *, post_quantum: bool = True) -> None:
         self._post_quantum = post_quantum
         self._unverified = self._made(_unverifying())
-        self._verified: dict[str | None, tuple[_Stamp | None, SSL.Context]] = {}
+        self._verified: dict[str | None, tuple[FileStamp | None, SSL.Context]] = {}
         """By the file of trusted certificates, as it was when it was read."""
 
     def connection(self, host: str, *, verify: bool, ca_file: str | None) -> SSL.Connection:
@@ -68,7 +68,7 @@ class TLSConnections:
 
     def _verifying(self, ca_file: str | None) -> SSL.Context:
         """With what is in the file now. One that has gone or is damaged leaves what was trusted."""
-        stamp = _stamp(ca_file)
+        stamp = None if ca_file is None else file_stamp(Path(ca_file))
         known = self._verified.get(ca_file)
         if known is not None and stamp in (known[0], None):
             return known[1]
@@ -86,17 +86,6 @@ class TLSConnections:
         if not self._post_quantum:
             offer_x25519_alone(context)
         return context
-
-
-def _stamp(ca_file: str | None) -> _Stamp | None:
-    """What changes when the file is replaced or written; None: there is none."""
-    if ca_file is None:
-        return None
-    try:
-        found = Path(ca_file).stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def verify_name(connection: SSL.Connection, host: str) -> None:

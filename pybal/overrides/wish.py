@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import Action, Override
+from pybal.runtime.naming import named
 
 _LISTED = 20
 _COMPARED = 25
@@ -65,7 +66,7 @@ def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
         every = set().union(*pools.values())
         raise NoSuchThingError(f"There is no server {host}", there_are(host, every))
     if len(found) > 1 and not scope.everywhere:
-        text = f"{host} is in {len(found)} services: {_some(found)}"
+        text = f"{host} is in {len(found)} services: {named(found, _LISTED)}"
         raise ControlError(text, "Name those that are meant, or say --all")
     return found
 
@@ -80,9 +81,4 @@ def there_are(name: str, known: Collection[str], close: _Close = get_close_match
     near = list(dict.fromkeys([*near, *close(name[:_LONGEST], beside, 3)]))[:3]
     if near:
         return f"Did you mean {' or '.join(near)}?"
-    return f"There are {_some(every)}" if every else "There are none"
-
-
-def _some(names: Collection[str]) -> str:
-    shown, more = list(names)[:_LISTED], len(names) - _LISTED
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    return f"There are {named(every, _LISTED)}" if every else "There are none"

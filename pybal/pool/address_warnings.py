@@ -8,8 +8,7 @@ from twisted.logger import Logger
 
 from pybal.model import IPAddress
 from pybal.pool.implausible_addresses import IsOwnAddress, why_implausible
-
-_MOST_NAMED = 10
+from pybal.runtime.naming import named
 
 
 class AddressWarnings:
@@ -69,6 +68,6 @@ class AddressWarnings:
         self._log.warn(
             "{hosts} have the same address, {address}: for IPVS they are one server, with the"
             " weight of the first that is pooled",
-            hosts=", ".join(hosts[:_MOST_NAMED]),
+            hosts=named(hosts),
             address=str(address),
         )

@@ -25,6 +25,7 @@ from pybal.pool.events import (
 from pybal.pool.members import Member
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import Step
+from pybal.runtime.naming import named
 
 _NAMED = 5
 
@@ -219,7 +220,7 @@ def _concern(
         case ListChanged() if before.members:
             # The services that share a list take the same from it.
             names = sorted(each["host"] for each in inputs["changed"])
-            change = f"{_some(names)}; {_some(sorted(inputs['removed']))}"
+            change = f"{named(names, _NAMED)}; {named(sorted(inputs['removed']), _NAMED)}"
             return Concern(Subject("list", change), service) if change != "; " else None
     return None
 
@@ -262,13 +263,8 @@ def _changes(before: PoolState, after: PoolState) -> str:
         if host in before.members and before.members[host].spec != member.spec
     ]
     parts = [
-        f"{word} {_some(hosts)}"
+        f"{word} {named(hosts, _NAMED)}"
         for word, hosts in (("new", new), ("changed", other), ("removed", gone))
         if hosts
     ]
     return "; ".join(parts) or _NO_CHANGES
-
-
-def _some(hosts: list[str]) -> str:
-    more = f" and {len(hosts) - _NAMED} more" if len(hosts) > _NAMED else ""
-    return ", ".join(hosts[:_NAMED]) + more

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_MOST_NAMED = 10
+MOST_NAMED = 10
 
 
-def named(names: Sequence[str]) -> str:
-    """The first few of them, and how many more there are."""
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+def named(names: Sequence[object], most: int = MOST_NAMED, between: str = ", ") -> str:
+    """The first few of them, as text, and how many more there are."""
+    shown = between.join(map(str, names[:most]))
+    more = len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.naming import named
 
 READY_WAIT_S = 60.0
 """READY is said after this time, too, with what is missing: a pool list that cannot be had must not
@@ -90,8 +91,7 @@ class Readiness:
     def _tell(self, missing: Sequence[str]) -> None:
         status = self._status()
         if missing:
-            rest = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-            status += f"; waiting for {', '.join(missing[:_SHOWN])}{rest}"
+            status += f"; waiting for {named(missing, _SHOWN)}"
         self._manager.status(status)
 
     def _feed(self) -> None:

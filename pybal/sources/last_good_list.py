@@ -17,6 +17,7 @@ from pybal.errors import SourceError
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
+from pybal.runtime.naming import named
 from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.state.state_file import StateFileError
@@ -29,7 +30,6 @@ _KEEP_AGAIN_S = 3600.0
 """A list that stays the same is written anew so often, so that its age on disk tells how long
 the source has been away."""
 
-_MAX_NAMED = 10
 
 _MAX_LOGGED = 20
 """So many bad entries of a list, and so many different errors in a row, are logged."""
@@ -201,16 +201,14 @@ class LastGoodList:
     def _note_damage(self, found: PoolList, servers: Iterable[ServerSpec]) -> None:
         """Say which servers stay for that reason alone."""
         was_damaged, self._damage = bool(self._damage), tuple(map(str, found.damage))
-        named = {same_host(server.host) for server in found.servers}
-        kept = tuple(server.host for server in servers if same_host(server.host) not in named)
+        listed = {same_host(server.host) for server in found.servers}
+        kept = tuple(server.host for server in servers if same_host(server.host) not in listed)
         if kept and kept != self._kept:
-            more = f" and {len(kept) - _MAX_NAMED} more" if len(kept) > _MAX_NAMED else ""
             self._origin.log.warn(
                 "{what} is damaged: servers that it no longer names stay as they were"
-                " until it is whole: {hosts}{more}",
+                " until it is whole: {hosts}",
                 what=self._origin.what,
-                hosts=", ".join(kept[:_MAX_NAMED]),
-                more=more,
+                hosts=named(kept),
             )
         self._kept = kept
         if was_damaged and not self._damage:

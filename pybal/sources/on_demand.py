@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pybal.config.settings import EtcdSource, Settings
+from pybal.runtime.file_stamp import file_stamp
 
-_ROOM = "pybal.sources.etcd"
+_MODULE = "pybal.sources.etcd"
 _HERE = Path(__file__).parent
 _FILES = tuple(
     _HERE / f"{name}.py" for name in ("etcd", "etcdclient", "etcdconnection", "etcdvalues")
@@ -21,31 +22,22 @@ class CodeOnDemand:
     upgrade of the package leaves the running daemon alone, and the code of one version does not
     fit into a process of another."""
 
-    def __init__(self, files: Sequence[Path] = _FILES, room: str = _ROOM) -> None:
-        self._room = room
-        self._found = {file: _stamp(file) for file in files}
+    def __init__(self, files: Sequence[Path] = _FILES, module: str = _MODULE) -> None:
+        self._module = module
+        self._found = {file: file_stamp(file) for file in files}
 
     def load(self, settings: Settings) -> str | None:
         """Load what these settings need, in any thread; what is in the way of that."""
         wanted = any(isinstance(service.source, EtcdSource) for service in settings.services)
-        if not wanted or self._room in sys.modules:
+        if not wanted or self._module in sys.modules:
             return None
-        if any(_stamp(file) != found for file, found in self._found.items()):
+        if any(file_stamp(file) != found for file, found in self._found.items()):
             return (
                 "etcd's code is not loaded, as no service needed it, and PyBal has been upgraded"
                 " since this process began: `systemctl restart pybal` runs the new version"
             )
         try:
-            importlib.import_module(self._room)
+            importlib.import_module(self._module)
         except ImportError as error:
             return f"etcd's code cannot be loaded: {error}"
         return None
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced or written; None: it is not there."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
