@@ -119,6 +119,8 @@ class FakeMonitor:
 class Bench:
     """A Coordinator on a bench. The `broken` of its `monitors` cannot be made."""
 
+    logs_failures = True
+
     def __init__(
         self,
         *,

@@ -122,6 +122,18 @@ def test_a_failure_that_is_reported_is_told_by_the_pools_log_alone(kind: type[Dr
 
 
 @every_driver
+def test_a_failure_that_no_other_log_tells_is_logged(kind: type[Driver]) -> None:
+    """As of a server that is tried where its name has moved to."""
+    bench = MonitorBench()
+    bench.reports.logs_failures = False
+    bench.start(kind.settings)
+    with capturedLogs() as logged:
+        kind().result(bench, False)
+    (line,) = [format_line(event) for event in logged]
+    assert f"WARN: cp1.example (up): {bench.reports[0].reason}" in line
+
+
+@every_driver
 def test_the_report_comes_before_the_log_line_which_shows_the_server_as_it_was(
     kind: type[Driver],
 ) -> None:
