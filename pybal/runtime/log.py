@@ -157,7 +157,12 @@ def begin_logging(*, debug: bool) -> Logging:
     descriptor = _descriptor(sys.stderr)
     writer = LogWriter(descriptor)
     writer.start()
-    observer = LineObserver(writer, tracebacks=debug, priorities=is_journal(descriptor, os.environ))
+    observer = LineObserver(
+        writer,
+        tracebacks=debug,
+        priorities=is_journal(descriptor, os.environ),
+        limit=None if debug else LogLimit(time.monotonic()),
+    )
     # zope's @implementer is invisible to the type checker.
     filtering = FilteringLogObserver(
         cast(ILogObserver, observer), [cast(ILogFilterPredicate, predicate)]

@@ -2,7 +2,8 @@
 
 What repeats is summed up: of lines that differ in their numbers alone, some are written in a
 minute, then one that says how many more there were. What never repeats is bounded for each log
-system, so that a peer that breaks the protocol in ever new ways cannot fill the disk either.
+system, so that a peer that breaks the protocol in ever new ways cannot fill the disk either, and
+for all together, so that hundreds of systems cannot. At a start much is new: it may have more.
 """
 
 from __future__ import annotations
@@ -16,13 +17,21 @@ WINDOW_S = 60.0
 REPEATS = 10
 """So many equal lines are written in a window."""
 
-NEW_BYTES_PER_S = 5 * 1024
-NEW_BURST_BYTES = 256 * 1024
-"""Of lines that are new in their window, for each log system; a pool of 1,000 servers logs half
-of that at the start."""
+START_S = 10.0
+START_BYTES = 1024 * 1024
+"""So much of what is new is written in the first seconds of a process, by whatever system: the
+largest director logs some thousand lines for its services, a dry run one for each server."""
 
-REPEATED_BYTES_PER_S = 5 * 1024
-REPEATED_BURST_BYTES = 64 * 1024
+NEW_BYTES_PER_S = 5 * 1024
+NEW_BURST_BYTES = 64 * 1024
+"""Of lines that are new in their window, for each log system, later on."""
+
+ALL_NEW_BYTES_PER_S = 8 * 1024
+ALL_NEW_BURST_BYTES = 128 * 1024
+"""Of all lines that are new in their window, later on."""
+
+REPEATED_BYTES_PER_S = 3 * 1024
+REPEATED_BURST_BYTES = 32 * 1024
 """Of all lines that are not new in their window."""
 
 _TOLD_APART = 10
@@ -44,10 +53,13 @@ class _Bucket:
     left: float
     at_s: float
 
-    def take(self, size_bytes: int, now_s: float) -> bool:
+    def has(self, size_bytes: int, now_s: float) -> bool:
         self.left = min(self.full, self.left + (now_s - self.at_s) * self.per_s)
         self.at_s = now_s
-        if self.left < size_bytes:
+        return self.left >= size_bytes
+
+    def take(self, size_bytes: int, now_s: float) -> bool:
+        if not self.has(size_bytes, now_s):
             return False
         self.left -= size_bytes
         return True
@@ -77,17 +89,19 @@ class Summary:
 
 
 class LogLimit:
-    """Decides line by line. A line is its system and its text."""
+    """Decides line by line. A line is its system and its text. `now_s`: when the process began, by
+    the clock that all calls tell the time of."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: float) -> None:
         self._windows: OrderedDict[tuple[str, str], _Window] = OrderedDict()
         self._new: dict[str, _Bucket] = {}
         self._forgotten: dict[str, int] = {}
         """Lines left out of kinds that were forgotten, by system."""
         self._last_forgotten = ""
-        self._repeated = _Bucket(
-            REPEATED_BURST_BYTES, REPEATED_BYTES_PER_S, REPEATED_BURST_BYTES, 0
-        )
+        self._began_s = now_s
+        self._start = _Bucket(START_BYTES, 0, START_BYTES, now_s)
+        self._all_new = _full(ALL_NEW_BURST_BYTES, ALL_NEW_BYTES_PER_S, now_s)
+        self._repeated = _full(REPEATED_BURST_BYTES, REPEATED_BYTES_PER_S, now_s)
 
     def takes(self, system: str, text: str, now_s: float, *, vital: bool = False) -> bool:
         """Whether a line is to be written. `vital`: however much else is, unless it repeats."""
@@ -105,7 +119,7 @@ class LogLimit:
         elif vital:
             taken = True
         elif window.seen == 1:
-            taken = self._bucket(system, now_s).take(size_bytes, now_s)
+            taken = self._takes_new(system, size_bytes, now_s)
         else:
             taken = self._repeated.take(size_bytes, now_s)
         if not taken:
@@ -132,17 +146,25 @@ class LogLimit:
                 yield Summary(system, self._last_forgotten, count, WINDOW_S)
             self._forgotten.clear()
 
-    def _bucket(self, system: str, now_s: float) -> _Bucket:
+    def _takes_new(self, system: str, size_bytes: int, now_s: float) -> bool:
+        if now_s - self._began_s < START_S:
+            return self._start.take(size_bytes, now_s)
         bucket = self._new.get(system)
         if bucket is None:
             if len(self._new) > MAX_KINDS:
                 self._new.clear()
-            bucket = _Bucket(NEW_BURST_BYTES, NEW_BYTES_PER_S, NEW_BURST_BYTES, now_s)
-            self._new[system] = bucket
-        return bucket
+            bucket = self._new[system] = _full(NEW_BURST_BYTES, NEW_BYTES_PER_S, now_s)
+        # What the system may not write must not cost the others.
+        return bucket.has(size_bytes, now_s) and (
+            self._all_new.take(size_bytes, now_s) and bucket.take(size_bytes, now_s)
+        )
 
     def _forget_oldest(self) -> None:
         (system, _), window = self._windows.popitem(last=False)
         if window.left_out:
             self._forgotten[system] = self._forgotten.get(system, 0) + window.left_out
             self._last_forgotten = window.last
+
+
+def _full(burst_bytes: int, bytes_per_s: float, now_s: float) -> _Bucket:
+    return _Bucket(burst_bytes, bytes_per_s, burst_bytes, now_s)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any, cast
 
+import pytest
 from twisted.internet.task import Clock
 from twisted.logger import (
     FilteringLogObserver,
@@ -66,6 +67,20 @@ def test_what_libraries_log_by_themselves_is_not_written_in_a_shape_of_its_own()
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("debug", "lines"), [(False, REPEATS), (True, REPEATS + 7)])
+def test_a_process_sums_up_what_repeats_unless_it_is_debugged(debug: bool, lines: int) -> None:
+    script = (
+        "from pybal.runtime.log import begin_logging; from twisted.logger import Logger\n"
+        f"log, logging = Logger(namespace='svc'), begin_logging(debug={debug})\n"
+        f"for n in range({REPEATS + 7}): log.info('again')\n"
+        "logging.flush()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stderr.splitlines() == ["[svc] INFO: again"] * lines
+
+
 def test_the_journal_gets_the_priority_before_the_line() -> None:
     log, stream = logged(priorities=True)
     log.debug("a")
@@ -79,7 +94,7 @@ def test_the_journal_gets_the_priority_before_the_line() -> None:
 
 def test_what_repeats_is_summed_up() -> None:
     stream, clock = io.StringIO(), Clock()
-    observer = LineObserver(stream, tracebacks=False, limit=LogLimit(), seconds=clock.seconds)
+    observer = LineObserver(stream, tracebacks=False, limit=LogLimit(0.0), seconds=clock.seconds)
     log = Logger(namespace="svc", observer=cast(ILogObserver, observer))
     for _ in range(REPEATS + 7):
         log.info("the same")
