@@ -96,11 +96,6 @@ class IsolationGuard:
         self._recovering = False
         self._stopped = False
 
-    @property
-    def logs_failures(self) -> bool:
-        """See ReportReceiver: the pool does, once they are delivered."""
-        return True
-
     def receive(self, report: HealthReport) -> None:
         """A monitor reports; the report is delivered now, later or never."""
         rule = self._rule

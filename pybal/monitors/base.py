@@ -27,11 +27,6 @@ _REASON_CHARACTERS = 500
 class ReportReceiver(Protocol):
     """Takes the reports of all monitors: health.isolation_guard.IsolationGuard, or Unguarded."""
 
-    @property
-    def logs_failures(self) -> bool:
-        """Whether a report of down is logged there, with its reason."""
-        ...
-
     def receive(self, report: HealthReport) -> None: ...
 
 
@@ -235,7 +230,7 @@ class Monitor(ABC):
         self._results[up] += 1
         changed = up is not self._up and self._in_a_row >= self._needed[up]
         # What is reported as down the pool's log tells, with its reason: one line for one failure.
-        is_told = changed and not up and self._receiver.logs_failures
+        is_told = changed and not up and not self._target.is_trial
         is_news = is_first_of_row or changed or (self.logs_every_failure and not up)
         is_said = is_news and not is_told
         # Described as it was when checked. The report comes first: the kernel must not wait for

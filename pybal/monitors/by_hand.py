@@ -129,11 +129,6 @@ class _Once(LocalFaults):
         self._monitor = monitor
         monitor.snapshot()
 
-    @property
-    def logs_failures(self) -> bool:
-        """See ReportReceiver: who asked is told."""
-        return True
-
     def receive(self, report: HealthReport) -> None:
         """See ReportReceiver. The monitor is in the middle of telling."""
         self._clock.callLater(0, self._end, report.result)

@@ -30,7 +30,8 @@ class Target:
 
     `describe()` gives the server's name and status for log lines: `h (enabled/up/pooled)`;
     `touched()` is called when a monitor differs from its last snapshot. `incarnation` goes into
-    the monitor's reports, see HealthReport.
+    the monitor's reports, see HealthReport. `is_trial`: the pool hears of success alone, and its
+    log tells of no failure.
     """
 
     service: str
@@ -40,6 +41,7 @@ class Target:
     describe: Callable[[], str]
     touched: Callable[[], None] = lambda: None
     incarnation: int = 0
+    is_trial: bool = False
 
     @property
     def endpoint(self) -> str:

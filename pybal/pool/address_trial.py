@@ -31,11 +31,6 @@ class AddressTrial:
         for monitor in monitors:
             monitor.stop()
 
-    @property
-    def logs_failures(self) -> bool:
-        """See ReportReceiver: of a trial the pool hears but of its success."""
-        return False
-
     def receive(self, report: HealthReport) -> None:
         """See ReportReceiver."""
         self._up[report.monitor] = report.result.up

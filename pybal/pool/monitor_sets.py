@@ -53,7 +53,8 @@ class MonitorSets:
         receiver: ReportReceiver | None = None,
         names: frozenset[str] | None = None,
     ) -> tuple[Monitor, ...]:
-        """New monitors, not yet started: all, or those of these names."""
+        """New monitors, not yet started: all, or those of these names. With a `receiver` of their
+        own they are a trial's."""
         target = Target(
             self._settings.name,
             host,
@@ -62,6 +63,7 @@ class MonitorSets:
             partial(self._name, host),
             partial(self._touched, host),
             incarnation,
+            is_trial=receiver is not None,
         )
         wanted = [m for m in self._settings.monitors if names is None or m.monitor in names]
         made = (self._made(each, target, receiver) for each in wanted)

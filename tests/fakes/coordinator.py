@@ -119,8 +119,6 @@ class FakeMonitor:
 class Bench:
     """A Coordinator on a bench. The `broken` of its `monitors` cannot be made."""
 
-    logs_failures = True
-
     def __init__(
         self,
         *,

@@ -10,16 +10,12 @@ from pybal.model import CheckResult, HealthReport
 class Results(list[CheckResult]):
     """The results that were reported, in order."""
 
-    logs_failures = True
-
     def receive(self, report: HealthReport) -> None:
         self.append(report.result)
 
 
 class Calling:
     """Calls a function with each result."""
-
-    logs_failures = True
 
     def __init__(self, call: Callable[[CheckResult], None]) -> None:
         self._call = call

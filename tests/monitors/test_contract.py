@@ -125,7 +125,7 @@ def test_a_failure_that_is_reported_is_told_by_the_pools_log_alone(kind: type[Dr
 def test_a_failure_that_no_other_log_tells_is_logged(kind: type[Driver]) -> None:
     """As of a server that is tried where its name has moved to."""
     bench = MonitorBench()
-    bench.reports.logs_failures = False
+    bench.target = dataclasses.replace(bench.target, is_trial=True)
     bench.start(kind.settings)
     with capturedLogs() as logged:
         kind().result(bench, False)

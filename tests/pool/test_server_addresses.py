@@ -43,12 +43,14 @@ def test_a_working_server_moves_when_it_answers_at_its_new_address() -> None:
     assert bench.destinations == {A: 10, B: 10}
     (old,), (new,) = at(bench, A), at(bench, D)
     assert new.hurried
+    assert (old.target.is_trial, new.target.is_trial) == (False, True)
     new.say(False)
     assert bench.destinations == {A: 10, B: 10}
     new.say(True)
     assert bench.destinations == {D: 10, B: 10}
     assert not old.running
     (monitor,) = at(bench, D)
+    assert not monitor.target.is_trial
     monitor.say(False)
     assert bench.destinations == {B: 10}
 
