@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -97,6 +97,17 @@ reactor = cast(Any, global_reactor)
 _log = Logger(namespace="pybal")
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """What a start has before the daemon is built. `with_options` is what the command line makes
+    of a file's settings."""
+
+    with_options: Callable[[Settings], Settings]
+    code: CodeOnDemand
+    monitors: MonitorTypes
+    logging: Logging
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `pybal` with these arguments (default: the process's). Returns the exit status."""
     parser = command_line(pybal.__version__)
@@ -143,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if obstacle := code.load(running.settings):
         _log.critical("{error}", error=obstacle)
         return EXIT_CONFIG
-    return _run(running, with_options, code, monitors, logging)
+    return _run(running, _Begun(with_options, code, monitors, logging))
 
 
 def _with_options(options: argparse.Namespace, settings: Settings) -> Settings:
@@ -209,13 +220,7 @@ def _needs(settings: Settings) -> list[tuple[str, tuple[str, ...]]]:
     return [(service.name, modules_needed(service)) for service in settings.services]
 
 
-def _run(
-    running: Running,
-    with_options: Callable[[Settings], Settings],
-    code: CodeOnDemand,
-    monitors: MonitorTypes,
-    logging: Logging,
-) -> int:
+def _run(running: Running, begun: _Begun) -> int:
     settings = running.settings
     left = take_descriptors(os.environ, os.getpid())
     held = left.pop(_LOCK, [])
@@ -234,12 +239,11 @@ def _run(
     store, successor = None, None
     if place is not None:
         store, successor = who_keeps(
-            left, wanted=settings.handover, dry_run=settings.dry_run, flush=logging.flush
+            left, wanted=settings.handover, dry_run=settings.dry_run, flush=begun.logging.flush
         )
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
-    ports = _daemon_ports(settings, with_options, code, monitors, place, left, store, logging)
-    daemon = Daemon(running, ports)
+    daemon = Daemon(running, _daemon_ports(settings, begun, place, left, store))
     objections = None if successor is None else partial(_in_thread, successor.objections)
     signals = SignalHandling(reactor, daemon, _log, signal.signal, objections)
     signals.arrange()
@@ -284,13 +288,10 @@ def _run_reactor(signals: SignalHandling, successor: Successor | None) -> int:
 
 def _daemon_ports(
     settings: Settings,
-    with_options: Callable[[Settings], Settings],
-    code: CodeOnDemand,
-    monitors: MonitorTypes,
+    begun: _Begun,
     place: Place | None,
     left: dict[str, list[int]],
     store: DescriptorStore | None,
-    logging: Logging,
 ) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
@@ -319,13 +320,13 @@ def _daemon_ports(
         source_address=kernel_source_address,
         is_local=is_local,
         host_name=os.uname().nodename,
-        monitors=monitors,
+        monitors=begun.monitors,
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
         cpu_s=time.thread_time,
         monotonic_s=time.monotonic,
-        set_log_level=logging.set_level,
-        with_options=with_options,
-        load_code=code.load,
+        set_log_level=begun.logging.set_level,
+        with_options=begun.with_options,
+        load_code=begun.code.load,
     )
 
 

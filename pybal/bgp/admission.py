@@ -10,6 +10,19 @@ from pybal.bgp.summing import Allowance
 
 # Connections that one peer may open: no router needs more.
 _BURST, _A_SECOND = 10.0, 2.0
+_COLLISION_WINDOW_S = 5.0
+
+
+def begins_anew(fsm: FSM, now_s: float) -> bool:
+    """Whether a peer that connects beside its established session has restarted. A new connection
+    is refused then (RFC 4271 section 6.8), unless the peer announced graceful restart: it has begun
+    a new life, and the old session is gone without our knowing (RFC 4724 section 5). Right after
+    the start it is more likely that both sides connected at once."""
+    if fsm.session is None or fsm.established_at is None:
+        return False
+    restart = fsm.session.peer_restart
+    is_old = now_s - fsm.established_at >= _COLLISION_WINDOW_S
+    return is_old and restart is not None and bool(restart.families)
 
 
 class Admission:

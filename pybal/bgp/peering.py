@@ -12,7 +12,7 @@ from dataclasses import replace
 from twisted.internet.defer import Deferred, DeferredList
 
 from pybal.bgp.adjribout import AdjRIBOut
-from pybal.bgp.admission import Admission
+from pybal.bgp.admission import Admission, begins_anew
 from pybal.bgp.bfd.detector import Detector
 from pybal.bgp.causes import Failure, Weight
 from pybal.bgp.connection import BGPConnection
@@ -42,7 +42,6 @@ from pybal.bgp.summing import SummingLog
 from pybal.bgp.takeover import TakenSession
 from pybal.model import IPAddress, PeerSnapshot
 
-_COLLISION_WINDOW_S = 5.0
 _LONGEST_ERROR = 600
 _NEARNESS = {state: number for number, state in enumerate(State)}
 
@@ -254,16 +253,8 @@ class Peering:
         return True
 
     def _drop_for_restarted_peer(self) -> None:
-        """A new connection beside an established session is refused (RFC 4271 section 6.8),
-        unless the peer announced graceful restart: then it has begun a new life, and the old
-        session is gone without our knowing (RFC 4724 section 5). Right after the start it is
-        more likely that both sides connected at once."""
         link = self.established_link()
-        if link is None or link.session is None or link.fsm.established_at is None:
-            return
-        age_s = self._ports.clock.seconds() - link.fsm.established_at
-        restart = link.session.peer_restart
-        if age_s >= _COLLISION_WINDOW_S and restart is not None and restart.families:
+        if link is not None and begins_anew(link.fsm, self._ports.clock.seconds()):
             self.note_failure(link, "the peer has restarted", Weight.SAID)
             link.feed(EventKind.TCP_CONNECTION_FAILS)
 

@@ -28,10 +28,7 @@ from pybal.health.stalls import StallMeter
 from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
-
-SLICE_S = 0.003
-"""Time slice of one turn of the reactor. Thousands of reports may be delivered at once; the first
-of them are to be in the kernel before the last one is handled."""
+from pybal.runtime.time_slices import SLICE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +159,8 @@ class IsolationGuard:
         """Carry actions out in their order, for a time slice; those that come meanwhile are the
         last."""
         self._continuing = None
+        # Thousands of reports may be delivered at once; the first of them are to be in the kernel
+        # before the last one is handled.
         ends_at_s = self._seconds() + SLICE_S
         with self._ports.together():
             while self._to_do:

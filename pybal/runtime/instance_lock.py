@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from pybal.errors import PyBalError
+
 NAMESPACE = Path("/proc/thread-self/ns/net")
 """The kernel has an IPVS table for each network namespace."""
 
@@ -15,7 +17,7 @@ DIRECTORY = Path("/run/pybal")
 lock, and so keep the daemon from starting."""
 
 
-class AlreadyRunningError(Exception):
+class AlreadyRunningError(PyBalError):
     """Another process has it. The text says which, if that can be seen."""
 
 

@@ -21,12 +21,12 @@ from pybal.health.isolation import (
     Phase,
 )
 from pybal.health.isolation_guard import (
-    SLICE_S,
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
 )
 from pybal.model import HealthReport
+from pybal.runtime.time_slices import SLICE_S
 from tests.fakes.environment import FakeAttention
 from tests.fakes.log import FakeLog
 from tests.fakes.network import FakeNetwork, os_error
