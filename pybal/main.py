@@ -297,6 +297,9 @@ def _daemon_ports(
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     records, memory, listeners = _kept(settings, place, left, store)
+    processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
+    # Monitors have stopped by then; before `stopped`, which ends the process.
+    reactor.addSystemEventTrigger("during", "shutdown", processes.end)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
@@ -309,7 +312,7 @@ def _daemon_ports(
         addresses=resolver,
         network=network,
         descriptor_limit=_descriptor_limit(),
-        processes=ReactorProcesses(reactor, settings.runcommand_user, as_subreaper()),
+        processes=processes,
         kernel=_kernel(settings),
         place=place,
         bgp_network=TwistedNetwork(reactor, listeners),

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _READ_BYTES = 65536
 _FIRST_LINE_BYTES = 256  # as much as the kernel looks at
 _LOOK_AFTER_S = 0.5
 _LOOK_MAX_S = 60.0
+_LAST_LOOKS = 20
+_LAST_LOOK_S = 0.01
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
@@ -141,6 +144,19 @@ class ReactorProcesses:
         # Once more, as what was killed with its group may leave something, too.
         self._look_later(0)
         return bool(killed)
+
+    def end(self) -> None:
+        """This process ends: so do all commands, and what has left their groups. Waits a moment
+        for those that were killed, as what they have started shows up only then."""
+        for pid in self._running:
+            _kill_group(pid)
+        if self._left_overs is None:
+            return
+        for _ in range(_LAST_LOOKS):
+            self._left_overs.end(())
+            if not self._left_overs.any:
+                return
+            time.sleep(_LAST_LOOK_S)
 
     def _look_later(self, looks: int) -> None:
         self._looks = looks

@@ -23,6 +23,8 @@ _HARMLESS = (
     signal.SIGPROF,
     signal.SIGIO,
     signal.SIGPWR,
+    signal.SIGSTKFLT,
+    signal.SIGXCPU,
     *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 """What would kill, and means nothing to this daemon. They are handled, not ignored: what is ignored

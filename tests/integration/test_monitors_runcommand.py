@@ -140,11 +140,16 @@ from tests.integration.reactors import run_in_reactor, until
 async def main(reactor):
     ends = []
     left_overs = as_subreaper()
-    run = ReactorProcesses(reactor, left_overs=left_overs).run
-    process = run(["/bin/sh", "-c", sys.argv[1]], ends.append, capture=False)
-    if sys.argv[2] == "kill":
+    processes = ReactorProcesses(reactor, left_overs=left_overs)
+    process = processes.run(["/bin/sh", "-c", sys.argv[1]], ends.append, capture=False)
+    if sys.argv[2] != "end":
         pids = Path(sys.argv[3])
         await until(reactor, lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    if sys.argv[2] == "stop":
+        processes.end()
+        print(left_overs.any)
+        return
+    if sys.argv[2] == "kill":
         process.kill()
     await until(reactor, lambda: bool(ends))
     children = Path("/proc/self/task").glob("*/children")
@@ -162,6 +167,7 @@ run_in_reactor(main)
         ("setsid sleep 1000 & echo $! > {pids}", "end", "0 True"),
         ("setsid sh -c 'setsid sleep 1000 & echo $$ $! > {pids}; wait' & exit 3", "end", None),
         ("setsid sh -c 'echo $$ $PPID > {pids}; exec sleep 1000' & wait", "kill", None),
+        ("setsid sh -c 'setsid sleep 1000 & echo $$ $! > {pids}; wait' & wait", "stop", "False"),
         ("true & sleep 0.2; exit 0", "end", "0 False"),
         ("(sleep 0.01 &); sleep 0.2; exit 0", "end", "0 False"),
     ],

@@ -167,7 +167,16 @@ def test_hup_has_the_configuration_read_again_unless_the_end_has_begun() -> None
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGUSR1, signal.SIGALRM, signal.SIGPROF, signal.SIGRTMIN, signal.SIGRTMAX]
+    "number",
+    [
+        signal.SIGUSR1,
+        signal.SIGALRM,
+        signal.SIGPROF,
+        signal.SIGSTKFLT,
+        signal.SIGXCPU,
+        signal.SIGRTMIN,
+        signal.SIGRTMAX,
+    ],
 )
 def test_what_would_kill_is_a_line_in_the_log_and_nothing_else(number: int) -> None:
     bench = Bench()
