@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Protocol
@@ -200,8 +200,20 @@ class Monitor(ABC):
         """The monitor's own metrics."""
         return ()
 
+    def _own_samples(self) -> Sequence[MetricSample]:
+        """As snapshot() is the view of all servers, a plug-in's mistake in here must not fail it,
+        nor what is made of it."""
+        try:
+            samples = tuple(self._samples())
+            for each in samples:
+                _check(each)
+        except Exception:  # noqa: BLE001 - as said above
+            self._internal_error("telling its metrics")
+            return ()
+        return samples
+
     def _all_samples(self) -> Iterable[MetricSample]:
-        yield from self._samples()
+        yield from self._own_samples()
         for name, count in (
             ("pybal_monitor_internal_errors_total", self._internal_errors),
             ("pybal_monitor_discarded_results_total", self._discarded),
@@ -295,6 +307,12 @@ class Monitor(ABC):
                 server=self._target.describe(),
                 doing=doing,
             )
+
+
+def _check(sample: MetricSample) -> None:
+    words = (sample.metric, *(word for pair in sample.labels for word in pair))
+    if not isinstance(sample.value, float | int) or not all(isinstance(w, str) for w in words):
+        raise TypeError(f"no sample of a metric: {sample!r:.200}")
 
 
 def _one_line(text: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import cast
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import MonitorSettings
+from pybal.model import MetricSample
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.runtime.log import format_line
 from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
@@ -109,6 +113,42 @@ def test_one_that_cannot_begin_says_so_and_hinders_nobody() -> None:
     assert [event["doing"] for event in logged] == ["starting"]
     assert [s.metric for s in probe.snapshot().samples] == ["pybal_monitor_internal_errors_total"]
     probe.stop()
+
+
+class Boaster(Probe):
+    """Its metrics are a mistake."""
+
+    samples: Callable[[], list[MetricSample]] = staticmethod(list)
+
+    def _samples(self) -> list[MetricSample]:
+        return self.samples()
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        lambda: [MetricSample("x", (), 1 / 0)],
+        lambda: [MetricSample("x", (), cast(float, None))],
+        lambda: [MetricSample("x", (("code", cast(str, 5)),), 1.0)],
+        lambda: [cast(MetricSample, "x")],
+    ],
+)
+def test_a_mistake_in_its_metrics_hides_nothing_else(
+    samples: Callable[[], list[MetricSample]],
+) -> None:
+    bench = MonitorBench()
+    probe = Boaster(bench)
+    probe.samples = samples
+    probe.start()
+    bench.clock.advance(0)
+    with capturedLogs() as logged:
+        probe.answer.callback(CheckOutcome(True, "fine"))
+        shown = probe.snapshot()
+        probe._touched()
+        probe.snapshot()
+    assert shown.up is True
+    assert [s.metric for s in shown.samples] == ["pybal_monitor_internal_errors_total"]
+    assert [event["doing"] for event in logged] == ["telling its metrics"]
 
 
 def test_no_opinion_is_no_result() -> None:
