@@ -97,7 +97,10 @@ class Monitor(ABC):
             self._ports.recoveries.forget(self._target.host, self)
             if self._ports.memory is not None:
                 self._ports.memory.free(self._slot)
-            self._end()
+            try:
+                self._end()
+            except Exception:  # noqa: BLE001 - a plugin's mistake must not keep others from ending
+                self._say_internal_error("stopping", Failure())
 
     def check_soon(self) -> None:
         """Make the first check now, as far as others do not."""
@@ -157,7 +160,7 @@ class Monitor(ABC):
             self._in_a_row = former.in_a_row
             self._results[former.last.up] = former.in_a_row
             if not former.last.up:
-                self._ports.recoveries.is_down(self._target.host, self, self._expedite)
+                self._ports.recoveries.is_down(self._target.host, self, self._expedite_safely)
             self._remember()
             self._reactor.callLater(0, self._report_former, former)
         return former
@@ -196,6 +199,12 @@ class Monitor(ABC):
     def _expedite(self, within_s: float) -> None:
         """Make the next check at a random moment within this time, if it was due later."""
 
+    def _expedite_safely(self, within_s: float) -> None:
+        try:
+            self._expedite(within_s)
+        except Exception:  # noqa: BLE001 - a plugin's mistake must not keep others waiting
+            self._internal_error("making a check sooner")
+
     def _samples(self) -> Iterable[MetricSample]:
         """The monitor's own metrics."""
         return ()
@@ -232,7 +241,7 @@ class Monitor(ABC):
         self._touched()
         if not up and self._ports.stall_meter.stalled(self._mark):
             self._discarded += 1
-            self._expedite(AGAIN_WITHIN_S)
+            self._expedite_safely(AGAIN_WITHIN_S)
             return
         self._post(up=up)
         result = CheckResult(up, _one_line(reason), max(0.0, duration_s), self._ports.now())
@@ -261,7 +270,7 @@ class Monitor(ABC):
         """Tell the other monitors of this host if it recovered, else wait to be told."""
         recoveries, host = self._ports.recoveries, self._target.host
         if not up:
-            recoveries.is_down(host, self, self._expedite)
+            recoveries.is_down(host, self, self._expedite_safely)
         elif self._last is not None and not self._last.up:
             recoveries.came_up(host, self)
 
@@ -297,6 +306,9 @@ class Monitor(ABC):
         if isinstance(failure.value, OSError) and is_local_fault(failure.value):
             self._ports.faults.note(failure.value)
             return
+        self._say_internal_error(doing, failure)
+
+    def _say_internal_error(self, doing: str, failure: Failure) -> None:
         text = f"{doing}: {failure.type}: {failure.getErrorMessage()}"
         if text != self._last_internal_error:
             self._last_internal_error = text

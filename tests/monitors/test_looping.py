@@ -151,6 +151,26 @@ def test_a_mistake_in_its_metrics_hides_nothing_else(
     assert [event["doing"] for event in logged] == ["telling its metrics"]
 
 
+class Clumsy(Probe):
+    def _end(self) -> None:
+        raise ZeroDivisionError("a plugin's mistake")
+
+    def _expedite(self, within_s: float) -> None:
+        raise ZeroDivisionError("a plugin's mistake")
+
+
+def test_one_that_cannot_be_hurried_or_ended_says_so_and_hinders_nobody() -> None:
+    bench = MonitorBench()
+    clumsy = Clumsy(bench)
+    clumsy.start()
+    bench.clock.advance(0)
+    clumsy.answer.callback(CheckOutcome(False, "silent"))
+    with capturedLogs() as logged:
+        bench.environment.recoveries.recheck_all(1.0)
+        clumsy.stop()
+    assert [event["doing"] for event in logged] == ["making a check sooner", "stopping"]
+
+
 def test_no_opinion_is_no_result() -> None:
     bench = MonitorBench()
     probe = running_probe(bench)
