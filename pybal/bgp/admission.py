@@ -6,7 +6,7 @@ from typing import Any
 
 from pybal.bgp.fsm import FSM
 from pybal.bgp.settings import Options
-from pybal.bgp.summing import Allowance
+from pybal.runtime.token_bucket import TokenBucket
 
 # Connections that one peer may open: no router needs more.
 _BURST, _A_SECOND = 10.0, 2.0
@@ -32,7 +32,7 @@ class Admission:
     def __init__(self, options: Options, clock: Any) -> None:
         self._options = options
         self._clock = clock
-        self._allowance = Allowance(_BURST, _A_SECOND)
+        self._allowance = TokenBucket(_BURST, _A_SECOND)
         self._next_s = 0.0
         self._until = 0.0
 

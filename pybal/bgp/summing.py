@@ -1,4 +1,4 @@
-"""Bounds on what a peer can bring about as often as it likes: lines of the log, connections."""
+"""Bounds the lines of the log that a peer can bring about as often as it likes."""
 
 from __future__ import annotations
 
@@ -87,22 +87,3 @@ def _short(value: object) -> object:
     if isinstance(value, str) and len(value) > _LONGEST_VALUE:
         return f"{value[:_LONGEST_VALUE]}..."
     return value
-
-
-class Allowance:
-    """How often something may be done: `burst` times at once, then `a_second`."""
-
-    def __init__(self, burst: float, a_second: float) -> None:
-        self._burst = burst
-        self._a_second = a_second
-        self._left = burst
-        self._at = 0.0
-
-    def take(self, now: float) -> bool:
-        """Whether it may be done at `now`, which then counts."""
-        self._left = min(self._burst, self._left + (now - self._at) * self._a_second)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

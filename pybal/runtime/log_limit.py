@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pybal.runtime.token_bucket import TokenBucket
+
 WINDOW_S = 60.0
 REPEATS = 10
 """So many equal lines are written in a window."""
@@ -45,27 +47,6 @@ _NUMBER = re.compile(r"(?<![\w.:-])\d+(?:\.\d+)?(?![\w.:-])")
 
 
 @dataclass(slots=True)
-class _Bucket:
-    """Bytes that may be written: `full` at once, `per_s` in the long run."""
-
-    full: float
-    per_s: float
-    left: float
-    at_s: float
-
-    def has(self, size_bytes: int, now_s: float) -> bool:
-        self.left = min(self.full, self.left + (now_s - self.at_s) * self.per_s)
-        self.at_s = now_s
-        return self.left >= size_bytes
-
-    def take(self, size_bytes: int, now_s: float) -> bool:
-        if not self.has(size_bytes, now_s):
-            return False
-        self.left -= size_bytes
-        return True
-
-
-@dataclass(slots=True)
 class _Window:
     """Lines of one kind since `began_s`."""
 
@@ -94,14 +75,14 @@ class LogLimit:
 
     def __init__(self, now_s: float) -> None:
         self._windows: OrderedDict[tuple[str, str], _Window] = OrderedDict()
-        self._new: dict[str, _Bucket] = {}
+        self._new: dict[str, TokenBucket] = {}
         self._forgotten: dict[str, int] = {}
         """Lines left out of kinds that were forgotten, by system."""
         self._last_forgotten = ""
         self._began_s = now_s
-        self._start = _Bucket(START_BYTES, 0, START_BYTES, now_s)
-        self._all_new = _full(ALL_NEW_BURST_BYTES, ALL_NEW_BYTES_PER_S, now_s)
-        self._repeated = _full(REPEATED_BURST_BYTES, REPEATED_BYTES_PER_S, now_s)
+        self._start = TokenBucket(START_BYTES, 0)
+        self._all_new = TokenBucket(ALL_NEW_BURST_BYTES, ALL_NEW_BYTES_PER_S)
+        self._repeated = TokenBucket(REPEATED_BURST_BYTES, REPEATED_BYTES_PER_S)
 
     def takes(self, system: str, text: str, now_s: float, *, vital: bool = False) -> bool:
         """Whether a line is to be written. `vital`: however much else is, unless it repeats."""
@@ -121,7 +102,7 @@ class LogLimit:
         elif window.seen == 1:
             taken = self._takes_new(system, size_bytes, now_s)
         else:
-            taken = self._repeated.take(size_bytes, now_s)
+            taken = self._repeated.take(now_s, size_bytes)
         if not taken:
             window.left_out += 1
             window.last = text
@@ -148,15 +129,15 @@ class LogLimit:
 
     def _takes_new(self, system: str, size_bytes: int, now_s: float) -> bool:
         if now_s - self._began_s < START_S:
-            return self._start.take(size_bytes, now_s)
+            return self._start.take(now_s, size_bytes)
         bucket = self._new.get(system)
         if bucket is None:
             if len(self._new) > MAX_KINDS:
                 self._new.clear()
-            bucket = self._new[system] = _full(NEW_BURST_BYTES, NEW_BYTES_PER_S, now_s)
+            bucket = self._new[system] = TokenBucket(NEW_BURST_BYTES, NEW_BYTES_PER_S)
         # What the system may not write must not cost the others.
-        return bucket.has(size_bytes, now_s) and (
-            self._all_new.take(size_bytes, now_s) and bucket.take(size_bytes, now_s)
+        return bucket.has(now_s, size_bytes) and (
+            self._all_new.take(now_s, size_bytes) and bucket.take(now_s, size_bytes)
         )
 
     def _forget_oldest(self) -> None:
@@ -164,7 +145,3 @@ class LogLimit:
         if window.left_out:
             self._forgotten[system] = self._forgotten.get(system, 0) + window.left_out
             self._last_forgotten = window.last
-
-
-def _full(burst_bytes: int, bytes_per_s: float, now_s: float) -> _Bucket:
-    return _Bucket(burst_bytes, bytes_per_s, burst_bytes, now_s)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from pybal.bgp.summing import Allowance, SummingLog
+from pybal.bgp.summing import SummingLog
 
 
 class Lines:
@@ -89,11 +89,3 @@ def test_at_the_end_the_sum_is_said_and_no_timer_is_left() -> None:
     for _ in range(7):
         log.warn("bad")
     assert clock.getDelayedCalls() == []
-
-
-def test_an_allowance_is_used_up_and_comes_back() -> None:
-    allowance = Allowance(3, 2)
-    assert [allowance.take(0.0) for _ in range(4)] == [True, True, True, False]
-    assert [allowance.take(100.0) for _ in range(5)] == [True, True, True, False, False]
-    assert [allowance.take(100.6) for _ in range(2)] == [True, False]
-    assert [allowance.take(1000.0) for _ in range(4)] == [True, True, True, False]

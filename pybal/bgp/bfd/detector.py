@@ -22,8 +22,8 @@ from pybal.bgp.bfd.packet import (
 )
 from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
 from pybal.bgp.settings import BFDSettings
-from pybal.bgp.summing import Allowance
 from pybal.model import IPAddress
+from pybal.runtime.token_bucket import TokenBucket
 
 _LENGTH, _OURS = 3, slice(8, 12)  # where a packet says how long it is, and who we are
 _UNNAMED = 20.0, 10.0  # packets, and a second; a peer that is not up sends one a second
@@ -83,7 +83,7 @@ class Detector:
         self._close: Callable[[], None] | None = None
         self._timer: Any = None
         self.adopts_until: float | None = None
-        self._unnamed = Allowance(*_UNNAMED)
+        self._unnamed = TokenBucket(*_UNNAMED)
         self._auth = AuthState(sent=random.randrange(2**32) if sent is None else sent)
         if former is not None:
             self._auth = resumed_auth(former)
