@@ -34,11 +34,16 @@ class NoticeLog:
     def write(self, notices: Iterable[Notice]) -> None:
         """Log them, in their order."""
         for notice in notices:
-            # There is but one of these for an event, and it must be seen.
-            if self._log.has_room or isinstance(notice, TooFewEligible):
+            if isinstance(notice, TooFewEligible):
+                # There is but one of these for an event, and it must be seen.
                 self._log.line(*log_line(notice))
+                continue
+            level, what, host = _in_short(notice)
+            # The words that people and filters look for are those of a line.
+            if self._log.has_room or not self._log.has_told(what):
+                self._log.line(*log_line(notice), what)
             else:
-                self._log.count(*_in_short(notice))
+                self._log.count(level, what, host)
 
     def stop(self) -> None:
         """What is left is summed up now. Idempotent."""

@@ -25,6 +25,8 @@ class StormLog:
         self._log = log
         self._began_at = -WINDOW_S
         self._lines = 0
+        self._told: set[str] = set()
+        """What the lines have in common, as `count` has it."""
         self._more: dict[str, list[str]] = {}
         self._level = 0
         self._summary: DelayedCall | None = None
@@ -36,12 +38,18 @@ class StormLog:
             self._summary is None and self._clock.seconds() - self._began_at >= WINDOW_S
         )
 
-    def line(self, level: str, text: str) -> None:
-        """Write it, in any case."""
+    def has_told(self, what: str) -> bool:
+        """Whether one of these was a line lately: the first must not be hidden by others."""
+        return what in self._told
+
+    def line(self, level: str, text: str, what: str = "") -> None:
+        """Write it, in any case; `what`: see `count`."""
         now_s = self._clock.seconds()
         if self._summary is None and now_s - self._began_at >= WINDOW_S:
             self._began_at, self._lines = now_s, 0
+            self._told.clear()
         self._lines += 1
+        self._told.add(what)
         self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
 
     def count(self, level: str, what: str, name: str) -> None:

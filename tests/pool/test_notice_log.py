@@ -8,7 +8,14 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, capturedLogs, formatEvent
 
 from pybal.model import ServerSpec
-from pybal.pool.events import Notice, PooledChanged, ReportedDown, ServerAdded, TooFewEligible
+from pybal.pool.events import (
+    CouldNotDepool,
+    Notice,
+    PooledChanged,
+    ReportedDown,
+    ServerAdded,
+    TooFewEligible,
+)
 from pybal.pool.log_lines import log_line
 from pybal.pool.notice_log import NoticeLog
 from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
@@ -45,6 +52,15 @@ def test_as_many_notices_as_usual_are_lines_and_nothing_follows() -> None:
     assert book.lines(*notices, advance_s=60) == [log_line(each) for each in notices]
     assert book.lines(*notices, advance_s=60) == [log_line(each) for each in notices]
     assert book.clock.getDelayedCalls() == []
+
+
+def test_the_first_of_a_kind_is_a_line_whatever_there_is_of_others() -> None:
+    book = Book()
+    refusals = [CouldNotDepool(f"r{number}") for number in range(3)]
+    lines = book.lines(*downs(100), *refusals, advance_s=WINDOW_S)
+    assert lines[MOST_LINES] == log_line(refusals[0])
+    summary, _ = lines[MOST_LINES + 1 :]
+    assert "2 more could not be depooled because of too many down (r1, r2)" in summary[1]
 
 
 def test_of_a_storm_the_first_are_lines_and_the_rest_is_a_summary() -> None:
