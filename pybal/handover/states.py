@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pybal.handover.format import HEAD_AT, HEAD_BYTES, HandoverError, decode_head, encode_head
 from pybal.handover.table import (
@@ -22,6 +22,17 @@ from pybal.handover.table import (
 )
 
 _READ_SLOTS = 256
+
+
+def name_by_age(prefix: str, now_s: float) -> str:
+    """What a process calls its own in the store; see by_age()."""
+    return f"{prefix}{int(now_s * 1000):x}"
+
+
+def by_age(left: Mapping[str, list[int]]) -> list[tuple[str, list[int]]]:
+    """What was left, of each prefix the oldest first: a manager hands out the newest first, and
+    what an older one says must not replace that."""
+    return sorted(left.items(), key=lambda item: (len(item[0]), item[0]))
 
 
 class StateTable:

@@ -11,7 +11,7 @@ from typing import Any
 from pybal.handover.bag import DescriptorBag, take_out
 from pybal.handover.connection import byte_counts, cookie
 from pybal.handover.format import HandoverError
-from pybal.handover.states import StateTable, read_states
+from pybal.handover.states import StateTable, by_age, name_by_age, read_states
 from pybal.handover.store import DescriptorStore
 from pybal.monitors.former import Former, decode_former, encode_former
 
@@ -73,9 +73,7 @@ class MonitorMemory:
         """Read what was left, and keep that and all that comes for the next process."""
         left, self._left = self._left, {}
         useful: list[str] = []
-        # By age, which the names tell: the manager hands out the newest first, and what an older
-        # table says must not replace it.
-        for name, descriptors in sorted(left.items(), key=lambda item: (len(item[0]), item[0])):
+        for name, descriptors in by_age(left):
             if name.startswith(BAG):
                 self._take_connections(descriptors)
             else:
@@ -135,10 +133,9 @@ class MonitorMemory:
 
     def _begin(self, store: DescriptorStore) -> None:
         """With a new table and a new bag, in which all connections are before the old one goes."""
-        unique = f"{int(self._clock.seconds() * 1000):x}"
         try:
             self._table = StateTable("pybal monitors", self._place)
-            self._name = f"{TABLE}{unique}"
+            self._name = name_by_age(TABLE, self._clock.seconds())
             self._say_alive()
             if not store.keep(self._name, [self._table.descriptor]):
                 raise OSError("nobody keeps it")

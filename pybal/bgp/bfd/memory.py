@@ -9,7 +9,7 @@ from typing import Any
 
 from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept
 from pybal.handover.format import HandoverError
-from pybal.handover.states import StateTable, read_states
+from pybal.handover.states import StateTable, by_age, name_by_age, read_states
 from pybal.handover.store import DescriptorStore
 
 PREFIX = "bfd."
@@ -61,8 +61,7 @@ class BFDMemory:
     def read(self) -> None:
         """What was left. The store has it until we begin our own. Idempotent."""
         self._read_at = float(self._clock.seconds()) if self._left else 0.0
-        # By age, which the names tell: what a later one says counts.
-        for _, descriptors in sorted(self._left.items(), key=lambda item: _age(item[0])):
+        for _, descriptors in by_age(self._left):
             while descriptors:
                 descriptor = descriptors.pop()
                 if self._store is not None:
@@ -99,7 +98,7 @@ class BFDMemory:
 
     def _begin(self, store: DescriptorStore) -> StateTable:
         table = StateTable("pybal bfd", self._place)
-        self._name = f"{PREFIX}{int(self._clock.seconds() * 1000):x}"
+        self._name = name_by_age(PREFIX, self._clock.seconds())
         self._table = table
         self._say_alive()
         if not store.keep(self._name, [table.descriptor]):
@@ -133,7 +132,3 @@ class BFDMemory:
             table.close()
         if self._alive is not None and self._alive.active():
             self._alive.cancel()
-
-
-def _age(name: str) -> tuple[int, str]:
-    return len(name), name
