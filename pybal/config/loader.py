@@ -168,14 +168,7 @@ def _settings(
     read_secret: SecretReader,
     known: KnownSections,
 ) -> tuple[Settings, KnownSections]:
-    for fault in document.faults:
-        log.add(
-            Severity.ERROR,
-            f"{fault.message}; {hint}" if (hint := instead_of(fault.word)) else fault.message,
-            line=fault.line,
-            section=fault.section,
-            key=fault.key,
-        )
+    _log_faults(document, log)
     sections = {section.name: section for section in document.sections}
     _check_structure(sections, log)
     global_section = sections.pop(_GLOBAL, _NO_GLOBAL)
@@ -198,14 +191,7 @@ def _settings(
     if document.defaults is not None:
         readers = [global_reader, *(service.reader for service in services)]
         _check_defaults(document.defaults, readers, kinds, log)
-    check_distinct(services)
-    check_families(services, options.ipvs.kernel)
-    if options.bgp is not None:
-        check_attributes(services, options.bgp, global_reader)
-        check_withdrawals(services)
-        check_nexthops(services, options.bgp, global_reader)
-        check_own_nexthops(services, options.bgp, global_reader)
-        check_routers(services, options.bgp, global_reader)
+    _check_together(services, options, global_reader)
     settings = Settings(
         dry_run=options.dry_run,
         state_directory=options.state_directory,
@@ -226,6 +212,31 @@ def _settings(
         flap_damping=options.flap_damping,
     )
     return settings, known_now
+
+
+def _log_faults(document: Document, log: ProblemLog) -> None:
+    for fault in document.faults:
+        log.add(
+            Severity.ERROR,
+            f"{fault.message}; {hint}" if (hint := instead_of(fault.word)) else fault.message,
+            line=fault.line,
+            section=fault.section,
+            key=fault.key,
+        )
+
+
+def _check_together(
+    services: Sequence[ServiceDraft], options: GlobalOptions, global_reader: SectionReader
+) -> None:
+    """What services say beside one another, and beside [global]."""
+    check_distinct(services)
+    check_families(services, options.ipvs.kernel)
+    if options.bgp is not None:
+        check_attributes(services, options.bgp, global_reader)
+        check_withdrawals(services)
+        check_nexthops(services, options.bgp, global_reader)
+        check_own_nexthops(services, options.bgp, global_reader)
+        check_routers(services, options.bgp, global_reader)
 
 
 def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings:
