@@ -26,7 +26,8 @@ def take_alone(
     state: PoolState, event: MonitorReported, at: float
 ) -> tuple[PoolState, tuple[Notice, ...]] | None:
     """The state after the report, and the notices. None if other servers have to go or to come for
-    it: those that are held may go now, or too few would be pooled."""
+    it: those that are held may go now, too few would be pooled, or it serves nobody and another one
+    may be held in its place."""
     before = state.members.get(event.host)
     if before is None or event.monitor not in before.results:
         return state, ()
@@ -40,6 +41,8 @@ def take_alone(
         return None
     kept = before.pooled and not can_depool and not drained
     pooled = eligible and (up or kept)
+    if pooled and not (up or before.spec.weight):
+        return None
     pooled_count = counts.pooled + pooled - before.pooled
     drained_count = counts.drained + drained * (pooled - before.pooled)
     if pooled_count - drained_count < state.least_up:

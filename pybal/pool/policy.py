@@ -9,7 +9,8 @@ After every event:
   - pooled implies eligible;
   - up and eligible implies pooled;
   - a held server is not drained, and implies that fewer than N x T others are up and eligible;
-  - at least min(eligible, N x T) servers are pooled; those that are drained do not count.
+  - at least min(eligible, N x T) servers are pooled; those that are drained do not count;
+  - none of weight 0 is held while one that is down and has weight is not.
 
 "Held" is derived (pooled and not up), never remembered: there is no second memory that a
 removed server could haunt.
@@ -28,7 +29,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, takewhile
 from types import MappingProxyType
 
 from pybal.model import Decision
@@ -237,13 +238,29 @@ def _settle(before: PoolState, state: PoolState) -> PoolState:
     settled = _with_member(state, *changes)
     counts = settled.members.counts
     missing = settled.required - (counts.pooled - counts.drained)
-    return _filled(settled, missing) if missing > 0 else settled
+    return _with_weight_first(_filled(settled, missing) if missing > 0 else settled)
 
 
 def _filled(state: PoolState, missing: Fraction) -> PoolState:
     """Pool so many more eligible servers, though they are down."""
     chosen = islice(state.members.spare(), math.ceil(missing))
     return _with_member(state, *(replace(member, pooled=True) for member in chosen))
+
+
+def _with_weight_first(state: PoolState) -> PoolState:
+    """One of weight 0 serves nobody: if it is held, another that is down takes its place."""
+    best = next(state.members.spare(), None)
+    if best is None or not _has_weight(best):
+        return state
+    idle = [member for member in state.members.held() if not _has_weight(member)]
+    others = takewhile(_has_weight, islice(state.members.spare(), len(idle)))
+    pairs = list(zip(idle, others, strict=False))
+    gone = (replace(each, pooled=False) for each, _ in pairs)
+    return _with_member(state, *gone, *(replace(each, pooled=True) for _, each in pairs))
+
+
+def _has_weight(member: Member) -> bool:
+    return member.spec.weight > 0
 
 
 def _settlement_notices(before: PoolState, after: PoolState, event: Event) -> list[Notice]:

@@ -10,7 +10,8 @@ After every event:
   - pooled implies eligible;
   - up and eligible implies pooled;
   - a held server is not drained, and implies that fewer than N x T others are up and eligible;
-  - at least min(eligible, N x T) servers are pooled; those that are drained do not count.
+  - at least min(eligible, N x T) servers are pooled; those that are drained do not count;
+  - none of weight 0 is held while one that is down and has weight is not.
 
 "Held" is derived (pooled and not up), never remembered: there is no second memory that a
 removed server could haunt.
@@ -269,18 +270,32 @@ def _settle(state: PoolState) -> PoolState:
     settled = replace(state, members={**state.members, **changes})
     drained = sum(m.pooled and m.drained for m in settled.members.values())
     missing = settled.required - (settled.pooled_count - drained)
-    return _filled(settled, missing) if missing > 0 else settled
+    return _with_weight_first(_filled(settled, missing) if missing > 0 else settled)
 
 
 def _filled(state: PoolState, missing: Fraction) -> PoolState:
     """Pool so many more eligible servers, though they are down."""
-    spare = [m for m in state.members.values() if m.eligible and not m.pooled and not m.drained]
-    # Servers of weight 0 serve nobody and come last. Of the others, those that some of their
-    # monitors call up come first.
-    spare.sort(key=lambda member: (member.spec.weight == 0, not member.partially_up))
-    chosen = spare[: math.ceil(missing)]
+    chosen = _spare(state)[: math.ceil(missing)]
     changes = {member.spec.host: replace(member, pooled=True) for member in chosen}
     return replace(state, members={**state.members, **changes})
+
+
+def _spare(state: PoolState) -> list[Member]:
+    """Those that may be pooled and are not. Servers of weight 0 serve nobody and come last. Of the
+    others, those that some of their monitors call up come first."""
+    spare = [m for m in state.members.values() if m.eligible and not m.pooled and not m.drained]
+    return sorted(spare, key=lambda member: (member.spec.weight == 0, not member.partially_up))
+
+
+def _with_weight_first(state: PoolState) -> PoolState:
+    """None of weight 0 is held while one that is down and has weight is not."""
+    members = dict(state.members)
+    idle = [m for m in members.values() if m.held and not m.spec.weight]
+    others = [m for m in _spare(state) if m.spec.weight]
+    for gone, come in zip(idle, others, strict=False):
+        members[gone.spec.host] = replace(gone, pooled=False)
+        members[come.spec.host] = replace(come, pooled=True)
+    return replace(state, members=members)
 
 
 def _changed(before: PoolState, after: PoolState) -> list[tuple[str, Member]]:

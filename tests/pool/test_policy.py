@@ -184,6 +184,27 @@ def test_servers_of_weight_0_are_the_last_to_fill_up() -> None:
     assert pool.pooled == "cd"
 
 
+def test_a_server_of_weight_0_that_is_held_makes_room_for_one_with_weight() -> None:
+    pool = Pool("")
+    pool.list(*"abcd", zero="cd")
+    pool.down("a", "b")
+    assert pool.pooled == "cd"
+    pool.down("c")
+    assert pool.pooled == "ad"
+    pool.down("d")
+    assert pool.pooled == "ab"
+    assert pool.verdict("a") is Verdict.HELD and pool.verdict("d") is Verdict.DEPOOLED
+    pool.up("c")
+    assert pool.pooled == "abc"
+
+
+def test_servers_of_weight_0_are_held_where_no_other_is_left() -> None:
+    pool = Pool("")
+    pool.list(*"abcd", zero="abcd")
+    pool.down(*"abcd")
+    assert pool.pooled == "cd"
+
+
 def test_a_server_in_doubt_waits_for_its_monitors() -> None:
     pool = Pool("abc")
     pool.list(*"abcd", objection="d")

@@ -50,6 +50,8 @@ def check_invariants(state: PoolState) -> None:
         assert (member.decision.verdict in POOLED_VERDICTS) == member.pooled
     serving = state.pooled_count - sum(m.pooled and m.drained for m in state.members.values())
     assert serving >= min(eligible, math.ceil(state.required))
+    if any(member.held and member.spec.weight == 0 for member in state.members.values()):
+        assert not any(member.spec.weight for member in state.members.spare())
 
 
 POOLED_VERDICTS = {Verdict.POOLED, Verdict.POOLED_UNPROVEN, Verdict.DRAINING, Verdict.HELD}
