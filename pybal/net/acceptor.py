@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -20,6 +21,7 @@ _AT_ONCE = 50
 _FOR_ONE = 2
 """Descriptors that a connection takes while it is adopted; one of them stays with it."""
 _PAUSE_S = 0.2
+_log = Logger(namespace="network")
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -108,6 +110,8 @@ class Acceptor:
                 if error.errno in _EXHAUSTED and self._reserve.lend(1):
                     with contextlib.suppress(OSError):
                         self._hand_over(connection)
+            except Exception:  # noqa: BLE001 - one connection must not end all listening
+                _log.failure("A connection was not accepted")
 
     def _hand_over(self, connection: socket.socket) -> None:
         """The reactor makes a descriptor of its own for it."""

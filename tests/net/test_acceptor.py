@@ -52,6 +52,32 @@ async def is_greeted(reactor: Any, client: socket.socket) -> None:
     await until(reactor, lambda: heard(client) == b"hello")
 
 
+class Moody(Factory):
+    """Fails at its first connection."""
+
+    protocol = Greeting
+    failed = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        if not self.failed:
+            self.failed = True
+            raise ZeroDivisionError
+        return super().buildProtocol(addr)
+
+
+def test_a_connection_that_cannot_be_served_is_not_the_last() -> None:
+    async def main(reactor: Any) -> None:
+        socket_ = listening(*FAMILIES[0])
+        reserve = DescriptorReserve(2)
+        acceptor = Acceptor(reactor, socket_, Moody(), reserve, lambda _: None)
+        with connected(socket_), connected(socket_) as second:
+            await is_greeted(reactor, second)
+        acceptor.close()
+        reserve.close()
+
+    run_in_reactor(main)
+
+
 @contextlib.contextmanager
 def no_descriptors_left() -> Iterator[None]:
     """Every descriptor that this process may have is in use."""

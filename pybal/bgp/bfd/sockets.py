@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from pybal.bgp.bfd.detector import Received
@@ -23,6 +24,7 @@ _IP_RECVTTL, _SO_ATTACH_FILTER = 12, 26  # Linux; the socket module does not nam
 _PACKETS_A_TURN = 32
 _MAX_SIZE = 256
 _SENDERS_KNOWN = 1024
+_log = Logger(namespace="bgp-bfd")
 
 
 class SocketBFDNetwork:
@@ -121,7 +123,10 @@ class _Reader:
             except OSError:
                 return
             ttl = next((_integer(value) for _, _, value in ancillary), 0)
-            self._received(data, self._sender(source), ttl)
+            try:
+                self._received(data, self._sender(source), ttl)
+            except Exception:  # noqa: BLE001 - all sessions are heard here: none may end the others
+                _log.failure("BFD: a packet could not be handled")
             if self._receiver.fileno() == -1:
                 return
 

@@ -13,7 +13,7 @@ import pytest
 from pybal.bgp.bfd.filter import program
 from pybal.bgp.bfd.packet import BFDPacketError, BFDState, ControlPacket, decode_packet
 from pybal.bgp.bfd.packet import encode_packet as encoded
-from pybal.bgp.bfd.sockets import attach
+from pybal.bgp.bfd.sockets import _Reader, attach
 from tests.bgp.bfd.test_bfd import A, Joined
 
 GOOD = ControlPacket(BFDState.UP, 0, 3, 7, 12345, 300_000, 300_000)
@@ -98,3 +98,22 @@ def test_packets_that_anybody_could_send_count_up_to_a_few_a_second() -> None:
     assert all(detector.takes(ours) for _ in range(1000))
     clock.advance(1)
     assert sum(detector.takes(encoded(DOWN)) for _ in range(1000)) == 10
+
+
+def test_a_packet_that_cannot_be_handled_is_not_the_last_that_is_heard() -> None:
+    heard: list[bytes] = []
+
+    def received(data: bytes, _: object, __: int) -> None:
+        heard.append(data)
+        if len(heard) == 1:
+            raise ZeroDivisionError
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.setblocking(False)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for each in (b"one", b"two"):
+                sender.sendto(each, receiver.getsockname())
+        select.select([receiver], [], [], 5)
+        _Reader(receiver, received).doRead()
+    assert heard == [b"one", b"two"]
