@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from pybal.config.bad_value import BadValueError
+from pybal.config.bad_value import BadValueError, quotes_hint
 from pybal.config.literals import parse_literal, repeated_key
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
@@ -48,7 +48,9 @@ _INSTEAD = {
 _OF_ERRORS = ("error", "errors", "exception", "traceback")
 """Attributes of a document that tells of a failure, whatever else it names."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_OTHER_WORDS = re.compile(r"\b(?:true|false|null)\b")
+_OTHER_WORDS = re.compile(r"(?<=:)\s*(?:true|false|null|yes|no|on|off)\b")
+_PYTHON = {"null": "None"} | dict.fromkeys(("true", "yes", "on"), "True")
+_PYTHON |= dict.fromkeys(("false", "no", "off"), "False")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +260,12 @@ def _hint(entry: str) -> str:
     if odd := _UNDECODED.search(entry):
         return f" (byte 0x{ord(odd[0]) - 0xDC00:02x} is not UTF-8)"
     if word := _OTHER_WORDS.search(entry):
-        python = {"true": "True", "false": "False", "null": "None"}[word[0]]
-        return f" ({word[0]} must be written {python})"
+        written = word[0].strip()
+        return f" ({written} must be written {_PYTHON[written]})"
+    if quotes := quotes_hint(entry):
+        return f" ({quotes})"
+    if entry.startswith("{") and "}" not in entry:
+        return " (the closing } is missing)"
     return ""
 
 

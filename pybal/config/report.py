@@ -91,8 +91,9 @@ def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -
         return []
     first = f"{away[0]}/{away[0].max_prefixlen}"
     return [
-        f"{named(away, _NAMED)} on no interface of this host, so the kernel will balance nothing"
-        f" that comes for {'it' if len(away) == 1 else 'them'}: ip address add {first} dev lo"
+        f"{named(away, _NAMED)} {'is' if len(away) == 1 else 'are'} on no interface of this host,"
+        f" so the kernel will balance nothing that comes for {'it' if len(away) == 1 else 'them'}:"
+        f" ip address add {first} dev lo"
     ]
 
 

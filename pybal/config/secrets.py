@@ -49,7 +49,8 @@ def _is_secret(key: str, text: str) -> bool:
     if not text:
         return False
     if key == "config":
-        return mask_url(text) != text
+        # A scheme that is unknown is masked as a whole, though it is but misspelt: an error.
+        return mask_url(text) not in (text, "***")
     if key.endswith(".url"):
         return without_likely_secrets(text) != text
     sent = _SENT_KEY.search(key) is not None and _SECRET_WORD.search(text) is not None

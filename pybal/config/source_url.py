@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pybal.config.bad_value import BadValueError
+from pybal.config.bad_value import BadValueError, did_you_mean
 from pybal.config.settings import (
     EtcdSource,
     FileSource,
@@ -36,7 +36,11 @@ def parse_source(text: str) -> SourceSettings:
     """The value of `config`; raises BadValueError, whose text never quotes the value."""
     scheme = text.partition("://")[0].lower() if "://" in text else ""
     if scheme not in _FORMS:
-        raise BadValueError("its scheme is unknown" if scheme else "")
+        if not scheme:
+            raise BadValueError
+        # Its name alone, and only if it is nearly that of a scheme: no secret is quoted.
+        hint = did_you_mean(scheme, _FORMS)
+        raise BadValueError(f"its scheme is unknown; {hint}" if hint else "its scheme is unknown")
     if scheme == "file":
         return _file(text)
     if not _PLAIN.fullmatch(text):

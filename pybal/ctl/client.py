@@ -183,7 +183,10 @@ class SocketClient:
         return "Run it as root; control-socket-group in pybal.conf names a group that may, too"
 
 
-_START = "Start the daemon (systemctl start pybal), or say where its socket is by --socket PATH"
+_START = (
+    "Start the daemon (systemctl start pybal), or say where its socket is by --socket PATH;"
+    " a dry run has one only if control-socket is set"
+)
 
 
 def _api(segments: tuple[str, ...]) -> str:

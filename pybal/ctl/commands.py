@@ -107,6 +107,8 @@ def bgp(asked: Asked) -> Result:
     for peer in document["peers"]:
         if peer["address"] == address:
             return Result(render_network.peer_lines(document, peer, asked.now()), peer)
+    if not document["enabled"]:
+        raise ControlError("BGP is off, so that there are no peers", "`pybalctl bgp` says why")
     known = [peer["address"] for peer in document["peers"]]
     raise _unknown(f"There is no BGP peer {address}", address, known, "bgp")
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeAlias
@@ -165,8 +166,24 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(
-            2, f"{self.prog}: {printable(message)}. `{self.prog} --help` says what is right\n"
+            2,
+            f"{self.prog}: {_shorter(printable(message))}."
+            f" `{self.prog} --help` says what is right\n",
         )
+
+
+_CHOICES = re.compile(r"invalid choice: '(?P<word>.*)' \(choose from (?P<known>.*)\)$")
+
+
+def _shorter(message: str) -> str:
+    """Of all the words that there are, the one that was probably meant."""
+    if not (choice := _CHOICES.search(message)):
+        return message
+    known = [word.strip(" '") for word in choice["known"].split(",")]
+    near = get_close_matches(choice["word"], known, 1)
+    if not near:
+        return message
+    return f"{message[: choice.start()]}there is no '{choice['word']}', did you mean {near[0]}"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pybal.ctl.local_time import local_time, with_local_times
 from pybal.ctl.table import Line, Row, Style, age, count, row, table
 
 Document = dict[str, Any]
@@ -22,7 +23,7 @@ def status_lines(services: Sequence[Document], bgp: Document) -> list[Line]:
     rows = [_service_row(service, grade, notes) for (grade, notes), service in judged]
     titles = ("SERVICE", "ADDRESS", "SERVERS", "ENABLED", "UP", "POOLED", "NOTE")
     worse = sum(grade > 0 for (grade, _), _ in judged)
-    how = f"{worse} of them not well" if worse else "all well"
+    how = f"{worse} of them to look at" if worse else "all well"
     all_of_them = f"{count(len(services), 'service')}, {how}" if services else "no services"
     return [
         Line(f"{all_of_them}{_peers(bgp)}"),
@@ -43,7 +44,11 @@ def heading(daemon: Document, now: float) -> list[Line]:
     config = daemon.get("config") or {}
     if config.get("is_last_good"):
         lines.append(Line("The last good pybal.conf runs: the file has errors", Style.BAD))
-    if config.get("differs_since"):
+    last = config.get("last_reload") or {}
+    if last and not last["successful"] and not config.get("is_last_good"):
+        text = "pybal.conf was refused, the former one runs: pybal --check-config says why"
+        lines.append(Line(text, Style.BAD))
+    elif config.get("differs_since"):
         text = "pybal.conf on disk is not what runs: pybalctl config diff, pybalctl reload"
         lines.append(Line(text, Style.WORSE))
     if daemon["health"]["isolation"]["since"]:
@@ -230,9 +235,8 @@ def _fault(server: Document) -> str:
             return f"{monitor['name']}: {last['reason'] if last else 'no result yet'}"
     hold_down = (server["why"] or {}).get("hold_down")
     if hold_down:
-        return (
-            f"up; flapped {hold_down['flaps']} times: held down until {hold_down['until']['iso']}"
-        )
+        until = local_time(hold_down["until"])
+        return f"up; flapped {hold_down['flaps']} times: held down until {until}"
     return ""
 
 
@@ -243,7 +247,8 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
         style = _STYLES[_server_grade(server)]
         lines.append(Line(f"{server['service']}: {server['host']} is {_state(server)}", style))
         why = server["why"]
-        lines.append(Line(f"  {why['text']}" if why else "  Nothing has been decided yet."))
+        text = with_local_times(why["text"]) if why else "Nothing has been decided yet."
+        lines.append(Line(f"  {text}"))
         if _drain(server):
             lines.append(Line(f"  It drains: {_drain(server)}"))
         if _override(server):
@@ -263,9 +268,12 @@ def _monitor_line(monitor: Document, now: float) -> Line:
     last = monitor["last_result"]
     if last is None:
         return Line(f"  {monitor['name']}: {state}, no result yet", style)
-    outcome = "good" if last["up"] else last["reason"] or "failed"
+    did, outcome = "last check", "good" if last["up"] else last["reason"] or "failed"
+    if monitor["name"] == "IdleConnection" and last["up"]:
+        # It checks again only once its connection is lost: what is old is not late.
+        did, outcome = "its connection of", "good, and it is held"
     return Line(
-        f"  {monitor['name']}: {state} for {since(monitor['since'], now)}; last check "
+        f"  {monitor['name']}: {state} for {since(monitor['since'], now)}; {did} "
         f"{ago(last['at'], now)} took {last['duration_s']:.3f} s: {outcome}",
         style,
     )

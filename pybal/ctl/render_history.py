@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
+from pybal.ctl.local_time import local_time, with_local_times
 from pybal.ctl.table import Line, Style, age, count
 
 Document = dict[str, Any]
@@ -89,7 +89,7 @@ def _server_lines(server: Document) -> list[Line]:
     if why is None:
         lines.append(Line("  Nothing had been decided of it."))
     else:
-        lines.append(Line(f"  {why['text']}"))
+        lines.append(Line(f"  {with_local_times(why['text'])}"))
     if server["of_former_run"]:
         lines.append(
             Line("  PyBal was restarted after that, and had not decided anew.", Style.WORSE)
@@ -98,9 +98,3 @@ def _server_lines(server: Document) -> list[Line]:
         lines.append(Line(f"  because of: {event_line(server['cause']).text}"))
     lines += [Line(f"  {event_line(each).text}") for each in server["events"]]
     return lines
-
-
-def local_time(moment: Document) -> str:
-    """A moment, in the time zone of this host."""
-    found = datetime.fromtimestamp(moment["epoch"]).astimezone()
-    return found.strftime("%Y-%m-%d %H:%M:%S")

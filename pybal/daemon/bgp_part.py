@@ -164,7 +164,8 @@ class BGPPart:
         ControlError where there is no BGP to do it with."""
         if self._failover is None:
             raise ControlError(
-                "BGP is off, so that no router can be told", "bgp = yes in [global], then reload"
+                "BGP is off, so that no router can be told",
+                "bgp = yes in [global], then reload (a dry run: dry-run-bgp = yes, then restart)",
             )
         if begin:
             self._failover.begin_maintenance(service)

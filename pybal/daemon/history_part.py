@@ -26,7 +26,7 @@ from pybal.history.settings import HistorySettings
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.overrides.book import Happening, OverrideEvent
 from pybal.pool.chronicle import Chronicle
-from pybal.pool.list_guard import GuardNotice
+from pybal.pool.list_guard import ChangeReleased, GuardNotice
 from pybal.pool.log_lines import guard_line
 from pybal.pool.ports import Step
 from pybal.runtime.clock import Clock
@@ -177,6 +177,11 @@ class HistoryPart:
         cause = self.chronicle.latest(service)
         self.ledger.note(Note(kind, text, service, cause=cause, inputs=inputs), moment)
 
+    def _by_itself(
+        self, kind: Kind, text: str, service: str, inputs: dict[str, Any], moment: Moment
+    ) -> None:
+        self.ledger.note(Note(kind, text, service, inputs=inputs), moment)
+
     def session(self, peer: str, established: bool, error: str) -> None:
         """A BGP session stands, or no longer."""
         text = f"The BGP session with {peer} is " + ("established" if established else "lost")
@@ -246,7 +251,10 @@ class HistoryPart:
         """What a service's list takes away is kept, or no longer."""
         _, text = guard_line(notice, service, None)
         inputs = {"change": type(notice).__name__, "servers": list(notice.hosts)}
-        self._deferral.take(self._caused, Kind.HELD, text, service, inputs, self.ledger.moment())
+        # What is held is so by its list: what the service met with last has nothing to do with it,
+        # and its incident, perhaps over long since, would hide the held list.
+        note = self._caused if isinstance(notice, ChangeReleased) else self._by_itself
+        self._deferral.take(note, Kind.HELD, text, service, inputs, self.ledger.moment())
 
     # -- the configuration --------------------------------------------------------------------
 

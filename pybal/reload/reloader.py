@@ -266,5 +266,12 @@ def _sha256(path: str) -> str | None:
         return None
 
 
+_SLIP = "did you mean"
+
+
 def _errors(result: LoadResult) -> tuple[str, ...]:
-    return tuple(str(problem) for problem in result.errors)
+    """With the misspelt keys of the sections that have errors: of a key that is not set they are
+    the remedy."""
+    sections = {problem.section for problem in result.errors}
+    slips = [w for w in result.warnings if w.section in sections and _SLIP in w.message]
+    return tuple(str(problem) for problem in (*result.errors, *slips))

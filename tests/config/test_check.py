@@ -148,7 +148,7 @@ def test_addresses_that_this_host_has_not_are_noted_with_the_remedy() -> None:
     )
     mine = {"192.0.2.1"}
     (note,) = addresses_note(settings(text), lambda address: address in mine)
-    assert note.startswith("192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6 and 2 more on no")
+    assert note.startswith("192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6 and 2 more are ")
     assert note.endswith("ip address add 192.0.2.2/32 dev lo")
     assert addresses_note(settings(text), lambda _: True) == []
     assert addresses_note(settings(text), lambda _: None) == []

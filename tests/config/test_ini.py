@@ -92,7 +92,7 @@ def test_a_value_in_triple_quotes_spans_lines_and_the_lines_after_it_stay_right(
     ("text", "line", "message"),
     [
         ("[a]\nport 80", 2, "must be 'key = value'"),
-        ("[a\nk = 1", 1, "must be 'key = value'"),
+        ("[a\nk = 1", 1, "the closing ] is missing"),
         ("[a]\nkey http://h", 2, "must be 'key = value'"),
         ("[a]\n  indented, with no key before", 2, "must be 'key = value'"),
         ('[a]\nk = """x""" y', 2, "must be 'key = value'"),

@@ -131,6 +131,21 @@ def test_words_of_json_in_a_text_list_name_the_slip() -> None:
     assert problem.message.endswith("(true must be written True)")
 
 
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("{ 'host': 'h', 'enabled': no }", "(no must be written False)"),
+        ("{ 'host': 'h', 'enabled':yes }", "(yes must be written True)"),
+        ("{ ‘host’: 'h' }", "(it has typographic quotes (‘’): write ' or \")"),  # noqa: RUF001
+        ("{ 'host': 'h', 'enabled': True", "(the closing } is missing)"),
+        ("{ 'host': 'no', 'weight' 10 }", "'weight' 10 }\""),
+    ],
+)
+def test_a_line_that_cannot_be_read_names_the_slip(entry: str, hint: str) -> None:
+    (problem,) = text_list(f"{GOOD}\n{entry}").problems
+    assert problem.message.endswith(hint)
+
+
 ODD_BYTES = {
     "Latin-1 in a comment": (b"# K\xf6ln\n{'host': 'a'}\n", 0),
     "Latin-1 after an entry": (b"{'host': 'a'} # K\xf6ln\n", 0),

@@ -197,7 +197,8 @@ def test_every_scheme_of_sources(text: str, source: SourceSettings) -> None:
         ("k8s://@host", "k8s://***@host", "must be k8s://TOKEN@host[:port]"),
         ("k8s:secret@host", "***@host", "must be one of"),
         ("ks8://secret@host", "***@host", "its scheme is unknown"),
-        ("ks8://secret", "***", "its scheme is unknown"),
+        ("ks8://secret", "***", "its scheme is unknown; did you mean k8s?"),
+        ("htp://host/pool", "***", "its scheme is unknown; did you mean http?"),
         ("secret", "***", "must be one of"),
     ],
 )

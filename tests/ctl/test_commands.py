@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pybal.config.snapshot import ReloadSnapshot
+from pybal.ctl.local_time import local_time
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.model import (
@@ -94,7 +95,7 @@ def test_status_shows_the_worst_first_with_counts_and_why(site: ServedSite) -> N
     assert shown[0] == "PyBal 9.8.7 on lvs1, running for 60 s"
     assert shown[1].startswith("CRITICAL - text_443: ")
     assert shown[2] == (
-        "3 services, 2 of them not well; 1 of 2 BGP peers established; in maintenance"
+        "3 services, 2 of them to look at; 1 of 2 BGP peers established; in maintenance"
     )
     assert shown[3].split() == "SERVICE ADDRESS SERVERS ENABLED UP POOLED NOTE".split()
     assert [line.split()[0] for line in shown[4:]] == ["text_443", "api_80", "dns_53"]
@@ -214,7 +215,8 @@ def test_server_and_why_show_all_services_or_one(site: ServedSite) -> None:
     assert [line[0] for line in shown] == ["SERVICE", "api_80", "text_443"]
     out = site.ctl("why", "cp2")[1]
     assert "text_443: cp2 is enabled/down/pooled" in out
-    assert "cp2 is kept pooled though down (decided at 2023-11-14T22:13:20.000Z" in out
+    decided = local_time({"epoch": NOON})
+    assert f"cp2 is kept pooled though down (decided at {decided}, cause" in out
     assert "ProxyFetch: down for 60 s; last check 60 s ago took 0.250 s: connection refused" in out
     assert "api_80" not in site.ctl("why", "cp1", "text_443")[1]
 
@@ -384,6 +386,20 @@ def test_an_unknown_name_is_answered_with_those_that_are_near(
     site: ServedSite, command: str, said: str
 ) -> None:
     assert site.ctl(*command.split()) == (1, "", f"pybalctl: {said}\n")
+
+
+def test_status_says_that_the_file_was_refused_whatever_else_is_worse(site: ServedSite) -> None:
+    last = ReloadSnapshot(NOON, False, ("pybal.conf:1: a",), ())
+    site.view.config_snapshot = replace(CONFIG, last_reload=last, differs_since=NOON)
+    shown = site.ctl("status")[1].splitlines()
+    assert shown[1].startswith("pybal.conf was refused, the former one runs")
+    assert shown[2].startswith("CRITICAL")
+
+
+def test_a_peer_is_none_while_bgp_is_off(tmp_path: Path) -> None:
+    with ServedSite(tmp_path / "s", FakeView()) as site:
+        said = "pybalctl: BGP is off, so that there are no peers. `pybalctl bgp` says why\n"
+        assert site.ctl("bgp", "192.0.2.1") == (1, "", said)
 
 
 @pytest.mark.parametrize(

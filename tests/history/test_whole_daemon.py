@@ -147,11 +147,16 @@ def test_a_list_that_two_services_share_is_one_incident(director: Director) -> N
 
 
 def test_what_a_list_may_not_take_away_is_told(director: Director) -> None:
+    director.network.refusing |= {"192.0.2.3"}
+    director.run()
+    director.network.refusing.clear()
+    director.run()
     director.listed("192.0.2.1")
     director.run()
     held = director.events(Kind.HELD, service="a")
     assert [event.inputs["change"] for event in held] == ["ChangeHeld"]
     assert held[0].inputs["servers"] == ["192.0.2.2", "192.0.2.3"]
+    assert held[0].incident is None, "not of that of the server that failed before"
     director.daemon.controls.confirm("a", "anna")
     (confirmed,) = director.events(Kind.OPERATOR)
     *_, applied = director.events(Kind.LIST, service="a")

@@ -127,6 +127,15 @@ def test_a_file_with_errors_is_refused_whole(bench: Bench) -> None:
     assert any("all goes on as before" in line for line in bench.log.lines)
 
 
+def test_a_key_that_is_not_set_is_told_with_its_misspelling(bench: Bench) -> None:
+    bench.path.write_text(ONE.replace("scheduler", "sheduler") + "[two]\nodd = 1\nprt = 2\n")
+    errors = result_of(bench.reloader.reload()).errors
+    assert any("[one] scheduler: not set" in error for error in errors)
+    assert any("did you mean scheduler?" in error for error in errors)
+    assert any("did you mean port?" in error for error in errors)
+    assert not any("odd" in error for error in errors)
+
+
 def test_a_file_that_needs_code_of_another_version_is_refused_whole(bench: Bench) -> None:
     bench.path.write_text(ONE + service("two", ip="192.0.2.2"))
     bench.no_code = "PyBal has been upgraded"
