@@ -67,10 +67,10 @@ def as_they_come(client: Client, options: Any, stream: Iterator[Document]) -> It
     told: dict[int, tuple[str, bool]] = {}
     for found in bursts(stream):
         incidents = _incidents(client, found)
-        for number, each in incidents.items():
+        for id_, each in incidents.items():
             news = each["text"], each["ended_at"] is None
-            incidents[number] = {**each, "again": number in told, "news": news != told.get(number)}
-            told[number] = news
+            incidents[id_] = {**each, "again": id_ in told, "news": news != told.get(id_)}
+            told[id_] = news
         yield from _summed_up(found, incidents)
 
 

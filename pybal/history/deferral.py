@@ -53,7 +53,8 @@ class Deferral:
             self._take_some()
         if not self._working:
             self._working = True
-            Deferred.fromCoroutine(self._work())
+            working = Deferred.fromCoroutine(self._work())
+            working.addErrback(lambda f: self._log.failure("Cannot wait for leisure", failure=f))
 
     def flush(self) -> None:
         """Take all that waits now."""

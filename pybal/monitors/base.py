@@ -215,7 +215,7 @@ class Monitor(ABC):
         try:
             samples = tuple(self._samples())
             for each in samples:
-                _check(each)
+                _check_sample(each)
         except Exception:  # noqa: BLE001 - as said above
             self._internal_error("telling its metrics")
             return ()
@@ -321,7 +321,7 @@ class Monitor(ABC):
             )
 
 
-def _check(sample: MetricSample) -> None:
+def _check_sample(sample: MetricSample) -> None:
     words = (sample.metric, *(word for pair in sample.labels for word in pair))
     if not isinstance(sample.value, float | int) or not all(isinstance(w, str) for w in words):
         raise TypeError(f"no sample of a metric: {sample!r:.200}")
