@@ -21,7 +21,7 @@ _EXTENDED = 255  # RFC 9072: marks the longer form of the parameters' length
 
 
 def encode_open(message: Open) -> bytes:
-    """The body of an OPEN. EncodeError if the capabilities exceed 253 bytes."""
+    """The body of an OPEN. EncodeError if the capabilities exceed 252 bytes."""
     wire_asn = message.asn if message.asn <= 0xFFFF else AS_TRANS
     parameters = b""
     if message.capabilities is not None:

@@ -123,7 +123,7 @@ def _raw_attributes(data: bytes) -> tuple[list[_Raw], list[Fault]]:
         extended = bool(data[offset] & EXTENDED)
         start = offset + (4 if extended else 3)
         end = start + int.from_bytes(data[offset + 2 : start], "big")
-        if start > len(data) or end > len(data):
+        if end > len(data):  # a header cut short, too: the value would begin behind the list
             fault = Fault(Severity.TREAT_AS_WITHDRAW, 0, "attribute list cut short")
             return items, [fault]
         items.append(_Raw(data[offset], data[offset + 1], data[start:end]))

@@ -9,7 +9,7 @@ import pytest
 from pybal.bgp.codec import Decoder, encode
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.errors import EncodeError, NotificationError
-from pybal.bgp.messages import Capabilities, GracefulRestart, Open, RestartFamily
+from pybal.bgp.messages import Capabilities, GracefulRestart, Keepalive, Open, RestartFamily
 from pybal.bgp.open import decode_open, encode_open
 
 HEAD = bytes.fromhex("04 fbff 00b4 0a000001".replace(" ", ""))
@@ -28,6 +28,11 @@ def test_open_is_encoded_as_the_rfc_draws_it() -> None:
         "ff" * 16 + "003301" + "045ba0001e0a000001" + "16" + "0214"
         "010400010001" + "010400020001" + "0200" + "4104fa56ea01"
     )
+
+
+@pytest.mark.parametrize(("asn", "on_the_wire"), [(65535, b"\xff\xff"), (65536, b"\x5b\xa0")])
+def test_only_an_asn_that_two_octets_cannot_hold_is_as_trans(asn: int, on_the_wire: bytes) -> None:
+    assert encode_open(Open(asn, 30, IPv4Address(1), None))[1:3] == on_the_wire
 
 
 def test_no_capabilities_means_no_optional_parameters() -> None:
@@ -54,12 +59,30 @@ def test_extended_optional_parameters_are_understood(size: int) -> None:
     assert decoded.capabilities == Capabilities()
 
 
+def test_extended_parameters_may_be_longer_than_255_octets() -> None:
+    unknown = b"\x46\xc8" + bytes(200)
+    parameters = (b"\2" + len(unknown).to_bytes(2, "big") + unknown) * 2
+    data = b"\xff" + len(parameters).to_bytes(2, "big") + parameters
+    assert decode_open(body(data, size=255)).capabilities == Capabilities()
+
+
+def test_no_extended_parameters_are_none() -> None:
+    assert decode_open(body(b"\xff\0\0", size=255)).capabilities is None
+
+
+def test_a_length_of_0_is_never_the_extended_one() -> None:
+    # RFC 9072 section 2.
+    with pytest.raises(NotificationError, match="of a wrong length"):
+        decode_open(body(b"\xff\0\0", size=0))
+
+
 def test_a_known_capability_of_a_wrong_length_counts_as_absent() -> None:
     decoded = decode_open(body(bytes.fromhex("0208" + "0103000101" + "410164")))
     assert decoded.capabilities == Capabilities()
 
 
 BAD_OPENS = [
+    ("cut short", HEAD, (2, 0, b"")),
     ("version 3", b"\x03" + body()[1:], (2, 1, b"\0\4")),
     ("ASN 0", body(head=HEAD[:1] + b"\0\0" + HEAD[3:]), (2, 2, b"")),
     ("4-octet ASN 0", body(bytes.fromhex("0206410400000000")), (2, 2, b"")),
@@ -70,9 +93,13 @@ BAD_OPENS = [
     ("parameter length beyond the message", body(b"\2\0", size=9), (2, 0, b"")),
     ("parameters shorter than the message", body(b"\2\0", size=0), (2, 0, b"")),
     ("parameter cut short", body(b"\2\5ab"), (2, 0, b"")),
+    ("parameter cut short behind a whole capability", body(b"\2\4\2\0"), (2, 0, b"")),
     ("capability cut short", body(b"\2\3\1\4a"), (2, 0, b"")),
     ("capability without length", body(b"\2\1\1"), (2, 0, b"")),
     ("extended length cut short", body(b"\xff\0", size=255), (2, 0, b"")),
+    ("extended length beyond the message", body(b"\xff\1\2\2\0\0", size=255), (2, 0, b"")),
+    ("extended parameter cut short", body(b"\xff\0\4\2\1\0x", size=255), (2, 0, b"")),
+    ("all capabilities but the last parameter", body(b"\2\2\2\0\1\0"), (2, 4, b"")),
 ]
 
 
@@ -91,9 +118,11 @@ def test_hold_time_0_and_3_are_acceptable() -> None:
 
 
 def test_more_capabilities_than_fit_are_refused_here() -> None:
-    unknown = tuple((200, bytes(100)) for _ in range(3))
-    with pytest.raises(EncodeError):
-        encode_open(Open(1, 30, IPv4Address(1), Capabilities(unknown=unknown)))
+    # A parameter's header has 2 octets, and a length of 255 is the longer form's (RFC 9072).
+    encoded = encode_open(Open(1, 30, IPv4Address(1), Capabilities(unknown=((200, bytes(250)),))))
+    assert encoded[9:14] == bytes((254, 2, 252, 200, 250))
+    with pytest.raises(EncodeError, match="capabilities of 253 bytes"):
+        encode_open(Open(1, 30, IPv4Address(1), Capabilities(unknown=((200, bytes(251)),))))
 
 
 MARKER = b"\xff" * 16
@@ -120,6 +149,15 @@ def test_a_bad_header_is_answered_with_its_subcode_and_data(
     with pytest.raises(NotificationError) as caught:
         decoder.next_message()
     assert (caught.value.code, caught.value.subcode, caught.value.data) == wanted
+
+
+def test_what_has_not_made_a_message_yet_waits() -> None:
+    # A next program goes on with it.
+    decoder = Decoder()
+    decoder.feed(MARKER + b"\0\x13\4" + MARKER[:5])
+    assert decoder.next_message() == Keepalive()
+    assert decoder.next_message() is None
+    assert decoder.waiting == MARKER[:5]
 
 
 def test_extended_messages_spare_open_and_keepalive() -> None:

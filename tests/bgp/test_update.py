@@ -91,6 +91,7 @@ WITHDRAW = {
     "NEXT_HOP missing (3 d)": ORIGIN + AS_PATH,
     "attribute overruns the list (4)": GOOD + "c00808000000",
     "attribute overruns the list by a whole community (4)": GOOD + "c0080800010002",
+    "attribute overruns the list by an octet (4)": GOOD + "c0080500010002",
     "extended length overruns the list (4)": GOOD + "d008010800010002",
     "COMMUNITIES of 258 bytes (7.8)": GOOD + "d0080102" + "00" * 258,
     "attribute header cut short (4)": GOOD + "c0",
@@ -143,6 +144,9 @@ def test_attribute_discard_keeps_the_route(added: str) -> None:
     assert decoded.update.attributes.med in (None, 0)
 
 
+WIDE = "50630102" + "07" * 258
+WIDE_REACH = "900e0102" + "00020105" + "00" * 254
+
 RESET: dict[str, tuple[bytes, tuple[int, bytes | None]]] = {
     "withdrawn overrun (4271 6.3)": (b"\0\5\x20\0\0", (1, b"")),
     "attributes overrun (4271 6.3)": (b"\0\0\0\5\x40", (1, b"")),
@@ -159,10 +163,20 @@ RESET: dict[str, tuple[bytes, tuple[int, bytes | None]]] = {
         body(GOOD + "800e1400020110" + "00" * 16, ""),
         (9, None),
     ),
+    "MP_REACH of two next hops where one is there (7.11)": (
+        body(GOOD + "800e1500020120" + "00" * 17, ""),
+        (9, None),
+    ),
     "MP_UNREACH cut short (7.12)": (body("800f020002", ""), (9, None)),
     "MP_REACH NLRI of length 129": (body(REACH6.replace("0080", "0081"), ""), (10, b"")),
     "MP_UNREACH flags": (body("c00f03000201", ""), (4, bytes.fromhex("c00f03000201"))),
     "well-known unknown (4271 6.3)": (body(GOOD + "40630101"), (2, bytes.fromhex("40630101"))),
+    "well-known unknown, of 258 bytes": (body(GOOD + WIDE, ""), (2, bytes.fromhex(WIDE))),
+    "well-known unknown, extended length of a short one": (
+        body(GOOD + "5063000101"),
+        (2, bytes.fromhex("5063000101")),
+    ),
+    "MP_REACH of 258 bytes, next hop of 5": (body(WIDE_REACH, ""), (9, bytes.fromhex(WIDE_REACH))),
     "error without reachable NLRI (5.2)": (body("40010103" + AS_PATH, ""), (1, b"")),
 }
 
@@ -176,6 +190,40 @@ def test_session_reset_only_where_the_rfc_says_so(
     assert (caught.value.code, caught.value.subcode) == (3, wanted[0])
     if wanted[1] is not None:
         assert caught.value.data == wanted[1]
+
+
+@pytest.mark.parametrize(
+    ("reach", "reason"),
+    [
+        ("800e00", "cut short"),
+        ("800e03000201", "cut short"),
+        ("800e0400020110", "cut short"),
+        ("800e0400020100", "cut short"),  # the reserved octet is missing
+        ("800e1400020110" + "00" * 16, "cut short"),  # here, too
+        ("800e1500020120" + "00" * 17, "cut short"),
+        ("800e0a00020105" + "00" * 6, "next hop of 5 bytes"),
+        ("800e0900020104" + "00" * 5, "next hop of 4 bytes"),
+        ("800e0a00010105" + "00" * 6, "next hop of 5 bytes"),
+        ("800e05" + "0002010000", "next hop of 0 bytes"),
+    ],
+)
+def test_what_is_wrong_with_mp_reach_is_said(reach: str, reason: str) -> None:
+    # The subcode is one for all: it would not tell which check has refused it.
+    with pytest.raises(NotificationError, match=f"MP_REACH_NLRI: {reason}$"):
+        decode(GOOD + reach, "")
+
+
+def test_of_a_huge_attribute_a_notification_carries_what_it_can() -> None:
+    # Extended messages (RFC 8654) carry it; a NOTIFICATION has 4096 octets at most.
+    huge = "50631388" + "07" * 5000
+    with pytest.raises(NotificationError) as caught:
+        decode(GOOD + huge)
+    assert caught.value.data == bytes.fromhex(huge)[:4000]
+
+
+def test_that_a_length_was_extended_is_no_property_of_an_attribute() -> None:
+    (unknown,) = decode(GOOD + "d063000101").update.attributes.unknown
+    assert (unknown.flags, unknown.code, unknown.value) == (0xC0, 99, b"\1")
 
 
 def test_an_extended_length_may_be_used_for_a_short_attribute() -> None:
