@@ -207,14 +207,14 @@ class Members(Mapping[str, Member]):
 
     def held(self) -> Iterator[Member]:
         """Those that are pooled though down, in order."""
-        return (each for each in _of_kind(self._root, self._depth, _HELD) if each.held)
+        return (each for each in _of_kind(self._root, _HELD) if each.held)
 
     def spare(self) -> Iterator[Member]:
         """Those that may be pooled and are not, in the order in which they are to be."""
         return (
             each
             for kind in _SPARES
-            for each in _of_kind(self._root, self._depth, kind)
+            for each in _of_kind(self._root, kind)
             if _counts(each)[kind]
         )
 
@@ -260,7 +260,7 @@ class Members(Mapping[str, Member]):
         """The members that are not the very same objects as those of their names before, in order.
         Cheap where one has come of the other by `changed` or `listed`."""
         if self.same_list(before):
-            return _differing(self._root, before._root, self._depth)
+            return _differing(self._root, before._root)
         return (each for each in self.in_order() if before.get(each.spec.host) is not each)
 
 
@@ -334,24 +334,24 @@ def _leaf_nodes(node: _Node, depth: int) -> list[_Node]:
     return [leaf for each in node.items for leaf in _leaf_nodes(each, depth - 1)]  # type: ignore[arg-type]
 
 
-def _of_kind(node: _Node, depth: int, kind: int) -> Iterator[Member]:
+def _of_kind(node: _Node, kind: int) -> Iterator[Member]:
     """The members of all leaves in which there is one of the kind."""
     if not node.counts[kind]:
         return
     for each in node.items:
         if isinstance(each, _Node):
-            yield from _of_kind(each, depth - 1, kind)
+            yield from _of_kind(each, kind)
         else:
             yield each
 
 
-def _differing(node: _Node, before: _Node, depth: int) -> Iterator[Member]:
+def _differing(node: _Node, before: _Node) -> Iterator[Member]:
     if node is before:
         return
     for each, former in zip(node.items, before.items, strict=True):
         if each is former:
             continue
         if isinstance(each, _Node) and isinstance(former, _Node):
-            yield from _differing(each, former, depth - 1)
+            yield from _differing(each, former)
         elif isinstance(each, Member):
             yield each

@@ -90,7 +90,6 @@ class LastGoodList:
         self._logged_errors: set[str] = set()
         self._logged_problems: frozenset[str] = frozenset()
         self._saved_at = 0.0
-        self._fell_back = False
         self._grace: Any = None
         self._stopped = False
 
@@ -227,11 +226,10 @@ class LastGoodList:
         self.reject(f"nothing came within {GRACE_S:.0f} s")
 
     def _fall_back(self) -> None:
-        """Once, and only if no list is in force: use the one that the last run left behind."""
+        """Only if no list is in force: use the one that the last run left behind."""
         self._end_grace()
-        if self._fell_back or self._servers:
+        if self._servers:
             return
-        self._fell_back = True
         self._complain_of_cache()
         cached = self._last_run
         if cached is None:

@@ -164,3 +164,9 @@ def test_a_message_that_does_not_belong_is_named_in_the_data() -> None:
     for kind, data in ((25, b"\3"), (26, b"\4"), (27, b"\2"), (100, b"\5")):
         _, actions = step(STATES[State.OPEN_SENT], Event(EventKind(kind)), NOW, 1.0, OPTIONS)
         assert actions[0] == Notification(5, 1, data)
+
+
+@pytest.mark.parametrize("state", [State.OPEN_SENT, State.OPEN_CONFIRM, State.ESTABLISHED])
+def test_a_fault_that_nobody_has_put_into_words_is_an_fsm_error(state: State) -> None:
+    _, actions = step(STATES[state], Event(EventKind.BGP_HEADER_ERR), NOW, 1.0, OPTIONS)
+    assert actions[0] == Notification(5, 0)

@@ -131,6 +131,7 @@ class Bench:
         withdraw_below: Fraction | None = None,
         broken: tuple[MonitorSettings, ...] = (),
         list_guard: ListGuardSettings = BY_DEFAULT,
+        protocol: L4Protocol = L4Protocol.TCP,
     ) -> None:
         self.clock = Clock()
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
@@ -146,7 +147,7 @@ class Bench:
         self._broken = broken
         self.settings = ServiceSettings(
             name="svc_80",
-            protocol=L4Protocol.TCP,
+            protocol=protocol,
             address=ip_address("192.0.2.1"),
             port=80,
             scheduler="wrr",

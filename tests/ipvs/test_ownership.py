@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.ownership import Ownership, Place, record_file
+from pybal.ipvs.ownership import NoRecord, Ownership, Place, record_file, this_place
 from pybal.ipvs.plan import Operation
 from pybal.state.state_file import StateFileError
 from tests.ipvs.clock import TURN_S, TurningClock
@@ -92,6 +94,33 @@ def test_a_record_reads_back_as_it_was_written(names: set[str]) -> None:
     assert FILE.parse(FILE.render(frozenset(names))) == names
 
 
+def test_the_format_of_a_record_is_that_of_earlier_versions() -> None:
+    assert FILE.path == Path("state/ipvs-services.json")
+    content = (
+        b'{"format": 1, "boot": "boot-1", "namespace": "4:4026531840",'
+        b' "services": ["tcp 192.0.2.1:80", "udp [2001:db8::1]:53"]}'
+    )
+    assert FILE.parse(content) == {str(WEB), str(DNS6)}
+    assert FILE.render(frozenset({str(WEB), str(DNS6)})) == content
+
+
+def test_this_place_is_named_by_boot_and_network_namespace() -> None:
+    namespace = os.stat("/proc/self/ns/net")
+    assert this_place() == Place(
+        Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        f"{namespace.st_dev}:{namespace.st_ino}",
+    )
+
+
+def test_without_a_record_nothing_is_ours_and_nothing_waits() -> None:
+    owner = NoRecord()
+    owner.start([WEB])
+    owner.claim(WEB)
+    assert not owner.owns(WEB)
+    assert owner.secured(WEB)
+    assert owner.error == ""
+
+
 @pytest.mark.parametrize("place", [Place("boot-2", HERE.namespace), Place(HERE.boot, "4:1")])
 def test_a_record_of_another_boot_or_namespace_claims_nothing(place: Place) -> None:
     bench = Bench(record(WEB, place=place))
@@ -122,6 +151,7 @@ def test_a_damaged_record_claims_nothing_and_is_replaced(content: bytes) -> None
     bench.owner.start([WEB, DNS])
     assert "cannot be read" in bench.owner.error
     assert not bench.owner.owns(WEB)
+    assert bench.thread.jobs == [], "there is nothing to put in its place yet"
     bench.owner.claim(DNS)
     bench.thread.work()
     assert bench.disk.names() == {str(DNS)}
@@ -198,6 +228,36 @@ def test_a_record_that_cannot_be_written_holds_up_no_service_and_is_tried_again(
     bench.thread.work()
     assert bench.owner.error == ""
     assert bench.disk.names() == {str(WEB), str(DNS)}
+
+
+def test_after_an_error_nothing_is_secured_before_the_retry_is_on_the_disk() -> None:
+    bench = Bench()
+    bench.owner.start([])
+    bench.disk.broken = OSError(28, "No space left on device")
+    bench.owner.claim(WEB)
+    bench.thread.work()
+    bench.disk.broken = None
+    bench.owner.retry()
+    assert not bench.owner.secured(WEB)
+    bench.owner.claim(DNS)
+    assert not bench.owner.secured(DNS)
+    bench.thread.work()
+    assert set(bench.told) == {WEB, DNS}
+    assert bench.owner.secured(WEB)
+    assert bench.owner.secured(DNS)
+
+
+def test_an_error_is_said_once_until_it_is_another_one() -> None:
+    bench = Bench()
+    bench.owner.start([])
+    with capturedLogs() as logged:
+        for error in ("full", "full", "read-only", "full"):
+            bench.disk.broken = OSError(error)
+            bench.owner.claim(WEB)
+            bench.owner.retry()
+            bench.thread.work()
+    lines = [str(event["error"]) for event in logged]
+    assert [line.rpartition(" ")[2] for line in lines] == ["full", "read-only", "full"]
 
 
 def test_an_audit_writes_the_record_that_could_not_be_written_and_no_other() -> None:

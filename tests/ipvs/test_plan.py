@@ -83,7 +83,7 @@ def test_applying_leaves_the_given_table_as_it_is(actual: Table, wanted: Table) 
     copy = {
         key: replace(each, destinations=dict(each.destinations)) for key, each in actual.items()
     }
-    applied(actual, plan(actual, wanted, ALL))
+    assert applied(actual, plan(actual, wanted, ALL)) == dict(wanted)
     assert dict(actual) == copy
 
 

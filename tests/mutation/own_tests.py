@@ -40,10 +40,12 @@ class OwnTests:
 
     def __init__(self, root: Path) -> None:
         self._tests: dict[Path, frozenset[str]] = {}
+        self._by_helpers: dict[Path, frozenset[str]] = {}
         for path in sorted((root / "tests").rglob("test_*.py")):
             relative = path.relative_to(root)
             if not {"kernel", "integration", "vm"} & set(relative.parts):
                 self._tests[relative] = imports(path)
+                self._by_helpers[relative] = _imports_of_helpers(root, path)
         self._modules = {
             module_name(path.relative_to(root)): imports(path)
             for path in sorted((root / "pybal").rglob("*.py"))
@@ -52,8 +54,11 @@ class OwnTests:
     def of(self, module: Path) -> list[Path]:
         """Those with the module's own name first, then those of its room, then the others. A part
         that has no tests of its name is tested by way of the modules of its room that import it,
-        too. Where no test imports any of these, those of the modules that do."""
+        and by way of the helpers of its room's tests, too. Where no test imports any of these,
+        those of the modules that do."""
         names = seen = frozenset({module_name(module)})
+        named = {path for path in self._tests if _is_named_for(path, module)}
+        near: set[Path] = set()
         if not any(path.stem == f"test_{module.stem}" for path in self._tests):
             room = module_name(module.parent) + "."
             names |= {
@@ -62,13 +67,29 @@ class OwnTests:
                 if names & imported and name.startswith(room)
             }
             seen = names
+            near = {path for path, imported in self._by_helpers.items() if names & imported}
         while names:
-            found = [path for path, imported in self._tests.items() if names & imported]
-            if found:
+            found = {path for path, imported in self._tests.items() if names & imported}
+            if found := found | named | near:
                 return sorted(found, key=lambda path: _distance(path, module))
             names = frozenset(n for n, imported in self._modules.items() if names & imported) - seen
             seen |= names
         return []
+
+
+def _is_named_for(test: Path, module: Path) -> bool:
+    """Whether a test is of the module's room and name, whatever it imports."""
+    same = f"{test.stem}_".startswith(f"test_{module.stem}_")
+    return same and test.parent.name == module.parent.name
+
+
+def _imports_of_helpers(root: Path, test: Path) -> frozenset[str]:
+    """What a test imports by way of a helper in its own folder, or its folder's file of fakes."""
+    fakes = root / "tests" / "fakes" / f"{test.parent.name}.py"
+    helpers = (root.joinpath(*name.split(".")).with_suffix(".py") for name in imports(test))
+    near = (path for path in helpers if path.parent == test.parent or path == fakes)
+    found = (path for path in near if path.is_file() and not path.stem.startswith("test_"))
+    return frozenset[str]().union(*map(imports, found))
 
 
 def _distance(test: Path, module: Path) -> tuple[bool, bool, Path]:

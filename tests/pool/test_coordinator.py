@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from pybal.config.settings import ListGuardSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
-from pybal.model import HealthReport, ServerSpec, Verdict
+from pybal.model import HealthReport, L4Protocol, ServerSpec, Verdict
 from pybal.monitors.runcommand import RunCommandSettings
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.events import MonitorReported, PooledChanged, ReportedDown
@@ -159,6 +159,33 @@ def test_what_a_former_monitor_reported_is_not_retracted_from_its_successor() ->
     assert bench.destinations == {B: 10, C: 10}
 
 
+def test_a_late_report_of_a_server_that_is_down_and_moved_is_void() -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    bench.monitor("a").say(False)
+    bench.holds_reports = True
+    bench.monitor("a").say(True)
+    bench.names.watches["a"].answer(ip_address(D))
+    assert bench.monitor("a").target.address == ip_address(D)
+    bench.coordinator.deliver(bench.reports[-1])
+    assert bench.destinations == {B: 10, C: 10}
+
+
+def test_only_what_was_delivered_is_retracted() -> None:
+    bench = Bench()
+    report = late_down(bench)
+    steps = len(bench.steps)
+    bench.coordinator.retract(report)
+    assert len(bench.steps) == steps
+
+
+def test_a_list_in_another_order_publishes_nothing() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.list("b", "a")
+    assert len(bench.published) == 1
+
+
 def test_a_weight_change_is_published_and_monitors_go_on() -> None:
     bench = Bench()
     bench.list("a", "b")
@@ -203,6 +230,9 @@ def test_stop_ends_everything_and_later_calls_do_nothing() -> None:
     bench = Bench(names={"a": A})
     bench.list("a")
     bench.list("a", "b")
+    assert bench.running == {"a"}
+    assert bench.names.watches.keys() == {"a", "b"}
+    assert bench.clock.getDelayedCalls(), "it waits for the name of b"
     bench.coordinator.stop()
     bench.coordinator.stop()
     assert bench.running == set()
@@ -254,6 +284,21 @@ def test_a_witness_without_a_tcp_check_is_asked_at_the_services_port() -> None:
     bench = Bench(monitors=(RunCommandSettings(command=Path("/bin/true")),))
     bench.list("a")
     assert bench.coordinator.probe_target(Random(1)) == ProbeTarget("a", ip_address(A), 80)
+
+
+def test_only_a_server_that_takes_tcp_connections_is_a_witness() -> None:
+    bench = Bench(protocol=L4Protocol.UDP)
+    bench.list("a")
+    assert bench.coordinator.probe_target(Random(1)) is None
+    assert Bench().coordinator.probe_target(Random(1)) is None, "it has no servers yet"
+
+
+def test_a_server_that_is_down_is_no_witness_though_it_stays_pooled() -> None:
+    bench = Bench()
+    bench.list("a")
+    bench.monitor("a").say(False)
+    assert bench.destinations == {A: 10}
+    assert bench.coordinator.probe_target(Random(1)) is None
 
 
 def test_the_snapshot_says_why() -> None:

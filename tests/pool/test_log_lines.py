@@ -10,6 +10,7 @@ from pybal.pool.events import (
     CouldNotDepool,
     LeftPooled,
     Notice,
+    PooledChanged,
     ReportedDown,
     RetractedDown,
     ServerAdded,
@@ -41,6 +42,9 @@ from pybal.pool.log_lines import log_line
             "info",
             "Merged disabled server h, weight 10",
         ),
+        (PooledChanged("h", pooled=False, up=False), "info", "Depooled server h"),
+        (PooledChanged("h", pooled=True, up=True), "info", "Pooled server h"),
+        (PooledChanged("h", pooled=True, up=False), "info", "Pooled server h though it is down"),
         (
             ServerRemoved("h"),
             "info",

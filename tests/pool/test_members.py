@@ -59,6 +59,7 @@ def test_a_list_of_the_same_servers_shares_what_stays() -> None:
     assert again.same_list(members)
     assert list(again.differing(members)) == [listed[7]]
     longer = members.listed([*members.values(), *(member(n) for n in range(100, 130))])
+    assert again.continues(members)
     assert longer.continues(members) and not members.continues(longer)
     assert longer.counts == Members(longer.values()).counts
     assert [each.spec.host for each in longer.differing(members)] == list(longer)[100:]
@@ -68,3 +69,7 @@ def test_a_list_of_the_same_servers_shares_what_stays() -> None:
     assert list(shorter.differing(members)) == [listed[7]]
     turned = members.listed(listed[::-1])
     assert list(turned) == list(members)[::-1]
+
+
+def test_nobody_is_of_any_kind() -> None:
+    assert not any(Members().counts)

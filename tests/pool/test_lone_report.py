@@ -1,0 +1,64 @@
+"""Which reports have the shorter way of the policy. That it decides as the longer one does is
+compared in test_policy_reference.py."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from pybal.model import ServerSpec
+from pybal.pool.events import Candidate, ListChanged, MonitorReported
+from pybal.pool.lone_report import take_alone
+from tests.pool.policy_case import DRAINED, HALF, Pool
+
+
+def report(host: str, up: bool) -> MonitorReported:
+    return MonitorReported(host, "M", up, "" if up else "refused")
+
+
+def is_alone(pool: Pool, host: str, up: bool) -> bool:
+    return take_alone(pool.state, report(host, up), 1000.0) is not None
+
+
+def test_what_concerns_nobody_else_is_decided_alone() -> None:
+    pool = Pool("abcd")
+    assert is_alone(pool, "a", up=True)
+    assert is_alone(pool, "a", up=False)
+    pool.down("a")
+    assert is_alone(pool, "a", up=True)
+
+
+def test_a_server_that_must_be_kept_though_others_are_is_decided_alone() -> None:
+    pool = Pool("abcd", threshold=Fraction(1))
+    pool.down("a")
+    assert is_alone(pool, "b", up=False)
+
+
+def test_the_last_that_was_kept_is_decided_alone_when_it_comes_up() -> None:
+    pool = Pool("ab", threshold=Fraction(1))
+    pool.down("a")
+    assert is_alone(pool, "a", up=True)
+
+
+def test_who_lets_others_go_is_not_decided_alone() -> None:
+    pool = Pool("abc")
+    pool.down("a", "b")
+    assert pool.member("b").held
+    assert not is_alone(pool, "a", up=True)
+
+
+def test_a_report_of_a_stranger_changes_nothing() -> None:
+    pool = Pool("abc")
+    assert take_alone(pool.state, report("z", up=False), 1000.0) == (pool.state, ())
+    stranger = MonitorReported("a", "Z", False, "refused")
+    assert take_alone(pool.state, stranger, 1000.0) == (pool.state, ())
+
+
+def test_a_drained_server_is_not_kept_though_too_few_are_left() -> None:
+    pool = Pool("", threshold=HALF)
+    drained = Candidate(ServerSpec("a", 0), ready=True, over=DRAINED)
+    pool.event(ListChanged((drained, *(Candidate(ServerSpec(h), ready=True) for h in "bc"))))
+    assert pool.pooled == "abc"
+    pool.down("b", "c")
+    assert pool.pooled == "abc"
+    pool.down("a")
+    assert pool.pooled == "bc"
