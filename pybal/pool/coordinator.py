@@ -115,10 +115,9 @@ class Coordinator:
             return
         self._next_list = found
         if self._applying is None:
-            self._applying = Deferred.fromCoroutine(self._apply_lists())
-            self._applying.addErrback(self._applying_failed)
-            if self._applying.called:
-                self._applying = None
+            applying = Deferred.fromCoroutine(self._apply_lists())
+            applying.addErrback(self._applying_failed)
+            self._applying = None if applying.called else applying
 
     def stop(self) -> None:
         """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""

@@ -212,10 +212,7 @@ class Members(Mapping[str, Member]):
     def spare(self) -> Iterator[Member]:
         """Those that may be pooled and are not, in the order in which they are to be."""
         return (
-            each
-            for kind in _SPARES
-            for each in _of_kind(self._root, kind)
-            if _counts(each)[kind]
+            each for kind in _SPARES for each in _of_kind(self._root, kind) if _counts(each)[kind]
         )
 
     def changed(self, members: Iterable[Member]) -> Members:

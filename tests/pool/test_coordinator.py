@@ -17,6 +17,7 @@ from pybal.health.isolation_guard import ProbeTarget
 from pybal.ipvs.model import Destination, DestinationKey, Forwarding
 from pybal.model import HealthReport, L4Protocol, ServerSpec, Verdict
 from pybal.monitors.runcommand import RunCommandSettings
+from pybal.override import Action
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.events import MonitorReported, PooledChanged, ReportedDown
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
@@ -233,15 +234,46 @@ def test_stop_ends_everything_and_later_calls_do_nothing() -> None:
     assert bench.running == {"a"}
     assert bench.names.watches.keys() == {"a", "b"}
     assert bench.clock.getDelayedCalls(), "it waits for the name of b"
-    bench.coordinator.stop()
-    bench.coordinator.stop()
+    with capturedLogs() as logged:
+        bench.coordinator.stop()
+        bench.coordinator.stop()
+    assert not [event for event in logged if "log_failure" in event]
     assert bench.running == set()
     assert all(watch.stopped for watch in bench.names.watches.values())
     before = len(bench.published)
     bench.list("c")
     bench.clock.advance(100)
+    bench.wish(Action.DRAIN, "a", force=True)
     assert len(bench.published) == before
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_list_that_cannot_be_applied_is_said_and_the_next_one_counts() -> None:
+    bench = Bench(names={"a": "no address at all", "b": B})
+    with capturedLogs() as logged:
+        bench.list("a", "b")
+    assert [event["log_format"] for event in logged if "log_failure" in event] == [
+        "A pool list could not be applied"
+    ]
+    bench.list("b")
+    assert bench.destinations == {B: 10}
+
+
+def test_an_override_before_the_first_list_publishes_nothing() -> None:
+    bench = Bench()
+    bench.wish(Action.DRAIN, "a", force=True)
+    assert bench.published == []
+    assert bench.steps == []
+
+
+def test_an_override_that_has_to_wait_is_said() -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.wish(Action.DRAIN, "a")
+    with capturedLogs() as logged:
+        bench.list("a", ServerSpec("b", enabled=False))
+    said = [str(event.get("text")) for event in logged]
+    assert len([text for text in said if text.startswith("a is not drained by alice")]) == 1
 
 
 def test_monitors_that_report_while_they_start_are_heard_in_turn() -> None:
