@@ -17,6 +17,7 @@ from pybal.ipvs.plan import (
     RemoveService,
     applied,
     plan,
+    planning,
 )
 from tests.ipvs.examples import DNS, DNS6, KEYS, WEB, WEB6, destination, entry, pool, server
 from tests.ipvs.strategies import tables
@@ -142,3 +143,11 @@ def test_an_operation_on_a_service_that_is_not_there_changes_nothing() -> None:
     table = {WEB: pool(WEB, 1)}
     assert applied(table, [RemoveService(DNS), EditDestination(DNS, destination(1))]) == table
     assert applied(table, [RemoveDestination(WEB, server(9))]) == table
+
+
+def test_planning_pauses_after_every_hundred_destinations_it_has_looked_at() -> None:
+    standing = {WEB: pool(WEB, *range(1, 251))}
+    assert list(planning(standing, dict(standing), ALL)) == [100, 100]
+    wanted = {WEB: pool(WEB, *range(1, 250))}
+    steps = [100, 100, 100, 100, RemoveDestination(WEB, server(250))]
+    assert list(planning(standing, wanted, ALL)) == steps
