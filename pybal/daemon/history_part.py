@@ -35,6 +35,9 @@ from pybal.runtime.time_slices import TimeSlices
 
 _NAMED = 5
 
+_STOP_S = 0.3
+"""So long a stop takes what a storm has left to be noted."""
+
 ServiceNames = Callable[[ServiceKey], str | None]
 """The configured service of a key."""
 
@@ -108,7 +111,8 @@ class HistoryPart:
         if self._stopped:
             return
         self._stopped = True
-        self._deferral.flush()
+        if left := self._deferral.flush(_STOP_S):
+            self._log.warn("Stopped amid a storm: {left} events are not noted", left=left)
         text = "PyBal stops" + (" for a restart" if for_restart else "")
         self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
         self.ledger.stop()

@@ -56,10 +56,14 @@ class Deferral:
             working = Deferred.fromCoroutine(self._work())
             working.addErrback(lambda f: self._log.failure("Cannot wait for leisure", failure=f))
 
-    def flush(self) -> None:
-        """Take all that waits now."""
-        while self._waiting:
+    def flush(self, within_s: float) -> int:
+        """Take what waits now, for so long; returns how many notes are left out, for good."""
+        late_s = self._clock.seconds() + within_s
+        while self._waiting and self._clock.seconds() < late_s:
             self._take_some()
+        left = len(self._waiting)
+        self._waiting.clear()
+        return left
 
     def _next_turn(self) -> None:
         self._this_turn, self._counting = 0, False

@@ -22,7 +22,7 @@ from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
 
-STOP_S = 1.5
+STOP_S = 1.0
 """So long a stop goes on with changes, those of services that stand first: a service manager, and
 whoever waits for a restart, have no time for a load of tens of thousands of servers."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 
 from pybal.history.deferral import AT_ONCE, MOST_WAITING, Deferral
@@ -52,7 +53,7 @@ def test_what_comes_while_others_wait_comes_after_them() -> None:
     rig.deferral._next_turn()
     rig.take(1, AT_ONCE + 1)
     assert rig.noted == list(range(AT_ONCE))
-    rig.deferral.flush()
+    assert rig.deferral.flush(1.0) == 0
     assert rig.noted == list(range(AT_ONCE + 2))
 
 
@@ -71,7 +72,7 @@ def test_more_wait_than_may_wait() -> None:
     rig = Rig()
     rig.take(AT_ONCE + MOST_WAITING + 1)
     assert AT_ONCE < len(rig.noted) < AT_ONCE + 100
-    rig.deferral.flush()
+    assert rig.deferral.flush(1.0) == 0
     assert rig.noted == list(range(AT_ONCE + MOST_WAITING + 1))
 
 
@@ -80,7 +81,24 @@ def test_a_note_that_fails_takes_none_of_the_others() -> None:
     rig.take(AT_ONCE)
     rig.deferral.take(lambda: 1 // 0)
     rig.take(1, AT_ONCE)
-    rig.deferral.flush()
+    assert rig.deferral.flush(1.0) == 0
     assert rig.noted[-1] == AT_ONCE
     (line,) = rig.log.lines
     assert "ZeroDivisionError" in line
+
+
+def test_a_flush_in_the_midst_of_a_storm_has_an_end() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE)
+
+    def slow() -> None:
+        rig.clock.rightNow += 0.01
+
+    for _ in range(1000):
+        rig.deferral.take(slow)
+    left = rig.deferral.flush(0.3)
+    assert 1000 - left == pytest.approx(30, abs=10)
+    assert rig.deferral.flush(0.3) == 0
+    rig.take(1, 100)
+    rig.clock.pump([0.0] * 5)
+    assert rig.noted[-1] == 100
