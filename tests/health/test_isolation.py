@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -347,3 +348,16 @@ def test_a_host_that_failed_twice_and_is_up_no_longer_counts() -> None:
         rule.take(report_of("a", False, incarnation=incarnation), HOSTS, 0.0)
     rule.take(report_of("a", True, incarnation=2), HOSTS, 0.0)
     assert rule.failing_hosts() == set()
+
+
+@pytest.mark.parametrize(("service", "monitor"), [("other", "M"), ("svc", "N")])
+def test_what_waits_is_not_undone_by_another_service_or_monitor_of_the_host(
+    service: str, monitor: str
+) -> None:
+    rule = Isolation(Fraction(19, 20), WINDOW_S, HOLD_S)
+    rule.take(report_of("a", False, slow=True), HOSTS, 1000.0)
+    up = replace(report_of("a", True), service=service, monitor=monitor)
+    assert rule.take(up, HOSTS, 1000.0) == [Deliver(up)]
+    assert rule.kept == 1
+    rule.take(report_of("a", True), HOSTS, 1000.0)
+    assert rule.kept == 0
