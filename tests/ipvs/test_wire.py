@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from pybal.ipvs.messages import AttributeMap
-from pybal.ipvs.wire import NLM_F_ACK, NLM_F_DUMP, Reader, request
+from pybal.ipvs.wire import NLM_F_ACK, NLM_F_DUMP, NetlinkMessage, Reader, request, split
 
 MAP: AttributeMap = (
     ("X_ATTR_UNSPEC", "none"),
@@ -41,3 +41,8 @@ def test_an_empty_attribute_at_the_end_is_there() -> None:
     reader = Reader(MAP, "ONE", "TEXT")
     assert reader(attribute(1, number(10)) + attribute(3, b"")) == (10, b"")
     assert reader(attribute(1, number(10))) == (10, None)
+
+
+def test_a_header_without_more_is_a_message() -> None:
+    message = struct.pack("=IHHII", 16, 3, 0, 7, 0)
+    assert list(split(message + message)) == [NetlinkMessage(3, 7, b"")] * 2
