@@ -33,6 +33,7 @@ class Deferral:
         self._this_turn = 0
         self._counting = False
         self._working = False
+        self._taking = False
 
     @property
     def defers(self) -> bool:
@@ -49,7 +50,8 @@ class Deferral:
             note(*arguments)
             return
         self._waiting.append((self._clock.seconds(), partial(note, *arguments)))
-        if len(self._waiting) > MOST_WAITING:
+        # A note of a long list brings thousands: those are for another turn.
+        if len(self._waiting) > MOST_WAITING and not self._taking:
             self._take_some()
         if not self._working:
             self._working = True
@@ -76,9 +78,11 @@ class Deferral:
         self._working = False
 
     def _take_some(self) -> None:
+        self._taking = True
         for _ in range(min(_PIECE, len(self._waiting))):
             try:
                 _, note = self._waiting.popleft()
                 note()
             except Exception:  # noqa: BLE001 - the others are to be noted all the same
                 self._log.failure("Could not take note of something that happened")
+        self._taking = False

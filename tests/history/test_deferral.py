@@ -102,3 +102,14 @@ def test_a_flush_in_the_midst_of_a_storm_has_an_end() -> None:
     rig.take(1, 100)
     rig.clock.pump([0.0] * 5)
     assert rig.noted[-1] == 100
+
+
+def test_a_note_that_brings_thousands_does_not_have_them_taken_in_its_own_turn() -> None:
+    rig = Rig()
+    rig.take(AT_ONCE)
+    for _ in range(10):
+        rig.deferral.take(rig.take, MOST_WAITING // 4, AT_ONCE)
+    rig.take(MOST_WAITING - 9, AT_ONCE)
+    assert len(rig.noted) == AT_ONCE
+    assert rig.deferral.flush(1.0) == 0
+    assert len(rig.noted) == AT_ONCE + 10 * (MOST_WAITING // 4) + MOST_WAITING - 9
