@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 from ipaddress import ip_address
 from typing import Any
 
@@ -253,3 +254,51 @@ def test_half_a_netlink_header_is_an_error(length: int) -> None:
 def test_a_message_that_claims_no_length_does_not_loop() -> None:
     with pytest.raises(MalformedMessageError):
         list(wire.split(bytes(64)))
+
+
+def without(body: bytes, definition: messages.AttributeMap, name: str) -> bytes:
+    """A message of one nested value, without the attribute of that name."""
+    names = [each.partition("_ATTR_")[2] for each, _ in definition]
+    outer, data, kept = struct.unpack_from("=HH", body)[1], body[4:], b""
+    while data:
+        size, number = struct.unpack_from("=HH", data)
+        padded = (size + 3) & ~3
+        if number != names.index(name):
+            kept += data[:padded]
+        data = data[padded:]
+    assert len(kept) < len(body) - 4
+    return struct.pack("=HH", 4 + len(kept), outer) + kept
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("AF", "a family or a scheduler"),
+        ("SCHED_NAME", "a family or a scheduler"),
+        ("FLAGS", "flags"),
+        ("PROTOCOL", "a protocol, an address or a port"),
+        ("ADDR", "a protocol, an address or a port"),
+        ("PORT", "a protocol, an address or a port"),
+    ],
+)
+def test_a_service_that_lacks_something_is_an_error_that_names_it(name: str, what: str) -> None:
+    body = codec.request(AddService(Service(WEB, "rr")))[1]
+    with pytest.raises(MalformedMessageError, match=f"^a service without {what}$"):
+        codec.read_service(without(body, messages.SERVICE, name))
+
+
+@pytest.mark.parametrize("name", ["TIMEOUT", "NETMASK"])
+def test_persistence_that_lacks_something_is_an_error_that_names_it(name: str) -> None:
+    service = Service(WEB, "rr", persistence=Persistence(300, 24))
+    body = codec.request(AddService(service))[1]
+    with pytest.raises(MalformedMessageError, match="persistence without a timeout"):
+        codec.read_service(without(body, messages.SERVICE, name))
+
+
+@pytest.mark.parametrize("name", ["ADDR", "PORT", "FWD_METHOD", "WEIGHT"])
+def test_a_destination_that_lacks_something_is_an_error_that_names_it(name: str) -> None:
+    body = codec.request(AddDestination(WEB, destination(1)))[1]
+    end = struct.unpack_from("=H", body)[0] + 3 & ~3  # of the service that it belongs to
+    service, body = body[:end], body[end:]
+    with pytest.raises(MalformedMessageError, match="a destination without address, port"):
+        codec.read_destination(service + without(body, messages.DESTINATION, name), WEB)
