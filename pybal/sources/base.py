@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
-
 import pybal
 from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.sources.file_access import DirectAccess, FileAccess
 from pybal.sources.file_watches import FileWatches
+from pybal.sources.parsing import InThread
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
 
@@ -44,7 +43,8 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
-    `now()` is Unix seconds, `in_thread` runs a function that may block on the disk.
+    `now()` is Unix seconds, `in_thread` runs a function that takes its time, and fires
+    with what it returns or raises.
     `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
     used, and none is written. `ca_file` (PEM) is trusted in place
     of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
@@ -56,7 +56,7 @@ class SourcePorts:
     random: random.Random
     http: HTTPClient
     names: HostLookUp
-    in_thread: Callable[[Callable[[], None]], Deferred[None]]
+    in_thread: InThread
     state_directory: Path | None
     ca_file: str | None = None
     read_only: bool = False

@@ -8,6 +8,7 @@ second; a removal, too, if the file is JSON or came by a rename, else within two
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from twisted.internet.task import deferLater
@@ -17,6 +18,7 @@ from pybal.errors import SourceError
 from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
 from pybal.sources.file_watches import Unwatched, Watch
+from pybal.sources.parsing import parsed
 from pybal.sources.polling_source import Early, Pauses
 from pybal.state.files import FileContent, Signature, file_signature, read_regular_file
 
@@ -37,6 +39,7 @@ class FileReader:
         self._clock = ports.reactor
         self._now = ports.now
         self._access = ports.files
+        self._in_thread = ports.in_thread
         self._watch: Watch = Unwatched() if ports.watches is None else ports.watches.of(path)
         self._seen: Signature | None = None
         self._settled: Signature | None = None
@@ -59,10 +62,12 @@ class FileReader:
         content = await self._content()
         while True:
             changed_ns = await self._access.run(self._path, self._directory_changed_ns)
-            found = readings.add(content, changed_ns, self._clock.seconds(), self._now())
+            at_s, now = self._clock.seconds(), self._now()
+            add = partial(readings.add, content, changed_ns, at_s, now)
+            found = await parsed(len(content.data), add, self._in_thread)
             self._seen = content.signature
             if readings.stood_still(self._clock.seconds()):
-                return self._settle(content)
+                return await self._settle(content)
             if found is not None:
                 early(found)
             if readings.took_too_long(self._clock.seconds()):
@@ -81,12 +86,13 @@ class FileReader:
         if self._refused:
             raise SourceError(self._refused)
 
-    def _settle(self, content: FileContent) -> PoolList:
+    async def _settle(self, content: FileContent) -> PoolList:
         """The file has stood still: what it holds is what it says, good or bad."""
         self._settled = content.signature
         self._refused = ""
         try:
-            return parse_pool_bytes(content.data, json_format=self._json_format)
+            parse = partial(parse_pool_bytes, content.data, json_format=self._json_format)
+            return await parsed(len(content.data), parse, self._in_thread)
         except SourceError as error:
             self._refused = str(error)
             raise

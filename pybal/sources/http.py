@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlsplit
 
 from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.sources.base import USER_AGENT, SourcePorts
+from pybal.sources.parsing import parsed
 from pybal.sources.polling_source import Early, Pauses
 
 TIMEOUT_S = 5.0
@@ -68,7 +70,7 @@ class HTTPReader:
             return None
         body = whole_body(response)
         self._full_at_s = asked_at_s
-        found = self._changed(body)
+        found = await self._changed(body)
         # Only of an answer that is a list: a bad one must be fetched again in full.
         etag = response.headers.get("etag", "")
         usable = asked_at_s - self._taken_at_s >= _SETTLED_S and _USABLE_ETAG.fullmatch(etag)
@@ -78,11 +80,12 @@ class HTTPReader:
     def stop(self) -> None:
         """See Reader: nothing is open between readings."""
 
-    def _changed(self, body: bytes) -> PoolList | None:
+    async def _changed(self, body: bytes) -> PoolList | None:
         """The list to be in force, if it is another one than at the last reading."""
         if body == self._body and not self._pending:
             return None
-        found = parse_pool_bytes(body, json_format=self._json_format)
+        parse = partial(parse_pool_bytes, body, json_format=self._json_format)
+        found = await parsed(len(body), parse, self._ports.in_thread)
         before, self._found = self._found, found
         grown = self._body not in (None, body) and body.startswith(self._body or b"")
         if body != self._body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from pybal.config.poollist import MAX_ENTRIES, PoolList, PoolProblem
@@ -13,6 +14,7 @@ from pybal.model import ServerSpec
 from pybal.net.addresses import endpoint, host_problem, same_host
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.http import whole_body
+from pybal.sources.parsing import parsed
 from pybal.sources.polling_source import Early, Pauses
 
 TIMEOUT_S = 5.0
@@ -45,7 +47,8 @@ class KubernetesReader:
             },
             ca_file=self._ports.ca_file,
         )
-        return parse_nodes(whole_body(await self._ports.http.fetch(request)))
+        body = whole_body(await self._ports.http.fetch(request))
+        return await parsed(len(body), partial(parse_nodes, body), self._ports.in_thread)
 
     def stop(self) -> None:
         """See Reader: nothing is open between readings."""

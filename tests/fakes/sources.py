@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.config.settings import SourceSettings
+from pybal.errors import PyBalError
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.sources.base import Source, SourcePorts
@@ -25,15 +26,15 @@ EPOCH = 1_700_000_000.0
 Servers = tuple[ServerSpec, ...]
 
 
-class FakeDiskThread:
+class FakeThread:
     """Runs what is given to it at once, or else when the test says so."""
 
     def __init__(self) -> None:
         self.at_once = True
-        self._waiting: list[tuple[Callable[[], None], Deferred[None]]] = []
+        self._waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
 
-    def __call__(self, function: Callable[[], None]) -> Deferred[None]:
-        result: Deferred[None] = Deferred()
+    def __call__(self, function: Callable[[], Any]) -> Deferred[Any]:
+        result: Deferred[Any] = Deferred()
         self._waiting.append((function, result))
         if self.at_once:
             self.run_one()
@@ -48,11 +49,11 @@ class FakeDiskThread:
         """Run the function that has waited longest."""
         function, result = self._waiting.pop(0)
         try:
-            function()
-        except OSError:
+            found = function()
+        except (OSError, PyBalError):
             result.errback()
         else:
-            result.callback(None)
+            result.callback(found)
 
 
 class SourceBench:
@@ -67,7 +68,7 @@ class SourceBench:
     ) -> None:
         self.clock: Any = Clock()
         self.http = FakeHTTPClient()
-        self.disk = FakeDiskThread()
+        self.disk = FakeThread()
         self.log = FakeLog()
         self.lists: list[SourceList] = []
         self.published: list[Servers] = []

@@ -22,7 +22,7 @@ from pybal.sources.etcdclient import PythonEtcdClient
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
-from tests.fakes.sources import FakeDiskThread, Servers
+from tests.fakes.sources import FakeThread, Servers
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.etcd_server import EtcdServer
 from tests.integration.reactors import run_in_reactor, sleep, until
@@ -93,7 +93,7 @@ class Scene:
             random=random.Random(1),
             http=FakeHTTPClient(),
             names=self.names,
-            in_thread=FakeDiskThread(),
+            in_thread=FakeThread(),
             state_directory=None,
             ca_file=None if ca_file is None else str(ca_file),
         )

@@ -17,7 +17,7 @@ from pybal.sources.base import SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
-from tests.fakes.sources import FakeDiskThread, Servers
+from tests.fakes.sources import FakeThread, Servers
 from tests.integration.reactors import real_client, run_in_reactor, until
 
 pytestmark = pytest.mark.integration
@@ -88,7 +88,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
             random=random.Random(1),
             http=real_client(reactor),
             names=FakeHostLookUp(),
-            in_thread=FakeDiskThread(),
+            in_thread=FakeThread(),
             state_directory=None,
         )
         url = f"http://127.0.0.1:{master.server_address[1]}/pybal/text"

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from pybal.state.state_file import StateFile, StateFileError, WriteBehind
-from tests.fakes.sources import FakeDiskThread
+from tests.fakes.sources import FakeThread
 
 
 def names_file(path: Path) -> StateFile[list[str]]:
@@ -49,7 +49,7 @@ def test_what_is_no_file_of_ours_is_an_error_and_never_waited_for(
 
 
 def test_changes_during_a_writing_are_written_once_after_it(tmp_path: Path) -> None:
-    thread, value = FakeDiskThread(), ["a"]
+    thread, value = FakeThread(), ["a"]
     thread.at_once = False
     file = names_file(tmp_path / "x.json")
     writer = WriteBehind(file, lambda: list(value), thread, pytest.fail)
@@ -69,7 +69,7 @@ def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
     clock, value = Clock(), ["a"]
     file = names_file(tmp_path / "x.json")
     writer = WriteBehind(
-        file, lambda: list(value), FakeDiskThread(), pytest.fail, clock=clock, after_s=10.0
+        file, lambda: list(value), FakeThread(), pytest.fail, clock=clock, after_s=10.0
     )
     writer.changed()
     clock.advance(9)
@@ -84,9 +84,7 @@ def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
 def test_what_fails_is_said_once_until_it_succeeds(tmp_path: Path) -> None:
     directory = tmp_path / "state"
     said: list[str] = []
-    writer = WriteBehind(
-        names_file(directory / "x.json"), lambda: ["a"], FakeDiskThread(), said.append
-    )
+    writer = WriteBehind(names_file(directory / "x.json"), lambda: ["a"], FakeThread(), said.append)
     for _ in range(2):
         directory.write_text("in the way")
         writer.changed()
