@@ -29,6 +29,7 @@ def test_a_long_text_is_cut_at_a_character_not_within_one() -> None:
     message = shutdown("x" + "é" * 200)
     assert message.data[0] == len(message.data) - 1 == 255
     assert shutdown_text(message) == "x" + "é" * 127
+    assert shutdown("x" * 300).data == b"\xff" + b"x" * 255
 
 
 def test_no_text_means_no_data() -> None:

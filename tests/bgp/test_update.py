@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -23,6 +24,8 @@ from pybal.bgp.update import DecodedUpdate, decode_update
 from pybal.bgp.updateencode import encode_update
 
 EXTERNAL, INTERNAL = Scope(), Scope(internal=True)
+MEMBER = Scope(same_confederation=True)
+TWO_OCTET = Scope(four_octet_asn=False)
 ORIGIN = "40010100"
 AS_PATH = "4002060201" + "0000fbff"
 AS_PATH_2 = "4002040201fbff"
@@ -271,6 +274,53 @@ def test_prefixes_of_an_unknown_family_are_not_parsed() -> None:
     assert decode(reach + ORIGIN + AS_PATH, "").update.mp_reach is not None
 
 
+WHOLE: list[tuple[str, Scope, dict[str, object]]] = [
+    ("80040400000007", EXTERNAL, {"med": 7}),
+    ("40050400000064", INTERNAL, {"local_pref": 100}),
+    ("400600", EXTERNAL, {"atomic_aggregate": True}),
+    (
+        "c007080000fbff0a000001",
+        EXTERNAL,
+        {"aggregator": Aggregator(64511, IPv4Address("10.0.0.1"))},
+    ),
+    ("c00706fbff0a000001", TWO_OCTET, {"aggregator": Aggregator(64511, IPv4Address("10.0.0.1"))}),
+    ("c008080001000200010003", EXTERNAL, {"communities": (0x00010002, 0x00010003)}),
+    ("8009040a000001", MEMBER, {"originator_id": IPv4Address("10.0.0.1")}),
+    (
+        "800a080a0000010a000002",
+        MEMBER,
+        {"cluster_list": (IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2"))},
+    ),
+    (
+        "c01010" + "0002fbff00000001" + "0002fbff00000002",
+        EXTERNAL,
+        {
+            "extended_communities": (
+                bytes.fromhex("0002fbff00000001"),
+                bytes.fromhex("0002fbff00000002"),
+            )
+        },
+    ),
+    (
+        "c02018" + "000000010000000200000003" + "000000040000000500000006",
+        EXTERNAL,
+        {"large_communities": ((1, 2, 3), (4, 5, 6))},
+    ),
+    ("c023040000fbff", EXTERNAL, {"only_to_customer": 64511}),
+]
+
+
+@pytest.mark.parametrize(("added", "scope", "wanted"), WHOLE)
+def test_each_attribute_of_its_size_is_understood(
+    added: str, scope: Scope, wanted: dict[str, object]
+) -> None:
+    path = AS_PATH if scope.four_octet_asn else AS_PATH_2
+    decoded = decode(ORIGIN + path + NEXT_HOP + added, scope=scope)
+    assert decoded.faults == ()
+    plain = PathAttributes(origin=Origin.IGP, as_path=sequence((64511,)))
+    assert decoded.update.attributes == replace(plain, **wanted)  # type: ignore[arg-type]
+
+
 def test_every_flag_of_the_table_is_enforced() -> None:
     assert len(RULES) == 15
     for code, rule in RULES.items():
@@ -301,9 +351,6 @@ def test_ipv4_prefixes_travel_with_an_ipv6_next_hop() -> None:
     attributes = PathAttributes(origin=Origin.IGP, as_path=())
     update = Update(attributes=attributes, mp_reach=reach)
     assert decode_update(encode_update(update, EXTERNAL), EXTERNAL).update == update
-
-
-TWO_OCTET = Scope(four_octet_asn=False)
 
 
 def test_a_2_octet_peer_sees_as_trans_and_as4_attributes() -> None:
