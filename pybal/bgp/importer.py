@@ -80,7 +80,6 @@ class Importer:
             self._rib = AdjRIBIn(self._session, self._own, self._ours)
 
     def end(self) -> None:
-        self._sessions += 1
         self._session = self._rib = None
 
     def take(self, update: Update) -> None:

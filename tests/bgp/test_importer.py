@@ -41,6 +41,20 @@ def test_what_is_heard_in_a_session_ends_with_it() -> None:
     assert (dict(peer.routes), peer.not_kept, peer.listens) == ({}, 0, False)
 
 
+def test_each_session_and_its_end_are_versions_of_their_own() -> None:
+    peer = importer()
+    versions = [peer.version]
+    for change in (peer.end, lambda: peer.set_wanted(False)):
+        peer.set_wanted(True)
+        peer.begin(SESSION, OURS)
+        peer.take(said())
+        versions.append(peer.version)
+        change()
+        versions.append(peer.version)
+        peer.set_wanted(True)
+    assert len(set(versions)) == len(versions) == 5
+
+
 def test_a_session_that_goes_on_is_asked_to_say_all_again_if_there_is_something_to_hear() -> None:
     assert importer().begin_again(SESSION, OURS) == SESSION.families
     assert importer(wanted=False).begin_again(SESSION, OURS) == ()

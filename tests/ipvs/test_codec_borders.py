@@ -58,6 +58,45 @@ def sent(operation: AddDestination | RemoveDestination, *names: str) -> tuple[An
     return Reader(messages.DESTINATION, *names)(inner)
 
 
+def test_commands_have_the_kernels_numbers() -> None:
+    # include/uapi/linux/ip_vs.h, which gives the family version 1.
+    assert messages.VERSION == 1
+    assert {each.name: each.value for each in messages.Command} == {
+        "NEW_SERVICE": 1,
+        "SET_SERVICE": 2,
+        "DEL_SERVICE": 3,
+        "GET_SERVICE": 4,
+        "NEW_DEST": 5,
+        "SET_DEST": 6,
+        "DEL_DEST": 7,
+        "GET_DEST": 8,
+        "NEW_DAEMON": 9,
+        "DEL_DAEMON": 10,
+        "GET_DAEMON": 11,
+        "SET_CONFIG": 12,
+        "GET_CONFIG": 13,
+    }
+
+
+def test_requests_are_to_the_octet_what_the_kernels_header_draws() -> None:
+    service = Service(WEB, "rr", persistence=Persistence(300, 24), persistence_engine="sip")
+    assert codec.request(AddService(service))[1].hex(" ", 4) == (
+        "50000180 06000100 02000000 06000200 06000000 08000300 c0000201 06000400 00500000"
+        " 07000600 72720000 0c000700 01000000 fdffffff 08000800 2c010000 08000900 ffffff00"
+        " 08000b00 73697000"
+    )
+    gue = Tunnel(TunnelType.GUE, 5555, 1)
+    tunnelled = Destination(server(1), 10, Forwarding.TUNNEL, 9, 5, gue)
+    _, inner = Reader(messages.MESSAGE, "SERVICE", "DEST")(
+        codec.request(AddDestination(WEB, tunnelled))[1]
+    )
+    assert inner.hex(" ", 4) == (
+        "06000b00 02000000 08000100 c6336401 06000200 00500000 08000300 02000000"
+        " 08000400 0a000000 08000500 09000000 08000600 05000000"
+        " 05000d00 01000000 06000e00 15b30000 06000f00 01000000"
+    )
+
+
 @pytest.mark.parametrize(
     ("weight", "on_the_wire"),
     [(-1, 2**31), (0, 0), (1, 1), (MAX_WEIGHT, MAX_WEIGHT), (MAX_WEIGHT + 1, 2**31)],
@@ -145,8 +184,9 @@ def test_a_service_that_lacks_something_is_an_error(changes: dict[str, Any], rea
 
 @pytest.mark.parametrize("missing", DESTINATION)
 def test_a_destination_that_lacks_something_is_an_error(missing: str) -> None:
+    without: dict[str, Any] = {missing: None}
     with pytest.raises(MalformedMessageError, match=r"^a destination without"):
-        read_destination(**{missing: None})
+        read_destination(**without)
 
 
 def test_a_message_without_what_was_asked_for_is_an_error() -> None:
