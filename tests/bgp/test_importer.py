@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 
+from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import IPV4_UNICAST, RefreshSubtype
 from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import Importer, Told
-from pybal.bgp.messages import RouteRefresh
+from pybal.bgp.messages import PathAttributes, RouteRefresh
 from pybal.bgp.negotiation import negotiate
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
@@ -96,6 +97,21 @@ def test_an_address_that_is_ours_no_longer_is_forgotten_with_what_is_around_it()
     assert peer.set_own(other) == (IPV4_UNICAST,)
     assert list(peer.about(VIP, Told({}))) == []
     assert dict(peer.routes) == {}
+
+
+def test_what_may_be_our_own_word_sent_back_is_not_told() -> None:
+    peer = importer()
+    peer.begin(SESSION, OURS)
+    ours = Route(PathAttributes(as_path=sequence((64512,))), ip_address("10.0.0.1"))
+    wanted = [
+        (Told({HOST: ours}), THEM, []),
+        (Told({HOST: ours}), "10.0.0.77", [HOST]),  # the next hop is neither ours nor its own
+        (Told({WIDE: ours}), THEM, [HOST]),  # of this one it was told nothing
+        (Told({}), THEM, [HOST]),
+    ]
+    for told, hop, prefixes in wanted:
+        peer.take(said(HOST, 64600, 64512, hop=IPv4Address(hop)))
+        assert [prefix for prefix, _, _ in peer.about(VIP, told)] == prefixes
 
 
 def test_the_most_specific_is_told_first() -> None:
