@@ -171,7 +171,9 @@ def test_a_service_always_has_a_netmask_and_a_timeout() -> None:
         ),
     ],
 )
-def test_a_service_with_something_too_short_or_missing_is_an_error(changes: dict[str, Any], reason: str) -> None:
+def test_a_service_with_something_too_short_or_missing_is_an_error(
+    changes: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(MalformedMessageError, match=f"^{reason}$"):
         read_service(**changes)
 
