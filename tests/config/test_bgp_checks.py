@@ -53,7 +53,7 @@ OF_ALL = [
     (f"{NAMED}bgp-communities = blackhole", WARNING, "has blackhole"),
     ("[[peer eth0]]\nbgp-interface = eth1", WARNING, "the router is looked for on eth0"),
     ("[[peers 224.0.0.0/4]]", ERROR, "no router connects from 224.0.0.0/4"),
-    ("[[peers ::ffff:0:0/96]]", ERROR, "no router connects from ::ffff:0:0/96"),
+    ("[[peers ::ffff:0:0/96]]", ERROR, "no router connects from ::ffff:0"),
     ("[[peers ::/0]]", WARNING, "whoever reaches this host may be a peer"),
 ]
 
