@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,13 +20,16 @@ import twisted.web.client
 
 from tests.mutation.faults import Fault, faults
 from tests.mutation.own_tests import OwnTests, module_name, pure_modules
-from tests.mutation.trial import Outcome, trial
+from tests.mutation.touched import Recorder, Selection, Touched, function_around
+from tests.mutation.trial import Outcome, Trial, trial
 
 _IMPORTED = (hypothesis, twisted)
 ROOT = Path(__file__).parent.parent.parent
 EQUIVALENTS = Path(__file__).parent / "equivalents.txt"
 GRACE_S = 10.0
 """A trial may take three times what the tests take without a fault, and this."""
+NEAREST = 3
+"""So many files of tests are tried before the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +86,49 @@ def chosen(all_of_them: Sequence[Fault], sample: int | None, seed: int, path: Pa
 def examine(path: Path, tests: Sequence[Path], sample: int | None, seed: int) -> Result:
     """Try the module's faults. Raises NoTestsError."""
     source = (ROOT / path).read_bytes()
-    name = module_name(path)
     if not tests:
         raise NoTestsError(f"{path}: no unit test imports it")
-    whole = trial(name, ROOT / path, source, tests, 300.0, seed)
-    if whole.outcome is not Outcome.PASSED:
-        raise NoTestsError(f"{path}: its tests do not pass as it is ({whole.outcome.value})")
+    trials = _Trials(path, source, tests, seed)
     lines = source.decode().splitlines()
     survivors = []
     picked = chosen(faults(source), sample, seed, path)
     for fault in picked:
-        limit_s = 3 * whole.seconds + GRACE_S
-        outcome = trial(name, ROOT / path, fault.in_source(source), tests, limit_s, seed).outcome
-        if outcome is Outcome.PASSED:
+        if not trials.notice(fault):
             line = lines[fault.line - 1].strip()
             survivors.append(Survivor(path, fault.line, line, fault.what))
             print(survivors[-1], flush=True)
     return Result(len(picked), tuple(survivors))
+
+
+class _Trials:
+    """All trials of one module. Its nearest tests come first, because others take time to load."""
+
+    def __init__(self, path: Path, source: bytes, tests: Sequence[Path], seed: int) -> None:
+        self._path, self._source, self._tests, self._seed = path, source, tests, seed
+        self._tree = ast.parse(source)
+        written = os.memfd_create("touched")
+        whole = self._trial(source, tests, 600.0, Recorder(ROOT / path, written))
+        if whole.outcome is not Outcome.PASSED:
+            raise NoTestsError(f"{path}: its tests do not pass as it is ({whole.outcome.value})")
+        self._touched = Touched.from_file(written)
+        self._loading_s = whole.seconds - sum(self._touched.seconds.values())
+
+    def notice(self, fault: Fault) -> bool:
+        """Whether the tests fail with it."""
+        wanted = self._touched.of(function_around(self._tree, fault.line))
+        names = {test.partition("::")[0] for test in wanted}
+        files = [path for path in self._tests if str(path) in names]
+        seconds = sum(self._touched.seconds[test] for test in wanted)
+        limit_s = 3 * (self._loading_s + seconds) + GRACE_S
+        source, selection = fault.in_source(self._source), Selection(self._touched, wanted)
+        return any(
+            part and self._trial(source, part, limit_s, selection).outcome is not Outcome.PASSED
+            for part in (files[:NEAREST], files[NEAREST:])
+        )
+
+    def _trial(self, source: bytes, tests: Sequence[Path], limit_s: float, plugin: object) -> Trial:
+        name = module_name(self._path)
+        return trial(name, ROOT / self._path, source, tests, limit_s, self._seed, plugin)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -63,16 +63,22 @@ class _OneModule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def trial(
-    name: str, path: Path, source: bytes, tests: Sequence[Path], limit_s: float, seed: int
+    name: str,
+    path: Path,
+    source: bytes,
+    tests: Sequence[Path],
+    limit_s: float,
+    seed: int,
+    plugin: object = None,
 ) -> Trial:
-    """Run the tests with the module `name` made of `source`.
+    """Run the tests with the module `name` made of `source`, and with a plugin of pytest's.
 
     The process that is made may import nothing of pybal before, or it would keep the old module.
     """
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
-        _run(name, path, source, tests, seed)
+        _run(name, path, source, tests, seed, plugin)
     watch = os.pidfd_open(child)
     try:
         ended, _, _ = select.select([watch], [], [], limit_s)
@@ -87,7 +93,9 @@ def trial(
     return Trial(Outcome.PASSED if status == 0 else Outcome.FAILED, seconds)
 
 
-def _run(name: str, path: Path, source: bytes, tests: Sequence[Path], seed: int) -> None:
+def _run(
+    name: str, path: Path, source: bytes, tests: Sequence[Path], seed: int, plugin: object
+) -> None:
     status = 1
     try:
         os.setpgid(0, 0)
@@ -98,6 +106,7 @@ def _run(name: str, path: Path, source: bytes, tests: Sequence[Path], seed: int)
         sys.meta_path.insert(0, _OneModule(name, path, source))
         chosen = ("-m", "not integration and not kernel", f"--hypothesis-seed={seed}")
         without = [f"-pno:{plugin}" for plugin in _NOT_NEEDED]
-        status = int(pytest.main([*_PYTEST, *without, *chosen, *map(str, tests)]))
+        plugins = [] if plugin is None else [plugin]
+        status = int(pytest.main([*_PYTEST, *without, *chosen, *map(str, tests)], plugins))
     finally:
         os._exit(status)
