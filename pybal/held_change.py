@@ -3,7 +3,9 @@ restart. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

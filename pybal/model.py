@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
 from pybal.held_change import HeldChange, ListPast
 from pybal.override import LaidOver
+from pybal.runtime.values import dataclass
 
 IPAddress = IPv4Address | IPv6Address
 

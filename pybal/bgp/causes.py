@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
+
+from pybal.runtime.values import dataclass
 
 _REMEMBERED = 20
 

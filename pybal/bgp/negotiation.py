@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 
@@ -28,6 +27,7 @@ from pybal.bgp.messages import (
     role_name,
 )
 from pybal.bgp.settings import Confederation, PeerSettings, SpeakerSettings
+from pybal.runtime.values import dataclass
 
 _NO_CAPABILITIES = Capabilities()
 

@@ -8,7 +8,8 @@ joined, comments and quotes are cut, a `:` becomes a `=`, keys become lower case
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from pybal.runtime.values import dataclass
 
 MAX_NAME = 256
 MAX_LINE = 65536

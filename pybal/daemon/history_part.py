@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +31,7 @@ from pybal.pool.ports import Step
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import named
 from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.values import dataclass
 
 _NAMED = 5
 

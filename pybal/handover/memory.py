@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pybal.handover.format import (
     AREA_BYTES,
@@ -29,6 +28,7 @@ from pybal.handover.format import (
     newest_received,
     received_at,
 )
+from pybal.runtime.values import dataclass
 
 _READ_BYTES = 1024 * 1024
 

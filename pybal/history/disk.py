@@ -10,7 +10,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +32,7 @@ from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import HistorySettings
 from pybal.history.snapshot import DiskSnapshot
 from pybal.runtime.backoff import doubling_s
+from pybal.runtime.values import dataclass
 
 FILE_NAME = "history.sqlite"
 MAX_WAITING = 20_000
@@ -67,6 +67,9 @@ class DiskPace:
     """Of a core: the rest is left to others, whatever happens."""
 
 
+_PACE = DiskPace()
+
+
 class DiskHistory:
     """The Disk of a ledger. `now()` is Unix seconds and may be asked in any thread; `in_thread`
     runs queries, `own_thread` what writes."""
@@ -79,7 +82,7 @@ class DiskHistory:
         in_thread: InThread,
         log: Logger,
         open_database: Callable[[Path], Database] = Database,
-        pace: DiskPace = DiskPace(),
+        pace: DiskPace = _PACE,
     ) -> None:
         self._open_database = open_database
         self._pace = pace

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pybal.model import Alert, Severity
 from pybal.overrides.acknowledgement import Acknowledgement
+from pybal.runtime.values import dataclass
 
 STARTING_S = 15.0
 """After a start, lists, names and first checks take some seconds."""

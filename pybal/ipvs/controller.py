@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -21,6 +21,7 @@ from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.values import dataclass
 
 STOP_S = 1.0
 """So long a stop goes on with changes, those of services that stand first: a service manager, and

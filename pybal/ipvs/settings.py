@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from pybal.ipvs.options import KernelOptions
+from pybal.runtime.values import dataclass
 
 
 class Cleanup(Enum):

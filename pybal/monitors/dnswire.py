@@ -7,7 +7,8 @@ The records are not: whether there are any is not the check's business.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from pybal.runtime.values import dataclass
 
 TYPE_A = 1
 TYPE_AAAA = 28

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from functools import cached_property
 
 from pybal.model import Verdict
 from pybal.pool.events import MonitorReported
 from pybal.pool.members import Member, Members
+from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True)

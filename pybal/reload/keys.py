@@ -6,8 +6,9 @@ against the settings' own fields.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from pybal.runtime.values import dataclass
 
 
 class Effect(Enum):

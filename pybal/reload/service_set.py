@@ -7,7 +7,6 @@ is adopted and not touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.task import deferLater
@@ -27,6 +26,7 @@ from pybal.reload.difference import (
     Step,
 )
 from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.values import dataclass
 
 STAND_WAIT_S = 30.0
 """So long a reload waits for its new services to stand in the kernel; then the old ones go all the

@@ -9,7 +9,8 @@ import contextlib
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

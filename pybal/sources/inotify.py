@@ -10,7 +10,8 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from pybal.runtime.values import dataclass
 
 # Of sys/inotify.h.
 _IN_MODIFY = 0x2
