@@ -282,6 +282,12 @@ class _Pairs(tuple[tuple[str, object], ...]):
     """A JSON object as it was written, repeated keys included."""
 
 
+def _pairs(found: list[tuple[str, object]]) -> _Pairs:
+    """In Python, for whoever waits for the interpreter: a class of C's would not let go of it
+    until all of a document is read."""
+    return _Pairs(found)
+
+
 def _read_json(text: str, builder: _Builder) -> None:
     document = _json_object(text)
     lines = _KeyLines(text)
@@ -304,7 +310,7 @@ def _read_json(text: str, builder: _Builder) -> None:
 
 def _json_object(text: str) -> _Pairs:
     try:
-        document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_Pairs)
+        document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
         where = f"{error.msg} at line {error.lineno}"
         raise SourceError(f"not JSON: {where}; it begins {_shown(text)}") from error

@@ -29,6 +29,10 @@ from pybal.sources.last_good_list import LastGoodList
 SETTLE_S = 0.05
 """A pause after each change, so that a burst of changes is read once."""
 
+MAX_SETTLE_S = 1.0
+"""The same while watches end at once, again and again, with nothing new: of keys that are
+refreshed, or through a proxy that knows no watches."""
+
 RETRY_S = 1.0
 MAX_RETRY_S = 10.0
 
@@ -166,12 +170,17 @@ class Watcher:
 
     def _lists(self, client: DirectoryClient) -> Iterator[tuple[PoolList, float]]:
         """The list now and after each change, until it cannot be watched or is to stop."""
+        pause_s, before = SETTLE_S, None
         while not self._stopping.is_set():
             began_at = self._now()
-            yield parse_values(client.read()), began_at
+            pool = parse_values(client.read())
+            yield pool, began_at
             if not client.wait():
                 return
-            self._stopping.wait(SETTLE_S)
+            in_vain = pool == before and self._now() - began_at < MAX_SETTLE_S
+            pause_s = min(2 * pause_s, MAX_SETTLE_S) if in_vain else SETTLE_S
+            before = pool
+            self._stopping.wait(pause_s)
 
     @contextmanager
     def _connected(self) -> Iterator[DirectoryClient]:

@@ -33,6 +33,9 @@ READ_S = 10.0
 MAX_BYTES = 16 * 1024 * 1024
 """python-etcd takes some 600 bytes for a server: eight times what the largest list has."""
 
+_SHOWN = 200
+"""So much of an error: its text may have a whole answer in it."""
+
 WATCH_S = 60.0
 """A watch that has been silent for so long is begun anew, since its connection may be dead. etcd
 itself ends watches after some minutes."""
@@ -81,7 +84,7 @@ class PythonEtcdClient:
         except etcd.EtcdKeyNotFound:
             raise SourceError(f"{self._where} has no directory {self._key}") from None
         except etcd.EtcdException as error:
-            raise SourceError(f"{self._where} cannot be read: {_why(error)}") from None
+            raise SourceError(f"{self._where} cannot be read: {_why(error):.{_SHOWN}}") from None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             what = f"{type(error).__name__}: {error!s:.100}"
             raise SourceError(f"{self._where} gave no directory's listing ({what})") from None
@@ -93,11 +96,15 @@ class PythonEtcdClient:
             raise SourceError(f"{self._where} gave no listing, but {result.action!r:.40}")
         if not result.dir:
             raise SourceError(f"{self._key} is no directory")
+        if (result.key or "").rstrip("/") != self._key:
+            raise SourceError(f"{self._where} gave {result.key!r:.100} for {self._key}")
         values: dict[str, str | None] = {}
         for node in result.leaves:
             if not f"{node.key}/".startswith(f"{self._key}/"):
                 raise SourceError(f"{self._where} gave {node.key!r:.100} for {self._key}")
             name, below, _ = node.key[len(self._key) + 1 :].partition("/")
+            if name in values and not below:
+                raise SourceError(f"{self._where} gave {node.key!r:.100} twice")
             if name:
                 values[name] = None if below or node.dir else node.value
         return values

@@ -26,6 +26,9 @@ _KEEPALIVE = (
 )
 """A path that has died under a silent watch is found out within eight seconds."""
 
+CONNECT_S = 5.0
+"""For one address, and less if there are more than two; for a watch, too, which may then last."""
+
 
 class Budget:
     """What one answer may take: bytes, and seconds until its end. For a watch, whose answer may
@@ -124,12 +127,15 @@ def pool_class(
                 self._dns_host = name  # the certificate is for that
 
         def _first_to_answer(self) -> socket.socket:
-            for number, address in enumerate(addresses, start=1):
+            for number, address in enumerate(addresses):
                 self._dns_host = str(address)
+                left = len(addresses) - number
+                # However many are silent, each gets its share, and the reading its end.
+                self.timeout = min(CONNECT_S, budget.seconds_left / left)
                 try:
                     return super()._new_conn()
                 except HTTPError:
-                    if number == len(addresses):
+                    if left == 1:
                         raise
             raise OSError("the host has no address")
 

@@ -30,11 +30,13 @@ def parse_values(values: Values) -> PoolList:
     servers: dict[str, ServerSpec] = {}
     problems = []
     absent = set()
+    seen = set()
     for host, value in sorted(values.items()):
         try:
             server = _server(host, value)
-            if same_host(host) in servers:
+            if same_host(host) in seen:
                 raise ValueError("the host has a key in another spelling, which counts")
+            seen.add(same_host(host))
         except ValueError as error:
             problems.append(PoolProblem(0, f"key {host!r:.100}: {error}; skipped"))
             continue

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from ipaddress import ip_address
 
 import pytest
@@ -167,6 +167,8 @@ ODD_ANSWERS: dict[str, bytes] = {
     "null": whole("null"),
     "HTML": whole("<html>Sorry</html>"),
     "another directory": whole(LISTING.replace("/pool", "/other")),
+    "another directory's head": whole(LISTING.replace('"/pool"', '"/other"')),
+    "a key twice": whole(LISTING.replace("/pool/b", "/pool/a")),
     "no nodes' keys": whole('{"action":"get","node":{"key":"/pool","dir":true,"nodes":[{}]}}'),
     "nodes of another shape": whole('{"action":"get","node":{"key":"/pool","dir":true,"nodes":7}}'),
     "a key": whole('{"action": "get", "node": {"key": "/pool", "value": "x"}}'),
@@ -222,3 +224,43 @@ def sockets_to(port: int) -> Iterator[socket.socket]:
         with suppress(OSError), closing(socket.socket(fileno=os.dup(int(name)))) as found:
             if found.family == socket.AF_INET and found.getpeername()[1] == port:
                 yield found
+
+
+def test_of_many_silent_addresses_each_has_its_share_of_the_time(
+    server: OddServer, certificate: Certificate
+) -> None:
+    with full_listener() as silent:
+        addresses = [ip_address(f"127.0.0.{last}") for last in range(2, 12)]
+        settings = EtcdSource("127.0.0.1", silent.getsockname()[1], "/pool/")
+        client = PythonEtcdClient(settings, addresses, str(certificate.certificate), read_s=1.0)
+        began_at_s = time.monotonic()
+        with closing(client), pytest.raises(SourceError):
+            client.read()
+        assert time.monotonic() - began_at_s < 2
+
+
+@contextmanager
+def full_listener() -> Iterator[socket.socket]:
+    """Takes no connection, on any address of loopback: its queue is full."""
+    with socket.create_server(("0.0.0.0", 0), backlog=0) as listener, ExitStack() as stack:
+        for _ in range(4):
+            one = stack.enter_context(socket.socket())
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                one.connect(("127.0.0.1", listener.getsockname()[1]))
+        time.sleep(0.1)
+        yield listener
+
+
+def test_an_error_shows_little_of_an_answer(server: OddServer, client: PythonEtcdClient) -> None:
+    body = "x" * 100_000
+    server.answer = lambda tls: tls.sendall(whole(body, HEAD.replace("200 OK", "503 Sorry")))
+    with pytest.raises(SourceError) as caught:
+        client.read()
+    assert len(str(caught.value)) < 300
+    server.answer = lambda tls: tls.sendall(
+        whole(LISTING + " " * 100_000).replace(b"/pool/b", b"/pool/\xe9")
+    )
+    with pytest.raises(SourceError) as caught:
+        client.read()
+    assert len(str(caught.value)) < 300

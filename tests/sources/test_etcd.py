@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -78,6 +79,13 @@ def test_what_is_said_to_be_inactive_goes_though_another_value_is_bad() -> None:
 def test_a_directory_without_a_single_good_value_is_refused() -> None:
     with pytest.raises(SourceError, match="no key can be read; key 'a': it is a directory"):
         parse_values({"a": None, "b": None})
+
+
+@pytest.mark.parametrize("other", ["yes", "no", "inactive"])
+def test_a_host_under_two_spellings_is_damage(other: str) -> None:
+    found = parse_values({"A": json.dumps({"pooled": other}), "a": YES})
+    (problem,) = found.damage
+    assert "in another spelling" in str(problem)
 
 
 def test_a_key_that_is_no_host_name_is_skipped() -> None:
@@ -175,6 +183,20 @@ def test_every_change_is_read_anew_over_one_connection() -> None:
         pool(A, ServerSpec("b")),
         pool(ServerSpec("b")),
     ]
+
+
+def test_watches_that_end_at_once_with_nothing_new_are_made_less_often() -> None:
+    reads: list[Values | Exception] = [{"a": YES}] * 5
+    began_at_s = time.monotonic()
+    run(FakeClient(reads, [True] * 4), reports=5)
+    assert time.monotonic() - began_at_s >= 0.05 + 0.1 + 0.2 + 0.4
+
+
+def test_what_is_new_is_read_soon_however_often_it_changes() -> None:
+    reads: list[Values | Exception] = [{"a": YES, f"b{number}": YES} for number in range(5)]
+    began_at_s = time.monotonic()
+    run(FakeClient(reads, [True] * 4), reports=5)
+    assert time.monotonic() - began_at_s < 0.6
 
 
 def test_a_lost_watch_is_no_error_while_a_new_connection_can_read() -> None:

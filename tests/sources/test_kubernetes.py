@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -105,6 +108,31 @@ def test_a_page_of_several_is_refused(metadata: dict[str, Any]) -> None:
 def test_anything_but_a_node_list_is_refused(body: bytes) -> None:
     with pytest.raises(SourceError):
         parse_nodes(body)
+
+
+def test_a_large_answer_leaves_the_interpreter_to_others_while_it_is_read() -> None:
+    images = [{"names": ["registry.example/" + "x" * 90], "sizeBytes": 7}] * 50
+    status = node("kube1")["status"] | {"images": images}
+    body = node_list(*({**node(f"kube{n}"), "status": status} for n in range(1400)))
+    assert len(body) > 8_000_000
+    moments_s: list[float] = []
+    # Between calls of Python functions no other thread runs; the processor's time, for others have
+    # their turn on it, too.
+    sys.setprofile(lambda *_: moments_s.append(time.thread_time()))
+    try:
+        parse_nodes(body)
+    finally:
+        sys.setprofile(None)
+    longest_s = max(after - before for before, after in pairwise(moments_s))
+    assert longest_s < (moments_s[-1] - moments_s[0]) / 5
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_letters_of_several_bytes_are_read_across_pieces(mark: bytes) -> None:
+    body = node_list(node("kube1"), {"metadata": {"name": "kube2", "annotations": "X"}})
+    body = body.replace(b'"X"', b'"' + "aé€".encode() * 200_000 + b'"')
+    (problem,) = parse_nodes(mark + body).damage
+    assert "kube2" in str(problem)
 
 
 json_values: st.SearchStrategy[Any] = st.recursive(
