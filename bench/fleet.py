@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -209,6 +210,27 @@ class Director:
             self._process.kill()
             self._process.wait()
         self._reader.join(5)
+
+    def stop(self, limit_s: float) -> tuple[int | None, float]:
+        """SIGTERM, and what came of it: the exit status, and the processor time of its whole life.
+        None where it had to be killed."""
+        self._process.terminate()
+        usage: list[float] = []
+
+        def reap() -> None:
+            _, status, used = os.wait4(self.pid, 0)
+            usage.append(used.ru_utime + used.ru_stime)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+
+        waiting = threading.Thread(target=reap, daemon=True)
+        waiting.start()
+        waiting.join(limit_s)
+        status = self._process.returncode
+        if status is None:
+            os.kill(self.pid, signal.SIGKILL)
+            waiting.join()
+        self._reader.join(5)
+        return status, usage[0]
 
     @property
     def pid(self) -> int:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
@@ -65,7 +65,7 @@ from pybal.pool.desired import modules_needed
 from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
 from pybal.runtime.command_line import command_line
-from pybal.runtime.ending import end_without_threads
+from pybal.runtime.ending import end_at_once, end_without_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
@@ -262,17 +262,19 @@ def _run(running: Running, begun: _Begun) -> int:
     # At each system call the reactor's thread may have to wait so long for a thread that computes.
     sys.setswitchinterval(_SWITCH_S)
 
-    return _run_reactor(signals, successor)
+    return _run_reactor(signals, successor, begun.logging.flush)
 
 
-def _run_reactor(signals: SignalHandling, successor: Successor | None) -> int:
+def _run_reactor(
+    signals: SignalHandling, successor: Successor | None, flush: Callable[[], object]
+) -> NoReturn:
     """Until the daemon has stopped in order; then the next program takes the place of this one, if
     that is wanted."""
 
-    def end(status: int) -> None:
+    def end(status: int) -> NoReturn:
         if successor is not None and signals.for_restart:
             successor.take_place(lambda: signals.left_to_the_next)
-        os._exit(status)
+        end_at_once(status, flush)
 
     def stopped() -> None:
         if successor is not None and signals.for_restart:
@@ -282,9 +284,7 @@ def _run_reactor(signals: SignalHandling, successor: Successor | None) -> int:
 
     reactor.addSystemEventTrigger("during", "shutdown", stopped)
     reactor.run()
-    if successor is not None and signals.for_restart:
-        end(EXIT_OK)
-    return EXIT_OK
+    end(EXIT_OK)
 
 
 def _daemon_ports(

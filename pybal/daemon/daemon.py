@@ -69,6 +69,13 @@ from pybal.state.state_file import WriteBehind
 _STOP_S = 30.0
 """A stop is over by then, besides the wait that is configured."""
 
+# Once BGP has ended a stop goes on for so long at most: whoever waits for a restart has no time for
+# all that is under way.
+_SERVICES_BY_S = 0.4
+_KERNEL_BY_S = 0.8
+_HISTORY_BY_S = 1.4
+_AT_LEAST_S = 0.1
+
 
 def _names(settings: Settings) -> dict[ServiceKey, str]:
     return {service_key(service): service.name for service in settings.services}
@@ -235,15 +242,20 @@ class Daemon:
         await self._bgp.stop(for_restart=for_restart)
         if for_restart:
             self._ports.memory.leave()
+        clock = self._ports.reactor
+        ended_s = clock.seconds()
         self._starting.cancel()
+        await self._service_set.stop(_SERVICES_BY_S)
         self._director_health.stop()
-        self._service_set.stop()
         self._monitor_ports.logs.stop()
         self._overrides.stop()
         self._acknowledgements.stop()
         self._ports.memory.end()
+        within_s = max(_AT_LEAST_S, ended_s + _KERNEL_BY_S - clock.seconds())
+        await self._ipvs.settle(within_s)
         self._ipvs.stop()
-        await self._history.stop(for_restart=for_restart)
+        within_s = max(_AT_LEAST_S, ended_s + _HISTORY_BY_S - clock.seconds())
+        await self._history.stop(within_s, for_restart=for_restart)
         await self._http.stop()
 
     def _announce_long_stop(self) -> None:

@@ -4,11 +4,12 @@ cause."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 import pybal
@@ -17,7 +18,7 @@ from pybal.config.settings import ServiceSettings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.health.isolation import Phase
 from pybal.history.deferral import Deferral
-from pybal.history.disk import DiskHistory, InThread, OwnThread
+from pybal.history.disk import CLOSE_S, DiskHistory, InThread, OwnThread
 from pybal.history.event import Inputs, Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Moment, Note
@@ -35,8 +36,8 @@ from pybal.runtime.values import dataclass
 
 _NAMED = 5
 
-_STOP_S = 0.3
-"""So long a stop takes what a storm has left to be noted."""
+_FLUSH_SHARE = 0.5
+"""Of the time for a stop: the rest is for the disk."""
 
 ServiceNames = Callable[[ServiceKey], str | None]
 """The configured service of a key."""
@@ -101,23 +102,26 @@ class HistoryPart:
             self._disk = self._open(settings)
             self.ledger.keep_on(self._disk)
 
-    def _close(self, disk: DiskHistory) -> Deferred[None]:
-        closing: Deferred[None] = self._ports.in_thread(disk.close)
+    def _close(self, disk: DiskHistory, within_s: float = CLOSE_S) -> Deferred[None]:
+        closing: Deferred[None] = self._ports.in_thread(partial(disk.close, within_s))
         closing.addErrback(lambda failure: self._log.failure("Could not end the history", failure))
         return closing
 
-    async def stop(self, *, for_restart: bool) -> None:
-        """It ends. What is noted is written, in bounded time. Idempotent."""
+    async def stop(self, within_s: float = CLOSE_S, *, for_restart: bool) -> None:
+        """It ends. What is noted is written, as far as that time allows. Idempotent; cancelling
+        ends the wait."""
         if self._stopped:
             return
         self._stopped = True
-        if left := self._deferral.flush(_STOP_S):
+        late_s = self._ports.clock.seconds() + within_s
+        if left := await self._deferral.flush(within_s * _FLUSH_SHARE):
             self._log.warn("Stopped amid a storm: {left} events are not noted", left=left)
         text = "PyBal stops" + (" for a restart" if for_restart else "")
         self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
         self.ledger.stop()
         if self._disk is not None:
-            await self._close(self._disk)
+            with suppress(CancelledError):
+                await self._close(self._disk, max(0.0, late_s - self._ports.clock.seconds()))
 
     # -- services and the kernel --------------------------------------------------------------
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from pybal.runtime.clock import Clock
@@ -58,11 +59,14 @@ class Deferral:
             working = Deferred.fromCoroutine(self._work())
             working.addErrback(lambda f: self._log.failure("Cannot wait for leisure", failure=f))
 
-    def flush(self, within_s: float) -> int:
-        """Take what waits now, for so long; returns how many notes are left out, for good."""
+    async def flush(self, within_s: float) -> int:
+        """Take what waits, in time slices, for so long; returns how many notes are left out, for
+        good. Cancelling ends the wait."""
         late_s = self._clock.seconds() + within_s
-        while self._waiting and self._clock.seconds() < late_s:
-            self._take_some()
+        with suppress(CancelledError):
+            while self._waiting and self._clock.seconds() < late_s:
+                self._take_some()
+                await self._time_slices.pause()
         left = len(self._waiting)
         self._waiting.clear()
         return left

@@ -39,6 +39,8 @@ MAX_WAITING = 20_000
 """Some 15 MB of events."""
 BATCH = 200
 """So that the interpreter is not taken from the reactor for more than a millisecond or two."""
+CLOSE_S = 2.0
+"""So long is waited for what is still to be written, unless somebody waits for the end."""
 MAX_QUERIES = 2
 MAX_QUERIES_WAITING = 30
 _SURE_OF_TIME_AFTER_S = 60.0
@@ -59,7 +61,6 @@ class DiskPace:
 
     open_s: float = 1.0
     """At the start so long is waited for the number of the last event."""
-    close_s: float = 2.0
     retry_first_s: float = 1.0
     retry_max_s: float = 30.0
     prune_every_s: float = 10.0
@@ -193,14 +194,14 @@ class DiskHistory:
                 last_error=self._error,
             )
 
-    def close(self) -> None:
-        """Write what waits, as far as `close_s` allows, and end. Blocks; idempotent."""
+    def close(self, within_s: float = CLOSE_S) -> None:
+        """Write what waits, as far as that time allows, and end. Blocks; idempotent."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
             running = self._running
         if running:
-            self._ended.wait(self._pace.close_s)
+            self._ended.wait(within_s)
 
     def _tell_news(self) -> None:
         error = self._error

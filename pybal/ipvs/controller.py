@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 
 from pybal.ipvs.drainer import Drainer
@@ -22,10 +23,6 @@ from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.values import dataclass
-
-STOP_S = 1.0
-"""So long a stop goes on with changes, those of services that stand first: a service manager, and
-whoever waits for a restart, have no time for a load of tens of thousands of servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +78,29 @@ class IPVSController:
         self._kernelwide.reconcile()
         self._audit_later()
 
+    async def settle(self, within_s: float) -> None:
+        """Before a stop: let the coming turns apply what is published, those of services that stand
+        first, for so long at most. A service manager, and whoever waits for a restart, have no time
+        for a load of tens of thousands of servers. Cancelling ends the wait."""
+        late_s = self._clock.seconds() + within_s
+        with suppress(CancelledError):
+            while self._manager.pressing and self._clock.seconds() < late_s:
+                turn: Deferred[None] = Deferred()
+                self._clock.callLater(0, turn.callback, None)
+                await turn
+
     def stop(self) -> None:
-        """Apply what is published, as far as STOP_S allows, and leave the kernel as it is then.
-        Idempotent."""
+        """Leave the kernel as it is. Idempotent."""
         if self._audit is not None and self._audit.active():
             self._audit.cancel()
         self._quick_look.stop()
         self._drainer.stop()
         self._statistics.stop()
-        begun_at = self._clock.seconds()
-        left = self._manager.stop(lambda: self._clock.seconds() - begun_at >= STOP_S)
+        left = self._manager.stop()
         if left:
             self._log.warn(
-                "Stopped amid changes: after {limit} s {left} services do not stand as they should;"
-                " they stay as they are",
-                limit=STOP_S,
+                "Stopped amid changes: {left} services do not stand as they should; they stay as"
+                " they are",
                 left=left,
             )
 

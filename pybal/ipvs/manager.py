@@ -119,12 +119,10 @@ class IPVSManager:
         self._running = True
         self._unmanaged.start(self._known, listing.foreign)
 
-    def stop(self, is_late: Callable[[], bool] = lambda: False) -> int:
-        """Apply what is published until it `is_late`; returns how many differ then. Idempotent."""
+    def stop(self) -> int:
+        """Leave the kernel as it is; returns how many services differ then. Idempotent."""
         if not self._running:
             return 0
-        while self._pressing and not is_late():
-            self._work_guarded()
         self._running = False
         self._unmanaged.stop()
         self._reader.drop()
@@ -198,7 +196,7 @@ class IPVSManager:
         ours = [self._known[key] for key in self._managed if key in self._known]
         failing = any(each.failures or each.unrecorded for each in self._managed.values())
         return IPVSSnapshot(
-            in_sync=self._running and not self._pressing and not failing,
+            in_sync=self._running and not self.pressing and not failing,
             dry_run=self._dry_run,
             services=len(ours),
             destinations=sum(len(entry.destinations) for entry in ours),
@@ -226,8 +224,8 @@ class IPVSManager:
         self._schedule()
 
     @property
-    def _pressing(self) -> bool:
-        """Whether anything is known to differ."""
+    def pressing(self) -> bool:
+        """Whether anything is known to differ that the next turns will change."""
         return bool(self._to_change) or self._reader.urgent
 
     def _schedule(self) -> None:
@@ -237,7 +235,7 @@ class IPVSManager:
     def _take_turn(self) -> None:
         self._turn = None
         self._work_guarded()
-        if self._pressing or self._reader.auditing or self._audits.under_way:
+        if self.pressing or self._reader.auditing or self._audits.under_way:
             self._schedule()
 
     def _work_guarded(self) -> None:

@@ -55,7 +55,7 @@ from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.probing import probe_of
 from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
-from pybal.pool.server import Server
+from pybal.pool.server import Server, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
 
 FIRST_ANSWER_WAIT_S = 6.0
@@ -119,8 +119,9 @@ class Coordinator:
             applying.addErrback(self._applying_failed)
             self._applying = None if applying.called else applying
 
-    def stop(self) -> None:
-        """Stop all servers and their monitors; the kernel is left as it is. Idempotent."""
+    def stop(self) -> Deferred[None]:
+        """Decide nothing from now on, and stop all servers with their monitors, in time slices; the
+        kernel is left as it is. Fires when all have stopped. Idempotent."""
         self._stopped = True
         self._record.stop()
         self._policy.stop()
@@ -129,8 +130,8 @@ class Coordinator:
         self._refusals.stop()
         if self._applying is not None:
             self._applying.cancel()
-        for server in (*self._servers.values(), *self._arriving.values()):
-            server.stop()
+        servers = (*self._servers.values(), *self._arriving.values())
+        return Deferred.fromCoroutine(stop_in_portions(servers, self._ports.time_slices))
 
     async def _apply_lists(self) -> None:
         while self._next_list is not None:

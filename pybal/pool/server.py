@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import is_not
 from typing import Protocol
 
@@ -12,6 +12,9 @@ from pybal.model import IPAddress, MonitorSnapshot
 from pybal.monitors.base import Monitor
 from pybal.pool.address_trial import AddressTrial
 from pybal.pool.events import ReportRetracted
+from pybal.runtime.time_slices import TimeSlices
+
+_STOPPED_AT_ONCE = 10
 
 
 class AddressWatch(Protocol):
@@ -215,3 +218,11 @@ class Server:
         self._monitors = ()
         self.incarnation = 0
         self.retractions.clear()
+
+
+async def stop_in_portions(servers: Iterable[Server], time_slices: TimeSlices) -> None:
+    """Stop all of them; those of a large pool in several turns of the reactor."""
+    for number, server in enumerate(servers):
+        if number and number % _STOPPED_AT_ONCE == 0:
+            await time_slices.pause()
+        server.stop()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
@@ -73,11 +74,12 @@ class LVSService:
         """See Coordinator."""
         self._coordinator.know_down(servers)
 
-    def stop(self) -> None:
-        """End the source, then all monitors. Idempotent."""
+    def stop(self) -> Deferred[None]:
+        """End the source, and decide nothing any more; then all monitors, in time slices. Fires
+        when these have ended. Idempotent."""
         self._source.stop()
         self._damped.stop()
-        self._coordinator.stop()
+        return self._coordinator.stop()
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See ListStore."""

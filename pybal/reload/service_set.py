@@ -7,8 +7,10 @@ is adopted and not touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
+from twisted.internet.defer import CancelledError, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -85,11 +87,16 @@ class ServiceSet:
             await self._ports.time_slices.pause()
             self._start(service)
 
-    def stop(self) -> None:
-        """Stop all; the kernel's table and the routes stay as they are. Idempotent."""
+    async def stop(self, within_s: float) -> None:
+        """Stop all: none decides anything any more, then their monitors end, in time slices; those
+        that have not within that time end with the process. The kernel's table and the routes stay
+        as they are. Idempotent; cancelling ends the wait."""
         self._stopped = True
-        for service in self.running.values():
-            service.stop()
+        stopping = [service.stop() for service in self.running.values()]
+        stopped = DeferredList(stopping, consumeErrors=True)
+        stopped.addTimeout(within_s, self._ports.clock, lambda *_: None)
+        with suppress(CancelledError):
+            await stopped
 
     async def go_over(self, steps: tuple[Step, ...], order: Iterable[str]) -> None:
         """Take the steps that are about services; `order` is that of the new configuration.
@@ -101,9 +108,11 @@ class ServiceSet:
         coming = [step.after for step in steps if isinstance(step, _COME)]
         former = {settings.name: self.running.pop(settings.name) for settings in leaving}
         down = {name: service.servers_down() for name, service in former.items()}
+        ending = [former[settings.name].stop() for settings in leaving]
         for settings in leaving:
-            former[settings.name].stop()
             self._ports.announcer.replace(settings.name)
+        for stopping in ending:
+            await stopping
         heirs = {s.after.name: s.before.name for s in steps if isinstance(s, _SUCCEED)}
         owners = {service_key(settings): settings.name for settings in leaving}
         for settings in coming:

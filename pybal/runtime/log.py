@@ -31,7 +31,7 @@ from pybal.runtime.log_writer import LogWriter
 from pybal.runtime.service_manager import is_journal
 from pybal.runtime.values import dataclass
 
-_FLUSH_S = 2.0
+_FLUSH_S = 1.0
 """At the end of the process, so long is waited for whoever reads the log."""
 
 _PRIORITIES = {

@@ -258,10 +258,14 @@ class PublishTests(ManagerTestCase):
 class StopTests(ManagerTestCase):
     """The kernel keeps what was published."""
 
-    def test_stop_applies_what_is_published_and_leaves_the_table(self) -> None:
+    def test_stop_leaves_the_table_and_tells_how_much_differs(self) -> None:
         self.start()
         self.manager.publish(pool(WEB6, *range(1, 300)))
-        self.manager.stop()
+        self.turn(10)
+        assert self.manager.snapshot().in_sync
+        self.manager.publish(pool(WEB, 1))
+        assert self.manager.pressing
+        assert self.manager.stop() == 1
         self.stands(pool(WEB6, *range(1, 300)))
         assert not self.kernel.is_open
         assert self.clock.getDelayedCalls() == []
@@ -272,6 +276,8 @@ class StopTests(ManagerTestCase):
                 self.start()
                 self.kernel.refuse = lambda operation, number=number: number  # type: ignore[misc]
                 self.manager.publish(pool(WEB, 1))
+                self.turn(5)
+                assert not self.manager.pressing
                 self.manager.stop()
                 assert self.clock.getDelayedCalls() == []
 

@@ -1,4 +1,4 @@
-"""A thread that hangs does not keep the process."""
+"""How a process ends: a thread that hangs does not keep it, nor does anything else."""
 
 from __future__ import annotations
 
@@ -31,3 +31,24 @@ def test_it_waits_for_as_long_as_it_says() -> None:
     ended = threading.Event()
     end_without_threads(0, 0.01, lambda _: ended.set())
     assert ended.wait(30)
+
+
+AT_ONCE = """
+import atexit, os
+from pybal.runtime.ending import end_at_once
+
+class Table:
+    def __del__(self):
+        os.write(1, b"taken apart")
+
+kept = Table()
+atexit.register(os.write, 1, b"registered")
+end_at_once(7, lambda: os.write(1, b"flushed"))
+"""
+
+
+def test_a_process_that_has_stopped_takes_nothing_apart_but_writes_its_log() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_ONCE], capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, b"flushed", b"")
