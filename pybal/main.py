@@ -245,8 +245,14 @@ def _run(running: Running, begun: _Begun) -> int:
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
     daemon = Daemon(running, _daemon_ports(settings, begun, place, left, store))
-    objections = None if successor is None else partial(_in_thread, successor.objections)
-    signals = SignalHandling(reactor, daemon, _log, signal.signal, objections)
+    signals = SignalHandling(
+        reactor,
+        daemon,
+        _log,
+        signal.signal,
+        None if successor is None else partial(_in_thread, successor.objections),
+        lambda: _end(signals, successor, begun.logging.flush),
+    )
     signals.arrange()
     try:
         daemon.start()
@@ -262,28 +268,26 @@ def _run(running: Running, begun: _Begun) -> int:
     # At each system call the reactor's thread may have to wait so long for a thread that computes.
     sys.setswitchinterval(_SWITCH_S)
 
-    return _run_reactor(signals, successor, begun.logging.flush)
+    reactor.run()
+    return EXIT_OK
 
 
-def _run_reactor(
+def _end(
     signals: SignalHandling, successor: Successor | None, flush: Callable[[], object]
 ) -> NoReturn:
-    """Until the daemon has stopped in order; then the next program takes the place of this one, if
-    that is wanted."""
+    """The daemon has stopped in order, so the process ends; or the next program takes its place, if
+    that is wanted. The reactor would first take leave of each connection that there is."""
 
     def end(status: int) -> NoReturn:
         if successor is not None and signals.for_restart:
             successor.take_place(lambda: signals.left_to_the_next)
         end_at_once(status, flush)
 
-    def stopped() -> None:
-        if successor is not None and signals.for_restart:
-            hold_signals(BETWEEN_PROGRAMS)
-        # Threads that hang in a disk do not keep the process.
-        end_without_threads(EXIT_OK, end=end)
-
-    reactor.addSystemEventTrigger("during", "shutdown", stopped)
-    reactor.run()
+    if successor is not None and signals.for_restart:
+        hold_signals(BETWEEN_PROGRAMS)
+    # Threads that hang in a disk do not keep the process.
+    end_without_threads(EXIT_OK, end=end)
+    reactor.getThreadPool().stop()
     end(EXIT_OK)
 
 
@@ -299,8 +303,6 @@ def _daemon_ports(
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     records, memory, listeners = _kept(settings, place, left, store)
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
-    # Monitors have stopped by then; before `stopped`, which ends the process.
-    reactor.addSystemEventTrigger("during", "shutdown", processes.end)
     return DaemonPorts(
         reactor=reactor,
         now=time.time,

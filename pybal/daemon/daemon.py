@@ -256,7 +256,10 @@ class Daemon:
         self._ipvs.stop()
         within_s = max(_AT_LEAST_S, ended_s + _HISTORY_BY_S - clock.seconds())
         await self._history.stop(within_s, for_restart=for_restart)
-        await self._http.stop()
+        try:
+            await self._http.stop()
+        finally:
+            self._ports.processes.end()
 
     def _announce_long_stop(self) -> None:
         """The service manager would kill us in the midst of bgp-shutdown-delay."""

@@ -19,7 +19,7 @@ from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.ownership import Place
 from pybal.model import IPAddress
 from pybal.monitors.memory import MonitorMemory
-from pybal.monitors.processes import Processes
+from pybal.monitors.processes import AllProcesses
 from pybal.monitors.registry import MonitorTypes
 from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
@@ -52,7 +52,7 @@ class DaemonPorts:
     network: Network
     descriptor_limit: int
     """How many descriptors this process may have."""
-    processes: Processes
+    processes: AllProcesses
     kernel: Kernel
     place: Place | None
     """Which table the kernel's is; without that, none of its services is known to be ours."""

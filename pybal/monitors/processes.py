@@ -73,6 +73,13 @@ class Processes(Protocol):
         """As whom commands run that are started from now on; None: as this process does."""
 
 
+class AllProcesses(Processes, Protocol):
+    """Processes, as their owner has them."""
+
+    def end(self) -> None:
+        """This process ends: so do all commands, and what has left their groups."""
+
+
 class ReactorProcesses:
     """See Processes; on a reactor that provides IReactorFDSet. Commands run as `user`, or else as
     this process does. With `left_overs` what has left a command's group is ended, too; nobody else
@@ -146,8 +153,8 @@ class ReactorProcesses:
         return bool(killed)
 
     def end(self) -> None:
-        """This process ends: so do all commands, and what has left their groups. Waits a moment
-        for those that were killed, as what they have started shows up only then."""
+        """See AllProcesses. Waits a moment for those that were killed, as what they have started shows
+        up only then."""
         for pid in self._running:
             _kill_group(pid)
         if self._left_overs is None:

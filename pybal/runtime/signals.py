@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.runtime.held_signals import let_signals_in
 
@@ -48,7 +49,8 @@ class SignalHandling:
     it.
 
     `objections`, where nobody else would start the next process, finds out whether it can start
-    before SIGUSR2 stops this one: the reasons, if not.
+    before SIGUSR2 stops this one: the reasons, if not. `ended` is called once the daemon has
+    stopped; it may end the process there and then.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class SignalHandling:
         log: Logger,
         take_signal: TakeSignal,
         objections: Callable[[], Deferred[tuple[str, ...]]] | None = None,
+        ended: Callable[[], object] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._daemon = daemon
         self._log = log
         self._take_signal = take_signal
         self._objections = objections
+        self._ended = ended
         self._asking = False
         self._for_restart = False
         self._stopping: Deferred[None] | None = None
@@ -141,4 +145,9 @@ class SignalHandling:
     def _stop(self) -> Deferred[None]:
         self._log.info("Exiting, for a restart..." if self._for_restart else "Exiting...")
         self._stopping = Deferred.fromCoroutine(self._daemon.stop(for_restart=self._for_restart))
+        self._stopping.addErrback(self._not_in_order)
+        self._stopping.addCallback(lambda _: self._ended())
         return self._stopping
+
+    def _not_in_order(self, failure: Failure) -> None:
+        self._log.failure("Could not stop in order", failure)

@@ -42,6 +42,10 @@ class FakeProcesses:
     def run_as(self, user: User | None) -> None:
         self.user = user
 
+    def end(self) -> None:
+        for process in self.running:
+            process.kill()
+
     @property
     def running(self) -> list[FakeProcess]:
         """Those that have not ended."""

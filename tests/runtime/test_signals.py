@@ -63,14 +63,19 @@ class Bench:
         self.handlers: dict[int, Any] = {}
         self.log = FakeLog()
         self.asked: list[Deferred[tuple[str, ...]]] = []
+        self.ends = 0
         self.signals = SignalHandling(
             FakeReactor(),
             self.daemon,
             self.log.logger("pybal"),
             self.handlers.__setitem__,
             self._ask if becomes_the_next else None,
+            self._ended,
         )
         self.signals.arrange()
+
+    def _ended(self) -> None:
+        self.ends += 1
 
     def _ask(self) -> Deferred[tuple[str, ...]]:
         self.asked.append(Deferred())
@@ -78,6 +83,19 @@ class Bench:
 
     def send(self, number: int) -> None:
         self.handlers[number](number, None)
+
+
+def test_what_ends_the_process_comes_after_the_stop_in_order_or_not() -> None:
+    for fails in (False, True):
+        bench = Bench()
+        bench.send(signal.SIGTERM)
+        assert bench.ends == 0
+        if fails:
+            bench.daemon.routers.errback(ValueError("a mistake"))
+        else:
+            bench.daemon.routers.callback(None)
+        assert bench.ends == 1
+        assert any("Could not stop in order" in line for line in bench.log.lines) == fails
 
 
 def test_each_of_term_and_int_stops_in_order() -> None:
