@@ -153,7 +153,7 @@ class ReactorProcesses:
         return bool(killed)
 
     def end(self) -> None:
-        """See AllProcesses. Waits a moment for those that were killed, as what they have started shows
+        """See AllProcesses. Waits a moment for those that were killed: what they have started shows
         up only then."""
         for pid in self._running:
             _kill_group(pid)
