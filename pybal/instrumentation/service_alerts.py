@@ -110,7 +110,11 @@ def _nobody_served(service: ServiceSnapshot) -> PendingAlert:
     if not any(server.weight for server in enabled):
         text = f"serves nobody: the weights of all its servers are 0{_by_operators(servers)}"
         return pending(Severity.WARNING, text)
-    return pending(Severity.CRITICAL, f"serves nobody: {_not_pooled(enabled)}")
+    weighty = [server for server in enabled if server.weight]
+    why = _not_pooled(weighty)
+    if len(weighty) < len(enabled):
+        why += f", and the weight of {named([s.host for s in enabled if not s.weight])} is 0"
+    return pending(Severity.CRITICAL, f"serves nobody: {why}")
 
 
 def _by_operators(servers: Sequence[ServerSnapshot]) -> str:
@@ -124,7 +128,7 @@ def _not_pooled(enabled: Sequence[ServerSnapshot]) -> str:
         return f"no address is known of {named([server.host for server in enabled])}"
     if not any(server.up for server in enabled):
         return f"none of its servers is up ({named([server.host for server in enabled])})"
-    return "none of its servers is pooled"
+    return f"not pooled: {named([server.host for server in enabled])}"
 
 
 def _too_small_to_depool(service: ServiceSnapshot) -> bool:

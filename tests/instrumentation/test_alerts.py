@@ -94,7 +94,17 @@ NEVER = SourceSnapshot("file:///x", stale=True, last_good_at=None, last_error="n
         ),
         (
             service("web", [server("a", pooled=False)]),
-            critical("Pool web serves nobody: none of its servers is pooled"),
+            critical("Pool web serves nobody: not pooled: a"),
+        ),
+        (
+            service("web", [server("a", weight=0), *DOWN[1:]]),
+            critical(
+                "Pool web serves nobody: none of its servers is up (b), and the weight of a is 0"
+            ),
+        ),
+        (
+            service("web", [server("a", weight=0), nameless("b")]),
+            critical("Pool web serves nobody: no address is known of b, and the weight of a is 0"),
         ),
         (
             service("web", [server("a", enabled=False), server("b", enabled=False)]),
