@@ -112,7 +112,10 @@ class SystemNames:
         ask = client.lookupAddress if family == 4 else client.lookupIPV6Address
         if not is_host_name(name):  # a search domain, or an alias's target, can be anything
             raise _NoSuchAddressError(f"{name!r:.100} is no host name")
-        answers, _, _ = await ask(name.encode("ascii"), timeout=(timeout_s,))
+        asked = ask(name.encode("ascii"), timeout=(timeout_s,))
+        # Twisted's timeout is that of UDP alone; by TCP, which a truncated answer takes, it is ten
+        # seconds, for which the other servers would not be asked.
+        answers, _, _ = await asked.addTimeout(timeout_s, self._reactor)
         return [record for rr in answers if (record := _record(rr)) is not None]
 
     def _client(self, server: str) -> Any:

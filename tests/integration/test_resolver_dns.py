@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address
@@ -195,6 +196,17 @@ def test_a_silent_or_senseless_name_server_is_passed_over(
 def test_a_truncated_answer_whose_tcp_is_refused_is_passed_over(names: Names) -> None:
     with names.served({"h.example": truncates}, {"h.example": gives(A1)}):
         assert names.found("h.example") == ["192.0.2.1"]
+
+
+def test_a_truncated_answer_whose_tcp_is_silent_is_passed_over(names: Names) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(names.served({"h.example": truncates}, {"h.example": gives(A1)}))
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", names.port)))
+        began_at_s = time.monotonic()
+        assert names.found("h.example") == ["192.0.2.1"]
+        assert time.monotonic() - began_at_s < 4, "a look-up is given up after five"
+        silent.settimeout(1)
+        silent.accept()[0].close()
 
 
 class WithoutIPv6:
