@@ -25,9 +25,9 @@ class ConfigSnapshot:
     sha256: str
     modified_at: float | None
     loaded_at: float
-    is_last_good: bool = False
-    needs_restart: tuple[str, ...] = ()
-    differs_since: float | None = None
-    last_reload: ReloadSnapshot | None = None
-    last_success_at: float = 0.0
-    last_error_at: float = 0.0
+    is_last_good: bool
+    needs_restart: tuple[str, ...]
+    differs_since: float | None
+    last_reload: ReloadSnapshot | None
+    last_success_at: float
+    last_error_at: float

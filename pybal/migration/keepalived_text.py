@@ -7,7 +7,6 @@ As keepalived.conf(5) has it: a statement is a line; one that is followed by `{`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MAX_CHARACTERS = 4 * 2**20
@@ -140,10 +139,3 @@ def read_keepalived(text: str, config_id: str = "") -> tuple[list[Statement], li
             Remark(0, "", f"only the first {MAX_CHARACTERS} characters were read")
         )
     return reader.top, reader.remarks
-
-
-def walk(statements: list[Statement]) -> Iterator[Statement]:
-    """All of them, the blocks' own, too."""
-    for statement in statements:
-        yield statement
-        yield from walk(statement.block)

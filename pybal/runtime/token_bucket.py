@@ -13,7 +13,7 @@ class TokenBucket:
         self._left = burst
         self._at_s = 0.0
 
-    def has(self, now_s: float, tokens: float = 1) -> bool:
+    def has(self, now_s: float, tokens: float) -> bool:
         """Whether so many are there."""
         self._left = min(self._burst, self._left + (now_s - self._at_s) * self._per_s)
         self._at_s = now_s

@@ -43,7 +43,18 @@ MONITOR_FAMILIES = metric_families(BUILT_IN)
 """What the daemon hands to the instrumentation."""
 
 NO_BGP = BGPSnapshot(enabled=False, local_asn=None, peers=())
-CONFIG = ConfigSnapshot("/etc/pybal/pybal.conf", "00ff", NOON, NOON, last_success_at=NOON)
+CONFIG = ConfigSnapshot(
+    path="/etc/pybal/pybal.conf",
+    sha256="00ff",
+    modified_at=NOON,
+    loaded_at=NOON,
+    is_last_good=False,
+    needs_restart=(),
+    differs_since=None,
+    last_reload=None,
+    last_success_at=NOON,
+    last_error_at=0.0,
+)
 DAEMON = DaemonSnapshot("9.8.7", NOON, "/etc/pybal/pybal.conf", dry_run=False)
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.config.snapshot import ReloadSnapshot
 from pybal.instrumentation.status_line import status_line
 from pybal.model import BGPSnapshot
+from tests.fakes.view import CONFIG
 
 WELL = "0 services, 0 servers, 0 up"
 ERROR = "/etc/pybal/pybal.conf:9: [web] scheduler = 'wrrr': none of rr wrr"
 
 
 def line(last: ReloadSnapshot | None, *, is_last_good: bool = False) -> str:
-    config = ConfigSnapshot("f", "", None, 0.0, is_last_good=is_last_good, last_reload=last)
+    config = replace(CONFIG, is_last_good=is_last_good, last_reload=last)
     return status_line((), BGPSnapshot(enabled=False, local_asn=None, peers=()), config)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pybal.config.pool_files import with_pool_files
 from pybal.config.poollist import parse_pool_list
 from pybal.migration.keepalived import Service
-from pybal.migration.keepalived_text import Remark, read_keepalived, walk
+from pybal.migration.keepalived_text import Remark, read_keepalived
 from pybal.migration.main import main, translate
 from pybal.migration.writing import pool_list, pybal_conf
 from tests.config.texts import load, parse
@@ -144,7 +144,11 @@ def test_a_server_on_another_port_is_left_out_and_not_silently() -> None:
     assert "left out of [198.51.100.80_53]: port 5353" in remarks[-1]
     assert "# left out: 192.0.2.11 port 5353" in pool_list(service)
     lines = pybal_conf([service], (), "x", PurePath("/p")).splitlines()
-    assert "#[198.51.100.80_53]" in lines
+    heading = lines.index("#[198.51.100.80_53]")
+    assert lines[heading + 1] == "# no server of it can be reached as PyBal forwards"
+    usable, _ = only(server("PING_CHECK {\n}"))
+    lines = pybal_conf([usable], (), "x", PurePath("/p")).splitlines()
+    assert lines[lines.index("[198.51.100.80_53]") + 1] == "protocol = tcp"
 
 
 def test_a_group_is_a_service_an_address() -> None:
@@ -251,4 +255,3 @@ def test_nothing_in_a_file_makes_a_second_line_of_a_comment() -> None:
     text = pybal_conf((), [remark], "x\ny", PurePath("/p"))
     assert parse(text).errors == ()
     assert "\u2028" not in text
-    assert list(walk([])) == []

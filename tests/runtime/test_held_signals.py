@@ -1,0 +1,36 @@
+"""A signal that comes while nobody handles it waits, and is handled once somebody does."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals, let_signals_in
+
+
+def test_a_held_signal_waits_until_signals_are_let_in() -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, _: came.append(number))
+    try:
+        hold_signals()
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert signal.SIGUSR2 in signal.sigpending() and came == []
+        let_signals_in()
+        assert came == [signal.SIGUSR2]
+    finally:
+        let_signals_in()
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_what_ends_a_process_ends_one_that_only_begins_but_waits_for_the_next_program() -> None:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        hold_signals()
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        hold_signals(BETWEEN_PROGRAMS)
+        held = {signal.SIGHUP, signal.SIGUSR2, signal.SIGTERM, signal.SIGINT}
+        assert held <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        let_signals_in()
+        assert not held & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
