@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -20,14 +19,12 @@ import twisted.web.client
 
 from tests.mutation.faults import Fault, faults
 from tests.mutation.own_tests import OwnTests, module_name, pure_modules
-from tests.mutation.touched import Recorder, Selection, Touched, function_around
-from tests.mutation.trial import Outcome, Trial, trial
+from tests.mutation.session import Quick, Touched, Trials
+from tests.mutation.trial import Outcome, trial
 
 _IMPORTED = (hypothesis, twisted)
 ROOT = Path(__file__).parent.parent.parent
 EQUIVALENTS = Path(__file__).parent / "equivalents.txt"
-GRACE_S = 10.0
-"""A trial may take three times what the tests take without a fault, and this."""
 NEAREST = 3
 """So many files of tests are tried before the others."""
 
@@ -88,47 +85,43 @@ def examine(path: Path, tests: Sequence[Path], sample: int | None, seed: int) ->
     source = (ROOT / path).read_bytes()
     if not tests:
         raise NoTestsError(f"{path}: no unit test imports it")
-    trials = _Trials(path, source, tests, seed)
+    picked = chosen(faults(source), sample, seed, path)
     lines = source.decode().splitlines()
     survivors = []
-    picked = chosen(faults(source), sample, seed, path)
-    for fault in picked:
-        if not trials.notice(fault):
-            line = lines[fault.line - 1].strip()
-            survivors.append(Survivor(path, fault.line, line, fault.what))
-            print(survivors[-1], flush=True)
+    for fault in missed(path, source, tests, picked, seed):
+        line = lines[fault.line - 1].strip()
+        survivors.append(Survivor(path, fault.line, line, fault.what))
+        print(survivors[-1], flush=True)
     return Result(len(picked), tuple(survivors))
 
 
-class _Trials:
-    """All trials of one module. Its nearest tests come first, because others take time to load."""
-
-    def __init__(self, path: Path, source: bytes, tests: Sequence[Path], seed: int) -> None:
-        self._path, self._source, self._tests, self._seed = path, source, tests, seed
-        self._tree = ast.parse(source)
-        written = os.memfd_create("touched")
-        whole = self._trial(source, tests, 600.0, Recorder(ROOT / path, written))
-        if whole.outcome is not Outcome.PASSED:
-            raise NoTestsError(f"{path}: its tests do not pass as it is ({whole.outcome.value})")
-        self._touched = Touched.from_file(written)
-        self._loading_s = whole.seconds - sum(self._touched.seconds.values())
-
-    def notice(self, fault: Fault) -> bool:
-        """Whether the tests fail with it."""
-        wanted = self._touched.of(function_around(self._tree, fault.line))
-        names = {test.partition("::")[0] for test in wanted}
-        files = [path for path in self._tests if str(path) in names]
-        seconds = sum(self._touched.seconds[test] for test in wanted)
-        limit_s = 3 * (self._loading_s + seconds) + GRACE_S
-        source, selection = fault.in_source(self._source), Selection(self._touched, wanted)
-        return any(
-            part and self._trial(source, part, limit_s, selection).outcome is not Outcome.PASSED
-            for part in (files[:NEAREST], files[NEAREST:])
-        )
-
-    def _trial(self, source: bytes, tests: Sequence[Path], limit_s: float, plugin: object) -> Trial:
-        name = module_name(self._path)
-        return trial(name, ROOT / self._path, source, tests, limit_s, self._seed, plugin)
+def missed(
+    path: Path, source: bytes, tests: Sequence[Path], picked: Sequence[Fault], seed: int
+) -> Iterator[Fault]:
+    """Those of the faults that no test notices. Raises NoTestsError."""
+    name = module_name(path)
+    touched_file, results_file = os.memfd_create("touched"), os.memfd_create("results")
+    session = Trials(ROOT / path, source, picked, touched_file, results_file)
+    trial(name, ROOT / path, source, tests, None, seed, session)
+    results = os.pread(results_file, len(picked), 0).decode()
+    if len(results) < len(picked):
+        raise NoTestsError(f"{path}: its tests do not pass as it is")
+    touched = Touched.from_file(touched_file)
+    for fault, result in zip(picked, results, strict=True):
+        if result == Trials.MISSED:
+            yield fault
+        elif result == Trials.OPEN:
+            faulty = fault.in_source(source)
+            # The nearest tests come first, because to load the others takes time.
+            if all(
+                trial(
+                    name, ROOT / path, faulty, part, touched.limit_s(), seed, Quick(touched)
+                ).outcome
+                is Outcome.PASSED
+                for part in (tests[:NEAREST], tests[NEAREST:])
+                if part
+            ):
+                yield fault
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -138,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     known = known_equivalents(EQUIVALENTS.read_text("utf-8"))
     modules = [_relative(each) for each in options.modules] or pure_modules(ROOT)
     bad = False
-    tried = missed = 0
+    tried = left = 0
     for path in modules:
         try:
             result = examine(path, own_tests.of(path), options.sample, options.seed)
@@ -148,13 +141,13 @@ def main(arguments: Sequence[str]) -> int:
             continue
         unknown = [each for each in result.survivors if each.key() not in known]
         tried += result.tried
-        missed += len(unknown)
+        left += len(unknown)
         noticed = result.tried - len(unknown)
         share = noticed / result.tried if result.tried else 1.0
         print(f"{path}: {noticed} of {result.tried} noticed ({share:.0%})", flush=True)
     if tried:
-        print(f"in all: {tried - missed} of {tried} noticed ({(tried - missed) / tried:.1%})")
-    return 1 if bad or missed else 0
+        print(f"in all: {tried - left} of {tried} noticed ({(tried - left) / tried:.1%})")
+    return 1 if bad or left else 0
 
 
 def _relative(module: Path) -> Path:

@@ -10,7 +10,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.machinery import ModuleSpec
@@ -67,7 +67,7 @@ def trial(
     path: Path,
     source: bytes,
     tests: Sequence[Path],
-    limit_s: float,
+    limit_s: float | None,
     seed: int,
     plugin: object = None,
 ) -> Trial:
@@ -75,10 +75,24 @@ def trial(
 
     The process that is made may import nothing of pybal before, or it would keep the old module.
     """
+    return in_child(lambda: _run(name, path, source, tests, seed, plugin), limit_s)
+
+
+def in_child(passes: Callable[[], bool], limit_s: float | None) -> Trial:
+    """Call it in a process of its own, which says nothing and whose own children end with it."""
     begun = time.monotonic()
     child = os.fork()
     if child == 0:
-        _run(name, path, source, tests, seed, plugin)
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(nothing, descriptor)
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            status = 0 if passes() else 1
+        finally:
+            os._exit(status)
     watch = os.pidfd_open(child)
     try:
         ended, _, _ = select.select([watch], [], [], limit_s)
@@ -95,18 +109,9 @@ def trial(
 
 def _run(
     name: str, path: Path, source: bytes, tests: Sequence[Path], seed: int, plugin: object
-) -> None:
-    status = 1
-    try:
-        os.setpgid(0, 0)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nothing, descriptor)
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-        sys.meta_path.insert(0, _OneModule(name, path, source))
-        chosen = ("-m", "not integration and not kernel", f"--hypothesis-seed={seed}")
-        without = [f"-pno:{plugin}" for plugin in _NOT_NEEDED]
-        plugins = [] if plugin is None else [plugin]
-        status = int(pytest.main([*_PYTEST, *without, *chosen, *map(str, tests)], plugins))
-    finally:
-        os._exit(status)
+) -> bool:
+    sys.meta_path.insert(0, _OneModule(name, path, source))
+    chosen = ("-m", "not integration and not kernel", f"--hypothesis-seed={seed}")
+    without = [f"-pno:{plugin}" for plugin in _NOT_NEEDED]
+    plugins = [] if plugin is None else [plugin]
+    return pytest.main([*_PYTEST, *without, *chosen, *map(str, tests)], plugins) == 0

@@ -1,4 +1,4 @@
-"""What a recorder notes of tests, and which of them are then run, in which order."""
+"""Many trials in one session: which tests run with which fault, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.touched import Touched, function_around
+from tests.mutation.session import Touched, function_around
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = """
@@ -25,6 +25,8 @@ class Sum:
     def value(self): return self.start
 
 shared = lambda: 1
+
+def unknown(): return 1
 """
 TESTS = """
 import pytest, sums
@@ -46,28 +48,26 @@ def test_other(): assert sums.Sum().value == 0
 RUN = """
 import os, sys
 from pathlib import Path
-from tests.mutation.touched import Recorder, Selection, Touched
+from tests.mutation.faults import faults
+from tests.mutation.session import Touched, Trials
 from tests.mutation.trial import trial
 folder = Path(sys.argv[1])
-written, order = os.memfd_create("touched"), folder / "order"
+touched, results = os.memfd_create("touched"), os.memfd_create("results")
 path, tests = folder / "sums.py", [folder / "test_sums.py"]
 source = path.read_bytes()
-print(trial("sums", path, source, tests, 60.0, 1, Recorder(path, written)).outcome.value)
-touched = Touched.from_file(written)
+found = faults(source)
+trial("sums", path, source, tests, None, 1, Trials(path, source, found, touched, results))
+letters = os.pread(results, 100, 0).decode()
+for fault, letter in zip(found, letters, strict=True):
+    print(fault.line, fault.what, letter)
+touched = Touched.from_file(touched)
 print(sorted(test.partition("::")[2] for test in touched.of(range(2, 4))))
 print(sorted(touched.by_all), sorted(touched.seconds) == sorted(touched.calls))
-class Order(Selection):
-    def pytest_runtest_logfinish(self, nodeid):
-        with order.open("a") as file:
-            file.write(nodeid.partition("::")[2] + " ")
-selection = Order(touched, touched.of(range(2, 4)))
-print(trial("sums", path, source, tests, 60.0, 1, selection).outcome.value)
-print(order.read_text())
 """
 
 
 @pytest.mark.slow
-def test_the_tests_that_call_a_function_are_known_and_run_by_their_time(tmp_path: Path) -> None:
+def test_what_becomes_of_each_fault(tmp_path: Path) -> None:
     (tmp_path / "sums.py").write_text(SOURCE)
     (tmp_path / "test_sums.py").write_text(TESTS)
     printed = subprocess.run(
@@ -80,24 +80,39 @@ def test_the_tests_that_call_a_function_are_known_and_run_by_their_time(tmp_path
         cwd=tmp_path,
     )
     assert printed.stdout.splitlines() == [
-        "passed",
+        "2 0 + 1 -",  # a default is no part of the function's code
+        "3 returns None N",
+        "3 `+` became `-` N",
+        "5 2 + 1 -",  # a fixture that tests share calls it
+        "5 returns None -",
+        "8 0 + 1 -",
+        "10 returns None N",
+        "12 1 + 1 -",
+        "14 1 + 1 M",
+        "14 returns None M",
         "['test_quick', 'test_slow']",
         "[1, 5, 7, 12] True",
-        "passed",
-        "test_quick test_slow ",
     ]
 
 
-def test_a_fault_outside_of_functions_or_in_what_all_share_concerns_all_tests() -> None:
-    touched = Touched({"a": {2}, "b": {5}}, {12})
+def test_a_test_concerns_the_functions_that_it_calls() -> None:
+    touched = Touched({"a": {2}, "b": {5}}, {12}, {"a": 1.0, "b": 2.0})
     assert touched.of(range(2, 4)) == {"a"}
     assert touched.of(range(20, 30)) == frozenset()
-    assert touched.of(None) == touched.of(range(12, 13)) == {"a", "b"}
+    assert touched.limit_s({"a"}) == 13 and touched.limit_s() == 19
 
 
 @pytest.mark.parametrize(
     ("line", "lines"),
-    [(1, None), (3, range(2, 4)), (5, range(5, 6)), (8, None), (9, range(9, 11)), (12, None)],
+    [
+        (1, None),
+        (3, range(2, 4)),
+        (5, range(5, 6)),
+        (8, None),
+        (9, range(9, 11)),
+        (12, None),
+        (14, range(14, 15)),
+    ],
 )
 def test_the_function_around_a_line(line: int, lines: range | None) -> None:
     assert function_around(ast.parse(SOURCE), line) == lines
