@@ -54,20 +54,19 @@ class OwnTests:
     def of(self, module: Path) -> list[Path]:
         """Those with the module's own name first, then those of its room, then the others. A part
         that has no tests of its name is tested by way of the modules of its room that import it,
-        and by way of the helpers of its room's tests, too. Where no test imports any of these,
-        those of the modules that do."""
+        be it through others of the room, by way of the helpers of its room's tests, too: those
+        tests of its room. Where no test imports any of these, those of the modules that do."""
         names = seen = frozenset({module_name(module)})
         named = {path for path in self._tests if _is_named_for(path, module)}
         near: set[Path] = set()
         if not any(path.stem == f"test_{module.stem}" for path in self._tests):
-            room = module_name(module.parent) + "."
-            names |= {
-                name
-                for name, imported in self._modules.items()
-                if names & imported and name.startswith(room)
+            whole = self._within_room(names, module_name(module.parent) + ".")
+            near = {
+                path
+                for path, imported in self._tests.items()
+                if whole & (imported | self._by_helpers[path])
+                and path.parent.name == module.parent.name
             }
-            seen = names
-            near = {path for path, imported in self._by_helpers.items() if names & imported}
         while names:
             found = {path for path, imported in self._tests.items() if names & imported}
             if found := found | named | near:
@@ -75,6 +74,15 @@ class OwnTests:
             names = frozenset(n for n, imported in self._modules.items() if names & imported) - seen
             seen |= names
         return []
+
+    def _within_room(self, names: frozenset[str], room: str) -> frozenset[str]:
+        """With those of the room that import them, and so on."""
+        while True:
+            more = {n for n, imported in self._modules.items() if names & imported}
+            more = {name for name in more if name.startswith(room)}
+            if more <= names:
+                return names
+            names |= more
 
 
 def _is_named_for(test: Path, module: Path) -> bool:
