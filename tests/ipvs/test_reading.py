@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+import pytest
+
 from pybal.errors import KernelError
 from pybal.ipvs.drift import Drift
 from pybal.ipvs.model import ServiceEntry, ServiceKey
@@ -22,13 +26,14 @@ class Bench:
         self.kernel.piece = PIECE
         self.found: list[tuple[ServiceEntry | None, list[str]]] = []
         known = {WEB: KNOWN, DNS: pool(DNS, 1)}
+        self.unread: list[tuple[ServiceKey, KernelError]] = []
         self.reader = Reader(self.kernel, known, self._found, self._unread)
 
     def _found(self, key: ServiceKey, entry: ServiceEntry | None, drift: tuple[Drift, ...]) -> None:
         self.found.append((entry, [each.words for each in drift]))
 
     def _unread(self, key: ServiceKey, error: KernelError) -> None:
-        raise error
+        self.unread.append((key, error))
 
     def turn(self, count: int = 1) -> None:
         for _ in range(count):
@@ -75,3 +80,54 @@ def test_a_reading_that_is_dropped_is_forgotten() -> None:
     assert bench.reader.drop() == ()
     bench.turn(20)
     assert bench.found == []
+
+
+def test_what_is_urgent_is_read_before_what_has_its_turn() -> None:
+    bench = Bench()
+    bench.reader.audit(WEB)
+    assert (bench.reader.auditing, bench.reader.urgent) == (True, False)
+    bench.reader.look(DNS)
+    assert (bench.reader.auditing, bench.reader.urgent) == (True, True)
+    assert bench.reader.advance(100) == 1
+    assert (bench.reader.auditing, bench.reader.urgent) == (True, False)
+    assert bench.kernel.reads == [DNS]
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+def test_a_turn_reads_so_many_servers_and_at_most_a_piece_more(urgent: bool) -> None:
+    bench = Bench()
+    ask, read = bench.reader.audit, bench.reader.go_on
+    if urgent:
+        ask, read = bench.reader.look, bench.reader.advance
+    ask(DNS)
+    ask(WEB)
+    assert read(PIECE) == 1 + PIECE  # The one server of DNS, and one piece of the other.
+    assert read(PIECE) == PIECE
+    assert read(PIECE + 1) == 2 * PIECE
+    assert len(bench.found) == 1
+    assert read(PIECE) == 1  # That it was the end.
+    assert len(bench.found) == 2
+    assert read(PIECE) == 0
+
+
+def test_a_service_that_is_gone_costs_as_much_as_a_server() -> None:
+    bench = Bench()
+    bench.kernel.by_hand(RemoveService(WEB), RemoveService(DNS))
+    bench.reader.audit(WEB)
+    bench.reader.audit(DNS)
+    assert bench.reader.go_on(1) == 1
+    assert bench.kernel.reads == [WEB]
+
+
+def test_a_service_that_cannot_be_read_is_told_of_and_the_next_is_read() -> None:
+    bench = Bench()
+    bench.reader.audit(WEB)
+    bench.reader.audit(DNS)
+    broken = bench.kernel.broken = KernelError("read", errno.ENOBUFS)
+    assert bench.reader.go_on(1) == 1
+    assert bench.unread == [(WEB, broken)]
+    assert not bench.reader.is_reading(WEB)
+    bench.kernel.broken = None
+    bench.turn(20)
+    assert bench.kernel.reads == [DNS]
+    assert bench.found == [(pool(DNS, 1), [])]

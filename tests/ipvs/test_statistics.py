@@ -1,74 +1,19 @@
-"""Statistics: what the kernel's bytes say, and readings in small pieces."""
+"""Statistics are read in small pieces, and only when someone asks."""
 
 from __future__ import annotations
 
 import errno
-import struct
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from pybal.errors import KernelError
-from pybal.ipvs import messages, statistics_codec
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices
-from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
+from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.ipvs.statistics import MAX_AGE_S, SERVERS_READ_PER_TURN, StatisticsReader
-from pybal.ipvs.wire import MalformedMessageError, Writer
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, pool, server
-
-NUMBERS = tuple(n << 33 for n in range(1, 11))
-TRAFFIC = Traffic(*NUMBERS)
-
-_write_stats = Writer(
-    messages.STATISTICS,
-    *("CONNS", "INPKTS", "OUTPKTS", "INBYTES", "OUTBYTES"),
-    *("CPS", "INPPS", "OUTPPS", "INBPS", "OUTBPS"),
-)
-_write_for_service = Writer(messages.MESSAGE, "SERVICE")
-_write_for_destination = Writer(messages.MESSAGE, "DEST")
-
-
-def test_traffic_of_a_service_has_64_bits() -> None:
-    attributes = Writer(messages.SERVICE, "AF", "STATS64")(2, _write_stats(*NUMBERS))
-    assert statistics_codec.read_service(_write_for_service(attributes)) == TRAFFIC
-
-
-@pytest.mark.parametrize("key", [WEB, WEB6], ids=str)
-def test_a_destination_has_its_connections(key: ServiceKey) -> None:
-    where = server(1, key)
-    family = 10 if where.address.version == 6 else 2
-    write = Writer(
-        messages.DESTINATION,
-        *("ADDR_FAMILY", "ADDR", "PORT", "ACTIVE_CONNS", "INACT_CONNS", "PERSIST_CONNS"),
-        *("STATS64", "WEIGHT"),
-    )
-    packed, port = where.address.packed, struct.pack(">H", where.port)
-    body = _write_for_destination(write(family, packed, port, 1, 2, 3, _write_stats(*NUMBERS), 7))
-    assert statistics_codec.read_destination(body, key) == DestinationStatistics(
-        str(where), where.address, 1, 2, 3, TRAFFIC, 7
-    )
-
-
-def test_a_kernel_without_64_bit_counters_shows_no_traffic() -> None:
-    body = _write_for_service(Writer(messages.SERVICE, "AF", "FWMARK")(2, 1))
-    assert statistics_codec.read_service(body) == Traffic()
-
-
-@given(st.binary(max_size=120))
-def test_any_bytes_end_in_a_value_or_in_malformed_message_error(body: bytes) -> None:
-    for read in (
-        statistics_codec.read_service,
-        lambda data: statistics_codec.read_destination(data, WEB),
-    ):
-        try:
-            read(body)
-        except MalformedMessageError as error:
-            assert str(error)  # noqa: PT017 - either is right
 
 
 class Bench:

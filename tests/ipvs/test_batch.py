@@ -1,0 +1,71 @@
+"""How much of the services' plans a turn takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pybal.ipvs.batch import LOOKED_AT_PER_TURN, Batch
+from pybal.ipvs.plan import Operation, RemoveDestination
+from tests.ipvs.examples import DNS, WEB, server
+
+
+def plan(*steps: int | str) -> Iterator[Operation | int]:
+    """A number: so many are looked at; each letter of a text is an operation."""
+    for step in steps:
+        if isinstance(step, int):
+            yield step
+        else:
+            yield from (RemoveDestination(WEB, server(number)) for number, _ in enumerate(step, 1))
+
+
+def test_what_has_room_is_taken_whole() -> None:
+    batch = Batch(room=4)
+    batch.take(WEB, 2, plan(10, "xx"))
+    batch.take(DNS, 1, plan("x"))
+    assert len(batch.operations) == 3
+    assert (batch.complete, batch.begun, batch.services) == ([WEB, DNS], None, (WEB, DNS))
+    assert not batch.full
+
+
+def test_a_plan_that_has_no_room_is_begun_and_goes_on_in_another_turn() -> None:
+    steps = plan("xxxxx")
+    batch = Batch(room=3)
+    batch.take(DNS, 0, plan())
+    batch.take(WEB, 5, steps)
+    assert len(batch.operations) == 3
+    assert (batch.complete, batch.begun, batch.services) == ([DNS], WEB, (DNS, WEB))
+    assert batch.full
+    assert batch.of_many_operations
+    assert len(list(steps)) == 2
+
+
+@pytest.mark.parametrize(("looked_at", "full"), [(994, False), (995, True)])
+def test_a_turn_compares_a_thousand_destinations_a_service_counting_for_five(
+    looked_at: int, full: bool
+) -> None:
+    batch = Batch()
+    batch.take(WEB, 1, plan(looked_at, "x"))
+    assert batch.full == full
+    assert len(batch.operations) == (0 if full else 1)
+    assert batch.begun == (WEB if full else None)
+    assert not batch.of_many_operations
+
+
+def test_services_that_need_nothing_fill_a_turn_too() -> None:
+    batch = Batch()
+    for _ in range(LOOKED_AT_PER_TURN // 5 - 1):
+        batch.take(WEB, 1, plan())
+        assert not batch.full
+    batch.take(WEB, 1, plan())
+    assert batch.full
+
+
+@pytest.mark.parametrize(("servers", "most"), [(499, 100), (500, 50), (999, 50), (10_000, 5)])
+def test_of_a_service_with_very_many_servers_fewer_operations_have_room(
+    servers: int, most: int
+) -> None:
+    batch = Batch()
+    batch.take(WEB, servers, plan("x" * 1000))
+    assert len(batch.operations) == most
