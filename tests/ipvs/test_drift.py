@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from pybal.ipvs.drift import Drift, DriftBook, DriftKind, compare
+from pybal.ipvs.drift import Drift, DriftBook, DriftKind, compare, comparing
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from tests.ipvs.examples import DNS, WEB, destination, entry, pool
 from tests.ipvs.strategies import tables
@@ -52,6 +52,14 @@ def test_there_is_drift_exactly_where_something_differs(
         assert bool(compare(left.get(key), found.get(key))) == differs
 
 
+@pytest.mark.parametrize(("servers", "pieces"), [(99, 0), (100, 1), (199, 1), (250, 2)])
+def test_a_comparison_pauses_after_every_hundred_servers(servers: int, pieces: int) -> None:
+    same = pool(WEB, *range(servers))
+    assert list(comparing(same, pool(WEB, *range(servers)))) == [20] * pieces
+    # Only where one is too many must those that were found be looked through.
+    assert list(comparing(same, pool(WEB, *range(servers + 1)))) == [20] * ((2 * servers + 1) // 100)
+
+
 def test_the_book_counts_by_kind_and_keeps_what_is_open() -> None:
     book = DriftBook()
     book.note(WEB, compare(LEFT, pool(WEB, 3)), 100.0)
@@ -89,6 +97,9 @@ def test_a_repair_is_counted_once_and_stays_to_be_seen() -> None:
 
 def test_only_the_first_differences_of_a_service_are_spelt_out() -> None:
     book = DriftBook()
+    book.note(DNS, compare(pool(DNS, *range(5)), pool(DNS)), 100.0)
+    assert book.words(DNS).endswith("server 198.51.100.4:53 is gone")
+    book.over(DNS)
     book.note(WEB, compare(pool(WEB, *range(1, 101)), pool(WEB)), 100.0)
     assert len(book.open[0].differences) == 6
     assert book.words(WEB).endswith("; 95 more differences")
