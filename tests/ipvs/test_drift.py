@@ -57,7 +57,9 @@ def test_a_comparison_pauses_after_every_hundred_servers(servers: int, pieces: i
     same = pool(WEB, *range(servers))
     assert list(comparing(same, pool(WEB, *range(servers)))) == [20] * pieces
     # Only where one is too many must those that were found be looked through.
-    assert list(comparing(same, pool(WEB, *range(servers + 1)))) == [20] * ((2 * servers + 1) // 100)
+    assert list(comparing(same, pool(WEB, *range(servers + 1)))) == [20] * (
+        (2 * servers + 1) // 100
+    )
 
 
 def test_the_book_counts_by_kind_and_keeps_what_is_open() -> None:
