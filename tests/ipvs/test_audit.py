@@ -29,7 +29,6 @@ def audits(*, others_follow: bool = True) -> Audits:
 
 def test_an_audit_is_over_once_all_is_listed_and_read() -> None:
     audit = audits()
-    assert not audit.under_way
     assert audit.go_on(100) == 0
     audit.begin(listing())
     assert audit.go_on(5) == 10
@@ -42,8 +41,17 @@ def test_an_audit_is_over_once_all_is_listed_and_read() -> None:
     assert (audit.snapshot().audits_total, audit.snapshot().finished_at) == (0, None)
     audit.finish(reading=False)
     audit.finish(reading=False)
-    assert not audit.under_way
     assert (audit.snapshot().audits_total, audit.snapshot().finished_at) == (1, NOW)
+
+
+def test_a_finished_audit_is_under_way_no_more() -> None:
+    audit = audits()
+    states = [audit.under_way]
+    audit.begin(listing(0))
+    states.append(audit.under_way)
+    audit.go_on(1)
+    audit.finish(reading=False)
+    assert [*states, audit.under_way] == [False, True, False]
 
 
 def test_a_kernel_that_cannot_be_listed_ends_the_audit() -> None:
