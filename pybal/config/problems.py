@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 MAX_PROBLEMS = 1000
 """So many errors, and so many warnings, are kept."""
 _MAX_SHOWN = 120
-_SECRET_KEY = re.compile(r"password|secret|token|\.(headers|send|payload)$", re.IGNORECASE)
-_SECRET_WORD = re.compile(r"(?:password|secret|token|headers|send|payload)\S*\s", re.IGNORECASE)
+# Misspelt keys, and those of other programs, hold secrets, too.
+_SECRETS = "pas+w|pa?s+wor|_pass|pwd|secret|token|credential"
+_SECRET_KEY = re.compile(rf"{_SECRETS}|\.(headers|send|payload)$", re.IGNORECASE)
+_SECRET_WORD = re.compile(rf"(?:{_SECRETS}|headers|send|payload)\S*\s", re.IGNORECASE)
 _ARGUMENTS_KEY = re.compile(r"\.arguments$", re.IGNORECASE)
 _LIKELY_SECRET = re.compile(r"auth|pass|secret|token|cookie|login|key", re.IGNORECASE)
 _URL = re.compile(r"(k8s)?://[^\s'\"]*", re.IGNORECASE)

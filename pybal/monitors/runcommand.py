@@ -13,9 +13,10 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.kinds import ABSOLUTE_PATH, BOOLEAN, Kind
+from pybal.config.kinds import ABSOLUTE_PATH, BOOLEAN, Kind, show_value
 from pybal.config.literals import literal_tree
 from pybal.config.monitor_kinds import MonitorKind, Option
+from pybal.config.problems import mask_value
 from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
@@ -262,6 +263,7 @@ def _notes(settings: RunCommandSettings) -> Iterable[str]:
 _ARGUMENTS = Kind(
     "a list such as ['-H', server.host, 2]: strings, numbers, server.host, server.ip, server.port",
     parse_arguments,
+    lambda arguments: mask_value(".arguments", show_value(arguments)),
 )
 
 MONITOR = MonitorType(

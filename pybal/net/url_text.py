@@ -9,6 +9,7 @@ HIDDEN = "***"
 
 _USER = re.compile(r"//[^/?#]*@")
 _QUERY = re.compile(r"\?([^#\s'\"]*)")
+_PATH_PARAMETER = re.compile(r";([^;=/?#\s'\"]+)=([^;&/?#\s'\"]+)")
 _SECRET_NAME = re.compile(
     r"pass|pwd|secret|token|auth|key|sig|cred|session|sid$|jwt|hmac|cookie", re.IGNORECASE
 )
@@ -18,7 +19,8 @@ _RANDOM_TEXT = re.compile(
 
 
 def without_secrets(url: str) -> str:
-    """The URL with nothing that could be a secret: no user, and no value of its query."""
+    """The URL with nothing that could be a secret: no user, no value of its query, and of its path
+    no parameter (`;jsessionid=...`) with the name or look of one."""
     return _without(url, lambda _name, _value: True)
 
 
@@ -41,7 +43,10 @@ def _without(url: str, is_secret: Callable[[str, str], bool]) -> str:
         parts = re.split("([&;])", match[1])
         return "?" + "".join(part if part in "&;" else parameter(part) for part in parts)
 
-    return _QUERY.sub(query, _USER.sub(f"//{HIDDEN}@", url))
+    def path_parameter(match: re.Match[str]) -> str:
+        return f";{match[1]}={HIDDEN}" if _looks_secret(match[1], match[2]) else match[0]
+
+    return _PATH_PARAMETER.sub(path_parameter, _QUERY.sub(query, _USER.sub(f"//{HIDDEN}@", url)))
 
 
 def _looks_secret(name: str, value: str) -> bool:

@@ -99,6 +99,20 @@ def test_everything_that_would_run_is_shown() -> None:
     ]
 
 
+def test_arguments_of_a_command_that_may_hold_a_secret_are_not_shown() -> None:
+    arguments = "['--password', 'hunter2']"
+    text = "[global]\n" + service(
+        "web",
+        monitors="['RunCommand']",
+        runcommand__command="/bin/check",
+        runcommand__arguments=arguments,
+    )
+    lines, _ = of(text)
+    assert (
+        "    RunCommand         command /bin/check, arguments ***, interval 60, timeout 20" in lines
+    )
+
+
 def test_what_is_off_is_said_to_be_off() -> None:
     lines, _ = of("[global]\n" + service())
     assert "    BGP                off" in lines

@@ -22,6 +22,8 @@ from pybal.net.url_text import without_likely_secrets, without_secrets
         ("http://h/?q=aB3dEf6hIj9lMn2pQr5t", "http://h/?q=***", None),
         ("http://h/?action=query&format=json", "http://h/?action=query&format=json", None),
         ("http://h/?hunter2", "http://h/?hunter2", "http://h/?***"),
+        ("http://h/a;jsessionid=x/b;v=1?c", "http://h/a;jsessionid=***/b;v=1?c", None),
+        ("http://h/a;token=x;v=1", "http://h/a;token=***;v=1", "http://h/a;token=***;v=1"),
         ("http://h/?", "http://h/?", "http://h/?"),
         ("http://h/?token=", "http://h/?token=", "http://h/?token="),
         ("http://me:hunter2@h/a@b", "http://***@h/a@b", "http://***@h/a@b"),
