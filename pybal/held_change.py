@@ -3,9 +3,7 @@ restart. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

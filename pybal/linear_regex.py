@@ -14,9 +14,8 @@ so lazy repeats are the same as greedy ones. No look-around and no back-referenc
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
-
-from pybal.runtime.values import dataclass
 
 MAX_POSITIONS = 256
 MAX_STATES = 256

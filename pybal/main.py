@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -73,7 +73,6 @@ from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
-from pybal.runtime.values import dataclass
 from pybal.sources.on_demand import CodeOnDemand
 
 UNLIMITED = 1 << 31

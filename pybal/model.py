@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
 from pybal.held_change import HeldChange, ListPast
 from pybal.override import LaidOver
-from pybal.runtime.values import dataclass
 
 IPAddress = IPv4Address | IPv6Address
 

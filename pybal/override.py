@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from pybal.runtime.values import dataclass
 
 MAX_DURATION_S = 7 * 86400.0
 """Nothing that an operator says for a time lasts longer."""

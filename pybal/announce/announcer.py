@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -17,7 +17,6 @@ from pybal.model import HeldAnnouncement, IPAddress
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
 from pybal.runtime.clock import Clock, DelayedCall
-from pybal.runtime.values import dataclass
 
 FIRST_ROUTES_WAIT_S = 30.0
 """Peers are told after this time that the routes are complete, even if some service does not stand

@@ -3,7 +3,7 @@ again the later the more often that happens. Pure."""
 
 from __future__ import annotations
 
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 HOLD_S = (0.0, 5.0, 15.0, 30.0, 60.0)
 """From a withdrawal to the next announcement at the earliest: after the first, the second, and so

@@ -8,7 +8,7 @@ that is configured); after a time they are withdrawn. Sessions stay.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from pybal.bgp.aspath import sequence
@@ -17,7 +17,6 @@ from pybal.bgp.messages import PathAttributes
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import MaintenanceSettings
-from pybal.runtime.values import dataclass
 
 
 class Phase(IntEnum):

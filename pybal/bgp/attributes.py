@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 from pybal.bgp.aspath import decode_as_path, without_confederation
 from pybal.bgp.constants import AttributeType, Origin
 from pybal.bgp.messages import Aggregator
-from pybal.runtime.values import dataclass
 
 OPTIONAL, TRANSITIVE, EXTENDED = 0x80, 0x40, 0x10
 

@@ -6,12 +6,12 @@ timers are deadlines. The transitions themselves are in transitions.py.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Union
 
 from pybal.bgp.messages import Notification
 from pybal.bgp.negotiation import Session
-from pybal.runtime.values import dataclass
 
 
 class State(Enum):

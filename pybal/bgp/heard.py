@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from pybal.bgp.aspath import path_length
@@ -21,7 +22,6 @@ from pybal.bgp.negotiation import Session
 from pybal.bgp.prefix import OCTETS, Prefix
 from pybal.bgp.settings import LargeCommunity
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 MAX_COVERING = 64
 """Kept of one peer, besides the addresses themselves."""

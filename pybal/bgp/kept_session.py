@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeVar
 
@@ -23,7 +23,6 @@ from pybal.bgp.rib import Route
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.update import decode_update
 from pybal.handover.format import Entry, HandoverError, Kind
-from pybal.runtime.values import dataclass
 
 VERSION = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Union
 
@@ -10,7 +10,6 @@ from pybal.bgp.constants import Family, Origin, RefreshSubtype, Role, SegmentTyp
 from pybal.bgp.errors import notification_name
 from pybal.bgp.prefix import Prefix
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 
@@ -27,7 +28,6 @@ from pybal.bgp.messages import (
     role_name,
 )
 from pybal.bgp.settings import Confederation, PeerSettings, SpeakerSettings
-from pybal.runtime.values import dataclass
 
 _NO_CAPABILITIES = Capabilities()
 

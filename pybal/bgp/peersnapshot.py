@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from pybal.bgp.causes import Causes
 from pybal.bgp.fsm import State
@@ -12,7 +12,6 @@ from pybal.bgp.link import Link
 from pybal.bgp.messages import Open
 from pybal.bgp.settings import PeerSettings
 from pybal.model import BGPConnectionSnapshot, PeerSnapshot
-from pybal.runtime.values import dataclass
 
 
 @dataclass(slots=True)

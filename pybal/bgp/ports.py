@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pybal.bgp.bfd.detector import BFDNetwork, Numbers
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.takeover import SessionKeeper
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

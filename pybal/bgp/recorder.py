@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pybal.bgp.constants import Family
@@ -13,7 +14,6 @@ from pybal.handover.connection import ByteCounts, byte_counts, cookie
 from pybal.handover.format import Entry, HandoverError, Kind
 from pybal.handover.memory import RecordMemory
 from pybal.handover.store import DescriptorStore
-from pybal.runtime.values import dataclass
 
 _EARLY_BYTES = 64 * 1024
 _TAIL_BYTES = 4096

@@ -7,6 +7,7 @@ each to the last byte of the negotiated size that its prefixes can use.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from pybal.bgp.constants import HEADER_SIZE, IPV4_UNICAST, IPV6_UNICAST, Family
@@ -16,7 +17,6 @@ from pybal.bgp.negotiation import Session
 from pybal.bgp.prefix import OCTETS, Prefix
 from pybal.bgp.updateencode import encode_attributes
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 _FIXED_SIZE = HEADER_SIZE + 4  # the lengths of withdrawn routes and of attributes
 _MP_HEADER_SIZE = 4 + 3  # an extended attribute header, AFI and SAFI

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import chain
 from typing import Union
 
 from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family, Role
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 IPNetwork = Union[IPv4Network, IPv6Network]
 

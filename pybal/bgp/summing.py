@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
-
-from pybal.runtime.values import dataclass
 
 _LINES = 5
 _WINDOW_S = 10.0

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -30,7 +31,6 @@ from pybal.handover.connection import ByteCounts, byte_counts, cookie
 from pybal.handover.format import Entry, HandoverError, Received
 from pybal.handover.memory import RecordMemory
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 PREFIX = "bgp."
 """All descriptors of ours are called so, and then by the number of the socket."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -35,7 +35,6 @@ from pybal.bgp.messages import MPReach, MPUnreach, PathAttributes, UnknownAttrib
 from pybal.bgp.nlri import NLRIError, decode_prefixes
 from pybal.bgp.prefix import Prefix
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 _MP = (AttributeType.MP_REACH_NLRI, AttributeType.MP_UNREACH_NLRI)
 

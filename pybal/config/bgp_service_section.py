@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from pybal.config.bgp_checks import check_communities
@@ -17,7 +18,6 @@ from pybal.config.kinds import BOOLEAN, MED
 from pybal.config.section import SectionReader
 from pybal.config.settings import IPNetwork, LargeCommunity, LinkBandwidth
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

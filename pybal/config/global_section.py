@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pybal.config.bgp_peer_section import SecretReader
@@ -40,7 +41,6 @@ from pybal.config.settings import (
 from pybal.config.users import USER
 from pybal.history.settings import HistorySettings
 from pybal.ipvs.settings import Cleanup, IPVSSettings
-from pybal.runtime.values import dataclass
 
 DEFAULT_STATE_DIRECTORY = Path("/var/lib/pybal")
 DEFAULT_CONTROL_SOCKET = Path("/run/pybal/control.sock")

@@ -13,7 +13,7 @@ the text to what it reads, and keeps the line numbers and the values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from configobj import ConfigObj, ConfigObjError, NestingError
 from configobj import Section as ConfigObjSection
@@ -28,7 +28,6 @@ from pybal.config.ini_lines import (
     normal_lines,
     section_mark,
 )
-from pybal.runtime.values import dataclass
 
 __all__ = ["DEFAULT", "MAX_LINE", "MAX_NAME", "Document", "Entry", "Fault", "Section", "read_ini"]
 

@@ -8,8 +8,7 @@ joined, comments and quotes are cut, a `:` becomes a `=`, keys become lower case
 from __future__ import annotations
 
 import re
-
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 MAX_NAME = 256
 MAX_LINE = 65536

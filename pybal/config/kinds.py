@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -17,7 +18,6 @@ from pybal.config.source_url import SOURCE_FORMS, parse_source
 from pybal.linear_regex import Pattern, PatternError
 from pybal.model import IPAddress
 from pybal.net.addresses import is_host_name, parse_address
-from pybal.runtime.values import dataclass
 
 T_co = TypeVar("T_co", covariant=True)
 _Family = TypeVar("_Family", IPv4Address, IPv6Address)

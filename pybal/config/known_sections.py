@@ -8,7 +8,7 @@ its present line; and none that names a file, which may have changed by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pybal.config.global_section import GlobalOptions
@@ -17,7 +17,6 @@ from pybal.config.known_text import KnownTexts
 from pybal.config.problems import ProblemLog
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft
-from pybal.runtime.values import dataclass
 
 _NAMES_A_FILE = ".ca-file"
 

@@ -6,6 +6,7 @@ Each monitor is described by its own file (pybal/monitors), which this room does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pybal.config.bad_value import BadValueError, did_you_mean
@@ -14,7 +15,6 @@ from pybal.config.kinds import HOST_ADDRESS, LITERAL_STRINGS, PORT, SECONDS, Kin
 from pybal.config.monitor_checks import check_common
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -18,7 +19,6 @@ from pybal.config.literals import parse_literal, repeated_key
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
-from pybal.runtime.values import dataclass
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
 """Twice what the most servers of a list take; a larger one is refused unread."""

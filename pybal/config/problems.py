@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pybal.config.source_url import mask_url
 from pybal.net.url_text import without_likely_secrets
-from pybal.runtime.values import dataclass
 
 if TYPE_CHECKING:
     from pybal.config.settings import Settings

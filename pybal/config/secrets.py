@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from pybal.config.bad_value import BadValueError
 from pybal.config.ini import Document
 from pybal.config.source_url import mask_url
 from pybal.net.url_text import without_likely_secrets
-from pybal.runtime.values import dataclass
 from pybal.state.files import read_now
 
 _MAX_BYTES = 4096

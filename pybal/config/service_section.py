@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pybal.config.bgp_service_section import ServiceBGP, read_service_bgp
 from pybal.config.foreign_words import scheduler_instead_of
 from pybal.config.ipvs_options import read_ipvs_options
@@ -21,7 +23,6 @@ from pybal.config.settings import ListGuardSettings, ServiceSettings
 from pybal.ipvs.model import SCHEDULERS
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, L4Protocol
-from pybal.runtime.values import dataclass
 
 DEFAULT_THRESHOLD = THRESHOLD.parse(".5")
 _PROTOCOL = choice(protocol.value for protocol in L4Protocol)

@@ -5,7 +5,7 @@ Units are in the names; defaults are the contract's and live in the reader of ea
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -15,7 +15,6 @@ from pybal.history.settings import HistorySettings
 from pybal.ipvs.options import ServiceOptions
 from pybal.ipvs.settings import IPVSSettings
 from pybal.model import IPAddress, L4Protocol
-from pybal.runtime.values import dataclass
 
 DEFAULT_CONCURRENCY = 20
 """How many commands of RunCommand may run at once."""

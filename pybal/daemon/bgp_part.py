@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,6 @@ from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import BGPSnapshot, IPAddress
-from pybal.runtime.values import dataclass
 from pybal.state.keeper import Keeper
 
 

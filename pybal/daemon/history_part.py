@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +33,6 @@ from pybal.pool.ports import Step
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import named
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 _NAMED = 5
 

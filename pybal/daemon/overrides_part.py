@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -23,7 +24,6 @@ from pybal.overrides.wish import Scope, Wish, services_meant
 from pybal.pool.service import LVSService
 from pybal.reload.difference import RenameService, Step
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 from pybal.state.keeper import Keeper
 
 _REFUSALS_SHOWN = 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -24,7 +25,6 @@ from pybal.monitors.registry import MonitorTypes
 from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
 from pybal.runtime.service_manager import ServiceManager
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

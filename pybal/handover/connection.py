@@ -7,9 +7,9 @@ import fcntl
 import socket
 import struct
 import termios
+from dataclasses import dataclass
 
 from pybal.handover.format import HandoverError
-from pybal.runtime.values import dataclass
 
 _SO_COOKIE = 57  # asm-generic/socket.h: a number that no other socket of this boot has
 _SIOCOUTQ = termios.TIOCOUTQ

@@ -18,10 +18,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 
 from pybal.errors import PyBalError
-from pybal.runtime.values import dataclass
 
 FORMAT = 1
 """Another one's record is not read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pybal.handover.format import (
     AREA_BYTES,
@@ -28,7 +29,6 @@ from pybal.handover.format import (
     newest_received,
     received_at,
 )
-from pybal.runtime.values import dataclass
 
 _READ_BYTES = 1024 * 1024
 

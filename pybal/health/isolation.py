@@ -30,11 +30,11 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
 from pybal.model import HealthReport
-from pybal.runtime.values import dataclass
 
 SLOW_S = 1.0
 """A check that failed after so long a time met silence, not a refusal or a reset."""

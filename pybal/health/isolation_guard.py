@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -28,7 +29,6 @@ from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.time_slices import SLICE_S
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

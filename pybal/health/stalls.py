@@ -10,9 +10,8 @@ of a paused machine.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
-
-from pybal.runtime.values import dataclass
 
 BEAT_S = 0.05
 """The heartbeat's period: shorter stalls may go unseen."""

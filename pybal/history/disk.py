@@ -10,6 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +33,6 @@ from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import HistorySettings
 from pybal.history.snapshot import DiskSnapshot
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.values import dataclass
 
 FILE_NAME = "history.sqlite"
 MAX_WAITING = 20_000
@@ -68,9 +68,6 @@ class DiskPace:
     """Of a core: the rest is left to others, whatever happens."""
 
 
-_PACE = DiskPace()
-
-
 class DiskHistory:
     """The Disk of a ledger. `now()` is Unix seconds and may be asked in any thread; `in_thread`
     runs queries, `own_thread` what writes."""
@@ -83,7 +80,7 @@ class DiskHistory:
         in_thread: InThread,
         log: Logger,
         open_database: Callable[[Path], Database] = Database,
-        pace: DiskPace = _PACE,
+        pace: DiskPace = DiskPace(),
     ) -> None:
         self._open_database = open_database
         self._pace = pace

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from pybal.history.event import Kind, LedgerEvent
-from pybal.runtime.values import dataclass
 
 SubjectKind = Literal["host", "peer", "isolation", "list"]
 

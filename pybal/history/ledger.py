@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,6 @@ from pybal.history.ring import Ring
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 FLUSH_S = 0.1
 """So long events wait for others, to be written together."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pybal.errors import PyBalError
 from pybal.history.event import Kind, LedgerEvent
-from pybal.runtime.values import dataclass
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 DAY_S = 86400.0
 MIB = 1024 * 1024

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pybal.errors import HTTPFetchError
-from pybal.runtime.values import dataclass
 
 MAX_HEADER_LINES = 1000
 """More are refused: each takes its time, and http.client takes a hundred."""

@@ -7,7 +7,7 @@ pybal/http/response_reader.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -15,7 +15,6 @@ from twisted.internet.defer import Deferred
 from pybal.model import IPAddress
 from pybal.net.tls_facts import TLSFacts
 from pybal.net.tls_resumption import TLSResumption
-from pybal.runtime.values import dataclass
 
 
 class HTTPTrace(Protocol):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from pybal.http.port import HTTPRequest
 from pybal.net.addresses import bracketed, endpoint
-from pybal.runtime.values import dataclass
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import PendingAlert
@@ -23,7 +24,6 @@ from pybal.model import (
     Severity,
 )
 from pybal.runtime.naming import named
-from pybal.runtime.values import dataclass
 
 _PEER_AWAY_S = 60.0
 _ALIKE_S = 60.0

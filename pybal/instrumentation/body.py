@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any
 
 from pybal.errors import PyBalError
-from pybal.runtime.values import dataclass
 
 MAX_BODY_BYTES = 64 * 1024
 """Unless a verb takes more."""

@@ -4,10 +4,10 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import ServerSnapshot, ServiceSnapshot
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -22,7 +22,6 @@ from pybal.history.query import EventQuery
 from pybal.instrumentation.history_documents import event_document
 from pybal.instrumentation.server_sent_events import Subscriber, event
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 STREAM_TYPE = "text/event-stream"
 MAX_STREAMS = 24

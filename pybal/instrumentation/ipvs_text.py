@@ -8,12 +8,12 @@ A line is the same in both formats; only the heads of counters differ.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from pybal.instrumentation.metric_head import metric_head
 from pybal.instrumentation.monitor_metrics import escaped
 from pybal.ipvs.snapshot import IPVSSnapshot, ServiceStatistics, Traffic
 from pybal.model import IPAddress, ServiceSnapshot
-from pybal.runtime.values import dataclass
 
 _AVERAGE = "The kernel's average over some seconds"
 

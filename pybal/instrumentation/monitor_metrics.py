@@ -8,12 +8,11 @@ but the status keeps the worse.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from operator import attrgetter
 
 from pybal.instrumentation.metric_head import is_counter
 from pybal.model import MetricFamily, MetricSample, MonitorSnapshot, ServerSnapshot
-from pybal.runtime.values import dataclass
 
 _STATUS = "pybal_monitor_status"
 _COMMON = (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 # A piece of a list: anything but the separator, which may hide in a quoted string.
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')

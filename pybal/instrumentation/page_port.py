@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from pybal.instrumentation.responses import Response
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

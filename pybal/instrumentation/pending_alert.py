@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.model import Alert, Severity
 from pybal.overrides.acknowledgement import Acknowledgement
-from pybal.runtime.values import dataclass
 
 STARTING_S = 15.0
 """After a start, lists, names and first checks take some seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
@@ -49,7 +49,6 @@ from pybal.instrumentation.verbs import (
 from pybal.instrumentation.view import StatusView
 from pybal.model import MetricFamily
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 _READING = ("GET", "HEAD")
 _WORTH_COMPRESSING_BYTES = 8192

@@ -7,7 +7,7 @@ socket alone, which the file's permissions keep for root and, if one is named, a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -23,7 +23,6 @@ from pybal.instrumentation.body import (
 from pybal.instrumentation.responses import Response, json_document
 from pybal.override import MAX_DURATION_S, Action
 from pybal.overrides.wish import Scope, Wish
-from pybal.runtime.values import dataclass
 
 Document = Mapping[str, Any]
 Outcome = Document | Awaitable[Document]

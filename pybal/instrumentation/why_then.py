@@ -6,6 +6,7 @@ from the first one after the moment, which says what it has replaced, or from th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +18,6 @@ from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import decision_json, instant, iso_time, why_json
 from pybal.model import Decision, Verdict
-from pybal.runtime.values import dataclass
 
 Document = dict[str, Any]
 

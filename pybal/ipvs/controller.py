@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -22,7 +22,6 @@ from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ there that are not pooled, and drains them anew, with the whole time limit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry
 from pybal.runtime.persistent_map import PersistentMap, difference
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 
 from pybal.ipvs.model import Destination, Service, ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices, whole
 from pybal.ipvs.snapshot import DriftSnapshot
-from pybal.runtime.values import dataclass
 
 _WORDS_KEPT = 5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from pybal.errors import KernelError
@@ -28,7 +29,6 @@ from pybal.ipvs.plan import (
 )
 from pybal.ipvs.slices import Slices, whole
 from pybal.ipvs.snapshot import ServiceStatistics
-from pybal.runtime.values import dataclass
 
 MAX_NAME = 15
 """The longest name of a scheduler; a persistence engine's may have one more."""

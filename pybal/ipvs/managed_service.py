@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from twisted.logger import Logger
@@ -24,7 +24,6 @@ from pybal.ipvs.plan import (
 )
 from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.runtime.clock import DelayedCall
-from pybal.runtime.values import dataclass
 
 _ERRORS_LOGGED = 5
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pybal.ipvs.model import IPIP, Forwarding, Persistence, SyncDaemon, Timeouts, Tunnel
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -48,7 +49,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.ipvs.model import ServiceKey
-from pybal.runtime.values import dataclass
 from pybal.state.state_file import Document, StateFile, StateFileError
 
 FILE_NAME = "ipvs-services.json"

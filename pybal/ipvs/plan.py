@@ -4,7 +4,7 @@ Pure."""
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.ipvs.model import (
     Destination,
@@ -16,7 +16,6 @@ from pybal.ipvs.model import (
     Table,
 )
 from pybal.runtime.persistent_map import PersistentMap
-from pybal.runtime.values import dataclass
 
 _LOOKED_AT = 100
 """After so many destinations `planning` makes a step in any case."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 
 from pybal.ipvs.options import KernelOptions
-from pybal.runtime.values import dataclass
 
 
 class Cleanup(Enum):

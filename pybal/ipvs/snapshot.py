@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -20,7 +20,6 @@ from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.exchange import Record, Step
 from pybal.monitors.recording import RecordingHTTPClient, RecordingNetwork, RecordingProcesses
 from pybal.monitors.target import MonitorPorts, Target
-from pybal.runtime.values import dataclass
 
 AT_ONCE = 4
 """So many servers are checked by hand at once."""

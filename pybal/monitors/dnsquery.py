@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -21,7 +22,6 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.addresses import is_host_name
 from pybal.net.port import Channel, TCPEvents
-from pybal.runtime.values import dataclass
 
 _NEVER_EXISTS = re.compile(r"(^|\.)invalid\.?$", re.IGNORECASE)
 

@@ -7,8 +7,7 @@ The records are not: whether there are any is not the check's business.
 from __future__ import annotations
 
 import struct
-
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 TYPE_A = 1
 TYPE_AAAA = 28

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pybal.net.tls_facts import TLSFacts
 from pybal.net.url_text import HIDDEN, without_secrets
-from pybal.runtime.values import dataclass
 
 MAX_STEPS = 200
 _SHOWN_BYTES = 200

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
 
 from pybal.config.settings import MonitorSettings
 from pybal.handover.format import HandoverError
 from pybal.model import CheckResult, IPAddress
-from pybal.runtime.values import dataclass
 
 VERSION = 1
 _REASON_CHARACTERS = 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from twisted.internet.base import DelayedCall
 from twisted.python.failure import Failure
@@ -22,7 +23,6 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, Keepalive, TCPEvents, label
 from pybal.runtime.backoff import backoff_s
-from pybal.runtime.values import dataclass
 
 STEADY_S = 5.0
 """A connection that lasted less does not count as a recovery: back-off goes on from before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from twisted.internet.base import DelayedCall
@@ -12,7 +13,6 @@ from pybal.config.settings import MonitorSettings
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.runtime.coalescing import coalesced
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

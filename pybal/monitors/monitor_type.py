@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from pybal.config.monitor_kinds import MonitorKind
 from pybal.model import MetricFamily
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.target import MonitorPorts, Target
-from pybal.runtime.values import dataclass
 
 Factory = Callable[[Any, Target, MonitorPorts, ReportReceiver], Monitor]
 """Makes a monitor of its own kind of settings, not yet started."""

@@ -10,12 +10,10 @@ them at once.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import inf
 from typing import Generic, TypeVar
-
-from pybal.runtime.values import dataclass
 
 BEGIN_PER_S, LEAST_PER_S, MOST_PER_S = 1000.0, 200.0, 2500.0
 """First checks a second."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pybal.config.monitor_kinds import MonitorKind
 from pybal.config.settings import MonitorSettings
 from pybal.monitors.asking import SENDINGS, AskingMonitor, request_duration
 from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
 from pybal.net.port import Channel, UDPEvents
-from pybal.runtime.values import dataclass
 
 _TOKEN_BYTES = 16
 

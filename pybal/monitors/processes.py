@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -27,7 +28,6 @@ from pybal.errors import is_local_fault
 from pybal.monitors.leftovers import LeftOvers
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall
-from pybal.runtime.values import dataclass
 
 _KEPT_OUTPUT_BYTES = 4096
 _MOST_OUTPUT_BYTES = 1 << 20

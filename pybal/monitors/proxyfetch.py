@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -37,7 +38,6 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.tls_resumption import TLSResumption
 from pybal.net.url_text import without_likely_secrets
-from pybal.runtime.values import dataclass
 
 MAX_SEARCHED_BYTES = 64 * 1024
 """What is expected is looked for in so much of the body: that takes a few milliseconds."""

@@ -6,7 +6,7 @@ import ast
 import math
 import signal
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from twisted.internet import defer
@@ -25,7 +25,6 @@ from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.processes import Exit, Process, fault_of_command
 from pybal.monitors.target import MonitorPorts, Target
-from pybal.runtime.values import dataclass
 
 _LINES_LOGGED = 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from pybal.config.settings import DEFAULT_CONCURRENCY
@@ -22,7 +22,6 @@ from pybal.net.addresses import endpoint
 from pybal.net.port import Network
 from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

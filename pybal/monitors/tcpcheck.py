@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
@@ -18,7 +19,6 @@ from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, TCPEvents
-from pybal.runtime.values import dataclass
 
 _KEPT_BYTES = 100
 _MOST_READ_BYTES = 65536

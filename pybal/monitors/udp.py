@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from twisted.internet.task import deferLater
 
@@ -19,7 +19,6 @@ from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.port import Channel, UDPEvents
-from pybal.runtime.values import dataclass
 
 _MOST_DATAGRAM_BYTES = 65507
 _DEFAULT_ICMP_TIMEOUT_S = 20.0

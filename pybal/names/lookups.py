@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 
 from pybal.errors import ResolutionError
 from pybal.names.parsing import Addresses
-from pybal.runtime.values import dataclass
 
 LOOKUP_TIMEOUT_S = 5.0
 SLOW_AFTER_S = 0.25

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address, why_unusable
-from pybal.runtime.values import dataclass
 
 MAX_NAMESERVERS = 3
 """As many as the C library asks."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, zip_longest
 from typing import Any, Protocol
@@ -24,7 +25,6 @@ from pybal.net.addresses import parse_address
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import coalesced
 from pybal.runtime.naming import named
-from pybal.runtime.values import dataclass
 
 MIN_REFRESH_S = 10.0
 MAX_REFRESH_S = 300.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pybal.model import IPAddress
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

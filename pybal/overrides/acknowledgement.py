@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pybal.model import Severity
 from pybal.override import until_text
-from pybal.runtime.values import dataclass
 
 AlertKey = tuple[str, str | None, str]
 """An alert's id, its service, and what it is about beyond that."""

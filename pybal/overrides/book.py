@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from twisted.logger import Logger
 
 from pybal.override import MAX_DURATION_S, Override, Overrides
 from pybal.overrides.timed import TimedEntries
-from pybal.runtime.values import dataclass
 
 MAX_OVERRIDES = 20_000
 """More than the largest director has servers."""

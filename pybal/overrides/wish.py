@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import Action, Override
 from pybal.runtime.naming import named
-from pybal.runtime.values import dataclass
 
 _LISTED = 20
 _COMPARED = 25

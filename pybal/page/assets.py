@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
-
-from pybal.runtime.values import dataclass
 
 _TYPES = {
     "status.css": "text/css; charset=utf-8",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from pybal.page.html import Child, Markup, element
 from pybal.page.words import service_link
-from pybal.runtime.values import dataclass
 
 RELOAD_S = 15
 """So often a browser without JavaScript asks again."""

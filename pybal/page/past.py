@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident
 from pybal.history.port import History
 from pybal.history.query import EventQuery, HistoryBusyError
-from pybal.runtime.values import dataclass
 
 HOURS = 6
 INCIDENTS_SHOWN = 30

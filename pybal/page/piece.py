@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2s
 from typing import Any
 
 from pybal.page.html import Markup
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

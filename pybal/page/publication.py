@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pybal.page.html import Markup, joined
 from pybal.page.piece import Page, Piece
-from pybal.runtime.values import dataclass
 
 _KEPT = 32
 

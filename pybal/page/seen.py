@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import Dated
@@ -16,7 +17,6 @@ from pybal.model import (
 )
 from pybal.override import Override
 from pybal.page.tally import Care, Standing, Tally, badness, care_of, standing, tally
-from pybal.runtime.values import dataclass
 
 Out = tuple[tuple[ServerSnapshot, Care], ...]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DestinationStatistics, DrainSnapshot, IPVSSnapshot
@@ -26,7 +27,6 @@ from pybal.page.seen import SeenService, SinceAlert
 from pybal.page.tally import RANK, Care, Standing, Tally, care_of
 from pybal.page.timeline import timeline_slots
 from pybal.page.words import address_beside, count_of, duration, listed, moment, plain, state
-from pybal.runtime.values import dataclass
 
 SERVERS_SHOWN = 1000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from pybal.model import (
@@ -14,7 +15,6 @@ from pybal.model import (
     Severity,
     Verdict,
 )
-from pybal.runtime.values import dataclass
 
 
 class Care(enum.Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident
@@ -10,7 +11,6 @@ from pybal.page.html import Child, Markup, element
 from pybal.page.past import HOURS, Past
 from pybal.page.piece import Piece, Slot, single
 from pybal.page.words import count_of, duration, listed, moment, service_link, state
-from pybal.runtime.values import dataclass
 
 _MINUTES = HOURS * 60
 _HEIGHT = 26

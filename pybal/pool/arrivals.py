@@ -7,10 +7,9 @@ that a list takes away only once it has been seen to work. It has ARRIVAL_S for 
 from __future__ import annotations
 
 import enum
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.pool.members import Member
-from pybal.runtime.values import dataclass
 
 ARRIVAL_S = 30.0
 """So long servers that a list takes away wait for those that it brings. It takes a name's first

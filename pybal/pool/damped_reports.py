@@ -4,7 +4,7 @@ that flaps is held back for a while (flap_damping.py has the rules)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from itertools import count
 
@@ -14,7 +14,6 @@ from pybal.health.isolation_guard import ReportDelivery
 from pybal.model import HealthReport, HoldDown, ServerSnapshot, ServiceSnapshot
 from pybal.pool.flap_damping import WINDOW_S, Flaps
 from pybal.runtime.clock import Clock, DelayedCall
-from pybal.runtime.values import dataclass
 
 LOOK_AGAIN_S = 1.0
 """So often it is looked whether the pool can still spare a server that is held down: lists, names

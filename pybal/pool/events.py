@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Union
 
 from pybal.model import ServerSpec
 from pybal.override import LaidOver
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,9 @@ does not wait for it (`can_spare`).
 
 from __future__ import annotations
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
 from pybal.pool.pool_state import PoolState
-from pybal.runtime.values import dataclass
 
 WINDOW_S = 300.0
 """Who has not gone down for so long has a clean slate."""

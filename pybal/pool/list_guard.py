@@ -24,7 +24,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Union
@@ -32,7 +32,6 @@ from typing import Union
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import Arrival, Standing, Use, noted, use
 from pybal.pool.list_window import ListWindow
-from pybal.runtime.values import dataclass
 
 Standings = Mapping[str, Standing]
 """What is known of servers, by host; those that are missing have no address yet."""

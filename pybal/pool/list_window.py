@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from pybal.held_change import ListPast
-from pybal.runtime.values import dataclass
 
 _STEPS = 100
 """A window is remembered in so many steps, so that a list that changes all the time takes no

@@ -10,13 +10,13 @@ differ in few nodes, and these are all that a comparison looks at.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
+from dataclasses import dataclass
 from itertools import chain
 from operator import add, eq, is_, sub
 from typing import Any, NamedTuple
 
 from pybal.model import Decision, ServerSpec, status_text
 from pybal.override import LaidOver
-from pybal.runtime.values import dataclass
 
 _BITS = 5
 _WIDTH = 1 << _BITS

@@ -10,13 +10,12 @@ threshold keeps servers that are down, as ever, and counts on none that an opera
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pybal.model import ServerSpec
 from pybal.override import Action, LaidOver, Override, Overrides
 from pybal.pool.pool_state import PoolState
-from pybal.runtime.values import dataclass
 
 Specs = Mapping[str, ServerSpec]
 

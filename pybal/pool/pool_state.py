@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 
 from pybal.model import Verdict
 from pybal.pool.events import MonitorReported
 from pybal.pool.members import Member, Members
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pybal.held_change import ListPast
@@ -17,7 +18,6 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.server import AddressWatcher
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 
 class DesiredTable(Protocol):

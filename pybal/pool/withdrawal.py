@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from pybal.config.settings import ServiceSettings
 from pybal.pool.pool_state import PoolState
-from pybal.runtime.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

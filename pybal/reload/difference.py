@@ -6,7 +6,7 @@ Steps come in the order in which they are taken: what is new stands before what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from fractions import Fraction
 from functools import reduce
@@ -33,7 +33,6 @@ from pybal.reload.keys import (
     Effect,
     Key,
 )
-from pybal.runtime.values import dataclass
 
 _MAX_SHOWN = 60
 

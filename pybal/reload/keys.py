@@ -6,9 +6,8 @@ against the settings' own fields.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-
-from pybal.runtime.values import dataclass
 
 
 class Effect(Enum):

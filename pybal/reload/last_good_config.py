@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from pybal.runtime.values import dataclass
 from pybal.state.state_file import Document, StateFile
 
 FILE_NAME = "last-good-config.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,6 @@ from pybal.reload.difference import NeedsRestart, Step, difference, in_force, li
 from pybal.reload.last_good_config import LastGoodConfig
 from pybal.reload.running import Running, looked_at, refused, reloaded
 from pybal.runtime.clock import DelayedCall
-from pybal.runtime.values import dataclass
 from pybal.state.files import read_regular_file
 from pybal.state.state_file import WriteBehind
 

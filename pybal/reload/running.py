@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from pybal.config.known_sections import NOTHING_KNOWN, Known
 from pybal.config.problems import LoadResult, masked_text
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
-from pybal.runtime.values import dataclass
 
 MAX_ERRORS_KEPT = 100
 

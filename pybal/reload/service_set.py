@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, DeferredList
@@ -28,7 +29,6 @@ from pybal.reload.difference import (
     Step,
 )
 from pybal.runtime.time_slices import TimeSlices
-from pybal.runtime.values import dataclass
 
 STAND_WAIT_S = 30.0
 """So long a reload waits for its new services to stand in the kernel; then the old ones go all the

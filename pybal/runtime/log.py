@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, TextIO, cast
 
 from twisted.logger import (
@@ -29,7 +30,6 @@ from zope.interface import implementer
 from pybal.runtime.log_limit import LogLimit
 from pybal.runtime.log_writer import LogWriter
 from pybal.runtime.service_manager import is_journal
-from pybal.runtime.values import dataclass
 
 _FLUSH_S = 1.0
 """At the end of the process, so long is waited for whoever reads the log."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pybal.runtime.token_bucket import TokenBucket
-from pybal.runtime.values import dataclass
 
 WINDOW_S = 60.0
 REPEATS = 10

@@ -9,8 +9,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Mapping
-
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

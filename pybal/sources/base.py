@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,6 @@ import pybal
 from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
-from pybal.runtime.values import dataclass
 from pybal.sources.file_access import DirectAccess, FileAccess
 from pybal.sources.file_watches import FileWatches
 from pybal.sources.parsing import InThread

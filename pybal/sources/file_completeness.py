@@ -12,13 +12,12 @@ is in it counts at once; that a server is *not* in it counts only when the file 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.config.poollist import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.net.addresses import same_host
-from pybal.runtime.values import dataclass
 from pybal.state.files import FileContent, Signature
 
 STILL_S = 0.95

@@ -10,8 +10,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-
-from pybal.runtime.values import dataclass
+from dataclasses import dataclass
 
 # Of sys/inotify.h.
 _IN_MODIFY = 0x2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -17,7 +18,6 @@ from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
 from pybal.runtime.naming import named
-from pybal.runtime.values import dataclass
 from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.state.state_file import StateFileError

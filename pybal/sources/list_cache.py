@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +15,6 @@ from pybal.config.poollist import MAX_WEIGHT
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec
 from pybal.net.addresses import is_host
-from pybal.runtime.values import dataclass
 from pybal.state.state_file import (
     Document,
     StateFile,

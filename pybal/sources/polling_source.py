@@ -6,6 +6,7 @@ A new source of this kind is a Reader, and a case in `create.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError
@@ -15,7 +16,6 @@ from pybal.config.poollist import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceSnapshot
-from pybal.runtime.values import dataclass
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.poller import Poller

@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pybal.errors import SourceError
-from pybal.runtime.values import dataclass
 
 _KINDS = {
     stat.S_IFDIR: "a directory",

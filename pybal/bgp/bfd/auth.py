@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from pybal.bgp.bfd.packet import SIZE, BFDPacketError, with_section
 from pybal.bgp.settings import BFDAuthSettings
-from pybal.runtime.values import dataclass
 
 _HEAD = 8  # type, length, key ID, reserved, sequence number
 _SEQUENCE = slice(SIZE + 4, SIZE + 8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pybal.bgp.bfd.auth import AuthState
@@ -11,7 +11,6 @@ from pybal.bgp.bfd.packet import BFDState
 from pybal.bgp.bfd.session import BFDSession
 from pybal.bgp.settings import BFDSettings
 from pybal.handover.format import HandoverError
-from pybal.runtime.values import dataclass
 
 _VERSION = 1
 _MAX = 2**32

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from enum import IntEnum
 
 from pybal.bgp.errors import BGPError
-from pybal.runtime.values import dataclass
 
 VERSION = 1
 SIZE = 24

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pybal.bgp.bfd.packet import BFDState, ControlPacket, Diagnostic
 from pybal.bgp.settings import BFDSettings
-from pybal.runtime.values import dataclass
 
 _SLOW_US = 1_000_000  # section 6.8.3: while not Up, never faster than once a second
 
