@@ -24,8 +24,8 @@ class Former:
     since: float
     last: CheckResult
     in_a_row: int
-    connection: int = 0
-    connected_at: float = 0.0
+    connection: int
+    connected_at: float
 
 
 def key_of(

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from pybal.bgp.diagnosis import explain_received, explain_silence
+from pybal.bgp.attributes import Fault, Severity
+from pybal.bgp.diagnosis import explain_received, explain_silence, faults_in_words
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
@@ -43,3 +44,18 @@ def test_after_maximum_prefixes_it_is_said_what_the_peer_has_dropped() -> None:
     assert "it had been told 2 of ipv4-unicast and 1 of ipv6-unicast, has dropped them all" in words
     assert "it had been told none, has dropped" in explain_received(Notification(6, 1), OURS, [])
     assert "had been told" not in explain_received(Notification(6, 2), OURS, TOLD)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "treat-as-withdraw: f0"),
+        (5, "treat-as-withdraw: f0; f1; f2; f3; f4"),
+        (6, "treat-as-withdraw: f0; f1; f2; f3; f4; and 1 more"),
+        (9, "treat-as-withdraw: f0; f1; f2; f3; f4; and 4 more"),
+    ],
+)
+def test_of_many_faults_of_an_update_the_first_five_are_said(count: int, words: str) -> None:
+    severity = Severity.TREAT_AS_WITHDRAW
+    faults = [Fault(severity, 0, f"f{number}") for number in range(count)]
+    assert faults_in_words(severity, faults) == words

@@ -209,6 +209,16 @@ def test_a_line_is_one_line_and_says_no_more_than_monitoring_takes() -> None:
     assert line.startswith("WARNING: a b/cx")
     assert line.endswith("… | n=1")
     assert len(line) < 3100
+    # NRPE 3 carries 3,000 characters of text and some numbers.
+    assert Result(State.OK, "x" * 3000).line() == "OK: " + "x" * 3000
+    assert Result(State.OK, "x" * 3001).line() == "OK: " + "x" * 2999 + "…"
+
+
+def test_the_states_are_the_exit_statuses_of_monitoring_plugins() -> None:
+    # Monitoring Plugins Development Guidelines, "Plugin Return Codes".
+    assert [(state.name, int(state)) for state in State] == [
+        ("OK", 0), ("WARNING", 1), ("CRITICAL", 2), ("UNKNOWN", 3),
+    ]  # fmt: skip
 
 
 def refused_port() -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+from weakref import ref
 
-from pybal.health.recoveries import EXPEDITE_EVERY_S, EXPEDITE_WITHIN_S, Recoveries
+from pybal.health.recoveries import EXPEDITE_WITHIN_S, Recoveries
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from tests.fakes.environment import MonitorBench
@@ -19,12 +20,14 @@ class Board:
         self.now_s = 0.0
         self.recoveries = Recoveries(lambda: self.now_s)
         self.expedited = dict.fromkeys(range(count), 0)
+        self.within_s: set[float] = set()
         for number in self.expedited:
             self.down(number)
 
     def down(self, number: int) -> None:
-        def expedite(_: float) -> None:
+        def expedite(within_s: float) -> None:
             self.expedited[number] += 1
+            self.within_s.add(within_s)
 
         self.recoveries.is_down("cp1", number, expedite)
 
@@ -34,6 +37,8 @@ def test_a_recovery_is_told_to_the_others_of_the_host_alone() -> None:
     board.recoveries.is_down("cp2", 9, lambda _: board.expedited.update({9: 1}))
     board.recoveries.came_up("cp1", 0)
     assert board.expedited == {0: 0, 1: 1, 2: 1}
+    assert board.within_s == {1.0}
+    assert board.recoveries.expedited_total == 2
 
 
 def test_a_host_of_a_hundred_monitors_that_flaps_hurries_each_but_once_in_a_while() -> None:
@@ -42,7 +47,7 @@ def test_a_host_of_a_hundred_monitors_that_flaps_hurries_each_but_once_in_a_whil
         board.now_s = float(second)
         for _ in range(100):
             board.recoveries.came_up("cp1", "another")
-    assert set(board.expedited.values()) == {seconds / EXPEDITE_EVERY_S}
+    assert set(board.expedited.values()) == {seconds / 5}
 
 
 def test_nothing_is_left_of_those_that_are_up_or_gone() -> None:
@@ -52,6 +57,36 @@ def test_nothing_is_left_of_those_that_are_up_or_gone() -> None:
         board.recoveries.forget("cp1", number)
     board.recoveries.came_up("cp1", 0)
     assert set(board.expedited.values()) == {0}
+
+
+def test_after_isolation_all_that_are_down_check_again_within_the_time_given() -> None:
+    board = Board(3)
+    board.recoveries.is_down("cp2", 9, lambda within_s: board.expedited.update({9: within_s}))
+    board.recoveries.forget("cp1", 0)
+    board.recoveries.recheck_all(7.0)
+    assert board.expedited == {0: 0, 1: 1, 2: 1, 9: 7.0}
+    assert board.within_s == {7.0}
+
+
+def test_hosts_that_are_named_check_again_alone() -> None:
+    board = Board(2)
+    board.recoveries.is_down("cp2", 9, lambda _: board.expedited.update({9: 1}))
+    board.recoveries.recheck({"cp1", "unknown"}, 3.0)
+    assert board.expedited == {0: 1, 1: 1}
+    assert board.within_s == {3.0}
+
+
+def test_a_monitor_that_ended_is_not_kept_in_memory() -> None:
+    class Ended:
+        """A monitor that was expedited and is gone."""
+
+    board, monitor = Board(1), Ended()
+    board.recoveries.is_down("cp1", monitor, lambda _: None)
+    board.recoveries.came_up("cp1", 0)
+    board.recoveries.forget("cp1", monitor)
+    gone = ref(monitor)
+    del monitor
+    assert gone() is None
 
 
 def test_a_monitor_in_long_back_off_tries_soon_after_another_of_the_host_came_up() -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any
 
@@ -298,6 +299,22 @@ def test_a_monitor_with_other_settings_or_of_another_server_is_another_one() -> 
         key_of("dns", "a", ip_address("10.0.0.1"), 80, settings),
     }
     assert len(others | {here}) == 6
+
+
+def test_a_monitors_name_and_state_are_what_another_version_wrote() -> None:
+    """An upgrade takes over what the old version left; what a later version has more is no
+    other monitor as long as nobody sets it."""
+    settings = IdleConnectionSettings(max_delay_s=30.0, rise=2)
+    said = "web\na\n10.0.0.1\n80\nIdleConnection\nmax_delay_s=30.0\nrise=2"
+    assert (
+        key_of("web", "a", ip_address("10.0.0.1"), 80, settings)
+        == sha256(said.encode()).hexdigest()[:32]
+    )
+    written = b'[1,"k",true,100.5,true,"connected",0.25,101.0,3,77,12.5]'
+    assert encode_former("k", UP) == written
+    assert decode_former(written) == ("k", UP)
+    with pytest.raises(HandoverError, match="version 2"):
+        decode_former(written.replace(b"[1,", b"[2,"))
 
 
 def test_of_two_lives_within_a_minute_the_last_one_is_believed(rig: Rig) -> None:
