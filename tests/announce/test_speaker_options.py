@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 
 from pybal.announce.settings import failover_settings
 from pybal.bgp.constants import IPV6_UNICAST
 from pybal.bgp.settings import (
+    AOSettings,
+    BFDAuthSettings,
     BFDSettings,
     Confederation,
     ExportPolicy,
     Options,
+    PeerGroup,
     PeerSettings,
 )
 from pybal.config.settings import (
+    TCPAO,
+    BFDAuth,
+    BGPInterfacePeer,
     BGPPeer,
+    BGPPeerGroup,
     BGPPeerOptions,
     BGPSettings,
 )
@@ -111,6 +118,68 @@ def test_every_option_of_one_peer_reaches_the_speaker() -> None:
             description="spine 1",
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "bfd"),
+    [
+        # RFC 5881 section 5: a neighbour's packets come with 255; RFC 5883 leaves it open.
+        (BGPPeerOptions(bfd=True, ttl_security_hops=2), BFDSettings()),
+        (BGPPeerOptions(bfd=True, bfd_multihop=True), BFDSettings(multihop=True, min_ttl=0)),
+        (
+            BGPPeerOptions(bfd=True, bfd_multihop=True, ttl_security_hops=2),
+            BFDSettings(multihop=True, min_ttl=254),
+        ),
+        (
+            BGPPeerOptions(
+                bfd=True, bfd_auth=BFDAuth("meticulous-keyed-sha1", 7), bfd_password="key"
+            ),
+            BFDSettings(auth=BFDAuthSettings("METICULOUS_KEYED_SHA1", 7, b"key")),
+        ),
+        (BGPPeerOptions(bfd=True, bfd_auth=BFDAuth("simple", 7)), BFDSettings()),
+        (BGPPeerOptions(bfd=True, bfd_password="key"), BFDSettings()),
+    ],
+)
+def test_bfd_as_the_peer_is_reached_and_with_its_key(
+    options: BGPPeerOptions, bfd: BFDSettings
+) -> None:
+    settings = replace(SETTINGS, peers=(BGPPeer(ip_address("192.0.2.9"), options),))
+    [peer] = failover_settings(settings, from_nowhere).speaker.peers
+    assert peer.bfd == bfd
+
+
+def test_groups_and_links_reach_the_speaker_with_their_options() -> None:
+    network = ip_network("198.51.100.0/24")
+    options = BGPPeerOptions(asn=64601, limit=7, tcp_ao=TCPAO("hmac(sha1)", 1, 2), password="key")
+    settings = replace(
+        SETTINGS,
+        peers=(),
+        groups=(BGPPeerGroup(network, options),),
+        interface_peers=(BGPInterfacePeer("eth1", options),),
+    )
+    speaker = failover_settings(settings, from_nowhere).speaker
+    assert speaker.groups == (
+        PeerGroup(
+            network,
+            PeerSettings(
+                network.network_address,
+                asn=64601,
+                password=b"key",
+                ao=AOSettings("hmac(sha1)", 1, 2),
+            ),
+            limit=7,
+        ),
+    )
+    [link] = speaker.interfaces
+    assert link.interface == "eth1"
+    assert (link.peer.asn, link.peer.password) == (64601, b"key")
+
+
+def test_the_next_hops_of_what_is_announced_are_known_to_be_ours() -> None:
+    both = failover_settings(SETTINGS, from_nowhere).speaker
+    assert both.next_hops == (ip_address("192.0.2.10"), ip_address("2001:db8::10"))
+    one = failover_settings(replace(SETTINGS, nexthop_ipv4=None), from_nowhere).speaker
+    assert one.next_hops == (ip_address("2001:db8::10"),)
 
 
 @pytest.mark.parametrize(

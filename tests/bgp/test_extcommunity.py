@@ -32,5 +32,13 @@ def test_the_link_bandwidth_is_a_float_of_bytes_a_second() -> None:
     assert link_bandwidth(65536, 1.0)[2:4].hex() == "5ba0"
 
 
-def test_what_has_no_words_is_shown_as_it_is() -> None:
-    assert community_text(bytes.fromhex("030c000000000008")) == "0x030c000000000008"
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "030c000000000008",  # opaque, the encapsulation
+        "0302000000000008",  # opaque, whatever 2 may be there
+        "0004fc5800000064",  # of an AS, but neither a target nor an origin
+    ],
+)
+def test_what_has_no_words_is_shown_as_it_is(octets: str) -> None:
+    assert community_text(bytes.fromhex(octets)) == f"0x{octets}"
