@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from twisted.internet.defer import succeed
 from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
-from pybal.announce.maintenance import Maintenance, Phase
+from pybal.announce.maintenance import Maintenance, Phase, as_last_choice
 from pybal.announce.maintenance_file import maintenance_file
-from pybal.bgp.messages import Keepalive
+from pybal.bgp.aspath import sequence
+from pybal.bgp.messages import Keepalive, PathAttributes
+from pybal.bgp.prefix import Prefix
+from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, MaintenanceSettings
 from pybal.bgp.update import DecodedUpdate
 from pybal.model import MaintenanceSnapshot
@@ -54,6 +58,22 @@ def test_it_may_never_come_to_a_withdrawal() -> None:
     one = Maintenance(0)
     assert one.phase("web", 1e9, never) is Phase.LAST_CHOICE
     assert one.next_change_s(1e9, never) is None
+
+
+def test_a_last_choice_is_marked_least_preferred_and_longer() -> None:
+    """RFC 8326, which recommends LOCAL_PREF 0."""
+    prefix, other = Prefix.parse("192.0.2.1/32"), Prefix.parse("192.0.2.2/32")
+    own = sequence((64600,))
+    said = PathAttributes(as_path=own, med=7, local_pref=100, communities=(1,))
+    route = Route(said, ip_address("192.0.2.10"))
+    marked = as_last_choice({prefix: route, other: route}, 64601, HOW)
+    assert marked[prefix] is marked[other]
+    attributes = marked[prefix].attributes
+    assert (attributes.local_pref, attributes.med) == (0, 500)
+    assert attributes.communities == (1, GRACEFUL_SHUTDOWN)
+    assert attributes.as_path == (*sequence((64601, 64601)), *own)
+    [same] = as_last_choice({prefix: route}, 64601, MaintenanceSettings()).values()
+    assert (same.attributes.med, same.attributes.as_path) == (7, own)
 
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:

@@ -91,6 +91,12 @@ def test_hold_time_0_stops_hold_keepalive_and_send_hold_timers() -> None:
     assert fsm.next_deadline() is None
 
 
+def test_the_next_deadline_is_that_of_the_first_timer() -> None:
+    assert FSM(hold_at=90.0, keepalive_at=30.0, send_hold_at=480.0).next_deadline() == 30.0
+    assert FSM(idle_hold_at=1.0).next_deadline() == 1.0
+    assert FSM().next_deadline() is None
+
+
 def test_every_message_of_the_peer_restarts_the_hold_timer() -> None:
     for kind in (EventKind.KEEPALIVE_MSG, EventKind.UPDATE_MSG, EventKind.ROUTE_REFRESH_MSG):
         fsm, _ = run([kind], fsm=established(30), now=7)

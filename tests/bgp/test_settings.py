@@ -6,16 +6,18 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from pybal.announce.settings import failover_settings
 from pybal.bgp.settings import (
     MAX_PASSWORD_BYTES,
     BFDAuthSettings,
     BFDSettings,
     InterfacePeer,
+    MaintenanceSettings,
     PeerGroup,
     PeerSettings,
     SpeakerSettings,
 )
-from pybal.config.settings import BGPPeerOptions
+from pybal.config.settings import BGPPeerOptions, BGPSettings
 
 PEER = PeerSettings(IPv4Address("192.0.2.9"))
 HEARD = PeerSettings(IPv4Address("192.0.2.8"), imports=True)
@@ -41,6 +43,11 @@ def test_what_is_left_out_is_what_pybal_conf_says_of_it() -> None:
     assert PeerGroup(IPv4Network("192.0.2.0/24"), PEER).limit == said.limit
     assert (PEER.hold_time_s, PEER.port) == (said.hold_time_s, said.port)
     assert (PEER.fsm.connect_retry_s, PEER.fsm.passive) == (said.connect_retry_s, said.passive)
+
+
+def test_maintenance_is_as_pybal_conf_says_of_it() -> None:
+    given = BGPSettings(64600, (), (64600,), None, None, 0, (), 179, ())
+    assert failover_settings(given, lambda _: None).maintenance == MaintenanceSettings()
 
 
 def test_a_peer_is_called_by_its_name_or_else_its_address() -> None:
