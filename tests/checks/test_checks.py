@@ -86,6 +86,15 @@ def test_what_is_no_table_is_none(text: str) -> None:
         from_proc(text)
 
 
+@pytest.mark.parametrize(
+    ("part", "other"),
+    [('remote_port="443"', 'remote_port="x"'), ("192.0.2.11", "cp1"), ('proto="TCP",', "")],
+)
+def test_a_sample_that_cannot_be_read_is_named(part: str, other: str) -> None:
+    with pytest.raises(TableError, match="cannot read the line 'node_ipvs_backend_weight"):
+        from_node_exporter(EXPORTED.replace(part, other))
+
+
 KEY = "tcp 198.51.100.1:443"
 VIEW = FakeView(
     [
