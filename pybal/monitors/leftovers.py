@@ -122,6 +122,6 @@ def as_subreaper() -> LeftOvers | None:
     has the orphans of all others for children."""
     if os.getpid() == _INIT or not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         return None
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         return None
     return LeftOvers(OwnChildren())

@@ -80,10 +80,8 @@ def parse_resolv_conf(text: str) -> ResolvConf:
     nameservers: list[str] = []
     search: tuple[str, ...] = ()
     for line in text.splitlines():
-        words = line.split()
-        if not words or words[0][0] in "#;":
-            continue
-        keyword, *values = words
+        # A comment's first word is no keyword.
+        keyword, *values = line.split() or [""]
         if keyword == "nameserver" and values and parse_address(values[0]) is not None:
             nameservers.append(values[0])
         elif keyword in ("search", "domain"):

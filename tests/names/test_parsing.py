@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +40,8 @@ def test_hosts_gives_every_name_of_a_line_its_address() -> None:
 
 def test_resolv_conf_gives_name_servers_and_search_domains() -> None:
     text = (
-        "# generated\n; by hand\n"
+        "# generated\n; by hand\n\n"
+        "#nameserver 192.0.2.8\n; nameserver 192.0.2.9\n"
         "domain old.example\n"
         "nameserver 192.0.2.1\nnameserver\nnameserver bogus\nnameserver 2001:db8::1\n"
         "search a.example. b.example .\n"
@@ -92,6 +94,12 @@ def test_records_of_other_names_do_not_count() -> None:
 
 def test_a_loop_of_aliases_ends() -> None:
     assert follow("a", 4, [cname("a", "b"), cname("b", "a")]) is None
+
+
+@pytest.mark.parametrize(("aliases", "found"), [(15, Addresses((ONE,), 60)), (16, None)])
+def test_a_chain_of_fifteen_aliases_is_the_longest(aliases: int, found: Addresses | None) -> None:
+    chain = [cname(f"h{number}", f"h{number + 1}") for number in range(aliases)]
+    assert follow("h0", 4, [*chain, a(f"h{aliases}")]) == found
 
 
 names = st.sampled_from(["a", "b", "c", "d.example"])
