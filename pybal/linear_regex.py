@@ -17,6 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from pybal.errors import PyBalError
+
 MAX_POSITIONS = 256
 MAX_STATES = 256
 _MAX_DEPTH = 50
@@ -31,7 +33,7 @@ Row = list[Any]
 """One state: the next row for each byte, and at _AT_END whether to match at the end."""
 
 
-class PatternError(ValueError):
+class PatternError(PyBalError):
     """The text is no pattern, or one that is not supported; says where."""
 
 

@@ -17,6 +17,8 @@ HOUSE = (ROOT / "docs/architecture.md").read_text("utf-8")
 GROUND = "model"
 """A room of the ground floor, whose modules may share values."""
 
+OF_THE_PACKAGE = {"__version__", "DEFAULT_CONFIG"}
+
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -67,7 +69,7 @@ def wrong_imports(path: Path, level: dict[str, int]) -> Iterator[str]:
     ours = ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for imported in imports(path):
         there = room(imported)
-        if not imported.startswith("pybal.") or there == room(ours) or there == "__version__":
+        if not imported.startswith("pybal.") or there == room(ours) or there in OF_THE_PACKAGE:
             continue
         lower = level[there] > level[room(ours)]
         if not (lower or level[there] == level[GROUND] or ours == "pybal.__main__"):
@@ -111,6 +113,21 @@ def test_pure_modules_import_nothing_of_the_outside_world() -> None:
     files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
     assert impure_way(ROOT / "pybal/daemon/daemon.py", files)
     assert [way for path in PURE if (way := impure_way(path, files))] == []
+
+
+def test_every_error_is_one_of_the_tree() -> None:
+    bases = {
+        node.name: [ast.unparse(base) for base in node.bases]
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    errors = {each for each in bases if each.endswith("Error")} - {"PyBalError"}
+    assert len(errors) > 30
+    tree = {"PyBalError"}
+    while more := {each for each in errors - tree if tree.intersection(bases[each])}:
+        tree |= more
+    assert errors - tree == set()
 
 
 def test_only_main_knows_the_global_reactor() -> None:

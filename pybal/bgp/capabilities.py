@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pybal.bgp.constants import CapabilityCode, Family
-from pybal.bgp.errors import EncodeError
+from pybal.bgp.errors import BGPError, EncodeError
 from pybal.bgp.messages import (
     Capabilities,
     ExtendedNextHop,
@@ -23,7 +23,7 @@ from pybal.bgp.messages import (
 _RESTARTING, _NOTIFICATION, _FORWARDING = 0x8, 0x4, 0x80
 
 
-class CapabilityError(ValueError):
+class CapabilityError(BGPError):
     """The list of capabilities does not add up; `data` is what is left of it."""
 
     def __init__(self, data: bytes) -> None:

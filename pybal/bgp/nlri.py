@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pybal.bgp.constants import AFI_IPV4
+from pybal.bgp.errors import BGPError
 from pybal.bgp.prefix import Prefix
 
 _TRAILING_BITS = tuple(0xFF00 >> bits & 0xFF for bits in range(8))
 
 
-class NLRIError(ValueError):
+class NLRIError(BGPError):
     """The field is syntactically wrong (RFC 7606 section 5.3)."""
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import pybal
 from pybal.checks.asking import DEFAULT_URL, AskingError
 from pybal.checks.result import Result, State
+from pybal.errors import PyBalError
 
 DEFAULT_TIMEOUT_S = 10.0
 Check = Callable[[argparse.Namespace], Result]
@@ -25,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(State.UNKNOWN)
 
 
-class _DeadlineError(Exception):
+class _DeadlineError(PyBalError):
     """The time is over."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from pybal.config.bad_value import BadValueError
+from pybal.config.bad_value import BadValueError, is_one_slip
 from pybal.config.bgp_peer_section import SecretReader
 from pybal.config.cross_checks import (
     check_attributes,
@@ -39,6 +39,8 @@ _LOOKED_THROUGH = 2**20
 """So many characters of a file with errors are searched for what it says of a start."""
 _MAX_SERVICE_NAME = 200
 _GLOBAL = "global"
+_ADDRESS = "ip"
+_PEER = "peer"
 _NO_GLOBAL = Section(_GLOBAL, 1, {}, {})
 
 
@@ -263,6 +265,14 @@ def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
             if section.name.lower() == special.lower() and section.name != special:
                 message = f"a service of this name would be odd: write [{special}]"
                 log.add(Severity.ERROR, message, line=section.line, section=section.name)
+            elif is_one_slip(section.name.lower(), special.lower()) and not (
+                # Plainly a service, and nothing is missing that this could be.
+                _ADDRESS in section.entries and (special == DEFAULT or _GLOBAL in sections)
+            ):
+                message = f"read as a service; did you mean [{special}]?"
+                log.add(
+                    Severity.WARNING, message, line=section.line, section=section.name, slip=True
+                )
         for sub in section.subsections.values():
             if section.name != _GLOBAL or not _is_peer(sub):
                 _refuse_subsection(sub, log)
@@ -295,7 +305,9 @@ def _check_defaults(
 
 
 def _refuse_subsection(sub: Section, log: ProblemLog) -> None:
-    log.add(Severity.ERROR, "unknown sub-section", line=sub.line, section=f"[{sub.name}]")
+    word = sub.name.split()[0] if sub.name.split() else ""
+    hint = f"; did you mean [[{_PEER} …]]?" if is_one_slip(word.lower(), _PEER) else ""
+    log.add(Severity.ERROR, f"unknown sub-section{hint}", line=sub.line, section=f"[{sub.name}]")
 
 
 def _is_peer(section: Section) -> bool:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pybal.config.bad_value import Suggestions
 from pybal.config.source_url import mask_url
+from pybal.errors import PyBalError
 from pybal.net.url_text import without_likely_secrets
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ class Severity(enum.Enum):
 class Problem:
     """One thing to correct. `line` counts from 1; None means the file as a whole.
 
-    `value` is the bad value as written, shortened and without secrets.
+    `value` is the bad value as written, shortened and without secrets. A `slip` is a word that was
+    most likely meant to be another one, which the message names.
     """
 
     severity: Severity
@@ -49,6 +52,7 @@ class Problem:
     key: str | None
     value: str | None
     message: str
+    slip: bool = False
 
     @property
     def is_error(self) -> bool:
@@ -95,11 +99,19 @@ class LoadResult:
         return tuple(p for p in self.problems if p.severity is Severity.WARNING)
 
     @property
+    def refusal(self) -> tuple[str, ...]:
+        """Why the file cannot be used: the errors, and the slips of the sections that have some, as
+        of a key that is not set they are the remedy."""
+        sections = {problem.section for problem in self.errors}
+        slips = [each for each in self.warnings if each.slip and each.section in sections]
+        return tuple(str(problem) for problem in (*self.errors, *slips))
+
+    @property
     def notes(self) -> tuple[Problem, ...]:
         return tuple(p for p in self.problems if p.severity is Severity.NOTE)
 
 
-class TooManyProblemsError(Exception):
+class TooManyProblemsError(PyBalError):
     """The file is so wrong that looking further helps nobody. Never leaves pybal.config."""
 
 
@@ -110,6 +122,7 @@ class ProblemLog:
         self._file = file
         self._problems: dict[tuple[Severity, int | None, str | None, str], Problem] = {}
         self._counts = dict.fromkeys(Severity, 0)
+        self.suggestions = Suggestions()
 
     def add(
         self,
@@ -120,6 +133,7 @@ class ProblemLog:
         section: str | None = None,
         key: str | None = None,
         value: str | None = None,
+        slip: bool = False,
     ) -> None:
         """Note a problem, once for all sections that inherit its line. Raises
         TooManyProblemsError after too many errors; of too many warnings the rest is counted."""
@@ -130,7 +144,14 @@ class ProblemLog:
         if self._counts[severity] <= MAX_PROBLEMS:
             shown = None if value is None else _shortened(mask_value(key or "", value))
             self._problems[identity] = Problem(
-                severity, self._file, line, section, _safe_key(key), shown, _shortened(message, 4)
+                severity,
+                self._file,
+                line,
+                section,
+                _safe_key(key),
+                shown,
+                _shortened(message, 4),
+                slip,
             )
         if self._counts[Severity.ERROR] >= MAX_PROBLEMS:
             raise TooManyProblemsError

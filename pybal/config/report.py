@@ -58,7 +58,8 @@ def is_good(result: LoadResult, *, strict: bool) -> bool:
 
 def report_json(result: LoadResult, host_notes: Iterable[str], *, strict: bool = False) -> str:
     """The same as one JSON document, without what would run: `problems` in the file's order, each
-    with severity, file, line, section, key, value, message; what is not known is null."""
+    with severity, file, line, section, key, value, message and slip; what is not known is null.
+    `refusal` are lines that say why the file cannot be used."""
     notes = [
         Problem(Severity.NOTE, result.file, None, None, None, None, note) for note in host_notes
     ]
@@ -68,6 +69,7 @@ def report_json(result: LoadResult, host_notes: Iterable[str], *, strict: bool =
         "errors": len(result.errors),
         "warnings": len(result.warnings),
         "notes": len(result.notes) + len(notes),
+        "refusal": result.refusal,
         "problems": [
             {**asdict(problem), "severity": problem.severity.value}
             for problem in (*result.problems, *notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from pybal.config.bad_value import BadValueError, did_you_mean, quotes_hint
+from pybal.config.bad_value import BadValueError, quotes_hint
 from pybal.config.foreign_words import instead_of
 from pybal.config.ini import Section
 from pybal.config.kinds import Kind, is_blank
@@ -103,22 +103,26 @@ class SectionReader:
         """Take a key as known though its value is not asked for."""
         self.asked.add(key)
 
-    def ignore(self, key: str, why: str) -> None:
+    def ignore(self, key: str, why: str, *, slip: bool = False) -> None:
         """Warn of a key that is known but has no effect."""
         self.know(key)
-        self._log.add(Severity.WARNING, why, line=self.line_of(key), section=self.name, key=key)
+        self._log.add(
+            Severity.WARNING, why, line=self.line_of(key), section=self.name, key=key, slip=slip
+        )
 
     def warn_of_unknown(self, also_known: Iterable[str] = ()) -> None:
         """To be called when all keys have been asked for."""
-        known = sorted(self.asked.union(also_known))
-        for key in self.written_keys():
-            if key not in self.asked and key in self._elsewhere:
+        unknown = [key for key in self.written_keys() if key not in self.asked]
+        known = frozenset(self.asked.union(also_known)) if unknown else frozenset[str]()
+        for key in unknown:
+            if key in self._elsewhere:
                 self.ignore(key, f"unknown key here, ignored; belongs in {self._elsewhere[key]}")
-            elif key not in self.asked:
-                hint = instead_of(key) or did_you_mean(key, known)
-                self.ignore(
-                    key, f"unknown key, ignored; {hint}" if hint else "unknown key, ignored"
-                )
+                continue
+            instead = instead_of(key)
+            meant = "" if instead else self._log.suggestions.of(key, known)
+            hint = instead or meant
+            why = f"unknown key, ignored; {hint}" if hint else "unknown key, ignored"
+            self.ignore(key, why, slip=bool(meant))
 
     def _spelling(self, key: str, alias: str | None) -> str:
         """Which of its two spellings a key is written in."""

@@ -16,11 +16,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeAlias
 
-from pybal import __version__
+from pybal import DEFAULT_CONFIG, __version__
 from pybal.ctl import commands, history, operator
 from pybal.ctl.client import Client, NoDaemonError, SocketClient
 from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
-from pybal.ctl.place import DEFAULT_CONFIG, DEFAULT_SOCKET, usual_place
+from pybal.ctl.place import DEFAULT_SOCKET, usual_place
 from pybal.ctl.table import fitted, painted, printable
 from pybal.errors import ControlError
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pybal import DEFAULT_CONFIG
+
 DEFAULT_SOCKET = Path("/run/pybal/control.sock")
-DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
 
 _OPTION = re.compile(r"^[ \t]*control-socket[ \t]*[=:][ \t]*[\"']?(/[^\"'#;\n]*)", re.I | re.M)
 _MAX_CHARACTERS = 16 * 1024 * 1024
 
 
-def usual_place(config: Path = DEFAULT_CONFIG) -> Path:
+def usual_place(config: Path = Path(DEFAULT_CONFIG)) -> Path:
     """The socket that the configuration names, if it may be read, or the default."""
     try:
         with config.open(encoding="utf-8", errors="replace") as file:
@@ -31,7 +32,7 @@ def place_of(configured: Path | None) -> Path:
     return next((each for each in places if _is_there(each)), configured)
 
 
-def place_of_running(configured: Path | None, config: Path = DEFAULT_CONFIG) -> Path:
+def place_of_running(configured: Path | None, config: Path = Path(DEFAULT_CONFIG)) -> Path:
     """The same for a file that is not in force yet: the daemon that runs may have its socket where
     the file that is has it."""
     place = place_of(configured)

@@ -3,6 +3,7 @@ next one: the same command line, the same process, the same descriptors."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -47,7 +48,7 @@ class Successor:
         wanted = [each for each in self._command[1:] if each != "--strict"]
         try:
             done = subprocess.run(  # noqa: S603 - what runs already
-                [self._program, *wanted, "--check-config"],
+                [self._program, *wanted, "--check-config", "--json"],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -59,9 +60,12 @@ class Successor:
             return (f"{self._program} --check-config: {error}",)
         if done.returncode == 0:
             return ()
-        lines = done.stdout.decode(errors="replace").splitlines()
-        errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
-        return tuple(errors or [f"it ends with {done.returncode}", *lines])[-_SHOWN_LINES:]
+        reasons = _refusal(done.stdout)
+        if not reasons:
+            lines = done.stdout.decode(errors="replace").splitlines()
+            errors = [line.removeprefix(_ERROR) for line in lines if line.startswith(_ERROR)]
+            reasons = errors or [f"it ends with {done.returncode}", *lines]
+        return tuple(reasons[-_SHOWN_LINES:])
 
     def take_place(self, pending: Callable[[], Iterable[int]] = tuple) -> NoReturn:
         """Run it here and now; the `pending` signals, which are asked for at the last moment, are
@@ -80,6 +84,15 @@ class Successor:
             sys.stderr.write(f"[pybal] CRITICAL: {self._program} cannot be run: {error}\n")
             sys.stderr.flush()
         os._exit(1)
+
+
+def _refusal(said: bytes) -> list[str]:
+    """Why the configuration is refused, as `--check-config --json` says it; nothing if this is no
+    such document."""
+    try:
+        return [str(reason) for reason in json.loads(said)["refusal"]]
+    except (ValueError, LookupError, TypeError):
+        return []
 
 
 def who_keeps(

@@ -150,7 +150,7 @@ class Reloader:
     def _plan(self, result: LoadResult, before: Settings) -> _Plan:
         """What a file that was read leads to."""
         if result.settings is None:
-            return _Plan(result, None, errors=_errors(result))
+            return _Plan(result, None, errors=result.refusal)
         settings = self._ports.with_options(result.settings)
         if before.services and not settings.services:
             emptied = (
@@ -264,14 +264,3 @@ def _sha256(path: str) -> str | None:
         return hashlib.sha256(read_regular_file(Path(path), MAX_BYTES).data).hexdigest()
     except (OSError, PyBalError):
         return None
-
-
-_SLIP = "did you mean"
-
-
-def _errors(result: LoadResult) -> tuple[str, ...]:
-    """With the misspelt keys of the sections that have errors: of a key that is not set they are
-    the remedy."""
-    sections = {problem.section for problem in result.errors}
-    slips = [w for w in result.warnings if w.section in sections and _SLIP in w.message]
-    return tuple(str(problem) for problem in (*result.errors, *slips))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-DEFAULT_CONFIG = Path("/etc/pybal/pybal.conf")
+from pybal import DEFAULT_CONFIG
 
 
 def command_line(version: str) -> argparse.ArgumentParser:
@@ -17,7 +17,7 @@ def command_line(version: str) -> argparse.ArgumentParser:
         "-c",
         "--config",
         type=Path,
-        default=DEFAULT_CONFIG,
+        default=Path(DEFAULT_CONFIG),
         metavar="FILE",
         help=f"the configuration (default: {DEFAULT_CONFIG})",
     )

@@ -217,12 +217,13 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: Capture) -> None:
         "key": "port",
         "value": "0",
         "message": "must be a port from 1 to 65535",
+        "slip": False,
     }
     path.write_text("[global]\nx = 1\n" + service())
     assert main(["--check-config", "--json", "-c", str(path)]) == 0
     assert main(["--check-config", "--json", "--strict", "-c", str(path)]) == 1
     noted = json.loads(report_json(parse("[global]\n" + service(), FILE), ["odd"]))
     assert noted["problems"] == [
-        {"severity": "note", "message": "odd", "file": FILE}
+        {"severity": "note", "message": "odd", "file": FILE, "slip": False}
         | dict.fromkeys(("line", "section", "key", "value"))
     ]

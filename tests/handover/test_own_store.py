@@ -115,11 +115,15 @@ def check(folder: Path, text: str) -> tuple[str, ...]:
 
 
 def test_the_next_program_is_asked_whether_it_could_start(tmp_path: Path) -> None:
-    say = "import sys; print({!r} if sys.argv[1:] == ['-c', 'f', '--check-config'] else 0);"
-    good = say.format("WARNING: f:1: x\nf: good")
-    assert check(tmp_path, good) == ()
-    bad = say.format("ERROR: f:2: y\nWARNING: f:1: x\nERROR: f:3: z\nf: refused")
-    assert check(tmp_path, bad + "sys.exit(1)") == ("f:2: y", "f:3: z")
+    say = (
+        "import sys;print({!r} if sys.argv[1:] == ['-c', 'f', '--check-config', '--json'] else 0);"
+    )
+    assert check(tmp_path, say.format('{"refusal": []}')) == ()
+    bad = say.format('{"good": false, "refusal": ["f:2: y", "f:3: z; did you mean a?"]}')
+    assert check(tmp_path, bad + "sys.exit(1)") == ("f:2: y", "f:3: z; did you mean a?")
+    for other in ("[]", "{}", '{"refusal": 3}', "ERROR: the plug-in is broken"):
+        said = check(tmp_path, say.format(other) + "sys.exit(1)")
+        assert said in (("it ends with 1", other), ("the plug-in is broken",))
     broken = check(tmp_path, "import nothing_of_that_name")
     assert broken[0] == "it ends with 1"
     assert "No module named 'nothing_of_that_name'" in broken[-1]
