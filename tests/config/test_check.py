@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.pool_files import with_pool_files
+from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import Severity
 from pybal.config.report import addresses_note, report_json
 from pybal.config.report import report as reports
@@ -201,6 +201,17 @@ def test_a_pool_file_of_a_folder_that_is_not_there_is_a_note(tmp_path: Path) -> 
         " No such file or directory"
     ]
     assert result.warnings == ()
+
+
+def test_what_is_no_pool_file_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "pool").write_text("{'host': 'a'}\n{'host': 'b'}\n")
+    text = service("a", config=f"file://{tmp_path}/pool") + service(
+        "b", ip="192.0.2.2", config="http://192.0.2.9/pool"
+    )
+    result = parse("[global]\n" + text, FILE)
+    assert with_pool_files(result).problems == ()
+    assert result.settings is not None
+    assert [(s.name, n) for s, n in listed_servers(result.settings)] == [("a", 2)]
 
 
 def test_json_has_all_of_it(tmp_path: Path, capsys: Capture) -> None:

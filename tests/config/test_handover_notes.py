@@ -32,17 +32,20 @@ def notes(tmp_path: Path, own: str) -> list[str]:
     [
         ("bgp-bfd = yes", "BFD finds us gone after 0.9 s"),
         ("bgp-hold-time = 3", "hold time of 3 s the session with 192.0.2.1"),
+        ("bgp-hold-time = 5", "hold time of 5 s the session with 192.0.2.1"),
+        ("[[peers 198.51.100.0/24]]\nbgp-hold-time = 3", "the session with 198.51.100.0/24"),
+        ("[[peer eth0]]\nbgp-hold-time = 3", "the session with eth0"),
     ],
 )
 def test_a_peer_that_would_notice_is_named(tmp_path: Path, own: str, words: str) -> None:
     [note] = notes(tmp_path, own)
     assert words in note
-    assert notes(tmp_path, f"{own}\nhandover = no") == []
+    assert notes(tmp_path, f"handover = no\n{own}") == []
 
 
 @pytest.mark.parametrize(
     "own",
-    ["", "bgp-bfd = yes\nbgp-bfd-interval = 1000", "bgp-hold-time = 9", "bgp-hold-time = 0"],
+    ["", "bgp-bfd = yes\nbgp-bfd-interval = 1000", "bgp-hold-time = 6", "bgp-hold-time = 0"],
 )
 def test_others_are_not(tmp_path: Path, own: str) -> None:
     assert notes(tmp_path, own) == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.bad_value import BadValueError
-from pybal.config.literals import MAX_LITERAL, parse_literal
+from pybal.config.literals import MAX_LITERAL, parse_literal, repeated_key
 from pybal.monitors.runcommand import LiteralArgument, ServerArgument, parse_arguments
 
 HOSTILE = {
@@ -107,3 +107,28 @@ def test_any_text_is_a_value_or_a_bad_value(text: str) -> None:
     for read in (parse_literal, parse_arguments):
         with suppress(BadValueError):
             read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("{'a': 1, 'b': 2}", ""),
+        ("{'a': 1, 'b': 2, 'b': 3, 'a': 1}", "'a'"),
+        ('{"a": 1, \'a\': 2}', "'a'"),
+        ("{**{}, **{}, 'b': 2, 'b': 3}", "'b'"),
+        ("['a', 'a']", ""),
+    ],
+)
+def test_a_key_that_is_given_twice_is_found(text: str, key: str) -> None:
+    assert repeated_key(text) == key
+
+
+def test_what_cannot_be_read_says_why() -> None:
+    with pytest.raises(BadValueError, match="is a quote, a comma or a bracket missing"):
+        parse_literal("[1")
+    with pytest.raises(BadValueError, match="quote"):
+        parse_literal("\u201ca\u201d")
+    longest = "1" + " " * 16383
+    assert parse_literal(longest) == 1
+    with pytest.raises(BadValueError, match="longer than 16384 characters"):
+        parse_literal(longest + " ")

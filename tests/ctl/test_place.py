@@ -54,3 +54,18 @@ def test_a_file_that_moves_the_socket_is_compared_by_the_one_that_is_there(tmp_p
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(new))
             assert place_of_running(new, config) == new
+
+
+def test_one_that_may_not_be_looked_at_is_taken_for_there(tmp_path: Path) -> None:
+    config, there = tmp_path / "pybal.conf", tmp_path / "there"
+    config.write_text(f"[global]\ncontrol-socket = {there}\n")
+    unseen = tmp_path / ("x" * 300)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(there))
+        assert place_of_running(unseen, config) == unseen, "to connect says what is wrong with it"
+
+
+def test_it_is_found_at_the_end_of_a_large_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "pybal.conf"
+    config.write_text("#\n" * 1_000_000 + "control-socket = /x/y\n")
+    assert usual_place(config) == Path("/x/y")

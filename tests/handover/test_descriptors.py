@@ -34,9 +34,16 @@ def test_descriptors_are_taken_by_name_and_from_the_environment(
     os.close(made)
     monkeypatch.setattr(inherited, "FIRST_DESCRIPTOR", first)
     said = {"LISTEN_PID": "7", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "x:x", "PATH": "/"}
+    said["LISTEN_PIDFDID"] = "1"
     assert take_descriptors(said, 7) == {"x": [first, second]}
     assert not os.get_inheritable(first)
     assert said == {"PATH": "/"}
+    said = {"LISTEN_PID": "7", "LISTEN_FDS": "0003", "LISTEN_FDNAMES": "x"}
+    assert take_descriptors(said, 7) == {"x": [first], "": [second]}, "702 is none"
+
+
+def test_the_first_is_3_as_sd_listen_fds_has_it() -> None:
+    assert inherited.FIRST_DESCRIPTOR == 3
 
 
 @pytest.mark.parametrize(
@@ -46,6 +53,7 @@ def test_descriptors_are_taken_by_name_and_from_the_environment(
         {"LISTEN_PID": "8", "LISTEN_FDS": "1"},
         {"LISTEN_PID": "7", "LISTEN_FDS": "-1"},
         {"LISTEN_PID": "7", "LISTEN_FDS": "all"},
+        {"LISTEN_PID": "7", "LISTEN_FDS": "1234567"},
     ],
 )
 def test_nonsense_and_what_is_for_another_process_are_no_descriptors(said: dict[str, str]) -> None:

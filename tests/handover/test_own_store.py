@@ -104,8 +104,61 @@ def test_what_is_kept_outlives_its_owner_and_is_kept_once_by_each_name() -> None
     other.close()
 
 
-def test_what_cannot_be_kept_is_said_to_be_so() -> None:
-    assert not OwnStore({}).keep("a", [1 << 20])
+def test_what_cannot_be_kept_is_said_to_be_so_and_nothing_of_it_is_kept() -> None:
+    one, other = socket.socketpair()
+    store = OwnStore({})
+    assert not store.keep("a", [one.fileno(), 1 << 20])
+    one.close()
+    with pytest.raises(BrokenPipeError):
+        other.send(b"gone")
+    other.close()
+
+
+def test_what_the_program_before_left_is_kept() -> None:
+    one, other = socket.socketpair()
+    store = OwnStore({"a": [one.fileno()]})
+    one.close()
+    other.send(b"still open")
+    store.forget("a")
+    other.close()
+
+
+def test_all_is_where_the_next_program_looks_for_it_and_nowhere_twice() -> None:
+    files = [os.memfd_create(name) for name in ("one", "two", "three")]
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            for number, file in enumerate([*files, writer]):
+                os.dup2(file, 900 + number, inheritable=False)
+                os.write(900 + number, b"" if file == writer else b"%d" % number)
+            os.closerange(3, 900)
+            os.closerange(904, 1024)
+            store = OwnStore({"b": [900, 901], "a": [902]})
+            environment = store.hand_over(77)
+            told = [f"{name}={value}" for name, value in environment.items()]
+            for place in (3, 4, 5):
+                told.append(f"{os.pread(place, 9, 0).decode()} {os.get_inheritable(place)}")
+            told.append(f"{len(os.listdir('/proc/self/fd')) - 1} descriptors")
+            os.write(903, "\n".join(told).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        lines = file.read().splitlines()
+    os.waitpid(child, 0)
+    for each in files:
+        os.close(each)
+    assert lines == [
+        "LISTEN_PID=77",
+        "LISTEN_FDS=3",
+        "LISTEN_FDNAMES=b:b:a",
+        "0 True",
+        "1 True",
+        "2 True",
+        # Three standard ones, those four, the three places, and what was moved out of their way.
+        "13 descriptors",
+    ]
 
 
 def check(folder: Path, text: str) -> tuple[str, ...]:

@@ -75,3 +75,10 @@ def test_every_documented_key_belongs_to_exactly_one_class() -> None:
         names = [name for key in keys for name in key.names]
         assert len(names) == len(set(names))
         assert set(names) == wanted
+
+
+def test_passwords_are_never_shown_and_all_else_is() -> None:
+    secret = {name for key in (*IN_GLOBAL, *ONE_PEER_KEYS, *SERVICE_KEYS) if key.secret
+              for name in key.names}  # fmt: skip
+    passwords = {"bgp-password", "bgp-bfd-password"}
+    assert secret == passwords | {f"{name}-file" for name in passwords}

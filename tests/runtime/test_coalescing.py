@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,3 +30,19 @@ def test_a_beat_of_whole_seconds_is_kept_however_late_the_timers_come(
         began_s += late
         began_s += coalesced(began_s, interval_s)
     assert abs(began_s - first_s - interval_s * len(late_s)) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("now_s", "delay_s", "shortened_s"),
+    [
+        (0.1, 0.79, 0.79),  # shorter than four steps
+        (0.1, 0.8, 0.7),
+        (0.1, 0.9, 0.9),  # on a step already, though binary numbers make it a little less
+        (0.1, 0.95, 0.9),
+        (7.3, 10.0, 9.9),
+    ],
+)
+def test_a_delay_is_shortened_to_the_step_before(
+    now_s: float, delay_s: float, shortened_s: float
+) -> None:
+    assert coalesced(now_s, delay_s) == pytest.approx(shortened_s, abs=1e-5)

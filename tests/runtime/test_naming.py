@@ -1,0 +1,13 @@
+"""Many names are the first few, and how many more."""
+
+from __future__ import annotations
+
+from pybal.runtime.naming import named
+
+
+def test_ten_are_named_and_the_others_counted() -> None:
+    assert named([]) == ""
+    assert named("ab") == "a, b"
+    assert named(range(10)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert named(range(11)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1 more"
+    assert named(range(4), 3, between="; ") == "0; 1; 2 and 1 more"
