@@ -24,11 +24,11 @@ class Running:
     content: bytes
     modified_at: float | None
     loaded_at: float
-    is_last_good: bool = False
+    is_last_good: bool
+    last: ReloadSnapshot
+    last_success_at: float
+    last_error_at: float
     needs_restart: tuple[str, ...] = ()
-    last: ReloadSnapshot | None = None
-    last_success_at: float = 0.0
-    last_error_at: float = 0.0
     on_disk_sha256: str | None = None
     """Of the file as it was last looked at; None: it could not be read."""
     differs_since: float | None = None

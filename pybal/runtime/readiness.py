@@ -63,7 +63,6 @@ class Readiness:
         for call in self._calls.values():
             if call.active():
                 call.cancel()
-        self._calls.clear()
 
     def _look(self) -> None:
         missing = () if self.is_ready else tuple(self._missing())

@@ -28,7 +28,7 @@ def variants(random: Random, sections: dict[str, str]) -> str:
     text += "\n" * random.randrange(3)
     for name in random.sample(["one", "two", "three", "four"], random.randrange(1, 5)):
         if name not in sections or random.random() < 0.4:
-            options = random.choice(
+            options: dict[str, str | None] = random.choice(
                 [{}, {}, {"depool_threshold": ".7"}, {"scheduler": "wrrr"}, {"scheduler": None},
                  {"bgp_med": "5"}, {"y": "1"}]
             )  # fmt: skip

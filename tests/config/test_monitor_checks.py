@@ -121,6 +121,19 @@ def test_intervals_beyond_reason_are_said_of_every_monitor_that_has_a_beat(
     assert message in problem.message
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["interval = 10", "rise = 32"], "not pooled before 310 s: 32 results in a row, one"),
+        (["interval = 3.035", "timeout = 1", "fall = 100"], "not depooled before 300.465 s"),
+        (["interval = 3601"], "dead for 3601 s"),
+        (["interval = 0.09", "timeout = 0.09"], "checked 11 times a second"),
+    ],
+)
+def test_what_is_just_beyond_reason_is_said(lines: list[str], message: str) -> None:
+    assert message in only_problem("[global]\n" + with_options("Ping", *lines)).message
+
+
 def test_a_monitor_of_another_protocol_than_the_services_is_said() -> None:
     assert (
         "a server without this UDP port is down"
@@ -128,6 +141,11 @@ def test_a_monitor_of_another_protocol_than_the_services_is_said() -> None:
     )
     text = with_options("TCPCheck", protocol="sctp")
     assert "the service is sctp" in only_problem("[global]\n" + text).message
+    for text in (
+        with_options("TCPCheck", "port = 80", protocol="sctp"),
+        with_options("Ping", protocol="sctp"),
+    ):
+        assert only_service(text).monitors
 
 
 @pytest.mark.parametrize(
@@ -142,6 +160,11 @@ def test_a_monitor_of_another_protocol_than_the_services_is_said() -> None:
         ("IdleConnection", ["timeout = 30", "interval = 5"]),
         ("RunCommand", ["fall = 3", "rise = 5"]),
         ("Ping", ["fall = 10"]),
+        ("Ping", ["interval = 10", "rise = 31"]),
+        ("Ping", ["interval = 3", "timeout = 3"]),
+        ("Ping", ["interval = 3600"]),
+        ("Ping", ["interval = 0.1", "timeout = 0.1"]),
+        ("Ping", ["timeout = 0.01"]),
         ("DNSQuery", ["hostnames = [ '_sip._tcp.example.org.', 'a.invalid' ]"]),
     ],
 )

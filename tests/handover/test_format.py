@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pybal.handover import format as layout
 from pybal.handover.format import (
     MAX_DOCUMENT_BYTES,
     Entry,
@@ -121,3 +122,41 @@ def test_the_newest_mark_that_is_whole_counts() -> None:
     assert newest_generation(encode_mark(4), encode_mark(5)[:-1] + b"?") == 4
     with pytest.raises(HandoverError, match="marks"):
         newest_generation(bytes(12), bytes(12))
+
+
+def test_the_places_are_those_of_every_version_so_far() -> None:
+    """An upgrade goes on with what the version before has written."""
+    assert layout.FORMAT == 1
+    assert (layout.MAX_DOCUMENT_BYTES, layout.MAX_RECEIVED_BYTES) == (65536, 196608)
+    assert (layout.AREA_BYTES, layout.SIZE_BYTES, layout.HEAD_AT) == (33554432, 68157440, 0)
+    assert (layout.HEAD_BYTES, layout.MARK_BYTES, layout.RECEIVED_BYTES) == (65556, 12, 196640)
+    assert [layout.received_at(number) for number in (0, 1, 2, 3)] == [262144, 524288] * 2
+    assert [layout.mark_at(number) for number in (0, 1, 2, 3)] == [131072, 131136] * 2
+    assert [layout.area_at(number) for number in (0, 1, 2, 3)] == [1048576, 34603008] * 2
+    assert [kind.value for kind in Kind] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_bytes_are_those_of_every_version_so_far() -> None:
+    assert encode_head(b"{}").hex() == "507942616c484f00010000000200000043bfa6a37b7d"
+    assert encode_received(Received(3, 258, 2.5, b"x")).hex() == (
+        "b06a56b70300000000000000020100000000000000000000000004400100000078"
+    )
+    assert encode_mark(5).hex() == "0dd1c22d0500000000000000"
+    assert encode_entry(3, Entry(Kind.SENT, b"ab")).hex() == (
+        "2e83a3c3030000000000000002020000006162"
+    )
+
+
+def test_what_waits_to_be_understood_has_a_limit() -> None:
+    most = Received(1, 2, 3.0, bytes(196608))
+    assert newest_received(encode_received(most)) == most
+    with pytest.raises(HandoverError, match="196609 bytes wait"):
+        encode_received(Received(1, 2, 3.0, bytes(196609)))
+    assert decode_head(encode_head(bytes(65536))) == bytes(65536)
+
+
+def test_no_mark_is_of_generation_0() -> None:
+    with pytest.raises(HandoverError, match="marks"):
+        newest_generation(encode_mark(0))
+    assert newest_generation(encode_mark(1) + b"rest") == 1
+    assert newest_generation(encode_mark(2)[:-1], encode_mark(1)) == 1

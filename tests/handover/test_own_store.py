@@ -144,8 +144,8 @@ def test_all_is_where_the_next_program_looks_for_it_and_nowhere_twice() -> None:
         finally:
             os._exit(0)
     os.close(writer)
-    with os.fdopen(reader) as file:
-        lines = file.read().splitlines()
+    with os.fdopen(reader) as told_by_it:
+        lines = told_by_it.read().splitlines()
     os.waitpid(child, 0)
     for each in files:
         os.close(each)

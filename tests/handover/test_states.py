@@ -1,8 +1,28 @@
-"""What processes leave behind tells by its name how old it is."""
+"""Many states in memory: each in a place of its own, for the next process of the same boot."""
 
 from __future__ import annotations
 
-from pybal.handover.states import by_age, name_by_age
+import os
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from pybal.handover.format import HandoverError
+from pybal.handover.states import StateTable, by_age, name_by_age, read_states
+from pybal.handover.table import MAX_SLOTS, MAX_STATE_BYTES
+
+
+@pytest.fixture
+def table() -> Iterator[StateTable]:
+    made = StateTable("test", "here")
+    made.say_alive(100.0)
+    yield made
+    made.close()
+
+
+def states(table: StateTable) -> list[bytes]:
+    return sorted(read_states(table.descriptor, "here", 100.0))
 
 
 def test_of_what_was_left_the_oldest_comes_first_whatever_the_manager_hands_out_first() -> None:
@@ -10,3 +30,96 @@ def test_of_what_was_left_the_oldest_comes_first_whatever_the_manager_hands_out_
     names = [name_by_age("bfd.", moment) for moment in moments]
     assert len(set(names)) == len(moments)
     assert [name for name, _ in by_age({name: [] for name in reversed(names)})] == names
+    assert name_by_age("bfd.", 3.0) == "bfd.bb8"
+
+
+def test_the_next_process_reads_what_was_written_last(table: StateTable) -> None:
+    one = table.write(None, b"one")
+    two = table.write(None, b"two")
+    assert one is not None and two is not None and one != two
+    assert table.write(one, b"eins") == one
+    assert states(table) == [b"eins", b"two"]
+    table.erase(two)
+    assert states(table) == [b"eins"]
+    assert table.write(None, b"three") == two, "a place that is free again is taken again"
+    assert states(table) == [b"eins", b"three"]
+
+
+def test_a_state_that_is_too_large_is_not_remembered_nor_is_what_was_there(
+    table: StateTable,
+) -> None:
+    place = table.write(None, b"x" * MAX_STATE_BYTES)
+    assert states(table) == [b"x" * MAX_STATE_BYTES]
+    assert table.write(place, b"x" * (MAX_STATE_BYTES + 1)) == place
+    assert states(table) == []
+
+
+@pytest.mark.slow
+def test_there_is_room_for_65536_and_for_no_more(table: StateTable) -> None:
+    places = [table.write(None, b"%d" % number) for number in range(65536)]
+    assert set(places) == set(range(MAX_SLOTS))
+    assert table.write(None, b"one more") is None
+    assert table.write(places[7], b"seven") == places[7]
+    found = states(table)
+    assert len(found) == 65536 and b"seven" in found and b"65535" in found
+
+
+def test_states_hold_for_their_place_and_as_long_as_they_are_young(table: StateTable) -> None:
+    table.write(None, b"one")
+    with pytest.raises(HandoverError, match="another boot, or another network namespace"):
+        list(read_states(table.descriptor, "elsewhere", 100.0))
+    with pytest.raises(HandoverError, match="too old"):
+        list(read_states(table.descriptor, "here", 100.1))
+    table.say_alive(100.1)
+    assert list(read_states(table.descriptor, "here", 100.1)) == [b"one"]
+    os.ftruncate(table.descriptor, 4096)
+    with pytest.raises(HandoverError, match="size"):
+        list(read_states(table.descriptor, "here", 100.0))
+
+
+def test_the_memory_stays_while_somebody_else_has_it() -> None:
+    table = StateTable("test", "here")
+    descriptor = table.descriptor
+    kept = os.dup(descriptor)
+    table.say_alive(1.0)
+    table.write(None, b"one")
+    table.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    assert table.descriptor == -1
+    table.close()
+    assert list(read_states(kept, "here", 1.0)) == [b"one"]
+    os.close(kept)
+
+
+def test_closing_it_leaves_standard_input_alone() -> None:
+    kept = os.dup(0) if _is_open(0) else None
+    table = StateTable("test", "here")
+    os.dup2(table.descriptor, 0)
+    os.close(table.descriptor)
+    table.descriptor = 0
+    table.close()
+    assert not _is_open(0), "0 is a descriptor as any other"
+    if kept is not None:
+        os.dup2(kept, 0)
+        os.close(kept)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def test_without_room_for_it_nothing_is_left_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            StateTable("test", "here")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -65,8 +65,10 @@ def known_equivalents(text: str) -> frozenset[tuple[str, str, str]]:
     found = set()
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
-            parts = [part.strip() for part in line.split(" | ")]
-            if len(parts) != 4 or not all(parts):
+            # The source line may hold such bars itself.
+            key, _, why = line.rpartition(" | ")
+            parts = [part.strip() for part in key.split(" | ", 2)]
+            if len(parts) != 3 or not all((*parts, why.strip())):
                 raise ValueError(f"not `path | what | source line | why`: {line}")
             found.add((parts[0], parts[1], parts[2]))
     return frozenset(found)

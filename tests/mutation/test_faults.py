@@ -93,6 +93,8 @@ def test_an_equivalent_has_a_reason() -> None:
     line = "pybal/a.py | `<` became `<=` | if a < b: | they are never equal"
     key = ("pybal/a.py", "`<` became `<=`", "if a < b:")
     assert known_equivalents(f"# why\n\n{line}\n") == {key}
+    bars = "pybal/a.py | `|` became `&` | a = b | c | c is 0"
+    assert known_equivalents(bars) == {("pybal/a.py", "`|` became `&`", "a = b | c")}
     with pytest.raises(ValueError, match="not `path"):
         known_equivalents("pybal/a.py | `<` became `<=` | if a < b:\n")
 

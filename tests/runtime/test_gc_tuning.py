@@ -32,8 +32,16 @@ class Knot:
 
 
 def test_while_the_start_goes_on_all_objects_are_never_searched() -> None:
-    tune_garbage_collection(Clock())
+    clock = Clock()
+    tune_garbage_collection(clock)
     assert gc.get_threshold() == (*YOUNG, NEVER)
+    clock.advance(59)
+    assert gc.get_threshold() == (*YOUNG, NEVER)
+    assert gc.get_freeze_count() == 0
+    clock.advance(1)
+    assert gc.get_threshold()[:2] == YOUNG
+    assert gc.get_threshold()[2] < 10
+    assert gc.get_freeze_count() > 0, "what the start has made is passed over from now on"
 
 
 def test_what_a_search_found_in_use_is_passed_over_by_the_next() -> None:
@@ -60,7 +68,9 @@ def test_again_and_again_a_search_of_everything_finds_what_was_passed_over() -> 
         del knot
         gc.collect()
         assert gone() is not None
-        clock.advance(6 * 3600)
+        clock.advance(5 * 3600)
+        assert gone() is not None
+        clock.advance(3600)
         assert gone() is None
 
 

@@ -19,25 +19,50 @@ def namespace(tmp_path: Path) -> Path:
     return path
 
 
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 def test_the_second_claim_fails_and_names_the_first(namespace: Path, tmp_path: Path) -> None:
     first = claim(namespace, tmp_path / "run")
+    before = descriptors()
     with pytest.raises(AlreadyRunningError, match=rf"^process {os.getpid()}$"):
         claim(namespace, tmp_path / "run")
+    assert descriptors() == before
     os.close(first)
     os.close(claim(namespace, tmp_path / "run"))
 
 
-def test_the_next_program_of_a_process_goes_on_having_it(namespace: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lock_is_first", [False, True])
+def test_the_next_program_of_a_process_goes_on_having_it(
+    namespace: Path, tmp_path: Path, lock_is_first: bool
+) -> None:
+    before = descriptors()
     first = claim(namespace, tmp_path / "run")
     kept, unrelated = os.dup(first), os.open(os.devnull, os.O_RDONLY)
     os.close(first)
     with pytest.raises(AlreadyRunningError):
         claim(namespace, tmp_path / "run")
-    assert claim(namespace, tmp_path / "run", [unrelated, kept]) == kept
+    held = [kept, unrelated] if lock_is_first else [unrelated, kept]
+    assert claim(namespace, tmp_path / "run", held) == kept
+    assert descriptors() == before + 1
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(unrelated)
     os.close(kept)
     os.close(claim(namespace, tmp_path / "run"))
+
+
+def test_what_a_process_before_has_written_is_gone(namespace: Path, tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        os.close(claim(namespace, tmp_path / "deep" / "run"))
+    finally:
+        os.umask(mask)
+    (path,) = (tmp_path / "deep" / "run").iterdir()
+    path.write_text("1234567890" * 3)
+    os.close(claim(namespace, tmp_path / "deep" / "run"))
+    assert path.read_text() == f"{os.getpid()}\n"
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755, "nobody else may write there"
 
 
 def test_another_namespace_is_another_table(namespace: Path, tmp_path: Path) -> None:
@@ -85,5 +110,7 @@ def test_a_fifo_in_its_place_does_not_hang(namespace: Path, tmp_path: Path) -> N
     (path,) = (tmp_path / "run").iterdir()
     path.unlink()
     os.mkfifo(path, 0o600)
+    before = descriptors()
     with pytest.raises(OSError, match=r"Illegal seek|Invalid argument"):
         claim(namespace, tmp_path / "run")
+    assert descriptors() == before

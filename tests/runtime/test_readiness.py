@@ -30,10 +30,11 @@ class FakeManager:
 
 
 class Bench:
-    def __init__(self, *missing: str, watchdog_s: float = 0.0) -> None:
+    def __init__(self, *missing: str, watchdog_s: float = 0.0, began_s: float = 0.0) -> None:
         self.missing = list(missing)
         self.manager = FakeManager(watchdog_s)
         self.clock = self.manager.clock
+        self.clock.advance(began_s)
         self.readiness = Readiness(
             self.clock, self.manager, lambda: self.missing, lambda: "2 services"
         )
@@ -59,6 +60,32 @@ def test_ready_is_said_after_a_bound_with_what_is_missing() -> None:
     bench.run(READY_WAIT_S + 1)
     assert len(bench.manager.ready_at) == 1
     assert bench.manager.said[-1] == "2 services; waiting for a, b, c and 2 more"
+
+
+def test_the_bound_is_a_minute_from_the_start() -> None:
+    bench = Bench("a", began_s=1000.0)
+    bench.clock.advance(59.0)
+    assert bench.manager.ready_at == []
+    bench.clock.advance(1.0)
+    assert bench.manager.ready_at == [1060.0]
+
+
+def test_it_is_looked_every_fifth_of_a_second_and_then_every_five_seconds() -> None:
+    bench = Bench("a")
+    bench.missing.clear()
+    bench.clock.advance(0.2)
+    assert bench.manager.ready_at == [0.2]
+    assert bench.manager.said == ["2 services; waiting for a", "2 services"]
+    bench.clock.advance(4.9)
+    assert len(bench.manager.said) == 2
+    bench.clock.advance(0.1)
+    assert len(bench.manager.said) == 3
+
+
+def test_a_watchdog_of_a_second_is_fed() -> None:
+    bench = Bench(watchdog_s=1.0)
+    bench.clock.advance(0.25)
+    assert bench.manager.alive_at == [0.0, 0.25]
 
 
 def test_the_watchdog_is_fed_four_times_as_often_as_it_asks() -> None:

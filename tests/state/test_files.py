@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 from pathlib import Path
 
 import pytest
 
-from pybal.state.files import read_now, write_atomically
+from pybal.errors import SourceError
+from pybal.state.files import file_signature, read_now, read_regular_file, write_atomically
 
 
 def test_what_is_still_to_come_is_not_waited_for() -> None:
@@ -16,6 +18,78 @@ def test_what_is_still_to_come_is_not_waited_for() -> None:
     os.set_blocking(ours, False)
     with open(ours, "rb") as file, open(theirs, "wb"), pytest.raises(BlockingIOError):
         read_now(file, 10)
+
+
+class Replaced(type(Path())):  # type: ignore[misc]
+    """A regular file when it is looked at first, and a FIFO from then on."""
+
+    looks = 0
+
+    def __fspath__(self) -> str:
+        self.looks += 1
+        return f"{super().__fspath__()}.{'file' if self.looks == 1 else 'fifo'}"
+
+
+def test_a_file_is_read_whole_with_what_tells_it_from_another(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    status = path.stat()
+    found = read_regular_file(path, 3)
+    assert found.data == b"abc"
+    assert found.signature == file_signature(path)
+    assert found.signature == (
+        status.st_dev, status.st_ino, 3, status.st_mtime_ns, status.st_ctime_ns,
+    )  # fmt: skip
+    os.utime(path, ns=(1, 1))
+    assert file_signature(path) != found.signature
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abcd")
+    with pytest.raises(SourceError, match="is larger than 3 bytes"):
+        read_regular_file(tmp_path / "x", 3)
+
+
+def test_what_is_no_regular_file_is_refused_by_its_kind(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+    kinds = {tmp_path: "directory", tmp_path / "fifo": "FIFO", tmp_path / "socket": "socket"}
+    for path, kind in {**kinds, Path(os.devnull): "device"}.items():
+        for read in (file_signature, lambda each: read_regular_file(each, 9)):
+            with pytest.raises(SourceError, match=f"{path} is a {kind}, not a regular file"):
+                read(path)
+
+
+def test_a_fifo_that_takes_the_files_place_meanwhile_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "x.file").write_bytes(b"")
+    os.mkfifo(tmp_path / "x.fifo")
+    with pytest.raises(SourceError, match="is a FIFO"):
+        read_regular_file(Replaced(tmp_path / "x"), 9)
+
+
+def test_what_is_there_is_read_now() -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"abc")
+    os.set_blocking(ours, False)
+    with open(ours, "rb") as file, open(theirs, "wb"):
+        assert read_now(file, 2) == b"ab"
+
+
+def test_a_write_without_a_descriptor_left_says_so(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            write_atomically(tmp_path / "x", b"")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_write_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    write_atomically(tmp_path / "x", b"")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_write_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -59,6 +59,22 @@ def test_links_are_followed_as_far_as_this_host_goes(path: str, remote: bool) ->
     assert is_below(path, remote_mounts(MOUNTINFO), read_link) is remote
 
 
+def test_as_many_links_are_followed_as_the_kernel_follows() -> None:
+    def leads(links: int) -> bool:
+        chain = {f"/{number}": f"/{number + 1}" for number in range(links)}
+        chain[f"/{links - 1}"] = "/srv/pools"
+
+        def read(path: str) -> str:
+            if path not in chain:
+                raise OSError(errno.EINVAL, "no link")
+            return chain[path]
+
+        return is_below("/0/web", frozenset({"/srv/pools"}), read)
+
+    assert leads(40)
+    assert not leads(41)
+
+
 def test_without_such_a_file_system_nothing_is_looked_at() -> None:
     assert not is_below("/srv/pools/web", frozenset(), read_link)
 
