@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import threading
 
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals, let_signals_in
 
@@ -13,7 +13,7 @@ def test_a_held_signal_waits_until_signals_are_let_in() -> None:
     before = signal.signal(signal.SIGUSR2, lambda number, _: came.append(number))
     try:
         hold_signals()
-        os.kill(os.getpid(), signal.SIGUSR2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)
         assert signal.SIGUSR2 in signal.sigpending() and came == []
         let_signals_in()
         assert came == [signal.SIGUSR2]
