@@ -217,6 +217,7 @@ _STATUS = integer(100, 599)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _FIRST_FINAL_STATUS = 200
 _WITHOUT_BODY = {*range(100, 200), 204, 205, 304}
+_ANSWERS_TO = {206: ("Range",), 304: ("If-None-Match", "If-Modified-Since")}
 _PUBLIC_CERTIFICATE_DAYS = 398
 _OTHERS_PORT = {"http": "443", "https": "80"}
 _OTHER_SCHEME = {"http": "https", "https": "http"}
@@ -306,6 +307,21 @@ def _check_statuses(reader: SectionReader, settings: ProxyFetchSettings) -> None
         shown = ", ".join(map(_status_text, interim))
         none = "no server can be up: " if len(interim) == len(settings.http_status) else ""
         reader.warn("proxyfetch.http_status", f"{none}{shown} is never the final answer")
+    _check_conditions(reader, settings)
+
+
+def _check_conditions(reader: SectionReader, settings: ProxyFetchSettings) -> None:
+    """Some answers (RFC 9110 sections 13 and 14) are given to those alone who ask for them, and in
+    place of 200."""
+    sent = {name.lower() for name, _ in settings.headers}
+    for status, headers in _ANSWERS_TO.items():
+        asking = [name for name in headers if name.lower() in sent]
+        if not asking and all(each == range(status, status + 1) for each in settings.http_status):
+            message = f"{status} is the answer to {' or '.join(headers)}, which is not sent"
+            reader.warn("proxyfetch.http_status", f"no server can be up: {message}")
+        elif asking and not any(status in each for each in settings.http_status):
+            message = f"{asking[0]}: the answer may be {status}, which is none of http_status"
+            reader.warn("proxyfetch.headers", message)
 
 
 def _check_expect(reader: SectionReader, settings: ProxyFetchSettings, expect: Pattern) -> None:

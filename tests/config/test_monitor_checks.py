@@ -33,7 +33,31 @@ def with_options(name: str, *lines: str, protocol: str = "tcp", port: str = "808
             "expect",
             "no server can be up: an answer 204 has no body",
         ),
-        ("ProxyFetch", ["http_status = 304", "expect = ok"], "expect", "no server can be up"),
+        (
+            "ProxyFetch",
+            ["http_status = 304", "expect = ok", "headers = {'If-None-Match': '*'}"],
+            "expect",
+            "no server can be up",
+        ),
+        (
+            "ProxyFetch",
+            ["http_status = 304"],
+            "http_status",
+            "304 is the answer to If-None-Match or If-Modified-Since, which is not sent",
+        ),
+        ("ProxyFetch", ["http_status = 206"], "http_status", "no server can be up: 206 is"),
+        (
+            "ProxyFetch",
+            ["headers = {'range': 'bytes=0-1'}"],
+            "headers",
+            "Range: the answer may be 206, which is none of http_status",
+        ),
+        (
+            "ProxyFetch",
+            ["http_status = 200-299", "headers = {'If-Modified-Since': 'x'}"],
+            "headers",
+            "the answer may be 304",
+        ),
         ("ProxyFetch", ["http_status = [200, 205]", "expect = ok"], "expect", "an answer 205 has"),
         ("ProxyFetch", ["expect = [^\\x00-\\xff]"], "expect", "nothing matches this"),
         (
@@ -79,6 +103,15 @@ def test_what_can_never_be_up_or_down_is_a_warning(
     problem = only_problem("[global]\n" + with_options(name, *lines))
     assert (problem.severity, problem.key) == (Severity.WARNING, f"{name.lower()}.{option}")
     assert message in problem.message
+
+
+def test_what_is_asked_for_and_expected_is_no_warning() -> None:
+    for lines in (
+        ["http_status = 200-299", "headers = {'Range': 'bytes=0-1'}"],
+        ["http_status = 206", "headers = {'Range': 'bytes=0-1'}"],
+        ["http_status = [200, 206, 304]"],
+    ):
+        assert not parse("[global]\n" + with_options("ProxyFetch", *lines)).problems
 
 
 ALL = ("IdleConnection", "ProxyFetch", "DNSQuery", "UDP", "RunCommand", "Ping", "TCPCheck")
