@@ -32,6 +32,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from types import MappingProxyType
 
 from pybal.model import HealthReport
@@ -175,6 +176,20 @@ class Isolation:
     def failing_hosts(self) -> set[str]:
         """Hosts with a recent report of down: they should not be probed."""
         return set(self._failing_hosts) | {report.host for report in self._kept.values()}
+
+    def failures(self, most: int) -> list[HealthReport]:
+        """Some of the reports of down that are kept, the earliest first."""
+        downs = (report for report in self._kept.values() if not report.result.up)
+        return list(islice(downs, most))
+
+    def forgiven_by(self, report: HealthReport) -> HealthReport | None:
+        """The report of down that was kept while others were asked, and never counts if this one is
+        taken. (What fails while the director is cut off is no failure of the server's.)"""
+        if not self._kept or not report.result.up:
+            return None
+        kept = self._kept.get(_key(report))
+        doubtful = self.phase in (Phase.PROBING, Phase.CONFIRMING)
+        return kept if doubtful and kept is not None and not kept.result.up else None
 
     @property
     def needs_host_count(self) -> bool:

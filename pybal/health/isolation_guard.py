@@ -30,6 +30,9 @@ from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.time_slices import SLICE_S
 
+_CUT_OFF = {Phase.CUT_OFF, Phase.HOLD_EXPIRED}
+_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
@@ -102,6 +105,7 @@ class IsolationGuard:
             self._ports.router.deliver(report)
             return
         before = rule.phase
+        self._tell_of_forgiven(rule.forgiven_by(report))
         hosts = self._ports.hosts() if rule.needs_host_count else 0
         self._do(rule, rule.take(report, hosts, self._seconds()), before)
         if rule.phase is Phase.SETTLING and not report.result.up:
@@ -208,7 +212,7 @@ class IsolationGuard:
             return
         before = rule.phase
         actions = rule.answers(found, self._seconds())
-        if rule.phase is not before and rule.phase is not Phase.CONFIRMING:
+        if rule.phase is not before and _CUT_OFF & {before, rule.phase}:
             self._log.info(
                 # The round ends once the verdict is certain, so more servers may be up.
                 "Of the {asked} servers that were asked, at least {answered} answered",
@@ -227,7 +231,9 @@ class IsolationGuard:
             self._since = self._ports.now()
             self._log.critical(
                 "This director is cut off: no server answers. All pools are held as they are"
-                " until one does"
+                " until one does. Failures that are kept: {kept}, such as {failures}",
+                kept=kept,
+                failures="; ".join(map(_failure, rule.failures(_NAMED))),
             )
         elif phase is Phase.HOLD_EXPIRED:
             self._since = None
@@ -243,6 +249,14 @@ class IsolationGuard:
         elif phase is Phase.NORMAL and self._recovering:
             self._recovering = False
             self._log.info("No longer cut off")
+
+    def _tell_of_forgiven(self, failure: HealthReport | None) -> None:
+        """It has no line of its own, as what counts has."""
+        if failure is not None:
+            self._log.warn(
+                "{failure}; it does not count, as the server answers again",
+                failure=_failure(failure),
+            )
 
     def _seconds(self) -> float:
         return self._ports.clock.seconds()
@@ -326,6 +340,10 @@ class _ProbeRound:
         stalled = bool(found.silent) and self._ports.stall_meter.stalled(self._mark)
         self.stop()
         self._done(self._rule, found, stalled)
+
+
+def _failure(report: HealthReport) -> str:
+    return f"{report.monitor} of {report.host} ({report.service}) failed: {report.result.reason}"
 
 
 def network_of(address: IPAddress) -> int:

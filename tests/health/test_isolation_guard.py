@@ -126,12 +126,50 @@ def test_a_silence_is_acted_on_if_one_of_the_others_answers_and_it_lasts() -> No
 
 def test_the_log_calls_nobody_silent_who_was_not_waited_for() -> None:
     bench = Bench()
+    bench.cut_off()
+    del bench.log.lines[:]
+    bench.clock.advance(PROBE_AGAIN_S)
+    bench.network.open[0].connect()
+    assert bench.log.lines[0] == (
+        "[pybal] INFO: Of the 6 servers that were asked, at least 1 answered"
+    )
+
+
+def test_one_servers_failure_has_the_line_of_its_report_alone() -> None:
+    bench = Bench()
     bench.down("a")
     bench.network.open[0].connect()
     bench.confirm()
-    assert bench.log.lines == [
-        "[pybal] INFO: Of the 6 servers that were asked, at least 1 answered"
-    ]
+    assert bench.acted == ["down a"]
+    assert bench.log.lines == []
+
+
+def test_a_failure_that_never_counts_is_told_of() -> None:
+    bench = Bench()
+    bench.down("a")
+    bench.up("b")
+    assert bench.log.lines == []
+    bench.network.open[0].connect()
+    assert bench.phase() is Phase.CONFIRMING
+    bench.up("a")
+    assert bench.acted == ["up b", "up a"]
+    (line,) = bench.log.lines
+    assert line.startswith("[pybal] WARN: M of a (svc) failed: ")
+    assert line.endswith("; it does not count, as the server answers again")
+
+
+def test_it_is_told_with_which_failures_the_director_was_cut_off_and_no_more() -> None:
+    bench = Bench()
+    bench.cut_off()
+    (line,) = (line for line in bench.log.lines if "CRITICAL" in line)
+    for host in "ab":
+        assert f"M of {host} (svc) failed: " in line
+    assert "Failures that are kept: 2, such as " in line
+    told = len(bench.log.lines)
+    for host in "abc":
+        bench.down(host)
+        bench.up(host)
+    assert len(bench.log.lines) == told, "that is not the servers' fault"
 
 
 def test_silences_while_others_are_asked_wait_for_the_same_answers() -> None:
