@@ -3,12 +3,21 @@
 import sys
 
 from pybal.runtime.held_signals import hold_signals
+from pybal.runtime.lean_imports import import_without
+
+_PLUGINS = "pybal.monitors"
 
 
 def run() -> int:
     """The program. To import the rest of it takes its time, and a reload may be asked for by then.
     Returns the exit status."""
     hold_signals()
+    from importlib.metadata import entry_points
+
+    # TLS of ours is OpenSSL's in memory, not Twisted's, and most do without (daemon/on_demand.py).
+    # Monitors of other packages may have theirs of Twisted.
+    if not entry_points(group=_PLUGINS):
+        import_without("OpenSSL", "twisted.internet.posixbase")
     from pybal.main import main
 
     return main()

@@ -7,7 +7,7 @@ import pwd
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.web.server import Request
+from twisted.web.http import Request
 
 from pybal.config.settings import ControlSettings
 from pybal.handover.listeners import KeptListeners

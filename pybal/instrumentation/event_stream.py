@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.web.server import Request
+from twisted.web.http import Request
 
 from pybal.errors import PyBalError
 from pybal.history.event import LedgerEvent

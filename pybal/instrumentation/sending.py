@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.web.server import Request
+from twisted.web.http import Request
 from zope.interface import implementer
 
 from pybal.instrumentation.responses import Response

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.web.server import Request
+from twisted.web.http import Request
 from zope.interface import implementer
 
 SLOWEST_S = 30

@@ -13,8 +13,7 @@ from urllib.parse import parse_qsl
 from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
-from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.http import Request, datetimeToString
 
 from pybal.history.query import HistoryBusyError
 from pybal.instrumentation import api, metrics
@@ -95,7 +94,8 @@ class StatusPages:
         """A factory that serves them; the verbs, too, if it has access to them."""
         requests = BoundedRequest if control is None else ControlRequest
         streams = EventStreams(self.reactor, self._view.history, self._time_slices, self.log)
-        return BoundedSite(_Everything(self, control, streams), requests, self.reactor, self.log)
+        answering = _Answering(self, control, streams)
+        return BoundedSite(answering.begin, requests, self.reactor, self.log)
 
     async def respond(
         self, request: BoundedRequest, control: ControlAccess | None
@@ -250,25 +250,21 @@ class StatusPages:
         return replace(response, body=b"", pieces=compressed, encoding="gzip")
 
 
-class _Everything(Resource):
-    """Answers every path of one site."""
-
-    isLeaf = True
+class _Answering:
+    """Answers every request of one site."""
 
     def __init__(
         self, pages: StatusPages, control: ControlAccess | None, streams: EventStreams
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # Twisted's has no types
         self._pages = pages
         self._control = control
         self._streams = streams
 
-    def render(self, request: Any) -> int:
+    def begin(self, request: BoundedRequest) -> None:
         """Answer the request, now or later."""
         serving = Deferred.fromCoroutine(self._serve(request))
         log = self._pages.log
         serving.addErrback(lambda f: log.failure("Cannot answer a request", failure=f))
-        return NOT_DONE_YET
 
     async def _serve(self, request: BoundedRequest) -> None:
         gone: list[object] = []
@@ -308,13 +304,20 @@ class BoundedRequest(Request):
     parse forms, and put the rest on the disk."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)  # type: ignore[no-untyped-call]  # as above
+        super().__init__(*args, **options)
         self._body = bytearray()
 
     @property
     def body(self) -> bytes:
         """The body. One that is too long is cut, and still too long."""
         return bytes(self._body)
+
+    def process(self) -> None:
+        """All of it has come."""
+        self.responseHeaders.setRawHeaders(b"server", [b"PyBal"])
+        self.responseHeaders.setRawHeaders(b"date", [datetimeToString()])
+        channel: Any = self.channel
+        channel.site.answer(self)
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002, N802
         self.content = BytesIO()

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from OpenSSL.crypto import Error as CryptoError
 from service_identity import CertificateError, VerificationError
@@ -20,7 +23,7 @@ from twisted.internet import ssl
 from twisted.logger import Logger
 
 from pybal.errors import PyBalError
-from pybal.net.tls_facts import TLSFacts, certificate_names
+from pybal.net.tls_facts import TLSFacts, TLSSetupError
 from pybal.net.tls_groups import offer_x25519_alone
 from pybal.runtime.file_stamp import FileStamp, file_stamp
 
@@ -28,10 +31,6 @@ _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 _log = Logger(namespace="network")
 # strptime takes ten times as long.
 _MOMENT = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
-
-
-class TLSSetupError(PyBalError):
-    """A file of trusted certificates cannot be used, or a host cannot be named in TLS."""
 
 
 class CertificateNameError(PyBalError):
@@ -113,6 +112,21 @@ def certificate_expiry(certificate: Any) -> float | None:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
     except ValueError:
         return None
+
+
+def certificate_names(certificate: Any) -> tuple[str, ...]:
+    """Whom a certificate (pyOpenSSL's) is for; what cannot be read of it is left out."""
+    if certificate is None:
+        return ()
+    found: list[str] = []
+    with suppress(ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        parsed = certificate.to_cryptography()
+        subject = parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        found += (str(each.value) for each in subject)
+        extension = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        found += extension.value.get_values_for_type(x509.DNSName)
+        found += map(str, extension.value.get_values_for_type(x509.IPAddress))
+    return tuple(dict.fromkeys(found))
 
 
 def tls_facts(connection: SSL.Connection) -> TLSFacts:

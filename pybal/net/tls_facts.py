@@ -1,13 +1,10 @@
-"""What a TLS connection has come to, for people. Pure."""
+"""What a TLS connection has come to, for people, or why there is none. Pure."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from pybal.errors import PyBalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +18,5 @@ class TLSFacts:
     expires_at: float | None
 
 
-def certificate_names(certificate: Any) -> tuple[str, ...]:
-    """Whom a certificate (pyOpenSSL's) is for; what cannot be read of it is left out."""
-    if certificate is None:
-        return ()
-    found: list[str] = []
-    with suppress(ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
-        parsed = certificate.to_cryptography()
-        subject = parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        found += (str(each.value) for each in subject)
-        extension = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        found += extension.value.get_values_for_type(x509.DNSName)
-        found += map(str, extension.value.get_values_for_type(x509.IPAddress))
-    return tuple(dict.fromkeys(found))
+class TLSSetupError(PyBalError):
+    """A file of trusted certificates cannot be used, or a host cannot be named in TLS."""

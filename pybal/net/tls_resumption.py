@@ -7,13 +7,20 @@ check that failed: a server whose certificate has become a bad one is found out 
 
 from __future__ import annotations
 
-from OpenSSL import SSL
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Monitors know this file, whether or not they speak TLS.
+    from OpenSSL import SSL
 
 MOST_RESUMED = 9
 """Handshakes in a row between two full ones."""
 
 FULL_AFTER_REFUSAL = 100
 """Checks without a session once one did more harm than to be declined."""
+
+FAREWELLS = 0x1 | 0x2
+"""SSL_SENT_SHUTDOWN and SSL_RECEIVED_SHUTDOWN."""
 
 
 class TLSResumption:
@@ -48,7 +55,7 @@ class TLSResumption:
         """All went well with it, and it has heard the last: in TLS 1.3 a session comes with what
         the server says after the handshake."""
         # OpenSSL resumes no session of a connection that was let go without a farewell.
-        connection.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
+        connection.set_shutdown(FAREWELLS)
         self._session = connection.get_session()
         self._context = connection.get_context()
 

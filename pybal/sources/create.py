@@ -59,7 +59,7 @@ def create_source(
         case HTTPSource(url):
             return polling(HTTPReader(url, ports), HTTP_PAUSES, HTTP_OVERDUE_S)
         case EtcdSource():
-            # Loaded already in a daemon: see on_demand.py.
+            # Loaded already in a daemon: see daemon/on_demand.py.
             from pybal.sources.etcd import ETCD_OVERDUE_S, EtcdPool
 
             return EtcdPool(settings, ports, last_good(ETCD_OVERDUE_S))

@@ -6,7 +6,6 @@ from ipaddress import ip_address
 from os import strerror
 
 from twisted.internet.testing import MemoryReactorClock
-from twisted.web.resource import Resource
 
 from pybal.instrumentation.channel import BoundedSite
 from pybal.instrumentation.server import Accepting, InstrumentationServer
@@ -30,7 +29,7 @@ class Rig:
             Accepting(self.reactor, DescriptorReserve(0), logger, lambda: None, self.listen),
             [ip_address(address) for address in addresses],
             9090,
-            BoundedSite(Resource(), BoundedRequest, self.reactor, logger),
+            BoundedSite(lambda _: None, BoundedRequest, self.reactor, logger),
         )
 
     def listen(self, address: IPAddress, port: int) -> socket.socket:

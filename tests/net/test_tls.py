@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
-from pybal.net.tls import TLSConnections, TLSSetupError
+from pybal.net.tls import TLSConnections
+from pybal.net.tls_facts import TLSSetupError
 
 
 def authority(name: str) -> bytes:

@@ -1,0 +1,122 @@
+"""Code that most configurations do without: each piece is loaded with the first that needs it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybal.config.settings import (
+    EtcdSource,
+    HTTPSource,
+    KubernetesSource,
+    MonitorSettings,
+    Settings,
+    SourceSettings,
+)
+from pybal.monitors.proxyfetch import ProxyFetchSettings
+from pybal.monitors.registry import BUILT_IN
+from pybal.runtime.file_stamp import file_stamp
+
+_PACKAGE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is loaded together: by its `module`, which imports the rest of the `files`. Its name and
+    who needs it are for people."""
+
+    name: str
+    needed_by: str
+    module: str
+    files: tuple[Path, ...]
+    wanted: Callable[[Settings], bool]
+
+
+class CodeOnDemand:
+    """Knows the files of that code as they were when this process began. Only those are loaded: an
+    upgrade of the package leaves the running daemon alone, and the code of one version does not
+    fit into a process of another."""
+
+    def __init__(self, pieces: Iterable[Piece] | None = None) -> None:
+        self._pieces = tuple(PIECES if pieces is None else pieces)
+        self._found = {file: file_stamp(file) for each in self._pieces for file in each.files}
+
+    def load(self, settings: Settings) -> str | None:
+        """Load what these settings need, in any thread; what is in the way of that."""
+        for piece in self._pieces:
+            if piece.module not in sys.modules and piece.wanted(settings):
+                obstacle = self._load(piece)
+                if obstacle is not None:
+                    return obstacle
+        return None
+
+    def _load(self, piece: Piece) -> str | None:
+        if any(file_stamp(file) != self._found[file] for file in piece.files):
+            return (
+                f"{piece.name}'s code is not loaded, as no {piece.needed_by} needed it, and PyBal"
+                " has been upgraded since this process began: `systemctl restart pybal` runs the"
+                " new version"
+            )
+        try:
+            importlib.import_module(piece.module)
+        except ImportError as error:
+            return f"{piece.name}'s code cannot be loaded: {error}"
+        return None
+
+
+def _has_etcd(settings: Settings) -> bool:
+    return any(isinstance(service.source, EtcdSource) for service in settings.services)
+
+
+def _speaks_tls(settings: Settings) -> bool:
+    return any(
+        _source_speaks_tls(service.source) or any(map(_monitor_speaks_tls, service.monitors))
+        for service in settings.services
+    )
+
+
+def _source_speaks_tls(source: SourceSettings) -> bool:
+    if isinstance(source, HTTPSource):
+        return _is_https(source.url)
+    return isinstance(source, KubernetesSource)
+
+
+def _monitor_speaks_tls(monitor: MonitorSettings) -> bool:
+    """Of another package's monitor nothing is known."""
+    if isinstance(monitor, ProxyFetchSettings):
+        return any(map(_is_https, monitor.urls))
+    return monitor.monitor not in BUILT_IN
+
+
+def _is_https(url: str) -> bool:
+    return url.lower().startswith("https:")
+
+
+def _files(*names: str) -> tuple[Path, ...]:
+    return tuple(_PACKAGE / name for name in names)
+
+
+PIECES = (
+    Piece(
+        "etcd",
+        "service",
+        "pybal.sources.etcd",
+        _files(
+            "sources/etcd.py",
+            "sources/etcdclient.py",
+            "sources/etcdconnection.py",
+            "sources/etcdvalues.py",
+        ),
+        _has_etcd,
+    ),
+    Piece(
+        "TLS",
+        "check or pool list",
+        "pybal.http.tls_exchange",
+        _files("http/tls_exchange.py", "net/tls.py", "net/tls_groups.py"),
+        _speaks_tls,
+    ),
+)

@@ -1,0 +1,40 @@
+"""Libraries without those of their parts that a small daemon does without."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+
+def import_without(library: str, *modules: str) -> None:
+    """Import modules that can do without a library as if it were not installed. It can be imported
+    afterwards as ever, but they do not know of it."""
+    if library in sys.modules:
+        return
+    sys.modules[library] = None  # type: ignore[assignment]  # which ends an import of it
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    finally:
+        del sys.modules[library]
+
+
+def import_parts_of(package: str) -> None:
+    """From now on modules of a package are imported without all that the package itself imports.
+    That comes as soon as someone asks for a name that it alone defines."""
+    spec = None if package in sys.modules else importlib.util.find_spec(package)
+    if spec is None or spec.loader is None:
+        return
+    loader, hollow = spec.loader, importlib.util.module_from_spec(spec)
+
+    def fill(name: str) -> Any:
+        if name.startswith("__") or importlib.util.find_spec(f"{package}.{name}"):
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        del hollow.__dict__["__getattr__"]
+        loader.exec_module(hollow)
+        return getattr(hollow, name)
+
+    hollow.__dict__["__getattr__"] = fill
+    sys.modules[package] = hollow

@@ -1,0 +1,207 @@
+"""Code that a configuration does without is not loaded; and never that of another version."""
+
+from __future__ import annotations
+
+import ast
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from pybal.config.loader import parse_content
+from pybal.config.settings import MonitorSettings, Settings
+from pybal.daemon.on_demand import PIECES, CodeOnDemand, Piece
+from tests.config.texts import KINDS
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = """
+[global]
+[web]
+protocol = tcp
+ip = 192.0.2.1
+port = 80
+scheduler = wrr
+config = {source}
+monitors = {monitors}
+proxyfetch.url = {urls}
+"""
+ROOM = "room_for_test_on_demand"
+
+
+def settings(source: str, monitors: str = "[]", urls: str = '["http://a/"]') -> Settings:
+    text = CONFIG.format(source=source, monitors=monitors, urls=urls)
+    found = parse_content(text.encode(), "pybal.conf", KINDS)
+    assert found.settings is not None, found.errors
+    return found.settings
+
+
+FILE, ETCD = settings("file:///pool"), settings("etcd://h/pools/web/")
+
+
+def is_etcd(settings: Settings) -> bool:
+    return settings is ETCD
+
+
+def code_in(room: Path) -> CodeOnDemand:
+    return CodeOnDemand([Piece("etcd", "service", ROOM, (room,), is_etcd)])
+
+
+@dataclass(frozen=True, slots=True)
+class NTPSettings(MonitorSettings):
+    """Of a monitor that another package has."""
+
+    monitor: ClassVar[str] = "NTP"
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, ROOM, raising=False)
+    file = tmp_path / f"{ROOM}.py"
+    file.write_text("")
+    return file
+
+
+def test_it_is_loaded_with_the_first_configuration_that_needs_it(room: Path) -> None:
+    code = code_in(room)
+    assert code.load(FILE) is None
+    assert ROOM not in sys.modules
+    assert code.load(ETCD) is None
+    assert ROOM in sys.modules
+
+
+def test_of_a_package_that_was_upgraded_since_nothing_is_loaded(room: Path) -> None:
+    code = code_in(room)
+    new = room.with_name("new")
+    new.write_text("")
+    new.rename(room)
+    error = code.load(ETCD)
+    assert error is not None
+    assert "systemctl restart pybal" in error
+    assert ROOM not in sys.modules
+    assert code.load(FILE) is None
+
+
+def test_of_a_package_that_was_removed_since_nothing_is_loaded(room: Path) -> None:
+    code = code_in(room)
+    room.unlink()
+    assert code.load(ETCD) is not None
+
+
+def test_what_is_loaded_already_is_used_whatever_is_on_the_disk_now(room: Path) -> None:
+    code = code_in(room)
+    assert code.load(ETCD) is None
+    room.unlink()
+    assert code.load(ETCD) is None
+
+
+def test_a_library_that_is_missing_is_an_error_in_words(room: Path) -> None:
+    room.write_text("import there_is_no_such_library")
+    error = code_in(room).load(ETCD)
+    assert error is not None
+    assert "there_is_no_such_library" in error
+
+
+def loaded_by(script: str) -> set[str]:
+    """The modules that an interpreter of its own has loaded then."""
+    shown = f"import sys\n{script}\nprint(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=[piece.name for piece in PIECES])
+def test_all_files_of_that_code_are_known(piece: Piece) -> None:
+    """A file that the piece comes to import is on the list, or loaded by all."""
+    loaded = loaded_by(f"import pybal.main, {piece.module}") - loaded_by("import pybal.main")
+    files = {ROOT / f"{each.replace('.', '/')}.py" for each in loaded if each.startswith("pybal.")}
+    assert files == set(piece.files)
+    assert all(file.exists() for file in piece.files)
+
+
+def names_of_pieces(settings: Settings) -> list[str]:
+    return [piece.name for piece in PIECES if piece.wanted(settings)]
+
+
+def test_tls_is_loaded_for_checks_and_lists_over_https_alone() -> None:
+    checks = '["IdleConnection", "ProxyFetch", "TCPCheck", "Ping"]'
+    assert names_of_pieces(settings("file:///pool", checks)) == []
+    assert names_of_pieces(settings("http://lists/pool")) == []
+    assert names_of_pieces(settings("file:///pool", checks, '["http://a/", "HTTPS://a/"]')) == [
+        "TLS"
+    ]
+    assert names_of_pieces(settings("https://lists/pool")) == ["TLS"]
+    assert names_of_pieces(settings("k8s://token@h/")) == ["TLS"]
+    assert names_of_pieces(ETCD) == ["etcd"]
+
+
+def test_what_a_monitor_of_another_package_speaks_is_not_known() -> None:
+    (service,) = FILE.services
+    foreign = replace(service, monitors=(NTPSettings(),))
+    assert names_of_pieces(replace(FILE, services=(foreign,))) == ["TLS"]
+
+
+def imported_until_the_first_check(tmp_path: Path) -> set[str]:
+    """By a daemon with one service whose servers are asked over HTTP."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        url = f"http://localhost:{server.getsockname()[1]}/"
+        (tmp_path / "pool").write_text("{'host': '127.0.0.1', 'weight': 1, 'enabled': True}")
+        text = CONFIG.format(
+            source=f"file://{tmp_path}/pool", monitors='["ProxyFetch"]', urls=f'["{url}"]'
+        )
+        options = f"control-socket = {tmp_path}/control\nstate-directory = {tmp_path}\n"
+        config = tmp_path / "pybal.conf"
+        text = text.replace("[global]\n", f"[global]\n{options}").replace("port = 80", "port = 81")
+        config.write_text(text + f"proxyfetch.port = {server.getsockname()[1]}\n")
+        command = [sys.executable, "-X", "importtime", "-m", "pybal", "-n", "-c", str(config)]
+        log = tmp_path / "log"
+        with log.open("w") as output, subprocess.Popen(command, stderr=output) as daemon:
+            try:
+                server.accept()[0].close()
+            finally:
+                daemon.terminate()
+    found = re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", log.read_text(), re.M)
+    return set(found)
+
+
+@pytest.mark.slow
+def test_a_small_daemon_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    loaded = imported_until_the_first_check(tmp_path)
+    packages = {name.partition(".")[0] for name in loaded}
+    assert {"pybal.main", "pybal.http.exchange", "twisted.web.http"} <= loaded
+    assert {"pybal.ipvs.netlink", "pyroute2.netlink"} <= loaded
+    # OpenSSL itself was asked for, in vain.
+    assert not packages & {"cryptography", "service_identity", "pyasn1"}, "no TLS"
+    assert not packages & {"etcd", "urllib3", "dns"}, "no etcd"
+    assert not packages & {"pytest", "unittest", "hypothesis"}, "nothing of tests"
+    assert not loaded & {"pyroute2.iproute", "pyroute2.ndb", "twisted.web.server", "pybal.ctl"}
+    assert not {name for name in loaded if name.startswith("twisted.spread")}
+
+
+def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
+    """A package may be upgraded under it at any time."""
+    found = {
+        (file.relative_to(ROOT).as_posix(), getattr(node, "module", "import"))
+        for file in (ROOT / "pybal").rglob("*.py")
+        for function in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    before_it_runs = {
+        ("pybal/__main__.py", "importlib.metadata"),
+        ("pybal/__main__.py", "pybal.main"),
+        ("pybal/main.py", "pybal.ctl.main"),
+        ("pybal/main.py", "pybal.ctl.place"),
+        ("pybal/main.py", "pybal.ipvs.netlink"),
+    }
+    loaded_by_then = {
+        ("pybal/sources/create.py", "pybal.sources.etcd"),
+        ("pybal/http/client.py", "pybal.http.tls_exchange"),
+    }
+    assert found == loaded_by_then | before_it_runs
