@@ -17,6 +17,7 @@ from pybal.bgp.constants import Family
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Message
 from pybal.bgp.negotiation import Session
+from pybal.bgp.reading import note_before_reading
 from pybal.bgp.recorder import Recorder, Records
 from pybal.bgp.settings import PeerSettings
 
@@ -185,6 +186,8 @@ class BGPConnection(TwistedProtocol):
             self.recorder.moved_to(transport.getHandle())
         elif self._records is not None:
             self.recorder = self._records.open(transport)
+        if self.recorder is not None:
+            note_before_reading(transport, self._is_noted, self._note, self._take)
         transport.registerProducer(self, False)
         if self._pending:
             self.drained = False
@@ -194,11 +197,22 @@ class BGPConnection(TwistedProtocol):
         self._owner.connection_made()
 
     def dataReceived(self, data: bytes) -> None:
+        self._note(data)
+        self._take(data)
+
+    def _is_noted(self) -> bool:
+        """Whether what is read now has to be noted before."""
+        return self._owner is not None and self.is_kept
+
+    def _note(self, data: bytes) -> None:
+        """This has arrived."""
+        if self._owner is not None and self.recorder is not None:
+            self.recorder.received(len(data), self._decoder.waiting + data)
+
+    def _take(self, data: bytes) -> None:
         if self._owner is None:
             return
         self._decoder.feed(data)
-        if self.recorder is not None:
-            self.recorder.received(len(data), self._decoder.waiting)
         if self._turn is None:
             self._take_turn()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.update import decode_update
-from pybal.handover.format import Entry, HandoverError, Kind
+from pybal.handover.format import Entry, HandoverError, Kind, Received
 
 VERSION = 1
 
@@ -151,6 +151,16 @@ class Told:
 def session_of(kept: KeptSession, speaker: SpeakerSettings) -> Session:
     """As it was negotiated; for equal terms."""
     return negotiate(kept.local_open, kept.peer_open, speaker.confederation, speaker.local_asn)
+
+
+def as_taken(received: Received | None, taken: int) -> Received:
+    """What was read and not understood yet, if so many bytes were taken from the kernel. What comes
+    is noted before it is taken: the kernel may still have the last of it. Raises HandoverError
+    where something else was taken."""
+    left = -1 if received is None else received.position - taken
+    if received is None or not 0 <= left <= len(received.rest):
+        raise HandoverError("something was read that is not known")
+    return replace(received, position=taken, rest=received.rest[: len(received.rest) - left])
 
 
 def replay(entries: Iterable[Entry], given: int, session: Session) -> Told:

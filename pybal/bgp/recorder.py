@@ -39,8 +39,8 @@ class Recorder:
     """Of one connection. While it is young what is sent is only remembered; from `establish` on
     all is written down before it happens. If that fails, the session is not kept, and goes on.
 
-    `sent` is called before the bytes are given to the connection, `received` when they have been
-    taken from it.
+    `sent` is called before the bytes are given to the connection, `received` before they are taken
+    from it, as far as the session is kept.
     """
 
     def __init__(self, ports: RecordPorts, handle: socket.socket) -> None:
@@ -123,7 +123,7 @@ class Recorder:
             self._begin_anew()
 
     def received(self, size: int, rest: bytes) -> None:
-        """So many bytes were taken from the connection; `rest` is all that has not been understood
+        """So many bytes are taken from the connection; `rest` is all that has not been understood
         yet, these included."""
         if self._over:
             return

@@ -17,6 +17,7 @@ from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.kept_session import (
     KeptSession,
     Told,
+    as_taken,
     changed_terms,
     decode_session,
     replay,
@@ -86,9 +87,7 @@ class LeftSession:
         if peer.imports and not session.route_refresh:
             raise HandoverError("it cannot be asked for its routes again")
         told = replay(self._entries, self.counts.given, session)
-        received = self._received
-        if received is None or received.position != self.counts.taken:
-            raise HandoverError("something was read that is not known")
+        received = as_taken(self._received, self.counts.taken)
         return TakenSession(self, self.kept, session, told, received)
 
     def pending(self, speaker: SpeakerSettings) -> bytes | None:
