@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,52 @@ def test_a_turn_that_took_long_gets_less_and_a_short_one_more(pace: Pace, busy_s
 @given(paces)
 def test_what_this_host_lacks_slows_down_at_once(pace: Pace) -> None:
     assert step(pace, TICK_S, 0.0, 1).per_s == LEAST_PER_S
+
+
+@pytest.mark.parametrize(
+    ("busy_s", "faults", "per_s"),
+    [
+        (0.0, 0, 1040.0),  # by 4 % each hundredth of a second
+        (0.02, 0, 1040.0),
+        (0.0201, 0, 700.0),
+        (0.0, 1, 200.0),
+        (9.0, 1, 200.0),
+    ],
+)
+def test_from_a_thousand_a_second_it_goes_up_and_down(
+    busy_s: float, faults: int, per_s: float
+) -> None:
+    assert step(Pace(), 0.01, busy_s, faults).per_s == pytest.approx(per_s)
+
+
+def test_it_is_never_more_than_2500_a_second_nor_less_than_200() -> None:
+    assert step(Pace(2499.0), 0.01, 0.0, 0).per_s == 2500.0
+    assert step(Pace(201.0), 0.01, 1.0, 0).per_s == 200.0
+
+
+@pytest.mark.parametrize(
+    ("allowance", "passed_s", "allowed"),
+    [
+        (4.0, 0.0, 4.0),
+        (0.0, 0.01, 10.4),
+        (0.0, 60.0, 27.5),  # of a pause no more than a fortieth of a second counts
+        (20.0, 60.0, 27.5),
+        (3.0, -1.0, 3.0),
+    ],
+)
+def test_what_is_allowed_at_once_is_bounded(
+    allowance: float, passed_s: float, allowed: float
+) -> None:
+    assert step(Pace(1000.0, allowance), passed_s, 0.0, 0).allowance == pytest.approx(allowed)
+    assert Pace().allowance == 4.0
+
+
+def test_hosts_that_have_rested_go_on_in_the_order_in_which_they_began() -> None:
+    queue: HostQueue[str] = HostQueue()
+    for item in ("c1", "a1", "b1", "a2", "b2", "c2"):
+        queue.add(item[0], item)
+    assert [queue.take(0.0) for _ in range(3)] == ["c1", "a1", "b1"]
+    assert [queue.take(1.0) for _ in range(3)] == ["c2", "a2", "b2"]
 
 
 def test_an_idle_process_begins_twelve_thousand_within_eight_seconds() -> None:
