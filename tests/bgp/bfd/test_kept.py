@@ -22,6 +22,7 @@ from pybal.bgp.bfd.detector import BFD, Detector
 from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept, kept
 from pybal.bgp.bfd.memory import BFDMemory
 from pybal.bgp.bfd.packet import BFDState
+from pybal.bgp.bfd.session import BFDSession
 from pybal.bgp.settings import BFDAuthSettings, BFDSettings
 from pybal.handover.format import HandoverError
 from tests.bgp.bfd.test_bfd import SETTINGS, UP, A, B, Joined
@@ -186,15 +187,18 @@ def test_descriptors_that_are_no_table_are_closed_and_nothing_more(store: Store)
     assert list(store.kept) != ["bfd.1"]
 
 
-def a_state(**changes: Any) -> KeptBFD:
-    session = replace(
+def up_session() -> BFDSession:
+    return replace(
         Joined(SETTINGS, SETTINGS).detectors[A].session,
         state=UP,
         remote_state=UP,
         your_discriminator=7,
         remote_detect_multiplier=3,
     )
-    found = kept(session, 50000, AuthState(sent=5, received=6, heard_at=1.5))
+
+
+def a_state(**changes: Any) -> KeptBFD:
+    found = kept(up_session(), 50000, AuthState(sent=5, received=6, heard_at=1.5))
     assert found is not None
     return replace(found, **changes)
 
@@ -220,6 +224,38 @@ def test_each_field_is_held_to_its_bounds(name: str) -> None:
         except HandoverError:
             refused += 1
     assert refused >= 8, name
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("port", 1, 65535),
+        ("my_discriminator", 1, 2**32 - 1),
+        ("your_discriminator", 1, 2**32 - 1),
+        ("remote_min_rx_us", 0, 2**32 - 1),
+        ("remote_desired_min_tx_us", 0, 2**32 - 1),
+        ("remote_detect_multiplier", 1, 255),
+        ("sent", 0, 2**32 - 1),
+        ("received", 0, 2**32 - 1),
+        ("heard_at", 0.0, 2.0**32 - 1),
+    ],
+)
+def test_a_number_is_what_a_packet_can_hold(name: str, least: float, most: float) -> None:
+    """RFC 5880 section 4.1; a clock that has run for 136 years is none."""
+    for good in (least, most):
+        state = a_state(**{name: good})
+        assert decode_kept(encode_kept("x", state)) == ("x", state)
+    for bad in (least - 1, most + 1):
+        with pytest.raises(HandoverError):
+            decode_kept(encode_kept("x", a_state(**{name: bad})))
+
+
+def test_a_session_without_sequence_numbers_is_kept_without_the_time_of_each_packet() -> None:
+    assert a_state().heard_at == 1.5
+    unnumbered = kept(up_session(), 50000, AuthState(sent=5, heard_at=1.5))
+    assert unnumbered is not None
+    assert (unnumbered.received, unnumbered.heard_at) == (None, 0.0)
+    assert decode_kept(encode_kept("x", unnumbered)) == ("x", unnumbered)
 
 
 @given(st.binary(max_size=200))
