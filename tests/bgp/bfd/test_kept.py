@@ -250,6 +250,11 @@ def test_a_number_is_what_a_packet_can_hold(name: str, least: float, most: float
             decode_kept(encode_kept("x", a_state(**{name: bad})))
 
 
+@pytest.mark.parametrize("end", ["state", "remote_state"])
+def test_only_what_is_up_at_both_ends_is_kept(end: str) -> None:
+    assert kept(replace(up_session(), **{end: BFDState.INIT}), 50000, AuthState(sent=5)) is None
+
+
 def test_a_session_without_sequence_numbers_is_kept_without_the_time_of_each_packet() -> None:
     assert a_state().heard_at == 1.5
     unnumbered = kept(up_session(), 50000, AuthState(sent=5, heard_at=1.5))
