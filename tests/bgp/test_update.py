@@ -172,6 +172,10 @@ RESET: dict[str, tuple[bytes, tuple[int, bytes | None]]] = {
     ),
     "MP_UNREACH cut short (7.12)": (body("800f020002", ""), (9, None)),
     "MP_REACH NLRI of length 129": (body(REACH6.replace("0080", "0081"), ""), (10, b"")),
+    "MP_REACH flags": (
+        body(ORIGIN + AS_PATH + "c0" + REACH6[2:], ""),
+        (4, bytes.fromhex("c0" + REACH6[2:])),
+    ),
     "MP_UNREACH flags": (body("c00f03000201", ""), (4, bytes.fromhex("c00f03000201"))),
     "well-known unknown (4271 6.3)": (body(GOOD + "40630101"), (2, bytes.fromhex("40630101"))),
     "well-known unknown, of 258 bytes": (body(GOOD + WIDE, ""), (2, bytes.fromhex(WIDE))),

@@ -19,7 +19,14 @@ from twisted.logger import Logger
 
 from pybal.bgp.bfd.auth import AuthState, AuthType
 from pybal.bgp.bfd.detector import BFD, Detector
-from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept, kept
+from pybal.bgp.bfd.kept import (
+    KeptBFD,
+    decode_kept,
+    encode_kept,
+    kept,
+    resumed,
+    resumed_auth,
+)
 from pybal.bgp.bfd.memory import BFDMemory
 from pybal.bgp.bfd.packet import BFDState
 from pybal.bgp.bfd.session import BFDSession
@@ -248,6 +255,24 @@ def test_a_number_is_what_a_packet_can_hold(name: str, least: float, most: float
     for bad in (least - 1, most + 1):
         with pytest.raises(HandoverError):
             decode_kept(encode_kept("x", a_state(**{name: bad})))
+
+
+def test_a_session_goes_on_by_a_poll_at_once_and_the_peer_has_time_to_be_heard() -> None:
+    now, former = 100.0, a_state(remote_demand=True)
+    found = resumed(BFDSession(SETTINGS, 99), former, now, 2.5)
+    assert (found.polling, found.transmit_at, found.detect_at) == (True, now, now + 2.5)
+    assert kept(found, former.port, resumed_auth(former)) == former
+    slow = a_state(remote_desired_min_tx_us=2_000_000)
+    # RFC 5880 section 6.8.4: three packets of 2 s.
+    assert resumed(BFDSession(SETTINGS, 99), slow, now, 2.5).detect_at == now + 6.0
+
+
+@pytest.mark.parametrize("said", [b'[2,"x"', b'["1","x"', b"[1,7", b"[1,null"])
+def test_what_another_version_wrote_or_names_no_peer_is_refused(said: bytes) -> None:
+    written = encode_kept("x", a_state())
+    assert written.startswith(b'[1,"x",')
+    with pytest.raises(HandoverError, match="another shape"):
+        decode_kept(written.replace(b'[1,"x"', said))
 
 
 @pytest.mark.parametrize("end", ["state", "remote_state"])
