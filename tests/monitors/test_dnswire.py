@@ -51,13 +51,29 @@ def test_what_is_no_name_is_refused(name: str) -> None:
         encode_name(name)
 
 
+def test_a_query_is_laid_out_as_the_rfc_draws_it() -> None:
+    # RFC 1035 section 4.1: recursion desired, one question, nothing else; class IN.
+    header, name = "123401000001000000000000", "02656e076578616d706c6500"
+    assert QUERY.wire.hex() == header + name + "001c0001"
+    assert make_query(0, ".", TYPE_A).wire.hex()[24:] == "0000010001"
+
+
+def test_a_name_has_labels_of_63_and_255_octets_in_all_at_most() -> None:
+    # RFC 1035 section 2.3.4.
+    assert encode_name("x" * 63)[:2] == b"?x"
+    longest = ".".join(["x" * 63] * 3 + ["x" * 61])
+    assert len(encode_name(longest)) == 255
+    with pytest.raises(ValueError, match="is not a host name"):
+        encode_name(longest + "x")
+
+
 def test_a_query_says_what_it_asks() -> None:
     assert str(QUERY) == "AAAA en.example"
 
 
 @pytest.mark.parametrize(
     ("rcode", "name"),
-    [(0, "NOERROR"), (1, "FORMERR"), (2, "SERVFAIL"), (3, "NXDOMAIN"), (5, "REFUSED")],
+    list(enumerate(("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"))),
 )
 def test_an_answer_is_read_with_its_code_by_name(rcode: int, name: str) -> None:
     assert read_answer(QUERY, reply(rcode=rcode).toStr()) == Answer(name, int(rcode == 0), False)

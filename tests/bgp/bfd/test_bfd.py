@@ -26,7 +26,7 @@ from pybal.bgp.bfd.packet import (
     decode_packet,
     encode_packet,
 )
-from pybal.bgp.bfd.session import BFDSession, receive, start, tick
+from pybal.bgp.bfd.session import BFDSession, adopt, receive, rest, start, tick
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
 
@@ -164,6 +164,57 @@ def test_multiplier_1_never_waits_longer_than_nine_tenths() -> None:
 def test_a_peer_in_demand_mode_gets_no_periodic_packets() -> None:
     session, _ = receive(up(), heard(UP, demand=True, final=True), 0.1, 1.0)
     assert session.transmit_at is None
+
+
+def test_without_a_transmit_timer_nothing_is_sent() -> None:
+    session = replace(up(), transmit_at=None, detect_at=9.0)
+    assert tick(session, 1.0, 1.0) == (session, ())
+
+
+@pytest.mark.parametrize(
+    ("packet", "final"),
+    [
+        (heard(DOWN), [False]),
+        (heard(DOWN, poll=True), [True]),  # the answer says it, too
+        (heard(DOWN, required_min_rx_us=0), []),  # RFC 5880 section 6.8.7: it wants none
+    ],
+)
+def test_another_state_is_said_at_once_and_once(packet: ControlPacket, final: list[bool]) -> None:
+    session = start(BFDSession(SETTINGS, 7), 5.0)
+    session, sent = receive(session, packet, 1.0, 1.0)
+    assert session.state is INIT
+    assert [(each.state, each.final) for each in sent] == [(INIT, each) for each in final]
+
+
+def test_a_peer_is_told_by_a_poll_how_long_to_wait() -> None:
+    session, [packet] = rest(up(), 3.0)
+    assert (packet.desired_min_tx_us, packet.poll) == (1_000_000, True), "three of them are 3 s"
+    assert session.polling
+    down = BFDSession(SETTINGS, 7)
+    assert rest(down, 3.0) == (down, ())
+
+
+def test_a_former_session_is_gone_on_with_by_a_poll_at_once() -> None:
+    adopted = adopt(BFDSession(SETTINGS, 99), heard(UP, your_discriminator=7), 1.0, 1.0)
+    assert adopted is not None
+    session, [packet] = adopted
+    assert (session.state, session.my_discriminator, session.your_discriminator) == (UP, 7, 9)
+    assert (packet.state, packet.poll, packet.my_discriminator) == (UP, True, 7)
+    assert session.transmit_at == pytest.approx(1.3)
+    for other in (heard(INIT), heard(UP, your_discriminator=0)):
+        assert adopt(BFDSession(SETTINGS, 99), other, 1.0, 1.0) is None
+
+
+def test_what_a_silent_peer_has_said_is_forgotten() -> None:
+    """RFC 5880 section 6.8.1: as at the beginning."""
+    session, _ = receive(up(), heard(UP, demand=True), 0.1, 1.0)
+    session, _ = tick(replace(session, polling=True), 99.0, 1.0)
+    fresh = BFDSession(SETTINGS, 7)
+    assert fresh.remote_min_rx_us == 1
+    for each in (session, fresh):
+        assert (each.state, each.remote_state, each.your_discriminator) == (DOWN, DOWN, 0)
+        assert (each.remote_min_rx_us, each.remote_demand, each.polling) == (1, False, False)
+        assert each.detect_at is None
 
 
 class MemoryBFDNetwork:
