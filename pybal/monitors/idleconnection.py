@@ -94,6 +94,7 @@ class IdleConnection(Monitor):
     ) -> None:
         super().__init__(settings, target, ports, receiver)
         self._settings = settings
+        self._events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
         self._channel: Channel | None = None
         self._connected = False
         self._timer: DelayedCall | None = None
@@ -126,7 +127,7 @@ class IdleConnection(Monitor):
             return False
         try:
             self._channel = self._ports.network.adopt_tcp(
-                connection, self._events(), keepalive=self._keepalive()
+                connection, self._events, keepalive=self._keepalive()
             )
         except OSError:
             connection.close()
@@ -196,7 +197,7 @@ class IdleConnection(Monitor):
             self._channel = self._ports.network.connect_tcp(
                 self._target.address,
                 self._target.port,
-                self._events(),
+                self._events,
                 source=self._settings.source_address,
                 keepalive=self._keepalive(),
             )
@@ -205,9 +206,6 @@ class IdleConnection(Monitor):
         except Exception:  # noqa: BLE001 - a mistake of ours must not end the checks
             self._retry()
             self._internal_error(f"connecting to {self._target.endpoint}")
-
-    def _events(self) -> TCPEvents:
-        return TCPEvents(self._on_connected, self._on_received, self._on_closed)
 
     def _connect_timed_out(self) -> None:
         if self._channel is not None:

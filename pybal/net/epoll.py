@@ -93,6 +93,12 @@ class EpollSet:
         if self._watched.pop(number, None) is not None and self._epoll is not None:
             self._epoll.unregister(number)
 
+    def forget(self, watched: Watched) -> None:
+        """The same, for one that is BROKEN, was told so, and is about to be closed by the only
+        process that has it: the kernel has nothing more to tell of it, and a system call is
+        spared."""
+        self._watched.pop(watched.fileno(), None)
+
     def fileno(self) -> int:
         """Of the epoll instance; -1 once closed."""
         return -1 if self._epoll is None else self._epoll.fileno()

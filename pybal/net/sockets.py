@@ -218,7 +218,7 @@ class _TCPChannel(_Channel):
         if not self._connected:
             error = self._pending_error() if events & BROKEN else None
             if error is not None:
-                self._end(error)
+                self._not_made(error)
                 return
             if not events & WRITABLE:
                 return
@@ -231,6 +231,13 @@ class _TCPChannel(_Channel):
                 return
         if self.is_open:
             self._read(at_end=bool(events & AT_END))
+
+    def _not_made(self, error: OSError) -> None:
+        # As close() does; nobody keeps a connection that never stood.
+        self.is_open = False
+        self._epoll.forget(self)
+        self._socket.close()
+        self._events.closed(error)
 
     def failed(self) -> None:
         """See Watched."""

@@ -387,10 +387,12 @@ class Coordinator:
 
     def probe_target(self, source: Random) -> ProbeTarget | None:
         """A server picked at random, if it takes TCP connections and was up when last heard of."""
-        if self._settings.protocol is not L4Protocol.TCP or not self._servers:
+        members = self._policy.state.members
+        if self._settings.protocol is not L4Protocol.TCP or not members:
             return None
-        host = source.choice(list(self._servers))
-        member, address = self._policy.state.members.get(host), self._servers[host].address
+        member = members.at(source.randrange(len(members)))
+        server = self._servers.get(host := member.spec.host)
+        address = None if server is None else server.address
         return probe_of(self._settings, host, member, address)
 
     @property

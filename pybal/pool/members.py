@@ -176,7 +176,10 @@ class Members(Mapping[str, Member]):
         return host in self._positions
 
     def __getitem__(self, host: str) -> Member:
-        position = self._positions[host]
+        return self.at(self._positions[host])
+
+    def at(self, position: int) -> Member:
+        """The one in that place of the list, from 0."""
         node = self._root
         for shift in range(self._depth * _BITS, 0, -_BITS):
             node = node.items[position >> shift & _WIDTH - 1]  # type: ignore[assignment]
@@ -184,10 +187,8 @@ class Members(Mapping[str, Member]):
 
     def get(self, host: str, default: Any = None) -> Any:
         """See Mapping."""
-        try:
-            return self[host]
-        except KeyError:
-            return default
+        position = self._positions.get(host)
+        return default if position is None else self.at(position)
 
     def values(self) -> ValuesView[Member]:
         """See Mapping."""

@@ -171,7 +171,12 @@ def _with(node: _Node, bits: int, key: Any, value: Any, depth: int) -> tuple[_No
 
 def _without(node: _Node, bits: int, key: Any) -> _Node:
     if isinstance(node, dict):
-        return {k: value for k, value in node.items() if k != key} if key in node else node
+        if key not in node:
+            return node
+        # Nothing is compared or hashed anew for a copy.
+        left = node.copy()
+        del left[key]
+        return left
     index = bits & _WIDTH - 1
     part = _without(node[index], bits >> _BITS, key)
     return node if part is node[index] else (*node[:index], part, *node[index + 1 :])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from ipaddress import ip_address
 
@@ -21,6 +22,7 @@ from pybal.health.isolation import (
     Phase,
 )
 from pybal.health.isolation_guard import (
+    AT_ONCE,
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
@@ -48,6 +50,7 @@ class Bench:
         self.expedited: list[float] = []
         self.checked_again: list[set[str]] = []
         self.acted: list[str] = []
+        self.together: list[list[str]] = []
         self.act_s = 0.0
         self.rule = Isolation(Fraction(19, 20), 20, 300)
         ports = IsolationPorts(
@@ -60,6 +63,7 @@ class Bench:
             lambda: 100,
             self.expedited.append,
             lambda hosts, within_s: self.checked_again.append(set(hosts)),
+            together=self._together,
         )
         self.log = FakeLog()
         self.guard = IsolationGuard(self.rule, ports, self.log.logger("pybal"))
@@ -76,6 +80,12 @@ class Bench:
 
     def retract(self, report: HealthReport) -> None:
         self.acted.append(f"take back {report.host}")
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        before = len(self.acted)
+        yield
+        self.together.append(self.acted[before:])
 
     def cut_off(self) -> None:
         self.down("a", slow=False)
@@ -299,6 +309,20 @@ def test_after_stop_the_rest_is_not_acted_on() -> None:
     bench.clock.advance(1)
     assert len(bench.acted) == 3
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_of_many_reports_of_a_moment_the_first_count_at_once_and_the_others_together() -> None:
+    bench = Bench()
+    said = [f"up h{number}" for number in range(AT_ONCE + 20)]
+    for number in range(len(said)):
+        bench.up(f"h{number}")
+    assert bench.acted == said[:AT_ONCE]
+    bench.clock.advance(0)
+    assert bench.acted == said
+    assert bench.together == [*([one] for one in said[:AT_ONCE]), said[AT_ONCE:]]
+    bench.clock.advance(SLICE_S)
+    bench.up("later")
+    assert bench.acted[-1] == "up later", "the first of another moment"
 
 
 def test_without_isolation_every_report_counts_at_once() -> None:

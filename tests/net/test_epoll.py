@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from pybal.net.epoll import AT_END, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
+from pybal.net.epoll import AT_END, BROKEN, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
 
 
 class FakeReactor(Clock):
@@ -145,6 +145,26 @@ def test_a_copy_of_a_removed_socket_is_not_heard_of(stage: Stage) -> None:
     stage.epoll.doRead()
     os.close(copy)
     assert watcher.told == []
+
+
+def test_one_that_is_broken_is_forgotten_and_who_gets_its_number_is_watched(stage: Stage) -> None:
+    broken, far = stage.watched(UNTIL_CONNECTED)
+    far.close()
+    stage.epoll.doRead()
+    assert broken.told[-1] & BROKEN
+    number, told = broken.fileno(), len(broken.told)
+    broken.is_open = False
+    stage.epoll.forget(broken)
+    broken._socket.close()
+    ours, theirs = stage.pair()
+    if ours.fileno() != number:
+        os.dup2(ours.fileno(), number)
+        ours = socket.socket(fileno=number)
+    heir = Watcher(stage.epoll, ours)
+    theirs.send(b"x")
+    stage.epoll.doRead()
+    assert (len(broken.told), heir.told) == (told, [READABLE])
+    heir.close()
 
 
 def test_the_mistake_of_one_ends_that_one(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
