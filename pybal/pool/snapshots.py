@@ -53,8 +53,18 @@ class ServerSnapshots:
         while self._touched:
             await self._time_slices.leisure()
             self._make_some()
+            if not self._touched:
+                self._touch_changed()
         self._working = False
         self.all()
+
+    def _touch_changed(self) -> None:
+        """What a step has changed, perhaps since it was made: `all` would make it in one turn."""
+        for member in self._state().members.differing(self._members):
+            host = member.spec.host
+            made = self._early.get(host)
+            if made is None or made[0] is not member:
+                self._touched[host] = None
 
     def _make_some(self) -> None:
         members = self._state().members
