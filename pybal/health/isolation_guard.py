@@ -109,7 +109,10 @@ class IsolationGuard:
         if self._stopped:
             return
         if rule is None:
-            self._ports.router.deliver(report)
+            if self._to_do:  # After those that came before the rule was switched off.
+                self._to_do.append(Deliver(report))
+            else:
+                self._ports.router.deliver(report)
             return
         before = rule.phase
         self._tell_of_forgiven(rule.forgiven_by(report))

@@ -325,6 +325,16 @@ def test_of_many_reports_of_a_moment_the_first_count_at_once_and_the_others_toge
     assert bench.acted[-1] == "up later", "the first of another moment"
 
 
+def test_what_waits_as_the_rule_is_switched_off_comes_before_what_comes_then() -> None:
+    bench = Bench()
+    for number in range(AT_ONCE + 1):
+        bench.up(f"h{number}")
+    bench.guard.reconfigure(None)
+    bench.down(f"h{AT_ONCE}")
+    bench.clock.advance(0)
+    assert bench.acted[-2:] == [f"up h{AT_ONCE}", f"down h{AT_ONCE}"]
+
+
 def test_without_isolation_every_report_counts_at_once() -> None:
     bench = Bench()
     bench.guard.reconfigure(None)
