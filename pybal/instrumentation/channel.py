@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory
+from zope.interface import implementer
 
 MAX_CONNECTIONS = 256
 """Enough for every real server's scripts at once; few enough to leave the checks their sockets."""
@@ -95,8 +96,10 @@ _HTTPChannel: Any = HTTPChannel
 """Twisted's has hardly any types."""
 
 
+@implementer(IHalfCloseableProtocol)
 class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
-    """A connection whose requests must come within seconds."""
+    """A connection whose requests must come within seconds. A client that says at once that it
+    will ask no more (`printf ... | socat - TCP:...`) still gets its answer."""
 
     connections: Connections
     answering = False
@@ -129,6 +132,18 @@ class BoundedChannel(_HTTPChannel):  # type: ignore[misc]  # as above
         self.answering = False
         self.connections.waits(self)
         super().requestDone(request)
+
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """The client will ask no more; it may be gone altogether, which would show when it is
+        written to. One that is being written to has always been let go of."""
+        if self.requests and self.answering and not self.requests[0].startedWriting:
+            self.persistent = False
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """Nothing more can be said."""
+        self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         self._forget_deadline()

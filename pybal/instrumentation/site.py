@@ -83,6 +83,8 @@ class StatusPages:
         self._view = view
         self._watch = watch
         self._time_slices = time_slices
+        # Of their own: answers must not wait for all that a storm has to do.
+        self._turns = TimeSlices(reactor)
         self._shared = SharedDocuments(time_slices)
         self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, collectors)
         self.control_socket = ""
@@ -96,6 +98,11 @@ class StatusPages:
         streams = EventStreams(self.reactor, self._view.history, self._time_slices, self.log)
         answering = _Answering(self, control, streams)
         return BoundedSite(answering.begin, requests, self.reactor, self.log)
+
+    def turn(self) -> Deferred[None]:
+        """Fires when a request may be answered: those that come at once, hundreds in one connection
+        even, are not all answered in one turn of the reactor."""
+        return self._turns.pause()
 
     async def respond(
         self, request: BoundedRequest, control: ControlAccess | None
@@ -269,6 +276,9 @@ class _Answering:
     async def _serve(self, request: BoundedRequest) -> None:
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
+        await self._pages.turn()
+        if gone:
+            return
         response = await self._pages.respond(request, self._control)
         if gone:
             return

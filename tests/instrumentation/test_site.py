@@ -130,6 +130,49 @@ def test_one_connection_serves_many_requests_also_pipelined() -> None:
     assert not connection.closed()
 
 
+def test_requests_that_come_together_are_answered_in_several_turns() -> None:
+    class SlowView(FakeView):
+        """Answers in a millisecond."""
+
+        def services(self) -> Sequence[ServiceSnapshot]:
+            client.clock.rightNow += 0.001
+            return super().services()
+
+    client = Client(SlowView([service("text_443", [server("cp1")])]))
+    connections = [client.connect() for _ in range(3)]
+    for connection in connections:
+        connection.send(b"GET /pools HTTP/1.1\r\nHost: lvs\r\n\r\n" * 20)
+
+    def answered() -> list[int]:
+        return [each.transport.value().count(b"text_443\n") for each in connections]
+
+    assert sum(answered()) < 5, "the others must not wait for all of one"
+    client.clock.advance(0)
+    assert answered() == [20, 20, 20]
+
+
+def test_who_closes_his_side_after_the_request_still_gets_the_answer() -> None:
+    client = Client(large_view(), HeldTurns())
+    connection = client.connect()
+    connection.send(b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n")
+    connection.protocol.readConnectionLost()
+    assert not connection.closed()
+    assert isinstance(client.time_slices, HeldTurns)
+    client.time_slices.release()
+    assert connection.answer().status == 200
+    assert connection.closed()
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /pools HTTP/1.1\r\nHos", b"GET /pools HTTP/1.1\r\n\r\n"]
+)
+def test_who_closes_his_side_and_waits_for_nothing_is_let_go_of(said: bytes) -> None:
+    connection = Client(view()).connect()
+    connection.send(said)
+    connection.protocol.readConnectionLost()
+    assert connection.closed()
+
+
 HALF = b"GET /pools HTTP/1.1\r\nHos"
 WHOLE = b"GET /pools HTTP/1.1\r\nHost: lvs\r\n\r\n"
 
