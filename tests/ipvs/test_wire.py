@@ -34,6 +34,12 @@ def read(data: bytes) -> tuple[Any, ...]:
     return Reader(MAP, "BYTE", "TEXT", "INNER", "NUMBER")(data)
 
 
+def test_numbers_are_those_of_netlink() -> None:
+    # linux/netlink.h: NLMSG_ERROR, NLMSG_DONE; NLM_F_REQUEST, NLM_F_ACK, NLM_F_ROOT | NLM_F_MATCH.
+    assert wire.FINAL == (2, 3)
+    assert (wire.NLM_F_REQUEST, wire.NLM_F_ACK, wire.NLM_F_DUMP) == (1, 4, 0x300)
+
+
 def test_a_datagram_is_cut_at_multiples_of_four() -> None:
     data = message(b"") + message(b"abcde") + bytes(3) + message(b"fg", kind=2, sequence=9)
     assert list(wire.split(data)) == [

@@ -1,0 +1,75 @@
+"""Small things that every part of a page has, as people read them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+
+import pytest
+
+from pybal.page.words import address_beside, count_of, duration, listed, moment, plain
+from tests.fakes.view import NOON, server
+
+
+def test_a_moment_is_in_utc_to_the_second_and_to_the_millisecond_for_the_script() -> None:
+    assert moment(NOON + 0.25) == (
+        '<time datetime="2023-11-14T22:13:20.250Z">2023-11-14 22:13:20 UTC</time>'
+    )
+    assert moment(None) == '<span class="quiet">never</span>'
+    assert moment(None, "unknown") == '<span class="quiet">unknown</span>'
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0 ms"),
+        (0.00025, "0.25 ms"),
+        (0.0994, "99.4 ms"),
+        (0.0995, "0.0995 s"),
+        (0.25, "0.25 s"),
+        (59.9, "59.9 s"),
+        (60.0, "1 min"),
+        (3599.0, "60 min"),
+        (3600.0, "1 h"),
+        (86_399.0, "24 h"),
+        (86_400.0, "1 d"),
+        (20 * 86_400.0, "20 d"),
+    ],
+)
+def test_a_duration_is_read_at_a_glance(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_counts_have_their_plurals() -> None:
+    assert count_of(0, "server") == "0 servers"
+    assert count_of(1, "server") == "1 server"
+    assert count_of(1234, "server") == "1,234 servers"
+    assert count_of(2, "entry", "entries") == "2 entries"
+    assert count_of(1, "entry", "entries") == "1 entry"
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [
+        ("", ""),
+        ("a", "a"),
+        ("abc", "a, b, c"),
+        ("abcd", "a, b, c and 1 more"),
+        ("abcdef", "a, b, c and 3 more"),
+    ],
+)
+def test_of_many_three_are_listed(items: str, words: str) -> None:
+    assert listed(list(items)) == f"<span>{words}</span>"
+
+
+def test_a_servers_address_is_beside_its_name_if_it_is_another() -> None:
+    named = server("cp1")
+    assert address_beside(named) == '<span class="why">192.0.2.10</span>'
+    assert address_beside(replace(named, address=None)) == '<span class="why">no address</span>'
+    assert address_beside(server("192.0.2.10")) is None
+    other = replace(server("192.0.2.10"), address=ip_address("192.0.2.11"))
+    assert address_beside(other) == '<span class="why">192.0.2.11</span>'
+
+
+def test_a_number_has_no_zeros_at_its_end() -> None:
+    assert [plain(each) for each in (2.0, 2.5, 2.64, 1 / 3)] == ["2", "2.5", "2.64", "0.333333"]
