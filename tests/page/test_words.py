@@ -7,7 +7,16 @@ from ipaddress import ip_address
 
 import pytest
 
-from pybal.page.words import address_beside, count_of, duration, listed, moment, plain
+from pybal.page.words import (
+    address_beside,
+    count_of,
+    duration,
+    listed,
+    moment,
+    plain,
+    service_link,
+    state,
+)
 from tests.fakes.view import NOON, server
 
 
@@ -17,6 +26,15 @@ def test_a_moment_is_in_utc_to_the_second_and_to_the_millisecond_for_the_script(
     )
     assert moment(None) == '<span class="quiet">never</span>'
     assert moment(None, "unknown") == '<span class="quiet">unknown</span>'
+
+
+def test_a_state_is_a_word_that_a_colour_underlines() -> None:
+    assert state("drift", "warning") == '<span class="state warning">drift</span>'
+
+
+def test_a_service_has_a_page_of_its_own() -> None:
+    assert service_link("a/b") == '<a href="/status/a%2Fb">a/b</a>'
+    assert service_link("web", "cp1") == '<a href="/status/web?q=cp1">web</a>'
 
 
 @pytest.mark.parametrize(
