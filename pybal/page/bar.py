@@ -48,7 +48,7 @@ def bar(counts: Tally) -> Markup:
 
 
 def in_words(counts: Tally) -> str:
-    """`7 servers: 6 serve, 1 down; at least 3.5 stay pooled`."""
+    """`7 servers: 6 serves, 1 down; at least 3.5 stay pooled`."""
     if not counts.servers:
         return "no servers"
     cares = ", ".join(f"{number} {care.value}" for care, number in reversed(counts.cares))

@@ -156,7 +156,7 @@ def hosts_pieces(troubles: tuple[HostTrouble, ...]) -> tuple[Piece, ...]:
     if not troubles:
         rows.append(Piece("host-none", _hosts_note, ("None.",)))
     elif len(troubles) > HOSTS_SHOWN:
-        more = f"and {len(troubles) - HOSTS_SHOWN:,} more hosts"
+        more = f"and {count_of(len(troubles) - HOSTS_SHOWN, 'more host')}"
         rows.append(Piece("host-more", _hosts_note, (more,)))
     return tuple(rows)
 
