@@ -19,6 +19,7 @@ from pybal.ipvs.plan import (
     plan,
     planning,
 )
+from pybal.runtime.persistent_map import PersistentMap
 from tests.ipvs.examples import DNS, DNS6, KEYS, WEB, WEB6, destination, entry, pool, server
 from tests.ipvs.strategies import tables
 
@@ -145,9 +146,30 @@ def test_an_operation_on_a_service_that_is_not_there_changes_nothing() -> None:
     assert applied(table, [RemoveDestination(WEB, server(9))]) == table
 
 
+def test_of_a_persistent_map_no_copy_is_made_and_the_last_operation_counts() -> None:
+    many = PersistentMap({server(n): destination(n) for n in range(1, 101)})
+    table = {WEB: replace(pool(WEB), destinations=many)}
+    operations = [
+        RemoveDestination(WEB, server(1)),
+        RemoveDestination(WEB, server(2)),
+        AddDestination(WEB, destination(1, 5)),
+        AddDestination(WEB, destination(101)),
+        RemoveDestination(WEB, server(101)),
+        EditDestination(WEB, destination(3, 0)),
+    ]
+    after = applied(table, operations)[WEB].destinations
+    assert isinstance(after, PersistentMap)
+    changed = {server(1): destination(1, 5), server(3): destination(3, 0)}
+    assert after == {k: d for k, d in {**many, **changed}.items() if k != server(2)}
+    assert len(many) == 100
+
+
 def test_planning_pauses_after_every_hundred_destinations_it_has_looked_at() -> None:
     standing = {WEB: pool(WEB, *range(1, 251))}
     assert list(planning(standing, dict(standing), ALL)) == [100, 100]
     wanted = {WEB: pool(WEB, *range(1, 250))}
     steps = [100, 100, 100, 100, RemoveDestination(WEB, server(250))]
     assert list(planning(standing, wanted, ALL)) == steps
+    # Each loop counts from 1: of a hundred the hundredth is the first to pause after.
+    few, fewer = {WEB: pool(WEB, *range(1, 100))}, {WEB: pool(WEB, *range(1, 99))}
+    assert list(planning(few, fewer, ALL)) == [RemoveDestination(WEB, server(99))]

@@ -92,8 +92,8 @@ def test_a_service_has_what_is_its_own() -> None:
     bench = Bench("web")
     bench.read()
     (query,), (incidents,) = bench.history.asked, bench.history.asked_incidents
-    assert (query.kinds, query.services) == (OF_SERVICE, {"web"})
-    assert incidents.services == {"web"}
+    assert query.kinds == OF_SERVICE
+    assert query.services == incidents.services == {"web"}
     assert Kind.DECISION in OF_SERVICE and Kind.REPORT not in OF_SERVICE
 
 
