@@ -13,6 +13,7 @@ from pybal.ipvs.plan import (
     AddService,
     EditDestination,
     EditService,
+    Operation,
     RemoveDestination,
     RemoveService,
     applied,
@@ -149,7 +150,7 @@ def test_an_operation_on_a_service_that_is_not_there_changes_nothing() -> None:
 def test_of_a_persistent_map_no_copy_is_made_and_the_last_operation_counts() -> None:
     many = PersistentMap({server(n): destination(n) for n in range(1, 101)})
     table = {WEB: replace(pool(WEB), destinations=many)}
-    operations = [
+    operations: list[Operation] = [
         RemoveDestination(WEB, server(1)),
         RemoveDestination(WEB, server(2)),
         AddDestination(WEB, destination(1, 5)),

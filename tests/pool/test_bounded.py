@@ -37,6 +37,36 @@ def test_in_a_large_one_it_is_done_at_once_first_and_then_once_for_all() -> None
     assert work.clock.getDelayedCalls() == []
 
 
+def test_two_thousand_servers_are_looked_at_within_a_twentieth_of_a_second() -> None:
+    work = Work()
+    work.bounded.ask(1999)
+    work.bounded.ask(1)
+    assert work.done == 2
+    work.clock.advance(0.02)
+    work.bounded.ask(1)
+    assert work.done == 2
+    work.clock.advance(0.029)
+    assert work.done == 2
+    work.clock.advance(0.001)
+    assert work.done == 3
+
+
+def test_another_twentieth_of_a_second_begins_anew() -> None:
+    work = Work()
+    for _ in range(3):
+        work.bounded.ask(2000)
+        work.clock.advance(0.0625)  # Not a multiple of anything, and no sum that is rounded.
+    assert work.done == 3
+
+
+def test_it_begins_anew_on_time() -> None:
+    work = Work()
+    work.bounded.ask(2000)
+    work.clock.advance(WITHIN_S)
+    work.bounded.ask(2000)
+    assert work.done == 2
+
+
 def test_after_stop_nothing_is_done() -> None:
     work = Work()
     for _ in range(2):
