@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
@@ -20,8 +21,10 @@ from pybal.handover.table import (
     encode_slot,
     slot_at,
 )
+from pybal.runtime.clock import Clock, DelayedCall
 
 _READ_SLOTS = 256
+_ALIVE_EVERY_S = 1.0
 
 
 def name_by_age(prefix: str, now_s: float) -> str:
@@ -43,6 +46,7 @@ class StateTable:
         network namespace."""
         self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
         self._free = list(range(MAX_SLOTS - 1, -1, -1))
+        self._alive: DelayedCall | None = None
         try:
             os.ftruncate(self.descriptor, TABLE_BYTES)
             os.pwrite(self.descriptor, encode_head(place.encode()), HEAD_AT)
@@ -72,8 +76,16 @@ class StateTable:
         """That the states held then, in seconds of CLOCK_BOOTTIME."""
         os.pwrite(self.descriptor, encode_alive(at), ALIVE_AT)
 
+    def live(self, clock: Clock) -> None:
+        """Say so now and each second, until it is closed. `clock` counts CLOCK_BOOTTIME."""
+        with contextlib.suppress(OSError):
+            self.say_alive(clock.seconds())
+        self._alive = clock.callLater(_ALIVE_EVERY_S, self.live, clock)
+
     def close(self) -> None:
         """Idempotent. The memory stays while somebody else has it."""
+        if self._alive is not None and self._alive.active():
+            self._alive.cancel()
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

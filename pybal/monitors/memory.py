@@ -24,7 +24,6 @@ STALE_S = 60.0
 TAKEN_WITHIN_S = 60.0
 """Monitors have their states by then; what nobody has asked for is of servers that are gone."""
 
-_ALIVE_EVERY_S = 1.0
 _PUT_IN_S = 0.05
 _MOST_MESSAGES = 200
 _MOST_TABLES = 4
@@ -136,7 +135,7 @@ class MonitorMemory:
         try:
             self._table = StateTable("pybal monitors", self._place)
             self._name = name_by_age(TABLE, self._clock.seconds())
-            self._say_alive()
+            self._table.live(self._clock)
             if not store.keep(self._name, [self._table.descriptor]):
                 raise OSError("nobody keeps it")
             self._open.update(self._connections)
@@ -250,7 +249,8 @@ class MonitorMemory:
         """To the next process, as all is now."""
         self._put()
         if self._table is not None:
-            self._say_alive(again=False)
+            with contextlib.suppress(OSError):
+                self._table.say_alive(float(self._clock.seconds()))
             self._sealed = True
         self._stop()
 
@@ -282,11 +282,3 @@ class MonitorMemory:
         for call in calls.values():
             if call.active():
                 call.cancel()
-
-    def _say_alive(self, *, again: bool = True) -> None:
-        if self._table is None:
-            return
-        with contextlib.suppress(OSError):
-            self._table.say_alive(float(self._clock.seconds()))
-        if again:
-            self._calls["alive"] = self._clock.callLater(_ALIVE_EVERY_S, self._say_alive)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.internet.task import deferLater
 
-from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
+from pybal.config.poollist import MAX_LIST_BYTES, PoolList
 from pybal.errors import SourceError
 from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
@@ -67,7 +67,7 @@ class FileReader:
             found = await parsed(len(content.data), add, self._in_thread)
             self._seen = content.signature
             if readings.stood_still(self._clock.seconds()):
-                return await self._settle(content)
+                return await self._settle(content, readings)
             if found is not None:
                 early(found)
             if readings.took_too_long(self._clock.seconds()):
@@ -86,13 +86,12 @@ class FileReader:
         if self._refused:
             raise SourceError(self._refused)
 
-    async def _settle(self, content: FileContent) -> PoolList:
+    async def _settle(self, content: FileContent, readings: FileReadings) -> PoolList:
         """The file has stood still: what it holds is what it says, good or bad."""
         self._settled = content.signature
         self._refused = ""
         try:
-            parse = partial(parse_pool_bytes, content.data, json_format=self._json_format)
-            return await parsed(len(content.data), parse, self._in_thread)
+            return await parsed(len(content.data), readings.content, self._in_thread)
         except SourceError as error:
             self._refused = str(error)
             raise

@@ -46,6 +46,8 @@ class FileReadings:
         self._still_since_s = now_s
         self._usable: list[_Reading] = []
         self._usable_since_s = now_s
+        self._outcome: PoolList | SourceError | None = None
+        """Of all of the last content; None if not all of it was parsed."""
 
     def add(
         self, content: FileContent, directory_changed_ns: int, now_s: float, now: float
@@ -60,7 +62,9 @@ class FileReadings:
                 self._usable.clear()
         whole = self._json_format or self._came_whole(content, now)
         end = len(content.data) if whole else content.data.rfind(b"\n") + 1
-        pool = self._parsed(content.data[:end])
+        outcome = self._parsed(content.data[:end])
+        self._outcome = outcome if end == len(content.data) else None
+        pool = None if isinstance(outcome, SourceError) else outcome
         if pool is None:
             self._usable.clear()
         elif whole and not pool.damage:
@@ -75,6 +79,15 @@ class FileReadings:
         untouched = last is not None and last.signature.modified_ns <= self._directory_changed_ns
         still_s = FRESH_STILL_S if self._is_fresh() and untouched else STILL_S
         return now_s - self._still_since_s >= still_s
+
+    def content(self) -> PoolList:
+        """What the last one says as it stands. Raises SourceError. Long, if `add` has left out the
+        end."""
+        if self._outcome is None:
+            self._outcome = self._parsed(b"" if self._last is None else self._last.data)
+        if isinstance(self._outcome, SourceError):
+            raise self._outcome
+        return self._outcome
 
     def took_too_long(self, now_s: float) -> bool:
         """Whether further readings are in vain."""
@@ -97,11 +110,11 @@ class FileReadings:
         age_s = now - signature.changed_ns / 1e9
         return age_s >= STILL_S or (age_s < 0 and content.data.endswith(b"\n"))
 
-    def _parsed(self, data: bytes) -> PoolList | None:
+    def _parsed(self, data: bytes) -> PoolList | SourceError:
         try:
             return parse_pool_bytes(data, json_format=self._json_format)
-        except SourceError:
-            return None
+        except SourceError as error:
+            return error
 
     def _remember(self, reading: _Reading) -> None:
         if not self._usable:

@@ -7,6 +7,7 @@ import resource
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.task import Clock
 
 from pybal.handover.format import HandoverError
 from pybal.handover.states import StateTable, by_age, name_by_age, read_states
@@ -123,3 +124,20 @@ def test_without_room_for_it_nothing_is_left_open() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_table_that_lives_says_so_each_second_until_it_is_closed() -> None:
+    clock, table = Clock(), StateTable("test", "here")
+    copy = os.dup(table.descriptor)
+    clock.advance(50)
+    table.live(clock)
+    for later in (0, 1, 1, 1):
+        clock.advance(later)
+        now = clock.seconds()
+        assert list(read_states(copy, "here", now)) == []
+        with pytest.raises(HandoverError, match="too old"):
+            list(read_states(copy, "here", now + 0.5))
+    table.close()
+    table.close()
+    assert clock.getDelayedCalls() == []
+    os.close(copy)

@@ -19,7 +19,6 @@ STALE_S = 60.0
 """No session outlives its end for so long, if it was not asked to."""
 _TAKEN_WITHIN_S = 60.0
 """Of the start; who is configured later begins anew."""
-_ALIVE_EVERY_S = 1.0
 
 
 class BFDMemory:
@@ -45,7 +44,6 @@ class BFDMemory:
         self._name = ""
         self._slots: dict[str, int] = {}
         self._written: dict[str, KeptBFD] = {}
-        self._alive: Any = None
 
     @property
     def keeps(self) -> bool:
@@ -100,19 +98,13 @@ class BFDMemory:
         table = StateTable("pybal bfd", self._place)
         self._name = name_by_age(PREFIX, self._clock.seconds())
         self._table = table
-        self._say_alive()
+        table.live(self._clock)
         if not store.keep(self._name, [table.descriptor]):
             raise OSError("nobody keeps it")
         for name in self._left:
             if name != self._name:
                 store.forget(name)
         return table
-
-    def _say_alive(self) -> None:
-        if self._table is not None:
-            with contextlib.suppress(OSError):
-                self._table.say_alive(float(self._clock.seconds()))
-            self._alive = self._clock.callLater(_ALIVE_EVERY_S, self._say_alive)
 
     def leave(self) -> None:
         """To the next process, as all is now; nothing is written any more."""
@@ -130,5 +122,3 @@ class BFDMemory:
         table, self._table = self._table, None
         if table is not None:
             table.close()
-        if self._alive is not None and self._alive.active():
-            self._alive.cancel()
