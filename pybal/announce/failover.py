@@ -24,7 +24,7 @@ from pybal.bgp.rib import Route
 from pybal.bgp.settings import Advertisement, FailoverSettings, LargeCommunity
 from pybal.bgp.speaker import Speaker
 from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress, MaintenanceSnapshot
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named in a line
 _LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
@@ -75,26 +75,28 @@ class BGPFailover:
             self._log.warn("Still in maintenance: {scope}", scope=scope or "this whole director")
         self._publish()
 
-    def begin_maintenance(self, service: str | None = None) -> None:
+    def begin_maintenance(self, service: str | None = None) -> bool:
         """Move the traffic of a service, or of the whole director, away by BGP; everything else
         goes on. Until `end_maintenance`, over restarts, too. An address that several services share
-        is moved when all of them are in maintenance. Idempotent."""
-        self._change_maintenance(self.maintenance.begun(service, self._now()))
+        is moved when all of them are in maintenance. Idempotent; whether it begins now."""
+        return self._change_maintenance(self.maintenance.begun(service, self._now()))
 
-    def end_maintenance(self, service: str | None = None) -> None:
-        """Announce as before. That of a service and that of the director end each by itself."""
-        self._change_maintenance(self.maintenance.ended(service))
+    def end_maintenance(self, service: str | None = None) -> bool:
+        """Announce as before. That of a service and that of the director end each by itself.
+        Whether it ends now."""
+        return self._change_maintenance(self.maintenance.ended(service))
 
-    def _change_maintenance(self, maintenance: Maintenance) -> None:
+    def _change_maintenance(self, maintenance: Maintenance) -> bool:
         before, self.maintenance = self.maintenance, maintenance
         if before == maintenance:
-            return
+            return False
         was, now = dict(before.scopes()), dict(maintenance.scopes())
         for scope in (*(now.keys() - was.keys()), *(was.keys() - now.keys())):
             what = "Maintenance begins" if scope in now else "Maintenance ends"
             self._log.info("{what}: {scope}", what=what, scope=scope or "this whole director")
         self._keep_maintenance(maintenance)
         self._publish()
+        return True
 
     async def reconfigure(self, settings: FailoverSettings) -> None:
         """Go over to other settings, as on a reload. A session is touched only if its own
@@ -158,7 +160,8 @@ class BGPFailover:
 
     async def _stop(self, reason: str) -> None:
         await self._shut_down_gracefully(self.peerings)
-        self._log.info("Withdrawing {count} prefixes", count=len(self._routes))
+        what = counted(len(self._routes), "prefix", "prefixes")
+        self._log.info("Withdrawing {what}", what=what)
         asked = [peering for peering in self.peerings if peering.importer.wanted]
         told = [(peering, Told(dict(peering.routes_told))) for peering in asked]
         await self._speaker.withdraw()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pybal.bgp.prefix import Prefix
+from pybal.runtime.naming import counted
 
 _NAMED = 5
 
@@ -26,6 +27,7 @@ class ObstacleLog:
                 reasons.setdefault(reason, []).append(str(prefix))
         for reason, prefixes in reasons.items():
             self._log.error(
-                "Peer {peer} cannot be told of {count} prefixes ({first}): {reason}",
-                peer=peer, count=len(prefixes), first=", ".join(prefixes[:_NAMED]), reason=reason,
+                "Peer {peer} cannot be told of {prefixes} ({first}): {reason}",
+                peer=peer, prefixes=counted(len(prefixes), "prefix", "prefixes"),
+                first=", ".join(prefixes[:_NAMED]), reason=reason,
             )  # fmt: skip

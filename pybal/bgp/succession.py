@@ -17,6 +17,7 @@ from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.takeover import PREFIX, TakenSession
 from pybal.handover.format import Entry, HandoverError, Kind
+from pybal.runtime.naming import counted
 
 
 def keep_session(
@@ -75,9 +76,9 @@ def go_on(
     rib = link.rib = new_rib(session)
     rib.resume(told.routes, told.markers, told.asked)
     log.info(
-        "Session with {peer} goes on from the process before us: {count} prefixes told",
+        "Session with {peer} goes on from the process before us: {prefixes} told",
         peer=taken.kept.peer,
-        count=len(told.routes),
+        prefixes=counted(len(told.routes), "prefix", "prefixes"),
     )
 
 

@@ -12,6 +12,7 @@ from pybal.config.bad_value import Suggestions
 from pybal.config.source_url import mask_url
 from pybal.errors import PyBalError
 from pybal.net.url_text import without_likely_secrets
+from pybal.runtime.naming import counted
 
 if TYPE_CHECKING:
     from pybal.config.settings import Settings
@@ -169,7 +170,8 @@ class ProblemLog:
         """What has been noted, and the settings if nothing of it is an error."""
         more = self._counts[Severity.WARNING] - MAX_PROBLEMS
         if more > 0:
-            self._of_file(Severity.WARNING, f"{more} more warnings, which are not shown")
+            which = f"which {'is' if more == 1 else 'are'} not shown"
+            self._of_file(Severity.WARNING, f"{counted(more, 'more warning')}, {which}")
         problems = tuple(sorted(self._problems.values(), key=lambda p: p.line or 0))
         refused = any(problem.is_error for problem in problems)
         return LoadResult(self._file, None if refused else settings, problems)

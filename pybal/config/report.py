@@ -20,7 +20,7 @@ from pybal.config.settings import (
 from pybal.config.source_url import source_url
 from pybal.ipvs.settings import Cleanup
 from pybal.net.addresses import endpoint
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 
 _CLEANUP = {
     Cleanup.OWNED: "services of PyBal's own that are not configured go, others stay",
@@ -40,9 +40,9 @@ def report(
     Problems come first, then the verdict or, if there is none to refuse it, what would run.
     """
     problems = [f"{p.severity.name}: {p}" for p in result.problems]
-    counts = f"{_count(len(result.errors), 'error')}, {_count(len(result.warnings), 'warning')}"
+    counts = f"{counted(len(result.errors), 'error')}, {counted(len(result.warnings), 'warning')}"
     if result.notes:
-        counts += f", {_count(len(result.notes), 'note')}"
+        counts += f", {counted(len(result.notes), 'note')}"
     if result.settings is None:
         return (*problems, f"{result.file}: refused: {counts}"), 1
     if not is_good(result, strict=strict):
@@ -111,10 +111,6 @@ def interfaces_note(settings: Settings, exists: Callable[[str], bool]) -> list[s
     return [f"no interface {name} on this host, which BGP is to use" for name in away]
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     lines = ["", "[global]"]
     if settings.dry_run:
@@ -133,7 +129,7 @@ def _settings_lines(settings: Settings, kinds: MonitorKinds) -> list[str]:
     for service in settings.services:
         lines += _service_lines(service, settings.bgp, kinds)
     vips = {service.address for service in settings.services}
-    total = f"{_count(len(settings.services), 'service')} on {_count(len(vips), 'VIP')}"
+    total = f"{counted(len(settings.services), 'service')} on {counted(len(vips), 'VIP')}"
     return [*lines, "", total]
 
 

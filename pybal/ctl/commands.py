@@ -206,8 +206,14 @@ def maintenance(asked: Asked) -> Result:
         document = asked.client.post("bgp", "maintenance", action, body=body)
     except UnknownError as error:
         raise _no_service(asked.client, name or "") from error
-    done = "begins" if action == "begin" else "ends"
-    return Result([Line(f"The maintenance of {name or 'this whole director'} {done}")], document)
+    what = name or "this whole director"
+    if document.get("changed", True):
+        text = f"The maintenance of {what} {'begins' if action == 'begin' else 'ends'}"
+    elif action == "begin":
+        text = f"{what} is in maintenance already"
+    else:
+        text = f"{what} is not in maintenance"
+    return Result([Line(text)], document)
 
 
 def alerts(asked: Asked) -> Result:

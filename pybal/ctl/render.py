@@ -301,12 +301,13 @@ def sources_lines(services: Sequence[Document], now: float) -> list[Line]:
 
     def grade(service: Document) -> int:
         source = service["source"]
-        return 1 if source["stale"] or source["damage"] or source["last_error"] else 0
+        bad = source["stale"] or source["damage"] or source["last_error"]
+        return 1 if bad or service["counts"]["held"] else 0
 
     rows = [
         row(
             service["name"],
-            _source_state(service["source"]),
+            _source_state(service),
             ago(service["source"]["last_good"], now),
             service["source"]["url"],
             service["source"]["last_error"] or "; ".join(service["source"]["damage"]),
@@ -317,9 +318,10 @@ def sources_lines(services: Sequence[Document], now: float) -> list[Line]:
     return table(("SERVICE", "STATE", "LAST GOOD", "SOURCE", "ERROR"), rows)
 
 
-def _source_state(source: Document) -> str:
-    words = [word for word in ("stale", "damage") if source[word]]
-    return "+".join("damaged" if word == "damage" else word for word in words) or "good"
+def _source_state(service: Document) -> str:
+    source, held = service["source"], service["counts"]["held"]
+    states = (("stale", source["stale"]), ("damaged", source["damage"]), ("held", held))
+    return "+".join(word for word, is_so in states if is_so) or "good"
 
 
 def _source_problems(source: Document) -> list[Line]:

@@ -32,7 +32,8 @@ def bgp_lines(bgp: Document, now: float, *, dry_run: bool) -> list[Line]:
             sum(peer["messages"]["sent"].values()),
             since(peer["since"], now),
             len(peer["prefixes"]) if peer["established"] else peer["state"],
-            peer["description"] or _error(peer),
+            # What ended the session before is in `pybalctl bgp PEER`.
+            peer["description"] or ("" if peer["established"] else _error(peer)),
             style=Style.PLAIN if peer["established"] else Style.BAD,
         )
         for peer in sorted(bgp["peers"], key=lambda p: (p["established"], p["address"]))

@@ -159,18 +159,17 @@ class BGPPart:
                 hold=min(peer.hold_time_s or 0 for peer in short),
             )  # fmt: skip
 
-    def change_maintenance(self, service: str | None, *, begin: bool) -> None:
-        """Move the traffic of a service, or of the whole director, away; or end that. Raises
-        ControlError where there is no BGP to do it with."""
+    def change_maintenance(self, service: str | None, *, begin: bool) -> bool:
+        """Move the traffic of a service, or of the whole director, away; or end that. Whether that
+        was not so already. Raises ControlError where there is no BGP to do it with."""
         if self._failover is None:
             raise ControlError(
                 "BGP is off, so that no router can be told",
                 "bgp = yes in [global], then reload (a dry run: dry-run-bgp = yes, then restart)",
             )
         if begin:
-            self._failover.begin_maintenance(service)
-        else:
-            self._failover.end_maintenance(service)
+            return self._failover.begin_maintenance(service)
+        return self._failover.end_maintenance(service)
 
     def _bfd_numbers(self) -> BFDNumbers | None:
         directory = self._state_directory

@@ -31,7 +31,7 @@ from pybal.pool.list_guard import ChangeReleased, GuardNotice
 from pybal.pool.log_lines import guard_line
 from pybal.pool.ports import Step
 from pybal.runtime.clock import Clock
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 from pybal.runtime.time_slices import TimeSlices
 
 _NAMED = 5
@@ -115,7 +115,7 @@ class HistoryPart:
         self._stopped = True
         late_s = self._ports.clock.seconds() + within_s
         if left := await self._deferral.flush(within_s * _FLUSH_SHARE):
-            self._log.warn("Stopped amid a storm: {left} events are not noted", left=left)
+            self._log.warn("Stopped amid a storm: not noted: {left}", left=counted(left, "event"))
         text = "PyBal stops" + (" for a restart" if for_restart else "")
         self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
         self.ledger.stop()

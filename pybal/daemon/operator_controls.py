@@ -45,12 +45,15 @@ class OperatorControls:
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
         """Apply what a service's list wants and its floor holds back."""
         self._check_name(service)
+        nothing = ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
+        if not self._services[service].snapshot().held:
+            raise nothing
         text = f"{by} confirms the pool list of {service}"
         asked = self._history.asked(Kind.OPERATOR, text, by, service=service)
         with self._history.because(asked):
             servers = self._services[service].confirm_list()
         if not servers:
-            raise ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
+            raise nothing
         text = "{by} confirmed the pool list of {service}: {servers}"
         self._log.warn(text, by=by, service=service, servers=", ".join(servers))
         return {"service": service, "confirmed": list(servers)}
@@ -59,7 +62,9 @@ class OperatorControls:
         """Move traffic away by BGP, or end that."""
         if service is not None:
             self._check_name(service)
-        self._bgp.change_maintenance(service, begin=begin)
+        document = {"service": service, "maintenance": begin}
+        if not self._bgp.change_maintenance(service, begin=begin):
+            return {**document, "changed": False}
         what = f"maintenance of {service or 'this whole director'}"
         text = f"{by} {'begins' if begin else 'ends'} the {what}"
         self._history.asked(Kind.OPERATOR, text, by, service=service)
@@ -69,7 +74,7 @@ class OperatorControls:
             what="begins" if begin else "ends",
             scope=service or "this whole director",
         )
-        return {"service": service, "maintenance": begin}
+        return {**document, "changed": True}
 
     async def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
         """Drain, disable or enable a server for a time."""

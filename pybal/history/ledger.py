@@ -17,6 +17,7 @@ from pybal.history.query import EventPage, EventQuery, page
 from pybal.history.ring import Ring
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.naming import counted
 from pybal.runtime.time_slices import TimeSlices
 
 FLUSH_S = 0.1
@@ -232,7 +233,7 @@ class Ledger:
         if self._disk is None or lost <= self._lost or self._disk.snapshot().waiting > MAX_FRESH:
             return
         count, self._lost = lost - self._lost, lost
-        text = f"{count} events before this one could not be written"
+        text = f"{counted(count, 'event')} before this one could not be written"
         if not self._stopped:
             self.note(Note(Kind.LOST, text, inputs={"lost": count}))
 

@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, HTTPFactory
 from zope.interface import implementer
 
+from pybal.runtime.naming import counted
+
 MAX_CONNECTIONS = 256
 """Enough for every real server's scripts at once; few enough to leave the checks their sockets."""
 IDLE_TIMEOUT_S = 60
@@ -59,9 +61,9 @@ class Connections:
         now_s = self._seconds()
         if self._logged_at_s is None or now_s - self._logged_at_s >= _LOG_INTERVAL_S:
             self._log.warn(
-                "Closed {count} connections without a whole request since the last such line; "
+                "Closed {connections} without a whole request since the last such line; "
                 "the last one as {why}",
-                count=self._closed,
+                connections=counted(self._closed, "connection"),
                 why=why,
             )
             self._closed, self._logged_at_s = 0, now_s

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.model import BGPSnapshot
+from pybal.runtime.naming import counted
 
 _MAX_SHOWN = 300
 
@@ -17,8 +18,8 @@ def status_line(
     first, with the first of its errors. `services`: of each how many servers it has, and how many
     are up."""
     parts = [
-        f"{len(services)} services",
-        f"{sum(servers for servers, _ in services)} servers",
+        counted(len(services), "service"),
+        counted(sum(servers for servers, _ in services), "server"),
         f"{sum(up for _, up in services)} up",
     ]
     if bgp.enabled:

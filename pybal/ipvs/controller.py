@@ -22,6 +22,7 @@ from pybal.ipvs.settings import IPVSSettings
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.naming import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,8 @@ class IPVSController:
         left = self._manager.stop()
         if left:
             self._log.warn(
-                "Stopped amid changes: {left} services do not stand as they should; they stay as"
-                " they are",
-                left=left,
+                "Stopped amid changes: not as it should be, and left so: {left}",
+                left=counted(left, "service"),
             )
 
     def reconfigure(self, settings: IPVSSettings) -> None:

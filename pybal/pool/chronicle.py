@@ -250,7 +250,7 @@ def _list_words(before: PoolState, after: PoolState) -> str:
     return f"Pool list of {len(after.members)}: {_changes(before, after)}"
 
 
-_NO_CHANGES = "nothing changed"
+_NO_CHANGES = "in force as it was"
 
 
 def _changes(before: PoolState, after: PoolState) -> str:

@@ -77,7 +77,8 @@ class AdjustGlobal:
 @dataclass(frozen=True, slots=True)
 class AdjustBGP:
     """BGP from `before` to `after` settings; None: it is off. `peers_anew` are those whose
-    sessions end and begin again; those of `peers_adjusted` go on."""
+    sessions end and begin again; those of `peers_adjusted` go on. `silent`: a dry run, which only
+    shows what would be announced."""
 
     before: BGPSettings | None
     after: BGPSettings | None
@@ -86,6 +87,7 @@ class AdjustBGP:
     peers_removed: tuple[PeerName, ...] = ()
     peers_anew: tuple[tuple[PeerName, tuple[Change, ...]], ...] = ()
     peers_adjusted: tuple[tuple[PeerName, tuple[Change, ...]], ...] = ()
+    silent: bool = False
 
     def __str__(self) -> str:
         return "; ".join(self.lines())
@@ -93,7 +95,8 @@ class AdjustBGP:
     def lines(self) -> Iterator[str]:
         """One for each thing that is touched."""
         if self.before is None or self.after is None:
-            yield "stop BGP" if self.after is None else "start BGP"
+            what = "to show what BGP would announce" if self.silent else "BGP"
+            yield f"{'stop' if self.after is None else 'start'} {what}"
             return
         if self.changes:
             yield f"adjust BGP: {_joined(self.changes)}"
@@ -184,7 +187,8 @@ def difference(before: Settings, after: Settings) -> tuple[Step, ...]:
         steps.append(NeedsRestart(restarting))
     if adjusting:
         steps.append(AdjustGlobal(adjusting))
-    steps += _bgp(before.bgp, after.bgp)
+    silent = before.dry_run and not before.dry_run_bgp
+    steps += _bgp(before.bgp, after.bgp, silent=silent)
     steps += _services(before.services, after.services)
     return tuple(steps)
 
@@ -203,11 +207,11 @@ def lines(steps: Iterable[Step]) -> list[str]:
     return found
 
 
-def _bgp(before: BGPSettings | None, after: BGPSettings | None) -> list[Step]:
+def _bgp(before: BGPSettings | None, after: BGPSettings | None, *, silent: bool) -> list[Step]:
     if before == after:
         return []
     if before is None or after is None:
-        return [AdjustBGP(before, after)]
+        return [AdjustBGP(before, after, silent=silent)]
     changes = tuple(_changes(BGP_KEYS, before, after))
     old, new = _peers(before), _peers(after)
     own = {address: _peer_changes(old[address], new[address]) for address in old if address in new}

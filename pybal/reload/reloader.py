@@ -22,6 +22,7 @@ from pybal.reload.difference import NeedsRestart, Step, difference, in_force, li
 from pybal.reload.last_good_config import LastGoodConfig
 from pybal.reload.running import Running, looked_at, refused, reloaded
 from pybal.runtime.clock import DelayedCall
+from pybal.runtime.naming import counted
 from pybal.state.files import read_regular_file
 from pybal.state.state_file import WriteBehind
 
@@ -211,7 +212,7 @@ class Reloader:
         self._log.info(
             "Reloaded {path}: {what}",
             path=self.running.path,
-            what=f"{len(said)} changes" if len(said) != 1 else "1 change",
+            what=counted(len(said), "change"),
         )
 
     def _failed(self, failure: Any) -> None:

@@ -1,4 +1,4 @@
-"""Many names in a line. Pure."""
+"""Names and numbers in a line. Pure."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def named(names: Sequence[object], most: int = MOST_NAMED, between: str = ", ") 
     shown = between.join(map(str, names[:most]))
     more = len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def counted(number: int, what: str, more: str = "") -> str:
+    """`1 server`, `2 servers`; `more` is the word for several if that is not `what` with an s."""
+    return f"{number} {what if number == 1 else more or what + 's'}"

@@ -17,7 +17,7 @@ from pybal.errors import SourceError
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.state.state_file import StateFileError
@@ -236,8 +236,8 @@ class LastGoodList:
             return
         self._good_at = cached.saved_at
         self._log.warn(
-            "Using the last good pool list, {count} servers, kept on disk {age} ago",
-            count=len(cached.servers),
+            "Using the last good pool list, {servers}, kept on disk {age} ago",
+            servers=counted(len(cached.servers), "server"),
             age=_age(self._now() - cached.saved_at),
         )
         self._publish_if_other(cached.servers, from_disk=True)

@@ -152,8 +152,9 @@ class MaintenanceTest(PeeringCase):
 
     def test_the_whole_director_is_moved_away_and_the_sessions_stay(self) -> None:
         end = self.start()
-        self.bgp.begin_maintenance()
-        self.bgp.begin_maintenance()
+        assert not self.bgp.end_maintenance()
+        assert self.bgp.begin_maintenance()
+        assert not self.bgp.begin_maintenance()
         self.turn()
         assert [route[2] for route in self.routes(end).values()] == [True, True]
         self.turn(20)

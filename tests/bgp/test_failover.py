@@ -172,7 +172,7 @@ class FailoverTest(PeeringCase):
         self.turn()
         errors = self.logged("error")
         assert len(errors) == 2
-        assert "cannot be told of 1 prefixes (2001:db8::2/128): ipv6-unicast was not" in errors[1]
+        assert "cannot be told of 1 prefix (2001:db8::2/128): ipv6-unicast was not" in errors[1]
 
     def test_an_address_that_cannot_be_listened_on_is_an_error_not_the_end(self) -> None:
         self.network.listeners[ip_address(US)] = lambda _: None

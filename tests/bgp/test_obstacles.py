@@ -25,15 +25,13 @@ def test_what_is_new_is_said_once_by_reason() -> None:
     obstacles.note(PEER, {one: "no next hop", two: "no next hop", six: "no IPv6"})
     assert log.lines == [
         "Peer 192.0.2.1 cannot be told of 2 prefixes (10.0.0.1/32, 10.0.0.2/32): no next hop",
-        "Peer 192.0.2.1 cannot be told of 1 prefixes (2001:db8::1/128): no IPv6",
+        "Peer 192.0.2.1 cannot be told of 1 prefix (2001:db8::1/128): no IPv6",
     ]
     obstacles.note(PEER, {one: "no next hop", two: "too long"})
-    assert log.lines[2:] == ["Peer 192.0.2.1 cannot be told of 1 prefixes (10.0.0.2/32): too long"]
+    assert log.lines[2:] == ["Peer 192.0.2.1 cannot be told of 1 prefix (10.0.0.2/32): too long"]
     # What went away and comes back is new.
     obstacles.note(PEER, {one: "no next hop", two: "too long", six: "no IPv6"})
-    assert log.lines[3:] == [
-        "Peer 192.0.2.1 cannot be told of 1 prefixes (2001:db8::1/128): no IPv6"
-    ]
+    assert log.lines[3:] == ["Peer 192.0.2.1 cannot be told of 1 prefix (2001:db8::1/128): no IPv6"]
 
 
 def test_of_many_the_first_five_are_named() -> None:

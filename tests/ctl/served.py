@@ -34,6 +34,7 @@ class FakeControls:
     checked: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[object, ...]] = field(default_factory=list)
     replaced: list[dict[str, Any]] = field(default_factory=list)
+    maintained: set[str | None] = field(default_factory=set)
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
         self._check(service)
@@ -49,7 +50,9 @@ class FakeControls:
         if service is not None:
             self._check(service)
         self.asked.append(("maintenance", service, begin))
-        return {"service": service, "maintenance": begin}
+        changed = (service in self.maintained) is not begin
+        self.maintained = self.maintained | {service} if begin else self.maintained - {service}
+        return {"service": service, "maintenance": begin, "changed": changed}
 
     def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
         self.asked.append(("override", wish))

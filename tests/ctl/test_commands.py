@@ -152,6 +152,7 @@ def test_what_a_list_takes_away_and_is_held_is_shown(tmp_path: Path) -> None:
     held = replace(service("text_443", [server("cp1")]), held=(change, waiting))
     with ServedSite(tmp_path / "s", FakeView([held])) as site:
         assert "3 held: pybalctl pool text_443" in site.ctl("status")[1]
+        assert lines(site.ctl("sources"))[1][:2] == ["text_443", "held"]
         why = site.ctl("why", "cp1")[1]
         assert "  Kept: the list takes away cp1, cp2, which would leave 1 of the 2" in why
         out = site.ctl("pool", "text_443")[1]
@@ -233,6 +234,18 @@ def test_bgp_is_laid_out_as_routers_do_and_a_peer_has_its_prefixes(site: ServedS
     assert "state Established" in out
     assert "198.51.100.1/32  192.0.2.9  yes    10  64600:1      text_443" in out
     assert " no " in site.ctl("bgp", "192.0.2.2")[1]
+
+
+def test_an_error_that_is_over_is_not_in_the_summary_of_bgp(tmp_path: Path) -> None:
+    both = bgp(("192.0.2.1", True), ("192.0.2.2", False))
+    failed = [replace(each, last_error="it hung up", last_error_at=NOON) for each in both.peers]
+    shown = replace(both, peers=tuple(failed))
+    with ServedSite(tmp_path / "s", FakeView(bgp_snapshot=shown)) as site:
+        down, up = site.ctl("bgp")[1].splitlines()[-2:]
+        assert "last error: it hung up" in site.ctl("bgp", "192.0.2.1")[1]
+    assert down.startswith("192.0.2.2")
+    assert down.endswith("it hung up")
+    assert "it hung up" not in up
 
 
 def test_bgp_that_is_off_is_said(tmp_path: Path) -> None:
@@ -349,10 +362,16 @@ def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
     said = "Applied what the list of text_443 wants: cp1, cp2\n"
     assert site.ctl("confirm", "text_443") == (0, said, "")
     assert site.ctl("maintenance", "begin")[1] == "The maintenance of this whole director begins\n"
-    assert site.ctl("maintenance", "end", "text_443")[0] == 0
+    again = "this whole director is in maintenance already\n"
+    assert site.ctl("maintenance", "begin") == (0, again, "")
+    assert site.ctl("maintenance", "end")[1] == "The maintenance of this whole director ends\n"
+    not_so = "text_443 is not in maintenance\n"
+    assert site.ctl("maintenance", "end", "text_443") == (0, not_so, "")
     assert site.controls.asked == [
         ("confirm", "text_443"),
         ("maintenance", None, True),
+        ("maintenance", None, True),
+        ("maintenance", None, False),
         ("maintenance", "text_443", False),
     ]
 

@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 
 from pybal.bgp.messages import Keepalive, Open
 from pybal.daemon.history_part import HistoryPart, HistoryPorts
+from pybal.errors import ControlError
 from pybal.health.isolation import Phase
 from pybal.history.database import find_events
 from pybal.history.disk import FILE_NAME
@@ -161,6 +162,20 @@ def test_what_a_list_may_not_take_away_is_told(director: Director) -> None:
     (confirmed,) = director.events(Kind.OPERATOR)
     *_, applied = director.events(Kind.LIST, service="a")
     assert (confirmed.text, applied.cause) == ("anna confirms the pool list of a", confirmed.seq)
+
+
+def test_to_confirm_where_nothing_is_held_leaves_no_note(director: Director) -> None:
+    with pytest.raises(ControlError, match="Nothing of a is held back"):
+        director.daemon.controls.confirm("a", "anna")
+    assert director.events(Kind.OPERATOR) == []
+
+
+def test_what_is_in_maintenance_already_leaves_no_second_note(director: Director) -> None:
+    controls = director.daemon.controls
+    for begin, changed in ((False, False), (True, True), (True, False), (False, True)):
+        assert controls.maintenance("a", begin=begin, by="anna")["changed"] is changed
+    texts = [event.text for event in director.events(Kind.OPERATOR)]
+    assert texts == ["anna begins the maintenance of a", "anna ends the maintenance of a"]
 
 
 def test_a_reload_is_the_cause_of_what_it_changes(director: Director) -> None:

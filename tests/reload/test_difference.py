@@ -109,6 +109,17 @@ def test_bgp_is_switched_on_and_off() -> None:
     assert said(GLOBAL_BGP + ONE, "[global]\n" + ONE) == ["stop BGP"]
 
 
+def test_a_dry_run_does_not_say_that_it_starts_bgp() -> None:
+    dry, on = "[global]\ndry-run = yes\n", GLOBAL_BGP + "dry-run = yes\n"
+    assert said(dry + ONE, on + ONE) == ["start to show what BGP would announce"]
+    assert said(on + ONE, dry + ONE) == ["stop to show what BGP would announce"]
+    speaking = on + "dry-run-bgp = yes\n"
+    restart, shown = said(dry + ONE, speaking + ONE)
+    assert restart.startswith("needs a restart: dry-run-bgp")
+    assert shown == "start to show what BGP would announce"
+    assert said(speaking + ONE, dry + "dry-run-bgp = yes\n" + ONE) == ["stop BGP"]
+
+
 def test_only_the_peers_that_changed_begin_anew() -> None:
     before = GLOBAL_BGP.replace("198.51.100.1\n", "['198.51.100.1', '198.51.100.3']\n")
     after = before.replace("'198.51.100.3'", "'198.51.100.4'")

@@ -1,8 +1,8 @@
-"""Many names are the first few, and how many more."""
+"""Many names are the first few, and how many more; what is counted has its word."""
 
 from __future__ import annotations
 
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 
 
 def test_ten_are_named_and_the_others_counted() -> None:
@@ -11,3 +11,8 @@ def test_ten_are_named_and_the_others_counted() -> None:
     assert named(range(10)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     assert named(range(11)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1 more"
     assert named(range(4), 3, between="; ") == "0; 1; 2 and 1 more"
+
+
+def test_what_is_one_has_another_word_than_several() -> None:
+    assert [counted(n, "server") for n in (0, 1, 2)] == ["0 servers", "1 server", "2 servers"]
+    assert [counted(n, "prefix", "prefixes") for n in (1, 9)] == ["1 prefix", "9 prefixes"]
