@@ -69,3 +69,22 @@ def test_a_section_that_is_there_twice_is_not_taken_for_one() -> None:
     _, known = read_known("[a]\nk = 1\n", {})
     document, _ = read_known("[a]\nk = 1\n[a]\nk = 1\n", known, few=1.0)
     assert [fault.line for fault in document.faults] == [3]
+
+
+WHOLE = "# ours\n[a]\nk = 1\n[[peer 192.0.2.1]]\nl = 2\n[b]\nm = 3\n[c]\n[d]\n[e]\n"
+
+
+def test_of_a_section_that_changed_the_others_are_not_read_again() -> None:
+    document, known = read_known(WHOLE, {})
+    assert [section.name for section in known.values()] == ["a", "b", "c", "d", "e"]
+    again, now = read_known(WHOLE.replace("m = 3", "m = 4"), known)
+    assert again == read_ini(WHOLE.replace("m = 3", "m = 4"))
+    same = [one is other for one, other in zip(document.sections, again.sections, strict=True)]
+    assert same == [True, False, True, True, True]
+    assert len(now) == 5
+
+
+@pytest.mark.parametrize("own", ["[f]\njunk\n", "[DEFAULT]\nk = 1\n", "[a]\n", "[f\n"])
+def test_a_section_that_does_not_stand_for_itself_is_read_with_the_whole(own: str) -> None:
+    known = read_known(WHOLE, {})[1]
+    assert read_known(WHOLE + own, known)[0] == read_ini(WHOLE + own)

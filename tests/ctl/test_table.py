@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.ctl.table import Line, fitted, row, table, width
+from pybal.ctl.table import Line, Style, age, fitted, painted, printable, row, table, width
 from tests.ctl.served import ServedSite, ctl
 from tests.fakes.view import FakeView, server, service
 
@@ -23,6 +23,40 @@ def test_columns_stand_under_each_other_whatever_is_written_in_them() -> None:
     _, *lines = [line.text for line in table(("NAME", "N"), rows)]
     assert {width(line) for line in lines} == {len("\\u202eevil\\x1b[2J") + 2 + 2}
     assert all(line.isprintable() for line in lines)
+
+
+def test_texts_stand_left_and_numbers_right_in_the_style_of_their_row() -> None:
+    rows = [row("a", 1, "x", style=Style.BAD), row("bcdef", 20, None)]
+    assert table(("NAME", "N", "Z"), rows) == [
+        Line("NAME    N  Z", Style.HEAD),
+        Line("a       1  x", Style.BAD),
+        Line("bcdef  20  -"),
+    ]
+    assert table(("NAME", "N"), []) == [Line("NAME  N", Style.HEAD)]
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    assert printable("a\tb\xe9 \x1b[2J\u202e\n") == "a\tb\xe9 \\x1b[2J\\u202e\\n"
+
+
+def test_colours_are_for_those_who_want_them_and_for_what_is_not_plain() -> None:
+    lines = [Line("a"), Line("b", Style.BAD)]
+    assert list(painted(lines, colour=True)) == ["a", "\x1b[31mb\x1b[0m"]
+    assert list(painted(lines, colour=False)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0.9, "0 s"), (1, "1 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"),
+     (7200, "2 h"), (172799, "47 h"), (172800, "2 d"), (10 * 86400 - 1, "9 d")],
+)  # fmt: skip
+def test_an_age_has_two_of_its_unit_at_least(seconds: float, text: str) -> None:
+    assert age(seconds) == text
+
+
+@pytest.mark.parametrize(("columns", "text"), [(10, "0123456789"), (9, "01234567…"), (5, "0123…")])
+def test_no_more_is_cut_than_needs_be(columns: int, text: str) -> None:
+    assert fitted([Line("0123456789")], columns, 10) == [Line(text)]
 
 
 def test_what_does_not_fit_on_a_screen_is_counted() -> None:

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from pybal.handover.format import AREA_BYTES, Entry, HandoverError, Kind, area_at, mark_at
+from pybal.handover.format import (
+    AREA_BYTES,
+    SIZE_BYTES,
+    Entry,
+    HandoverError,
+    Kind,
+    area_at,
+    encode_entry,
+    mark_at,
+)
 from pybal.handover.memory import RecordMemory
 
 
@@ -76,6 +88,66 @@ def test_what_is_none_of_ours_is_refused(memory: RecordMemory) -> None:
         RecordMemory(os.memfd_create("other")).read()
     with pytest.raises(HandoverError):
         RecordMemory(-1).read()
+
+
+def test_what_is_received_is_counted_on_from_what_was() -> None:
+    memory = RecordMemory.create("test", b"{}")
+    memory.begin([])
+    other = reread(memory)
+    assert other.read().received is None
+    other.received(7, 2.5, b"x")
+    contents = reread(memory).read()
+    assert contents.received is not None
+    assert contents.received.sequence == 1
+
+
+def test_another_size_is_none_of_ours(memory: RecordMemory) -> None:
+    os.ftruncate(memory.descriptor, SIZE_BYTES - 1)
+    with pytest.raises(HandoverError, match="another size"):
+        reread(memory).read()
+
+
+@contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_without_room_for_it_nothing_is_left_open() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with files_of_at_most(1000), pytest.raises(OSError, match="too large"):
+        RecordMemory.create("test", b"{}")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_is_written_in_part_is_an_error(memory: RecordMemory) -> None:
+    room = area_at(1) + memory.written_bytes + 100
+    with files_of_at_most(room), pytest.raises(HandoverError, match="no memory for the record"):
+        memory.append(Kind.SENT, bytes(200))
+
+
+def test_a_journal_may_begin_with_half_of_its_area_and_fill_the_whole() -> None:
+    memory = RecordMemory.create("test", b"{}")
+    head = len(encode_entry(1, Entry(Kind.TOLD)))
+    memory.begin([Entry(Kind.TOLD, bytes(AREA_BYTES // 2 - head))])
+    memory.append(Kind.SENT, bytes(AREA_BYTES // 2 - head))
+    assert memory.written_bytes == AREA_BYTES
+    with pytest.raises(HandoverError, match="full"):
+        memory.append(Kind.SENT)
+    memory.close()
+
+
+def test_closing_it_leaves_the_memory_to_others(memory: RecordMemory) -> None:
+    other, descriptor = reread(memory), memory.descriptor
+    memory.close()
+    assert memory.descriptor == -1
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+    assert other.read().document == b"{}"
 
 
 def test_a_full_journal_is_an_error(memory: RecordMemory) -> None:

@@ -93,27 +93,6 @@ def test_the_memory_stays_while_somebody_else_has_it() -> None:
     os.close(kept)
 
 
-def test_closing_it_leaves_standard_input_alone() -> None:
-    kept = os.dup(0) if _is_open(0) else None
-    table = StateTable("test", "here")
-    os.dup2(table.descriptor, 0)
-    os.close(table.descriptor)
-    table.descriptor = 0
-    table.close()
-    assert not _is_open(0), "0 is a descriptor as any other"
-    if kept is not None:
-        os.dup2(kept, 0)
-        os.close(kept)
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
 def test_without_room_for_it_nothing_is_left_open() -> None:
     before = len(os.listdir("/proc/self/fd"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
