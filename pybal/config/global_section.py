@@ -74,8 +74,8 @@ class GlobalOptions:
 class AtStart:
     """What [global] says of a start with a file that has errors."""
 
-    state_directory: Path | None = None
-    strict: bool = False
+    state_directory: Path | None
+    strict: bool
 
 
 def read_at_start(reader: SectionReader) -> AtStart:

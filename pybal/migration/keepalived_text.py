@@ -27,8 +27,8 @@ class Statement:
 
     line: int
     words: tuple[str, ...]
+    end: int
     block: list[Statement] = field(default_factory=list)
-    end: int = 0
     seen: bool = False
 
     @property
@@ -111,7 +111,7 @@ class _Reader:
     def _end_statement(self, words: list[str], number: int) -> None:
         if not words:
             return
-        self._last = Statement(number, tuple(words), end=number)
+        self._last = Statement(number, tuple(words), number)
         (self._open[-1].block if self._open else self.top).append(self._last)
 
     def _begin_block(self, number: int) -> None:

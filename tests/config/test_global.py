@@ -383,3 +383,27 @@ def test_commands_run_as_a_user_of_this_host() -> None:
     assert problem_of("runcommand-user", text).message == (
         "must be the name of a user; this host has none of that name"
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "strict"),
+    [
+        ("", False),
+        ("strict = no\ndryrun = no\n", False),
+        ("strict = yes\n", True),
+        ("dryrun = yes\n", True),
+        ("strict = no\ndry-run = yes\n", True),
+    ],
+)
+def test_a_file_with_errors_says_what_is_done_about_them(lines: str, strict: bool) -> None:
+    result = parse(f"[global]\nbgp = x\nstate-directory = /x\n{lines}{service()}")
+    assert result.settings is None
+    assert (result.strict, str(result.state_directory)) == (strict, "/x")
+
+
+def test_from_1_to_1000_commands_run_at_once() -> None:
+    assert of("runcommand-concurrency = 1").runcommand_concurrency == 1
+    assert of("runcommand-concurrency = 1000").runcommand_concurrency == 1000
+    for wrong in ("0", "1001"):
+        text = f"[global]\nruncommand-concurrency = {wrong}\n{service()}"
+        assert "from 1 to 1000" in problem_of("runcommand-concurrency", text).message

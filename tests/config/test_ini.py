@@ -355,3 +355,29 @@ def test_what_pythons_own_parser_reads_is_read_alike(lines: list[str]) -> None:
         for name in parser.sections()
     }
     assert ours == theirs
+
+
+def test_what_stands_in_default_is_inherited_and_nothing_else() -> None:
+    found = entries("[DEFAULT]\nk = 1\nm = 2\n[a]\nk = 3")["a"]
+    assert found == {"k": Entry("3", 5, inherited=False), "m": Entry("2", 3, inherited=True)}
+    assert found["k"].inherited is False
+
+
+def test_a_section_may_have_several_sub_sections() -> None:
+    (section,) = read_ini("[a]\n[[b]]\nk = 1\n[[c]]\nk = 2\n").sections
+    assert [(sub.name, sub.entries["k"].text) for sub in section.subsections.values()] == [
+        ("b", "1"),
+        ("c", "2"),
+    ]
+
+
+def test_a_sub_section_of_a_faulty_section_is_a_fault_of_its_own() -> None:
+    text = "[a]\n[b]\n[a]\n[[c]]\nk = 1\n"
+    assert [line for line, _ in faults(text)] == [3, 4]
+    assert all(section.subsections == {} for section in read_ini(text).sections)
+
+
+def test_no_entry_is_a_fault_but_after_a_faulty_header_only_if_it_is_too_long() -> None:
+    assert [line for line, _ in faults("junk\n[a]\njunk")] == [1, 3]
+    assert [line for line, _ in faults("[a\njunk\n[b]\njunk")] == [1, 4]
+    assert [line for line, _ in faults(f"[a\nk = {'x' * MAX_LINE}\njunk")] == [1, 2]
