@@ -167,7 +167,7 @@ def _check_confederation(reader: SectionReader, bgp: BGPSettings) -> None:
 def check_group(section: SectionReader, network: IPNetwork, options: BGPPeerOptions) -> None:
     """Routers out of a prefix."""
     mapped = network.version == 6 and getattr(network[0], "ipv4_mapped", None) is not None
-    if network.is_multicast or (mapped and network.prefixlen >= 96):
+    if network.is_multicast or mapped:
         section.error_of_section(f"no router connects from {network}")
     everybody = network.prefixlen == 0
     if everybody and options.password is None and options.ttl_security_hops is None:

@@ -207,9 +207,13 @@ class Translator:
             if parse_address(address) is None:
                 self._remark(each, "not translated: no address")
                 continue
-            server = Server(each.line, address, int(port) if port.isdigit() else None)
             weight = _argument(each, "weight")
-            server.weight = int(weight) if weight.isdigit() else 1
+            server = Server(
+                each.line,
+                address,
+                port=int(port) if port.isdigit() else None,
+                weight=int(weight) if weight.isdigit() else 1,
+            )
             here = _argument(each, "virtualhost") or host
             for checker in each.block:
                 self._checks.read(checker, server, here)

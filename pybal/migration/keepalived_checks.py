@@ -40,7 +40,7 @@ class Server:
     line: int
     host: str
     port: int | None
-    weight: int = 1
+    weight: int
     checks: list[Check] = field(default_factory=list)
 
 

@@ -21,6 +21,16 @@ OF_ALL = [
     ("bgp-hold-time = 0", WARNING, "bgp-bfd would tell it"),
     ("bgp-bfd = yes\nbgp-bfd-interval = 10", WARNING, "for dead after 30 ms"),
     ("bgp-bfd = yes\nbgp-bfd-interval = 90\nbgp-bfd-multiplier = 1", WARNING, "after 90 ms"),
+    (f"bgp-bfd = yes\n{NAMED}bgp-bfd-interval = 10", WARNING, "after 30 ms"),
+    (f"bgp-bfd = yes\nbgp-bfd-interval = 10\n{NAMED}bgp-description = x", WARNING, "after 30 ms"),
+    (f"bgp-bfd-interval = 10\n{NAMED}bgp-bfd = yes", WARNING, "after 30 ms"),
+    ("bgp-hold-time = 3", WARNING, "keepalives go out every 1 s at most"),
+    (f"bgp-hold-time = 3\n{NAMED}bgp-bfd = yes", WARNING, "keepalives go out every 1 s at most"),
+    (
+        "bgp-confederation-id = 23456\nbgp-peer-asn = 64601",
+        ERROR,
+        "[global] bgp-confederation-id = '23456': 23456 is nobody's",
+    ),
     ("bgp-bfd-interval = 100", WARNING, "has no effect without bgp-bfd"),
     ("bgp-bfd-multihop = yes", WARNING, "has no effect without bgp-bfd"),
     ("bgp-graceful-restart-time = 60", WARNING, "has no effect without bgp-graceful-restart"),
@@ -44,7 +54,17 @@ OF_ALL = [
     ("bgp-families = ipv6", WARNING, "no router told of 192.0.2.1"),
     (f"{NAMED}bgp-local-pref = 5\nbgp-peer-asn = 64601", WARNING, "use bgp-med"),
     (f"{NAMED}bgp-peer-limit = 5", WARNING, "it belongs in [[peers PREFIX]]"),
-    (f"{NAMED}bgp-source-address = 198.51.100.1", ERROR, "it must be one of our own"),
+    (
+        f"{NAMED}bgp-source-address = 198.51.100.1",
+        ERROR,
+        "[[peer 198.51.100.1]] bgp-source-address = '198.51.100.1': is the address of the peer: it"
+        " must be one of our own",
+    ),
+    (
+        f"{NAMED}bgp-nexthop-ipv4 = 198.51.100.1",
+        WARNING,
+        "[[peer 198.51.100.1]] bgp-nexthop-ipv4 = '198.51.100.1': is the address of the peer",
+    ),
     (f"{NAMED}bgp-nexthop-ipv4 = 127.0.0.1", WARNING, "127.0.0.1 is each router itself"),
     (f"{NAMED}bgp-nexthop-ipv4 = fe80::9", WARNING, "fe80::9 is link-local"),
     (f"{NAMED}bgp-nexthop-ipv6 = ::", ERROR, "it is unspecified"),
@@ -68,6 +88,9 @@ def test_what_cannot_be_meant_is_said(lines: str, severity: Severity, message: s
     "lines",
     [
         "bgp-hold-time = 0\nbgp-bfd = yes",
+        "bgp-hold-time = 9",
+        "bgp-bfd = yes\nbgp-bfd-interval = 50\nbgp-bfd-multiplier = 2",
+        "[[peers 2001:db8::/112]]",
         "bgp-bfd-interval = 100\n[[peer 198.51.100.1]]\nbgp-bfd = yes",
         "bgp-graceful-restart-time = 60\n[[peer eth0]]\nbgp-graceful-restart = yes",
         "bgp-communities = no-export local-as 64600:1",
@@ -93,6 +116,7 @@ def test_what_may_be_meant_is_taken_without_a_word(lines: str) -> None:
         ("255.255.255.255", "it is broadcast"),
         ("::ffff:198.51.100.7", "must be written as 198.51.100.7"),
         ("2001:db8::1%eth0", "must be written as 2001:db8::1"),
+        ("fe80::1", "fe80::1 is link-local: name its interface, as in fe80::1%eth0"),
         ("fe80::1%averyveryverylong", "averyveryverylong must be the name of a network interface"),
         ("198.51.100.1/32", "write it without /32"),
         ("198.51.100.1:179", "write it without :179"),
@@ -103,6 +127,12 @@ def test_an_address_that_no_router_has_is_an_error(address: str, message: str) -
     problem = only_problem(start + service())
     assert (problem.severity, problem.key) == (ERROR, "bgp-peer-address")
     assert message in problem.message
+
+
+def test_a_next_hop_of_all_that_is_a_routers_own_address() -> None:
+    problem = only_problem(GLOBAL_BGP.replace("198.51.100.2", "198.51.100.1") + service())
+    assert (problem.severity, problem.section) == (WARNING, "global")
+    assert "is the address of the peer 198.51.100.1, which would send all to itself" in str(problem)
 
 
 def test_one_router_in_two_spellings_is_one_or_an_error() -> None:

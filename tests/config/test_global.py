@@ -401,6 +401,11 @@ def test_a_file_with_errors_says_what_is_done_about_them(lines: str, strict: boo
     assert (result.strict, str(result.state_directory)) == (strict, "/x")
 
 
+def test_isolation_is_looked_for_unless_that_is_switched_off() -> None:
+    assert of("").isolation is not None
+    assert of("isolation = no").isolation is None
+
+
 def test_from_1_to_1000_commands_run_at_once() -> None:
     assert of("runcommand-concurrency = 1").runcommand_concurrency == 1
     assert of("runcommand-concurrency = 1000").runcommand_concurrency == 1000

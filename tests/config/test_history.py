@@ -19,6 +19,12 @@ from tests.config.texts import problem_of, service
         ("history-size = 1G", HistorySettings(30 * 86400, 1 << 30)),
         ("history-size = 16 MiB", HistorySettings(30 * 86400, 16 << 20)),
         ("history-retention = 0\nhistory-size = 0", HistorySettings(0, 0)),
+        ("history-retention = 90s", HistorySettings(90, 256 << 20)),
+        ("history-retention = 5m", HistorySettings(300, 256 << 20)),
+        ("history-retention = 3650d", HistorySettings(315_360_000, 256 << 20)),
+        ("history-size = 4194304", HistorySettings(30 * 86400, 4_194_304)),
+        ("history-size = 5000K", HistorySettings(30 * 86400, 5_120_000)),
+        ("history-size = 64G", HistorySettings(30 * 86400, 68_719_476_736)),
     ],
 )
 def test_times_and_sizes_have_units(text: str, wanted: HistorySettings) -> None:
@@ -38,7 +44,10 @@ def test_either_0_is_off() -> None:
         ("history-retention", "-1d", "must be a time"),
         ("history-retention", "99999d", "the most is ten years"),
         ("history-size", "lots", "must be a size such as 256M or 1G, or 0"),
+        ("history-retention", "315360001", "the most is ten years"),
         ("history-size", "1M", "from 4M to 64G, or 0"),
+        ("history-size", "4194303", "from 4M to 64G, or 0"),
+        ("history-size", "68719476737", "from 4M to 64G, or 0"),
     ],
 )
 def test_a_wrong_value_says_what_is_wanted(key: str, value: str, wanted: str) -> None:

@@ -383,3 +383,44 @@ def test_what_all_share_is_shown_where_it_is_set() -> None:
     assert (
         "    IPVS sync          the master sync daemon on eth0 (id 0, 224.0.0.81:8848, TTL 1)"
     ) in lines
+
+
+def test_a_netmask_is_written_as_its_family_has_it() -> None:
+    def length(ip: str, **keys: str) -> int | None:
+        found = only_service(service(ip=ip, persistence_timeout="300", **keys)).ipvs.persistence
+        return None if found is None else found.prefix_length
+
+    assert length("192.0.2.1", persistence_netmask="128.0.0.0") == 1
+    assert length("192.0.2.1", persistence_netmask="255.255.255.255") == 32
+    assert length("2001:db8::1") == 128
+    assert length("2001:db8::1", persistence_netmask="64") == 64
+    text = service(ip="2001:db8::1", persistence_timeout="300", persistence_netmask="255.255.255.0")
+    assert only_problem(f"[global]\n{text}").message == "must be a prefix length from 1 to 128"
+
+
+def test_a_threshold_is_as_much_as_the_kernel_can_count() -> None:
+    most = "2147483647"
+    assert only_service(service(upper_threshold=most)).ipvs.upper_threshold == int(most)
+    problem = only_problem("[global]\n" + service(upper_threshold="2147483648"))
+    assert problem.key == "upper-threshold"
+
+
+@pytest.mark.parametrize(
+    ("key", "good", "wrong"),
+    [
+        ("ipvs-tcp-timeout", ("1", "2147483"), ("0", "2147484")),
+        ("ipvs-sync-interface", ("i", "a-15-byte-name."), ("a-16-byte-name..", "a b", "a:b")),
+        ("ipvs-sync-id", ("0", "255"), ("-1", "256")),
+        ("ipvs-sync-ttl", ("1", "255"), ("0", "256")),
+    ],
+)
+def test_what_the_kernel_takes_has_its_bounds(
+    key: str, good: tuple[str, ...], wrong: tuple[str, ...]
+) -> None:
+    start = "[global]\nipvs-sync-daemon = master\n"
+    if key != "ipvs-sync-interface":
+        start += "ipvs-sync-interface = eth0\n"
+    for value in good:
+        assert shown(f"{start}{key} = {value}\n{service()}") == []
+    for value in wrong:
+        assert only_problem(f"{start}{key} = {value}\n{service()}").key == key

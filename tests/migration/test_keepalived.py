@@ -255,3 +255,126 @@ def test_nothing_in_a_file_makes_a_second_line_of_a_comment() -> None:
     text = pybal_conf((), [remark], "x\ny", PurePath("/p"))
     assert parse(text).errors == ()
     assert "\u2028" not in text
+
+
+def places(words: str, inside: str = "") -> tuple[list[str], list[str]]:
+    """Where the services of `virtual_server WORDS` are, and what is said."""
+    services, remarks = translate(f"virtual_server {words} {{\n{inside}\n}}")
+    return [f"{s.keys['ip']} {s.keys['port']}" for s in services], list(map(str, remarks))
+
+
+@pytest.mark.parametrize(
+    ("words", "remark"),
+    [
+        ("fwmark", "not translated: no firewall mark"),
+        ("fwmark 0", "not translated: no firewall mark"),
+        ("fwmark x", "not translated: no firewall mark"),
+        ("198.51.100.1", "not translated: a service of PyBal has one port"),
+        ("198.51.100.1 0", "not translated: a service of PyBal has one port"),
+        ("198.51.100.1 65536", "not translated: a service of PyBal has one port"),
+        ("198.51.100.1 http", "not translated: a service of PyBal has one port"),
+        ("198.51.100.9-3 80", "not translated: no address"),
+        ("198.51.100.3-a 80", "not translated: no address"),
+        ("nosuch 80", "not translated: no address"),
+    ],
+)
+def test_what_is_no_place_of_a_service_is_said(words: str, remark: str) -> None:
+    assert places(words) == ([], [f"1: virtual_server {words}: {remark}"])
+
+
+def test_any_port_may_be_had() -> None:
+    real = "lvs_method DR\nreal_server 192.0.2.1 {\nPING_CHECK {\n}\n}"
+    for port in ("1", "65535"):
+        assert places(f"198.51.100.1 {port}", real) == ([f"198.51.100.1 {port}"], [])
+
+
+@pytest.mark.parametrize(
+    ("server_port", "check", "port"),
+    [
+        ("8080", "TCP_CHECK {\nconnect_port 9090\n}", "8080"),
+        ("", "TCP_CHECK {\nconnect_port 9090\n}", "9090"),
+        ("", "PING_CHECK {\n}", "80"),
+    ],
+)
+def test_a_service_of_a_mark_has_the_port_of_its_servers_or_checks(
+    server_port: str, check: str, port: str
+) -> None:
+    real = f"real_server 192.0.2.11 {server_port} {{\n{check}\n}}"
+    service, remarks = only(f"virtual_server fwmark 7 {{\nlvs_method DR\n{real}\n}}")
+    assert (service.name, service.keys["port"]) == ("fwmark_7", port)
+    assert remarks == ["1: fwmark 7: its address is not known: put it in place of 192.0.2.1 in"
+                       " [fwmark_7]"]  # fmt: skip
+
+
+def test_a_service_by_udp_is_called_so() -> None:
+    service, _ = only(server("PING_CHECK {\n}", "lvs_method DR\nprotocol UDP"))
+    assert (service.name, service.keys["protocol"]) == ("198.51.100.80_53_udp", "udp")
+
+
+def test_thresholds_that_all_servers_share_are_the_services() -> None:
+    limits = "uthreshold 100\nlthreshold 50\nPING_CHECK {\n}"
+    service, remarks = only(server(limits))
+    assert (service.keys["upper-threshold"], service.keys["lower-threshold"]) == ("100", "50")
+    assert remarks == []
+    service, remarks = only(server(limits.replace(" 100\nlthreshold 50", "")))
+    assert "upper-threshold" not in service.keys
+    assert len(remarks) == 1 and "uthreshold" in remarks[0]
+
+
+def test_the_kind_of_a_tunnel_is_left_to_people() -> None:
+    service, remarks = only(server("PING_CHECK {\n}", "lvs_method TUN gre"))
+    assert service.keys["forwarding-method"] == "tunnel"
+    assert remarks == ["2: lvs_method TUN gre: what follows is not translated: see tunnel-type"]
+
+
+def test_of_a_block_that_is_not_ours_its_lines_are_said() -> None:
+    _, remarks = translate("vrrp_script x {\ninterval 1\n}\nnosuch 1\n")
+    first, second = map(str, remarks)
+    assert first.startswith("1: vrrp_script x: not translated (to line 3)")
+    assert "to line" not in second
+
+
+@pytest.mark.parametrize(
+    ("checks", "remark"),
+    [
+        ("HTTP_GET {\n}", "4: HTTP_GET: not translated: it has no url"),
+        ("MISC_CHECK {\n}", "4: MISC_CHECK: not translated: it has no misc_path"),
+        ("MISC_CHECK {\nmisc_path\n}", "4: MISC_CHECK: not translated: it has no misc_path"),
+        (
+            "MISC_CHECK {\nmisc_path check\n}",
+            "5: misc_path check: not translated: RunCommand's command is an absolute path",
+        ),
+        (
+            'MISC_CHECK {\nmisc_path "/bin/check \'a"\n}',
+            "5: misc_path /bin/check 'a: not translated: RunCommand's command is an absolute path",
+        ),
+        (
+            "SMTP_CHECK {\nhelo_name h\n}",
+            "5: helo_name h: not translated: PyBal looks for the greeting, 220, alone",
+        ),
+        ("PING_CHECK {\nretry many\n}", "5: retry many: not translated"),
+    ],
+)
+def test_what_a_checker_says_in_vain_is_said(checks: str, remark: str) -> None:
+    _, remarks = only(server(checks))
+    line = remark.partition(" ")[0]
+    (found,) = [each for each in remarks if each.startswith(line)]
+    assert found.startswith(remark)
+
+
+def test_a_check_of_the_servers_own_port_names_none() -> None:
+    service, _ = only(server("TCP_CHECK {\nconnect_port 53\n}"))
+    assert "tcpcheck.port" not in service.keys
+
+
+def test_of_several_urls_all_are_checked() -> None:
+    service, _ = only(server("HTTP_GET {\nurl {\npath /a\n}\nurl {\npath /b\n}\n}"))
+    assert service.keys["proxyfetch.check_all"] == "yes"
+    service, _ = only(server("HTTP_GET {\nurl {\npath /a\n}\n}"))
+    assert "proxyfetch.check_all" not in service.keys
+
+
+def test_a_command_may_be_written_without_quotes() -> None:
+    service, _ = only(server("MISC_CHECK {\nmisc_path /bin/check 192.0.2.11 x\n}"))
+    assert service.keys["runcommand.command"] == "/bin/check"
+    assert service.keys["runcommand.arguments"] == "[ server.ip, 'x' ]"

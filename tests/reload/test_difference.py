@@ -72,6 +72,8 @@ def test_what_a_service_can_take_over_is_adjusted(changes: dict[str, str], line:
 def test_another_virtual_service_begins_anew(changes: dict[str, str]) -> None:
     (step,) = steps("[global]\n" + ONE, "[global]\n" + service("one", **changes))
     assert isinstance(step, ReplaceService)
+    (key,) = changes
+    assert str(step).startswith(f"replace service one: {key} ")
 
 
 def test_another_name_for_the_same_virtual_service_is_a_renaming() -> None:
@@ -157,3 +159,13 @@ def test_a_long_value_is_shortened() -> None:
     )
     assert len(line) < 140
     assert line.endswith("…")
+
+
+def test_a_value_of_60_characters_is_shown_whole() -> None:
+    def shown(length: int) -> str:
+        url = "http://h/" + "x" * (length - len("http://h/"))
+        (line,) = said("[global]\n" + ONE, "[global]\n" + service("one", config=url))
+        return line.partition(" -> ")[2]
+
+    assert shown(60) == "http://h/" + "x" * 51
+    assert shown(61) == "http://h/" + "x" * 50 + "…"

@@ -81,6 +81,14 @@ def test_a_directory_without_a_single_good_value_is_refused() -> None:
         parse_values({"a": None, "b": None})
 
 
+def test_a_directory_beyond_measure_is_refused() -> None:
+    gone = '{"pooled": "inactive"}'
+    values = {f"h{number}": gone for number in range(20_000)}
+    assert len(parse_values(values).absent) == 20_000
+    with pytest.raises(SourceError, match="more than 20000 keys"):
+        parse_values({**values, "one-more": gone})
+
+
 @pytest.mark.parametrize("other", ["yes", "no", "inactive"])
 def test_a_host_under_two_spellings_is_damage(other: str) -> None:
     found = parse_values({"A": json.dumps({"pooled": other}), "a": YES})
