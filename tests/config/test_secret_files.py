@@ -35,13 +35,13 @@ def test_a_file_holds_one_line_of_4096_bytes_at_most(path: Path) -> None:
     assert read_secret(path) == "x" * 4096
     for wrong in ("x" * 4097, "one\ntwo\n", "x" * 4096 + "\n"):
         path.write_text(wrong)
-        with pytest.raises(BadValueError, match="^must hold one line of printable text$"):
+        with pytest.raises(BadValueError, match="must hold one line of printable text"):
             read_secret(path)
 
 
 def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo", 0o600)
-    with pytest.raises(BadValueError, match="^is not a regular file$"):
+    with pytest.raises(BadValueError, match="is not a regular file"):
         read_secret(tmp_path / "fifo")
 
 
