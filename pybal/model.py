@@ -218,7 +218,9 @@ class SourceSnapshot:
 @dataclass(frozen=True, slots=True)
 class ServiceSnapshot:
     """One LVS service as it stands, `servers` in the list's order; `held_total` counts changes,
-    `hold_downs_total` how often a server that flapped was not pooled at once."""
+    `hold_downs_total` how often a server that flapped was not pooled at once. `standing` are
+    addresses that get connections as they did before the daemon started, and are no server that is
+    known."""
 
     name: str
     protocol: L4Protocol
@@ -233,6 +235,7 @@ class ServiceSnapshot:
     held: tuple[HeldChange, ...] = ()
     held_total: int = 0
     hold_downs_total: int = 0
+    standing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ KINDS = (
     Kind("override-suspended", more="more overrides are suspended"),
     Kind("list-damaged", more="more pools have a damaged list"),
     Kind("list-stale", more="more pools have a list that cannot be had"),
+    Kind("standing", more="more pools keep what stood in the kernel"),
     Kind("no-address", more="more pools have servers without an address"),
     Kind("bgp-peer-away", more="more BGP peers are away"),
     Kind("bgp-alike", more="more addresses are announced alike by another"),

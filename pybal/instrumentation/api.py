@@ -185,6 +185,7 @@ def service_document(service: ServiceSnapshot, drains: Drains) -> Document:
         "held": held,
         "held_total": service.held_total,
         "hold_downs_total": service.hold_downs_total,
+        "standing": service.standing,
         "servers": Each(servers),
     }
 

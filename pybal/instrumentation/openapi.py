@@ -86,6 +86,7 @@ SCHEMAS: dict[str, Schema] = {
                 held=list_of(ref("HeldChange")),
                 held_total=WHOLE,
                 hold_downs_total=WHOLE,
+                standing=list_of(TEXT),
                 servers=list_of(ref("Server")),
             ),
         ],

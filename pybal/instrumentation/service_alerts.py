@@ -36,7 +36,7 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     if _too_small_to_depool(service):
         text = f"Pool {name} is too small to allow depooling"
         yield PendingAlert(Alert("too-small", Severity.WARNING, name, text))
-    if not any(s.pooled and s.weight > 0 for s in servers):
+    if not any(s.pooled and s.weight > 0 for s in servers) and not service.standing:
         yield _nobody_served(service)
     elif source.stale and source.last_error:
         text = f"Pool {name} has an old list, a new one cannot be had: {_short(source.last_error)}"
@@ -49,6 +49,11 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     for change in service.held:
         alert = Alert("list-held", Severity.WARNING, name, _held(name, change))
         yield PendingAlert(alert, str(change.since))
+    if service.standing:
+        text = f"Pool {name} keeps what stood in the kernel before PyBal started: "
+        text += f"{named(service.standing)}, which may be servers that are found nowhere else"
+        alert = Alert("standing", Severity.WARNING, name, text)
+        yield PendingAlert(alert, after_s=_NO_ADDRESS_S, details=service.standing)
     without = [s.host for s in servers if s.enabled and s.address is None]
     if without:
         text = f"Pool {name} has servers without an address: {named(without)}"

@@ -22,7 +22,6 @@ from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import (
     HealthReport,
     IPAddress,
-    L4Protocol,
     ServerSpec,
     ServiceSnapshot,
     SourceList,
@@ -52,7 +51,7 @@ from pybal.pool.overlay import Laid, Overlay
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, ListStore
-from pybal.pool.probing import probe_of
+from pybal.pool.probing import picked_probe
 from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server, stop_in_portions
@@ -67,8 +66,7 @@ class Coordinator:
     """Owns the pool state and the Servers of one service.
 
     `adopted` is what stood in the kernel for this service before the daemon started. Nothing
-    is published before the first pool list has been applied and, if servers stood there, enough
-    of the list's names are known.
+    is published before the first pool list has been applied.
     """
 
     def __init__(
@@ -87,8 +85,8 @@ class Coordinator:
         )
         self._servers: dict[str, Server] = {}
         self._overlay = Overlay(settings.name, ports.overrides)
-        self._publication = Publication(settings, ports.table, self._servers, adopted)
-        self._policy = PolicySteps(settings, ports, self._publication.update, self._log)
+        self._publication = Publication(settings, ports.table, self._servers, adopted, self._log)
+        self._policy = PolicySteps(settings, ports, self._publication, self._log)
         self._record = ListRecord(ports.clock, list_store, self._list, lambda: self._policy.state)
         self._crowding = Crowding(self._servers, lambda: self._policy.state, self._log)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
@@ -141,6 +139,9 @@ class Coordinator:
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             former = self._new_servers.former_addresses(hosts, found.past)
+            if found.last_run:
+                gone = [each.host for each in found.last_run if each.host not in listed]
+                self._publication.were_removed(self._new_servers.last_addresses(gone))
             self._arriving = {host: Server(host, self, former.get(host)) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
@@ -154,7 +155,7 @@ class Coordinator:
                 return
             for server in await self._apply_list(found.servers):
                 await self._ports.time_slices.pause()
-                server.start_monitors(at_once=self._list.keeps or self._is_down(server.host))
+                server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
         self._applying = None
 
     def _applying_failed(self, failure: Any) -> None:
@@ -233,12 +234,16 @@ class Coordinator:
     def _remove(self, host: str) -> None:
         server = self._servers.pop(host)
         server.stop()
+        self._publication.were_removed([server.address])
         if self._is_down(host):
             self._new_servers.left_down(host, server.address, self._ports.clock.seconds())
 
     def _is_down(self, host: str) -> bool:
         member = self._policy.state.members.get(host)
         return member is not None and not member.up
+
+    def _is_in_doubt(self, host: str) -> bool:
+        return self._is_down(host) or self._new_servers.may_have_stood(host)
 
     def _reconsider_list(self) -> None:
         """What the list takes away and what stays all the same may go now."""
@@ -248,11 +253,12 @@ class Coordinator:
             self._put_list_in_force()
 
     def confirm_list(self) -> tuple[str, ...]:
-        """An operator wants the list in force as it is. Gives the servers that had been kept."""
+        """An operator wants the list in force as it is. Gives the servers that had been kept, and
+        the addresses of those that stayed as they stood in the kernel."""
         hosts = self._list.confirm(self._policy.state)
         if hosts:
             self._put_list_in_force()
-        return hosts
+        return hosts + self._publication.end_standing()
 
     def override_objection(self, override: Override) -> str:
         """Why an override of a server of the list in force must not be; empty if it may."""
@@ -316,9 +322,11 @@ class Coordinator:
 
     def address_changed(self, server: Server) -> None:
         """See ServerOwner."""
-        objection = self._addresses.objection(server.host, server.address, None)
-        self._handle(AddressChanged(server.host, server.address is not None, objection))
-        self._addresses.moved(server.host, server.address)
+        host, address = server.host, server.address
+        objection = self._addresses.objection(host, address, None)
+        late = self._new_servers.late_objection(host, address, self._ports.clock.seconds())
+        self._handle(AddressChanged(host, address is not None, objection or late))
+        self._addresses.moved(host, address)
 
     def may_move(self, server: Server, address: IPAddress) -> bool:
         """See ServerOwner."""
@@ -387,13 +395,7 @@ class Coordinator:
 
     def probe_target(self, source: Random) -> ProbeTarget | None:
         """A server picked at random, if it takes TCP connections and was up when last heard of."""
-        members = self._policy.state.members
-        if self._settings.protocol is not L4Protocol.TCP or not members:
-            return None
-        member = members.at(source.randrange(len(members)))
-        server = self._servers.get(host := member.spec.host)
-        address = None if server is None else server.address
-        return probe_of(self._settings, host, member, address)
+        return picked_probe(self._settings, self._servers, self._policy.state.members, source)
 
     @property
     def hosts(self) -> Collection[str]:
@@ -445,4 +447,5 @@ class Coordinator:
             servers=self._shown.all(),
             held=self._list.held(),
             held_total=self._list.held_total,
+            standing=self._publication.standing,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import (
@@ -13,7 +14,7 @@ from pybal.ipvs.model import (
     ServiceKey,
 )
 from pybal.model import IPAddress
-from pybal.pool.members import Members
+from pybal.pool.members import Member, Members
 from pybal.runtime.persistent_map import PersistentMap
 
 
@@ -65,23 +66,40 @@ def destination(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """A pool, and those of it that may stand otherwise than before, in order. It `goes_on` if the
+    servers that there were are all there."""
+
+    members: Members
+    concerned: Sequence[Member]
+    goes_on: bool
+
+    def and_also(self, members: Iterable[Member]) -> Changes:
+        """These may stand otherwise, too."""
+        return replace(self, concerned=(*self.concerned, *members))
+
+
 class DesiredEntry:
     """A pool's entry, kept up to date: an update costs what has changed since the last one. Entries
     that follow one another share what has not.
 
     Where several servers share an address the first one's weight counts: the kernel knows a
     destination by its address alone. tests/pool/reference_entry.py makes the same of all servers
-    each time."""
+    each time. `beside` has destinations that stand in it besides, where no server is pooled."""
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(
+        self, settings: ServiceSettings, beside: Mapping[DestinationKey, Destination]
+    ) -> None:
         self._settings = settings
         self._members = Members()
+        self._beside = dict(beside)
         self._destinations: PersistentMap[DestinationKey, Destination] = PersistentMap()
         self._entry = ServiceEntry(service_of(settings), self._destinations)
         self._by_host: dict[str, Destination] = {}
         self._by_key: dict[DestinationKey, tuple[Destination, ...]] = {}
         """Of all servers that share an address, those first that come first in the pool list."""
-        self._concerned: set[DestinationKey] = set()
+        self._concerned: set[DestinationKey] = set(self._beside)
         """Where `_by_key` may differ from the entry."""
 
     def reconfigure(self, settings: ServiceSettings) -> None:
@@ -89,18 +107,28 @@ class DesiredEntry:
         self._settings = settings
         self._members = Members()
 
-    def updated(
-        self, members: Members, address_of: Callable[[str], IPAddress | None]
-    ) -> ServiceEntry:
-        """The entry of these members; the same object if it is as before. The address of a member
-        that is the same object as before is, too."""
-        changed = members.in_order()
+    def without(self, keys: Iterable[DestinationKey]) -> None:
+        """These stand in it besides no longer."""
+        for key in keys:
+            del self._beside[key]
+            self._concerned.add(key)
+
+    def changes(self, members: Members) -> Changes:
+        """What has changed since the last update."""
         if members.same_list(self._members) or members.continues(self._members):
-            changed = members.differing(self._members)
-        else:
+            return Changes(members, tuple(members.differing(self._members)), goes_on=True)
+        return Changes(members, tuple(members.in_order()), goes_on=False)
+
+    def updated(
+        self, changes: Changes, address_of: Callable[[str], IPAddress | None]
+    ) -> ServiceEntry:
+        """The entry after these changes; the same object if it is as before. The address of a
+        member that is the same object as before is, too."""
+        members = changes.members
+        if not changes.goes_on:
             for host in [host for host in self._by_host if host not in members]:
                 self._remove(host)
-        for member in changed:
+        for member in changes.concerned:
             host = member.spec.host
             address = address_of(host) if member.pooled else None
             if address is None:
@@ -139,7 +167,9 @@ class DesiredEntry:
 
     def _become(self) -> ServiceEntry:
         stand = {key: self._by_key[key][0] for key in self._concerned if key in self._by_key}
-        gone = [key for key in self._concerned if key not in self._by_key]
+        others = self._concerned.difference(stand)
+        stand |= {key: self._beside[key] for key in others if key in self._beside}
+        gone = [key for key in others if key not in self._beside]
         self._concerned.clear()
         destinations, service = self._destinations.updated(stand, gone), service_of(self._settings)
         if destinations is not self._destinations or service != self._entry.service:

@@ -325,6 +325,7 @@ class _Assessment:
         """Whether servers that have not been seen to work are to stand in for it."""
         return any(
             counts(self.guard.wanted.get(host))
+            and not arrival.first
             and (arrival.known_by >= change.at or arrival.addressed_at is None)
             for host, arrival in self._arrivals.items()
         )

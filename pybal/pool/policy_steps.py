@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from twisted.logger import Logger
 
@@ -13,23 +13,24 @@ from pybal.pool.notice_log import NoticeLog
 from pybal.pool.policy import step
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, Step
-from pybal.pool.withdrawal import health, is_of_interest
+from pybal.pool.publication import Publication
+from pybal.pool.withdrawal import is_of_interest
 
 
 class PolicySteps:
-    """Handles events strictly one after another. `publish(state)` is called after each: what should
-    stand in the kernel may have changed. Of events that are gathered it is called once."""
+    """Handles events strictly one after another. The `publication` is updated after each: what
+    should stand in the kernel may have changed. Of events that are gathered that is done once."""
 
     def __init__(
         self,
         settings: ServiceSettings,
         ports: CoordinatorPorts,
-        publish: Callable[[PoolState], None],
+        publication: Publication,
         log: Logger,
     ) -> None:
         self._settings = settings
         self._ports = ports
-        self._publish = publish
+        self._publication = publication
         self._log = log
         self._events: deque[Event] = deque()
         self._stepping = False
@@ -95,9 +96,11 @@ class PolicySteps:
         for each in steps:
             self._tell(each)
         try:
-            self._publish(self.state)
+            self._publication.update(self.state)
             if is_of_interest(self._settings):
-                self._ports.servers_changed(self._settings.name, health(self.state))
+                self._ports.servers_changed(
+                    self._settings.name, self._publication.health(self.state)
+                )
         except Exception:  # noqa: BLE001 - the same
             self._failed(steps[-1].event)
             return

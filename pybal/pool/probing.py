@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from random import Random
+
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
-from pybal.model import IPAddress
-from pybal.pool.members import Member
+from pybal.model import IPAddress, L4Protocol
+from pybal.pool.members import Member, Members
+from pybal.pool.server import Server
+
+
+def picked_probe(
+    settings: ServiceSettings,
+    servers: Mapping[str, Server],
+    members: Members,
+    source: Random,
+) -> ProbeTarget | None:
+    """Of a server picked at random; see `probe_of`. Only those of TCP can be probed."""
+    if settings.protocol is not L4Protocol.TCP or not members:
+        return None
+    member = members.at(source.randrange(len(members)))
+    server = servers.get(host := member.spec.host)
+    return probe_of(settings, host, member, None if server is None else server.address)
 
 
 def probe_of(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+
+from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
-from pybal.ipvs.model import ServiceEntry
+from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import IPAddress
-from pybal.pool.desired import DesiredEntry
+from pybal.pool.desired import Changes, DesiredEntry, destination_key
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import DesiredTable
 from pybal.pool.server import Server
+from pybal.pool.still_standing import StillStanding
+from pybal.pool.withdrawal import Health, health
+from pybal.runtime.naming import named
 
 
 class Publication:
     """Publishes the service's entry to the `table`. `servers` is a live view; `adopted` is what
-    stood in the kernel before the daemon started: nothing takes its place before enough of the
-    pool's names are known."""
+    stood in the kernel before the daemon started: of that stays what may be a server whose name has
+    not answered yet (pybal/pool/still_standing.py)."""
 
     def __init__(
         self,
@@ -25,15 +31,20 @@ class Publication:
         table: DesiredTable,
         servers: Mapping[str, Server],
         adopted: ServiceEntry | None,
+        log: Logger,
     ) -> None:
         self._settings = settings
         self._table = table
         self._servers = servers
-        self._desired = DesiredEntry(settings)
+        self._log = log
+        stood = {} if adopted is None else adopted.destinations
+        self._standing = StillStanding(stood)
+        self._desired = DesiredEntry(settings, stood)
+        self._state = PoolState(settings.depool_threshold, ())
+        self._held_are_needed = True
+        """Whether those that are pooled though down are to stand in the kernel."""
         self._published: ServiceEntry | None = None
-        self._held = False
-        self._stood = 0 if adopted is None else len(adopted.destinations)
-        """How many servers stand in the kernel, until the first publication."""
+        self._waits = False
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
@@ -44,30 +55,90 @@ class Publication:
     def first_held(self) -> Iterator[None]:
         """Nothing is published within `with` if nothing has been yet: its first list is coming in
         portions. The next update publishes."""
-        self._held = self._published is None
+        self._waits = self._published is None
         try:
             yield
         finally:
-            self._held = False
+            self._waits = False
 
     def update(self, state: PoolState) -> None:
         """The pool has changed."""
-        if self._stood and not self._enough_names(state):
+        self._state = state
+        changes = self._desired.changes(state.members)
+        if self._standing.stay:
+            self._look_at_standing(changes)
+        needed = self._are_held_needed(state)
+        if needed is not self._held_are_needed:
+            self._held_are_needed = needed
+            changes = changes.and_also(state.members.held())
+        entry = self._desired.updated(changes, self._address_of)
+        if self._waits:
             return
-        entry = self._desired.updated(state.members, self._address_of)
-        if self._held:
-            return
-        self._stood = 0
         before, self._published = self._published, entry
         # A list in another order makes another entry that is equal to the one before.
         if entry is not before and entry != before:
             self._table.set_desired(entry, self._settings.drain_timeout_s)
 
+    def were_removed(self, addresses: Iterable[IPAddress | None]) -> None:
+        """Servers were there that the list no longer names."""
+        if self._standing.stay:
+            self._standing.were_removed(self._key(each) for each in addresses if each is not None)
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """The addresses of those that get connections as they did before the daemon started."""
+        return tuple(map(str, self._standing.serving))
+
+    def end_standing(self) -> tuple[str, ...]:
+        """An operator wants none of those any longer; gives their addresses."""
+        addresses = self.standing
+        if self._standing.stay:
+            self._desired.without(self._standing.end())
+            self.update(self._state)
+        return addresses
+
+    def health(self, state: PoolState) -> Health:
+        """What BGP is to know of the pool. Nothing speaks against those that stay."""
+        found, stay = health(state), self._standing.count
+        return replace(
+            found,
+            up=found.up + stay,
+            confirmed=found.confirmed + stay,
+            weight_up=found.weight_up + self._standing.weight,
+        )
+
+    def _look_at_standing(self, changes: Changes) -> None:
+        stood = self._standing.count
+        gone = self._standing.look(changes, self._key_of, whole=not self._waits)
+        self._desired.without(gone)
+        if self._published is None and self._standing.count and not self._waits:
+            self._tell_of_standing()
+        elif self._published is not None and stood and not self._standing.stay:
+            self._log.info("Nothing stays any longer just because it stood when PyBal started")
+
+    def _tell_of_standing(self) -> None:
+        self._log.warn(
+            "{count} servers stay as they stand in the kernel, {addresses}: they may be of {hosts},"
+            " whose addresses are not known, or who have not been found up there",
+            count=self._standing.count,
+            addresses=named(self.standing),
+            hosts=named(self._standing.awaited),
+        )
+
+    def _are_held_needed(self, state: PoolState) -> bool:
+        """A server that is down is pooled for want of others; but while some stay as they stood,
+        these may be enough."""
+        stay = self._standing.count
+        return not stay or state.up_count + stay < state.least_up
+
     def _address_of(self, host: str) -> IPAddress | None:
+        if not self._held_are_needed and self._state.members[host].held:
+            return None
         return self._servers[host].address
 
-    def _enough_names(self, state: PoolState) -> bool:
-        """Whether as many addresses are known as must be pooled, or as stand in the kernel. While
-        DNS does not answer, what stands in the kernel is better than nothing."""
-        known = state.members.counts.ready
-        return known > 0 and (known >= state.required or known >= self._stood)
+    def _key_of(self, host: str) -> DestinationKey | None:
+        address = self._servers[host].address
+        return None if address is None else self._key(address)
+
+    def _key(self, address: IPAddress) -> DestinationKey:
+        return destination_key(self._settings, address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from ipaddress import ip_address
 from pathlib import Path
@@ -205,7 +205,7 @@ class Bench:
         self.past = past
 
     def list(
-        self, *specs: ServerSpec | str, last_run: str = "", past: ListPast | None = None
+        self, *specs: ServerSpec | str, last_run: Iterable[str] = "", past: ListPast | None = None
     ) -> None:
         servers = tuple(ServerSpec(spec) if isinstance(spec, str) else spec for spec in specs)
         before = tuple(ServerSpec(host) for host in last_run)

@@ -181,13 +181,15 @@ class DaemonBench:
         refusing: set[str] | None = None,
         *,
         running_s: float = 20.0,
+        kernel: MemoryKernel | None = None,
+        addresses: Callable[[Clock], Any] | None = None,
     ) -> None:
         self.path = folder / "pybal.conf"
         self.path.write_text(text)
         self.clock = Reactor()
         self.threads: list[Callable[[], None]] = []
         """What would run in a thread of its own."""
-        self.kernel = MemoryKernel()
+        self.kernel = kernel or MemoryKernel()
         self.network = Answering(self.clock, refusing or set())
         self.routers = MemoryNetwork(self.clock)
         result = load(self.path)
@@ -197,6 +199,8 @@ class DaemonBench:
         )
         self.log_levels: list[str] = []
         ports = replace(ports, set_log_level=self.log_levels.append)
+        if addresses is not None:
+            ports = replace(ports, addresses=addresses(self.clock))
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
         self.run(running_s)

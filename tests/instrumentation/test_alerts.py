@@ -167,6 +167,18 @@ def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
                 "Pool web has servers without an address: b, c, d, e, f, g, h, i, j, k and 1 more"
             ),
         ),
+        (
+            # Somebody is served.
+            replace(
+                service("web", [server("a", up=False), server("b", up=False)], threshold="0"),
+                standing=("192.0.2.1", "192.0.2.2"),
+            ),
+            10.0,
+            warning(
+                "Pool web keeps what stood in the kernel before PyBal started: 192.0.2.1,"
+                " 192.0.2.2, which may be servers that are found nowhere else"
+            ),
+        ),
     ],
 )
 def test_what_is_wrong_with_a_list_or_a_name_is_a_warning(

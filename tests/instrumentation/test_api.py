@@ -182,8 +182,14 @@ def test_a_service_is_its_summary_and_its_servers() -> None:
         "held": [],
         "held_total": 0,
         "hold_downs_total": 0,
+        "standing": [],
         "servers": servers,
     }
+
+
+def test_a_service_tells_what_stays_because_it_stood() -> None:
+    pool = replace(service("web", [server("a")]), standing=("192.0.2.1",))
+    assert get("/api/v1/services/web", FakeView([pool]))["standing"] == ["192.0.2.1"]
 
 
 def test_a_service_tells_what_its_list_takes_away_and_what_is_held() -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from ipaddress import ip_address
 
-from pybal.model import ServerSpec
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from tests.fakes.coordinator import Bench
 from tests.pool.reference_entry import service_entry
@@ -74,54 +72,6 @@ def test_warm_start_touches_nothing_until_the_monitors_speak() -> None:
     assert bench.published == [adopted]
     bench.monitor("c").say(True)
     assert bench.destinations == {A: 10, B: 10, C: 10}
-
-
-def test_warm_start_touches_nothing_while_too_few_names_are_known() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(a), 10) for a in (A, B, C)])
-    bench = Bench(adopted=adopted, names={})
-    bench.list("a", "b", "c")
-    bench.clock.advance(FIRST_ANSWER_WAIT_S)
-    bench.names.watches["a"].answer(ip_address(A))
-    bench.monitor("a").say(True)
-    assert bench.published == []
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.destinations == {A: 10, B: 10}
-    bench.names.watches["a"].answer(None)
-    assert bench.destinations == {B: 10}, "what counts later is what is known"
-
-
-def test_warm_start_goes_on_with_exactly_as_many_names_as_must_be_pooled() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(a), 10) for a in (A, B, C, D)])
-    bench = Bench(adopted=adopted, names={"a": A})
-    bench.list("a", "b", "c", "d")
-    bench.clock.advance(FIRST_ANSWER_WAIT_S)
-    assert bench.published == []
-    bench.names.watches["b"].answer(ip_address(B))
-    assert bench.destinations == {A: 10, B: 10}
-
-
-def test_warm_start_does_not_empty_a_service_that_may_be_empty_while_no_name_is_known() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(A), 10)])
-    bench = Bench(adopted=adopted, names={}, threshold=Fraction(0))
-    bench.list("a", "b")
-    bench.clock.advance(FIRST_ANSWER_WAIT_S)
-    assert bench.published == []
-    bench.names.watches["a"].answer(ip_address(A))
-    bench.monitor("a").say(True)
-    assert bench.destinations == {A: 10}
-
-
-def test_warm_start_does_not_wait_for_names_that_had_no_address_before_it_either() -> None:
-    probe = Bench()
-    adopted = service_entry(probe.settings, [(ip_address(A), 10)])
-    bench = Bench(adopted=adopted, names={"a": A}, threshold=Fraction(1))
-    bench.list("a", ServerSpec("b", 5), "c")
-    for host in "bc":
-        bench.names.watches[host].answer(None)
-    assert bench.destinations == {A: 10}
 
 
 def test_warm_start_counts_for_the_first_list_alone() -> None:

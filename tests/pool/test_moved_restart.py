@@ -94,7 +94,8 @@ def test_a_name_that_comes_back_before_the_list_is_in_force_has_not_moved() -> N
 def test_a_name_without_an_answer_leaves_its_server_without_an_address() -> None:
     bench = started({"b": B}, last_run=KNOWN, in_kernel=(A, B))
     bench.names.watches["a"].answer(None)
-    assert bench.statuses()["a"] == "enabled/down/not pooled"
+    assert bench.statuses()["a"] == "enabled/up/not pooled"
+    assert bench.destinations == {A: 10, B: 10}, "it may be that which stands in the kernel"
 
 
 def test_without_monitors_a_server_is_where_its_name_says() -> None:

@@ -1,0 +1,115 @@
+"""What stood in the kernel when the daemon started and is no known server's. Pure.
+
+A name that has not answered yet, or that answers otherwise than before, says nothing against a
+server that the kernel sends connections to. So what no server of the pool list is known to be stays
+as it stands while it may be one of them: an enabled one whose address is not known, or that is
+where nothing stood and has not been found up there. Which is whose is not known, so they go
+together, once each enabled server is where something stood, or was found up where it is, or when an
+operator says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from pybal.ipvs.model import Destination, DestinationKey
+from pybal.model import IPAddress
+from pybal.pool.desired import Changes
+from pybal.pool.members import Member
+
+KeyOf = Callable[[str], DestinationKey | None]
+"""By host, where a server is; None while that is not known."""
+
+
+class StillStanding:
+    """Of one service. To look at it costs what has changed since the last time."""
+
+    def __init__(self, stood: Mapping[DestinationKey, Destination]) -> None:
+        self._stood = frozenset(stood)
+        self._left = dict(stood)
+        self._awaited: dict[str, None] = {}
+        """Servers that may be among those that are left."""
+        self._nameless: dict[str, None] = {}
+        """Those of them whose address is not known."""
+        self._removed: set[DestinationKey] = set()
+        self.count = sum(each.weight > 0 for each in stood.values())
+        """How many of those that are left get connections."""
+        self.weight = sum(each.weight for each in stood.values())
+        """What their weights come to."""
+
+    @property
+    def stay(self) -> bool:
+        """Whether any are left."""
+        return bool(self._left)
+
+    @property
+    def serving(self) -> tuple[IPAddress, ...]:
+        """The addresses of those that get connections."""
+        return tuple(key.address for key, each in self._left.items() if each.weight > 0)
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The servers that they may be."""
+        return tuple(self._awaited)
+
+    def look(self, changes: Changes, key_of: KeyOf, *, whole: bool) -> Collection[DestinationKey]:
+        """Servers came, went, moved, went up or down. Gives those that stay no longer. The list may
+        not be known as a `whole` yet."""
+        gone: list[DestinationKey] = []
+        for member in changes.concerned:
+            key = key_of(member.spec.host)
+            if key is not None and self._is_decided(member, key):
+                gone += self.are_no_servers((key,))
+            self._judge(member, key)
+        if not changes.goes_on:
+            for hosts in (self._awaited, self._nameless):
+                for host in [host for host in hosts if host not in changes.members]:
+                    del hosts[host]
+        if whole and not self._nameless:
+            gone += self.are_no_servers(self._removed)
+        return gone if self._awaited or not whole else (*gone, *self.end())
+
+    def were_removed(self, keys: Iterable[DestinationKey]) -> None:
+        """There were servers that the list no longer names, unless it does by another name."""
+        self._removed.update(keys)
+
+    def are_no_servers(self, keys: Iterable[DestinationKey]) -> Collection[DestinationKey]:
+        """Of these it is known whose they are, or that they are nobody's; gives those that were
+        left."""
+        gone = [key for key in keys if key in self._left]
+        for key in gone:
+            self._count_out(self._left.pop(key))
+        return gone
+
+    def end(self) -> Collection[DestinationKey]:
+        """None stays any longer; gives those that did."""
+        left, self._left = self._left, {}
+        self._awaited.clear()
+        self._nameless.clear()
+        self._removed.clear()
+        self.count = self.weight = 0
+        return left.keys()
+
+    def _count_out(self, destination: Destination) -> None:
+        self.count -= destination.weight > 0
+        self.weight -= destination.weight
+
+    def _is_decided(self, member: Member, key: DestinationKey) -> bool:
+        """Whether the policy may say what becomes of the server that stands there. It waits for its
+        monitors if something speaks against it; what stands does not."""
+        stands = self._left.get(key)
+        said_down = member.refused or False in member.results.values()
+        wanted = stands is not None and stands.weight > 0 and member.spec.enabled
+        return not wanted or member.up or said_down
+
+    def _judge(self, member: Member, key: DestinationKey | None) -> None:
+        found_up = member.ready and not member.refused and all(member.results.values())
+        is_known = key in self._stood and key not in self._left
+        if member.spec.enabled and not is_known and not found_up:
+            self._awaited[member.spec.host] = None
+        else:
+            self._awaited.pop(member.spec.host, None)
+        if member.spec.enabled and key is None:
+            self._nameless[member.spec.host] = None
+        else:
+            self._nameless.pop(member.spec.host, None)
