@@ -31,7 +31,8 @@ class ListPast:
     stands still since a change is kept; None while none is. `kept` has the servers that stay though
     a list takes them away, and when that list came. `unproven` were down, or had not been seen to
     work yet. `moving` has (host, address) of those that stayed where they worked, though their
-    names have moved to an address at which they were not found up.
+    names have moved to an address at which they were not found up. `departed` has (name or address,
+    when) of those that were down when they left the list.
     """
 
     at_s: float
@@ -41,6 +42,7 @@ class ListPast:
     kept: tuple[tuple[str, float], ...] = ()
     unproven: tuple[str, ...] = ()
     moving: tuple[tuple[str, str], ...] = ()
+    departed: tuple[tuple[str, float], ...] = ()
 
     def moved(self, by_s: float) -> ListPast:
         """The same on a clock that shows so much more."""
@@ -51,6 +53,7 @@ class ListPast:
             taken=tuple((host, when + by_s) for host, when in self.taken),
             counts=tuple((when + by_s, *numbers) for when, numbers in counts),
             kept=tuple((host, when + by_s) for host, when in self.kept),
+            departed=tuple((key, when + by_s) for key, when in self.departed),
         )
 
     def is_as(self, other: ListPast | None) -> bool:

@@ -48,8 +48,8 @@ class Chronicle:
         self._latest: dict[str, int] = {}
         self.because: int | None = None
         self.reload: int | None = None
-        self._found_down: dict[str, set[tuple[str, str]]] = {}
-        """By service: hosts, and the monitors that find them down."""
+        self._found_down: dict[str, dict[str, set[str]]] = {}
+        """By service and host: the monitors that find it down."""
         self.overridden: dict[str, int] = {}
         """By service: an override of which it is to be told."""
 
@@ -69,7 +69,7 @@ class Chronicle:
 
     def begins(self, service: str, threshold: Fraction, monitors: tuple[str, ...]) -> None:
         """A service is looked after from now on."""
-        self._no_longer_down(service, lambda _host, _monitor: True)
+        self._none_is_down(service)
         inputs = {"threshold": str(threshold), "monitors": list(monitors)}
         checks = ", ".join(monitors) or "no monitors"
         text = f"{service} begins: {checks}, depool threshold {float(threshold):g}"
@@ -83,7 +83,7 @@ class Chronicle:
         self._ledger.note(Note(Kind.SERVICE, text, service, cause=self.reload))
         self._latest.pop(service, None)
         self.overridden.pop(service, None)
-        self._no_longer_down(service, lambda _host, _monitor: True)
+        self._none_is_down(service)
 
     def because_of(self, event: Event) -> int | None:
         """What has caused an event that a policy handles now, if it is one that is noted."""
@@ -123,7 +123,7 @@ class Chronicle:
         if decided or not isinstance(event, MonitorReported):
             self.goes_on(service, cause)
         if looked_after:
-            self._keep_account(service, event, after)
+            self._keep_account(service, event, inputs)
 
     def _decision(
         self,
@@ -139,26 +139,40 @@ class Chronicle:
         text = f"{host} is {decision.verdict.value}: {decision.cause}"
         self._ledger.note(Note(Kind.DECISION, text, service, host, cause, found), moment)
 
-    def _keep_account(self, service: str, event: Event, after: PoolState) -> None:
+    def _keep_account(self, service: str, event: Event, inputs: dict[str, Any]) -> None:
         """Of who finds whom down: an incident ends also with those who found it."""
         match event:
             case MonitorReported(host, monitor, up=False):
-                self._found_down.setdefault(service, set()).add((host, monitor))
+                found = self._found_down.setdefault(service, {})
+                found.setdefault(host, set()).add(monitor)
             case MonitorReported(host, monitor) | ReportRetracted(host, monitor):
-                self._found_down.get(service, set()).discard((host, monitor))
-            case ListChanged() | SettingsChanged():
-                members, monitors = after.members, after.monitors
-                self._no_longer_down(service, lambda h, m: h not in members or m not in monitors)
+                self._is_up(service, host, monitor)
+            case ListChanged():
+                self._no_longer_down(service, inputs["removed"])
+            case SettingsChanged(_, monitors):
+                for host in tuple(self._found_down.get(service, ())):
+                    self._no_longer_down(service, (host,), kept=monitors)
             case AddressChanged(host):
-                self._no_longer_down(service, lambda h, _: h == host)
+                self._no_longer_down(service, (host,))
 
-    def _no_longer_down(self, service: str, gone: Callable[[str, str], bool]) -> None:
-        found = self._found_down.get(service)
-        if not found:
-            return
-        for host, monitor in [each for each in found if gone(*each)]:
-            found.discard((host, monitor))
-            self._ledger.gone(Subject("host", host), f"{service} {monitor}")
+    def _is_up(self, service: str, host: str, monitor: str) -> None:
+        found = self._found_down.get(service, {})
+        if host in found:
+            found[host].discard(monitor)
+            if not found[host]:
+                del found[host]
+
+    def _none_is_down(self, service: str) -> None:
+        self._no_longer_down(service, tuple(self._found_down.get(service, ())))
+
+    def _no_longer_down(
+        self, service: str, hosts: Iterable[str], kept: Collection[str] = ()
+    ) -> None:
+        found = self._found_down.get(service, {})
+        for host in hosts:
+            for monitor in [each for each in found.get(host, ()) if each not in kept]:
+                self._is_up(service, host, monitor)
+                self._ledger.gone(Subject("host", host), f"{service} {monitor}")
 
     def _removed(
         self, service: str, host: str, before: PoolState, cause: int, moment: Moment | None

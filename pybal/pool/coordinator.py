@@ -87,7 +87,9 @@ class Coordinator:
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted, self._log)
         self._policy = PolicySteps(settings, ports, self._publication, self._log)
-        self._record = ListRecord(ports.clock, list_store, self._list, lambda: self._policy.state)
+        self._record = ListRecord(
+            ports.clock, list_store, self._list, lambda: self._policy.state, self._new_servers
+        )
         self._crowding = Crowding(self._servers, lambda: self._policy.state, self._log)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
@@ -139,9 +141,7 @@ class Coordinator:
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             former = self._new_servers.former_addresses(hosts, found.past)
-            if found.last_run:
-                gone = [each.host for each in found.last_run if each.host not in listed]
-                self._publication.were_removed(self._new_servers.last_addresses(gone))
+            self._publication.were_removed(self._new_servers.begin_with(found, listed))
             self._arriving = {host: Server(host, self, former.get(host)) for host in hosts}
             for server in self._arriving.values():
                 await self._ports.time_slices.pause()
@@ -193,7 +193,7 @@ class Coordinator:
         if self._stopped:
             return ()
         self._put_list_in_force()
-        self._new_servers.first_list_is_in_force()
+        self._new_servers.first_list_is_in_force(self._list.in_force, self._ports.clock.seconds())
         arrived = {host: server for host, server in arrived.items() if host in self._servers}
         for server in arrived.values():
             server.admit()
@@ -236,7 +236,7 @@ class Coordinator:
         server.stop()
         self._publication.were_removed([server.address])
         if self._is_down(host):
-            self._new_servers.left_down(host, server.address, self._ports.clock.seconds())
+            self._new_servers.left_down({host: server.address}, self._ports.clock.seconds())
 
     def _is_down(self, host: str) -> bool:
         member = self._policy.state.members.get(host)
@@ -302,8 +302,7 @@ class Coordinator:
 
     def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
         """These were down in the service that this one replaces."""
-        for host, address in servers.items():
-            self._new_servers.left_down(host, address, self._ports.clock.seconds())
+        self._new_servers.left_down(servers, self._ports.clock.seconds())
 
     # -- servers, as their owner ----------------------------------------------------------
 

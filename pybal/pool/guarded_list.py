@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from twisted.logger import Logger, LogLevel
@@ -20,10 +20,9 @@ from pybal.pool.list_guard import (
     confirm,
     new_guard,
     reconsider,
-    still_doubted,
     take_list,
 )
-from pybal.pool.list_restart import begun, left_behind
+from pybal.pool.list_restart import UnprovenServers, begun, left_behind
 from pybal.pool.log_lines import guard_line
 from pybal.pool.members import Member
 from pybal.pool.pool_state import PoolState
@@ -50,6 +49,7 @@ class GuardedList:
         self._log = log
         self._told = told
         self._guard = new_guard(_rules(settings))
+        self._unproven = UnprovenServers(_standing)
         self._timer: DelayedCall | None = None
         self.held_total = 0
 
@@ -76,14 +76,18 @@ class GuardedList:
         at = self._clock.seconds()
         self._become(begun(self._guard, found, _standings(state), at), ())
 
-    def past(self, down: Iterable[str], state: PoolState) -> ListPast:
-        """What the next run is to know; these are down."""
-        arrivals = (h for h, arrival in self._guard.arrivals.items() if not arrival.first)
-        concerned = (*arrivals, *self._guard.doubted)
-        known = {h: _standing(state.members[h]) for h in concerned if h in state.members}
-        doubted = still_doubted(self._guard.doubted, known)
-        self._guard = replace(self._guard, doubted=doubted)
-        return left_behind(self._guard, down, known, self._clock.seconds())
+    def learn(self, state: PoolState) -> bool:
+        """Servers may have come up or gone down. Whether the next run is to know of others, as not
+        seen to work, than with the last `past`."""
+        changed = self._unproven.look(state.members, self._guard, self._clock.seconds())
+        if self._unproven.doubted is not self._guard.doubted:
+            self._guard = replace(self._guard, doubted=self._unproven.doubted)
+        return changed
+
+    def past(self, state: PoolState) -> ListPast:
+        """What the next run is to know."""
+        self.learn(state)
+        return left_behind(self._guard, self._unproven.all(), self._clock.seconds())
 
     def take(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
         """A new list (hosts unique)."""

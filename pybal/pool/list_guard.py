@@ -33,6 +33,9 @@ from pybal.model import ServerSpec
 from pybal.pool.arrivals import Arrival, Standing, Use, noted, use
 from pybal.pool.list_window import ListWindow
 
+SPOKEN = (Standing.UP, Standing.DOWN)
+"""The server's monitors have said so."""
+
 Standings = Mapping[str, Standing]
 """What is known of servers, by host; those that are missing have no address yet."""
 
@@ -200,8 +203,7 @@ def counts(spec: ServerSpec | None) -> bool:
 
 def still_doubted(doubted: frozenset[str], standings: Standings) -> frozenset[str]:
     """Those of whom monitors have not said yet that they are up, or down."""
-    spoken = (Standing.UP, Standing.DOWN)
-    return frozenset(host for host in doubted if standings.get(host) not in spoken)
+    return frozenset(host for host in doubted if standings.get(host) not in SPOKEN)
 
 
 def _enabled(specs: _Specs) -> int:

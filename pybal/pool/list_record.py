@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from pybal.held_change import ListPast
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.list_restart import DownServers, saved_after_s
+from pybal.pool.list_restart import saved_after_s
+from pybal.pool.new_servers import NewServers
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import ListStore
 from pybal.pool.server import Server
@@ -25,14 +25,15 @@ class ListRecord:
         store: ListStore,
         list_: GuardedList,
         state: Callable[[], PoolState],
+        new_servers: NewServers,
     ) -> None:
         self._clock = clock
         self._store = store
         self._list = list_
         self._state = state
-        self._down = DownServers()
+        self._new_servers = new_servers
         self._moving: dict[str, Server] = {}
-        self._known = ListPast(0.0)
+        self._moving_kept: tuple[tuple[str, str], ...] = ()
         self._later: DelayedCall | None = None
         self._kept_at = -math.inf
         self._stopped = False
@@ -40,8 +41,9 @@ class ListRecord:
     def keep(self) -> None:
         """Another list is in force, or other changes of it are kept."""
         self._cancel()
-        past = self._past()
-        self._known = past
+        self._moving_kept = self._moves()
+        departed = self._new_servers.departed(self._clock.seconds())
+        past = replace(self._list.past(self._state()), moving=self._moving_kept, departed=departed)
         self._store.in_force(tuple(self._list.in_force.values()), past)
 
     def keep_soon(self) -> None:
@@ -65,17 +67,14 @@ class ListRecord:
 
     def _look(self) -> None:
         self._later = None
-        past = self._past()
-        if (past.unproven, past.moving) != (self._known.unproven, self._known.moving):
+        others = self._list.learn(self._state())
+        if others or self._moves() != self._moving_kept:
             self._kept_at = self._clock.seconds()
             self.keep()
 
-    def _past(self) -> ListPast:
-        state = self._state()
-        past = self._list.past(self._down.of(state.members), state)
+    def _moves(self) -> tuple[tuple[str, str], ...]:
         self._moving = {host: each for host, each in self._moving.items() if each.is_moving}
-        moving = ((host, str(each.address)) for host, each in self._moving.items())
-        return replace(past, moving=tuple(moving))
+        return tuple((host, str(each.address)) for host, each in self._moving.items())
 
     def _cancel(self) -> None:
         if self._later is not None:

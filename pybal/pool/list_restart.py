@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from zlib import crc32
 
 from pybal.held_change import ListPast
 from pybal.model import SourceList
-from pybal.pool.arrivals import Standing, Use, use
-from pybal.pool.list_guard import ListGuard, Standings, take_list
-from pybal.pool.members import Members
+from pybal.pool.arrivals import Arrival, Standing, Use, use
+from pybal.pool.list_guard import SPOKEN, ListGuard, Standings, take_list
+from pybal.pool.members import Member, Members
 
 _SAVED_AFTER_S = 5.0
 _SPREAD_S = 3.0
@@ -28,40 +28,80 @@ def saved_after_s(service: str, servers: int, since_s: float) -> float:
     return after_s + phase * _SPREAD_S + servers / _SERVERS_A_SECOND
 
 
-class DownServers:
-    """Those that are down, found anew at the cost of what has changed."""
+class UnprovenServers:
+    """Those that are down, or have not been seen to work yet. To look for them costs what has
+    changed since the last time: servers, their list, or what its guard knows of arrivals."""
 
-    def __init__(self) -> None:
+    def __init__(self, standing: Callable[[Member], Standing]) -> None:
+        self._standing = standing
         self._members = Members()
-        self._down: dict[str, None] = {}
+        self._arrivals: Mapping[str, Arrival] = {}
+        self._doubted: set[str] = set()
+        self._hosts: set[str] = set()
+        self._news: set[str] = set()
+        """Those that are unproven, or no longer, other than when it was last asked for all."""
+        self._due: dict[float, list[str]] = {}
+        """When it is to be known what arrivals are good for."""
+        self.doubted: frozenset[str] = frozenset()
+        """Of those that were doubted: who still is."""
 
-    def of(self, members: Members) -> tuple[str, ...]:
-        """Their hosts."""
-        if not members.same_list(self._members):
-            self._down = {m.spec.host: None for m in members.in_order() if not m.up}
+    def look(self, members: Members, guard: ListGuard, at: float) -> bool:
+        """Whether others are unproven than when `all` was last called."""
+        before, self._members = self._members, members
+        arrivals, self._arrivals = self._arrivals, guard.arrivals
+        doubted, self.doubted = self._doubted, guard.doubted
+        known = members.same_list(before) and guard.doubted == doubted
+        if known and (guard.arrivals is arrivals or guard.arrivals == arrivals):
+            for member in members.differing(before):
+                self._judge(member.spec.host, member, at)
         else:
-            for member in members.differing(self._members):
-                if member.up:
-                    self._down.pop(member.spec.host, None)
-                else:
-                    self._down[member.spec.host] = None
-        self._members = members
-        return tuple(self._down)
+            self._look_at_all(at)
+        for when in [when for when in self._due if when <= at]:
+            for host in self._due.pop(when):
+                self._judge(host, members.get(host), at)
+        if len(self._doubted) < len(self.doubted):
+            self.doubted = frozenset(self._doubted)
+        return bool(self._news)
+
+    def all(self) -> tuple[str, ...]:
+        """Their hosts, sorted."""
+        self._news.clear()
+        return tuple(sorted(self._hosts))
+
+    def _look_at_all(self, at: float) -> None:
+        members = self._members
+        self._doubted = set(self.doubted)
+        self._due.clear()
+        new = [host for host, arrival in self._arrivals.items() if not arrival.first]
+        others = [h for h in (*new, *self.doubted) if self._is_unproven(h, members.get(h), at)]
+        hosts = {each.spec.host for each in members.in_order() if not each.up}.union(others)
+        self._news ^= self._hosts ^ hosts
+        self._hosts = hosts
+
+    def _judge(self, host: str, member: Member | None, at: float) -> None:
+        if self._is_unproven(host, member, at) is not (host in self._hosts):
+            self._hosts ^= {host}
+            self._news ^= {host}
+
+    def _is_unproven(self, host: str, member: Member | None, at: float) -> bool:
+        known = Standing.NO_ADDRESS if member is None else self._standing(member)
+        if known in SPOKEN:
+            self._doubted.discard(host)
+        unproven = host in self._doubted or (member is not None and not member.up)
+        arrival = self._arrivals.get(host)
+        if arrival is None or arrival.first:
+            return unproven
+        good_for = use(known, arrival, at)
+        if good_for is Use.PENDING:
+            self._due.setdefault(arrival.known_by, []).append(host)
+        return unproven or good_for is not Use.WORKS
 
 
-def left_behind(guard: ListGuard, down: Iterable[str], standings: Standings, at: float) -> ListPast:
-    """For the next run; `standings` are those of the guard's arrivals, of the first list aside."""
-    unproven = dict.fromkeys((*down, *guard.doubted))
-    for host, arrival in guard.arrivals.items():
-        if not arrival.first:
-            known = standings.get(host, Standing.NO_ADDRESS)
-            if use(known, arrival, at) is not Use.WORKS:
-                unproven[host] = None
+def left_behind(guard: ListGuard, unproven: tuple[str, ...], at: float) -> ListPast:
+    """For the next run."""
     kept = {host: change.at for change in guard.kept for host in change.hosts}
     past = guard.window.past(at, guard.reference)
-    return replace(
-        past, kept=tuple({**guard.kept_before, **kept}.items()), unproven=tuple(sorted(unproven))
-    )
+    return replace(past, kept=tuple({**guard.kept_before, **kept}.items()), unproven=unproven)
 
 
 def begun(guard: ListGuard, found: SourceList, standings: Standings, at: float) -> ListGuard:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from pybal.config.settings import ServiceSettings
 from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
-from pybal.model import IPAddress, ServerSpec
+from pybal.model import IPAddress, ServerSpec, SourceList
 from pybal.net.addresses import parse_address, why_unusable
 from pybal.pool.departed import DepartedServers
 from pybal.pool.desired import destination_key
@@ -34,6 +34,18 @@ class NewServers:
         self._late: dict[str, tuple[ServerSpec, ServiceEntry | None]] = {}
         """Servers that came without an address and have none yet; what stood when they came."""
         self._departed = DepartedServers()
+        self._last_run: Mapping[str, ServerSpec] = {}
+        self._unproven: frozenset[str] = frozenset()
+
+    def begin_with(self, found: SourceList, listed: Container[str]) -> list[IPAddress]:
+        """A list has come, the first one with what the last run left behind. Gives where servers of
+        that one's list were, of those that are no longer `listed`, as far as it is known."""
+        self._last_run = {spec.host: spec for spec in found.last_run}
+        if found.past is not None:
+            self._departed.after(found.past.departed)
+            self._unproven = frozenset(found.past.unproven)
+        known = (self._last_address(host) for host in self._last_run if host not in listed)
+        return [address for address in known if address is not None]
 
     def candidate(
         self, spec: ServerSpec, address: IPAddress | None, objection: str, at: float
@@ -72,11 +84,8 @@ class NewServers:
             return None
         return address is not None and _stood_pooled(self._adopted, self._key(address), spec.weight)
 
-    def last_addresses(self, hosts: Iterable[str]) -> list[IPAddress]:
-        """Where servers were when the last run ended, of those of which that is known."""
-        family = self._settings.server_version
-        found = (parse_address(host) or self._remembered(host, family) for host in hosts)
-        return [address for address in found if address is not None]
+    def _last_address(self, host: str) -> IPAddress | None:
+        return parse_address(host) or self._remembered(host, self._settings.server_version)
 
     def former_addresses(
         self, hosts: Iterable[str], past: ListPast | None
@@ -100,13 +109,29 @@ class NewServers:
         stood = self._adopted.destinations.get(self._key(remembered))
         return remembered if stood is not None and stood.weight > 0 else None
 
-    def first_list_is_in_force(self) -> None:
-        """From now on nothing is new because the daemon is."""
+    def first_list_is_in_force(self, listed: Container[str], at: float) -> None:
+        """From now on nothing is new because the daemon is. Who was down when the last run ended,
+        and is no longer `listed`, has left since."""
+        gone = [each for host, each in self._last_run.items() if host not in listed]
+        down = [spec.host for spec in gone if self._was_down(spec)]
+        self.left_down({host: self._last_address(host) for host in down}, at)
+        self._last_run, self._unproven = {}, frozenset()
         self._adopted = None
 
-    def left_down(self, host: str, address: IPAddress | None, at: float) -> None:
-        """A server that is down leaves the list."""
-        self._departed.left_down(host, address, at)
+    def _was_down(self, spec: ServerSpec) -> bool:
+        """As the last run said, or as the kernel shows, if it had no time to say so."""
+        address = self._last_address(spec.host)
+        served = spec.enabled and spec.weight > 0 and address is not None
+        return spec.host in self._unproven or (served and self.stood_pooled(spec, address) is False)
+
+    def left_down(self, servers: Mapping[str, IPAddress | None], at: float) -> None:
+        """Servers that are down leave the list; with their addresses."""
+        for host, address in servers.items():
+            self._departed.left_down(host, address, at)
+
+    def departed(self, at: float) -> tuple[tuple[str, float], ...]:
+        """Those that left so, for the next run: see ListPast."""
+        return self._departed.past(at)
 
     def _key(self, address: IPAddress) -> DestinationKey:
         return destination_key(self._settings, address)

@@ -63,6 +63,8 @@ class Publication:
 
     def update(self, state: PoolState) -> None:
         """The pool has changed."""
+        if self._standing.stay and self._published is None and not state.members:
+            return  # its first list has not come
         self._state = state
         changes = self._desired.changes(state.members)
         if self._standing.stay:

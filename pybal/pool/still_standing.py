@@ -57,7 +57,7 @@ class StillStanding:
         not be known as a `whole` yet."""
         gone: list[DestinationKey] = []
         for member in changes.concerned:
-            key = key_of(member.spec.host)
+            key = key_of(member.spec.host) if member.ready else None
             if key is not None and self._is_decided(member, key):
                 gone += self.are_no_servers((key,))
             self._judge(member, key)

@@ -142,8 +142,9 @@ def _past(document: Document) -> ListPast:
         tuple((str(host), float(when)) for host, when in document.get("kept", ())),
         tuple(map(str, document.get("unproven", ()))),
         tuple((str(host), str(address)) for host, address in document.get("moving", ())),
+        tuple((str(key), float(when)) for key, when in document.get("departed", ())),
     )
-    hosts = (*past.taken, *past.kept)
+    hosts = (*past.taken, *past.kept, *past.departed)
     times = (past.at_s, *(when for _, when in hosts), *(each[0] for each in past.counts))
     if not all(abs(when) <= _LATEST and when <= past.at_s for when in times):
         raise ValueError("times that cannot be")

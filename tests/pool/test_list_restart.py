@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from pybal.config.settings import ListGuardSettings
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
-from pybal.pool.arrivals import ARRIVAL_S, Standing
+from pybal.pool.arrivals import ARRIVAL_S, Standing, Use, use
 from pybal.pool.list_guard import (
     GuardRules,
     ListGuard,
     counts,
     new_guard,
     reconsider,
+    still_doubted,
     take_list,
 )
-from pybal.pool.list_restart import DownServers, begun, left_behind, saved_after_s
-from pybal.pool.members import Member, Members
+from pybal.pool.list_restart import begun, left_behind, saved_after_s
 from pybal.sources.list_cache import CachedList, list_file
 from tests.fakes.coordinator import FETCH, IDLE, Bench
 from tests.pool.test_coordinator_lists import NAMES, TEN, bench_of, pooled, without
@@ -280,23 +280,6 @@ def test_a_change_that_was_taken_back_meanwhile_begins_anew() -> None:
     assert pooled(second) == TEN
 
 
-# -- the servers that are down ----------------------------------------------------------------
-
-
-@given(st.lists(st.dictionaries(st.sampled_from("abcdef"), st.booleans()), max_size=12))
-def test_those_that_are_down_are_found_by_what_has_changed(lists: list[dict[str, bool]]) -> None:
-    found, members = DownServers(), Members()
-    for ups in lists:
-        if set(ups) <= set(members):
-            changed = [replace(members[host], up=up) for host, up in ups.items()]
-            members = members.changed(changed)
-        else:
-            members = Members(
-                Member(ServerSpec(host), True, up, False, {}) for host, up in ups.items()
-            )
-        assert set(found.of(members)) == {h for h, m in members.items() if not m.up}
-
-
 # -- random histories -------------------------------------------------------------------------
 
 HOSTS = "abcdefg"
@@ -350,14 +333,22 @@ class Runs:
         return before, self.guard
 
     def _leave(self) -> None:
-        down = [h for h in self.guard.in_force if self.known[h] is Standing.DOWN]
-        past = left_behind(self.guard, down, self.known, self.at)
+        past = left_behind(self.guard, self._unproven(), self.at)
         cached = CachedList(tuple(self.guard.in_force.values()), 0.0, past)
         kept = self.file.parse(self.file.render(cached))
         assert kept == replace(cached, same_clock=False)
         self.known = dict.fromkeys(HOSTS, Standing.TAKEN_FOR_UP)
         self.truth = {h: up for h, up in self.truth.items() if h in self.guard.in_force}
         self.left = kept
+
+    def _unproven(self) -> tuple[str, ...]:
+        down = {h for h in self.guard.in_force if self.known[h] is Standing.DOWN}
+        new = {
+            host
+            for host, arrival in self.guard.arrivals.items()
+            if not arrival.first and use(self.known[host], arrival, self.at) is not Use.WORKS
+        }
+        return tuple(sorted(down | new | still_doubted(self.guard.doubted, self.known)))
 
     def _go_on(self, servers: list[ServerSpec]) -> None:
         found = SourceList(tuple(servers), self.left.servers, self.left.past)

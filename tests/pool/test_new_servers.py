@@ -26,7 +26,7 @@ def servers(*in_kernel: tuple[IPAddress, int], **remembered: IPAddress) -> NewSe
 def test_a_server_is_where_the_kernel_and_the_last_run_say() -> None:
     new = servers((A, 1), (B, 0), a=A, b=B, c=X)
     assert new.former_addresses("abcd", None) == {"a": A}
-    new.first_list_is_in_force()
+    new.first_list_is_in_force("abcd", 0.0)
     assert new.former_addresses("abcd", None) == {}
 
 
@@ -71,9 +71,9 @@ def test_a_weight_of_0_that_is_not_its_own_is_left_of_a_drain(
 
 def test_the_dead_come_back_with_an_objection() -> None:
     new = servers()
-    new.left_down("a", A, 100.0)
+    new.left_down({"a": A}, 100.0)
     candidate = new.candidate(ServerSpec("a"), A, "", 200.0)
     assert (candidate.ready, candidate.objection) == (True, "it was down when it left it")
     assert new.candidate(ServerSpec("a"), None, "", 200.0).objection == ""
-    new.left_down("a", A, 100.0)
+    new.left_down({"a": A}, 100.0)
     assert new.candidate(ServerSpec("a"), A, "it is odd", 200.0).objection == "it is odd"

@@ -10,6 +10,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import cast
 
 import pytest
+from twisted.logger import Logger
 
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
@@ -33,7 +34,11 @@ class Bench:
         standing = (destination(SETTINGS, servers[host].address, 1) for host in adopted)
         entry = ServiceEntry(service_of(SETTINGS), {each.key: each for each in standing})
         self.publication = Publication(
-            SETTINGS, self, cast(Mapping[str, Server], servers), entry if adopted else None
+            SETTINGS,
+            self,
+            cast(Mapping[str, Server], servers),
+            entry if adopted else None,
+            Logger(),
         )
 
     def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
@@ -73,29 +78,40 @@ def test_a_service_that_did_not_stand_does_not_wait_for_names() -> None:
 @pytest.mark.parametrize(
     ("pooled", "waiting", "adopted", "published"),
     [
-        ("a", "bcd", "ab", False),  # 2 must be pooled, 2 stand.
-        ("ab", "cd", "abcd", True),  # As many as must be pooled.
-        ("ab", "c", "abc", True),  # More than must be pooled, fewer than stand.
-        ("a", "bcd", "a", True),  # As many as stand.
-        ("", "abcd", "a", False),
-        ("", "", "a", False),
+        ("a", "bcd", "ab", "ab"),
+        ("ab", "cd", "abcd", "abcd"),
+        ("ab", "c", "abc", "abc"),
+        ("a", "bcd", "a", "a"),
+        ("a", "", "ab", "a"),
+        ("ac", "b", "ab", "abc"),
+        ("", "abcd", "a", "a"),
     ],
 )
-def test_an_adopted_service_waits_until_enough_names_are_known(
-    pooled: str, waiting: str, adopted: str, published: bool
+def test_of_an_adopted_service_stays_what_may_be_a_server_that_waits_for_its_name(
+    pooled: str, waiting: str, adopted: str, published: str
 ) -> None:
     bench = Bench(adopted)
     bench.publication.update(state(pooled, waiting))
-    assert bool(bench.told) == published
+    ((_, addresses, _),) = bench.told
+    assert sorted(addresses) == [ADDRESSES[host] for host in published]
 
 
-def test_no_name_known_is_never_enough_for_an_adopted_service() -> None:
+@pytest.mark.parametrize("threshold", [Fraction(0), Fraction(1)])
+def test_no_name_known_leaves_an_adopted_service_as_it_stands(threshold: Fraction) -> None:
+    bench = Bench("ab")
+    bench.publication.update(state("", "cd", threshold=threshold))
+    assert bench.told == [A_AND_B]
+
+
+def test_nothing_is_published_of_an_adopted_service_before_its_first_list() -> None:
     bench = Bench("a")
-    bench.publication.update(state("", "abcd", threshold=Fraction(0)))
+    bench.publication.update(PoolState(Fraction(1, 2), (), Members()))
     assert bench.told == []
+    bench.publication.update(state("ab"))
+    assert bench.told == [A_AND_B]
 
 
-def test_once_published_an_adopted_service_waits_for_names_no_more() -> None:
+def test_once_its_names_are_known_an_adopted_service_waits_for_names_no_more() -> None:
     bench = Bench("ab")
     bench.publication.update(state("ab"))
     bench.publication.update(state("", "cd"))

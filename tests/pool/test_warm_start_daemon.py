@@ -6,101 +6,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from ipaddress import ip_address
-from pathlib import Path
-from random import Random
 
 import pytest
-from twisted.internet.task import Clock
-from twisted.logger import Logger
 
-from pybal.ipvs.memory import MemoryKernel
-from pybal.names.last_known import AddressBook
-from pybal.names.parsing import Addresses
-from pybal.names.resolver import Resolver
-from tests.fakes.daemon import DaemonBench, at_once
-from tests.fakes.names import FakeNamesClient
-
-A, B, C, X, Y = (f"10.0.0.{number}" for number in (1, 2, 3, 98, 99))
-ELSEWHERE = "10.9.9.9"
-KNOWN = {"a.example": A, "b.example": B, "c.example": C}
-TEXT = """[global]
-state-directory = {folder}/state
-control-socket = no
-isolation = no
-[web]
-protocol = tcp
-ip = 198.51.100.1
-port = 80
-scheduler = wrr
-config = file://{folder}/pool
-depool-threshold = {threshold}
-monitors = ['TCPCheck']
-tcpcheck.interval = 1
-"""
-
-
-class Site:
-    """A director: its disk, its kernel, its name server; and one process after another."""
-
-    def __init__(self, folder: Path, threshold: str, *hosts: str) -> None:
-        self.folder = folder
-        self.threshold = threshold
-        self.kernel = MemoryKernel()
-        self.names = dict(KNOWN)
-        self.dead = {ELSEWHERE}
-        self.list(*(hosts or KNOWN))
-        self.start()
-
-    def list(self, *hosts: str) -> None:
-        lines = "".join(f"{{'host': '{host}'}}\n" for host in hosts)
-        (self.folder / "pool.new").write_text(lines)
-        (self.folder / "pool.new").rename(self.folder / "pool")
-
-    def start(self, running_s: float = 12.0) -> None:
-        """A process begins; the one before was killed, unless it was stopped."""
-        text = TEXT.format(folder=self.folder, threshold=self.threshold)
-        self.bench = DaemonBench(
-            self.folder,
-            text,
-            self.dead,
-            running_s=running_s,
-            kernel=self.kernel,
-            addresses=self._resolver,
-        )
-
-    def _resolver(self, clock: Clock) -> Resolver:
-        log = Logger(namespace="dns")
-        book = AddressBook(self.folder / "state", clock, at_once, log)
-        book.load()
-        self.client = FakeNamesClient()
-        self.client.known = {h: Addresses((ip_address(a),), 60) for h, a in self.names.items()}
-        return Resolver(clock, Random(1), self.client, log, book)
-
-    def answer(self, host: str, address: str) -> None:
-        """A name server that was silent answers."""
-        self.client.known[host] = Addresses((ip_address(address),), 60)
-        if (host, 4) in self.client.waiting:
-            self.client.answer(host, address)
-        for _ in range(40):
-            self.run(1)
-            if self.address_of(host) == address:
-                return
-        raise AssertionError("it was not asked for")
-
-    def address_of(self, host: str) -> str:
-        service = self.bench.daemon.service("web")
-        assert service is not None
-        return next(str(each.address) for each in service.servers if each.host == host)
-
-    def run(self, seconds: float) -> None:
-        self.bench.run(seconds)
-
-    @property
-    def table(self) -> set[str]:
-        """Who gets connections."""
-        ((_, entry),) = self.bench.state()["table"].items()
-        return {str(d.key.address) for d in entry.destinations.values() if d.weight > 0}
+from tests.pool.site import ELSEWHERE, KNOWN, A, B, Begin, C, Site, X, Y
 
 
 def lost(site: Site) -> None:
@@ -131,10 +40,8 @@ members = pytest.mark.parametrize(
 
 
 @members
-def test_names_that_are_silent_take_nobody_out(
-    tmp_path: Path, threshold: str, spoilt: Spoil
-) -> None:
-    site = Site(tmp_path, threshold)
+def test_names_that_are_silent_take_nobody_out(begin: Begin, threshold: str, spoilt: Spoil) -> None:
+    site = begin(threshold)
     assert site.table == {A, B, C}
     spoilt(site)
     site.names = {}
@@ -154,9 +61,9 @@ def test_names_that_are_silent_take_nobody_out(
 
 @members
 def test_some_names_are_late_and_one_server_dies(
-    tmp_path: Path, threshold: str, spoilt: Spoil
+    begin: Begin, threshold: str, spoilt: Spoil
 ) -> None:
-    site = Site(tmp_path, threshold)
+    site = begin(threshold)
     spoilt(site)
     del site.names["c.example"]
     site.dead.add(A)
@@ -174,9 +81,9 @@ def test_some_names_are_late_and_one_server_dies(
 
 @members
 def test_names_that_answer_with_other_addresses_are_made_before_the_former_are_broken(
-    tmp_path: Path, threshold: str, spoilt: Spoil
+    begin: Begin, threshold: str, spoilt: Spoil
 ) -> None:
-    site = Site(tmp_path, threshold)
+    site = begin(threshold)
     spoilt(site)
     site.names |= {"a.example": X, "b.example": Y}
     site.dead |= {X, Y}
@@ -190,9 +97,9 @@ def test_names_that_answer_with_other_addresses_are_made_before_the_former_are_b
 
 
 def test_a_process_that_is_killed_again_and_again_leaves_all_as_it_stands(
-    tmp_path: Path,
+    begin: Begin,
 ) -> None:
-    site = Site(tmp_path, "0")
+    site = begin("0")
     lost(site)
     site.names = {"a.example": A}
     for seconds in (0.1, 3.0, 8.0):
@@ -206,9 +113,9 @@ def test_a_process_that_is_killed_again_and_again_leaves_all_as_it_stands(
 @pytest.mark.parametrize("threshold", ["0", ".5"])
 @pytest.mark.parametrize("spoilt", [None, lost])
 def test_who_left_the_list_meanwhile_leaves_the_kernel(
-    tmp_path: Path, threshold: str, spoilt: Spoil | None
+    begin: Begin, threshold: str, spoilt: Spoil | None
 ) -> None:
-    site = Site(tmp_path, threshold)
+    site = begin(threshold)
     site.bench.stop()
     if spoilt is not None:
         spoilt(site)
@@ -219,9 +126,9 @@ def test_who_left_the_list_meanwhile_leaves_the_kernel(
 
 @pytest.mark.parametrize("threshold", ["0", ".5"])
 def test_who_left_the_list_meanwhile_leaves_the_kernel_though_another_is_dead(
-    tmp_path: Path, threshold: str
+    begin: Begin, threshold: str
 ) -> None:
-    site = Site(tmp_path, threshold)
+    site = begin(threshold)
     site.dead.add(C)
     site.run(3)
     assert site.table == {A, B}
