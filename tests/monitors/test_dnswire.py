@@ -102,12 +102,23 @@ def test_the_case_of_the_question_may_differ() -> None:
         reply(name="de.example").toStr(),
         reply(type=TYPE_A).toStr(),
         QUERY.wire,
+        QUERY.wire[:3] + b"\x01" + QUERY.wire[4:],
         reply().toStr()[:11],
         reply().toStr()[:20],
         b"",
         dns.Message(id=0x1234, answer=1, opCode=dns.OP_NOTIFY).toStr(),
     ],
-    ids=["id", "name", "type", "a query", "no header", "half a question", "nothing", "opcode"],
+    ids=[
+        "id",
+        "name",
+        "type",
+        "a query",
+        "a query with a code",
+        "no header",
+        "half a question",
+        "nothing",
+        "opcode",
+    ],
 )
 def test_what_does_not_answer_this_query_is_none(wrong: bytes) -> None:
     assert read_answer(QUERY, wrong) is None
