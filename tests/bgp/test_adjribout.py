@@ -87,3 +87,18 @@ def test_a_route_shared_by_both_families_is_judged_for_each() -> None:
     both = route()
     rib.want({four: both, six: both})
     assert set(rib.obstacles) == {six}
+
+
+def test_after_a_restart_what_is_not_wanted_goes_and_the_end_is_said_once_all_is_known() -> None:
+    """RFC 4724 section 4.1: End-of-RIB when the first full set has been said."""
+    rib = AdjRIBOut(session(families=(IPV4_UNICAST,)))
+    first, second = hosts4(2)
+    rib.end_of_rib_held = True
+    rib.resume({first: V4, second: V4}, (), ())
+    assert rib.version == 1
+    rib.want({first: V4})
+    assert pull_all(rib) == []
+    rib.release()
+    gone, end = pull_all(rib)
+    assert (gone, end) == (Update(withdrawn=(second,)), Update())
+    assert (rib.version, rib.sent) == (2, {first: V4})

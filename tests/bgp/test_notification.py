@@ -100,6 +100,8 @@ def test_outbound_filters_that_nobody_has_agreed_on_are_passed_over() -> None:
     assert asked == RouteRefresh(IPV4_UNICAST, 0)
     two = decode_route_refresh(b"\0\1\0\1" + FILTERS + b"\x40\0\1\x80")
     assert two == RouteRefresh(IPV4_UNICAST, 0)
+    long = decode_route_refresh(b"\0\1\0\1" + b"\1\x40\x01\x02" + bytes(258))
+    assert long == RouteRefresh(IPV4_UNICAST, 0)
     for wrong in (FILTERS[:-1], FILTERS + b"\0", b"\3" + FILTERS[1:], b"\1"):
         with pytest.raises(NotificationError):
             decode_route_refresh(b"\0\1\0\1" + wrong)

@@ -141,6 +141,23 @@ def test_beats_are_counted_by_how_late_they_come_and_their_lateness_is_summed() 
     assert clocks.stall_detector.longest_stall_s == pytest.approx(60.0)
 
 
+def test_half_a_second_is_still_tolerated_and_counts_up_to_its_bucket() -> None:
+    """Prometheus: a bucket has what is less than or equal to its bound."""
+    times = [0.0]
+    detector = StallDetector(lambda: times[-1], lambda: times[-1])
+    mark = detector.mark()
+    times.append(0.55)
+    assert times[-1] - BEAT_S == 0.5, "to the last bit"
+    assert not detector.stalled(mark)
+    detector.beat()
+    assert (detector.gaps, detector.stalls[STALL_BUCKETS_S.index(0.5)]) == (0, 1)
+    assert not detector.stalled(mark)
+    times.append(1.2)
+    assert detector.stalled(mark)
+    detector.beat()
+    assert detector.gaps == 1
+
+
 def test_the_buckets_are_those_that_dashboards_know() -> None:
     assert STALL_BUCKETS_S == (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
