@@ -100,6 +100,19 @@ def test_a_speaker_without_a_router_id_and_with_one_prefix() -> None:
     assert shown.startswith("AS 64600, router id not known, 1 prefix to announce / Peers / ")
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"maintenance": (MaintenanceSnapshot(None, NOON, withdrawn=True),)},
+        {"held": (HeldAnnouncement("dns", 7, 60.0),)},
+    ],
+    ids=str,
+)
+def test_each_of_what_is_not_as_ever_is_said_by_itself(changes: dict[str, Any]) -> None:
+    assert "<ul><li>" in bgp_section("x", replace(SPEAKER, **changes))
+    assert "<ul>" not in bgp_section("x", SPEAKER)
+
+
 def test_what_is_not_announced_as_ever_is_said() -> None:
     maintenance = (
         MaintenanceSnapshot(None, NOON, withdrawn=True),

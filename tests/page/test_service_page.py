@@ -48,6 +48,15 @@ def test_each_server_has_its_connections_of_this_service() -> None:
     assert snapshots.refreshed == 1
 
 
+@pytest.mark.parametrize(("seconds_left", "until"), [(60.0, 60), (62.4, 60), (62.6, 65)])
+def test_when_a_drain_ends_is_told_to_five_seconds(seconds_left: float, until: int) -> None:
+    # As it is counted down it would be another moment each second, and be sent anew.
+    part = kernel_part(
+        counted(DrainSnapshot(KEY, "192.0.2.10:443", seconds_left, 7)), "a_443", NOON
+    )
+    assert part.servers["192.0.2.10:443"] == InKernel(10, 20, True, 7, int(NOON) + until)
+
+
 @pytest.mark.parametrize("address", ["192.0.2.10", "2001:db8::10"])
 def test_a_server_that_drains_says_how_many_connections_are_left(address: str) -> None:
     where = f"[{address}]:443" if ":" in address else f"{address}:443"

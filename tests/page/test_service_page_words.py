@@ -47,6 +47,10 @@ def cells(one: ServerSnapshot, kernel: InKernel | None = None, *, kept: bool = F
     return [cell.strip() for cell in text.removesuffix("|").split(" | ")]
 
 
+def decided(verdict: Verdict, cause: str) -> Decision:
+    return Decision(verdict, cause, NOON, 4, 3, 2, Fraction(5, 2))
+
+
 def test_the_service_in_one_line() -> None:
     counts, _ = tally(service("web", [UP, DOWN, server("cp3", up=False, pooled=True)]))
     shown = head("x", Standing.WARNING, counts)
@@ -105,6 +109,8 @@ def test_a_server_that_serves() -> None:
         "10",
         "—",
     ]
+    decided_row = replace(UP, decision=decided(Verdict.POOLED, "new"))
+    assert '<div class="quiet">new ' in drawn(server_row(decided_row, InKernel(), kept=False))
     row = drawn(server_row(UP, InKernel(), kept=False))
     assert 'data-find="cp1 192.0.2.10 serves enabled/up/pooled"' in row
 
@@ -137,10 +143,6 @@ def test_a_server_that_serves() -> None:
 )
 def test_what_a_monitor_says(one: MonitorSnapshot, said: str) -> None:
     assert cells(replace(UP, monitors=(one,)))[2] == said
-
-
-def decided(verdict: Verdict, cause: str) -> Decision:
-    return Decision(verdict, cause, NOON, 4, 3, 2, Fraction(5, 2))
 
 
 COUNTS = f"{AT}3 of 4 were up, 2.5 required, 2 pooled then"
