@@ -1,4 +1,4 @@
-"""The documents in which the history keeps the inputs of the policy; an upgrade reads older ones."""
+"""The documents in which the history keeps the inputs of the policy, and their decisions."""
 
 from __future__ import annotations
 
