@@ -246,6 +246,16 @@ def test_servers_without_an_address_do_not_replace_those_that_work() -> None:
     assert set(story.serving) == set("abxy")
 
 
+def test_a_change_waits_for_new_ones_if_with_them_just_enough_would_work() -> None:
+    story = Story("abcd")
+    story.list("dx", new="x")
+    assert story.said() == (ChangeWaits(("a", "b", "c"), ("x",), ARRIVAL_S),)
+    assert story.held == ""
+    story = Story("abcd")
+    story.list("x", new="x")
+    assert story.held == "abcd"
+
+
 def test_the_old_ones_go_once_enough_of_the_new_work() -> None:
     story = Story("abcd")
     story.list("wxyz", new="wxyz")
@@ -289,6 +299,18 @@ def test_even_one_server_waits_for_the_one_that_replaces_it() -> None:
     assert story.held == "a"
     story.learn("x", UP)
     assert story.serving == "x"
+
+
+@pytest.mark.parametrize(("late_s", "serving"), [(0, "ba"), (1, "b")])
+def test_one_that_has_had_its_time_when_the_list_comes_is_no_replacement(
+    late_s: float, serving: str
+) -> None:
+    story = Story("a")
+    story.known["b"] = Standing.TAKEN_FOR_DOWN
+    story.list("ab")
+    story.wait(ARRIVAL_S + late_s)
+    story.list("b")
+    assert set(story.serving) == set(serving)
 
 
 def test_one_that_never_had_an_address_replaces_nobody_however_long_it_is_listed() -> None:

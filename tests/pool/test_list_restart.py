@@ -398,3 +398,9 @@ def test_a_restart_releases_nothing_and_holds_no_addition(
             assert dict(after.in_force) == dict(before.in_force)
             times = {h: change.at for change in before.kept for h in change.hosts}
             assert times == {h: change.at for change in after.kept for h in change.hosts}
+
+
+def test_services_do_not_all_write_in_the_same_moment() -> None:
+    after = [saved_after_s(f"service-{number}", 0, 1e6) for number in range(200)]
+    assert min(after) >= 5.0
+    assert 7.5 < max(after) < 8.0
