@@ -18,7 +18,8 @@ from pybal.pool.events import (
     ServerRemoved,
     TooFewEligible,
 )
-from pybal.pool.log_lines import log_line
+from pybal.pool.list_guard import ChangeHeld, ChangeReleased, ChangeWaits, GuardNotice, Release
+from pybal.pool.log_lines import guard_line, log_line
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,47 @@ def test_a_report_retracted_does_not_read_as_if_the_server_came_up() -> None:
         "What ProxyFetch reported of server h (enabled/down/not pooled) is retracted: "
         "this director is cut off"
     )
+
+
+HELD = (
+    "that leaves 2 servers that work, and list-floor wants 3. They stay as they were until a list"
+    " keeps to the floor or an operator confirms it (pybalctl confirm web)"
+)
+
+
+@pytest.mark.parametrize(
+    ("notice", "hold_s", "level", "text"),
+    [
+        (
+            ChangeWaits(("a", "b"), ("x",), 30.0),
+            None,
+            "info",
+            "Servers a, b left the pool list and stay until others work: waiting for x,"
+            " 30 s at most",
+        ),
+        (
+            ChangeHeld(("a", "b"), 2, 3, (), 900.0),
+            None,
+            "critical",
+            f"HELD: the pool list takes away a, b: {HELD}",
+        ),
+        (
+            ChangeHeld(("a",), 2, 3, ("c", "d"), 900.0),
+            3600.0,
+            "critical",
+            f"HELD: the pool list takes away a, after c, d went within 900 s: {HELD}, or for"
+            " 3600 s",
+        ),
+        (
+            ChangeReleased(("a", "b"), Release.CONFIRMED),
+            None,
+            "info",
+            "No longer kept against the pool list: a, b (confirmed by an operator)",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str | float | None) else "",
+)
+def test_what_a_list_takes_away_and_stays_is_said(
+    notice: GuardNotice, hold_s: float | None, level: str, text: str
+) -> None:
+    assert guard_line(notice, "web", hold_s) == (level, text)
