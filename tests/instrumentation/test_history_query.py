@@ -70,7 +70,7 @@ def query(text: str) -> EventQuery:
     ],
 )
 def test_what_is_asked_is_what_is_wanted(text: str, wanted: dict[str, Any]) -> None:
-    expected = {
+    expected: dict[str, Any] = {
         name: frozenset(each) if isinstance(each, set) else each for name, each in wanted.items()
     }
     assert query(text) == EventQuery(**{"limit": 100, **expected})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 
 from pybal.overrides.timed import TimedEntries
@@ -20,7 +21,8 @@ class Rig:
 
     @property
     def wakes_in(self) -> list[float]:
-        return [call.getTime() - self.clock.seconds() for call in self.clock.getDelayedCalls()]
+        calls: Sequence[DelayedCall] = self.clock.getDelayedCalls()
+        return [call.getTime() - self.clock.seconds() for call in calls]
 
 
 def test_each_ends_in_its_time_with_one_timer_for_all() -> None:
