@@ -294,12 +294,14 @@ def furnish(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", nargs="*", choices=[[], *WHAT], default=list(WHAT))
+    parser.add_argument("what", nargs="*", help=f"some of {', '.join(WHAT)}")
     parser.add_argument("--after", default="0.5")
     parser.add_argument("--size", type=float, default=1.0)
     parser.add_argument("--kernel", action="store_true")
     parser.add_argument("--log", action="store_true")
     options = parser.parse_args()
+    if unknown := set(options.what) - WHAT.keys():
+        parser.error(f"there is no {', '.join(unknown)}")
     if options.kernel and "PYBAL_IN_VM" not in os.environ:
         raise SystemExit("the kernel's table is changed in the virtual machine alone: scripts/vm")
     enter()
@@ -308,7 +310,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         furnish(Path(folder))
         router = Router()
-        for name in options.what:
+        for name in options.what or WHAT:
             for after in options.after.split(","):
                 measure(name, float(after), router, options)
 

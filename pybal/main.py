@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
+from twisted.python.threadpool import ThreadPool
 
 import pybal
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
@@ -89,6 +90,7 @@ EXIT_ANOTHER = 5
 
 _SUM_UP_EVERY_S = 10.0
 _SWITCH_S = 0.001
+_READERS = 10
 _LOCK = "lock"
 """How the descriptor is called that has the claim on the IPVS table."""
 
@@ -302,12 +304,16 @@ def _daemon_ports(
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     records, memory, listeners = _kept(settings, place, left, store)
+    # Of its own, as nobody waits for its threads at the end: a long list may take one a second.
+    reading = ThreadPool(0, _READERS, "reading")
+    reading.start()
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,
         now=time.time,
         random=random.Random(),
         in_thread=_in_thread,
+        read_in_thread=partial(deferToThreadPool, reactor, reading),
         own_thread=_own_thread,
         http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False),
         names=resolver,

@@ -13,6 +13,7 @@ from pybal.bgp.causes import Weight
 from pybal.bgp.codec import Received
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import ErrorCode, Family, OpenSubcode, RefreshSubtype
+from pybal.bgp.deadline import DeadlineTimer
 from pybal.bgp.diagnosis import faults_in_words
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
@@ -114,7 +115,7 @@ class Link:
         self._log = log
         self._events: deque[Event] = deque()
         self._feeding = False
-        self._timer: Any = None  # IDelayedCall
+        self._timer = DeadlineTimer(ports.clock, self._timer_fired)
         self._give_up: Callable[[], None] | None = None
         self._local_open: Open | None = None
         self._why = ""  # why the next NOTIFICATION is sent, in words
@@ -141,7 +142,7 @@ class Link:
                 self._step(self._events.popleft())
         finally:
             self._feeding = False
-            self._arm_timer()
+            self._set_timer()
 
     def _step(self, event: Event) -> None:
         before = self.fsm.state
@@ -162,7 +163,7 @@ class Link:
     def resume_from(self, fsm: FSM) -> None:
         """Take over what is known of the peer's failures, or another link's back-off."""
         self.fsm = fsm
-        self._arm_timer()
+        self._set_timer()
 
     def attach(self, connection: BGPConnection) -> None:
         """An accepted connection, not yet made."""
@@ -172,7 +173,7 @@ class Link:
         """Go on with the established session of another process; its routes come next."""
         self.fsm = fsm
         self.connection = connection
-        self._arm_timer()
+        self._set_timer()
 
     def hand_over(self) -> None:
         """Leave the session as it is to the next process."""
@@ -180,7 +181,7 @@ class Link:
         if connection is not None:
             connection.hand_over()
         self.fsm, self.rib = FSM(), None
-        self._arm_timer()
+        self._set_timer()
 
     def flush(self) -> None:
         """Send what the Adj-RIB-Out has to say, as far as the transport has room."""
@@ -220,22 +221,10 @@ class Link:
 
     # Timer
 
-    def _arm_timer(self) -> None:
-        deadline = self.fsm.next_deadline()
-        timer = self._timer
-        if timer is not None and timer.active():
-            # A deadline that moved away is found when the old one fires: cheaper than a new
-            # timer with every message.
-            if deadline is not None and timer.getTime() <= deadline:
-                return
-            timer.cancel()
-        self._timer = None
-        if deadline is not None:
-            delay_s = max(0.0, deadline - self._clock.seconds())
-            self._timer = self._clock.callLater(delay_s, self._timer_fired)
+    def _set_timer(self) -> None:
+        self._timer.set(self.fsm.next_deadline())
 
     def _timer_fired(self) -> None:
-        self._timer = None
         kind = self.fsm.due(self._clock.seconds())
         if kind is not None:
             self._why = self._reason_of(kind)
@@ -244,7 +233,7 @@ class Link:
                 self._owner.note_failure(self, f"connect: {silence}", Weight.UNREACHED)
             self.feed(kind)
             self._why = ""
-        self._arm_timer()
+        self._set_timer()
 
     def _reason_of(self, kind: EventKind) -> str:
         if kind is EventKind.SEND_HOLD_TIMER_EXPIRES:

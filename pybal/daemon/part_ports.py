@@ -29,7 +29,7 @@ def kept_in(settings: Settings) -> Path | None:
 def history_ports(ports: DaemonPorts, settings: Settings, slices: TimeSlices) -> HistoryPorts:
     """Of what has happened."""
     return HistoryPorts(
-        ports.reactor, ports.now, slices, ports.in_thread, ports.own_thread, kept_in(settings)
+        ports.reactor, ports.now, slices, ports.read_in_thread, ports.own_thread, kept_in(settings)
     )
 
 
@@ -68,8 +68,9 @@ def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
         ports.random,
         ports.source_http,
         ports.names,
-        ports.in_thread,
+        ports.read_in_thread,
         settings.state_directory,
+        write_in_thread=ports.in_thread,
         read_only=settings.dry_run,
         boot=None if ports.place is None else ports.place.boot,
         files=files,
@@ -85,7 +86,7 @@ def reload_ports(
         ports.reactor,
         ports.now,
         ports.monotonic_s,
-        ports.in_thread,
+        ports.read_in_thread,
         readiness,
         ports.with_options,
         ports.load_code,

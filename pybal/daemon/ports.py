@@ -32,7 +32,8 @@ class DaemonPorts:
     """All that the daemon touches outside of itself. main gives it; nothing has a default.
 
     `reactor` provides Twisted's reactor interfaces, its clock must not jump; `now()` is Unix
-    seconds; `in_thread` runs a function off the reactor's thread and fires with what it returns.
+    seconds; `in_thread` runs a function off the reactor's thread and fires with what it returns,
+    as does `read_in_thread` for what the end of the process need not wait for.
     `source_http` is for pool lists, whatever monitors use up. `source_address` tells from which of
     our addresses the kernel would reach another one, None if from none; `is_local` whether an
     address is one of ours.
@@ -42,6 +43,7 @@ class DaemonPorts:
     now: Callable[[], float]
     random: random.Random
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    read_in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
     own_thread: Callable[[Callable[[], None]], None]
     """Runs a function that goes on for as long as the daemon does, in a thread that need not
     end."""

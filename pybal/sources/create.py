@@ -47,7 +47,9 @@ def create_source(
         if ports.state_directory is not None:
             directory = ports.state_directory / _CACHE_DIRECTORY
             file = list_file(directory, service, origin.url, ports.boot)
-            cache = ListCache(file, ports.in_thread, log, read_only=ports.read_only)
+            cache = ListCache(
+                file, ports.write_in_thread or ports.in_thread, log, read_only=ports.read_only
+            )
         return LastGoodList(origin, log, ports.reactor, ports.now, publish, cache, overdue_s)
 
     def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:

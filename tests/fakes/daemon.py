@@ -132,6 +132,7 @@ def memory_ports(
         now=lambda: 1e9 + clock.seconds(),
         random=Random(1),
         in_thread=in_thread,
+        read_in_thread=in_thread,
         own_thread=own_thread,
         http=FakeHTTPClient(),
         source_http=FakeHTTPClient(),
