@@ -1,14 +1,15 @@
 """How long a stop takes amid great work, and whether BGP is the first to end.
 
-    sudo python -m bench.stop [table list checks idle names commands clients]
+    sudo python -m bench.stop [table list checks idle names commands clients router]
                               [--after 0,0.5,2] [--size 1] [--log]
     scripts/vm --memory 3000 --timeout 600 -- PYTHON -m bench.stop --kernel table
 
 table: 65 services of 1,000 servers are loaded; list: one of 20,000; checks: 18,000 checks are under
 way and met with silence; idle: 4,000 connections of one pool stand; names: 2,000 names are asked
 of a server that is silent; commands: 300 commands of RunCommand run; clients: fifty have asked over
-the control socket, and read nothing. Dry run, in a network namespace of its own; with --kernel on
-the kernel's table (in the virtual machine). A router on loopback has been told of the services.
+the control socket, and read nothing; router: it has stopped, and takes no leave. Dry run, in a
+network namespace of its own; with --kernel on the kernel's table (in the virtual machine). A router
+on loopback has been told of the services.
 
 Each stop comes so many seconds `--after` the work has begun. A line says how long it took until the
 process was gone, of that the processor time; when the router had the Cease; the longest turns of
@@ -74,6 +75,7 @@ class Router:
     def __init__(self) -> None:
         self.cease_at_s: float | None = None
         self.established = threading.Event()
+        self.stopped = False
         self._listening = socket.create_server((ROUTER, 179))
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -88,6 +90,8 @@ class Router:
         connection.sendall(encode(Open(64601, 90, IPv4Address("10.0.0.9"), capabilities)))
         decoder = Decoder()
         while data := connection.recv(1 << 16):
+            while self.stopped:
+                time.sleep(0.1)
             decoder.feed(data)
             while (message := decoder.next_message()) is not None:
                 if isinstance(message, Keepalive):
@@ -199,6 +203,12 @@ def clients(site: Site, options: tuple[str, ...]) -> Iterator[Director]:
             each.close()
 
 
+def stopped_router(site: Site, options: tuple[str, ...]) -> Iterator[Director]:
+    site.configure(site.of(200), addresses(50, 20))
+    with site.daemon(*options) as director:
+        yield director
+
+
 WHAT: dict[str, Scenario] = {
     "table": table,
     "list": load_of_a_list,
@@ -207,6 +217,7 @@ WHAT: dict[str, Scenario] = {
     "names": names,
     "commands": commands,
     "clients": clients,
+    "router": stopped_router,
 }
 
 
@@ -229,9 +240,11 @@ def measure(name: str, after_s: float, router: Router, options: argparse.Namespa
         router.established.clear()
         router.cease_at_s = None
         for director in WHAT[name](Site(Path(folder), options.size), mode):
+            router.stopped = name == "router" and router.established.wait(LIMIT_S)
             time.sleep(after_s)
             had_session = router.established.is_set()
             show(name, after_s, router, director, options, had_session=had_session)
+            router.stopped = False
 
 
 def show(

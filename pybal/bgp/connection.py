@@ -23,7 +23,7 @@ from pybal.bgp.settings import PeerSettings
 
 # What a flooding peer may have of one turn of the reactor: the rest is for everybody else.
 _MESSAGES_A_TURN, _TURN_S = 64, 0.002
-LINGER_S = 2.0
+LINGER_S = 1.0  # a router that lives answers within a round trip
 
 
 class ConnectionOwner(Protocol):

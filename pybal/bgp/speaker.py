@@ -29,7 +29,7 @@ from pybal.net.listener import Listener
 _FLUSH_POLL_S = 0.02
 _TIDY_S = 60.0
 _ABSENCE_S = 30.0  # that a restart may take, where the peer has not been told another time
-FLUSH_LIMIT_S = 5.0  # for withdrawals to leave, before a peer that does not read is left behind
+FLUSH_LIMIT_S = 1.0  # for withdrawals to leave, before a peer that does not read is left behind
 
 
 class Speaker:
