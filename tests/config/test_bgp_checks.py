@@ -212,3 +212,35 @@ def test_interfaces_that_this_host_has_not_are_noted() -> None:
 def test_a_section_that_is_wrong_is_not_told_of_its_keys_as_well() -> None:
     result = parse(f"{GLOBAL_BGP}[[peers 192.0.2.1/24]]\nbgp-peer-limit = 4\n{service()}", "f")
     assert ["host bits" in str(problem) for problem in result.problems] == [True]
+
+
+@pytest.mark.parametrize(
+    ("lines", "item"),
+    [
+        ("bgp-large-communities = 64600:1:2", ("BGP communities", "64600:1:2")),
+        ("bgp-extended-communities = rt:64600:1", ("BGP communities", "rt:64600:1")),
+        ("bgp-link-bandwidth = 10G", ("BGP bandwidth", "1e+10 bit/s")),
+        (
+            "bgp-link-bandwidth = auto",
+            ("BGP bandwidth", "by the weights of the servers that are up"),
+        ),
+        (
+            "bgp-confederation-id = 65000\nbgp-peer-asn = 64601",
+            ("BGP confederation", "AS 65000, other members none"),
+        ),
+        (
+            "bgp-confederation-id = 65000\nbgp-confederation-peers = 64513 64514\n"
+            "bgp-peer-asn = 64513",
+            ("BGP confederation", "AS 65000, other members 64513 64514"),
+        ),
+    ],
+)
+def test_what_is_told_of_all_is_in_the_report(lines: str, item: tuple[str, str]) -> None:
+    assert item in bgp_items(settings(f"{GLOBAL_BGP}{lines}\n{service()}").bgp)
+
+
+def test_the_report_says_for_how_long_routes_are_kept() -> None:
+    lines = "bgp-graceful-restart = yes\nbgp-long-lived-graceful-restart = 1"
+    items = bgp_items(settings(f"{GLOBAL_BGP}{lines}\n{service()}").bgp)
+    (peer,) = [text for name, text in items if name == "BGP peer"]
+    assert "then stale for 1 s" in peer

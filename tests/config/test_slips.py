@@ -85,6 +85,7 @@ def test_the_same_unknown_key_in_many_sections_is_looked_up_once_and_told_in_eac
         ("loglab", "global", False),
         ("glob", "global", False),
         ("xlobla", "global", False),
+        ("gxobxl", "global", False),
         ("", "global", False),
         ("", "a", True),
         ("ab", "ba", True),

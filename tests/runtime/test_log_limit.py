@@ -121,3 +121,80 @@ def test_memory_is_bounded() -> None:
     for n in range(MAX_KINDS * 2):
         limit.takes("svc", f"x{n}", 0)
     assert len(limit._windows) <= MAX_KINDS
+
+
+def lines_of_a_kib(limit: LogLimit, systems: int, at_s: float, *, kind: str) -> int:
+    """How many of very many lines of 1024 bytes are written then."""
+    written = 0
+    for number in range(200 * systems):
+        system, text = f"s{number % systems:03}", f"{kind}{number // systems:04}x"
+        written += limit.takes(system, text.ljust(1024 - 16 - len(system)), at_s)
+    return written
+
+
+def test_a_start_has_a_mebibyte() -> None:
+    assert lines_of_a_kib(LogLimit(0.0), 10, 9.9, kind="a") == 1024
+
+
+def test_then_a_system_has_64_kib_at_once_and_5_a_second() -> None:
+    limit = LogLimit(0.0)
+    assert lines_of_a_kib(limit, 1, 10.0, kind="a") == 64
+    assert lines_of_a_kib(limit, 1, 11.0, kind="b") == 5
+
+
+def test_then_all_of_them_have_128_kib_at_once_and_8_a_second() -> None:
+    limit = LogLimit(0.0)
+    assert lines_of_a_kib(limit, 10, 10.0, kind="a") == 128
+    assert lines_of_a_kib(limit, 10, 11.0, kind="b") == 8
+
+
+def test_what_repeats_has_32_kib_at_once_and_3_a_second() -> None:
+    limit = LogLimit(0.0)
+    text = "again".ljust(1024 - 16 - 4)
+    for number in range(100):
+        limit.takes(f"s{number:03}", text, 0.0)
+    assert sum(limit.takes(f"s{number:03}", text, 0.0) for number in range(100)) == 32
+    assert sum(limit.takes(f"s{number:03}", text, 1.0) for number in range(100)) == 3
+
+
+def test_what_one_system_has_used_up_another_does_not_give_back() -> None:
+    limit = LogLimit(0.0)
+    assert lines_of_a_kib(limit, 1, 10.0, kind="a") == 64
+    assert limit.takes("other", "a", 10.0)
+    assert lines_of_a_kib(limit, 1, 10.0, kind="b") == 0
+
+
+def test_a_window_that_is_over_begins_anew_unless_something_is_to_be_said_of_it() -> None:
+    limit = LogLimit(0.0)
+    for at_s in (0.0, 59.9, 60.0):
+        assert all(limit.takes("svc", "again", at_s) for _ in range(REPEATS // 2))
+    assert all(limit.takes("svc", "again", 119.9) for _ in range(REPEATS // 2))
+    assert not limit.takes("svc", "again", 119.9), "it began at 60"
+    assert not limit.takes("svc", "again", 121.0)
+    assert [each.count for each in limit.due(121.0)] == [2]
+    assert limit.takes("svc", "again", 121.0)
+
+
+@pytest.mark.parametrize(("kinds", "counts"), [(10, [1] * 10), (11, [6, 5])])
+def test_of_many_kinds_those_that_begin_alike_are_summed_up_together(
+    kinds: int, counts: list[int]
+) -> None:
+    limit = LogLimit(0.0)
+    for n in range(kinds):
+        text = f"Server {'ab'[n % 2]} of kind{n}"
+        assert [limit.takes("svc", text, 0.0) for _ in range(REPEATS + 1)][-1] is False
+    assert [each.count for each in limit.due(WINDOW_S)] == counts
+
+
+def test_of_too_many_kinds_the_oldest_are_forgotten_and_their_lines_told() -> None:
+    limit = LogLimit(0.0)
+    for text in ("first", "second", "third"):
+        assert not [limit.takes("svc", text, 0.0, vital=True) for _ in range(REPEATS + 1)][-1]
+    for n in range(MAX_KINDS - 1):
+        limit.takes("svc", f"x{n}y", 1.0, vital=True)
+    assert list(limit.due(1.0)) == []
+    assert list(limit.due(WINDOW_S)) == [
+        Summary("svc", "third", 1, WINDOW_S),
+        Summary("svc", "second", 2, WINDOW_S),
+    ]
+    assert list(limit.due(WINDOW_S + 1)) == []
