@@ -337,6 +337,8 @@ def test_bfd_with_authentication_has_a_type_a_key_and_its_number() -> None:
     ):  # fmt: skip
         found = options(f"{lines}{kind} 7")
         assert (found.bfd_auth, found.bfd_password) == (BFDAuth(kind, 7), "s3cret")
+    longest = "bgp-bfd = yes\nbgp-bfd-password = 1234567890123456\nbgp-bfd-auth = keyed-md5 1"
+    assert options(longest).bfd_password == "1234567890123456"
     assert options("bgp-bfd-auth = no").bfd_auth is None
     for text, message in (
         (
@@ -357,12 +359,29 @@ def test_bfd_with_authentication_has_a_type_a_key_and_its_number() -> None:
         assert "s3cret" not in problem
 
 
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ("bgp-bfd = yes\nbgp-bfd-auth = simple 1", "bgp-bfd-auth"),
+        (
+            "bgp-bfd = yes\nbgp-bfd-auth = simple 1\nbgp-bfd-password = s3cret\n"
+            "[[peer 198.51.100.1]]\nbgp-bfd-password = 12345678901234567",
+            "bgp-bfd-password",
+        ),
+    ],
+)
+def test_a_key_that_does_not_fit_is_said_where_it_is(lines: str, key: str) -> None:
+    assert only_problem(f"{GLOBAL_BGP}{lines}\n{service()}").key == key
+
+
 def test_bfd_of_one_hop_to_a_peer_behind_routers_is_warned_of() -> None:
-    for far in ("bgp-multihop = 5", "bgp-ttl-security = 3"):
+    for far in ("bgp-multihop = 2", "bgp-ttl-security = 2"):
         problem = only_problem(f"{GLOBAL_BGP}{far}\nbgp-bfd = yes\n{service()}")
         assert "bgp-bfd-multihop = yes" in str(problem)
         found = options(f"{far}\nbgp-bfd = yes\nbgp-bfd-multihop = yes")
         assert found.bfd_multihop
+    for near in ("", "bgp-multihop = 1", "bgp-ttl-security = 1"):
+        assert options(f"{near}\nbgp-bfd = yes").bfd
 
 
 def test_who_may_listen_to_what_peers_say() -> None:

@@ -45,6 +45,7 @@ OF_ALL = [
     ("bgp-as-path = 64600 64601\nbgp-peer-asn = 64601", WARNING, "for a loop"),
     ("bgp-peer-asn = 64600\nbgp-role = customer", WARNING, "towards routers of our AS"),
     ("bgp-peer-asn = 64600\nbgp-prepend = 2", WARNING, "use bgp-local-pref"),
+    ("bgp-role-strict = yes", WARNING, "bgp-role-strict = 'yes': has no effect without bgp-role"),
     (
         "bgp-confederation-id = 65000\nbgp-confederation-peers = 65000 64513\nbgp-peer-asn = 64513",
         WARNING,

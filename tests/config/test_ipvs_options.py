@@ -199,6 +199,7 @@ def test_what_cannot_be_says_what_would_be_right(
 HASHES = (
     ("mh", "mh-port", "mh, without mh-fallback,"),
     ("sh", "", "sh, without sh-fallback,"),
+    ("sh", "sh-port", "sh, without sh-fallback,"),
     ("dh", "", "dh, which has no fallback,"),
 )
 
@@ -223,6 +224,7 @@ def test_a_hash_that_will_lead_clients_to_refusal_is_warned_of(
     [
         {"scheduler": "mh", "scheduler_flags": "mh-fallback", "depool_method": "drain"},
         {"scheduler": "sh", "scheduler_flags": "sh-port, sh-fallback", "upper_threshold": "5"},
+        {"scheduler": "sh", "scheduler_flags": "sh-fallback", "upper_threshold": "5"},
         {"scheduler": "wrr", "depool_method": "drain", "upper_threshold": "5"},
         {"scheduler": "sh"},
     ],
