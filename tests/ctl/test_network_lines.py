@@ -102,7 +102,7 @@ def test_who_else_announces_our_addresses(preferred: str | None, style: Style) -
     }  # fmt: skip
     bare = {**route, "next_hop": None, "med": None, "as_path": []}
     own = {"address": "198.51.100.1", "preferred": preferred, "others": [route, bare]}
-    alone = {"address": "198.51.100.2", "preferred": preferred, "others": []}
+    alone: dict[str, Any] = {"address": "198.51.100.2", "preferred": preferred, "others": []}
     lines = words(bgp_lines(bgp(addresses=[own, alone]), NOW, dry_run=False))[2:]
     who = preferred or "-"
     assert lines == [
@@ -166,7 +166,7 @@ def test_a_table_that_is_as_it_should_be_is_green() -> None:
     assert ipvs_lines(table(), NOW) == [GOOD, CARE]
     late = Line("1 service, 2 destinations: not yet as it should be (a dry run)", Style.WORSE)
     assert ipvs_lines(table(in_sync=False, dry_run=True), NOW) == [late, CARE]
-    audit = {"finished": None, "repairs_total": 0, "drift": []}
+    audit: dict[str, Any] = {"finished": None, "repairs_total": 0, "drift": []}
     never = Line("3 changes, 0 errors; no audit yet (ipvs-audit-interval), 0 repairs")
     assert ipvs_lines(table(audit=audit), NOW) == [GOOD, never]
 
