@@ -2,7 +2,7 @@
 the next audit.
 
 A few services are asked for by name, in turn, without their servers: of a table that was cleared
-any one tells. Of one service the servers are read too. The kernel tells nobody of changes, and the
+any one tells. Of some services the servers are read too. The kernel tells nobody of changes, and the
 number of its services is in no answer that is cheaper than these.
 """
 
@@ -24,6 +24,8 @@ LOOK_MAX_S = 60.0
 """While each look finds something, someone else fights for the table: then looks become rare."""
 
 SERVICES_A_LOOK = 25
+ENTRIES_A_LOOK = 40
+"""Services are read, in turn, until so many entries of the table have been: all of a small one."""
 MOST_SERVERS = 200
 """Larger services are left to the audit: a look is one turn of the reactor, some milliseconds."""
 
@@ -80,10 +82,22 @@ class QuickLook:
         return bool(keys) and bool(self._kernel.absent(keys))
 
     def _is_service_changed(self) -> bool:
-        for key in self._next(self._servers, 1):
+        entries, read = 0, set[ServiceKey]()
+        while entries < ENTRIES_A_LOOK:
+            keys = self._next(self._servers, 1)
+            if not keys:
+                break
+            (key,) = keys
+            if key in read:
+                self._servers.appendleft(key)
+                break
+            read.add(key)
             known = self._table[key]
+            entries += 1
             if len(known.destinations) <= MOST_SERVERS:
-                return bool(whole(comparing(known, self._kernel.read(key))))
+                entries += len(known.destinations)
+                if whole(comparing(known, self._kernel.read(key))):
+                    return True
         return False
 
     def _next(self, turn: deque[ServiceKey], most: int) -> list[ServiceKey]:

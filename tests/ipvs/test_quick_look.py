@@ -13,7 +13,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.plan import AddService, EditDestination, RemoveDestination, RemoveService
-from pybal.ipvs.quick_look import MOST_SERVERS, SERVICES_A_LOOK
+from pybal.ipvs.quick_look import ENTRIES_A_LOOK, MOST_SERVERS, SERVICES_A_LOOK
 from pybal.ipvs.settings import IPVSSettings
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.clock import TURN_S, TurningClock
@@ -84,6 +84,24 @@ class QuickLookTests(SynchronousTestCase):
         )
         self.pass_time(2.2)
         assert self.holds(pool(WEB, 1, 2), pool(DNS, 1, 2))
+
+    def test_of_a_small_table_each_change_is_seen_within_a_second_and_a_bit(self) -> None:
+        keys = [replace(WEB, port=1000 + number) for number in range(12)]
+        self.start(*(pool(key, 1, 2) for key in keys))
+        for key in keys:
+            self.kernel.by_hand(EditDestination(key, destination(2, weight=77, key=key)))
+            self.pass_time(1.2)
+            assert self.holds(pool(key, 1, 2))
+            self.pass_time(2)
+
+    def test_a_look_reads_a_bounded_part_of_the_table_and_all_of_it_in_turn(self) -> None:
+        keys = [replace(WEB, port=1000 + number) for number in range(30)]
+        self.start(*(pool(key, *range(1, 10)) for key in keys))
+        self.kernel.reads.clear()
+        self.pass_time(1)
+        assert 0 < len(self.kernel.reads) <= 2 * (ENTRIES_A_LOOK // 10)
+        self.pass_time(len(keys) / (ENTRIES_A_LOOK // 10) + 1)
+        assert set(self.kernel.reads) == set(keys)
 
     def test_a_table_that_is_as_it_was_left_is_not_audited(self) -> None:
         self.start(pool(WEB, 1, 2), pool(DNS, 1))
