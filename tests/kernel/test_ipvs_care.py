@@ -6,6 +6,7 @@ import errno
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -248,6 +249,40 @@ def test_a_flush_under_load_is_repaired_within_one_audit_and_shown_while_it_last
         assert pybal.json("/api/v1/ipvs")["audit"]["repairs_total"] == 6
         until(lambda: pybal.get("/alerts").startswith("OK"), timeout_s=15)
         assert ask(stage.client, VIP4, PORT).startswith("real")
+
+
+BY_HAND_OF_A_DAEMON = (
+    "-C",
+    "-D -t {vip}:80",
+    "-d -t {vip}:80 -r {real}:80",
+    "-e -t {vip}:80 -r {real}:80 -g -w 7",
+    "-e -t {vip}:80 -r {real}:80 -m -w 1",
+    "-a -t {vip}:80 -r 192.0.2.77:80 -g",
+    "-E -t {vip}:80 -s wlc",
+)
+
+
+def test_what_someone_changes_by_hand_lasts_a_second_or_two(
+    stage: Stage, greeters: dict[str, Greeter], tmp_path: Path
+) -> None:
+    text = config(tmp_path, stage, "web", "web6")
+    real = stage.reals[0].address(VIP4)
+    with RunningPybal(stage.director.wrap, tmp_path, text) as pybal:
+        pybal.wait_for("/pools/web", pool_status(stage, VIP4))
+        in_sync(pybal)
+        until(lambda: len(table(stage).splitlines()) == 6)
+        before = sorted(table(stage).splitlines())
+        lasted_s = {}
+        for command in BY_HAND_OF_A_DAEMON:
+            repairs = pybal.json("/api/v1/ipvs")["audit"]["repairs_total"]
+            stage.director.run("ipvsadm", *command.format(vip=VIP4, real=real).split())
+            began_at_s = time.monotonic()
+            until(lambda n=repairs: pybal.json("/api/v1/ipvs")["audit"]["repairs_total"] > n)  # type: ignore[misc]
+            until(lambda: sorted(table(stage).splitlines()) == before)
+            lasted_s[command] = time.monotonic() - began_at_s
+            # While there is something each time, looks become rare.
+            time.sleep(5)
+        assert max(lasted_s.values()) < 5, lasted_s
 
 
 @pytest.mark.parametrize("ending", ["stop", "kill"])
