@@ -188,7 +188,9 @@ def _maintenance(maintenance: MaintenanceSnapshot) -> Alert:
 
 
 def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> PendingAlert:
-    why = f": {ipvs.last_error.text[:_ERROR_SHOWN]}" if ipvs.last_error else ""
+    # The last error may be another service's.
+    error = missing.error or (ipvs.last_error.text if ipvs.last_error else "")
+    why = f": {error[:_ERROR_SHOWN]}" if error else ""
     if not missing.servers:
         text = f"IPVS: the kernel does not hold {name or missing.service} ({missing.service}){why}"
         return PendingAlert(Alert("not-in-kernel", Severity.CRITICAL, name, text), missing.service)

@@ -274,6 +274,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
                     servers=list_of(TEXT),
                     hosts=list_of(MAYBE_TEXT),
                     others=WHOLE,
+                    error=TEXT,
                 )
             ),
             unmanaged=list_of(TEXT),

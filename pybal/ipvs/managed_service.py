@@ -78,7 +78,7 @@ class Managed:
     be done, None if that is not known. `stands`: the wanted state has been in the kernel once.
     `unrecorded`: it is not added before it is on record. `bad_servers`: among the steps done were
     servers that the kernel never takes. `looked`: it was read at once for a refusal, which may help
-    only the first time."""
+    only the first time. `refusal`: what the kernel said when it last refused something of it."""
 
     wanted: ServiceEntry | None
     outstanding: Outstanding | None = None
@@ -87,6 +87,7 @@ class Managed:
     unrecorded: bool = False
     bad_servers: bool = False
     looked: bool = False
+    refusal: str = ""
     failures: int = 0
     retry: DelayedCall | None = None
     changes: Counter[type] = field(default_factory=Counter)
@@ -128,11 +129,12 @@ def _missing(
     if wanted is None or not tried:
         return None
     if known is None:
-        return MissingSnapshot(str(key))
+        return MissingSnapshot(str(key), error=managed.refusal)
     servers = tuple(str(each) for each in wanted.destinations if each not in known.destinations)
     if not servers:
         return None
-    return MissingSnapshot(str(key), servers, len(wanted.destinations) - len(servers))
+    others = len(wanted.destinations) - len(servers)
+    return MissingSnapshot(str(key), servers, others, managed.refusal)
 
 
 def causes(results: Sequence[OperationResult]) -> tuple[tuple[OperationResult, KernelError], ...]:

@@ -357,6 +357,7 @@ class IPVSManager:
             self._known.learn(key, managed.wanted)
         managed.no_retry()
         managed.failures = 0
+        managed.refusal = ""
         self._done(key, stands=True)
         if managed.wanted is None:
             self._leave(key)
@@ -391,6 +392,7 @@ class IPVSManager:
             self._note(error)
         log_refusals(self._log, key, [error for _, error in refused])
         managed = self._managed[key]
+        managed.refusal = str(refused[0][1])
         if not any(is_drift(result.operation, error.errno) for result, error in refused):
             if not are_bad_servers(refused):
                 self._retry_later(key)

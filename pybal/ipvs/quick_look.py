@@ -2,8 +2,8 @@
 the next audit.
 
 A few services are asked for by name, in turn, without their servers: of a table that was cleared
-any one tells. Of some services the servers are read too. The kernel tells nobody of changes, and the
-number of its services is in no answer that is cheaper than these.
+any one tells. Of some services the servers are read too. The kernel tells nobody of changes, and
+the number of its services is in no answer that is cheaper than these.
 """
 
 from __future__ import annotations

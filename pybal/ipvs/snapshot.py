@@ -94,11 +94,12 @@ class AuditSnapshot:
 @dataclass(frozen=True, slots=True)
 class MissingSnapshot:
     """A service, or `servers` of it, that the kernel does not take though it should hold them;
-    `others` are there."""
+    `others` are there. `error` is what the kernel said, if it was asked."""
 
     service: str
     servers: tuple[str, ...] = ()
     others: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,9 @@ def test_a_service_that_the_kernel_does_not_hold_is_critical_a_server_a_warning(
         ipvs(), missing=(MissingSnapshot(key),), names=((key, "web"),), last_error=error
     )
     assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): {error.text}")
+    own = MissingSnapshot(key, error="its own")
+    watched.ipvs = replace(watched.ipvs, missing=(own,))
+    assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): its own")
     for others, said in ((1, warning), (0, critical)):
         server_ = MissingSnapshot(key, ("0.0.0.0:80",), others)
         watched.ipvs = replace(watched.ipvs, missing=(server_,))

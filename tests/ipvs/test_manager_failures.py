@@ -72,7 +72,10 @@ class FailureTests(ManagerTestCase):
         for _ in range(3):
             self.clock.pump([RETRY_MAX_S])
             (missing,) = self.manager.snapshot().missing
-            assert missing == MissingSnapshot(str(WEB), (str(destination(2).key),), 2)
+            assert replace(missing, error="") == MissingSnapshot(
+                str(WEB), (str(destination(2).key),), 2
+            )
+            assert str(destination(2).key) in missing.error
         self.manager.publish(pool(WEB, 1, 3))
         self.clock.pump([RETRY_MAX_S])
         assert self.manager.snapshot().missing == ()
@@ -84,7 +87,13 @@ class FailureTests(ManagerTestCase):
         )
         self.manager.publish(pool(WEB, 1))
         self.turn()
-        assert self.manager.snapshot().missing == (MissingSnapshot(str(WEB)),)
+        (missing,) = self.manager.snapshot().missing
+        assert replace(missing, error="") == MissingSnapshot(str(WEB))
+        assert missing.error.startswith(f"add service {WEB} ")
+        self.manager.publish(pool(DNS, 1))
+        self.turn()
+        for each in self.manager.snapshot().missing:
+            assert each.service in each.error, "each has its own"
         self.kernel.refuse = lambda _: 0
         self.clock.pump([RETRY_MAX_S] * 3)
         assert self.manager.snapshot().missing == ()
