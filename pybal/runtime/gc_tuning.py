@@ -7,50 +7,99 @@ In the largest configurations one of all objects stops the process for a quarter
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from threading import get_ident
 
-from pybal.runtime.clock import Timer
+from pybal.runtime.clock import Clock
 
 YOUNG = 1500, 0
 """After so many new objects these are searched, every other time with those that stayed the time
-before: a few milliseconds. When a whole pool dies most of them stay; to search them more often was
-a fifth of all that a storm cost."""
-NEVER = 2**31 - 1
+before: a few milliseconds."""
 
-_OLD = 3
+NEVER = 2**31 - 1
+_OLD = 2
 """After more such searches than this comes one of all that are not passed over: some ten
 milliseconds."""
+
+STORM_S = 0.05
+"""A thread that has worked for more than half of so long a time has met with a storm."""
+
+PASSED_OVER = 1000
+"""So many searches may find nothing for that reason, from one search of all objects to the next."""
+
 _SETTLED_AFTER_S = 60.0
 _SEARCH_ALL_EVERY_S = 6 * 3600.0
 
 
-def tune_garbage_collection(clock: Timer) -> None:
-    """Arrange the searches of this process, on `clock` (IReactorTime).
+def tune_garbage_collection(clock: Clock, cpu_s: Callable[[], float] = time.thread_time) -> None:
+    """Arrange the searches of this process, on `clock` (IReactorTime), from the reactor's thread;
+    `cpu_s()` is the processor time that this has used.
 
     No search of all objects while the start makes them without end; from then on, what a search
     has found in use is passed over by the next ones. Servers that are removed are no garbage, they
     go at once; the little that is missed is found by a search of everything, once in a long while.
     """
     gc.set_threshold(*YOUNG, NEVER)
-    clock.callLater(_SETTLED_AFTER_S, _settled)
-    clock.callLater(_SEARCH_ALL_EVERY_S, _search_all, clock)
+    searches = Searches(clock, cpu_s)
+    clock.callLater(_SETTLED_AFTER_S, searches.begin)
+    clock.callLater(_SEARCH_ALL_EVERY_S, searches.search_all)
 
 
-def _settled() -> None:
-    gc.freeze()
-    gc.callbacks.append(_pass_over_what_is_in_use)
-    # Costs nothing, and has Python forget how many objects there were: it puts the first search
-    # off until a quarter as many are new.
-    gc.collect()
-    gc.set_threshold(*YOUNG, _OLD)
+class Searches:
+    """What becomes of each search, once the start is over.
 
+    In a storm nearly all that is new stays, and takes the place of something old. To search it
+    takes a fifth of the time and finds nothing; and as Python counts what is new less what has
+    gone, tens of thousands of objects may gather first, whose search stops the process for a tenth
+    of a second. So it is passed over. Searches of other threads are as ever: what they parse is
+    garbage soon.
+    """
 
-def _pass_over_what_is_in_use(phase: str, info: Mapping[str, int]) -> None:
-    if phase == "stop" and info["generation"] == 2:
+    def __init__(self, clock: Clock, cpu_s: Callable[[], float]) -> None:
+        self._clock = clock
+        self._cpu_s = cpu_s
+        self._thread = get_ident()
+        self._since_s, self._used_s = clock.seconds(), cpu_s()
+        self._in_storm = False
+        self._left = PASSED_OVER
+        self._all = False
+
+    def begin(self) -> None:
+        """The start is over."""
         gc.freeze()
+        gc.callbacks.append(self.told)
+        # Costs nothing, and has Python forget how many objects there were: it puts the first
+        # search off until a quarter as many are new.
+        gc.collect()
+        gc.set_threshold(*YOUNG, _OLD)
+
+    def told(self, phase: str, info: Mapping[str, int]) -> None:
+        """By Python, before and after a search, in whichever thread."""
+        if phase == "stop":
+            if info["generation"] == _ALL:
+                gc.freeze()
+            return
+        if self._all or get_ident() != self._thread:
+            return
+        now_s = self._clock.seconds()
+        if now_s - self._since_s >= STORM_S:
+            used_s = self._cpu_s()
+            self._in_storm = (used_s - self._used_s) * 2 > now_s - self._since_s
+            self._since_s, self._used_s = now_s, used_s
+        if self._in_storm and self._left:
+            self._left -= 1
+            gc.freeze()  # Nothing is left to be searched.
+
+    def search_all(self) -> None:
+        """Once in a long while."""
+        gc.unfreeze()
+        self._all = True
+        gc.collect()
+        self._all = False
+        self._left = PASSED_OVER
+        self._clock.callLater(_SEARCH_ALL_EVERY_S, self.search_all)
 
 
-def _search_all(clock: Timer) -> None:
-    gc.unfreeze()
-    gc.collect()
-    clock.callLater(_SEARCH_ALL_EVERY_S, _search_all, clock)
+_ALL = 2
+"""Python's name for a search of all that are not passed over."""

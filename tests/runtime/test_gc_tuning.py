@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
 import weakref
 from collections.abc import Iterator
 
@@ -11,7 +12,14 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.runtime.gc_tuning import NEVER, YOUNG, tune_garbage_collection
+from pybal.runtime.gc_tuning import (
+    NEVER,
+    PASSED_OVER,
+    STORM_S,
+    YOUNG,
+    Searches,
+    tune_garbage_collection,
+)
 from pybal.sources.poller import Poller
 
 
@@ -54,6 +62,63 @@ def test_what_a_search_found_in_use_is_passed_over_by_the_next() -> None:
     knots.clear()
     assert gc.collect() == 0
     assert gc.get_freeze_count() >= standing
+
+
+class Storm:
+    """Searches by a thread that works all the time, or a tenth of it."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.cpu_s = 0.0
+        self.searches = Searches(self.clock, lambda: self.cpu_s)
+        self.searches.begin()
+
+    def search(self, share: float = 1.0) -> bool:
+        """Whether it finds what is garbage."""
+        self.clock.advance(STORM_S)
+        self.cpu_s += STORM_S * share
+        return self.finds()
+
+    def finds(self) -> bool:
+        knot = Knot()
+        gone = weakref.ref(knot)
+        del knot
+        gc.collect(0)
+        return gone() is None
+
+
+def test_in_a_storm_what_is_new_is_passed_over_until_the_search_of_everything() -> None:
+    storm = Storm()
+    assert storm.search(share=0.1)
+    assert not storm.search()
+    assert not storm.finds(), "the storm goes on"
+    knot = Knot()
+    gone = weakref.ref(knot)
+    del knot
+    gc.collect(1)
+    storm.searches.search_all()
+    assert gone() is None
+    assert storm.search(share=0.1)
+
+
+def test_what_another_thread_makes_is_searched_in_a_storm_too() -> None:
+    storm = Storm()
+    storm.search()
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(storm.finds()))
+    thread.start()
+    thread.join()
+    assert found == [True]
+
+
+def test_not_all_searches_are_passed_over_however_long_a_storm_lasts() -> None:
+    storm = Storm()
+    passed_over = 0
+    while not storm.search():
+        passed_over += 1
+    assert passed_over == PASSED_OVER
+    storm.searches.search_all()
+    assert not storm.search()
 
 
 @pytest.mark.slow
