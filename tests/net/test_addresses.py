@@ -6,7 +6,17 @@ from ipaddress import ip_address
 
 import pytest
 
-from pybal.net.addresses import endpoint, host_problem, same_host, why_unusable
+from pybal.net.addresses import (
+    endpoint,
+    host_problem,
+    is_host,
+    is_host_name,
+    parse_address,
+    parse_scoped_address,
+    same_host,
+    split_host_port,
+    why_unusable,
+)
 
 UNUSABLE = {
     "0.0.0.0": "unspecified",
@@ -64,7 +74,10 @@ def test_what_is_no_host_is_said(host: object) -> None:
 
 def test_spellings_of_a_host_are_the_same() -> None:
     assert same_host("A.Example.") == same_host("a.example")
-    assert same_host("2001:DB8:0::1") == same_host("2001:db8::1")
+    assert same_host("2001:DB8:0::1") == same_host("2001:db8::1") == "2001:db8::1"
+    assert same_host("2001:DB8:0::A") == "2001:db8::a"
+    assert same_host("192.0.2.1") == "192.0.2.1"
+    assert same_host("CP1") == "cp1"
     assert same_host("a") != same_host("b")
 
 
@@ -73,3 +86,72 @@ def test_an_ipv6_address_is_in_brackets_before_a_port() -> None:
     assert endpoint("2001:db8::1", 80) == "[2001:db8::1]:80"
     assert endpoint("192.0.2.1", 80) == "192.0.2.1:80"
     assert endpoint("a.example", 80) == "a.example:80"
+
+
+LONGEST = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a", "a.example", "a.example.", "_dmarc.example", "a-b.c_d", "1a", "9.example",
+        "xn--caf-dma.example", "a" * 63, LONGEST,
+    ],
+)  # fmt: skip
+def test_a_plausible_name(name: str) -> None:
+    assert is_host_name(name)
+    assert is_host(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", ".", "a..b", ".a", "-a", "a-", "a b", "a.b-.c", "10.0.0.300", "10.0.1", "7", "café",
+        "a:b", "a/b", "a" * 64, LONGEST + "e", LONGEST + ".",
+    ],
+)  # fmt: skip
+def test_what_is_no_name(name: str) -> None:
+    assert not is_host_name(name)
+    assert not is_host(name)
+
+
+def test_an_address_is_a_host_and_no_name() -> None:
+    for text in ("192.0.2.1", "2001:db8::1"):
+        assert is_host(text)
+        assert not is_host_name(text)
+
+
+def test_only_one_link_has_an_address_with_a_zone() -> None:
+    assert parse_address("192.0.2.1") == ip_address("192.0.2.1")
+    assert parse_address("fe80::1%eth0") is None
+    assert parse_address("x") is None
+    assert parse_scoped_address("fe80::1%eth0") == ip_address("fe80::1%eth0")
+    assert parse_scoped_address("192.0.2.1") == ip_address("192.0.2.1")
+    assert parse_scoped_address("x") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a.example", ("a.example", 80)),
+        ("a.example:8080", ("a.example", 8080)),
+        ("192.0.2.1:1", ("192.0.2.1", 1)),
+        ("[2001:db8::1]", ("2001:db8::1", 80)),
+        ("[2001:db8::1]:65535", ("2001:db8::1", 65535)),
+        ("a:0", None),
+        ("a:65536", None),
+        ("a:", None),
+        ("a:123456", None),
+        ("a:b", None),
+        ("", None),
+        ("a b", None),
+        ("10.0.0.300", None),
+        ("2001:db8::1", None),
+        ("[192.0.2.1]", None),
+        ("[a]", None),
+        ("[]", None),
+        ("[fe80::1%eth0]", None),
+    ],
+)
+def test_a_host_and_a_port_of_a_url(text: str, found: tuple[str, int] | None) -> None:
+    assert split_host_port(text, 80) == found

@@ -213,6 +213,48 @@ def test_what_there_is_not_is_answered_with_what_there_is(
     assert (str(refused.value), refused.value.remedy) == (text, remedy)
 
 
+def test_of_many_services_that_have_a_host_twenty_are_named() -> None:
+    pools = {f"s{number:02}": ["a"] for number in range(21)}
+    with pytest.raises(ControlError) as refused:
+        services_meant(Scope("a"), pools)
+    assert "s19" in str(refused.value)
+    assert "s20" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "remedy"),
+    [
+        ("a", ["a1", "a2", "a3", "a4"], "Did you mean a1 or a2 or a3?"),
+        ("a", [], "There are none"),
+        ("zz", ["a", "b"], "There are a, b"),
+        # One that comes right before it by the alphabet, as the first of all.
+        ("cp1x", ["cp1"], "Did you mean cp1?"),
+    ],
+)
+def test_of_those_that_may_have_been_meant_three_are_named(
+    name: str, known: list[str], remedy: str
+) -> None:
+    found = there_are(name, known)
+    assert sorted(found.split()) == sorted(remedy.split())
+
+
+def test_no_more_than_three_are_asked_for_and_of_a_name_a_hundred_characters() -> None:
+    asked: list[tuple[str, list[str], int]] = []
+
+    def close(word: str, possible: list[str], count: int) -> list[str]:
+        asked.append((word, possible, count))
+        return ["x1", "x2", "x3", "x4"]
+
+    known = [f"n{number:03}" for number in range(100)]
+    assert there_are("n050" + "y" * 200, known, close) == "Did you mean x1 or x2 or x3?"
+    ((word, possible, count),) = asked
+    assert word == "n050" + "y" * 96
+    assert possible == known[26:76]
+    assert count == 3
+    there_are("a", known, close)
+    assert asked[1][1] == known[:25]
+
+
 def test_an_end_on_another_day_is_said_with_its_date() -> None:
     assert until_text(0.0, 3600.0) == "01:00 UTC"
     assert until_text(0.0, 90_000.0) == "1970-01-02 01:00 UTC"
