@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pybal.config.settings import ListGuardSettings
 from pybal.model import ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
-from pybal.pool.overlay import Overlay, lay_over, serving
+from pybal.pool.overlay import Overlay, lay_over, serving, slack_of
 from pybal.pool.pool_state import PoolState
 from tests.fakes.coordinator import ADDRESSES, Bench
 
@@ -276,3 +276,41 @@ def test_a_restart_takes_none_out_of_effect_whatever_died_meanwhile(action: Acti
     found = over(after, "a")
     assert found is not None and not found.suspended
     assert weights(after) == weights(bench)
+
+
+def word(host: str, action: Action, *, force: bool = False) -> Override:
+    return Override("s", host, action, "alice", "why", 0.0, 60.0, force)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steady", "slack"),
+    [
+        ([], "", 0),
+        # What only wants to be in effect takes nobody away yet, but one that enables counts.
+        ([word("a", DRAIN)], "", 0),
+        ([word("a", DRAIN)], "a", -1),
+        ([word("a", DRAIN, force=True)], "", -1),
+        ([word("a", DISABLE), word("b", DISABLE)], "ab", -2),
+        ([word("a", DRAIN), word("d", ENABLE)], "a", 0),
+        ([word("d", ENABLE)], "", 0),
+    ],
+)
+def test_how_much_a_pool_is_short_of_with_what_was_in_effect_before(
+    overrides: list[Override], steady: str, slack: int
+) -> None:
+    # Three of four serve, and three must.
+    specs = {host: ServerSpec(host, 1, enabled=host != "d") for host in "abcd"}
+    by_host = {each.host: each for each in overrides}
+    assert slack_of(specs, by_host, lambda _: True, Fraction(3, 4), steady) == slack
+
+
+def test_what_was_suspended_and_is_undone_or_gone_with_its_server_is_no_news() -> None:
+    wishes = {host: word(host, DRAIN) for host in "ab"}
+    overlay = Overlay("s", lambda _: wishes)
+    state = PoolState(Fraction(1), ())
+    servers = {host: ServerSpec(host) for host in "abc"}
+    overlay.lay(servers, state)
+    assert [line[:4] for line in overlay.news] == ["a is", "b is"]
+    del wishes["a"], servers["b"]
+    overlay.lay(servers, state)
+    assert overlay.news == ()
