@@ -116,10 +116,10 @@ def test_what_is_not_there_two_minutes_after_a_start_is_forgotten(
     after_s: float, known: bool
 ) -> None:
     rig = Rig(Lasting(KEY, EPOCH - 9 * HOUR_S))
-    rig.step(0.0)
-    rig.step(after_s)
+    rig.step(1000.0)
+    rig.step(1000.0 + after_s)
     assert bool(rig.alerts.lasting) == known
-    found = rig.step(after_s, LONG)
+    found = rig.step(1000.0 + after_s, LONG)
     assert bool(found) == known
 
 
