@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pybal.history.event import Kind, LedgerEvent
@@ -16,7 +18,7 @@ def ring(*seqs: int, size: int = 5) -> Ring:
     return made
 
 
-def seqs(of: Ring, above: int = 0, **query: int) -> list[int]:
+def seqs(of: Ring, above: int = 0, **query: Any) -> list[int]:
     return [each.seq for each in of.candidates(EventQuery(**query), above)]
 
 
