@@ -11,6 +11,7 @@ from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import Importer, Told
 from pybal.bgp.messages import PathAttributes, RouteRefresh
 from pybal.bgp.negotiation import negotiate
+from pybal.bgp.preference import Preferred
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from tests.bgp.peeringcase import OPEN, THEM, VIP
@@ -61,6 +62,10 @@ def test_a_session_that_goes_on_is_asked_to_say_all_again_if_there_is_something_
     assert importer(wanted=False).begin_again(SESSION, OURS) == ()
     nothing_own = Importer(ip_address(THEM), wanted=True)
     assert nothing_own.begin_again(SESSION, OURS) == ()
+    again = importer()
+    again.begin_again(SESSION, OURS)
+    again.take(said())
+    assert (list(again.routes), again.listens) == ([HOST], True)
 
 
 def test_switched_on_and_off_in_a_session() -> None:
@@ -112,6 +117,20 @@ def test_what_may_be_our_own_word_sent_back_is_not_told() -> None:
     for told, hop, prefixes in wanted:
         peer.take(said(HOST, 64600, 64512, hop=IPv4Address(hop)))
         assert [prefix for prefix, _, _ in peer.about(VIP, told)] == prefixes
+
+
+def test_whom_the_peer_prefers_is_told_by_what_it_was_told() -> None:
+    peer = importer()
+    peer.begin(SESSION, OURS)
+    peer.take(said(HOST, 64600, 64600, 64600))
+    peer.take(said(WIDE, 64600))
+    ours = Route(PathAttributes(as_path=sequence((64512,))), ip_address("10.0.0.1"))
+    for told, who in (
+        ({}, [Preferred.OTHERS, Preferred.OTHERS]),
+        ({HOST: ours}, [Preferred.US, Preferred.US]),
+        ({WIDER: ours}, [Preferred.OTHERS, Preferred.OTHERS]),
+    ):
+        assert [each for _, _, each in peer.about(VIP, Told(told))] == who
 
 
 def test_the_most_specific_is_told_first() -> None:

@@ -31,37 +31,42 @@ def program(version: int, *, multihop: bool) -> bytes:
     """For the receiving socket of one IP version: an array of struct sock_filter."""
     flags, ours = _UDP_HEADER + 1, _UDP_HEADER + 8
     steps: list[_Step] = [
-        (_LENGTH, 0, 0, 0),
+        _do(_LENGTH),
         (_AT_LEAST, 0, _DROP, _UDP_HEADER + SIZE),
-        (_BYTE, 0, 0, _UDP_HEADER),
-        (_SHIFT, 0, 0, 5),
+        _do(_BYTE, _UDP_HEADER),
+        _do(_SHIFT, 5),
         (_EQUAL, 0, _DROP, VERSION),
-        (_BYTE, 0, 0, flags),
-        (_AND, 0, 0, 1),  # multipoint
+        _do(_BYTE, flags),
+        _do(_AND, 1),  # multipoint
         (_EQUAL, 0, _DROP, 0),
-        (_BYTE, 0, 0, _UDP_HEADER + 2),  # detect multiplier
+        _do(_BYTE, _UDP_HEADER + 2),  # detect multiplier
         (_EQUAL, _DROP, 0, 0),
-        (_BYTE, 0, 0, _UDP_HEADER + 3),  # length, at most what there is
+        _do(_BYTE, _UDP_HEADER + 3),  # length, at most what there is
         (_AT_LEAST, 0, _DROP, SIZE),
-        (_TO_X, 0, 0, 0),
-        (_LENGTH, 0, 0, 0),
-        (_MINUS, 0, 0, _UDP_HEADER),
+        _do(_TO_X),
+        _do(_LENGTH),
+        _do(_MINUS, _UDP_HEADER),
         (_AT_LEAST_X, 0, _DROP, 0),
-        (_WORD, 0, 0, _UDP_HEADER + 4),  # the peer's discriminator
+        _do(_WORD, _UDP_HEADER + 4),  # the peer's discriminator
         (_EQUAL, _DROP, 0, 0),
-        (_WORD, 0, 0, ours),
+        _do(_WORD, ours),
         (_EQUAL, 0, 3, 0),
-        (_BYTE, 0, 0, flags),
-        (_SHIFT, 0, 0, 6),
+        _do(_BYTE, flags),
+        _do(_SHIFT, 6),
         (_GREATER, _DROP, 0, BFDState.DOWN),
     ]
     if not multihop:
         steps += [
-            (_BYTE, 0, 0, _NETWORK_HEADER + _TTL_AT[version]),
+            _do(_BYTE, _NETWORK_HEADER + _TTL_AT[version]),
             (_EQUAL, 0, _DROP, _MAX_TTL),
         ]
-    steps += [(_RETURN, 0, 0, _ALL), (_RETURN, 0, 0, 0)]
+    steps += [_do(_RETURN, _ALL), _do(_RETURN, 0)]
     return b"".join(_packed(step, len(steps) - at - 2) for at, step in enumerate(steps))
+
+
+def _do(operation: int, operand: int = 0) -> _Step:
+    """What is no comparison: the next step comes next, and no jumps are looked at."""
+    return operation, 0, 0, operand
 
 
 def _packed(step: _Step, to_the_end: int) -> bytes:
