@@ -86,6 +86,11 @@ BAD_OPENS = [
     ("version 3", b"\x03" + body()[1:], (2, 1, b"\0\4")),
     ("ASN 0", body(head=HEAD[:1] + b"\0\0" + HEAD[3:]), (2, 2, b"")),
     ("4-octet ASN 0", body(bytes.fromhex("0206410400000000")), (2, 2, b"")),
+    (
+        "ASN 0 in two octets alone",
+        body(bytes.fromhex("0206410400010001"), head=HEAD[:1] + b"\0\0" + HEAD[3:]),
+        (2, 2, b""),
+    ),
     ("hold time 1", body(head=HEAD[:3] + b"\0\1" + HEAD[5:]), (2, 6, b"\0\1")),
     ("hold time 2", body(head=HEAD[:3] + b"\0\2" + HEAD[5:]), (2, 6, b"\0\2")),
     ("identifier 0.0.0.0", body(head=HEAD[:5] + bytes(4)), (2, 3, b"")),
@@ -110,6 +115,12 @@ def test_a_bad_open_is_answered_with_its_subcode(
     with pytest.raises(NotificationError) as caught:
         decode_open(data)
     assert (caught.value.code, caught.value.subcode, caught.value.data) == wanted
+
+
+def test_the_lowest_asn_is_1() -> None:
+    assert decode_open(body(head=HEAD[:1] + b"\0\1" + HEAD[3:])).asn == 1
+    capability = bytes.fromhex("0206410400000001")
+    assert decode_open(body(capability, head=HEAD[:1] + b"\0\1" + HEAD[3:])).asn == 1
 
 
 def test_hold_time_0_and_3_are_acceptable() -> None:

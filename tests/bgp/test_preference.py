@@ -61,6 +61,8 @@ def test_the_more_specific_prefix_wins_whatever_else_is_said() -> None:
         # A router that passes on a worse route has its reasons.
         (ours(WE), heard(PEER, ELSE, ELSE), OTHERS),
         (ours(WE), heard(PEER, WE, origin=Origin.INCOMPLETE), OTHERS),
+        # A route server puts nothing in front.
+        (ours(WE), heard(ELSE, WE), US),
         # An AS that leaves comes last (RFC 8326), whatever the path.
         (ours(WE), heard(PEER, communities=LEAVING), US),
         (ours(WE, communities=LEAVING), heard(PEER, PEER), OTHERS),

@@ -65,6 +65,8 @@ VARIANTS = [
     *(changed(at, value) for at in range(24) for value in (0, 1, 3, 24, 25, 32, 255)),
     *(changed(at, value, encoded(DOWN)) for at in (0, 1, 2, 3, 19) for value in (0, 64, 128, 255)),
     *(encoded(replace(DOWN, state=state)) for state in BFDState),
+    encoded(replace(GOOD, my_discriminator=1 << 24, your_discriminator=1)),
+    encoded(replace(GOOD, your_discriminator=1 << 24, desired_min_tx_us=1)),
 ]  # fmt: skip
 
 
