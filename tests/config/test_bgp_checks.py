@@ -73,6 +73,17 @@ OF_ALL = [
     (f"{NAMED}bgp-nexthop-ipv4 = ::ffff:192.0.2.7", WARNING, "write it plainly"),
     (f"{NAMED}bgp-communities = blackhole", WARNING, "has blackhole"),
     ("[[peer eth0]]\nbgp-interface = eth1", WARNING, "the router is looked for on eth0"),
+    ("[[peer eth0]]\nbgp-nexthop-ipv4 = 127.0.0.1", WARNING, "127.0.0.1 is each router itself"),
+    (
+        "[[peers 192.0.2.0/24]]\nbgp-nexthop-ipv4 = 127.0.0.1",
+        WARNING,
+        "127.0.0.1 is each router itself",
+    ),
+    (
+        "[[peers 192.0.2.0/24]]\n[[peers  192.0.2.0/24]]",
+        ERROR,
+        "a second sub-section of 192.0.2.0/24",
+    ),
     ("[[peers 224.0.0.0/4]]", ERROR, "no router connects from 224.0.0.0/4"),
     ("[[peers ::ffff:0:0/96]]", ERROR, "no router connects from ::ffff:0"),
     ("[[peers ::/0]]", WARNING, "whoever reaches this host may be a peer"),
@@ -134,6 +145,39 @@ def test_a_next_hop_of_all_that_is_a_routers_own_address() -> None:
     problem = only_problem(GLOBAL_BGP.replace("198.51.100.2", "198.51.100.1") + service())
     assert (problem.severity, problem.section) == (WARNING, "global")
     assert "is the address of the peer 198.51.100.1, which would send all to itself" in str(problem)
+
+
+def test_keys_of_a_section_of_nobody_are_looked_at_all_the_same() -> None:
+    first, second = shown(f"{GLOBAL_BGP}[[peer /]]\nnosuch = 1\n{service()}")
+    assert "must be [[peer ADDRESS]] or [[peer INTERFACE]]" in first
+    assert "nosuch: unknown key" in second or "nosuch = '1': unknown key" in second
+
+
+def test_a_next_hop_that_is_a_services_own_address() -> None:
+    text = f"{GLOBAL_BGP}{NAMED}bgp-nexthop-ipv6 = 2001:db8::9\n{service(ip='2001:db8::9')}"
+    words = "that of 198.51.100.1 is the address of [svc], which is announced"
+    assert words in str(only_problem(text))
+
+
+def test_an_aggregate_that_holds_our_next_hop() -> None:
+    text = GLOBAL_BGP.replace(PEER, "bgp-peer-address = 203.0.113.1\n")
+    text += service(ip="198.51.100.9", bgp_aggregate="198.51.100.0/24")
+    assert "holds 198.51.100.2, by which routers reach" in str(only_problem(text))
+
+
+def test_what_is_not_announced_or_has_no_address_is_not_compared_with_routers() -> None:
+    start = GLOBAL_BGP.replace("198.51.100.1", "192.0.2.1")
+    assert shown(start + service(bgp="no")) == []
+    assert only_problem(GLOBAL_BGP + service(ip="nonsense")).key == "ip"
+
+
+def test_services_of_one_address_are_compared_though_what_counts_for_the_others_is_bad() -> None:
+    services = service("a", bgp_communities="64600:1")
+    services += service("b", port="81", bgp_communities="64600:2")
+    services += service("c", port="82")
+    first, second = shown(f"{GLOBAL_BGP}bgp-communities = nonsense\n{services}")
+    assert "[global] bgp-communities" in first
+    assert "[b] bgp-communities" in second and "differs from that of [a]" in second
 
 
 def test_one_router_in_two_spellings_is_one_or_an_error() -> None:

@@ -192,3 +192,24 @@ def test_what_is_sent_is_not_shown_but_what_is_expected_is() -> None:
 def test_a_list_floor_of_its_own_is_shown(keys: dict[str, str], words: str) -> None:
     lines, _ = of("[global]\n" + service(**keys))
     assert f"    list floor         {words}" in lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("", "/run/pybal/control.sock, for root"),
+        ("control-socket-group = adm", "/run/pybal/control.sock, for root and the group adm"),
+        ("control-socket = no", "off"),
+        ("dryrun = yes", "off"),
+        ("dryrun = yes\ncontrol-socket = yes", "/run/pybal/control.sock, for root"),
+    ],
+)
+def test_who_may_use_the_control_socket_is_shown(lines: str, words: str) -> None:
+    found, _ = of(f"[global]\n{lines}\n{service()}")
+    (line,) = [each for each in found if each.strip().startswith("control socket")]
+    assert line == f"    control socket     {words}"
+
+
+def test_how_servers_are_drained_is_shown() -> None:
+    found, _ = of("[global]\n" + service(depool_method="drain", drain_timeout="2.5"))
+    assert "    depooling          drains for up to 2.5 s" in found

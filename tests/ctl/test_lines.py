@@ -80,13 +80,21 @@ def test_the_worst_services_come_first_and_of_equals_those_with_fewer_up() -> No
         service("well"),
         service("half", counts(2, 2, 1, 1)),
         service("most", counts(4, 4, 3, 3)),
+        service("big", counts(100, 100, 60, 60)),
         service("also", counts(2, 2, 1, 1)),
         service("empty", counts(0, 0, 0, 0)),
     ]
     first, titles, *lines = status_lines(services, NO_BGP)
-    assert first == Line("5 services, 4 of them to look at; BGP is off")
+    assert first == Line("6 services, 5 of them to look at; BGP is off")
     assert titles.text.split() == "SERVICE ADDRESS SERVERS ENABLED UP POOLED NOTE".split()
-    assert [line.text.split()[0] for line in lines] == ["empty", "also", "half", "most", "well"]
+    assert [line.text.split()[0] for line in lines] == [
+        "empty",
+        "also",
+        "half",
+        "big",
+        "most",
+        "well",
+    ]
 
 
 def test_the_first_line_is_a_summary() -> None:
