@@ -96,6 +96,18 @@ def test_the_head_is_whole_or_refused(document: bytes, at: int, change: int) -> 
             decode_head(bytes(head[:at]))
 
 
+def test_a_head_that_is_cut_or_damaged_in_its_document_is_refused() -> None:
+    assert decode_head(encode_head(b"")) == b""
+    head = encode_head(b"{}")
+    for damaged in (head[:-1], head[:-1] + b"?"):
+        with pytest.raises(HandoverError, match="head is damaged"):
+            decode_head(damaged)
+    with pytest.raises(HandoverError, match="cut short"):
+        decode_head(head[:19])
+    with pytest.raises(HandoverError, match="no record of ours"):
+        decode_head(b"?" + head[1:])
+
+
 def test_another_format_is_said_to_be_one() -> None:
     head = bytearray(encode_head(b"{}"))
     head[8] = 7
