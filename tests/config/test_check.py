@@ -238,3 +238,10 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: Capture) -> None:
         {"severity": "note", "message": "odd", "file": FILE, "slip": False}
         | dict.fromkeys(("line", "section", "key", "value"))
     ]
+
+
+def test_a_warning_makes_a_file_no_good_only_if_it_is_to_be_strict() -> None:
+    result = parse("[global]\nx = 1\n" + service(), FILE)
+    assert len(result.warnings) == 1
+    assert json.loads(report_json(result, []))["good"] is True
+    assert json.loads(report_json(result, [], strict=True))["good"] is False

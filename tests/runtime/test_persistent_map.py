@@ -89,3 +89,10 @@ def test_a_difference_looks_only_at_what_is_not_shared() -> None:
 def test_a_key_that_is_not_there_is_an_error() -> None:
     with pytest.raises(KeyError):
         PersistentMap({1: "one"})[2]
+
+
+def test_it_is_as_a_dict_that_has_the_same_in_it() -> None:
+    one = PersistentMap({"a": 1})
+    assert one == {"a": 1} and one == PersistentMap({"a": 1})
+    assert one != {"a": 2} and one != PersistentMap({"a": 2}) and one != 1
+    assert repr(one) == "PersistentMap({'a': 1})"
