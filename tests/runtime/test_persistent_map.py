@@ -96,3 +96,18 @@ def test_it_is_as_a_dict_that_has_the_same_in_it() -> None:
     assert one == {"a": 1} and one == PersistentMap({"a": 1})
     assert one != {"a": 2} and one != PersistentMap({"a": 2}) and one != 1
     assert repr(one) == "PersistentMap({'a': 1})"
+
+
+def test_a_leaf_that_was_divided_is_compared_with_one_that_was_not() -> None:
+    """The keys' lowest four bits agree, so that the second division tells them apart."""
+    divided = PersistentMap({16 * n: n for n in range(30)})
+    whole = PersistentMap({16 * n: n for n in range(20)} | {16 * n + 1: n for n in range(10)})
+    found = {each for each in difference(divided, whole) if each is not None}
+    assert found == {(16 * n, n, None) for n in range(20, 30)} | {
+        (16 * n + 1, None, n) for n in range(10)
+    }
+
+
+def test_a_long_comparison_pauses_after_every_some_dozen_keys() -> None:
+    one, other = ({n: n for n in range(500)} for _ in range(2))
+    assert list(difference(one, other)).count(None) >= 2 * 500 // 50
