@@ -105,6 +105,22 @@ _INSTEAD = {
     "netmask": "use persistence-netmask",
     "autoreload": "the pool list is watched by itself",
     "supervised": "PyBal stays in the foreground by itself",
+    "callback monitorfile": _ALERTS,
+    "login passwd secret database": (
+        "no monitor logs in: use runcommand.command with a check that does"
+    ),
+    "cleanstop": "a stop leaves the kernel's table as it is",
+    "log logfile syslog": "all is logged to stderr, which systemd or rsyslog keeps; see log-level",
+    "daemon fork": "PyBal stays in the foreground by itself",
+    "pidfile": "PyBal keeps none: systemd knows its process",
+    # Seesaw
+    "vserver vservers vserver-entry": "a service is a [section] with protocol, ip and port",
+    "lb-mode": _METHOD,
+    "one-packet": "use ops",
+    "server-low-watermark server-high-watermark quorum-percent": (
+        "use depool-threshold, and bgp-withdraw-on-down"
+    ),
+    "anycast-enabled anycast": "use bgp = yes",
     # nginx, Envoy and others
     "upstream cluster endpoints hosts members nodes servers backends pool": _LIST,
     "proxy-pass": _LIST,
@@ -119,6 +135,19 @@ _INSTEAD = {
     "vip address virtual-address": "use ip",
     "listen-port": "use port",
     "weight enabled host": _LIST,
+    "forward forwarding nat dr tun dsr masq masquerade": _METHOD,
+    "send-proxy send-proxy-v2 proxy-protocol accept-proxy": (
+        "packets go to the servers as they are: they see the client's address without it"
+    ),
+    "ssl tls crt certificate ssl-certificate": (
+        "TLS ends at the servers; proxyfetch.url = https://... checks it"
+    ),
+    "state vrrp-version vrrp": _WHO,
+    "asn local-as my-as": "use bgp-local-asn in [global]",
+    "peer neighbor neighbour peers": "use bgp-peer-address in [global]",
+    "remote-as peer-as": "use bgp-peer-asn in [global]",
+    "nameserver resolver resolvers": "name servers are those of /etc/resolv.conf",
+    "user group uid gid chroot": "commands of monitors run as runcommand-user in [global]",
     # a monitor's options without its name
     "interval": _INTERVAL,
     "timeout": _TIMEOUT,
