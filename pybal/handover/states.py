@@ -45,8 +45,10 @@ class StateTable:
         """`name` is for people who look at a process's descriptors; `place` is this boot and
         network namespace."""
         self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
-        self._free = list(range(MAX_SLOTS - 1, -1, -1))
         self._alive: DelayedCall | None = None
+        self._never_used = 0
+        """From this slot on none was ever written: most daemons use a few of 65,536."""
+        self._free: list[int] = []
         try:
             os.ftruncate(self.descriptor, TABLE_BYTES)
             os.pwrite(self.descriptor, encode_head(place.encode()), HEAD_AT)
@@ -57,8 +59,8 @@ class StateTable:
     def write(self, slot: int | None, state: bytes) -> int | None:
         """Remember a state; the place in which it now is, to be given with the next. None: there is
         no room. One that is too large is not remembered, nor is what was there."""
-        if slot is None and self._free:
-            slot = self._free.pop()
+        if slot is None:
+            slot = self._take_slot()
         if slot is not None:
             try:
                 data = encode_slot(state)
@@ -66,6 +68,14 @@ class StateTable:
                 data = EMPTY_SLOT
             os.pwrite(self.descriptor, data, slot_at(slot))
         return slot
+
+    def _take_slot(self) -> int | None:
+        if self._free:
+            return self._free.pop()
+        if self._never_used == MAX_SLOTS:
+            return None
+        self._never_used += 1
+        return self._never_used - 1
 
     def erase(self, slot: int) -> None:
         """Nobody is to go on with that one."""
