@@ -200,17 +200,21 @@ class Coordinator:
         return arrived.values()
 
     async def _admit_in_portions(self) -> None:
-        """All but the last. (Which overrides are in effect depends on the whole list.)"""
+        """If there are many. (Which overrides are in effect depends on the whole list.)"""
+        made: dict[str, Candidate] = {}
+        if next_portion(self._list.in_force, self._policy.state.members):
+            await self._ports.time_slices.pause()
         while not self._ports.overrides(self._settings.name) and not self._stopped:
             in_force, members = self._list.in_force, self._policy.state.members
-            hosts = next_portion(in_force, members)
-            if not hosts:
+            if not (hosts := next_portion(in_force, members, begun=bool(made))):
                 return
-            specs = (in_force[h] if h in in_force else members[h].spec for h in hosts)
-            self._handle(ListChanged(tuple(self._candidate(Laid(spec)) for spec in specs)))
+            specs = [in_force[h] if h in in_force else members[h].spec for h in hosts]
+            for spec in (s for s in specs if s.host not in made or made[s.host].spec is not s):
+                made[spec.host] = self._candidate(Laid(spec))
+            self._handle(ListChanged(tuple(made[host] for host in hosts)))
             if len(self._policy.state.members) == len(members):
                 return
-            for host in hosts:
+            for host in (host for host in hosts if host not in members):
                 self._servers[host].admit()
             await self._ports.time_slices.pause()
 

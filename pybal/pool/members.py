@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from operator import add, eq, is_, sub
 from typing import Any, NamedTuple
 
@@ -259,6 +259,9 @@ class Members(Mapping[str, Member]):
         Cheap where one has come of the other by `changed` or `listed`."""
         if self.same_list(before):
             return _differing(self._root, before._root)
+        if self.continues(before):
+            both = zip_longest(self.in_order(), before.in_order())
+            return (each for each, known in both if each is not None and each is not known)
         return (each for each in self.in_order() if before.get(each.spec.host) is not each)
 
 

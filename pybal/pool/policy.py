@@ -94,9 +94,10 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
     members: list[Member] = []
     causes: dict[str, str] = {}
     notices: list[Notice] = []
+    former = dict(state.members.items())
     for candidate in event.candidates:
         spec = candidate.spec
-        known = state.members.get(spec.host)
+        known = former.get(spec.host)
         if known is None:
             members.append(_new_member(candidate, state.monitors))
             causes[spec.host] = _arrival(candidate)

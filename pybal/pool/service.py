@@ -20,6 +20,7 @@ from pybal.override import Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.damped_reports import DampedReports
 from pybal.pool.flap_damping import can_spare
+from pybal.pool.members import Members
 from pybal.pool.ports import CoordinatorPorts
 from pybal.sources.base import Source
 
@@ -49,6 +50,8 @@ class LVSService:
             enabled=settings.flap_damping,
         )
         self._source = create_source(settings, self._coordinator.pool_list)
+        self._tallied: Members | None = None
+        self._up = 0
 
     def start(self) -> None:
         """Begin to read the pool list; everything else follows from it."""
@@ -133,9 +136,12 @@ class LVSService:
 
     @property
     def tally(self) -> tuple[int, int]:
-        """How many servers it has, and how many are up."""
+        """How many servers it has, and how many are up. Counted when that may have changed: this is
+        asked of all services every few seconds."""
         members = self._coordinator.state.members
-        return len(members), sum(member.up for member in members.in_order())
+        if members is not self._tallied:
+            self._tallied, self._up = members, sum(member.up for member in members.in_order())
+        return len(members), self._up
 
     def snapshot(self) -> ServiceSnapshot:
         """The service as it stands."""

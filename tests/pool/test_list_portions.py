@@ -17,6 +17,13 @@ def test_few_new_servers_are_no_portion() -> None:
     assert next_portion([*hosts, "a"], ["a", "b"]) == ()
 
 
+def test_what_is_left_of_many_is_a_portion_too() -> None:
+    """The work for the whole list has a turn to itself."""
+    hosts = [f"h{n}" for n in range(PORTION + 5)]
+    assert next_portion(hosts, hosts[:PORTION], begun=True) == tuple(hosts)
+    assert next_portion(hosts, hosts, begun=True) == ()
+
+
 def test_the_first_of_the_new_ones_come_in_their_place_and_those_that_leave_stay() -> None:
     hosts = [f"h{n}" for n in range(PORTION + 5)]
     listed = [*hosts[:10], "a", *hosts[10:]]
@@ -26,7 +33,7 @@ def test_the_first_of_the_new_ones_come_in_their_place_and_those_that_leave_stay
 def test_the_first_list_is_published_once_and_whole() -> None:
     bench = Bench(names={**MANY, **OTHERS})
     bench.list(*MANY)
-    assert len(bench.steps) == 3
+    assert len(bench.steps) == 4, "three portions, and the list as a whole"
     assert len(bench.published) == 1
     assert bench.destinations == dict.fromkeys(MANY.values(), 10)
     assert bench.running == set(MANY)
