@@ -43,7 +43,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.list_portions import next_portion
+from pybal.pool.list_portions import Portions, next_portion
 from pybal.pool.list_record import ListRecord
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
@@ -58,8 +58,7 @@ from pybal.pool.server import Server, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
 
 FIRST_ANSWER_WAIT_S = 6.0
-"""A new pool list waits so long for the addresses of its new servers, then is applied without
-those that are not known. A little more than the resolver's own limit for one look-up."""
+"""Then a list is applied without the addresses that are not known. More than a look-up takes."""
 
 
 class Coordinator:
@@ -201,20 +200,17 @@ class Coordinator:
 
     async def _admit_in_portions(self) -> None:
         """If there are many. (Which overrides are in effect depends on the whole list.)"""
-        made: dict[str, Candidate] = {}
+        portions = Portions(lambda spec: self._candidate(Laid(spec)))
         if next_portion(self._list.in_force, self._policy.state.members):
             await self._ports.time_slices.pause()
         while not self._ports.overrides(self._settings.name) and not self._stopped:
-            in_force, members = self._list.in_force, self._policy.state.members
-            if not (hosts := next_portion(in_force, members, begun=bool(made))):
+            members = self._policy.state.members
+            if not (candidates := portions.next(self._list.in_force, members)):
                 return
-            specs = [in_force[h] if h in in_force else members[h].spec for h in hosts]
-            for spec in (s for s in specs if s.host not in made or made[s.host].spec is not s):
-                made[spec.host] = self._candidate(Laid(spec))
-            self._handle(ListChanged(tuple(made[host] for host in hosts)))
+            self._handle(ListChanged(candidates))
             if len(self._policy.state.members) == len(members):
                 return
-            for host in (host for host in hosts if host not in members):
+            for host in (each.spec.host for each in candidates if each.spec.host not in members):
                 self._servers[host].admit()
             await self._ports.time_slices.pause()
 

@@ -3,7 +3,11 @@ up the reactor. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+
+from pybal.model import ServerSpec
+from pybal.pool.events import Candidate
+from pybal.pool.members import Members
 
 PORTION = 300
 """So many new servers are some milliseconds' work."""
@@ -21,3 +25,21 @@ def next_portion(
     waiting = set(new[PORTION:])
     leaving = (host for host in known if host not in listed)
     return (*(host for host in listed if host not in waiting), *leaving)
+
+
+class Portions:
+    """Those of one list, as the policy takes them. What has been made of a server is used again
+    while its specification stays."""
+
+    def __init__(self, candidate: Callable[[ServerSpec], Candidate]) -> None:
+        self._candidate = candidate
+        self._made: dict[str, Candidate] = {}
+
+    def next(self, in_force: Mapping[str, ServerSpec], members: Members) -> tuple[Candidate, ...]:
+        """See next_portion()."""
+        hosts = next_portion(in_force, members, begun=bool(self._made))
+        for host in hosts:
+            spec = in_force[host] if host in in_force else members[host].spec
+            if host not in self._made or self._made[host].spec is not spec:
+                self._made[host] = self._candidate(spec)
+        return tuple(self._made[host] for host in hosts)
