@@ -55,7 +55,7 @@ def log_line(notice: Notice) -> tuple[Level, str]:
         case TooFewEligible(pooled, required):
             text = (
                 f"Only {pooled} servers can be pooled, the depool threshold wants "
-                f"{float(required):g}: enable more servers"
+                f"{float(required):g}: too few are enabled and have an address"
             )
             return "critical", text
 

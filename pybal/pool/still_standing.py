@@ -3,14 +3,15 @@
 A name that has not answered yet, or that answers otherwise than before, says nothing against a
 server that the kernel sends connections to. So what no server of the pool list is known to be stays
 as it stands while it may be one of them: an enabled one whose address is not known, or that is
-where nothing stood and has not been found up there. Which is whose is not known, so they go
-together, once each enabled server is where something stood, or was found up where it is, or when an
-operator says so.
+where nothing stood and has not been found up there. An address accounts for one server: a name
+server that answers everything with one address does not make one server of all. Which is whose is
+not known, so they go together, once each enabled server is where something stood, or was found up
+where it is, or when an operator says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
 from pybal.ipvs.model import Destination, DestinationKey
 from pybal.model import IPAddress
@@ -32,6 +33,10 @@ class StillStanding:
         self._nameless: dict[str, None] = {}
         """Those of them whose address is not known."""
         self._removed: set[DestinationKey] = set()
+        self._keys: dict[str, DestinationKey] = {}
+        """Where servers are that are enabled."""
+        self._first: dict[DestinationKey, str] = {}
+        """Which of them was there first."""
         self.count = sum(each.weight > 0 for each in stood.values())
         """How many of those that are left get connections."""
         self.weight = sum(each.weight for each in stood.values())
@@ -56,18 +61,18 @@ class StillStanding:
         """Servers came, went, moved, went up or down. Gives those that stay no longer. The list may
         not be known as a `whole` yet."""
         gone: list[DestinationKey] = []
+        if not changes.goes_on:
+            self._forget_but(changes.members)
         for member in changes.concerned:
             key = key_of(member.spec.host) if member.ready else None
+            self._note(member, key)
             if key is not None and self._is_decided(member, key):
                 gone += self.are_no_servers((key,))
             self._judge(member, key)
-        if not changes.goes_on:
-            for hosts in (self._awaited, self._nameless):
-                for host in [host for host in hosts if host not in changes.members]:
-                    del hosts[host]
         if whole and not self._nameless:
             gone += self.are_no_servers(self._removed)
-        return gone if self._awaited or not whole else (*gone, *self.end())
+        is_over = whole and not (self._awaited and self._left)
+        return (*gone, *self.end()) if is_over else gone
 
     def were_removed(self, keys: Iterable[DestinationKey]) -> None:
         """There were servers that the list no longer names, unless it does by another name."""
@@ -84,11 +89,28 @@ class StillStanding:
     def end(self) -> Collection[DestinationKey]:
         """None stays any longer; gives those that did."""
         left, self._left = self._left, {}
-        self._awaited.clear()
-        self._nameless.clear()
-        self._removed.clear()
+        for each in (self._awaited, self._nameless, self._removed, self._keys, self._first):
+            each.clear()
         self.count = self.weight = 0
         return left.keys()
+
+    def _note(self, member: Member, key: DestinationKey | None) -> None:
+        host = member.spec.host
+        before = self._keys.pop(host, None)
+        if before is not None and before != key and self._first.get(before) == host:
+            del self._first[before]
+        if key is not None and member.spec.enabled:
+            self._keys[host] = key
+            self._first.setdefault(key, host)
+
+    def _forget_but(self, listed: Container[str]) -> None:
+        for host in [host for host in self._keys if host not in listed]:
+            key = self._keys.pop(host)
+            if self._first.get(key) == host:
+                del self._first[key]
+        for hosts in (self._awaited, self._nameless):
+            for host in [host for host in hosts if host not in listed]:
+                del hosts[host]
 
     def _count_out(self, destination: Destination) -> None:
         self.count -= destination.weight > 0
@@ -103,13 +125,15 @@ class StillStanding:
         return not wanted or member.up or said_down
 
     def _judge(self, member: Member, key: DestinationKey | None) -> None:
+        host = member.spec.host
         found_up = member.ready and not member.refused and all(member.results.values())
-        is_known = key in self._stood and key not in self._left
-        if member.spec.enabled and not is_known and not found_up:
-            self._awaited[member.spec.host] = None
+        stood = key in self._stood and key not in self._left
+        is_alone = key is None or self._first.get(key, host) == host
+        if member.spec.enabled and not ((stood or found_up) and is_alone):
+            self._awaited[host] = None
         else:
-            self._awaited.pop(member.spec.host, None)
+            self._awaited.pop(host, None)
         if member.spec.enabled and key is None:
-            self._nameless[member.spec.host] = None
+            self._nameless[host] = None
         else:
-            self._nameless.pop(member.spec.host, None)
+            self._nameless.pop(host, None)

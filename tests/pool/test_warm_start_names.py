@@ -245,6 +245,27 @@ def test_a_list_that_comes_meanwhile_does_not_end_it(threshold: Fraction) -> Non
     assert bench.destinations == {A: 10, B: 10}
 
 
+@thresholds
+def test_names_that_all_answer_with_one_address_do_not_make_one_server_of_all(
+    threshold: Fraction,
+) -> None:
+    bench = begun(*"abc", in_kernel=(A, B, C), names=dict.fromkeys("abc", B), threshold=threshold)
+    for host in "abc":
+        bench.monitor(host).say(True)
+    assert bench.destinations == {A: 10, B: 10, C: 10}
+    answer(bench, a=A)
+    bench.made[-1].say(True)
+    assert bench.destinations == {A: 10, B: 10, C: 10}
+    bench.list("a", "b")
+    assert bench.destinations == {A: 10, B: 10}
+
+
+def test_two_names_of_one_server_keep_nobody_else_in_if_all_that_stood_is_known() -> None:
+    bench = begun(*"abc", in_kernel=(A, B), names={"a": A, "b": A, "c": B})
+    assert bench.snapshot().standing == ()
+    assert bench.destinations == {A: 10, B: 10}
+
+
 def test_what_a_drain_has_left_with_weight_0_stays_with_that() -> None:
     bench = begun(in_kernel={A: 10, B: 0})
     assert bench.destinations == {A: 10, B: 0}
