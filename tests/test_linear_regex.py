@@ -154,3 +154,32 @@ def test_patterns_are_equal_by_their_text() -> None:
 )
 def test_the_least_data_with_a_match_is_known(pattern: str, least: int | None) -> None:
     assert Pattern(pattern).least_bytes() == least
+
+
+BYTE = [bytes((byte,)) for byte in range(256)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [".", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", r"\n", r"\r", r"\t", r"\f", r"\v", r"\0",
+     r"[\d_]", r"[^\w]", r"[a-f]", r"\x80", r"(?i)[a-zA-Z]", r"(?i)\x40", r"(?i)\x5b", r"(?i)\x60",
+     r"(?i)\x7b", r"(?i)[^a]", "(?i)z", "(?i)A", "(?i)1"],
+)  # fmt: skip
+def test_a_class_has_the_bytes_that_re_has_in_it(text: str) -> None:
+    pattern, wanted = Pattern(text), re.compile(text.encode())
+    found = [byte for byte in BYTE if pattern.search(byte)]
+    assert found == [byte for byte in BYTE if wanted.search(byte)]
+
+
+@pytest.mark.parametrize("text", ["^ba{,2}$", "^(?:|a)b$", "^(?:a|)b$", "^ba{1,}$", "^ba{2}$"])
+@pytest.mark.parametrize("data", [b"b", b"ba", b"baa", b"baaa", b"ab"])
+def test_nothing_and_few_repeats_are_as_in_re(text: str, data: bytes) -> None:
+    assert Pattern(text).search(data) is bool(re.search(text.encode(), data))
+
+
+def test_how_complex_a_pattern_may_be() -> None:
+    for good in ("a" * 256, "a{256}", "(" * 49 + "a" + ")" * 49):
+        assert Pattern(good).search(b"a" * 256)
+    for wrong in ("a" * 257, "a{257}", "(" * 50 + "a" + ")" * 50):
+        with pytest.raises(PatternError, match="too complex"):
+            Pattern(wrong)

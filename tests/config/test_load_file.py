@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.loader import MAX_BYTES
-from tests.config.texts import load, service
+from tests.config.texts import GLOBAL_BGP, load, only_problem, parse, service
+from tests.state.test_files import Replaced
 
 
 def refusal(path: Path) -> str:
@@ -71,9 +71,17 @@ def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(tmp_path / ("x" * 300))
 
 
+def test_a_fifo_that_takes_the_files_place_does_not_block(path: Path) -> None:
+    Path(f"{path}.file").touch()
+    os.mkfifo(f"{path}.fifo")
+    assert refusal(Replaced(path)) == f"{path}: is not a regular file"
+
+
 def test_a_file_that_is_too_large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
+        file.truncate(16 * 1024 * 1024)
+        assert "larger" not in refusal(path)
+        file.truncate(16 * 1024 * 1024 + 1)
     assert refusal(path) == f"{path}: larger than 16 MiB"
 
 
@@ -154,3 +162,27 @@ def test_a_file_without_secrets_may_be_read_by_all(open_folder: Path) -> None:
     path.write_text("[global]\n" + service(config="http://h/p"))
     path.chmod(0o644)
     assert load(path).problems == ()
+
+
+def test_a_nul_is_told_with_its_line() -> None:
+    assert [problem.line for problem in parse("\n\n\0\n\0").problems] == [3]
+
+
+def test_a_text_alone_reads_no_files() -> None:
+    problem = only_problem(f"{GLOBAL_BGP}bgp-password-file = /x\n{service()}")
+    assert "files are not read here" in problem.message
+
+
+def test_of_a_file_with_errors_a_mebibyte_is_searched_for_what_it_says_of_a_start() -> None:
+    for size, strict in ((900_000, True), (1_200_000, False)):
+        text = f"[global]\nbgp = x\n#{'x' * size}\nstrict = yes\n{service()}"
+        assert parse(text).strict is strict
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_a_file_of_more_lines_than_any_has_is_refused(end: str) -> None:
+    text = f"[global]\n{service()}"
+    more = 200_000 - text.count("\n")
+    assert parse(text + end * more).problems == ()
+    (problem,) = parse(text + end * (more + 1)).problems
+    assert problem.message == "more than 200000 lines"

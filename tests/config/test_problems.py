@@ -162,3 +162,10 @@ def test_what_is_commented_out_may_be_a_secret_and_a_comment_ends_no_value() -> 
     assert "hunter2" not in shown
     assert shown.endswith("'https://h/' ]\n# Ports: below\n  port = 80\n")
     assert masked_text("[web]\n# Ports: below\n  port = 80\n").endswith("below\n  port = 80\n")
+
+
+def test_what_default_says_for_nobody_is_unknown_once_there_is_somebody() -> None:
+    text = "[DEFAULT]\nnosuch = 1\nscheduler = sh\n[global]\n"
+    assert [problem.section for problem in parse(text).problems] == [None]
+    (problem,) = parse(text + service(scheduler=None)).problems
+    assert (problem.section, problem.key) == ("DEFAULT", "nosuch")

@@ -111,3 +111,15 @@ def test_a_leaf_that_was_divided_is_compared_with_one_that_was_not() -> None:
 def test_a_long_comparison_pauses_after_every_some_dozen_keys() -> None:
     one, other = ({n: n for n in range(500)} for _ in range(2))
     assert list(difference(one, other)).count(None) >= 2 * 500 // 50
+
+
+def test_a_map_that_is_divided_again_and_again_has_what_was_put_into_it() -> None:
+    """The keys' lowest bits agree, so that they lie deep."""
+    made: PersistentMap[int, int] = PersistentMap()
+    for n in range(600):
+        made = made.updated({n << 8: n})
+    assert made == {n << 8: n for n in range(600)}
+    for n in range(0, 600, 2):
+        made = made.updated({}, [n << 8])
+    assert dict(made) == {n << 8: n for n in range(1, 600, 2)}
+    assert len(made) == 300 and 256 in made and 512 not in made
