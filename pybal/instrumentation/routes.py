@@ -9,7 +9,7 @@ from pybal.instrumentation import pools
 from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.responses import Response, json_document, not_found, text
 from pybal.instrumentation.view import StatusView
-from pybal.model import Alert
+from pybal.model import Alert, ServiceSnapshot
 
 
 def path_segments(path: bytes) -> tuple[str, ...] | None:
@@ -50,8 +50,13 @@ def answer(
     return not_found(as_json=as_json)
 
 
+def _service(view: StatusView, name: str) -> ServiceSnapshot | None:
+    service, ipvs = view.service(name), view.ipvs()
+    return service if service is None or not ipvs.missing else pools.as_held(service, ipvs)
+
+
 def _pool(view: StatusView, name: str, *, as_json: bool) -> Response:
-    service = view.service(name)
+    service = _service(view, name)
     if service is None:
         return not_found(as_json=as_json)
     if as_json:
@@ -60,7 +65,7 @@ def _pool(view: StatusView, name: str, *, as_json: bool) -> Response:
 
 
 def _server(view: StatusView, name: str, host: str, *, as_json: bool) -> Response:
-    service = view.service(name)
+    service = _service(view, name)
     server = None if service is None else pools.find_server(service, host)
     if server is None:
         return not_found(as_json=as_json)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from pybal.instrumentation.responses import Response, text
 from pybal.instrumentation.routes import answer, path_segments
-from tests.fakes.view import FakeView, server, service
+from pybal.ipvs.snapshot import MissingSnapshot
+from tests.fakes.view import FakeView, ipvs, server, service
 
 VIEW = FakeView(
     [
@@ -114,3 +117,29 @@ def test_names_that_utf8_cannot_hold_do_not_break_an_answer() -> None:
 @given(st.binary(), st.booleans())
 def test_no_path_makes_it_fail(path: bytes, as_json: bool) -> None:
     assert get(b"/" + path, as_json=as_json).status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)
+
+
+def test_what_the_kernel_does_not_hold_is_not_pooled() -> None:
+    key, other = "tcp 192.0.2.1:443", "tcp 192.0.2.9:443"
+    servers = [
+        replace(server("a"), address=ip_address("192.0.2.11")),
+        replace(server("b"), address=ip_address("2001:db8::b")),
+        replace(server("c", up=False, pooled=False), address=ip_address("192.0.2.13")),
+    ]
+    view = FakeView([service("web", servers), service("dns", servers)])
+
+    def shown(*missing: MissingSnapshot) -> list[str]:
+        names = ((key, "web"), (other, "dns"))
+        view.ipvs_snapshot = replace(ipvs(), missing=missing, names=names)
+        answers = [answer(view, list, ("pools", "web", host), as_json=False) for host in "abc"]
+        return [each.body.decode().strip().rpartition("/")[2] for each in answers]
+
+    assert shown() == ["pooled", "pooled", "not pooled"]
+    assert shown(MissingSnapshot(other)) == ["pooled", "pooled", "not pooled"]
+    assert shown(MissingSnapshot(key)) == ["not pooled"] * 3
+    assert answer(view, list, ("pools", "web"), as_json=False).body.count(b"/not pooled\n") == 3
+    assert answer(view, list, ("pools", "dns"), as_json=False).body.count(b"/not pooled\n") == 1
+    found = json.loads(answer(view, list, ("pools", "web"), as_json=True).body)
+    assert found["a"] == {"enabled": True, "pooled": False, "up": True, "weight": 10}
+    some = MissingSnapshot(key, ("[2001:db8::b]:443",), others=1)
+    assert shown(some) == ["pooled", "not pooled", "not pooled"]
