@@ -18,6 +18,8 @@ from pybal.model import (
     AnnouncedPrefix,
     HealthSnapshot,
     IsolationSnapshot,
+    OthersRoute,
+    OwnAddress,
     ServiceSnapshot,
     Severity,
     SourceSnapshot,
@@ -211,6 +213,25 @@ def test_a_bgp_peer_matters_only_while_something_is_to_be_announced() -> None:
     assert watched.line(after_s=3600.0).startswith("OK")
 
 
+def test_an_address_that_another_announces_alike_for_a_minute_is_a_warning() -> None:
+    route = OthersRoute("192.0.2.1", "198.51.100.1/32", "192.0.2.9", None, None, (), 1, (), "alike")
+    watched = Watched()
+    watched.bgp = replace(
+        bgp(("192.0.2.1", True)), own=(OwnAddress("198.51.100.1", True, "alike", (route,)),)
+    )
+    assert watched.line(after_s=59.9).startswith("OK")
+    assert watched.line(after_s=0.1) == warning(
+        "198.51.100.1 is announced alike by another (next hop 192.0.2.9, MED 0, by 192.0.2.1):"
+        " routers choose by themselves"
+    )
+
+
+def test_of_a_long_error_two_hundred_characters_are_shown() -> None:
+    watched = Watched()
+    watched.config = replace(CONFIG, last_reload=ReloadSnapshot(NOON, False, ("x" * 300,), ()))
+    assert watched.line().endswith(" runs: " + "x" * 200 + ". ")
+
+
 def test_an_announced_address_that_is_on_no_interface_is_a_warning() -> None:
     watched = Watched()
     watched.not_local = ("198.51.100.1",)
@@ -295,6 +316,7 @@ def test_many_alerts_of_a_kind_are_summed_up_but_for_the_contracts() -> None:
     assert line.count("is too small to allow depooling") == 9
     assert line.count("all its servers are disabled") == 3
     assert line.endswith("6 more pools serve nobody. ")
+    assert line.count("more pools serve nobody") == 1
     assert len(watched.alerts()) == 18
 
 

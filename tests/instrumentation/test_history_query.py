@@ -54,6 +54,7 @@ def query(text: str) -> EventQuery:
     [
         ("", {}),
         ("after=0&before=9007199254740992", {"after": 0, "before": 2**53}),
+        ("before=0&incident=0&order=asc", {"before": 0, "incident": 0}),
         ("incident=7&limit=1", {"incident": 7, "limit": 1}),
         ("limit=1000", {"limit": 1000}),
         ("service=a&service=b,c&host=,d,", {"services": {"a", "b", "c"}, "hosts": {"d"}}),
