@@ -277,3 +277,9 @@ def test_what_flaps_and_is_not_announced_yet_is_shown() -> None:
     assert bgp_document(shown)["held"] == [
         {"service": "web_80", "withdrawals": 3, "wait_s": 12.346}
     ]
+
+
+def test_timers_are_told_to_a_tenth_of_a_second() -> None:
+    one = replace(BUSY, timers=(("hold", 112.345), ("connect", 100.04)))
+    document = bgp_document(BGPSnapshot(True, 64600, (one,), clock_s=100.0))
+    assert document["peers"][0]["timers_s"] == {"hold": 12.3, "connect": 0.0}
