@@ -283,3 +283,9 @@ def test_timers_are_told_to_a_tenth_of_a_second() -> None:
     one = replace(BUSY, timers=(("hold", 112.345), ("connect", 100.04)))
     document = bgp_document(BGPSnapshot(True, 64600, (one,), clock_s=100.0))
     assert document["peers"][0]["timers_s"] == {"hold": 12.3, "connect": 0.0}
+
+
+def test_an_error_without_a_date_has_no_series() -> None:
+    for one in (replace(BUSY, last_error_at=None), replace(BUSY, last_error=None)):
+        text = b"".join(peer_text(BGPSnapshot(True, 64600, (one,)), as_openmetrics=False))
+        assert b"pybal_bgp_last_error_timestamp_seconds{" not in text

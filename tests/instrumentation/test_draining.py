@@ -59,6 +59,16 @@ def test_who_has_left_the_pool_drains_for_as_long_as_it_may() -> None:
     assert shown(view, "a") == ("disabled/up/not pooled", "disabled/up/draining", left)
 
 
+def test_who_is_pooled_again_or_has_nothing_left_does_not_drain() -> None:
+    drain = DrainSnapshot(KEY, "[2001:db8::1]:443", 30.5, 2)
+    view = FakeView(
+        [service("web", [at("a", "2001:db8::1"), at("b", "2001:db8::2", pooled=False)])]
+    )
+    view.ipvs_snapshot = kernel(draining=(drain,))
+    assert shown(view, "a")[2] is None
+    assert shown(view, "b")[2] is None
+
+
 def test_what_is_not_counted_is_not_known() -> None:
     view = FakeView([service("web", [at("a", "192.0.2.1", weight=0)])])
     view.ipvs_snapshot = replace(ipvs(), statistics=None)

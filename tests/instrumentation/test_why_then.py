@@ -113,6 +113,19 @@ def test_before_a_server_came_nothing_was_decided_of_it() -> None:
     assert (found["why"], found["cause"], found["status"]) == (None, None, None)
 
 
+def test_who_had_left_the_pool_list_is_said_so() -> None:
+    bench = Bench()
+    bench.note(10, Kind.DECISION, inputs={"verdict": "removed"})
+    found = bench.ask(20)
+    assert found is not None
+    assert found["why"] == {
+        "text": "cp1 was not in the pool list, which it had left at 2023-11-14T22:13:30.000Z.",
+        "verdict": "removed",
+        "cause": "the pool list",
+        "at": {"iso": "2023-11-14T22:13:30.000Z", "epoch": NOON + 10},
+    }
+
+
 # -- nothing but the policy itself knows ---------------------------------------------------------
 
 DECISION = Decision(Verdict.DEPOOLED, "Ping reported down", NOON + 50, 2, 1, 1, Fraction(1))
