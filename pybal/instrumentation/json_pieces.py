@@ -15,7 +15,7 @@ class Each:
         self.elements = elements
 
 
-def json_pieces(value: object, *, pretty: bool = False, _depth: int = 0) -> Iterator[bytes]:
+def json_pieces(value: object, *, pretty: bool, _depth: int = 0) -> Iterator[bytes]:
     """What json.dumps makes of it, an element of an Each at a time. `pretty`: for people."""
     if isinstance(value, Each):
         items = ((b"", element) for element in value.elements)
