@@ -37,6 +37,7 @@ from typing import Self
 
 from bench.fleet import ROOT, Director, load_average
 from pybal.monitors.idleconnection import STEADY_S
+from pybal.runtime.gc_tuning import SETTLED_AFTER_S
 
 PORT = 18000
 REST_S = 1.5
@@ -201,6 +202,8 @@ def measure(options: argparse.Namespace, count: int) -> None:
             # Connections that lasted less are closed by a server that is at fault, perhaps: they
             # are not reconnected to at once.
             wait_for_rest(director, STEADY_S)
+            # The start is over for the garbage collector, too.
+            time.sleep(max(0.0, director.started_at_s + SETTLED_AFTER_S + 1 - time.monotonic()))
             since, cpu_s = len(director.lines), director.cpu_s()
             killed_s = victims.kill()
             if options.flap:

@@ -19,7 +19,7 @@ from pybal.pool.events import (
     ReportedDown,
 )
 from pybal.pool.members import Member
-from pybal.pool.pool_state import PoolState, is_up, report_cause, verdict_of, with_override
+from pybal.pool.pool_state import PoolState, is_up, report_cause, verdict, with_override
 
 
 def take_alone(
@@ -47,14 +47,13 @@ def take_alone(
     drained_count = counts.drained + drained * (pooled - before.pooled)
     if pooled_count - drained_count < state.least_up:
         return None
-    spec, over = before.spec, before.over
-    member = Member(spec, before.ready, up, pooled, results, before.decision, before.refused, over)
-    verdict, decision = verdict_of(member), before.decision
-    if event.up or decision is None or decision.verdict is not verdict:
-        cause = with_override(report_cause(event, results), member)
+    spec, over, decision = before.spec, before.over, before.decision
+    decided = verdict(before, results, up=up, pooled=pooled)
+    if event.up or decision is None or decision.verdict is not decided:
+        cause = with_override(report_cause(event, results), over)
         size, required = len(state.members), state.required
-        decision = Decision(verdict, cause, at, size, up_count, pooled_count, required)
-        member = Member(spec, before.ready, up, pooled, results, decision, before.refused, over)
+        decision = Decision(decided, cause, at, size, up_count, pooled_count, required)
+    member = Member(spec, before.ready, up, pooled, results, decision, before.refused, over)
     after = state.with_members(state.members.changed((member,)))
     return after, tuple(_notices(event, before, member))
 

@@ -308,7 +308,7 @@ def _with_decisions(
         earlier = before.members.get(host)
         changed = changed or (earlier is not None and earlier.over != member.over)
         if changed or host == recovered:
-            cause = with_override(causes.get(host) or _indirect_cause(event), member)
+            cause = with_override(causes.get(host) or _indirect_cause(event), member.over)
             decision = Decision(verdict, cause, at, size, up, pooled, after.required)
             decided.append(replace(member, decision=decision))
     return _with_member(after, *decided)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from pybal.model import Verdict
+from pybal.override import LaidOver
 from pybal.pool.events import MonitorReported
 from pybal.pool.members import Member, Members
 
@@ -56,29 +57,35 @@ class PoolState:
         return self.up_count >= self.least_up
 
 
-def with_override(cause: str, member: Member) -> str:
+def with_override(cause: str, over: LaidOver | None) -> str:
     """The cause of a decision, with the operator's word if there is one."""
-    if member.over is None or member.over.text in cause:
+    if over is None or over.text in cause:
         return cause
-    return f"{cause}; {member.over.text}"
+    return f"{cause}; {over.text}"
 
 
 def verdict_of(member: Member) -> Verdict:
     """What is decided of a server, once the state is settled."""
-    if member.pooled:
-        if not member.up:
+    return verdict(member, member.results, up=member.up, pooled=member.pooled)
+
+
+def verdict(
+    member: Member, results: Mapping[str, bool | None], *, up: bool, pooled: bool
+) -> Verdict:
+    """The same, once its monitors say this, and it is up and pooled, or not."""
+    if pooled:
+        if not up:
             return Verdict.HELD
         if member.spec.weight == 0:
             return Verdict.DRAINING
-        proven = None not in member.results.values()
-        return Verdict.POOLED if proven else Verdict.POOLED_UNPROVEN
+        return Verdict.POOLED if None not in results.values() else Verdict.POOLED_UNPROVEN
     if not member.spec.enabled:
         return Verdict.DISABLED
     if not member.ready:
         return Verdict.NOT_READY
     if member.refused:
         return Verdict.REFUSED
-    return Verdict.DEPOOLED if False in member.results.values() else Verdict.WAITING
+    return Verdict.DEPOOLED if False in results.values() else Verdict.WAITING
 
 
 def report_cause(event: MonitorReported, results: Mapping[str, bool | None]) -> str:

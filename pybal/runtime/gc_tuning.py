@@ -28,7 +28,9 @@ STORM_S = 0.05
 PASSED_OVER = 1000
 """So many searches may find nothing for that reason, from one search of all objects to the next."""
 
-_SETTLED_AFTER_S = 60.0
+SETTLED_AFTER_S = 20.0
+"""Until then the start makes objects without end: the largest takes some eight seconds."""
+
 _SEARCH_ALL_EVERY_S = 6 * 3600.0
 
 
@@ -42,7 +44,7 @@ def tune_garbage_collection(clock: Clock, cpu_s: Callable[[], float] = time.thre
     """
     gc.set_threshold(*YOUNG, NEVER)
     searches = Searches(clock, cpu_s)
-    clock.callLater(_SETTLED_AFTER_S, searches.begin)
+    clock.callLater(SETTLED_AFTER_S, searches.begin)
     clock.callLater(_SEARCH_ALL_EVERY_S, searches.search_all)
 
 

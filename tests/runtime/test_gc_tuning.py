@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from pybal.runtime.gc_tuning import (
     NEVER,
     PASSED_OVER,
+    SETTLED_AFTER_S,
     STORM_S,
     YOUNG,
     Searches,
@@ -43,7 +44,7 @@ def test_while_the_start_goes_on_all_objects_are_never_searched() -> None:
     clock = Clock()
     tune_garbage_collection(clock)
     assert gc.get_threshold() == (*YOUNG, NEVER)
-    clock.advance(59)
+    clock.advance(SETTLED_AFTER_S - 1)
     assert gc.get_threshold() == (*YOUNG, NEVER)
     assert gc.get_freeze_count() == 0
     clock.advance(1)
