@@ -25,8 +25,9 @@ START_BYTES = 1024 * 1024
 largest director logs some thousand lines for its services, a dry run one for each server."""
 
 NEW_BYTES_PER_S = 5 * 1024
-NEW_BURST_BYTES = 64 * 1024
-"""Of lines that are new in their window, for each log system, later on."""
+NEW_BURST_BYTES = 32 * 1024
+"""Of lines that are new in their window, for each log system, later on: a half of what all have, so
+that a flood of one leaves room for the others."""
 
 ALL_NEW_BYTES_PER_S = 8 * 1024
 ALL_NEW_BURST_BYTES = 64 * 1024

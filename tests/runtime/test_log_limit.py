@@ -140,30 +140,30 @@ def test_a_start_has_a_mebibyte() -> None:
     assert lines_of_a_kib(LogLimit(0.0), 10, 9.9, kind="a") == 1024
 
 
-def test_then_a_system_has_64_kib_at_once_and_5_a_second() -> None:
+def test_then_a_system_has_32_kib_at_once_and_5_a_second() -> None:
     limit = LogLimit(0.0)
-    assert lines_of_a_kib(limit, 1, 10.0, kind="a") == 64
+    assert lines_of_a_kib(limit, 1, 10.0, kind="a") == 32
     assert lines_of_a_kib(limit, 1, 11.0, kind="b") == 5
 
 
-def test_then_all_of_them_have_128_kib_at_once_and_8_a_second() -> None:
+def test_then_all_of_them_have_64_kib_at_once_and_8_a_second() -> None:
     limit = LogLimit(0.0)
-    assert lines_of_a_kib(limit, 10, 10.0, kind="a") == 128
+    assert lines_of_a_kib(limit, 10, 10.0, kind="a") == 64
     assert lines_of_a_kib(limit, 10, 11.0, kind="b") == 8
 
 
-def test_what_repeats_has_32_kib_at_once_and_3_a_second() -> None:
+def test_what_repeats_has_16_kib_at_once_and_3_a_second() -> None:
     limit = LogLimit(0.0)
     text = "again".ljust(1024 - 16 - 4)
     for number in range(100):
         limit.takes(f"s{number:03}", text, 0.0)
-    assert sum(limit.takes(f"s{number:03}", text, 0.0) for number in range(100)) == 32
+    assert sum(limit.takes(f"s{number:03}", text, 0.0) for number in range(100)) == 16
     assert sum(limit.takes(f"s{number:03}", text, 1.0) for number in range(100)) == 3
 
 
 def test_what_one_system_has_used_up_another_does_not_give_back() -> None:
     limit = LogLimit(0.0)
-    assert lines_of_a_kib(limit, 1, 10.0, kind="a") == 64
+    assert lines_of_a_kib(limit, 1, 10.0, kind="a") == 32
     assert limit.takes("other", "a", 10.0)
     assert lines_of_a_kib(limit, 1, 10.0, kind="b") == 0
 
