@@ -230,8 +230,9 @@ def test_a_text_of_bad_lines_alone_is_refused(line: str) -> None:
 
 
 def test_more_bad_entries_than_any_slip_explains_are_refused_early() -> None:
-    text = f"{GOOD}\n" + "{\n" * (MAX_SKIPPED + 1)
-    assert f"more than {MAX_SKIPPED} bad entries" in refusal(text, json_format=False)
+    text = f"{GOOD}\n" + "{\n" * MAX_SKIPPED
+    assert text_list(text).servers == (ServerSpec("good"),)
+    assert f"more than {MAX_SKIPPED} bad entries" in refusal(text + "{\n", json_format=False)
 
 
 @pytest.mark.slow
@@ -272,6 +273,22 @@ def test_many_problems_are_summed_up() -> None:
     found = text_list(f"{GOOD}\n" + "x\n" * (MAX_PROBLEMS + 5))
     assert len(found.problems) == MAX_PROBLEMS + 1
     assert str(found.problems[-1]) == "5 more problems"
+    assert len(text_list(f"{GOOD}\n" + "x\n" * MAX_PROBLEMS).problems) == MAX_PROBLEMS
+
+
+def test_the_bounds_are_those_of_lists_that_there_are() -> None:
+    assert (MAX_ENTRIES, MAX_PARTS, MAX_WEIGHT) == (20_000, 200_000, 2_147_483_647)
+    line = "{'host': 'h'}".ljust(1024)[:-1] + "#"
+    assert text_list(f"{GOOD}\n{line}").servers[1:] == (ServerSpec("h"),)
+    assert "must be {'host'" in text_list(f"{GOOD}\n{line}#").problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(2**64 - 1, str(2**64 - 1)), (2**64, "an enormous number")]
+)
+def test_a_number_is_shown_as_long_as_it_is_one_that_people_write(number: int, shown: str) -> None:
+    message = text_list(f"{GOOD}\n{{'host': 'h', 'weight': {number}}}").problems[0].message
+    assert message.endswith(f"not {shown}")
 
 
 def test_nothing_in_a_list_is_executed(tmp_path: Path) -> None:

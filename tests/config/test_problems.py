@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pybal.config.loader import MAX_LINES
-from pybal.config.problems import MAX_PROBLEMS, Problem, Severity, mask_value, masked_text
+from pybal.config.problems import (
+    MAX_PROBLEMS,
+    Problem,
+    ProblemLog,
+    Severity,
+    mask_value,
+    masked_text,
+)
 from tests.config.texts import FILE, parse, service
 
 MANY = """port 80
@@ -169,3 +178,41 @@ def test_what_default_says_for_nobody_is_unknown_once_there_is_somebody() -> Non
     assert [problem.section for problem in parse(text).problems] == [None]
     (problem,) = parse(text + service(scheduler=None)).problems
     assert (problem.section, problem.key) == ("DEFAULT", "nosuch")
+
+
+def test_long_messages_and_values_are_cut() -> None:
+    log = ProblemLog("f")
+    for size in (480, 481):
+        log.add(Severity.WARNING, "m" * size, line=size)
+    for size in (120, 121):
+        log.add(Severity.WARNING, "", line=1000 + size, value="v" * size)
+    found = log.result(None).problems
+    assert [problem.message for problem in found[:2]] == ["m" * 480, "m" * 479 + "…"]
+    assert [problem.value for problem in found[2:]] == ["v" * 120, "v" * 119 + "…"]
+    assert not any(problem.slip for problem in found)
+
+
+def test_each_problem_counts_once() -> None:
+    log = ProblemLog("f")
+    assert log.noted == 0
+    for line in (1, 1, 2):
+        log.add(Severity.NOTE, "odd", line=line)
+    assert log.noted == 2
+
+
+def test_of_a_key_that_may_hold_a_secret_its_first_word_is_shown() -> None:
+    log = ProblemLog("f")
+    log.add(Severity.WARNING, "unknown", key="bgp-password hunter2 x")
+    log.add(Severity.WARNING, "unknown", key="two words")
+    assert [problem.key for problem in log.result(None).problems] == ["bgp-password", "two words"]
+
+
+def test_only_what_belongs_to_a_secret_is_hidden() -> None:
+    assert masked_text("  a = 1\n  b = 2\n") == "  a = 1\n  b = 2\n"
+    assert masked_text("p.headers = {\n 'hunter2' }\na = 1\n") == "p.headers = ***\na = 1\n"
+
+
+def test_what_a_reading_knows_is_no_part_of_its_result() -> None:
+    result = parse("[global]\n" + service())
+    assert result == replace(result, known=None)
+    assert "KnownSection" not in repr(result)

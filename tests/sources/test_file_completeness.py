@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
 from pybal.sources.file_completeness import FileReadings
 from pybal.state.files import FileContent, Signature
@@ -46,3 +47,137 @@ def test_what_is_no_list_is_refused_each_time(text: str, json_format: bool) -> N
             readings.content()
         said.append(str(refused.value))
     assert said[0] == said[1] != ""
+
+
+NOW_NS = int(NOW * 1e9)
+S = 1_000_000_000
+A, B, C = ("{'host': 'a'}\n", "{'host': 'b'}\n", "{'host': 'c'}\n")
+BEFORE = Signature(1, 2, 5, 0, 0)
+"""Of the file that was there, whose inode has the number 2."""
+
+
+def content(
+    text: str,
+    *,
+    inode: int = 2,
+    device: int = 1,
+    modified_ns: int = NOW_NS,
+    changed_ns: int = NOW_NS,
+) -> FileContent:
+    data = text.encode()
+    return FileContent(Signature(device, inode, len(data), modified_ns, changed_ns), data)
+
+
+def hosts(pool: PoolList | None) -> list[str] | None:
+    return None if pool is None else [server.host for server in pool.servers]
+
+
+def once(file: FileContent, before: Signature | None, *, json_format: bool = False) -> PoolList:
+    pool = FileReadings(before, 0.0, json_format=json_format).add(file, 0, 0.0, NOW)
+    assert pool is not None
+    return pool
+
+
+def test_after_ten_seconds_it_is_looked_at_in_vain() -> None:
+    readings = FileReadings(None, 5.0, json_format=False)
+    assert not readings.took_too_long(14.9)
+    assert readings.took_too_long(15.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "file", "whole"),
+    [
+        (None, content(A), False),  # just written
+        (None, content(A, changed_ns=NOW_NS - 96 * S // 100), True),
+        (None, content(A, changed_ns=NOW_NS - 94 * S // 100), False),
+        (None, content(A, changed_ns=NOW_NS + S), True),  # a clock was wrong
+        (None, content(A + B.strip(), changed_ns=NOW_NS + S), False),
+        (BEFORE, content(A, changed_ns=NOW_NS - S), False),  # written in place
+        (BEFORE, content(A, changed_ns=NOW_NS + 1), False),
+        (BEFORE, content(A, inode=3), False),
+        (BEFORE, content(A, inode=3, changed_ns=NOW_NS + 1), True),  # renamed after it was written
+        (BEFORE, content(A, device=3, changed_ns=NOW_NS + 1), True),
+    ],
+)
+def test_a_file_is_whole_by_its_dates(
+    before: Signature | None, file: FileContent, whole: bool
+) -> None:
+    pool = once(file, before)
+    assert hosts(pool) == ["a"]
+    assert pool.part is not whole
+
+
+def test_json_is_whole_or_none() -> None:
+    pool = once(content('{"a": {"weight": 1}}'), BEFORE, json_format=True)
+    assert (hosts(pool), pool.part) == (["a"], False)
+    readings = FileReadings(BEFORE, 0.0, json_format=True)
+    assert readings.add(content('{"a": {"weight": 1}'), 0, 0.0, NOW) is None
+
+
+def test_a_line_that_has_no_end_yet_does_not_count() -> None:
+    assert hosts(once(content(A + B.strip()), BEFORE)) == ["a"]
+
+
+def test_a_list_that_is_whole_and_damaged_is_a_part() -> None:
+    pool = once(content(f"{A}junk\n", inode=3, changed_ns=NOW_NS + 1), BEFORE)
+    assert (hosts(pool), pool.part) == (["a"], True)
+
+
+@pytest.mark.parametrize(
+    ("file", "directory_ns", "still_s"),
+    [
+        (content(A), 0, 0.95),
+        (content(A), NOW_NS, 0.95),  # the same inode
+        (content(A, inode=3), NOW_NS, 0.35),
+        (content(A, inode=3), NOW_NS - 1, 0.95),  # it was written to after it came
+    ],
+)
+def test_how_long_a_file_stands_still(file: FileContent, directory_ns: int, still_s: float) -> None:
+    readings = FileReadings(BEFORE, 0.0, json_format=False)
+    readings.add(file, directory_ns, 0.0, NOW)
+    assert not readings.stood_still(still_s - 0.01)
+    assert readings.stood_still(still_s)
+
+
+def test_it_stands_still_from_its_last_change_on() -> None:
+    readings = FileReadings(BEFORE, 0.0, json_format=False)
+    for at_s, text in ((0.0, A), (1.0, B), (1.5, B)):
+        readings.add(content(text), 0, at_s, NOW)
+    assert not readings.stood_still(1.94)
+    assert readings.stood_still(1.95)
+
+
+def read_at(*texts: tuple[float, str]) -> PoolList | None:
+    """What is known after readings of a file that is written in place again and again."""
+    readings, pool = FileReadings(BEFORE, 0.0, json_format=False), None
+    for at_s, text in texts:
+        pool = readings.add(content(text), 0, at_s, NOW)
+    return pool
+
+
+def test_of_a_file_that_is_written_again_and_again_what_was_seen_lately_counts() -> None:
+    heavy = "{'host': 'b', 'weight': 7}\n"
+    pool = read_at((0.0, A), (0.3, B), (0.6, C), (0.95, heavy))
+    assert pool is not None and not pool.part
+    assert [(server.host, server.weight) for server in pool.servers] == [("b", 7), ("c", 10)]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ((0.0, A), (0.3, B), (0.6, C), (0.94, B)),  # not for long enough
+        ((0.0, A), (0.3, B), (0.95, C)),  # two readings within the time
+        ((0.0, A), (0.3, B), (0.6, C), (0.95, C + B)),  # it grows
+        ((0.0, A), (0.3, B), (0.6, f"{C}junk\n"), (0.95, B)),  # damaged
+        ((0.0, A), (0.3, B), (0.5, "<html>\n"), (0.6, C), (0.95, B)),  # no list, in between
+    ],
+)
+def test_else_it_is_a_part_of_a_list(texts: tuple[tuple[float, str], ...]) -> None:
+    pool = read_at(*texts)
+    assert pool is not None
+    assert pool.part
+
+
+def test_what_is_no_list_says_nothing() -> None:
+    assert read_at((0.0, A), (0.3, "<html>\n")) is None
+    assert read_at((0.0, "")) is None
