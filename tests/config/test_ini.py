@@ -372,9 +372,10 @@ def test_a_section_may_have_several_sub_sections() -> None:
 
 
 def test_a_sub_section_of_a_faulty_section_is_a_fault_of_its_own() -> None:
-    text = "[a]\n[b]\n[a]\n[[c]]\nk = 1\n"
-    assert [line for line, _ in faults(text)] == [3, 4]
-    assert all(section.subsections == {} for section in read_ini(text).sections)
+    for faulty in ("[a]", "[x", "[]"):
+        text = f"[a]\n[b]\n{faulty}\n[[c]]\nk = 1\n"
+        assert [line for line, _ in faults(text)] == [3, 4]
+        assert all(section.subsections == {} for section in read_ini(text).sections)
 
 
 def test_no_entry_is_a_fault_but_after_a_faulty_header_only_if_it_is_too_long() -> None:

@@ -351,3 +351,9 @@ def test_any_json_ends_in_a_list_or_a_source_error(document: object) -> None:
     with suppress(SourceError):
         for server in json_list(document).servers:
             assert (type(server.weight), type(server.enabled)) == (int, bool)
+
+
+def test_a_bad_entry_is_damage_and_an_unknown_attribute_is_not() -> None:
+    found = text_list(f"{GOOD}\njunk\n{{'host': 'h', 'rack': 1}}")
+    assert [problem.line for problem in found.problems] == [2, 3]
+    assert [problem.line for problem in found.damage] == [2]
