@@ -73,6 +73,10 @@ def test_a_session_ends_the_matter_but_what_was_stays_to_be_seen() -> None:
         (Notification(2, 1, b"\0\3"), "Unsupported Version: the peer speaks BGP version 3"),
         (Notification(2, 2, bytes.fromhex("0000fcbc")), "Bad Peer AS: peer refuses our AS 64700"),
         (Notification(2, 2), "Bad Peer AS: peer refuses our AS 64700"),
+        (Notification(2, 2, b"\xfb\xff"), "Bad Peer AS: peer refuses our AS 64511"),
+        (Notification(2, 2, b"\0\1\0\1"), "Bad Peer AS: peer refuses our AS 65537"),
+        (Notification(2, 2, b"\0\0"), "Bad Peer AS: peer refuses our AS 64700"),
+        (Notification(2, 2, b"\0\0\1"), "Bad Peer AS: peer refuses our AS 64700"),
         (Notification(2, 3), "Bad BGP Identifier: peer refuses our router ID 10.0.0.1"),
         (
             Notification(2, 7, bytes.fromhex("6300" * 10)),
