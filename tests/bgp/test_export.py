@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Origin, SegmentType
-from pybal.bgp.export import export
+from pybal.bgp.export import export, next_hops_in_session, policy_in_session
 from pybal.bgp.messages import ASPath, Capabilities, Open, PathAttributes, Segment
 from pybal.bgp.negotiation import Session, local_open, negotiate
 from pybal.bgp.rib import Route
@@ -109,3 +109,85 @@ def test_a_policys_values_take_the_place_of_the_routes_and_its_communities_are_a
         ip_address("10.1.1.1"),
     )
     assert export(route, IPV6_UNICAST, session(64512), policy).next_hop == PEER
+
+
+def as_set(*asns: int) -> Segment:
+    return Segment(SegmentType.AS_SET, asns)
+
+
+@pytest.mark.parametrize(
+    ("path", "peer_asn", "confederation", "prepend", "found"),
+    [
+        # What is not ours stays, whatever comes after it.
+        (sequence((64600,)), 64512, None, 0, sequence((64600,))),
+        ((*sequence((64512,)), as_set(1, 2)), 64512, None, 0, (as_set(1, 2),)),
+        (
+            (*sequence((64512, 64600)), as_set(1, 2)),
+            64512,
+            None,
+            0,
+            (*sequence((64600,)), as_set(1, 2)),
+        ),
+        (
+            (*sequence((64512, 64601)), as_set(1, 2)),
+            64600,
+            CONFEDERATION,
+            1,
+            (*sequence((65000, 65000, 64601)), as_set(1, 2)),
+        ),
+        # Where none of ours leads the path, only what is prepended does.
+        ((), 64600, None, 2, sequence((64512, 64512))),
+        ((as_set(1, 2),), 64600, None, 2, (*sequence((64512, 64512)), as_set(1, 2))),
+        (sequence((64601,)), 64600, None, 1, sequence((64512, 64601))),
+    ],
+)
+def test_only_our_own_asns_at_the_head_of_a_path_are_taken_off(
+    path: ASPath, peer_asn: int, confederation: Confederation | None, prepend: int, found: ASPath
+) -> None:
+    route = Route(PathAttributes(as_path=path), PEER)
+    policy = ExportPolicy(prepend=prepend)
+    to = session(peer_asn, confederation)
+    assert export(route, IPV4_UNICAST, to, policy).attributes.as_path == found
+
+
+LINK_LOCAL = PeerSettings(ip_address("fe80::9"))
+OURS, THEIRS = "fe80::1", "fe80::9"
+OTHER4, OTHER6 = ip_address("192.0.2.9"), IPv6Address("2001:db8::9")
+
+
+@pytest.mark.parametrize(
+    ("peer", "addresses", "ipv6_next_hops", "hops"),
+    [
+        (LINK_LOCAL, (OURS, THEIRS), True, (IPv6Address(OURS), IPv6Address(OURS))),
+        # Without RFC 8950 there is no next hop of IPv4 prefixes.
+        (LINK_LOCAL, (OURS, THEIRS), False, (None, IPv6Address(OURS))),
+        # What the peer's settings say comes first.
+        (
+            replace(LINK_LOCAL, export=ExportPolicy(OTHER4, OTHER6)),
+            (OURS, THEIRS),
+            True,
+            (OTHER4, OTHER6),
+        ),
+        (LINK_LOCAL, None, True, (None, None)),
+        (LINK_LOCAL, ("2001:db8::1", THEIRS), True, (None, None)),
+        (LINK_LOCAL, ("10.0.0.1", THEIRS), True, (None, None)),
+        (LINK_LOCAL, ("169.254.0.1", THEIRS), True, (None, None)),
+        (PeerSettings(PEER), (OURS, THEIRS), True, (None, None)),
+    ],
+)
+def test_on_a_link_without_other_addresses_the_next_hop_is_ours_on_that_link(
+    peer: PeerSettings,
+    addresses: tuple[str, str] | None,
+    ipv6_next_hops: bool,
+    hops: tuple[object, object],
+) -> None:
+    """RFC 8950 section 3, RFC 2545 section 3."""
+    to = replace(session(64600), ipv6_next_hops=ipv6_next_hops)
+    policy = policy_in_session(peer, to, addresses)
+    assert (policy.next_hop_ipv4, policy.next_hop_ipv6) == hops
+
+
+def test_our_next_hops_in_a_session_are_those_of_routes_and_of_the_policy() -> None:
+    assert next_hops_in_session(NO_POLICY, (PEER,)) == {PEER}
+    policy = ExportPolicy(OTHER4, OTHER6)
+    assert next_hops_in_session(policy, (PEER,)) == {PEER, OTHER4, OTHER6}
