@@ -25,6 +25,7 @@ from pybal.model import L4Protocol
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool
 from tests.kernel.test_daemon import GLOBAL, PORT, SERVICE, pool_status, table
+from tests.kernel.test_ipvs_faults import without_module_loading
 from tests.load import Load
 from tests.running import RunningPybal, until
 from tests.stage import VIP4, VIP6, Greeter, Host, IPAddress, Stage, ask
@@ -283,6 +284,27 @@ def test_what_someone_changes_by_hand_lasts_a_second_or_two(
             # While there is something each time, looks become rare.
             time.sleep(5)
         assert max(lasted_s.values()) < 5, lasted_s
+
+
+def test_a_service_whose_scheduler_is_missing_is_neither_ok_nor_pooled_until_it_is_there(
+    stage: Stage, greeters: dict[str, Greeter], tmp_path: Path
+) -> None:
+    text = config(tmp_path, stage, "web", "web6").replace("scheduler = rr", "scheduler = mh", 1)
+    well = pool_status(stage, VIP4)
+    run("modprobe", "ip_vs_rr")
+    run("modprobe", "-r", "ip_vs_mh")
+    pybal = RunningPybal(stage.director.wrap, tmp_path, text)
+    with ExitStack() as running:
+        with without_module_loading():
+            running.enter_context(pybal)
+            pybal.wait_for("/pools/web", well.replace("/pooled", "/not pooled"))
+            pybal.wait_for("/pools/web6", pool_status(stage, VIP6))
+            alert = pybal.get("/alerts")
+            assert alert.startswith("CRITICAL - IPVS: the kernel does not hold web (tcp ")
+            assert "modprobe ip_vs_mh" in alert
+        pybal.wait_for("/pools/web", well)
+        until(lambda: pybal.get("/alerts").startswith("OK"))
+        assert ask(stage.client, VIP4, PORT).startswith("real")
 
 
 @pytest.mark.parametrize("ending", ["stop", "kill"])
