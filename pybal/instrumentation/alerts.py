@@ -34,8 +34,8 @@ _ERROR_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Alerts of one id. `/alerts` shows so many of them (None: all) and then counts: `more`
-    says of what."""
+    """Alerts of one id. `/alerts` shows so many of them (None: all) and then counts, if there are
+    two more at least: `more` says of what."""
 
     id: str
     shown: int | None = 3
@@ -167,7 +167,7 @@ def _shown(alerts: Sequence[Alert]) -> Iterator[str]:
     for alert in alerts:
         kind = kinds.get(alert.id, Kind(alert.id))
         said[alert.id] += 1
-        if kind.shown is None or said[alert.id] <= kind.shown:
+        if kind.shown is None or said[alert.id] <= kind.shown or total[alert.id] == kind.shown + 1:
             yield alert.text
         elif said[alert.id] == total[alert.id]:
             yield f"{total[alert.id] - kind.shown} {kind.more}"

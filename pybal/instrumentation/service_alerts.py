@@ -85,7 +85,8 @@ def _held(name: str, change: HeldChange) -> str:
     after = ""
     if change.taken:
         others, minutes = [host for host, _ in change.taken], change.window_s / 60
-        after = f", after {named(others)} went within {minutes:g} minutes"
+        unit = "minute" if minutes == 1 else "minutes"
+        after = f", after {named(others)} went within {minutes:g} {unit}"
     return (
         f"Pool {name} holds {named(change.servers)}, which its list takes away{after}: "
         f"{change.left} working server{'' if change.left == 1 else 's'} would be left, "

@@ -320,6 +320,17 @@ def test_many_alerts_of_a_kind_are_summed_up_but_for_the_contracts() -> None:
     assert len(watched.alerts()) == 18
 
 
+@pytest.mark.parametrize(("number", "named", "rest"), [(3, 3, ""), (4, 4, ""), (5, 3, "2 more")])
+def test_one_alone_is_not_summed_up(number: int, named: int, rest: str) -> None:
+    watched = Watched()
+    off = [server("a", enabled=False)]
+    watched.services = [service(f"off{n}", off) for n in range(number)]
+    line = watched.line(after_s=15.0)
+    assert line.count("all its servers are disabled") == named
+    assert rest in line
+    assert ("more pools" in line) == bool(rest)
+
+
 def test_an_alert_is_the_same_though_its_words_change() -> None:
     pending = PendingAlerts()
     ages = []
