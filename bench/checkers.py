@@ -1,7 +1,7 @@
 """Processor time of checks: PyBal's TCPCheck or ProxyFetch beside HAProxy's and keepalived's
 counterparts, against the same real servers, one after another in one run.
 
-    python -m bench.checkers [--haproxy /usr/sbin/haproxy] [--check tcp|http|https]
+    python -m bench.checkers [--haproxy /usr/sbin/haproxy] [--check tcp|http|https] [--reversed]
     scripts/vm -- PYTHON -m bench.checkers      # with keepalived, which needs IPVS
 
 Each checks --servers 100 once a second for --seconds 20; the checks are counted by the servers
@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--haproxy", default="haproxy")
     parser.add_argument("--servers", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--reversed", action="store_true", help="PyBal is measured last")
     parser.add_argument("--check", choices=("tcp", "http", "https"), default="http")
     options = parser.parse_args()
     options.addresses = addresses(options.servers)
@@ -189,7 +190,7 @@ def main() -> None:
         shape = [(address, PORT, kind) for address in options.addresses]
         switch = Switch(lambda *command: [*command], folder, shape)
         try:
-            for name in PEERS:
+            for name in reversed(PEERS) if options.reversed else PEERS:
                 if there[name]:
                     costs[name] = measure(name, folder, switch, options)
                 else:
@@ -198,7 +199,7 @@ def main() -> None:
             switch.close()
     for name, cost_s in costs.items():
         if name != "pybal" and cost_s:
-            print(f"pybal : {name} = {costs['pybal'] / cost_s:.1f}")
+            print(f"pybal : {name} = {costs['pybal'] / cost_s:.2f}")
     print(json.dumps(costs))
 
 

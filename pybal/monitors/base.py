@@ -39,6 +39,34 @@ class Monitor(ABC):
     stopped it.
     """
 
+    # There are thousands, and a dict of more than 30 attributes shares no keys with the others.
+    __slots__ = (
+        "_discarded",
+        "_in_a_row",
+        "_internal_errors",
+        "_key",
+        "_last",
+        "_last_internal_error",
+        "_log",
+        "_mark",
+        "_needed",
+        "_ports",
+        "_reactor",
+        "_receiver",
+        "_results",
+        "_results_log",
+        "_running",
+        "_since",
+        "_slot",
+        "_snapshot",
+        "_started",
+        "_target",
+        "_transitions",
+        "_turn",
+        "_up",
+        "name",
+    )
+
     logs_every_failure: ClassVar[bool] = False
     """Whether each result that is down is logged, or only the first of a row."""
 
@@ -50,7 +78,8 @@ class Monitor(ABC):
         receiver: ReportReceiver,
     ) -> None:
         self.name = settings.monitor
-        self._needed = {True: settings.rise, False: settings.fall}
+        self._needed = settings.fall, settings.rise
+        """This and the next counts are for down and up, in this order."""
         self._target = target if settings.port is None else replace(target, port=settings.port)
         self._ports = ports
         self._reactor = ports.reactor
@@ -63,8 +92,8 @@ class Monitor(ABC):
         self._since: float | None = None
         self._last: CheckResult | None = None
         self._in_a_row = 0
-        self._results = {True: 0, False: 0}
-        self._transitions = {True: 0, False: 0}
+        self._results = [0, 0]
+        self._transitions = [0, 0]
         self._mark = ports.stall_meter.mark()
         """When the check began whose result comes next."""
         self._discarded = 0

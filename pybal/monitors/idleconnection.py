@@ -85,6 +85,25 @@ class IdleConnection(Monitor):
     connection has lasted STEADY_S.
     """
 
+    __slots__ = (
+        "_began_at",
+        "_channel",
+        "_closed_after_s",
+        "_connected",
+        "_events",
+        "_failed",
+        "_failures_in_a_row",
+        "_is_short_lived",
+        "_kept",
+        "_lost",
+        "_proof",
+        "_received_bytes",
+        "_settings",
+        "_short_lived_since",
+        "_short_ones_in_a_row",
+        "_timer",
+    )
+
     def __init__(
         self,
         settings: IdleConnectionSettings,
