@@ -20,8 +20,14 @@ from pybal.net.port import Channel, UDPEvents
 
 T = TypeVar("T")
 
-SENDINGS = 3
+SENDINGS = 4
 """How often a question is sent by datagram within the timeout: one lost is no outage."""
+
+
+def sent_again_s(timeout_s: float) -> tuple[float, ...]:
+    """So long after its first sending a question is sent by datagram again. Soon, for an answer
+    takes no longer, and in no even time, for a link that flaps would be off each time."""
+    return min(0.4, timeout_s / 4), min(1.1, timeout_s / 2), timeout_s * 3 / 4
 
 
 def request_duration(monitor: str, help_text: str) -> MetricFamily:
@@ -108,12 +114,14 @@ class AskingMonitor(LoopingMonitor):
             if not answered.called:
                 answered.errback(error)
 
-        again: DelayedCall
+        again: DelayedCall | None = None
+        first_s, later_s = self._reactor.seconds(), iter(sent_again_s(self._timeout_s))
 
-        # Not by a LoopingCall, which makes the global reactor.
         def send() -> None:
             nonlocal again
-            again = self._reactor.callLater(self._timeout_s / SENDINGS, send)
+            if (after_s := next(later_s, None)) is not None:
+                due_s = first_s + after_s - self._reactor.seconds()
+                again = self._reactor.callLater(max(0.0, due_s), send)
             try:
                 channel.send(question)
             except OSError as error:
@@ -124,7 +132,8 @@ class AskingMonitor(LoopingMonitor):
             send()
             return await answered
         finally:
-            again.cancel()
+            if again is not None and again.active():
+                again.cancel()
             channel.close()
 
     def _connect_udp(self, events: UDPEvents) -> Channel:

@@ -71,7 +71,7 @@ class StillStanding:
             self._judge(member, key)
         if whole and not self._nameless:
             gone += self.are_no_servers(self._removed)
-        is_over = whole and not (self._awaited and self._left)
+        is_over = not self._left or (whole and not self._awaited)
         return (*gone, *self.end()) if is_over else gone
 
     def were_removed(self, keys: Iterable[DestinationKey]) -> None:
@@ -89,6 +89,7 @@ class StillStanding:
     def end(self) -> Collection[DestinationKey]:
         """None stays any longer; gives those that did."""
         left, self._left = self._left, {}
+        self._stood = frozenset()
         for each in (self._awaited, self._nameless, self._removed, self._keys, self._first):
             each.clear()
         self.count = self.weight = 0

@@ -9,6 +9,7 @@ from fractions import Fraction
 import pytest
 
 from pybal.config.settings import IsolationSettings
+from pybal.monitors.asking import sent_again_s
 from tests.health.isolation_sim import Scene, Simulation
 
 RULE = IsolationSettings()
@@ -73,6 +74,28 @@ def test_a_link_that_flaps_in_step_with_the_checks_takes_nobody_out_of_tcp(
         hosts, 0, 4, Fraction(1, 5), cut_off_s=60.0, flaps_every_s=flaps_every_s, seed=seed
     )
     assert Simulation(replace(scene, sent_again_s=(1.0, 3.0)), RULE).run(90).healthy_out_s == 0
+
+
+@pytest.mark.parametrize("flaps_every_s", [1.0, 1.5, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("hosts", [2, 10, 40])
+@pytest.mark.parametrize("timeout_s", [1.0, 5.0])
+def test_a_link_that_flaps_in_step_with_the_checks_takes_nobody_out_of_udp(
+    flaps_every_s: float, hosts: int, timeout_s: float
+) -> None:
+    """A question is sent again, as monitors do that ask by datagrams."""
+    again = sent_again_s(timeout_s)
+    for seed in (1, 2):
+        scene = Scene(
+            hosts,
+            0,
+            4,
+            Fraction(1, 5),
+            cut_off_s=60.0,
+            flaps_every_s=flaps_every_s,
+            seed=seed,
+            sent_again_s=again,
+        )
+        assert Simulation(scene, RULE).run(90).healthy_out_s == 0
 
 
 def test_the_dead_are_out_soon_after_a_cut_off() -> None:

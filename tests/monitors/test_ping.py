@@ -49,10 +49,10 @@ def test_no_answer_to_several_requests_is_down() -> None:
     bench.start(SETTINGS)
     channel = pinging(bench)
     bench.advance(3)
-    assert len(channel.sent) == 3
+    assert len(channel.sent) == 4
     assert bench.ups == [False]
     reason = bench.reports[0].reason
-    assert reason.startswith("ping of 192.0.2.7: no answer to 3 echo requests after 3.0")
+    assert reason.startswith("ping of 192.0.2.7: no answer to 4 echo requests after 3.0")
 
 
 def test_each_ping_has_a_token_of_its_own() -> None:
