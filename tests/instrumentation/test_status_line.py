@@ -9,7 +9,7 @@ import pytest
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.instrumentation.status_line import status_line
 from pybal.model import BGPSnapshot
-from tests.fakes.view import CONFIG
+from tests.fakes.view import CONFIG, NO_BGP, bgp
 
 WELL = "0 services, 0 servers, 0 up"
 ERROR = "/etc/pybal/pybal.conf:9: [web] scheduler = 'wrrr': none of rr wrr"
@@ -37,3 +37,20 @@ def test_what_is_wrong_comes_first_with_its_place(is_last_good: bool) -> None:
     assert more == f"{words} ({ERROR}; and 2 more), {WELL}"
     assert line(refused(), is_last_good=is_last_good) == f"{words}, {WELL}"
     assert len(line(refused("x" * 5000), is_last_good=is_last_good)) < 500
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(300, "x" * 300), (301, "x" * 299 + "…"), (5000, "x" * 299 + "…")]
+)
+def test_of_a_long_error_three_hundred_characters_are_shown(length: int, shown: str) -> None:
+    assert line(refused("x" * length)) == (
+        f"the changed configuration was REFUSED ({shown}), {WELL}"
+    )
+
+
+def test_how_all_is() -> None:
+    speaker = bgp(("192.0.2.1", True), ("192.0.2.2", False))
+    assert status_line([(3, 2), (1, 1)], speaker, CONFIG) == (
+        "2 services, 4 servers, 3 up, BGP 1/2"
+    )
+    assert status_line([(1, 0)], NO_BGP, CONFIG) == "1 service, 1 server, 0 up"

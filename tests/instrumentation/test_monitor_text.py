@@ -1,0 +1,43 @@
+"""The monitors' part of `/metrics`: what has not changed is not made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pybal.instrumentation.monitor_text import MonitorText
+from pybal.model import ServiceSnapshot
+from tests.fakes.view import MONITOR_FAMILIES, monitor, server, service
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.text = MonitorText(MONITOR_FAMILIES)
+
+    def render(self, services: Sequence[ServiceSnapshot]) -> tuple[str, int]:
+        """The text, and for how many services it was made anew."""
+        pieces = list(self.text.render(services, as_openmetrics=False))
+        return b"".join(pieces).decode(), pieces.count(b"")
+
+
+def test_only_services_that_have_changed_are_rendered_anew() -> None:
+    bench = Bench()
+    web = service("web", [server("a", monitors=(monitor("Ping"),))])
+    dns = service("dns", [server("b", monitors=(monitor("Ping", up=False, reason="x"),))])
+    first, anew = bench.render([web, dns])
+    assert anew == 2
+    assert bench.render([web, dns]) == (first, 0)
+    changed = service("web", [server("a", monitors=(monitor("Ping", up=False),))])
+    second, anew = bench.render([changed, dns])
+    assert anew == 1
+    assert second != first
+    assert second == Bench().render([changed, dns])[0]
+
+
+def test_a_service_that_is_gone_has_no_lines_and_is_forgotten() -> None:
+    bench = Bench()
+    web = service("web", [server("a", monitors=(monitor("Ping"),))])
+    nothing, _ = bench.render([])
+    text, _ = bench.render([web])
+    assert 'service="web"' in text
+    assert bench.render([])[0] == nothing
+    assert bench.render([web]) == (text, 1)
