@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.instrumentation.negotiation import (
+    accepts_event_stream,
     accepts_gzip,
     accepts_json,
     accepts_openmetrics,
     parse_accept,
+    prefers_html,
 )
 
 JSON = [
@@ -27,6 +29,8 @@ JSON = [
     ["text/html", "application/json"],
     ["text/plain;q=0.1", "application/json;q=0.2"],
     ["application/*"],
+    ["application/*, text/plain"],
+    ["text/plain;q=1.5, application/json"],
     ["application/*;q=0.5, text/*;q=0.4"],
     ["text/plain;q=0, */*"],
     ["text/*;q=0.1, */*;q=0.2"],
@@ -120,3 +124,47 @@ def test_no_header_makes_it_fail(headers: list[str]) -> None:
 )
 def test_gzip_is_taken_where_it_is_named(headers: list[str], accepted: bool) -> None:
     assert accepts_gzip(headers) == accepted
+
+
+@pytest.mark.parametrize(
+    ("header", "stream"),
+    [
+        ("text/event-stream", True),
+        ("text/event-stream, application/json", True),
+        ("text/event-stream;q=0.5, */*;q=0.1", True),
+        ("text/event-stream;q=0.001", True),
+        ("text/event-stream;q=0", False),
+        ("text/event-stream;q=0.5, application/json", False),
+        ("text/event-stream;q=0.5, application/*;q=0.6", False),
+        ("text/*", False),
+        ("*/*", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)
+def test_a_stream_is_for_who_names_it_and_wants_json_no_more(header: str, stream: bool) -> None:
+    assert accepts_event_stream([header]) == stream
+
+
+@pytest.mark.parametrize(
+    ("header", "html"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        ("text/html", True),
+        ("text/html, */*", True),
+        ("text/html, text/*, application/*", True),
+        ("text/html;q=0.5, */*;q=0.4", True),
+        ("text/html, text/plain;q=0.9, application/json;q=0.9", True),
+        ("text/html;q=0", False),
+        ("text/html, text/plain", False),
+        ("text/html, application/json", False),
+        ("text/html;q=0.5, application/json", False),
+        ("text/html;q=0.5, text/plain;q=0.6", False),
+        ("text/html;q=0.5, */*", False),
+        ("text/*", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_a_browser_names_html_and_nothing_else_as_much(header: str, html: bool) -> None:
+    assert prefers_html([header]) == html

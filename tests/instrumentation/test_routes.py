@@ -143,3 +143,23 @@ def test_what_the_kernel_does_not_hold_is_not_pooled() -> None:
     assert found["a"] == {"enabled": True, "pooled": False, "up": True, "weight": 10}
     some = MissingSnapshot(key, ("[2001:db8::b]:443",), others=1)
     assert shown(some) == ["pooled", "not pooled", "not pooled"]
+
+
+@pytest.mark.parametrize(
+    ("path", "segments"),
+    [
+        (b"/", ("",)),
+        (b"/pools", ("pools",)),
+        (b"/pools/", ("pools",)),
+        (b"/pools//", ("pools", "")),
+        (b"/pools/a%2Fb", ("pools", "a/b")),
+        (b"/pools/%FF", None),
+    ],
+)
+def test_a_path_is_its_segments(path: bytes, segments: tuple[str, ...] | None) -> None:
+    assert path_segments(path) == segments
+
+
+def test_an_unknown_pool_is_not_found_whatever_the_kernel_refuses() -> None:
+    view = FakeView([], ipvs_snapshot=replace(ipvs(), missing=(MissingSnapshot("x"),)))
+    assert answer(view, list, ("pools", "nosuch"), as_json=False).status == HTTPStatus.NOT_FOUND
