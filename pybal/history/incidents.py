@@ -193,7 +193,7 @@ class Incidents:
         if one is None:
             if concern is None:
                 return
-            one = self._begin(event, concern.subject, now_s)
+            one = self._begin(event, concern.subject)
         self._changed.add(event.incident)
         one.add(event)
         if concern is not None:
@@ -213,9 +213,8 @@ class Incidents:
         else:
             self._over.discard(number)
 
-    def _begin(self, event: LedgerEvent, subject: Subject, now_s: float) -> _Open:
+    def _begin(self, event: LedgerEvent, subject: Subject) -> _Open:
         one = self._by_id[event.seq] = _Open(event, subject)
-        one.last_s = now_s
         self._latest[subject] = event.seq
         if len(self._by_id) > REMEMBERED:
             self._forget()

@@ -235,5 +235,48 @@ def test_a_thousand_are_remembered_and_those_that_are_over_go_first() -> None:
     assert bench.fails(1.0, subject=Subject("host", "first")) == bench.seq
 
 
+def filled(bench: Bench, now_s: float) -> None:
+    """There are as many as are remembered, and one more; the others go on."""
+    for number in range(REMEMBERED + 1 - len(list(bench.incidents.all()))):
+        bench.fails(now_s, subject=Subject("host", f"h{number}"))
+
+
+def test_one_that_goes_on_again_is_not_over() -> None:
+    bench = Bench()
+    bench.fails(0.0)
+    bench.recovers(1.0)
+    bench.fails(2.0)
+    other = bench.fails(3.0, subject=Subject("host", "other"))
+    assert other is not None
+    bench.recovers(4.0, subject=Subject("host", "other"))
+    filled(bench, 5.0)
+    assert bench.incidents.get(1) is not None
+    assert bench.incidents.get(other) is None
+
+
+def test_one_whose_last_part_is_gone_is_over() -> None:
+    bench = Bench()
+    bench.fails(0.0)
+    other = Subject("host", "other")
+    number = bench.fails(0.0, subject=other)
+    assert number is not None
+    bench.incidents.gone(other, "web Ping", 1000.0)
+    filled(bench, 1.0)
+    assert bench.incidents.get(number) is None
+    assert bench.incidents.get(1) is not None
+
+
+def test_what_is_forgotten_is_not_taken_for_the_disk_and_later_ones_of_its_subject_go_on() -> None:
+    bench = Bench()
+    bench.fails(0.0)
+    bench.recovers(0.0)
+    later = bench.fails(100.0)
+    filled(bench, 101.0)
+    assert bench.incidents.get(1) is None
+    assert len(bench.incidents.take_changed(5000)) == REMEMBERED
+    assert bench.fails(102.0, "dns Ping") == later
+
+
 def test_of_effects_twenty_thousand_are_counted() -> None:
     assert MAX_EFFECTS == 20_000
+    assert Incident(1, HOST, "x", 0.0, 0.0).events == 0

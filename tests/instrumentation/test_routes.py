@@ -161,5 +161,9 @@ def test_a_path_is_its_segments(path: bytes, segments: tuple[str, ...] | None) -
 
 
 def test_an_unknown_pool_is_not_found_whatever_the_kernel_refuses() -> None:
-    view = FakeView([], ipvs_snapshot=replace(ipvs(), missing=(MissingSnapshot("x"),)))
-    assert answer(view, list, ("pools", "nosuch"), as_json=False).status == HTTPStatus.NOT_FOUND
+    table = replace(ipvs(), names=(("x", "web"),), missing=(MissingSnapshot("x"),))
+    view = FakeView([], ipvs_snapshot=table)
+    for path in (("pools", "nosuch"), ("pools", "nosuch", "cp1")):
+        assert answer(view, list, path, as_json=False).status == HTTPStatus.NOT_FOUND
+    calm = FakeView([service("web", [server("cp1")])])
+    assert answer(calm, list, ("pools", "web"), as_json=False).status == HTTPStatus.OK
