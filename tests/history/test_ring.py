@@ -28,6 +28,7 @@ def test_the_oldest_goes_when_there_is_no_room() -> None:
     assert seqs(made) == [3, 4, 5, 6, 7]
     assert len(ring()) == 0
     assert seqs(ring()) == []
+    assert len(ring(1, 2).candidates(EventQuery())) == 2
 
 
 @pytest.mark.parametrize(
