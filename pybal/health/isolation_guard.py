@@ -28,6 +28,7 @@ from pybal.health.stalls import StallMeter
 from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.storm_log import StormLog
 from pybal.runtime.time_slices import SLICE_S
 
 _CUT_OFF = {Phase.CUT_OFF, Phase.HOLD_EXPIRED}
@@ -92,6 +93,7 @@ class IsolationGuard:
         self._rule = rule
         self._ports = ports
         self._log = log
+        self._forgiven = StormLog(ports.clock, log)
         self._timer: DelayedCall | None = None
         self._probe_round: _ProbeRound | None = None
         self._to_do: deque[Action] = deque()
@@ -139,6 +141,7 @@ class IsolationGuard:
     def stop(self) -> None:
         """Idempotent."""
         self._stopped = True
+        self._forgiven.stop()
         self._end_probes()
         self._to_do.clear()
         if self._continuing is not None:
@@ -272,11 +275,14 @@ class IsolationGuard:
 
     def _tell_of_forgiven(self, failure: HealthReport | None) -> None:
         """It has no line of its own, as what counts has."""
-        if failure is not None:
-            self._log.warn(
-                "{failure}; it does not count, as the server answers again",
-                failure=_failure(failure),
-            )
+        if failure is None:
+            return
+        if self._forgiven.has_room:
+            text = f"{_failure(failure)}; it does not count, as the server answers again"
+            self._forgiven.line("warn", text)
+        else:
+            what = "failures that do not count, as the servers answer again"
+            self._forgiven.count("warn", what, failure.host)
 
     def _seconds(self) -> float:
         return self._ports.clock.seconds()

@@ -28,6 +28,7 @@ from pybal.health.isolation_guard import (
     ProbeTarget,
 )
 from pybal.model import HealthReport
+from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
 from pybal.runtime.time_slices import SLICE_S
 from tests.fakes.environment import FakeAttention
 from tests.fakes.log import FakeLog
@@ -166,6 +167,19 @@ def test_a_failure_that_never_counts_is_told_of() -> None:
     (line,) = bench.log.lines
     assert line.startswith("[pybal] WARN: M of a (svc) failed: ")
     assert line.endswith("; it does not count, as the server answers again")
+
+
+def test_of_thousands_of_failures_that_never_count_the_first_are_told_and_a_number() -> None:
+    bench = Bench()
+    for number in range(1000):
+        bench.down(f"h{number}")
+    bench.network.open[0].connect()
+    for number in range(1000):
+        bench.up(f"h{number}")
+    assert len(bench.log.lines) == MOST_LINES
+    bench.clock.advance(WINDOW_S)
+    (more,) = (line for line in bench.log.lines[MOST_LINES:] if "DEBUG" not in line)
+    assert "950 more failures that do not count, as the servers answer again" in more
 
 
 def test_it_is_told_with_which_failures_the_director_was_cut_off_and_no_more() -> None:
