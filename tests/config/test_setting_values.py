@@ -23,7 +23,7 @@ def test_a_monitor_checks_every_ten_seconds_and_one_result_is_enough() -> None:
     found = MonitorSettings()
     assert (found.interval_s, found.timeout_s) == (10.0, 5.0)
     assert (found.rise, found.fall) == (1, 1)
-    assert found.port is found.source_address is None
+    assert (found.port, found.source_address) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,8 @@ def test_a_service_of_which_nothing_else_is_said() -> None:
     found = only_service(service())
     assert (found.bgp_aggregate_only, found.flap_damping) == (False, True)
     assert found.list_guard == ListGuardSettings(None, 900.0, None)
-    assert found.drain_timeout_s is found.bgp_withdraw_below is found.bgp_communities is None
+    assert (found.drain_timeout_s, found.bgp_withdraw_below) == (None, None)
+    assert found.bgp_communities is None
 
 
 def test_a_peer_of_which_nothing_else_is_said() -> None:

@@ -123,7 +123,8 @@ def test_what_the_program_before_left_is_kept() -> None:
     other.close()
 
 
-def test_all_is_where_the_next_program_looks_for_it_and_nowhere_twice() -> None:
+@pytest.mark.parametrize("in_the_way", [0, 3])
+def test_all_is_where_the_next_program_looks_for_it_and_nowhere_twice(in_the_way: int) -> None:
     files = [os.memfd_create(name) for name in ("one", "two", "three")]
     reader, writer = os.pipe()
     child = os.fork()
@@ -134,6 +135,8 @@ def test_all_is_where_the_next_program_looks_for_it_and_nowhere_twice() -> None:
                 os.write(900 + number, b"" if file == writer else b"%d" % number)
             os.closerange(3, 900)
             os.closerange(904, 1024)
+            for _ in range(in_the_way):
+                os.open(os.devnull, os.O_RDONLY)
             store = OwnStore({"b": [900, 901], "a": [902]})
             environment = store.hand_over(77)
             told = [f"{name}={value}" for name, value in environment.items()]

@@ -1,9 +1,8 @@
 """Many trials in one session of pytest: its tests are loaded once, and each trial is a fork of it.
 
-A fork gives the faulty function its new code and runs the tests that call it, the quick ones first.
-What is not so simple (constants, what is called while modules load) needs a session of its own.
-What one test leaves to another in a cache is not seen: at worst a fault is called a survivor that
-is none.
+A fork gives the faulty function its new code and runs the tests that call it, the quick ones first,
+and then all others, of which some may call it in a process of their own. What is not so simple
+(constants, what is called while modules load) needs a session of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import sys
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -152,16 +152,18 @@ class Trials:
             return self.OPEN
         if new.co_freevars != old.co_freevars:
             return self.OPEN
-        wanted = self._touched.of(lines)
+        near = self._touched.of(lines)
 
-        def passes() -> bool:
+        def passes(wanted: Collection[str]) -> bool:
             for function in functions:
                 function.__code__ = new
             items = [item for item in session.items if item.nodeid in wanted]
             return _run(sorted(items, key=self._touched.seconds_of), session)
 
-        if in_child(passes, self._touched.limit_s(wanted)).outcome is not Outcome.PASSED:
-            return self.NOTICED
+        for wanted in (near, self._touched.seconds.keys() - near):
+            limit_s = self._touched.limit_s(wanted)
+            if in_child(partial(passes, wanted), limit_s).outcome is not Outcome.PASSED:
+                return self.NOTICED
         return self.MISSED if self._touched.by_all.isdisjoint(lines) else self.OPEN
 
 
