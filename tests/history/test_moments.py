@@ -83,3 +83,19 @@ def test_in_a_night_that_sets_the_clocks_the_last_such_moment_is_meant() -> None
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(MomentError, match="is no moment"):
         moment(text, NOW, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "ago_s"),
+    [("1s", 1), ("90s", 90), ("2m", 120), ("1h", 3600), ("1d", 86_400), ("1w", 604_800)],
+)
+def test_each_unit_is_so_many_seconds(text: str, ago_s: float) -> None:
+    assert moment(text, 1e9) == 1e9 - ago_s
+
+
+def test_the_latest_moment_lies_in_the_year_5138() -> None:
+    assert moment("99999999999", 1e9) == 99_999_999_999
+    with pytest.raises(MomentError):
+        moment("99999999999.5", 1e9)
+    with pytest.raises(MomentError):
+        moment("100000000000", 1e9)
