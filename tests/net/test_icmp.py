@@ -16,6 +16,11 @@ def test_a_request_of_version_4_is_summed() -> None:
     assert echo_request(4, 0x1234, 1, b"abc").hex() == "0800216812340001616263"
 
 
+def test_a_carry_of_the_carry_is_added_too() -> None:
+    # 0800 + ffff + f7ff + 0001 is 1ffff, and ffff + 1 carries once more.
+    assert echo_request(4, 0xFFFF, 0xF7FF, b"\0\1").hex() == "0800fffefffff7ff0001"
+
+
 def test_the_sum_of_a_request_of_version_6_is_the_kernels() -> None:
     assert echo_request(6, 0x1234, 1, b"abc").hex() == "8000000012340001616263"
 

@@ -87,6 +87,20 @@ def test_what_is_forgotten_does_not_end() -> None:
     assert rig.wakes_in == []
 
 
+def test_who_comes_after_the_last_was_forgotten_ends_in_its_time() -> None:
+    rig = Rig()
+    rig.entries.put("a", 5.0)
+    rig.entries.forget("a")
+    rig.entries.put("b", 60.0)
+    rig.clock.advance(60.0)
+    assert rig.ended == [["b"]]
+
+
+def test_nothing_is_left_of_what_was_never_there_on_a_young_clock() -> None:
+    entries: TimedEntries[str] = TimedEntries(Clock(), lambda _: None)
+    assert entries.left_s("a") == 0.0
+
+
 def test_after_a_stop_nobody_is_called() -> None:
     rig = Rig()
     rig.entries.put("a", 10.0)
