@@ -80,7 +80,7 @@ def test_a_host_that_is_silent_is_down(namespace: Namespace, host: str) -> None:
     namespace.ip("route", "add", host, "dev", "lo")
     found = pings_in(namespace, host)
     assert (found["ups"], found["leaked"]) == ([False] * 3, 0)
-    assert "no answer to 3 echo requests after 0.6" in found["reason"]
+    assert "no answer to 4 echo requests after 0.6" in found["reason"]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
