@@ -188,8 +188,9 @@ def _maintenance(maintenance: MaintenanceSnapshot) -> Alert:
 
 
 def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> PendingAlert:
-    # The last error may be another service's.
-    error = missing.error or (ipvs.last_error.text if ipvs.last_error else "")
+    # The last error may be another service's. What cannot be put on record is not even tried.
+    last = ipvs.last_error.text if ipvs.last_error else ""
+    error = missing.error or ipvs.ownership_error or last
     why = f": {error[:_ERROR_SHOWN]}" if error else ""
     if not missing.servers:
         text = f"IPVS: the kernel does not hold {name or missing.service} ({missing.service}){why}"

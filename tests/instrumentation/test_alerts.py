@@ -249,6 +249,10 @@ def test_a_service_that_the_kernel_does_not_hold_is_critical_a_server_a_warning(
     own = MissingSnapshot(key, error="its own")
     watched.ipvs = replace(watched.ipvs, missing=(own,))
     assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): its own")
+    unrecorded = replace(watched.ipvs, missing=(MissingSnapshot(key),), ownership_error="disk full")
+    watched.ipvs = unrecorded
+    assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): disk full")
+    watched.ipvs = replace(unrecorded, ownership_error="")
     for others, said in ((1, warning), (0, critical)):
         server_ = MissingSnapshot(key, ("0.0.0.0:80",), others)
         watched.ipvs = replace(watched.ipvs, missing=(server_,))
