@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
@@ -10,6 +11,17 @@ from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.responses import Response, json_document, not_found, text
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, ServiceSnapshot
+
+_ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+def origin_form(target: bytes) -> bytes:
+    """A request's target without the scheme and host that it may have (RFC 9112 section 3.2.2)."""
+    match = _ABSOLUTE.match(target)
+    if match is None:
+        return target
+    rest = target[match.end() :]
+    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def path_segments(path: bytes) -> tuple[str, ...] | None:

@@ -32,7 +32,7 @@ from pybal.instrumentation.negotiation import (
 )
 from pybal.instrumentation.page_port import Asked, Pages
 from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
-from pybal.instrumentation.routes import answer, path_segments
+from pybal.instrumentation.routes import answer, origin_form, path_segments
 from pybal.instrumentation.scrape import Scraper
 from pybal.instrumentation.sending import send
 from pybal.instrumentation.shared import SharedDocuments
@@ -328,6 +328,9 @@ class BoundedRequest(Request):
         self.responseHeaders.setRawHeaders(b"date", [datetimeToString()])
         channel: Any = self.channel
         channel.site.answer(self)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        super().requestReceived(command, origin_form(path), version)  # type: ignore[no-untyped-call]  # as above
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002, N802
         self.content = BytesIO()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.instrumentation.responses import Response, text
-from pybal.instrumentation.routes import answer, path_segments
+from pybal.instrumentation.routes import answer, origin_form, path_segments
 from pybal.ipvs.snapshot import MissingSnapshot
 from tests.fakes.view import FakeView, ipvs, server, service
 
@@ -167,3 +167,18 @@ def test_an_unknown_pool_is_not_found_whatever_the_kernel_refuses() -> None:
         assert answer(view, list, path, as_json=False).status == HTTPStatus.NOT_FOUND
     calm = FakeView([service("web", [server("cp1")])])
     assert answer(calm, list, ("pools", "web"), as_json=False).status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        (b"/pools?a=http://b/c", b"/pools?a=http://b/c"),
+        (b"http://lvs:9090/pools/a?b", b"/pools/a?b"),
+        (b"HTTPS://lvs", b"/"),
+        (b"http://lvs?pretty", b"/?pretty"),
+        (b"*", b"*"),
+        (b"", b""),
+    ],
+)
+def test_a_target_may_have_scheme_and_host(target: bytes, wanted: bytes) -> None:
+    assert origin_form(target) == wanted

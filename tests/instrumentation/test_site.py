@@ -118,6 +118,10 @@ def test_metrics_come_in_the_plain_format_unless_openmetrics_is_asked_for() -> N
     assert answer.text.endswith("\n# EOF\n")
 
 
+def test_a_request_by_its_whole_url_is_answered() -> None:
+    assert Client(view()).get("http://lvs:9090/pools").body == b"text_443\n"
+
+
 def test_one_connection_serves_many_requests_also_pipelined() -> None:
     connection = Client(view()).connect()
     one = b"GET /pools HTTP/1.1\r\nHost: lvs\r\n\r\n"
