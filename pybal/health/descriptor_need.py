@@ -24,6 +24,11 @@ def shortage(kept: int, limit: int) -> str:
     needed = kept + OTHERS
     if needed <= limit:
         return ""
+    if not kept:
+        return (
+            f"This process may have {limit} descriptors, and takes up to {needed}: some servers"
+            f" cannot be checked. Allow it more (LimitNOFILE={_round(needed)} in its unit)"
+        )
     return (
         f"{kept} connections are to be kept open (IdleConnection), which takes about {needed}"
         f" descriptors, and this process may have {limit}: some servers cannot be checked. Allow it"
@@ -42,16 +47,16 @@ class DescriptorNeed:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._told = 0
+        self._told: int | None = None
 
     def look(self, kept: Iterable[int]) -> str:
         """`kept` is by service. What is to be logged now; empty if nothing is."""
         total = sum(kept)
         text = shortage(total, self._limit)
         if not text:
-            self._told = 0
+            self._told = None
             return ""
-        if total < self._told * _GROWN:
+        if self._told is not None and total < max(self._told * _GROWN, self._told + 1):
             return ""
         self._told = total
         return text

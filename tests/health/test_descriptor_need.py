@@ -45,6 +45,16 @@ def test_one_connection_too_many_is_said_as_often_as_it_comes() -> None:
     assert need.look([1])
 
 
+def test_where_not_even_the_others_have_room_that_is_said_once() -> None:
+    need = DescriptorNeed(300)
+    text = need.look([])
+    assert text.startswith("This process may have 300 descriptors, and takes up to 512:")
+    assert "LimitNOFILE=1024" in text
+    assert not need.look([0])
+    assert need.look([1]).startswith("1 connections are")
+    assert not need.look([1])
+
+
 def test_each_server_has_a_connection_for_each_monitor_that_keeps_one() -> None:
     watched = replace(WEB, monitors=(IDLE, TCPCheckSettings(), IDLE))
     assert kept_connections(watched, 30) == 60
