@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.main import CONNECTION_LOST
+
 
 def note_before_reading(
     transport: Any,
@@ -16,12 +18,20 @@ def note_before_reading(
     """While it is `wanted`, `note` is told what has arrived while the kernel still has it, and
     `take` once it was taken from there: a system call more for each reading. `transport` provides
     ITCPTransport and IReadDescriptor, on a TCP socket of its own, as Twisted's do; the reactor asks
-    it for `doRead` each time. The end of a connection, and all else, is read as ever."""
+    it for `doRead` each time. The end of a connection, and what is not wanted, is read as ever."""
     read: Callable[[], Any] = transport.doRead
     handle: socket.socket = transport.getHandle()
 
     def do_read() -> Any:
-        data = _arrived(handle, transport.bufferSize) if wanted() else b""
+        if not wanted():
+            return read()
+        try:
+            data = handle.recv(transport.bufferSize, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            # The kernel tells of a reset once: whoever read after that would see a clean end.
+            return CONNECTION_LOST
         if not data:
             return read()
         note(data)
@@ -31,11 +41,3 @@ def note_before_reading(
         return None
 
     transport.doRead = do_read
-
-
-def _arrived(handle: socket.socket, most: int) -> bytes:
-    """Without taking it; nothing if there is nothing, or no connection any more."""
-    try:
-        return handle.recv(most, socket.MSG_PEEK)
-    except OSError:
-        return b""

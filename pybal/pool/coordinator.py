@@ -235,8 +235,8 @@ class Coordinator:
         server = self._servers.pop(host)
         server.stop()
         self._publication.were_removed([server.address])
-        if self._is_down(host):
-            self._new_servers.left_down({host: server.address}, self._ports.clock.seconds())
+        at, down = self._ports.clock.seconds(), self._is_down(host)
+        self._new_servers.left(host, server.address, at, down=down)
 
     def _is_down(self, host: str) -> bool:
         member = self._policy.state.members.get(host)

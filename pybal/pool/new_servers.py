@@ -52,6 +52,7 @@ class NewServers:
     ) -> Candidate:
         """A server that is new in the list; `objection` is what speaks against its address."""
         stood_pooled = self.stood_pooled(spec, address)
+        self._late.pop(spec.host, None)
         if address is None:
             # How it stood can be said when its name answers.
             self._late[spec.host] = spec, self._adopted
@@ -125,8 +126,14 @@ class NewServers:
         return spec.host in self._unproven or (served and self.stood_pooled(spec, address) is False)
 
     def left_down(self, servers: Mapping[str, IPAddress | None], at: float) -> None:
-        """Servers that are down leave the list; with their addresses."""
+        """Servers that were down are no longer listed; with their addresses."""
         for host, address in servers.items():
+            self._departed.left_down(host, address, at)
+
+    def left(self, host: str, address: IPAddress | None, at: float, *, down: bool) -> None:
+        """A server leaves the list. How it stood when it came does not matter any more."""
+        self._late.pop(host, None)
+        if down:
             self._departed.left_down(host, address, at)
 
     def departed(self, at: float) -> tuple[tuple[str, float], ...]:

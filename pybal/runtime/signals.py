@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -150,4 +150,5 @@ class SignalHandling:
         return self._stopping
 
     def _not_in_order(self, failure: Failure) -> None:
-        self._log.failure("Could not stop in order", failure)
+        if not failure.check(CancelledError):  # Told so twice.
+            self._log.failure("Could not stop in order", failure)

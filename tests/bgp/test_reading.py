@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import Any
 
 import pytest
+from twisted.internet.main import CONNECTION_LOST
 
 from pybal.bgp.codec import encode
 from pybal.bgp.kept_session import as_taken
@@ -36,7 +38,7 @@ class Transport:
     def getHandle(self) -> socket.socket:  # noqa: N802
         return self._handle
 
-    def doRead(self) -> str:  # noqa: N802
+    def doRead(self) -> Any:  # noqa: N802
         self.read.append(self._handle.recv(self.bufferSize))
         return "as ever"
 
@@ -105,20 +107,62 @@ def test_what_is_not_wanted_is_read_as_ever(rig: Rig) -> None:
 def test_the_end_is_read_as_ever_and_nothing_before_it_is_lost(rig: Rig) -> None:
     rig.establish()
     bench = Bench(rig)
+    seen: list[bytes] = []
+    note_before_reading(bench.transport, lambda: True, seen.append, bench._take)
     rig.peer.send(DATA)
-    rig.peer.close()
+    rig.peer.shutdown(socket.SHUT_WR)
     bench.transport.doRead()
     assert bench.taken == DATA
     assert bench.transport.doRead() == "as ever"
     assert bench.transport.read == [b""]
 
 
-def test_a_reset_is_read_as_ever_and_a_descriptor_that_is_gone_too(rig: Rig) -> None:
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_reset_is_told_as_one_once_all_before_it_was_read(rig: Rig) -> None:
+    """Looking takes the kernel's error away: what is read afterwards looks like a clean end."""
+    rig.establish()
     bench = Bench(rig)
+    rig.peer.send(DATA)
+    reset(rig.peer)
+    assert bench.transport.doRead() is None
+    assert bench.taken == DATA
+    assert bench.transport.doRead() is CONNECTION_LOST
+    assert bench.transport.read == []
+
+
+def test_a_reset_that_comes_between_two_looks_takes_nothing_away(rig: Rig) -> None:
+    rig.establish()
+    bench = Bench(rig)
+    rig.peer.send(DATA)
+
+    note_before_reading(bench.transport, lambda: True, lambda _: reset(rig.peer), bench._take)
+    bench.transport.doRead()
+    assert bench.taken == DATA
+
+
+def test_what_is_urgent_is_no_part_of_what_is_read(rig: Rig) -> None:
+    bench = Bench(rig)
+    seen: list[bytes] = []
+    note_before_reading(bench.transport, lambda: True, seen.append, bench._take)
+    rig.ours.setblocking(False)
+    rig.peer.send(DATA)
+    rig.peer.send(b"!", socket.MSG_OOB)
+    rig.peer.send(DATA)
+    for _ in range(3):
+        assert bench.transport.doRead() is None
+    assert bench.taken == b"".join(seen) == DATA * 2
+    assert bench.transport.read == []
+
+
+def test_a_descriptor_that_is_gone_is_a_lost_connection(rig: Rig) -> None:
+    bench = Bench(rig)
+    rig.ours.close()
     for _ in range(2):
-        rig.ours.close()
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            bench.transport.doRead()
+        assert bench.transport.doRead() is CONNECTION_LOST
 
 
 def test_more_than_a_reading_takes_is_read_in_parts(rig: Rig) -> None:

@@ -77,3 +77,33 @@ def test_the_dead_come_back_with_an_objection() -> None:
     assert new.candidate(ServerSpec("a"), None, "", 200.0).objection == ""
     new.left_down({"a": A}, 100.0)
     assert new.candidate(ServerSpec("a"), A, "it is odd", 200.0).objection == "it is odd"
+
+
+def came_without_an_address() -> NewServers:
+    new = servers((A, 10))
+    new.candidate(ServerSpec("b"), None, "", 0.0)
+    new.first_list_is_in_force("b", 0.0)
+    assert new.may_have_stood("b")
+    return new
+
+
+def test_the_first_address_of_a_late_server_counts_and_no_other() -> None:
+    new = came_without_an_address()
+    assert "was missing" in new.late_objection("b", B, 1.0)
+    assert new.late_objection("b", X, 2.0) == ""
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_how_a_server_stood_when_it_came_does_not_matter_once_it_has_left(down: bool) -> None:
+    new = came_without_an_address()
+    new.left("b", None, 1.0, down=down)
+    assert not new.may_have_stood("b")
+    assert new.late_objection("b", B, 2.0) == ""
+    assert new.departed(2.0) == ((("b", 1.0),) if down else ())
+
+
+def test_a_server_that_comes_back_with_an_address_is_no_late_one() -> None:
+    new = came_without_an_address()
+    assert new.candidate(ServerSpec("b"), B, "", 1.0).objection == ""
+    assert not new.may_have_stood("b")
+    assert new.late_objection("b", X, 2.0) == "", "it has moved"
