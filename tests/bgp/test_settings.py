@@ -39,7 +39,10 @@ def test_the_kernel_takes_passwords_of_80_bytes() -> None:
 
 def test_what_is_left_out_is_what_pybal_conf_says_of_it() -> None:
     said = BGPPeerOptions()
-    assert BFDSettings() == BFDSettings(said.bfd_interval_ms, said.bfd_multiplier)
+    # RFC 5881 section 5: a neighbour's packets have not crossed a router.
+    assert BFDSettings() == BFDSettings(
+        said.bfd_interval_ms, said.bfd_multiplier, multihop=said.bfd_multihop, min_ttl=255
+    )
     assert PeerGroup(IPv4Network("192.0.2.0/24"), PEER).limit == said.limit
     assert (PEER.hold_time_s, PEER.port) == (said.hold_time_s, said.port)
     assert (PEER.fsm.connect_retry_s, PEER.fsm.passive) == (said.connect_retry_s, said.passive)
