@@ -9,15 +9,16 @@ import pytest
 from pybal.announce.settings import failover_settings
 from pybal.bgp.settings import (
     MAX_PASSWORD_BYTES,
+    Advertisement,
     BFDAuthSettings,
     BFDSettings,
+    FailoverSettings,
     InterfacePeer,
-    MaintenanceSettings,
     PeerGroup,
     PeerSettings,
     SpeakerSettings,
 )
-from pybal.config.settings import BGPPeerOptions, BGPSettings
+from pybal.config.settings import BGPPeer, BGPPeerOptions, BGPSettings
 
 PEER = PeerSettings(IPv4Address("192.0.2.9"))
 HEARD = PeerSettings(IPv4Address("192.0.2.8"), imports=True)
@@ -48,9 +49,19 @@ def test_what_is_left_out_is_what_pybal_conf_says_of_it() -> None:
     assert (PEER.fsm.connect_retry_s, PEER.fsm.passive) == (said.connect_retry_s, said.passive)
 
 
-def test_maintenance_is_as_pybal_conf_says_of_it() -> None:
-    given = BGPSettings(64600, (), (64600,), None, None, 0, (), 179, ())
-    assert failover_settings(given, lambda _: None).maintenance == MaintenanceSettings()
+def test_a_section_that_says_nothing_of_it_is_a_speaker_without_options() -> None:
+    given = BGPSettings(64600, (BGPPeer(PEER.address),), (64600,), None, None, 0, (), 179, ())
+    found = failover_settings(given, lambda _: None)
+    speaker = found.speaker
+    assert found == FailoverSettings(speaker, (64600,))
+    assert speaker.peers == (PEER,)
+    assert speaker == SpeakerSettings(
+        64600, speaker.router_id, speaker.peers, speaker.listen_addresses
+    )
+
+
+def test_an_address_is_announced_by_itself_unless_it_is_said_otherwise() -> None:
+    assert Advertisement(LOCAL).host
 
 
 def test_a_peer_is_called_by_its_name_or_else_its_address() -> None:
