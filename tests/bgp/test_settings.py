@@ -53,7 +53,7 @@ def test_a_section_that_says_nothing_of_it_is_a_speaker_without_options() -> Non
     given = BGPSettings(64600, (BGPPeer(PEER.address),), (64600,), None, None, 0, (), 179, ())
     found = failover_settings(given, lambda _: None)
     speaker = found.speaker
-    assert found == FailoverSettings(speaker, (64600,))
+    assert found == FailoverSettings(speaker, (64600,), local_pref=given.local_pref)
     assert speaker.peers == (PEER,)
     assert speaker == SpeakerSettings(
         64600, speaker.router_id, speaker.peers, speaker.listen_addresses
