@@ -256,6 +256,28 @@ def test_who_else_announces_an_address_is_in_the_document_and_in_the_metrics() -
     assert ("198.51.100.1", "alike") in found["pybal_bgp_address_preferred"]
 
 
+def test_only_who_announces_the_very_address_counts_as_another() -> None:
+    around = [
+        replace(ROUTE, peer="192.0.2.2", prefix="198.51.100.0/24"),
+        replace(ROUTE, peer="192.0.2.3", prefix="198.51.100.1/31"),
+        replace(ROUTE, peer="192.0.2.4", prefix="198.51.100.2/32"),
+    ]
+    v6 = OwnAddress("2001:db8::1", True, None, (replace(ROUTE, prefix="2001:db8::1/128"),))
+    own = (replace(ALIKE, others=(ROUTE, *around)), v6)
+    found = values(replace(SNAPSHOT, imports=True, own=own))
+    assert found["pybal_bgp_address_others"] == {("198.51.100.1",): 1, ("2001:db8::1",): 1}
+    assert found["pybal_bgp_address_preferred"] == {
+        ("198.51.100.1", "alike"): 1, ("2001:db8::1", "unknown"): 1,
+    }  # fmt: skip
+
+
+def test_of_thousands_of_addresses_five_hundred_are_shown_and_all_counted() -> None:
+    own = tuple(replace(ALONE, address=f"2001:db8::{number:x}") for number in range(501))
+    found = values(replace(SNAPSHOT, imports=True, own=own))
+    assert len(found["pybal_bgp_address_preferred"]) == 500
+    assert found["pybal_bgp_addresses"][("us",)] == 501
+
+
 def test_what_is_announced_alike_is_an_alert_unless_that_is_meant() -> None:
     shown = replace(SNAPSHOT, maintenance=(), imports=True, own=(ALIKE, ALONE))
     assert [alert.id for alert in bgp_alerts(shown)] == ["bgp-alike"]
