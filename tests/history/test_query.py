@@ -88,7 +88,7 @@ def test_what_several_hold_is_put_together_in_order_and_each_event_once() -> Non
 
 def test_who_cannot_be_answered_now_may_ask_again() -> None:
     assert HistoryBusyError("too many").remedy == "Ask again later"
-    assert str(HistoryBusyError("too many")) == "too many"
+    assert str(HistoryBusyError("too many", "Ask for less")) == "too many"
     assert HistoryBusyError("x", "Ask for less").remedy == "Ask for less"
 
 

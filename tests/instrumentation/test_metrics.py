@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from prometheus_client.core import Metric
@@ -13,12 +15,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from pybal.held_change import HeldChange
 from pybal.instrumentation.metrics import Snapshot, exposition, process_collector
 from pybal.instrumentation.monitor_text import MonitorText
-from pybal.model import HoldDown, MetricSample, MonitorSnapshot, SourceSnapshot
+from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
+from pybal.model import (
+    Alert,
+    HealthSnapshot,
+    HoldDown,
+    IsolationSnapshot,
+    MetricSample,
+    MonitorSnapshot,
+    Severity,
+    SourceSnapshot,
+)
 from tests.fakes.view import (
+    DAEMON,
     MONITOR_FAMILIES,
     NOON,
     FakeView,
     bgp,
+    ipvs,
     large_view,
     monitor,
     server,
@@ -321,3 +335,108 @@ def test_labels_are_sorted_by_name_in_every_line(as_openmetrics: bool) -> None:
     for line in labelled:
         names = re.findall(r'([a-z_]+)="', line)
         assert names == sorted(names), line
+
+
+def test_servers_that_are_held_are_not_those_that_serve() -> None:
+    servers = [server("a"), server("b"), server("c", up=False, pooled=True)]
+    values = scrape(FakeView([service("web", servers)]))
+    name = (("service", "web"),)
+    assert values["pybal_service_pooled_down_servers", name] == 1
+    assert values["pybal_service_servers_pooled", name] == 3
+    what = next(labels for found, labels in values if found == "pybal_service_info")
+    assert dict(what) == {
+        "address": "198.51.100.1",
+        "port": "443",
+        "protocol": "tcp",
+        "scheduler": "wrr",
+        "service": "web",
+    }
+
+
+def test_what_the_director_knows_of_itself_is_shown() -> None:
+    health = HealthSnapshot(
+        gaps=1,
+        longest_stall_s=2.5,
+        stalls=(7, 0, 0, 0, 0, 0, 0, 2, 0, 1),
+        stalls_sum_s=40.0,
+        local_faults=(("EMFILE", 3),),
+        expedited_total=4,
+        delayed_calls=5,
+        isolation=IsolationSnapshot("cut off", NOON, 6, 8),
+    )
+    values = scrape(FakeView(daemon_snapshot=replace(DAEMON, health=health)))
+    expected = {
+        "reactor_stall_seconds_max": 2.5,
+        "reactor_stall_seconds_sum": 40.0,
+        "reactor_stall_seconds_count": 10,
+        "lost_time_gaps_total": 1,
+        "reactor_delayed_calls": 5,
+        "expedited_checks_total": 4,
+        "isolated": 1,
+        "isolations_total": 6,
+        "isolation_reports_kept": 8,
+        "start_time_seconds": NOON,
+        "instrumentation_errors_total": 7,
+        "config_differs": 0,
+    }
+    assert {name: values[f"pybal_{name}", ()] for name in expected} == expected
+    assert values["pybal_build_info", (("version", "9.8.7"),)] == 1
+    assert values["pybal_local_faults_total", (("error", "EMFILE"),)] == 3
+    buckets = {
+        dict(labels)["le"]: value
+        for (name, labels), value in values.items()
+        if name == "pybal_reactor_stall_seconds_bucket"
+    }
+    assert (buckets["0.01"], buckets["5.0"], buckets["30.0"], buckets["+Inf"]) == (7, 9, 9, 10)
+    calm = scrape(FakeView())
+    assert calm["pybal_isolated", ()] == 0
+    assert any(name.startswith("pybal_history_") for name, _ in calm)
+
+
+def test_alerts_are_counted_and_those_that_there_might_be_are_0() -> None:
+    alerts = tuple(Alert("too-small", Severity.WARNING, name, "x") for name in ("a", "b"))
+    odd = Alert("of its own", Severity.CRITICAL, None, "x")
+    pieces = exposition(
+        replace(snapshot_of(FakeView()), alerts=(*alerts, odd)),
+        monitors=MonitorText(MONITOR_FAMILIES),
+        as_openmetrics=False,
+    )
+    values = series(text_string_to_metric_families(b"".join(pieces).decode()))
+    counts = {
+        tuple(dict(labels).values()): value
+        for (name, labels), value in values.items()
+        if name == "pybal_alert"
+    }
+    assert counts["too-small", "warning"] == 2
+    assert counts["of its own", "critical"] == 1
+    assert counts["too-small", "critical"] == counts["drift", "warning"] == 0
+    assert sum(counts.values()) == 3
+
+
+@pytest.mark.parametrize("with_servers", [None, False, True])
+def test_what_the_kernel_counts_of_servers_is_shown_if_that_is_asked_for(
+    with_servers: bool | None,
+) -> None:
+    where = ip_address("192.0.2.10")
+    counted = DestinationStatistics("192.0.2.10:443", where, 1, 2, 3, Traffic(7))
+    table = replace(
+        ipvs(),
+        names=(("tcp 198.51.100.1:443", "web"),),
+        statistics=(
+            ServiceStatistics("tcp 198.51.100.1:443", Traffic(9), (counted,)),
+            ServiceStatistics("tcp 198.51.100.2:443", Traffic(9), ()),
+        ),
+    )
+    view = FakeView([service("web", [server("cp1")])], ipvs_snapshot=table)
+    asked: dict[str, Any] = {} if with_servers is None else {"with_servers": with_servers}
+    pieces = exposition(
+        snapshot_of(view), monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=False, **asked
+    )
+    values = series(text_string_to_metric_families(b"".join(pieces).decode()))
+    names = {name for name, labels in values if name.startswith("pybal_ipvs_")}
+    of_servers = {
+        name for name, labels in values if name.startswith("pybal_ipvs_") and "host" in dict(labels)
+    }
+    assert any(values[key] == 9 for key in values if key[0].startswith("pybal_ipvs_service"))
+    assert names
+    assert bool(of_servers) == bool(with_servers)
