@@ -330,7 +330,7 @@ class BoundedRequest(Request):
         channel.site.answer(self)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        super().requestReceived(command, origin_form(path), version)  # type: ignore[no-untyped-call]  # as above
+        super().requestReceived(command, origin_form(path), version)  # type: ignore[no-untyped-call]  # Twisted's
 
     def gotLength(self, length: int | None) -> None:  # noqa: ARG002, N802
         self.content = BytesIO()

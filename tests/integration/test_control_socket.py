@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket as sockets
 import stat
 import subprocess
 from pathlib import Path
@@ -42,6 +43,22 @@ def test_curl_reads_every_document_and_has_something_done(tmp_path: Path) -> Non
         assert "root asks for /api/v1/services/web_80/confirm: " in pybal.log
         pybal.stop()
         assert not socket.exists()
+
+
+@pytest.mark.parametrize("path", ["/alerts", "/metrics", "/api/v1/ipvs"])
+def test_who_closes_his_side_after_the_request_has_his_answer(tmp_path: Path, path: str) -> None:
+    with daemon(tmp_path) as pybal, sockets.socket(sockets.AF_UNIX) as client:
+        until(lambda: pybal.ask_control("/pools")[0] == 200)
+        client.settimeout(10)
+        client.connect(str(pybal.control_path))
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: pybal\r\n\r\n".encode())
+        client.shutdown(sockets.SHUT_WR)
+        answer = b""
+        while data := client.recv(65536):
+            answer += data
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert body
 
 
 def test_the_file_of_a_killed_daemon_is_replaced_that_of_a_live_one_is_not(tmp_path: Path) -> None:
