@@ -25,7 +25,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 
 import pybal
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
@@ -67,12 +66,13 @@ from pybal.pool.desired import modules_needed
 from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
 from pybal.runtime.command_line import command_line
-from pybal.runtime.ending import end_at_once, end_without_threads
+from pybal.runtime.ending import end_at_once, end_without_threads, unawaited_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
 from pybal.runtime.lean_imports import import_parts_of
 from pybal.runtime.log import Logging, begin_logging
+from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
@@ -88,7 +88,6 @@ EXIT_FORBIDDEN = 4
 EXIT_ANOTHER = 5
 """2 is argparse's, for a wrong command line."""
 
-_SUM_UP_EVERY_S = 10.0
 _SWITCH_S = 0.001
 _READERS = 10
 _LOCK = "lock"
@@ -129,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _diff(options.config, result)
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
-    reactor.callWhenRunning(LoopingCall(logging.sum_up).start, _SUM_UP_EVERY_S, now=False)
+    reactor.callWhenRunning(LoopingCall(logging.sum_up).start, SUM_EVERY_S, now=False)
     for problem in (*result.errors, *result.warnings):
         emit = _log.error if problem.severity is Severity.ERROR else _log.warn
         emit("{problem}", problem=str(problem))
@@ -304,9 +303,8 @@ def _daemon_ports(
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
     records, memory, listeners = _kept(settings, place, left, store)
-    # Of its own, as nobody waits for its threads at the end: a long list may take one a second.
-    reading = ThreadPool(0, _READERS, "reading")
-    reading.start()
+    # A long list may take a second.
+    reading = unawaited_threads(_READERS, "reading")
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,

@@ -234,6 +234,12 @@ class Daemon:
         routers with graceful restart keep them, as the kernel goes on forwarding.
         """
         self._ports.service_manager.stopping()
+        try:
+            await self._stop_parts(for_restart=for_restart)
+        finally:
+            self._ports.processes.end()
+
+    async def _stop_parts(self, *, for_restart: bool) -> None:
         self._announce_long_stop()
         self._readiness.stop()
         self._reloader.stop()
@@ -256,10 +262,7 @@ class Daemon:
         self._ipvs.stop()
         within_s = max(_AT_LEAST_S, ended_s + _HISTORY_BY_S - clock.seconds())
         await self._history.stop(within_s, for_restart=for_restart)
-        try:
-            await self._http.stop()
-        finally:
-            self._ports.processes.end()
+        await self._http.stop()
 
     def _announce_long_stop(self) -> None:
         """The service manager would kill us in the midst of bgp-shutdown-delay."""

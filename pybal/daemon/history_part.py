@@ -4,14 +4,15 @@ cause."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 import pybal
 from pybal.bgp.settings import Advertisement
@@ -103,9 +104,16 @@ class HistoryPart:
             self.ledger.keep_on(self._disk)
 
     def _close(self, disk: DiskHistory, within_s: float = CLOSE_S) -> Deferred[None]:
+        disk.no_more()
         closing: Deferred[None] = self._ports.in_thread(partial(disk.close, within_s))
-        closing.addErrback(lambda failure: self._log.failure("Could not end the history", failure))
+        # The threads may all be busy with something else for longer.
+        closing.addTimeout(within_s, cast(Any, self._ports.clock), lambda *_: None)
+        closing.addErrback(self._not_closed)
         return closing
+
+    def _not_closed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("Could not end the history", failure)
 
     async def stop(self, within_s: float = CLOSE_S, *, for_restart: bool) -> None:
         """It ends. What is noted is written, as far as that time allows. Idempotent; cancelling
@@ -120,8 +128,7 @@ class HistoryPart:
         self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
         self.ledger.stop()
         if self._disk is not None:
-            with suppress(CancelledError):
-                await self._close(self._disk, max(0.0, late_s - self._ports.clock.seconds()))
+            await self._close(self._disk, max(0.0, late_s - self._ports.clock.seconds()))
 
     # -- services and the kernel --------------------------------------------------------------
 

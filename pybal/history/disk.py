@@ -191,13 +191,16 @@ class DiskHistory:
                 last_error=self._error,
             )
 
-    def close(self, within_s: float = CLOSE_S) -> None:
-        """Write what waits, as far as that time allows, and end. Blocks; idempotent."""
+    def no_more(self) -> None:
+        """What waits is the last to be written: then it ends by itself. Idempotent."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            running = self._running
-        if running:
+
+    def close(self, within_s: float = CLOSE_S) -> None:
+        """Write what waits, as far as that time allows, and end. Blocks; idempotent."""
+        self.no_more()
+        if self._running:
             self._ended.wait(within_s)
 
     def _tell_news(self) -> None:

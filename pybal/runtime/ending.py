@@ -6,7 +6,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from functools import partial
+from typing import Any, NoReturn, cast
+
+from twisted.python.threadpool import ThreadPool
 
 GRACE_S = 5.0
 """So long threads have for what they are doing, such as the last writing of a state file."""
@@ -29,6 +32,14 @@ def end_without_threads(
     timer = threading.Timer(grace_s, ended)
     timer.daemon = True
     timer.start()
+
+
+def unawaited_threads(most: int, name: str) -> ThreadPool:
+    """So many threads at most, which neither the reactor nor the interpreter waits for."""
+    threads = ThreadPool(0, most, name)
+    threads.threadFactory = cast(Any, partial(threading.Thread, daemon=True))
+    threads.start()
+    return threads
 
 
 def end_at_once(status: int, flush: Callable[[], object]) -> NoReturn:

@@ -37,8 +37,9 @@ REPEATED_BYTES_PER_S = 3 * 1024
 REPEATED_BURST_BYTES = 16 * 1024
 """Of all lines that are not new in their window."""
 
-SUM_EVERY_S = 5.0
-"""Summaries come together, so that those of a storm, whose windows end one by one, are few."""
+SUM_EVERY_S = 10.0
+"""So often due() is to be called, and not more: summaries come together, so that those of a storm,
+whose windows end one by one, are few."""
 
 _TOLD_APART = 10
 """So many kinds are summed up each in a line of its own; of more, those with the same first words
@@ -84,7 +85,6 @@ class LogLimit:
         """Lines left out of kinds that were forgotten, by system."""
         self._last_forgotten = ""
         self._began_s = now_s
-        self._summed_at_s = now_s
         self._start = TokenBucket(START_BYTES, 0)
         self._all_new = TokenBucket(ALL_NEW_BURST_BYTES, ALL_NEW_BYTES_PER_S)
         self._repeated = TokenBucket(REPEATED_BURST_BYTES, REPEATED_BYTES_PER_S)
@@ -116,11 +116,7 @@ class LogLimit:
     def due(self, now_s: float) -> Iterator[Summary]:
         """What has been left out in windows that are over, those of a system and of the same
         first words together; each is said once. Windows of which all was written just end."""
-        if now_s - self._summed_at_s < SUM_EVERY_S:
-            return
         over = [key for key, window in self._windows.items() if now_s - window.began_s >= WINDOW_S]
-        if over:
-            self._summed_at_s = now_s
         sums: dict[tuple[str, str], Summary] = {}
         for system, shape in over:
             window = self._windows.pop((system, shape))

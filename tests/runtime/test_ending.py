@@ -33,6 +33,24 @@ def test_it_waits_for_as_long_as_it_says() -> None:
     assert ended.wait(30)
 
 
+UNAWAITED = """
+import sys, threading
+from pybal.runtime.ending import unawaited_threads
+began = threading.Event()
+threads = unawaited_threads(2, "reading")
+for _ in range(3):
+    threads.callInThread(lambda: (began.set(), threading.Event().wait()))
+began.wait()
+sys.exit(7)
+"""
+
+
+def test_threads_that_nobody_waits_for_do_not_keep_the_interpreter_either() -> None:
+    """As where the kernel forbids what the daemon needs: that ends it another way."""
+    ended = subprocess.run([sys.executable, "-c", UNAWAITED], timeout=60, check=False)
+    assert ended.returncode == 7
+
+
 AT_ONCE = """
 import atexit, os
 from pybal.runtime.ending import end_at_once

@@ -12,6 +12,7 @@ from pybal.runtime.log_limit import (
     REPEATS,
     START_BYTES,
     START_S,
+    SUM_EVERY_S,
     WINDOW_S,
     LogLimit,
     Summary,
@@ -106,7 +107,8 @@ def test_five_hundred_flapping_servers_write_less_than_twenty_kib_a_second() -> 
             ):
                 if limit.takes(system, text, second):
                     written += len(system) + len(text) + 12
-        written += sum(len(str(each)) + len(each.system) + 12 for each in limit.due(second))
+        if second % SUM_EVERY_S == 0:
+            written += sum(len(str(each)) + len(each.system) + 12 for each in limit.due(second))
         at_s.append(written)
     assert at_s[60] / 60 < 20 * 1024
     assert max(at_s[n + 10] - at_s[n] for n in range(30, 130)) / 10 < 20 * 1024
