@@ -96,3 +96,57 @@ def test_the_schema_says_the_same() -> None:
     }
     assert shown["properties"]["services"]["items"] == {"type": "string"}
     assert shown["properties"]["action"]["enum"] == ["drain", "disable"]
+
+
+LINE = {"reason": Field(JSONKind.TEXT, "why", one_line=True), "free": Field(JSONKind.TEXT, "x")}
+
+
+@pytest.mark.parametrize("text", ["", " ", "two\nlines", "a\tb", "\x1b[31m"])
+def test_one_line_is_printable_and_not_blank(text: str) -> None:
+    with pytest.raises(BodyError, match="must be one line of printable text") as caught:
+        read_body(json.dumps({"reason": text}).encode(), LINE)
+    assert caught.value.remedy == "reason: why"
+    assert read_body(json.dumps({"free": text}).encode(), LINE) == {"free": text}
+    assert read_body(b'{"reason": "new disk"}', LINE) == {"reason": "new disk"}
+
+
+def test_a_text_may_have_a_thousand_characters_unless_more_are_taken() -> None:
+    assert read_body(json.dumps({"free": "x" * 1000}).encode(), LINE)
+    with pytest.raises(BodyError, match="The length of free must be from 0 to 1000"):
+        read_body(json.dumps({"free": "x" * 1001}).encode(), LINE)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "remedy"),
+    [
+        (b'{"host": NaN}', "The body is not JSON: NaN is no number", ""),
+        (b"[]", "The body is not a JSON object", "reason: why; free: x"),
+        (b'{"zzz": 1}', "Unknown field 'zzz'", "reason: why; free: x"),
+        (b'{"' + b"z" * 90 + b'": 1}', f"Unknown field '{'z' * 80}'", "reason: why; free: x"),
+        (b'{"reasn": 1}', "Unknown field 'reasn'", "Did you mean reason?"),
+    ],
+)
+def test_what_cannot_be_understood_is_answered_with_what_there_is(
+    body: bytes, error: str, remedy: str
+) -> None:
+    with pytest.raises(BodyError) as caught:
+        read_body(body, LINE)
+    assert (str(caught.value), caught.value.remedy) == (error, remedy)
+
+
+def test_where_no_body_is_needed_that_is_said() -> None:
+    with pytest.raises(BodyError) as caught:
+        read_body(b'{"x": 1}', {})
+    assert caught.value.remedy == "No body is needed"
+
+
+def test_the_schema_of_each_kind_has_its_bounds() -> None:
+    found = schema(FIELDS)
+    assert found["required"] == ["host"]
+    properties = found["properties"]
+    assert properties["host"] == {
+        "type": "string", "description": "the server's name", "minLength": 1, "maxLength": 10,
+    }  # fmt: skip
+    assert properties["action"]["enum"] == ["drain", "disable"]
+    assert (properties["for_s"]["minimum"], properties["for_s"]["maximum"]) == (1, 600)
+    assert (properties["services"]["minItems"], properties["services"]["maxItems"]) == (0, 2)
