@@ -382,3 +382,22 @@ def test_no_entry_is_a_fault_but_after_a_faulty_header_only_if_it_is_too_long() 
     assert [line for line, _ in faults("junk\n[a]\njunk")] == [1, 3]
     assert [line for line, _ in faults("[a\njunk\n[b]\njunk")] == [1, 4]
     assert [line for line, _ in faults(f"[a\nk = {'x' * MAX_LINE}\njunk")] == [1, 2]
+
+
+@pytest.mark.parametrize("header", ["[b]", "[b] # comment", f"  [{'b' * 254}]"])
+def test_a_header_ends_a_value_whose_bracket_is_open(header: str) -> None:
+    first, second = read_ini(f"[a]\nk = [ 'x',\n{header}\nm = 1").sections
+    assert first.entries == {"k": Entry("[ 'x',", 2)}
+    assert (second.line, second.entries) == (3, {"m": Entry("1", 4)})
+
+
+def test_a_line_of_a_value_may_be_as_long_as_any() -> None:
+    line = f"'{'x' * (MAX_LINE - 3)}',"
+    (section,) = read_ini(f"[a]\nk = [\n  {line}\n]\n").sections
+    assert section.entries["k"].text == f"[\n{line}\n]"
+
+
+def test_a_missing_bracket_is_said_only_where_one_is() -> None:
+    assert faults("[a] junk")[0][1].endswith("'[section]' or '# comment'")
+    assert faults("[a")[0][1].endswith("; the closing ] is missing")
+    assert faults("[]")[0][1].endswith("'[section]' or '# comment'")

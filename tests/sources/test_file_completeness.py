@@ -115,7 +115,8 @@ def test_json_is_whole_or_none() -> None:
 
 
 def test_a_line_that_has_no_end_yet_does_not_count() -> None:
-    assert hosts(once(content(A + B.strip()), BEFORE)) == ["a"]
+    pool = once(content(A + B.strip()), BEFORE)
+    assert (hosts(pool), pool.problems) == (["a"], ())
 
 
 def test_a_list_that_is_whole_and_damaged_is_a_part() -> None:
