@@ -155,7 +155,8 @@ def test_a_group_is_a_service_an_address() -> None:
     text = WEB.replace("198.51.100.80 443", "group web") + (
         "virtual_server_group web {\n198.51.100.80-82 443\n2001:db8::9-b 443\nfwmark 7\n}\n"
     )
-    services, _ = translate(text)
+    services, remarks = translate(text)
+    assert not [each for each in remarks if "not translated" in str(each)]
     assert [service.keys["ip"] for service in services] == [
         *("198.51.100.80", "198.51.100.81", "198.51.100.82"),
         *("2001:db8::9", "2001:db8::a", "2001:db8::b", "192.0.2.1"),
@@ -378,3 +379,10 @@ def test_a_command_may_be_written_without_quotes() -> None:
     service, _ = only(server("MISC_CHECK {\nmisc_path /bin/check 192.0.2.11 x\n}"))
     assert service.keys["runcommand.command"] == "/bin/check"
     assert service.keys["runcommand.arguments"] == "[ server.ip, 'x' ]"
+
+
+def test_servers_that_keep_their_connections_when_they_fail_are_drained() -> None:
+    service, remarks = only(server("inhibit_on_failure\nPING_CHECK {\n}"))
+    assert service.keys["depool-method"] == "drain"
+    assert remarks == ["4: inhibit_on_failure: depool-method = drain, for all servers: weight 0 for"
+                       " 300 s, then it is removed"]  # fmt: skip

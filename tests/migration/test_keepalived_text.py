@@ -25,7 +25,7 @@ def test_a_statement_knows_its_lines_and_its_words_but_no_comment() -> None:
         ("a\n}\n", "2: }: it ends nothing"),
         ("{\n}\n", "1: {: what is this the block of?"),
         ("a {\n{\n}\n", "2: {: what is this the block of?"),
-        ("a {\n} {\n", "2: {: what is this the block of?"),
+        ("a {\nb\n} {\n", "3: {: what is this the block of?"),
         ("@x a 1\n", "1: @x a 1: left out: it holds only with the id x (see --id)"),
     ],
 )

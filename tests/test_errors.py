@@ -1,0 +1,56 @@
+"""Errors as people read them, and which of the system's are our own fault."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from pybal.errors import (
+    ControlError,
+    HTTPFetchError,
+    HTTPLocalFaultError,
+    KernelError,
+    NoSuchThingError,
+    describe_os_error,
+    is_local_fault,
+)
+
+OURS = ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ENOSPC", "EAGAIN", "EADDRNOTAVAIL", "EADDRINUSE",
+        "EPERM")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_this_host_lacks_says_nothing_of_a_server(name: str) -> None:
+    assert is_local_fault(OSError(getattr(errno, name), "x"))
+
+
+@pytest.mark.parametrize("name", ["ECONNREFUSED", "ETIMEDOUT", "EHOSTUNREACH", "ECONNRESET"])
+def test_what_the_network_says_is_of_the_server(name: str) -> None:
+    assert not is_local_fault(OSError(getattr(errno, name), "x"))
+
+
+def test_an_error_of_the_system_is_in_the_words_of_the_system() -> None:
+    assert describe_os_error(OSError(errno.ECONNREFUSED, "x")) == "connection refused"
+    assert describe_os_error(OSError("its own words")) == "its own words"
+
+
+def test_an_error_is_its_text_and_knows_the_rest() -> None:
+    control = NoSuchThingError("There is none", "Look there")
+    assert (str(control), control.remedy) == ("There is none", "Look there")
+    assert (str(ControlError("no")), ControlError("no").remedy) == ("no", "")
+    fetch = HTTPFetchError("GET /x: refused after 1 s", "refused")
+    assert (str(fetch), fetch.what) == ("GET /x: refused after 1 s", "refused")
+    assert HTTPFetchError("refused").what == "refused"
+    cause = OSError(errno.EMFILE, "x")
+    local = HTTPLocalFaultError("not tried", cause)
+    assert (str(local), local.cause) == ("not tried", cause)
+
+
+def test_what_the_kernel_refuses_is_said_with_its_word_and_a_hint() -> None:
+    error = KernelError("adding tcp 192.0.2.1:80", errno.EEXIST)
+    assert str(error) == "adding tcp 192.0.2.1:80: File exists (EEXIST)"
+    assert (error.operation, error.errno) == ("adding tcp 192.0.2.1:80", errno.EEXIST)
+    hinted = KernelError("adding", 9999, "load ip_vs")
+    assert str(hinted) == "adding: Unknown error 9999 (9999); load ip_vs"
+    assert hinted.hint == "load ip_vs"
