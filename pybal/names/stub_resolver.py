@@ -101,6 +101,8 @@ class SystemNames:
                     raise _NoSuchAddressError(f"{name} does not exist, says {server}") from None
                 except TimeoutError:
                     errors[server] = "no answer"
+                except _OtherQuestionError:
+                    errors[server] = "an answer to another question"
                 except CannotListenError as error:  # say, an address of IPv6 on a host without it
                     errors[server] = _words(error.socketError)
                 except (DomainError, OSError, ConnectError, ConnectionClosed) as error:
@@ -116,6 +118,8 @@ class SystemNames:
         # Twisted's timeout is that of UDP alone; by TCP, which a truncated answer takes, it is ten
         # seconds, for which the other servers would not be asked.
         answers, _, _ = await asked.addTimeout(timeout_s, self._reactor)
+        if answers and not any(_owner(rr) == normal_name(name) for rr in answers):
+            raise _OtherQuestionError(name)
         return [record for rr in answers if (record := _record(rr)) is not None]
 
     def _client(self, server: str) -> Any:
@@ -131,8 +135,16 @@ class _NoSuchAddressError(ResolutionError):
     """DNS has answered: there is no such address under this name."""
 
 
+class _OtherQuestionError(ResolutionError):
+    """A server has answered something else. Never leaves this module."""
+
+
 def _words(error: BaseException) -> str:
     return describe_os_error(error) if isinstance(error, OSError) else type(error).__name__
+
+
+def _owner(rr: Any) -> str:
+    return normal_name(rr.name.name.decode("latin-1"))
 
 
 def _record(rr: Any) -> Record | None:

@@ -198,6 +198,21 @@ def test_a_truncated_answer_whose_tcp_is_refused_is_passed_over(names: Names) ->
         assert names.found("h.example") == ["192.0.2.1"]
 
 
+def test_an_answer_to_another_question_is_passed_over(names: Names) -> None:
+    def other(query: dns.Message) -> bytes:
+        return reply(query, record("other.example", dns.Record_A("192.0.2.9")))
+
+    with names.served({"h.example": other}, {"h.example": gives(A1)}):
+        assert names.found("h.example") == ["192.0.2.1"]
+    with names.served({"H.Example": gives(A1)}):
+        assert names.found("H.Example") == ["192.0.2.1"], "names are the same in any case"
+    with (
+        names.served({"h.example": other}, {"h.example": other}),
+        pytest.raises(ResolutionError, match="an answer to another question from 127"),
+    ):
+        names.found("h.example")
+
+
 def test_a_truncated_answer_whose_tcp_is_silent_is_passed_over(names: Names) -> None:
     with ExitStack() as stack:
         stack.enter_context(names.served({"h.example": truncates}, {"h.example": gives(A1)}))
