@@ -43,10 +43,12 @@ class OperatorControls:
         self._log = Logger(namespace="pybal")
 
     def confirm(self, service: str, by: str) -> Mapping[str, Any]:
-        """Apply what a service's list wants and its floor holds back."""
+        """Apply what a service's list wants: its floor holds nothing back, and nothing stays any
+        longer just because it stood in the kernel at the start."""
         self._check_name(service)
         nothing = ControlError(f"Nothing of {service} is held back", "There is nothing to confirm")
-        if not self._services[service].snapshot().held:
+        found = self._services[service].snapshot()
+        if not (found.held or found.standing):
             raise nothing
         text = f"{by} confirms the pool list of {service}"
         asked = self._history.asked(Kind.OPERATOR, text, by, service=service)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pybal.errors import ControlError
 from tests.pool.site import ELSEWHERE, KNOWN, A, B, Begin, C, Site, X, Y
 
 
@@ -136,3 +137,20 @@ def test_who_left_the_list_meanwhile_leaves_the_kernel_though_another_is_dead(
     site.list("a.example", "c.example")
     site.start()
     assert site.table == {A}
+
+
+def test_an_operator_ends_what_stays_though_no_list_is_held(begin: Begin) -> None:
+    """The remedy that docs/operating.md names."""
+    site = begin(".5")
+    lost(site)
+    site.names = {"a.example": A}
+    site.start()
+    service = site.bench.daemon.service("web")
+    assert service is not None
+    assert (service.held, service.standing) == ((), (B, C))
+    controls = site.bench.daemon.controls
+    assert set(controls.confirm("web", "op")["confirmed"]) == {B, C}
+    site.run(1)
+    assert site.table == {A}
+    with pytest.raises(ControlError, match="Nothing of web is held back"):
+        controls.confirm("web", "op")
