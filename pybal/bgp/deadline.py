@@ -24,7 +24,6 @@ class DeadlineTimer:
             if deadline is not None and self._fires_at <= deadline:
                 return
             self._timer.cancel()
-        self._timer = None
         if deadline is not None:
             delay_s = max(0.0, deadline - self._clock.seconds())
             self._fires_at = self._clock.seconds() + delay_s
