@@ -43,7 +43,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.list_portions import Portions, next_portion
+from pybal.pool.list_portions import Portions
 from pybal.pool.list_record import ListRecord
 from pybal.pool.monitor_sets import MonitorSets, changed_monitors
 from pybal.pool.new_servers import NewServers
@@ -134,6 +134,7 @@ class Coordinator:
 
     async def _apply_lists(self) -> None:
         while self._next_list is not None:
+            await self._ports.time_slices.pause()
             found, self._next_list = self._next_list, None
             if self._settings.list_floor:
                 self._list.begin_with(found, self._policy.state)
@@ -201,8 +202,7 @@ class Coordinator:
     async def _admit_in_portions(self) -> None:
         """If there are many. (Which overrides are in effect depends on the whole list.)"""
         portions = Portions(lambda spec: self._candidate(Laid(spec)))
-        if next_portion(self._list.in_force, self._policy.state.members):
-            await self._ports.time_slices.pause()
+        await self._ports.time_slices.pause()
         while not self._ports.overrides(self._settings.name) and not self._stopped:
             members = self._policy.state.members
             if not (candidates := portions.next(self._list.in_force, members)):

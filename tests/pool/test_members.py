@@ -63,6 +63,11 @@ def test_a_list_of_the_same_servers_shares_what_stays() -> None:
     assert longer.continues(members) and not members.continues(longer)
     assert longer.counts == Members(longer.values()).counts
     assert [each.spec.host for each in longer.differing(members)] == list(longer)[100:]
+    both = members.listed([*listed, *(member(n) for n in range(100, 130))])
+    assert [each.spec.host for each in both.differing(members)] == [
+        listed[7].spec.host,
+        *list(longer)[100:],
+    ]
     shorter = members.listed(listed[1:])
     assert not members.continues(shorter) and not shorter.continues(members)
     assert not shorter.same_list(members)
