@@ -3,7 +3,6 @@
 import sys
 
 from pybal.runtime.held_signals import hold_signals
-from pybal.runtime.lean_imports import import_without
 
 _PLUGINS = "pybal.monitors"
 
@@ -13,6 +12,8 @@ def run() -> int:
     Returns the exit status."""
     hold_signals()
     from importlib.metadata import entry_points
+
+    from pybal.runtime.lean_imports import import_without
 
     # TLS of ours is OpenSSL's in memory, not Twisted's, and most do without (daemon/on_demand.py).
     # Monitors of other packages may have theirs of Twisted.

@@ -196,6 +196,7 @@ def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
     before_it_runs = {
         ("pybal/__main__.py", "importlib.metadata"),
         ("pybal/__main__.py", "pybal.main"),
+        ("pybal/__main__.py", "pybal.runtime.lean_imports"),
         ("pybal/main.py", "pybal.ctl.main"),
         ("pybal/main.py", "pybal.ctl.place"),
         ("pybal/main.py", "pybal.ipvs.netlink"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals, let_signals_in
@@ -34,3 +36,16 @@ def test_what_ends_a_process_ends_one_that_only_begins_but_waits_for_the_next_pr
         assert not held & signal.pthread_sigmask(signal.SIG_BLOCK, ())
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def test_next_to_nothing_is_loaded_before_they_are_held() -> None:
+    script = "import sys, pybal.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, check=True)
+    loaded = set(done.stdout.decode().split())
+    assert {each for each in loaded if each.startswith("pybal")} == {
+        "pybal",
+        "pybal.__main__",
+        "pybal.runtime",
+        "pybal.runtime.held_signals",
+    }
+    assert not loaded & {"typing", "re", "importlib.util", "contextlib"}
