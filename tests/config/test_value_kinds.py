@@ -11,6 +11,7 @@ import pytest
 
 from pybal.config import kinds
 from pybal.config.bad_value import BadValueError
+from pybal.config.source_url import source_url
 
 A107 = "/" + "x" * 106
 
@@ -129,3 +130,13 @@ def test_a_string_alone_is_a_list_of_one() -> None:
     assert kinds.some_strings("['a', 'b']") == ("a", "b")
     with pytest.raises(BadValueError, match="the list is empty"):
         kinds.some_strings("[]")
+
+
+def test_a_source_is_shown_without_what_may_be_secret() -> None:
+    for url, shown in (
+        ("file:///a/b", "file:///a/b"),
+        ("HTTP://h/p?site=x", "http://h/p?site=***"),
+        ("etcd://h//k/l/", "etcd://h:2379/k/l/"),
+        ("k8s://hunter2@h", "k8s://***@h:443"),
+    ):
+        assert source_url(kinds.SOURCE.parse(url)) == shown
