@@ -110,7 +110,7 @@ def test_a_leaf_that_was_divided_is_compared_with_one_that_was_not() -> None:
 
 def test_a_long_comparison_pauses_after_every_some_dozen_keys() -> None:
     one, other = ({n: n for n in range(500)} for _ in range(2))
-    assert list(difference(one, other)).count(None) >= 2 * 500 // 50
+    assert list(difference(one, other)).count(None) >= 40
 
 
 def test_a_map_that_is_divided_again_and_again_has_what_was_put_into_it() -> None:
