@@ -9,11 +9,13 @@ from pybal.model import (
     HealthSnapshot,
     MetricFamily,
     MonitorSnapshot,
+    OwnAddress,
     PeerSnapshot,
     ServerSpec,
     SourceList,
     status_text,
 )
+from tests.fakes.view import service
 
 
 def test_a_server_has_weight_10_and_is_enabled() -> None:
@@ -57,5 +59,8 @@ def test_what_has_not_happened_has_the_count_0() -> None:
     assert (health.expedited_total, health.delayed_calls) == (0, 0)
     assert (health.isolation.total, health.isolation.reports_kept) == (0, 0)
     bgp = BGPSnapshot(False, None, ())
-    assert (bgp.unknown_peers_total, bgp.imports) == (0, False)
+    assert (bgp.unknown_peers_total, bgp.imports, bgp.clock_s) == (0, False, 0.0)
+    assert not OwnAddress("192.0.2.1", announced=True, preferred=None).shared
+    pool = service("web")
+    assert (pool.held_total, pool.hold_downs_total) == (0, 0)
     assert bgp == BGPSnapshot(False, None, (), clock_s=5.0), "that the clock goes on is no change"
