@@ -102,6 +102,11 @@ def test_in_a_storm_what_is_new_is_passed_over_until_the_search_of_everything() 
     assert storm.search(share=0.1)
 
 
+@pytest.mark.parametrize(("share", "is_searched"), [(0.45, True), (0.55, False)])
+def test_a_storm_takes_more_than_half_of_the_time(share: float, is_searched: bool) -> None:
+    assert Storm().search(share=share) is is_searched
+
+
 def test_what_another_thread_makes_is_searched_in_a_storm_too() -> None:
     storm = Storm()
     storm.search()
