@@ -8,6 +8,7 @@ import pytest
 
 from pybal.config.problems import Severity
 from pybal.ipvs.model import (
+    IPIP,
     Destination,
     DestinationKey,
     Forwarding,
@@ -45,7 +46,7 @@ UDP = {"protocol": "udp", "persistence_timeout": "60"}
 @pytest.mark.parametrize(
     ("keys", "options"),
     [
-        ({}, ServiceOptions()),
+        ({}, ServiceOptions(Forwarding.DIRECT, IPIP, 0, 0, None, "", 0, 0, None)),
         ({"tunneling": "no"}, ServiceOptions()),
         ({"tunneling": "yes"}, ServiceOptions(TUNNEL)),
         ({"forwarding_method": "direct"}, ServiceOptions()),

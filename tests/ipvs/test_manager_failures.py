@@ -88,7 +88,7 @@ class FailureTests(ManagerTestCase):
         self.manager.publish(pool(WEB, 1))
         self.turn()
         (missing,) = self.manager.snapshot().missing
-        assert replace(missing, error="") == MissingSnapshot(str(WEB))
+        assert replace(missing, error="") == MissingSnapshot(str(WEB), (), 0)
         assert missing.error.startswith(f"add service {WEB} ")
         self.manager.publish(pool(DNS, 1))
         self.turn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 from types import MappingProxyType
@@ -38,6 +39,16 @@ def look(
     return set(found.look(changes, KEYS.get, whole=whole))
 
 
+def look_at(
+    found: StillStanding, where: Mapping[str, str], concerned: str, *listed: Member, on: bool = True
+) -> set[DestinationKey]:
+    """With the addresses of other servers; the list is as before where it goes `on`."""
+    members = Members(listed)
+    changed = tuple(each for each in listed if each.spec.host in concerned)
+    keys = {host: KEYS[other] for host, other in where.items()}
+    return set(found.look(Changes(members, changed, goes_on=on), keys.get, whole=True))
+
+
 def test_a_list_that_is_not_whole_yet_ends_nothing() -> None:
     found = standing("abc")
     assert look(found, Members([member("a")]), whole=False) == {KEYS["a"]}
@@ -65,6 +76,83 @@ def test_who_is_down_does_not_hide_that_something_stands_where_it_is() -> None:
 def test_what_gets_no_connections_is_given_up_for_one_that_waits() -> None:
     found = standing("a", weight=0)
     assert look(found, Members([replace(member("a", up=None), up=False)])) == {KEYS["a"]}
+
+
+def test_the_least_weight_counts_and_none_does_not() -> None:
+    weights = {"a": 1, "b": 0, "c": 2}
+    stood = [destination(SETTINGS, KEYS[host].address, each) for host, each in weights.items()]
+    found = StillStanding({each.key: each for each in stood})
+    assert (found.count, found.weight) == (2, 3)
+    assert found.serving == (KEYS["a"].address, KEYS["c"].address)
+    found.are_no_servers([KEYS["b"]])
+    assert (found.count, found.weight) == (2, 3)
+    found.are_no_servers([KEYS["a"]])
+    assert (found.count, found.weight) == (1, 2)
+
+
+def test_what_gets_the_fewest_connections_is_kept_for_one_that_waits() -> None:
+    found = standing("a", weight=1)
+    assert look(found, Members([replace(member("a", up=None), up=False)])) == set()
+    assert found.serving == (KEYS["a"].address,)
+
+
+def test_one_that_is_found_up_where_nothing_stood_is_none_of_those_that_did() -> None:
+    assert look(standing("b"), Members([member("a")])) == {KEYS["b"]}
+
+
+def test_one_that_the_kernel_refuses_may_still_be_one_of_those_that_stood() -> None:
+    found = standing("b")
+    assert look(found, Members([replace(member("a"), refused=True)])) == set()
+    assert found.awaited == ("a",)
+
+
+def test_one_that_comes_up_is_awaited_no_longer() -> None:
+    found = standing("b")
+    down = Members([member("a", up=False)])
+    assert look(found, down) == set()
+    assert found.awaited == ("a",)
+    assert look(found, down.changed([member("a")]), down) == {KEYS["b"]}
+
+
+def test_an_address_accounts_for_the_first_server_there() -> None:
+    found = standing("ab")
+    one = {"a": "a", "x": "a"}
+    assert look_at(found, one, "ax", member("a"), member("x"), on=False) == {KEYS["a"]}
+    assert found.awaited == ("x",)
+    assert found.serving == (KEYS["b"].address,)
+
+
+def test_a_disabled_server_leaves_its_address_to_another() -> None:
+    found = standing("ab")
+    members = member("a", enabled=False), member("x")
+    assert look_at(found, {"a": "a", "x": "a"}, "ax", *members, on=False) == {KEYS["a"], KEYS["b"]}
+
+
+def test_one_that_moves_leaves_its_address_to_another() -> None:
+    found = standing("abc")
+    members = member("x"), member("y", ready=False)
+    assert look_at(found, {"x": "a"}, "xy", *members, on=False) == {KEYS["a"]}
+    assert look_at(found, {"x": "b"}, "x", *members) == {KEYS["b"]}
+    assert found.awaited == ("y",)
+    named = member("x"), member("y")
+    assert look_at(found, {"x": "b", "y": "a"}, "y", *named) == {KEYS["c"]}
+
+
+def test_one_that_was_not_the_first_moves_and_the_first_one_stays_so() -> None:
+    found = standing("abc")
+    members = member("x"), member("y"), member("z", ready=False)
+    assert look_at(found, {"x": "a", "y": "a"}, "xyz", *members, on=False) == {KEYS["a"]}
+    assert look_at(found, {"x": "a", "y": "b"}, "y", *members) == {KEYS["b"]}
+    named = member("x"), member("y"), member("z")
+    assert look_at(found, {"x": "a", "y": "b", "z": "a"}, "z", *named) == set()
+    assert found.awaited == ("z",)
+
+
+def test_one_that_leaves_the_list_leaves_its_address_to_another() -> None:
+    found = standing("ab")
+    members = member("x"), member("y", ready=False)
+    assert look_at(found, {"x": "a"}, "xy", *members, on=False) == {KEYS["a"]}
+    assert look_at(found, {"y": "a"}, "y", member("y"), on=False) == {KEYS["b"]}
 
 
 def test_what_the_list_has_left_goes_once_each_other_has_an_address() -> None:
