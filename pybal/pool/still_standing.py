@@ -11,12 +11,13 @@ where it is, or when an operator says so.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
 from pybal.ipvs.model import Destination, DestinationKey
 from pybal.model import IPAddress
 from pybal.pool.desired import Changes
-from pybal.pool.members import Member
+from pybal.pool.members import Member, Members
 
 KeyOf = Callable[[str], DestinationKey | None]
 """By host, where a server is; None while that is not known."""
@@ -37,6 +38,10 @@ class StillStanding:
         """Where servers are that are enabled."""
         self._first: dict[DestinationKey, str] = {}
         """Which of them was there first."""
+        self._behind: dict[DestinationKey, OrderedDict[str, None]] = {}
+        """Those that came there later, in order; no address without any."""
+        self._heirs: dict[str, None] = {}
+        """Those whom another has left an address to that accounted for it till then."""
         self.count = sum(each.weight > 0 for each in stood.values())
         """How many of those that are left get connections."""
         self.weight = sum(each.weight for each in stood.values())
@@ -69,6 +74,7 @@ class StillStanding:
             if key is not None and self._is_decided(member, key):
                 gone += self.are_no_servers((key,))
             self._judge(member, key)
+        self._judge_heirs(changes.members)
         if whole and not self._nameless:
             gone += self.are_no_servers(self._removed)
         is_over = not self._left or (whole and not self._awaited)
@@ -92,23 +98,46 @@ class StillStanding:
         self._stood = frozenset()
         for each in (self._awaited, self._nameless, self._removed, self._keys, self._first):
             each.clear()
+        self._behind.clear()
         self.count = self.weight = 0
         return left.keys()
 
     def _note(self, member: Member, key: DestinationKey | None) -> None:
         host = member.spec.host
-        before = self._keys.pop(host, None)
-        if before is not None and before != key and self._first.get(before) == host:
-            del self._first[before]
-        if key is not None and member.spec.enabled:
-            self._keys[host] = key
-            self._first.setdefault(key, host)
+        now = key if member.spec.enabled else None
+        before = self._keys.get(host)
+        if now == before:
+            return
+        if before is not None:
+            self._leave(host)
+        if now is not None:
+            self._keys[host] = now
+            if self._first.setdefault(now, host) != host:
+                self._behind.setdefault(now, OrderedDict())[host] = None
+
+    def _leave(self, host: str) -> None:
+        key = self._keys.pop(host)
+        behind = self._behind.get(key)
+        if self._first[key] != host:
+            del self._behind[key][host]
+        elif behind:
+            heir, _ = behind.popitem(last=False)
+            self._first[key] = heir
+            self._heirs[heir] = None
+        else:
+            del self._first[key]
+        if not behind:
+            self._behind.pop(key, None)
+
+    def _judge_heirs(self, members: Members) -> None:
+        heirs, self._heirs = self._heirs, {}
+        for host in heirs:
+            if host in self._keys:
+                self._judge(members[host], self._keys[host])
 
     def _forget_but(self, listed: Container[str]) -> None:
         for host in [host for host in self._keys if host not in listed]:
-            key = self._keys.pop(host)
-            if self._first.get(key) == host:
-                del self._first[key]
+            self._leave(host)
         for hosts in (self._awaited, self._nameless):
             for host in [host for host in hosts if host not in listed]:
                 del hosts[host]

@@ -49,6 +49,10 @@ def look_at(
     return set(found.look(Changes(members, changed, goes_on=on), keys.get, whole=True))
 
 
+def awaited(found: StillStanding) -> tuple[str, ...]:
+    return found.awaited
+
+
 def test_a_list_that_is_not_whole_yet_ends_nothing() -> None:
     found = standing("abc")
     assert look(found, Members([member("a")]), whole=False) == {KEYS["a"]}
@@ -62,14 +66,14 @@ def test_it_is_over_once_all_is_known_though_the_list_is_not_whole() -> None:
     members = Members([member("a"), member("b"), member("c", up=None)])
     assert look(found, members, whole=False) == {KEYS["a"], KEYS["b"]}
     assert not found.stay
-    assert found.awaited == ()
+    assert awaited(found) == ()
 
 
 def test_who_is_down_does_not_hide_that_something_stands_where_it_is() -> None:
     found = standing("a")
     waits = replace(member("a", up=None), up=False)
     assert look(found, Members([waits])) == set()
-    assert found.awaited == ("a",)
+    assert awaited(found) == ("a",)
     assert look(found, Members([member("a", up=False)])) == {KEYS["a"]}
 
 
@@ -103,14 +107,14 @@ def test_one_that_is_found_up_where_nothing_stood_is_none_of_those_that_did() ->
 def test_one_that_the_kernel_refuses_may_still_be_one_of_those_that_stood() -> None:
     found = standing("b")
     assert look(found, Members([replace(member("a"), refused=True)])) == set()
-    assert found.awaited == ("a",)
+    assert awaited(found) == ("a",)
 
 
 def test_one_that_comes_up_is_awaited_no_longer() -> None:
     found = standing("b")
     down = Members([member("a", up=False)])
     assert look(found, down) == set()
-    assert found.awaited == ("a",)
+    assert awaited(found) == ("a",)
     assert look(found, down.changed([member("a")]), down) == {KEYS["b"]}
 
 
@@ -118,7 +122,7 @@ def test_an_address_accounts_for_the_first_server_there() -> None:
     found = standing("ab")
     one = {"a": "a", "x": "a"}
     assert look_at(found, one, "ax", member("a"), member("x"), on=False) == {KEYS["a"]}
-    assert found.awaited == ("x",)
+    assert awaited(found) == ("x",)
     assert found.serving == (KEYS["b"].address,)
 
 
@@ -133,9 +137,52 @@ def test_one_that_moves_leaves_its_address_to_another() -> None:
     members = member("x"), member("y", ready=False)
     assert look_at(found, {"x": "a"}, "xy", *members, on=False) == {KEYS["a"]}
     assert look_at(found, {"x": "b"}, "x", *members) == {KEYS["b"]}
-    assert found.awaited == ("y",)
+    assert awaited(found) == ("y",)
     named = member("x"), member("y")
     assert look_at(found, {"x": "b", "y": "a"}, "y", *named) == {KEYS["c"]}
+
+
+def test_an_address_passes_on_in_the_order_in_which_they_came() -> None:
+    found = standing("abcd")
+    members = member("v"), member("x"), member("y"), member("z")
+    there = dict.fromkeys("vxyz", "a")
+    assert look_at(found, there, "vxyz", *members, on=False) == {KEYS["a"]}
+    assert awaited(found) == ("x", "y", "z")
+    there["x"] = "b"
+    assert look_at(found, there, "x", *members) == {KEYS["b"]}
+    assert awaited(found) == ("y", "z")
+    there["v"] = "c"
+    assert look_at(found, there, "v", *members) == {KEYS["c"]}
+    assert awaited(found) == ("z",)
+    members = *members[:2], member("y", enabled=False), members[3]
+    assert look_at(found, there, "y", *members) == {KEYS["d"]}
+
+
+def test_several_leave_an_address_at_once() -> None:
+    found = standing("abcd")
+    members = member("x"), member("y"), member("z")
+    assert look_at(found, dict.fromkeys("xyz", "a"), "xyz", *members, on=False) == {KEYS["a"]}
+    where = {"x": "b", "y": "c", "z": "a"}
+    assert look_at(found, where, "xy", *members) == {KEYS["b"], KEYS["c"], KEYS["d"]}
+
+
+def test_one_that_leaves_the_list_leaves_its_address_to_the_next_who_is_there() -> None:
+    found = standing("ab")
+    members = member("x"), member("y"), member("z", ready=False)
+    assert look_at(found, dict.fromkeys("xy", "a"), "xyz", *members, on=False) == {KEYS["a"]}
+    assert awaited(found) == ("y", "z")
+    assert look_at(found, {"y": "a"}, "", *members[1:], on=False) == set()
+    assert awaited(found) == ("z",)
+    assert look_at(found, {}, "", members[2], on=False) == set()
+    assert look_at(found, {"z": "a"}, "z", member("z")) == {KEYS["b"]}
+
+
+def test_one_that_is_reported_on_anew_stays_the_first_at_its_address() -> None:
+    found = standing("ab")
+    members = member("x"), member("y")
+    assert look_at(found, dict.fromkeys("xy", "a"), "xy", *members, on=False) == {KEYS["a"]}
+    assert look_at(found, dict.fromkeys("xy", "a"), "x", *members) == set()
+    assert awaited(found) == ("y",)
 
 
 def test_one_that_was_not_the_first_moves_and_the_first_one_stays_so() -> None:
@@ -145,7 +192,7 @@ def test_one_that_was_not_the_first_moves_and_the_first_one_stays_so() -> None:
     assert look_at(found, {"x": "a", "y": "b"}, "y", *members) == {KEYS["b"]}
     named = member("x"), member("y"), member("z")
     assert look_at(found, {"x": "a", "y": "b", "z": "a"}, "z", *named) == set()
-    assert found.awaited == ("z",)
+    assert awaited(found) == ("z",)
 
 
 def test_one_that_leaves_the_list_leaves_its_address_to_another() -> None:
@@ -163,7 +210,7 @@ def test_what_the_list_has_left_goes_once_each_other_has_an_address() -> None:
     assert look(found, members) == set()
     named = members.changed([member("c", up=False)])
     assert look(found, named, members) == {KEYS["a"]}
-    assert set(found.awaited) == {"c", "d"}
+    assert set(awaited(found)) == {"c", "d"}
     assert found.serving == (KEYS["b"].address,)
 
 

@@ -266,6 +266,22 @@ def test_two_names_of_one_server_keep_nobody_else_in_if_all_that_stood_is_known(
     assert bench.destinations == {A: 10, B: 10}
 
 
+def test_one_that_moves_leaves_its_address_to_the_next_who_is_there() -> None:
+    bench = begun(in_kernel=(A, B, C), names={"a": A, "b": A})
+    answer(bench, a=B)
+    bench.made[-1].say(True)
+    assert bench.snapshot().standing == ()
+    assert bench.destinations == {A: 10, B: 10}
+
+
+def test_one_that_is_disabled_leaves_its_address_to_the_next_who_is_there() -> None:
+    bench = begun(in_kernel=(A, C), names={"a": A, "b": A})
+    assert bench.destinations == {A: 10, C: 10}
+    bench.list(ServerSpec("a", enabled=False), "b")
+    assert bench.snapshot().standing == ()
+    assert bench.destinations == {A: 10}
+
+
 def test_what_a_drain_has_left_with_weight_0_stays_with_that() -> None:
     bench = begun(in_kernel={A: 10, B: 0})
     assert bench.destinations == {A: 10, B: 0}
