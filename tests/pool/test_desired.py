@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, ServerSpec
-from pybal.pool.desired import DesiredEntry
+from pybal.pool.desired import DesiredEntry, modules_needed
 from pybal.pool.members import Member, Members
 from tests.fakes.coordinator import Bench
 from tests.pool.reference_entry import service_entry
@@ -62,3 +62,36 @@ def test_an_update_of_what_changed_gives_the_entry_of_all(seed: int, size: int) 
         assert desired.updated(desired.changes(members), addresses.get) is entry
         by_rank = sorted(entry.destinations.values(), key=lambda each: each.rank)
         assert [each.key for each in by_rank] == list(plain.destinations)
+
+
+def test_a_service_needs_the_modules_of_its_scheduler_and_persistence_engine() -> None:
+    settings = replace(SETTINGS, scheduler="mh")
+    assert modules_needed(settings) == ("ip_vs_mh",)
+    settings = replace(settings, ipvs=ServiceOptions(persistence_engine="sip"))
+    assert modules_needed(settings) == ("ip_vs_mh", "ip_vs_pe_sip")
+
+
+def up(host: str) -> Member:
+    return Member(ServerSpec(host), ready=True, up=True, pooled=True, results=MappingProxyType({}))
+
+
+def test_of_a_list_that_goes_on_only_what_is_new_is_looked_at() -> None:
+    desired = DesiredEntry(SETTINGS, {})
+    addresses = dict(zip("abc", ADDRESSES, strict=False))
+    members = Members(map(up, "ab"))
+    desired.updated(desired.changes(members), addresses.get)
+    longer = members.listed([*members.in_order(), up("c")])
+    found = desired.changes(longer)
+    assert (found.goes_on, [each.spec.host for each in found.concerned]) == (True, ["c"])
+    found = desired.changes(members.changed([up("b")]))
+    assert (found.goes_on, [each.spec.host for each in found.concerned]) == (True, ["b"])
+    assert not desired.changes(Members([up("b")])).goes_on
+
+
+def test_a_report_that_changes_nothing_leaves_the_same_entry() -> None:
+    desired = DesiredEntry(SETTINGS, {})
+    addresses = dict(zip("abc", ADDRESSES, strict=False))
+    members = Members(map(up, "abc"))
+    entry = desired.updated(desired.changes(members), addresses.get)
+    reported = members.changed([replace(up("b"), results=MappingProxyType({"m": True}))])
+    assert desired.updated(desired.changes(reported), addresses.get) is entry
