@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, cast
 
 import pytest
@@ -98,7 +99,16 @@ def test_a_server_that_breaks_off_is_asked_for_nothing_a_hundred_times(checks: C
     assert [checks.good() for _ in range(102)] == [*[False] * 100, True, True]
 
 
-def test_a_session_that_was_broken_off_is_not_offered_again(checks: Checks) -> None:
-    checks.good()
+class Session:
+    """What a weak reference can be had of."""
+
+
+def test_a_session_that_was_broken_off_is_let_go_at_once(checks: Checks) -> None:
+    last = Connection(checks.context, Session())
+    checks.resumption.keep(cast(Any, last))
+    session = weakref.ref(last.session)
+    last.session = None
+    assert session() is not None
     checks.resumption.refused()
+    assert session() is None
     assert not any(checks.offer() for _ in range(102))
