@@ -33,6 +33,7 @@ def test_times_and_sizes_have_units(text: str, wanted: HistorySettings) -> None:
 
 def test_either_0_is_off() -> None:
     assert HistorySettings().on_disk
+    assert HistorySettings(retention_s=1.0, size_bytes=1).on_disk
     assert not HistorySettings(retention_s=0).on_disk
     assert not HistorySettings(size_bytes=0).on_disk
 

@@ -211,6 +211,29 @@ def test_each_document_is_as_described_and_all_of_it(path: str) -> None:
         DESCRIPTION.check(json.loads(missing.body), error, path)
 
 
+def check_schema(schema: object, where: str) -> None:
+    """JSON Schema: an object, or true or false, and so are all that it is made of."""
+    assert isinstance(schema, dict | bool), where
+    if isinstance(schema, dict):
+        parts = {"items": schema.get("items", True), **schema.get("properties", {})}
+        parts["others"] = schema.get("additionalProperties", True)
+        for word in ("oneOf", "anyOf", "allOf"):
+            parts |= {f"{word} {n}": each for n, each in enumerate(schema.get(word, ()))}
+        for name, part in parts.items():
+            check_schema(part, f"{where}.{name}")
+
+
+def test_each_schema_is_one_to_its_last_part() -> None:
+    document = DESCRIPTION.document
+    for name, schema in document["components"]["schemas"].items():
+        check_schema(schema, name)
+    for path, ways in document["paths"].items():
+        for operation in ways.values():
+            for status, answer in operation["responses"].items():
+                for media in answer.get("content", {}).values():
+                    check_schema(media["schema"], f"{path} {status}")
+
+
 def test_every_path_of_the_index_is_described() -> None:
     index = json.loads(CLIENT.get("/api/v1").body)
     assert set(index["paths"]) - {"/api/v1/openapi.json"} == set(DOCUMENTS)
