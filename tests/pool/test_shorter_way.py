@@ -62,3 +62,12 @@ def test_a_drained_server_is_not_kept_though_too_few_are_left() -> None:
     assert pool.pooled == "abc"
     pool.down("a")
     assert pool.pooled == "bc"
+
+
+def test_reports_on_a_drained_server_are_decided_alone_where_enough_others_are_pooled() -> None:
+    pool = Pool("", threshold=HALF)
+    drained = Candidate(ServerSpec("a", 0), ready=True, over=DRAINED)
+    pool.event(ListChanged((drained, *(Candidate(ServerSpec(h), ready=True) for h in "bc"))))
+    assert pool.pooled == "abc"
+    assert is_alone(pool, "a", up=True)
+    assert is_alone(pool, "a", up=False)
