@@ -78,3 +78,12 @@ def test_a_list_of_the_same_servers_shares_what_stays() -> None:
 
 def test_nobody_is_of_any_kind() -> None:
     assert not any(Members().counts)
+
+
+def test_a_status_is_in_the_words_of_the_contract() -> None:
+    up = member(1)
+    assert up.status == "enabled/up/pooled"
+    down = replace(up, up=False, results=MappingProxyType({"M": False}))
+    assert down.status == "enabled/down/pooled"
+    off = replace(down, spec=ServerSpec("h1", enabled=False), pooled=False)
+    assert off.status == "disabled/down/not pooled"
