@@ -304,6 +304,15 @@ def test_a_report_that_is_retracted_says_so_and_leaves_all_as_it_was() -> None:
     assert {**pool.state.members, "a": before["a"]} == before
 
 
+def test_whom_a_retraction_lets_go_has_it_as_its_cause() -> None:
+    pool = Pool("ab")
+    pool.down("a", "b")
+    assert pool.pooled == "b"
+    pool.event(ReportRetracted("a", "M", None, server_up=True))
+    assert pool.pooled == "a"
+    assert pool.cause("b") == "what M reported of a was retracted"
+
+
 def test_events_about_strangers_change_nothing() -> None:
     pool = Pool("abc")
     before = pool.state
