@@ -108,7 +108,10 @@ def latency(site: Site, options: argparse.Namespace) -> None:
 def outage(site: Site, options: argparse.Namespace) -> None:  # noqa: ARG001
     pools = [pool for pool in site.shape.pools if pool.pool_file == "shared"][:8]
     victims = [(address(host), pool.port) for pool in pools for host in pool.hosts]
+    # It counts the removals itself: lines of a log are limited.
+    site.program, program = ("-m", "bench.turns", "20"), site.program
     with settled(site) as director:
+        site.program = program
         time.sleep(5)
         since, stalls = len(director.lines), stall_counts(site)
         began_s = time.monotonic()
@@ -116,10 +119,12 @@ def outage(site: Site, options: argparse.Namespace) -> None:  # noqa: ARG001
             site.switch.tell("kill", *victim)
         killed_s = time.monotonic() - began_s
         time.sleep(15)
-        depooled = [at_s - began_s for at_s, _ in director.matching("ipvsadm -d", since)]
+        gone = [(at_s - began_s, int(line.split()[1])) for at_s, line in director.lines[since:]
+                if line.startswith("GONE")]  # fmt: skip
         print(
-            f"outage: {len(victims)} servers killed within {killed_s:.2f} s; {len(depooled)} "
-            f"depooled, the first after {depooled[0]:.2f}, the last after {depooled[-1]:.2f} s"
+            f"outage: {len(victims)} servers killed within {killed_s:.2f} s; "
+            f"{sum(count for _, count in gone)} depooled, the first after {gone[0][0]:.2f}, "
+            f"the last after {gone[-1][0]:.2f} s"
         )
         show_stalls(site, stalls)
 
