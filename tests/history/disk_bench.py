@@ -32,7 +32,7 @@ def event(seq: int, text: str = "", at: float | None = None, **fields: Any) -> L
 
 def until(wanted: Callable[[], bool]) -> None:
     """Threads take their time."""
-    ends_at = time.monotonic() + 10
+    ends_at = time.monotonic() + 30
     while not wanted():
         assert time.monotonic() < ends_at
         time.sleep(0.005)

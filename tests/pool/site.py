@@ -24,6 +24,7 @@ TEXT = """[global]
 state-directory = {folder}/state
 control-socket = no
 isolation = no
+history-retention = 0
 [web]
 protocol = tcp
 ip = 198.51.100.1

@@ -112,9 +112,11 @@ class World:
             self._publish_list(before.in_force_lists[-1], before.past)
 
     def note(self) -> None:
-        """Where servers are, as far as the daemon knows."""
-        servers = [each for each in self.bench.snapshot().servers if each.address is not None]
-        at = {str(each.address) for each in servers}
+        """Where servers are, as far as the daemon knows. Whom an operator took out is nobody's, even
+        while that is held: it may come into force at any time, since one of the others died."""
+        found = [each for each in self.bench.snapshot().servers if each.address is not None]
+        at = {str(each.address) for each in found}
+        servers = [each for each in found if self.listed.get(each.host)]
         for address in at:
             self.owners[address] = {s.host for s in servers if str(s.address) == address}
 
