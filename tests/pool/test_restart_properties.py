@@ -112,8 +112,8 @@ class World:
             self._publish_list(before.in_force_lists[-1], before.past)
 
     def note(self) -> None:
-        """Where servers are, as far as the daemon knows. Whom an operator took out is nobody's, even
-        while that is held: it may come into force at any time, since one of the others died."""
+        """Where servers are, as far as the daemon knows. Who was taken out by an operator does not
+        count, even while that is held: it comes into force as soon as one of the others dies."""
         found = [each for each in self.bench.snapshot().servers if each.address is not None]
         at = {str(each.address) for each in found}
         servers = [each for each in found if self.listed.get(each.host)]
