@@ -16,16 +16,10 @@ import time
 from pathlib import Path
 
 from bench.fleet import load_average
-from bench.pool_death import addresses, daemon
+from bench.pool_death import GLOBAL, addresses, daemon
 
 SHOWN = 8
 
-GLOBAL = """
-[global]
-instrumentation = no
-control-socket = no
-state-directory = none
-"""
 SERVICE = """
 [service-{number}]
 protocol = tcp

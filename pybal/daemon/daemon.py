@@ -249,7 +249,11 @@ class Daemon:
         if for_restart:
             self._ports.memory.leave()
         clock = self._ports.reactor
-        ended_s = clock.seconds()
+        ended_s: float = clock.seconds()
+
+        def left_s(by_s: float) -> float:
+            return max(_AT_LEAST_S, ended_s + by_s - float(clock.seconds()))
+
         self._starting.cancel()
         await self._service_set.stop(_SERVICES_BY_S)
         self._director_health.stop()
@@ -257,11 +261,9 @@ class Daemon:
         self._overrides.stop()
         self._acknowledgements.stop()
         self._ports.memory.end()
-        within_s = max(_AT_LEAST_S, ended_s + _KERNEL_BY_S - clock.seconds())
-        await self._ipvs.settle(within_s)
+        await self._ipvs.settle(left_s(_KERNEL_BY_S))
         self._ipvs.stop()
-        within_s = max(_AT_LEAST_S, ended_s + _HISTORY_BY_S - clock.seconds())
-        await self._history.stop(within_s, for_restart=for_restart)
+        await self._history.stop(left_s(_HISTORY_BY_S), for_restart=for_restart)
         await self._http.stop()
 
     def _announce_long_stop(self) -> None:

@@ -11,7 +11,6 @@ where it is, or when an operator says so.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
 from pybal.ipvs.model import Destination, DestinationKey
@@ -36,10 +35,9 @@ class StillStanding:
         self._removed: set[DestinationKey] = set()
         self._keys: dict[str, DestinationKey] = {}
         """Where servers are that are enabled."""
-        self._first: dict[DestinationKey, str] = {}
-        """Which of them was there first."""
-        self._behind: dict[DestinationKey, OrderedDict[str, None]] = {}
-        """Those that came there later, in order; no address without any."""
+        self._at: dict[DestinationKey, dict[str, None]] = {}
+        """Who of them is at an address, in the order in which they came; the first accounts for it.
+        No address without any."""
         self._heirs: dict[str, None] = {}
         """Those whom another has left an address to that accounted for it till then."""
         self.count = sum(each.weight > 0 for each in stood.values())
@@ -96,38 +94,35 @@ class StillStanding:
         """None stays any longer; gives those that did."""
         left, self._left = self._left, {}
         self._stood = frozenset()
-        for each in (self._awaited, self._nameless, self._removed, self._keys, self._first):
+        for each in (self._awaited, self._nameless, self._removed, self._keys, self._at):
             each.clear()
-        self._behind.clear()
         self.count = self.weight = 0
         return left.keys()
 
     def _note(self, member: Member, key: DestinationKey | None) -> None:
         host = member.spec.host
         now = key if member.spec.enabled else None
-        before = self._keys.get(host)
-        if now == before:
+        if now == self._keys.get(host):
             return
-        if before is not None:
-            self._leave(host)
+        self._leave(host)
         if now is not None:
             self._keys[host] = now
-            if self._first.setdefault(now, host) != host:
-                self._behind.setdefault(now, OrderedDict())[host] = None
+            self._at.setdefault(now, {})[host] = None
 
     def _leave(self, host: str) -> None:
-        key = self._keys.pop(host)
-        behind = self._behind.get(key)
-        if self._first[key] != host:
-            del self._behind[key][host]
-        elif behind:
-            heir, _ = behind.popitem(last=False)
-            self._first[key] = heir
-            self._heirs[heir] = None
-        else:
-            del self._first[key]
-        if not behind:
-            self._behind.pop(key, None)
+        key = self._keys.pop(host, None)
+        if key is None:
+            return
+        accounted = self._accounts_for(key) == host
+        there = self._at[key]
+        del there[host]
+        if not there:
+            del self._at[key]
+        elif accounted:
+            self._heirs[next(iter(there))] = None
+
+    def _accounts_for(self, key: DestinationKey) -> str | None:
+        return next(iter(self._at.get(key, ())), None)
 
     def _judge_heirs(self, members: Members) -> None:
         heirs, self._heirs = self._heirs, {}
@@ -158,7 +153,7 @@ class StillStanding:
         host = member.spec.host
         found_up = member.ready and not member.refused and all(member.results.values())
         stood = key in self._stood and key not in self._left
-        is_alone = key is None or self._first.get(key, host) == host
+        is_alone = key is None or self._accounts_for(key) == host
         if member.spec.enabled and not ((stood or found_up) and is_alone):
             self._awaited[host] = None
         else:

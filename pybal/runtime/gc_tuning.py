@@ -22,6 +22,9 @@ _OLD = 2
 """After more such searches than this comes one of all that are not passed over: some ten
 milliseconds."""
 
+_ALL = 2
+"""Python's name for a search of all that are not passed over."""
+
 STORM_S = 0.05
 """A thread that has worked for more than half of so long a time has met with a storm."""
 
@@ -101,7 +104,3 @@ class Searches:
         self._all = False
         self._left = PASSED_OVER
         self._clock.callLater(_SEARCH_ALL_EVERY_S, self.search_all)
-
-
-_ALL = 2
-"""Python's name for a search of all that are not passed over."""
