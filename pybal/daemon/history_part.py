@@ -20,7 +20,7 @@ from pybal.config.settings import ServiceSettings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.health.isolation import Phase
 from pybal.history.deferral import Deferral
-from pybal.history.disk import CLOSE_S, DiskHistory, InThread, OwnThread
+from pybal.history.disk import CLOSE_S, DiskHistory
 from pybal.history.event import Inputs, Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Moment, Note
@@ -33,6 +33,7 @@ from pybal.pool.log_lines import guard_line
 from pybal.pool.ports import Step
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import counted, named
+from pybal.runtime.threads import InThread, OwnThread
 from pybal.runtime.time_slices import TimeSlices
 
 _NAMED = 5

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from pybal.bgp.bfd.detector import BFDNetwork
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.takeover import SessionKeeper
@@ -25,6 +23,7 @@ from pybal.monitors.registry import MonitorTypes
 from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
 from pybal.runtime.service_manager import ServiceManager
+from pybal.runtime.threads import InThread, OwnThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class DaemonPorts:
     reactor: Any
     now: Callable[[], float]
     random: random.Random
-    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
-    read_in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
-    own_thread: Callable[[Callable[[], None]], None]
+    in_thread: InThread
+    read_in_thread: InThread
+    own_thread: OwnThread
     """Runs a function that goes on for as long as the daemon does, in a thread that need not
     end."""
     http: HTTPClient

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
@@ -33,6 +33,7 @@ from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import HistorySettings
 from pybal.history.snapshot import DiskSnapshot
 from pybal.runtime.backoff import doubling_s
+from pybal.runtime.threads import InThread, OwnThread
 
 FILE_NAME = "history.sqlite"
 MAX_WAITING = 20_000
@@ -51,8 +52,6 @@ _QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY = "queue full", "not writable", "before t
 _CAUSES = (_QUEUE_FULL, _NOT_WRITABLE, _TOO_EARLY)
 
 T = TypeVar("T")
-InThread = Callable[[Callable[[], Any]], Deferred[Any]]
-OwnThread = Callable[[Callable[[], None]], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
@@ -23,6 +22,7 @@ from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import counted
+from pybal.runtime.threads import InThread
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class IPVSPorts:
     clock: Clock
     kernel: Kernel
     now: Callable[[], float]
-    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    in_thread: InThread
     record: RecordFile | None = None
 
 

@@ -44,11 +44,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.ipvs.model import ServiceKey
+from pybal.runtime.threads import InThread
 from pybal.state.state_file import Document, StateFile, StateFileError
 
 FILE_NAME = "ipvs-services.json"
@@ -161,7 +161,7 @@ class Ownership:
     def __init__(
         self,
         file: RecordFile,
-        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        in_thread: InThread,
         *,
         read_only: bool = False,
     ) -> None:

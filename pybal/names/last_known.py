@@ -5,15 +5,14 @@ Without them a restart then would know the address of no server, and take all ou
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address, why_unusable
+from pybal.runtime.threads import InThread
 from pybal.state.state_file import (
     Document,
     StateFile,
@@ -42,7 +41,7 @@ class AddressBook:
         self,
         directory: Path,
         clock: Any,
-        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        in_thread: InThread,
         log: Logger,
         *,
         read_only: bool = False,

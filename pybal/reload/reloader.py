@@ -23,6 +23,7 @@ from pybal.reload.last_good_config import LastGoodConfig
 from pybal.reload.running import Running, looked_at, refused, reloaded
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import counted
+from pybal.runtime.threads import InThread
 from pybal.state.files import read_regular_file
 from pybal.state.state_file import WriteBehind
 
@@ -52,7 +53,7 @@ class ReloadPorts:
     clock: Any
     now: Callable[[], float]
     monotonic_s: Callable[[], float]
-    in_thread: Callable[[Callable[[], Any]], Deferred[Any]]
+    in_thread: InThread
     manager: Notified
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""

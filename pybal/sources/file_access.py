@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from twisted.python.failure import Failure
 
 from pybal.errors import SourceError
+from pybal.runtime.threads import OwnThread
 from pybal.state.mounts import is_below, remote_mounts
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class BoundedAccess:
     def __init__(
         self,
         reactor: Any,
-        own_thread: Callable[[Callable[[], None]], None],
+        own_thread: OwnThread,
         mountinfo: Callable[[], str] = lambda: _MOUNTS.read_text("utf-8", "surrogateescape"),
     ) -> None:
         self._reactor = reactor

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.config.poollist import MAX_WEIGHT
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec
 from pybal.net.addresses import is_host
+from pybal.runtime.threads import InThread
 from pybal.state.state_file import (
     Document,
     StateFile,
@@ -49,7 +48,7 @@ class ListCache:
     def __init__(
         self,
         file: StateFile[CachedList],
-        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        in_thread: InThread,
         log: Logger,
         *,
         read_only: bool = False,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from pybal.runtime.threads import InThread
 
 T = TypeVar("T")
 
 LONG_BYTES = 16_384
 """Some 250 lines. A shorter document is parsed at once."""
-
-InThread = Callable[[Callable[[], Any]], Deferred[Any]]
 
 
 async def parsed(size_bytes: int, parse: Callable[[], T], in_thread: InThread) -> T:

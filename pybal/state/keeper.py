@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pybal.runtime.threads import InThread
 from pybal.state.state_file import StateFile, WriteBehind, load_or_warn
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ class Keeper(Generic[T]):
         file: StateFile[T],
         what: str,
         nothing: T,
-        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        in_thread: InThread,
         log: Logger,
     ) -> None:
         self._newest = self._kept = self._nothing = nothing

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
+from pybal.runtime.threads import InThread
 from pybal.state.files import read_regular_file, write_atomically
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -94,7 +94,7 @@ class WriteBehind(Generic[T]):
         self,
         file: StateFile[T],
         value: Callable[[], T],
-        in_thread: Callable[[Callable[[], None]], Deferred[None]],
+        in_thread: InThread,
         failed: Callable[[str], None],
         *,
         clock: Any = None,
