@@ -324,10 +324,11 @@ class _Assessment:
         return host in self.guard.wanted or not self._is_replaced(change)
 
     def _is_replaced(self, change: KeptChange) -> bool:
-        """Whether servers that have not been seen to work are to stand in for it."""
+        """Whether servers that have not been seen to work are to stand in for it. A change that
+        the last run kept is older than the first list of this one: that has those servers, too."""
         return any(
             counts(self.guard.wanted.get(host))
-            and not arrival.first
+            and (not arrival.first or change.at < arrival.at)
             and (arrival.known_by >= change.at or arrival.addressed_at is None)
             for host, arrival in self._arrivals.items()
         )

@@ -113,6 +113,33 @@ def test_new_servers_that_never_worked_replace_nobody_after_a_restart_either() -
     assert set(pooled(second)) == set("xy")
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_the_last_server_stays_until_its_successor_works_however_many_restarts(said: bool) -> None:
+    first = bench_of("a")
+    first.list("x")
+    if said:
+        first.monitor("x").say(False)
+    second = restarted(first)
+    listed(second, first, [ServerSpec("x")])
+    assert set(pooled(second)) == set("ax")
+    third = restarted(second)
+    listed(third, second, [ServerSpec("x")])
+    assert set(pooled(third)) == set("ax")
+    third.monitor("x").say(False)
+    third.clock.advance(3600)
+    assert pooled(third) == "a"
+    third.monitor("x").say(True)
+    assert pooled(third) == "x"
+
+
+def test_beside_one_that_was_down_one_alone_may_go_at_a_start_as_ever() -> None:
+    first = bench_of("ab")
+    first.monitor("b").say(False)
+    second = restarted(first)
+    listed(second, first, [ServerSpec("b")])
+    assert pooled(second) == "b"
+
+
 def test_of_two_monitors_the_first_word_does_not_end_the_doubt() -> None:
     first = Bench(names=dict(NAMES), monitors=(IDLE, FETCH))
     first.list(*"abc")
@@ -316,6 +343,7 @@ class Runs:
         before = self.guard
         match action:
             case "list", list(servers):
+                self._forget([spec.host for spec in servers if spec.host not in before.in_force])
                 self.guard, _ = take_list(self.guard, servers, self.known, self.at)
             case "learn", dict(news):
                 self.known |= news
@@ -331,6 +359,11 @@ class Runs:
                 self._go_on(servers)
                 self.guard, _ = take_list(self.guard, servers, self.known, self.at)
         return before, self.guard
+
+    def _forget(self, come: list[str]) -> None:
+        """What comes again is new, unless monitors have spoken of it in this run."""
+        unknown = [host for host in come if self.known[host] is Standing.TAKEN_FOR_UP]
+        self.truth = {host: up for host, up in self.truth.items() if host not in unknown}
 
     def _leave(self) -> None:
         past = left_behind(self.guard, self._unproven(), self.at)
