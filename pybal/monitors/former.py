@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 from pybal.config.settings import MonitorSettings
 from pybal.handover.format import HandoverError
@@ -34,15 +36,21 @@ def key_of(
     service: str, host: str, address: IPAddress, port: int, settings: MonitorSettings
 ) -> str:
     """Which monitor a state is of: that of the same server, with the same settings."""
-    defaults = {f.name: f.default for f in fields(settings)}
+    kind: Any = type(settings)
     own = [
         f"{name}={value!r}"
-        for name, default in sorted(defaults.items())
+        for name, default in _defaults(kind)
         # An option that a later version has does not make it another monitor.
         if (value := getattr(settings, name)) != default
     ]
     said = (service, host, str(address), str(port), settings.monitor, *own)
     return sha256("\n".join(said).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+@lru_cache
+def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
+    """The options of a kind of settings, sorted by their names."""
+    return tuple(sorted((each.name, each.default) for each in fields(kind)))
 
 
 def encode_former(key: str, state: Former) -> bytes:

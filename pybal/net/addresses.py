@@ -33,6 +33,8 @@ _USABLE_THOUGH_RESERVED = (IPv6Network("::1/128"), IPv6Network("64:ff9b::/32"))
 
 def parse_address(text: str) -> IPAddress | None:
     """An IPv4 or IPv6 address without a zone, or None."""
+    if _is_surely_none(text):
+        return None
     try:
         address = ip_address(text)
     except ValueError:
@@ -68,9 +70,12 @@ def host_problem(host: object) -> str:
 def same_host(host: str) -> str:
     """The same text for all spellings of a host."""
     name = host.lower().removesuffix(".")
-    if ":" not in name and not name[-1:].isdigit():
-        return name  # reading it as an address takes longer than all the rest
-    return _same_address(name)
+    return name if _is_surely_none(name) else _same_address(name)
+
+
+def _is_surely_none(text: str) -> bool:
+    """No address: to read it as one takes longer than all the rest, and there are thousands."""
+    return ":" not in text and not text[-1:].isdigit()
 
 
 @lru_cache(maxsize=1 << 15)

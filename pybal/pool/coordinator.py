@@ -277,7 +277,7 @@ class Coordinator:
         objection = self._addresses.objection(host, address, None)
         at = self._ports.clock.seconds()
         candidate = self._new_servers.candidate(laid.spec, address, objection, at)
-        return replace(candidate, over=laid.over)
+        return candidate if laid.over is None else replace(candidate, over=laid.over)
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,

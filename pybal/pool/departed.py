@@ -28,6 +28,8 @@ class DepartedServers:
     def came(self, host: str, address: IPAddress | None, at: float) -> bool:
         """Whether a server that comes now is known to be down. It is forgotten with that: from
         here on its monitors speak for it."""
+        if not self._left_at:
+            return False
         found = [self._left_at.pop(key, None) for key in _keys(host, address)]
         return any(left_at is not None and at < left_at + REMEMBERED_S for left_at in found)
 

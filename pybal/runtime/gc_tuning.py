@@ -45,20 +45,21 @@ def tune_garbage_collection(clock: Clock, cpu_s: Callable[[], float] = time.thre
     has found in use is passed over by the next ones. Servers that are removed are no garbage, they
     go at once; the little that is missed is found by a search of everything, once in a long while.
     """
-    gc.set_threshold(*YOUNG, NEVER)
     searches = Searches(clock, cpu_s)
-    clock.callLater(SETTLED_AFTER_S, searches.begin)
+    searches.begin()
+    clock.callLater(SETTLED_AFTER_S, searches.settle)
     clock.callLater(_SEARCH_ALL_EVERY_S, searches.search_all)
 
 
 class Searches:
-    """What becomes of each search, once the start is over.
+    """What becomes of each search.
 
     In a storm nearly all that is new stays, and takes the place of something old. To search it
     takes a fifth of the time and finds nothing; and as Python counts what is new less what has
     gone, tens of thousands of objects may gather first, whose search stops the process for a tenth
-    of a second. So it is passed over. Searches of other threads are as ever: what they parse is
-    garbage soon.
+    of a second. So it is passed over. The start is such a storm: of a million objects that the
+    largest makes a few thousand are garbage. Searches of other threads are as ever: what they parse
+    is garbage soon.
     """
 
     def __init__(self, clock: Clock, cpu_s: Callable[[], float]) -> None:
@@ -71,9 +72,14 @@ class Searches:
         self._all = False
 
     def begin(self) -> None:
+        """The start goes on: not all objects are searched."""
+        gc.set_threshold(*YOUNG, NEVER)
+        gc.callbacks.append(self.told)
+
+    def settle(self) -> None:
         """The start is over."""
         gc.freeze()
-        gc.callbacks.append(self.told)
+        self._left = PASSED_OVER
         # Costs nothing, and has Python forget how many objects there were: it puts the first
         # search off until a quarter as many are new.
         gc.collect()

@@ -108,6 +108,27 @@ def test_a_storm_takes_more_than_half_of_the_time(share: float, is_searched: boo
     assert Storm().search(share=share) is is_searched
 
 
+def test_the_start_is_a_storm_and_costs_later_ones_nothing() -> None:
+    clock = Clock()
+    tune_garbage_collection(clock, clock.seconds)
+
+    def finds() -> bool:
+        knot = Knot()
+        gone = weakref.ref(knot)
+        del knot
+        gc.collect(0)
+        return gone() is None
+
+    assert finds(), "of what there was before nothing is known"
+    clock.advance(STORM_S)
+    passed_over = 0
+    while not finds():
+        passed_over += 1
+    assert passed_over == PASSED_OVER
+    clock.advance(SETTLED_AFTER_S)
+    assert not finds()
+
+
 def test_what_another_thread_makes_is_searched_in_a_storm_too() -> None:
     storm = Storm()
     storm.search()
