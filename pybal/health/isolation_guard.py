@@ -35,8 +35,9 @@ _CUT_OFF = {Phase.CUT_OFF, Phase.HOLD_EXPIRED}
 _NAMED = 5
 
 AT_ONCE = 4
-"""So many times in a time slice what comes is acted on at once; what comes then is acted on as one,
-in the next turn of the reactor."""
+MOMENT_S = 0.05
+"""So many times in a moment what comes is acted on at once; what comes then is acted on as one, in
+the next turn of the reactor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class IsolationGuard:
         if self._continuing is not None or not self._to_do:
             return
         now_s = self._seconds()
-        if now_s - self._began_at_s >= SLICE_S:
+        if now_s - self._began_at_s >= MOMENT_S:
             self._began_at_s, self._at_once = now_s, 0
         self._at_once += 1
         if self._at_once > AT_ONCE:

@@ -14,7 +14,6 @@ from pybal.model import CheckResult, IPAddress
 
 VERSION = 1
 _REASON_CHARACTERS = 200
-_LAYOUT = "[{},{},{},{},{},{},{},{},{},{},{}]"
 _WORDS = {True: "true", False: "false"}
 
 
@@ -55,11 +54,19 @@ def _defaults(kind: type) -> tuple[tuple[str, object], ...]:
 
 def encode_former(key: str, state: Former) -> bytes:
     """For a place in the table: JSON, put together by hand, which takes a quarter of the time."""
-    last, connection = state.last, (state.connection, state.connected_at)
-    known = _WORDS[state.up], state.since, _WORDS[last.up], json.dumps(_short(last.reason))
-    return _LAYOUT.format(
-        VERSION, json.dumps(key), *known, last.duration_s, last.at, state.in_a_row, *connection
-    ).encode()
+    last = state.last
+    said = (
+        f'[{VERSION},"{key}",{_WORDS[state.up]},{state.since!r},{_WORDS[last.up]},'
+        f"{_quoted(_short(last.reason))},{last.duration_s!r},{last.at!r},{state.in_a_row},"
+        f"{state.connection},{state.connected_at!r}]"
+    )
+    return said.encode()
+
+
+def _quoted(text: str) -> str:
+    """Printable ASCII in JSON."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _short(reason: str) -> str:

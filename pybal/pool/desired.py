@@ -95,7 +95,8 @@ class DesiredEntry:
         self._members = Members()
         self._beside = dict(beside)
         self._destinations: PersistentMap[DestinationKey, Destination] = PersistentMap()
-        self._entry = ServiceEntry(service_of(settings), self._destinations)
+        self._service = service_of(settings)
+        self._entry = ServiceEntry(self._service, self._destinations)
         self._by_host: dict[str, Destination] = {}
         self._by_key: dict[DestinationKey, tuple[Destination, ...]] = {}
         """Of all servers that share an address, those first that come first in the pool list."""
@@ -105,6 +106,7 @@ class DesiredEntry:
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
         self._settings = settings
+        self._service = service_of(settings)
         self._members = Members()
 
     def without(self, keys: Iterable[DestinationKey]) -> None:
@@ -171,8 +173,8 @@ class DesiredEntry:
         stand |= {key: self._beside[key] for key in others if key in self._beside}
         gone = [key for key in others if key not in self._beside]
         self._concerned.clear()
-        destinations, service = self._destinations.updated(stand, gone), service_of(self._settings)
-        if destinations is not self._destinations or service != self._entry.service:
+        destinations = self._destinations.updated(stand, gone)
+        if destinations is not self._destinations or self._service != self._entry.service:
             self._destinations = destinations
-            self._entry = ServiceEntry(service, destinations)
+            self._entry = ServiceEntry(self._service, destinations)
         return self._entry

@@ -7,6 +7,7 @@ away: `journalctl -p warning` works, and what is read is the contract's line.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -76,11 +77,21 @@ def _system(event: LogEvent) -> str:
 
 
 def _text(event: LogEvent) -> str:
-    text = formatEvent(event)
+    text = _formatted(event)
     failure = event.get("log_failure")
     if failure is not None:
         text = f"{text}: {failure.type.__name__}: {failure.getErrorMessage()}"
     return _printable(text)
+
+
+def _formatted(event: LogEvent) -> str:
+    """As formatEvent does it, which takes ten times as long, as it knows `{calls()}`, too, and says
+    what cannot be formatted."""
+    layout = event.get("log_format")
+    if isinstance(layout, str) and "()" not in layout:
+        with contextlib.suppress(Exception):
+            return layout.format_map(event)
+    return formatEvent(event)
 
 
 def _printable(text: str) -> str:

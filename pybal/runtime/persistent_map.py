@@ -49,6 +49,10 @@ class PersistentMap(Mapping[_K, _V]):
         value: _V = self._leaf(key)[key]
         return value
 
+    def get(self, key: object, default: Any = None) -> Any:
+        """See Mapping."""
+        return self._leaf(key).get(key, default)
+
     def _leaf(self, key: object) -> dict[Any, Any]:
         node, bits = self._root, hash(key)
         while isinstance(node, tuple):

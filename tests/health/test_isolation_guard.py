@@ -23,6 +23,7 @@ from pybal.health.isolation import (
 )
 from pybal.health.isolation_guard import (
     AT_ONCE,
+    MOMENT_S,
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
@@ -334,7 +335,7 @@ def test_of_many_reports_of_a_moment_the_first_count_at_once_and_the_others_toge
     bench.clock.advance(0)
     assert bench.acted == said
     assert bench.together == [*([one] for one in said[:AT_ONCE]), said[AT_ONCE:]]
-    bench.clock.advance(SLICE_S)
+    bench.clock.advance(MOMENT_S)
     bench.up("later")
     assert bench.acted[-1] == "up later", "the first of another moment"
 

@@ -14,6 +14,7 @@ from twisted.logger import (
     ILogFilterPredicate,
     ILogObserver,
     Logger,
+    LogLevel,
     LogLevelFilterPredicate,
 )
 from twisted.python.failure import Failure
@@ -42,6 +43,21 @@ def test_line_breaks_from_outside_cannot_forge_a_line() -> None:
     assert stream.getvalue().count("\n") == 1
     assert "\\n[pybal]" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("layout", "text"),
+    [
+        ("{host}: {kind.name}, {ms:.1f} ms", "h: info, 1.2 ms"),
+        ("{{host}}", "{host}"),
+        ("{all()}", "a; b"),
+        ("100 % of {what}", "Unable to format event"),
+    ],
+)
+def test_whatever_the_layout_is_there_is_a_line(layout: str, text: str) -> None:
+    log, stream = logged()
+    log.info(layout, host="h", kind=LogLevel.info, ms=1.23, all=lambda: "a; b")
+    assert stream.getvalue().startswith(f"[textlb_443 ProxyFetch] INFO: {text}")
 
 
 def test_a_failure_is_one_line_and_only_debug_shows_its_traceback() -> None:
