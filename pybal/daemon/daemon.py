@@ -51,7 +51,7 @@ from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.override import Override
 from pybal.pool.desired import service_key
-from pybal.pool.events import ListChanged
+from pybal.pool.events import ListChanged, ListPart
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.ports import Step as PolicyStep
 from pybal.pool.service import LVSService, ReportRouter
@@ -349,9 +349,8 @@ class Daemon:
 
     def _stepped(self, service: str, step: PolicyStep) -> None:
         self._history.stepped(service, step)
-        if isinstance(step.event, ListChanged) and len(step.before.members) < len(
-            step.after.members
-        ):
+        is_longer = len(step.before.members) < len(step.after.members)
+        if is_longer and isinstance(step.event, ListChanged | ListPart):
             kept = (each.kept_connections for each in self._services.values())
             if text := self._descriptor_need.look(kept):
                 self._log.critical("{text}", text=text)

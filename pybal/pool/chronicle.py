@@ -17,6 +17,7 @@ from pybal.pool.events import (
     AddressRefused,
     Event,
     ListChanged,
+    ListPart,
     MonitorReported,
     PooledChanged,
     ReportRetracted,
@@ -28,6 +29,9 @@ from pybal.pool.ports import Step
 from pybal.runtime.naming import named
 
 _NAMED = 5
+
+_OfMany = ListChanged | ListPart | SettingsChanged
+"""Events that may concern thousands of servers."""
 
 Take = Callable[..., object]
 """Calls what it is given, with the arguments that follow, now or soon."""
@@ -97,12 +101,12 @@ class Chronicle:
         if after is before:
             return
         kind, text = _words(event, before, after)
-        host = None if isinstance(event, ListChanged | SettingsChanged) else event.host
+        host = None if isinstance(event, _OfMany) else event.host
         inputs = event_document(event, before)
         # What comes late of a service that has ended begins no incident: nobody would end it.
         looked_after = service in self._latest
         concern = _concern(service, event, before, inputs) if looked_after else None
-        if isinstance(event, ListChanged) and because is None:
+        if isinstance(event, ListChanged | ListPart) and because is None:
             because = self.overridden.pop(service, None)
             if because is not None:
                 # It is the operator who wants it so: the pool list is as it was.
@@ -112,7 +116,7 @@ class Chronicle:
         note = Note(kind, text, service, host, because, inputs, concern)
         cause = self._ledger.note(note, moment)
         decided = False
-        note_it = self._soon if isinstance(event, ListChanged | SettingsChanged) else _now
+        note_it = self._soon if isinstance(event, _OfMany) else _now
         for name, member, decision in _decided(step):
             decided = True
             note_it(self._decision, service, name, member, decision, step, cause, moment)
@@ -210,8 +214,8 @@ def _decided(step: Step) -> Iterator[tuple[str, Member, Decision]]:
     """The servers of which something was decided anew. Most events concern one of hundreds."""
     event, before, after = step.event, step.before, step.after
     hosts: Iterable[str]
-    if isinstance(event, ListChanged | SettingsChanged):
-        hosts = after.members
+    if isinstance(event, _OfMany):
+        hosts = (member.spec.host for member in after.members.differing(before.members))
     else:
         changed = (notice.host for notice in step.notices if isinstance(notice, PooledChanged))
         hosts = dict.fromkeys((event.host, *changed))
@@ -231,7 +235,7 @@ def _concern(
             return Concern(Subject("host", host), f"{service} {monitor}", begins=not up)
         case ReportRetracted(host, monitor):
             return Concern(Subject("host", host), f"{service} {monitor}", begins=False)
-        case ListChanged() if before.members:
+        case ListChanged() | ListPart() if before.members:
             # The services that share a list take the same from it.
             names = sorted(each["host"] for each in inputs["changed"])
             change = f"{named(names, _NAMED)}; {named(sorted(inputs['removed']), _NAMED)}"
@@ -246,7 +250,7 @@ def _words(event: Event, before: PoolState, after: PoolState) -> tuple[Kind, str
             return Kind.REPORT, f"{monitor} reports {host} {'up' if up else 'down'}{why}"
         case ReportRetracted(host, monitor):
             return Kind.RETRACTION, f"What {monitor} reported of {host} is retracted"
-        case ListChanged():
+        case ListChanged() | ListPart():
             return Kind.LIST, _list_words(before, after)
         case AddressChanged(host, ready, objection, proven):
             found = "was found up at its new address" if proven else "has an address"
@@ -270,7 +274,8 @@ _NO_CHANGES = "in force as it was"
 def _changes(before: PoolState, after: PoolState) -> str:
     differing = {each.spec.host: each for each in after.members.differing(before.members)}
     new = [host for host in differing if host not in before.members]
-    gone = [host for host in before.members if host not in after.members]
+    goes_on = after.members.continues(before.members)
+    gone = [] if goes_on else [host for host in before.members if host not in after.members]
     other = [
         host
         for host, member in differing.items()

@@ -38,6 +38,7 @@ from pybal.pool.events import (
     Candidate,
     Event,
     ListChanged,
+    ListPart,
     MonitorReported,
     ReportRetracted,
     SettingsChanged,
@@ -201,16 +202,16 @@ class Coordinator:
 
     async def _admit_in_portions(self) -> None:
         """If there are many. (Which overrides are in effect depends on the whole list.)"""
-        portions = Portions(lambda spec: self._candidate(Laid(spec)))
+        portions = Portions()
         await self._ports.time_slices.pause()
         while not self._ports.overrides(self._settings.name) and not self._stopped:
             members = self._policy.state.members
-            if not (candidates := portions.next(self._list.in_force, members)):
+            if not (specs := portions.next(self._list.in_force, members)):
                 return
-            self._handle(ListChanged(candidates))
-            if len(self._policy.state.members) == len(members):
+            self._handle(ListPart(tuple(self._candidate(Laid(spec)) for spec in specs)))
+            if self._policy.state.members is members:
                 return
-            for host in (each.spec.host for each in candidates if each.spec.host not in members):
+            for host in (spec.host for spec in specs if spec.host not in members):
                 self._servers[host].admit()
             await self._ports.time_slices.pause()
 

@@ -19,6 +19,7 @@ from pybal.pool.events import (
     Candidate,
     Event,
     ListChanged,
+    ListPart,
     SettingsChanged,
 )
 from pybal.pool.members import Member
@@ -32,6 +33,9 @@ def event_document(event: Event, before: PoolState) -> dict[str, Any]:
     match event:
         case ListChanged():
             return {"event": "ListChanged", **_list_document(event, before)}
+        case ListPart(candidates):
+            new = [_candidate_document(each) for each in candidates]
+            return {"event": "ListPart", "changed": new, "removed": []}
         case SettingsChanged(threshold, monitors):
             return {
                 "event": "SettingsChanged",
@@ -48,13 +52,17 @@ def event_of(document: Document, before: PoolState) -> Event:
     name = fields.pop("event")
     if name == "ListChanged":
         return _list_of(fields, before)
+    if name == "ListPart":
+        return ListPart(tuple(map(_candidate_of, fields["changed"])))
     if name == "SettingsChanged":
         return SettingsChanged(Fraction(fields["threshold"]), tuple(fields["monitors"]))
     return _PLAIN[name](**fields)
 
 
 _PLAIN: dict[str, Callable[..., Event]] = {
-    each.__name__: each for each in get_args(Event) if each not in (ListChanged, SettingsChanged)
+    each.__name__: each
+    for each in get_args(Event)
+    if each not in (ListChanged, ListPart, SettingsChanged)
 }
 """Events whose fields JSON can hold as they are."""
 
@@ -73,7 +81,9 @@ def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
 
 def _differs(candidate: Candidate, before: PoolState) -> bool:
     member = before.members.get(candidate.spec.host)
-    return member is None or member.spec != candidate.spec or member.over != candidate.over
+    if member is None or member.over != candidate.over:
+        return True
+    return member.spec is not candidate.spec and member.spec != candidate.spec
 
 
 def _usual_order(changed: list[dict[str, Any]], removed: list[str], before: PoolState) -> list[str]:
@@ -110,19 +120,20 @@ def _over_of(document: Document) -> LaidOver:
 def _list_of(fields: Document, before: PoolState) -> ListChanged:
     changed, removed = fields["changed"], fields["removed"]
     order = fields.get("order") or _usual_order(changed, removed, before)
-    new = {
-        each["host"]: Candidate(
-            ServerSpec(each["host"], each["weight"], each["enabled"]),
-            each["ready"],
-            each["stood_pooled"],
-            each["objection"],
-            None if each["over"] is None else _over_of(each["over"]),
-        )
-        for each in changed
-    }
+    new = {each["host"]: _candidate_of(each) for each in changed}
     # Of a server that is as it was the policy takes nothing but that it is there.
     return ListChanged(
         tuple(new[host] if host in new else _as_before(before.members[host]) for host in order)
+    )
+
+
+def _candidate_of(document: Document) -> Candidate:
+    return Candidate(
+        ServerSpec(document["host"], document["weight"], document["enabled"]),
+        document["ready"],
+        document["stood_pooled"],
+        document["objection"],
+        None if document["over"] is None else _over_of(document["over"]),
     )
 
 

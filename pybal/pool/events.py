@@ -36,6 +36,14 @@ class ListChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ListPart:
+    """These are new in a long pool list; hosts are unique. They come after all that there are,
+    which stay as they are, until the whole list is in force."""
+
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AddressChanged:
     """A server's address was found (`ready`), or has changed: what its monitors said of the
     former address no longer counts. With an `objection` to the address, its monitors must find it
@@ -89,6 +97,7 @@ class SettingsChanged:
 
 Event = Union[
     ListChanged,
+    ListPart,
     AddressChanged,
     AddressRefused,
     MonitorReported,

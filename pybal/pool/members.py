@@ -145,13 +145,19 @@ _EMPTY = _Node((), Counts())
 class Members(Mapping[str, Member]):
     """By host, in the order of the pool list. Never changes: `changed` gives another one."""
 
-    __slots__ = ("_counts", "_depth", "_positions", "_root")
+    __slots__ = ("_counts", "_depth", "_grown_from", "_list", "_positions", "_root")
+
+    _list: object
+    """The same one as long as the hosts and their order stay the same."""
+    _grown_from: object | None
+    """That of the list of which this one is the continuation."""
 
     def __init__(self, members: Iterable[Member] = ()) -> None:
         """Hosts are unique."""
         found = tuple(members)
         positions = {member.spec.host: number for number, member in enumerate(found)}
         self._become(positions, *_tree(found))
+        self._list, self._grown_from = object(), None
 
     def _become(self, positions: dict[str, int], root: _Node, depth: int) -> None:
         self._positions = positions
@@ -222,6 +228,7 @@ class Members(Mapping[str, Member]):
         if not new:
             return self
         changed = Members.__new__(Members)
+        changed._list, changed._grown_from = self._list, self._grown_from
         if len(new) > max(_REBUILT, len(self) // _REBUILT):
             all_of_them = list(self.in_order())
             for position, member in new.items():
@@ -244,15 +251,32 @@ class Members(Mapping[str, Member]):
         listed = Members.__new__(Members)
         positions = {member.spec.host: number for number, member in enumerate(members)}
         listed._become(positions, *_tree(members, _leaf_nodes(self._root, self._depth)))
+        listed._list, listed._grown_from = object(), None
         return listed
+
+    def grown(self, members: Sequence[Member]) -> Members:
+        """With these, which are new, at the end."""
+        if not members:
+            return self
+        grown = Members.__new__(Members)
+        positions = self._positions.copy()
+        positions.update((each.spec.host, n) for n, each in enumerate(members, len(self)))
+        whole = len(self) // _WIDTH
+        leaves = _leaf_nodes(self._root, self._depth)
+        last: tuple[Any, ...] = leaves[whole].items if whole < len(leaves) else ()
+        grown._become(positions, *_stacked([*leaves[:whole], *_leaves_of((*last, *members))]))
+        grown._list, grown._grown_from = object(), self._list
+        return grown
 
     def continues(self, other: Members) -> bool:
         """Whether the first hosts are those of the other one, in the same order."""
-        return len(other) <= len(self) and all(map(eq, self._positions, other._positions))
+        return self._grown_from is other._list or (
+            len(other) <= len(self) and all(map(eq, self._positions, other._positions))
+        )
 
     def same_list(self, other: Members) -> bool:
         """Whether it is known that both have the same hosts in the same order."""
-        return self._positions is other._positions
+        return self._list is other._list
 
     def differing(self, before: Members) -> Iterator[Member]:
         """The members that are not the very same objects as those of their names before, in order.
@@ -260,8 +284,10 @@ class Members(Mapping[str, Member]):
         if self.same_list(before):
             return _differing(self._root, before._root)
         if self.continues(before):
-            both = zip_longest(self.in_order(), before.in_order())
-            return (each for each, known in both if each is not None and each is not known)
+            leaves = _leaf_nodes(self._root, self._depth)
+            former = _leaf_nodes(before._root, before._depth)
+            both = zip_longest(leaves, former, fillvalue=_EMPTY)
+            return chain.from_iterable(_differing_leaf(*each) for each in both)
         return (each for each in self.in_order() if before.get(each.spec.host) is not each)
 
 
@@ -287,15 +313,22 @@ def _tree(members: Sequence[Member], former: Sequence[_Node] = ()) -> tuple[_Nod
     """A tree, with those of the `former` leaves that have the same members."""
     if not members:
         return _EMPTY, 0
-    nodes = []
+    return _stacked(list(_leaves_of(members, former)))
+
+
+def _leaves_of(members: Sequence[Member], former: Sequence[_Node] = ()) -> Iterator[_Node]:
     for number, start in enumerate(range(0, len(members), _WIDTH)):
         leaf = tuple(members[start : start + _WIDTH])
         known = former[number] if number < len(former) else _EMPTY
         if len(known.items) == len(leaf) and all(map(is_, known.items, leaf)):
-            nodes.append(known)
+            yield known
             continue
         counts = tuple(map(sum, zip(*map(_counts, leaf), strict=True)))
-        nodes.append(_Node(leaf, counts))
+        yield _Node(leaf, counts)
+
+
+def _stacked(nodes: list[_Node]) -> tuple[_Node, int]:
+    """The tree over these leaves."""
     depth = 0
     while len(nodes) > 1:
         depth += 1
@@ -344,6 +377,15 @@ def _of_kind(node: _Node, kind: int) -> Iterator[Member]:
             yield from _of_kind(each, kind)
         else:
             yield each
+
+
+def _differing_leaf(leaf: _Node, before: _Node) -> Iterator[Member]:
+    """Of leaves in the same place, of which the one before may be shorter."""
+    if leaf is before:
+        return
+    for each, former in zip_longest(leaf.items, before.items):
+        if each is not former:
+            yield each  # type: ignore[misc]
 
 
 def _differing(node: _Node, before: _Node) -> Iterator[Member]:

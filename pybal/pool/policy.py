@@ -42,6 +42,7 @@ from pybal.pool.events import (
     Event,
     LeftPooled,
     ListChanged,
+    ListPart,
     MonitorReported,
     Notice,
     PooledChanged,
@@ -69,6 +70,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
     match event:
         case ListChanged():
             changed, causes, notices = _apply_list(state, event)
+        case ListPart():
+            changed, causes, notices = _apply_part(state, event)
         case AddressChanged():
             changed, causes, notices = _apply_address(state, event)
         case AddressRefused():
@@ -105,16 +108,26 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
             continue
         # Most servers of a changed list are as before: the later steps skip the same object.
         member = known
-        if spec != known.spec or candidate.over != known.over:
+        is_other = spec is not known.spec and spec != known.spec
+        if is_other or candidate.over != known.over:
             member = replace(known, spec=spec, over=candidate.over)
             causes[spec.host] = _change(known, candidate)
         members.append(member)
-        if spec != known.spec:
+        if is_other:
             notices.append(ServerMerged(spec))
     listed = state.members.listed(members)
     if not listed.same_list(state.members):
         notices += (ServerRemoved(host) for host in state.members if host not in listed)
     return replace(state, members=listed), causes, notices
+
+
+def _apply_part(state: PoolState, event: ListPart) -> _Applied:
+    new = [each for each in event.candidates if each.spec.host not in state.members]
+    if not new:
+        return state, {}, []
+    members = state.members.grown([_new_member(each, state.monitors) for each in new])
+    causes = {each.spec.host: _arrival(each) for each in new}
+    return replace(state, members=members), causes, [ServerAdded(each.spec) for each in new]
 
 
 def _change(known: Member, candidate: Candidate) -> str:
@@ -316,7 +329,7 @@ def _with_decisions(
 
 def _indirect_cause(event: Event) -> str:
     match event:
-        case ListChanged():
+        case ListChanged() | ListPart():
             return "the pool list changed for other servers"
         case AddressChanged():
             return f"the address of {event.host} changed"

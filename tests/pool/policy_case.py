@@ -16,6 +16,7 @@ from pybal.pool.events import (
     Candidate,
     Event,
     ListChanged,
+    ListPart,
     MonitorReported,
     Notice,
     ReportRetracted,
@@ -125,7 +126,8 @@ def candidates(names: Iterable[str]) -> st.SearchStrategy[tuple[Candidate, ...]]
 def histories(draw: st.DrawFn) -> tuple[PoolState, list[Event]]:
     monitors = draw(st.sampled_from([("M",), ("M", "N"), ()]))
     threshold = draw(st.sampled_from([Fraction(n, 100) for n in (0, 7, 33, 50, 66, 100)]))
-    lists = st.sets(hosts).flatmap(candidates).map(ListChanged)
+    listed = st.sets(hosts).flatmap(candidates)
+    lists = st.one_of(listed.map(ListChanged), listed.map(ListPart))
     reports = st.builds(
         MonitorReported, hosts, st.sampled_from(["M", "N"]), st.booleans(), st.just("why")
     )

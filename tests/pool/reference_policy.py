@@ -36,6 +36,7 @@ from pybal.pool.events import (
     Event,
     LeftPooled,
     ListChanged,
+    ListPart,
     MonitorReported,
     Notice,
     PooledChanged,
@@ -88,6 +89,8 @@ def step(state: PoolState, event: Event, at: float) -> tuple[PoolState, tuple[No
     match event:
         case ListChanged():
             changed, causes, notices = _apply_list(state, event)
+        case ListPart():
+            changed, causes, notices = _apply_part(state, event)
         case AddressChanged():
             changed, causes, notices = _apply_address(state, event)
         case AddressRefused():
@@ -132,6 +135,14 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
         if host not in members:
             notices.append(ServerRemoved(host))
     return replace(state, members=members), causes, notices
+
+
+def _apply_part(state: PoolState, event: ListPart) -> _Applied:
+    as_before = [Candidate(m.spec, m.ready, over=m.over) for m in state.members.values()]
+    new = [each for each in event.candidates if each.spec.host not in state.members]
+    if not new:
+        return state, {}, []
+    return _apply_list(state, ListChanged((*as_before, *new)))
 
 
 def _change(known: Member, candidate: Candidate) -> str:
@@ -377,7 +388,7 @@ def _verdict(member: Member) -> Verdict:
 
 def _indirect_cause(event: Event) -> str:
     match event:
-        case ListChanged():
+        case ListChanged() | ListPart():
             return "the pool list changed for other servers"
         case AddressChanged():
             return f"the address of {event.host} changed"

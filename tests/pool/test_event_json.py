@@ -18,6 +18,7 @@ from pybal.pool.events import (
     Candidate,
     Event,
     ListChanged,
+    ListPart,
     MonitorReported,
     ReportRetracted,
     SettingsChanged,
@@ -110,6 +111,12 @@ def test_of_a_list_what_differs_is_kept(
     assert document.pop("event") == "ListChanged"
     assert [each["host"] for each in document.pop("changed")] == changed
     assert document == {"removed": removed, **({} if order is None else {"order": order})}
+
+
+def test_a_part_of_a_list_is_kept_as_it_is() -> None:
+    document, again = there_and_back(ListPart((NEW,)))
+    assert document == {"event": "ListPart", "changed": [NEW_DOCUMENT], "removed": []}
+    assert again == ListPart((NEW,))
 
 
 def test_a_candidate_has_all_its_fields() -> None:

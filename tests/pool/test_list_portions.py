@@ -2,32 +2,84 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 
-from pybal.pool.list_portions import PORTION, next_portion
+from pybal.model import ServerSpec
+from pybal.pool.list_portions import PORTION, Portions
 from tests.fakes.coordinator import Bench
 
 MANY = {f"h{n}": f"10.1.{n // 250}.{n % 250 + 1}" for n in range(5 * PORTION // 2)}
 OTHERS = {f"o{n}": f"10.2.{n // 250}.{n % 250 + 1}" for n in range(PORTION + 1)}
 
 
+def listed(*hosts: str) -> dict[str, ServerSpec]:
+    return {host: ServerSpec(host) for host in hosts}
+
+
+def names(specs: Iterable[ServerSpec]) -> list[str]:
+    return [spec.host for spec in specs]
+
+
 def test_few_new_servers_are_no_portion() -> None:
     hosts = [f"h{n}" for n in range(PORTION)]
-    assert next_portion(hosts, ["a", "b"]) == ()
-    assert next_portion([*hosts, "a"], ["a", "b"]) == ()
+    assert Portions().next(listed(*hosts), ["a", "b"]) == ()
+    assert Portions().next(listed(*hosts, "a"), ["a", "b"]) == ()
 
 
 def test_what_is_left_of_many_is_a_portion_too() -> None:
     """The work for the whole list has a turn to itself."""
     hosts = [f"h{n}" for n in range(PORTION + 5)]
-    assert next_portion(hosts, hosts[:PORTION], begun=True) == tuple(hosts)
-    assert next_portion(hosts, hosts, begun=True) == ()
+    portions, in_force = Portions(), listed(*hosts)
+    assert names(portions.next(in_force, [])) == hosts[:PORTION]
+    assert names(portions.next(in_force, hosts[:PORTION])) == hosts[PORTION:]
+    assert portions.next(in_force, hosts) == ()
 
 
-def test_the_first_of_the_new_ones_come_in_their_place_and_those_that_leave_stay() -> None:
+def test_a_list_that_changes_meanwhile_goes_on_in_portions() -> None:
     hosts = [f"h{n}" for n in range(PORTION + 5)]
-    listed = [*hosts[:10], "a", *hosts[10:]]
-    assert next_portion(listed, ["b", "a"]) == (*listed[: PORTION + 1], "b")
+    portions = Portions()
+    portions.next(listed(*hosts), [])
+    other = listed(*hosts[3:], "other")
+    assert names(portions.next(other, hosts[:PORTION])) == [*hosts[PORTION:], "other"]
+
+
+def test_who_has_come_by_another_way_meanwhile_is_not_new() -> None:
+    hosts = [f"h{n}" for n in range(PORTION + 5)]
+    portions, in_force = Portions(), listed(*hosts)
+    portions.next(in_force, [])
+    assert names(portions.next(in_force, hosts[: PORTION + 2])) == hosts[PORTION + 2 :]
+
+
+class Known(set[str]):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def __contains__(self, host: object) -> bool:
+        self.asked += 1
+        return super().__contains__(host)
+
+
+def test_all_portions_together_cost_what_the_list_is_long() -> None:
+    in_force, known, portions = listed(*(f"h{n}" for n in range(40 * PORTION))), Known(), Portions()
+    while found := portions.next(in_force, known):
+        known.update(names(found))
+    assert known == set(in_force)
+    assert known.asked <= 2 * len(in_force)
+
+
+def test_new_servers_come_after_those_that_there_are_until_the_list_is_in_force() -> None:
+    bench = Bench(names={**MANY, **OTHERS})
+    bench.list("o0", "o1")
+    first, *others = MANY
+    bench.list(first, "o1", *others, "o0")
+    _, *portions = bench.published
+    assert [len(entry.destinations) for entry in portions] == [302, 602, 752]
+    ranks = {str(each.key.address): each.rank for each in portions[-1].destinations.values()}
+    came = ["o0", "o1", *MANY]
+    assert ranks == {{**MANY, **OTHERS}[host]: rank for rank, host in enumerate(came)}
+    assert list(bench.statuses()) == [first, "o1", *others, "o0"]
 
 
 def test_the_first_list_is_published_once_and_whole() -> None:

@@ -76,6 +76,40 @@ def test_a_list_of_the_same_servers_shares_what_stays() -> None:
     assert list(turned) == list(members)[::-1]
 
 
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1024, 1030])
+@pytest.mark.parametrize("count", [1, 31, 32, 64, 1100])
+def test_a_list_that_grows_at_its_end_has_all_in_order_and_shares_the_rest(
+    size: int, count: int
+) -> None:
+    members = Members(member(number) for number in range(size))
+    new = [member(number) for number in range(size, size + count)]
+    grown = members.grown(new)
+    assert list(members) == [f"h{n}" for n in range(size)]
+    assert list(grown.values()) == [*members.values(), *new]
+    assert [grown.position(each.spec.host) for each in new] == list(range(size, size + count))
+    assert grown.counts == Members(grown.values()).counts
+    assert grown.continues(members) and not grown.same_list(members)
+    assert not members.continues(grown)
+    assert list(grown.differing(members)) == new
+    assert grown.grown([]) is grown
+
+
+def test_what_has_changed_since_a_list_grew_is_found_among_all() -> None:
+    before = Members(member(number) for number in range(70))
+    grown = before.grown([member(number) for number in range(70, 140)])
+    changed = grown.changed([replace(grown[host], up=False) for host in ("h3", "h69", "h70")])
+    assert changed.continues(before)
+    assert changed.same_list(grown)
+    differing = [each.spec.host for each in changed.differing(before)]
+    assert differing == ["h3", *(f"h{n}" for n in range(69, 140))]
+    assert [each.spec.host for each in changed.differing(grown)] == ["h3", "h69", "h70"]
+    again = changed.grown([member(140)])
+    assert again.continues(before), "of which it is not the next one"
+    assert [each.spec.host for each in again.differing(changed)] == ["h140"]
+    other = Members(member(number) for number in range(1, 71))
+    assert not grown.continues(other)
+
+
 def test_nobody_is_of_any_kind() -> None:
     assert not any(Members().counts)
 

@@ -12,6 +12,7 @@ from pybal.pool.events import (
     Candidate,
     Event,
     ListChanged,
+    ListPart,
     MonitorReported,
     ReportRetracted,
     SettingsChanged,
@@ -61,6 +62,13 @@ def check_nothing_is_invented(before: PoolState, event: Event, after: PoolState)
     """A report changes what is said of one server; only a list changes who there is."""
     if isinstance(event, ListChanged):
         assert list(after.members) == [c.spec.host for c in event.candidates]
+        return
+    if isinstance(event, ListPart):
+        new = [c.spec.host for c in event.candidates if c.spec.host not in before.members]
+        assert list(after.members) == [*before.members, *new]
+        for host, earlier in before.members.items():
+            now = after.members[host]
+            assert (now.spec, now.over, now.up) == (earlier.spec, earlier.over, earlier.up)
         return
     assert list(after.members) == list(before.members)
     for host, member in after.members.items():

@@ -18,6 +18,7 @@ from pybal.pool.events import (
     Candidate,
     Event,
     ListChanged,
+    ListPart,
     MonitorReported,
     ReportRetracted,
     SettingsChanged,
@@ -85,6 +86,12 @@ def random_list(random: Random, hosts: list[str]) -> ListChanged:
     return ListChanged(tuple(candidates))
 
 
+def random_part(random: Random, hosts: list[str]) -> ListPart:
+    """Some of them may be there already: these are as they were."""
+    listed = random_list(random, hosts).candidates
+    return ListPart(listed[: random.randint(0, len(listed))])
+
+
 def random_report(random: Random, hosts: list[str]) -> Event:
     return MonitorReported(
         random.choice(hosts), random.choice("MMN"), random.random() < 0.4, random.choice(["", "no"])
@@ -113,6 +120,7 @@ def random_settings(random: Random, hosts: list[str]) -> Event:
 
 KINDS: list[tuple[int, Callable[[Random, list[str]], Event]]] = [
     (2, random_list),
+    (2, random_part),
     (40, random_report),
     (8, random_address),
     (6, random_refusal),
