@@ -15,7 +15,7 @@ from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, AnnouncedPrefix, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
-from pybal.runtime.time_slices import LEISURE_WITHIN_S, TimeSlices
+from pybal.runtime.time_slices import TimeSlices
 
 LOOK_INTERVAL_S = 5.0
 ADDRESSES_INTERVAL_S = 30.0
@@ -134,7 +134,7 @@ class AlertWatch:
     async def _look_at_each(self) -> None:
         # What is seen of a service is kept until it changes.
         services = iter(self._view.services())
-        by_s = self._clock.seconds() + LEISURE_WITHIN_S
+        by_s = self._time_slices.due_s
         await self._time_slices.leisure(last=True, by_s=by_s)
         while next(services, None) is not None:
             await self._time_slices.leisure(last=True, by_s=by_s)

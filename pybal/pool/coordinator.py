@@ -136,19 +136,18 @@ class Coordinator:
     async def _apply_lists(self) -> None:
         while self._next_list is not None:
             await self._ports.time_slices.pause()
-            found, self._next_list = self._next_list, None
+            found, self._next_list, self._arriving = self._next_list, None, {}
             if self._settings.list_floor:
                 self._list.begin_with(found, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             former = self._new_servers.former_addresses(hosts, found.past)
             self._publication.were_removed(self._new_servers.begin_with(found, listed))
-            self._arriving = {host: Server(host, self, former.get(host)) for host in hosts}
-            for server in self._arriving.values():
+            family, service = self._settings.server_version, self._settings.name
+            for host in hosts:
                 await self._ports.time_slices.pause()
-                server.start(
-                    self._ports.addresses, self._settings.server_version, self._settings.name
-                )
+                server = self._arriving[host] = Server(host, self, former.get(host))
+                server.start(self._ports.addresses, family, service)
             self._apply_known_part(found.servers)
             await self._wait_for_names()
             await self._ports.time_slices.pause()
@@ -211,8 +210,8 @@ class Coordinator:
             self._handle(ListPart(tuple(self._candidate(Laid(spec)) for spec in specs)))
             if self._policy.state.members is members:
                 return
-            for host in (spec.host for spec in specs if spec.host not in members):
-                self._servers[host].admit()
+            for spec in specs:
+                self._servers[spec.host].admit()
             await self._ports.time_slices.pause()
 
     def _put_list_in_force(self) -> None:

@@ -50,8 +50,9 @@ class ServerSnapshots:
             Deferred.fromCoroutine(self._make_early())
 
     async def _make_early(self) -> None:
+        by_s = self._time_slices.due_s
         while self._touched:
-            await self._time_slices.leisure()
+            await self._time_slices.leisure(by_s=by_s)
             self._make_some()
             if not self._touched:
                 self._touch_changed()

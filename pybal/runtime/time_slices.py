@@ -67,10 +67,15 @@ class TimeSlices:
         each turn, however busy that is."""
         turn: Deferred[None] = Deferred()
         queue = self._last if last else self._at_leisure
-        due_s = self._clock.seconds() + LEISURE_WITHIN_S if by_s is None else by_s
+        due_s = self.due_s if by_s is None else by_s
         heappush(queue, (due_s, next(self._asked), turn))
         self._has_time()
         return turn
+
+    @property
+    def due_s(self) -> float:
+        """By when what begins to wait for leisure now is due."""
+        return self._clock.seconds() + LEISURE_WITHIN_S
 
     def _has_time(self) -> bool:
         now_s = self._clock.seconds()

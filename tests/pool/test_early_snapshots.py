@@ -12,7 +12,7 @@ from pybal.pool.members import Member, Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.runtime.time_slices import SLICE_S, TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 from tests.fakes.turns import Reactor
 
 HOSTS = [f"h{n}" for n in range(300)]
@@ -52,8 +52,9 @@ class Bench:
         down = (replace(m, up=False, pooled=False) for m in self.state.members.in_order())
         self.state = self.state.with_members(self.state.members.changed(down))
 
-    def turns(self) -> None:
-        while self.reactor.calls:
+    def turns(self, most: int = 1000) -> None:
+        while self.reactor.calls and most:
+            most -= 1
             before = self.made
             self.reactor.turn()
             self.most = max(self.most, self.made - before)
@@ -71,3 +72,15 @@ def test_what_a_step_changed_after_it_was_made_is_not_made_in_one_turn() -> None
     made = bench.made
     assert {each.up for each in bench.shown.all()} == {False}
     assert bench.made == made, "all were there when somebody asked"
+
+
+def test_however_busy_the_reactor_is_all_are_made_when_they_are_due() -> None:
+    bench = Bench()
+    began_s = bench.reactor.now_s
+    for host in HOSTS:
+        bench.shown.touch(host)
+    while bench.made < len(HOSTS):
+        bench.reactor.now_s += 0.05  # The work of others.
+        bench.turns(most=1)
+    assert bench.most <= MOST_IN_A_TURN
+    assert bench.reactor.now_s - began_s < 2 * LEISURE_WITHIN_S
