@@ -1,7 +1,9 @@
 """Runs tests in a process for each processor: `python -m tests.side_by_side ARGUMENTS...`.
 
-Each is an ordinary pytest with these arguments. It goes through all files and runs the tests of
-those that no other has claimed before. Exit status: the worst of theirs."""
+Each is an ordinary pytest with these arguments, which name files or folders. It goes through all
+files; those that no other has claimed before it imports, and runs their tests, one file after
+another. Exit status: the worst of theirs; that there was nothing to run counts only if it is said
+of all."""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -19,34 +21,39 @@ _CLAIMS = "PYBAL_TEST_CLAIMS"
 """The environment's name of a folder in which the files of tests are claimed."""
 
 
-class _Claims:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._asked: dict[Path, bool] = {}
+class _LateModule(pytest.Module):
+    """A file of tests that is imported only once it is claimed."""
 
-    def has(self, path: Path) -> bool:
-        """Whether the tests of this file are this process's; it is asked once."""
-        if path not in self._asked:
-            try:
-                (self._folder / str(path).replace("/", "%")).touch(exist_ok=False)
-            except FileExistsError:
-                self._asked[path] = False
-            else:
-                self._asked[path] = True
-        return self._asked[path]
+    claimed = False
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        return super().collect() if self.claimed else ()
 
 
 class _OnlyClaimed:
-    def __init__(self, claims: _Claims) -> None:
-        self._claims = claims
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._modules: list[_LateModule] = []
+
+    def pytest_pycollect_makemodule(
+        self, module_path: Path, parent: pytest.Collector
+    ) -> pytest.Module | None:
+        if parent.config.option.collectonly:
+            return None
+        module: _LateModule = _LateModule.from_parent(parent, path=module_path)
+        return module
+
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """Of those that were made only some are wanted: not all that a folder has."""
+        if isinstance(collector, _LateModule) and not collector.claimed:
+            self._modules.append(collector)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
-        """pytest's own loop, which would not tear down what the tests that are left out share."""
+        """pytest's own loop, over what is collected meanwhile."""
         if session.testsfailed or session.config.option.collectonly:
             return None
-        mine = (item for item in session.items if self._claims.has(item.path))
-        for item, following in pairwise(chain(mine, [None])):
+        for item, following in pairwise(chain(self._items(session), [None])):
             assert item is not None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail:
@@ -55,15 +62,43 @@ class _OnlyClaimed:
                 raise session.Interrupted(session.shouldstop)
         return True
 
+    def _items(self, session: pytest.Session) -> Iterator[pytest.Item]:
+        for module in self._modules:
+            if self._claim(module.path):
+                module.claimed = True
+                items = list(session.genitems(module))
+                hook = session.config.hook
+                hook.pytest_collection_modifyitems(
+                    session=session, config=session.config, items=items
+                )
+                session.testscollected += len(items)
+                yield from items
+
+    def _claim(self, path: Path) -> bool:
+        """Whether the tests of this file are this process's."""
+        try:
+            (self._folder / str(path).replace("/", "%")).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """A process that was started below knows where to claim."""
-    config.pluginmanager.register(_OnlyClaimed(_Claims(Path(os.environ[_CLAIMS]))))
+    config.pluginmanager.register(_OnlyClaimed(Path(os.environ[_CLAIMS])))
+
+
+def worst(statuses: Iterable[int]) -> int:
+    """The exit status of all."""
+    ran = {abs(status) for status in statuses} - {pytest.ExitCode.NO_TESTS_COLLECTED}
+    return max(ran, default=pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs them to their end; what they say is printed one after another."""
-    command = [sys.executable, "-m", "pytest", "-p", "tests.side_by_side", *arguments]
+    # How many tests there are is not known before the end: no per cent.
+    command = [sys.executable, "-m", "pytest", "-p", "tests.side_by_side"]
+    command += ["-o", "console_output_style=classic", *arguments]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, _CLAIMS: folder}
         first, *others = [
@@ -80,8 +115,7 @@ def main(arguments: Sequence[str]) -> int:
     for text in said:
         sys.stdout.flush()
         sys.stdout.buffer.write(text)
-    statuses: list[int] = [abs(process.returncode) for process in (first, *others)]
-    return max(statuses)
+    return worst(process.returncode for process in (first, *others))
 
 
 if __name__ == "__main__":
