@@ -6,10 +6,13 @@ refuses at once. The isolation guard and the pooling policy are the real ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from heapq import heappop, heappush
 from ipaddress import ip_address
+from itertools import count
 from random import Random
 from typing import cast
 
@@ -61,6 +64,10 @@ class Simulation:
 
     def __init__(self, scene: Scene, settings: IsolationSettings | None) -> None:
         self.scene, self.clock = scene, Clock()
+        self.to_come: list[tuple[float, int, Callable[[], object]]] = []
+        """What the world does, by its time. The clock, which sorts all it has again and again, is
+        for the guard."""
+        self.number = count()
         self.random = Random(scene.seed)
         self.names = [f"h{n}" for n in range(scene.hosts)]
         self.dead = set(self.random.sample(self.names, scene.silent))
@@ -77,7 +84,7 @@ class Simulation:
         self.guard = IsolationGuard(None, ports, Logger())
         self.guard.reconfigure(settings)
         for number, name in enumerate(self.names):
-            self.clock.callLater(INTERVAL_S * number / scene.hosts, self._check, name)
+            self._later(INTERVAL_S * number / scene.hosts, partial(self._check, name))
 
     # -- the world ------------------------------------------------------------------------
 
@@ -108,7 +115,7 @@ class Simulation:
         name = f"h{int(str(address).rsplit('.', 1)[1]) - 1}"
         channel = _Channel()
         if self.reaches(name):
-            self.clock.callLater(0.001, channel.connect, events)
+            self._later(0.001, partial(channel.connect, events))
         return channel
 
     def _targets(self, avoid: set[str], most: int) -> Sequence[ProbeTarget]:
@@ -118,22 +125,31 @@ class Simulation:
         chosen = self.random.sample(found, min(most, len(found)))
         return [ProbeTarget(name, self.address(name), 80) for name in chosen]
 
+    def _later(self, delay_s: float, happens: Callable[[], object]) -> None:
+        heappush(self.to_come, (self.clock.seconds() + delay_s, next(self.number), happens))
+
+    def _go_on(self) -> None:
+        """A step of time."""
+        self.clock.advance(STEP_S)
+        while self.to_come[0][0] <= self.clock.seconds():
+            heappop(self.to_come)[2]()
+
     # -- checks ---------------------------------------------------------------------------
 
     def _check(self, name: str, *, again: bool = True) -> None:
         self._send(name, self.clock.seconds(), self.scene.sent_again_s)
         if again:
-            self.clock.callLater(INTERVAL_S, self._check, name)
+            self._later(INTERVAL_S, partial(self._check, name))
 
     def _send(self, name: str, began_s: float, again_s: tuple[float, ...]) -> None:
         took_s = self.clock.seconds() - began_s
         if self.reaches(name):
             fails = self.begun and name in self.dead
-            self.clock.callLater(0.01, self._conclude, name, not fails, took_s + 0.01)
+            self._later(0.01, partial(self._conclude, name, not fails, took_s + 0.01))
         elif again_s:
-            self.clock.callLater(again_s[0] - took_s, self._send, name, began_s, again_s[1:])
+            self._later(again_s[0] - took_s, partial(self._send, name, began_s, again_s[1:]))
         else:
-            self.clock.callLater(TIMEOUT_S - took_s, self._conclude, name, False, TIMEOUT_S)
+            self._later(TIMEOUT_S - took_s, partial(self._conclude, name, False, TIMEOUT_S))
 
     def _conclude(self, name: str, up: bool, duration_s: float) -> None:
         if self.said.get(name) is not up:
@@ -145,12 +161,12 @@ class Simulation:
         for name, up in self.said.items():
             if not up:
                 delay_s = self.random.uniform(0, within_s)
-                self.clock.callLater(delay_s, lambda name=name: self._check(name, again=False))
+                self._later(delay_s, partial(self._check, name, again=False))
 
     def _recheck_hosts(self, hosts: Collection[str], within_s: float) -> None:
         for name in sorted(hosts):
             delay_s = self.random.uniform(0, within_s)
-            self.clock.callLater(delay_s, lambda name=name: self._check(name, again=False))
+            self._later(delay_s, partial(self._check, name, again=False))
 
     # -- the policy -----------------------------------------------------------------------
 
@@ -169,13 +185,16 @@ class Simulation:
     def run(self, for_s: float = 60.0) -> Outcome:
         """All is well for a while; then what the scene says happens."""
         while self.clock.seconds() < 3 * INTERVAL_S:
-            self.clock.advance(STEP_S)
+            self._go_on()
         self.begun, self.at_s = True, self.clock.seconds()
         may_go, healthy_out_s = self._may_go(), 0.0
         dead_out_s: float | None = None
+        state: PoolState | None = None
         while self.clock.seconds() - self.at_s < for_s:
-            self.clock.advance(STEP_S)
-            out = {n for n, m in self.state.members.items() if not m.pooled}
+            self._go_on()
+            if self.state is not state:
+                state = self.state
+                out = {n for n, m in state.members.items() if not m.pooled}
             healthy_out_s += STEP_S * bool(out - self.dead)
             if len(out & self.dead) < may_go:
                 dead_out_s = None

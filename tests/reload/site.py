@@ -14,6 +14,7 @@ from tests.bgp.memory import Router, RouterEnd
 from tests.bgp.peeringcase import CAPABILITIES
 from tests.fakes.daemon import DaemonBench
 
+STEP_S = 0.2
 ONE, TWO = "192.0.2.11", "192.0.2.12"
 
 
@@ -104,19 +105,20 @@ class Site:
         return text
 
     def run(self, seconds: float) -> None:
-        for _ in range(round(seconds * 5)):
-            self.bench.clock.advance(0.2)
+        for _ in range(round(seconds / STEP_S)):
+            self.bench.clock.advance(STEP_S)
             for router in self.routers:
                 router.answer()
 
-    def reload(self, lines: dict[str, str]) -> tuple[str, ...]:
+    def reload(self, lines: dict[str, str], then_s: float = 20.0) -> tuple[str, ...]:
+        """What it has done, so long after it; some parts go over while they go on."""
         self.bench.path.write_text(self.text(lines))
         done = self.bench.daemon.reload()
         while not done.called:
-            self.run(0.2)
+            self.run(STEP_S)
         outcome: Any = done.result
         assert outcome.successful, outcome.errors
-        self.run(20)
+        self.run(then_s)
         return tuple(outcome.steps)
 
     def service(self, name: str) -> object:
