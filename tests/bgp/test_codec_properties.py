@@ -14,6 +14,7 @@ from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Message, Notification, Open, Update
 from pybal.bgp.update import DecodedUpdate, decode_update
 from tests.bgp.strategies import opens, others, updates
+from tests.examples import examples
 
 four_octet = Scope(four_octet_asn=True, internal=True)
 two_octet = Scope(four_octet_asn=False, internal=True)
@@ -75,7 +76,7 @@ def test_any_body_ends_in_a_message_or_a_notification(kind: int, body: bytes, sc
     never_crashes(data, scope)
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(1.2))
 @given(updates | opens, st.data(), scopes)
 def test_a_damaged_message_ends_in_a_message_or_a_notification(
     message: Update, data: st.DataObject, scope: Scope

@@ -25,6 +25,7 @@ from pybal.bgp.settings import (
 )
 from pybal.bgp.update import DecodedUpdate
 from tests.bgp.memory import MemoryNetwork, MemoryTransport, Router, RouterEnd, memory_ports
+from tests.examples import examples
 
 US, THEM = "10.0.0.1", "10.0.0.9"
 ADDRESSES = [ip_address(f"192.0.2.{i}") for i in range(1, 5)] + [
@@ -146,7 +147,7 @@ histories = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4))
 @given(histories, st.sampled_from(("10.0.0.9", "10.0.0.2")))
 def test_the_router_ends_up_with_exactly_what_is_wanted(
     history: list[tuple[str, int, int]], router_id: str

@@ -268,7 +268,7 @@ def test_hostile_lines_take_no_more_than_linear_time(unit: str) -> None:
     began_s = time.process_time()
     long = unit * (30_000 // len(unit))
     for text in (long, f"k = {long}", f"k = [{long}", f"k = '{long}"):
-        read_ini(f"[a]\n{text}\n{text}\nk = [ 'a',\n" + "'b',\n" * 10_000)
+        read_ini(f"[a]\n{text}\n{text}\nk = [ 'a',\n" + "'b',\n" * 2_500)
     assert time.process_time() - began_s < 3
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.config.texts import FILE, GLOBAL_BGP, KINDS, REQUIRED, parse, report, service
+from tests.examples import examples
 
 KEYS = [
     *REQUIRED, *KINDS.option_keys,
@@ -45,13 +46,13 @@ def check(text: str) -> None:
     assert all(line.isprintable() for line in printed)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(st.text() | TEXT)
 def test_any_text_has_a_result(text: str) -> None:
     check(text)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 @given(st.lists(ENTRY, max_size=4), st.lists(ENTRY, max_size=4))
 def test_a_good_file_with_changed_lines_has_a_result(
     of_global: list[str], of_service: list[str]

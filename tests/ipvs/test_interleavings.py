@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.internet.base import DelayedCall
 
@@ -300,7 +300,6 @@ LEFT_DURING_AN_AUDIT = [
 ]  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(words | turns | turns | audits, max_size=25))
 @example([*LEFT_DURING_AN_AUDIT, ("publish", _BRIEF)])
 @example([*LEFT_DURING_AN_AUDIT, ("withdraw", WEB)])
@@ -317,7 +316,6 @@ def test_whatever_is_published_when_the_last_word_stands_and_nothing_is_taken_fo
     assert world.kernel.read(FOREIGN) == pool(FOREIGN, 1, 2)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(words | turns | turns | audits | disturbances, max_size=30))
 def test_whatever_others_do_and_whatever_fails_meanwhile_the_table_comes_right(
     history: list[tuple[object, ...]],
@@ -328,7 +326,6 @@ def test_whatever_others_do_and_whatever_fails_meanwhile_the_table_comes_right(
     stands_as_wanted(world)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(words | turns | audits, max_size=25))
 def test_a_stop_at_any_moment_that_waits_leaves_the_last_word_in_the_kernel(
     history: list[tuple[object, ...]],

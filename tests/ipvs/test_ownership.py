@@ -19,6 +19,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.ownership import NoRecord, Ownership, Place, record_file, this_place
 from pybal.ipvs.plan import Operation
 from pybal.state.state_file import StateFileError
+from tests.examples import examples
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, DNS6, WEB, WEB6, pool
 
@@ -383,7 +384,7 @@ LIFE = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 @given(st.lists(LIFE, max_size=4), st.lists(st.sampled_from(OURS), unique=True))
 def test_no_crash_at_any_point_makes_it_claim_or_forget_wrongly(
     lives: list[tuple[list[ServiceKey], int, bool]], last: list[ServiceKey]

@@ -25,8 +25,8 @@ SETTINGS = IdleConnectionSettings(max_delay_s=8)
 def connecting(bench: MonitorBench, most_s: float = 20) -> FakeChannel:
     """The channel that is being connected, waited for if need be."""
     for _ in range(round(most_s * 100)):
-        for channel in bench.network.open:
-            if not channel.connected:
+        for channel in bench.network.channels[-1:]:
+            if channel.open and not channel.connected:
                 return channel
         bench.clock.advance(0.01)
     raise AssertionError("no attempt was made")

@@ -19,6 +19,7 @@ from pybal.names.resolver import (
     REMEMBER_AFTER_S,
     Watch,
 )
+from tests.examples import examples
 from tests.names.bench import HOST, Bench
 
 
@@ -310,7 +311,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(0.6))
 @given(st.lists(steps, max_size=40))
 def test_in_any_history_addresses_only_change_and_never_vanish(history: list[Any]) -> None:
     bench = Bench()

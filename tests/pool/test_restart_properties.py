@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec, SourceList
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
+from tests.examples import examples
 from tests.fakes.coordinator import ADDRESSES, Bench
 
 HOSTS = "abcd"
@@ -139,7 +140,7 @@ class World:
         )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 @given(thresholds, histories)
 def test_nobody_leaves_without_evidence_or_an_operators_word(
     threshold: Fraction, history: list[tuple[object, ...]]
@@ -155,7 +156,6 @@ def test_nobody_leaves_without_evidence_or_an_operators_word(
         world.note()
 
 
-@settings(max_examples=100, deadline=None)
 @given(histories)
 def test_nobody_stays_who_was_found_down_where_the_threshold_lets_all_go(
     history: list[tuple[object, ...]],

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pybal.config.settings import HTTPSource
 from pybal.model import ServerSpec
+from tests.examples import examples
 from tests.fakes.sources import SourceBench
 
 HOSTS = "abcde"
@@ -52,7 +53,7 @@ answers = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=examples(0.6))
 @given(answers)
 def test_only_a_whole_list_takes_a_server_out_and_each_sound_entry_counts(
     history: list[Answer],
