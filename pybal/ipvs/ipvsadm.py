@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_network
 
 from pybal.ipvs.model import (
@@ -80,6 +81,7 @@ def rule(operation: Operation) -> str:
             return f"-d {service} -r {key}"
 
 
+@lru_cache(maxsize=1000)
 def _service_option(key: ServiceKey) -> str:
     if key.fwmark:
         return f"-f {key.fwmark}" + (" -6" if key.address.version == 6 else "")

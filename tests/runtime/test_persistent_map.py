@@ -123,3 +123,22 @@ def test_a_map_that_is_divided_again_and_again_has_what_was_put_into_it() -> Non
         made = made.updated({}, [n << 8])
     assert dict(made) == {n << 8: n for n in range(1, 600, 2)}
     assert len(made) == 300 and 256 in made and 512 not in made
+
+
+def test_a_copy_of_which_little_was_changed_is_compared_by_what_that_was() -> None:
+    compared: list[int] = []
+
+    class Value(Key):
+        def __eq__(self, other: object) -> bool:
+            compared.append(self.number)
+            return super().__eq__(other)
+
+        __hash__ = Key.__hash__
+
+    one = PersistentMap({n: Value(n) for n in range(1000)})
+    other = one.updated({1: Value(1), 2: Value(7)}, [2, 3, 2000])
+    found = [each for each in difference(one, other) if each is not None]
+    assert [(key, after) for key, _, after in found] == [(2, None), (3, None)]
+    assert compared == [1, 2, 3], "and none of those that were not touched"
+    back = other.updated({2: Value(2), 3: Value(3)})
+    assert list(difference(one, back)).count(None) < 6, "of another version it is as ever"
