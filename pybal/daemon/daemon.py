@@ -36,7 +36,7 @@ from pybal.instrumentation.status_line import status_line
 from pybal.instrumentation.why import iso_time
 from pybal.ipvs.controller import IPVSController
 from pybal.ipvs.model import DestinationKey, ServiceKey
-from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.model import (
     AnnouncedPrefix,
     BGPSnapshot,
@@ -383,6 +383,11 @@ class Daemon:
         services = self._settings.services
         names = tuple((str(service_key(service)), service.name) for service in services)
         return replace(self._ipvs.snapshot(), names=names)
+
+    def missing(self, name: str) -> MissingSnapshot | None:
+        """See StatusView."""
+        service = self._services.get(name)
+        return self._ipvs.missing(service.key) if service is not None else None
 
     def refresh(self) -> Deferred[None]:
         """Refresh the statistics before the next snapshot."""

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.model import ServerSnapshot, ServiceSnapshot
 
 
-def as_held(service: ServiceSnapshot, ipvs: IPVSSnapshot) -> ServiceSnapshot:
+def as_held(service: ServiceSnapshot, missing: MissingSnapshot) -> ServiceSnapshot:
     """The service with no server pooled that the kernel does not hold though it was asked to."""
-    keys = {key for key, name in ipvs.names if name == service.name}
-    for missing in ipvs.missing:
-        if missing.service in keys:
-            servers = tuple(_unless_missing(each, missing.servers) for each in service.servers)
-            return replace(service, servers=servers)
-    return service
+    addresses = {each.rpartition(":")[0].strip("[]") for each in missing.servers}
+    servers = tuple(_unless_missing(each, addresses) for each in service.servers)
+    return replace(service, servers=servers)
 
 
-def _unless_missing(server: ServerSnapshot, missing: tuple[str, ...]) -> ServerSnapshot:
-    """`missing` are servers by address and port; none: the whole service is."""
-    addresses = (each.rpartition(":")[0].strip("[]") for each in missing)
-    if server.pooled and (not missing or str(server.address) in addresses):
+def _unless_missing(server: ServerSnapshot, addresses: Collection[str]) -> ServerSnapshot:
+    """`addresses` are those of servers that are missing; none: the whole service is."""
+    if server.pooled and (not addresses or str(server.address) in addresses):
         return replace(server, pooled=False)
     return server
 

@@ -63,8 +63,8 @@ def answer(
 
 
 def _service(view: StatusView, name: str) -> ServiceSnapshot | None:
-    service, ipvs = view.service(name), view.ipvs()
-    return service if service is None or not ipvs.missing else pools.as_held(service, ipvs)
+    service, missing = view.service(name), view.missing(name)
+    return service if service is None or missing is None else pools.as_held(service, missing)
 
 
 def _pool(view: StatusView, name: str, *, as_json: bool) -> Response:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.history.port import History
-from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.model import BGPSnapshot, DaemonSnapshot, ServiceSnapshot
 from pybal.override import Override
 
@@ -33,6 +33,11 @@ class StatusView(Protocol):
 
     def ipvs(self) -> IPVSSnapshot:
         """The IPVS table and what is done to it; statistics are as old as the last `refresh`."""
+        ...
+
+    def missing(self, name: str) -> MissingSnapshot | None:
+        """What the kernel, having been asked for it, does not hold of that service: at the cost of
+        one, not of the whole table."""
         ...
 
     def refresh(self) -> Awaitable[None]:

@@ -18,7 +18,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.ownership import Ownership, RecordFile
 from pybal.ipvs.quick_look import QuickLook
 from pybal.ipvs.settings import IPVSSettings
-from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import counted
@@ -159,6 +159,10 @@ class IPVSController:
             statistics=self._statistics.latest if self._settings.statistics else None,
             statistics_at=self._statistics.read_at,
         )
+
+    def missing(self, key: ServiceKey) -> MissingSnapshot | None:
+        """What the kernel, having been asked for it, does not hold of a service."""
+        return self._manager.missing(key)
 
     def _published(self) -> Iterable[ServiceKey]:
         return self._manager.published

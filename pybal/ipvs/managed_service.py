@@ -117,13 +117,16 @@ class Managed:
 
 def missing(managed: Mapping[ServiceKey, Managed], known: Table) -> tuple[MissingSnapshot, ...]:
     """What the kernel, having been asked for it, does not hold."""
-    each = (_missing(key, one, known.get(key)) for key, one in managed.items())
+    each = (missing_of(key, one, known.get(key)) for key, one in managed.items())
     return tuple(filter(None, each))
 
 
-def _missing(
-    key: ServiceKey, managed: Managed, known: ServiceEntry | None
+def missing_of(
+    key: ServiceKey, managed: Managed | None, known: ServiceEntry | None
 ) -> MissingSnapshot | None:
+    """The same of one service, as it is managed and known."""
+    if managed is None:
+        return None
     wanted = managed.wanted
     tried = managed.failures or managed.unrecorded or managed.bad_servers
     if wanted is None or not tried:

@@ -31,6 +31,7 @@ from pybal.ipvs.managed_service import (
     causes,
     log_refusals,
     missing,
+    missing_of,
     refused_servers,
     summary,
 )
@@ -41,7 +42,7 @@ from pybal.ipvs.plan import Operation
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
-from pybal.ipvs.snapshot import IPVSSnapshot, KernelErrorSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot, KernelErrorSnapshot, MissingSnapshot
 from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
 from pybal.ipvs.work_queue import WorkQueue
 from pybal.runtime.backoff import doubling_s
@@ -208,6 +209,10 @@ class IPVSManager:
             ownership_error=self._owner.error,
             missing=missing(self._managed, self._known),
         )
+
+    def missing(self, key: ServiceKey) -> MissingSnapshot | None:
+        """What the kernel, having been asked for it, does not hold of a service."""
+        return missing_of(key, self._managed.get(key), self._known.get(key))
 
     # -- one turn ---------------------------------------------------------------------------
 

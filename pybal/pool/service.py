@@ -14,11 +14,12 @@ from pybal.config.settings import ServiceSettings
 from pybal.health.descriptor_need import kept_connections
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.held_change import ListPast
-from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey
 from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList
 from pybal.override import Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.damped_reports import DampedReports
+from pybal.pool.desired import service_key
 from pybal.pool.flap_damping import can_spare
 from pybal.pool.members import Members
 from pybal.pool.ports import CoordinatorPorts
@@ -68,6 +69,11 @@ class LVSService:
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
         self._damped.reconfigure(enabled=settings.flap_damping, monitors=names)
+
+    @property
+    def key(self) -> ServiceKey:
+        """What identifies it in the kernel."""
+        return service_key(self._settings)
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
         """See Coordinator."""

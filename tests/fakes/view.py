@@ -16,7 +16,7 @@ from pybal.history.ledger import Ledger
 from pybal.instrumentation.alerts import Situation, general_alerts
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.instrumentation.service_alerts import service_alerts
-from pybal.ipvs.snapshot import IPVSSnapshot
+from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.model import (
     BGPConnectionSnapshot,
     BGPSnapshot,
@@ -85,6 +85,10 @@ class FakeView:
 
     def ipvs(self) -> IPVSSnapshot:
         return self.ipvs_snapshot
+
+    def missing(self, name: str) -> MissingSnapshot | None:
+        keys = {key for key, called in self.ipvs_snapshot.names if called == name}
+        return next((m for m in self.ipvs_snapshot.missing if m.service in keys), None)
 
     def overrides(self) -> tuple[Override, ...]:
         return self.override_list

@@ -76,6 +76,8 @@ class FailureTests(ManagerTestCase):
                 str(WEB), (str(destination(2).key),), 2
             )
             assert str(destination(2).key) in missing.error
+            assert self.manager.missing(WEB) == missing
+            assert self.manager.missing(DNS) is None
         self.manager.publish(pool(WEB, 1, 3))
         self.clock.pump([RETRY_MAX_S])
         assert self.manager.snapshot().missing == ()
@@ -90,6 +92,8 @@ class FailureTests(ManagerTestCase):
         (missing,) = self.manager.snapshot().missing
         assert replace(missing, error="") == MissingSnapshot(str(WEB), (), 0)
         assert missing.error.startswith(f"add service {WEB} ")
+        assert self.manager.missing(WEB) == missing
+        assert self.manager.missing(DNS) is None, "nobody asked for it"
         self.manager.publish(pool(DNS, 1))
         self.turn()
         for each in self.manager.snapshot().missing:
