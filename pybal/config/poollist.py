@@ -19,6 +19,7 @@ from pybal.config.literals import parse_literal, repeated_key
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
+from pybal.runtime.naming import counted
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
 """Twice what the most servers of a list take; a larger one is refused unread."""
@@ -191,7 +192,7 @@ class _Builder:
         if problems and not servers:
             raise SourceError(f"not a pool list: no usable entry; {problems[0]}")
         if len(problems) > MAX_PROBLEMS:
-            text = f"{len(problems) - MAX_PROBLEMS} more problems"
+            text = counted(len(problems) - MAX_PROBLEMS, "more problem")
             more = PoolProblem(0, text, any(p.is_damage for p in problems))
             problems = (*problems[:MAX_PROBLEMS], more)
         return PoolList(servers, problems)

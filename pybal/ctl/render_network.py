@@ -20,7 +20,7 @@ def bgp_lines(bgp: Document, now: float, *, dry_run: bool) -> list[Line]:
     lines = [
         Line(
             f"Router {bgp['director']['router_id'] or '-'}, local AS {bgp['local_asn']}, "
-            f"{count(len(bgp['prefixes']), 'prefix', 'prefixes')}"
+            f"{_prefixes(len(bgp['prefixes']))}"
         )
     ]
     lines += _maintenance_lines(bgp, now)
@@ -84,7 +84,7 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
         Line(f"  routes of others for our addresses: {peer['heard']}") if peer["heard"] else None,
         *(Line(f"  capability {each}: {where}") for each, where in _capabilities(peer)),
         *(
-            Line(f"  not told: {each['prefixes']} prefixes: {each['reason']}", Style.WORSE)
+            Line(f"  not told: {_prefixes(each['prefixes'])}: {each['reason']}", Style.WORSE)
             for each in peer["not_told"]
         ),
     ]
@@ -198,12 +198,16 @@ def _unmanaged_lines(ipvs: Document) -> list[Line]:
     return [Line(f"not configured, left alone: {names}", Style.WORSE)]
 
 
+def _prefixes(number: int) -> str:
+    return count(number, "prefix", "prefixes")
+
+
 def _draining(drain: Document) -> Line:
     connections = drain["connections"]
-    left = "?" if connections is None else connections
+    left = "? connections" if connections is None else count(connections, "connection")
     host = f"{drain['host']} ({drain['server']})" if drain.get("host") else drain["server"]
     return Line(
-        f"draining: {host} of {drain.get('name') or drain['service']}: {left} connections, "
+        f"draining: {host} of {drain.get('name') or drain['service']}: {left}, "
         f"{age(drain['seconds_left'])} left"
     )
 

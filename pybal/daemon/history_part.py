@@ -217,7 +217,7 @@ class HistoryPart:
         inputs = {"phase": phase.name.lower(), "reports_kept": kept}
         begins = phase in (Phase.CUT_OFF, Phase.HOLD_EXPIRED)
         concern = Concern(Subject("isolation", "this director"), begins=begins)
-        text = words.format(kept=kept)
+        text = words.format(reports=counted(kept, "report"), failures=counted(kept, "failure"))
         self._isolated = self.ledger.note(
             Note(Kind.ISOLATION, text, cause=self._isolated, inputs=inputs, concern=concern)
         )
@@ -303,7 +303,7 @@ _ENDED = {
 }
 _PHASES = {
     Phase.CUT_OFF: "This director is cut off: no server answers. Pools are held as they are",
-    Phase.HOLD_EXPIRED: "Still cut off: {kept} reports are acted on after all",
-    Phase.SETTLING: "Servers answer again: {kept} failures are checked anew before they count",
+    Phase.HOLD_EXPIRED: "Still cut off: {reports} acted on after all",
+    Phase.SETTLING: "Servers answer again: {failures} to be checked anew before they count",
     Phase.NORMAL: "This director is no longer cut off",
 }

@@ -28,6 +28,7 @@ from pybal.health.stalls import StallMeter
 from pybal.model import HealthReport, IPAddress, IsolationSnapshot
 from pybal.net.port import Channel, Network, TCPEvents
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.naming import counted
 from pybal.runtime.storm_log import StormLog
 from pybal.runtime.time_slices import SLICE_S
 
@@ -261,13 +262,14 @@ class IsolationGuard:
             )
         elif phase is Phase.HOLD_EXPIRED:
             self._since = None
-            self._log.critical("Still cut off: {kept} reports are acted on after all", kept=kept)
+            reports = counted(kept, "report")
+            self._log.critical("Still cut off: {reports} acted on after all", reports=reports)
         elif phase is Phase.SETTLING:
             self._since = None
             self._recovering = True
             self._log.warn(
-                "Servers answer again: {kept} failures are checked anew before they count",
-                kept=kept,
+                "Servers answer again: {kept} to be checked anew before they count",
+                kept=counted(kept, "failure"),
             )
             self._ports.recheck_all(RECHECK_WITHIN_S)
         elif phase is Phase.NORMAL and self._recovering:

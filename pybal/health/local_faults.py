@@ -9,6 +9,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from pybal.errors import describe_os_error
+from pybal.runtime.naming import counted
 
 LOG_EVERY_S = 60.0
 ALERT_FOR_S = 120.0
@@ -35,10 +36,10 @@ class LocalFaults:
         if self._logged_at is None or now_s - self._logged_at >= LOG_EVERY_S:
             self._logged_at = now_s
             self._log.critical(
-                "This director cannot check its servers: {why}; {count} checks so far could not "
+                "This director cannot check its servers: {why}; so far {checks} could not "
                 "be made. Nothing is concluded from that",
                 why=describe_os_error(error),
-                count=self.counts.total(),
+                checks=counted(self.counts.total(), "check"),
             )
 
     def current(self) -> str:

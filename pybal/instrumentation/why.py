@@ -57,10 +57,14 @@ def sentence(host: str, decision: Decision, threshold: Fraction) -> str:
     return (
         f"{host} is {decision.verdict.value} "
         f"(decided at {iso_time(decision.at)}, cause: {decision.cause}): "
-        f"{decision.up} of {decision.configured} servers were up and enabled, "
+        f"{decision.up} of {decision.configured} servers {_was(decision.up)} up and enabled, "
         f"the threshold of {_number(threshold)} requires {_number(decision.required)}, "
-        f"and {decision.pooled} were pooled then."
+        f"and {decision.pooled} {_was(decision.pooled)} pooled then."
     )
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def hold_down_sentence(hold_down: HoldDown) -> str:

@@ -16,6 +16,7 @@ from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
 from pybal.ipvs.slices import SlicedWork, Slices
 from pybal.ipvs.snapshot import DrainSnapshot
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.naming import counted
 
 SERVERS_COUNTED_PER_TURN = 100
 
@@ -163,7 +164,7 @@ class Drainer:
                 "{key}: server {server} has drained{rest}",
                 key=str(key),
                 server=str(server),
-                rest=f": time is up, {left} connections are left" if left else "",
+                rest=f": time is up with {counted(left, 'connection')} left" if left else "",
             )
         if gone:
             self._writer.publish(self._drain(key, service))

@@ -12,6 +12,7 @@ from pybal.ipvs.ownership import Owner
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices
 from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.naming import counted
 
 _PIECE = 100
 _PIECE_COSTS = 10
@@ -142,7 +143,8 @@ class UnmanagedServices:
                 "{service} stands in IPVS but is not configured: left alone", service=each
             )
         if len(new) > _LOGGED:
-            self._log.warn("So do {count} other services", count=len(new) - _LOGGED)
+            more = counted(len(new) - _LOGGED, "other service")
+            self._log.warn("Left alone, too: {more}", more=more)
         self._doomed = list(doomed)
         self.reported = left_alone
 

@@ -48,10 +48,10 @@ def bar(counts: Tally) -> Markup:
 
 
 def in_words(counts: Tally) -> str:
-    """`7 servers: 6 serves, 1 down; at least 3.5 stay pooled`."""
+    """`7 servers: 6 serve, 1 down; at least 3.5 stay pooled`."""
     if not counts.servers:
         return "no servers"
-    cares = ", ".join(f"{number} {care.value}" for care, number in reversed(counts.cares))
+    cares = ", ".join(care.said_of(number) for care, number in reversed(counts.cares))
     kept = plain(float(counts.required))
     return f"{count_of(counts.servers, 'server')}: {cares}; at least {kept} stay pooled"
 

@@ -141,7 +141,7 @@ def head(id_: str, standing: Standing, counts: Tally) -> Markup:
 
 def _legend(counts: Tally) -> list[Child]:
     return [
-        element("span", f"{number} {care.value}", class_=f"key {level_of(care)}")
+        element("span", care.said_of(number), class_=f"key {level_of(care)}")
         for care, number in counts.cares
     ]
 

@@ -29,6 +29,11 @@ class Care(enum.Enum):
     DISABLED = "disabled"
     SERVES = "serves"
 
+    def said_of(self, number: int) -> str:
+        """`1 serves`, `2 serve`, `2 down`."""
+        several = self is Care.SERVES and number != 1
+        return f"{number} {'serve' if several else self.value}"
+
 
 RANK = {care: rank for rank, care in enumerate(Care)}
 

@@ -443,7 +443,7 @@ class Coordinator:
             can_depool=self._policy.state.can_depool,
             could_not_depool_total=self._policy.could_not_depool_total,
             source=source,
-            servers=self._shown.all(),
+            servers=self._publication.as_they_stand(self._shown.all()),
             held=self._list.held(),
             held_total=self._list.held_total,
             standing=self._publication.standing,

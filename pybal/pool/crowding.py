@@ -19,6 +19,7 @@ from pybal.model import IPAddress
 from pybal.pool.members import Member
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
+from pybal.runtime.naming import counted
 
 
 class Crowding:
@@ -61,11 +62,11 @@ class Crowding:
             self._waiting[server.host] = None
             self._log.warn(
                 "{host} was found up at {address}, where others are, and stays at {former}: the"
-                " servers that work would have {left} addresses, and list-floor wants {required}",
+                " servers that work would have {left}, and list-floor wants {required}",
                 host=server.host,
                 address=str(address),
                 former=str(server.address),
-                left=len(left),
+                left=counted(len(left), "address", "addresses"),
                 required=required,
             )
         return False

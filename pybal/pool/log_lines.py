@@ -22,7 +22,7 @@ from pybal.pool.events import (
     TooFewEligible,
 )
 from pybal.pool.list_guard import ChangeHeld, ChangeReleased, ChangeWaits, GuardNotice
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 
 Level = Literal["info", "error", "critical"]
 
@@ -54,7 +54,7 @@ def log_line(notice: Notice) -> tuple[Level, str]:
             return "info", f"Pooled server {host}" + ("" if up else " though it is down")
         case TooFewEligible(pooled, required):
             text = (
-                f"Only {pooled} servers can be pooled, the depool threshold wants "
+                f"Only {counted(pooled, 'server')} can be pooled, the depool threshold wants "
                 f"{float(required):g}: too few are enabled and have an address"
             )
             return "critical", text
@@ -77,9 +77,10 @@ def _held_line(notice: ChangeHeld, service: str, hold_s: float | None) -> str:
     if notice.taken:
         others = f", after {named(notice.taken)} went within {notice.window_s:.0f} s"
     hold = "" if hold_s is None else f", or for {hold_s:.0f} s"
+    left = "1 server that works" if notice.left == 1 else f"{notice.left} servers that work"
     return (
-        f"HELD: the pool list takes away {named(notice.hosts)}{others}: that leaves {notice.left}"
-        f" servers that work, and list-floor wants {notice.required}. They stay as they were until"
+        f"HELD: the pool list takes away {named(notice.hosts)}{others}: that leaves {left}, and"
+        f" list-floor wants {notice.required}. They stay as they were until"
         f" a list keeps to the floor or an operator confirms it (pybalctl confirm {service}){hold}"
     )
 

@@ -10,14 +10,15 @@ from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import DestinationKey, ServiceEntry
-from pybal.model import IPAddress
+from pybal.model import IPAddress, ServerSnapshot
 from pybal.pool.desired import Changes, DesiredEntry, destination_key
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import DesiredTable
 from pybal.pool.server import Server
+from pybal.pool.snapshots import not_held
 from pybal.pool.still_standing import StillStanding
 from pybal.pool.withdrawal import Health, health
-from pybal.runtime.naming import named
+from pybal.runtime.naming import counted, named
 
 
 class Publication:
@@ -45,6 +46,8 @@ class Publication:
         """Whether those that are pooled though down are to stand in the kernel."""
         self._published: ServiceEntry | None = None
         self._waits = False
+        self._made_of: tuple[ServerSnapshot, ...] = ()
+        self._stand: tuple[ServerSnapshot, ...] = ()
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
@@ -91,6 +94,15 @@ class Publication:
         """The addresses of those that get connections as they did before the daemon started."""
         return tuple(map(str, self._standing.serving))
 
+    def as_they_stand(self, servers: tuple[ServerSnapshot, ...]) -> tuple[ServerSnapshot, ...]:
+        """Those whom the policy holds for want of others are not pooled while what stood before is
+        enough. The same object until something changes."""
+        if self._held_are_needed:
+            return servers
+        if servers is not self._made_of:
+            self._made_of, self._stand = servers, tuple(map(not_held, servers))
+        return self._stand
+
     def end_standing(self) -> tuple[str, ...]:
         """An operator wants none of those any longer; gives their addresses."""
         addresses = self.standing
@@ -120,9 +132,9 @@ class Publication:
 
     def _tell_of_standing(self) -> None:
         self._log.warn(
-            "{count} servers stay as they stand in the kernel, {addresses}: they may be of {hosts},"
+            "{servers} kept as found in the kernel, {addresses}: which may be of {hosts},"
             " whose addresses are not known, or who have not been found up there",
-            count=self._standing.count,
+            servers=counted(self._standing.count, "server"),
             addresses=named(self.standing),
             hosts=named(self._standing.awaited),
         )

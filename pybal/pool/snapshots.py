@@ -6,11 +6,12 @@ thousands in one turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from twisted.internet.defer import Deferred
 
-from pybal.model import ServerSnapshot
+from pybal.model import ServerSnapshot, Verdict
 from pybal.pool.members import Member, Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
@@ -94,6 +95,16 @@ class ServerSnapshots:
         self._touched.clear()
         self._early.clear()
         return self._snapshots
+
+
+def not_held(server: ServerSnapshot) -> ServerSnapshot:
+    """The server as it is if it is not pooled, though the policy holds it."""
+    if server.up or not server.pooled:
+        return server
+    said_down = any(monitor.up is False for monitor in server.monitors)
+    verdict = Verdict.DEPOOLED if said_down else Verdict.WAITING
+    decision = None if server.decision is None else replace(server.decision, verdict=verdict)
+    return replace(server, pooled=False, decision=decision)
 
 
 def _snapshot(member: Member, server: Server) -> ServerSnapshot:

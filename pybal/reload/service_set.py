@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.announce.announcer import Announcer
 from pybal.config.settings import ServiceSettings
@@ -92,8 +93,8 @@ class ServiceSet:
         that have not within that time end with the process. The kernel's table and the routes stay
         as they are. Idempotent; cancelling ends the wait."""
         self._stopped = True
-        stopping = [service.stop() for service in self.running.values()]
-        stopped = DeferredList(stopping, consumeErrors=True)
+        stopping = [self._stop(service) for service in self.running.values()]
+        stopped = DeferredList(stopping)
         stopped.addTimeout(within_s, self._ports.clock, lambda *_: None)
         with suppress(CancelledError):
             await stopped
@@ -171,6 +172,15 @@ class ServiceSet:
     def _create(self, settings: ServiceSettings, *, adopts: bool = True) -> None:
         self.running[settings.name] = self._ports.new_service(settings, adopts)
         self._log.info("Created LVS service '{name}'", name=settings.name)
+
+    def _stop(self, service: LVSService) -> Deferred[None]:
+        """An error must not keep the others from ending."""
+        stopping = maybeDeferred(service.stop)
+        return stopping.addErrback(self._not_stopped, service.name)
+
+    def _not_stopped(self, failure: Failure, name: str) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("Service {name} could not be stopped", failure, name=name)
 
     def _start(self, service: LVSService) -> None:
         try:

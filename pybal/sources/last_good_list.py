@@ -281,9 +281,9 @@ class LastGoodList:
             self._origin.log.warn("{what}: {problem}", what=self._origin.what, problem=problem)
         if len(new) > _MAX_LOGGED:
             self._origin.log.warn(
-                "{what}: {count} more problems",
+                "{what}: {more}",
                 what=self._origin.what,
-                count=len(new) - _MAX_LOGGED,
+                more=counted(len(new) - _MAX_LOGGED, "more problem"),
             )
 
     def _end_grace(self) -> None:

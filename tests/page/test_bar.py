@@ -70,5 +70,5 @@ def test_the_bar_has_words_for_those_who_do_not_see_it() -> None:
     assert words([], "1/2") == "no servers"
     assert words(servers(up=1), "1/2") == "1 server: 1 serves; at least 0.5 stay pooled"
     assert words(servers(up=6, down=1), "1/2") == (
-        "7 servers: 6 serves, 1 down; at least 3.5 stay pooled"
+        "7 servers: 6 serve, 1 down; at least 3.5 stay pooled"
     )

@@ -60,7 +60,7 @@ def test_known_texts_read_as_ever(notice: Notice, level: str, text: str) -> None
 def test_too_few_eligible_servers_are_critical() -> None:
     level, text = log_line(TooFewEligible(1, Fraction(3, 2)))
     assert level == "critical"
-    assert "1.5" in text
+    assert text.startswith("Only 1 server can be pooled, the depool threshold wants 1.5: ")
 
 
 def test_a_report_retracted_does_not_read_as_if_the_server_came_up() -> None:
@@ -100,6 +100,15 @@ HELD = (
             "critical",
             f"HELD: the pool list takes away a, after c, d went within 900 s: {HELD}, or for"
             " 3600 s",
+        ),
+        (
+            ChangeHeld(("a",), 1, 2, (), 900.0),
+            None,
+            "critical",
+            f"HELD: the pool list takes away a: {HELD}".replace(
+                "2 servers that work, and list-floor wants 3",
+                "1 server that works, and list-floor wants 2",
+            ),
         ),
         (
             ChangeReleased(("a", "b"), Release.CONFIRMED),

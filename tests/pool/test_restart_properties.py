@@ -152,6 +152,8 @@ def test_nobody_leaves_without_evidence_or_an_operators_word(
         world.play(action)
         for address in before - world.table:
             assert world.may_leave(address), (action, address, world.owners[address])
+        shown = {str(s.address) for s in world.bench.snapshot().servers if s.pooled}
+        assert shown <= world.table, (action, "shown as pooled, and not in the kernel")
         before = world.table
         world.note()
 

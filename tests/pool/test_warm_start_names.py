@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions
-from pybal.model import ServerSpec, SourceList
+from pybal.model import ServerSpec, SourceList, Verdict
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.desired import destination
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench
@@ -110,6 +110,21 @@ def test_those_that_stay_are_as_good_as_others_for_the_threshold() -> None:
     assert bench.destinations == {A: 10, D: 10}
     answer(bench, d=D)
     assert bench.destinations == {A: 10, D: 10}
+
+
+def test_who_is_out_because_others_stay_is_shown_as_out() -> None:
+    bench = begun(*"abcd", in_kernel=(A, B, C, D), names={"a": A, "b": B})
+    bench.monitor("a").say(False)
+    bench.monitor("b").say(False)
+    shown = bench.snapshot()
+    assert shown.servers is bench.snapshot().servers
+    assert {host: bench.statuses()[host] for host in "ab"} == dict.fromkeys(
+        "ab", "enabled/down/not pooled"
+    )
+    assert all(s.decision and s.decision.verdict is not Verdict.HELD for s in shown.servers)
+    answer(bench, c=C)
+    bench.monitor("c").say(False)
+    assert bench.statuses()["a"] == "enabled/down/pooled"
 
 
 @thresholds
@@ -353,8 +368,8 @@ def test_it_is_said_once_and_when_it_ends() -> None:
         bench.monitor("a").say(True)
         answer(bench, c=C)
         bench.monitor("c").say(True)
-    warned = [e for e in events if "stay as they stand" in e["log_format"]]
-    assert [(e["count"], e["addresses"], e["hosts"]) for e in warned] == [(1, B, "c")]
+    warned = [e for e in events if "kept as found in the kernel" in e["log_format"]]
+    assert [(e["servers"], e["addresses"], e["hosts"]) for e in warned] == [("1 server", B, "c")]
     assert sum("Nothing stays any longer" in e["log_format"] for e in events) == 1
 
 
