@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 
 from twisted.internet.defer import Deferred
@@ -50,7 +51,9 @@ class LVSService:
             Logger(namespace=settings.name),
             enabled=settings.flap_damping,
         )
-        self._source = create_source(settings, self._coordinator.pool_list)
+        self._source = create_source(settings, self._pool_list)
+        self._in_force: tuple[tuple[ServerSpec, ...], ListPast] | None = None
+        self._before_us: tuple[tuple[ServerSpec, ...], ListPast] | None = None
         self._tallied: Members | None = None
         self._up = 0
 
@@ -64,7 +67,7 @@ class LVSService:
         before, self._settings = self._settings, settings
         if settings.source != before.source:
             self._source.stop()
-            self._source = self._create_source(settings, self._coordinator.pool_list)
+            self._source = self._create_source(settings, self._pool_list)
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
@@ -83,6 +86,17 @@ class LVSService:
         """See Coordinator."""
         self._coordinator.know_down(servers)
 
+    def follow(self, former: LVSService) -> None:
+        """Go on with the list of a service, stopped by now, that this one replaces: what was held
+        there is held here."""
+        self._before_us = former._in_force
+
+    def _pool_list(self, found: SourceList) -> None:
+        if self._before_us is not None:
+            servers, past = self._before_us
+            found, self._before_us = replace(found, last_run=servers, past=past), None
+        self._coordinator.pool_list(found)
+
     def stop(self) -> Deferred[None]:
         """End the source, and decide nothing any more; then all monitors, in time slices. Fires
         when these have ended. Idempotent."""
@@ -92,6 +106,7 @@ class LVSService:
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See ListStore."""
+        self._in_force = servers, past
         self._source.in_force(servers, past)
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:

@@ -123,6 +123,7 @@ class ServiceSet:
             self._create(settings, adopts=owners.get(key) in (None, heirs.get(settings.name)))
             if settings.name in heirs:
                 self.running[settings.name].know_down(down[heirs[settings.name]])
+                self.running[settings.name].follow(former[heirs[settings.name]])
             self._ports.announcer.add(settings, stands=self._ports.table.stands(key))
             self._start(self.running[settings.name])
         for step in steps:

@@ -114,10 +114,11 @@ class World:
 
     def note(self) -> None:
         """Where servers are, as far as the daemon knows. Who was taken out by an operator does not
-        count, even while that is held: it comes into force as soon as one of the others dies."""
+        count, even while that is held: it comes into force as soon as one of the others dies. Nor
+        does one that waits for its monitors, and is pooled only until enough others are up."""
         found = [each for each in self.bench.snapshot().servers if each.address is not None]
         at = {str(each.address) for each in found}
-        servers = [each for each in found if self.listed.get(each.host)]
+        servers = [each for each in found if each.up and self.listed.get(each.host)]
         for address in at:
             self.owners[address] = {s.host for s in servers if str(s.address) == address}
 

@@ -148,6 +148,32 @@ def test_a_renamed_service_leaves_the_kernel_alone(tmp_path: Path) -> None:
     bench.stop()
 
 
+@pytest.mark.parametrize(("name", "address"), [("renamed", 1), ("s", 2)])
+def test_what_was_held_stays_held_when_the_service_becomes_another(
+    tmp_path: Path, name: str, address: int
+) -> None:
+    def listed(*hosts: int) -> None:
+        (tmp_path / "many").write_text("".join(f"{{'host': '10.0.1.{n}'}}\n" for n in hosts))
+
+    text = "[global]\nstate-directory = none\ncontrol-socket = no\n"
+    many = f"file://{tmp_path}/many"
+    listed(*range(1, 7))
+    bench = DaemonBench(tmp_path, text + section("s", 1, config=many), REFUSING)
+    bench.run(5)
+    listed(6)
+    bench.run(15)
+    (before,) = bench.daemon.services()
+    assert [change.servers for change in before.held] == [tuple(f"10.0.1.{n}" for n in range(1, 6))]
+    bench.reload(text + section(name, address, config=many))
+    bench.run(120)
+    (after,) = bench.daemon.services()
+    assert [(s.host, s.pooled) for s in after.servers] == [(s.host, True) for s in before.servers]
+    assert [(change.servers, change.since) for change in after.held] == [
+        (change.servers, change.since) for change in before.held
+    ]
+    bench.stop()
+
+
 def test_services_that_swap_their_addresses_keep_all_their_servers_pooled(tmp_path: Path) -> None:
     text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
     one, two = section("one", 1), section("two", 2, config="file://POOLS/two")
