@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import re
@@ -217,7 +218,9 @@ def _joined(words: Sequence[str]) -> list[str]:
     return joined
 
 
+@functools.cache
 def _parser() -> argparse.ArgumentParser:
+    """Made once: it takes ten milliseconds, which nobody notices but tests by the hundred."""
     parser: argparse.ArgumentParser = _Parser(
         prog="pybalctl",
         description="Shows what PyBal does, and has it do something, over its control socket.",

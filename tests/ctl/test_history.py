@@ -183,6 +183,7 @@ def test_a_start_is_a_few_lines(tmp_path: Path) -> None:
         assert len(lines(site, "--host", "cp1")) == 3
 
 
+@pytest.mark.slow
 def test_an_incident_that_is_followed_is_told_again_when_it_has_become_another(
     tmp_path: Path,
 ) -> None:
