@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -159,15 +160,13 @@ class _Finder:
 
     def _between(self, left: ast.expr, right: ast.expr, old: str, new: str) -> Iterator[Fault]:
         start, end = self._offset(left, end=True), self._offset(right, end=False)
+        # Besides the operator there may be brackets, and comments with the same words.
         gap = self._source[start:end].decode()
-        if gap.count(old) == 1 or old not in ("<", ">", "=="):
-            yield Fault(
-                start,
-                end,
-                gap.replace(old, new, 1),
-                left.end_lineno or left.lineno,
-                f"`{old}` became `{new}`",
-            )
+        for found in re.finditer(rf"#[^\n]*|(?P<operator>{re.escape(old)})", gap):
+            if found["operator"]:
+                text = gap[: found.start()] + new + gap[found.end() :]
+                line = left.end_lineno or left.lineno
+                yield Fault(start, end, text, line, f"`{old}` became `{new}`")
 
     def _replaced(self, node: ast.expr | ast.stmt, pattern: str, what: str) -> Fault:
         return self._fault(node, pattern.format(self._text(node)), what)

@@ -25,6 +25,8 @@ def mutants(source: str) -> set[str]:
         ("x = a is not b", "x = a is b"),
         ("x = a not in b", "x = a in b"),
         ("x = a and b", "x = a or b"),
+        ("x = (a # and so on\n and b)", "x = (a # and so on\n or b)"),
+        ("x = ((a) # < 3\n < (b))", "x = ((a) # < 3\n <= (b))"),
         ("x = a + b", "x = a - b"),
         ("x = a >> 8", "x = a << 8"),
         ("x = not a", "x = (a)"),
