@@ -91,13 +91,11 @@ class AlertWatch:
             services, view.daemon(), view.ipvs(), view.bgp(), view.config(), self._not_local
         )
         found = [*general_alerts(situation)]
-        known, self._of_services = self._of_services, {}
         for service in services:
-            before = known.get(service.name)
-            if before is None or not _says_the_same(before[0], service):
-                before = service, service_alerts(service)
-            self._of_services[service.name] = before
-            found += before[1]
+            found += self._of_service(service)
+        if len(self._of_services) > len(services):
+            names = {service.name for service in services}
+            self._of_services = {n: of for n, of in self._of_services.items() if n in names}
         self._looked_at_s = self._clock.seconds()
         self._last = tuple(
             each.acknowledged(self._known((each.alert.id, each.alert.service, each.about)))
@@ -106,6 +104,12 @@ class AlertWatch:
         if self._running:
             self._keep(self._pending.lasting)
         return self._last
+
+    def _of_service(self, service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
+        before = self._of_services.get(service.name)
+        if before is None or not _says_the_same(before[0], service):
+            before = self._of_services[service.name] = service, service_alerts(service)
+        return before[1]
 
     def recent(self) -> tuple[Dated, ...]:
         """All alerts that there were at the last look, with their ages now. To look is some work,
@@ -132,11 +136,11 @@ class AlertWatch:
         looking.addBoth(lambda _: self._look())
 
     async def _look_at_each(self) -> None:
-        # What is seen of a service is kept until it changes.
-        services = iter(self._view.services())
+        # What is seen of a service, and what is wrong with it, is kept until it changes.
         by_s = self._time_slices.due_s
         await self._time_slices.leisure(last=True, by_s=by_s)
-        while next(services, None) is not None:
+        for service in self._view.services():
+            self._of_service(service)
             await self._time_slices.leisure(last=True, by_s=by_s)
 
     def _look(self) -> None:

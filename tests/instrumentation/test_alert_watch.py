@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -18,7 +19,7 @@ from pybal.model import (
 )
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
-from pybal.runtime.time_slices import LEISURE_WITHIN_S, TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 from tests.fakes.turns import Reactor
 from tests.fakes.view import NOON, FakeView, bgp, server, service
 from tests.instrumentation.exchange import LogLines
@@ -110,6 +111,46 @@ def test_all_services_are_looked_at_within_seconds_though_all_turns_are_busy() -
         reactor.turn()
     assert len(rig.looked_at_s) >= 2
     rig.watch.stop()
+
+
+class Servers(tuple[ServerSnapshot, ...]):
+    """To go through all of them takes its time, and is counted."""
+
+    reactor: Reactor
+    times = 0
+
+    def __iter__(self) -> Iterator[ServerSnapshot]:
+        self.reactor.now_s += SLICE_S / 5
+        Servers.times += 1
+        return super().__iter__()
+
+
+def test_not_all_pools_that_have_changed_are_gone_through_in_one_turn() -> None:
+    reactor = Servers.reactor = Reactor()
+    rig = Rig(TimeSlices(reactor))
+    rig.watch.start()
+    rig.clock.advance(1)
+    rig.view.service_list = [
+        replace(service(f"s{number}", []), servers=Servers([server("a")])) for number in range(50)
+    ]
+    counts: list[int] = []
+    while len(rig.looked_at_s) < 2:
+        Servers.times = 0
+        rig.clock.advance(0.1)
+        reactor.now_s += 0.1
+        reactor.turn()
+        counts.append(Servers.times)
+    assert sum(counts) >= 50, "each is looked at"
+    assert max(counts) <= sum(counts) / 10
+    rig.watch.stop()
+
+
+def test_a_pool_that_is_gone_is_forgotten_and_found_again() -> None:
+    rig = Rig()
+    held = service("web", [server("a"), server("b", up=False, pooled=True)])
+    for services, found in (([held], ["down-but-pooled"]), ([], []), ([held], ["down-but-pooled"])):
+        rig.view.service_list = services
+        assert [each for each in rig.ids() if each == "down-but-pooled"] == found
 
 
 def test_a_pool_that_changes_is_looked_at_anew() -> None:
