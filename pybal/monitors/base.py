@@ -282,7 +282,8 @@ class Monitor(ABC):
         # What is reported as down the pool's log tells, with its reason: one line for one failure.
         is_told = changed and not up and not self._target.is_trial
         is_news = is_first_of_row or changed or (self.logs_every_failure and not up)
-        is_said = is_news and not is_told
+        # A server that was never down needs no line.
+        is_said = is_news and not is_told and (not up or self._results[False] > 0)
         # Described as it was when checked. The report comes first: the kernel must not wait for
         # our log.
         server = self._target.describe() if is_said and self._results_log.has_room else ""
@@ -292,7 +293,7 @@ class Monitor(ABC):
             self._report(result)
         if is_first_of_row or changed:
             self._remember()
-        if is_said and (not up or self._results[False]):
+        if is_said:
             self._log_result(server, result)
 
     def _post(self, *, up: bool) -> None:
@@ -304,8 +305,7 @@ class Monitor(ABC):
             recoveries.came_up(host, self)
 
     def _log_result(self, server: str, result: CheckResult) -> None:
-        """A line for operators; one without a server is counted. A server that was never down
-        needs none."""
+        """A line for operators; one without a server is counted."""
         level, what = ("info", "up again") if result.up else ("warn", "failed")
         if not server:
             self._results_log.count(level, what, self._target.host)

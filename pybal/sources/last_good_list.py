@@ -200,8 +200,10 @@ class LastGoodList:
     def _note_damage(self, found: PoolList, servers: Iterable[ServerSpec]) -> None:
         """Say which servers stay for that reason alone."""
         was_damaged, self._damage = bool(self._damage), tuple(map(str, found.damage))
-        listed = {same_host(server.host) for server in found.servers}
-        kept = tuple(server.host for server in servers if same_host(server.host) not in listed)
+        kept: tuple[str, ...] = ()
+        if servers is not found.servers:
+            listed = {same_host(server.host) for server in found.servers}
+            kept = tuple(each.host for each in servers if same_host(each.host) not in listed)
         if kept and kept != self._kept:
             self._origin.log.warn(
                 "{what} is damaged: servers that it no longer names stay as they were"
