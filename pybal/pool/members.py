@@ -288,7 +288,8 @@ class Members(Mapping[str, Member]):
             former = _leaf_nodes(before._root, before._depth)
             both = zip_longest(leaves, former, fillvalue=_EMPTY)
             return chain.from_iterable(_differing_leaf(*each) for each in both)
-        return (each for each in self.in_order() if before.get(each.spec.host) is not each)
+        known = dict(zip(before._positions, before.in_order(), strict=True))
+        return (each for each in self.in_order() if known.get(each.spec.host) is not each)
 
 
 class _Values(ValuesView[Member]):
