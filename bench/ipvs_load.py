@@ -75,6 +75,9 @@ class Turns:
             self._calls.append((call, args))
         return self
 
+    def seconds(self) -> float:
+        return time.monotonic()
+
     def active(self) -> bool:
         return False
 

@@ -1,14 +1,18 @@
-"""What one turn of the reactor changes in the kernel. Pure."""
+"""What one exchange with the kernel changes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pybal.ipvs.model import ServiceKey
 from pybal.ipvs.plan import Operation
 
 OPERATIONS_PER_TURN = 100
-"""So many operations are one exchange with the kernel, and a turn has but one."""
+"""So many operations are one exchange with the kernel, and a turn of the reactor has few more: of a
+large service some exchanges of fewer operations each, while there is time."""
+
+CHANGED_WITHIN_S = 0.003
+"""After so much of a turn no further exchange is begun."""
 
 LOOKED_AT_PER_TURN = 1000
 """So many destinations a turn compares to find them."""
@@ -62,3 +66,15 @@ class Batch:
                 return
         self.begun = None
         self.complete.append(key)
+
+
+def batches(operations: int, seconds: Callable[[], float]) -> Iterator[Batch]:
+    """Those of one turn. Another follows one that is full of operations, as long as there are fewer
+    than so many in all, and there is time. `seconds()` is any clock."""
+    ends_at_s, left = seconds() + CHANGED_WITHIN_S, operations
+    while True:
+        batch = Batch(operations)
+        yield batch
+        left -= len(batch.operations)
+        if not batch.of_many_operations or left <= 0 or seconds() >= ends_at_s:
+            return

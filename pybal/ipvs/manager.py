@@ -1,7 +1,7 @@
 """Keeps the kernel's IPVS table as the services want it. The table's only writer.
 
 What a service should be is published; it is compared with what the kernel is known to hold,
-and the difference is applied in the reactor's next turns, one exchange with the kernel a turn.
+and the difference is applied in the reactor's next turns, some milliseconds each.
 The kernel's acknowledgements tell what it holds then; wherever they tell of a failure, that
 service is read again, and tried again after a growing delay. An audit reads all services again.
 
@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from pybal.errors import KernelError
 from pybal.ipvs.audit import Audits
-from pybal.ipvs.batch import OPERATIONS_PER_TURN, Batch
+from pybal.ipvs.batch import OPERATIONS_PER_TURN, Batch, batches
 from pybal.ipvs.drift import Drift
 from pybal.ipvs.kernel import Kernel, OperationResult, is_drift
 from pybal.ipvs.known_table import KnownTable
@@ -46,7 +46,7 @@ from pybal.ipvs.snapshot import IPVSSnapshot, KernelErrorSnapshot, MissingSnapsh
 from pybal.ipvs.unmanaged import UnmanagedServices, standing_unmanaged
 from pybal.ipvs.work_queue import WorkQueue
 from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import Clock, DelayedCall
 
 # What one turn of the reactor may do: some milliseconds (bench/ipvs_load.py).
 SERVERS_READ_PER_TURN = 200
@@ -63,7 +63,7 @@ class IPVSManager:
 
     def __init__(
         self,
-        clock: Timer,
+        clock: Clock,
         kernel: Kernel,
         now: Callable[[], float],
         dry_run: bool,
@@ -244,10 +244,11 @@ class IPVSManager:
             self._schedule()
 
     def _work_guarded(self) -> None:
-        batch = Batch(self._operations_per_turn)
+        batch = Batch()
         try:
             spent = self._reader.advance(SERVERS_READ_PER_TURN)
-            self._change(batch)
+            for batch in batches(self._operations_per_turn, self._clock.seconds):
+                self._change(batch)
             self._read(SERVERS_READ_PER_TURN - spent)
         except Exception:  # noqa: BLE001 - a fault here must not end the balancing
             self._errors_total += 1

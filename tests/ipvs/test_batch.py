@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.task import Clock
 
-from pybal.ipvs.batch import LOOKED_AT_PER_TURN, Batch
+from pybal.ipvs.batch import CHANGED_WITHIN_S, LOOKED_AT_PER_TURN, Batch, batches
 from pybal.ipvs.plan import Operation, RemoveDestination
 from tests.ipvs.examples import DNS, WEB, server
 
@@ -69,3 +70,27 @@ def test_of_a_service_with_very_many_servers_fewer_operations_have_room(
     batch = Batch()
     batch.take(WEB, servers, plan("x" * 1000))
     assert len(batch.operations) == most
+
+
+@pytest.mark.parametrize(
+    ("batch_s", "operations", "count"),
+    [(0.0, 40, 3), (0.0, 50, 2), (0.0, 120, 1), (CHANGED_WITHIN_S / 2, 10, 2), (1.0, 40, 1)],
+)
+def test_a_turn_has_further_batches_while_they_are_full_and_there_are_room_and_time(
+    batch_s: float, operations: int, count: int
+) -> None:
+    clock, taken = Clock(), 0
+    for batch in batches(100, clock.seconds):
+        batch.take(WEB, 0, plan("x" * 1000))
+        batch.operations = batch.operations[:1] * operations
+        clock.advance(batch_s)
+        taken += 1
+    assert taken == count
+
+
+def test_what_is_not_full_of_operations_is_the_last_of_a_turn() -> None:
+    taken = []
+    for batch in batches(100, lambda: 0.0):
+        batch.take(WEB, 0, plan("x" * 99, LOOKED_AT_PER_TURN))
+        taken.append(len(batch.operations))
+    assert taken == [99]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from pybal.errors import KernelError
-from pybal.ipvs.batch import OPERATIONS_PER_TURN
+from pybal.ipvs.batch import CHANGED_WITHIN_S, OPERATIONS_PER_TURN
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceKey
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
     EditDestination,
+    Operation,
     RemoveDestination,
     RemoveService,
 )
@@ -191,6 +193,25 @@ class PublishTests(ManagerTestCase):
         assert self.lines[-2] == (
             "[ipvs] INFO: tcp [2001:db8::1]:80: service added, 249 servers added"
         )
+
+    def test_of_a_large_service_a_turn_takes_small_batches_while_there_is_time(self) -> None:
+        """20 operations where there are 2,000 servers, 25 where there are fewer."""
+        for operation_s, batches in (
+            (0.0, [20, 25, 25, 25, 25]),
+            (CHANGED_WITHIN_S / 50, [20, 25, 25]),
+            (1.0, [20]),
+        ):
+            self.start(pool(WEB6, *range(1, 2001)))
+            self.kernel.refuse = partial(self.takes, operation_s)
+            self.manager.publish(pool(WEB6, *range(1001, 2001)))
+            self.turn()
+            assert [len(operations) for operations in self.kernel.applied] == batches
+            self.turn(1000)
+            self.stands(pool(WEB6, *range(1001, 2001)))
+
+    def takes(self, seconds: float, _: Operation) -> int:
+        self.clock.rightNow += seconds
+        return 0
 
     def test_a_change_of_mind_within_a_large_load_counts_from_the_next_turn(self) -> None:
         self.start()
