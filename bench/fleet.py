@@ -358,7 +358,7 @@ def wait_for_first_results(site: Site, limit_s: float = 120.0) -> float:
         if spoken >= site.shape.monitors:
             return time.monotonic()
         wait_s = past_s * (site.shape.monitors - spoken) / (2 * spoken + 1)
-        wait_s = min(2.0, max(0.25, wait_s))
+        wait_s = min(2.0, max(0.5, wait_s))
     raise TimeoutError("not all monitors have spoken")
 
 

@@ -57,9 +57,9 @@ class Searches:
     In a storm nearly all that is new stays, and takes the place of something old. To search it
     takes a fifth of the time and finds nothing; and as Python counts what is new less what has
     gone, tens of thousands of objects may gather first, whose search stops the process for a tenth
-    of a second. So it is passed over. The start is such a storm: of a million objects that the
-    largest makes a few thousand are garbage. Searches of other threads are as ever: what they parse
-    is garbage soon.
+    of a second. So it is passed over. The start is a storm in any case: of a million objects that
+    the largest makes a few thousand are garbage. Searches of other threads are as ever: what they
+    parse is garbage soon.
     """
 
     def __init__(self, clock: Clock, cpu_s: Callable[[], float]) -> None:
@@ -67,7 +67,7 @@ class Searches:
         self._cpu_s = cpu_s
         self._thread = get_ident()
         self._since_s, self._used_s = clock.seconds(), cpu_s()
-        self._in_storm = False
+        self._in_storm = self._starting = True
         self._left = PASSED_OVER
         self._all = False
 
@@ -78,8 +78,10 @@ class Searches:
 
     def settle(self) -> None:
         """The start is over."""
-        gc.freeze()
+        self._starting = self._in_storm = False
+        self._since_s, self._used_s = self._clock.seconds(), self._cpu_s()
         self._left = PASSED_OVER
+        gc.freeze()
         # Costs nothing, and has Python forget how many objects there were: it puts the first
         # search off until a quarter as many are new.
         gc.collect()
@@ -94,7 +96,7 @@ class Searches:
         if self._all or get_ident() != self._thread:
             return
         now_s = self._clock.seconds()
-        if now_s - self._since_s >= STORM_S:
+        if now_s - self._since_s >= STORM_S and not self._starting:
             used_s = self._cpu_s()
             self._in_storm = (used_s - self._used_s) * 2 > now_s - self._since_s
             self._since_s, self._used_s = now_s, used_s

@@ -77,6 +77,7 @@ class Storm:
         self.cpu_s = 0.0
         self.searches = Searches(self.clock, lambda: self.cpu_s)
         self.searches.begin()
+        self.searches.settle()
 
     def search(self, share: float = 1.0) -> bool:
         """Whether it finds what is garbage."""
@@ -114,7 +115,7 @@ def test_a_storm_takes_more_than_half_of_the_time(share: float, is_searched: boo
 
 def test_the_start_is_a_storm_and_costs_later_ones_nothing() -> None:
     clock = Clock()
-    tune_garbage_collection(clock, clock.seconds)
+    tune_garbage_collection(clock, lambda: max(0.0, clock.seconds() - SETTLED_AFTER_S))
 
     def finds() -> bool:
         knot = Knot()
@@ -123,14 +124,16 @@ def test_the_start_is_a_storm_and_costs_later_ones_nothing() -> None:
         gc.collect(0)
         return gone() is None
 
-    assert finds(), "of what there was before nothing is known"
-    clock.advance(STORM_S)
     passed_over = 0
     while not finds():
         passed_over += 1
+        clock.advance(STORM_S / PASSED_OVER)
     assert passed_over == PASSED_OVER
-    clock.advance(SETTLED_AFTER_S)
-    assert not finds()
+    clock.advance(SETTLED_AFTER_S - 1)
+    assert finds(), "not all are passed over"
+    clock.advance(1)
+    clock.advance(STORM_S)
+    assert not finds(), "another storm"
 
 
 def test_what_another_thread_makes_is_searched_in_a_storm_too() -> None:
