@@ -369,6 +369,10 @@ class Daemon:
         """All services, in the order of the configuration."""
         return (service.snapshot() for service in tuple(self._services.values()))
 
+    def service_names(self) -> tuple[str, ...]:
+        """See StatusView."""
+        return tuple(self._services)
+
     def service(self, name: str) -> ServiceSnapshot | None:
         """One service, or None if there is none of that name."""
         service = self._services.get(name)

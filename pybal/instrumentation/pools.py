@@ -23,14 +23,9 @@ def _unless_missing(server: ServerSnapshot, addresses: Collection[str]) -> Serve
     return server
 
 
-def names_text(services: Iterable[ServiceSnapshot]) -> str:
+def names_text(names: Iterable[str]) -> str:
     """Pool names, one a line."""
-    return "".join(f"{service.name}\n" for service in services)
-
-
-def names_json(services: Iterable[ServiceSnapshot]) -> list[str]:
-    """Pool names."""
-    return [service.name for service in services]
+    return "".join(f"{name}\n" for name in names)
 
 
 def pool_text(service: ServiceSnapshot) -> str:

@@ -51,10 +51,8 @@ def answer(
             line = headline(alerts())
             return json_document(line.as_json()) if as_json else text(line.as_text())
         case ("pools",):
-            services = view.services()
-            if as_json:
-                return json_document(pools.names_json(services))
-            return text(pools.names_text(services))
+            names = view.service_names()
+            return json_document(list(names)) if as_json else text(pools.names_text(names))
         case ("pools", name):
             return _pool(view, name, as_json=as_json)
         case ("pools", name, host):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Protocol
 
 from pybal.config.snapshot import ConfigSnapshot
@@ -21,6 +21,10 @@ class StatusView(Protocol):
     def services(self) -> Iterable[ServiceSnapshot]:
         """All LVS services, in the order of pybal.conf; names are unique. Each is of the moment in
         which the iteration comes to it."""
+        ...
+
+    def service_names(self) -> Sequence[str]:
+        """Their names alone, in the same order: they cost nothing."""
         ...
 
     def service(self, name: str) -> ServiceSnapshot | None:

@@ -77,6 +77,9 @@ class FakeView:
     def services(self) -> Sequence[ServiceSnapshot]:
         return self.service_list
 
+    def service_names(self) -> list[str]:
+        return [each.name for each in self.service_list]
+
     def service(self, name: str) -> ServiceSnapshot | None:
         return next((s for s in self.service_list if s.name == name), None)
 

@@ -30,6 +30,9 @@ class BrokenView(FakeView):
     def services(self) -> Sequence[ServiceSnapshot]:
         return self._fail()
 
+    def service_names(self) -> list[str]:
+        return self._fail()
+
     def service(self, name: str) -> ServiceSnapshot | None:
         return self._fail()
 
@@ -138,9 +141,9 @@ def test_requests_that_come_together_are_answered_in_several_turns() -> None:
     class SlowView(FakeView):
         """Answers in a millisecond."""
 
-        def services(self) -> Sequence[ServiceSnapshot]:
+        def service_names(self) -> list[str]:
             client.clock.rightNow += 0.001
-            return super().services()
+            return super().service_names()
 
     client = Client(SlowView([service("text_443", [server("cp1")])]))
     connections = [client.connect() for _ in range(3)]
