@@ -132,8 +132,8 @@ class Publication:
 
     def _tell_of_standing(self) -> None:
         self._log.warn(
-            "{servers} kept as found in the kernel, {addresses}: which may be of {hosts},"
-            " whose addresses are not known, or who have not been found up there",
+            "{servers} kept as found in the kernel, unchecked: {addresses}, which may be of"
+            " {hosts}, whose addresses are not known, or who have not been found up there",
             servers=counted(self._standing.count, "server"),
             addresses=named(self.standing),
             hosts=named(self._standing.awaited),

@@ -68,6 +68,8 @@ class LVSService:
         if settings.source != before.source:
             self._source.stop()
             self._source = self._create_source(settings, self._pool_list)
+            if self._in_force is not None:
+                self._source.in_force(*self._in_force)
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
@@ -90,6 +92,8 @@ class LVSService:
         """Go on with the list of a service, stopped by now, that this one replaces: what was held
         there is held here."""
         self._before_us = former._in_force
+        if self._before_us is not None:
+            self._source.in_force(*self._before_us)
 
     def _pool_list(self, found: SourceList) -> None:
         if self._before_us is not None:

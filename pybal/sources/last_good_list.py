@@ -175,7 +175,10 @@ class LastGoodList:
         )
 
     def _reference(self, found: PoolList) -> tuple[ServerSpec, ...]:
-        """What a list that is not whole leaves as it is."""
+        """What a list that is not whole leaves as it is: what another source gave, too, if this one
+        has come in its place."""
+        if self._in_force and not self._servers:
+            return self._in_force
         if self._servers or self._last_run is None:
             if found.damage and not self._servers:
                 self._complain_of_cache()

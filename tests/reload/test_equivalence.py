@@ -148,6 +148,30 @@ def test_a_renamed_service_leaves_the_kernel_alone(tmp_path: Path) -> None:
     bench.stop()
 
 
+@pytest.mark.parametrize(("name", "address"), [("s", 1), ("renamed", 1), ("s", 2)])
+def test_a_damaged_list_takes_nobody_out_though_its_source_is_new(
+    tmp_path: Path, name: str, address: int
+) -> None:
+    good = "".join(f"{{'host': '10.0.1.{n}'}}\n" for n in range(1, 4))
+    (tmp_path / "good").write_text(good)
+    (tmp_path / "damaged").write_text(good.replace("'10.0.1.2'}", "'10.0.1.2'"))
+    text = "[global]\nstate-directory = none\ncontrol-socket = no\n"
+    bench = DaemonBench(tmp_path, text + section("s", 1, config=f"file://{tmp_path}/good"))
+    bench.run(5)
+    bench.reload(text + section(name, address, config=f"file://{tmp_path}/damaged"))
+    bench.run(60)
+    (service,) = bench.daemon.services()
+    assert [(s.host, s.pooled) for s in service.servers] == [
+        (f"10.0.1.{n}", True) for n in range(1, 4)
+    ]
+    assert service.source.kept == ("10.0.1.2",)
+    (tmp_path / "damaged").write_text(good.replace("{'host': '10.0.1.2'}\n", ""))
+    bench.run(15)
+    (service,) = bench.daemon.services()
+    assert [s.host for s in service.servers] == ["10.0.1.1", "10.0.1.3"]
+    bench.stop()
+
+
 @pytest.mark.parametrize(("name", "address"), [("renamed", 1), ("s", 2)])
 def test_what_was_held_stays_held_when_the_service_becomes_another(
     tmp_path: Path, name: str, address: int
