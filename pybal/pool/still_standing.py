@@ -4,7 +4,8 @@ A name that has not answered yet, or that answers otherwise than before, says no
 server that the kernel sends connections to. So what no server of the pool list is known to be stays
 as it stands while it may be one of them: an enabled one whose address is not known, or that is
 where nothing stood and has not been found up there. An address accounts for one server: a name
-server that answers everything with one address does not make one server of all. Which is whose is
+server that answers everything with one address does not make one server of all. Once that one has
+left, it accounts for the next who is there, but not if that one was found down. Which is whose is
 not known, so they go together, once each enabled server is where something stood, or was found up
 where it is, or when an operator says so.
 """
@@ -26,7 +27,9 @@ class StillStanding:
     """Of one service. To look at it costs what has changed since the last time."""
 
     def __init__(self, stood: Mapping[DestinationKey, Destination]) -> None:
-        self._stood = frozenset(stood)
+        self._stood = set(stood)
+        self._down: set[DestinationKey] = set()
+        """Where a server was found down last."""
         self._left = dict(stood)
         self._awaited: dict[str, None] = {}
         """Servers that may be among those that are left."""
@@ -69,6 +72,7 @@ class StillStanding:
         for member in changes.concerned:
             key = key_of(member.spec.host) if member.ready else None
             self._note(member, key)
+            self._note_health(member, key)
             if key is not None and self._is_decided(member, key):
                 gone += self.are_no_servers((key,))
             self._judge(member, key)
@@ -93,7 +97,8 @@ class StillStanding:
     def end(self) -> Collection[DestinationKey]:
         """None stays any longer; gives those that did."""
         left, self._left = self._left, {}
-        self._stood = frozenset()
+        self._stood = set()
+        self._down.clear()
         for each in (self._awaited, self._nameless, self._removed, self._keys, self._at):
             each.clear()
         self.count = self.weight = 0
@@ -109,11 +114,19 @@ class StillStanding:
             self._keys[host] = now
             self._at.setdefault(now, {})[host] = None
 
+    def _note_health(self, member: Member, key: DestinationKey | None) -> None:
+        if key is not None and False in member.results.values():
+            self._down.add(key)
+        elif key is not None and all(member.results.values()):
+            self._down.discard(key)
+
     def _leave(self, host: str) -> None:
         key = self._keys.pop(host, None)
         if key is None:
             return
         accounted = self._accounts_for(key) == host
+        if accounted and key in self._down:
+            self._stood.discard(key)
         there = self._at[key]
         del there[host]
         if not there:

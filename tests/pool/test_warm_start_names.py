@@ -297,6 +297,17 @@ def test_one_that_is_disabled_leaves_its_address_to_the_next_who_is_there() -> N
     assert bench.destinations == {A: 10}
 
 
+def test_where_one_was_found_down_and_is_gone_the_next_must_be_found_up() -> None:
+    bench = begun("b", "c", in_kernel=(B, C), threshold=Fraction(0), names={"b": B, "c": B})
+    bench.monitor("b").say(False)
+    bench.list("c")
+    assert bench.destinations == {B: 10, C: 10}, "nothing else is known to work"
+    bench.monitor("c").say(False)
+    assert bench.destinations == {C: 10}
+    bench.monitor("c").say(True)
+    assert bench.destinations == {B: 10}
+
+
 def test_what_a_drain_has_left_with_weight_0_stays_with_that() -> None:
     bench = begun(in_kernel={A: 10, B: 0})
     assert bench.destinations == {A: 10, B: 0}
