@@ -142,7 +142,7 @@ class Coordinator:
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
             hosts = [host for host in listed if host not in self._servers]
             former = self._new_servers.former_addresses(hosts, found.past)
-            self._publication.were_removed(self._new_servers.begin_with(found, listed))
+            self._publication.list_came(self._new_servers.begin_with(found, listed), found.past)
             family, service = self._settings.server_version, self._settings.name
             for host in hosts:
                 await self._ports.time_slices.pause()

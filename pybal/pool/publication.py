@@ -9,6 +9,7 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
+from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
 from pybal.model import IPAddress, ServerSnapshot
 from pybal.pool.desired import Changes, DesiredEntry, destination_key
@@ -83,6 +84,13 @@ class Publication:
         # A list in another order makes another entry that is equal to the one before.
         if entry is not before and entry != before:
             self._table.set_desired(entry, self._settings.drain_timeout_s)
+
+    def list_came(self, removed: Iterable[IPAddress], past: ListPast | None) -> None:
+        """A list, which names the servers that were there no longer; with the first one, what the
+        last run left behind."""
+        self.were_removed(removed)
+        if past is not None:
+            self._standing.are_doubted(past.unproven)
 
     def were_removed(self, addresses: Iterable[IPAddress | None]) -> None:
         """Servers were there that the list no longer names."""

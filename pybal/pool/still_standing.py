@@ -4,10 +4,10 @@ A name that has not answered yet, or that answers otherwise than before, says no
 server that the kernel sends connections to. So what no server of the pool list is known to be stays
 as it stands while it may be one of them: an enabled one whose address is not known, or that is
 where nothing stood and has not been found up there. An address accounts for one server: a name
-server that answers everything with one address does not make one server of all. Once that one has
-left, it accounts for the next who is there, but not if that one was found down. Which is whose is
-not known, so they go together, once each enabled server is where something stood, or was found up
-where it is, or when an operator says so.
+server that answers everything with one address does not make one server of all. Once one of those
+who are there has left, the others must be found up: it may have been that one's. Which is whose is
+not known, so they go together, once each enabled server is where something stood (and was no server
+that was pooled though it was down), or was found up where it is, or when an operator says so.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ class StillStanding:
 
     def __init__(self, stood: Mapping[DestinationKey, Destination]) -> None:
         self._stood = set(stood)
-        self._down: set[DestinationKey] = set()
-        """Where a server was found down last."""
+        """Where something stood, and no server was that has left."""
         self._left = dict(stood)
         self._awaited: dict[str, None] = {}
         """Servers that may be among those that are left."""
@@ -41,8 +40,10 @@ class StillStanding:
         self._at: dict[DestinationKey, dict[str, None]] = {}
         """Who of them is at an address, in the order in which they came; the first accounts for it.
         No address without any."""
+        self._doubted: set[str] = set()
+        """Servers of which what stands says nothing: the last run had not seen them to work."""
         self._heirs: dict[str, None] = {}
-        """Those whom another has left an address to that accounted for it till then."""
+        """Who accounts for an address that another has left."""
         self.count = sum(each.weight > 0 for each in stood.values())
         """How many of those that are left get connections."""
         self.weight = sum(each.weight for each in stood.values())
@@ -72,7 +73,6 @@ class StillStanding:
         for member in changes.concerned:
             key = key_of(member.spec.host) if member.ready else None
             self._note(member, key)
-            self._note_health(member, key)
             if key is not None and self._is_decided(member, key):
                 gone += self.are_no_servers((key,))
             self._judge(member, key)
@@ -81,6 +81,10 @@ class StillStanding:
             gone += self.are_no_servers(self._removed)
         is_over = not self._left or (whole and not self._awaited)
         return (*gone, *self.end()) if is_over else gone
+
+    def are_doubted(self, hosts: Iterable[str]) -> None:
+        """The last run had found these down, or not seen them to work yet."""
+        self._doubted.update(hosts)
 
     def were_removed(self, keys: Iterable[DestinationKey]) -> None:
         """There were servers that the list no longer names, unless it does by another name."""
@@ -98,7 +102,6 @@ class StillStanding:
         """None stays any longer; gives those that did."""
         left, self._left = self._left, {}
         self._stood = set()
-        self._down.clear()
         for each in (self._awaited, self._nameless, self._removed, self._keys, self._at):
             each.clear()
         self.count = self.weight = 0
@@ -114,24 +117,16 @@ class StillStanding:
             self._keys[host] = now
             self._at.setdefault(now, {})[host] = None
 
-    def _note_health(self, member: Member, key: DestinationKey | None) -> None:
-        if key is not None and False in member.results.values():
-            self._down.add(key)
-        elif key is not None and all(member.results.values()):
-            self._down.discard(key)
-
     def _leave(self, host: str) -> None:
         key = self._keys.pop(host, None)
         if key is None:
             return
-        accounted = self._accounts_for(key) == host
-        if accounted and key in self._down:
-            self._stood.discard(key)
+        self._stood.discard(key)
         there = self._at[key]
         del there[host]
         if not there:
             del self._at[key]
-        elif accounted:
+        else:
             self._heirs[next(iter(there))] = None
 
     def _accounts_for(self, key: DestinationKey) -> str | None:
@@ -165,7 +160,9 @@ class StillStanding:
     def _judge(self, member: Member, key: DestinationKey | None) -> None:
         host = member.spec.host
         found_up = member.ready and not member.refused and all(member.results.values())
-        stood = key in self._stood and key not in self._left
+        if found_up:
+            self._doubted.discard(host)
+        stood = key in self._stood and key not in self._left and host not in self._doubted
         is_alone = key is None or self._accounts_for(key) == host
         if member.spec.enabled and not ((stood or found_up) and is_alone):
             self._awaited[host] = None

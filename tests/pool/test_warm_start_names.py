@@ -9,6 +9,7 @@ from ipaddress import ip_address
 import pytest
 from twisted.logger import capturedLogs
 
+from pybal.held_change import ListPast
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import ServerSpec, SourceList, Verdict
@@ -31,6 +32,7 @@ def begun(
     names: dict[str, str] | None = None,
     monitors: tuple[object, ...] = (IDLE,),
     withdraw_below: Fraction | None = None,
+    past: ListPast | None = None,
 ) -> Bench:
     """A process that begins with these servers, of whose names those in `names` answer at once."""
     weights = in_kernel if isinstance(in_kernel, dict) else dict.fromkeys(in_kernel, 10)
@@ -42,7 +44,7 @@ def begun(
         monitors=monitors,  # type: ignore[arg-type]
         withdraw_below=withdraw_below,
     )
-    bench.list(*(hosts or ("a", "b")))
+    bench.list(*(hosts or ("a", "b")), past=past)
     bench.clock.advance(FIRST_ANSWER_WAIT_S)
     return bench
 
@@ -281,31 +283,55 @@ def test_two_names_of_one_server_keep_nobody_else_in_if_all_that_stood_is_known(
     assert bench.destinations == {A: 10, B: 10}
 
 
-def test_one_that_moves_leaves_its_address_to_the_next_who_is_there() -> None:
+def test_one_that_moves_leaves_its_address_to_the_next_who_is_up_there() -> None:
     bench = begun(in_kernel=(A, B, C), names={"a": A, "b": A})
     answer(bench, a=B)
     bench.made[-1].say(True)
+    assert bench.snapshot().standing == (C,)
+    bench.monitor("b").say(True)
     assert bench.snapshot().standing == ()
     assert bench.destinations == {A: 10, B: 10}
 
 
-def test_one_that_is_disabled_leaves_its_address_to_the_next_who_is_there() -> None:
+def test_one_that_is_disabled_leaves_its_address_to_the_next_who_is_up_there() -> None:
     bench = begun(in_kernel=(A, C), names={"a": A, "b": A})
     assert bench.destinations == {A: 10, C: 10}
     bench.list(ServerSpec("a", enabled=False), "b")
+    assert bench.destinations == {A: 10, C: 10}
+    bench.monitor("b").say(True)
     assert bench.snapshot().standing == ()
     assert bench.destinations == {A: 10}
 
 
-def test_where_one_was_found_down_and_is_gone_the_next_must_be_found_up() -> None:
+@pytest.mark.parametrize("said", [True, False])
+def test_where_one_has_left_the_next_must_be_found_up(said: bool) -> None:
     bench = begun("b", "c", in_kernel=(B, C), threshold=Fraction(0), names={"b": B, "c": B})
-    bench.monitor("b").say(False)
+    if said:
+        bench.monitor("b").say(False)
     bench.list("c")
     assert bench.destinations == {B: 10, C: 10}, "nothing else is known to work"
     bench.monitor("c").say(False)
     assert bench.destinations == {C: 10}
     bench.monitor("c").say(True)
     assert bench.destinations == {B: 10}
+
+
+def test_where_two_are_and_the_second_leaves_the_first_must_be_found_up() -> None:
+    bench = begun("b", "c", in_kernel=(B, C), threshold=Fraction(0), names={"b": B, "c": B})
+    bench.list("b")
+    assert bench.destinations == {B: 10, C: 10}, "B may have been c"
+    bench.monitor("b").say(True)
+    assert bench.destinations == {B: 10}
+
+
+def test_who_was_pooled_though_down_does_not_stand_for_where_it_worked() -> None:
+    # a's name had moved to X, where it was not found up; it was pooled there for want of others.
+    past = ListPast(0.0, unproven=("a",))
+    bench = begun(in_kernel=(A, B, X), names={"a": X, "b": B}, past=past)
+    assert bench.destinations == {A: 10, B: 10, X: 10}
+    assert bench.snapshot().standing == (A,)
+    bench.monitor("a").say(True)
+    assert bench.destinations == {B: 10, X: 10}
 
 
 def test_what_a_drain_has_left_with_weight_0_stays_with_that() -> None:
