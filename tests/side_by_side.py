@@ -7,6 +7,7 @@ of all."""
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -16,6 +17,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
+
+_HANGS_S = 300
+"""A file that takes longer is said to, with the line, in case no test's own limit can: pytest's
+faulthandler_timeout starts a thread for each of thousands of tests."""
 
 _CLAIMS = "PYBAL_TEST_CLAIMS"
 """The environment's name of a folder in which the files of tests are claimed."""
@@ -31,8 +36,9 @@ class _LateModule(pytest.Module):
 
 
 class _OnlyClaimed:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, errors: int) -> None:
         self._folder = folder
+        self._errors = errors
         self._modules: list[_LateModule] = []
 
     def pytest_pycollect_makemodule(
@@ -60,11 +66,13 @@ class _OnlyClaimed:
                 raise session.Failed(session.shouldfail)
             if session.shouldstop:
                 raise session.Interrupted(session.shouldstop)
+        faulthandler.cancel_dump_traceback_later()
         return True
 
     def _items(self, session: pytest.Session) -> Iterator[pytest.Item]:
         for module in self._modules:
             if self._claim(module.path):
+                faulthandler.dump_traceback_later(_HANGS_S, file=self._errors)
                 module.claimed = True
                 items = list(session.genitems(module))
                 hook = session.config.hook
@@ -83,9 +91,10 @@ class _OnlyClaimed:
         return True
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """A process that was started below knows where to claim."""
-    config.pluginmanager.register(_OnlyClaimed(Path(os.environ[_CLAIMS])))
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """The first that pytest calls, while the standard error is not captured yet. A process that was
+    started below knows where to claim."""
+    pluginmanager.register(_OnlyClaimed(Path(os.environ[_CLAIMS]), os.dup(2)))
 
 
 def worst(statuses: Iterable[int]) -> int:
@@ -98,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs them to their end; what they say is printed one after another."""
     # How many tests there are is not known before the end: no per cent.
     command = [sys.executable, "-m", "pytest", "-p", "tests.side_by_side"]
-    command += ["-o", "console_output_style=classic", *arguments]
+    command += ["-o", "console_output_style=classic", "-o", "faulthandler_timeout=0", *arguments]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, _CLAIMS: folder}
         first, *others = [
