@@ -76,6 +76,7 @@ from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
+from pybal.sources.inotify import Inotify
 
 UNLIMITED = 1 << 31
 LEFT_DESCRIPTORS = 64
@@ -332,6 +333,7 @@ def _daemon_ports(
         host_name=os.uname().nodename,
         monitors=begun.monitors,
         service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
+        new_inotify=Inotify,
         cpu_s=time.thread_time,
         monotonic_s=time.monotonic,
         set_log_level=begun.logging.set_level,

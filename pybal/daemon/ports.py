@@ -24,6 +24,7 @@ from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
 from pybal.runtime.service_manager import ServiceManager
 from pybal.runtime.threads import InThread, OwnThread
+from pybal.sources.inotify import Inotify
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ class DaemonPorts:
     monitors: MonitorTypes
     """By name; all that the settings name must be among them."""
     service_manager: ServiceManager
+    new_inotify: Callable[[], Inotify]
+    """What tells of changes of files."""
     cpu_s: Callable[[], float]
     """The processor time that the reactor's thread has used."""
     monotonic_s: Callable[[], float]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
@@ -22,6 +24,7 @@ from pybal.monitors.registry import BUILT_IN
 from pybal.net.port import Keepalive, TCPEvents
 from pybal.reload.running import started
 from pybal.runtime.service_manager import ManagerEnvironment, ServiceManager
+from pybal.sources.inotify import Inotify
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
 from tests.fakes.deferreds import result_of
@@ -118,6 +121,12 @@ def at_once(function: Callable[[], Any]) -> Deferred[Any]:
         return fail(error)
 
 
+def no_inotify() -> Inotify:
+    """As where the kernel gives none: files are looked at every second. To close one takes the
+    kernel up to ten milliseconds, in which nothing runs."""
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 def memory_ports(
     clock: Any,
     in_thread: Callable[[Callable[[], Any]], Deferred[Any]],
@@ -157,6 +166,7 @@ def memory_ports(
         set_log_level=lambda _: None,
         with_options=lambda settings: settings,
         load_code=lambda _: None,
+        new_inotify=no_inotify,
         cpu_s=lambda: 0.0,
     )
 
