@@ -104,6 +104,7 @@ def _refused() -> Iterator[tuple[Operation, int]]:
     yield AddService(Service(WEB, "wrr")), errno.EEXIST
     yield AddService(Service(WEB, "no-such")), errno.EEXIST
     yield AddService(Service(DNS, "no-such")), errno.ENOENT
+    yield AddService(Service(DNS, LONG_NAME[1:])), errno.ENOENT
     yield AddService(Service(DNS, LONG_NAME)), errno.EINVAL
     yield AddService(Service(DNS, "rr", persistence_engine="no-such")), errno.ENOENT
     yield EditService(Service(DNS, "wrr")), errno.ESRCH
