@@ -6,7 +6,7 @@ import functools
 import gc
 import importlib.metadata
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 importlib.metadata.version = functools.cache(importlib.metadata.version)
 
 # Some hundred searches of all that is in memory find what a few do, and take a twelfth of the time.
-gc.set_threshold(5_000, 20, 50)
+gc.set_threshold(5_000, 10, 10)
 
 UNIT_TEST_LIMIT_S = 120
 """Far more than any takes, also on a machine that is busy: it is to end loops."""
@@ -36,6 +36,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         larger = item.get_closest_marker("integration") or item.get_closest_marker("kernel")
         if not larger and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(UNIT_TEST_LIMIT_S))
+
+
+@pytest.fixture
+def descriptors() -> Iterator[Callable[[], int]]:
+    """Counts those that are open. What other tests left behind does not come free meanwhile."""
+    gc.disable()
+    yield lambda: len(os.listdir("/proc/self/fd"))
+    gc.enable()
 
 
 @pytest.hookimpl(hookwrapper=True)

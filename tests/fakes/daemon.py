@@ -194,6 +194,7 @@ class DaemonBench:
         running_s: float = 20.0,
         kernel: MemoryKernel | None = None,
         addresses: Callable[[Clock], Any] | None = None,
+        new_inotify: Callable[[], Inotify] = no_inotify,
     ) -> None:
         self.path = folder / "pybal.conf"
         self.path.write_text(text)
@@ -209,7 +210,7 @@ class DaemonBench:
             self.clock, at_once, self.network, self.kernel, self.routers, self.threads.append
         )
         self.log_levels: list[str] = []
-        ports = replace(ports, set_log_level=self.log_levels.append)
+        ports = replace(ports, set_log_level=self.log_levels.append, new_inotify=new_inotify)
         if addresses is not None:
             ports = replace(ports, addresses=addresses(self.clock))
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)

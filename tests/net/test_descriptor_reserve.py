@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -18,40 +17,42 @@ def reserve() -> Iterator[DescriptorReserve]:
     made.close()
 
 
-def in_use() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def test_it_holds_as_many_as_it_is_to() -> None:
-    before = in_use()
+def test_it_holds_as_many_as_it_is_to(descriptors: Callable[[], int]) -> None:
+    before = descriptors()
     reserve = DescriptorReserve(3)
-    assert (in_use() - before, reserve.is_full) == (3, True)
+    assert (descriptors() - before, reserve.is_full) == (3, True)
     reserve.close()
-    assert in_use() == before
+    assert descriptors() == before
 
 
-def test_what_is_lent_is_free_for_others(reserve: DescriptorReserve) -> None:
-    full = in_use()
+def test_what_is_lent_is_free_for_others(
+    reserve: DescriptorReserve, descriptors: Callable[[], int]
+) -> None:
+    full = descriptors()
     assert reserve.lend(2)
-    assert (full - in_use(), reserve.is_full) == (2, False)
+    assert (full - descriptors(), reserve.is_full) == (2, False)
 
 
-def test_of_too_few_none_is_lent(reserve: DescriptorReserve) -> None:
+def test_of_too_few_none_is_lent(
+    reserve: DescriptorReserve, descriptors: Callable[[], int]
+) -> None:
     assert reserve.lend(1)
-    left = in_use()
+    left = descriptors()
     assert not reserve.lend(3)
-    assert in_use() == left
+    assert descriptors() == left
     assert reserve.lend(2), "all that are left may go"
-    assert left - in_use() == 2
+    assert left - descriptors() == 2
 
 
-def test_what_was_lent_is_taken_back(reserve: DescriptorReserve) -> None:
-    full = in_use()
+def test_what_was_lent_is_taken_back(
+    reserve: DescriptorReserve, descriptors: Callable[[], int]
+) -> None:
+    full = descriptors()
     reserve.lend(3)
     reserve.refill()
-    assert (in_use(), reserve.is_full) == (full, True)
+    assert (descriptors(), reserve.is_full) == (full, True)
     reserve.refill()
-    assert in_use() == full, "and no more than that"
+    assert descriptors() == full, "and no more than that"
 
 
 def test_without_any_to_be_had_it_takes_those_that_there_are(
@@ -73,10 +74,10 @@ def test_without_any_to_be_had_it_takes_those_that_there_are(
     assert reserve.lend(1)
 
 
-def test_once_closed_it_takes_none_back() -> None:
-    before = in_use()
+def test_once_closed_it_takes_none_back(descriptors: Callable[[], int]) -> None:
+    before = descriptors()
     reserve = DescriptorReserve(3)
     reserve.close()
     reserve.refill()
-    assert in_use() == before
+    assert descriptors() == before
     assert not reserve.lend(1)

@@ -3,11 +3,13 @@ with the other ends. And what did not change is not touched on the way."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from pybal.sources.inotify import Inotify
 from tests.fakes.daemon import DaemonBench
 
 REFUSING = {"10.0.0.3"}
@@ -221,9 +223,12 @@ def test_services_that_swap_their_addresses_keep_all_their_servers_pooled(tmp_pa
     bench.stop()
 
 
-def test_a_daemon_that_has_stopped_holds_no_descriptors(tmp_path: Path) -> None:
+def test_a_daemon_that_has_stopped_holds_no_descriptors(
+    tmp_path: Path, descriptors: Callable[[], int]
+) -> None:
     text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    bench = DaemonBench(tmp_path, text + with_pools(section("s", 1), tmp_path), REFUSING)
+    before = descriptors()
+    text += with_pools(section("s", 1), tmp_path)
+    bench = DaemonBench(tmp_path, text, REFUSING, new_inotify=Inotify)
     bench.stop()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert descriptors() == before

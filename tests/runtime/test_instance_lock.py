@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,9 @@ def namespace(tmp_path: Path) -> Path:
     return path
 
 
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def test_the_second_claim_fails_and_names_the_first(namespace: Path, tmp_path: Path) -> None:
+def test_the_second_claim_fails_and_names_the_first(
+    namespace: Path, tmp_path: Path, descriptors: Callable[[], int]
+) -> None:
     first = claim(namespace, tmp_path / "run")
     before = descriptors()
     with pytest.raises(AlreadyRunningError, match=rf"^process {os.getpid()}$"):
@@ -35,7 +34,7 @@ def test_the_second_claim_fails_and_names_the_first(namespace: Path, tmp_path: P
 
 @pytest.mark.parametrize("lock_is_first", [False, True])
 def test_the_next_program_of_a_process_goes_on_having_it(
-    namespace: Path, tmp_path: Path, lock_is_first: bool
+    namespace: Path, tmp_path: Path, lock_is_first: bool, descriptors: Callable[[], int]
 ) -> None:
     before = descriptors()
     first = claim(namespace, tmp_path / "run")
@@ -105,7 +104,9 @@ def test_without_a_namespace_it_is_an_os_error(tmp_path: Path) -> None:
         claim(tmp_path / "none", tmp_path / "run")
 
 
-def test_a_fifo_in_its_place_does_not_hang(namespace: Path, tmp_path: Path) -> None:
+def test_a_fifo_in_its_place_does_not_hang(
+    namespace: Path, tmp_path: Path, descriptors: Callable[[], int]
+) -> None:
     os.close(claim(namespace, tmp_path / "run"))
     (path,) = (tmp_path / "run").iterdir()
     path.unlink()

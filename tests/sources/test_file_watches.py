@@ -229,10 +229,7 @@ def test_all_is_looked_at_when_events_are_lost_or_too_many(
     assert not any(watch.is_quiet() for watch in files)
 
 
-def test_what_nobody_asks_for_is_let_go_of(path: Path) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
+def test_what_nobody_asks_for_is_let_go_of(path: Path, descriptors: Callable[[], int]) -> None:
     clock, before = Clock(), descriptors()
     watches = watches_of(clock)
     one, two = watches.of(path), watches.of(path)
