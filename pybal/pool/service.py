@@ -69,7 +69,7 @@ class LVSService:
             self._source.stop()
             self._source = self._create_source(settings, self._pool_list)
             if self._in_force is not None:
-                self._source.in_force(*self._in_force)
+                self._source.follow(self._in_force[0])
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
@@ -93,7 +93,7 @@ class LVSService:
         there is held here."""
         self._before_us = former._in_force
         if self._before_us is not None:
-            self._source.in_force(*self._before_us)
+            self._source.follow(self._before_us[0])
 
     def _pool_list(self, found: SourceList) -> None:
         if self._before_us is not None:

@@ -33,6 +33,10 @@ class Source(Protocol):
 
     def stop(self) -> None: ...
 
+    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
+        """Before start(): these are in force already, from a source in whose place this one comes.
+        As long as its list is not whole, they stay."""
+
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """What of the published list is in force, and what lists have taken away lately: both are
         to be kept for the next start."""

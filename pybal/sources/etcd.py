@@ -84,6 +84,10 @@ class EtcdPool:
         self._last_good.stop()
         self._watcher.stop()
 
+    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
+        """See Source."""
+        self._last_good.follow(servers)
+
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See Source."""
         self._last_good.in_force(servers, past)

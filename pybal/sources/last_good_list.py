@@ -78,6 +78,7 @@ class LastGoodList:
         self._unusable_cache = ""
         self._servers: tuple[ServerSpec, ...] = ()
         self._in_force: tuple[ServerSpec, ...] = ()
+        self._former: tuple[ServerSpec, ...] = ()
         self._past: ListPast | None = None
         self._found: PoolList | None = None
         self._damage: tuple[str, ...] = ()
@@ -135,6 +136,10 @@ class LastGoodList:
         self._found = None
         self._publish_if_other(found.over(before))
 
+    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
+        """Another source, in whose place this one has come, had put these in force."""
+        self._former = servers
+
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """What of the published list is in force, which is what the next start is to find. Servers
         that the list takes away may be held."""
@@ -177,8 +182,8 @@ class LastGoodList:
     def _reference(self, found: PoolList) -> tuple[ServerSpec, ...]:
         """What a list that is not whole leaves as it is: what another source gave, too, if this one
         has come in its place."""
-        if self._in_force and not self._servers:
-            return self._in_force
+        if self._former and not self._servers:
+            return self._former
         if self._servers or self._last_run is None:
             if found.damage and not self._servers:
                 self._complain_of_cache()

@@ -79,6 +79,10 @@ class PollingSource:
         self._reader.stop()
         self._last_good.stop()
 
+    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
+        """See Source."""
+        self._last_good.follow(servers)
+
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See Source."""
         self._last_good.in_force(servers, past)
