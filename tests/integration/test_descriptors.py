@@ -29,9 +29,11 @@ def port() -> Iterator[int]:
             except OSError:
                 return
 
-        threading.Thread(target=accept, daemon=True).start()
+        thread = threading.Thread(target=accept)
+        thread.start()
         yield int(listening.getsockname()[1])
         listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
     for each in kept:
         each.close()
 

@@ -45,11 +45,14 @@ class OddServer:
         self._context.load_cert_chain(certificate.certificate, certificate.key)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.closed = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
 
     def close(self) -> None:
-        self.closed.set()
+        """The thread ends first: one left in accept() may be woken by a signal and then begins again
+        with the descriptor's number, though that is another test's listener by now."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._listener.close()
 
     def _serve(self) -> None:

@@ -55,7 +55,8 @@ class PeerStub:
         self.sessions: list[list[int]] = []
         self._connections: list[socket.socket] = []
         self.lost = 0
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -64,7 +65,9 @@ class PeerStub:
                 self._connections.append(connection)
                 heard: list[int] = []
                 self.sessions.append(heard)
-                threading.Thread(target=self._hear, args=(connection, heard), daemon=True).start()
+                thread = threading.Thread(target=self._hear, args=(connection, heard))
+                self._threads.append(thread)
+                thread.start()
 
     def _hear(self, connection: socket.socket, heard: list[int]) -> None:
         body = struct.pack("!BHH4sB", 4, 64601, 9, socket.inet_aton(ROUTER), 0)
@@ -79,9 +82,13 @@ class PeerStub:
         self.lost += 1
 
     def close(self) -> None:
+        """The threads end first: whatever has a descriptor's number next is not theirs."""
         for each in (self._listener, *self._connections):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listener, *self._connections):
             each.close()
 
 
@@ -117,9 +124,11 @@ def accepted() -> Iterator[tuple[int, list[socket.socket]]]:
                 while True:
                     kept.append(listening.accept()[0])
 
-        threading.Thread(target=accept, daemon=True).start()
+        thread = threading.Thread(target=accept)
+        thread.start()
         yield int(listening.getsockname()[1]), kept
         listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
     for each in kept:
         each.close()
 

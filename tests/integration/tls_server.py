@@ -48,8 +48,8 @@ class TLSServer:
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
         self._thread.join(5)
+        self._listener.close()
 
     def _serve(self) -> None:
         while True:
