@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "quick", max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.register_profile(
-    "full", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+# How fast and how large examples are made is a matter of chance, and no fault of what is tested.
+_BY_CHANCE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("quick", max_examples=15, deadline=None, suppress_health_check=_BY_CHANCE)
+settings.register_profile("full", max_examples=100, deadline=None, suppress_health_check=_BY_CHANCE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # pytest reads Twisted's version from the disk anew for each test: a tenth of all the time.

@@ -1,4 +1,4 @@
-"""A client that asks without a pause."""
+"""A client that asks all the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tests.stage import Host, IPAddress, ask
 
 
 class Load:
-    """A client that asks the service without a pause and remembers what failed."""
+    """A client that asks the service all the time and remembers what failed. A guest's one
+    processor is left to those who are tested."""
 
     def __init__(self, client: Host, address: IPAddress, port: int) -> None:
         self.answered = 0
@@ -29,7 +30,7 @@ class Load:
             self._thread.join()
 
     def _ask(self) -> None:
-        while not self._end.wait(0.005):
+        while not self._end.wait(0.015):
             try:
                 assert ask(*self._target).startswith("real")
                 self.answered += 1

@@ -23,8 +23,8 @@ from tests.stage import entered
 BYTECODE = tempfile.TemporaryDirectory(prefix="pybal-bytecode-")
 
 
-def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
-    """Ask until `what` gives something true, and return that.
+def until(what: Callable[[], Any], timeout_s: float = 120.0, pause_s: float = 0.05) -> Any:
+    """Ask until `what` gives something true, with pauses, and return that.
 
     A command or connection that fails is asked again; the last failure is the test's.
     """
@@ -39,7 +39,7 @@ def until(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
             error = failure
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not come true in {timeout_s} s") from error
-        time.sleep(0.05)
+        time.sleep(pause_s)
 
 
 class RunningPybal:
@@ -139,7 +139,7 @@ class RunningPybal:
         last = ""
         with contextlib.suppress(OSError):
             last = self.get(path)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while last != wanted:
             assert time.monotonic() < deadline, f"{path} is {last!r}; the log:\n{self.log}"
             time.sleep(0.05)

@@ -56,7 +56,7 @@ class Pair:
             child.close()
 
 
-def wait_routes(router: Router, *prefixes: str, limit_s: float = 15.0) -> dict[str, str]:
+def wait_routes(router: Router, *prefixes: str, limit_s: float = 60.0) -> dict[str, str]:
     """The router's routes, once they are exactly these."""
     found: dict[str, str] = {}
 

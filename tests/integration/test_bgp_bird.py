@@ -146,12 +146,12 @@ def test_a_router_that_is_not_configured_is_closed_at_once_and_counted(pair: Pai
 
 def test_a_graceful_shutdown_is_announced_before_the_withdrawal(pair: Pair) -> None:
     # RFC 8326.
-    bird, speaker = pair.bird(), pair.speaker(shutdown_delay_s=1.5)
+    bird, speaker = pair.bird(), pair.speaker(shutdown_delay_s=3)
     speaker.announce("web", VIP)
     wait_routes(bird, HOST)
     speaker.ask(stop="bye")
-    eventually("the community", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 1.4)
-    wait_routes(bird, limit_s=3)
+    eventually("the community", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 2.9)
+    wait_routes(bird, limit_s=5)
 
 
 def test_of_two_directors_the_second_takes_over_when_the_first_stops(pair: Pair) -> None:
@@ -177,5 +177,5 @@ def test_of_two_directors_the_second_takes_over_when_the_first_stops(pair: Pair)
     eventually("both", lambda: "2 of 2 routes" in bird.cli("show route count table master4"))
     assert f"BGP.next_hop: {OUR_IPV4}" in best()
     first.stop()
-    eventually("the second's", lambda: f"BGP.next_hop: {OUR_SECOND_IPV4}" in best(), 1)
+    eventually("the second's", lambda: f"BGP.next_hop: {OUR_SECOND_IPV4}" in best(), 5)
     assert "BGP.med: 100" in best()

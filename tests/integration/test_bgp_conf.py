@@ -37,7 +37,7 @@ bgp-local-ips = ["{OUR_IPV4}"]
 bgp-communities = 64600:7
 bgp-connect-retry = 1
 bgp-hold-time = 9
-bgp-shutdown-delay = 0.7
+bgp-shutdown-delay = 2
 bgp-password = of nobody
   [[peer {ROUTER_IPV4}]]
   bgp-peer-asn = 64600
@@ -97,7 +97,7 @@ def test_all_that_is_configured_for_a_peer_is_spoken(pybal: RunningPybal, bird: 
     (peer, other) = pybal.json("/api/v1/bgp")["peers"]
     assert (peer["bfd"], peer["asn"], other["established"]) == ("UP", 64600, False)
     pybal.send_signal(signal.SIGSTOP)
-    wait_routes(bird, limit_s=1)  # long before the hold time is over
+    wait_routes(bird, limit_s=5)  # long before the hold time is over
     pybal.send_signal(signal.SIGCONT)
     wait_routes(bird, HOST, HOST6)
 
@@ -105,6 +105,6 @@ def test_all_that_is_configured_for_a_peer_is_spoken(pybal: RunningPybal, bird: 
 def test_a_stop_warns_the_router_for_the_configured_time(pybal: RunningPybal, bird: Bird) -> None:
     # RFC 8326.
     pybal.send_signal(signal.SIGTERM)
-    eventually("the community", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 0.7)
-    wait_routes(bird, limit_s=2)
+    eventually("the community", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 2)
+    wait_routes(bird, limit_s=5)
     eventually("and why", lambda: "PyBal is stopping" in bird.log)

@@ -189,4 +189,4 @@ def test_bfd_waits_for_a_restart_and_ends_the_session_after_a_crash(
     assert router.established()
     assert abs(speaker.peer()["since"] - since) < 0.1
     speaker.kill()
-    eventually("the router has noticed", lambda: not router.established(), 3)
+    eventually("the router has noticed", lambda: not router.established(), 5)

@@ -47,7 +47,7 @@ def test_the_filters_of_the_examples_heed_it(pair: Pair, tmp_path: Path, file: s
 
 def test_maintenance_over_the_control_socket(pair: Pair, tmp_path: Path) -> None:
     bird = pair.bird(text=example("plain.bird.conf"))
-    keys = "bgp-maintenance-med = 900\nbgp-maintenance-withdraw = 3\n"
+    keys = "bgp-maintenance-med = 900\nbgp-maintenance-withdraw = 5\n"
     with daemon(pair, tmp_path, "plain", more=keys) as pybal:
         wait_routes(bird, HOST, HOST6, limit_s=60)
 
@@ -57,16 +57,16 @@ def test_maintenance_over_the_control_socket(pair: Pair, tmp_path: Path) -> None
             assert status == 200, text
 
         ask("begin", "web4")
-        eventually("the last choice", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 2)
+        eventually("the last choice", lambda: "(65535,0)" in bird.routes().get(HOST, ""), 5)
         assert "BGP.med: 900" in bird.routes()[HOST]
         assert "BGP.local_pref: 0" in bird.routes()[HOST], "the example's filter heeds it"
         assert "(65535,0)" not in bird.routes()[HOST6]
-        wait_routes(bird, HOST6, limit_s=5)
+        wait_routes(bird, HOST6, limit_s=15)
         [shown] = pybal.json("/api/v1/bgp")["maintenance"]
         assert (shown["service"], shown["state"]) == ("web4", "withdrawn")
         assert "Pool web4 is in maintenance" in pybal.get("/alerts")
         ask("end", "web4")
         wait_routes(bird, HOST, HOST6)
         ask("begin", None)
-        wait_routes(bird, limit_s=6)
+        wait_routes(bird, limit_s=15)
         assert pybal.json("/api/v1/bgp")["peers"][0]["sessions_lost"] == 0

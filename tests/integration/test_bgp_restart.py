@@ -64,7 +64,7 @@ def test_a_planned_restart_keeps_the_routes_and_a_stop_does_not(
     again.ask(complete=True)
     again.wait_established()
     again.stop()
-    wait_routes(router, limit_s=2)
+    wait_routes(router, limit_s=5)
 
 
 @kinds(Frr, GoBGP)
@@ -88,7 +88,7 @@ def test_a_stop_is_a_hard_reset_to_a_router_with_rfc_8538(pair: Pair, kind: type
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     speaker.stop("bye")
-    wait_routes(router, limit_s=2)
+    wait_routes(router, limit_s=5)
     eventually("it is told", lambda: re.search("hard.reset", router.log, re.IGNORECASE))
 
 
@@ -101,7 +101,7 @@ def test_a_router_without_rfc_8538_drops_the_routes_with_a_notification(
     speaker.announce("web", VIP, VIP6)
     wait_routes(router, HOST, HOST6)
     speaker.ask(reconfigure=speaker_settings(peer={"address": "10.77.0.99"}))
-    wait_routes(router, limit_s=2)
+    wait_routes(router, limit_s=5)
 
 
 LONG_LIVED: list[tuple[type[Router], dict[str, str]]] = [

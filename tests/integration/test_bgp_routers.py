@@ -69,7 +69,7 @@ def test_kill_9_of_ours_takes_the_routes_at_once_and_we_come_back(
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     speaker.kill()
-    wait_routes(router, limit_s=2)
+    wait_routes(router, limit_s=5)
     if kind is GoBGP:
         return  # for 5 s after a session it takes none; with graceful restart that is waited for
     again = pair.speaker()
@@ -83,7 +83,7 @@ def test_a_restarted_router_learns_the_routes_again(pair: Pair, kind: type[Route
     speaker.announce("web", VIP)
     wait_routes(router, HOST)
     router.end()
-    eventually("we noticed", lambda: not speaker.peer()["established"], 3)
+    eventually("we noticed", lambda: not speaker.peer()["established"], 5)
     wait_routes(pair.router(kind), HOST)
     assert speaker.peer()["sessions_lost"] == 1
 

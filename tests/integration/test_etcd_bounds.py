@@ -49,7 +49,7 @@ class OddServer:
         self._thread.start()
 
     def close(self) -> None:
-        """The thread ends first: one left in accept() may be woken by a signal and then begins again
+        """The thread ends first: one left in accept() may be woken by a signal and begins again
         with the descriptor's number, though that is another test's listener by now."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()

@@ -152,8 +152,12 @@ async def main(reactor):
     if sys.argv[2] == "kill":
         process.kill()
     await until(reactor, lambda: bool(ends))
-    children = Path("/proc/self/task").glob("*/children")
-    await until(reactor, lambda: not any(each.read_text() for each in children))
+    seen = []
+    def gone():  # one look may miss a child while others come and go
+        lists = Path("/proc/self/task").glob("*/children")
+        seen.append("".join(each.read_text() for each in lists))
+        return len(seen) > 4 and not any(seen[-5:])
+    await until(reactor, gone)
     print(ends[0].status, ends[0].leftovers)
 
 run_in_reactor(main)
