@@ -193,8 +193,28 @@ def test_a_silent_or_senseless_name_server_is_passed_over(
         assert names.found("h.example") == ["192.0.2.1"]
 
 
+@contextmanager
+def bound_tcp(names: Names) -> Iterator[socket.socket]:
+    """Refuses connections, as it does not listen, on the port that the names are served on by UDP:
+    one that is free for both."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            names.port = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", names.port))
+            except OSError:
+                continue
+            udp.close()
+            yield tcp
+            return
+
+
 def test_a_truncated_answer_whose_tcp_is_refused_is_passed_over(names: Names) -> None:
-    with names.served({"h.example": truncates}, {"h.example": gives(A1)}):
+    with (
+        bound_tcp(names),
+        names.served({"h.example": truncates}, {"h.example": gives(A1)}),
+    ):
         assert names.found("h.example") == ["192.0.2.1"]
 
 
@@ -214,9 +234,11 @@ def test_an_answer_to_another_question_is_passed_over(names: Names) -> None:
 
 
 def test_a_truncated_answer_whose_tcp_is_silent_is_passed_over(names: Names) -> None:
-    with ExitStack() as stack:
-        stack.enter_context(names.served({"h.example": truncates}, {"h.example": gives(A1)}))
-        silent = stack.enter_context(socket.create_server(("127.0.0.1", names.port)))
+    with (
+        bound_tcp(names) as silent,
+        names.served({"h.example": truncates}, {"h.example": gives(A1)}),
+    ):
+        silent.listen()
         began_at_s = time.monotonic()
         assert names.found("h.example") == ["192.0.2.1"]
         assert time.monotonic() - began_at_s < 4, "a look-up is given up after five"

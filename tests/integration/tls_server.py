@@ -85,7 +85,11 @@ class TLSServer:
 
 def _offers_session(connection: socket.socket) -> bool:
     """Whether a ClientHello holds a session of TLS 1.3, whose extension is the last one."""
-    hello = connection.recv(4096, socket.MSG_PEEK)
+    hello = b""
+    while len(hello) < 5 or len(hello) < 5 + int.from_bytes(hello[3:5], "big"):
+        hello = connection.recv(16384, socket.MSG_PEEK)
+        if not hello:
+            raise OSError("closed")
     return any(kind == _PRE_SHARED_KEY for kind, _ in extensions(hello))
 
 
