@@ -200,13 +200,16 @@ class Commands(LineReceiver):
             self._failover.first_routes_complete()
         elif command == "reconfigure":
             Deferred.fromCoroutine(self._failover.reconfigure(settings_of(value)))
-        elif command in {"stop", "restart"}:
-            failover = self._failover
-            if command == "restart":
-                self._listeners.leave()
-            ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
-            ending.addBoth(self._end)
         self.sendLine(json.dumps(answer).encode())  # type: ignore[no-untyped-call]
+        if command in {"stop", "restart"}:
+            self._stop(command, value)
+
+    def _stop(self, command: str, value: Any) -> None:
+        failover = self._failover
+        if command == "restart":
+            self._listeners.leave()
+        ending = failover.stop(value) if command == "stop" else failover.stop_for_restart()
+        ending.addBoth(self._end)
 
     def _change(self, command: str, value: Any) -> None:
         if command == "withdraw":
@@ -216,10 +219,12 @@ class Commands(LineReceiver):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._reactor.running:
-            self._end(None)
+            self._reactor.stop()
 
     def _end(self, _: object) -> None:
-        self._reactor.stop()
+        """Once the last answer is written."""
+        transport: Any = self.transport
+        transport.loseConnection()
 
 
 def _wish(given: Any) -> Advertisement:
