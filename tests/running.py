@@ -85,7 +85,7 @@ class RunningPybal:
         process, self._process = self._running(), None
         process.send_signal(number)
         try:
-            return process.wait(30)
+            return process.wait(120)
         finally:
             process.kill()  # the test has failed, then
 
