@@ -33,9 +33,12 @@ specs = st.builds(ServerSpec, hosts, st.sampled_from([0, 10, 10, 10, 7]), st.boo
 
 lists = st.lists(specs, max_size=7, unique_by=lambda spec: spec.host)
 
+# Who is doubted the guard finds out by itself (ListGuard.doubted); nobody tells it so.
+told = st.sampled_from([each for each in Standing if each is not Standing.DOUBTED])
+
 actions = st.one_of(
     st.tuples(st.just("list"), lists),
-    st.tuples(st.just("learn"), st.dictionaries(hosts, st.sampled_from(Standing))),
+    st.tuples(st.just("learn"), st.dictionaries(hosts, told)),
     st.tuples(st.just("wait"), st.sampled_from([0.5, 10.0, 31.0, 400.0, 1000.0])),
 )
 
