@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
@@ -19,8 +20,8 @@ from pathlib import Path
 import pytest
 
 _HANGS_S = 300
-"""A file that takes longer is said to, with the line, in case no test's own limit can: pytest's
-faulthandler_timeout starts a thread for each of thousands of tests."""
+"""Where a test stands that takes longer is said, in case its own limit cannot. As pytest's
+faulthandler_timeout, which starts a thread for each of thousands of tests; here one a second."""
 
 _CLAIMS = "PYBAL_TEST_CLAIMS"
 """The environment's name of a folder in which the files of tests are claimed."""
@@ -39,6 +40,7 @@ class _OnlyClaimed:
     def __init__(self, folder: Path, errors: int) -> None:
         self._folder = folder
         self._errors = errors
+        self._watched_s = float("-inf")
         self._modules: list[_LateModule] = []
 
     def pytest_pycollect_makemodule(
@@ -61,6 +63,7 @@ class _OnlyClaimed:
             return None
         for item, following in pairwise(chain(self._items(session), [None])):
             assert item is not None
+            self._watch()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.shouldfail:
                 raise session.Failed(session.shouldfail)
@@ -72,7 +75,6 @@ class _OnlyClaimed:
     def _items(self, session: pytest.Session) -> Iterator[pytest.Item]:
         for module in self._modules:
             if self._claim(module.path):
-                faulthandler.dump_traceback_later(_HANGS_S, file=self._errors)
                 module.claimed = True
                 items = list(session.genitems(module))
                 hook = session.config.hook
@@ -81,6 +83,12 @@ class _OnlyClaimed:
                 )
                 session.testscollected += len(items)
                 yield from items
+
+    def _watch(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._watched_s >= 1:
+            self._watched_s = now_s
+            faulthandler.dump_traceback_later(_HANGS_S, file=self._errors)
 
     def _claim(self, path: Path) -> bool:
         """Whether the tests of this file are this process's."""
