@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -146,10 +147,13 @@ def test_a_floor_of_0_is_the_old_way(history: list[tuple[str, object]]) -> None:
 
 seen = st.sampled_from([UP, DOWN])
 
+
+def is_proven(action: tuple[str, Any]) -> bool:
+    return action[0] != "learn" or {*action[1].values()} <= {UP, DOWN}
+
+
 proven = st.lists(
-    st.one_of(actions, st.tuples(st.just("learn"), st.dictionaries(hosts, seen))).filter(
-        lambda action: action[0] != "learn" or {*action[1].values()} <= {UP, DOWN}
-    ),
+    st.one_of(actions, st.tuples(st.just("learn"), st.dictionaries(hosts, seen))).filter(is_proven),
     max_size=25,
 )
 
