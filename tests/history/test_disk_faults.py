@@ -165,6 +165,7 @@ def test_an_event_that_cannot_be_written_does_not_stand_in_the_way(bench: Bench)
     assert bench.find().events[0].inputs == {}
 
 
+@pytest.mark.slow
 def test_what_is_too_old_goes_and_so_does_what_is_too_much(tmp_path: Path) -> None:
     database = Database(tmp_path / FILE_NAME)
     for start in range(0, 20_000, 500):

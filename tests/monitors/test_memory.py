@@ -332,6 +332,7 @@ def test_of_two_lives_within_a_minute_the_last_one_is_believed(rig: Rig) -> None
     assert not former.up
 
 
+@pytest.mark.slow
 def test_many_crashes_within_a_minute_do_not_fill_the_store(rig: Rig) -> None:
     rig.life().write(None, "a", UP)
     for life in range(30):

@@ -110,6 +110,7 @@ def test_anything_but_a_node_list_is_refused(body: bytes) -> None:
         parse_nodes(body)
 
 
+@pytest.mark.slow
 def test_a_large_answer_leaves_the_interpreter_to_others_while_it_is_read() -> None:
     images = [{"names": ["registry.example/" + "x" * 90], "sizeBytes": 7}] * 50
     status = node("kube1")["status"] | {"images": images}
