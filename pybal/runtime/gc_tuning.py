@@ -58,8 +58,9 @@ class Searches:
     takes a fifth of the time and finds nothing; and as Python counts what is new less what has
     gone, tens of thousands of objects may gather first, whose search stops the process for a tenth
     of a second. So it is passed over. The start is a storm in any case: of a million objects that
-    the largest makes a few thousand are garbage. Searches of other threads are as ever: what they
-    parse is garbage soon.
+    the largest makes a few thousand are garbage; there the threads that parse lists must not search
+    either, as that stops the reactor, too. Later their searches are as ever: what they parse is
+    garbage soon.
     """
 
     def __init__(self, clock: Clock, cpu_s: Callable[[], float]) -> None:
@@ -93,7 +94,7 @@ class Searches:
             if info["generation"] == _ALL:
                 gc.freeze()
             return
-        if self._all or get_ident() != self._thread:
+        if self._all or (get_ident() != self._thread and not self._starting):
             return
         now_s = self._clock.seconds()
         if now_s - self._since_s >= STORM_S and not self._starting:

@@ -146,6 +146,18 @@ def test_what_another_thread_makes_is_searched_in_a_storm_too() -> None:
     assert found == [True]
 
 
+def test_during_the_start_a_search_of_any_thread_is_passed_over() -> None:
+    clock = Clock()
+    tune_garbage_collection(clock, clock.seconds)
+    knot = Knot()
+    gone = weakref.ref(knot)
+    del knot
+    thread = threading.Thread(target=gc.collect, args=(0,))
+    thread.start()
+    thread.join()
+    assert gone() is not None, "it would search what the reactor's thread makes, too"
+
+
 def test_not_all_searches_are_passed_over_however_long_a_storm_lasts() -> None:
     storm = Storm()
     passed_over = 0
