@@ -77,7 +77,7 @@ def _held_line(notice: ChangeHeld, service: str, hold_s: float | None) -> str:
     if notice.taken:
         others = f", after {named(notice.taken)} went within {notice.window_s:.0f} s"
     hold = "" if hold_s is None else f", or for {hold_s:.0f} s"
-    left = "1 server that works" if notice.left == 1 else f"{notice.left} servers that work"
+    left = counted(notice.left, "server that works", "servers that work")
     return (
         f"HELD: the pool list takes away {named(notice.hosts)}{others}: that leaves {left}, and"
         f" list-floor wants {notice.required}. They stay as they were until"
