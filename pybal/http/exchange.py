@@ -127,14 +127,17 @@ class Exchange:
 
     def _cut_off(self, error: OSError | None) -> str:
         """What a connection that the other side has closed says of the answer."""
-        return "reset" if error is not None else ""
+        return "" if error is None else describe_os_error(error)
 
     def _send(self, data: bytes) -> None:
         try:
             if self._channel is not None:
                 self._channel.send(data)
         except OSError as error:
-            self._ended(self._cut_off(error))
+            if is_local_fault(error):
+                self._fail(f"cannot send: {describe_os_error(error)}", error)
+            else:
+                self._ended(self._cut_off(error))
 
     # -- the end --------------------------------------------------------------------------------
 

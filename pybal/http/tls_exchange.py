@@ -73,8 +73,9 @@ class TLSExchange(Exchange):
     def _on_received(self, data: bytes) -> None:
         self._pump(data)
 
-    def _cut_off(self, error: OSError | None) -> str:  # noqa: ARG002
-        return "cut off"
+    def _cut_off(self, error: OSError | None) -> str:
+        """Without TLS's own end no close is a clean one."""
+        return super()._cut_off(error) or "cut off"
 
     def _pump(self, data: bytes) -> None:
         """Give OpenSSL what came, and take from it what it has for either side."""

@@ -160,7 +160,37 @@ def test_a_reset_is_told_from_a_close() -> None:
     channel = rig.connect()
     channel.receive(b"HTTP/1.1 200 OK\r\n")
     channel.end(errno.ECONNRESET)
-    failed_with(rig, r"within the headers, 17 bytes received \(reset\)")
+    failed_with(rig, r"within the headers, 17 bytes received \(connection reset by peer\)")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(errno.ETIMEDOUT, "connection timed out"), (errno.EHOSTUNREACH, "no route to host")],
+)
+def test_a_lost_connection_has_the_kernels_words(code: int, words: str) -> None:
+    """Silence, a router that knows no way and a reset are not the same trouble."""
+    rig = Rig(request())
+    rig.connect().end(code)
+    failed_with(rig, rf"without an answer \({words}\)")
+
+
+def test_a_request_that_this_host_cannot_send_says_nothing_of_the_server() -> None:
+    rig = Rig(request())
+    (channel,) = rig.network.open
+    channel.send_error = os_error(errno.ENOBUFS)
+    channel.connect()
+    with pytest.raises(HTTPLocalFaultError, match="cannot send: no buffer space") as caught:
+        result_of(rig.fetched)
+    assert caught.value.cause is channel.send_error
+    assert rig.network.open == []
+
+
+def test_a_server_that_ends_the_connection_as_the_request_is_sent_is_at_fault_itself() -> None:
+    rig = Rig(request())
+    (channel,) = rig.network.open
+    channel.send_error = os_error(errno.EPIPE)
+    channel.connect()
+    failed_with(rig, r"connection closed without an answer \(broken pipe\)")
 
 
 def test_too_many_bytes_end_the_connection() -> None:
@@ -271,7 +301,7 @@ def test_a_connection_lost_after_it_was_made_is_not_tried_at_the_next_address() 
     rig = Rig(NAMED)
     rig.names.answer("config.example", *BOTH)
     rig.connect().end(errno.ECONNRESET)
-    failed_with(rig, r"of \[2001:db8::1\]:80: connection closed without an answer \(reset\)")
+    failed_with(rig, r"of \[2001:db8::1\]:80: connection closed without an answer \(connection re")
     assert rig.tried == ["2001:db8::1"]
 
 

@@ -154,7 +154,7 @@ HOSTILE: dict[str, tuple[Behaviour, str]] = {
     ),
     "a reset in mid-header": (resets_after(OK + b"Conte"), "within the headers, 22 bytes"),
     "a reset in mid-body": (resets_after(OK + b"\r\nabc"), "in mid-body, after 3 bytes"),
-    "a reset at once": (resets_after(b""), r"without an answer \(reset\)"),
+    "a reset at once": (resets_after(b""), r"without an answer \(connection reset by peer\)"),
     "a close at once": (says(), "connection closed without an answer"),
     "silence": (waits, "timed out, connected but nothing received"),
     "half an answer, then silence": (
@@ -341,6 +341,18 @@ def test_a_tls_connection_cut_off_is_no_end_of_a_body(certificate: Certificate) 
         text = ask(port, "https", tls_verify=False)
         assert ask(port, "https", tls_verify=False, truncate=True) == "half a li"
     assert_matches(r"in mid-body, after 9 bytes of it \(cut off\)", text)
+
+
+def test_a_tls_connection_that_is_reset_says_so(certificate: Certificate) -> None:
+    def resets(secured: socket.socket) -> None:
+        says(OK + b"\r\nhalf a li")(secured)
+        connection = socket.socket(fileno=secured.detach())
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+    with server(TLS(certificate, resets)) as port:
+        text = ask(port, "https", tls_verify=False)
+    assert_matches(r"\(connection reset by peer\)", text)
 
 
 def test_a_tls_server_that_never_closes_leaves_nothing_behind(certificate: Certificate) -> None:
