@@ -86,6 +86,11 @@ class BGPFailover:
         Whether it ends now."""
         return self._change_maintenance(self.maintenance.ended(service))
 
+    def follow_maintenance(self, renames: Iterable[tuple[str, str]]) -> None:
+        """Services come in the place of others: former and present name. The maintenance of those
+        goes on for both, until it is ended for the former name, whose routes stay meanwhile."""
+        self._change_maintenance(self.maintenance.followed(renames))
+
     def _change_maintenance(self, maintenance: Maintenance) -> bool:
         before, self.maintenance = self.maintenance, maintenance
         if before == maintenance:

@@ -7,7 +7,7 @@ that is configured); after a time they are withdrawn. Sessions stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
@@ -45,6 +45,12 @@ class Maintenance:
             return replace(self, director=None)
         left = {name: since for name, since in self.services.items() if name != service}
         return replace(self, services=left)
+
+    def followed(self, renames: Iterable[tuple[str, str]]) -> Maintenance:
+        """With services that come in the place of others (former and present name): what those are
+        in goes on for them."""
+        new = {now: self.services[was] for was, now in renames if was in self.services}
+        return replace(self, services={**new, **self.services})
 
     def scopes(self) -> Iterator[tuple[str | None, float]]:
         """What is in maintenance, and since when; None is the whole director."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -43,6 +43,10 @@ class AcknowledgementsPart:
     def stop(self) -> None:
         """End nothing any more. Idempotent."""
         self.book.stop()
+
+    def rename(self, renames: Iterable[tuple[str, str]]) -> None:
+        """Services go on under another name: former and present one."""
+        self.book.rename(renames)
 
     def put(
         self, id_: str, service: str | None, for_s: float, reason: str, by: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
@@ -170,6 +170,17 @@ class BGPPart:
         if begin:
             return self._failover.begin_maintenance(service)
         return self._failover.end_maintenance(service)
+
+    def follow_maintenance(self, renames: Iterable[tuple[str, str]]) -> None:
+        """Services are about to come in the place of others: former and present name."""
+        if self._failover is not None:
+            self._failover.follow_maintenance(renames)
+
+    def forget_maintenance(self, services: Iterable[str]) -> None:
+        """Others have come in the place of these."""
+        for service in services:
+            if self._failover is not None:
+                self._failover.end_maintenance(service)
 
     def _bfd_numbers(self) -> BFDNumbers | None:
         directory = self._state_directory

@@ -55,7 +55,7 @@ from pybal.pool.events import ListChanged, ListPart
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.ports import Step as PolicyStep
 from pybal.pool.service import LVSService, ReportRouter
-from pybal.reload.difference import Step, lines
+from pybal.reload.difference import Step, lines, renamed
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
@@ -286,9 +286,13 @@ class Daemon:
         await self._http.go_over_to(settings.instrumentation, settings.control)
         await self._bgp.go_over_to(before.bgp, settings.bgp)
         names = [service.name for service in settings.services]
-        self._overrides.go_over_to(names, steps)
+        renames = renamed(steps)
+        self._bgp.follow_maintenance(renames)
+        self._overrides.go_over_to(names, renames)
+        self._acknowledgements.rename(renames)
         self._history.go_over_to(names)
         await self._service_set.go_over(steps, names)
+        self._bgp.forget_maintenance(former for former, _ in renames)
 
     def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(

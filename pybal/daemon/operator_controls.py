@@ -61,11 +61,14 @@ class OperatorControls:
         return {"service": service, "confirmed": list(servers)}
 
     def maintenance(self, service: str | None, *, begin: bool, by: str) -> Mapping[str, Any]:
-        """Move traffic away by BGP, or end that."""
-        if service is not None:
+        """Move traffic away by BGP, or end that; of a service that has left the configuration, too,
+        so that no later one of its name begins in maintenance."""
+        if service is not None and begin:
             self._check_name(service)
         document = {"service": service, "maintenance": begin}
         if not self._bgp.change_maintenance(service, begin=begin):
+            if service is not None:
+                self._check_name(service)
             return {**document, "changed": False}
         what = f"maintenance of {service or 'this whole director'}"
         text = f"{by} {'begins' if begin else 'ends'} the {what}"

@@ -22,7 +22,6 @@ from pybal.overrides.book import (
 from pybal.overrides.file import override_file
 from pybal.overrides.wish import Scope, Wish, services_meant
 from pybal.pool.service import LVSService
-from pybal.reload.difference import RenameService, Step
 from pybal.runtime.time_slices import TimeSlices
 from pybal.state.keeper import Keeper
 
@@ -77,10 +76,10 @@ class OverridesPart:
         """All that there are."""
         return self._book.all()
 
-    def go_over_to(self, services: Collection[str], steps: Iterable[Step]) -> None:
-        """A changed configuration: those of a removed service end with it."""
-        renamed = [(s.before.name, s.after.name) for s in steps if isinstance(s, RenameService)]
-        self._book.go_over_to(services, renamed)
+    def go_over_to(self, services: Collection[str], renames: Iterable[tuple[str, str]]) -> None:
+        """A changed configuration: those of a removed service end with it, those of a renamed one
+        (former and present name) go on."""
+        self._book.go_over_to(services, renames)
 
     async def begin(self, wish: Wish, by: str) -> Begun:
         """All of a wish, or nothing. Raises ControlError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 from twisted.logger import Logger
@@ -69,6 +70,17 @@ class AcknowledgementBook:
             self._log.warn(text, name=_name(each), text=each.text, by=by)
         self._save(self.all())
         return found
+
+    def rename(self, renames: Iterable[tuple[str, str]]) -> None:
+        """Services go on under another name, former and present one, and what is known of their
+        alerts with them."""
+        names = dict(renames)
+        for each in [each for each in self.all() if each.service in names]:
+            left_s = self._ends.left_s(each.key)
+            del self._known[each.key]
+            self._ends.forget(each.key)
+            self._put(replace(each, service=names[str(each.service)]), left_s)
+        self._save(self.all())
 
     def _put(self, each: Acknowledgement, left_s: float) -> None:
         self._known[each.key] = each

@@ -199,6 +199,12 @@ def in_force(before: Settings, after: Settings) -> Settings:
     return replace(after, **kept)
 
 
+def renamed(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
+    """The services that go on under another name: the former and the present one."""
+    found = (step for step in steps if isinstance(step, RenameService))
+    return tuple((step.before.name, step.after.name) for step in found)
+
+
 def lines(steps: Iterable[Step]) -> list[str]:
     """For people: one line for each thing that is touched."""
     found: list[str] = []

@@ -68,6 +68,20 @@ def test_one_service_alone() -> None:
     assert rig.ports.reactor.getDelayedCalls() == []
 
 
+def test_it_goes_with_a_service_that_is_renamed_and_ends_when_it_would_have(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.ack("too-small")
+    rig.ports.reactor.advance(3000)
+    rig.part.rename([("web", "text"), ("nosuch", "other")])
+    renamed = replace(SMALL, alert=replace(SMALL.alert, service="text"))
+    assert (rig.known(SMALL), rig.known(renamed), rig.known(OTHER)) == (False, True, True)
+    rig.part.stop()
+    after = Rig(tmp_path, rig.ports)
+    assert after.known(renamed)
+    after.ports.reactor.advance(601)
+    assert not after.known(renamed)
+
+
 @pytest.mark.parametrize("id_", ["nosuch", "maintenance"])
 def test_what_is_no_alarm_cannot_be_acknowledged(id_: str) -> None:
     rig = Rig()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -48,9 +48,11 @@ def write_pool(folder: Path, *hosts: int) -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> DaemonBench:
+def bench(tmp_path: Path) -> Iterator[DaemonBench]:
     write_pool(tmp_path, 1, 2, 3, 4)
-    return DaemonBench(tmp_path, config(tmp_path, "web", "tls"))
+    bench = DaemonBench(tmp_path, config(tmp_path, "web", "tls"))
+    yield bench
+    bench.stop()
 
 
 def done(bench: DaemonBench, outcome: Outcome) -> Mapping[str, Any]:

@@ -1,0 +1,105 @@
+"""A service that goes on under another name: what operators have said of it goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pybal.errors import NoSuchThingError
+from tests.fakes.daemon import STEP_S, DaemonBench
+
+HEAD = """
+[global]
+control-socket = no
+history-size = 0
+state-directory = {folder}/state
+bgp = yes
+bgp-local-asn = 64600
+bgp-peer-address = 192.0.2.253
+bgp-nexthop-ipv4 = 192.0.2.254
+bgp-maintenance-med = 500
+"""
+SERVICE = """
+[{name}]
+protocol = tcp
+ip = 192.0.2.{number}
+port = 80
+scheduler = wrr
+config = file://{folder}/pool
+monitors = [ "IdleConnection" ]
+"""
+
+
+def config(folder: Path, *names: str) -> str:
+    services = (
+        SERVICE.format(name=name, number=number, folder=folder)
+        for number, name in enumerate(names, 1)
+    )
+    return HEAD.format(folder=folder) + "".join(services)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[DaemonBench]:
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n{'host': '192.0.2.12'}\n")
+    bench = DaemonBench(tmp_path, config(tmp_path, "web", "dns"))
+    yield bench
+    bench.stop()
+
+
+def meds(bench: DaemonBench) -> dict[str, int | None]:
+    return {each.prefix: each.med for each in bench.daemon.bgp().announced}
+
+
+def in_maintenance(bench: DaemonBench) -> list[str | None]:
+    return [each.service for each in bench.daemon.bgp().maintenance]
+
+
+def test_maintenance_goes_on_and_no_router_takes_the_service_back_meanwhile(
+    bench: DaemonBench, tmp_path: Path
+) -> None:
+    bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    bench.run(1)
+    moved = {"192.0.2.1/32": 500, "192.0.2.2/32": 0}
+    assert meds(bench) == moved
+    (began_at,) = [each.since for each in bench.daemon.bgp().maintenance]
+    bench.path.write_text(config(tmp_path, "text", "dns"))
+    done = bench.daemon.reload()
+    for _ in range(100):
+        bench.clock.advance(STEP_S)
+        assert meds(bench) == moved
+    assert done.called
+    (shown,) = bench.daemon.bgp().maintenance
+    assert (shown.service, shown.since) == ("text", began_at)
+    bench.daemon.controls.maintenance("text", begin=False, by="alice")
+    bench.run(1)
+    assert meds(bench)["192.0.2.1/32"] == 0
+
+
+def test_maintenance_of_a_service_that_has_left_is_shown_and_can_be_ended(
+    bench: DaemonBench, tmp_path: Path
+) -> None:
+    bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    bench.reload(config(tmp_path, "dns").replace("192.0.2.1\n", "192.0.2.2\n"))
+    assert in_maintenance(bench) == ["web"]
+    with pytest.raises(NoSuchThingError):
+        bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    answer = bench.daemon.controls.maintenance("web", begin=False, by="alice")
+    assert answer["changed"]
+    assert in_maintenance(bench) == []
+    with pytest.raises(NoSuchThingError):
+        bench.daemon.controls.maintenance("web", begin=False, by="alice")
+
+
+def test_an_alert_that_is_known_stays_so(bench: DaemonBench, tmp_path: Path) -> None:
+    def strict(*names: str) -> str:
+        return config(tmp_path, *names).replace("wrr", "wrr\ndepool-threshold = 1")
+
+    bench.reload(strict("web", "dns"))
+    bench.daemon.controls.acknowledge("too-small", "web", 3600.0, "new rack", "alice")
+    bench.reload(strict("text", "dns"))
+    with pytest.raises(NoSuchThingError):
+        bench.daemon.controls.unacknowledge("too-small", "web", "alice")
+    answer = bench.daemon.controls.unacknowledge("too-small", "text", "alice")
+    assert [each["service"] for each in answer["ended"]] == ["text"]
