@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from twisted.logger import Logger
@@ -86,8 +87,9 @@ class WriteBehind(Generic[T]):
     """Keeps a StateFile up to date off the reactor's thread: one writing at a time, each of the
     newest value. What fails is one line of the log until a writing succeeds.
 
-    `value()` is asked for as a writing begins, `after_s` after the first change; what it returns
-    must not change.
+    `value()` is asked for `after_s` after the first change; what it returns must not change. What
+    has changed while a thread writes, that thread writes next, without the reactor: in a stop that
+    has no more turns.
     """
 
     def __init__(
@@ -106,32 +108,49 @@ class WriteBehind(Generic[T]):
         self._failed = failed
         self._clock = clock
         self._after_s = after_s
-        self._busy = False
-        self._changed = False
+        self._waits = False
         self._warned = False
+        self._lock = Lock()
+        """Of what both threads touch."""
+        self._writing = False
+        self._next: tuple[T, ...] = ()
 
     def changed(self) -> None:
         """The value on the disk is no longer the newest."""
-        self._changed = True
-        if self._busy:
+        if self._waits:
             return
-        self._busy = True
         if self._after_s:
+            self._waits = True
             self._clock.callLater(self._after_s, self._write)
         else:
             self._write()
 
     def _write(self) -> None:
-        self._changed = False
+        self._waits = False
         value = self._value()
-        written = self._in_thread(lambda: self._file.save(value))
+        with self._lock:
+            if self._writing:
+                self._next = (value,)
+                return
+            self._writing = True
+        written = self._in_thread(lambda: self._save(value))
         written.addCallbacks(self._succeeded, self._not_written)
-        written.addCallback(self._written)
 
-    def _written(self, _: object) -> None:
-        self._busy = False
-        if self._changed:
-            self.changed()
+    def _save(self, value: T) -> None:
+        """In the thread. Of several writings the last one says whether that went well."""
+        while True:
+            error: Exception | None = None
+            try:
+                self._file.save(value)
+            except Exception as raised:  # noqa: BLE001 - it is handed on, unless a later one is well
+                error = raised
+            with self._lock:
+                if not self._next:
+                    self._writing = False
+                    break
+                (value,), self._next = self._next, ()
+        if error is not None:
+            raise error
 
     def _succeeded(self, _: object) -> None:
         self._warned = False

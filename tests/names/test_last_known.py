@@ -86,7 +86,6 @@ def test_only_changes_are_written_and_one_at_a_time(tmp_path: Path) -> None:
     bench.clock.advance(10 * SAVE_AFTER_S)
     assert len(bench.writes) == 1
     bench.write()
-    bench.save()
     bench.book.put("a", A2)
     bench.clock.advance(10 * SAVE_AFTER_S)
     assert bench.writes == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from pybal.state.state_file import StateFile, StateFileError, WriteBehind
+from pybal.state.state_file import Document, StateFile, StateFileError, WriteBehind
 from tests.fakes.sources import FakeThread
 
 
@@ -48,21 +48,67 @@ def test_what_is_no_file_of_ours_is_an_error_and_never_waited_for(
         names_file(tmp_path / "x.json").load()
 
 
+def recording(path: Path, during: Callable[[list[str]], object]) -> StateFile[list[str]]:
+    """A file each of whose writings tells what it is about to write."""
+
+    def encode(names: list[str]) -> Document:
+        during(names)
+        return {"names": names}
+
+    return StateFile(path, 1, encode, lambda document: document["names"])
+
+
 def test_changes_during_a_writing_are_written_once_after_it(tmp_path: Path) -> None:
+    thread, value, written = FakeThread(), ["a"], list[list[str]]()
+
+    def during(names: list[str]) -> None:
+        written.append(names)
+        for name in "bcd" if names == ["a"] else "":
+            value.append(name)
+            writer.changed()
+
+    file = recording(tmp_path / "x.json", during)
+    writer = WriteBehind(file, lambda: list(value), thread, pytest.fail)
+    writer.changed()
+    assert written == [["a"], ["a", "b", "c", "d"]]
+    assert file.load() == ["a", "b", "c", "d"]
+    value.append("e")
+    writer.changed()
+    assert file.load() == ["a", "b", "c", "d", "e"]
+
+
+def test_a_change_in_a_stop_is_written_though_the_reactor_hears_of_no_thread_any_more(
+    tmp_path: Path,
+) -> None:
     thread, value = FakeThread(), ["a"]
     thread.at_once = False
     file = names_file(tmp_path / "x.json")
     writer = WriteBehind(file, lambda: list(value), thread, pytest.fail)
     writer.changed()
-    for name in "bcd":
-        value.append(name)
-        writer.changed()
+    value.append("b")
+    writer.changed()
     assert thread.waiting == 1
     thread.run_one()
-    assert file.load() == ["a"]
-    thread.run_one()
-    assert file.load() == ["a", "b", "c", "d"]
     assert thread.waiting == 0
+    assert file.load() == ["a", "b"]
+
+
+def test_a_failure_is_none_if_what_came_meanwhile_is_written(tmp_path: Path) -> None:
+    directory, said = tmp_path / "state", list[str]()
+    directory.write_text("in the way")
+
+    def during(names: list[str]) -> None:
+        if names == ["a"]:
+            writer.changed()
+        else:
+            directory.unlink()
+
+    values = iter((["a"], ["b"]))
+    file = recording(directory / "x.json", during)
+    writer = WriteBehind(file, lambda: next(values), FakeThread(), said.append)
+    writer.changed()
+    assert file.load() == ["b"]
+    assert said == []
 
 
 def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
