@@ -76,6 +76,8 @@ from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
+from pybal.sources.file_access import BoundedAccess
+from pybal.sources.file_stamps import FileStamps
 from pybal.sources.inotify import Inotify
 
 UNLIMITED = 1 << 31
@@ -306,6 +308,7 @@ def _daemon_ports(
     records, memory, listeners = _kept(settings, place, left, store)
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
+    stamp_of = FileStamps(reactor, BoundedAccess(reactor, _own_thread))
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,
@@ -314,7 +317,7 @@ def _daemon_ports(
         in_thread=_in_thread,
         read_in_thread=partial(deferToThreadPool, reactor, reading),
         own_thread=_own_thread,
-        http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False),
+        http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, stamp_of=stamp_of),
         names=resolver,
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,

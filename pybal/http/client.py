@@ -18,21 +18,29 @@ from pybal.http.request import Target, parse_url
 from pybal.net.port import Network
 from pybal.net.tls_facts import TLSSetupError
 from pybal.net.url_text import without_secrets
+from pybal.runtime.file_stamp import StampOf, file_stamp
 
 MakeExchange = Callable[[Any, Network, HTTPRequest, Target], Exchange]
 
 
 class BoundedHTTPClient:
     """HTTPClient on an injected network and clock (IReactorTime); `names` finds the hosts of
-    requests without `connect_to`. `post_quantum`: see TLSConnections."""
+    requests without `connect_to`. `post_quantum` and `stamp_of`: see TLSConnections."""
 
     def __init__(
-        self, clock: Any, network: Network, names: HostLookUp, *, post_quantum: bool = True
+        self,
+        clock: Any,
+        network: Network,
+        names: HostLookUp,
+        *,
+        post_quantum: bool = True,
+        stamp_of: StampOf = file_stamp,
     ) -> None:
         self._clock = clock
         self._network = network
         self._names = names
         self._post_quantum = post_quantum
+        self._stamp_of = stamp_of
         self._over_tls: MakeExchange | None = None
 
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:
@@ -51,5 +59,7 @@ class BoundedHTTPClient:
             # Loaded by now, with the first configuration that speaks TLS (daemon/on_demand.py).
             from pybal.http.tls_exchange import exchanges_over_tls
 
-            self._over_tls = exchanges_over_tls(post_quantum=self._post_quantum)
+            self._over_tls = exchanges_over_tls(
+                post_quantum=self._post_quantum, stamp_of=self._stamp_of
+            )
         return self._over_tls

@@ -27,16 +27,18 @@ from pybal.net.tls import (
     tls_facts,
     verify_name,
 )
+from pybal.runtime.file_stamp import StampOf
 
 # Room for a whole record of TLS (RFC 8446 section 5.2), which is made anew for each reading.
 _RECORD_BYTES = 16384 + 256 + 5
 
 
 def exchanges_over_tls(
-    *, post_quantum: bool
+    *, post_quantum: bool, stamp_of: StampOf
 ) -> Callable[[Any, Network, HTTPRequest, Target], Exchange]:
     """What makes them, with contexts of its own. It raises TLSSetupError."""
-    return partial(TLSExchange, TLSConnections(post_quantum=post_quantum))
+    connections = TLSConnections(post_quantum=post_quantum, stamp_of=stamp_of)
+    return partial(TLSExchange, connections)
 
 
 class TLSExchange(Exchange):

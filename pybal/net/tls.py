@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from pybal.errors import PyBalError
 from pybal.net.tls_facts import TLSFacts, TLSSetupError
 from pybal.net.tls_groups import offer_x25519_alone
-from pybal.runtime.file_stamp import FileStamp, file_stamp
+from pybal.runtime.file_stamp import FileStamp, StampOf, file_stamp
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 _log = Logger(namespace="network")
@@ -39,10 +39,12 @@ class CertificateNameError(PyBalError):
 
 class TLSConnections:
     """Makes client connections in memory; keeps the costly contexts. Without `post_quantum` they
-    are those of checks, see pybal/net/tls_groups.py."""
+    are those of checks, see pybal/net/tls_groups.py. `stamp_of` tells for each verified connection
+    whether its file of trusted certificates is another one now."""
 
-    def __init__(self, *, post_quantum: bool = True) -> None:
+    def __init__(self, *, post_quantum: bool = True, stamp_of: StampOf = file_stamp) -> None:
         self._post_quantum = post_quantum
+        self._stamp_of = stamp_of
         self._unverified = self._made(_unverifying())
         self._verified: dict[str | None, tuple[FileStamp | None, SSL.Context]] = {}
         """By the file of trusted certificates, as it was when it was read."""
@@ -67,7 +69,7 @@ class TLSConnections:
 
     def _verifying(self, ca_file: str | None) -> SSL.Context:
         """With what is in the file now. One that has gone or is damaged leaves what was trusted."""
-        stamp = None if ca_file is None else file_stamp(Path(ca_file))
+        stamp = None if ca_file is None else self._stamp_of(Path(ca_file))
         known = self._verified.get(ca_file)
         if known is not None and stamp in (known[0], None):
             return known[1]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 FileStamp = tuple[int, int, int]
+
+StampOf = Callable[[Path], FileStamp | None]
+"""What is here, or something that waits for no file system."""
 
 
 def file_stamp(path: Path) -> FileStamp | None:
