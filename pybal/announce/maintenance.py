@@ -52,6 +52,13 @@ class Maintenance:
         new = {now: self.services[was] for was, now in renames if was in self.services}
         return replace(self, services={**new, **self.services})
 
+    def renamed(self, renames: Iterable[tuple[str, str]]) -> Maintenance:
+        """With services under other names (former and present one)."""
+        names = dict(renames)
+        return replace(
+            self, services={names.get(name, name): at for name, at in self.services.items()}
+        )
+
     def scopes(self) -> Iterator[tuple[str | None, float]]:
         """What is in maintenance, and since when; None is the whole director."""
         if self.director is not None:

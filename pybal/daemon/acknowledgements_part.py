@@ -36,9 +36,11 @@ class AcknowledgementsPart:
             self._keeper = Keeper(file, "The list of known alerts", (), ports.in_thread, log)
         self.book = AcknowledgementBook(ports.reactor, ports.now, self._save, log)
 
-    def start(self) -> None:
-        """With those of the last run."""
+    def start(self, renames: Iterable[tuple[str, str]] = ()) -> None:
+        """With those of the last run; services go on from that under another name, former and
+        present one."""
         self.book.start(() if self._keeper is None else self._keeper.load())
+        self.rename(renames)
 
     def stop(self) -> None:
         """End nothing any more. Idempotent."""

@@ -80,9 +80,16 @@ class BGPPart:
         self._told = told
         self._failover: BGPFailover | None = None
 
-    def start(self, settings: BGPSettings | None, *, restarting: bool) -> None:
+    def start(
+        self,
+        settings: BGPSettings | None,
+        *,
+        restarting: bool,
+        renames: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Speak BGP, if it is on. `restarting`: routers may keep the routes of a former life until
-        it is known which are left."""
+        it is known which are left. `renames`: the services that go on from that under another name,
+        former and present one."""
         if settings is None:
             self._ports.records.end_left()
             return
@@ -105,7 +112,7 @@ class BGPPart:
                 records=ports.records,
                 bfd_numbers=self._bfd_numbers(),
             ),
-            *self._maintenance(),
+            *self._maintenance(renames),
         )
         self._failover.start(restarting=restarting)
         self._announce_by(self._failover)
@@ -186,14 +193,18 @@ class BGPPart:
         directory = self._state_directory
         return None if directory is None else BFDNumbers(directory, Logger(namespace="bgp"))
 
-    def _maintenance(self) -> tuple[Maintenance, Callable[[Maintenance], object]]:
+    def _maintenance(
+        self, renames: Iterable[tuple[str, str]]
+    ) -> tuple[Maintenance, Callable[[Maintenance], object]]:
         """That of our former life, and who keeps it for the next."""
         if self._state_directory is None:
             return Maintenance(), lambda _: None
         log = Logger(namespace="bgp")
         file, in_thread = maintenance_file(self._state_directory), self._ports.in_thread
         keeper = Keeper(file, "The maintenance", Maintenance(), in_thread, log)
-        return keeper.load(), keeper.save
+        kept = keeper.load().renamed(renames)
+        keeper.save(kept)
+        return kept, keeper.save
 
     def snapshot(self) -> BGPSnapshot:
         """The BGP side."""

@@ -59,11 +59,12 @@ from pybal.reload.difference import Step, lines, renamed
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
+from pybal.reload.service_names import ServiceNames
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source
-from pybal.sources.create import create_source
+from pybal.sources.create import create_source, rename_lists
 from pybal.state.state_file import WriteBehind
 
 _STOP_S = 30.0
@@ -121,6 +122,7 @@ class Daemon:
         )
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = kept_in(settings)
+        self._service_names = ServiceNames(kept, ports.in_thread, self._log)
         self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, told=self._history)
         self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
         self._overrides = OverridesPart(
@@ -181,14 +183,16 @@ class Daemon:
         self._ports.memory.start()
         self._ipvs.subscribe(self._announcer.service_stands)
         self._ipvs.subscribe_refusals(self._servers_refused)
-        self._acknowledgements.start()
+        renames = self._service_names.start(self._settings.services)
+        rename_lists(kept_in(self._settings), renames)
+        self._acknowledgements.start(renames)
         self._http.start(self._settings.instrumentation, self._settings.control)
         # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
         # the routes may keep them until we tell which ones are left.
         keys = (service_key(service) for service in self._settings.services if service.bgp)
         restarting = any(map(self._ipvs.adopted, keys))
-        self._bgp.start(self._settings.bgp, restarting=restarting)
-        self._overrides.start([service.name for service in self._settings.services])
+        self._bgp.start(self._settings.bgp, restarting=restarting, renames=renames)
+        self._overrides.start([service.name for service in self._settings.services], renames)
         self._service_set.create(self._settings.services)
         self._director_health.start()
         self._starting = Deferred.fromCoroutine(self._service_set.start())
@@ -293,6 +297,7 @@ class Daemon:
         self._history.go_over_to(names)
         await self._service_set.go_over(steps, names)
         self._bgp.forget_maintenance(former for former, _ in renames)
+        self._service_names.go_over_to(settings.services)
 
     def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -60,9 +60,13 @@ class OverridesPart:
             BookPorts(ports.reactor, ports.now, self._save, self._changed, observe), self._log
         )
 
-    def start(self, services: Collection[str]) -> None:
-        """With those of the last run, as far as their services are still there."""
-        self._book.start(() if self._keeper is None else self._keeper.load(), services)
+    def start(self, services: Collection[str], renames: Iterable[tuple[str, str]] = ()) -> None:
+        """With those of the last run, as far as their services are still there, maybe under another
+        name: former and present one."""
+        names = dict(renames)
+        kept = () if self._keeper is None else self._keeper.load()
+        found = [replace(each, service=names.get(each.service, each.service)) for each in kept]
+        self._book.start(found, services)
 
     def stop(self) -> None:
         """End nothing any more. Idempotent."""

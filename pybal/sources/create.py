@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
 from twisted.logger import Logger
 
 from pybal.config.settings import (
@@ -21,7 +25,7 @@ from pybal.sources.kubernetes import (
     KubernetesReader,
 )
 from pybal.sources.last_good_list import LastGoodList, Origin
-from pybal.sources.list_cache import ListCache, list_file
+from pybal.sources.list_cache import ListCache, file_name, list_file
 from pybal.sources.polling_source import Pauses, PollingSource, Reader
 
 ETCD_SYSTEM = "config-etcd"
@@ -68,6 +72,16 @@ def create_source(
         case KubernetesSource():
             reader = KubernetesReader(settings, ports)
             return polling(reader, KUBERNETES_PAUSES, KUBERNETES_OVERDUE_S)
+
+
+def rename_lists(state_directory: Path | None, renames: Iterable[tuple[str, str]]) -> None:
+    """The kept lists of services that have other names now (former and present ones) are theirs."""
+    if state_directory is None:
+        return
+    folder = state_directory / _CACHE_DIRECTORY
+    for was, now in renames:
+        with suppress(OSError):  # there may be none
+            (folder / file_name(was)).replace(folder / file_name(now))
 
 
 def origin_of(settings: SourceSettings, service: str, log: Logger) -> Origin:

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from pybal.errors import NoSuchThingError
+from pybal.override import Action
+from pybal.overrides.wish import Scope, Wish
+from pybal.reload.service_names import renames
 from tests.fakes.daemon import STEP_S, DaemonBench
 
 HEAD = """
@@ -103,3 +107,76 @@ def test_an_alert_that_is_known_stays_so(bench: DaemonBench, tmp_path: Path) -> 
         bench.daemon.controls.unacknowledge("too-small", "web", "alice")
     answer = bench.daemon.controls.unacknowledge("too-small", "text", "alice")
     assert [each["service"] for each in answer["ended"]] == ["text"]
+
+
+WEB, DNS, TLS = "tcp 192.0.2.1:80", "udp 192.0.2.2:53", "tcp 192.0.2.1:443"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"),
+    [
+        ({}, {"web": WEB}, ()),
+        ({"web": WEB}, {"web": WEB}, ()),
+        ({"web": WEB, "dns": DNS}, {"text": WEB, "dns": DNS}, (("web", "text"),)),
+        ({"web": WEB}, {"text": TLS}, ()),
+        ({"web": WEB, "tls": TLS}, {"tls": WEB}, ()),
+        ({"web": WEB}, {"text": WEB, "web": TLS}, ()),
+        ({"web": WEB, "tls": TLS}, {"web": TLS, "tls": WEB}, ()),
+    ],
+)
+def test_the_same_service_by_another_name_is_renamed_and_nothing_else_is(
+    before: dict[str, str], now: dict[str, str], found: tuple[tuple[str, str], ...]
+) -> None:
+    assert renames(before, now) == found
+
+
+def begin_all(bench: DaemonBench) -> None:
+    """Of all that operators may say of web."""
+    bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    wish = Wish(Action.DISABLE, Scope("192.0.2.11", ("web",)), 3600.0, "new disk", force=True)
+    begun = Deferred.fromCoroutine(bench.daemon.controls.override(wish, "alice"))
+    bench.run(1)
+    assert begun.called
+    bench.daemon.controls.acknowledge("too-small", "web", 3600.0, "new rack", "alice")
+
+
+def test_over_a_restart_all_goes_on_too_and_over_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n{'host': '192.0.2.12'}\n")
+    small = "depool-threshold = 0.9\nscheduler"
+    bench = DaemonBench(tmp_path, config(tmp_path, "web", "dns").replace("scheduler", small))
+    begin_all(bench)
+    for _ in range(2):
+        bench.stop()
+        text = config(tmp_path, "text", "dns").replace("scheduler", small)
+        bench = DaemonBench(tmp_path, text, kernel=bench.kernel)
+        assert meds(bench) == {"192.0.2.1/32": 500, "192.0.2.2/32": 0}
+        assert in_maintenance(bench) == ["text"]
+        assert [each.service for each in bench.daemon.overrides()] == ["text"]
+    answer = bench.daemon.controls.unacknowledge("too-small", "text", "alice")
+    assert len(answer["ended"]) == 1
+    bench.stop()
+
+
+def test_a_renamed_service_begins_with_its_list_and_lets_no_restart_empty_its_pool(
+    tmp_path: Path,
+) -> None:
+    pool = tmp_path / "pool"
+    pool.write_text("".join(f"{{'host': '192.0.2.1{n}'}}\n" for n in range(8)))
+    bench = DaemonBench(tmp_path, config(tmp_path, "web"))
+    bench.stop()
+    pool.write_text("{'host': '192.0.2.10'}\n")
+    after = DaemonBench(tmp_path, config(tmp_path, "text"), kernel=bench.kernel)
+    (service,) = after.daemon.services()
+    assert service.held
+    assert sum(server.pooled for server in service.servers) == 8
+    assert [each.name for each in (tmp_path / "state/pool-lists").iterdir()] == ["text.json"]
+    after.stop()
+
+
+def test_a_reload_is_known_to_the_next_start(bench: DaemonBench, tmp_path: Path) -> None:
+    bench.reload(config(tmp_path, "text", "dns"))
+    bench.daemon.controls.maintenance("text", begin=True, by="alice")
+    bench.stop()
+    after = DaemonBench(tmp_path, config(tmp_path, "web", "dns"), kernel=bench.kernel)
+    assert in_maintenance(after) == ["web"]
+    after.stop()

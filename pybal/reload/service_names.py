@@ -1,0 +1,75 @@
+"""Under which names the services of the last run ran: one that a start finds under another name
+goes on with what operators have said of it, and with its list, as over a reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from pybal.config.settings import ServiceSettings
+from pybal.pool.desired import service_key
+from pybal.runtime.threads import InThread
+from pybal.state.keeper import Keeper
+from pybal.state.state_file import Document, StateFile
+
+Names = Mapping[str, str]
+"""What each service is in the kernel (the text of its ServiceKey), by its name."""
+
+Renames = tuple[tuple[str, str], ...]
+"""Former and present names."""
+
+_FORMAT = 1
+
+
+def names_file(state_directory: Path) -> StateFile[Names]:
+    """Where they are kept."""
+    return StateFile(state_directory / "service-names.json", _FORMAT, _encode, _decode)
+
+
+def renames(before: Names, now: Names) -> Renames:
+    """The services that go on under another name: those of which the name alone is new."""
+    former = {key: name for name, key in before.items() if name not in now}
+    new = ((former.get(key), name) for name, key in now.items() if name not in before)
+    return tuple((was, name) for was, name in new if was is not None)
+
+
+class ServiceNames:
+    """Keeps them in `state_directory`; None: nothing is kept."""
+
+    def __init__(self, state_directory: Path | None, in_thread: InThread, log: Logger) -> None:
+        self._keeper: Keeper[Names] | None = None
+        if state_directory is not None:
+            file = names_file(state_directory)
+            self._keeper = Keeper(file, "The names of services", {}, in_thread, log)
+        self._log = log
+
+    def start(self, services: Iterable[ServiceSettings]) -> Renames:
+        """With the services of this run; those that the last one had under another name. Blocks on
+        the disk."""
+        if self._keeper is None:
+            return ()
+        now = _names(services)
+        found = renames(self._keeper.load(), now)
+        for was, name in found:
+            self._log.info("Service {was} of the last run goes on as {name}", was=was, name=name)
+        self._keeper.save(now)
+        return found
+
+    def go_over_to(self, services: Iterable[ServiceSettings]) -> None:
+        """A reload has made them others."""
+        if self._keeper is not None:
+            self._keeper.save(_names(services))
+
+
+def _names(services: Iterable[ServiceSettings]) -> Names:
+    return {service.name: str(service_key(service)) for service in services}
+
+
+def _encode(names: Names) -> Document:
+    return {"services": dict(names)}
+
+
+def _decode(document: Document) -> Names:
+    return {str(name): str(key) for name, key in document["services"].items()}
