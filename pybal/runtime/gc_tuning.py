@@ -28,8 +28,12 @@ _ALL = 2
 STORM_S = 0.05
 """A thread that has worked for more than half of so long a time has met with a storm."""
 
+MOST_SEARCHED = 20_000
+"""A search of more objects takes over five milliseconds."""
+
 PASSED_OVER = 1000
-"""So many searches may find nothing for that reason, from one search of all objects to the next."""
+"""So many searches may find nothing for either reason, from one search of all objects to the
+next."""
 
 SETTLED_AFTER_S = 20.0
 """Until then the start makes objects without end: the largest takes some eight seconds."""
@@ -57,7 +61,8 @@ class Searches:
     In a storm nearly all that is new stays, and takes the place of something old. To search it
     takes a fifth of the time and finds nothing; and as Python counts what is new less what has
     gone, tens of thousands of objects may gather first, whose search stops the process for a tenth
-    of a second. So it is passed over. The start is a storm in any case: of a million objects that
+    of a second. So it is passed over. What a storm leaves may first be searched when it is over,
+    so a search of very many is passed over, too. The start is a storm in any case: of a million objects that
     the largest makes a few thousand are garbage; there the threads that parse lists must not search
     either, as that stops the reactor, too. Later their searches are as ever: what they parse is
     garbage soon.
@@ -101,7 +106,7 @@ class Searches:
             used_s = self._cpu_s()
             self._in_storm = (used_s - self._used_s) * 2 > now_s - self._since_s
             self._since_s, self._used_s = now_s, used_s
-        if self._in_storm and self._left:
+        if self._left and (self._in_storm or _is_long(info["generation"])):
             self._left -= 1
             gc.freeze()  # Nothing is left to be searched.
 
@@ -113,3 +118,10 @@ class Searches:
         self._all = False
         self._left = PASSED_OVER
         self._clock.callLater(_SEARCH_ALL_EVERY_S, self.search_all)
+
+
+def _is_long(generation: int) -> bool:
+    """Whether a search of this generation and the younger ones takes long. To count objects takes a
+    tenth of the time of their search."""
+    counts = (len(gc.get_objects(generation=each)) for each in range(generation + 1))
+    return sum(counts) > MOST_SEARCHED

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.runtime.gc_tuning import (
+    MOST_SEARCHED,
     NEVER,
     PASSED_OVER,
     SETTLED_AFTER_S,
@@ -105,6 +106,58 @@ def test_in_a_storm_what_is_new_is_passed_over_until_the_search_of_everything() 
     storm.searches.search_all()
     assert gone() is None
     assert storm.search(share=0.1)
+
+
+def is_searched_among(count: int, generation: int = 0) -> bool:
+    """Whether a search finds what is garbage among so many new objects. None has come for these
+    yet: as if as many old ones had gone meanwhile."""
+    knot = Knot()
+    gone = weakref.ref(knot)
+    gc.disable()
+    others: list[list[object]] = [[] for _ in range(count)]
+    del knot
+    gc.collect(generation)
+    gc.enable()
+    del others
+    return gone() is None
+
+
+@pytest.mark.parametrize("generation", [0, 1, 2])
+@pytest.mark.parametrize(("share", "is_searched"), [(0.9, True), (1.1, False), (3.0, False)])
+def test_what_would_take_long_to_search_is_passed_over_though_the_storm_is_over(
+    generation: int,
+    share: float,
+    is_searched: bool,  # noqa: FBT001
+) -> None:
+    storm = Storm()
+    storm.clock.advance(STORM_S)
+    gc.freeze()
+    assert is_searched_among(int(share * MOST_SEARCHED), generation) is is_searched
+    assert storm.finds(), "what came later is not much"
+
+
+def test_the_objects_of_all_generations_that_are_searched_count_together() -> None:
+    storm = Storm()
+    storm.clock.advance(STORM_S)
+    gc.freeze()
+    gc.disable()
+    older: list[list[object]] = [[] for _ in range(int(0.6 * MOST_SEARCHED))]
+    gc.collect(0)
+    assert is_searched_among(int(0.6 * MOST_SEARCHED), generation=0)
+    assert not is_searched_among(int(0.6 * MOST_SEARCHED), generation=1)
+    del older
+
+
+def test_not_all_long_searches_are_passed_over() -> None:
+    storm = Storm()
+    for _ in range(PASSED_OVER - 1):
+        storm.search()
+    storm.clock.advance(STORM_S)
+    gc.freeze()
+    assert not is_searched_among(2 * MOST_SEARCHED)
+    assert is_searched_among(2 * MOST_SEARCHED)
+    storm.searches.search_all()
+    assert not is_searched_among(2 * MOST_SEARCHED)
 
 
 @pytest.mark.parametrize(("share", "is_searched"), [(0.45, True), (0.55, False)])
