@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from pybal.runtime.clock import Clock
-from pybal.runtime.time_slices import LEISURE_WITHIN_S, TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
 
 AT_ONCE = 20
 """So many notes of a turn of the reactor are taken at once."""
@@ -83,7 +83,11 @@ class Deferral:
 
     def _take_some(self) -> None:
         self._taking = True
-        for _ in range(min(_PIECE, len(self._waiting))):
+        # That of a list takes as long as hundreds of others.
+        ends_at_s = self._clock.seconds() + SLICE_S
+        for number in range(min(_PIECE, len(self._waiting))):
+            if number and self._clock.seconds() >= ends_at_s:
+                break
             try:
                 _, note = self._waiting.popleft()
                 note()

@@ -88,7 +88,7 @@ class Coordinator:
         self._publication = Publication(settings, ports.table, self._servers, adopted, self._log)
         self._policy = PolicySteps(settings, ports, self._publication, self._log)
         self._record = ListRecord(
-            ports.clock, list_store, self._list, lambda: self._policy.state, self._new_servers
+            ports, list_store, self._list, lambda: self._policy.state, self._new_servers
         )
         self._crowding = Crowding(self._servers, lambda: self._policy.state, self._log)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)

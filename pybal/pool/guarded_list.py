@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from twisted.logger import Logger, LogLevel
@@ -75,6 +75,11 @@ class GuardedList:
             return
         at = self._clock.seconds()
         self._become(begun(self._guard, found, _standings(state), at), ())
+
+    def learning(self, state: PoolState) -> Iterator[None]:
+        """In pieces, what `learn` would have to do after many have come up or gone down. Between
+        two, and before that is called, anything may happen."""
+        return self._unproven.look_ahead(state.members, self._guard, self._clock.seconds())
 
     def learn(self, state: PoolState) -> bool:
         """Servers may have come up or gone down. Whether the next run is to know of others, as not

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 from pybal.model import ServerSpec
 
-PORTION = 300
+PORTION = 150
 """So many new servers are some milliseconds' work."""
 
 

@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+from twisted.internet.defer import Deferred
+
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.list_restart import saved_after_s
 from pybal.pool.new_servers import NewServers
 from pybal.pool.pool_state import PoolState
-from pybal.pool.ports import ListStore
+from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.server import Server
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import DelayedCall
 
 
 class ListRecord:
@@ -21,20 +23,23 @@ class ListRecord:
 
     def __init__(
         self,
-        clock: Clock,
+        ports: CoordinatorPorts,
         store: ListStore,
         list_: GuardedList,
         state: Callable[[], PoolState],
         new_servers: NewServers,
     ) -> None:
-        self._clock = clock
+        self._clock = ports.clock
         self._store = store
         self._list = list_
         self._state = state
         self._new_servers = new_servers
+        self._time_slices = ports.time_slices
         self._moving: dict[str, Server] = {}
         self._moving_kept: tuple[tuple[str, str], ...] = ()
         self._later: DelayedCall | None = None
+        self._looking = 0
+        """How many looks are under way."""
         self._kept_at = -math.inf
         self._stopped = False
 
@@ -60,13 +65,31 @@ class ListRecord:
 
     def stop(self) -> None:
         """Keep what is known now, and nothing more. Idempotent."""
+        if self._stopped:
+            return
         self._stopped = True
-        if self._later is not None:
+        if self._later is not None or self._looking:
             self._cancel()
-            self._look()
+            self._keep_if_other()
 
     def _look(self) -> None:
         self._later = None
+        Deferred.fromCoroutine(self._look_in_pieces())
+
+    async def _look_in_pieces(self) -> None:
+        """When a whole pool has died, thousands have gone down since the last look."""
+        by_s = self._time_slices.due_s
+        self._looking += 1
+        try:
+            for _ in self._list.learning(self._state()):
+                await self._time_slices.leisure(by_s=by_s)
+                if self._stopped:
+                    return
+        finally:
+            self._looking -= 1
+        self._keep_if_other()
+
+    def _keep_if_other(self) -> None:
         others = self._list.learn(self._state())
         if others or self._moves() != self._moving_kept:
             self._kept_at = self._clock.seconds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from zlib import crc32
@@ -17,6 +17,9 @@ _SAVED_AFTER_S = 5.0
 _SPREAD_S = 3.0
 _SAVED_EVERY_S = 30.0
 _SERVERS_A_SECOND = 1000
+
+_PIECE = 100
+"""So many servers are half a millisecond's work."""
 
 
 def saved_after_s(service: str, servers: int, since_s: float) -> float:
@@ -45,13 +48,28 @@ class UnprovenServers:
         self.doubted: frozenset[str] = frozenset()
         """Of those that were doubted: who still is."""
 
+    def look_ahead(
+        self, members: Members, guard: ListGuard, at: float, piece: int = _PIECE
+    ) -> Iterator[None]:
+        """The greater part of a `look` at servers of which many have changed, in pieces of so many.
+        Between two, and before the look, anything may happen."""
+        before = self._members
+        if not self._same_but_members(members, guard):
+            return
+        for number, member in enumerate(members.differing(before), 1):
+            self._judge(member.spec.host, member, at)
+            if number % piece == 0:
+                yield
+                if self._members is not before:
+                    return  # All has been looked at meanwhile.
+        self._members = members
+
     def look(self, members: Members, guard: ListGuard, at: float) -> bool:
         """Whether others are unproven than when `all` was last called."""
+        known = self._same_but_members(members, guard)
         before, self._members = self._members, members
-        arrivals, self._arrivals = self._arrivals, guard.arrivals
-        doubted, self.doubted = self._doubted, guard.doubted
-        known = members.same_list(before) and guard.doubted == doubted
-        if known and (guard.arrivals is arrivals or guard.arrivals == arrivals):
+        self._arrivals, self.doubted = guard.arrivals, guard.doubted
+        if known:
             for member in members.differing(before):
                 self._judge(member.spec.host, member, at)
         else:
@@ -62,6 +80,11 @@ class UnprovenServers:
         if len(self._doubted) < len(self.doubted):
             self.doubted = frozenset(self._doubted)
         return bool(self._news)
+
+    def _same_but_members(self, members: Members, guard: ListGuard) -> bool:
+        """Whether nothing else has changed since the last look."""
+        known = members.same_list(self._members) and guard.doubted == self.doubted
+        return known and (guard.arrivals is self._arrivals or guard.arrivals == self._arrivals)
 
     def all(self) -> tuple[str, ...]:
         """Their hosts, sorted."""

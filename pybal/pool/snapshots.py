@@ -52,21 +52,26 @@ class ServerSnapshots:
 
     async def _make_early(self) -> None:
         by_s = self._time_slices.due_s
-        while self._touched:
+        while self._touched or self._touch_changed():
             await self._time_slices.leisure(by_s=by_s)
             self._make_some()
             if not self._touched:
-                self._touch_changed()
+                # To look at all of a long list, and to put it together, have turns to themselves.
+                await self._time_slices.leisure(by_s=by_s)
+        await self._time_slices.leisure(by_s=by_s)
         self._working = False
         self.all()
 
-    def _touch_changed(self) -> None:
-        """What a step has changed, perhaps since it was made: `all` would make it in one turn."""
+    def _touch_changed(self) -> bool:
+        """What a step has changed, perhaps since it was made: `all` would make it in one turn.
+        Whether there is any."""
+        early = self._early
         for member in self._state().members.differing(self._members):
             host = member.spec.host
-            made = self._early.get(host)
+            made = early.get(host)
             if made is None or made[0] is not member:
                 self._touched[host] = None
+        return bool(self._touched)
 
     def _make_some(self) -> None:
         members = self._state().members
@@ -81,11 +86,7 @@ class ServerSnapshots:
         members = self._state().members
         if members is self._members and not self._touched and not self._early:
             return self._snapshots
-        found = {h: made for h, (member, made) in self._early.items() if members.get(h) is member}
-        changed = {m.spec.host for m in members.differing(self._members)} - found.keys()
-        changed |= self._touched.keys()
-        for host in changed & members.keys():
-            found[host] = _snapshot(members[host], self._servers[host])
+        found = self._changed(members)
         if members.same_list(self._members):
             self._by_host |= found
         else:
@@ -95,6 +96,26 @@ class ServerSnapshots:
         self._touched.clear()
         self._early.clear()
         return self._snapshots
+
+    def _changed(self, members: Members) -> dict[str, ServerSnapshot]:
+        """Those that differ from `_by_host`; what was made early is taken from there."""
+        found: dict[str, ServerSnapshot] = {}
+        early, touched = self._early, self._touched
+        for member in members.differing(self._members):
+            host = member.spec.host
+            made = early.pop(host, None)
+            if made is None or made[0] is not member:
+                touched[host] = None
+            else:
+                found[host] = made[1]
+        for host, made in early.items():
+            if members.get(host) is made[0]:
+                found[host] = made[1]
+        for host in touched:
+            member = members.get(host)
+            if member is not None:
+                found[host] = _snapshot(member, self._servers[host])
+        return found
 
 
 def not_held(server: ServerSnapshot) -> ServerSnapshot:

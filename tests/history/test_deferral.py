@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.history.deferral import AT_ONCE, MOST_WAITING, Deferral
-from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, TimeSlices
+from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, SLICE_S, TimeSlices
 from tests.fakes.deferreds import result_of
 from tests.fakes.log import FakeLog
 from tests.fakes.turns import Reactor
@@ -53,6 +53,25 @@ def test_of_many_the_rest_waits_and_all_are_noted_in_order() -> None:
     assert rig.noted == list(range(AT_ONCE + 50))
     rig.take(1, AT_ONCE + 50)
     assert rig.noted[-1] == AT_ONCE + 50
+
+
+@pytest.mark.parametrize("slices", [0.1, 0.4, 1.0, 5.0])
+def test_those_that_take_long_take_no_turn_for_long(slices: float) -> None:
+    reactor = Reactor()
+    rig = Rig(reactor)
+
+    def note(number: int) -> None:
+        reactor.now_s += slices * SLICE_S
+        rig.noted.append(number)
+
+    for number in range(AT_ONCE + 100):
+        rig.deferral.take(note, number)
+    rig.noted.clear()
+    while reactor.calls:
+        before_s = reactor.now_s
+        reactor.turn()
+        assert reactor.now_s - before_s < (2.01 + slices) * SLICE_S
+    assert rig.noted == list(range(AT_ONCE, AT_ONCE + 100))
 
 
 def test_what_comes_while_others_wait_comes_after_them() -> None:

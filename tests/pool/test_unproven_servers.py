@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -65,18 +66,24 @@ looks = st.tuples(
     st.none() | st.dictionaries(st.sampled_from("abcdef"), arrived),
     st.none() | st.frozensets(st.sampled_from("abcdef")),
     st.sampled_from([0.0, 1.0, 15.0, 40.0]),
+    st.lists(st.integers(0, 12), max_size=3),
 )
 
 
 @given(st.lists(looks, max_size=12))
 def test_those_that_were_not_seen_to_work_are_found_by_what_has_changed(
-    history: list[tuple[list[Member], dict[str, Arrival] | None, frozenset[str] | None, float]],
+    history: list[
+        tuple[list[Member], dict[str, Arrival] | None, frozenset[str] | None, float, list[int]]
+    ],
 ) -> None:
+    """Some of it ahead, which may go on at any time, or never; the last number says which of those
+    that have begun goes on, or that another one begins."""
     unproven, members = UnprovenServers(standing), Members()
     guard = new_guard(GuardRules(Fraction(1, 2)))
     at, last = 0.0, unproven.all()
     doubted: frozenset[str] = frozenset()
-    for changed, arrivals, doubts, seconds in history:
+    ahead: list[Iterator[None]] = []
+    for changed, arrivals, doubts, seconds, pieces in history:
         at += seconds
         if {each.spec.host for each in changed} <= set(members):
             members = members.changed(changed)
@@ -87,6 +94,11 @@ def test_those_that_were_not_seen_to_work_are_found_by_what_has_changed(
         if doubts is not None:
             doubted = doubts
         guard = replace(guard, doubted=doubted)
+        for number in pieces:
+            if number >= len(ahead):
+                ahead.append(unproven.look_ahead(members, guard, at, piece=1))
+                number = -1
+            next(ahead[number], None)
         known = {host: standing(member) for host, member in members.items()}
         doubted = still_doubted(doubted, known)
         wanted = {host for host, member in members.items() if not member.up} | doubted
