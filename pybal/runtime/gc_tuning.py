@@ -61,11 +61,11 @@ class Searches:
     In a storm nearly all that is new stays, and takes the place of something old. To search it
     takes a fifth of the time and finds nothing; and as Python counts what is new less what has
     gone, tens of thousands of objects may gather first, whose search stops the process for a tenth
-    of a second. So it is passed over. What a storm leaves may first be searched when it is over,
-    so a search of very many is passed over, too. The start is a storm in any case: of a million objects that
-    the largest makes a few thousand are garbage; there the threads that parse lists must not search
-    either, as that stops the reactor, too. Later their searches are as ever: what they parse is
-    garbage soon.
+    of a second. So it is passed over. What a storm leaves may be left to the first search after it:
+    one of very many is passed over, too. The start is a storm in any case: of a million objects
+    that the largest makes a few thousand are garbage; there the threads that parse lists must not
+    search either, as that stops the reactor, too. Later their searches are as ever: what they parse
+    is garbage soon.
     """
 
     def __init__(self, clock: Clock, cpu_s: Callable[[], float]) -> None:

@@ -75,7 +75,11 @@ def test_new_servers_come_after_those_that_there_are_until_the_list_is_in_force(
     first, *others = MANY
     bench.list(first, "o1", *others, "o0")
     _, *portions = bench.published
-    assert [len(entry.destinations) for entry in portions] == [302, 602, 752]
+    assert [len(entry.destinations) for entry in portions] == [
+        PORTION + 2,
+        2 * PORTION + 2,
+        5 * PORTION // 2 + 2,
+    ]
     ranks = {str(each.key.address): each.rank for each in portions[-1].destinations.values()}
     came = ["o0", "o1", *MANY]
     assert ranks == {{**MANY, **OTHERS}[host]: rank for rank, host in enumerate(came)}

@@ -125,9 +125,7 @@ def is_searched_among(count: int, generation: int = 0) -> bool:
 @pytest.mark.parametrize("generation", [0, 1, 2])
 @pytest.mark.parametrize(("share", "is_searched"), [(0.9, True), (1.1, False), (3.0, False)])
 def test_what_would_take_long_to_search_is_passed_over_though_the_storm_is_over(
-    generation: int,
-    share: float,
-    is_searched: bool,  # noqa: FBT001
+    generation: int, share: float, is_searched: bool
 ) -> None:
     storm = Storm()
     storm.clock.advance(STORM_S)
