@@ -63,6 +63,15 @@ def test_every_file_that_the_document_names_exists() -> None:
     assert named <= known
 
 
+def test_what_is_measured_can_be_found() -> None:
+    """docs/measuring.md has a line for each command of bench/."""
+    text = (ROOT / "docs/measuring.md").read_text("utf-8")
+    commands = {path.stem for path in (ROOT / "bench").glob("*.py")} - {"__init__"}
+    lines = re.findall(r"^\| `(\w+)` \|", text, re.M)
+    assert len(lines) == len(set(lines)) > 15
+    assert set(lines) | set(re.findall(r"`bench\.(\w+)`", text)) == commands
+
+
 def wrong_imports(path: Path, level: dict[str, int]) -> Iterator[str]:
     """What runs up or across."""
     ours = ".".join(path.relative_to(ROOT).with_suffix("").parts)
