@@ -39,13 +39,15 @@ class SourceList:
     If something in it could not be read, servers that it no longer names are still here as they
     were: see SourceSnapshot.damage. `last_run`: with the first list of a source, what was in force
     when the last run ended; empty if that is not known. `past`: what lists had taken away by then.
-    `from_disk`: the source itself has said nothing yet.
+    `from_disk`: the source itself has said nothing yet. `other_source`: in the last run, whenever
+    that was, the service had another one.
     """
 
     servers: tuple[ServerSpec, ...]
     last_run: tuple[ServerSpec, ...] = ()
     past: ListPast | None = None
     from_disk: bool = False
+    other_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class LVSService:
     ) -> None:
         self.name = settings.name
         self._settings = settings
+        self._stood = adopted is not None
         self._create_source = create_source
         self._coordinator = Coordinator(settings, ports, adopted, self)
         self._damped = DampedReports(
@@ -99,6 +100,9 @@ class LVSService:
         if self._before_us is not None:
             servers, past = self._before_us
             found, self._before_us = replace(found, last_run=servers, past=past), None
+        elif found.other_source and not self._stood:
+            # That run may be long ago, and nothing of it is left.
+            found = replace(found, last_run=(), past=None)
         self._coordinator.pool_list(found)
 
     def stop(self) -> Deferred[None]:

@@ -49,7 +49,8 @@ class LastGoodList:
     """Publishes good lists that differ from the one in force; keeps it through failures.
 
     If the source fails first, or says nothing for GRACE_S, the list of the last run is
-    published from the cache (None: there is no cache). Servers that vanish together with
+    published from the cache (None: there is no cache); not if it is another source's, which the
+    first list is held against alone. Servers that vanish together with
     something unreadable stay as they were, in force and on disk, until a list is whole; at the
     start that is as the last run left them. Errors are logged once each until
     the source is good again, bad entries once each until a list comes without them.
@@ -75,6 +76,8 @@ class LastGoodList:
         self._cache = cache
         self._overdue_s = overdue_s
         self._last_run: CachedList | None = None
+        self._before_us: CachedList | None = None
+        """The same, or what another source left."""
         self._unusable_cache = ""
         self._servers: tuple[ServerSpec, ...] = ()
         self._in_force: tuple[ServerSpec, ...] = ()
@@ -99,9 +102,16 @@ class LastGoodList:
         self._grace = self._clock.callLater(GRACE_S, self._silent)
         if self._cache is not None:
             try:
-                self._last_run = self._cache.load()
+                self._begin_with(self._cache.load())
             except StateFileError as error:
                 self._unusable_cache = str(error)
+
+    def _begin_with(self, kept: CachedList | None) -> None:
+        if kept is not None and kept.other_source:
+            self._unusable_cache = f"it came from another source, {kept.other_source!r:.200}"
+            self._before_us = kept
+        else:
+            self._last_run = self._before_us = kept
 
     def stop(self) -> None:
         """Publish and log nothing any more. Idempotent."""
@@ -268,9 +278,9 @@ class LastGoodList:
             return
         first, self._servers = not self._servers, servers
         found = SourceList(servers)
-        if first and self._last_run is not None:
-            past = self._past_of(self._last_run)
-            found = SourceList(servers, self._last_run.servers, past, from_disk)
+        if first and self._before_us is not None:
+            before, past = self._before_us, self._past_of(self._before_us)
+            found = SourceList(servers, before.servers, past, from_disk, bool(before.other_source))
         try:
             self._publish(found)
         except Exception:  # noqa: BLE001 - a fault of one list must not end the source

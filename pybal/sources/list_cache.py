@@ -34,12 +34,14 @@ _NO_PAST = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 @dataclass(frozen=True, slots=True)
 class CachedList:
     """A good list, when it was got, in Unix seconds, and what lists had taken away by then.
-    `same_clock`: whether the times of `past` are of the clock that still runs."""
+    `same_clock`: whether the times of `past` are of the clock that still runs. `other_source`:
+    where it came from, if the service has another source now."""
 
     servers: tuple[ServerSpec, ...]
     saved_at: float
     past: ListPast | None = None
     same_clock: bool = True
+    other_source: str = ""
 
 
 class ListCache:
@@ -77,9 +79,9 @@ class ListCache:
 def list_file(
     directory: Path, service: str, url: str, boot: str | None = None
 ) -> StateFile[CachedList]:
-    """Where a service's list is kept: in `directory`, which is made if needed. It is only given
-    back to the same source (`url`): another one's servers must not be put in force. `boot` is that
-    of the kernel whose clock runs."""
+    """Where a service's list is kept: in `directory`, which is made if needed. If it did not come
+    from `url` that is said: another source's servers must not be put in force. `boot` is that of
+    the kernel whose clock runs."""
     return StateFile(
         directory / file_name(service),
         _FORMAT,
@@ -107,9 +109,11 @@ def _encode(cached: CachedList, url: str, boot: str | None) -> Document:
 
 
 def _decode(document: Document, url: str, boot: str | None) -> CachedList:
-    """Not a list that is another source's, or in part bad."""
-    if document["source"] != url:
-        raise StateFileError(f"it came from another source, {document['source']!r:.200}")
+    """Not a list that is in part bad."""
+    source = document["source"]
+    if not isinstance(source, str):
+        raise StateFileError("it is damaged: it has no source")
+    other = "" if source == url else source
     saved_at = float(document["saved_at"])
     if not abs(saved_at) <= _LATEST:
         raise StateFileError("it is damaged: it has no date")
@@ -122,9 +126,9 @@ def _decode(document: Document, url: str, boot: str | None) -> CachedList:
     try:
         past = _past(document["past"])
     except _NO_PAST:
-        return CachedList(servers, saved_at)
+        return CachedList(servers, saved_at, other_source=other)
     same_clock = boot is not None and document["past"].get("boot") == boot
-    return CachedList(servers, saved_at, past, same_clock)
+    return CachedList(servers, saved_at, past, same_clock, other)
 
 
 def _past(document: Document) -> ListPast:

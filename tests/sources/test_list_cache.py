@@ -88,6 +88,27 @@ def test_the_kept_list_is_not_used_once_the_source_has_spoken(tmp_path: Path) ->
     assert bench.take() == [(ServerSpec("c"),)]
 
 
+def test_another_sources_list_is_never_used_and_the_first_list_is_held_against_it(
+    tmp_path: Path,
+) -> None:
+    other = "http://elsewhere.example/pool"
+    list_file(tmp_path / "pool-lists", "svc", other).save(CachedList((A, B), EPOCH - 7200, PAST))
+    bench = SourceBench(tmp_path)
+    bench.start(SOURCE)
+    bench.http.under_way[0].fail("config.example:80: refused")
+    bench.advance(20)
+    assert bench.lists == []
+    assert f"is not used: it came from another source, '{other}'" in bench.log.lines[-1]
+    answer(bench, b"{'host': 'c'}\n")
+    bench.advance(1)
+    (first,) = bench.lists
+    assert (first.servers, first.last_run) == ((ServerSpec("c"),), (A, B))
+    assert first.other_source
+    assert not first.from_disk
+    assert first.past is not None
+    assert [host for host, _ in first.past.taken] == ["x", "y"]
+
+
 def test_a_damaged_list_is_told_of_once(tmp_path: Path) -> None:
     kept(tmp_path).write_text('{"format": 1,')
     bench = SourceBench(tmp_path)
@@ -274,7 +295,7 @@ DAMAGED = {
     "nothing": b"",
     "another type": b"[]",
     "another format": json.dumps({**GOOD, "format": 2}).encode(),
-    "another source": json.dumps({**GOOD, "source": "file:///other"}).encode(),
+    "no source": json.dumps({**GOOD, "source": None}).encode(),
     "no servers": json.dumps({**GOOD, "servers": {}}).encode(),
     "a bad server": json.dumps({**GOOD, "servers": {"a": {"weight": -1}, "b": {}}}).encode(),
     "no list": json.dumps({**GOOD, "servers": None}).encode(),
