@@ -18,7 +18,7 @@ from pybal.health.local_faults import LocalFaults
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer, user_of
 from pybal.instrumentation.lasting_file import lasting_file
-from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.metrics import process_metrics
 from pybal.instrumentation.pending_alert import Dated, Lasting
 from pybal.instrumentation.server import Accepting, InstrumentationServer, listening_socket
 from pybal.instrumentation.site import ControlAccess, StatusPages
@@ -104,7 +104,7 @@ class HTTPPart:
             time_slices,
             self._log,
             metric_families(ports.monitors),
-            process_collector(),
+            partial(ports.read_in_thread, process_metrics()),
         )
         self._html = StatusSite(ports.reactor, view, self._watch, time_slices, ports.now, self._log)
         self._pages.html = self._html

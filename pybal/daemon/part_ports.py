@@ -74,7 +74,7 @@ def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
         read_only=settings.dry_run,
         boot=None if ports.place is None else ports.place.boot,
         files=files,
-        watches=FileWatches(ports.reactor, files.is_local, ports.new_inotify),
+        watches=FileWatches(ports.reactor, files.is_local, ports.own_thread, ports.new_inotify),
     )
 
 

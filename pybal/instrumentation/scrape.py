@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
-from prometheus_client.registry import Collector
+from prometheus_client.core import Metric
 
 from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, MetricFamily
 from pybal.runtime.time_slices import TimeSlices
+
+GetMetrics = Callable[[], Awaitable[Iterable[Metric]]]
+"""Metrics from elsewhere, which take their time."""
 
 
 class Scraper:
@@ -22,7 +25,7 @@ class Scraper:
         alerts: Callable[[], tuple[Alert, ...]],
         time_slices: TimeSlices,
         monitor_families: Sequence[MetricFamily],
-        others: Sequence[Collector],
+        others: Sequence[GetMetrics],
     ) -> None:
         self._view = view
         self._alerts = alerts
@@ -41,6 +44,7 @@ class Scraper:
         for service in view.services():
             services.append(service)
             await self._time_slices.pause()
+        others = [family for get in self._others for family in await get()]
         snapshot = metrics.Snapshot(
             tuple(services),
             view.bgp(),
@@ -53,7 +57,7 @@ class Scraper:
         )
         return metrics.exposition(
             snapshot,
-            self._others,
+            others,
             monitors=self._monitors,
             as_openmetrics=as_openmetrics,
             with_servers=with_servers,

@@ -10,7 +10,6 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
-from prometheus_client.registry import Collector
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger, LogLevel
 from twisted.web.http import Request, datetimeToString
@@ -33,7 +32,7 @@ from pybal.instrumentation.negotiation import (
 from pybal.instrumentation.page_port import Asked, Pages
 from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
 from pybal.instrumentation.routes import answer, origin_form, path_segments
-from pybal.instrumentation.scrape import Scraper
+from pybal.instrumentation.scrape import GetMetrics, Scraper
 from pybal.instrumentation.sending import send
 from pybal.instrumentation.shared import SharedDocuments
 from pybal.instrumentation.verbs import (
@@ -65,7 +64,7 @@ class ControlAccess:
 class StatusPages:
     """All that is answered, however many sites it is asked at. What is large is
     rendered in `time_slices`. `monitor_families` are the metrics that single kinds of monitor
-    declare, `collectors` add theirs to PyBal's own. `control_socket` is where verbs are answered,
+    declare, `other_metrics` are added to PyBal's own. `control_socket` is where verbs are answered,
     for those who try elsewhere; empty: nowhere. `html` are the pages for people, if there are."""
 
     def __init__(
@@ -76,7 +75,7 @@ class StatusPages:
         time_slices: TimeSlices,
         log: Logger,
         monitor_families: Sequence[MetricFamily],
-        *collectors: Collector,
+        *other_metrics: GetMetrics,
     ) -> None:
         self.reactor = reactor
         self.log = log
@@ -86,7 +85,7 @@ class StatusPages:
         # Of their own: answers must not wait for all that a storm has to do.
         self._turns = TimeSlices(reactor)
         self._shared = SharedDocuments(time_slices)
-        self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, collectors)
+        self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, other_metrics)
         self.control_socket = ""
         self.html: Pages | None = None
         self._failed_requests = 0

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from pybal.errors import describe_os_error
+from pybal.runtime.threads import OwnThread
 from pybal.sources.inotify import CONTENT, NAMES, Inotify
 
 LOOK_S = 10.0
@@ -64,16 +65,20 @@ class Unwatched:
 
 class FileWatches:
     """All watches of a process. `clock` provides IReactorTime; `is_local` tells whether a path can
-    be followed without waiting for another host."""
+    be followed without waiting for another host. With the last watch inotify is closed, in
+    `own_thread`: the kernel takes some milliseconds for that, and more than a hundred when it is
+    busy."""
 
     def __init__(
         self,
         clock: Any,
         is_local: Callable[[Path], bool],
+        own_thread: OwnThread,
         new_inotify: Callable[[], Inotify] = Inotify,
     ) -> None:
         self.clock = clock
         self.is_local = is_local
+        self._own_thread = own_thread
         self._new_inotify = new_inotify
         self._inotify: Inotify | None = None
         self._watched: dict[int, dict[bytes, set[FileWatch]]] = {}
@@ -126,8 +131,8 @@ class FileWatches:
             del self._watched[number]
             self._inotify.remove(number)
         if not self._watched and self._inotify is not None:
-            self._inotify.close()
-            self._inotify = None
+            inotify, self._inotify = self._inotify, None
+            self._own_thread(inotify.close)
 
     def complain(self, path: Path, error: OSError) -> None:
         """Say once that a file cannot be watched."""

@@ -83,7 +83,9 @@ class SourceBench:
             in_thread=self.disk,
             state_directory=state_directory,
             read_only=read_only,
-            watches=FileWatches(self.clock, lambda _: True) if watches_files else None,
+            watches=FileWatches(self.clock, lambda _: True, lambda call: call())
+            if watches_files
+            else None,
         )
 
     def now(self) -> float:

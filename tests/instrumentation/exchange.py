@@ -9,14 +9,15 @@ from email.message import Message
 from http.client import HTTPResponse
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from zope.interface import implementer
 
 from pybal.instrumentation.alert_watch import AlertWatch
-from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.metrics import process_metrics
+from pybal.instrumentation.scrape import GetMetrics
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.view import StatusView
 from pybal.runtime.time_slices import TimeSlices
@@ -73,6 +74,7 @@ class Client:
         view: StatusView,
         time_slices: TimeSlices | None = None,
         control: ControlAccess | None = None,
+        get_metrics: GetMetrics | None = None,
     ) -> None:
         self.clock = Clock()
         self.log = LogLines()
@@ -93,7 +95,7 @@ class Client:
             slices,
             self.log.logger(),
             MONITOR_FAMILIES,
-            process_collector(),
+            get_metrics or (lambda: succeed(process_metrics()())),
         )
         self.pages.control_socket = "/run/pybal/control.sock"
         self.site = self.pages.site(control)

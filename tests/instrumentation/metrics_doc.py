@@ -13,7 +13,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
-from pybal.instrumentation.metrics import exposition, process_collector
+from pybal.instrumentation.metrics import exposition, process_metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.model import HealthSnapshot
 from tests.fakes.view import MONITOR_FAMILIES, FakeView
@@ -93,7 +93,7 @@ def everything() -> dict[str, Described]:
     disk = DiskSnapshot("/var/lib/pybal/history.sqlite", lost=(("queue full", 1),))
     pieces = exposition(
         replace(test_metrics.snapshot_of(rich_view()), history=HistorySnapshot(disk=disk)),
-        [process_collector()],
+        process_metrics()(),
         monitors=MonitorText(MONITOR_FAMILIES),
         as_openmetrics=False,
         with_servers=True,

@@ -17,7 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.channel import MAX_CONNECTIONS
-from pybal.instrumentation.metrics import process_collector
+from pybal.instrumentation.metrics import process_metrics
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import StatusPages
 from pybal.net.descriptor_reserve import DescriptorReserve
@@ -61,7 +61,13 @@ class Daemon:
         slices = time_slices or TimeSlices(reactor)
         watch = AlertWatch(reactor, view, slices, lambda _: True, lambda _: True, log, lambda: NOON)
         pages = StatusPages(
-            reactor, view, watch, slices, log, MONITOR_FAMILIES, process_collector()
+            reactor,
+            view,
+            watch,
+            slices,
+            log,
+            MONITOR_FAMILIES,
+            partial(deferToThreadPool, reactor, reactor.getThreadPool(), process_metrics()),
         )
         accepting = Accepting(reactor, DescriptorReserve(0), log, lambda: None)
         self.server = InstrumentationServer(

@@ -13,7 +13,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from pybal.held_change import HeldChange
-from pybal.instrumentation.metrics import Snapshot, exposition, process_collector
+from pybal.instrumentation.metrics import Snapshot, exposition, process_metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
 from pybal.model import (
@@ -290,18 +290,18 @@ def test_other_collectors_follow_ours() -> None:
     snapshot = snapshot_of(FakeView())
     pieces = exposition(
         snapshot,
-        [process_collector()],
+        process_metrics()(),
         monitors=MonitorText(MONITOR_FAMILIES),
         as_openmetrics=False,
     )
     text = b"".join(pieces).decode()
     assert "\nprocess_cpu_seconds_total " in text
     assert "\nprocess_open_fds " in text
-    # The same collectors serve one scrape after another.
-    collector = process_collector()
+    # The same serve one scrape after another.
+    metrics = process_metrics()
     for _ in range(2):
         again = exposition(
-            snapshot, [collector], monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=False
+            snapshot, metrics(), monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=False
         )
         assert b"process_open_fds" in b"".join(again)
 

@@ -99,7 +99,7 @@ def test_a_source_whose_file_system_hangs_is_stale_and_its_list_stays(tmp_path: 
     bench.clock = clock = ThreadClock()
     threads, mountinfo = Threads(), f"30 22 0:40 / {tmp_path} rw - nfs4 files:/pools rw"
     files = BoundedAccess(clock, threads, lambda: mountinfo)
-    watches = FileWatches(clock, files.is_local)
+    watches = FileWatches(clock, files.is_local, threads)
     bench.environment = replace(
         bench.environment, reactor=clock, now=bench.now, files=files, watches=watches
     )

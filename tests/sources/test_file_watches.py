@@ -23,7 +23,7 @@ T = TypeVar("T")
 def watches_of(
     clock: Clock, new_inotify: Callable[[], Inotify] = Inotify, *, local: bool = True
 ) -> FileWatches:
-    return FileWatches(clock, lambda _: local, new_inotify)
+    return FileWatches(clock, lambda _: local, lambda call: call(), new_inotify)
 
 
 def write(path: Path, text: str = "x\n") -> None:
@@ -244,6 +244,31 @@ def test_what_nobody_asks_for_is_let_go_of(path: Path, descriptors: Callable[[],
     assert not two.is_quiet()
     two.stop()
     two.stop()
+    assert descriptors() == before
+
+
+def test_inotify_is_closed_in_a_thread_and_may_be_begun_anew_meanwhile(
+    path: Path, descriptors: Callable[[], int]
+) -> None:
+    clock, before = Clock(), descriptors()
+    threads: list[Callable[[], None]] = []
+    watches = FileWatches(clock, lambda _: True, threads.append)
+    one, two = watches.of(path), watches.of(path)
+    one.begin()
+    one.stop()
+    one.stop()
+    assert len(threads) == 1
+    two.begin()
+    assert descriptors() == before + 2, "to close it would hold up the reactor"
+    threads.pop()()
+    assert descriptors() == before + 1
+    clock.advance(1)
+    assert two.is_quiet()
+    write(path)
+    clock.advance(1)
+    assert not two.is_quiet()
+    two.stop()
+    threads.pop()()
     assert descriptors() == before
 
 

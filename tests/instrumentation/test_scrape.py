@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import threading
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from twisted.internet.defer import Deferred
+
+from pybal.instrumentation.metrics import process_metrics
+from tests.fakes.view import FakeView, server, service
+from tests.instrumentation.exchange import Client
+
+SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: lvs\r\n\r\n"
+
+
+def test_metrics_from_elsewhere_are_waited_for_by_the_scrape_alone() -> None:
+    waiting: list[Deferred[list[Metric]]] = []
+
+    def get() -> Deferred[list[Metric]]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    view = FakeView([service("text_443", [server("cp1", weight=1)])])
+    client = Client(view, get_metrics=get)
+    scrape = client.connect()
+    scrape.send(SCRAPE)
+    assert scrape.transport.value() == b""
+    assert client.get("/alerts").text.startswith("OK")
+    waiting.pop().callback([GaugeMetricFamily("far_away", "From far away", 7.0)])
+    assert "\nfar_away 7.0\n" in scrape.answer().text
+    assert waiting == []
+
+
+def test_those_of_the_process_are_its_own_in_another_thread_too() -> None:
+    get = process_metrics()
+    found: list[tuple[Metric, ...]] = []
+    thread = threading.Thread(target=lambda: found.append(get()))
+    thread.start()
+    thread.join()
+    (there,), here = found, get()
+    assert {each.name for each in there} == {each.name for each in here}
+    assert {each.name for each in there} >= {"process_cpu_seconds", "process_open_fds"}
+    assert _start(there) == _start(here)
+
+
+def _start(metrics: tuple[Metric, ...]) -> list[float]:
+    (found,) = [each for each in metrics if each.name == "process_start_time_seconds"]
+    return [sample.value for sample in found.samples]
