@@ -7,7 +7,8 @@ is in it counts at once; that a server is *not* in it counts only when the file 
 - it came by a rename: another inode that has changed, by that, after its content was written;
 - it has stood still for STILL_S, or for FRESH_STILL_S if it is another inode that was not written
   to after it came into its directory; or it is written again and again for so long, and the server
-  is in none of the contents of that time. A content that only grows is still being written.
+  is in none of the contents of that time. A content that only grows is still being written, and one
+  that ends amid an entry says nothing of what is not in it.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ _FEWEST_READINGS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
+    """What was read; `end`: what a last line says that has no end yet. None: it is cut off."""
+
     at_s: float
     pool: PoolList
+    end: tuple[ServerSpec, ...] | None
 
 
 class FileReadings:
@@ -70,7 +74,7 @@ class FileReadings:
         elif whole and not pool.damage:
             return pool
         else:
-            self._remember(_Reading(now_s, pool))
+            self._remember(_Reading(now_s, pool, self._servers_of(content.data[end:])))
         return self._together(now_s) if self._usable else None
 
     def stood_still(self, now_s: float) -> bool:
@@ -116,6 +120,13 @@ class FileReadings:
         except SourceError as error:
             return error
 
+    def _servers_of(self, line: bytes) -> tuple[ServerSpec, ...] | None:
+        """See _Reading."""
+        if not line.strip() or line.lstrip().startswith(b"#"):
+            return ()
+        found = self._parsed(line)
+        return None if isinstance(found, SourceError) or found.damage else found.servers
+
     def _remember(self, reading: _Reading) -> None:
         if not self._usable:
             self._usable_since_s = reading.at_s
@@ -125,12 +136,13 @@ class FileReadings:
     def _together(self, now_s: float) -> PoolList:
         """Each server as it was seen last, and all of them if that has gone on for long enough."""
         servers: dict[str, ServerSpec] = {}
-        for reading in reversed(self._usable):
-            for server in reading.pool.servers:
-                servers.setdefault(same_host(server.host), server)
         whole = (
             now_s - self._usable_since_s >= STILL_S
             and len(self._usable) >= _FEWEST_READINGS
-            and not any(reading.pool.damage for reading in self._usable)
+            and not any(each.pool.damage or each.end is None for each in self._usable)
         )
+        for reading in reversed(self._usable):
+            end = reading.end if whole and reading.end else ()
+            for server in (*reading.pool.servers, *end):
+                servers.setdefault(same_host(server.host), server)
         return replace(self._usable[-1].pool, servers=tuple(servers.values()), part=not whole)

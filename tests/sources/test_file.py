@@ -125,6 +125,33 @@ def test_a_file_that_is_written_all_the_time_loses_no_server_that_it_sometimes_s
     assert bench.take() == []
 
 
+def test_a_file_without_a_last_line_end_that_is_written_all_the_time_keeps_its_last_server(
+    bench: SourceBench, path: Path
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(5)
+    bench.take()
+    for weight in range(1, 41):
+        path.write_text(f"{{'host': 'a', 'weight': {weight}}}\n{{'host': 'b', 'weight': {weight}}}")
+        bench.advance(0.1)
+    lists = bench.take()
+    assert all([server.host for server in each] == ["a", "b"] for each in lists)
+    assert lists[-1][1].weight > 20
+
+
+def test_a_list_cut_off_soon_after_it_was_whole_loses_no_server(
+    bench: SourceBench, path: Path
+) -> None:
+    bench.start(FileSource(path))
+    bench.advance(5)
+    bench.take()
+    path.write_text(f"# anew\n{TWO}")
+    bench.advance(0.9)
+    path.write_text("{'host': 'a'}\n{'host': 'b', 'weig")
+    bench.advance(5)
+    assert bench.take() == []
+
+
 def test_a_file_that_only_grows_loses_no_server(bench: SourceBench, path: Path) -> None:
     path.write_text(TWO)
     bench.start(FileSource(path))

@@ -171,12 +171,27 @@ def test_of_a_file_that_is_written_again_and_again_what_was_seen_lately_counts()
         ((0.0, A), (0.3, B), (0.6, C), (0.95, C + B)),  # it grows
         ((0.0, A), (0.3, B), (0.6, f"{C}junk\n"), (0.95, B)),  # damaged
         ((0.0, A), (0.3, B), (0.5, "<html>\n"), (0.6, C), (0.95, B)),  # no list, in between
+        ((0.0, A), (0.3, B), (0.6, C + A[:-3]), (0.95, B)),  # cut off amid a line
+        ((0.0, A), (0.3, B), (0.6, C), (0.95, B + A[:5])),
     ],
 )
 def test_else_it_is_a_part_of_a_list(texts: tuple[tuple[float, str], ...]) -> None:
     pool = read_at(*texts)
     assert pool is not None
     assert pool.part
+
+
+def test_the_last_line_of_a_file_that_is_written_again_and_again_may_have_no_end() -> None:
+    pool = read_at((0.0, C), (0.3, B + A.strip()), (0.6, C), (0.95, A + B.strip()))
+    assert pool is not None and not pool.part
+    assert sorted(server.host for server in pool.servers) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("end", ["  ", "# mo", " #"])
+def test_an_end_that_is_no_entry_hides_none(end: str) -> None:
+    pool = read_at((0.0, A), (0.3, B), (0.6, C + end), (0.95, B))
+    assert pool is not None and not pool.part
+    assert hosts(pool) == ["b", "c"]
 
 
 def test_what_is_no_list_says_nothing() -> None:
