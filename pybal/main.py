@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
@@ -27,10 +27,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
-from pybal.bgp.bfd.sockets import SocketBFDNetwork
-from pybal.bgp.network import TwistedNetwork
-from pybal.bgp.recorder import RecordPorts
-from pybal.bgp.takeover import SessionKeeper
+from pybal.bgp.left import are_of_bgp
 from pybal.config.handover_notes import handover_notes
 from pybal.config.loader import load
 from pybal.config.pool_files import listed_servers, with_pool_files
@@ -79,6 +76,9 @@ from pybal.runtime.stdout import say
 from pybal.sources.file_access import BoundedAccess
 from pybal.sources.file_stamps import FileStamps
 from pybal.sources.inotify import Inotify
+
+if TYPE_CHECKING:
+    from pybal.bgp.ports import BGPOutside
 
 UNLIMITED = 1 << 31
 LEFT_DESCRIPTORS = 64
@@ -305,7 +305,9 @@ def _daemon_ports(
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
-    records, memory, listeners = _kept(settings, place, left, store)
+    here = "" if place is None else f"{place.boot} {place.namespace}"
+    wanted = settings.handover
+    listeners = KeptListeners(store, here, left, wanted=wanted)
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
     stamp_of = FileStamps(reactor, BoundedAccess(reactor, _own_thread))
@@ -326,10 +328,11 @@ def _daemon_ports(
         processes=processes,
         kernel=_kernel(settings),
         place=place,
-        bgp_network=TwistedNetwork(reactor, listeners),
-        bfd_network=SocketBFDNetwork(reactor),
-        records=records,
-        memory=memory,
+        new_bgp=lambda: _bgp_outside(listeners, store, here, left, wanted=wanted),
+        bgp_left=are_of_bgp(left),
+        memory=MonitorMemory(
+            store, here, left, reactor, Logger(namespace="monitors"), wanted=wanted
+        ),
         listeners=listeners,
         source_address=kernel_source_address,
         is_local=is_local,
@@ -345,23 +348,18 @@ def _daemon_ports(
     )
 
 
-def _kept(
-    settings: Settings,
-    place: Place | None,
-    left: dict[str, list[int]],
+def _bgp_outside(
+    listeners: KeptListeners,
     store: DescriptorStore | None,
-) -> tuple[SessionKeeper, MonitorMemory, KeptListeners]:
-    """Sessions of BGP, what monitors know and what is listened on, as far as somebody would keep
-    them."""
-    log, monitors_log = Logger(namespace="bgp"), Logger(namespace="monitors")
-    here = "" if place is None else f"{place.boot} {place.namespace}"
-    ports = None if store is None else RecordPorts(store, reactor, here, log)
-    wanted = settings.handover
-    return (
-        SessionKeeper(ports, left, log, wanted=wanted),
-        MonitorMemory(store, here, left, reactor, monitors_log, wanted=wanted),
-        KeptListeners(store, here, left, wanted=wanted),
-    )
+    here: str,
+    left: dict[str, list[int]],
+    *,
+    wanted: bool,
+) -> BGPOutside:
+    # For those who speak BGP: see CodeOnDemand.
+    from pybal.daemon.bgp_speaking import real_outside
+
+    return real_outside(reactor, listeners, store, here, left, wanted=wanted)
 
 
 def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:

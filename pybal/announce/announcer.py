@@ -10,7 +10,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from pybal.announce.damping import Damping
-from pybal.bgp.settings import Advertisement
+from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.model import HeldAnnouncement, IPAddress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from pybal.bgp.settings import Advertisement
+from pybal.bgp.advertisement import Advertisement
 from pybal.model import IPAddress
 
 

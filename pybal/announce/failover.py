@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 
 from pybal.announce.maintenance import Maintenance, Phase, as_last_choice, phase_since
 from pybal.announce.others import Others
+from pybal.bgp.advertisement import Advertisement, LargeCommunity
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import Origin
 from pybal.bgp.extcommunity import community_text, link_bandwidth
@@ -21,7 +22,7 @@ from pybal.bgp.peering import Peering
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
-from pybal.bgp.settings import Advertisement, FailoverSettings, LargeCommunity
+from pybal.bgp.settings import FailoverSettings
 from pybal.bgp.speaker import Speaker
 from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress, MaintenanceSnapshot
 from pybal.runtime.naming import counted, named

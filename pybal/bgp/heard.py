@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from pybal.bgp.advertisement import LargeCommunity
 from pybal.bgp.aspath import path_length
 from pybal.bgp.constants import (
     BGP_PORT,
@@ -20,7 +21,6 @@ from pybal.bgp.constants import (
 from pybal.bgp.messages import ASPath, PathAttributes, Update
 from pybal.bgp.negotiation import Session
 from pybal.bgp.prefix import OCTETS, Prefix
-from pybal.bgp.settings import LargeCommunity
 from pybal.model import IPAddress
 
 MAX_COVERING = 64

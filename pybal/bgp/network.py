@@ -16,9 +16,10 @@ from twisted.internet.protocol import ClientFactory, ServerFactory
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 
+from pybal.bgp.advertisement import IPNetwork
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.discovery import Advertiser
-from pybal.bgp.settings import IPNetwork, PeerSettings, SpeakerSettings
+from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.tcpauth import set_key
 from pybal.handover.listeners import KeptListeners
 from pybal.model import IPAddress

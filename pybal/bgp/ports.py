@@ -12,6 +12,16 @@ from pybal.bgp.takeover import SessionKeeper
 
 
 @dataclass(frozen=True, slots=True)
+class BGPOutside:
+    """What lasts for as long as the process: the networks, and the records of sessions for the next
+    process, and those of the one before."""
+
+    network: BGPNetwork
+    bfd_network: BFDNetwork
+    records: SessionKeeper
+
+
+@dataclass(frozen=True, slots=True)
 class BGPPorts:
     """What BGP touches outside of itself. `clock` is IReactorTime, monotonic; `now` the wall
     clock in Unix seconds; `random` a random.Random; `log` a Logger."""

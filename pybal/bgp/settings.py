@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
-from typing import Union
 
+from pybal.bgp.advertisement import IPNetwork, LargeCommunity
 from pybal.bgp.constants import BGP_PORT, SUPPORTED_FAMILIES, Family, Role
 from pybal.model import IPAddress
-
-IPNetwork = Union[IPv4Network, IPv6Network]
 
 MAX_PASSWORD_BYTES = 80  # TCP_MD5SIG_MAXKEYLEN
 
@@ -60,9 +58,6 @@ class BFDSettings:
     multihop: bool = False
     min_ttl: int = 255
     auth: BFDAuthSettings | None = None
-
-
-LargeCommunity = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,19 +217,3 @@ class FailoverSettings:
     extra_addresses: tuple[IPAddress, ...] = ()
     shutdown_delay_s: float = 0.0
     maintenance: MaintenanceSettings = MaintenanceSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class Advertisement:
-    """One address that a service wants announced: as a host route, unless `host` is False, and as a
-    part of the prefix `aggregate`. None: the global value; but of the link bandwidth, in bytes a
-    second, it is none."""
-
-    address: IPAddress
-    med: int | None = None
-    communities: tuple[int, ...] | None = None
-    large_communities: tuple[LargeCommunity, ...] | None = None
-    extended_communities: tuple[bytes, ...] | None = None
-    link_bandwidth: float | None = None
-    aggregate: IPNetwork | None = None
-    host: bool = True

@@ -11,11 +11,12 @@ from pybal.bgp.connection import BGPConnection
 from pybal.bgp.fsm import FSM
 from pybal.bgp.fsmstep import resumed
 from pybal.bgp.kept_session import KeptSession, terms_of
+from pybal.bgp.left import SESSION_PREFIX
 from pybal.bgp.link import Link, Side
 from pybal.bgp.negotiation import Session
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
-from pybal.bgp.takeover import PREFIX, TakenSession
+from pybal.bgp.takeover import TakenSession
 from pybal.handover.format import Entry, HandoverError, Kind
 from pybal.runtime.naming import counted
 
@@ -45,7 +46,7 @@ def keep_session(
     except (OSError, HandoverError) as error:
         log.warn("The session with {peer} is not kept: {error}", peer=peer.label, error=str(error))
         return
-    recorder.establish(f"{PREFIX}{cookie:x}", kept, connection.waiting, lambda: _said(link))
+    recorder.establish(f"{SESSION_PREFIX}{cookie:x}", kept, connection.waiting, lambda: _said(link))
 
 
 def go_on(

@@ -24,6 +24,7 @@ from pybal.bgp.kept_session import (
     session_of,
     terms_of,
 )
+from pybal.bgp.left import SESSION_PREFIX
 from pybal.bgp.messages import Notification
 from pybal.bgp.negotiation import Session
 from pybal.bgp.recorder import Recorder, RecordPorts
@@ -32,9 +33,6 @@ from pybal.handover.connection import ByteCounts, byte_counts, cookie
 from pybal.handover.format import Entry, HandoverError, Received
 from pybal.handover.memory import RecordMemory
 from pybal.model import IPAddress
-
-PREFIX = "bgp."
-"""All descriptors of ours are called so, and then by the number of the socket."""
 
 _DRAIN_BYTES = 65536
 _DRAIN_TRIES = 64
@@ -123,7 +121,7 @@ class SessionKeeper:
         self._ports = ports
         self._log = log
         self._wanted = wanted
-        self._left = {name: own for name, own in left.items() if name.startswith(PREFIX)}
+        self._left = {name: own for name, own in left.items() if name.startswith(SESSION_PREFIX)}
         keeps = ports is not None and wanted
         self.bfd = BFDMemory(
             ports.store if ports is not None and keeps else None,

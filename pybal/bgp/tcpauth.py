@@ -7,7 +7,8 @@ import errno
 import socket
 import struct
 
-from pybal.bgp.settings import AOSettings, IPNetwork, PeerSettings
+from pybal.bgp.advertisement import IPNetwork
+from pybal.bgp.settings import AOSettings, PeerSettings
 
 # The socket module does not name these; the numbers are Linux's.
 _TCP_MD5SIG, _TCP_MD5SIG_EXT = 14, 32

@@ -7,25 +7,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from pybal.announce.announcer import Announcer, Failover
-from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.announce.dry_run import DryRunFailover
-from pybal.announce.failover import BGPFailover
-from pybal.announce.maintenance import Maintenance
-from pybal.announce.maintenance_file import maintenance_file
-from pybal.announce.settings import failover_settings
-from pybal.bgp.ports import BGPPorts
-from pybal.bgp.settings import Advertisement
+from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import BGPSnapshot, IPAddress
-from pybal.state.keeper import Keeper
+
+if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
+    from pybal.announce.failover import BGPFailover
+    from pybal.bgp.ports import BGPOutside
 
 
 class Told(Protocol):
@@ -79,6 +76,7 @@ class BGPPart:
         self._silent = silent
         self._told = told
         self._failover: BGPFailover | None = None
+        self._made: BGPOutside | None = None
 
     def start(
         self,
@@ -90,32 +88,31 @@ class BGPPart:
         """Speak BGP, if it is on. `restarting`: routers may keep the routes of a former life until
         it is known which are left. `renames`: the services that go on from that under another name,
         former and present one."""
-        if settings is None:
-            self._ports.records.end_left()
+        if settings is None or self._silent:
+            if self._ports.bgp_left:
+                # Nobody would read from these sessions.
+                self._outside().records.end_left()
+            if settings is not None:
+                self._announce_by(DryRunFailover(Logger(namespace="bgp")))
             return
-        if self._silent:
-            # Nobody would read from them, nor end them.
-            self._ports.records.end_left()
-            self._announce_by(DryRunFailover(Logger(namespace="bgp")))
-            return
-        ports = self._ports
-        self._failover = BGPFailover(
-            failover_settings(settings, ports.source_address),
-            BGPPorts(
-                clock=ports.reactor,
-                network=ports.bgp_network,
-                random=ports.random,
-                now=ports.now,
-                log=Logger(namespace="bgp"),
-                bfd_network=ports.bfd_network,
-                session_changed=self._told.session,
-                records=ports.records,
-                bfd_numbers=self._bfd_numbers(),
-            ),
-            *self._maintenance(renames),
+        from pybal.daemon.bgp_speaking import new_failover
+
+        self._failover = new_failover(
+            settings,
+            self._ports,
+            self._outside(),
+            self._state_directory,
+            self._told.session,
+            renames,
         )
         self._failover.start(restarting=restarting)
         self._announce_by(self._failover)
+
+    def _outside(self) -> BGPOutside:
+        """One, however often BGP is switched on."""
+        if self._made is None:
+            self._made = self._ports.new_bgp()
+        return self._made
 
     def _announce_by(self, failover: Failover) -> None:
         self._announcer.start(_Observed(failover, self._told.route))
@@ -132,7 +129,9 @@ class BGPPart:
         elif before is None:
             self.start(after, restarting=False)
         elif self._failover is not None:
-            found = failover_settings(after, self._ports.source_address)
+            from pybal.daemon.bgp_speaking import speaker_settings
+
+            found = speaker_settings(after, self._ports)
             running = self._failover.snapshot().router_id
             if before.router_id is None and after.router_id is None and running is not None:
                 # One that was chosen stays while the speaker lives, whatever it was chosen from:
@@ -188,23 +187,6 @@ class BGPPart:
         for service in services:
             if self._failover is not None:
                 self._failover.end_maintenance(service)
-
-    def _bfd_numbers(self) -> BFDNumbers | None:
-        directory = self._state_directory
-        return None if directory is None else BFDNumbers(directory, Logger(namespace="bgp"))
-
-    def _maintenance(
-        self, renames: Iterable[tuple[str, str]]
-    ) -> tuple[Maintenance, Callable[[Maintenance], object]]:
-        """That of our former life, and who keeps it for the next."""
-        if self._state_directory is None:
-            return Maintenance(), lambda _: None
-        log = Logger(namespace="bgp")
-        file, in_thread = maintenance_file(self._state_directory), self._ports.in_thread
-        keeper = Keeper(file, "The maintenance", Maintenance(), in_thread, log)
-        kept = keeper.load().renamed(renames)
-        keeper.save(kept)
-        return kept, keeper.save
 
     def snapshot(self) -> BGPSnapshot:
         """The BGP side."""

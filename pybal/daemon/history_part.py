@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import pybal
-from pybal.bgp.settings import Advertisement
+from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import ServiceSettings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.health.isolation import Phase

@@ -67,6 +67,10 @@ class CodeOnDemand:
         return None
 
 
+def _speaks_bgp(settings: Settings) -> bool:
+    return settings.bgp is not None
+
+
 def _has_etcd(settings: Settings) -> bool:
     return any(isinstance(service.source, EtcdSource) for service in settings.services)
 
@@ -99,7 +103,22 @@ def _files(*names: str) -> tuple[Path, ...]:
     return tuple(_PACKAGE / name for name in names)
 
 
+def _folders(*names: str) -> tuple[Path, ...]:
+    """All files of these folders, which may be more than the piece's."""
+    return tuple(file for name in names for file in sorted((_PACKAGE / name).glob("*.py")))
+
+
 PIECES = (
+    Piece(
+        "BGP",
+        "configuration",
+        "pybal.daemon.bgp_speaking",
+        (
+            *_files("daemon/bgp_speaking.py", "handover/memory.py"),
+            *_folders("announce", "bgp", "bgp/bfd"),
+        ),
+        _speaks_bgp,
+    ),
     Piece(
         "etcd",
         "service",

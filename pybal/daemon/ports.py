@@ -5,11 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pybal.bgp.bfd.detector import BFDNetwork
-from pybal.bgp.network import BGPNetwork
-from pybal.bgp.takeover import SessionKeeper
 from pybal.config.settings import Settings
 from pybal.handover.listeners import KeptListeners
 from pybal.http.port import HostLookUp, HTTPClient
@@ -25,6 +22,9 @@ from pybal.pool.server import AddressWatcher
 from pybal.runtime.service_manager import ServiceManager
 from pybal.runtime.threads import InThread, OwnThread
 from pybal.sources.inotify import Inotify
+
+if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
+    from pybal.bgp.ports import BGPOutside
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,13 @@ class DaemonPorts:
     kernel: Kernel
     place: Place | None
     """Which table the kernel's is; without that, none of its services is known to be ours."""
-    bgp_network: BGPNetwork
-    bfd_network: BFDNetwork
-    records: SessionKeeper
-    """Sessions of BGP for the next process, and those of the one before."""
+    new_bgp: Callable[[], BGPOutside]
+    """Makes what BGP touches, at most once: only for those who speak it, or have to end what the
+    process before us has said."""
+    bgp_left: bool
+    """Whether that has left sessions of BGP."""
     memory: MonitorMemory
-    """The same of monitors."""
+    """What monitors know, for the next process, and what the one before knew."""
     listeners: KeptListeners
     """What is listened on, for the next process."""
     source_address: Callable[[IPAddress], IPAddress | None]

@@ -11,9 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.announce.announcer import Announcer
-from pybal.bgp.settings import (
-    Advertisement,
-)
+from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import (
     FileSource,
     ServiceSettings,

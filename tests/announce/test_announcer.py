@@ -11,9 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.announce.announcer import FIRST_ROUTES_WAIT_S, Announcer
-from pybal.bgp.settings import (
-    Advertisement,
-)
+from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import (
     LinkBandwidth,
     ServiceSettings,

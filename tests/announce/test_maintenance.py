@@ -12,11 +12,12 @@ from twisted.logger import Logger
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance, Phase, as_last_choice
 from pybal.announce.maintenance_file import maintenance_file
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.aspath import sequence
 from pybal.bgp.messages import Keepalive, PathAttributes
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
-from pybal.bgp.settings import Advertisement, MaintenanceSettings
+from pybal.bgp.settings import MaintenanceSettings
 from pybal.bgp.update import DecodedUpdate
 from pybal.model import MaintenanceSnapshot
 from pybal.state.keeper import Keeper

@@ -32,13 +32,13 @@ from twisted.python.failure import Failure
 
 from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.announce.failover import BGPFailover
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Role
 from pybal.bgp.network import TwistedNetwork
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.recorder import RecordPorts
 from pybal.bgp.settings import (
-    Advertisement,
     BFDAuthSettings,
     BFDSettings,
     Confederation,

@@ -12,12 +12,13 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.attributes import Scope
 from pybal.bgp.codec import Decoder, encode
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, MAX_EXTENDED_MESSAGE_SIZE
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Capabilities, Keepalive, Notification, Open
-from pybal.bgp.settings import Advertisement, FailoverSettings, PeerSettings, SpeakerSettings
+from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
 from tests.bgp.memory import MemoryNetwork, Router, memory_ports
 

@@ -6,11 +6,12 @@ from ipaddress import IPv4Address, ip_address
 
 import pytest
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.causes import Causes, Failure, Weight
 from pybal.bgp.explain import describe
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.notification import hard_reset, shutdown
-from pybal.bgp.settings import Advertisement, PeerSettings
+from pybal.bgp.settings import PeerSettings
 from tests.bgp.peeringcase import OPEN, THEM, VIP, VIP6, PeeringCase
 
 OURS = Open(64700, 2, IPv4Address("10.0.0.1"), None)

@@ -13,16 +13,11 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.messages import Capabilities, Keepalive, Notification, Open, RouteRefresh
 from pybal.bgp.prefix import Prefix
-from pybal.bgp.settings import (
-    Advertisement,
-    FailoverSettings,
-    Options,
-    PeerSettings,
-    SpeakerSettings,
-)
+from pybal.bgp.settings import FailoverSettings, Options, PeerSettings, SpeakerSettings
 from pybal.bgp.update import DecodedUpdate
 from tests.bgp.memory import MemoryNetwork, MemoryTransport, Router, RouterEnd, memory_ports
 from tests.examples import examples

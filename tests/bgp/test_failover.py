@@ -6,10 +6,10 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_network
 from random import Random
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.bgp.messages import Keepalive, Open
 from pybal.bgp.prefix import Prefix
-from pybal.bgp.settings import Advertisement
 from pybal.model import IPAddress
 from tests.bgp.peeringcase import CAPABILITIES, OPEN, THEM, US, VIP, VIP6, PeeringCase, updates
 

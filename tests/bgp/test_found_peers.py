@@ -9,16 +9,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import pytest
 from twisted.internet.defer import Deferred
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import AFI_IPV6, IPV4_UNICAST
 from pybal.bgp.discovery import advertiser_of
 from pybal.bgp.messages import ExtendedNextHop, Keepalive
-from pybal.bgp.settings import (
-    Advertisement,
-    FailoverSettings,
-    InterfacePeer,
-    PeerGroup,
-    PeerSettings,
-)
+from pybal.bgp.settings import FailoverSettings, InterfacePeer, PeerGroup, PeerSettings
 from tests.bgp.memory import Router
 from tests.bgp.peeringcase import (
     CAPABILITIES,

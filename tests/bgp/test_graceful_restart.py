@@ -7,12 +7,13 @@ from ipaddress import IPv4Address, ip_address
 
 import pytest
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.capabilities import decode_capabilities, encode_capabilities
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY as GRACEFUL_SHUTDOWN
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.messages import Capabilities, LongLivedFamily, Notification, Open
 from pybal.bgp.negotiation import local_open
-from pybal.bgp.settings import Advertisement, PeerSettings, SpeakerSettings
+from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from tests.bgp.peeringcase import (
     CAPABILITIES,
     OPEN,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import (
     GRACEFUL_SHUTDOWN_COMMUNITY,
@@ -36,7 +37,7 @@ from pybal.bgp.messages import (
 )
 from pybal.bgp.negotiation import negotiate
 from pybal.bgp.prefix import Prefix
-from pybal.bgp.settings import Advertisement, PeerSettings
+from pybal.bgp.settings import PeerSettings
 from pybal.model import OwnAddress
 from tests.bgp.peeringcase import OPEN, THEM, VIP, VIP6, PeeringCase, notifications, updates
 

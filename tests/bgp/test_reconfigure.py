@@ -8,8 +8,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.messages import Keepalive, Open
-from pybal.bgp.settings import Advertisement, ExportPolicy, FailoverSettings, PeerSettings
+from pybal.bgp.settings import ExportPolicy, FailoverSettings, PeerSettings
 from tests.bgp.memory import Router
 from tests.bgp.peeringcase import (
     CAPABILITIES,

@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import IPV4_UNICAST, CeaseSubcode
 from pybal.bgp.kept_session import KeptSession, terms_of
+from pybal.bgp.left import are_of_bgp
 from pybal.bgp.messages import Keepalive, Open, Update
 from pybal.bgp.recorder import Recorder, RecordPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
@@ -268,8 +269,9 @@ def test_with_bgp_switched_off_the_peer_is_told_so(rig: Rig) -> None:
 
 def test_a_dry_run_leaves_no_peer_waiting_for_somebody_who_reads(rig: Rig) -> None:
     rig.establish()
-    records = SessionKeeper(None, rig.store.left(), rig.log)
-    ports: Any = SimpleNamespace(records=records)
+    left = rig.store.left()
+    outside: Any = SimpleNamespace(records=SessionKeeper(None, left, rig.log))
+    ports: Any = SimpleNamespace(bgp_left=are_of_bgp(left), new_bgp=lambda: outside)
     others: Any = SimpleNamespace(start=lambda _: None, route=None)
     part = BGPPart(ports, others, None, silent=True, told=others)
     settings: Any = object()

@@ -6,11 +6,12 @@ import itertools
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import IPV4_UNICAST, MARKER
 from pybal.bgp.messages import Keepalive, Notification, Open, RouteRefresh, Update
 from pybal.bgp.notification import shutdown
-from pybal.bgp.settings import Advertisement, Options, PeerSettings
+from pybal.bgp.settings import Options, PeerSettings
 from tests.bgp.peeringcase import OPEN, THEM, VIP, VIP6, PeeringCase, notifications, updates
 
 

@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from pybal.announce.settings import failover_settings
+from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.settings import (
     MAX_PASSWORD_BYTES,
-    Advertisement,
     BFDAuthSettings,
     BFDSettings,
     FailoverSettings,

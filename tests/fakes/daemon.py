@@ -14,6 +14,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from pybal.bgp.ports import BGPOutside
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.ports import DaemonPorts
 from pybal.handover.listeners import KeptListeners
@@ -152,9 +153,8 @@ def memory_ports(
         processes=FakeProcesses(),
         kernel=kernel,
         place=None,
-        bgp_network=routers.at("192.0.2.254"),
-        bfd_network=QuietBFD(),
-        records=no_keeper(None),
+        new_bgp=lambda: BGPOutside(routers.at("192.0.2.254"), QuietBFD(), no_keeper(None)),
+        bgp_left=False,
         listeners=KeptListeners(None, "", {}),
         memory=MonitorMemory(None, "", {}, clock, None),
         source_address=lambda _: None,

@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pybal.bgp.bfd.kept import KeptBFD, decode_kept, encode_kept
+from pybal.bgp.left import BFD_PREFIX
 from pybal.handover.format import HandoverError
 from pybal.handover.states import StateTable, by_age, name_by_age, read_states
 from pybal.handover.store import DescriptorStore
-
-PREFIX = "bfd."
-"""How the descriptor is called, and then by when it was made."""
 
 STALE_S = 60.0
 """No session outlives its end for so long, if it was not asked to."""
@@ -37,7 +35,7 @@ class BFDMemory:
         self._place = place
         self._clock = clock
         self._log = log
-        self._left = {name: own for name, own in left.items() if name.startswith(PREFIX)}
+        self._left = {name: own for name, own in left.items() if name.startswith(BFD_PREFIX)}
         self._former: dict[str, KeptBFD] = {}
         self._read_at = 0.0
         self._table: StateTable | None = None
@@ -96,7 +94,7 @@ class BFDMemory:
 
     def _begin(self, store: DescriptorStore) -> StateTable:
         table = StateTable("pybal bfd", self._place)
-        self._name = name_by_age(PREFIX, self._clock.seconds())
+        self._name = name_by_age(BFD_PREFIX, self._clock.seconds())
         self._table = table
         table.live(self._clock)
         if not store.keep(self._name, [table.descriptor]):
