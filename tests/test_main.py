@@ -128,3 +128,23 @@ def test_the_manual_page_names_every_option(capsys: Capture) -> None:
     manual = Path(__file__).parent.parent.joinpath("debian", "pybal.8").read_text()
     assert {"--check-config", "-n"} <= options
     assert options <= set(re.findall(r"--?[a-z][a-z-]*", manual.replace("\\-", "-")))
+
+
+SEARCHES = """
+import atexit, gc, sys
+from pybal.__main__ import run
+searches = []
+gc.callbacks.append(lambda phase, _: searches.append(phase))
+atexit.register(lambda: print(len(searches), gc.isenabled(), gc.get_freeze_count()))
+sys.argv = ["pybal", "--version"]
+run()
+"""
+
+
+@pytest.mark.slow
+def test_what_is_imported_is_not_searched_for_garbage_then_or_later() -> None:
+    done = subprocess.run([sys.executable, "-c", SEARCHES], capture_output=True, check=True)
+    searches, enabled, passed_over = done.stdout.decode().splitlines()[-1].split()
+    assert int(searches) < 20, "some hundred and fifty"
+    assert enabled == "True"
+    assert int(passed_over) > 20_000
