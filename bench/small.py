@@ -4,8 +4,9 @@
 
 Prints medians: seconds from exec to the server's first accept, CPU until then, and of this what a
 bare Python takes that imports Twisted's reactor; MiB resident a second later (all, and what is
-the process's own). A dry run, unless `--real` (root, a kernel with IPVS). Each FILE has lines that
-are added to [global]. It takes ten seconds.
+the process's own). Each run is the first of its daemon: what monitors remember of a run before
+would put the first check off. A dry run, unless `--real` (root, a kernel with IPVS). Each FILE has
+lines that are added to [global]. It takes ten seconds.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def measure(folder: Path, options: argparse.Namespace, more: str) -> dict[str, f
             _CONFIG.format(folder=folder, port=port, monitor=options.monitor, more=more)
         )
         (folder / "pool").write_text(_POOL)
-        (folder / "state").mkdir(exist_ok=True)
+        (folder / "state").mkdir()
         command = [sys.executable, "-m", "pybal", "-c", str(config)]
         began_s = time.monotonic()
         with (
@@ -110,7 +111,10 @@ def main() -> None:
         # As installed: with compiled modules, which the first run writes.
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
         os.environ["PYTHONPYCACHEPREFIX"] = f"{name}/pyc"
-        runs = [measure(Path(name), options, more) for _ in range(options.times + 1)][1:]
+        runs = [
+            measure(Path(tempfile.mkdtemp(dir=name)), options, more)
+            for _ in range(options.times + 1)
+        ][1:]
     for each in runs[0]:
         print(f"{each}: {statistics.median(run[each] for run in runs):.2f}")
     print(f"load average {os.getloadavg()[0]:.1f}")
