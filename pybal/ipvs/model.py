@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
+from typing import SupportsIndex
 
 from pybal.model import IPAddress, L4Protocol
 from pybal.net.addresses import endpoint
@@ -148,7 +149,8 @@ class Destination:
     """A real server as the kernel knows it; weight 0 takes no new connections.
 
     The weight is 0 to MAX_WEIGHT. The thresholds count connections, 0 is none; `tunnel`
-    counts only for `Forwarding.TUNNEL`. `rank` is no part of it: servers are added in that order.
+    counts only for `Forwarding.TUNNEL`. `rank` is no part of it: servers are added in that order,
+    which may become another one.
     """
 
     key: DestinationKey
@@ -157,7 +159,7 @@ class Destination:
     upper_threshold: int = 0
     lower_threshold: int = 0
     tunnel: Tunnel = IPIP
-    rank: int = field(default=0, compare=False, repr=False)
+    rank: SupportsIndex = field(default=0, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
+from operator import index
 
 from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry, ServiceKey
 from pybal.ipvs.plan import (
@@ -96,7 +97,7 @@ class Outstanding:
         if before is None and after is not None:
             self._coming[server] = None
             self._counted += 1
-            heappush(self._by_rank, (after.rank, self._counted, server))
+            heappush(self._by_rank, (index(after.rank), self._counted, server))
         elif before is None or before == after:
             return
         elif after is None or (after.weight == 0 and before.weight > 0):

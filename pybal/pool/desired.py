@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import index
+from typing import SupportsIndex
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import (
@@ -51,7 +53,7 @@ def service_of(settings: ServiceSettings) -> Service:
 
 
 def destination(
-    settings: ServiceSettings, address: IPAddress, weight: int, rank: int = 0
+    settings: ServiceSettings, address: IPAddress, weight: int, rank: SupportsIndex = 0
 ) -> Destination:
     """A real server; `rank` is its place in the pool list."""
     options = settings.ipvs
@@ -66,10 +68,31 @@ def destination(
     )
 
 
+class ListOrder:
+    """The order of a pool list, which is another one as soon as the list is."""
+
+    def __init__(self) -> None:
+        self.members = Members()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server's place in a pool list, as that stands now: when one server goes from a list of
+    thousands, all that come after it move, and nothing else changes of them."""
+
+    order: ListOrder
+    host: str
+
+    def __index__(self) -> int:
+        members = self.order.members
+        # One that drains comes after those that are listed.
+        return members.position(self.host) if self.host in members else len(members)
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """A pool, and those of it that may stand otherwise than before, in order. It `goes_on` if the
-    servers that there were are all there."""
+    servers that there were are all there, in the same order."""
 
     members: Members
     concerned: Sequence[Member]
@@ -78,6 +101,10 @@ class Changes:
     def and_also(self, members: Iterable[Member]) -> Changes:
         """These may stand otherwise, too."""
         return replace(self, concerned=(*self.concerned, *members))
+
+    def and_all_of_another_list(self) -> Changes:
+        """All of them may stand otherwise if another list has come."""
+        return self if self.goes_on else replace(self, concerned=tuple(self.members.in_order()))
 
 
 class DesiredEntry:
@@ -93,6 +120,7 @@ class DesiredEntry:
     ) -> None:
         self._settings = settings
         self._members = Members()
+        self._order = ListOrder()
         self._beside = dict(beside)
         self._destinations: PersistentMap[DestinationKey, Destination] = PersistentMap()
         self._service = service_of(settings)
@@ -117,46 +145,45 @@ class DesiredEntry:
 
     def changes(self, members: Members) -> Changes:
         """What has changed since the last update."""
-        if members.same_list(self._members) or members.continues(self._members):
-            return Changes(members, tuple(members.differing(self._members)), goes_on=True)
-        return Changes(members, tuple(members.in_order()), goes_on=False)
+        goes_on = members.same_list(self._members) or members.continues(self._members)
+        return Changes(members, tuple(members.differing(self._members)), goes_on)
 
     def updated(
         self, changes: Changes, address_of: Callable[[str], IPAddress | None]
     ) -> ServiceEntry:
         """The entry after these changes; the same object if it is as before. The address of a
         member that is the same object as before is, too."""
-        members = changes.members
+        members = self._order.members = changes.members
         if not changes.goes_on:
             for host in [host for host in self._by_host if host not in members]:
                 self._remove(host)
+            self._sort_again()
         for member in changes.concerned:
             host = member.spec.host
             address = address_of(host) if member.pooled else None
             if address is None:
                 self._remove(host)
             else:
-                rank = members.position(host)
-                self._place(host, destination(self._settings, address, member.spec.weight, rank))
+                place = Place(self._order, host)
+                self._place(host, destination(self._settings, address, member.spec.weight, place))
         # Only now: what raises on the way leaves all to the next time.
         self._members = members
         return self._become()
 
     def _place(self, host: str, new: Destination) -> None:
-        found = self._by_host.get(host)
-        if found is not None and found == new:
-            if found.rank == new.rank:
-                return
-            if len(self._by_key[new.key]) == 1:
-                # It has moved within the list, as all do that come after one that goes.
-                self._by_host[host], self._by_key[new.key] = new, (new,)
-                self._concerned.add(new.key)
-                return
+        if self._by_host.get(host) == new:
+            return
         self._remove(host)
         self._by_host[host] = new
         self._concerned.add(new.key)
-        sharing = (*self._by_key.get(new.key, ()), new)
-        self._by_key[new.key] = tuple(sorted(sharing, key=lambda each: each.rank))
+        self._by_key[new.key] = _in_order((*self._by_key.get(new.key, ()), new))
+
+    def _sort_again(self) -> None:
+        """The list is in another order."""
+        for key, sharing in self._by_key.items():
+            if len(sharing) > 1:
+                self._by_key[key] = _in_order(sharing)
+                self._concerned.add(key)
 
     def _remove(self, host: str) -> None:
         found = self._by_host.pop(host, None)
@@ -178,3 +205,7 @@ class DesiredEntry:
             self._destinations = destinations
             self._entry = ServiceEntry(self._service, destinations)
         return self._entry
+
+
+def _in_order(sharing: Iterable[Destination]) -> tuple[Destination, ...]:
+    return tuple(sorted(sharing, key=lambda each: index(each.rank)))

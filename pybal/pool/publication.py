@@ -81,7 +81,7 @@ class Publication:
         if self._waits:
             return
         before, self._published = self._published, entry
-        # A list in another order makes another entry that is equal to the one before.
+        # Servers at one address that change places make another entry that is equal.
         if entry is not before and entry != before:
             self._table.set_desired(entry, self._settings.drain_timeout_s)
 
@@ -131,7 +131,8 @@ class Publication:
 
     def _look_at_standing(self, changes: Changes) -> None:
         stood = self._standing.count
-        gone = self._standing.look(changes, self._key_of, whole=not self._waits)
+        looked_at = changes.and_all_of_another_list()
+        gone = self._standing.look(looked_at, self._key_of, whole=not self._waits)
         self._desired.without(gone)
         if self._published is None and self._standing.count and not self._waits:
             self._tell_of_standing()

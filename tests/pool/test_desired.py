@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from ipaddress import ip_address
+from operator import index
 from random import Random
 from types import MappingProxyType
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.ipvs.model import Forwarding
+from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, ServerSpec
 from pybal.pool.desired import DesiredEntry, modules_needed
@@ -60,7 +62,7 @@ def test_an_update_of_what_changed_gives_the_entry_of_all(seed: int, size: int) 
         entry = desired.updated(desired.changes(members), addresses.get)
         assert entry == plain
         assert desired.updated(desired.changes(members), addresses.get) is entry
-        by_rank = sorted(entry.destinations.values(), key=lambda each: each.rank)
+        by_rank = sorted(entry.destinations.values(), key=lambda each: index(each.rank))
         assert [each.key for each in by_rank] == list(plain.destinations)
 
 
@@ -95,3 +97,42 @@ def test_a_report_that_changes_nothing_leaves_the_same_entry() -> None:
     entry = desired.updated(desired.changes(members), addresses.get)
     reported = members.changed([replace(up("b"), results=MappingProxyType({"m": True}))])
     assert desired.updated(desired.changes(reported), addresses.get) is entry
+
+
+def order_of(entry: ServiceEntry) -> list[str]:
+    by_rank = sorted(entry.destinations.values(), key=lambda each: index(each.rank))
+    return [str(each.key.address) for each in by_rank]
+
+
+@pytest.mark.parametrize(
+    "hosts", "abcde edcba bcdea acbde abde e ace eca xabcde axbyc yx abcdexy".split()
+)
+def test_of_a_list_in_another_order_no_server_is_placed_anew_that_stays(hosts: str) -> None:
+    desired, asked = DesiredEntry(SETTINGS, {}), []
+    addresses = {host: ip_address(f"192.0.2.{ord(host)}") for host in "abcdexy"}
+
+    def address_of(host: str) -> IPAddress:
+        asked.append(host)
+        return addresses[host]
+
+    members = Members(map(up, "abcde"))
+    before = desired.updated(desired.changes(members), address_of)
+    asked.clear()
+    members = members.listed([members.get(host) or up(host) for host in hosts])
+    entry = desired.updated(desired.changes(members), address_of)
+    assert asked == [host for host in hosts if host in "xy"]
+    assert order_of(entry) == [str(addresses[host]) for host in hosts]
+    assert (entry is before) is (set(hosts) == set("abcde"))
+    gone = [d for key, d in before.destinations.items() if key not in entry.destinations]
+    assert all(index(each.rank) == len(hosts) for each in gone), "one that drains comes last"
+
+
+def test_of_servers_at_one_address_the_first_of_the_list_counts_in_whichever_order() -> None:
+    desired, address = DesiredEntry(SETTINGS, {}), ADDRESSES[0]
+    weights = {"a": 1, "b": 2, "c": 3}
+    servers = {h: replace(up(h), spec=ServerSpec(h, weight)) for h, weight in weights.items()}
+    members = Members(servers.values())
+    for hosts in ("abc", "bac", "cba", "ca", "ac", "cab", "b"):
+        members = members.listed([servers[host] for host in hosts])
+        entry = desired.updated(desired.changes(members), lambda _: address)
+        assert [each.weight for each in entry.destinations.values()] == [weights[hosts[0]]]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from ipaddress import ip_address
+from operator import index
 
+from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
 from pybal.pool.list_portions import PORTION, Portions
 from tests.fakes.coordinator import Bench
@@ -69,8 +71,19 @@ def test_all_portions_together_cost_what_the_list_is_long() -> None:
     assert known.asked <= 2 * len(in_force)
 
 
+class Ranked(Bench):
+    """Notes in which order servers are to come each time that is published."""
+
+    ranks: dict[str, int]
+
+    def set_desired(self, entry: ServiceEntry, drain_timeout_s: float | None) -> None:
+        found = entry.destinations.values()
+        self.ranks = {str(each.key.address): index(each.rank) for each in found}
+        super().set_desired(entry, drain_timeout_s)
+
+
 def test_new_servers_come_after_those_that_there_are_until_the_list_is_in_force() -> None:
-    bench = Bench(names={**MANY, **OTHERS})
+    bench = Ranked(names={**MANY, **OTHERS})
     bench.list("o0", "o1")
     first, *others = MANY
     bench.list(first, "o1", *others, "o0")
@@ -80,9 +93,8 @@ def test_new_servers_come_after_those_that_there_are_until_the_list_is_in_force(
         2 * PORTION + 2,
         5 * PORTION // 2 + 2,
     ]
-    ranks = {str(each.key.address): each.rank for each in portions[-1].destinations.values()}
     came = ["o0", "o1", *MANY]
-    assert ranks == {{**MANY, **OTHERS}[host]: rank for rank, host in enumerate(came)}
+    assert bench.ranks == {{**MANY, **OTHERS}[host]: rank for rank, host in enumerate(came)}
     assert list(bench.statuses()) == [first, "o1", *others, "o0"]
 
 
