@@ -50,8 +50,10 @@ class FileReadings:
         self._still_since_s = now_s
         self._usable: list[_Reading] = []
         self._usable_since_s = now_s
-        self._outcome: PoolList | SourceError | None = None
-        """Of all of the last content; None if not all of it was parsed."""
+        self._text: bytes | None = None
+        """What was parsed last: a long list takes its time, and is read again and again."""
+        self._outcome: PoolList | SourceError = SourceError("it was not read")
+        """Of that."""
 
     def add(
         self, content: FileContent, directory_changed_ns: int, now_s: float, now: float
@@ -66,8 +68,10 @@ class FileReadings:
                 self._usable.clear()
         whole = self._json_format or self._came_whole(content, now)
         end = len(content.data) if whole else content.data.rfind(b"\n") + 1
-        outcome = self._parsed(content.data[:end])
-        self._outcome = outcome if end == len(content.data) else None
+        if content.data[:end] != self._text:
+            self._text = content.data[:end]
+            self._outcome = self._parsed(self._text)
+        outcome = self._outcome
         pool = None if isinstance(outcome, SourceError) else outcome
         if pool is None:
             self._usable.clear()
@@ -87,11 +91,11 @@ class FileReadings:
     def content(self) -> PoolList:
         """What the last one says as it stands. Raises SourceError. Long, if `add` has left out the
         end."""
-        if self._outcome is None:
-            self._outcome = self._parsed(b"" if self._last is None else self._last.data)
-        if isinstance(self._outcome, SourceError):
-            raise self._outcome
-        return self._outcome
+        data = b"" if self._last is None else self._last.data
+        outcome = self._outcome if data == self._text else self._parsed(data)
+        if isinstance(outcome, SourceError):
+            raise outcome
+        return outcome
 
     def took_too_long(self, now_s: float) -> bool:
         """Whether further readings are in vain."""

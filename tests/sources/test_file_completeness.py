@@ -30,6 +30,16 @@ def test_what_was_parsed_whole_is_not_parsed_again() -> None:
     assert readings.content() is readings._usable[-1].pool
 
 
+@pytest.mark.parametrize("text", [TWO, TWO + "{'ho"])
+def test_a_text_that_stands_still_is_parsed_once_however_often_it_is_read(text: str) -> None:
+    readings = FileReadings(None, 0.0, json_format=False)
+    for turn in range(4):
+        readings.add(content(text), 0, 0.2 * turn, NOW)
+    assert len({id(reading.pool) for reading in readings._usable}) == 1
+    readings.add(content(C), 0, 0.8, NOW)
+    assert hosts(readings._usable[-1].pool) == ["c"]
+
+
 def test_a_last_line_without_an_end_counts_once_the_file_has_stood_still() -> None:
     readings = read(TWO.rstrip("\n"))
     assert [server.host for server in readings._usable[-1].pool.servers] == ["a"]
