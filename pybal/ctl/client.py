@@ -42,9 +42,14 @@ class UnknownError(ControlError):
     """The daemon knows nothing of that path or name."""
 
 
+class WrongWordError(ControlError):
+    """What was asked for is nothing that there could be: a time, a kind of events."""
+
+
 class Client(Protocol):
     """What the commands need of the daemon. Each method raises NoDaemonError, or ControlError if
-    the daemon says no (UnknownError if it does not know what was named)."""
+    the daemon says no (UnknownError if it does not know what was named, WrongWordError if it cannot
+    read what was asked)."""
 
     def get(self, *segments: str, query: Query = ()) -> Document:
         """The document at `/api/v1/…`."""
@@ -95,6 +100,8 @@ class SocketClient:
 
     def get(self, *segments: str, query: Query = ()) -> Document:
         """The document at `/api/v1/…`."""
+        if not all(segments):
+            raise UnknownError("Nothing has an empty name")  # the path would be another one's
         return _parse(self._ask("GET", _api(segments) + _query(query), "application/json"))
 
     def follow(self, *segments: str, query: Query = ()) -> Iterator[Document]:
@@ -208,9 +215,15 @@ def _parse(answer: bytes) -> Document:
         raise ControlError("What listens there answers no JSON", "Is it PyBal?") from error
 
 
+_KINDS: dict[int, type[ControlError]] = {
+    HTTPStatus.NOT_FOUND: UnknownError,
+    HTTPStatus.BAD_REQUEST: WrongWordError,
+}
+
+
 def _refusal(status: int, answer: bytes) -> ControlError:
     """The daemon's own words, if it has any."""
-    kind = UnknownError if status == HTTPStatus.NOT_FOUND else ControlError
+    kind = _KINDS.get(status, ControlError)
     with contextlib.suppress(ValueError, RecursionError):
         said = json.loads(answer)
         if isinstance(said, dict) and isinstance(said.get("error"), str):

@@ -17,11 +17,14 @@ from pybal.errors import ControlError
 
 EXIT_GOOD = 0
 EXIT_REFUSED = 1
+EXIT_WRONG = 2
 EXIT_DIFFERS = 2
 EXIT_NO_DAEMON = 3
 
 MAX_CONFIG_BYTES = 16 * 1024 * 1024
 _LISTED = 20
+_NONE = "''"
+"""An empty name, as it is typed."""
 
 Document = Any
 
@@ -110,7 +113,7 @@ def bgp(asked: Asked) -> Result:
     if not document["enabled"]:
         raise ControlError("BGP is off, so that there are no peers", "`pybalctl bgp` says why")
     known = [peer["address"] for peer in document["peers"]]
-    raise _unknown(f"There is no BGP peer {address}", address, known, "bgp")
+    raise _unknown(f"There is no BGP peer {address or _NONE}", address, known, "bgp")
 
 
 def ipvs(asked: Asked) -> Result:
@@ -265,7 +268,7 @@ def _find_server(client: Client, host: str, service: str | None) -> list[Documen
         where = "" if service is None else f" in {service}"
         known = _hosts(client) if service is None else _pool_hosts(client, service)
         command = "names hosts" if service is None else f"pool {service}"
-        raise _unknown(f"There is no server {host}{where}", host, known, command)
+        raise _unknown(f"There is no server {host or _NONE}{where}", host, known, command)
     return found
 
 
@@ -291,7 +294,7 @@ def refuse_unknown(
 
 
 def _no_server(client: Client, name: str) -> ControlError:
-    return _unknown(f"There is no server {name}", name, _hosts(client), "names hosts")
+    return _unknown(f"There is no server {name or _NONE}", name, _hosts(client), "names hosts")
 
 
 def _pool_hosts(client: Client, service: str) -> list[str]:
@@ -299,7 +302,7 @@ def _pool_hosts(client: Client, service: str) -> list[str]:
 
 
 def _no_service(client: Client, name: str) -> ControlError:
-    return _unknown(f"There is no service {name}", name, _services(client), "status")
+    return _unknown(f"There is no service {name or _NONE}", name, _services(client), "status")
 
 
 def _unknown(text: str, name: str, known: Iterable[str], command: str) -> ControlError:

@@ -19,8 +19,15 @@ from typing import NoReturn, TextIO, TypeAlias
 
 from pybal import DEFAULT_CONFIG, __version__
 from pybal.ctl import commands, history, operator
-from pybal.ctl.client import Client, NoDaemonError, SocketClient
-from pybal.ctl.commands import EXIT_GOOD, EXIT_NO_DAEMON, EXIT_REFUSED, Asked, Result
+from pybal.ctl.client import Client, NoDaemonError, SocketClient, WrongWordError
+from pybal.ctl.commands import (
+    EXIT_GOOD,
+    EXIT_NO_DAEMON,
+    EXIT_REFUSED,
+    EXIT_WRONG,
+    Asked,
+    Result,
+)
 from pybal.ctl.place import DEFAULT_SOCKET, usual_place
 from pybal.ctl.table import fitted, painted, printable
 from pybal.errors import ControlError
@@ -143,6 +150,7 @@ def _once(run: Run, options: argparse.Namespace, terminal: Terminal, client: Cli
         return EXIT_NO_DAEMON
     except ControlError as error:
         terminal.refuse(str(error), error.remedy, as_json=options.json)
+        return EXIT_WRONG if isinstance(error, WrongWordError) else EXIT_REFUSED
     except (KeyError, TypeError, AttributeError) as error:
         # An upgrade does not restart the daemon: it may be older than this program.
         terminal.complain(
@@ -168,9 +176,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(
             2,
-            f"{self.prog}: {_shorter(printable(message))}."
+            f"{self.prog}: {_ended(_shorter(printable(message)))}"
             f" `{self.prog} --help` says what is right\n",
         )
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 _CHOICES = re.compile(r"invalid choice: '(?P<word>.*)' \(choose from (?P<known>.*)\)$")
@@ -193,14 +205,26 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options, rest = parser.parse_known_args(
         _joined(sys.argv[1:] if arguments is None else arguments)
     )
-    if hasattr(options, "services") and not any(word.startswith("-") for word in rest):
-        # argparse takes no more of them once an option has come.
-        options.services, rest = [*options.services, *rest], []
+    if not any(word.startswith("-") for word in rest):
+        rest = _late(options, rest)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "config" and options.config is not None and options.action is None:
         parser.error("-c FILE belongs to `config diff`")
+    if getattr(options, "everywhere", False) and options.services:
+        parser.error("--all is for all services, so that none is named")
     return options
+
+
+def _late(options: argparse.Namespace, rest: list[str]) -> list[str]:
+    """Takes services that stand behind options, where argparse looks for none any more; returns
+    what is left."""
+    if hasattr(options, "services"):
+        options.services = [*options.services, *rest]
+        return []
+    if rest and getattr(options, "service", ()) is None:
+        options.service, *rest = rest
+    return rest
 
 
 _TIMES = {"--at", "--since", "--until", "--for"}

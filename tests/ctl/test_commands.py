@@ -250,6 +250,13 @@ def test_a_difference_of_the_kernels_table_is_an_exit_status(tmp_path: Path) -> 
         assert "not taken by the kernel: 192.0.2.9:80 of tcp 192.0.2.1:80" in out
 
 
+@pytest.mark.parametrize("words", [("pool",), ("why", "cp1"), ("confirm",)])
+def test_an_empty_name_is_no_service(site: ServedSite, words: tuple[str, ...]) -> None:
+    status, out, errors = site.ctl(*words, "")
+    assert (status, out) == (1, "")
+    assert errors == "pybalctl: There is no service ''. There are api_80, dns_53, text_443\n"
+
+
 def test_sources_shows_what_fails_first(site: ServedSite) -> None:
     shown = lines(site.ctl("sources"))
     assert shown[1] == "api_80 stale 60 s ago http://config/pool HTTP status 503".split()

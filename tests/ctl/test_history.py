@@ -131,11 +131,21 @@ def test_json_has_all_of_it(site: ServedSite) -> None:
 
 def test_a_wrong_word_is_one_line_with_the_remedy(site: ServedSite) -> None:
     status, out, errors = site.ctl("events", "--since", "soon")
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert errors.startswith("pybalctl: since: 'soon' is no moment")
     assert len(errors.splitlines()) == 1
     status, _, errors = site.ctl("events", "--kind", "x")
-    assert (status, "There are start, stop" in errors) == (1, True)
+    assert (status, "There are start, stop" in errors) == (2, True)
+    assert site.ctl("why", "cp1", "--at", "soon")[0] == 2
+
+
+def test_a_service_may_stand_behind_the_moment(site: ServedSite) -> None:
+    before = site.ctl("why", "cp1", "web", "--at", str(NOON))
+    assert site.ctl("why", "cp1", "--at", str(NOON), "web") == before
+    assert site.ctl("why", "cp1", "--at", str(NOON), "wob")[0] == 1
+    with pytest.raises(SystemExit) as ended:
+        site.ctl("why", "cp1", "web", "--at", str(NOON), "wob")
+    assert ended.value.code == 2
 
 
 def test_why_at_a_moment(site: ServedSite) -> None:

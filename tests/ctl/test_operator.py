@@ -83,6 +83,18 @@ def test_what_is_typed_is_what_is_asked_for_wherever_the_services_stand(site: Se
     assert site.controls.asked[-1] == ("undo", Scope("cp1", (), True))
 
 
+@pytest.mark.parametrize("verb", ["drain", "undo"])
+def test_all_services_and_one_of_them_are_not_the_same(
+    site: ServedSite, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--for", "1h", "--reason", "x") if verb == "drain" else ()
+    with pytest.raises(SystemExit) as ended:
+        site.ctl(verb, "cp1", "--all", *words, "text_443")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("pybalctl: --all is for all services")
+    assert site.controls.asked == []
+
+
 def test_an_override_in_place_of_another_says_so(site: ServedSite) -> None:
     site.controls.replaced = [override_document(replace(DRAINED, by="bob"))]
     _, out, _ = site.ctl("disable", "cp1", "text_443", "--for", "1h", "--reason", "x")
