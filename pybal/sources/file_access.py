@@ -4,11 +4,13 @@ deadline, if it is a file system that may keep a reader waiting for ever."""
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.errors import SourceError
@@ -16,6 +18,9 @@ from pybal.runtime.threads import OwnThread
 from pybal.state.mounts import is_below, remote_mounts
 
 T = TypeVar("T")
+
+_Job = tuple[Callable[[], object], "Deferred[Any]"]
+"""What is to be run, and who waits for what comes of it."""
 
 DEADLINE_S = 5.0
 """A file system that has not answered by then hangs."""
@@ -42,8 +47,9 @@ class DirectAccess:
 
 class BoundedAccess:
     """See FileAccess. `reactor` provides IReactorTime and IReactorFromThreads; `own_thread` runs a
-    function in a thread of its own, which nobody waits for. At most one thread a path: while that
-    hangs, the path is not tried again."""
+    function in a thread of its own, which nobody waits for. At most one thread a path: others who
+    ask for it, as services that share a pool file do, have their turns after that; while it hangs,
+    the path is not tried again."""
 
     def __init__(
         self,
@@ -57,24 +63,35 @@ class BoundedAccess:
         self._mounts: frozenset[str] = frozenset()
         self._looked_at_s: float | None = None
         self._remote: dict[Path, bool] = {}
-        self._hanging: dict[Path, float] = {}
+        self._deadlines: dict[Path, Any] = {}
+        """Of those that a thread is at, IDelayedCalls; one that is over hangs."""
+        self._waiting: dict[Path, deque[_Job]] = {}
 
     async def run(self, path: Path, function: Callable[[], T]) -> T:
         """See FileAccess."""
         if self.is_local(path):
             return function()
-        now_s = self._reactor.seconds()
-        if path in self._hanging:
-            raise self._hangs(now_s - self._hanging[path])
-        self._hanging[path] = now_s
+        deadline = self._deadlines.get(path)
+        if deadline is not None and not deadline.active():
+            raise self._hangs(DEADLINE_S + self._reactor.seconds() - deadline.getTime())
         done: Deferred[T] = Deferred()
-        self._own_thread(lambda: self._work(path, function, done))
-        try:
-            return await done.addTimeout(DEADLINE_S, self._reactor)
-        except TimeoutError:
-            raise self._hangs(DEADLINE_S) from None
+        self._waiting.setdefault(path, deque()).append((function, done))
+        if deadline is None:
+            self._next(path)
+        return await done
 
-    def _work(self, path: Path, function: Callable[[], T], done: Deferred[T]) -> None:
+    def _next(self, path: Path) -> None:
+        """Who has gone meanwhile needs no thread any more."""
+        waiting = self._waiting[path]
+        while waiting:
+            function, done = waiting.popleft()
+            if not done.called:
+                self._deadlines[path] = self._reactor.callLater(DEADLINE_S, self._hung, path, done)
+                self._own_thread(partial(self._work, path, function, done))
+                return
+        del self._waiting[path]
+
+    def _work(self, path: Path, function: Callable[[], object], done: Deferred[Any]) -> None:
         """In the thread."""
         try:
             outcome: Any = function()
@@ -82,10 +99,21 @@ class BoundedAccess:
             outcome = Failure()
         self._reactor.callFromThread(self._worked, path, done, outcome)
 
-    def _worked(self, path: Path, done: Deferred[T], outcome: Any) -> None:
-        self._hanging.pop(path, None)
+    def _worked(self, path: Path, done: Deferred[Any], outcome: Any) -> None:
+        deadline = self._deadlines.pop(path)
+        if deadline.active():
+            deadline.cancel()
+        self._next(path)
         if not done.called:
-            done.callback(cast(T, outcome))
+            done.callback(outcome)
+
+    def _hung(self, path: Path, done: Deferred[Any]) -> None:
+        """Those who wait for their turns give up with the one that hangs."""
+        given_up = [done, *(each for _, each in self._waiting[path])]
+        self._waiting[path].clear()
+        for each in given_up:
+            if not each.called:
+                each.errback(self._hangs(DEADLINE_S))
 
     def _hangs(self, seconds: float) -> SourceError:
         return SourceError(f"its file system has not answered for {seconds:.0f} s")

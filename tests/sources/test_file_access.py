@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from pybal.config.settings import FileSource
@@ -94,15 +94,77 @@ def test_one_that_hangs_is_given_up_and_asked_for_by_one_thread_alone(tmp_path: 
     assert result_of(again) == "x"
 
 
-def test_a_source_whose_file_system_hangs_is_stale_and_its_list_stays(tmp_path: Path) -> None:
+def test_those_who_share_a_file_have_their_turns(tmp_path: Path) -> None:
+    access, threads, clock = access_of(tmp_path)
+    path = tmp_path / "pool"
+    path.write_text("x")
+    found = [asked(access, path) for _ in range(3)]
+    gone = asked(access, path)
+    gone.cancel()
+    gone.addErrback(lambda failure: failure.trap(CancelledError))
+    for number in range(3):
+        assert [each.called for each in found] == [number > each for each in range(3)]
+        assert len(threads.waiting) == 1
+        threads.run()
+        clock.advance(0)
+    assert [result_of(each) for each in found] == ["x"] * 3
+    assert threads.waiting == []
+    last = asked(access, path)
+    threads.run()
+    clock.advance(0)
+    assert result_of(last) == "x"
+
+
+def test_a_file_system_that_is_slow_for_many_does_not_hang(tmp_path: Path) -> None:
+    access, threads, clock = access_of(tmp_path)
+    (tmp_path / "pool").write_text("x")
+    found = [asked(access, tmp_path / "pool") for _ in range(3)]
+    for _ in found:
+        clock.advance(DEADLINE_S - 1)
+        threads.run()
+        clock.advance(0)
+    assert [result_of(each) for each in found] == ["x"] * 3
+    assert clock.getDelayedCalls() == []
+
+
+def test_those_who_wait_for_one_that_hangs_give_up_with_it(tmp_path: Path) -> None:
+    access, threads, clock = access_of(tmp_path)
+    found = [asked(access, tmp_path / "pool") for _ in range(3)]
+    clock.advance(DEADLINE_S)
+    for each in found:
+        with pytest.raises(SourceError, match="has not answered for 5 s"):
+            result_of(each)
+    assert len(threads.waiting) == 1
+    threads.run()
+    clock.advance(0)
+    assert threads.waiting == []
+
+
+def bench_of(mounted: Path) -> tuple[SourceBench, Threads]:
     bench = SourceBench()
-    bench.clock = clock = ThreadClock()
-    threads, mountinfo = Threads(), f"30 22 0:40 / {tmp_path} rw - nfs4 files:/pools rw"
-    files = BoundedAccess(clock, threads, lambda: mountinfo)
+    files, threads, clock = access_of(mounted)
+    bench.clock = clock
     watches = FileWatches(clock, files.is_local, threads)
     bench.environment = replace(
         bench.environment, reactor=clock, now=bench.now, files=files, watches=watches
     )
+    return bench, threads
+
+
+def test_services_may_share_a_pool_file_of_the_network(tmp_path: Path) -> None:
+    bench, threads = bench_of(tmp_path)
+    (tmp_path / "pool").write_text("{ 'host': 'a' }\n")
+    sources = [bench.start(FileSource(tmp_path / "pool"), name) for name in ("web", "web6", "tls")]
+    for _ in range(60):
+        threads.run()
+        bench.advance(0.1)
+    assert bench.take() == [(ServerSpec("a"),)] * 3
+    assert [each.snapshot().last_error for each in sources] == [None] * 3
+    assert bench.log.lines == []
+
+
+def test_a_source_whose_file_system_hangs_is_stale_and_its_list_stays(tmp_path: Path) -> None:
+    bench, threads = bench_of(tmp_path)
     (tmp_path / "pool").write_text("{ 'host': 'a' }\n")
     source = bench.start(FileSource(tmp_path / "pool"))
     for _ in range(60):
