@@ -55,6 +55,7 @@ def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth
         health.faults,
         memory=ports.memory if ports.memory.is_wanted else None,
         commands_at_once=settings.runcommand_concurrency,
+        files=BoundedAccess(ports.reactor, ports.own_thread),
         cpu_s=ports.cpu_s,
     )
 

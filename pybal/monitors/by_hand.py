@@ -112,6 +112,7 @@ class ChecksByHand:
             Recoveries(clock.seconds),
             once,
             commands_at_once=1,
+            files=ports.files,
         )
 
 

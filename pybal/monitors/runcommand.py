@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 import signal
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from twisted.internet import defer
@@ -18,7 +21,7 @@ from pybal.config.literals import literal_tree
 from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.problems import mask_value
 from pybal.config.settings import MonitorSettings
-from pybal.errors import describe_os_error, is_local_fault
+from pybal.errors import SourceError, describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
@@ -27,6 +30,7 @@ from pybal.monitors.processes import Exit, Process, fault_of_command
 from pybal.monitors.target import MonitorPorts, Target
 
 _LINES_LOGGED = 20
+_LOOKED_AT_BYTES = 4096
 
 _DURATION = MetricFamily(
     "pybal_monitor_runcommand_run_duration_seconds",
@@ -80,6 +84,8 @@ class RunCommand(LoopingMonitor):
     All RunCommands together run so many commands at once as there are slots; the others wait
     their turn, which counts for nothing. A killed command that does not end (it waits in the
     kernel) is down, is not run again beside itself, and has no slot any more.
+
+    A command on a file system that hangs is not run, which says nothing of the server.
     """
 
     begins_at_once = False
@@ -133,7 +139,13 @@ class RunCommand(LoopingMonitor):
                 limit=limit,
             )
 
-    async def _run_once(self) -> CheckOutcome:
+    async def _run_once(self) -> CheckOutcome | None:
+        command = self._settings.command
+        try:
+            await self._ports.files.run(command, partial(_look_at, command))
+        except SourceError as error:
+            self._ports.faults.note(OSError(f"{command}: {error}"))
+            return None
         ended: Deferred[Exit] = Deferred()
         try:
             self._process = self._start(ended)
@@ -187,6 +199,17 @@ class RunCommand(LoopingMonitor):
     def _samples(self) -> Iterable[MetricSample]:
         for (result, exit_code), duration_s in self._durations_s.items():
             yield _DURATION.sample(duration_s, result, exit_code)
+
+
+def _look_at(command: Path) -> None:
+    """Read how it begins, as the kernel will. This process stands still until a command has begun,
+    for ever if that lies with a server of files that hangs."""
+    with suppress(OSError):
+        descriptor = os.open(command, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.read(descriptor, _LOOKED_AT_BYTES)
+        finally:
+            os.close(descriptor)
 
 
 def _resolve(argument: Argument, target: Target) -> str:

@@ -22,6 +22,7 @@ from pybal.net.addresses import endpoint
 from pybal.net.port import Network
 from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
+from pybal.sources.file_access import DirectAccess, FileAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class MonitorPorts:
     """For what thousands of monitors may have to say in the same moment."""
     command_slots: Slots = field(init=False)
     """One for each command that may run at once."""
+    files: FileAccess = field(default_factory=DirectAccess, kw_only=True)
+    """How commands are looked at before they are run."""
     cpu_s: Callable[[], float] = field(default=lambda: 0.0, kw_only=True)
     """The processor time that the reactor's thread has used; where that is not known, its turns
     count as short."""

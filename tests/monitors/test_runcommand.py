@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from twisted.logger import capturedLogs
 
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
 from pybal.runtime.log import format_line
+from pybal.sources.file_access import DEADLINE_S
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import os_error
 from tests.fakes.processes import FakeProcess
+from tests.sources.test_file_access import access_of
 
 SETTINGS = RunCommandSettings(command=Path("/etc/pybal/check"), interval_s=60, timeout_s=20)
 
@@ -238,3 +241,36 @@ def test_a_command_that_cannot_be_killed_does_not_hold_its_slot() -> None:
     bench.advance(80)
     assert stuck.killed and stuck.running
     assert [p.argv for p in bench.processes.started[1:]] == [["/bin/other"]]
+
+
+def test_a_command_on_a_file_system_that_hangs_is_not_run_and_says_nothing_of_the_server(
+    tmp_path: Path,
+) -> None:
+    bench = MonitorBench()
+    files, threads, clock = access_of(tmp_path)
+    bench.clock = clock
+    bench.environment = dataclasses.replace(bench.environment, reactor=clock, files=files)
+    bench.start(dataclasses.replace(SETTINGS, command=tmp_path / "check"))
+    bench.advance(60 + DEADLINE_S)
+    assert len(threads.waiting) == 1
+    assert bench.processes.running == []
+    assert bench.reports == []
+    assert bench.faults.counts == {"unknown": 1}
+    bench.advance(120)
+    assert len(threads.waiting) == 1
+    assert bench.faults.current().startswith(f"{tmp_path}/check: its file system has not answered")
+    for _ in range(700):  # it answers again
+        threads.run()
+        bench.advance(0.1)
+    running(bench).end(0)
+    assert bench.ups == [True]
+
+
+def test_a_command_is_looked_at_before_it_is_run(tmp_path: Path) -> None:
+    """Whatever it is: the kernel says what is wrong with it."""
+    fifo, missing = tmp_path / "fifo", tmp_path / "missing"
+    os.mkfifo(fifo)
+    for command in (tmp_path, fifo, missing):
+        bench = MonitorBench()
+        bench.start(dataclasses.replace(SETTINGS, command=command))
+        assert running(bench).argv == [str(command)]
