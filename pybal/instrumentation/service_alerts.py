@@ -64,7 +64,10 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
 def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     """What an operator has taken out on purpose is no fault, unless it may have been forgotten."""
     for server in service.servers:
-        name, over = f"{server.host} of pool {service.name}", server.over
+        over = server.over
+        if over is None and server.enabled:
+            continue
+        name = f"{server.host} of pool {service.name}"
         if over is not None:
             text = f"{name} is {over.override.text}, for more than a day"
             alert = Alert("overridden-long", Severity.WARNING, service.name, text)

@@ -68,11 +68,11 @@ def destination(
     )
 
 
+@dataclass(slots=True)
 class ListOrder:
     """The order of a pool list, which is another one as soon as the list is."""
 
-    def __init__(self) -> None:
-        self.members = Members()
+    members: Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class DesiredEntry:
     ) -> None:
         self._settings = settings
         self._members = Members()
-        self._order = ListOrder()
+        self._order = ListOrder(Members())
         self._beside = dict(beside)
         self._destinations: PersistentMap[DestinationKey, Destination] = PersistentMap()
         self._service = service_of(settings)

@@ -99,6 +99,17 @@ def test_a_report_that_changes_nothing_leaves_the_same_entry() -> None:
     assert desired.updated(desired.changes(reported), addresses.get) is entry
 
 
+@pytest.mark.parametrize(("hosts", "others"), [("abc", ""), ("abcd", "d"), ("cab", "cab")])
+def test_who_may_stand_otherwise_once_another_list_has_come(hosts: str, others: str) -> None:
+    desired = DesiredEntry(SETTINGS, {})
+    members = Members(map(up, "abc"))
+    desired.updated(desired.changes(members), dict(zip("abcd", ADDRESSES, strict=False)).get)
+    changes = desired.changes(members.listed([members.get(host) or up(host) for host in hosts]))
+    looked_at = changes.and_all_of_another_list()
+    assert "".join(each.spec.host for each in looked_at.concerned) == others
+    assert (looked_at.members, looked_at.goes_on) == (changes.members, changes.goes_on)
+
+
 def order_of(entry: ServiceEntry) -> list[str]:
     by_rank = sorted(entry.destinations.values(), key=lambda each: index(each.rank))
     return [str(each.key.address) for each in by_rank]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType, SimpleNamespace
@@ -92,7 +93,7 @@ class Bench:
         self.record.keep_soon()
 
     def time_for_a_look(self) -> None:
-        self.clock.advance(saved_after_s("svc_80", len(HOSTS), self.clock.seconds()))
+        self.clock.advance(saved_after_s("svc_80", len(HOSTS), math.inf))
 
     def turn(self) -> None:
         asked = Results.asked
@@ -158,3 +159,46 @@ def test_of_those_that_came_up_again_nothing_is_kept() -> None:
     while bench.slices.waiting:
         bench.slices.turn()
     assert bench.kept == []
+
+
+def test_a_stop_amid_a_look_keeps_what_is_known_and_without_one_nothing() -> None:
+    bench = Bench()
+    bench.say(False, *HOSTS)
+    bench.time_for_a_look()
+    bench.turn()
+    assert bench.clock.getDelayedCalls() == []
+    bench.record.stop()
+    assert bench.kept == [HOSTS]
+    rested = Bench()
+    rested.say(False, *HOSTS)
+    rested.time_for_a_look()
+    while rested.slices.waiting:
+        rested.turn()
+    rested.kept.clear()
+    rested.state = bench.state.with_members(rested.state.members.changed([rested.member("h0007")]))
+    rested.record.stop()
+    assert rested.kept == [], "of that it was not told"
+
+
+def test_after_a_stop_nothing_is_looked_at() -> None:
+    bench = Bench()
+    bench.record.stop()
+    bench.say(False, "h0001")
+    assert bench.clock.getDelayedCalls() == []
+    assert bench.kept == []
+
+
+def test_what_is_kept_at_once_need_not_be_looked_for_later_and_the_next_look_has_time() -> None:
+    bench = Bench()
+    bench.say(False, "h0001")
+    bench.record.keep()
+    assert bench.kept == [("h0001",)]
+    assert bench.clock.getDelayedCalls() == []
+    bench.say(False, "h0002")
+    bench.time_for_a_look()
+    assert bench.kept.pop() == ("h0001", "h0002")
+    bench.say(False, "h0003")
+    bench.clock.advance(30)
+    assert bench.kept == []
+    bench.clock.advance(6)
+    assert bench.kept == [("h0001", "h0002", "h0003")]

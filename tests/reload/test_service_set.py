@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger, capturedLogs
 
+from pybal.ipvs.model import ServiceKey
+from pybal.pool.desired import service_key
+from pybal.reload.difference import RemoveService
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
+from pybal.runtime.time_slices import SLICE_S, TimeSlices
+from tests.fakes.coordinator import Bench
+from tests.fakes.deferreds import result_of
+from tests.fakes.turns import Reactor
+
+SETTINGS = Bench(threshold=Fraction(0)).settings
 
 
 class EndingService:
@@ -64,3 +75,81 @@ def test_who_has_not_ended_in_time_ends_with_the_process_which_is_no_fault() -> 
     waiting = EndingService("a", Deferred())
     assert stopped(waiting, after_s=0.6) == (False, [])
     assert stopped(EndingService("a", Deferred()), after_s=0.7) == (True, [])
+
+
+class SlowService(EndingService):
+    """To stop one takes half of a time slice."""
+
+    def __init__(self, name: str, reactor: Reactor) -> None:
+        super().__init__(name, succeed(None))
+        self.reactor = reactor
+
+    def stop(self) -> Deferred[None]:
+        if not self.stopped:
+            self.reactor.now_s += SLICE_S / 2
+        return super().stop()
+
+
+class Told:
+    """The announcer and the table: what they were told of whom, in order."""
+
+    speaks = False
+
+    def __init__(self, services: dict[str, SlowService]) -> None:
+        self.services = services
+        self.replaced: list[str] = []
+        self.withdrawn: list[ServiceKey] = []
+
+    def replace(self, name: str) -> None:
+        assert all(each.stopped for each in self.services.values())
+        self.replaced.append(name)
+
+    def forget(self, name: str) -> None:
+        assert name in self.replaced
+
+    def withdraw(self, key: ServiceKey) -> None:
+        self.withdrawn.append(key)
+
+
+class Leaving:
+    """A hundred services of which ninety leave."""
+
+    def __init__(self) -> None:
+        self.reactor = Reactor()
+        settings = [replace(SETTINGS, name=f"s{n}", port=n + 1) for n in range(100)]
+        services = {each.name: SlowService(each.name, self.reactor) for each in settings}
+        self.leave, self.stay = settings[:90], settings[90:]
+        self.leaving = {each.name: services[each.name] for each in self.leave}
+        self.told = told = Told(self.leaving)
+        none: Any = None
+        slices = TimeSlices(self.reactor)
+        ports = ServiceSetPorts(none, cast(Any, told), cast(Any, told), self.reactor, slices)
+        self.set = ServiceSet(ports, Logger(namespace="pybal"))
+        self.set.running.update(cast(Any, services))
+        steps = tuple(map(RemoveService, self.leave))
+        order = [each.name for each in self.stay]
+        self.done = Deferred.fromCoroutine(self.set.go_over(steps, order))
+
+    def turn(self) -> None:
+        before_s = self.reactor.now_s
+        self.reactor.turn()
+        assert self.reactor.now_s - before_s <= 2 * SLICE_S
+
+
+def test_of_many_services_that_leave_some_end_in_each_turn() -> None:
+    bench = Leaving()
+    assert list(bench.set.running) == [each.name for each in bench.stay]
+    while not bench.done.called:
+        bench.turn()
+    result_of(bench.done)
+    assert bench.told.replaced == [each.name for each in bench.leave]
+    assert bench.told.withdrawn == [service_key(each) for each in bench.leave]
+    assert not any(cast(Any, each).stopped for each in bench.set.running.values())
+
+
+def test_a_stop_ends_those_that_are_about_to_leave_too() -> None:
+    bench = Leaving()
+    bench.turn()
+    assert not all(each.stopped for each in bench.leaving.values())
+    Deferred.fromCoroutine(bench.set.stop(0.0))
+    assert all(each.stopped for each in bench.leaving.values())
