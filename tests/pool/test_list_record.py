@@ -192,7 +192,7 @@ def test_what_is_kept_at_once_need_not_be_looked_for_later_and_the_next_look_has
     bench = Bench()
     bench.say(False, "h0001")
     bench.record.keep()
-    assert bench.kept == [("h0001",)]
+    assert bench.kept.pop() == ("h0001",)
     assert bench.clock.getDelayedCalls() == []
     bench.say(False, "h0002")
     bench.time_for_a_look()
