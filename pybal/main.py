@@ -73,6 +73,7 @@ from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
+from pybal.runtime.turn_clock import TurnClock, drive
 from pybal.sources.file_access import BoundedAccess
 from pybal.sources.file_stamps import FileStamps
 from pybal.sources.inotify import Inotify
@@ -239,7 +240,7 @@ def _run(running: Running, begun: _Begun) -> int:
         except OSError as error:
             _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
     _raise_descriptor_limit()
-    _steady_clock()
+    now = _steady_clock()
     place = _place()
     store, successor = None, None
     if place is not None:
@@ -248,7 +249,7 @@ def _run(running: Running, begun: _Begun) -> int:
         )
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
-    daemon = Daemon(running, _daemon_ports(settings, begun, place, left, store))
+    daemon = Daemon(running, _daemon_ports(settings, begun, place, left, store, now))
     signals = SignalHandling(
         reactor,
         daemon,
@@ -301,6 +302,7 @@ def _daemon_ports(
     place: Place | None,
     left: dict[str, list[int]],
     store: DescriptorStore | None,
+    now: Callable[[], float],
 ) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
@@ -314,7 +316,7 @@ def _daemon_ports(
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,
-        now=time.time,
+        now=now,
         random=random.Random(),
         in_thread=_in_thread,
         read_in_thread=partial(deferToThreadPool, reactor, reading),
@@ -400,11 +402,13 @@ def _kernel(settings: Settings) -> Kernel:
     return NetlinkKernel()
 
 
-def _steady_clock() -> None:
+def _steady_clock() -> Callable[[], float]:
     """Twisted's clock is the wall clock: when that jumps, timers fire early or late and each
-    duration is wrong. A reactor reads its `seconds` alone, so that is all there is to replace,
-    before anything is scheduled. CLOCK_BOOTTIME also counts the time of a suspended machine."""
-    reactor.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    duration is wrong. It is replaced before anything is scheduled. CLOCK_BOOTTIME also counts the
+    time of a suspended machine. Returns what tells Unix seconds."""
+    clock = TurnClock(partial(time.clock_gettime, time.CLOCK_BOOTTIME), time.time)
+    drive(reactor, clock)
+    return clock.now
 
 
 def _raise_descriptor_limit() -> None:

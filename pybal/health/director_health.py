@@ -23,6 +23,7 @@ from pybal.health.recoveries import Recoveries
 from pybal.health.stalls import StallDetector
 from pybal.model import HealthSnapshot
 from pybal.net.port import Network
+from pybal.runtime.turn_clock import lately
 
 _TRIES = 10
 """So many draws are made for each target of a round of probes: many meet servers that are down, or
@@ -63,13 +64,13 @@ class DirectorHealth:
         time_lost: Callable[[float], None] = lambda _: None,
         together: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self.stall_detector = StallDetector(reactor.seconds, now)
+        self.stall_detector = StallDetector(reactor.seconds, now, lately(reactor))
         self.recoveries = Recoveries(reactor.seconds)
         self.faults = LocalFaults(reactor.seconds, log)
         self._heartbeat = Heartbeat(reactor, self.stall_detector, log, time_lost)
         self._random = random
         self._services = services
-        self._seconds = reactor.seconds
+        self._lately = lately(reactor)
         self._delayed_calls = reactor.getDelayedCalls
         self._counted_at_s = -_COUNT_EVERY_S
         self._counted = 0
@@ -136,7 +137,7 @@ class DirectorHealth:
         return found
 
     def _hosts(self) -> int:
-        now_s = self._seconds()
+        now_s = self._lately()
         if now_s - self._counted_at_s >= _COUNT_EVERY_S:
             self._counted_at_s = now_s
             self._counted = len(

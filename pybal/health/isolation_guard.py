@@ -31,6 +31,7 @@ from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import counted
 from pybal.runtime.storm_log import StormLog
 from pybal.runtime.time_slices import SLICE_S
+from pybal.runtime.turn_clock import lately
 
 _CUT_OFF = {Phase.CUT_OFF, Phase.HOLD_EXPIRED}
 _NAMED = 5
@@ -94,6 +95,7 @@ class IsolationGuard:
     def __init__(self, rule: Isolation | None, ports: IsolationPorts, log: Logger) -> None:
         self._rule = rule
         self._ports = ports
+        self._lately = lately(ports.clock)
         self._log = log
         self._forgiven = StormLog(ports.clock, log)
         self._timer: DelayedCall | None = None
@@ -121,7 +123,7 @@ class IsolationGuard:
         before = rule.phase
         self._tell_of_forgiven(rule.forgiven_by(report))
         hosts = self._ports.hosts() if rule.needs_host_count else 0
-        self._do(rule, rule.take(report, hosts, self._seconds()), before)
+        self._do(rule, rule.take(report, hosts, self._lately()), before)
         if rule.phase is Phase.SETTLING and not report.result.up:
             # The check may have begun while the director was cut off.
             self._ports.recheck_all(RECHECK_WITHIN_S)
@@ -175,7 +177,7 @@ class IsolationGuard:
         self._to_do.extend(actions)
         if self._continuing is not None or not self._to_do:
             return
-        now_s = self._seconds()
+        now_s = self._lately()
         if now_s - self._began_at_s >= MOMENT_S:
             self._began_at_s, self._at_once = now_s, 0
         self._at_once += 1
@@ -190,7 +192,7 @@ class IsolationGuard:
         self._continuing = None
         # Thousands of reports may be delivered at once; the first of them are to be in the kernel
         # before the last one is handled.
-        ends_at_s = self._seconds() + SLICE_S
+        ends_at_s = self._lately() + SLICE_S
         with self._ports.together():
             while self._to_do:
                 if self._seconds() >= ends_at_s:

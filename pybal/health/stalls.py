@@ -59,10 +59,17 @@ class StallMeter(Protocol):
 
 class StallDetector:
     """Adds up lost time. `steady_s()` never jumps and goes on while the machine is suspended
-    (CLOCK_BOOTTIME); `wall_s()` is Unix seconds. Call beat() every BEAT_S."""
+    (CLOCK_BOOTTIME), `lately_s()` is as good as that for when a check begins; `wall_s()` is Unix
+    seconds. Call beat() every BEAT_S."""
 
-    def __init__(self, steady_s: Callable[[], float], wall_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        steady_s: Callable[[], float],
+        wall_s: Callable[[], float],
+        lately_s: Callable[[], float] | None = None,
+    ) -> None:
         self._steady_s = steady_s
+        self._lately_s = lately_s or steady_s
         self._wall_s = wall_s
         self._beat_at = steady_s()
         self._wall_at = wall_s()
@@ -95,7 +102,7 @@ class StallDetector:
 
     def mark(self) -> Mark:
         """See StallMeter."""
-        return Mark(self._steady_s(), self._lost_s)
+        return Mark(self._lately_s(), self._lost_s)
 
     def stalled(self, mark: Mark) -> bool:
         """See StallMeter."""

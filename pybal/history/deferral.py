@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from pybal.runtime.clock import Clock
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
+from pybal.runtime.turn_clock import lately
 
 AT_ONCE = 20
 """So many notes of a turn of the reactor are taken at once."""
@@ -27,6 +28,7 @@ class Deferral:
 
     def __init__(self, clock: Clock, time_slices: TimeSlices, log: Logger) -> None:
         self._clock = clock
+        self._lately = lately(clock)
         self._time_slices = time_slices
         self._log = log
         self._waiting: deque[tuple[float, Callable[[], object]]] = deque()
@@ -50,7 +52,7 @@ class Deferral:
                 self._clock.callLater(0, self._next_turn)
             note(*arguments)
             return
-        self._waiting.append((self._clock.seconds(), partial(note, *arguments)))
+        self._waiting.append((self._lately(), partial(note, *arguments)))
         # A note of a long list brings thousands: those are for another turn.
         if len(self._waiting) > MOST_WAITING and not self._taking:
             self._take_some()

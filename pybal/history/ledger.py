@@ -19,6 +19,7 @@ from pybal.history.snapshot import DiskSnapshot, HistorySnapshot
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import counted
 from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.turn_clock import lately
 
 FLUSH_S = 0.1
 """So long events wait for others, to be written together."""
@@ -96,6 +97,7 @@ class Ledger:
         self, clock: Clock, now: Callable[[], float], time_slices: TimeSlices, log: Logger
     ) -> None:
         self._clock = clock
+        self._lately = lately(clock)
         self._time_slices = time_slices
         self.now = now
         self._log = log
@@ -132,7 +134,7 @@ class Ledger:
 
     def moment(self) -> Moment:
         """This one."""
-        return self._clock.seconds(), self.now()
+        return self._lately(), self.now()
 
     def note(self, note: Note, moment: Moment | None = None) -> int:
         """It has happened now, or at a moment not long ago. Gives its number, the cause of what

@@ -210,7 +210,7 @@ class IdleConnection(Monitor):
 
     def _connect(self, timeout_s: float) -> None:
         self._mark = self._ports.stall_meter.mark()
-        self._began_at = self._reactor.seconds()
+        self._began_at = self._ports.lately()
         self._timer = self._reactor.callLater(timeout_s, self._connect_timed_out)
         try:
             self._channel = self._ports.network.connect_tcp(
@@ -264,7 +264,7 @@ class IdleConnection(Monitor):
         elapsed_s = self._elapsed_s()
         self._cancel_timer()
         self._connected = True
-        self._began_at = self._reactor.seconds()
+        self._began_at = self._ports.lately()
         self._received_bytes = 0
         self._closed_after_s = None
         self._keep()
@@ -353,7 +353,7 @@ class IdleConnection(Monitor):
     # -- connections that the server closes at once ----------------------------------------
 
     def _note_short_lived(self, lasted_s: float) -> None:
-        now_s = float(self._reactor.seconds())
+        now_s = self._ports.lately()
         if self._short_lived_since is None:
             self._short_lived_since = now_s
         since_s = now_s - self._short_lived_since
@@ -394,7 +394,7 @@ class IdleConnection(Monitor):
 
     def _elapsed_s(self) -> float:
         # The reactor's clock may be set back.
-        return max(0.0, float(self._reactor.seconds()) - self._began_at)
+        return max(0.0, self._ports.lately() - self._began_at)
 
     def _cancel_proof(self) -> None:
         if self._proof is not None and self._proof.active():

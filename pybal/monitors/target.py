@@ -22,6 +22,7 @@ from pybal.net.addresses import endpoint
 from pybal.net.port import Network
 from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
+from pybal.runtime.turn_clock import lately
 from pybal.sources.file_access import DirectAccess, FileAccess
 
 
@@ -83,8 +84,11 @@ class MonitorPorts:
     cpu_s: Callable[[], float] = field(default=lambda: 0.0, kw_only=True)
     """The processor time that the reactor's thread has used; where that is not known, its turns
     count as short."""
+    lately: Callable[[], float] = field(init=False)
+    """The reactor's time, as good as now."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "lately", lately(self.reactor))
         object.__setattr__(self, "spread", Spread(self.random))
         object.__setattr__(self, "first_checks", FirstChecks(self.reactor, self.faults, self.cpu_s))
         object.__setattr__(self, "time_slices", TimeSlices(self.reactor))

@@ -14,6 +14,7 @@ from pybal.health.isolation_guard import ReportDelivery
 from pybal.model import HealthReport, HoldDown, ServerSnapshot, ServiceSnapshot
 from pybal.pool.flap_damping import WINDOW_S, Flaps
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.turn_clock import lately
 
 LOOK_AGAIN_S = 1.0
 """So often it is looked whether the pool can still spare a server that is held down: lists, names
@@ -55,6 +56,7 @@ class DampedReports:
     ) -> None:
         self._receiver = receiver
         self._clock = clock
+        self._lately = lately(clock)
         self._now = now
         self._can_spare = can_spare
         self._log = log
@@ -128,7 +130,7 @@ class DampedReports:
         return replace(service, servers=shown.servers, hold_downs_total=self._total)
 
     def _hold_downs(self) -> Iterator[tuple[str, HoldDown]]:
-        now_s = self._clock.seconds()
+        now_s = self._lately()
         unix = self._now() - now_s
         for host, held in self._held.items():
             if held.undone_by is None:
@@ -136,7 +138,7 @@ class DampedReports:
                 yield host, HoldDown(flaps, WINDOW_S, round(unix + held.until_s, 1))
 
     def _down(self, report: HealthReport, before: Flaps) -> None:
-        now_s = self._clock.seconds()
+        now_s = self._lately()
         flaps = before.went_down(report.monitor, report.incarnation, now_s)
         self._forget_old(now_s)
         # Who goes down while it was down is no news, and keeps its place.
@@ -155,7 +157,7 @@ class DampedReports:
         self._look()
 
     def _up(self, report: HealthReport, before: Flaps) -> None:
-        now_s = self._clock.seconds()
+        now_s = self._lately()
         flaps = self._flaps[report.host] = before.came_up(report.monitor)
         held = self._held.get(report.host)
         if held is not None and held.report.monitor != report.monitor:
@@ -186,7 +188,7 @@ class DampedReports:
         self._cancel()
         if not self._by_time:
             return
-        now_s = self._clock.seconds()
+        now_s = self._lately()
         while (held := self._next()) is not None:
             if held.until_s > now_s and self._enabled and self._can_spare():
                 break

@@ -9,6 +9,7 @@ from twisted.logger import Logger, LogLevel
 
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import named
+from pybal.runtime.turn_clock import lately
 
 MOST_LINES = 50
 WINDOW_S = 1.0
@@ -22,6 +23,7 @@ class StormLog:
 
     def __init__(self, clock: Clock, log: Logger) -> None:
         self._clock = clock
+        self._lately = lately(clock)
         self._log = log
         self._began_at = -WINDOW_S
         self._lines = 0
@@ -35,7 +37,7 @@ class StormLog:
     def has_room(self) -> bool:
         """Whether a line is written now; else it is to be counted."""
         return self._lines < MOST_LINES or (
-            self._summary is None and self._clock.seconds() - self._began_at >= WINDOW_S
+            self._summary is None and self._lately() - self._began_at >= WINDOW_S
         )
 
     def has_told(self, what: str) -> bool:
@@ -44,7 +46,7 @@ class StormLog:
 
     def line(self, level: str, text: str, what: str = "") -> None:
         """Write it, in any case; `what`: see `count`."""
-        now_s = self._clock.seconds()
+        now_s = self._lately()
         if self._summary is None and now_s - self._began_at >= WINDOW_S:
             self._began_at, self._lines = now_s, 0
             self._told.clear()
@@ -57,7 +59,7 @@ class StormLog:
         self._more.setdefault(what, []).append(name)
         self._level = max(self._level, _LEVELS.index(level))
         if self._summary is None:
-            left_s = max(0.0, self._began_at + WINDOW_S - self._clock.seconds())
+            left_s = max(0.0, self._began_at + WINDOW_S - self._lately())
             self._summary = self._clock.callLater(left_s, self._sum_up)
 
     def stop(self) -> None:

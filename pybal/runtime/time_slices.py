@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from pybal.runtime.clock import Clock
+from pybal.runtime.turn_clock import lately
 
 SLICE_S = 0.003
 """So much of a turn may long work take before sockets and timers have theirs."""
@@ -32,6 +33,7 @@ class TimeSlices:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lately = lately(clock)
         self._waiting: deque[_Call] = deque()
         self._at_leisure: list[_Leisure] = []
         """A heap."""
@@ -42,6 +44,8 @@ class TimeSlices:
         """When the slice of this turn is over; None while nobody has asked in it."""
         self._left_at: float | None = None
         """When the last turn's slice was over."""
+        self._looked_at = 0.0
+        """What time it was when it was last looked whether there is time left."""
 
     def pause(self) -> Deferred[None]:
         """Fires at once if there is time left in this turn, else in a later one, first come, first
@@ -75,10 +79,14 @@ class TimeSlices:
     @property
     def due_s(self) -> float:
         """By when what begins to wait for leisure now is due."""
-        return self._clock.seconds() + LEISURE_WITHIN_S
+        return self._lately() + LEISURE_WITHIN_S
 
     def _has_time(self) -> bool:
-        now_s = self._clock.seconds()
+        # Most pieces look what time it is themselves.
+        now_s = self._lately()
+        if now_s == self._looked_at:
+            now_s = self._clock.seconds()
+        self._looked_at = now_s
         if self._ends_at is None:
             self._ends_at = now_s + SLICE_S
             self._clock.callLater(0, self._next_turn)

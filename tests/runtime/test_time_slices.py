@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, SLICE_S, TimeSlices
+from pybal.runtime.turn_clock import TurnClock
 from tests.fakes.turns import Reactor
 
 
@@ -45,6 +47,66 @@ def test_long_work_takes_a_slice_of_each_turn() -> None:
     work.turn()
     work.turn()
     assert work.done == ["aa", "aa", "a"]
+
+
+class TurnReactor(Reactor):
+    """Its time within a turn is that of when somebody last looked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = TurnClock(lambda: self.now_s, lambda: self.now_s)
+        self.lately = self.clock.lately
+        self.looks = 0
+
+    def seconds(self) -> float:
+        self.looks += 1
+        return self.clock.seconds()
+
+    def turn(self) -> None:
+        self.clock.turn_ends()
+        super().turn()
+
+
+@pytest.mark.parametrize("part", [0.05, 0.3, 0.6, 1.2, 3.0])
+@pytest.mark.parametrize("looking", [0.0, 0.4, 1.0], ids=["none looks", "some look", "all look"])
+def test_a_slice_ends_though_none_of_its_pieces_looks_at_the_clock(
+    part: float, looking: float
+) -> None:
+    reactor, done, pieces = TurnReactor(), [0], 100
+    slices = TimeSlices(reactor)
+
+    def piece(number: int) -> None:
+        before = int(number * looking)
+        if int((number + 1) * looking) > before:
+            reactor.seconds()
+        reactor.now_s += part * SLICE_S
+        done[-1] += 1
+
+    for number in range(pieces):
+        slices.call(piece, number)
+    while sum(done) < pieces and len(done) <= pieces:
+        done.append(0)
+        reactor.turn()
+    assert sum(done) == pieces
+    # Who looked did so before the end of a piece: one more may be begun for that.
+    assert max(done) <= int(1 / part) + 2
+
+
+def test_who_looks_at_the_clock_does_so_for_the_slice_too() -> None:
+    def looks(looking: bool) -> int:
+        reactor = TurnReactor()
+        slices = TimeSlices(reactor)
+
+        def piece() -> None:
+            reactor.now_s += SLICE_S / 100
+            if looking:
+                reactor.seconds()
+
+        for _ in range(50):
+            slices.call(piece)
+        return reactor.looks - 50 * looking
+
+    assert looks(looking=True) < 5 < 45 < looks(looking=False)
 
 
 def test_those_who_wait_take_turns() -> None:
