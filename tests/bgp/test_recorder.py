@@ -267,17 +267,28 @@ def test_with_bgp_switched_off_the_peer_is_told_so(rig: Rig) -> None:
     assert rig.store.kept == {}
 
 
-def test_a_dry_run_leaves_no_peer_waiting_for_somebody_who_reads(rig: Rig) -> None:
+@pytest.mark.parametrize("settings", [object(), None], ids=["dry run", "BGP is off"])
+def test_who_speaks_no_bgp_leaves_no_peer_waiting_for_somebody_who_reads(
+    rig: Rig, settings: Any
+) -> None:
     rig.establish()
     left = rig.store.left()
     outside: Any = SimpleNamespace(records=SessionKeeper(None, left, rig.log))
     ports: Any = SimpleNamespace(bgp_left=are_of_bgp(left), new_bgp=lambda: outside)
     others: Any = SimpleNamespace(start=lambda _: None, route=None)
     part = BGPPart(ports, others, None, silent=True, told=others)
-    settings: Any = object()
     part.start(settings, restarting=False)
     all_of(rig.peer, len(rig.stream))
     assert rig.peer.recv(1) == b""
+
+
+def test_without_bgp_and_where_none_was_left_nothing_of_it_is_made() -> None:
+    def new_bgp() -> Any:
+        raise AssertionError
+
+    ports: Any = SimpleNamespace(bgp_left=are_of_bgp(["lock", "listen.1"]), new_bgp=new_bgp)
+    others: Any = SimpleNamespace()
+    BGPPart(ports, others, None, silent=False, told=others).start(None, restarting=False)
 
 
 def test_another_places_session_is_dropped(rig: Rig) -> None:
