@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from twisted.logger import Logger
 
@@ -19,7 +19,9 @@ class AddressWarnings:
         self._is_own = is_own
         self._log = log
         self._addresses: dict[str, IPAddress] = {}
-        self._by_address: dict[IPAddress, dict[str, None]] = {}
+        self._by_address: dict[IPAddress, str | dict[str, None]] = {}
+        """The host, or all hosts where several share an address: a map for each of thousands would
+        take megabytes."""
         self._positions: dict[str, int] = {}
         """In the pool list."""
 
@@ -33,38 +35,55 @@ class AddressWarnings:
 
     def at(self, address: IPAddress) -> tuple[str, ...]:
         """The hosts that were last seen to have it."""
-        return tuple(self._by_address.get(address, ()))
+        hosts = self._by_address.get(address, ())
+        return (hosts,) if isinstance(hosts, str) else tuple(hosts)
 
     def look_at(self, servers: Iterable[tuple[str, IPAddress | None]]) -> None:
         """These are all hosts. Warn of those that have come to have the same address."""
-        shared = {address for address, hosts in self._by_address.items() if len(hosts) > 1}
+        shared = set(self._shared())
         self._by_address, self._addresses, self._positions = {}, {}, {}
         for position, (host, address) in enumerate(servers):
             self._positions[host] = position
             self._put(host, address)
-        for address, hosts in self._by_address.items():
-            if len(hosts) > 1 and address not in shared:
+        for address in self._shared():
+            if address not in shared:
                 self._warn(address)
 
     def moved(self, host: str, address: IPAddress | None) -> None:
         """The same, of a host whose address is another one now."""
         former = self._addresses.pop(host, None)
         if former is not None:
-            left = self._by_address[former]
-            del left[host]
-            if not left:
-                del self._by_address[former]
+            self._take_out(host, former)
         self._put(host, address)
-        if address is not None and len(self._by_address[address]) == 2:
+        if address is not None and len(self.at(address)) == 2:
             self._warn(address)
 
+    def _shared(self) -> Iterator[IPAddress]:
+        for address, hosts in self._by_address.items():
+            if not isinstance(hosts, str):
+                yield address
+
     def _put(self, host: str, address: IPAddress | None) -> None:
-        if address is not None:
-            self._addresses[host] = address
-            self._by_address.setdefault(address, {})[host] = None
+        if address is None:
+            return
+        self._addresses[host] = address
+        there = self._by_address.setdefault(address, host)
+        if there == host:
+            return
+        if isinstance(there, str):
+            self._by_address[address] = {there: None, host: None}
+        else:
+            there[host] = None
+
+    def _take_out(self, host: str, address: IPAddress) -> None:
+        left = [each for each in self.at(address) if each != host]
+        if not left:
+            del self._by_address[address]
+        else:
+            self._by_address[address] = left[0] if len(left) == 1 else dict.fromkeys(left)
 
     def _warn(self, address: IPAddress) -> None:
-        hosts = sorted(self._by_address[address], key=lambda host: self._positions.get(host, 0))
+        hosts = sorted(self.at(address), key=lambda host: self._positions.get(host, 0))
         self._log.warn(
             "{hosts} have the same address, {address}: for IPVS they are one server, with the"
             " weight of the first that is pooled",

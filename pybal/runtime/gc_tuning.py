@@ -31,7 +31,7 @@ STORM_S = 0.05
 MOST_SEARCHED = 20_000
 """A search of more objects takes over five milliseconds."""
 
-PASSED_OVER = 1000
+PASSED_OVER = 4000
 """So many searches may find nothing for either reason, from one search of all objects to the
 next."""
 
