@@ -192,7 +192,7 @@ class IsolationGuard:
         self._continuing = None
         # Thousands of reports may be delivered at once; the first of them are to be in the kernel
         # before the last one is handled.
-        ends_at_s = self._lately() + SLICE_S
+        ends_at_s = self._seconds() + SLICE_S
         with self._ports.together():
             while self._to_do:
                 if self._seconds() >= ends_at_s:

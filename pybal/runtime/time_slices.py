@@ -84,7 +84,7 @@ class TimeSlices:
     def _has_time(self) -> bool:
         # Most pieces look what time it is themselves.
         now_s = self._lately()
-        if now_s == self._looked_at:
+        if now_s == self._looked_at or self._ends_at is None:
             now_s = self._clock.seconds()
         self._looked_at = now_s
         if self._ends_at is None:

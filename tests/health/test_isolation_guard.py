@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from ipaddress import ip_address
 
+import pytest
 from twisted.internet.task import Clock
 
 from pybal.health.isolation import (
@@ -43,8 +44,8 @@ SIX = [ProbeTarget(f"w{n}", ip_address(f"192.0.2.{n}"), 80, SOURCE) for n in ran
 class Bench:
     """A guard, its probe_targets and what it had acted on."""
 
-    def __init__(self) -> None:
-        self.clock = Clock()
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
         self.network = FakeNetwork()
         self.stall_meter = FakeAttention()
         self.avoided: list[set[str]] = []
@@ -308,6 +309,23 @@ def test_many_failures_are_acted_on_between_other_work_and_in_order() -> None:
     assert bench.acted.index("other work") == 6
     bench.acted.remove("other work")
     assert bench.acted == [f"down h{n}" for n in range(10)]
+
+
+class LateInTurn(Clock):
+    """Nobody has looked at it since the turn began, which was a while ago."""
+
+    def lately(self) -> float:
+        return self.rightNow - 5 * SLICE_S
+
+
+@pytest.mark.parametrize("failed", [1, 2, AT_ONCE])
+def test_what_comes_late_in_a_long_turn_is_acted_on_in_it(failed: int) -> None:
+    bench = Bench(LateInTurn())
+    bench.clock.advance(1)
+    for number in range(failed):
+        bench.down(f"h{number}", slow=False)
+    assert len(bench.acted) == failed
+    assert bench.clock.getDelayedCalls() == []
 
 
 def test_who_comes_while_many_are_acted_on_is_the_last() -> None:

@@ -92,6 +92,22 @@ def test_a_slice_ends_though_none_of_its_pieces_looks_at_the_clock(
     assert max(done) <= int(1 / part) + 2
 
 
+def test_a_slice_begins_when_the_first_asks_however_late_in_the_turn() -> None:
+    reactor, called = TurnReactor(), []
+    slices = TimeSlices(reactor)
+
+    def piece(number: int) -> None:
+        called.append(number)
+        reactor.now_s += SLICE_S * 0.3
+        reactor.seconds()
+
+    reactor.seconds()
+    reactor.now_s += 5 * SLICE_S
+    for number in range(10):
+        slices.call(piece, number)
+    assert called == [0, 1, 2, 3]
+
+
 def test_who_looks_at_the_clock_does_so_for_the_slice_too() -> None:
     def looks(looking: bool) -> int:
         reactor = TurnReactor()
