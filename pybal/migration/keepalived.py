@@ -250,6 +250,7 @@ class Translator:
                 if first[1] != check.options:
                     text = f"as in line {first[0]}: PyBal checks all servers of a service alike"
                     self.remarks.append(Remark(check.line, check.monitor, text))
+        for server in servers:
             missing = chosen.keys() - {check.monitor for check in server.checks}
             if missing:
                 text = f"is checked by {', '.join(sorted(missing))}, as the others are"

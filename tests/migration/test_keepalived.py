@@ -176,6 +176,27 @@ def test_what_pybal_would_refuse_is_left_out_and_said() -> None:
     assert "is already [198.51.100.80_443]" in str(said[0])
 
 
+def test_a_server_that_gets_another_ones_check_is_named_whichever_comes_first() -> None:
+    text = """virtual_server 198.51.100.80 80 {
+    protocol TCP
+    lb_kind DR
+    real_server 192.0.2.11 80 {
+        TCP_CHECK {
+        }
+    }
+    real_server 192.0.2.12 80 {
+        PING_CHECK {
+        }
+    }
+}
+"""
+    _, remarks = only(text)
+    assert remarks == [
+        "4: 192.0.2.11: is checked by Ping, as the others are",
+        "8: 192.0.2.12: is checked by TCPCheck, as the others are",
+    ]
+
+
 def test_checks_that_differ_are_said() -> None:
     _, remarks = only(WEB.replace("retry 2\n        }\n    }\n}", "retry 9\n        }\n    }\n}"))
     assert remarks == ["22: ProxyFetch: as in line 12: PyBal checks all servers of a service alike"]
