@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from random import Random
 from types import MappingProxyType
 from typing import cast
 
-from pybal.model import MonitorSnapshot, ServerSpec
+import pytest
+
+from pybal.model import MonitorSnapshot, ServerSnapshot, ServerSpec
 from pybal.pool.members import Member, Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
@@ -42,8 +45,8 @@ class Bench:
         one = Member(ServerSpec("h"), True, True, True, MappingProxyType({}))
         members = Members(replace(one, spec=ServerSpec(host)) for host in HOSTS)
         self.state = PoolState(Fraction(0), (), members)
-        servers = {host: cast(Server, Made(self)) for host in HOSTS}
-        self.shown = ServerSnapshots(lambda: self.state, servers, TimeSlices(self.reactor))
+        self.servers = {host: cast(Server, Made(self)) for host in HOSTS}
+        self.shown = ServerSnapshots(lambda: self.state, self.servers, TimeSlices(self.reactor))
         self.shown.all()
         self.made = 0
 
@@ -84,3 +87,84 @@ def test_however_busy_the_reactor_is_all_are_made_when_they_are_due() -> None:
         bench.turns(most=1)
     assert bench.most <= MOST_IN_A_TURN
     assert bench.reactor.now_s - began_s < 2 * LEISURE_WITHIN_S
+
+
+class Slow(ServerSnapshots):
+    """Of a list so long that to look at all of it, or to put it together, takes three slices."""
+
+    reactor: Reactor
+
+    def all(self) -> tuple[ServerSnapshot, ...]:
+        self.reactor.now_s += 3 * SLICE_S
+        return super().all()
+
+    def _touch_changed(self) -> bool:
+        self.reactor.now_s += 3 * SLICE_S
+        return super()._touch_changed()
+
+
+def test_what_looks_at_all_of_a_long_list_has_turns_to_itself() -> None:
+    bench = Bench()
+    reactor = Slow.reactor = bench.reactor
+    bench.shown = Slow(lambda: bench.state, bench.servers, TimeSlices(reactor))
+    bench.shown.all()
+    for host in HOSTS:
+        bench.shown.touch(host)
+    turns = 0
+    while reactor.calls:
+        turns += 1
+        before_s = reactor.now_s
+        bench.turns(most=1)
+        assert reactor.now_s - before_s < 5 * SLICE_S
+        if turns == 3:
+            bench.go_down()
+    made = bench.made
+    assert {each.up for each in bench.shown.all()} == {False}
+    assert bench.made == made
+
+
+class Said:
+    """A Server of which something can be said."""
+
+    address = None
+
+    def __init__(self) -> None:
+        self.said: tuple[MonitorSnapshot, ...] = ()
+
+    def monitor_snapshots(self) -> tuple[MonitorSnapshot, ...]:
+        return self.said
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_was_made_early_all_are_shown_as_they_are(seed: int) -> None:
+    random, reactor = Random(seed), Reactor()
+    servers = {host: Said() for host in HOSTS}
+    one = Member(ServerSpec("h"), True, True, True, MappingProxyType({}))
+    members = Members(replace(one, spec=ServerSpec(host)) for host in HOSTS)
+    slices = TimeSlices(reactor)
+    shown = ServerSnapshots(
+        lambda: PoolState(Fraction(0), (), members), cast(dict[str, Server], servers), slices
+    )
+    for number in range(40):
+        some = random.sample(HOSTS, random.choice([1, 30, 300]))
+        match random.randrange(5):
+            case 0 | 1:
+                for host in some:
+                    servers[host].said = (MonitorSnapshot(str(number), True, None, None),)
+                    shown.touch(host)
+            case 2:
+                old = [members[host] for host in some if host in members]
+                members = members.changed([replace(each, up=not each.up) for each in old])
+            case 3:
+                new = {host: replace(one, spec=ServerSpec(host)) for host in some}
+                members = members.listed([members.get(host) or new[host] for host in some])
+            case _:
+                for _ in range(random.choice([1, 5, 100])):
+                    reactor.now_s += SLICE_S
+                    reactor.turn()
+        if random.random() < 0.3:
+            found = shown.all()
+            assert [each.host for each in found] == list(members)
+            assert [each.up for each in found] == [each.up for each in members.in_order()]
+            assert [each.monitors for each in found] == [servers[h].said for h in members]
+            assert shown.all() is found
