@@ -333,7 +333,7 @@ def _daemon_ports(
         new_bgp=lambda: _bgp_outside(listeners, store, here, left, wanted=wanted),
         bgp_left=are_of_bgp(left),
         memory=MonitorMemory(
-            store, here, left, reactor, Logger(namespace="monitors"), wanted=wanted
+            store, here, left, reactor, Logger(namespace="monitors"), _own_thread, wanted=wanted
         ),
         listeners=listeners,
         source_address=kernel_source_address,

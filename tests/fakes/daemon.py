@@ -156,7 +156,7 @@ def memory_ports(
         new_bgp=lambda: BGPOutside(routers.at("192.0.2.254"), QuietBFD(), no_keeper(None)),
         bgp_left=False,
         listeners=KeptListeners(None, "", {}),
-        memory=MonitorMemory(None, "", {}, clock, None),
+        memory=MonitorMemory(None, "", {}, clock, None, own_thread),
         source_address=lambda _: None,
         is_local=lambda _: True,
         host_name="lvs1",

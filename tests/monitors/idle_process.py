@@ -51,7 +51,8 @@ def run(given: dict[str, Any]) -> None:
     world: Any = reactor
     world.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     left = {name: [each.detach() for each in own] for name, own in given["left"].items()}
-    memory = MonitorMemory(ManagerStore(given["store"]), "here", left, world, Logger())
+    store = ManagerStore(given["store"])
+    memory = MonitorMemory(store, "here", left, world, Logger(), lambda call: call())
     memory.start()
     environment = replace(make_environment(world, FakeHTTPClient()), memory=memory)
     monitors = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from ipaddress import ip_address
@@ -55,11 +55,18 @@ class Server:
 class Rig:
     def __init__(self) -> None:
         self.store, self.log, self.clock, self.server = Store(), Log(), Clock(), Server()
+        self.threads: list[Callable[[], None]] = []
 
     def life(self, **own: Any) -> MonitorMemory:
         wanted = {"place": "here", **own}
         made = MonitorMemory(
-            self.store, wanted.pop("place"), self.store.left(), self.clock, self.log, **wanted
+            self.store,
+            wanted.pop("place"),
+            self.store.left(),
+            self.clock,
+            self.log,
+            self.threads.append,
+            **wanted,
         )
         made.start()
         return made
@@ -72,6 +79,8 @@ class Rig:
         return connection
 
     def close(self) -> None:
+        for thread in self.threads:
+            thread()
         for name in tuple(self.store.kept):
             self.store.forget(name)
         self.server.close()
@@ -134,7 +143,9 @@ def test_a_connection_that_a_monitor_closes_is_closed_for_all(rig: Rig) -> None:
     assert rig.server.accepted[0].recv(1) == b""
 
 
-def test_a_bag_with_more_dead_than_living_is_thrown_away(rig: Rig) -> None:
+def test_a_bag_with_more_dead_than_living_is_thrown_away(
+    rig: Rig, descriptors: Callable[[], int]
+) -> None:
     memory = rig.life()
     for _ in range(200):
         connection = rig.server.connect()
@@ -143,7 +154,11 @@ def test_a_bag_with_more_dead_than_living_is_thrown_away(rig: Rig) -> None:
         rig.clock.advance(0.1)
     kept = rig.kept_connection(memory)
     [bag] = [name for name in rig.store.kept if name.startswith("connections.")]
-    assert not bag.endswith(".1")
+    assert len(rig.threads) == int(bag.rpartition(".")[2]) - 1 > 0
+    before = descriptors()
+    for thread in rig.threads:
+        thread()
+    assert descriptors() == before - 2 * len(rig.threads), "they were closed in the threads"
     kept.close()
     again = rig.life()
     former = again.former("a")
