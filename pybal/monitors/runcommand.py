@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import math
 import os
 import signal
@@ -31,6 +32,10 @@ from pybal.monitors.target import MonitorPorts, Target
 
 _LINES_LOGGED = 20
 _LOOKED_AT_BYTES = 4096
+_LOST_FILES = frozenset(
+    (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+)
+"""What a disk, or a server of files, says that has been lost."""
 
 _DURATION = MetricFamily(
     "pybal_monitor_runcommand_run_duration_seconds",
@@ -85,7 +90,7 @@ class RunCommand(LoopingMonitor):
     their turn, which counts for nothing. A killed command that does not end (it waits in the
     kernel) is down, is not run again beside itself, and has no slot any more.
 
-    A command on a file system that hangs is not run, which says nothing of the server.
+    A command on a file system that hangs, or is lost, is not run: that says nothing of the server.
     """
 
     begins_at_once = False
@@ -144,7 +149,7 @@ class RunCommand(LoopingMonitor):
         try:
             await self._ports.files.run(command, partial(_look_at, command))
         except SourceError as error:
-            self._ports.faults.note(OSError(f"{command}: {error}"))
+            self._not_run(str(error))
             return None
         ended: Deferred[Exit] = Deferred()
         try:
@@ -152,6 +157,9 @@ class RunCommand(LoopingMonitor):
         except OSError as error:
             if is_local_fault(error):
                 raise
+            if error.errno in _LOST_FILES:
+                self._not_run(describe_os_error(error))
+                return None
             return CheckOutcome(False, f"cannot run {self._argv[0]}: {describe_os_error(error)}")
         try:
             result = await ended.addTimeout(self._settings.timeout_s, self._reactor)
@@ -160,6 +168,10 @@ class RunCommand(LoopingMonitor):
             return self._outcome("timeout", f"timed out after {self._settings.timeout_s:.1f} s")
         self._log_output(result)
         return self._judge(result)
+
+    def _not_run(self, why: str) -> None:
+        """This director's own fault."""
+        self._ports.faults.note(OSError(f"{self._argv[0]}: {why}"))
 
     def _start(self, ended: Deferred[Exit]) -> Process:
         def on_end(result: Exit) -> None:

@@ -274,3 +274,17 @@ def test_a_command_is_looked_at_before_it_is_run(tmp_path: Path) -> None:
         bench = MonitorBench()
         bench.start(dataclasses.replace(SETTINGS, command=command))
         assert running(bench).argv == [str(command)]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT])
+def test_a_file_system_that_is_lost_says_nothing_of_the_server_either(code: int) -> None:
+    bench = MonitorBench()
+    bench.processes.error = os_error(code)
+    bench.start(SETTINGS)
+    bench.advance(130)
+    assert bench.reports == []
+    assert bench.faults.counts.total() == 2
+    assert bench.faults.current().lower() == f"/etc/pybal/check: {os.strerror(code)}".lower()
+    bench.processes.error = None
+    running(bench).end(0)
+    assert bench.ups == [True]
