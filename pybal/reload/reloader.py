@@ -20,7 +20,7 @@ from pybal.errors import PyBalError
 from pybal.reload.at_start import absolute
 from pybal.reload.difference import NeedsRestart, Step, difference, in_force, lines
 from pybal.reload.last_good_config import LastGoodConfig
-from pybal.reload.running import Running, looked_at, refused, reloaded
+from pybal.reload.running import Running, cut_off, looked_at, refused, reloaded
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import counted
 from pybal.runtime.threads import InThread
@@ -143,25 +143,31 @@ class Reloader:
     async def compare(self, content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What a reload of this content would do, one line a step; or the errors of it."""
 
-        path, before = self.running.path, self.running.settings
+        path, before = self.running.path, self.running
         plan: _Plan = await self._ports.in_thread(
             lambda: self._plan(parse_content(content, path, self._kinds), before)
         )
         return tuple(lines(plan.steps)), plan.errors
 
-    def _plan(self, result: LoadResult, before: Settings) -> _Plan:
+    def _plan(self, result: LoadResult, running: Running) -> _Plan:
         """What a file that was read leads to."""
         if result.settings is None:
             return _Plan(result, None, errors=result.refusal)
-        settings = self._ports.with_options(result.settings)
+        before, settings = running.settings, self._ports.with_options(result.settings)
         if before.services and not settings.services:
             emptied = (
                 f"{result.file}: holds no service, while {len(before.services)} run: a part of a"
                 " file, by the look of it; to remove all services, restart"
             )
             return _Plan(result, None, errors=(emptied,))
-        if error := self._ports.load_code(settings):
-            return _Plan(result, None, errors=(f"{result.file}: {error}",))
+        if line := cut_off(running.content, result.content):
+            error = (
+                f"{result.file}:{line}: ends amid this line, which goes on in the file that runs: a"
+                " part of it, by the look of it; if all of this is meant, end the line"
+            )
+            return _Plan(result, None, errors=(error,))
+        if obstacle := self._ports.load_code(settings):
+            return _Plan(result, None, errors=(f"{result.file}: {obstacle}",))
         return _Plan(result, settings, steps=difference(before, settings))
 
     def _begin(self) -> None:
@@ -173,8 +179,8 @@ class Reloader:
 
     async def _reload(self) -> None:
         self._ports.manager.reloading(self._ports.monotonic_s())
-        before = self.running.settings
-        path, known = Path(self.running.path), self.running.known
+        before = self.running
+        path, known = Path(before.path), before.known
         plan: _Plan = await self._ports.in_thread(
             lambda: self._plan(load(path, self._kinds, known), before)
         )

@@ -117,3 +117,13 @@ def looked_at(running: Running, sha256: str | None, now: float) -> Running:
         return replace(running, on_disk_sha256=sha256, differs_since=None)
     since = now if running.differs_since is None else running.differs_since
     return replace(running, on_disk_sha256=sha256, differs_since=since)
+
+
+def cut_off(running: bytes, content: bytes) -> int:
+    """The line amid which a content ends that is as what runs begins: it was read while it was
+    being written, or its disk was full. 0: it is not."""
+    rest = running.removeprefix(content)
+    ends = (b"\n", b"\r")
+    if rest in (b"", running) or rest.startswith(ends) or content.endswith(ends):
+        return 0
+    return len(content.splitlines())

@@ -15,7 +15,7 @@ from pybal.config.settings import Settings
 from pybal.reload.difference import Step, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
-from pybal.reload.running import started
+from pybal.reload.running import cut_off, started
 from pybal.state.state_file import WriteBehind
 from tests.config.texts import KINDS, load, service
 from tests.fakes.deferreds import result_of
@@ -134,6 +134,43 @@ def test_a_key_that_is_not_set_is_told_with_its_misspelling(bench: Bench) -> Non
     assert any("did you mean scheduler?" in error for error in errors)
     assert any("did you mean port?" in error for error in errors)
     assert not any("odd" in error for error in errors)
+
+
+def test_a_file_cut_off_amid_a_line_of_what_runs_is_refused(bench: Bench) -> None:
+    two = ONE + "depool-threshold = .25\n" + service("two", ip="192.0.2.2")
+    bench.path.write_text(two)
+    assert result_of(bench.reloader.reload()).successful
+    bench.daemon.steps.clear()
+    part = two[: two.index("5\n[two]")]
+    bench.path.write_text(part)
+    (error,) = result_of(bench.reloader.reload()).errors
+    line = len(part.splitlines())
+    assert error.startswith(f"{bench.path}:{line}: ends amid this line, which goes on in the file")
+    assert bench.daemon.steps == []
+    compared = Deferred.fromCoroutine(bench.reloader.compare(part.encode()))
+    assert result_of(compared) == ((), (error,))
+    bench.path.write_text(f"{part}\n")
+    assert result_of(bench.reloader.reload()).successful
+    assert any("remove service two" in step for step in bench.daemon.steps[0])
+
+
+@pytest.mark.parametrize(
+    ("running", "content", "line"),
+    [
+        (b"a = 1\nb = 2\n", b"a = 1\nb =", 2),
+        (b"a = 1\nb = 2\n", b"a =", 1),
+        (b"a = 1\nb = 2\n", b"a = 1\n", 0),  # whole lines have gone
+        (b"a = 1\nb = 2\n", b"a = 1", 0),
+        (b"a = 1\r\nb = 2\n", b"a = 1\r", 0),
+        (b"a = 1\nb = 2\n", b"a = 1\nb = 2", 0),  # an editor leaves the last end out
+        (b"a = 1\nb = 2\n", b"a = 1\nc", 0),  # it is another one
+        (b"a = 1\n", b"a = 1\nb", 0),
+        (b"a = 1\n", b"a = 1\n", 0),
+        (b"a = 1\n", b"", 0),
+    ],
+)
+def test_a_content_is_a_part_of_what_runs(running: bytes, content: bytes, line: int) -> None:
+    assert cut_off(running, content) == line
 
 
 def test_a_file_that_needs_code_of_another_version_is_refused_whole(bench: Bench) -> None:
