@@ -63,6 +63,8 @@ def host_problem(host: object) -> str:
         return "is no host name or address"
     if is_host_name(host):
         return ""
+    if not host.isascii():
+        return "is no host name or address: the DNS has a name in other letters as xn--…"
     address = parse_address(host)
     return "is no host name or address" if address is None else why_unusable(address)
 

@@ -72,6 +72,11 @@ def test_what_is_no_host_is_said(host: object) -> None:
     assert host_problem(host) == "is no host name or address"
 
 
+def test_a_name_in_other_letters_is_said_how_to_write() -> None:
+    assert host_problem("bücher.example").endswith(": the DNS has a name in other letters as xn--…")
+    assert host_problem("xn--bcher-kva.example") == ""
+
+
 def test_spellings_of_a_host_are_the_same() -> None:
     assert same_host("A.Example.") == same_host("a.example")
     assert same_host("2001:DB8:0::1") == same_host("2001:db8::1") == "2001:db8::1"
