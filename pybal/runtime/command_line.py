@@ -31,7 +31,8 @@ def command_line(version: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "-d", "--debug", action="store_true", help="log at level DEBUG, with IPVS commands"
     )
-    parser.add_argument(
+    one_of = parser.add_mutually_exclusive_group()
+    one_of.add_argument(
         "--check-config",
         action="store_true",
         help="say what is wrong with the configuration and its pool files, or what would run; "
@@ -40,7 +41,7 @@ def command_line(version: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--json", action="store_true", help="of --check-config: print one JSON document"
     )
-    parser.add_argument(
+    one_of.add_argument(
         "--diff",
         action="store_true",
         help="say what a reload with the configuration would change of the running daemon, as "

@@ -51,3 +51,10 @@ def test_a_wrong_word_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
         command_line("1.2.3").parse_args(["--nosuch"])
     assert ended.value.code == 2
     assert "--nosuch" in capsys.readouterr().err
+
+
+def test_to_check_and_to_compare_are_two_things(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line("1.2.3").parse_args(["--check-config", "--diff"])
+    assert ended.value.code == 2
+    assert "--diff: not allowed with argument --check-config" in capsys.readouterr().err
