@@ -13,6 +13,7 @@ from pybal.migration.keepalived import Service, Translator
 from pybal.migration.keepalived_text import Remark, read_keepalived
 from pybal.migration.writing import pool_list, pybal_conf
 from pybal.monitors.registry import BUILT_IN, kinds_of
+from pybal.runtime.naming import counted
 from pybal.runtime.stdout import say
 
 EXIT_OK = 0
@@ -60,19 +61,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         services, remarks = translate(text, options.id)
         _write(options, services, remarks)
     except OSError as error:
-        print(f"pybal-from-keepalived: {error}", file=sys.stderr)  # noqa: T201
+        print(f"pybal-from-keepalived: {_words(error)}", file=sys.stderr)  # noqa: T201
         return EXIT_FAILED
     for remark in remarks:
         print(f"{options.file}:{remark}", file=sys.stderr)  # noqa: T201
+    written = options.output / "pybal.conf"
     usable = sum(not service.unusable for service in services)
-    say(
-        [
-            f"{options.output / 'pybal.conf'}: {usable} of {len(services)} services,"
-            f" {len(remarks)} remarks; next: put the lists into {options.pools_at}, then"
-            f" pybal --check-config -c {options.output / 'pybal.conf'}"
-        ]
-    )
+    found = f"{usable} of {counted(len(services), 'service')}, {counted(len(remarks), 'remark')}"
+    further = f"put the lists into {options.pools_at}, then pybal --check-config -c {written}"
+    if not usable:
+        further = f"mend {options.file}: it has no virtual_server that can be translated"
+    say([f"{written}: {found}; next: {further}"])
     return EXIT_OK if usable else EXIT_FAILED
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, FileExistsError):
+        return f"{error.filename} is there already: -o names another folder, --force replaces it"
+    return f"{error.filename}: {error.strerror}"
 
 
 def _write(options: argparse.Namespace, services: list[Service], remarks: list[Remark]) -> None:

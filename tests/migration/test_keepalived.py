@@ -262,14 +262,27 @@ def test_the_program_writes_and_does_not_overwrite(tmp_path: Path, capsys: Captu
     out = tmp_path / "out"
     assert main([str(source), "-o", str(out)]) == 0
     said = capsys.readouterr()
-    assert "1 of 1 services, 1 remarks" in said.out
+    assert "1 of 1 service, 1 remark; next: put the lists into" in said.out
     assert said.err.startswith(f"{source}:30: vrrp_instance VI_1: not translated")
     assert "# keepalived.conf:30: vrrp_instance VI_1" in (out / "pybal.conf").read_text()
     assert (out / "pools/198.51.100.80_443").exists()
     assert main([str(source), "-o", str(out)]) == 1
-    assert "File exists" in capsys.readouterr().err
+    there = f"pybal-from-keepalived: {out / 'pybal.conf'} is there already: "
+    assert capsys.readouterr().err.startswith(there)
     assert main([str(source), "-o", str(out), "--force"]) == 0
+    capsys.readouterr()
     assert main([str(tmp_path / "none"), "-o", str(out)]) == 1
+    none = f"pybal-from-keepalived: {tmp_path / 'none'}: No such file or directory\n"
+    assert capsys.readouterr().err == none
+
+
+def test_a_file_without_a_virtual_server_says_so(tmp_path: Path, capsys: Capture) -> None:
+    source = tmp_path / "keepalived.conf"
+    source.write_text("vrrp_instance VI_1 {\n}\n")
+    assert main([str(source), "-o", str(tmp_path / "out")]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 0 services, 1 remark" in out
+    assert out.endswith(f"next: mend {source}: it has no virtual_server that can be translated\n")
 
 
 def test_nothing_in_a_file_makes_a_second_line_of_a_comment() -> None:
