@@ -8,7 +8,8 @@
 Dry run on loopback addresses, IdleConnection; with --kernel (root, in the virtual machine) on the
 kernel's own table, and keepalived with TCP_CHECK each second beside, if it is installed. The
 servers that die are one process that is killed; a fifth more hosts, in another, live on, in a
-service of their own. With --services the hosts are so many fewer, and each is in all services.
+service of their own. The daemon runs as operators run it; with --log, which shows all lines, on the
+kernel's table with DEBUG. With --services the hosts are so many fewer, and each is in all services.
 --flap kills them, revives them a second later, and kills them again after another 1.5 s.
 
 For each size: when the first and the last removal came, after the kill; CPU of the daemon for each
@@ -156,8 +157,8 @@ def configure(folder: Path, victims: list[str], alive: list[str], threshold: str
     return path
 
 
-def daemon(config: Path, *, dry: bool) -> Director:
-    options = ["-n"] if dry else ["-d"]
+def daemon(config: Path, *, dry: bool, debug: bool = False) -> Director:
+    options = ["-n"] if dry else ["-d"] if debug else []
     command = [sys.executable, "-m", "bench.turns", str(LEAST_TURN_MS), *options, "-c", str(config)]
     return Director(command)
 
@@ -197,7 +198,7 @@ def measure(options: argparse.Namespace, count: int) -> None:
         Servers(alive, [PORT]),
     ):
         config = configure(Path(name), hosts, alive, options.threshold, options.services)
-        with daemon(config, dry=not options.kernel) as director:
+        with daemon(config, dry=not options.kernel, debug=options.log) as director:
             wait_for_connections(director, len(hosts) * len(ports) + len(alive))
             # Connections that lasted less are closed by a server that is at fault, perhaps: they
             # are not reconnected to at once.
