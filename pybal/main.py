@@ -240,7 +240,7 @@ def _run(running: Running, begun: _Begun) -> int:
         except OSError as error:
             _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
     _raise_descriptor_limit()
-    now = _steady_clock()
+    now = _steady_clock(begun.logging)
     place = _place()
     store, successor = None, None
     if place is not None:
@@ -274,6 +274,7 @@ def _run(running: Running, begun: _Begun) -> int:
     sys.setswitchinterval(_SWITCH_S)
 
     reactor.run()
+    begun.logging.release()
     return EXIT_OK
 
 
@@ -402,12 +403,13 @@ def _kernel(settings: Settings) -> Kernel:
     return NetlinkKernel()
 
 
-def _steady_clock() -> Callable[[], float]:
+def _steady_clock(log: Logging) -> Callable[[], float]:
     """Twisted's clock is the wall clock: when that jumps, timers fire early or late and each
     duration is wrong. It is replaced before anything is scheduled. CLOCK_BOOTTIME also counts the
     time of a suspended machine. Returns what tells Unix seconds."""
     clock = TurnClock(partial(time.clock_gettime, time.CLOCK_BOOTTIME), time.time)
-    drive(reactor, clock)
+    drive(reactor, clock, log.turn_ends)
+    reactor.callWhenRunning(log.hold)
     return clock.now
 
 

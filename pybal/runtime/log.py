@@ -31,6 +31,7 @@ from zope.interface import implementer
 from pybal.runtime.log_limit import LogLimit
 from pybal.runtime.log_writer import LogWriter
 from pybal.runtime.service_manager import is_journal
+from pybal.runtime.turn_clock import TurnEnds
 
 _FLUSH_S = 1.0
 """At the end of the process, so long is waited for whoever reads the log."""
@@ -153,11 +154,15 @@ class LineObserver:
 class Logging:
     """The process's log as it runs. `flush()` waits until all is written, or a little;
     `sum_up()` is to be called now and then; `set_level()` takes one of LEVELS: what is less
-    important is not written from then on."""
+    important is not written from then on. `hold()`, `turn_ends()` and `release()` are those of
+    LogWriter."""
 
     flush: Callable[[], object]
     sum_up: Callable[[], None]
     set_level: Callable[[str], None]
+    hold: Callable[[], None]
+    turn_ends: TurnEnds
+    release: Callable[[], None]
 
 
 def begin_logging(*, debug: bool) -> Logging:
@@ -186,6 +191,9 @@ def begin_logging(*, debug: bool) -> Logging:
         flush=lambda: writer.flush(_FLUSH_S),
         sum_up=observer.sum_up,
         set_level=lambda level: set_level(predicate, level),
+        hold=writer.hold,
+        turn_ends=writer.turn_ends,
+        release=writer.release,
     )
 
 

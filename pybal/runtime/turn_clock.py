@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any
+from typing import Any, Protocol
 
 
 class TurnClock:
@@ -58,13 +58,22 @@ class TurnClock:
         self._lately = self._offset_s = None
 
 
-def drive(reactor: Any, clock: TurnClock) -> None:
-    """Have a reactor of Twisted's tell this clock's time, and this clock when it waits. A reactor
-    reads its `seconds` alone; it calls its `timeout`, for how long to wait, right before that."""
+class TurnEnds(Protocol):
+    """Is told of the end of each turn: when, by the reactor's clock, and whether the reactor comes
+    to wait, as nothing else is to be done at once."""
+
+    def __call__(self, now_s: float, /, *, waits: bool) -> None: ...
+
+
+def drive(reactor: Any, clock: TurnClock, turn_ends: TurnEnds) -> None:
+    """Have a reactor of Twisted's tell this clock's time, and tell it, and others, when it waits. A
+    reactor reads its `seconds` alone; it calls its `timeout`, for how long to wait, right before
+    that."""
     timeout = reactor.timeout
 
     def timeout_of_turn() -> float | None:
         waits_s: float | None = timeout()
+        turn_ends(clock.lately(), waits=waits_s != 0)
         clock.turn_ends()
         return waits_s
 

@@ -6,11 +6,12 @@ import fcntl
 import os
 import resource
 import select
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from pybal.runtime.log_writer import LogWriter
+from pybal.runtime.log_writer import HELD_S, LogWriter
 from tests.running import until
 
 PATIENCE_S = 30.0
@@ -137,3 +138,70 @@ def test_a_descriptor_above_those_that_select_knows_is_waited_for() -> None:
     for descriptor in (reading, high):
         os.close(descriptor)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+LONG_S = 1000.0
+
+
+def holding(writer_end: int, latest_s: float = LONG_S) -> LogWriter:
+    """A writer that waits for its wake-up, as in a running reactor."""
+    writer = LogWriter(writer_end, latest_s=latest_s)
+    writer.start()
+    writer.write("before\n")
+    writer.flush(PATIENCE_S)
+    writer.hold()
+    return writer
+
+
+def test_what_a_turn_says_is_written_when_the_reactor_waits(pipe: tuple[int, int]) -> None:
+    reader, writer_end = pipe
+    writer = holding(writer_end)
+    assert read_until(reader, b"before\n")
+    writer.write("one\n")
+    writer.turn_ends(100.0, waits=False)
+    writer.write("two\n")
+    assert not is_ready(reader, select.POLLIN, 0.02)
+    writer.turn_ends(100.001, waits=True)
+    assert read_until(reader, b"two\n") == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("turn_s", [0.0004, 0.003, 0.019, 0.3])
+def test_a_reactor_that_never_waits_holds_a_line_for_a_moment_only(
+    pipe: tuple[int, int], turn_s: float
+) -> None:
+    reader, writer_end = pipe
+    writer = holding(writer_end)
+    assert read_until(reader, b"before\n")
+    writer.write("busy\n")
+    now_s = 100.0
+    while now_s < 100.0 + HELD_S - 1e-6:
+        writer.turn_ends(now_s, waits=False)
+        now_s += turn_s
+    assert not is_ready(reader, select.POLLIN, 0.02)
+    writer.turn_ends(now_s + 1e-6, waits=False)
+    assert read_until(reader, b"\n") == [b"busy"]
+
+
+def test_another_thread_does_not_wait_for_a_turn(pipe: tuple[int, int]) -> None:
+    reader, writer_end = pipe
+    writer = holding(writer_end)
+    assert read_until(reader, b"before\n")
+    writer.write("held\n")
+    other = threading.Thread(target=writer.write, args=["other\n"])
+    other.start()
+    assert read_until(reader, b"other\n") == [b"held", b"other"]
+    other.join()
+
+
+@pytest.mark.parametrize("how", ["flush", "release", "a turn that never ends"])
+def test_nothing_is_held_for_good(pipe: tuple[int, int], how: str) -> None:
+    reader, writer_end = pipe
+    writer = holding(writer_end, 0.05 if how == "a turn that never ends" else LONG_S)
+    assert read_until(reader, b"before\n")
+    writer.write("held\n")
+    if how == "flush":
+        assert writer.flush(PATIENCE_S)
+    elif how == "release":
+        writer.release()
+        writer.write("free\n")
+    assert read_until(reader, b"\n")[0] == b"held"

@@ -130,10 +130,31 @@ class Reactor(ReactorBase):
         return []
 
 
+class Ends(list[tuple[float, bool]]):
+    """Notes the ends of turns: when, and whether the reactor waits."""
+
+    def __call__(self, now_s: float, /, *, waits: bool) -> None:
+        self.append((now_s, waits))
+
+
+def test_who_is_told_of_the_ends_of_turns_knows_whether_the_reactor_waits() -> None:
+    times, ends = Times(0.0), Ends()
+    reactor = Reactor()
+    drive(reactor, clock_of(times), ends)
+    reactor.timeout()
+    reactor.callLater(0.25, lambda: None)
+    reactor.timeout()
+    reactor.callLater(0, lambda: None)
+    reactor.timeout()
+    times.at_s += 1.0
+    reactor.timeout()
+    assert ends == [(100.0, True), (100.0, True), (100.0, False), (101.0, False)]
+
+
 def test_a_reactor_tells_this_time_and_ends_its_turns() -> None:
     times = Times()
     reactor, clock = Reactor(), clock_of(times)
-    drive(reactor, clock)
+    drive(reactor, clock, Ends())
     found: list[float] = []
     reactor.callLater(0.5, lambda: found.append(lately(reactor)()))
     assert reactor.timeout() is not None
@@ -150,7 +171,7 @@ def test_a_reactor_tells_this_time_and_ends_its_turns() -> None:
 def test_a_reactor_that_has_nothing_to_do_ends_its_turns_too() -> None:
     times = Times()
     reactor, clock = Reactor(), clock_of(times)
-    drive(reactor, clock)
+    drive(reactor, clock, Ends())
     clock.lately()
     assert reactor.timeout() is None
     times.at_s += 1.0
