@@ -11,7 +11,6 @@ import resource
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import pybal
@@ -73,6 +71,7 @@ from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, read_environment
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
+from pybal.runtime.threads import in_pool, own_thread
 from pybal.runtime.turn_clock import TurnClock, drive
 from pybal.sources.file_access import BoundedAccess
 from pybal.sources.file_stamps import FileStamps
@@ -313,15 +312,15 @@ def _daemon_ports(
     listeners = KeptListeners(store, here, left, wanted=wanted)
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
-    stamp_of = FileStamps(reactor, BoundedAccess(reactor, _own_thread))
+    stamp_of = FileStamps(reactor, BoundedAccess(reactor, own_thread))
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,
         now=now,
         random=random.Random(),
         in_thread=_in_thread,
-        read_in_thread=partial(deferToThreadPool, reactor, reading),
-        own_thread=_own_thread,
+        read_in_thread=partial(in_pool, reactor, reading),
+        own_thread=own_thread,
         http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, stamp_of=stamp_of),
         names=resolver,
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
@@ -334,7 +333,7 @@ def _daemon_ports(
         new_bgp=lambda: _bgp_outside(listeners, store, here, left, wanted=wanted),
         bgp_left=are_of_bgp(left),
         memory=MonitorMemory(
-            store, here, left, reactor, Logger(namespace="monitors"), _own_thread, wanted=wanted
+            store, here, left, reactor, Logger(namespace="monitors"), own_thread, wanted=wanted
         ),
         listeners=listeners,
         source_address=kernel_source_address,
@@ -366,11 +365,7 @@ def _bgp_outside(
 
 
 def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:
-    return deferToThreadPool(reactor, reactor.getThreadPool(), function)
-
-
-def _own_thread(function: Callable[[], None]) -> None:
-    threading.Thread(target=function, name="own", daemon=True).start()
+    return in_pool(reactor, reactor.getThreadPool(), function)
 
 
 def _resolver(state_directory: Path | None, *, read_only: bool) -> Resolver:

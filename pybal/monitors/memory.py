@@ -14,7 +14,7 @@ from pybal.handover.format import HandoverError
 from pybal.handover.states import StateTable, by_age, name_by_age, read_states
 from pybal.handover.store import DescriptorStore
 from pybal.monitors.former import Former, decode_former, encode_former
-from pybal.runtime.threads import OwnThread
+from pybal.runtime.threads import OwnThread, close_in
 
 TABLE, BAG = "monitors.", "connections."
 """How the descriptors are called."""
@@ -247,7 +247,7 @@ class MonitorMemory:
         self._gone = 0
         if former is not None:
             store.forget(former.name)
-            self._own_thread(former.close)
+            close_in(self._own_thread, former.close)
 
     # -- the end ----------------------------------------------------------------------------
 

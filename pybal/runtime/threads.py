@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.threads import deferToThreadPool
+
+from pybal.errors import PyBalError
 
 InThread = Callable[[Callable[[], Any]], Deferred[Any]]
-"""Runs a function in a thread; fires with what it returns, fails with what it raises."""
+"""Runs a function in a thread; fires with what it returns, fails with what it raises, or with
+NoThreadError."""
 
 OwnThread = Callable[[Callable[[], None]], None]
 """Runs a function in a thread of its own, which nobody waits for: it may go on as long as the
-process does."""
+process does. Raises NoThreadError."""
+
+
+class NoThreadError(PyBalError):
+    """This host has no thread left (a limit of tasks, no memory): the function was not run."""
+
+
+def in_pool(reactor: Any, pool: Any, function: Callable[[], Any]) -> Deferred[Any]:
+    """See InThread: in one of a pool's threads (twisted.python.threadpool)."""
+    try:
+        return deferToThreadPool(reactor, pool, function)
+    except RuntimeError as error:
+        return fail(NoThreadError(str(error)))
+
+
+def own_thread(function: Callable[[], None]) -> None:
+    """See OwnThread."""
+    try:
+        threading.Thread(target=function, name="own", daemon=True).start()
+    except RuntimeError as error:
+        raise NoThreadError(str(error)) from None
+
+
+def close_in(own_thread: OwnThread, close: Callable[[], None]) -> None:
+    """Close what the kernel takes long for; here, where there is no thread for it."""
+    try:
+        own_thread(close)
+    except NoThreadError:
+        close()

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.errors import SourceError
-from pybal.runtime.threads import OwnThread
+from pybal.runtime.threads import NoThreadError, OwnThread
 from pybal.state.mounts import is_below, remote_mounts
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class BoundedAccess:
             return function()
         deadline = self._deadlines.get(path)
         if deadline is not None and not deadline.active():
-            raise self._hangs(DEADLINE_S + self._reactor.seconds() - deadline.getTime())
+            raise SourceError(_hangs(DEADLINE_S + self._reactor.seconds() - deadline.getTime()))
         done: Deferred[T] = Deferred()
         self._waiting.setdefault(path, deque()).append((function, done))
         if deadline is None:
@@ -82,14 +82,19 @@ class BoundedAccess:
 
     def _next(self, path: Path) -> None:
         """Who has gone meanwhile needs no thread any more."""
-        waiting = self._waiting[path]
+        waiting = self._waiting.get(path)
         while waiting:
             function, done = waiting.popleft()
-            if not done.called:
-                self._deadlines[path] = self._reactor.callLater(DEADLINE_S, self._hung, path, done)
+            if done.called:
+                continue
+            try:
                 self._own_thread(partial(self._work, path, function, done))
-                return
-        del self._waiting[path]
+            except NoThreadError as error:
+                self._give_up(path, done, f"no thread can look at it: {error}")
+            else:
+                self._deadlines[path] = self._reactor.callLater(DEADLINE_S, self._hung, path, done)
+            return
+        self._waiting.pop(path, None)
 
     def _work(self, path: Path, function: Callable[[], object], done: Deferred[Any]) -> None:
         """In the thread."""
@@ -108,15 +113,13 @@ class BoundedAccess:
             done.callback(outcome)
 
     def _hung(self, path: Path, done: Deferred[Any]) -> None:
-        """Those who wait for their turns give up with the one that hangs."""
-        given_up = [done, *(each for _, each in self._waiting[path])]
-        self._waiting[path].clear()
-        for each in given_up:
-            if not each.called:
-                each.errback(self._hangs(DEADLINE_S))
+        self._give_up(path, done, _hangs(DEADLINE_S))
 
-    def _hangs(self, seconds: float) -> SourceError:
-        return SourceError(f"its file system has not answered for {seconds:.0f} s")
+    def _give_up(self, path: Path, done: Deferred[Any], why: str) -> None:
+        """Those who wait for their turns do, too."""
+        for each in (done, *(waits for _, waits in self._waiting.pop(path, ()))):
+            if not each.called:
+                each.errback(SourceError(why))
 
     def is_local(self, path: Path) -> bool:
         """Whether it leads to a file system of this host, as far as the mounts tell."""
@@ -133,3 +136,7 @@ class BoundedAccess:
         if path not in self._remote:
             self._remote[path] = is_below(str(path), self._mounts, os.readlink)
         return not self._remote[path]
+
+
+def _hangs(seconds: float) -> str:
+    return f"its file system has not answered for {seconds:.0f} s"

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from pybal.errors import describe_os_error
-from pybal.runtime.threads import OwnThread
+from pybal.runtime.threads import OwnThread, close_in
 from pybal.sources.inotify import CONTENT, NAMES, Inotify
 
 LOOK_S = 10.0
@@ -132,7 +132,7 @@ class FileWatches:
             self._inotify.remove(number)
         if not self._watched and self._inotify is not None:
             inotify, self._inotify = self._inotify, None
-            self._own_thread(inotify.close)
+            close_in(self._own_thread, inotify.close)
 
     def complain(self, path: Path, error: OSError) -> None:
         """Say once that a file cannot be watched."""

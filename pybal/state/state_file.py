@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
-from pybal.runtime.threads import InThread
+from pybal.runtime.threads import InThread, NoThreadError
 from pybal.state.files import read_regular_file, write_atomically
 
 MAX_BYTES = 32 * 1024 * 1024
@@ -156,6 +156,8 @@ class WriteBehind(Generic[T]):
         self._warned = False
 
     def _not_written(self, failure: Failure) -> None:
+        if failure.check(NoThreadError):
+            self._writing, self._next = False, ()
         if not self._warned:
             self._warned = True
             self._failed(failure.getErrorMessage())

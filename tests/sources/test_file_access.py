@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from pybal.config.settings import FileSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
+from pybal.runtime.threads import NoThreadError
 from pybal.sources.file_access import DEADLINE_S, BoundedAccess, DirectAccess
 from pybal.sources.file_watches import FileWatches
 from tests.fakes.deferreds import result_of
@@ -31,8 +32,13 @@ class Threads:
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
+        self.left = 100
+        """How many more there may be."""
 
     def __call__(self, function: Callable[[], None]) -> None:
+        if not self.left:
+            raise NoThreadError("none is left")
+        self.left -= 1
         self.waiting.append(function)
 
     def run(self) -> None:
@@ -138,6 +144,26 @@ def test_those_who_wait_for_one_that_hangs_give_up_with_it(tmp_path: Path) -> No
     threads.run()
     clock.advance(0)
     assert threads.waiting == []
+
+
+def test_without_a_thread_all_who_ask_are_told_and_the_next_is_tried_again(tmp_path: Path) -> None:
+    access, threads, clock = access_of(tmp_path)
+    path = tmp_path / "pool"
+    path.write_text("x")
+    found = [asked(access, path) for _ in range(3)]
+    threads.left = 0
+    threads.run()
+    clock.advance(0)
+    assert result_of(found[0]) == "x"
+    for each in (*found[1:], asked(access, path)):
+        with pytest.raises(SourceError, match="no thread can look at it: none is left"):
+            result_of(each)
+    clock.advance(2 * DEADLINE_S)
+    threads.left = 1
+    again = asked(access, path)
+    threads.run()
+    clock.advance(0)
+    assert result_of(again) == "x"
 
 
 def bench_of(mounted: Path) -> tuple[SourceBench, Threads]:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
+from pybal.runtime.threads import NoThreadError
 from pybal.state.state_file import Document, StateFile, StateFileError, WriteBehind
 from tests.fakes.sources import FakeThread
 
@@ -109,6 +111,20 @@ def test_a_failure_is_none_if_what_came_meanwhile_is_written(tmp_path: Path) -> 
     writer.changed()
     assert file.load() == ["b"]
     assert said == []
+
+
+def test_what_no_thread_could_write_is_written_with_the_next_change(tmp_path: Path) -> None:
+    thread, said = FakeThread(), list[str]()
+
+    def in_thread(function: Callable[[], object]) -> Deferred[object]:
+        return thread(function) if said else fail(NoThreadError("none is left"))
+
+    file = names_file(tmp_path / "x.json")
+    writer = WriteBehind(file, lambda: ["a"], in_thread, said.append)
+    writer.changed()
+    assert (said, file.load()) == (["none is left"], None)
+    writer.changed()
+    assert file.load() == ["a"]
 
 
 def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
