@@ -312,7 +312,8 @@ def _daemon_ports(
     listeners = KeptListeners(store, here, left, wanted=wanted)
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
-    stamp_of = FileStamps(reactor, BoundedAccess(reactor, own_thread))
+    files = BoundedAccess(reactor, own_thread)
+    stamp_of = FileStamps(reactor, files)
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,
@@ -321,6 +322,7 @@ def _daemon_ports(
         in_thread=_in_thread,
         read_in_thread=partial(in_pool, reactor, reading),
         own_thread=own_thread,
+        files=files,
         http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, stamp_of=stamp_of),
         names=resolver,
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),

@@ -17,7 +17,6 @@ from pybal.reload.reloader import ReloadPorts
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import SourcePorts
-from pybal.sources.file_access import BoundedAccess
 from pybal.sources.file_watches import FileWatches
 
 
@@ -55,14 +54,13 @@ def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth
         health.faults,
         memory=ports.memory if ports.memory.is_wanted else None,
         commands_at_once=settings.runcommand_concurrency,
-        files=BoundedAccess(ports.reactor, ports.own_thread),
+        files=ports.files,
         cpu_s=ports.cpu_s,
     )
 
 
 def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
     """Of all sources of pool lists."""
-    files = BoundedAccess(ports.reactor, ports.own_thread)
     return SourcePorts(
         ports.reactor,
         ports.now,
@@ -74,8 +72,10 @@ def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
         write_in_thread=ports.in_thread,
         read_only=settings.dry_run,
         boot=None if ports.place is None else ports.place.boot,
-        files=files,
-        watches=FileWatches(ports.reactor, files.is_local, ports.own_thread, ports.new_inotify),
+        files=ports.files,
+        watches=FileWatches(
+            ports.reactor, ports.files.is_local, ports.own_thread, ports.new_inotify
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
 from pybal.runtime.service_manager import ServiceManager
 from pybal.runtime.threads import InThread, OwnThread
+from pybal.sources.file_access import BoundedAccess
 from pybal.sources.inotify import Inotify
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
@@ -47,6 +48,8 @@ class DaemonPorts:
     own_thread: OwnThread
     """Runs a function that goes on for as long as the daemon does, in a thread that need not
     end."""
+    files: BoundedAccess
+    """How files are read that may be on a file system that hangs."""
     http: HTTPClient
     source_http: HTTPClient
     names: HostLookUp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from prometheus_client.core import Metric
 
@@ -10,10 +11,11 @@ from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.instrumentation.view import StatusView
 from pybal.model import Alert, MetricFamily
+from pybal.runtime.threads import NoThreadError
 from pybal.runtime.time_slices import TimeSlices
 
 GetMetrics = Callable[[], Awaitable[Iterable[Metric]]]
-"""Metrics from elsewhere, which take their time."""
+"""Metrics from elsewhere, which take their time. NoThreadError: there are none now."""
 
 
 class Scraper:
@@ -44,7 +46,10 @@ class Scraper:
         for service in view.services():
             services.append(service)
             await self._time_slices.pause()
-        others = [family for get in self._others for family in await get()]
+        others: list[Metric] = []
+        for get in self._others:
+            with suppress(NoThreadError):
+                others += await get()
         snapshot = metrics.Snapshot(
             tuple(services),
             view.bgp(),

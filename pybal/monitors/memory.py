@@ -33,8 +33,8 @@ _MOST_TABLES = 4
 class MonitorMemory:
     """`store` None: nothing is kept, and what was left is closed. `place` is this boot and network
     namespace. Made before any monitor; start() begins to write. A bag that is thrown away is closed
-    in `own_thread`: with it the kernel closes thousands of connections, which takes it as many
-    microseconds, and more."""
+    in `own_thread`: with it the kernel closes thousands of connections, a microsecond or more for
+    each."""
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ def names_file(state_directory: Path) -> StateFile[Names]:
 
 
 def renames(before: Names, now: Names) -> Renames:
-    """The services that go on under another name: those of which the name alone is new."""
+    """The services that go on under another name: those that are the same in the kernel."""
     former = {key: name for name, key in before.items() if name not in now}
     new = ((former.get(key), name) for name, key in now.items() if name not in before)
     return tuple((was, name) for was, name in new if was is not None)

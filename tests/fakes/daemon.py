@@ -25,6 +25,7 @@ from pybal.monitors.registry import BUILT_IN
 from pybal.net.port import Keepalive, TCPEvents
 from pybal.reload.running import started
 from pybal.runtime.service_manager import ManagerEnvironment, ServiceManager
+from pybal.sources.file_access import BoundedAccess
 from pybal.sources.inotify import Inotify
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
@@ -144,6 +145,7 @@ def memory_ports(
         in_thread=in_thread,
         read_in_thread=in_thread,
         own_thread=own_thread,
+        files=BoundedAccess(clock, own_thread),
         http=FakeHTTPClient(),
         source_http=FakeHTTPClient(),
         names=FakeHostLookUp(),

@@ -3,9 +3,10 @@ from __future__ import annotations
 import threading
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 
 from pybal.instrumentation.metrics import process_metrics
+from pybal.runtime.threads import NoThreadError
 from tests.fakes.view import FakeView, server, service
 from tests.instrumentation.exchange import Client
 
@@ -28,6 +29,14 @@ def test_metrics_from_elsewhere_are_waited_for_by_the_scrape_alone() -> None:
     waiting.pop().callback([GaugeMetricFamily("far_away", "From far away", 7.0)])
     assert "\nfar_away 7.0\n" in scrape.answer().text
     assert waiting == []
+
+
+def test_where_no_thread_can_read_the_others_a_scrape_has_our_own() -> None:
+    view = FakeView([service("text_443", [server("cp1", weight=1)])])
+    client = Client(view, get_metrics=lambda: fail(NoThreadError("none is left")))
+    text = client.get("/metrics").text
+    assert "text_443" in text
+    assert "process_open_fds" not in text
 
 
 def test_those_of_the_process_are_its_own_in_another_thread_too() -> None:
