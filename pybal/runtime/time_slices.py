@@ -22,7 +22,8 @@ QUIET_S = 0.003
 LEISURE_WITHIN_S = 5.0
 """What nobody waits for comes to pass within that time, however much there is to do."""
 
-_Call = tuple[Callable[..., object], tuple[Any, ...]]
+_Call = tuple[Callable[..., object], tuple[Any, ...], bool]
+"""What to call, with what, and whether it may take as long as a slice, as what paused may."""
 _Leisure = tuple[float, int, Deferred[None]]
 """Until when it may wait, in which order it came, and what."""
 
@@ -53,16 +54,16 @@ class TimeSlices:
         if not self._waiting and self._has_time():
             return succeed(None)
         turn: Deferred[None] = Deferred(lambda _: self._waiting.remove(waiting))
-        waiting: _Call = turn.callback, (None,)
+        waiting: _Call = turn.callback, (None,), True
         self._waiting.append(waiting)
         return turn
 
     def call(self, piece: Callable[..., object], *arguments: object) -> None:
         """The same, for a piece that never fails and is not taken back."""
-        if not self._waiting and self._has_time():
+        if not self._waiting and self._has_time(exactly=False):
             piece(*arguments)
         else:
-            self._waiting.append((piece, arguments))
+            self._waiting.append((piece, arguments, False))
 
     def leisure(self, *, last: bool = False, by_s: float | None = None) -> Deferred[None]:
         """Fires in a later turn that has little else to do, or after LEISURE_WITHIN_S; in order.
@@ -81,10 +82,10 @@ class TimeSlices:
         """By when what begins to wait for leisure now is due."""
         return self._lately() + LEISURE_WITHIN_S
 
-    def _has_time(self) -> bool:
-        # Most pieces look what time it is themselves.
+    def _has_time(self, *, exactly: bool = True) -> bool:
+        # Most short pieces look what time it is themselves.
         now_s = self._lately()
-        if now_s == self._looked_at or self._ends_at is None:
+        if exactly or now_s == self._looked_at or self._ends_at is None:
             now_s = self._clock.seconds()
         self._looked_at = now_s
         if self._ends_at is None:
@@ -95,8 +96,9 @@ class TimeSlices:
     def _next_turn(self) -> None:
         self._ends_at = None
         begun_at, left_at = self._clock.seconds(), self._left_at
-        while self._waiting and self._has_time():
-            piece, arguments = self._waiting.popleft()
+        was_long = False
+        while self._waiting and self._has_time(exactly=was_long):
+            piece, arguments, was_long = self._waiting.popleft()
             piece(*arguments)
         quiet = left_at is not None and begun_at - left_at < QUIET_S and not self._waiting
         self._use_leisure(self._at_leisure, quiet=quiet)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -90,6 +92,28 @@ def test_a_slice_ends_though_none_of_its_pieces_looks_at_the_clock(
     assert sum(done) == pieces
     # Who looked did so before the end of a piece: one more may be begun for that.
     assert max(done) <= int(1 / part) + 2
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 1.2, 3.0])
+@pytest.mark.parametrize("at_leisure", [False, True])
+def test_after_what_may_be_long_the_slice_looks_itself(part: float, at_leisure: bool) -> None:
+    reactor, done = TurnReactor(), [0]
+    slices = TimeSlices(reactor)
+
+    async def work() -> None:
+        await (slices.leisure() if at_leisure else slices.pause())
+        reactor.now_s += SLICE_S / 1000
+        reactor.seconds()
+        reactor.now_s += part * SLICE_S
+        done[-1] += 1
+
+    for _ in range(20):
+        Deferred.fromCoroutine(work())
+    while sum(done) < 20 and len(done) <= 50:
+        done.append(0)
+        reactor.turn()
+    assert sum(done) == 20
+    assert max(done) == math.ceil(1 / part), "what looked when it began says nothing of its end"
 
 
 def test_a_slice_begins_when_the_first_asks_however_late_in_the_turn() -> None:
