@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, cast
 
@@ -31,7 +32,8 @@ def end_without_threads(
 
     timer = threading.Timer(grace_s, ended)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):  # this host has no thread left: the end itself goes on
+        timer.start()
 
 
 def unawaited_threads(most: int, name: str) -> ThreadPool:

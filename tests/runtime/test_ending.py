@@ -27,6 +27,22 @@ def test_a_process_with_a_thread_that_hangs_ends_all_the_same() -> None:
     assert time.monotonic() - began < 50
 
 
+NO_THREAD = """
+import threading
+from pybal.runtime.ending import end_without_threads
+def start(thread):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = start
+end_without_threads(7)
+print("goes on")
+"""
+
+
+def test_where_no_thread_is_left_to_watch_over_it_the_end_goes_on() -> None:
+    command = [sys.executable, "-c", NO_THREAD]
+    assert subprocess.run(command, capture_output=True, timeout=60, check=True).stdout == b"goes on\n"
+
+
 def test_it_waits_for_as_long_as_it_says() -> None:
     ended = threading.Event()
     end_without_threads(0, 0.01, lambda _: ended.set())
