@@ -1,8 +1,8 @@
 """What time it is, for all who ask within one turn of the reactor.
 
 To read a clock is a system call where the kernel cannot do without: on a guest of User-Mode Linux,
-or where only a slow clock is stable. The death of one server asks for the time twenty times, and
-means the same moment each time.
+or where only a slow clock is stable. The death of one server asks for the time some twenty
+times, and means the same moment each time.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ print("goes on")
 
 def test_where_no_thread_is_left_to_watch_over_it_the_end_goes_on() -> None:
     command = [sys.executable, "-c", NO_THREAD]
-    assert subprocess.run(command, capture_output=True, timeout=60, check=True).stdout == b"goes on\n"
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"goes on\n"
 
 
 def test_it_waits_for_as_long_as_it_says() -> None:
