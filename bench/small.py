@@ -50,6 +50,8 @@ def measure(folder: Path, options: argparse.Namespace, more: str) -> dict[str, f
             _CONFIG.format(folder=folder, port=port, monitor=options.monitor, more=more)
         )
         (folder / "pool").write_text(_POOL)
+        # A list that was written right before might not be whole yet, and would be waited for.
+        time.sleep(_SETTLED_S)
         (folder / "state").mkdir()
         command = [sys.executable, "-m", "pybal", "-c", str(config)]
         began_s = time.monotonic()
