@@ -73,9 +73,9 @@ from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 from pybal.runtime.threads import in_pool, own_thread
 from pybal.runtime.turn_clock import TurnClock, drive
-from pybal.sources.file_access import BoundedAccess
-from pybal.sources.file_stamps import FileStamps
 from pybal.sources.inotify import Inotify
+from pybal.state.file_access import BoundedAccess
+from pybal.state.file_stamps import FileStamps
 
 if TYPE_CHECKING:
     from pybal.bgp.ports import BGPOutside

@@ -21,8 +21,8 @@ from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
 from pybal.runtime.service_manager import ServiceManager
 from pybal.runtime.threads import InThread, OwnThread
-from pybal.sources.file_access import BoundedAccess
 from pybal.sources.inotify import Inotify
+from pybal.state.file_access import BoundedAccess
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.bgp.ports import BGPOutside

@@ -22,13 +22,14 @@ from pybal.config.literals import literal_tree
 from pybal.config.monitor_kinds import MonitorKind, Option
 from pybal.config.problems import mask_value
 from pybal.config.settings import MonitorSettings
-from pybal.errors import SourceError, describe_os_error, is_local_fault
+from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import ReportReceiver
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.processes import Exit, Process, fault_of_command
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.state.file_access import FileAccessError
 
 _LINES_LOGGED = 20
 _LOOKED_AT_BYTES = 4096
@@ -148,7 +149,7 @@ class RunCommand(LoopingMonitor):
         command = self._settings.command
         try:
             await self._ports.files.run(command, partial(_look_at, command))
-        except SourceError as error:
+        except FileAccessError as error:
             self._not_run(str(error))
             return None
         ended: Deferred[Exit] = Deferred()

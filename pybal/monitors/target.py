@@ -23,7 +23,7 @@ from pybal.net.port import Network
 from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
 from pybal.runtime.turn_clock import lately
-from pybal.sources.file_access import DirectAccess, FileAccess
+from pybal.state.file_access import DirectAccess, FileAccess
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.runtime.threads import InThread
-from pybal.sources.file_access import DirectAccess, FileAccess
 from pybal.sources.file_watches import FileWatches
+from pybal.state.file_access import DirectAccess, FileAccess
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
 

@@ -25,8 +25,8 @@ from pybal.monitors.registry import BUILT_IN
 from pybal.net.port import Keepalive, TCPEvents
 from pybal.reload.running import started
 from pybal.runtime.service_manager import ManagerEnvironment, ServiceManager
-from pybal.sources.file_access import BoundedAccess
 from pybal.sources.inotify import Inotify
+from pybal.state.file_access import BoundedAccess
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
 from tests.fakes.deferreds import result_of

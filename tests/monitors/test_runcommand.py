@@ -13,11 +13,11 @@ from twisted.logger import capturedLogs
 
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
 from pybal.runtime.log import format_line
-from pybal.sources.file_access import DEADLINE_S
+from pybal.state.file_access import DEADLINE_S
 from tests.fakes.environment import MonitorBench
 from tests.fakes.network import os_error
 from tests.fakes.processes import FakeProcess
-from tests.sources.test_file_access import access_of
+from tests.state.test_file_access import access_of
 
 SETTINGS = RunCommandSettings(command=Path("/etc/pybal/check"), interval_s=60, timeout_s=20)
 

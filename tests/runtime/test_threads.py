@@ -35,7 +35,7 @@ def test_a_pool_that_gets_no_thread_fails_and_goes_on_later() -> None:
             result_of(in_pool(Reactor(), pool, lambda: 1))
         pool.threadFactory = made
         in_pool(Reactor(), pool, lambda: 1)
-        assert came.wait(5)
+        assert came.wait(30)
     finally:
         pool.stop()
 
@@ -47,7 +47,7 @@ def test_what_closes_is_closed_here_where_no_thread_is_left() -> None:
     def closed_in(thread: OwnThread) -> int:
         where: Queue[int] = Queue()
         close_in(thread, lambda: where.put(threading.get_ident()))
-        return where.get(timeout=5)
+        return where.get(timeout=30)
 
     assert closed_in(full) == threading.get_ident()
     assert closed_in(own_thread) != threading.get_ident()

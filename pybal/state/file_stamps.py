@@ -8,10 +8,9 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
-from pybal.errors import SourceError
 from pybal.runtime.clock import Clock
 from pybal.runtime.file_stamp import FileStamp, file_stamp
-from pybal.sources.file_access import BoundedAccess
+from pybal.state.file_access import BoundedAccess, FileAccessError
 
 _LOOK_EVERY_S = 1.0
 """So often a file on another host is looked at, at most."""
@@ -39,5 +38,5 @@ class FileStamps:
         return self._found[path]
 
     async def _look(self, path: Path) -> None:
-        with suppress(SourceError):  # it hangs: what is known still counts
+        with suppress(FileAccessError):  # it hangs: what is known still counts
             self._found[path] = await self._access.run(path, lambda: file_stamp(path))

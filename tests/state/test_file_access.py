@@ -14,8 +14,8 @@ from pybal.config.settings import FileSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.runtime.threads import NoThreadError
-from pybal.sources.file_access import DEADLINE_S, BoundedAccess, DirectAccess
 from pybal.sources.file_watches import FileWatches
+from pybal.state.file_access import DEADLINE_S, BoundedAccess, DirectAccess
 from tests.fakes.deferreds import result_of
 from tests.fakes.sources import SourceBench
 

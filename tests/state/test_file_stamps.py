@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pybal.runtime.file_stamp import file_stamp
-from pybal.sources.file_stamps import FileStamps
-from tests.sources.test_file_access import access_of
+from pybal.state.file_stamps import FileStamps
+from tests.state.test_file_access import access_of
 
 
 def test_a_file_of_this_host_is_looked_at_each_time(tmp_path: Path) -> None:

@@ -29,11 +29,15 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _LOOK_EVERY_S = 30.0
 
 
+class FileAccessError(SourceError):
+    """A file system does not answer, or no thread can look at it: nothing is known of the file."""
+
+
 class FileAccess(Protocol):
     """Runs what reads a file."""
 
     async def run(self, path: Path, function: Callable[[], T]) -> T:
-        """What the function returns or raises; SourceError if the file system hangs."""
+        """What the function returns or raises, or FileAccessError."""
         ...
 
 
@@ -73,7 +77,7 @@ class BoundedAccess:
             return function()
         deadline = self._deadlines.get(path)
         if deadline is not None and not deadline.active():
-            raise SourceError(_hangs(DEADLINE_S + self._reactor.seconds() - deadline.getTime()))
+            raise FileAccessError(_hangs(DEADLINE_S + self._reactor.seconds() - deadline.getTime()))
         done: Deferred[T] = Deferred()
         self._waiting.setdefault(path, deque()).append((function, done))
         if deadline is None:
@@ -119,7 +123,7 @@ class BoundedAccess:
         """Those who wait for their turns do, too."""
         for each in (done, *(waits for _, waits in self._waiting.pop(path, ()))):
             if not each.called:
-                each.errback(SourceError(why))
+                each.errback(FileAccessError(why))
 
     def is_local(self, path: Path) -> bool:
         """Whether it leads to a file system of this host, as far as the mounts tell."""
