@@ -6,7 +6,7 @@ Prints medians: seconds from exec to the server's first accept, CPU until then, 
 bare Python takes that imports Twisted's reactor; MiB resident a second later (all, and what is
 the process's own). Each run is the first of its daemon: what monitors remember of a run before
 would put the first check off. A dry run, unless `--real` (root, a kernel with IPVS). Each FILE has
-lines that are added to [global]. It takes ten seconds.
+lines that are added to [global]. It takes fifteen seconds.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from pybal.errors import PyBalError
 from pybal.reload.at_start import absolute
 from pybal.reload.difference import NeedsRestart, Step, difference, in_force, lines
 from pybal.reload.last_good_config import LastGoodConfig
-from pybal.reload.running import Running, cut_off, looked_at, refused, reloaded
+from pybal.reload.running import Running, looked_at, refused, reloaded, why_cut_off
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import counted
 from pybal.runtime.threads import InThread
@@ -160,12 +160,8 @@ class Reloader:
                 " file, by the look of it; to remove all services, restart"
             )
             return _Plan(result, None, errors=(emptied,))
-        if line := cut_off(running.content, result.content):
-            error = (
-                f"{result.file}:{line}: ends amid this line, which goes on in the file that runs: a"
-                " part of it, by the look of it; if all of this is meant, end the line"
-            )
-            return _Plan(result, None, errors=(error,))
+        if errors := why_cut_off(running.content, result):
+            return _Plan(result, None, errors=errors)
         if obstacle := self._ports.load_code(settings):
             return _Plan(result, None, errors=(f"{result.file}: {obstacle}",))
         return _Plan(result, settings, steps=difference(before, settings))

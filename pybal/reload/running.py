@@ -119,11 +119,22 @@ def looked_at(running: Running, sha256: str | None, now: float) -> Running:
     return replace(running, on_disk_sha256=sha256, differs_since=since)
 
 
-def cut_off(running: bytes, content: bytes) -> int:
-    """The line amid which a content ends that is as what runs begins: it was read while it was
+def cut_off(good: bytes, content: bytes) -> int:
+    """The line amid which a content ends that is as a good one begins: it was read while it was
     being written, or its disk was full. 0: it is not."""
-    rest = running.removeprefix(content)
+    rest = good.removeprefix(content)
     ends = (b"\n", b"\r")
-    if rest in (b"", running) or rest.startswith(ends) or content.endswith(ends):
+    if rest in (b"", good) or rest.startswith(ends) or content.endswith(ends):
         return 0
     return len(content.splitlines())
+
+
+def why_cut_off(good: bytes, result: LoadResult) -> tuple[str, ...]:
+    """The error of a file that is so; or none."""
+    line = cut_off(good, result.content)
+    if not line:
+        return ()
+    return (
+        f"{result.file}:{line}: ends amid this line, which goes on in the file as it was: a part of"
+        " it, by the look of it; if all of this is meant, end the line",
+    )

@@ -29,16 +29,20 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "pybal.conf"
         self.state = folder / "state"
+        self.log = FakeLog()
         self.good = "[global]\n" + service()
         last_good_file(self.state).save(LastGoodConfig(str(self.path), self.good, 10.0, 20.0))
 
     def start(self, end: bytes, *, more: str = "") -> Running | None:
         head = f"[global]\nstate-directory = {self.state}\n{more}{service()}"
         self.path.write_bytes(head.encode() + end)
+        assert load(self.path).settings is None
+        return self.run()
+
+    def run(self, *, strict: bool = False) -> Running | None:
+        log = self.log.logger("pybal")
         result = load(self.path)
-        assert result.settings is None
-        log = FakeLog().logger("pybal")
-        return configuration_at_start(result, KINDS, 100.0, log, host="lvs1", strict=False)
+        return configuration_at_start(result, KINDS, 100.0, log, host="lvs1", strict=strict)
 
 
 @pytest.fixture
@@ -96,3 +100,61 @@ def test_one_of_this_host_or_of_a_version_that_did_not_say_is_used(
     document = {**json.loads(file.read_text()), "host": host}
     file.write_text(json.dumps({k: v for k, v in document.items() if v is not None}))
     assert site.start(WRONG["a typo"]) is not None
+
+
+TWO = service("one") + "depool-threshold = .25\n" + service("two", ip="192.0.2.2")
+
+
+def cut_off(site: Site, at: str, *, more: str = "", host: str = "lvs1") -> bytes:
+    """The file is what was good, up to there."""
+    whole = f"[global]\nstate-directory = {site.state}\n{more}{TWO}".encode()
+    good = LastGoodConfig(str(site.path), whole.decode(), 10.0, 20.0, host)
+    last_good_file(site.state).save(good)
+    site.path.write_bytes(whole[: whole.index(at.encode())])
+    return whole
+
+
+@pytest.mark.parametrize("at", ["5\n[two]", "two]", "= .25", ".2.2"])
+def test_a_file_cut_off_amid_a_line_is_replaced_by_what_was_good(site: Site, at: str) -> None:
+    whole = cut_off(site, at)
+    running = site.run()
+    assert running is not None
+    assert running.is_last_good
+    assert running.content == whole
+    assert len(running.settings.services) == 2
+
+
+@pytest.mark.parametrize("at", ["\n[two]", "[two]"])
+def test_a_file_that_ends_with_a_line_runs_though_there_was_more(site: Site, at: str) -> None:
+    cut_off(site, at)
+    running = site.run()
+    assert running is not None
+    assert not running.is_last_good
+    assert len(running.settings.services) == 1
+    assert site.log.lines == []
+
+
+def test_what_is_cut_off_is_said_with_its_line(site: Site) -> None:
+    cut_off(site, "5\n[two]")
+    site.run()
+    line = len(site.path.read_bytes().splitlines())
+    (said,) = site.log.lines
+    assert said.startswith(f"[pybal] ERROR: {site.path}:{line}: ends amid this line, which goes on")
+
+
+def test_a_strict_file_that_is_cut_off_is_not_run(site: Site) -> None:
+    cut_off(site, "5\n[two]", more="strict = yes\n")
+    assert site.run() is None
+
+
+@pytest.mark.parametrize(
+    ("more", "host", "strict"),
+    [("dryrun = yes\n", "lvs1", False), ("", "lvs2", False), ("", "lvs1", True)],
+)
+def test_a_dry_run_another_host_and_a_strict_command_line_compare_nothing(
+    site: Site, more: str, host: str, *, strict: bool
+) -> None:
+    cut_off(site, "5\n[two]", more=more, host=host)
+    running = site.run(strict=strict)
+    assert running is not None
+    assert not running.is_last_good
