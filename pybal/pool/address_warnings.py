@@ -55,7 +55,10 @@ class AddressWarnings:
         if former is not None:
             self._take_out(host, former)
         self._put(host, address)
-        if address is not None and len(self.at(address)) == 2:
+        if address is None:
+            return
+        hosts = self._by_address[address]
+        if not isinstance(hosts, str) and len(hosts) == 2:
             self._warn(address)
 
     def _shared(self) -> Iterator[IPAddress]:
@@ -76,11 +79,13 @@ class AddressWarnings:
             there[host] = None
 
     def _take_out(self, host: str, address: IPAddress) -> None:
-        left = [each for each in self.at(address) if each != host]
-        if not left:
+        hosts = self._by_address[address]
+        if isinstance(hosts, str):
             del self._by_address[address]
-        else:
-            self._by_address[address] = left[0] if len(left) == 1 else dict.fromkeys(left)
+            return
+        del hosts[host]
+        if len(hosts) == 1:
+            (self._by_address[address],) = hosts
 
     def _warn(self, address: IPAddress) -> None:
         hosts = sorted(self.at(address), key=lambda host: self._positions.get(host, 0))

@@ -50,5 +50,38 @@ def test_who_is_at_an_address_and_what_is_said_of_it(steps: list[Moved | list[Mo
             assert any(f"have the same address, {address}:" in line for line in told)
 
 
+class Name(str):
+    """One that counts how often it is compared."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Name.compared += 1
+        return str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+def test_thousands_come_to_one_address_and_leave_it_at_the_cost_of_each() -> None:
+    log = FakeLog()
+    warnings = AddressWarnings(VIP, lambda _: False, log.logger("web"))
+    names = [Name(number) for number in range(1000)]
+    apart = [ip_address(0x0A010000 + number) for number in range(1000)]
+    warnings.look_at(zip(names, apart, strict=True))
+    Name.compared = 0
+    for name in names:
+        warnings.moved(name, ADDRESSES[0])
+    assert warnings.at(ADDRESSES[0]) == tuple(names)
+    assert len(log.take()) == 1
+    for name, address in zip(names, apart, strict=True):
+        warnings.moved(name, address)
+    assert warnings.at(ADDRESSES[0]) == ()
+    assert Name.compared < 20 * len(names)
+
+
 def _at(known: dict[str, IPAddress | None], address: IPAddress) -> list[str]:
     return [host for host, its in known.items() if its == address]
