@@ -101,6 +101,15 @@ class Bench:
         assert Results.asked - asked <= MOST_IN_A_TURN
 
 
+def amid_a_look() -> Bench:
+    """At all, who have gone down."""
+    bench = Bench()
+    bench.say(False, *HOSTS)
+    bench.time_for_a_look()
+    bench.turn()
+    return bench
+
+
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 1999, 2000])
 def test_those_that_went_down_are_kept_some_in_each_turn(count: int) -> None:
     bench = Bench()
@@ -113,10 +122,7 @@ def test_those_that_went_down_are_kept_some_in_each_turn(count: int) -> None:
 
 
 def test_what_a_stop_meets_is_kept_at_once_and_once() -> None:
-    bench = Bench()
-    bench.say(False, *HOSTS)
-    bench.time_for_a_look()
-    bench.turn()
+    bench = amid_a_look()
     bench.say(True, "h0000", "h1999")
     bench.record.stop()
     bench.record.stop()
@@ -127,10 +133,7 @@ def test_what_a_stop_meets_is_kept_at_once_and_once() -> None:
 
 
 def test_what_changes_meanwhile_counts() -> None:
-    bench = Bench()
-    bench.say(False, *HOSTS)
-    bench.time_for_a_look()
-    bench.turn()
+    bench = amid_a_look()
     bench.say(True, "h0000", "h1999")
     while bench.slices.waiting:
         bench.turn()
@@ -138,10 +141,7 @@ def test_what_changes_meanwhile_counts() -> None:
 
 
 def test_a_list_that_comes_meanwhile_is_kept_with_all_who_are_down() -> None:
-    bench = Bench()
-    bench.say(False, *HOSTS)
-    bench.time_for_a_look()
-    bench.turn()
+    bench = amid_a_look()
     bench.record.keep()
     assert bench.kept == [HOSTS]
     bench.say(True, "h0000")
@@ -151,10 +151,7 @@ def test_a_list_that_comes_meanwhile_is_kept_with_all_who_are_down() -> None:
 
 
 def test_of_those_that_came_up_again_nothing_is_kept() -> None:
-    bench = Bench()
-    bench.say(False, *HOSTS)
-    bench.time_for_a_look()
-    bench.turn()
+    bench = amid_a_look()
     bench.say(True, *HOSTS)
     while bench.slices.waiting:
         bench.slices.turn()
@@ -162,10 +159,7 @@ def test_of_those_that_came_up_again_nothing_is_kept() -> None:
 
 
 def test_a_stop_amid_a_look_keeps_what_is_known_and_without_one_nothing() -> None:
-    bench = Bench()
-    bench.say(False, *HOSTS)
-    bench.time_for_a_look()
-    bench.turn()
+    bench = amid_a_look()
     assert bench.clock.getDelayedCalls() == []
     bench.record.stop()
     assert bench.kept == [HOSTS]

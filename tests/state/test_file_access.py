@@ -53,6 +53,12 @@ def access_of(mounted: Path) -> tuple[BoundedAccess, Threads, ThreadClock]:
     return BoundedAccess(clock, threads, lambda: mountinfo), threads, clock
 
 
+def answer(threads: Threads, clock: ThreadClock) -> None:
+    """The threads come to an end, and who waits for them is told."""
+    threads.run()
+    clock.advance(0)
+
+
 def asked(access: BoundedAccess, path: Path) -> Deferred[str]:
     return Deferred.fromCoroutine(access.run(path, lambda: path.read_text()))
 
@@ -70,12 +76,10 @@ def test_a_file_of_the_network_is_read_in_a_thread(tmp_path: Path) -> None:
     (tmp_path / "pool").write_text("x")
     found = asked(access, tmp_path / "pool")
     assert not found.called
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     assert result_of(found) == "x"
     failing = asked(access, tmp_path / "missing")
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     with pytest.raises(FileNotFoundError):
         result_of(failing)
 
@@ -92,11 +96,9 @@ def test_one_that_hangs_is_given_up_and_asked_for_by_one_thread_alone(tmp_path: 
     with pytest.raises(SourceError, match="for 65 s"):
         result_of(asked(access, path))
     assert len(threads.waiting) == 1
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     again = asked(access, path)
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     assert result_of(again) == "x"
 
 
@@ -111,13 +113,11 @@ def test_those_who_share_a_file_have_their_turns(tmp_path: Path) -> None:
     for number in range(3):
         assert [each.called for each in found] == [number > each for each in range(3)]
         assert len(threads.waiting) == 1
-        threads.run()
-        clock.advance(0)
+        answer(threads, clock)
     assert [result_of(each) for each in found] == ["x"] * 3
     assert threads.waiting == []
     last = asked(access, path)
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     assert result_of(last) == "x"
 
 
@@ -127,8 +127,7 @@ def test_a_file_system_that_is_slow_for_many_does_not_hang(tmp_path: Path) -> No
     found = [asked(access, tmp_path / "pool") for _ in range(3)]
     for _ in found:
         clock.advance(DEADLINE_S - 1)
-        threads.run()
-        clock.advance(0)
+        answer(threads, clock)
     assert [result_of(each) for each in found] == ["x"] * 3
     assert clock.getDelayedCalls() == []
 
@@ -141,8 +140,7 @@ def test_those_who_wait_for_one_that_hangs_give_up_with_it(tmp_path: Path) -> No
         with pytest.raises(SourceError, match="has not answered for 5 s"):
             result_of(each)
     assert len(threads.waiting) == 1
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     assert threads.waiting == []
 
 
@@ -152,8 +150,7 @@ def test_without_a_thread_all_who_ask_are_told_and_the_next_is_tried_again(tmp_p
     path.write_text("x")
     found = [asked(access, path) for _ in range(3)]
     threads.left = 0
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     assert result_of(found[0]) == "x"
     for each in (*found[1:], asked(access, path)):
         with pytest.raises(SourceError, match="no thread can look at it: none is left"):
@@ -161,8 +158,7 @@ def test_without_a_thread_all_who_ask_are_told_and_the_next_is_tried_again(tmp_p
     clock.advance(2 * DEADLINE_S)
     threads.left = 1
     again = asked(access, path)
-    threads.run()
-    clock.advance(0)
+    answer(threads, clock)
     assert result_of(again) == "x"
 
 
