@@ -7,9 +7,8 @@ pybal/pool/publication.py tells what should stand.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from itertools import count
 from random import Random
 from typing import Any
 
@@ -27,14 +26,9 @@ from pybal.model import (
     SourceList,
     SourceSnapshot,
 )
-from pybal.monitors.base import Monitor
 from pybal.override import Override
-from pybal.pool.address_trial import AddressTrial
-from pybal.pool.address_warnings import AddressWarnings
 from pybal.pool.bounded import BoundedWork
-from pybal.pool.crowding import Crowding
 from pybal.pool.events import (
-    AddressChanged,
     Candidate,
     Event,
     ListChanged,
@@ -46,10 +40,11 @@ from pybal.pool.events import (
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.list_portions import Portions
 from pybal.pool.list_record import ListRecord
-from pybal.pool.monitor_sets import MonitorSets, changed_monitors
+from pybal.pool.monitor_sets import changed_monitors
 from pybal.pool.new_servers import NewServers
 from pybal.pool.overlay import Laid, Overlay
 from pybal.pool.policy_steps import PolicySteps
+from pybal.pool.pool_servers import PoolServers
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.probing import picked_probe
@@ -90,18 +85,24 @@ class Coordinator:
         self._record = ListRecord(
             ports, list_store, self._list, lambda: self._policy.state, self._new_servers
         )
-        self._crowding = Crowding(self._servers, lambda: self._policy.state, self._log)
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
         self._applying: Deferred[None] | None = None
-        self._incarnations = count(1)
         self._stopped = False
         self._shown = ServerSnapshots(lambda: self._policy.state, self._servers, ports.time_slices)
-        self._monitors = MonitorSets(
-            settings, ports.create_monitor, self._name, self._shown.touch, self._log
+        self._owner = PoolServers(
+            settings,
+            ports,
+            self._servers,
+            self._policy,
+            self._new_servers,
+            self._record,
+            self._shown.touch,
+            self._handle,
+            self._log,
         )
-        self._addresses = AddressWarnings(settings.address, ports.is_own_address, self._log)
+        self._addresses, self._crowding = self._owner.addresses, self._owner.crowding
         self._refusals = Refusals(
             ports.clock, self._addresses, lambda: self._policy.state, self._handle
         )
@@ -146,7 +147,7 @@ class Coordinator:
             family, service = self._settings.server_version, self._settings.name
             for host in hosts:
                 await self._ports.time_slices.pause()
-                server = self._arriving[host] = Server(host, self, former.get(host))
+                server = self._arriving[host] = Server(host, self._owner, former.get(host))
                 server.start(self._ports.addresses, family, service)
             self._apply_known_part(found.servers)
             await self._wait_for_names()
@@ -235,15 +236,11 @@ class Coordinator:
         server = self._servers.pop(host)
         server.stop()
         self._publication.were_removed([server.address])
-        at, down = self._ports.clock.seconds(), self._is_down(host)
+        at, down = self._ports.clock.seconds(), self._owner.is_down(host)
         self._new_servers.left(host, server.address, at, down=down)
 
-    def _is_down(self, host: str) -> bool:
-        member = self._policy.state.members.get(host)
-        return member is not None and not member.up
-
     def _is_in_doubt(self, host: str) -> bool:
-        return self._is_down(host) or self._new_servers.may_have_stood(host)
+        return self._owner.is_down(host) or self._new_servers.may_have_stood(host)
 
     def _reconsider_list(self) -> None:
         """What the list takes away and what stays all the same may go now."""
@@ -286,7 +283,7 @@ class Coordinator:
         self._publication.reconfigure(settings)
         self._policy.reconfigure(settings)
         changed = changed_monitors(before, settings)
-        self._monitors.reconfigure(settings)
+        self._owner.reconfigure(settings)
         self._list.reconfigure(settings)
         names = tuple(each.monitor for each in settings.monitors)
         self._handle(SettingsChanged(settings.depool_threshold, names))
@@ -303,53 +300,6 @@ class Coordinator:
     def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
         """These were down in the service that this one replaces."""
         self._new_servers.left_down(servers, self._ports.clock.seconds())
-
-    # -- servers, as their owner ----------------------------------------------------------
-
-    def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
-        """See ServerOwner."""
-        server.incarnation = next(self._incarnations)
-        self._shown.touch(server.host)
-        return self._monitors.make(server.host, address, server.incarnation)
-
-    def more_monitors(
-        self, server: Server, address: IPAddress, names: frozenset[str]
-    ) -> Sequence[Monitor]:
-        """See ServerOwner."""
-        self._shown.touch(server.host)
-        return self._monitors.make(server.host, address, server.incarnation, names=names)
-
-    def address_changed(self, server: Server) -> None:
-        """See ServerOwner."""
-        host, address = server.host, server.address
-        objection = self._addresses.objection(host, address, None)
-        late = self._new_servers.late_objection(host, address, self._ports.clock.seconds())
-        self._handle(AddressChanged(host, address is not None, objection or late))
-        self._addresses.moved(host, address)
-
-    def may_move(self, server: Server, address: IPAddress) -> bool:
-        """See ServerOwner."""
-        return self._crowding.may_move(server, address, self._settings.list_floor)
-
-    def address_proven(self, server: Server) -> None:
-        """See ServerOwner."""
-        text = "{host} was found up at {address} and is there from now on"
-        self._log.info(text, host=server.host, address=str(server.address))
-        self._handle(AddressChanged(server.host, ready=True, proven=True))
-        self._addresses.moved(server.host, server.address)
-
-    def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
-        """See ServerOwner."""
-        host, address = server.host, trial.address
-        objection = self._addresses.objection(host, address, server.address)
-        if self._is_down(host) and not objection:
-            return ()
-        monitors = self._monitors.make(host, address, server.incarnation, trial)
-        if monitors:
-            text = "{host} has moved to {address}; it stays at {former} until it is found up there"
-            self._log.info(text, host=host, address=str(address), former=str(server.address))
-            self._record.moves(server)
-        return monitors
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
         """The kernel does not take these servers."""
@@ -405,10 +355,6 @@ class Coordinator:
     def state(self) -> PoolState:
         """The pool as the policy has it."""
         return self._policy.state
-
-    def _name(self, host: str) -> str:
-        member = self._policy.state.members.get(host)
-        return f"{host} ({member.status})" if member is not None else host
 
     # -- one event after another ----------------------------------------------------------
 
