@@ -9,7 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from pybal.announce.maintenance import Maintenance, Phase, as_last_choice, phase_since
+from pybal.announce.last_choice import as_last_choice
+from pybal.announce.maintenance import Maintenance, Phase, phase_since
 from pybal.announce.others import Others
 from pybal.bgp.advertisement import Advertisement, LargeCommunity
 from pybal.bgp.aspath import sequence

@@ -1,8 +1,7 @@
 """Maintenance: traffic is moved away by BGP while everything else goes on. Pure.
 
-Routes first become the last choice, so that routers change over while ours still forward
-(RFC 8326: the GRACEFUL_SHUTDOWN community, LOCAL_PREF 0 inside of our AS; a MED and prepending if
-that is configured); after a time they are withdrawn. Sessions stay.
+Routes first become the last choice (last_choice.py), so that routers change over while ours still
+forward; after a time they are withdrawn. Sessions stay.
 """
 
 from __future__ import annotations
@@ -10,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from pybal.bgp.aspath import sequence
-from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY
-from pybal.bgp.messages import PathAttributes
-from pybal.bgp.prefix import Prefix
-from pybal.bgp.rib import Route
-from pybal.bgp.settings import MaintenanceSettings
+if TYPE_CHECKING:  # A daemon that speaks no BGP keeps maintenance, too, and loads none of it.
+    from pybal.bgp.settings import MaintenanceSettings
 
 
 class Phase(IntEnum):
@@ -85,29 +81,3 @@ def phase_since(since: float | None, now: float, settings: MaintenanceSettings) 
         return Phase.NONE
     after_s = settings.withdraw_after_s
     return Phase.WITHDRAWN if after_s is not None and now >= since + after_s else Phase.LAST_CHOICE
-
-
-def as_last_choice(
-    routes: Mapping[Prefix, Route], asn: int, settings: MaintenanceSettings
-) -> dict[Prefix, Route]:
-    """The same routes, for routers to prefer any other; `asn` is ours, for prepending. Routes that
-    are one object stay so."""
-    marked: dict[int, Route] = {}
-    for route in routes.values():
-        if id(route) not in marked:
-            attributes = _last_choice(route.attributes, asn, settings)
-            marked[id(route)] = replace(route, attributes=attributes)
-    return {prefix: marked[id(route)] for prefix, route in routes.items()}
-
-
-def _last_choice(
-    attributes: PathAttributes, asn: int, settings: MaintenanceSettings
-) -> PathAttributes:
-    communities = dict.fromkeys((*attributes.communities, GRACEFUL_SHUTDOWN_COMMUNITY))
-    return replace(
-        attributes,
-        communities=tuple(communities),
-        local_pref=0,
-        med=attributes.med if settings.med is None else settings.med,
-        as_path=(*sequence((asn,) * settings.prepend), *(attributes.as_path or ())),
-    )

@@ -14,11 +14,14 @@ from twisted.logger import Logger
 
 from pybal.announce.announcer import Announcer, Failover
 from pybal.announce.dry_run import DryRunFailover
+from pybal.announce.maintenance import Maintenance
+from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import BGPSnapshot, IPAddress
+from pybal.state.keeper import Keeper
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.announce.failover import BGPFailover
@@ -77,6 +80,12 @@ class BGPPart:
         self._told = told
         self._failover: BGPFailover | None = None
         self._made: BGPOutside | None = None
+        self._maintenance = Maintenance()
+        self._keeper: Keeper[Maintenance] | None = None
+        if state_directory is not None:
+            file, log = maintenance_file(state_directory), Logger(namespace="bgp")
+            nothing = Maintenance()
+            self._keeper = Keeper(file, "The maintenance", nothing, ports.in_thread, log)
 
     def start(
         self,
@@ -87,7 +96,12 @@ class BGPPart:
     ) -> None:
         """Speak BGP, if it is on. `restarting`: routers may keep the routes of a former life until
         it is known which are left. `renames`: the services that go on from that under another name,
-        former and present one."""
+        former and present one. Blocks on the disk."""
+        if self._keeper is not None:
+            self._keep_maintenance(self._keeper.load().renamed(renames))
+        self._begin(settings, restarting=restarting)
+
+    def _begin(self, settings: BGPSettings | None, *, restarting: bool) -> None:
         if settings is None or self._silent:
             if self._ports.bgp_left:
                 # Nobody would read from these sessions.
@@ -103,7 +117,8 @@ class BGPPart:
             self._outside(),
             self._state_directory,
             self._told.session,
-            renames,
+            self._maintenance,
+            self._keep_maintenance,
         )
         self._failover.start(restarting=restarting)
         self._announce_by(self._failover)
@@ -127,7 +142,7 @@ class BGPPart:
                 await self._failover.stop("BGP was switched off")
                 self._failover = None
         elif before is None:
-            self.start(after, restarting=False)
+            self._begin(after, restarting=False)
         elif self._failover is not None:
             from pybal.daemon.bgp_speaking import speaker_settings
 
@@ -181,12 +196,22 @@ class BGPPart:
         """Services are about to come in the place of others: former and present name."""
         if self._failover is not None:
             self._failover.follow_maintenance(renames)
+        else:
+            self._keep_maintenance(self._maintenance.followed(renames))
 
     def forget_maintenance(self, services: Iterable[str]) -> None:
         """Others have come in the place of these."""
         for service in services:
             if self._failover is not None:
                 self._failover.end_maintenance(service)
+            else:
+                self._keep_maintenance(self._maintenance.ended(service))
+
+    def _keep_maintenance(self, maintenance: Maintenance) -> None:
+        """While BGP is off, too: an operator ends it, not the configuration."""
+        self._maintenance = maintenance
+        if self._keeper is not None:
+            self._keeper.save(maintenance)
 
     def snapshot(self) -> BGPSnapshot:
         """The BGP side."""

@@ -3,7 +3,7 @@ configuration that wants BGP (on_demand.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from twisted.logger import Logger
 from pybal.announce.bfd_numbers import BFDNumbers
 from pybal.announce.failover import BGPFailover
 from pybal.announce.maintenance import Maintenance
-from pybal.announce.maintenance_file import maintenance_file
 from pybal.announce.settings import failover_settings
 from pybal.bgp.bfd.sockets import SocketBFDNetwork
 from pybal.bgp.network import TwistedNetwork
@@ -24,8 +23,6 @@ from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.handover.listeners import KeptListeners
 from pybal.handover.store import DescriptorStore
-from pybal.runtime.threads import InThread
-from pybal.state.keeper import Keeper
 
 
 def real_outside(
@@ -54,11 +51,12 @@ def new_failover(
     outside: BGPOutside,
     state_directory: Path | None,
     session_changed: Callable[[str, bool, str], None],
-    renames: Iterable[tuple[str, str]] = (),
+    maintenance: Maintenance,
+    keep_maintenance: Callable[[Maintenance], object],
 ) -> BGPFailover:
-    """One that is not started yet. Maintenance and the numbers of BFD's packets are those in
-    `state_directory`, and kept there; None: they begin anew, and are not kept. `renames`: the
-    services that go on from that under another name, former and present one."""
+    """One that is not started yet. The numbers of BFD's packets are those in `state_directory`, and
+    kept there; None: they begin anew, and are not kept. `keep_maintenance` is told whenever
+    maintenance changes."""
     return BGPFailover(
         speaker_settings(settings, ports),
         BGPPorts(
@@ -72,7 +70,8 @@ def new_failover(
             records=outside.records,
             bfd_numbers=_bfd_numbers(state_directory),
         ),
-        *_maintenance(state_directory, ports.in_thread, renames),
+        maintenance,
+        keep_maintenance,
     )
 
 
@@ -83,17 +82,3 @@ def speaker_settings(settings: BGPSettings, ports: DaemonPorts) -> FailoverSetti
 
 def _bfd_numbers(state_directory: Path | None) -> BFDNumbers | None:
     return None if state_directory is None else BFDNumbers(state_directory, Logger(namespace="bgp"))
-
-
-def _maintenance(
-    state_directory: Path | None, in_thread: InThread, renames: Iterable[tuple[str, str]]
-) -> tuple[Maintenance, Callable[[Maintenance], object]]:
-    """That of our former life, and who keeps it for the next."""
-    if state_directory is None:
-        return Maintenance(), lambda _: None
-    log = Logger(namespace="bgp")
-    file = maintenance_file(state_directory)
-    keeper = Keeper(file, "The maintenance", Maintenance(), in_thread, log)
-    kept = keeper.load().renamed(renames)
-    keeper.save(kept)
-    return kept, keeper.save

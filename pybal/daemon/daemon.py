@@ -186,7 +186,7 @@ class Daemon:
         renames = self._service_names.start(self._settings.services)
         rename_lists(kept_in(self._settings), renames)
         self._acknowledgements.start(renames)
-        self._http.start(self._settings.instrumentation, self._settings.control)
+        self._http.start(self._settings.instrumentation, self._settings.control, renames)
         # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have
         # the routes may keep them until we tell which ones are left.
         keys = (service_key(service) for service in self._settings.services if service.bgp)
@@ -294,6 +294,7 @@ class Daemon:
         self._bgp.follow_maintenance(renames)
         self._overrides.go_over_to(names, renames)
         self._acknowledgements.rename(renames)
+        self._http.rename(renames)
         self._history.go_over_to(names)
         await self._service_set.go_over(steps, names)
         self._bgp.forget_maintenance(former for former, _ in renames)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -113,12 +113,21 @@ class HTTPPart:
         self._stopped = False
 
     def start(
-        self, settings: InstrumentationSettings | None, control: ControlSettings | None
+        self,
+        settings: InstrumentationSettings | None,
+        control: ControlSettings | None,
+        renames: Iterable[tuple[str, str]],
     ) -> None:
-        """Begin to listen, and to look for what alerts are made of."""
+        """Begin to listen, and to look for what alerts are made of. Services go on from the last
+        run under another name, former and present one."""
+        self.rename(renames)
         self._watch.start()
         self._start_control(control)
         self._start_instrumentation(settings)
+
+    def rename(self, renames: Iterable[tuple[str, str]]) -> None:
+        """Services go on under another name: former and present one."""
+        self._watch.rename(renames)
 
     async def go_over_to(
         self, settings: InstrumentationSettings | None, control: ControlSettings | None

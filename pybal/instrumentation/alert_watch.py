@@ -75,6 +75,10 @@ class AlertWatch:
         self._look()
         self._look_at_addresses()
 
+    def rename(self, renames: Iterable[tuple[str, str]]) -> None:
+        """Services go on under another name: former and present one."""
+        self._pending.rename(renames, self._clock.seconds())
+
     def stop(self) -> None:
         """Look no more. Idempotent."""
         self._running = False

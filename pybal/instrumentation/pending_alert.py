@@ -14,7 +14,7 @@ STARTING_S = 15.0
 LASTING_S = 3600.0
 """What counts only after so long is remembered over a restart."""
 _MAY_COME_S = 120.0
-"""After a start it may take so long until all is known that was known before."""
+"""After a start or another name it may take so long until all is known that was known before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,25 @@ class PendingAlerts:
         self._began_s: float | None = None
         self._since_s: dict[Key, float] = {}
         self._lasting: dict[Key, float] = {each.key: each.began_at for each in lasting}
+        self._may_come_until_s = 0.0
 
     @property
     def lasting(self) -> tuple[Lasting, ...]:
         """Those that the next run must know of."""
         return tuple(Lasting(*each) for each in self._lasting.items())
+
+    def rename(self, renames: Iterable[tuple[str, str]], now_s: float) -> None:
+        """Services go on under another name: former and present one. What lasts has lasted for them
+        as long."""
+        names: dict[str | None, str] = dict(renames)
+        followed: dict[Key, float] = {
+            (id_, names[service], subject): began_at
+            for (id_, service, subject), began_at in self._lasting.items()
+            if service in names
+        }
+        if followed:
+            self._lasting = {**followed, **self._lasting}
+            self._may_come_until_s = now_s + _MAY_COME_S
 
     def step(
         self, found: Iterable[PendingAlert], now_s: float, at: float = math.inf
@@ -96,10 +110,11 @@ class PendingAlerts:
         seconds."""
         if self._began_s is None:
             self._began_s = now_s
+            self._may_come_until_s = now_s + _MAY_COME_S
         starting = now_s - self._began_s < STARTING_S
         before, self._since_s = self._since_s, {}
         kept, self._lasting = self._lasting, {}
-        if now_s - self._began_s < _MAY_COME_S:
+        if now_s < self._may_come_until_s:
             self._lasting.update(kept)
         dated = []
         for each in found:

@@ -10,7 +10,8 @@ from twisted.internet.defer import succeed
 from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
-from pybal.announce.maintenance import Maintenance, Phase, as_last_choice
+from pybal.announce.last_choice import as_last_choice
+from pybal.announce.maintenance import Maintenance, Phase
 from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.aspath import sequence

@@ -129,6 +129,30 @@ def test_a_clock_that_was_set_back_makes_nothing_younger_than_new() -> None:
     assert rig.step(HOUR_S, LONG) == [(WARNING, HOUR_S)]
 
 
+# -- under another name -------------------------------------------------------------------------
+
+RENAMED = replace(LONG, alert=replace(ALERT, service="text"))
+
+
+def test_what_lasts_goes_on_for_a_service_under_another_name() -> None:
+    rig = Rig()
+    rig.step(1000.0, LONG)
+    rig.alerts.rename([("web", "text")], 2000.0)
+    assert rig.step(2000.0, LONG) == []
+    assert rig.step(2100.0) == [], "its list has not come yet"
+    assert rig.step(2110.0, RENAMED) == []
+    assert rig.step(1000.0 + HOUR_S, RENAMED) == [(WARNING, HOUR_S)]
+    assert [each.key[1] for each in rig.alerts.lasting] == ["text"]
+
+
+def test_of_another_service_s_change_of_name_nothing_comes() -> None:
+    rig = Rig()
+    rig.step(1000.0, LONG)
+    rig.alerts.rename([("dns", "dns2")], 2000.0)
+    rig.step(2000.0)
+    assert rig.alerts.lasting == ()
+
+
 # -- acknowledged -------------------------------------------------------------------------------
 
 

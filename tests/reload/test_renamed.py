@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,50 @@ def test_an_alert_that_is_known_stays_so(bench: DaemonBench, tmp_path: Path) -> 
         bench.daemon.controls.unacknowledge("too-small", "web", "alice")
     answer = bench.daemon.controls.unacknowledge("too-small", "text", "alice")
     assert [each["service"] for each in answer["ended"]] == ["text"]
+
+
+def bgp_off(text: str) -> str:
+    return text.replace("bgp = yes", "bgp = no")
+
+
+@pytest.mark.parametrize("over_restarts", [False, True])
+def test_maintenance_goes_on_for_a_service_that_is_renamed_while_bgp_is_off(
+    tmp_path: Path, over_restarts: bool
+) -> None:
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n")
+    bench = DaemonBench(tmp_path, config(tmp_path, "web", "dns"))
+    bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    off = [bgp_off(config(tmp_path, name, "dns")) for name in ("web", "text")]
+    for text in (*off, config(tmp_path, "text", "dns")):
+        if over_restarts:
+            bench.stop()
+            bench = DaemonBench(tmp_path, text, kernel=bench.kernel)
+        else:
+            bench.reload(text)
+    assert in_maintenance(bench) == ["text"]
+    assert meds(bench).get("192.0.2.1/32", 500) == 500, "the last choice, or withdrawn by now"
+    bench.stop()
+
+
+def lasting(folder: Path) -> dict[str, float]:
+    """By service: since when something has been so that will be an alert."""
+    document = json.loads((folder / "state/lasting.json").read_text())
+    return {service: began_at for _, service, _, began_at in document["lasting"]}
+
+
+def test_a_server_is_disabled_for_as_long_as_it_was_under_the_former_name(tmp_path: Path) -> None:
+    pool = "{'host': '192.0.2.11'}\n{'host': '192.0.2.12', 'enabled': False}\n"
+    (tmp_path / "pool").write_text(pool)
+    bench = DaemonBench(tmp_path, config(tmp_path, "web"))
+    began_at = lasting(tmp_path)["web"]
+    bench.run(30)
+    bench.reload(config(tmp_path, "text"))
+    bench.run(120)
+    assert lasting(tmp_path) == {"text": began_at}
+    bench.stop()
+    after = DaemonBench(tmp_path, config(tmp_path, "www"), kernel=bench.kernel)
+    assert lasting(tmp_path)["www"] == began_at
+    after.stop()
 
 
 WEB, DNS, TLS = "tcp 192.0.2.1:80", "udp 192.0.2.2:53", "tcp 192.0.2.1:443"
