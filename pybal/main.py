@@ -74,8 +74,8 @@ from pybal.runtime.stdout import say
 from pybal.runtime.threads import in_pool, own_thread
 from pybal.runtime.turn_clock import TurnClock, drive
 from pybal.sources.inotify import Inotify
+from pybal.state.changing_files import ChangingFiles
 from pybal.state.file_access import BoundedAccess
-from pybal.state.file_stamps import FileStamps
 
 if TYPE_CHECKING:
     from pybal.bgp.ports import BGPOutside
@@ -313,7 +313,7 @@ def _daemon_ports(
     # A long list may take a second.
     reading = unawaited_threads(_READERS, "reading")
     files = BoundedAccess(reactor, own_thread)
-    stamp_of = FileStamps(reactor, files)
+    certificates = ChangingFiles(reactor, files)
     processes = ReactorProcesses(reactor, settings.runcommand_user, as_subreaper())
     return DaemonPorts(
         reactor=reactor,
@@ -323,7 +323,7 @@ def _daemon_ports(
         read_in_thread=partial(in_pool, reactor, reading),
         own_thread=own_thread,
         files=files,
-        http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, stamp_of=stamp_of),
+        http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, files=certificates),
         names=resolver,
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,

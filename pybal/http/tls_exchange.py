@@ -27,17 +27,17 @@ from pybal.net.tls import (
     tls_facts,
     verify_name,
 )
-from pybal.runtime.file_stamp import StampOf
+from pybal.runtime.file_stamp import Files
 
 # Room for a whole record of TLS (RFC 8446 section 5.2), which is made anew for each reading.
 _RECORD_BYTES = 16384 + 256 + 5
 
 
 def exchanges_over_tls(
-    *, post_quantum: bool, stamp_of: StampOf
+    *, post_quantum: bool, files: Files
 ) -> Callable[[Any, Network, HTTPRequest, Target], Exchange]:
     """What makes them, with contexts of its own. It raises TLSSetupError."""
-    connections = TLSConnections(post_quantum=post_quantum, stamp_of=stamp_of)
+    connections = TLSConnections(post_quantum=post_quantum, files=files)
     return partial(TLSExchange, connections)
 
 

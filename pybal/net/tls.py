@@ -22,10 +22,10 @@ from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet import ssl
 from twisted.logger import Logger
 
-from pybal.errors import PyBalError
+from pybal.errors import PyBalError, SourceError
 from pybal.net.tls_facts import TLSFacts, TLSSetupError
 from pybal.net.tls_groups import offer_x25519_alone
-from pybal.runtime.file_stamp import FileStamp, StampOf, file_stamp
+from pybal.runtime.file_stamp import Files, FilesHere, FileStamp
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 _log = Logger(namespace="network")
@@ -39,12 +39,12 @@ class CertificateNameError(PyBalError):
 
 class TLSConnections:
     """Makes client connections in memory; keeps the costly contexts. Without `post_quantum` they
-    are those of checks, see pybal/net/tls_groups.py. `stamp_of` tells for each verified connection
-    whether its file of trusted certificates is another one now."""
+    are those of checks, see pybal/net/tls_groups.py. `files` reads trusted certificates, and tells
+    for each verified connection whether they are others now."""
 
-    def __init__(self, *, post_quantum: bool = True, stamp_of: StampOf = file_stamp) -> None:
+    def __init__(self, *, post_quantum: bool = True, files: Files | None = None) -> None:
         self._post_quantum = post_quantum
-        self._stamp_of = stamp_of
+        self._files = files or FilesHere()
         self._unverified = self._made(_unverifying())
         self._verified: dict[str | None, tuple[FileStamp | None, SSL.Context]] = {}
         """By the file of trusted certificates, as it was when it was read."""
@@ -69,12 +69,12 @@ class TLSConnections:
 
     def _verifying(self, ca_file: str | None) -> SSL.Context:
         """With what is in the file now. One that has gone or is damaged leaves what was trusted."""
-        stamp = None if ca_file is None else self._stamp_of(Path(ca_file))
+        stamp = None if ca_file is None else self._files.stamp(Path(ca_file))
         known = self._verified.get(ca_file)
         if known is not None and stamp in (known[0], None):
             return known[1]
         try:
-            context = self._made(_verifying(ca_file))
+            context = self._made(_verifying(self._trusted(ca_file)))
         except TLSSetupError as error:
             if known is None:
                 raise
@@ -82,6 +82,18 @@ class TLSConnections:
             _log.warn("What was trusted before still is: {error}", error=str(error))
         self._verified[ca_file] = stamp, context
         return context
+
+    def _trusted(self, ca_file: str | None) -> Any:
+        if ca_file is None:
+            return ssl.platformTrust()
+        try:
+            blocks = self._files.read(Path(ca_file)).split(_END_OF_CERTIFICATE)[:-1]
+            found = [ssl.Certificate.loadPEM(block + _END_OF_CERTIFICATE) for block in blocks]
+        except (OSError, SourceError, ValueError, CryptoError) as error:
+            raise TLSSetupError(f"cannot use the certificates of {ca_file}: {error}") from None
+        if not found:
+            raise TLSSetupError(f"{ca_file} holds no certificate")
+        return cast(Any, ssl.trustRootFromCertificates)(found)  # untyped in Twisted
 
     def _made(self, context: SSL.Context) -> SSL.Context:
         if not self._post_quantum:
@@ -167,21 +179,8 @@ def _unverifying() -> SSL.Context:
     return context
 
 
-def _verifying(ca_file: str | None) -> SSL.Context:
-    trust: Any = ssl.platformTrust() if ca_file is None else _trust_root(ca_file)
-    context = ssl.CertificateOptions(trustRoot=trust, enableSessionTickets=True).getContext()
+def _verifying(trusted: Any) -> SSL.Context:
+    context = ssl.CertificateOptions(trustRoot=trusted, enableSessionTickets=True).getContext()
     # Whatever this version of Twisted does by default: no certificate is no verified one.
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT)
     return context
-
-
-def _trust_root(ca_file: str) -> Any:
-    try:
-        text = Path(ca_file).read_bytes()
-        blocks = text.split(_END_OF_CERTIFICATE)[:-1]
-        certificates = [ssl.Certificate.loadPEM(block + _END_OF_CERTIFICATE) for block in blocks]
-    except (OSError, ValueError, CryptoError) as error:
-        raise TLSSetupError(f"cannot use the certificates of {ca_file}: {error}") from None
-    if not certificates:
-        raise TLSSetupError(f"{ca_file} holds no certificate")
-    return cast(Any, ssl.trustRootFromCertificates)(certificates)  # untyped in Twisted

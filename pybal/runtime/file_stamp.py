@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
 
 FileStamp = tuple[int, int, int]
 
-StampOf = Callable[[Path], FileStamp | None]
-"""What is here, or something that waits for no file system."""
+
+class Files(Protocol):
+    """Files that are read once, and again when they have changed."""
+
+    def first_look(self, path: Path) -> Deferred[None] | None:
+        """What must be waited for before this file is asked for; it fails with SourceError. None:
+        nothing."""
+        ...
+
+    def stamp(self, path: Path) -> FileStamp | None:
+        """What changes when the file is replaced or written; None: it is not there."""
+        ...
+
+    def read(self, path: Path) -> bytes:
+        """What it holds. Raises OSError or SourceError."""
+        ...
+
+
+class FilesHere:
+    """See Files. On whatever file system, for as long as that takes."""
+
+    def first_look(self, path: Path) -> Deferred[None] | None:
+        """See Files."""
+
+    def stamp(self, path: Path) -> FileStamp | None:
+        """See Files."""
+        return file_stamp(path)
+
+    def read(self, path: Path) -> bytes:
+        """See Files."""
+        return path.read_bytes()
 
 
 def file_stamp(path: Path) -> FileStamp | None:

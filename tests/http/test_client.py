@@ -18,6 +18,7 @@ from pybal.http.connecting import STAGGER_S
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
 from pybal.names.resolver import Resolver
+from pybal.runtime.file_stamp import Files
 from tests.fakes.deferreds import error_of, result_of
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp, FakeNamesClient
@@ -31,13 +32,17 @@ class Rig:
     """One client, one fetch, and the server's side of its connection."""
 
     def __init__(
-        self, request: HTTPRequest, names: FakeHostLookUp | None = None, code: int | None = None
+        self,
+        request: HTTPRequest,
+        names: FakeHostLookUp | None = None,
+        code: int | None = None,
+        files: Files | None = None,
     ) -> None:
         self.clock: Any = Clock()
         self.network = FakeNetwork()
         self.network.error = os_error(code) if code is not None else None
         self.names = names or FakeHostLookUp()
-        client = BoundedHTTPClient(self.clock, self.network, self.names)
+        client = BoundedHTTPClient(self.clock, self.network, self.names, files=files)
         self.fetched: Deferred[HTTPResponse] = client.fetch(request)
 
     def connect(self) -> FakeChannel:
@@ -358,11 +363,6 @@ def test_a_header_that_would_start_another_is_not_sent() -> None:
     rig = Rig(request(headers={"User-Agent": "a\r\nEvil: yes"}))
     failed_with(rig, "cannot be sent")
     assert rig.tried == []
-
-
-def test_a_missing_file_of_trusted_certificates_is_named() -> None:
-    rig = Rig(request("https://a.example/", ca_file="/nonexistent/ca.pem"))
-    failed_with(rig, "cannot use the certificates of /nonexistent/ca.pem")
 
 
 def test_a_head_request_has_an_answer_without_a_body() -> None:
