@@ -173,11 +173,14 @@ class AlertWatch:
 
 
 def _says_the_same(before: ServiceSnapshot, now: ServiceSnapshot) -> bool:
-    """Whether nothing has changed that alerts are made of. Servers are the same object until
-    something of them changes."""
+    """Whether nothing has changed that `service_alerts` reads. Servers are the same object until
+    something of them changes. When a list was last read moves with each poll, and is no matter."""
     return (
         before.servers is now.servers
-        and before.source == now.source
+        and before.source.stale == now.source.stale
+        and before.source.last_error == now.source.last_error
+        and before.source.damage == now.source.damage
         and before.held == now.held
+        and before.standing == now.standing
         and before.depool_threshold == now.depool_threshold
     )

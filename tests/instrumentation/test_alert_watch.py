@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 
 from pybal.held_change import HeldChange
@@ -167,6 +169,51 @@ def test_a_pool_that_changes_is_looked_at_anew() -> None:
     ):
         rig.view.service_list = [changed]
         assert rig.ids() == found
+
+
+SOURCE = service("web", []).source
+
+
+@pytest.mark.parametrize(
+    ("id_", "wrong", "well"),
+    [
+        ("standing", {"standing": ("192.0.2.9",)}, {"standing": ()}),
+        ("list-held", {"held": (HELD,)}, {"held": ()}),
+        ("too-small", {"depool_threshold": Fraction(1)}, {"depool_threshold": Fraction(1, 2)}),
+        ("list-damaged", {"source": replace(SOURCE, damage=("x",))}, {"source": SOURCE}),
+        (
+            "list-stale",
+            {"source": replace(SOURCE, stale=True, last_error="x")},
+            {"source": replace(SOURCE, stale=False, last_error="x")},
+        ),
+    ],
+)
+def test_an_alert_of_a_pool_goes_at_once_though_its_servers_are_the_same(
+    id_: str, wrong: dict[str, Any], well: dict[str, Any]
+) -> None:
+    rig = Rig()
+    shown = service("web", [server("a"), server("b"), server("c")])
+    rig.view.service_list = [replace(shown, **wrong)]
+    rig.watch.dated()
+    rig.clock.advance(40)
+    assert rig.ids() == [id_]
+    rig.view.service_list = [replace(shown, **well)]
+    assert rig.ids() == []
+
+
+def test_a_pool_whose_list_was_only_read_again_is_not_gone_through_anew() -> None:
+    rig = Rig()
+    Servers.reactor = Reactor()
+    shown = replace(service("web", []), servers=Servers([server("a"), server("b")]))
+    rig.view.service_list = [shown]
+    rig.watch.dated()
+    Servers.times = 0
+    rig.view.service_list = [replace(shown, source=replace(shown.source, last_good_at=NOON + 1))]
+    assert rig.ids() == []
+    assert Servers.times == 0
+    rig.view.service_list = [replace(shown, standing=("192.0.2.9",))]
+    rig.watch.dated()
+    assert Servers.times > 0
 
 
 def test_a_bug_in_the_looking_does_not_end_it() -> None:
