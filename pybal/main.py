@@ -119,6 +119,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.json and not options.check_config:
         parser.error("--json belongs to --check-config")
+    if options.strict and options.diff:
+        parser.error("--strict belongs to a start, and to --check-config")
     try:
         monitors = installed_monitors(entry_points(group=GROUP))
     except PluginError as error:

@@ -21,6 +21,11 @@ class Action(enum.Enum):
     ENABLE = "enable"
     """It is pooled as if its list enabled it."""
 
+    @property
+    def takes_away(self) -> bool:
+        """Whether the server gets no new connections by it."""
+        return self is not Action.ENABLE
+
 
 _DONE = {Action.DRAIN: "drained", Action.DISABLE: "disabled", Action.ENABLE: "enabled"}
 
@@ -42,7 +47,7 @@ class Override:
     @property
     def takes_away(self) -> bool:
         """Whether the server gets no new connections by it."""
-        return self.action is not Action.ENABLE
+        return self.action.takes_away
 
     @property
     def text(self) -> str:

@@ -119,6 +119,9 @@ def test_a_wrong_command_line_exits_with_2(capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--json"])
     assert "--json belongs to --check-config" in capsys.readouterr().err, "it starts nothing"
+    with pytest.raises(SystemExit, match="2"):
+        main(["--diff", "--strict"])
+    assert "--strict belongs to" in capsys.readouterr().err
 
 
 def test_the_manual_page_names_every_option(capsys: Capture) -> None:

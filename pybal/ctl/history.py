@@ -24,6 +24,7 @@ _PAGE = "1000"
 _MOST = 100_000
 """Who wants more wants the API's pages."""
 _CUT = f"Only the first {_MOST} of them are shown. Ask for less, by --until"
+_CUT_BEFORE = f"Only the newest {_MOST} are shown. Ask for those before, by --until"
 
 Document = dict[str, Any]
 Parameters = list[tuple[str, str]]
@@ -36,6 +37,15 @@ def number(text: str) -> int:
     return int(text)
 
 
+def objection(options: argparse.Namespace) -> str:
+    """What of the command line has no effect on what is followed; empty if all has."""
+    if options.follow and options.until is not None:
+        return "--follow shows what happens from now on, and --until ends before"
+    if options.follow and options.limit is not None and options.limit > int(_PAGE):
+        return f"--follow begins with at most {_PAGE} events (--limit)"
+    return ""
+
+
 def events(asked: Asked) -> Result:
     """What has happened, the newest last."""
     options, client = asked.options, asked.client
@@ -44,13 +54,13 @@ def events(asked: Asked) -> Result:
     errors: tuple[str, ...]
     if options.follow:
         refuse_unknown(client, options.service, options.host)
-        if options.since is None:
-            wanted.append(("limit", str(min(limit or _FOLLOWED, int(_PAGE)))))
+        if limit is not None or options.since is None:
+            wanted.append(("limit", str(limit or _FOLLOWED)))
         stream = client.follow("events", query=wanted)
         return Result(as_they_come(client, options, stream), stream, live=True)
     if limit is not None or options.since is None:
         document = _newest(client, wanted, limit or SHOWN)
-        errors = ()
+        errors = (_CUT_BEFORE,) if document["more"] and (limit or SHOWN) > _MOST else ()
     else:
         document = _all(client, wanted)
         errors = (_CUT,) if document["more"] else ()

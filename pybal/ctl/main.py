@@ -213,6 +213,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error("-c FILE belongs to `config diff`")
     if getattr(options, "everywhere", False) and options.services:
         parser.error("--all is for all services, so that none is named")
+    if options.command == "events" and (objection := history.objection(options)):
+        parser.error(objection)
     return options
 
 
@@ -334,9 +336,12 @@ def _add_overrides(subparsers: _Subparsers) -> None:
         parser = _add(subparsers, name, text, operator.change)
         operator.add_scope(parser)
         operator.add_for_a_time(parser)
-        parser.add_argument(
-            "--force", action="store_true", help="though fewer are left than the threshold wants"
-        )
+        if name != "enable":  # It takes nobody away.
+            parser.add_argument(
+                "--force",
+                action="store_true",
+                help="though fewer are left than the threshold wants",
+            )
     undo = _add(subparsers, "undo", "end the overrides of a server", operator.undo)
     operator.add_scope(undo)
     ack = _add(subparsers, "ack", "know of alerts for a time: no alarm", operator.acknowledge)

@@ -93,8 +93,9 @@ def change(asked: Asked) -> Result:
         **_scope(options),
         "for_s": options.for_s,
         "reason": options.reason,
-        "force": options.force,
     }
+    if getattr(options, "force", False):
+        body["force"] = True
     document = asked.client.post("overrides", "begin", body=body)
     before = {each["service"]: each for each in document.get("replaced", ())}
     lines = [Line(_said(each, before.get(each["service"]))) for each in document["overrides"]]

@@ -36,14 +36,19 @@ class HistoryPages:
     def following(self, values: Values, last_event_id: str | None) -> Following:
         """What is to be followed. BadQueryError."""
         query = self._event_query(values)
+        for name in ("until", "before"):
+            if name in values:
+                text = f"What is followed happens from now on, and {name} ends before"
+                raise BadQueryError(text, f"Leave out {name}, or follow")
         if last_event_id:
             if not (last_event_id.isascii() and last_event_id.isdecimal()):
                 raise BadQueryError("Last-Event-ID is no event's number", "Leave it out")
             return Following(self._of_this_history(replace(query, after=int(last_event_id[:18]))))
+        if query.after is None and "limit" in values:
+            return Following(query, backlog=query.limit)
         if query.after is None and query.since is not None:
             return Following(replace(query, after=0))
-        backlog = query.limit if "limit" in values and query.after is None else 0
-        return Following(query, backlog)
+        return Following(query)
 
     async def document(self, segments: Segments, values: Values) -> Document:
         """The document at a path. BadQueryError, HistoryBusyError, NoSuchDocumentError."""

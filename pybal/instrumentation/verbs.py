@@ -129,11 +129,16 @@ _ALERT = {
 
 def _scope(call: Call) -> Scope:
     body = call.body
+    if body.get("services") and body.get("all"):
+        raise BodyError("The fields services and all exclude each other", "Leave out one of them")
     return Scope(body["host"], tuple(body.get("services", ())), body.get("all", False))
 
 
 def _wish(call: Call) -> Wish:
     body = call.body
+    if body.get("force") and not Action(body["action"]).takes_away:
+        text = f"The field force is none of {body['action']}, which takes nobody away"
+        raise BodyError(text, "Leave it out")
     return Wish(
         Action(body["action"]),
         _scope(call),

@@ -103,8 +103,12 @@ def test_more_than_can_be_shown_is_said(tmp_path: Path, monkeypatch: pytest.Monk
         view.ledger.note(Note(Kind.LIST, f"{number}.", "web"))
     with ServedSite(tmp_path / "s", view) as site:
         status, out, errors = site.ctl("events", "--since", "1h", "--all")
-    assert (status, len(out.splitlines())) == (0, 1000)
-    assert errors.startswith("pybalctl: Only the first ")
+        assert (status, len(out.splitlines())) == (0, 1000)
+        assert errors.startswith("pybalctl: Only the first ")
+        assert site.ctl("events", "--limit", "1000", "--all")[2] == ""
+        _, out, errors = site.ctl("events", "--limit", "1500", "--all")
+    assert len(out.splitlines()) == 1000
+    assert errors.startswith("pybalctl: Only the newest ")
 
 
 @pytest.mark.parametrize("limit", ["0", "-5", "x", "1.5", ""])
@@ -112,6 +116,21 @@ def test_a_limit_that_is_none_is_a_wrong_command_line(site: ServedSite, limit: s
     with pytest.raises(SystemExit) as ended:
         site.ctl("events", f"--limit={limit}")
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("words", [("--until", "1h"), ("--limit", "1001")])
+def test_what_has_no_effect_on_what_is_followed_is_a_wrong_command_line(
+    site: ServedSite, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        site.ctl("events", "--follow", *words)
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+def test_what_is_followed_begins_with_so_many_as_are_wanted(site: ServedSite) -> None:
+    out = site.ctl("events", "--follow", "--all", "--since", "1h", "--limit", "2")[1]
+    assert [line[20:] for line in out.splitlines()] == lines(site, "--all")[-2:]
 
 
 def test_what_is_followed_and_comes_together_is_one_line(site: ServedSite) -> None:

@@ -83,6 +83,18 @@ def test_what_is_typed_is_what_is_asked_for_wherever_the_services_stand(site: Se
     assert site.controls.asked[-1] == ("undo", Scope("cp1", (), True))
 
 
+@pytest.mark.parametrize("verb", ["enable", "undo", "ack"])
+def test_what_takes_nobody_away_is_not_forced(
+    site: ServedSite, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = () if verb == "undo" else ("--for", "1h", "--reason", "x")
+    with pytest.raises(SystemExit) as ended:
+        site.ctl(verb, "cp1", *words, "--force")
+    assert ended.value.code == 2
+    assert "--force" in capsys.readouterr().err
+    assert site.controls.asked == []
+
+
 @pytest.mark.parametrize("verb", ["drain", "undo"])
 def test_all_services_and_one_of_them_are_not_the_same(
     site: ServedSite, verb: str, capsys: pytest.CaptureFixture[str]

@@ -314,6 +314,7 @@ def test_a_stream_has_filters_and_begins_where_it_is_told(site: Site) -> None:
     assert Stream(site, "?after=3").texts() == ["event 3", "event 4"]
     assert Stream(site, "?since=25s").texts() == ["event 3", "event 4"]
     assert Stream(site, "?limit=1").texts() == ["event 4"]
+    assert Stream(site, "?limit=1&since=25s").texts() == ["event 4"]
     assert Stream(site, "?host=cp1&after=0").texts() == ["event 0", "event 2", "event 4"]
     assert Stream(site, "", "Last-Event-ID: 4").texts() == ["event 4"]
     assert Stream(site, "?follow=1&after=4", accept="*/*").texts() == ["event 4"]
@@ -322,6 +323,13 @@ def test_a_stream_has_filters_and_begins_where_it_is_told(site: Site) -> None:
     site.note("other", host="cp2")
     site.note("mine", host="cp1")
     assert filtered.texts() == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["until=1h", "before=4"])
+def test_what_ends_before_now_cannot_be_followed(site: Site, name: str) -> None:
+    answer = site.client.get(f"/api/v1/events?follow=1&{name}")
+    assert answer.status == 400
+    assert name.split("=")[0] in answer.body.decode()
 
 
 def test_a_long_past_comes_whole(site: Site) -> None:
