@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pybal.config.foreign_words import instead_of
 from pybal.ipvs.model import SCHEDULER_FLAGS, SCHEDULERS
 from pybal.migration.keepalived_checks import CheckReader, Server, host_header
-from pybal.migration.keepalived_text import Remark, Statement
+from pybal.migration.keepalived_text import Remark, Statement, whole_number
 from pybal.net.addresses import parse_address
 
 _METHODS = {"nat": "masquerade", "dr": "direct", "tun": "tunnel"}
@@ -24,6 +24,8 @@ _KEYS = {
 _SCHEDULER_KEYS = ("lvs_sched", "lb_algo")
 _METHOD_KEYS = ("lvs_method", "lb_kind")
 _DEFAULT_PERSISTENCE_S = "360"
+_DEFAULT_WEIGHT = 1
+_MAX_WEIGHT = 65535
 _NO_ADDRESS = {4: "192.0.2.1", 6: "2001:db8::1"}
 """For services of a firewall mark; RFC 5737 and 3849 have these for examples."""
 _RANGE = re.compile(r"(.*[.:])([0-9A-Fa-f]+)-([0-9A-Fa-f]+)")
@@ -131,20 +133,21 @@ class Translator:
         self, at: Statement, words: tuple[str, ...], version: int
     ) -> Iterator[Place]:
         if words and words[0].lower() == "fwmark":
-            if len(words) > 1 and words[1].isdigit() and int(words[1]):
-                yield Place(at.line, _NO_ADDRESS[version], 0, int(words[1]))
+            mark = whole_number(words[1]) if len(words) > 1 else None
+            if mark:
+                yield Place(at.line, _NO_ADDRESS[version], 0, mark)
             else:
                 self._remark(at, "not translated: no firewall mark")
             return
-        port = words[1] if len(words) > 1 else ""
+        port = whole_number(words[1]) if len(words) > 1 else None
         addresses = _addresses(words[0]) if words else []
         if not addresses:
             self._remark(at, "not translated: no address")
-        elif not port.isdigit() or not 0 < int(port) < 2**16:
+        elif port is None or not 0 < port < 2**16:
             self._remark(at, "not translated: a service of PyBal has one port")
         else:
             for address in addresses:
-                yield Place(at.line, address, int(port))
+                yield Place(at.line, address, port)
 
     def _keys(self, block: Statement) -> tuple[dict[str, str], str]:
         """Its own keys, and its protocol."""
@@ -203,21 +206,30 @@ class Translator:
         for each in (each for each in block.block if each.name == "real_server"):
             each.seen = True
             address = each.words[1] if len(each.words) > 1 else ""
-            port = each.words[2] if len(each.words) > 2 else ""
+            port = whole_number(each.words[2]) if len(each.words) > 2 else None
             if parse_address(address) is None:
                 self._remark(each, "not translated: no address")
                 continue
-            weight = _argument(each, "weight")
-            server = Server(
-                each.line,
-                address,
-                port=int(port) if port.isdigit() else None,
-                weight=int(weight) if weight.isdigit() else 1,
-            )
+            if len(each.words) > 2 and (port is None or port >= 2**16):
+                self._remark(each, "not translated: no port")
+                continue
+            server = Server(each.line, address, port, self._weight(each))
             here = _argument(each, "virtualhost") or host
             for checker in each.block:
                 self._checks.read(checker, server, here)
             yield server
+
+    def _weight(self, server: Statement) -> int:
+        found = _first(server, "weight")
+        if found is None:
+            return _DEFAULT_WEIGHT
+        found.seen = True
+        weight = whole_number(found.words[1]) if len(found.words) > 1 else None
+        if weight is None or weight > _MAX_WEIGHT:
+            text = f"no weight from 0 to {_MAX_WEIGHT}: {_DEFAULT_WEIGHT} is taken"
+            self._remark(found, text)
+            return _DEFAULT_WEIGHT
+        return weight
 
     def _limits(self, block: Statement) -> dict[str, str]:
         """What keepalived says of each server and PyBal of the service."""
@@ -309,8 +321,8 @@ class Translator:
 
 
 def _checked_port(keys: dict[str, str]) -> int | None:
-    ports = [value for key, value in keys.items() if key.endswith(".port") and value.isdigit()]
-    return int(ports[0]) if ports else None
+    ports = (whole_number(value) for key, value in keys.items() if key.endswith(".port"))
+    return next((port for port in ports if port is not None), None)
 
 
 def _addresses(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-from pybal.migration.keepalived_text import Remark, Statement
+from pybal.migration.keepalived_text import Remark, Statement, whole_number
 from pybal.net.addresses import bracketed
 
 Options = dict[str, str]
@@ -82,10 +82,10 @@ class CheckReader:
                 if each.name == "connect_port" and value == str(server.port):
                     continue
                 options[_COMMON[each.name]] = value
-            elif each.name in _RETRIES and value.isdigit():
+            elif each.name in _RETRIES and (retries := whole_number(value)) is not None:
                 each.seen = True
-                if int(value):
-                    options["fall"] = str(int(value) + 1)
+                if retries:
+                    options["fall"] = str(retries + 1)
         return options
 
     def _fetch(self, checker: Statement, server: Server, host: str) -> Check | None:
@@ -94,8 +94,8 @@ class CheckReader:
         urls, statuses = [], []
         for url in (each for each in checker.block if each.name == "url"):
             url.seen = True
-            path = _value(url, "path") or "/"
-            urls.append(f"{scheme}://{_value(url, 'virtualhost') or host}{path}")
+            path = _value(url, "path").removeprefix("/")
+            urls.append(f"{scheme}://{_value(url, 'virtualhost') or host}/{path}")
             for each in url.block:
                 if each.name == "status_code":
                     each.seen = True

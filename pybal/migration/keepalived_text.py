@@ -17,6 +17,7 @@ _WORD = re.compile(
 )
 _DEFINITION = re.compile(r"\s*\$(\w+)\s*=\s*(.*?)\s*$")
 _USE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_WHOLE = re.compile("[0-9]{1,10}")
 _CONDITION = re.compile(r"\s*@(\^?)(\w+)\s+")
 
 
@@ -52,6 +53,11 @@ class Remark:
         return (
             f"{self.line}: {self.what}: {self.text}" if self.what else f"{self.line}: {self.text}"
         )
+
+
+def whole_number(text: str) -> int | None:
+    """What a word is as a whole number of at most ten digits; None if it is none."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 class _Reader:

@@ -11,7 +11,7 @@ import pybal
 from pybal.config.loader import parse
 from pybal.migration.keepalived import Service, Translator
 from pybal.migration.keepalived_text import Remark, read_keepalived
-from pybal.migration.writing import pool_list, pybal_conf
+from pybal.migration.writing import one_line, pool_list, pybal_conf
 from pybal.monitors.registry import BUILT_IN, kinds_of
 from pybal.runtime.naming import counted
 from pybal.runtime.stdout import say
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pybal-from-keepalived: {_words(error)}", file=sys.stderr)  # noqa: T201
         return EXIT_FAILED
     for remark in remarks:
-        print(f"{options.file}:{remark}", file=sys.stderr)  # noqa: T201
+        print(one_line(f"{options.file}:{remark}"), file=sys.stderr)  # noqa: T201
     written = options.output / "pybal.conf"
     usable = sum(not service.unusable for service in services)
     found = f"{usable} of {counted(len(services), 'service')}, {counted(len(remarks), 'remark')}"

@@ -14,10 +14,10 @@ def pybal_conf(
 ) -> str:
     """The whole file; what was not translated stands in it as comments."""
     lines = [
-        f"# Made from {_safe(source)} by pybal-from-keepalived.",
+        f"# Made from {one_line(source)} by pybal-from-keepalived.",
         "# keepalived takes out every server that fails; PyBal keeps a share of them pooled:",
         "# depool-threshold, which is .5 unless a service says otherwise.",
-        *(f"# {_safe(source)}:{_safe(str(remark))}" for remark in remarks),
+        *(f"# {one_line(source)}:{one_line(str(remark))}" for remark in remarks),
         "",
         "[global]",
         "instrumentation = yes",
@@ -29,7 +29,7 @@ def pybal_conf(
             lines.append(f"# {service.unusable}")
         keys = dict(service.keys)
         keys["config"] = f"file://{pools_at / service.pool}"
-        lines += [f"{mark}{key} = {_safe(value)}" for key, value in keys.items()]
+        lines += [f"{mark}{key} = {one_line(value)}" for key, value in keys.items()]
     return "\n".join([*lines, ""])
 
 
@@ -43,6 +43,6 @@ def pool_list(service: Service) -> str:
     return "\n".join([*lines, ""])
 
 
-def _safe(text: str) -> str:
-    """One line, whatever is in it."""
+def one_line(text: str) -> str:
+    """One line that no terminal obeys, whatever is in it."""
     return "".join(c if c.isprintable() else " " for c in text)
