@@ -118,6 +118,7 @@ def check_speaker(reader: SectionReader, bgp: BGPSettings) -> None:
     for address in bgp.local_ips:
         if address.version == 6 and address.is_link_local:
             reader.error("bgp-local-ips", f"{address} cannot be listened on: it is of one link")
+    _check_advertised(reader, bgp.advertised_addresses)
     for key, hop in (
         ("bgp-nexthop-ipv4", bgp.nexthop_ipv4), ("bgp-nexthop-ipv6", bgp.nexthop_ipv6)
     ):  # fmt: skip
@@ -129,6 +130,25 @@ def check_speaker(reader: SectionReader, bgp: BGPSettings) -> None:
             f"begins with {first[0]}, not with bgp-local-asn: routers that check that (FRR does)"
             " refuse all routes",
         )
+
+
+def _check_advertised(reader: SectionReader, addresses: Iterable[IPAddress]) -> None:
+    key = "advertised_instrumentation_ips"
+    for address in addresses:
+        mapped = getattr(address, "ipv4_mapped", None)
+        if why := ip_without_use(address):
+            reader.error(key, f"{address} is no host's: {why}")
+        elif mapped is not None:
+            reader.error(key, f"{address} must be written as {mapped}")
+        elif why := not_routed(address):
+            reader.warn(key, f"{address} {why}")
+
+
+def not_routed(address: IPAddress) -> str:
+    """Why an announcement of it is in vain, to follow it in a sentence; empty if it is not."""
+    if address.is_loopback:
+        return "is each host itself: no router forwards to it"
+    return "is link-local: no router forwards to it" if address.is_link_local else ""
 
 
 def _check_asn(reader: SectionReader, key: str, asn: int | None) -> None:

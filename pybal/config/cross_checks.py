@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
+from pybal.config.bgp_checks import not_routed
 from pybal.config.section import SectionReader
 from pybal.config.service_section import ServiceDraft
 from pybal.config.settings import BGPSettings
@@ -141,6 +142,8 @@ def check_routers(
         if address is None or not service.bgp.announced:
             continue
         name = service.reader.name
+        if why := not_routed(address):
+            service.reader.warn("ip", f"{address} {why}, but it is announced")
         if address in routers:
             global_reader.warn(
                 "bgp-peer-address", f"{address} is the address of [{name}]: a peer is another host"

@@ -65,6 +65,8 @@ def read_service(
     protocol_name = reader.require("protocol", _PROTOCOL)
     protocol = None if protocol_name is None else L4Protocol(protocol_name)
     address = reader.require("ip", HOST_ADDRESS)
+    if (mapped := getattr(address, "ipv4_mapped", None)) is not None:
+        reader.error("ip", f"must be written as {mapped}: no packet goes to it as IPv6")
     port = reader.require("port", PORT)
     scheduler = reader.require("scheduler", _SCHEDULER)
     one_packet = reader.get("ops", BOOLEAN, False)

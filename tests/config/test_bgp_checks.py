@@ -289,3 +289,31 @@ def test_the_report_says_for_how_long_routes_are_kept() -> None:
     items = bgp_items(settings(f"{GLOBAL_BGP}{lines}\n{service()}").bgp)
     (peer,) = [text for name, text in items if name == "BGP peer"]
     assert "then stale for 1 s" in peer
+
+
+@pytest.mark.parametrize(
+    ("address", "wrong"),
+    [
+        ("0.0.0.0", "no host's: it is unspecified"),
+        ("::", "no host's: it is unspecified"),
+        ("224.0.0.1", "no host's: it is multicast"),
+        ("ff02::1", "no host's: it is multicast"),
+        ("255.255.255.255", "no host's: it is broadcast"),
+        ("::ffff:192.0.2.1", "must be written as 192.0.2.1"),
+        ("127.0.0.1", "no router forwards to it"),
+        ("::1", "no router forwards to it"),
+        ("169.254.0.1", "no router forwards to it"),
+        ("fe80::1", "no router forwards to it"),
+    ],
+)
+def test_what_no_router_can_forward_to_is_not_announced_in_silence(
+    address: str, wrong: str
+) -> None:
+    key = "advertised_instrumentation_ips"
+    problem = only_problem(f"{GLOBAL_BGP}{key} = {address}\n{service()}")
+    assert (problem.key, problem.line) == (key, 1 + GLOBAL_BGP.count("\n"))
+    assert wrong in problem.message
+    problems = parse(GLOBAL_BGP + service(ip=address)).problems
+    assert [problem.key for problem in problems if problem.section == "svc"][:1] == ["ip"]
+    quiet = parse(GLOBAL_BGP + service(ip=address, bgp="no")).errors
+    assert bool(quiet) == ("forwards" not in wrong)
