@@ -32,6 +32,7 @@ from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import LoadResult, Severity
 from pybal.config.report import host_notes, is_good, report, report_json
 from pybal.config.settings import Settings
+from pybal.config.unit_notes import UNITS, unit_notes
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.on_demand import CodeOnDemand
 from pybal.daemon.ports import DaemonPorts
@@ -217,6 +218,8 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
     notes += host_notes(settings, is_local, is_interface)
+    if any(unit.exists() for unit in UNITS):
+        notes += unit_notes(settings)
     kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))
     if text := shortage(kept, _descriptor_limit()):
         notes.append(text)
