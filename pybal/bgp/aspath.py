@@ -21,7 +21,8 @@ def sequence(asns: tuple[int, ...]) -> ASPath:
 
 
 def encode_as_path(path: ASPath, *, four_octet: bool) -> bytes:
-    """For a 2-octet peer, ASNs that do not fit become AS_TRANS (RFC 6793 section 4.2.2)."""
+    """For a 2-octet peer, ASNs that do not fit become AS_TRANS (RFC 6793 section 4.2.2). Raises
+    EncodeError for a segment without ASNs, or with too many."""
     parts = []
     for segment in path:
         if not 1 <= len(segment.asns) <= _MAX_SEGMENT:

@@ -24,7 +24,8 @@ def encode_prefixes(prefixes: tuple[Prefix, ...]) -> bytes:
 
 
 def decode_prefixes(data: bytes, afi: int) -> tuple[Prefix, ...]:
-    """All prefixes of a field. Bits beyond a prefix's length are cleared: they are irrelevant."""
+    """All prefixes of a field. Bits beyond a prefix's length are cleared: they are irrelevant.
+    Raises NLRIError for a prefix that is too long or cut short."""
     width = 4 if afi == AFI_IPV4 else 16
     prefixes = []
     offset = 0

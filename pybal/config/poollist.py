@@ -102,8 +102,8 @@ class PoolList:
 
 @lru_cache(maxsize=8)
 def parse_pool_bytes(data: bytes, *, json_format: bool) -> PoolList:
-    """A pool list from a file's or a server's bytes; see parse_pool_list. One without servers is
-    none, either.
+    """A pool list from a file's or a server's bytes; see parse_pool_list. Raises SourceError if
+    they are no such list, or one without servers.
 
     The last few are kept: dozens of services often share one list, and each reads it twice. Bytes
     that are no UTF-8 are the fault of the entry that they are in, not of the list.

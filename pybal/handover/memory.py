@@ -100,7 +100,8 @@ class RecordMemory:
         return b"".join(pieces)[:AREA_BYTES]
 
     def begin(self, entries: Iterable[Entry]) -> None:
-        """A journal with these entries takes the place of the one before, at once."""
+        """A journal with these entries takes the place of the one before, at once. Raises
+        HandoverError if they have no room, OSError."""
         generation = self._generation + 1
         data = b"".join(encode_entry(generation, entry) for entry in entries)
         if len(data) > AREA_BYTES // 2:
@@ -110,7 +111,7 @@ class RecordMemory:
         self._generation, self._written = generation, len(data)
 
     def append(self, kind: Kind, payload: bytes = b"") -> None:
-        """One entry more."""
+        """One entry more. Raises HandoverError if it has no room, OSError."""
         data = encode_entry(self._generation, Entry(kind, payload))
         if self._written + len(data) > AREA_BYTES:
             raise HandoverError("the journal is full")
@@ -123,7 +124,7 @@ class RecordMemory:
         return self._written
 
     def received(self, position: int, at: float, rest: bytes) -> None:
-        """What was received is read so far."""
+        """What was received is read so far. Raises HandoverError, OSError."""
         self._sequence += 1
         data = encode_received(Received(self._sequence, position, at, rest))
         self._write(data, received_at(self._sequence))

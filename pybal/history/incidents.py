@@ -36,9 +36,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """What an event says of a subject: `begins`: something is wrong with it; if not, `ends`: that
-    is over. `part` is what says so, a monitor of a service say: an incident ends with the last part
-    that found something wrong."""
+    """What an event says of a subject: that something is wrong with it (`begins`), or else that
+    this is over. `part` is what says so, a monitor of a service say: an incident ends with the last
+    part that found something wrong."""
 
     subject: Subject
     part: str = ""

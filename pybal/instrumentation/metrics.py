@@ -1,7 +1,8 @@
 """`/metrics`: snapshots in Prometheus' text format or OpenMetrics.
 
-Nothing is counted here: the families are made anew from snapshots for each scrape, so the
-series of a server that has left its pool are gone by construction.
+Nothing is counted here: the families are made anew from snapshots for each scrape, so the series of
+a server that has left its pool are gone by construction. The lines of the monitors alone are kept,
+by monitor_text.py, while a service's `servers` are the same object.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Draining: a depooled server stays, with weight 0, until its connections have ended. Pure.
 
 It lives between what a service's Coordinator wants and what the manager is told to keep in the
-kernel: `Wanted` + `Draining` -> an entry that has both. What drains is not written down. If the
-daemon ends meanwhile, such servers stay in the kernel with weight 0; the next start finds servers
-there that are not pooled, and drains them anew, with the whole time limit.
+kernel: the entry that is wanted + `Draining` -> an entry that has both. What drains is not written
+down. If the daemon ends meanwhile, such servers stay in the kernel with weight 0; the next start
+finds servers there that are not pooled, and drains them anew, with the whole time limit.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Kernel(Protocol):
 
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         """Do all of the operations in order, whatever becomes of each; the results are in the
-        same order. Never raises KernelError: a lost connection is an result too."""
+        same order. Never raises KernelError: a lost connection is a result, too."""
 
     def timeouts(self) -> Timeouts:
         """The kernel's timeouts."""

@@ -184,8 +184,8 @@ class IPVSManager:
                 self._wake(key)
 
     def subscribe(self, callback: Callable[[ServiceKey], None]) -> None:
-        """Have `callback` called when a published state first stands in the kernel, be it without
-        servers whose addresses that refuses, and after each later change; not when withdrawn."""
+        """Have `callback` called when a published state first stands in the kernel, even if servers
+        that the kernel refuses are missing, and after each later change; not when withdrawn."""
         self._subscribers.add(callback)
 
     def subscribe_drift(self, callback: Callable[[ServiceKey, str], None]) -> None:

@@ -25,7 +25,7 @@ _REASON_CHARACTERS = 500
 
 
 class ReportReceiver(Protocol):
-    """Takes the reports of all monitors: health.isolation_guard.IsolationGuard, or Unguarded."""
+    """Takes the reports of all monitors: health.isolation_guard.IsolationGuard."""
 
     def receive(self, report: HealthReport) -> None: ...
 

@@ -393,7 +393,7 @@ class IdleConnection(Monitor):
         return Keepalive(s.keepalive_idle_s, s.keepalive_interval_s, s.keepalive_retries)
 
     def _elapsed_s(self) -> float:
-        # The reactor's clock may be set back.
+        # What a former process noted may be by a clock that is ahead: a time namespace of its own.
         return max(0.0, self._ports.lately() - self._began_at)
 
     def _cancel_proof(self) -> None:

@@ -58,7 +58,7 @@ FIRST_ANSWER_WAIT_S = 6.0
 
 
 class Coordinator:
-    """Owns the pool state and the Servers of one service.
+    """Owns the Servers of one service, and the parts that decide on them.
 
     `adopted` is what stood in the kernel for this service before the daemon started. Nothing
     is published before the first pool list has been applied.

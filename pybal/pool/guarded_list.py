@@ -82,8 +82,8 @@ class GuardedList:
         return self._unproven.look_ahead(state.members, self._guard, self._clock.seconds())
 
     def learn(self, state: PoolState) -> bool:
-        """Servers may have come up or gone down. Whether the next run is to know of others, as not
-        seen to work, than with the last `past`."""
+        """Servers may have come up or gone down. Returns whether the unproven servers differ from
+        those in the last `past`."""
         changed = self._unproven.look(state.members, self._guard, self._clock.seconds())
         if self._unproven.doubted is not self._guard.doubted:
             self._guard = replace(self._guard, doubted=self._unproven.doubted)

@@ -42,7 +42,7 @@ class UnprovenServers:
         self._doubted: set[str] = set()
         self._hosts: set[str] = set()
         self._news: set[str] = set()
-        """Those that are unproven, or no longer, other than when it was last asked for all."""
+        """Hosts whose unproven status has changed since the last `all()`."""
         self._due: dict[float, list[str]] = {}
         """When it is to be known what arrivals are good for."""
         self.doubted: frozenset[str] = frozenset()

@@ -77,11 +77,11 @@ class Member:
 
 
 class Counts(NamedTuple):
-    """How many members there are of a kind, those that an operator drains aside, but for `ready`
-    and `pooled`. `weight_up` is the sum of weights of those that are `up`. The four kinds of spare
-    servers, eligible and not pooled, are in the order in which they are to be pooled, if they must
-    be: servers of weight 0 serve nobody and come last; of the others, those that some of their
-    monitors call up come first."""
+    """How many members there are of a kind. Those that an operator drains count in `ready`,
+    `pooled`, `drained` and `held` only. `weight_up` is the sum of weights of those that are `up`.
+    The four kinds of spare servers, eligible and not pooled, are in the order in which they are to
+    be pooled, if they must be: servers of weight 0 serve nobody and come last; of the others, those
+    that some of their monitors call up come first."""
 
     enabled: int = 0
     ready: int = 0

@@ -38,8 +38,8 @@ class NewServers:
         self._unproven: frozenset[str] = frozenset()
 
     def begin_with(self, found: SourceList, listed: Container[str]) -> list[IPAddress]:
-        """A list has come, the first one with what the last run left behind. Gives where servers of
-        that one's list were, of those that are no longer `listed`, as far as it is known."""
+        """A list has come, the first one with what the last run left behind. Returns the last known
+        addresses of servers of the last run's list that are not in `listed`."""
         self._last_run = {spec.host: spec for spec in found.last_run}
         if found.past is not None:
             self._departed.after(found.past.departed)

@@ -37,7 +37,7 @@ class AddressWatcher(Protocol):
 
 
 class ServerOwner(Protocol):
-    """What a Server needs of its Coordinator."""
+    """What a Server asks of its pool; PoolServers (pool_servers.py) answers."""
 
     def make_monitors(self, server: Server, address: IPAddress) -> Sequence[Monitor]:
         """New monitors of the server, not yet started; sets its `incarnation`."""
@@ -82,7 +82,7 @@ class Server:
         self.incarnation = 0
         """The number of the present set of monitors, see HealthReport; 0 while there is none."""
         self.retractions: dict[str, ReportRetracted] = {}
-        """By monitor: the event that would undo its last report, if that is a down."""
+        """By monitor: the event that would undo its last report."""
         self._owner = owner
         self._watch: AddressWatch | None = None
         self._monitors: tuple[Monitor, ...] = ()

@@ -199,8 +199,8 @@ class ReportRouter:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is delivered and retracted within `with`, no longer than a time slice, is one step
-        for each service: what follows from it, follows at its end."""
+        """What is delivered and retracted within `with`, no longer than a time slice, takes a step
+        of the policy each; the consequences follow once for each service, at its end."""
         services = self._together = {}
         try:
             yield

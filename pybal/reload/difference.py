@@ -1,6 +1,7 @@
 """The difference of two configurations, as the steps that lead from one to the other. Pure.
 
-Steps come in the order in which they are taken: what is new stands before what is old goes.
+Steps come in the order in which people are shown them; how those about services are taken is for
+`ServiceSet.go_over` (service_set.py) to say.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ MAX_ERRORS_KEPT = 100
 @dataclass(frozen=True)
 class Running:
     """The configuration in force. `content` is what was read (it may hold secrets), `is_last_good`:
-    the file had errors at the start, this is an older content. `reloads` counts by result."""
+    the file had errors at the start, this is an older content."""
 
     path: str
     settings: Settings

@@ -105,8 +105,9 @@ class ServiceSet:
     async def go_over(self, steps: tuple[Step, ...], order: Iterable[str]) -> None:
         """Take the steps that are about services; `order` is that of the new configuration.
 
-        Services that leave are checked no longer from the beginning on; what they have in the
-        kernel and among the routes stays until what comes in their place stands.
+        In this order: services that leave are checked no longer; new ones start; the others are
+        adjusted; once the new ones stand, or after STAND_WAIT_S, what those that left still have
+        among the routes and in the kernel is withdrawn.
         """
         leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
         coming = [step.after for step in steps if isinstance(step, _COME)]

@@ -201,12 +201,12 @@ def set_level(predicate: LogLevelFilterPredicate, level: str) -> None:
     """Have it let pass what is at least as important as one of LEVELS."""
     least = LEVELS[level]
     predicate.setLogLevelForNamespace("", least)
-    # Factories of Twisted announce each connection they start and stop; thousands of
-    # checks would drown the log.
+    # Twisted announces each socket that it opens and closes: one for each query of its resolver.
     for noisy in ("log_legacy", "twisted.internet", "twisted.web", "twisted.names"):
         predicate.setLogLevelForNamespace(noisy, max(least, LogLevel.warn))
 
 
 def _descriptor(stderr: TextIO | None) -> int:
-    """None if the process was started without stderr: whatever has that number is not ours."""
+    """Where the log goes. `stderr` is None if the process was started without: whatever has that
+    number then is not ours."""
     return stderr.fileno() if stderr is not None else os.open(os.devnull, os.O_WRONLY)

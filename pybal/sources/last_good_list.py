@@ -1,6 +1,7 @@
-"""The list in force of one service, and what is known of its source.
+"""The last good list of one service's source, and what is known of that source.
 
-Sources report here what they got; this decides what is published, kept, and logged.
+Sources report here what they got; this decides what is published, kept, and logged. How much of a
+published list comes into force is for the pool's guard to say (pool/guarded_list.py).
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Origin:
 
 
 class LastGoodList:
-    """Publishes good lists that differ from the one in force; keeps it through failures.
+    """Publishes good lists that differ from the one published last; keeps on disk what of them is
+    in force.
 
     If the source fails first, or says nothing for GRACE_S, the list of the last run is
     published from the cache (None: there is no cache); not if it is another source's, which the
