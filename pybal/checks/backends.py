@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pybal.checks.asking import Ask, HTTPAsk
 from pybal.checks.program import parser, run
 from pybal.checks.result import Result, State
+from pybal.runtime.naming import shortened
 
 _BEGINNINGS = {"OK": State.OK, "WARNING": State.WARNING, "CRITICAL": State.CRITICAL}
 
@@ -19,7 +20,7 @@ def backends(ask: Ask, path: str = "/alerts") -> Result:
     for word, state in _BEGINNINGS.items():
         if body.startswith(word):
             return Result(state, body.removeprefix(word).removeprefix(" - ") or body)
-    return Result(State.CRITICAL, f"{path} answers {body[:200]!r}: is it PyBal?")
+    return Result(State.CRITICAL, f"{path} answers {shortened(body, 200)!r}: is it PyBal?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

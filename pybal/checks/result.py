@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from pybal.runtime.naming import shortened
+
 _MAX_TEXT = 3000
 """NRPE 2 carries 1 KiB, NRPE 3 some KiB; what matters stands first."""
 
@@ -33,9 +35,7 @@ class Result:
 
     def line(self) -> str:
         """The line to print."""
-        text = " ".join(self.text.replace("|", "/").split())
-        if len(text) > _MAX_TEXT:
-            text = text[: _MAX_TEXT - 1] + "…"
+        text = shortened(" ".join(self.text.replace("|", "/").split()), _MAX_TEXT)
         data = " ".join(f"{name}={value:g}" for name, value in self.numbers.items())
         begun = f"{self.state.name}: {text}"
         return f"{begun} | {data}" if data else begun

@@ -12,6 +12,7 @@ from pybal.config.section import SectionReader
 from pybal.ipvs.model import SCHEDULER_FLAGS, Checksum, Forwarding, Persistence, Tunnel, TunnelType
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, L4Protocol
+from pybal.runtime.naming import shortened
 
 MAX_PERSISTENCE_S = 31 * 86400  # as ipvsadm has it; a kernel of 1,000 Hz can count to 49 days
 _ALL_FLAGS = tuple(name for names in SCHEDULER_FLAGS.values() for name in names)
@@ -29,7 +30,8 @@ def _flags(text: str) -> tuple[str, ...]:
     names = tuple(text.replace(",", " ").split())
     for name in names:
         if name not in _ALL_FLAGS:
-            raise BadValueError(f"{name[:64]!r} is none; {did_you_mean(name, _ALL_FLAGS)}"[:200])
+            hint = did_you_mean(name, _ALL_FLAGS)
+            raise BadValueError(f"{shortened(name, 64)!r} is none; {hint}")
     return names
 
 

@@ -15,6 +15,7 @@ from pybal.config.kinds import HOST_ADDRESS, LITERAL_STRINGS, PORT, SECONDS, Kin
 from pybal.config.monitor_checks import check_common
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
+from pybal.runtime.naming import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
             if name not in known:
                 instead = monitor_instead_of(name)
                 hint = f"use {instead}" if instead else did_you_mean(name, known)
-                raise BadValueError(f"{name[:64]!r} is no monitor; {hint}".removesuffix("; "))
+                text = f"{shortened(name, 64)!r} is no monitor; {hint}"
+                raise BadValueError(text.removesuffix("; "))
             if names.count(name) > 1:
                 raise BadValueError(f"{name} is listed twice")
         return names

@@ -19,7 +19,7 @@ from pybal.config.literals import parse_literal, repeated_key
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
-from pybal.runtime.naming import counted
+from pybal.runtime.naming import counted, shortened
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
 """Twice what the most servers of a list take; a larger one is refused unread."""
@@ -365,7 +365,7 @@ class _KeyLines:
 def _shown(value: object) -> str:
     """A bad value, short; a container is only named, for it may be of any size and depth."""
     if isinstance(value, str):
-        return repr(value if len(value) <= _MAX_SHOWN else value[: _MAX_SHOWN - 1] + "…")
+        return repr(shortened(value, _MAX_SHOWN))
     if isinstance(value, _Pairs):
         return "an object"
     if value is None or isinstance(value, float):

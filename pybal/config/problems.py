@@ -12,7 +12,7 @@ from pybal.config.bad_value import Suggestions
 from pybal.config.source_url import mask_url
 from pybal.errors import PyBalError
 from pybal.net.url_text import without_likely_secrets
-from pybal.runtime.naming import counted
+from pybal.runtime.naming import counted, shortened
 
 if TYPE_CHECKING:
     from pybal.config.settings import Settings
@@ -143,7 +143,7 @@ class ProblemLog:
             return
         self._counts[severity] += 1
         if self._counts[severity] <= MAX_PROBLEMS:
-            shown = None if value is None else _shortened(mask_value(key or "", value))
+            shown = None if value is None else shortened(mask_value(key or "", value), _MAX_SHOWN)
             self._problems[identity] = Problem(
                 severity,
                 self._file,
@@ -151,7 +151,7 @@ class ProblemLog:
                 section,
                 _safe_key(key),
                 shown,
-                _shortened(message, 4),
+                shortened(message, 4 * _MAX_SHOWN),
                 slip,
             )
         if self._counts[Severity.ERROR] >= MAX_PROBLEMS:
@@ -233,8 +233,3 @@ def _without_credentials(match: re.Match[str]) -> str:
     if match[1]:
         return f"k8s://***{at}{rest}" if at else "k8s://***"
     return f"://***@{rest}" if at else rest
-
-
-def _shortened(text: str, times: int = 1) -> str:
-    limit = _MAX_SHOWN * times
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta, tzinfo
 
 from pybal.errors import PyBalError
+from pybal.runtime.naming import shortened
 
 WANTED = (
     "It may be 03:12 (the last such moment), 2026-11-28T03:12, yesterday 03:12, 1h30m (ago), "
@@ -33,7 +34,7 @@ class MomentError(PyBalError):
     """These words are no moment; WANTED is what may be one."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(f"{text[:60]!r} is no moment")
+        super().__init__(f"{shortened(text, 60)!r} is no moment")
 
 
 def moment(text: str, now: float, zone: tzinfo | None = None) -> float:

@@ -69,4 +69,4 @@ class ChunkedBody:
 
 
 def _shown(line: bytes) -> str:
-    return repr(line[:_MOST_SHOWN])
+    return f"{line[:_MOST_SHOWN]!r}{'…' if len(line) > _MOST_SHOWN else ''}"

@@ -23,7 +23,7 @@ from pybal.model import (
     ServiceSnapshot,
     Severity,
 )
-from pybal.runtime.naming import named
+from pybal.runtime.naming import named, shortened
 
 _PEER_AWAY_S = 60.0
 _ALIKE_S = 60.0
@@ -191,7 +191,7 @@ def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> 
     # The last error may be another service's. What cannot be put on record is not even tried.
     last = ipvs.last_error.text if ipvs.last_error else ""
     error = missing.error or ipvs.ownership_error or last
-    why = f": {error[:_ERROR_SHOWN]}" if error else ""
+    why = f": {shortened(error, _ERROR_SHOWN, '/api/v1/ipvs')}" if error else ""
     if not missing.servers:
         text = f"IPVS: the kernel does not hold {name or missing.service} ({missing.service}){why}"
         return PendingAlert(Alert("not-in-kernel", Severity.CRITICAL, name, text), missing.service)
@@ -208,7 +208,7 @@ def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:
         text = f"{config.path} had errors at the start: the last good configuration runs"
         yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
     elif last is not None and not last.successful:
-        why = "; ".join(last.errors)[:_ERROR_SHOWN]
+        why = shortened("; ".join(last.errors), _ERROR_SHOWN, "/api/v1/config")
         text = f"A changed {config.path} was refused, the former one runs: {why}"
         yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
     elif config.differs_since is not None:
@@ -219,8 +219,9 @@ def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:
 
 
 def _peer_away(peer: PeerSnapshot) -> PendingAlert:
-    error = f": {peer.last_error[:_ERROR_SHOWN]}" if peer.last_error else ""
-    text = f"BGP peer {peer.address} is not established ({peer.state}){error}"
+    text = f"BGP peer {peer.address} is not established ({peer.state})"
+    if peer.last_error:
+        text += f": {shortened(peer.last_error, _ERROR_SHOWN, f'pybalctl bgp {peer.address}')}"
     # A session that came and went since we last looked begins the time anew.
     subject = f"{peer.address} {peer.sessions_lost}"
     alert = Alert("bgp-peer-away", Severity.WARNING, None, text)

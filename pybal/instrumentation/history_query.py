@@ -13,6 +13,7 @@ from pybal.errors import PyBalError
 from pybal.history.event import Kind
 from pybal.history.moments import WANTED, MomentError, moment
 from pybal.history.query import DEFAULT_LIMIT, MAX_LIMIT, EventQuery
+from pybal.runtime.naming import shortened
 
 EVENT_PARAMETERS = {
     "after": "only events after this number: the `next` of the page before",
@@ -79,7 +80,7 @@ def read_values(query: bytes, known: Mapping[str, str]) -> Values:
         raise BadQueryError("The query is not UTF-8, or too long", _listed(known)) from None
     for name, value in pairs:
         if name not in known:
-            raise BadQueryError(f"There is no parameter {name[:40]!r}", _listed(known))
+            raise BadQueryError(f"There is no parameter {shortened(name, 40)!r}", _listed(known))
         values.setdefault(name, []).append(value)
     return values
 
@@ -147,7 +148,7 @@ def _kind(name: str) -> Kind:
     except ValueError:
         kinds = ", ".join(Kind)
         raise BadQueryError(
-            f"There is no kind {name[:40]!r} of events", f"There are {kinds}"
+            f"There is no kind {shortened(name, 40)!r} of events", f"There are {kinds}"
         ) from (None)
 
 

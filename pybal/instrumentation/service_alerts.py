@@ -12,7 +12,7 @@ from pybal.model import (
     ServiceSnapshot,
     Severity,
 )
-from pybal.runtime.naming import named
+from pybal.runtime.naming import named, shortened
 
 _SETTLING_S = 2.0
 _NO_ADDRESS_S = 10.0
@@ -39,10 +39,11 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     if not any(s.pooled and s.weight > 0 for s in servers) and not service.standing:
         yield _nobody_served(service)
     elif source.stale and source.last_error:
-        text = f"Pool {name} has an old list, a new one cannot be had: {_short(source.last_error)}"
+        why = _short(source.last_error, name)
+        text = f"Pool {name} has an old list, a new one cannot be had: {why}"
         yield PendingAlert(Alert("list-stale", Severity.WARNING, name, text), after_s=_STALE_S)
     if source.damage:
-        text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage))}"
+        text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage), name)}"
         alert = Alert("list-damaged", Severity.WARNING, name, text)
         yield PendingAlert(alert, details=tuple(source.damage))
     yield from _overrides(service)
@@ -105,7 +106,7 @@ def _nobody_served(service: ServiceSnapshot) -> PendingAlert:
         return PendingAlert(alert, after_s=_SETTLING_S, may_be_start=True)
 
     if not servers and error:
-        text = f"Pool {name} has no servers, its list cannot be had: {_short(error)}"
+        text = f"Pool {name} has no servers, its list cannot be had: {_short(error, name)}"
         alert = Alert("nobody-served", Severity.WARNING, name, text)
         return PendingAlert(alert, critical_after_s=STARTING_S)
     if not servers:
@@ -145,5 +146,5 @@ def _too_small_to_depool(service: ServiceSnapshot) -> bool:
     return size > 1 and size < size * service.depool_threshold + 1
 
 
-def _short(text: str) -> str:
-    return text[:_ERROR_SHOWN]
+def _short(text: str, service: str) -> str:
+    return shortened(text, _ERROR_SHOWN, f"pybalctl pool {service}")

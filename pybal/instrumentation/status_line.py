@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.model import BGPSnapshot
-from pybal.runtime.naming import counted
+from pybal.runtime.naming import counted, shortened
 
 _MAX_SHOWN = 300
 
@@ -38,5 +38,5 @@ def _first(errors: Sequence[str]) -> str:
     """People who reload see it here: `systemctl reload` itself does not show it."""
     if not errors:
         return ""
-    shown = errors[0] if len(errors[0]) <= _MAX_SHOWN else errors[0][: _MAX_SHOWN - 1] + "…"
-    return f" ({shown}{f'; and {len(errors) - 1} more' if len(errors) > 1 else ''})"
+    more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return f" ({shortened(errors[0], _MAX_SHOWN)}{more})"

@@ -38,6 +38,7 @@ from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.net.tls_resumption import TLSResumption
 from pybal.net.url_text import without_likely_secrets
+from pybal.runtime.naming import shortened
 
 MAX_SEARCHED_BYTES = 64 * 1024
 """What is expected is looked for in so much of the body: that takes a few milliseconds."""
@@ -266,7 +267,7 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
         if not (isinstance(name, str) and isinstance(content, str)):
             raise BadValueError("a name or a value is not a string")
         if not _HEADER_NAME.fullmatch(name):
-            raise BadValueError(f"{name[:64]!r} is no name of a header")
+            raise BadValueError(f"{shortened(name, 64)!r} is no name of a header")
         if name.lower() in _NOT_TO_SET:
             raise BadValueError(f"{name} is set by PyBal itself, or by another option")
         _header_value(content)

@@ -28,6 +28,7 @@ from pybal.names.parsing import (
     parse_resolv_conf,
 )
 from pybal.net.addresses import is_host_name
+from pybal.runtime.naming import quoted
 from pybal.state.files import Signature, file_signature, read_regular_file
 
 HOSTS_TTL_S = 60.0
@@ -64,7 +65,7 @@ class SystemNames:
 
     async def _query(self, host: str, family: int) -> Addresses:
         if not is_host_name(host):
-            raise ResolutionError(f"{host!r:.100} is no host name")
+            raise ResolutionError(f"{quoted(host, 100)} is no host name")
         local = self.local(host, family)
         if local is not None:
             return local
@@ -113,7 +114,7 @@ class SystemNames:
         client = self._client(server)
         ask = client.lookupAddress if family == 4 else client.lookupIPV6Address
         if not is_host_name(name):  # a search domain, or an alias's target, can be anything
-            raise _NoSuchAddressError(f"{name!r:.100} is no host name")
+            raise _NoSuchAddressError(f"{quoted(name, 100)} is no host name")
         asked = ask(name.encode("ascii"), timeout=(timeout_s,))
         # Twisted's timeout is that of UDP alone; by TCP, which a truncated answer takes, it is ten
         # seconds, for which the other servers would not be asked.

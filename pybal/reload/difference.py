@@ -34,6 +34,7 @@ from pybal.reload.keys import (
     Effect,
     Key,
 )
+from pybal.runtime.naming import shortened
 
 _MAX_SHOWN = 60
 
@@ -324,7 +325,7 @@ def _shown(value: object, key: Key) -> str:
     if key.secret:
         return "none" if value is None else "***"
     text = source_url(value) if key.field == "source" else _text(value)  # type: ignore[arg-type]
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+    return shortened(text, _MAX_SHOWN)
 
 
 def _text(value: object) -> str:

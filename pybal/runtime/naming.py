@@ -14,6 +14,20 @@ def named(names: Sequence[object], most: int = MOST_NAMED, between: str = ", ") 
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def shortened(text: str, most: int, whole_at: str = "") -> str:
+    """The text, or so many characters of it, with a sign that it goes on, and `whole_at`, where all
+    of it is."""
+    if len(text) <= most:
+        return text
+    where = f" (all of it: {whole_at})" if whole_at else ""
+    return f"{text[: most - 1]}…{where}"
+
+
+def quoted(value: object, most: int) -> str:
+    """A value of others as Python writes it, shortened."""
+    return shortened(repr(value), most)
+
+
 def counted(number: int, what: str, more: str = "") -> str:
     """`1 server`, `2 servers`; `more` is the word for several if that is not `what` with an s."""
     return f"{number} {what if number == 1 else more or what + 's'}"

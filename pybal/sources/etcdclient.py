@@ -15,6 +15,7 @@ from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import IPAddress
 from pybal.net.addresses import bracketed, endpoint
+from pybal.runtime.naming import quoted, shortened
 from pybal.sources.etcdconnection import Budget, pool_class, shut_down
 from pybal.sources.etcdvalues import Values
 
@@ -84,27 +85,28 @@ class PythonEtcdClient:
         except etcd.EtcdKeyNotFound:
             raise SourceError(f"{self._where} has no directory {self._key}") from None
         except etcd.EtcdException as error:
-            raise SourceError(f"{self._where} cannot be read: {_why(error):.{_SHOWN}}") from None
+            why = shortened(_why(error), _SHOWN)
+            raise SourceError(f"{self._where} cannot be read: {why}") from None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            what = f"{type(error).__name__}: {error!s:.100}"
+            what = f"{type(error).__name__}: {shortened(str(error), 100)}"
             raise SourceError(f"{self._where} gave no directory's listing ({what})") from None
         self._index = result.etcd_index
         return values
 
     def _values(self, result: etcd.EtcdResult) -> Values:
         if result.action != "get":
-            raise SourceError(f"{self._where} gave no listing, but {result.action!r:.40}")
+            raise SourceError(f"{self._where} gave no listing, but {quoted(result.action, 40)}")
         if not result.dir:
             raise SourceError(f"{self._key} is no directory")
         if (result.key or "").rstrip("/") != self._key:
-            raise SourceError(f"{self._where} gave {result.key!r:.100} for {self._key}")
+            raise SourceError(f"{self._where} gave {quoted(result.key, 100)} for {self._key}")
         values: dict[str, str | None] = {}
         for node in result.leaves:
             if not f"{node.key}/".startswith(f"{self._key}/"):
-                raise SourceError(f"{self._where} gave {node.key!r:.100} for {self._key}")
+                raise SourceError(f"{self._where} gave {quoted(node.key, 100)} for {self._key}")
             name, below, _ = node.key[len(self._key) + 1 :].partition("/")
             if name in values and not below:
-                raise SourceError(f"{self._where} gave {node.key!r:.100} twice")
+                raise SourceError(f"{self._where} gave {quoted(node.key, 100)} twice")
             if name:
                 values[name] = None if below or node.dir else node.value
         return values

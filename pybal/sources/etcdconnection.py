@@ -16,6 +16,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from pybal.model import IPAddress
+from pybal.runtime.naming import quoted
 
 _KEEPALIVE = (
     (socket.SO_KEEPALIVE, socket.SOL_SOCKET, 1),
@@ -155,7 +156,7 @@ def _why_unfit(answer: http.client.HTTPResponse) -> str:
     """Why an answer cannot be a whole listing, by its head; empty if it can."""
     encoding = answer.headers.get("content-encoding", "identity").lower()
     if encoding not in ("", "identity"):
-        return f"the answer is encoded as {encoding!r:.40}, which was not asked for"
+        return f"the answer is encoded as {quoted(encoding, 40)}, which was not asked for"
     if answer.status == 201 or "content-range" in answer.headers:
         return "the answer is no whole listing"
     if answer.length is None and not answer.chunked:

@@ -9,6 +9,7 @@ from pybal.config.poollist import MAX_ENTRIES, MAX_WEIGHT, PoolList, PoolProblem
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
+from pybal.runtime.naming import quoted
 
 Values = Mapping[str, str | None]
 """The name of each key of a directory -> its value; None for a directory within it."""
@@ -38,7 +39,7 @@ def parse_values(values: Values) -> PoolList:
                 raise ValueError("the host has a key in another spelling, which counts")
             seen.add(same_host(host))
         except ValueError as error:
-            problems.append(PoolProblem(0, f"key {host!r:.100}: {error}; skipped"))
+            problems.append(PoolProblem(0, f"key {quoted(host, 100)}: {error}; skipped"))
             continue
         if server is None:
             absent.add(host)
@@ -53,23 +54,23 @@ def _server(host: str, value: str | None) -> ServerSpec | None:
     if value is None:
         raise ValueError("it is a directory")
     if not isinstance(value, str):
-        raise ValueError(f"its value {value!r:.60} is no text")
+        raise ValueError(f"its value {quoted(value, 60)} is no text")
     if problem := host_problem(host):
         raise ValueError(f"its name {problem}")
     try:
         pairs = json.loads(value, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
-        raise ValueError(f"its value {value!r:.60} is not JSON") from None
+        raise ValueError(f"its value {quoted(value, 60)} is not JSON") from None
     if not isinstance(pairs, _Pairs):
-        raise ValueError(f"its value {value!r:.60} is no object")
+        raise ValueError(f"its value {quoted(value, 60)} is no object")
     attributes = dict(pairs)
     if len(attributes) < len(pairs):
-        raise ValueError(f"its value {value!r:.60} gives an attribute twice")
+        raise ValueError(f"its value {quoted(value, 60)} gives an attribute twice")
     pooled = attributes.get("pooled")
     if pooled == "inactive":
         return None
     if pooled not in ("yes", "no"):
-        raise ValueError(f"pooled must be yes, no or inactive, not {pooled!r:.60}")
+        raise ValueError(f"pooled must be yes, no or inactive, not {quoted(pooled, 60)}")
     weight = attributes.get("weight", DEFAULT_WEIGHT)
     if type(weight) is not int or not 0 <= weight <= MAX_WEIGHT:
         raise ValueError(f"weight must be a whole number from 0 to {MAX_WEIGHT}")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
+from pybal.runtime.naming import quoted
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.parsing import parsed
 from pybal.sources.polling_source import Early, Pauses
@@ -107,7 +108,8 @@ def whole_body(response: HTTPResponse) -> bytes:
         raise SourceError("the answer does not say where it ends, so it may be cut off")
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise SourceError(f"the answer is encoded as {encoding!r:.40}, which was not asked for")
+        shown = quoted(encoding, 40)
+        raise SourceError(f"the answer is encoded as {shown}, which was not asked for")
     if headers.get("content-type", "").lower().startswith("multipart/"):
         raise SourceError("the answer is several documents, of which none is the list")
     if "content-range" in headers or _NEXT_PAGE.search(headers.get("link", "")):

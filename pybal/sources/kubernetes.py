@@ -14,6 +14,7 @@ from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest
 from pybal.model import ServerSpec
 from pybal.net.addresses import endpoint, host_problem, same_host
+from pybal.runtime.naming import quoted
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.http import whole_body
 from pybal.sources.parsing import parsed
@@ -79,7 +80,7 @@ def parse_nodes(body: bytes) -> PoolList:
         cordoned = _get(node, "spec", "unschedulable") or False
         ready = _ready(node)
         if problem := host_problem(name):
-            problems.append(PoolProblem(0, f"a node with the name {name!r:.60} {problem}"))
+            problems.append(PoolProblem(0, f"a node with the name {quoted(name, 60)} {problem}"))
         elif same_host(str(name)) in seen:
             problems.append(PoolProblem(0, f"node {name} is listed twice, the first one counts"))
         elif cordoned is True:

@@ -18,7 +18,7 @@ from pybal.errors import SourceError
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
-from pybal.runtime.naming import counted, named
+from pybal.runtime.naming import counted, named, quoted
 from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.state.state_file import StateFileError
@@ -110,7 +110,7 @@ class LastGoodList:
 
     def _begin_with(self, kept: CachedList | None) -> None:
         if kept is not None and kept.other_source:
-            self._unusable_cache = f"it came from another source, {kept.other_source!r:.200}"
+            self._unusable_cache = f"it came from another source, {quoted(kept.other_source, 200)}"
             self._before_us = kept
         else:
             self._last_run = self._before_us = kept

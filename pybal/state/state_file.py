@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
+from pybal.runtime.naming import shortened
 from pybal.runtime.threads import InThread, NoThreadError
 from pybal.state.files import read_regular_file, write_atomically
 
@@ -75,7 +76,7 @@ class StateFile(Generic[T]):
                 raise StateFileError(f"its format is {document['format']!r:.20}")
             return self._decode(document)
         except _OTHER_SHAPES as error:
-            what = f"{type(error).__name__}: {error!s:.200}"
+            what = f"{type(error).__name__}: {shortened(str(error), 200)}"
             raise StateFileError(f"it is damaged ({what})") from None
 
     def render(self, value: T) -> bytes:

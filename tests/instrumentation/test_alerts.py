@@ -226,10 +226,16 @@ def test_an_address_that_another_announces_alike_for_a_minute_is_a_warning() -> 
     )
 
 
-def test_of_a_long_error_two_hundred_characters_are_shown() -> None:
+@pytest.mark.parametrize(
+    ("size", "ending"),
+    [(200, "x" * 200 + ". "), (201, "x" * 199 + "… (all of it: /api/v1/config). ")],
+)
+def test_of_a_long_error_two_hundred_characters_are_shown_and_where_the_rest_is(
+    size: int, ending: str
+) -> None:
     watched = Watched()
-    watched.config = replace(CONFIG, last_reload=ReloadSnapshot(NOON, False, ("x" * 300,), ()))
-    assert watched.line().endswith(" runs: " + "x" * 200 + ". ")
+    watched.config = replace(CONFIG, last_reload=ReloadSnapshot(NOON, False, ("x" * size,), ()))
+    assert watched.line().endswith(f" runs: {ending}")
 
 
 def test_an_announced_address_that_is_on_no_interface_is_a_warning() -> None:

@@ -98,7 +98,7 @@ WHOLE = "must be a whole number"
         ("since=nosuch", "since: 'nosuch' is no moment", "It may be 03:12"),
         ("since=now&until=1h", "since is later than until", "Nothing can lie between them"),
         ("nosuch=1", "There is no parameter 'nosuch'", "There are after, before, limit, order"),
-        ("x" * 50 + "=1", f"There is no parameter '{'x' * 40}'", "There are after"),
+        ("x" * 50 + "=1", f"There is no parameter '{'x' * 39}…'", "There are after"),
         ("host=%FF", "The query is not UTF-8, or too long", "There are after"),
         ("&".join(["host=a"] * 101), "The query is not UTF-8, or too long", ""),
     ],

@@ -60,7 +60,8 @@ def test_an_old_list_is_one_that_cannot_be_read_for_half_a_minute() -> None:
     assert service_alerts(pool(source=replace(OLD, stale=False))) == ()
     assert service_alerts(pool(source=replace(OLD, last_error=None))) == ()
     (long,) = service_alerts(pool(source=replace(OLD, last_error="x" * 1000)))
-    assert long.alert.text.endswith("had: " + "x" * 200)
+    shown = "x" * 199 + "… (all of it: pybalctl pool web)"
+    assert long.alert.text.endswith(f"had: {shown}")
 
 
 def test_a_damaged_list() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybal.runtime.naming import counted, named
+from pybal.runtime.naming import counted, named, quoted, shortened
 
 
 def test_ten_are_named_and_the_others_counted() -> None:
@@ -16,3 +16,11 @@ def test_ten_are_named_and_the_others_counted() -> None:
 def test_what_is_one_has_another_word_than_several() -> None:
     assert [counted(n, "server") for n in (0, 1, 2)] == ["0 servers", "1 server", "2 servers"]
     assert [counted(n, "prefix", "prefixes") for n in (1, 9)] == ["1 prefix", "9 prefixes"]
+
+
+def test_what_is_cut_has_a_sign_and_maybe_where_all_of_it_is() -> None:
+    assert shortened("abcd", 4) == shortened("abcd", 4, "the log") == "abcd"
+    assert shortened("abcde", 4) == "abc…"
+    assert shortened("abcde", 4, "the log") == "abc… (all of it: the log)"
+    assert quoted("a", 3) == "'a'"
+    assert quoted("ab\n", 5) == "'ab\\…"
