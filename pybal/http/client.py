@@ -21,7 +21,7 @@ from pybal.http.request import Target, parse_url
 from pybal.net.port import Network
 from pybal.net.tls_facts import TLSSetupError
 from pybal.net.url_text import without_secrets
-from pybal.runtime.file_stamp import Files, FilesHere
+from pybal.runtime.files_port import Files, FilesHere
 
 MakeExchange = Callable[[Any, Network, HTTPRequest, Target], Exchange]
 

@@ -27,7 +27,7 @@ from pybal.net.tls import (
     tls_facts,
     verify_name,
 )
-from pybal.runtime.file_stamp import Files
+from pybal.runtime.files_port import Files
 
 # Room for a whole record of TLS (RFC 8446 section 5.2), which is made anew for each reading.
 _RECORD_BYTES = 16384 + 256 + 5

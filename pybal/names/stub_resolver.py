@@ -28,8 +28,9 @@ from pybal.names.parsing import (
     parse_resolv_conf,
 )
 from pybal.net.addresses import is_host_name
+from pybal.runtime.file_stamp import FileStamp
 from pybal.runtime.naming import quoted
-from pybal.state.files import Signature, file_signature, read_regular_file
+from pybal.state.files import read_regular_file, regular_file_stamp
 
 HOSTS_TTL_S = 60.0
 """How long an answer from the hosts file counts; then the file is looked at again."""
@@ -166,17 +167,17 @@ class _ParsedFile(Generic[_T]):
     def __init__(self, path: Path, parse: Callable[[str], _T]) -> None:
         self._path = path
         self._parse = parse
-        self._signature: Signature | None = None
+        self._stamp: FileStamp | None = None
         self._parsed = parse("")
 
     def read(self) -> _T:
         """What the file says now."""
         try:
-            if file_signature(self._path) != self._signature:
+            if regular_file_stamp(self._path) != self._stamp:
                 content = read_regular_file(self._path, _MAX_FILE_BYTES)
-                self._signature = content.signature
+                self._stamp = content.stamp
                 self._parsed = self._parse(content.data.decode("utf-8", "replace"))
         except (OSError, SourceError):
-            self._signature = None
+            self._stamp = None
             self._parsed = self._parse("")
         return self._parsed

@@ -25,7 +25,8 @@ from twisted.logger import Logger
 from pybal.errors import PyBalError, SourceError
 from pybal.net.tls_facts import TLSFacts, TLSSetupError
 from pybal.net.tls_groups import offer_x25519_alone
-from pybal.runtime.file_stamp import Files, FilesHere, FileStamp
+from pybal.runtime.file_stamp import FileStamp
+from pybal.runtime.files_port import Files, FilesHere
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 _log = Logger(namespace="network")

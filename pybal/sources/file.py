@@ -15,12 +15,13 @@ from twisted.internet.task import deferLater
 
 from pybal.config.poollist import MAX_LIST_BYTES, PoolList
 from pybal.errors import SourceError
+from pybal.runtime.file_stamp import FileStamp
 from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
 from pybal.sources.file_watches import Unwatched, Watch
 from pybal.sources.parsing import parsed
 from pybal.sources.polling_source import Early, Pauses
-from pybal.state.files import FileContent, Signature, file_signature, read_regular_file
+from pybal.state.files import FileContent, read_regular_file, regular_file_stamp
 
 FILE_PAUSES = Pauses(1.0, 1.0, 1.0)
 FILE_OVERDUE_S = 30.0
@@ -41,8 +42,8 @@ class FileReader:
         self._access = ports.files
         self._in_thread = ports.in_thread
         self._watch: Watch = Unwatched() if ports.watches is None else ports.watches.of(path)
-        self._seen: Signature | None = None
-        self._settled: Signature | None = None
+        self._seen: FileStamp | None = None
+        self._settled: FileStamp | None = None
         self._refused = ""
 
     async def read(self, early: Early) -> PoolList | None:
@@ -53,7 +54,7 @@ class FileReader:
         # Nothing is settled by a look that fails: the next one comes in any case.
         settled, self._settled = self._settled, None
         self._watch.begin()
-        if await self._signature() == settled:
+        if await self._stamp() == settled:
             self._settled = settled
             self._raise_refusal()
             return None
@@ -65,7 +66,7 @@ class FileReader:
             at_s, now = self._clock.seconds(), self._now()
             add = partial(readings.add, content, changed_ns, at_s, now)
             found = await parsed(len(content.data), add, self._in_thread)
-            self._seen = content.signature
+            self._seen = content.stamp
             if readings.stood_still(self._clock.seconds()):
                 return await self._settle(content, readings)
             if found is not None:
@@ -88,7 +89,7 @@ class FileReader:
 
     async def _settle(self, content: FileContent, readings: FileReadings) -> PoolList:
         """The file has stood still: what it holds is what it says, good or bad."""
-        self._settled = content.signature
+        self._settled = content.stamp
         self._refused = ""
         try:
             return await parsed(len(content.data), readings.content, self._in_thread)
@@ -118,9 +119,9 @@ class FileReader:
         except OSError:
             return 0
 
-    async def _signature(self) -> Signature:
+    async def _stamp(self) -> FileStamp:
         try:
-            return await self._access.run(self._path, lambda: file_signature(self._path))
+            return await self._access.run(self._path, lambda: regular_file_stamp(self._path))
         except OSError as error:
             raise self._unreadable(error) from None
 

@@ -19,7 +19,8 @@ from pybal.config.poollist import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.net.addresses import same_host
-from pybal.state.files import FileContent, Signature
+from pybal.runtime.file_stamp import FileStamp
+from pybal.state.files import FileContent
 
 STILL_S = 0.95
 FRESH_STILL_S = 0.35
@@ -39,9 +40,9 @@ class _Reading:
 
 
 class FileReadings:
-    """FileReadings at one file, whose signature was `before` (None: it was never seen)."""
+    """FileReadings at one file, whose stamp was `before` (None: it was never seen)."""
 
-    def __init__(self, before: Signature | None, now_s: float, *, json_format: bool) -> None:
+    def __init__(self, before: FileStamp | None, now_s: float, *, json_format: bool) -> None:
         self._before = before
         self._began_at_s = now_s
         self._json_format = json_format
@@ -84,7 +85,7 @@ class FileReadings:
     def stood_still(self, now_s: float) -> bool:
         """Whether the content is what it says, good or bad."""
         last = self._last
-        untouched = last is not None and last.signature.modified_ns <= self._directory_changed_ns
+        untouched = last is not None and last.stamp.modified_ns <= self._directory_changed_ns
         still_s = FRESH_STILL_S if self._is_fresh() and untouched else STILL_S
         return now_s - self._still_since_s >= still_s
 
@@ -105,17 +106,17 @@ class FileReadings:
         last, before = self._last, self._before
         if last is None or before is None:
             return False
-        return (last.signature.device, last.signature.inode) != (before.device, before.inode)
+        return (last.stamp.device, last.stamp.inode) != (before.device, before.inode)
 
     def _came_whole(self, content: FileContent, now: float) -> bool:
         """Whether nobody can still be writing to it, as far as its dates tell."""
-        signature = content.signature
-        if self._is_fresh() and signature.changed_ns > signature.modified_ns:
+        stamp = content.stamp
+        if self._is_fresh() and stamp.changed_ns > stamp.modified_ns:
             return True
         if self._before is not None:
             return False
         # One that was there before us; if its date is to come, a clock was wrong.
-        age_s = now - signature.changed_ns / 1e9
+        age_s = now - stamp.changed_ns / 1e9
         return age_s >= STILL_S or (age_s < 0 and content.data.endswith(b"\n"))
 
     def _parsed(self, data: bytes) -> PoolList | SourceError:

@@ -31,7 +31,7 @@ class _Found:
 
 
 class ChangingFiles:
-    """See Files (runtime/file_stamp.py)."""
+    """See Files (runtime/files_port.py)."""
 
     def __init__(self, clock: Clock, access: BoundedAccess) -> None:
         self._clock = clock

@@ -7,9 +7,10 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from pybal.errors import SourceError
+from pybal.runtime.file_stamp import FileStamp, stamp_of
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -20,27 +21,17 @@ _KINDS = {
 }
 
 
-class Signature(NamedTuple):
-    """What changes when a file's content does."""
-
-    device: int
-    inode: int
-    size_bytes: int
-    modified_ns: int
-    changed_ns: int
-
-
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """A file as it was read; `signature` is from before the reading."""
+    """A file as it was read; `stamp` is from before the reading."""
 
-    signature: Signature
+    stamp: FileStamp
     data: bytes
 
 
-def file_signature(path: Path) -> Signature:
-    """The file's present signature; OSError if there is none, SourceError if it is no file."""
-    return _signature(path, os.stat(path))
+def regular_file_stamp(path: Path) -> FileStamp:
+    """The file's present stamp; OSError if there is none, SourceError if it is no file."""
+    return _stamp(path, os.stat(path))
 
 
 def read_regular_file(path: Path, max_bytes: int) -> FileContent:
@@ -48,14 +39,14 @@ def read_regular_file(path: Path, max_bytes: int) -> FileContent:
 
     Raises OSError, or SourceError for what is not a regular file or is larger than allowed.
     """
-    _signature(path, os.stat(path))  # opening a device may already do something
+    _stamp(path, os.stat(path))  # opening a device may already do something
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
-        signature = _signature(path, os.fstat(descriptor))
+        stamp = _stamp(path, os.fstat(descriptor))
         data = read_now(file, max_bytes + 1)
     if len(data) > max_bytes:
         raise SourceError(f"{path} is larger than {max_bytes} bytes")
-    return FileContent(signature, data)
+    return FileContent(stamp, data)
 
 
 def read_now(file: BinaryIO, max_bytes: int) -> bytes:
@@ -91,10 +82,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.close(directory)
 
 
-def _signature(path: Path, status: os.stat_result) -> Signature:
+def _stamp(path: Path, status: os.stat_result) -> FileStamp:
     if not stat.S_ISREG(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
         raise SourceError(f"{path} is {kind}, not a regular file")
-    return Signature(
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    )
+    return stamp_of(status)

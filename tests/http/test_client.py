@@ -18,7 +18,7 @@ from pybal.http.connecting import STAGGER_S
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
 from pybal.names.resolver import Resolver
-from pybal.runtime.file_stamp import Files
+from pybal.runtime.files_port import Files
 from tests.fakes.deferreds import error_of, result_of
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp, FakeNamesClient

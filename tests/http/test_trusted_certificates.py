@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from pybal.errors import HTTPLocalFaultError, SourceError
-from pybal.runtime.file_stamp import FilesHere
+from pybal.runtime.files_port import FilesHere
 from tests.fakes.deferreds import error_of
 from tests.http.test_client import Rig, failed_with, request
 

@@ -6,8 +6,9 @@ import pytest
 
 from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
+from pybal.runtime.file_stamp import FileStamp
 from pybal.sources.file_completeness import FileReadings
-from pybal.state.files import FileContent, Signature
+from pybal.state.files import FileContent
 from tests.sources.file_texts import TWO
 
 NOW = 1_000_000.0
@@ -17,9 +18,9 @@ def read(text: str, *, json_format: bool = False) -> FileReadings:
     """One reading of a file that is just being written."""
     just_ns = int(NOW * 1e9)
     data = text.encode()
-    signature = Signature(1, 2, len(data), just_ns, just_ns)
+    stamp = FileStamp(1, 2, len(data), just_ns, just_ns)
     readings = FileReadings(None, 0.0, json_format=json_format)
-    readings.add(FileContent(signature, data), 0, 0.0, NOW)
+    readings.add(FileContent(stamp, data), 0, 0.0, NOW)
     return readings
 
 
@@ -62,7 +63,7 @@ def test_what_is_no_list_is_refused_each_time(text: str, json_format: bool) -> N
 NOW_NS = int(NOW * 1e9)
 S = 1_000_000_000
 A, B, C = ("{'host': 'a'}\n", "{'host': 'b'}\n", "{'host': 'c'}\n")
-BEFORE = Signature(1, 2, 5, 0, 0)
+BEFORE = FileStamp(1, 2, 5, 0, 0)
 """Of the file that was there, whose inode has the number 2."""
 
 
@@ -75,14 +76,14 @@ def content(
     changed_ns: int = NOW_NS,
 ) -> FileContent:
     data = text.encode()
-    return FileContent(Signature(device, inode, len(data), modified_ns, changed_ns), data)
+    return FileContent(FileStamp(device, inode, len(data), modified_ns, changed_ns), data)
 
 
 def hosts(pool: PoolList | None) -> list[str] | None:
     return None if pool is None else [server.host for server in pool.servers]
 
 
-def once(file: FileContent, before: Signature | None, *, json_format: bool = False) -> PoolList:
+def once(file: FileContent, before: FileStamp | None, *, json_format: bool = False) -> PoolList:
     pool = FileReadings(before, 0.0, json_format=json_format).add(file, 0, 0.0, NOW)
     assert pool is not None
     return pool
@@ -110,7 +111,7 @@ def test_after_ten_seconds_it_is_looked_at_in_vain() -> None:
     ],
 )
 def test_a_file_is_whole_by_its_dates(
-    before: Signature | None, file: FileContent, whole: bool
+    before: FileStamp | None, file: FileContent, whole: bool
 ) -> None:
     pool = once(file, before)
     assert hosts(pool) == ["a"]

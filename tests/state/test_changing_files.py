@@ -3,6 +3,7 @@ reactor's thread."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,27 @@ def test_it_is_read_again_in_a_thread_and_no_more_than_each_second(tmp_path: Pat
     assert files.stamp(path) == file_stamp(path) != first
     assert files.read(path) == b"another"
     assert bench.threads.waiting == []
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_file_that_is_written_in_place_with_its_size_and_time_kept_is_another(
+    tmp_path: Path, here: bool
+) -> None:
+    bench = Bench(tmp_path, here=here)
+    files, path = bench.files, bench.path
+    if not here:
+        bench.looked()
+    first, before = files.stamp(path), path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # a tick of the kernel at most
+        path.write_text("two")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    if not here:
+        bench.clock.advance(1)
+        files.stamp(path)
+        bench.answer()
+    assert files.stamp(path) != first
+    assert files.read(path) == b"two"
 
 
 def test_while_it_hangs_what_is_known_counts_and_one_thread_waits(tmp_path: Path) -> None:

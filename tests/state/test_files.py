@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pybal.errors import SourceError
-from pybal.state.files import file_signature, read_now, read_regular_file, write_atomically
+from pybal.state.files import read_now, read_regular_file, regular_file_stamp, write_atomically
 
 
 def test_what_is_still_to_come_is_not_waited_for() -> None:
@@ -37,12 +37,12 @@ def test_a_file_is_read_whole_with_what_tells_it_from_another(tmp_path: Path) ->
     status = path.stat()
     found = read_regular_file(path, 3)
     assert found.data == b"abc"
-    assert found.signature == file_signature(path)
-    assert found.signature == (
+    assert found.stamp == regular_file_stamp(path)
+    assert found.stamp == (
         status.st_dev, status.st_ino, 3, status.st_mtime_ns, status.st_ctime_ns,
     )  # fmt: skip
     os.utime(path, ns=(1, 1))
-    assert file_signature(path) != found.signature
+    assert regular_file_stamp(path) != found.stamp
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_what_is_no_regular_file_is_refused_by_its_kind(tmp_path: Path) -> None:
         listening.bind(str(tmp_path / "socket"))
     kinds = {tmp_path: "directory", tmp_path / "fifo": "FIFO", tmp_path / "socket": "socket"}
     for path, kind in {**kinds, Path(os.devnull): "device"}.items():
-        for read in (file_signature, lambda each: read_regular_file(each, 9)):
+        for read in (regular_file_stamp, lambda each: read_regular_file(each, 9)):
             with pytest.raises(SourceError, match=f"{path} is a {kind}, not a regular file"):
                 read(path)
 

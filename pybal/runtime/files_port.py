@@ -1,0 +1,42 @@
+"""Files that are read once, and again when they have changed: what those who need them ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from pybal.runtime.file_stamp import FileStamp, file_stamp
+
+
+class Files(Protocol):
+    """Files that are read once, and again when they have changed."""
+
+    def first_look(self, path: Path) -> Deferred[None] | None:
+        """What must be waited for before this file is asked for; it fails with SourceError. None:
+        nothing."""
+        ...
+
+    def stamp(self, path: Path) -> FileStamp | None:
+        """Of the file as it is now; None: it is not there."""
+        ...
+
+    def read(self, path: Path) -> bytes:
+        """What it holds. Raises OSError or SourceError."""
+        ...
+
+
+class FilesHere:
+    """See Files. On whatever file system, for as long as that takes."""
+
+    def first_look(self, path: Path) -> Deferred[None] | None:
+        """See Files."""
+
+    def stamp(self, path: Path) -> FileStamp | None:
+        """See Files."""
+        return file_stamp(path)
+
+    def read(self, path: Path) -> bytes:
+        """See Files."""
+        return path.read_bytes()
