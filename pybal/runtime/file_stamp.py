@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was read. Pure."""
+"""Whether a file is still the one that was read."""
 
 from __future__ import annotations
 
