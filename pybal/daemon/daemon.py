@@ -31,9 +31,9 @@ from pybal.daemon.server_checks import ServerChecks
 from pybal.health.descriptor_need import DescriptorNeed
 from pybal.health.director_health import DirectorHealth
 from pybal.history.port import History
+from pybal.instrumentation.instants import iso_time
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.status_line import status_line
-from pybal.instrumentation.why import iso_time
 from pybal.ipvs.controller import IPVSController
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot

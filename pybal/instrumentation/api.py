@@ -18,6 +18,7 @@ from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.draining import Drains, drains_of, has_weight_0, state_of
 from pybal.instrumentation.history_documents import state_document
+from pybal.instrumentation.instants import instant
 from pybal.instrumentation.ipvs_document import ipvs_document
 from pybal.instrumentation.json_pieces import Each
 from pybal.instrumentation.openapi import openapi_document
@@ -26,7 +27,7 @@ from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.verbs import verbs_document
 from pybal.instrumentation.view import StatusView
-from pybal.instrumentation.why import instant, why_json
+from pybal.instrumentation.why import why_json
 from pybal.model import (
     CheckResult,
     DaemonSnapshot,

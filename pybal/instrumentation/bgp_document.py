@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pybal.instrumentation.instants import instant
 from pybal.instrumentation.json_pieces import Each
-from pybal.instrumentation.why import instant
 from pybal.model import BGPSnapshot, OwnAddress, PeerSnapshot
 
 

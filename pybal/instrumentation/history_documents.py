@@ -9,8 +9,8 @@ from pybal.history.event import LedgerEvent
 from pybal.history.incidents import Incident
 from pybal.history.query import EventPage, EventQuery
 from pybal.history.snapshot import HistorySnapshot
+from pybal.instrumentation.instants import instant
 from pybal.instrumentation.json_pieces import Each
-from pybal.instrumentation.why import instant
 
 Document = dict[str, Any]
 

@@ -15,8 +15,8 @@ from pybal.instrumentation.history_query import (
     event_query,
     moment_of,
 )
+from pybal.instrumentation.instants import iso_time
 from pybal.instrumentation.view import StatusView
-from pybal.instrumentation.why import iso_time
 from pybal.instrumentation.why_then import WhyThen
 
 Document = dict[str, Any]

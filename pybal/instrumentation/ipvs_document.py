@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from pybal.instrumentation.instants import instant
 from pybal.instrumentation.json_pieces import Each
-from pybal.instrumentation.why import instant
 from pybal.ipvs.snapshot import DrainSnapshot, IPVSSnapshot, MissingSnapshot, ServiceStatistics
 from pybal.model import ServiceSnapshot
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pybal.instrumentation.why import instant
+from pybal.instrumentation.instants import instant
 from pybal.model import ServerSnapshot, ServiceSnapshot
 from pybal.override import LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement

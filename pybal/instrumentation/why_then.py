@@ -14,9 +14,10 @@ from pybal.history.event import Inputs, Kind, LedgerEvent
 from pybal.history.port import History
 from pybal.history.query import MAX_LIMIT, EventQuery
 from pybal.instrumentation.history_documents import event_document
+from pybal.instrumentation.instants import instant, iso_time
 from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.view import StatusView
-from pybal.instrumentation.why import decision_json, instant, iso_time, why_json
+from pybal.instrumentation.why import decision_json, why_json
 from pybal.model import Decision, Verdict
 
 Document = dict[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pybal.instrumentation.why import iso_time
+from pybal.instrumentation.instants import iso_time
 from pybal.model import ServerSnapshot
 from pybal.page.html import Child, Markup, element, path_to
 

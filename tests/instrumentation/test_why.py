@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from pybal.instrumentation.why import decision_json, instant, iso_time, sentence, why_json
+from pybal.instrumentation.why import decision_json, sentence, why_json
 from pybal.model import Decision, HoldDown, Verdict
 from tests.fakes.view import NOON, server
 
@@ -18,26 +18,6 @@ TEXT = (
     " down): 3 of 7 servers were up and enabled, the threshold of 0.333333 requires 2.33333, and 4"
     " were pooled then."
 )
-
-
-@pytest.mark.parametrize(
-    ("at", "iso"),
-    [
-        (0.0, "1970-01-01T00:00:00.000Z"),
-        (0.25, "1970-01-01T00:00:00.250Z"),
-        (-1e300, "1970-01-01T00:00:00.000Z"),
-        (NOON, "2023-11-14T22:13:20.000Z"),
-        (2e11, "8307-10-01T19:33:20.000Z"),
-        (1e300, "8307-10-01T19:33:20.000Z"),
-    ],
-)
-def test_any_moment_can_be_shown(at: float, iso: str) -> None:
-    assert iso_time(at) == iso
-    assert instant(at) == {"iso": iso, "epoch": at}
-
-
-def test_what_has_not_been_is_no_moment() -> None:
-    assert instant(None) is None
 
 
 def test_a_decision_has_all_its_inputs_and_a_sentence() -> None:
