@@ -381,6 +381,7 @@ def _resolver(state_directory: Path | None, *, read_only: bool) -> Resolver:
     if state_directory is not None:
         book = AddressBook(state_directory, reactor, _in_thread, log, read_only=read_only)
         book.load()
+        reactor.addSystemEventTrigger("before", "shutdown", book.hurry)
     client = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))
     return Resolver(reactor, random.Random(), client, log, book)
 

@@ -79,6 +79,10 @@ class AddressBook:
         if not self._read_only:
             self._writer.changed()
 
+    def hurry(self) -> None:
+        """The process is about to end: nothing waits any more until it is on the disk."""
+        self._writer.hurry()
+
 
 def addresses_file(directory: Path) -> StateFile[Addresses]:
     """Where they are kept."""

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
+from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import shortened
 from pybal.runtime.threads import InThread, NoThreadError
 from pybal.state.files import read_regular_file, write_atomically
@@ -109,7 +110,7 @@ class WriteBehind(Generic[T]):
         self._failed = failed
         self._clock = clock
         self._after_s = after_s
-        self._waits = False
+        self._later: DelayedCall | None = None
         self._warned = False
         self._lock = Lock()
         """Of what both threads touch."""
@@ -118,16 +119,22 @@ class WriteBehind(Generic[T]):
 
     def changed(self) -> None:
         """The value on the disk is no longer the newest."""
-        if self._waits:
+        if self._later is not None:
             return
         if self._after_s:
-            self._waits = True
-            self._clock.callLater(self._after_s, self._write)
+            self._later = self._clock.callLater(self._after_s, self._write)
         else:
             self._write()
 
+    def hurry(self) -> None:
+        """The process is about to end: what waits is written now, and each change from now on."""
+        self._after_s = 0.0
+        if self._later is not None:
+            self._later.cancel()
+            self._write()
+
     def _write(self) -> None:
-        self._waits = False
+        self._later = None
         value = self._value()
         with self._lock:
             if self._writing:

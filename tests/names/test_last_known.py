@@ -92,6 +92,19 @@ def test_only_changes_are_written_and_one_at_a_time(tmp_path: Path) -> None:
     assert Bench(tmp_path).book.get("a", 4) == A2
 
 
+def test_at_the_end_nothing_waits_until_it_is_written(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.book.put("a", A)
+    bench.book.hurry()
+    bench.write()
+    bench.book.put("b", A2)
+    bench.write()
+    assert not bench.clock.getDelayedCalls()
+    book = Bench(tmp_path).book
+    assert (book.get("a", 4), book.get("b", 4)) == (A, A2)
+    book.hurry()
+
+
 def test_a_disk_that_cannot_be_written_is_said_once_and_tried_on(tmp_path: Path) -> None:
     directory = tmp_path / "state"
     directory.write_text("in the way")
