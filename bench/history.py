@@ -38,7 +38,7 @@ from pybal.pool.chronicle import Chronicle
 from pybal.pool.events import Candidate, ListChanged, MonitorReported
 from pybal.pool.policy import step
 from pybal.pool.pool_state import PoolState
-from pybal.pool.ports import Step
+from pybal.pool.ports import PolicyStep
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.time_slices import TimeSlices
 
@@ -85,11 +85,11 @@ def cost(options: argparse.Namespace) -> None:  # noqa: ARG001
     hosts = tuple(Candidate(ServerSpec(f"h{n}"), True) for n in range(240))
     state, _ = step(state, ListChanged(hosts), 0.0)
 
-    def steps(told: Callable[[Step], None]) -> Callable[[int], None]:
+    def steps(told: Callable[[PolicyStep], None]) -> Callable[[int], None]:
         def one(number: int) -> None:
             event = MonitorReported(f"h{number % 100}", "Ping", number % 200 >= 100, "x")
             after, notices = step(state, event, 0.0)
-            told(Step(event, state, after, notices, 0.0))
+            told(PolicyStep(event, state, after, notices, 0.0))
 
         return one
 

@@ -52,10 +52,9 @@ from pybal.monitors.target import MonitorPorts, Target
 from pybal.override import Override
 from pybal.pool.desired import service_key
 from pybal.pool.events import ListChanged, ListPart
-from pybal.pool.ports import CoordinatorPorts
-from pybal.pool.ports import Step as PolicyStep
+from pybal.pool.ports import CoordinatorPorts, PolicyStep
 from pybal.pool.service import LVSService, ReportRouter
-from pybal.reload.difference import Step, lines, renamed
+from pybal.reload.difference import ReloadStep, lines, renamed
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
@@ -276,7 +275,7 @@ class Daemon:
         if bgp is not None and bgp.shutdown_delay_s > 0:
             self._ports.service_manager.extend_timeout(bgp.shutdown_delay_s + _STOP_S)
 
-    async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
+    async def go_over_to(self, settings: Settings, steps: tuple[ReloadStep, ...]) -> None:
         """See Reconfigurable."""
         before, self._settings = self._settings, settings
         self._names = _names(settings)

@@ -30,7 +30,7 @@ from pybal.overrides.book import Happening, OverrideEvent
 from pybal.pool.chronicle import Chronicle
 from pybal.pool.list_guard import ChangeReleased, GuardNotice
 from pybal.pool.log_lines import guard_line
-from pybal.pool.ports import Step
+from pybal.pool.ports import PolicyStep
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import counted, named
 from pybal.runtime.threads import InThread, OwnThread
@@ -138,7 +138,7 @@ class HistoryPart:
         monitors = tuple(each.monitor for each in settings.monitors)
         self.chronicle.begins(settings.name, settings.depool_threshold, monitors)
 
-    def stepped(self, service: str, step: Step) -> None:
+    def stepped(self, service: str, step: PolicyStep) -> None:
         """See Chronicle. In a storm there are thousands, which are noted when there is time."""
         because = self.chronicle.because_of(step.event)
         self._deferral.take(self.chronicle.stepped, service, step, because, self.ledger.moment())

@@ -25,7 +25,7 @@ from pybal.pool.events import (
 )
 from pybal.pool.members import Member
 from pybal.pool.pool_state import PoolState
-from pybal.pool.ports import Step
+from pybal.pool.ports import PolicyStep
 from pybal.runtime.naming import named
 
 _NAMED = 5
@@ -94,7 +94,7 @@ class Chronicle:
         return self.reload if isinstance(event, SettingsChanged) else self.because
 
     def stepped(
-        self, service: str, step: Step, because: int | None, moment: Moment | None = None
+        self, service: str, step: PolicyStep, because: int | None, moment: Moment | None = None
     ) -> None:
         """A policy has handled an event. `because`: see `because_of`."""
         event, before, after = step.event, step.before, step.after
@@ -135,7 +135,7 @@ class Chronicle:
         host: str,
         member: Member,
         decision: Decision,
-        step: Step,
+        step: PolicyStep,
         cause: int,
         moment: Moment | None,
     ) -> None:
@@ -210,7 +210,7 @@ def _before(member: Member | None, state: PoolState) -> dict[str, Any] | None:
     }
 
 
-def _decided(step: Step) -> Iterator[tuple[str, Member, Decision]]:
+def _decided(step: PolicyStep) -> Iterator[tuple[str, Member, Decision]]:
     """The servers of which something was decided anew. Most events concern one of hundreds."""
     event, before, after = step.event, step.before, step.after
     hosts: Iterable[str]

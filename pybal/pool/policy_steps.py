@@ -12,7 +12,7 @@ from pybal.pool.events import CouldNotDepool, Event
 from pybal.pool.notice_log import NoticeLog
 from pybal.pool.policy import step
 from pybal.pool.pool_state import PoolState
-from pybal.pool.ports import CoordinatorPorts, Step
+from pybal.pool.ports import CoordinatorPorts, PolicyStep
 from pybal.pool.publication import Publication
 from pybal.pool.withdrawal import is_of_interest
 
@@ -35,7 +35,7 @@ class PolicySteps:
         self._events: deque[Event] = deque()
         self._stepping = False
         self._stopped = False
-        self._gathered: list[Step] | None = None
+        self._gathered: list[PolicyStep] | None = None
         self.state = PoolState(
             settings.depool_threshold, tuple(m.monitor for m in settings.monitors)
         )
@@ -85,13 +85,13 @@ class PolicySteps:
         except Exception:  # noqa: BLE001 - one bad event must not end the service's care
             self._failed(event)
             return
-        taken = Step(event, before, self.state, notices, at)
+        taken = PolicyStep(event, before, self.state, notices, at)
         if self._gathered is None:
             self._act((taken,))
         else:
             self._gathered.append(taken)
 
-    def _act(self, steps: Sequence[Step]) -> None:
+    def _act(self, steps: Sequence[PolicyStep]) -> None:
         # What follows from them is told of after them.
         for each in steps:
             self._tell(each)
@@ -111,7 +111,7 @@ class PolicySteps:
     def _failed(self, event: Event) -> None:
         self._log.failure("An event could not be handled: {event}", event=event)
 
-    def _tell(self, taken: Step) -> None:
+    def _tell(self, taken: PolicyStep) -> None:
         try:
             self._ports.stepped(self._settings.name, taken)
         except Exception:  # noqa: BLE001 - who watches must not end the service's care

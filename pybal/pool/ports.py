@@ -36,7 +36,7 @@ class ListStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PolicyStep:
     """A step of a service's policy: the event, handled `at` (Unix seconds), the states before and
     after it (the same object if nothing has changed), what a person should hear of it."""
 
@@ -47,11 +47,11 @@ class Step:
     at: float
 
 
-StepObserver = Callable[[str, Step], None]
+StepObserver = Callable[[str, PolicyStep], None]
 """Takes a service's name and a step that its policy has taken."""
 
 
-def _nobody(service: str, step: Step) -> None:
+def _nobody(service: str, step: PolicyStep) -> None:
     """Nobody observes the policy's steps."""
 
 

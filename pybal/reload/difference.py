@@ -167,7 +167,7 @@ class RemoveService:
         return f"remove service {self.before.name}: {_where(self.before)}"
 
 
-Step = Union[
+ReloadStep = Union[
     NeedsRestart,
     AdjustGlobal,
     AdjustBGP,
@@ -179,9 +179,9 @@ Step = Union[
 ]
 
 
-def difference(before: Settings, after: Settings) -> tuple[Step, ...]:
+def difference(before: Settings, after: Settings) -> tuple[ReloadStep, ...]:
     """What leads from one configuration to the other; nothing if they mean the same."""
-    steps: list[Step] = []
+    steps: list[ReloadStep] = []
     changes = tuple(_changes(GLOBAL_KEYS, before, after))
     restarting = _of(Effect.RESTART, GLOBAL_KEYS, changes)
     adjusting = _of(Effect.IN_PLACE, GLOBAL_KEYS, changes)
@@ -201,13 +201,13 @@ def in_force(before: Settings, after: Settings) -> Settings:
     return replace(after, **kept)
 
 
-def renamed(steps: Iterable[Step]) -> tuple[tuple[str, str], ...]:
+def renamed(steps: Iterable[ReloadStep]) -> tuple[tuple[str, str], ...]:
     """The services that go on under another name: the former and the present one."""
     found = (step for step in steps if isinstance(step, RenameService))
     return tuple((step.before.name, step.after.name) for step in found)
 
 
-def lines(steps: Iterable[Step]) -> list[str]:
+def lines(steps: Iterable[ReloadStep]) -> list[str]:
     """For people: one line for each thing that is touched."""
     found: list[str] = []
     for step in steps:
@@ -215,7 +215,9 @@ def lines(steps: Iterable[Step]) -> list[str]:
     return found
 
 
-def _bgp(before: BGPSettings | None, after: BGPSettings | None, *, silent: bool) -> list[Step]:
+def _bgp(
+    before: BGPSettings | None, after: BGPSettings | None, *, silent: bool
+) -> list[ReloadStep]:
     if before == after:
         return []
     if before is None or after is None:
@@ -254,11 +256,11 @@ def _peer_changes(before: BGPPeerOptions, after: BGPPeerOptions) -> tuple[Change
 
 def _services(
     before: tuple[ServiceSettings, ...], after: tuple[ServiceSettings, ...]
-) -> Iterator[Step]:
+) -> Iterator[ReloadStep]:
     old, new = {s.name: s for s in before}, {s.name: s for s in after}
     gone = {service_key(s): s for s in before if s.name not in new}
-    added: list[Step] = []
-    changed: list[Step] = []
+    added: list[ReloadStep] = []
+    changed: list[ReloadStep] = []
     for name, service in new.items():
         if name in old:
             changed += _service(old[name], service)
@@ -273,7 +275,7 @@ def _services(
     yield from (RemoveService(service) for service in gone.values())
 
 
-def _service(before: ServiceSettings, after: ServiceSettings) -> list[Step]:
+def _service(before: ServiceSettings, after: ServiceSettings) -> list[ReloadStep]:
     if before == after:  # most of hundreds: a tenth of the work of looking at each key
         return []
     changes = (

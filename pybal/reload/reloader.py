@@ -18,7 +18,7 @@ from pybal.config.settings import Settings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.errors import PyBalError
 from pybal.reload.at_start import absolute
-from pybal.reload.difference import NeedsRestart, Step, difference, in_force, lines
+from pybal.reload.difference import NeedsRestart, ReloadStep, difference, in_force, lines
 from pybal.reload.last_good_config import LastGoodConfig
 from pybal.reload.running import Running, looked_at, refused, reloaded, why_cut_off
 from pybal.runtime.clock import DelayedCall
@@ -34,7 +34,7 @@ LOOK_EVERY_S = 10.0
 class Reconfigurable(Protocol):
     """The daemon: goes over from one configuration to another, step by step."""
 
-    async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None: ...
+    async def go_over_to(self, settings: Settings, steps: tuple[ReloadStep, ...]) -> None: ...
 
 
 class Notified(Protocol):
@@ -72,7 +72,7 @@ class _Plan:
 
     result: LoadResult
     settings: Settings | None
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ReloadStep, ...] = ()
     errors: tuple[str, ...] = ()
 
 
@@ -199,7 +199,7 @@ class Reloader:
         )
 
     async def _go_over(
-        self, result: LoadResult, settings: Settings, steps: tuple[Step, ...]
+        self, result: LoadResult, settings: Settings, steps: tuple[ReloadStep, ...]
     ) -> None:
         said = tuple(lines(steps))
         for line in said:

@@ -24,10 +24,10 @@ from pybal.pool.service import LVSService
 from pybal.reload.difference import (
     AddService,
     AdjustService,
+    ReloadStep,
     RemoveService,
     RenameService,
     ReplaceService,
-    Step,
 )
 from pybal.runtime.time_slices import TimeSlices
 
@@ -102,7 +102,7 @@ class ServiceSet:
         with suppress(CancelledError):
             await stopped
 
-    async def go_over(self, steps: tuple[Step, ...], order: Iterable[str]) -> None:
+    async def go_over(self, steps: tuple[ReloadStep, ...], order: Iterable[str]) -> None:
         """Take the steps that are about services; `order` is that of the new configuration.
 
         In this order: services that leave are checked no longer; new ones start; the others are

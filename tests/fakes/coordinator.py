@@ -37,7 +37,7 @@ from pybal.monitors.target import Target
 from pybal.override import Action, Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.events import Event, Notice
-from pybal.pool.ports import CoordinatorPorts, Step
+from pybal.pool.ports import CoordinatorPorts, PolicyStep
 from pybal.pool.withdrawal import Health
 from pybal.runtime.time_slices import TimeSlices
 
@@ -181,7 +181,7 @@ class Bench:
         assert drain_timeout_s is self.settings.drain_timeout_s
         self.published.append(entry)
 
-    def _stepped(self, service: str, step: Step) -> None:
+    def _stepped(self, service: str, step: PolicyStep) -> None:
         assert service == self.settings.name
         self.steps.append((step.event, step.notices, step.at))
 

@@ -26,7 +26,7 @@ from pybal.pool.events import (
 )
 from pybal.pool.policy import step
 from pybal.pool.pool_state import PoolState
-from pybal.pool.ports import Step
+from pybal.pool.ports import PolicyStep
 from tests.fakes.deferreds import result_of
 from tests.fakes.view import ledger
 from tests.pool.policy_case import histories
@@ -47,7 +47,7 @@ class Story:
         at = self.ledger.now()
         self.state, notices = step(before, event, at)
         because = self.chronicle.because_of(event)
-        self.chronicle.stepped("web", Step(event, before, self.state, notices, at), because)
+        self.chronicle.stepped("web", PolicyStep(event, before, self.state, notices, at), because)
 
     def listed(self, *hosts: str) -> None:
         self.take(ListChanged(tuple(Candidate(ServerSpec(host), True) for host in hosts)))

@@ -9,10 +9,10 @@ from pybal.reload.difference import (
     AdjustBGP,
     AdjustService,
     NeedsRestart,
+    ReloadStep,
     RemoveService,
     RenameService,
     ReplaceService,
-    Step,
     difference,
     lines,
 )
@@ -22,7 +22,7 @@ ONE = service("one", monitors="['IdleConnection']")
 TWO = service("two", ip="192.0.2.2")
 
 
-def steps(before: str, after: str) -> tuple[Step, ...]:
+def steps(before: str, after: str) -> tuple[ReloadStep, ...]:
     return difference(settings(before), settings(after))
 
 

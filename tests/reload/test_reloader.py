@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from pybal.config.settings import Settings
-from pybal.reload.difference import Step, lines
+from pybal.reload.difference import ReloadStep, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
 from pybal.reload.running import cut_off, started
@@ -33,7 +33,7 @@ class FakeDaemon:
         self.gate: Deferred[None] = succeed(None)
         self.error: Exception | None = None
 
-    async def go_over_to(self, settings: Settings, steps: tuple[Step, ...]) -> None:
+    async def go_over_to(self, settings: Settings, steps: tuple[ReloadStep, ...]) -> None:
         await self.gate
         if self.error is not None:
             raise self.error
