@@ -53,7 +53,8 @@ from pybal.override import Override
 from pybal.pool.desired import service_key
 from pybal.pool.events import ListChanged, ListPart
 from pybal.pool.ports import CoordinatorPorts, PolicyStep
-from pybal.pool.service import LVSService, ReportRouter
+from pybal.pool.report_router import ReportRouter
+from pybal.pool.service import LVSService
 from pybal.reload.difference import ReloadStep, lines, renamed
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader

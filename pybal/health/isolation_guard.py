@@ -54,7 +54,7 @@ class ProbeTarget:
 
 
 class ReportDelivery(Protocol):
-    """Gives each report to the service that it concerns; pool.service.ReportRouter does."""
+    """Gives each report to the service that it concerns: pool.report_router."""
 
     def deliver(self, report: HealthReport) -> None:
         """The report counts."""

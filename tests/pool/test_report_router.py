@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import cast
 
 from pybal.model import CheckResult, HealthReport
-from pybal.pool.service import LVSService, ReportRouter
+from pybal.pool.report_router import ReportRouter
+from pybal.pool.service import LVSService
 
 DOWN = HealthReport("web", "a", "M", CheckResult(False, "refused", 0.1, 0.0), 1)
 OF_MAIL = replace(DOWN, service="mail")
