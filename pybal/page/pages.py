@@ -91,7 +91,7 @@ class StatusSite:
             raise AssertionError("the director itself is always there")
         frame = self._frame(topic, asked)
         found = None if not frame.query else await self._found(frame.query)
-        return _html(overview_document(frame, topic.publication.slot, found))
+        return _html(overview_document(frame, topic.rendered.slot, found))
 
     async def _found(self, query: str) -> Markup:
         found: list[Match] = []
@@ -109,7 +109,7 @@ class StatusSite:
             missing = missing_document(self._frame(None, asked), names)
             return replace(_html(missing), status=HTTPStatus.NOT_FOUND)
         frame = self._frame(topic, asked, name)
-        return _html(service_document(frame, name, topic.publication.slot))
+        return _html(service_document(frame, name, topic.rendered.slot))
 
     async def _stream(self, asked: Asked) -> Response:
         service = asked.query.get("of") or None
@@ -134,7 +134,7 @@ class StatusSite:
             path_to(name, v=self._assets[name].tag)
             for name in ("status.svg", "status.css", "status.js")
         )
-        state = "" if topic is None else topic.publication.state
+        state = "" if topic is None else topic.rendered.state
         return Frame(
             self._view.daemon().host or "this director",
             icon,

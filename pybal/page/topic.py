@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from pybal.instrumentation.server_sent_events import Subscriber, event
 from pybal.page.counted_slices import CountedSlices
 from pybal.page.piece import Page
-from pybal.page.publication import Publication
+from pybal.page.rendered_page import RenderedPage
 from pybal.runtime.time_slices import TimeSlices
 
 Compose = Callable[[CountedSlices], Awaitable[Page | None]]
@@ -28,7 +28,7 @@ class Topic:
         self._viewers: dict[Subscriber, int] = {}
         """With the version that each has."""
         self._waiting: list[Deferred[bool]] | None = None
-        self.publication = Publication(epoch)
+        self.rendered = RenderedPage(epoch)
         self.updated_at_s: float | None = None
 
     @property
@@ -54,7 +54,7 @@ class Topic:
 
     def add(self, viewer: Subscriber, state: str) -> None:
         """A viewer who has the page as it was in that state."""
-        self._viewers[viewer] = self.publication.version_of(state)
+        self._viewers[viewer] = self.rendered.version_of(state)
         self.tell(viewer)
 
     def remove(self, viewer: Subscriber) -> None:
@@ -63,10 +63,10 @@ class Topic:
 
     def tell(self, viewer: Subscriber) -> None:
         """Send a viewer what is new to it, if it can take it now."""
-        version, publication = self._viewers.get(viewer), self.publication
-        if version is not None and viewer.ready and version != publication.version:
-            self._viewers[viewer] = publication.version
-            viewer.send(event(publication.since(version), id_=publication.state))
+        version, rendered = self._viewers.get(viewer), self.rendered
+        if version is not None and viewer.ready and version != rendered.version:
+            self._viewers[viewer] = rendered.version
+            viewer.send(event(rendered.since(version), id_=rendered.state))
 
     def tell_all(self, data: bytes = b"") -> None:
         """Send everybody what is new, and `data`."""
@@ -84,7 +84,7 @@ class Topic:
         self._slices.begin()
         page = await self._compose(self._slices)
         if page is not None:
-            for _ in self.publication.update(page):
+            for _ in self.rendered.update(page):
                 await self._slices.pause()
             self.updated_at_s = self._clock.seconds()
         self._slices.end()

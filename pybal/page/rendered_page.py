@@ -29,7 +29,7 @@ class _Order:
     version: int
 
 
-class Publication:
+class RenderedPage:
     """The versions of one page, counted from 1. `epoch` tells this run's from those of others."""
 
     def __init__(self, epoch: str) -> None:
