@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pybal.bgp.snapshot import BGPSnapshot, OwnAddress, PeerSnapshot
 from pybal.model import (
-    BGPSnapshot,
     HealthSnapshot,
     MetricFamily,
     MonitorSnapshot,
-    OwnAddress,
-    PeerSnapshot,
     ServerSpec,
     SourceList,
     status_text,

@@ -11,9 +11,10 @@ from twisted.logger import Logger
 
 from pybal.announce.damping import Damping
 from pybal.bgp.advertisement import Advertisement
+from pybal.bgp.snapshot import HeldAnnouncement
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
-from pybal.model import HeldAnnouncement, IPAddress
+from pybal.model import IPAddress
 from pybal.pool.desired import service_key
 from pybal.pool.withdrawal import Health, is_announced
 from pybal.runtime.clock import Clock, DelayedCall

@@ -24,8 +24,9 @@ from pybal.bgp.ports import BGPPorts
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import FailoverSettings
+from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot, MaintenanceSnapshot
 from pybal.bgp.speaker import Speaker
-from pybal.model import AnnouncedPrefix, BGPSnapshot, IPAddress, MaintenanceSnapshot
+from pybal.model import IPAddress
 from pybal.runtime.naming import counted, named
 
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named in a line

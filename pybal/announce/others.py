@@ -13,7 +13,8 @@ from pybal.bgp.peering import Peering
 from pybal.bgp.preference import Preferred
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route, Routes
-from pybal.model import IPAddress, OthersRoute, OwnAddress
+from pybal.bgp.snapshot import OthersRoute, OwnAddress
+from pybal.model import IPAddress
 
 _A_TURN = 100  # addresses: some milliseconds
 

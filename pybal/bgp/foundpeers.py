@@ -12,7 +12,8 @@ from pybal.bgp.fsm import State
 from pybal.bgp.network import BGPNetwork
 from pybal.bgp.peering import Peering
 from pybal.bgp.settings import InterfacePeer, PeerGroup, PeerSettings, SpeakerSettings
-from pybal.model import IPAddress, PeerSnapshot
+from pybal.bgp.snapshot import PeerSnapshot
+from pybal.model import IPAddress
 from pybal.runtime.backoff import doubling_s
 
 _MAX_RETRY_S = 30.0

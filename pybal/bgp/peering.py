@@ -37,10 +37,11 @@ from pybal.bgp.ports import BGPPorts
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import ExportPolicy, PeerSettings, SpeakerSettings
+from pybal.bgp.snapshot import PeerSnapshot
 from pybal.bgp.succession import go_on, keep_session
 from pybal.bgp.summing import SummingLog
 from pybal.bgp.takeover import TakenSession
-from pybal.model import IPAddress, PeerSnapshot
+from pybal.model import IPAddress
 
 _LONGEST_ERROR = 600
 _NEARNESS = {state: number for number, state in enumerate(State)}

@@ -11,7 +11,7 @@ from pybal.bgp.importer import Importer
 from pybal.bgp.link import Link
 from pybal.bgp.messages import Open
 from pybal.bgp.settings import PeerSettings
-from pybal.model import BGPConnectionSnapshot, PeerSnapshot
+from pybal.bgp.snapshot import BGPConnectionSnapshot, PeerSnapshot
 
 
 @dataclass(slots=True)

@@ -20,10 +20,11 @@ from pybal.bgp.peering import Peering
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.rib import Routes
 from pybal.bgp.settings import ExportPolicy, PeerGroup, PeerSettings, SpeakerSettings
+from pybal.bgp.snapshot import PeerSnapshot
 from pybal.bgp.summing import SummingLog
 from pybal.bgp.takeover import LeftSessions
 from pybal.handover.format import HandoverError
-from pybal.model import IPAddress, PeerSnapshot
+from pybal.model import IPAddress
 from pybal.net.listener import Listener
 
 _FLUSH_POLL_S = 0.02

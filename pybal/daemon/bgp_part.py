@@ -17,10 +17,11 @@ from pybal.announce.dry_run import DryRunFailover
 from pybal.announce.maintenance import Maintenance
 from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
-from pybal.model import BGPSnapshot, IPAddress
+from pybal.model import IPAddress
 from pybal.state.keeper import Keeper
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 import pybal
 from pybal.announce.announcer import Announcer
+from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
@@ -37,14 +38,7 @@ from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
-from pybal.model import (
-    AnnouncedPrefix,
-    BGPSnapshot,
-    DaemonSnapshot,
-    IPAddress,
-    ServiceSnapshot,
-    SourceList,
-)
+from pybal.model import DaemonSnapshot, IPAddress, ServiceSnapshot, SourceList
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.by_hand import ChecksByHand
 from pybal.monitors.registry import create_monitor, kinds_of

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+from pybal.bgp.snapshot import AnnouncedPrefix
 from pybal.config.settings import ControlSettings, InstrumentationSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.handover.listeners import KeptListeners
@@ -24,7 +25,7 @@ from pybal.instrumentation.server import Accepting, InstrumentationServer, liste
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.verbs import Controls
 from pybal.instrumentation.view import StatusView
-from pybal.model import AnnouncedPrefix, IPAddress
+from pybal.model import IPAddress
 from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey

@@ -9,11 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from pybal.bgp.snapshot import AnnouncedPrefix
 from pybal.instrumentation.alerts import Situation, general_alerts
 from pybal.instrumentation.pending_alert import Dated, Lasting, PendingAlert, PendingAlerts
 from pybal.instrumentation.service_alerts import service_alerts
 from pybal.instrumentation.view import StatusView
-from pybal.model import Alert, AnnouncedPrefix, ServiceSnapshot
+from pybal.model import Alert, ServiceSnapshot
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import TimeSlices
 

@@ -10,19 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pybal.bgp.snapshot import BGPSnapshot, MaintenanceSnapshot, OwnAddress, PeerSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
-from pybal.model import (
-    Alert,
-    BGPSnapshot,
-    DaemonSnapshot,
-    MaintenanceSnapshot,
-    OwnAddress,
-    PeerSnapshot,
-    ServiceSnapshot,
-    Severity,
-)
+from pybal.model import Alert, DaemonSnapshot, ServiceSnapshot, Severity
 from pybal.runtime.naming import named, shortened
 
 _PEER_AWAY_S = 60.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from pybal.bgp.snapshot import BGPSnapshot, OwnAddress, PeerSnapshot
 from pybal.instrumentation.instants import instant
 from pybal.instrumentation.json_pieces import Each
-from pybal.model import BGPSnapshot, OwnAddress, PeerSnapshot
 
 
 def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:

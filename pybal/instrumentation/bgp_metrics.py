@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from pybal.model import BGPSnapshot
+from pybal.bgp.snapshot import BGPSnapshot
 
 _PEER = ("local_asn", "peer")
 _SHOWN_ADDRESSES = 500

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from prometheus_client.utils import floatToGoString
 
+from pybal.bgp.snapshot import BGPSnapshot, PeerSnapshot
 from pybal.instrumentation.metric_head import metric_head
 from pybal.instrumentation.monitor_metrics import escaped
-from pybal.model import BGPSnapshot, PeerSnapshot
 
 _PEERS_A_PIECE = 50
 _STATES = "session_state_count"

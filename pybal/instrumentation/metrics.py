@@ -25,6 +25,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.history.snapshot import HistorySnapshot
@@ -38,14 +39,7 @@ from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.ipvs.snapshot import IPVSSnapshot
-from pybal.model import (
-    Alert,
-    BGPSnapshot,
-    DaemonSnapshot,
-    HealthSnapshot,
-    ServiceSnapshot,
-    Severity,
-)
+from pybal.model import Alert, DaemonSnapshot, HealthSnapshot, ServiceSnapshot, Severity
 
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = openmetrics.CONTENT_TYPE_LATEST

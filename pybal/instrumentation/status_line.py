@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ConfigSnapshot
-from pybal.model import BGPSnapshot
 from pybal.runtime.naming import counted, shortened
 
 _MAX_SHOWN = 300

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Protocol
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.history.port import History
 from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
-from pybal.model import BGPSnapshot, DaemonSnapshot, ServiceSnapshot
+from pybal.model import DaemonSnapshot, ServiceSnapshot
 from pybal.override import Override
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pybal.bgp.snapshot import BGPSnapshot, OwnAddress, PeerSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DrainSnapshot, IPVSSnapshot
-from pybal.model import BGPSnapshot, DaemonSnapshot, OwnAddress, PeerSnapshot, SourceSnapshot
+from pybal.model import DaemonSnapshot, SourceSnapshot
 from pybal.override import Override
 from pybal.page.html import Child, Markup, element
 from pybal.page.words import count_of, duration, listed, moment, service_link, state

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.instrumentation.pending_alert import Dated
 from pybal.ipvs.snapshot import IPVSSnapshot
-from pybal.model import (
-    Alert,
-    BGPSnapshot,
-    DaemonSnapshot,
-    ServerSnapshot,
-    ServiceSnapshot,
-)
+from pybal.model import Alert, DaemonSnapshot, ServerSnapshot, ServiceSnapshot
 from pybal.override import Override
 from pybal.page.tally import Care, Standing, Tally, badness, care_of, standing, tally
 

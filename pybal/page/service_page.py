@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DestinationStatistics, DrainSnapshot, IPVSSnapshot
-from pybal.model import (
-    AnnouncedPrefix,
-    BGPSnapshot,
-    HoldDown,
-    MonitorSnapshot,
-    ServerSnapshot,
-    SourceSnapshot,
-)
+from pybal.model import HoldDown, MonitorSnapshot, ServerSnapshot, SourceSnapshot
 from pybal.net.addresses import endpoint
 from pybal.override import LaidOver
 from pybal.page.bar import bar

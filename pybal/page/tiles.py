@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.ipvs.snapshot import IPVSSnapshot
-from pybal.model import BGPSnapshot, DaemonSnapshot, Severity
+from pybal.model import DaemonSnapshot, Severity
 from pybal.page.html import Markup, element
 from pybal.page.piece import Piece
 from pybal.page.seen import Seen

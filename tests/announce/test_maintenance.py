@@ -19,8 +19,8 @@ from pybal.bgp.messages import Keepalive, PathAttributes
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route
 from pybal.bgp.settings import MaintenanceSettings
+from pybal.bgp.snapshot import MaintenanceSnapshot
 from pybal.bgp.update import DecodedUpdate
-from pybal.model import MaintenanceSnapshot
 from pybal.state.keeper import Keeper
 from tests.bgp.memory import RouterEnd
 from tests.bgp.peeringcase import VIP, VIP6, PeeringCase

@@ -24,8 +24,8 @@ from pybal.bgp.messages import (
 )
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import FailoverSettings, PeerSettings, SpeakerSettings
+from pybal.bgp.snapshot import PeerSnapshot
 from pybal.bgp.update import DecodedUpdate
-from pybal.model import PeerSnapshot
 from tests.bgp.memory import MemoryNetwork, Router, RouterEnd, memory_ports
 
 US, THEM = "10.0.0.1", "10.0.0.9"

@@ -38,7 +38,7 @@ from pybal.bgp.messages import (
 from pybal.bgp.negotiation import negotiate
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.settings import PeerSettings
-from pybal.model import OwnAddress
+from pybal.bgp.snapshot import OwnAddress
 from tests.bgp.peeringcase import OPEN, THEM, VIP, VIP6, PeeringCase, notifications, updates
 
 HOST = Prefix.host(VIP)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pybal.model import OthersRoute, OwnAddress
+from pybal.bgp.snapshot import OthersRoute, OwnAddress
 from tests.ctl.served import ServedSite
 from tests.ctl.test_commands import lines
 from tests.fakes.view import NOON, FakeView, bgp

@@ -11,15 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.ctl.local_time import local_time
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
-from pybal.model import (
-    AnnouncedPrefix,
-    MaintenanceSnapshot,
-    SourceSnapshot,
-)
+from pybal.model import SourceSnapshot
 from tests.ctl.served import ServedSite
 from tests.fakes.view import (
     CONFIG,

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
+from pybal.bgp.snapshot import BGPConnectionSnapshot, BGPSnapshot, PeerSnapshot
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.history.ledger import Ledger
 from pybal.instrumentation.alerts import Situation, general_alerts
@@ -18,15 +19,12 @@ from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.instrumentation.service_alerts import service_alerts
 from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.model import (
-    BGPConnectionSnapshot,
-    BGPSnapshot,
     CheckResult,
     DaemonSnapshot,
     Decision,
     L4Protocol,
     MetricSample,
     MonitorSnapshot,
-    PeerSnapshot,
     ServerSnapshot,
     ServiceSnapshot,
     SourceSnapshot,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import Headline, Situation, headline
 from pybal.instrumentation.pending_alert import PendingAlerts
@@ -13,13 +14,7 @@ from pybal.ipvs.snapshot import (
     DriftSnapshot,
     IPVSSnapshot,
 )
-from pybal.model import (
-    Alert,
-    BGPSnapshot,
-    HealthSnapshot,
-    ServerSnapshot,
-    ServiceSnapshot,
-)
+from pybal.model import Alert, HealthSnapshot, ServerSnapshot, ServiceSnapshot
 from tests.fakes.view import (
     CONFIG,
     DAEMON,

@@ -8,17 +8,12 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from pybal.bgp.snapshot import AnnouncedPrefix
 from pybal.held_change import HeldChange
 from pybal.instrumentation.alert_watch import LOOK_INTERVAL_S, AlertWatch
 from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.pending_alert import Dated
-from pybal.model import (
-    Alert,
-    AnnouncedPrefix,
-    ServerSnapshot,
-    ServiceSnapshot,
-    Severity,
-)
+from pybal.model import Alert, ServerSnapshot, ServiceSnapshot, Severity
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pybal.bgp.snapshot import AnnouncedPrefix, OthersRoute, OwnAddress
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.instrumentation.alerts import KINDS, Situation
 from pybal.instrumentation.pending_alert import Lasting, PendingAlert, PendingAlerts
@@ -15,11 +16,8 @@ from pybal.ipvs.snapshot import (
 )
 from pybal.model import (
     Alert,
-    AnnouncedPrefix,
     HealthSnapshot,
     IsolationSnapshot,
-    OthersRoute,
-    OwnAddress,
     ServiceSnapshot,
     Severity,
     SourceSnapshot,

@@ -9,12 +9,7 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from pybal.instrumentation.alerts import Situation, headline
-from pybal.instrumentation.bgp_document import bgp_document
-from pybal.instrumentation.bgp_metrics import bgp_families
-from pybal.instrumentation.bgp_peer_text import peer_text
-from pybal.model import (
-    Alert,
+from pybal.bgp.snapshot import (
     AnnouncedPrefix,
     BGPConnectionSnapshot,
     BGPSnapshot,
@@ -23,6 +18,11 @@ from pybal.model import (
     OthersRoute,
     OwnAddress,
 )
+from pybal.instrumentation.alerts import Situation, headline
+from pybal.instrumentation.bgp_document import bgp_document
+from pybal.instrumentation.bgp_metrics import bgp_families
+from pybal.instrumentation.bgp_peer_text import peer_text
+from pybal.model import Alert
 from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer, pending_alerts
 
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}

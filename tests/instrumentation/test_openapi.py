@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pybal.bgp.snapshot import MaintenanceSnapshot, OthersRoute, OwnAddress
 from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
@@ -23,13 +24,7 @@ from pybal.ipvs.snapshot import (
     ServiceStatistics,
     Traffic,
 )
-from pybal.model import (
-    MaintenanceSnapshot,
-    MetricSample,
-    OthersRoute,
-    OwnAddress,
-    SourceSnapshot,
-)
+from pybal.model import MetricSample, SourceSnapshot
 from tests.fakes.view import (
     NOON,
     FakeView,

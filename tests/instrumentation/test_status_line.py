@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.instrumentation.status_line import status_line
-from pybal.model import BGPSnapshot
 from tests.fakes.view import CONFIG, NO_BGP, bgp
 
 WELL = "0 services, 0 servers, 0 up"

@@ -9,16 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from pybal.bgp.snapshot import OthersRoute, OwnAddress
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DriftSnapshot, KernelErrorSnapshot, MissingSnapshot
-from pybal.model import (
-    Alert,
-    HoldDown,
-    OthersRoute,
-    OwnAddress,
-    Severity,
-    SourceSnapshot,
-)
+from pybal.model import Alert, HoldDown, Severity, SourceSnapshot
 from pybal.override import Action, LaidOver, Override
 from pybal.page.overview import alerts_section
 from pybal.page.seen import SinceAlert

@@ -8,6 +8,13 @@ from typing import Any
 
 import pytest
 
+from pybal.bgp.snapshot import (
+    AnnouncedPrefix,
+    HeldAnnouncement,
+    MaintenanceSnapshot,
+    OthersRoute,
+    OwnAddress,
+)
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import (
@@ -17,16 +24,7 @@ from pybal.ipvs.snapshot import (
     KernelErrorSnapshot,
     MissingSnapshot,
 )
-from pybal.model import (
-    AnnouncedPrefix,
-    HealthSnapshot,
-    HeldAnnouncement,
-    IsolationSnapshot,
-    MaintenanceSnapshot,
-    OthersRoute,
-    OwnAddress,
-    SourceSnapshot,
-)
+from pybal.model import HealthSnapshot, IsolationSnapshot, SourceSnapshot
 from pybal.override import Action, Override
 from pybal.page.sections import (
     bgp_section,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from pybal.bgp.snapshot import AnnouncedPrefix
 from pybal.held_change import HeldChange
 from pybal.model import (
-    AnnouncedPrefix,
     CheckResult,
     Decision,
     HoldDown,

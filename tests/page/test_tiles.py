@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
+from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import AuditSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.model import (
     Alert,
-    AnnouncedPrefix,
     HealthSnapshot,
     IsolationSnapshot,
-    MaintenanceSnapshot,
     ServiceSnapshot,
     Severity,
     SourceSnapshot,
