@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pybal
 from pybal.config.loader import parse
 from pybal.migration.keepalived import Service, Translator
-from pybal.migration.keepalived_text import Remark, read_keepalived
+from pybal.migration.keepalived_text import MAX_CHARACTERS, Remark, read_keepalived
 from pybal.migration.writing import one_line, pool_list, pybal_conf
 from pybal.monitors.registry import BUILT_IN, kinds_of
 from pybal.runtime.naming import counted
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        text = options.file.read_text("utf-8", "replace")
+        text = _read(options.file)
         services, remarks = translate(text, options.id)
         _write(options, services, remarks)
     except OSError as error:
@@ -73,6 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         further = f"mend {options.file}: it has no virtual_server that can be translated"
     say([f"{written}: {found}; next: {further}"])
     return EXIT_OK if usable else EXIT_FAILED
+
+
+def _read(path: Path) -> str:
+    """Not more of it than is looked at, and nothing if it is no text."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        text = file.read(MAX_CHARACTERS + 1)
+    if "\0" in text:
+        raise OSError(errno.EINVAL, "it holds NUL characters, so it is no text", str(path))
+    return text
 
 
 def _words(error: OSError) -> str:

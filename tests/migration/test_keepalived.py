@@ -276,6 +276,23 @@ def test_the_program_writes_and_does_not_overwrite(tmp_path: Path, capsys: Captu
     assert capsys.readouterr().err == none
 
 
+def test_what_is_no_text_is_refused_and_no_terminal_obeys_the_rest(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    source, out = tmp_path / "keepalived.conf", tmp_path / "out"
+    source.write_bytes(b"\x7fELF\0\0\x1b[2J\n")
+    assert main([str(source), "-o", str(out)]) == 1
+    said = capsys.readouterr()
+    no_text = "it holds NUL characters, so it is no text"
+    assert (said.out, said.err) == ("", f"pybal-from-keepalived: {source}: {no_text}\n")
+    assert not out.exists()
+    source.write_bytes(b"\x1b[2J\xff \x07\n")
+    assert main([str(source), "-o", str(out)]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith(f"{source}:1: ")
+    assert said.err.removesuffix("\n").isprintable()
+
+
 def test_a_file_without_a_virtual_server_says_so(tmp_path: Path, capsys: Capture) -> None:
     source = tmp_path / "keepalived.conf"
     source.write_text("vrrp_instance VI_1 {\n}\n")
