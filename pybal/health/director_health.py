@@ -46,7 +46,7 @@ class DirectorHealth:
     """Owns the heartbeat and the guard from start() to stop().
 
     Monitors report to `reports`; what counts goes on to `router`. With `isolation` None every
-    report counts at once. `services` are those that run, a live view; `together`: see
+    report counts. `services` are those that run, a live view; `together`: see
     IsolationPorts.
     """
 

@@ -115,10 +115,7 @@ class IsolationGuard:
         if self._stopped:
             return
         if rule is None:
-            if self._to_do:  # After those that came before the rule was switched off.
-                self._to_do.append(Deliver(report))
-            else:
-                self._ports.router.deliver(report)
+            self._take_on((Deliver(report),))
             return
         before = rule.phase
         self._tell_of_forgiven(rule.forgiven_by(report))

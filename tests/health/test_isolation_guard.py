@@ -368,10 +368,14 @@ def test_what_waits_as_the_rule_is_switched_off_comes_before_what_comes_then() -
     assert bench.acted[-2:] == [f"up h{AT_ONCE}", f"down h{AT_ONCE}"]
 
 
-def test_without_isolation_every_report_counts_at_once() -> None:
+def test_without_isolation_every_report_counts_by_the_next_turn() -> None:
     bench = Bench()
     bench.guard.reconfigure(None)
     for number in range(50):
         bench.guard.receive(report_of(f"h{number}", False, slow=True))
-    assert bench.acted == [f"down h{number}" for number in range(50)]
+    said = [f"down h{number}" for number in range(50)]
+    assert bench.acted == said[:AT_ONCE]
+    bench.clock.advance(0)
+    assert bench.acted == said
+    assert bench.together[-1] == said[AT_ONCE:], "as one"
     assert bench.guard.snapshot().phase == "off"
