@@ -354,6 +354,7 @@ def _daemon_ports(
         set_log_level=begun.logging.set_level,
         with_options=begun.with_options,
         load_code=begun.code.load,
+        load_answers=begun.code.load_answers,
     )
 
 

@@ -8,7 +8,9 @@ import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from pybal.bgp.snapshot import AnnouncedPrefix
@@ -17,26 +19,31 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.handover.listeners import KeptListeners
 from pybal.health.local_faults import LocalFaults
 from pybal.instrumentation.alert_watch import AlertWatch
-from pybal.instrumentation.control_server import ControlServer, user_of
+from pybal.instrumentation.control_server import ControlServer
 from pybal.instrumentation.lasting_file import lasting_file
-from pybal.instrumentation.metrics import process_metrics
+from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.pending_alert import Dated, Lasting
 from pybal.instrumentation.server import Accepting, InstrumentationServer, listening_socket
-from pybal.instrumentation.site import ControlAccess, StatusPages
-from pybal.instrumentation.verbs import Controls
 from pybal.instrumentation.view import StatusView
 from pybal.model import IPAddress
-from pybal.monitors.registry import metric_families
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
-from pybal.page.pages import StatusSite
+from pybal.runtime.clock import DelayedCall
+from pybal.runtime.threads import NoThreadError
 from pybal.runtime.time_slices import TimeSlices
 from pybal.state.keeper import Keeper
+
+if TYPE_CHECKING:
+    from pybal.daemon.http_answers import HTTPAnswers
+    from pybal.instrumentation.verbs import Controls
 
 RESERVED_DESCRIPTORS = 32
 """For requests, when all others are in use."""
 
 _LAST_ANSWER_S = 1.0
+
+_ANSWERS_AFTER_S = 0.05
+"""What answers requests is a tenth of the start: a small daemon's first checks go before it."""
 
 
 def _listening(listeners: KeptListeners, address: IPAddress, port: int) -> socket.socket:
@@ -57,8 +64,9 @@ def _lasting(
 
 
 class HTTPPart:
-    """Owns both servers. What lasts is kept in `state_directory`. A dry run listens only where
-    nobody else does, and has no control socket unless it is asked for."""
+    """Owns both servers, which listen at once and answer as soon as the code for it is loaded. What
+    lasts is kept in `state_directory`. A dry run listens only where nobody else does, and has no
+    control socket unless it is asked for."""
 
     def __init__(
         self,
@@ -73,7 +81,10 @@ class HTTPPart:
         *,
         dry_run: bool,
     ) -> None:
+        self._ports = ports
+        self._view = view
         self._controls = controls
+        self._time_slices = time_slices
         self._clock = ports.reactor
         self._listeners = ports.listeners
         self._faults = faults
@@ -98,17 +109,11 @@ class HTTPPart:
             known,
             *_lasting(ports, state_directory, self._log),
         )
-        self._pages = StatusPages(
-            ports.reactor,
-            view,
-            self._watch,
-            time_slices,
-            self._log,
-            metric_families(ports.monitors),
-            partial(ports.read_in_thread, process_metrics()),
-        )
-        self._html = StatusSite(ports.reactor, view, self._watch, time_slices, ports.now, self._log)
-        self._pages.html = self._html
+        self._answers: HTTPAnswers | None = None
+        self._late: list[tuple[LateSite, Controls | None]] = []
+        """Sites that wait for the answers."""
+        self._begins: DelayedCall | None = None
+        self._control_socket = ""
         self._instrumentation: InstrumentationServer | None = None
         self._control: ControlServer | None = None
         self._stopped = False
@@ -119,12 +124,46 @@ class HTTPPart:
         control: ControlSettings | None,
         renames: Iterable[tuple[str, str]],
     ) -> None:
-        """Begin to listen, and to look for what alerts are made of. Services go on from the last
-        run under another name, former and present one."""
+        """Begin to listen, and to look for what alerts are made of; answer a moment later. Services
+        go on from the last run under another name, former and present one."""
         self.rename(renames)
         self._watch.start()
         self._start_control(control)
         self._start_instrumentation(settings)
+        self._begins = self._clock.callLater(_ANSWERS_AFTER_S, self._begin_to_answer)
+
+    def _begin_to_answer(self) -> None:
+        beginning = Deferred.fromCoroutine(self._load_answers())
+        beginning.addErrback(lambda f: self._log.failure("Nothing is answered", failure=f))
+
+    async def _load_answers(self) -> None:
+        try:
+            obstacle = await self._ports.read_in_thread(self._ports.load_answers)
+        except NoThreadError:
+            obstacle = self._ports.load_answers()
+        if self._stopped:
+            return
+        if obstacle is not None:
+            self._log.critical("Nothing is answered: {error}", error=obstacle)
+            await self._stop_servers()
+            return
+        # Loaded by now.
+        from pybal.daemon.http_answers import HTTPAnswers
+
+        answers = HTTPAnswers(self._ports, self._view, self._watch, self._time_slices, self._log)
+        answers.tell_control_socket(self._control_socket)
+        self._answers = answers
+        late, self._late = self._late, []
+        for site, controls in late:
+            site.serve(answers.site(controls))
+
+    def _site(self, controls: Controls | None = None) -> LateSite:
+        site = LateSite()
+        if self._answers is None:
+            self._late.append((site, controls))
+        else:
+            site.serve(self._answers.site(controls))
+        return site
 
     def rename(self, renames: Iterable[tuple[str, str]]) -> None:
         """Services go on under another name: former and present one."""
@@ -161,12 +200,18 @@ class HTTPPart:
     async def stop(self) -> None:
         """Close everything. Idempotent."""
         self._stopped = True
+        if self._begins is not None and self._begins.active():
+            self._begins.cancel()
         self._watch.stop()
-        self._html.stop()
+        if self._answers is not None:
+            self._answers.stop()
+        await self._stop_servers()
+        self._reserve.close()
+
+    async def _stop_servers(self) -> None:
         for server in (self._instrumentation, self._control):
             if server is not None:
                 await server.stop()
-        self._reserve.close()
 
     def alerts(self) -> tuple[Dated, ...]:
         """All that there are now."""
@@ -178,16 +223,18 @@ class HTTPPart:
                 self._accepting,
                 settings.addresses,
                 settings.port,
-                self._pages.site(),
+                self._site(),
                 keeps_trying=not self._dry_run,
             )
             self._instrumentation.start()
 
     def _start_control(self, control: ControlSettings | None) -> None:
         wanted = self._wanted(control)
-        self._pages.control_socket = "" if wanted is None else str(wanted.path)
+        self._control_socket = "" if wanted is None else str(wanted.path)
+        if self._answers is not None:
+            self._answers.tell_control_socket(self._control_socket)
         if wanted is not None:
-            site = self._pages.site(ControlAccess(self._controls, user_of))
+            site = self._site(self._controls)
             self._control = ControlServer(self._accepting, wanted, site, self._listeners)
             self._control.start()
 

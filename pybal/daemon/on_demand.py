@@ -1,4 +1,5 @@
-"""Code that most configurations do without: each piece is loaded with the first that needs it."""
+"""Code that most configurations do without: each piece is loaded with the first that needs it. And
+what the first checks do without."""
 
 from __future__ import annotations
 
@@ -40,20 +41,28 @@ class CodeOnDemand:
     upgrade of the package leaves the running daemon alone, and the code of one version does not
     fit into a process of another."""
 
-    def __init__(self, pieces: Iterable[Piece] | None = None) -> None:
+    def __init__(self, pieces: Iterable[Piece] | None = None, answers: Piece | None = None) -> None:
         self._pieces = tuple(PIECES if pieces is None else pieces)
-        self._found = {file: file_stamp(file) for each in self._pieces for file in each.files}
+        self._answers = answers or ANSWERS
+        known = (*self._pieces, self._answers)
+        self._found = {file: file_stamp(file) for each in known for file in each.files}
 
     def load(self, settings: Settings) -> str | None:
         """Load what these settings need, in any thread; what is in the way of that."""
         for piece in self._pieces:
-            if piece.module not in sys.modules and piece.wanted(settings):
+            if piece.wanted(settings):
                 obstacle = self._load(piece)
                 if obstacle is not None:
                     return obstacle
         return None
 
+    def load_answers(self) -> str | None:
+        """Load what answers requests, in any thread; what is in the way of that."""
+        return self._load(self._answers)
+
     def _load(self, piece: Piece) -> str | None:
+        if piece.module in sys.modules:
+            return None
         if any(file_stamp(file) != self._found[file] for file in piece.files):
             return (
                 f"{piece.name}'s code is not loaded, as no {piece.needed_by} needed it, and PyBal"
@@ -139,3 +148,12 @@ PIECES = (
         _speaks_tls,
     ),
 )
+
+ANSWERS = Piece(
+    "HTTP",
+    "request",
+    "pybal.daemon.http_answers",
+    (*_files("daemon/http_answers.py", "history/moments.py"), *_folders("instrumentation", "page")),
+    lambda _: True,
+)
+"""All need it, but not before their first checks."""

@@ -87,4 +87,5 @@ class DaemonPorts:
     with_options: Callable[[Settings], Settings]
     """What the command line makes of a file's settings."""
     load_code: Callable[[Settings], str | None]
+    load_answers: Callable[[], str | None]
     """See CodeOnDemand."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import grp
 import pwd
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
-from twisted.web.http import Request
 
 from pybal.config.settings import ControlSettings
 from pybal.handover.listeners import KeptListeners
-from pybal.instrumentation.channel import BoundedSite
+from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.server import Accepting
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
 from pybal.net.unix_socket import UNIXListener, peer_uid, what_is_at
+
+if TYPE_CHECKING:
+    from twisted.web.http import Request
 
 
 class ControlServer:
@@ -26,7 +28,7 @@ class ControlServer:
         self,
         accepting: Accepting,
         settings: ControlSettings,
-        site: BoundedSite,
+        site: LateSite,
         kept: KeptListeners,
     ) -> None:
         self._accepting = accepting
@@ -70,7 +72,7 @@ class ControlServer:
 
     async def _stop(self) -> None:
         await self._listener.stop()
-        await self._site.connections.abort_all()
+        await self._site.abort_all()
 
     def _listen(self) -> _Open:
         path = self.settings.path

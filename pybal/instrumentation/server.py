@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from pybal.instrumentation.channel import BoundedSite
+from pybal.instrumentation.late_site import LateSite
 from pybal.model import IPAddress
 from pybal.net.acceptor import Acceptor
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.net.listener import Listener
+
+if TYPE_CHECKING:
+    from pybal.instrumentation.channel import BoundedSite
 
 _BACKLOG = 128
 _LOG_INTERVAL_S = 60
@@ -55,16 +59,15 @@ class Accepting:
         self._tell_exhausted = exhausted
         self._logged_at_s: float | None = None
 
-    def accept(self, listening: socket.socket, site: BoundedSite) -> Acceptor:
+    def accept(self, listening: socket.socket, site: LateSite) -> Acceptor:
         """Have a listening socket's connections served."""
+        acceptor = Acceptor(self.reactor, listening, self._reserve)
+        site.when_there(partial(self._begin, acceptor))
+        return acceptor
+
+    def _begin(self, acceptor: Acceptor, site: BoundedSite) -> None:
         site.connections.on_lost = self._reserve.refill
-        return Acceptor(
-            self.reactor,
-            listening,
-            site,
-            self._reserve,
-            lambda served: self._exhausted(site, served),
-        )
+        acceptor.begin(site, partial(self._exhausted, site))
 
     def _exhausted(self, site: BoundedSite, served: bool) -> None:
         self._tell_exhausted()
@@ -90,7 +93,7 @@ class InstrumentationServer:
         accepting: Accepting,
         addresses: Iterable[IPAddress],
         port: int,
-        site: BoundedSite,
+        site: LateSite,
         *,
         keeps_trying: bool = True,
     ) -> None:
@@ -143,4 +146,4 @@ class InstrumentationServer:
     async def _stop(self) -> None:
         for listener in self._listeners.values():
             await listener.stop()
-        await self._site.connections.abort_all()
+        await self._site.abort_all()

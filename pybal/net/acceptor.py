@@ -27,10 +27,9 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 @implementer(IReadDescriptor)
 class Acceptor:
-    """Hands each connection to `factory`. The socket listens, does not block, and is the acceptor's
-    from now on. `exhausted` is told whenever there is no descriptor for a connection but those of
-    the reserve, with whether that had one. `reactor` provides IReactorFDSet, IReactorSocket and
-    IReactorTime.
+    """Hands each connection to a factory, once it has begun; who connects before waits in the
+    kernel's queue. The socket listens, does not block, and is the acceptor's from now on. `reactor`
+    provides IReactorFDSet, IReactorSocket and IReactorTime.
 
     Not Twisted's own port: that closes connections it has no descriptor for, and sets a UNIX
     socket's permissions to what suits it.
@@ -40,18 +39,24 @@ class Acceptor:
         self,
         reactor: Any,
         listening: socket.socket,
-        factory: Factory[Any],
         reserve: DescriptorReserve,
-        exhausted: Callable[[bool], None],
     ) -> None:
         self._reactor = reactor
         self._socket = listening
-        self._factory = factory
+        self._factory: Factory[Any] | None = None
+        self._exhausted: Callable[[bool], None] = lambda _: None
         self._reserve = reserve
-        self._exhausted = exhausted
         self._pause: Any = None
+
+    def begin(self, factory: Factory[Any], exhausted: Callable[[bool], None]) -> None:
+        """Hand each connection to `factory`, unless closed already. `exhausted` is told whenever
+        there is no descriptor for one but those of the reserve, with whether that had one."""
+        if self._socket.fileno() < 0:
+            return
+        self._factory = factory
+        self._exhausted = exhausted
         factory.doStart()
-        reactor.addReader(self)
+        self._reactor.addReader(self)
 
     def fileno(self) -> int:
         """The reactor asks for it, also of one that is closed."""
@@ -130,4 +135,5 @@ class Acceptor:
             self._pause = None
         self._reactor.removeReader(self)
         self._socket.close()
-        self._factory.doStop()
+        if self._factory is not None:
+            self._factory.doStop()

@@ -15,7 +15,7 @@ import pytest
 
 from pybal.config.loader import parse_content
 from pybal.config.settings import MonitorSettings, Settings
-from pybal.daemon.on_demand import PIECES, CodeOnDemand, Piece
+from pybal.daemon.on_demand import ANSWERS, PIECES, CodeOnDemand, Piece
 from tests.config.texts import KINDS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -107,6 +107,19 @@ def test_a_library_that_is_missing_is_an_error_in_words(room: Path) -> None:
     assert "there_is_no_such_library" in error
 
 
+def test_what_answers_is_loaded_when_that_is_asked_for(room: Path) -> None:
+    answers = Piece("HTTP", "request", ROOM, (room,), lambda _: True)
+    code = CodeOnDemand([], answers)
+    assert code.load(FILE) is None
+    assert ROOM not in sys.modules
+    assert code.load_answers() is None
+    assert ROOM in sys.modules
+    room.unlink()
+    assert code.load_answers() is None
+    error = CodeOnDemand([], replace(answers, module="another", files=(ROOT,))).load_answers()
+    assert error == "HTTP's code cannot be loaded: No module named 'another'"
+
+
 IMPORT_IN_A_FUNCTION = re.compile(r"^[ \t].*\bimport\b", re.M)
 """There is none in a file without this."""
 
@@ -128,13 +141,13 @@ for module in sys.argv[1:]:
 def loaded_besides() -> dict[str, list[str]]:
     """The modules that each piece's own loads that all do not, and under "all" what all load: in an
     interpreter of its own."""
-    command = [sys.executable, "-c", LOADING, *(piece.module for piece in PIECES)]
+    command = [sys.executable, "-c", LOADING, *(piece.module for piece in (*PIECES, ANSWERS))]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     lines = [line.split() for line in done.stdout.splitlines()]
     return {module: loaded for module, *loaded in lines}
 
 
-@pytest.mark.parametrize("piece", PIECES, ids=[piece.name for piece in PIECES])
+@pytest.mark.parametrize("piece", [*PIECES, ANSWERS], ids=lambda piece: piece.name)
 def test_all_files_of_that_code_are_known(
     piece: Piece, loaded_besides: dict[str, list[str]]
 ) -> None:
@@ -144,6 +157,14 @@ def test_all_files_of_that_code_are_known(
     assert files
     assert files <= set(piece.files)
     assert set(piece.files) <= files | by_all
+
+
+def test_what_answers_is_not_loaded_before_the_daemon_runs(
+    loaded_besides: dict[str, list[str]],
+) -> None:
+    answering = {"twisted.web.http", "prometheus_client", "pybal.page.pages"}
+    assert answering <= set(loaded_besides[ANSWERS.module])
+    assert not answering & set(loaded_besides["all"])
 
 
 def files_of(modules: list[str]) -> set[Path]:
@@ -219,7 +240,7 @@ def imported_until_the_first_check(tmp_path: Path) -> set[str]:
 def test_a_small_daemon_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     loaded = imported_until_the_first_check(tmp_path)
     packages = {name.partition(".")[0] for name in loaded}
-    assert {"pybal.main", "pybal.http.exchange", "twisted.web.http"} <= loaded
+    assert {"pybal.main", "pybal.http.exchange"} <= loaded
     assert {"pybal.ipvs.netlink", "pyroute2.netlink"} <= loaded
     # OpenSSL itself was asked for, in vain.
     assert not packages & {"cryptography", "service_identity", "pyasn1"}, "no TLS"
@@ -252,6 +273,7 @@ def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
     loaded_by_then = {
         ("pybal/sources/create.py", "pybal.sources.etcd"),
         ("pybal/http/client.py", "pybal.http.tls_exchange"),
+        ("pybal/daemon/http_part.py", "pybal.daemon.http_answers"),
         ("pybal/daemon/bgp_part.py", "pybal.daemon.bgp_speaking"),
         ("pybal/main.py", "pybal.daemon.bgp_speaking"),
     }

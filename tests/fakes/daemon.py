@@ -96,11 +96,17 @@ class Answering:
 class Reactor(Clock):
     """A Clock with IReactorFDSet: what listens is never told of a connection."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: set[object] = set()
+
     def addReader(self, reader: object) -> None:  # noqa: N802
         """Nothing comes."""
+        self.readers.add(reader)
 
     def removeReader(self, reader: object) -> None:  # noqa: N802
         """Nothing came."""
+        self.readers.discard(reader)
 
 
 class QuietBFD:
@@ -168,6 +174,7 @@ def memory_ports(
         set_log_level=lambda _: None,
         with_options=lambda settings: settings,
         load_code=lambda _: None,
+        load_answers=lambda: None,
         new_inotify=no_inotify,
         cpu_s=lambda: 0.0,
     )

@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.channel import MAX_CONNECTIONS
+from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.metrics import process_metrics
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import StatusPages
@@ -71,7 +72,7 @@ class Daemon:
         )
         accepting = Accepting(reactor, DescriptorReserve(0), log, lambda: None)
         self.server = InstrumentationServer(
-            accepting, [ip_address(a) for a in addresses], port, pages.site()
+            accepting, [ip_address(a) for a in addresses], port, LateSite(pages.site())
         )
 
     def in_thread(self, function: Callable[..., T], *arguments: Any) -> Deferred[T]:

@@ -8,6 +8,7 @@ from os import strerror
 from twisted.internet.testing import MemoryReactorClock
 
 from pybal.instrumentation.channel import BoundedSite
+from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.server import Accepting, InstrumentationServer
 from pybal.instrumentation.site import BoundedRequest
 from pybal.model import IPAddress
@@ -29,7 +30,7 @@ class Rig:
             Accepting(self.reactor, DescriptorReserve(0), logger, lambda: None, self.listen),
             [ip_address(address) for address in addresses],
             9090,
-            BoundedSite(lambda _: None, BoundedRequest, self.reactor, logger),
+            LateSite(BoundedSite(lambda _: None, BoundedRequest, self.reactor, logger)),
         )
 
     def listen(self, address: IPAddress, port: int) -> socket.socket:

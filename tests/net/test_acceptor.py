@@ -69,7 +69,8 @@ def test_a_connection_that_cannot_be_served_is_not_the_last() -> None:
     async def main(reactor: Any) -> None:
         socket_ = listening(*FAMILIES[0])
         reserve = DescriptorReserve(2)
-        acceptor = Acceptor(reactor, socket_, Moody(), reserve, lambda _: None)
+        acceptor = Acceptor(reactor, socket_, reserve)
+        acceptor.begin(Moody(), lambda _: None)
         with connected(socket_), connected(socket_) as second:
             await is_greeted(reactor, second)
         acceptor.close()
@@ -104,7 +105,8 @@ def test_it_accepts_until_it_is_closed(family: int, where: Any) -> None:
     async def main(reactor: Any) -> None:
         socket_ = listening(family, where)
         factory = Factory.forProtocol(Greeting)
-        acceptor = Acceptor(reactor, socket_, factory, DescriptorReserve(0), lambda _: None)
+        acceptor = Acceptor(reactor, socket_, DescriptorReserve(0))
+        acceptor.begin(factory, lambda _: None)
         assert acceptor.address()[0] == where[0]
         clients = [connected(socket_) for _ in range(3)]
         for client in clients:
@@ -120,12 +122,37 @@ def test_it_accepts_until_it_is_closed(family: int, where: Any) -> None:
     run_in_reactor(main)
 
 
+def test_who_connects_before_it_begins_waits() -> None:
+    async def main(reactor: Any) -> None:
+        socket_ = listening(*FAMILIES[0])
+        acceptor = Acceptor(reactor, socket_, DescriptorReserve(0))
+        with connected(socket_) as client:
+            await sleep(reactor, 0.01)
+            assert heard(client) is None
+            acceptor.begin(Factory.forProtocol(Greeting), lambda _: None)
+            await is_greeted(reactor, client)
+        acceptor.close()
+
+    run_in_reactor(main)
+
+
+def test_one_that_is_closed_does_not_begin() -> None:
+    async def main(reactor: Any) -> None:
+        acceptor = Acceptor(reactor, listening(*FAMILIES[0]), DescriptorReserve(0))
+        acceptor.close()
+        acceptor.begin(Factory.forProtocol(Greeting), lambda _: None)
+        assert acceptor not in reactor.getReaders()
+
+    run_in_reactor(main)
+
+
 def test_a_unix_socket_keeps_its_permissions(tmp_path: Any) -> None:
     async def main(reactor: Any) -> None:
         socket_ = listening(socket.AF_UNIX, str(tmp_path / "s"))
         os.chmod(tmp_path / "s", 0o600)
         factory = Factory.forProtocol(Greeting)
-        acceptor = Acceptor(reactor, socket_, factory, DescriptorReserve(0), lambda _: None)
+        acceptor = Acceptor(reactor, socket_, DescriptorReserve(0))
+        acceptor.begin(factory, lambda _: None)
         with connected(socket_) as client:
             await is_greeted(reactor, client)
         assert os.stat(tmp_path / "s").st_mode & 0o777 == 0o600
@@ -140,7 +167,8 @@ def test_without_descriptors_the_reserve_serves_and_is_filled_again() -> None:
         told: list[bool] = []
         reserve = DescriptorReserve(4)
         socket_ = listening(*FAMILIES[0])
-        acceptor = Acceptor(reactor, socket_, Factory.forProtocol(Greeting), reserve, told.append)
+        acceptor = Acceptor(reactor, socket_, reserve)
+        acceptor.begin(Factory.forProtocol(Greeting), told.append)
         clients = [socket.socket() for _ in range(5)]
         with no_descriptors_left():
             for client in clients[:3]:

@@ -1,0 +1,102 @@
+"""Requests wait for the code that answers them, and not for good."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from pybal.daemon.daemon import Daemon
+from pybal.ipvs.memory import MemoryKernel
+from pybal.reload.running import started
+from pybal.runtime.threads import InThread, NoThreadError
+from tests.bgp.memory import MemoryNetwork
+from tests.config.texts import load
+from tests.fakes.daemon import Answering, Reactor, at_once, memory_ports
+from tests.fakes.deferreds import result_of
+
+CONFIG = "[global]\ninstrumentation = no\ncontrol-socket = {}\n"
+LATER_S = 1.0
+
+
+class Rig:
+    """A daemon with a control socket, started at this moment."""
+
+    def __init__(
+        self,
+        folder: Path,
+        obstacle: str | None = None,
+        in_thread: InThread = at_once,
+    ) -> None:
+        self.path = folder / "control"
+        config = folder / "pybal.conf"
+        config.write_text(CONFIG.format(self.path))
+        result = load(config)
+        assert result.settings is not None
+        self.reactor = Reactor()
+        network, routers = Answering(self.reactor, set()), MemoryNetwork(self.reactor)
+        ports = memory_ports(
+            self.reactor, at_once, network, MemoryKernel(), routers, lambda _: None
+        )
+        ports = replace(ports, load_answers=lambda: obstacle, read_in_thread=in_thread)
+        self.daemon = Daemon(started(result, result.settings, 1e9), ports)
+        self.daemon.start()
+
+    def serves(self) -> bool:
+        """Whether connections are taken from the kernel."""
+        return bool(self.reactor.readers)
+
+    def stop(self) -> None:
+        result_of(Deferred.fromCoroutine(self.daemon.stop()))
+        self.reactor.advance(LATER_S)
+
+
+def connects(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
+def no_thread(_: Callable[[], Any]) -> Deferred[Any]:
+    return fail(NoThreadError("no thread"))
+
+
+@pytest.mark.parametrize("in_thread", [at_once, no_thread])
+def test_it_listens_at_once_and_answers_a_moment_later(tmp_path: Path, in_thread: InThread) -> None:
+    rig = Rig(tmp_path, in_thread=in_thread)
+    assert connects(rig.path)
+    assert not rig.serves()
+    rig.reactor.advance(LATER_S)
+    assert rig.serves()
+    rig.stop()
+    assert not rig.serves()
+
+
+def test_what_could_never_be_answered_is_not_listened_for(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, "PyBal has been upgraded")
+    rig.reactor.advance(LATER_S)
+    assert not rig.path.exists()
+    rig.stop()
+
+
+def test_a_stop_before_it_answers_ends_all(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.stop()
+    assert not rig.path.exists()
+    assert not rig.serves()
+
+
+def test_a_stop_while_the_code_is_loaded_ends_all(tmp_path: Path) -> None:
+    loading: Deferred[Any] = Deferred()
+    threads: list[InThread] = [at_once]
+    rig = Rig(tmp_path, in_thread=lambda function: threads[-1](function))
+    threads.append(lambda _: loading)
+    rig.reactor.advance(LATER_S)
+    threads.pop()
+    rig.stop()
+    loading.callback(None)
+    assert not rig.serves()
