@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "pybal").rglob("*.py"))
 
 HOUSE = (ROOT / "docs/architecture.md").read_text("utf-8")
+TABLE = HOUSE.split("| room |", 1)[1].split("\n\n", 1)[0]
+"""The rooms, and what lives there."""
 GROUND = "model"
 """A room of the ground floor, whose modules may share values."""
 
@@ -36,6 +39,11 @@ def room(module: str) -> str:
     return [*module.split("."), GROUND][1]
 
 
+def room_of(path: Path) -> str:
+    """`pybal/bgp/bfd/kept.py` -> `bgp`; empty for a module of the package itself."""
+    return path.relative_to(ROOT / "pybal").parts[0].removesuffix(path.name)
+
+
 def is_pure(path: Path) -> bool:
     """Whether its docstring says so."""
     return path.name != "__init__.py" and re.search(r"\bPure\b", source(path).docstring) is not None
@@ -45,8 +53,7 @@ PURE = [path for path in MODULES if is_pure(path)]
 
 
 def test_the_table_of_rooms_names_every_folder_and_module_that_there_is() -> None:
-    table = HOUSE.split("| room |", 1)[1].split("\n\n", 1)[0]
-    named = set(re.findall(r"`([\w/.]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.M))))
+    named = set(re.findall(r"`([\w/.]+)`", "".join(re.findall(r"^\| (`.*?) \|", TABLE, re.M))))
     folders = {f"{path.parent.name}/" for path in MODULES if path.parent.parent.name == "pybal"}
     loose = {path.name for path in MODULES if path.parent.name == "pybal"} - {"__init__.py"}
     assert named == folders | loose
@@ -54,13 +61,16 @@ def test_the_table_of_rooms_names_every_folder_and_module_that_there_is() -> Non
     assert len(loose) <= 8
 
 
-def test_every_file_that_the_document_names_exists() -> None:
-    named = set(re.findall(r"`([\w/]+\.py)`", HOUSE))
+def test_every_file_that_the_document_names_exists_and_is_the_only_one_of_that_name() -> None:
+    named = set(re.findall(r"`([\w/]+\.py)`", HOUSE.replace(TABLE, "")))
     assert len(named) > 40
-    files = [path for room in ("pybal", "tests", "bench") for path in (ROOT / room).rglob("*.py")]
-    known = {path.relative_to(ROOT).as_posix() for path in files}
-    known |= {path.removeprefix("pybal/") for path in known} | {path.name for path in files}
-    assert named <= known
+    files = [path for room in ("tests", "bench") for path in (ROOT / room).rglob("*.py")]
+    known = {name(path) for path in (*files, *MODULES)}
+    # A room and a file of it; a file alone, where no other room has one of that name.
+    known |= {path.relative_to(ROOT / "pybal").as_posix() for path in MODULES if room_of(path)}
+    alone = Counter(path.name for path in MODULES)
+    known |= {each for each, number in alone.items() if number == 1}
+    assert named - known == set()
 
 
 def test_what_is_measured_can_be_found() -> None:
