@@ -38,6 +38,7 @@ from pybal.instrumentation.ipvs_metrics import ipvs_families
 from pybal.instrumentation.ipvs_text import statistics_text
 from pybal.instrumentation.monitor_metrics import printable
 from pybal.instrumentation.monitor_text import MonitorText
+from pybal.instrumentation.service_metrics import service_families
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import Alert, DaemonSnapshot, HealthSnapshot, ServiceSnapshot, Severity
 
@@ -123,7 +124,7 @@ class SnapshotCollector(Collector):
         yield from _health_families(self._snapshot.daemon.health)
         yield from ipvs_families(self._snapshot.ipvs)
         yield from bgp_families(self._snapshot.bgp)
-        yield from _service_families(self._snapshot.services)
+        yield from service_families(self._snapshot.services)
         yield _alert_family(self._snapshot.alerts)
         yield from history_families(self._snapshot.history)
 
@@ -200,82 +201,3 @@ def _health_families(health: HealthSnapshot) -> Iterator[Metric]:
     for name, count in health.local_faults:
         faults.add_metric([name], count)
     yield faults
-
-
-def _service_families(services: Sequence[ServiceSnapshot]) -> Iterator[Metric]:
-    def gauge(name: str, help_: str) -> GaugeMetricFamily:
-        family = GaugeMetricFamily(name, help_, labels=["service"])
-        families.append(family)
-        return family
-
-    families: list[Metric] = []
-    info = InfoMetricFamily("pybal_service", "What the service is")
-    families.append(info)
-    servers = gauge("pybal_service_servers", "Servers in the pool list")
-    enabled = gauge("pybal_service_servers_enabled", "Servers enabled by the operator")
-    up = gauge("pybal_service_servers_up", "Servers up, enabled or not")
-    pooled = gauge("pybal_service_servers_pooled", "Servers pooled")
-    can_depool = gauge("pybal_service_can_depool", "Whether one more server may be depooled")
-    held = gauge("pybal_service_pooled_down_servers", "Servers kept pooled though down")
-    threshold = gauge("pybal_service_depool_threshold", "Part of the pool that must stay pooled")
-    stale = gauge("pybal_source_stale", "Whether the source of the pool list fails")
-    damaged = gauge(
-        "pybal_source_damaged_entries", "Entries of the pool list that could not be read"
-    )
-    last_good = gauge(
-        "pybal_source_last_good_timestamp_seconds", "Date of the pool list in force, Unix time"
-    )
-    held_by_list = gauge(
-        "pybal_service_held_servers", "Servers that stay though the pool list takes them away"
-    )
-    held_changes = CounterMetricFamily(
-        "pybal_service_held_changes_total",
-        "Changes of the pool list that were held, as too few servers would have been left",
-        labels=["service"],
-    )
-    overridden = gauge(
-        "pybal_service_overridden_servers",
-        "Servers that an operator drains, disables or enables for a time",
-    )
-    held_down = gauge(
-        "pybal_service_held_down_servers", "Servers that flapped: up again, and not pooled yet"
-    )
-    hold_downs = CounterMetricFamily(
-        "pybal_service_hold_downs_total",
-        "How often a server that came up was not pooled at once, as it had flapped",
-        labels=["service"],
-    )
-    could_not = CounterMetricFamily(
-        "pybal_service_could_not_depool_total",
-        "Servers kept pooled because too many were down",
-        labels=["service"],
-    )
-    for service in services:
-        name = [printable(service.name)]
-        members = service.servers
-        what = {
-            "address": str(service.address),
-            "port": str(service.port),
-            "protocol": service.protocol.value,
-            "scheduler": service.scheduler,
-            "service": name[0],
-        }
-        info.add_metric([], what)
-        servers.add_metric(name, len(members))
-        enabled.add_metric(name, sum(s.enabled for s in members))
-        up.add_metric(name, sum(s.up for s in members))
-        pooled.add_metric(name, sum(s.pooled for s in members))
-        can_depool.add_metric(name, service.can_depool)
-        held.add_metric(name, sum(s.pooled and not s.up for s in members))
-        threshold.add_metric(name, float(service.depool_threshold))
-        stale.add_metric(name, service.source.stale)
-        damaged.add_metric(name, len(service.source.damage))
-        if service.source.last_good_at is not None:
-            last_good.add_metric(name, service.source.last_good_at)
-        held_by_list.add_metric(name, sum(len(change.servers) for change in service.held))
-        held_changes.add_metric(name, service.held_total)
-        overridden.add_metric(name, sum(s.over is not None for s in members))
-        held_down.add_metric(name, sum(s.hold_down is not None for s in members))
-        hold_downs.add_metric(name, service.hold_downs_total)
-        could_not.add_metric(name, service.could_not_depool_total)
-    yield from (*families, could_not, held_changes, hold_downs)
