@@ -8,8 +8,8 @@ from twisted.logger import Logger
 
 from pybal.daemon.ports import DaemonPorts
 from pybal.instrumentation.alert_watch import AlertWatch
+from pybal.instrumentation.asking_users import AskingUsers
 from pybal.instrumentation.channel import BoundedSite
-from pybal.instrumentation.control_server import user_of
 from pybal.instrumentation.metrics import process_metrics
 from pybal.instrumentation.site import ControlAccess, StatusPages
 from pybal.instrumentation.verbs import Controls
@@ -39,12 +39,14 @@ class HTTPAnswers:
             metric_families(ports.monitors),
             partial(ports.read_in_thread, process_metrics()),
         )
+        self._users = AskingUsers(ports.reactor, ports.own_thread)
         self._html = StatusSite(ports.reactor, view, watch, time_slices, ports.now, log)
         self._pages.html = self._html
 
     def site(self, controls: Controls | None) -> BoundedSite:
         """One that serves all pages; the verbs, too, if it has the controls."""
-        return self._pages.site(None if controls is None else ControlAccess(controls, user_of))
+        access = None if controls is None else ControlAccess(controls, self._users.who)
+        return self._pages.site(access)
 
     def tell_control_socket(self, path: str) -> None:
         """Where verbs are answered, for those who try elsewhere; empty: nowhere."""

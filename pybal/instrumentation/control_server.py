@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import grp
-import pwd
-from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
@@ -14,10 +12,7 @@ from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.server import Accepting
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
-from pybal.net.unix_socket import UNIXListener, peer_uid, what_is_at
-
-if TYPE_CHECKING:
-    from twisted.web.http import Request
+from pybal.net.unix_socket import UNIXListener, what_is_at
 
 
 class ControlServer:
@@ -105,13 +100,3 @@ class _Open:
     def close(self) -> None:
         self._acceptor.close()
         self.listening.remove()
-
-
-def user_of(request: Request) -> str:
-    """The user whose process sent a request over the control socket."""
-    transport: Any = request.channel.transport
-    uid = peer_uid(transport.socket)
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return "root" if uid == 0 else f"user {uid}"

@@ -58,7 +58,7 @@ class ControlAccess:
     """What makes a site one of the control socket: the verbs, and how to tell who asks."""
 
     controls: Controls
-    who: Callable[[Request], str]
+    who: Callable[[Request], Deferred[str]]
 
 
 class StatusPages:
@@ -141,7 +141,7 @@ class StatusPages:
     async def _perform(
         self, request: BoundedRequest, found: Found, control: ControlAccess
     ) -> Response:
-        by = control.who(request)
+        by = await control.who(request)
         response = await perform(
             control.controls, found, request.body, by, partial(api.signed, self._view)
         )

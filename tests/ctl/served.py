@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from twisted.internet.defer import succeed
+
 from pybal.ctl.client import SocketClient
 from pybal.ctl.main import Terminal, run
 from pybal.errors import ControlError, NoSuchThingError
@@ -99,7 +101,7 @@ class ServedSite:
         self.path = path
         self.view = view
         self.controls = FakeControls()
-        self._site = Client(view, control=ControlAccess(self.controls, lambda _: "anna"))
+        self._site = Client(view, control=ControlAccess(self.controls, lambda _: succeed("anna")))
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve)
 

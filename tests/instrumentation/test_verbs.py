@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.web.test.requesthelper import DummyChannel
 
 from pybal.errors import ControlError, NoSuchThingError
@@ -80,9 +80,8 @@ class Rig(Client):
 
     def __init__(self) -> None:
         self.controls = FakeControls()
-        super().__init__(
-            FakeView([service("text_443")]), control=ControlAccess(self.controls, lambda _: "anna")
-        )
+        control = ControlAccess(self.controls, lambda _: succeed("anna"))
+        super().__init__(FakeView([service("text_443")]), control=control)
 
     def post(self, path: str, body: bytes = b"") -> Answer:
         return self.get(path, method="POST", body=body)
