@@ -37,8 +37,9 @@ class ListChanged:
 
 @dataclass(frozen=True, slots=True)
 class ListPart:
-    """These are new in a long pool list; hosts are unique. They come after all that there are,
-    which stay as they are, until the whole list is in force."""
+    """These are new in a long pool list, or listed otherwise; hosts are unique. Those that are new
+    come after all that there are, and who is not named stays as it is, until the whole list is in
+    force."""
 
     candidates: tuple[Candidate, ...]
 

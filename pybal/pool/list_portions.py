@@ -1,38 +1,59 @@
-"""The servers that a long list brings come in portions, one a turn: all of them in one step would
+"""What a long list brings and changes comes in portions, one a turn: all of it in one step would
 hold up the reactor. Pure."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from pybal.model import ServerSpec
+from pybal.pool.list_guard import counts
+from pybal.pool.members import Member
 
 PORTION = 150
 """So many new servers are some milliseconds' work."""
 
 
 class Portions:
-    """Those of one list, in its order. To give all of them costs what the list is long, however
-    many they are."""
+    """Those of one list: new servers in its order, then those that it lists otherwise than they are
+    there, in its order, too, but those last that it takes out of service. To give all of them costs
+    what the list is long, however many they are."""
 
     def __init__(self) -> None:
         self._in_force: Mapping[str, ServerSpec] | None = None
         self._waiting: deque[str] = deque()
 
     def next(
-        self, in_force: Mapping[str, ServerSpec], known: Collection[str]
+        self, in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]
     ) -> tuple[ServerSpec, ...]:
-        """The next servers that are new; `known` are those that there are. Empty if there are no
-        more than a portion, and once all have come: what is done for the whole list has a turn to
-        itself. Who has changed, and who is no longer listed, goes with that."""
+        """The next servers; `known` are those that there are. Empty if there are no more than a
+        portion, and once all have come: what is done for the whole list has a turn to itself. Who
+        is no longer listed goes with that."""
         if in_force is not self._in_force:
             begun, self._in_force = self._in_force is not None, in_force
-            new = [host for host in in_force if host not in known]
-            self._waiting = deque(new if begun or len(new) > PORTION else ())
+            waiting = _in_turn(in_force, known)
+            self._waiting = deque(waiting if begun or len(waiting) > PORTION else ())
         portion: list[ServerSpec] = []
         while self._waiting and len(portion) < PORTION:
-            host = self._waiting.popleft()
-            if host not in known:
-                portion.append(in_force[host])
+            spec = in_force[self._waiting.popleft()]
+            if _differs(spec, known.get(spec.host)):
+                portion.append(spec)
         return tuple(portion)
+
+
+def _in_turn(in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]) -> list[str]:
+    former = dict(known.items())
+    new: list[str] = []
+    others: list[str] = []
+    taken_out: list[str] = []
+    for host, spec in in_force.items():
+        before = former.get(host)
+        if before is None:
+            new.append(host)
+        elif _differs(spec, before):
+            (others if counts(spec) or not counts(before.spec) else taken_out).append(host)
+    return new + others + taken_out
+
+
+def _differs(spec: ServerSpec, before: Member | None) -> bool:
+    return before is None or (spec is not before.spec and spec != before.spec)

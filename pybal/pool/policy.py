@@ -94,27 +94,13 @@ _Applied = tuple[PoolState, dict[str, str], list[Notice]]
 
 
 def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
-    members: list[Member] = []
     causes: dict[str, str] = {}
     notices: list[Notice] = []
     former = dict(state.members.items())
-    for candidate in event.candidates:
-        spec = candidate.spec
-        known = former.get(spec.host)
-        if known is None:
-            members.append(_new_member(candidate, state.monitors))
-            causes[spec.host] = _arrival(candidate)
-            notices.append(ServerAdded(spec))
-            continue
-        # Most servers of a changed list are as before: the later steps skip the same object.
-        member = known
-        is_other = spec is not known.spec and spec != known.spec
-        if is_other or candidate.over != known.over:
-            member = replace(known, spec=spec, over=candidate.over)
-            causes[spec.host] = _change(known, candidate)
-        members.append(member)
-        if is_other:
-            notices.append(ServerMerged(spec))
+    members = [
+        _listed(each, former.get(each.spec.host), state.monitors, causes, notices)
+        for each in event.candidates
+    ]
     listed = state.members.listed(members)
     if not listed.same_list(state.members):
         notices += (ServerRemoved(host) for host in state.members if host not in listed)
@@ -122,12 +108,42 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
 
 
 def _apply_part(state: PoolState, event: ListPart) -> _Applied:
-    new = [each for each in event.candidates if each.spec.host not in state.members]
-    if not new:
+    causes: dict[str, str] = {}
+    notices: list[Notice] = []
+    new: list[Member] = []
+    others: list[Member] = []
+    for each in event.candidates:
+        known = state.members.get(each.spec.host)
+        member = _listed(each, known, state.monitors, causes, notices)
+        if member is not known:
+            (new if known is None else others).append(member)
+    if not causes:
         return state, {}, []
-    members = state.members.grown([_new_member(each, state.monitors) for each in new])
-    causes = {each.spec.host: _arrival(each) for each in new}
-    return replace(state, members=members), causes, [ServerAdded(each.spec) for each in new]
+    members = state.members.grown(new).changed(others)
+    return replace(state, members=members), causes, notices
+
+
+def _listed(
+    candidate: Candidate,
+    known: Member | None,
+    monitors: tuple[str, ...],
+    causes: dict[str, str],
+    notices: list[Notice],
+) -> Member:
+    """The server as the list has it; what that changes is added to the causes and notices."""
+    spec = candidate.spec
+    if known is None:
+        causes[spec.host] = _arrival(candidate)
+        notices.append(ServerAdded(spec))
+        return _new_member(candidate, monitors)
+    is_other = spec is not known.spec and spec != known.spec
+    if is_other:
+        notices.append(ServerMerged(spec))
+    if not is_other and candidate.over == known.over:
+        # Most servers of a changed list are as before: the later steps skip the same object.
+        return known
+    causes[spec.host] = _change(known, candidate)
+    return replace(known, spec=spec, over=candidate.over)
 
 
 def _change(known: Member, candidate: Candidate) -> str:

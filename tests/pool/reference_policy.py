@@ -113,10 +113,18 @@ _Applied = tuple[PoolState, dict[str, str], list[Notice]]
 
 
 def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
+    listed, causes, notices = _listed(state, event.candidates)
+    notices += [ServerRemoved(host) for host in state.members if host not in listed]
+    return replace(state, members=listed), causes, notices
+
+
+def _listed(
+    state: PoolState, candidates: tuple[Candidate, ...]
+) -> tuple[dict[str, Member], dict[str, str], list[Notice]]:
     members: dict[str, Member] = {}
     causes: dict[str, str] = {}
     notices: list[Notice] = []
-    for candidate in event.candidates:
+    for candidate in candidates:
         spec = candidate.spec
         known = state.members.get(spec.host)
         if known is None:
@@ -131,18 +139,14 @@ def _apply_list(state: PoolState, event: ListChanged) -> _Applied:
             causes[spec.host] = _change(known, candidate)
         if spec != known.spec:
             notices.append(ServerMerged(spec))
-    for host in state.members:
-        if host not in members:
-            notices.append(ServerRemoved(host))
-    return replace(state, members=members), causes, notices
+    return members, causes, notices
 
 
 def _apply_part(state: PoolState, event: ListPart) -> _Applied:
-    as_before = [Candidate(m.spec, m.ready, over=m.over) for m in state.members.values()]
-    new = [each for each in event.candidates if each.spec.host not in state.members]
-    if not new:
+    part, causes, notices = _listed(state, event.candidates)
+    if not causes:
         return state, {}, []
-    return _apply_list(state, ListChanged((*as_before, *new)))
+    return replace(state, members={**state.members, **part}), causes, notices
 
 
 def _change(known: Member, candidate: Candidate) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from ipaddress import ip_address
 from operator import index
+from typing import Any
 
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
+from pybal.pool.events import ListPart
 from pybal.pool.list_portions import PORTION, Portions
+from pybal.pool.members import Member
 from tests.fakes.coordinator import Bench
 
 MANY = {f"h{n}": f"10.1.{n // 250}.{n % 250 + 1}" for n in range(5 * PORTION // 2)}
@@ -19,55 +23,88 @@ def listed(*hosts: str) -> dict[str, ServerSpec]:
     return {host: ServerSpec(host) for host in hosts}
 
 
+def there(*specs: str | ServerSpec) -> dict[str, Member]:
+    """These are known, as they are here."""
+    found = (ServerSpec(each) if isinstance(each, str) else each for each in specs)
+    return {spec.host: Member(spec, True, True, True, {}) for spec in found}
+
+
 def names(specs: Iterable[ServerSpec]) -> list[str]:
     return [spec.host for spec in specs]
 
 
 def test_few_new_servers_are_no_portion() -> None:
     hosts = [f"h{n}" for n in range(PORTION)]
-    assert Portions().next(listed(*hosts), ["a", "b"]) == ()
-    assert Portions().next(listed(*hosts, "a"), ["a", "b"]) == ()
+    assert Portions().next(listed(*hosts), there("a", "b")) == ()
+    assert Portions().next(listed(*hosts, "a"), there("a", "b")) == ()
 
 
 def test_what_is_left_of_many_is_a_portion_too() -> None:
     """The work for the whole list has a turn to itself."""
     hosts = [f"h{n}" for n in range(PORTION + 5)]
     portions, in_force = Portions(), listed(*hosts)
-    assert names(portions.next(in_force, [])) == hosts[:PORTION]
-    assert names(portions.next(in_force, hosts[:PORTION])) == hosts[PORTION:]
-    assert portions.next(in_force, hosts) == ()
+    assert names(portions.next(in_force, {})) == hosts[:PORTION]
+    assert names(portions.next(in_force, there(*hosts[:PORTION]))) == hosts[PORTION:]
+    assert portions.next(in_force, there(*hosts)) == ()
 
 
 def test_a_list_that_changes_meanwhile_goes_on_in_portions() -> None:
     hosts = [f"h{n}" for n in range(PORTION + 5)]
     portions = Portions()
-    portions.next(listed(*hosts), [])
+    portions.next(listed(*hosts), {})
     other = listed(*hosts[3:], "other")
-    assert names(portions.next(other, hosts[:PORTION])) == [*hosts[PORTION:], "other"]
+    assert names(portions.next(other, there(*hosts[:PORTION]))) == [*hosts[PORTION:], "other"]
 
 
 def test_who_has_come_by_another_way_meanwhile_is_not_new() -> None:
     hosts = [f"h{n}" for n in range(PORTION + 5)]
     portions, in_force = Portions(), listed(*hosts)
-    portions.next(in_force, [])
-    assert names(portions.next(in_force, hosts[: PORTION + 2])) == hosts[PORTION + 2 :]
+    portions.next(in_force, {})
+    assert names(portions.next(in_force, there(*hosts[: PORTION + 2]))) == hosts[PORTION + 2 :]
 
 
-class Known(set[str]):
-    """Counts how often it is asked."""
+def test_changes_come_after_new_servers_and_what_leaves_service_comes_last() -> None:
+    """So no portion leaves fewer than the whole list will."""
+    new = [f"n{n}" for n in range(PORTION - 3)]
+    before = [ServerSpec("a", 10), ServerSpec("b", 10), ServerSpec("c", 0), ServerSpec("d", 0)]
+    now = [
+        ServerSpec("a", 10, enabled=False),
+        ServerSpec("b", 20),
+        ServerSpec("c", 10),
+        ServerSpec("d", 0, enabled=False),
+    ]
+    in_force = {spec.host: spec for spec in now} | listed(*new)
+    portions, known = Portions(), there(*before)
+    found = portions.next(in_force, known)
+    assert names(found) == [*new, "b", "c", "d"]
+    assert names(portions.next(in_force, known | there(*found))) == ["a"]
+
+
+def test_who_is_as_it_was_is_in_no_portion() -> None:
+    specs = [ServerSpec(f"h{n}", n) for n in range(2 * PORTION)]
+    in_force = {spec.host: ServerSpec(spec.host, spec.weight) for spec in specs}
+    assert Portions().next(in_force, there(*specs)) == ()
+
+
+class Known(dict[str, Member]):
+    """Counts how often it is asked, or gone through."""
 
     asked = 0
 
-    def __contains__(self, host: object) -> bool:
+    def get(self, host: str, default: Any = None) -> Any:
         self.asked += 1
-        return super().__contains__(host)
+        return super().get(host, default)
+
+    def items(self) -> Any:
+        self.asked += len(self)
+        return super().items()
 
 
 def test_all_portions_together_cost_what_the_list_is_long() -> None:
     in_force, known, portions = listed(*(f"h{n}" for n in range(40 * PORTION))), Known(), Portions()
     while found := portions.next(in_force, known):
-        known.update(names(found))
-    assert known == set(in_force)
+        known.update(there(*found))
+    assert known.keys() == in_force.keys()
     assert known.asked <= 2 * len(in_force)
 
 
@@ -121,6 +158,32 @@ def test_servers_that_leave_a_list_stay_until_all_that_it_brings_have_come() -> 
     assert sizes[:2] == [len(OTHERS) + PORTION, len(OTHERS) + 2 * PORTION]
     bench.clock.advance(1)
     assert set(bench.statuses()) == {"o0", *MANY}
+
+
+def test_other_weights_of_a_whole_list_come_in_portions() -> None:
+    bench = Bench(names={**MANY, **OTHERS})
+    bench.list(*MANY)
+    for host in MANY:
+        bench.monitor(host).say(True)
+    steps, before = len(bench.steps), len(bench.published)
+    bench.list(*(ServerSpec(host, 20) for host in MANY))
+    portions = [event for event, *_ in bench.steps[steps:] if isinstance(event, ListPart)]
+    assert [len(each.candidates) for each in portions] == [PORTION, PORTION, PORTION // 2]
+    assert len(bench.published[before:]) == len(portions)
+    assert bench.destinations == dict.fromkeys(MANY.values(), 20)
+    assert bench.running == set(MANY)
+
+
+def test_a_list_that_swaps_who_serves_empties_no_pool_on_the_way() -> None:
+    bench = Bench(names={**MANY, **OTHERS}, monitors=(), threshold=Fraction(0))
+    half = len(MANY) // 2
+    bench.list(*(ServerSpec(host, enabled=n < half) for n, host in enumerate(MANY)))
+    before = len(bench.published)
+    bench.list(*(ServerSpec(host, enabled=n >= half) for n, host in enumerate(MANY)))
+    standing = [len(entry.destinations) for entry in bench.published[before:]]
+    assert len(standing) > 2
+    assert min(standing) >= half
+    assert set(bench.destinations) == set([*MANY.values()][half:])
 
 
 def test_an_address_that_is_found_between_two_portions_counts() -> None:

@@ -87,7 +87,7 @@ def random_list(random: Random, hosts: list[str]) -> ListChanged:
 
 
 def random_part(random: Random, hosts: list[str]) -> ListPart:
-    """Some of them may be there already: these are as they were."""
+    """Some of them may be there already, and be listed otherwise now."""
     listed = random_list(random, hosts).candidates
     return ListPart(listed[: random.randint(0, len(listed))])
 
