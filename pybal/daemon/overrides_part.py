@@ -150,7 +150,7 @@ class OverridesPart:
             await self._time_slices.pause()
             service = self._services.get(name)
             if service is not None:
-                service.overrides_changed()
+                await service.overrides_changed()
 
     def _changed(self, names: Collection[str]) -> None:
         telling = Deferred.fromCoroutine(self._tell(names))

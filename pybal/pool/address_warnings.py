@@ -40,21 +40,21 @@ class AddressWarnings:
 
     def look_at(self, servers: Iterable[tuple[str, IPAddress | None]]) -> None:
         """These are all hosts. Warn of those that have come to have the same address."""
-        shared = set(self._shared())
-        self._by_address, self._addresses, self._positions = {}, {}, {}
-        for position, (host, address) in enumerate(servers):
-            self._positions[host] = position
-            self._put(host, address)
+        shared, now = set(self._shared()), dict(servers)
+        self._positions = dict(zip(now, range(len(now)), strict=True))
+        for host in [host for host in self._addresses if host not in now]:
+            self._take_out(host, self._addresses.pop(host))
+        for host, address in now.items():
+            former = self._addresses.get(host)
+            if address is not former and address != former:
+                self._move(host, address)
         for address in self._shared():
             if address not in shared:
                 self._warn(address)
 
     def moved(self, host: str, address: IPAddress | None) -> None:
         """The same, of a host whose address is another one now."""
-        former = self._addresses.pop(host, None)
-        if former is not None:
-            self._take_out(host, former)
-        self._put(host, address)
+        self._move(host, address)
         if address is None:
             return
         hosts = self._by_address[address]
@@ -65,6 +65,12 @@ class AddressWarnings:
         for address, hosts in self._by_address.items():
             if not isinstance(hosts, str):
                 yield address
+
+    def _move(self, host: str, address: IPAddress | None) -> None:
+        former = self._addresses.pop(host, None)
+        if former is not None:
+            self._take_out(host, former)
+        self._put(host, address)
 
     def _put(self, host: str, address: IPAddress | None) -> None:
         if address is None:

@@ -8,7 +8,8 @@ from pybal.runtime.clock import Clock, DelayedCall
 
 SERVERS_LOOKED_AT = 2000
 WITHIN_S = 0.05
-"""So many servers are looked at within so long; more of it is done once, after that time."""
+"""So many servers are looked at within so long; more of it is done once, after that time, or after
+longer where all of a larger pool were looked at."""
 
 
 class BoundedWork:
@@ -27,10 +28,11 @@ class BoundedWork:
         if self._later is not None:
             return
         now = self._clock.seconds()
-        if now - self._began_at >= WITHIN_S:
+        within_s = WITHIN_S * max(1.0, self._looked_at / SERVERS_LOOKED_AT)
+        if now - self._began_at >= within_s:
             self._began_at, self._looked_at = now, 0
         if self._looked_at >= SERVERS_LOOKED_AT:
-            self._later = self._clock.callLater(self._began_at + WITHIN_S - now, self._do_it)
+            self._later = self._clock.callLater(self._began_at + within_s - now, self._do_it)
             return
         self._looked_at += servers
         self._work()

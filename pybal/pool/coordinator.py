@@ -7,12 +7,11 @@ pybal/pool/publication.py tells what should stand.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
@@ -29,20 +28,17 @@ from pybal.model import (
 from pybal.override import Override
 from pybal.pool.bounded import BoundedWork
 from pybal.pool.events import (
-    Candidate,
     Event,
-    ListChanged,
-    ListPart,
     MonitorReported,
     ReportRetracted,
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.list_portions import Portions
 from pybal.pool.list_record import ListRecord
+from pybal.pool.list_steps import ListParts, ListSteps
 from pybal.pool.monitor_sets import changed_monitors
 from pybal.pool.new_servers import NewServers
-from pybal.pool.overlay import Laid, Overlay
+from pybal.pool.overlay import Overlay
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.pool_servers import PoolServers
 from pybal.pool.pool_state import PoolState
@@ -50,7 +46,7 @@ from pybal.pool.ports import CoordinatorPorts, ListStore
 from pybal.pool.probing import picked_probe
 from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
-from pybal.pool.server import Server, stop_in_portions
+from pybal.pool.server import Server, answered, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
 
 FIRST_ANSWER_WAIT_S = 6.0
@@ -76,7 +72,12 @@ class Coordinator:
         self._new_servers = NewServers(settings, adopted, ports.addresses.remembered)
         self._log = Logger(namespace=settings.name)
         self._list = GuardedList(
-            settings, ports.clock, ports.now, self._reconsider_list, self._log, ports.list_kept
+            settings,
+            ports.clock,
+            ports.now,
+            lambda: self._steps.reconsider(),
+            self._log,
+            ports.list_kept,
         )
         self._servers: dict[str, Server] = {}
         self._overlay = Overlay(settings.name, ports.overrides)
@@ -103,6 +104,22 @@ class Coordinator:
             self._log,
         )
         self._addresses, self._crowding = self._owner.addresses, self._owner.crowding
+        self._steps = ListSteps(
+            settings,
+            ListParts(
+                ports,
+                self._servers,
+                self._list,
+                self._overlay,
+                self._policy,
+                self._publication,
+                self._new_servers,
+                self._owner,
+                self._record,
+                self._handle,
+                self._log,
+            ),
+        )
         self._refusals = Refusals(
             ports.clock, self._addresses, lambda: self._policy.state, self._handle
         )
@@ -129,9 +146,10 @@ class Coordinator:
         self._reconsideration.stop()
         self._list.stop()
         self._refusals.stop()
+        self._steps.stop()
         if self._applying is not None:
             self._applying.cancel()
-        servers = (*self._servers.values(), *self._arriving.values())
+        servers = (*self._servers.values(), *self._arriving.values(), *self._steps.leaving)
         return Deferred.fromCoroutine(stop_in_portions(servers, self._ports.time_slices))
 
     async def _apply_lists(self) -> None:
@@ -144,27 +162,31 @@ class Coordinator:
             hosts = [host for host in listed if host not in self._servers]
             former = self._new_servers.former_addresses(hosts, found.past)
             self._publication.list_came(self._new_servers.begin_with(found, listed), found.past)
-            family, service = self._settings.server_version, self._settings.name
             for host in hosts:
                 await self._ports.time_slices.pause()
-                server = self._arriving[host] = Server(host, self._owner, former.get(host))
-                server.start(self._ports.addresses, family, service)
-            self._apply_known_part(found.servers)
-            await self._wait_for_names()
+                self._arriving[host] = self._watch(host, former.get(host))
+            await self._apply_known_part(found.servers)
+            await answered(self._arriving.values(), self._ports.clock, FIRST_ANSWER_WAIT_S)
             await self._ports.time_slices.pause()
+            if not self._stopped:
+                await self._take(found.servers, self._arriving)
             if self._stopped:
                 return
-            for server in await self._apply_list(found.servers):
-                await self._ports.time_slices.pause()
-                server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
+            self._arriving = {}
         self._applying = None
+
+    def _watch(self, host: str, former: IPAddress | None = None) -> Server:
+        server = Server(host, self._owner, former)
+        family, service = self._settings.server_version, self._settings.name
+        server.start(self._ports.addresses, family, service)
+        return server
 
     def _applying_failed(self, failure: Any) -> None:
         self._applying = None
         if not failure.check(CancelledError):
             self._log.failure("A pool list could not be applied", failure)
 
-    def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
+    async def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
         out may have to wait for those. (With a floor of 0 a list is applied as one, as ever.)"""
         waits = not all(server.answered.called for server in self._arriving.values())
@@ -173,108 +195,35 @@ class Coordinator:
             before = self._list.in_force
             part = {h: listed.get(h, s) for h, s in before.items() if h in listed or h not in kept}
             if any(part.get(host) != spec for host, spec in before.items() if host not in kept):
-                self._list.take(tuple(part.values()), self._policy.state)
-                self._put_list_in_force()
+                await self._take(tuple(part.values()), {})
 
-    async def _wait_for_names(self) -> None:
-        waiting = [s.answered for s in self._arriving.values() if not s.answered.called]
-        if not waiting:
-            return
-        all_answered = DeferredList(waiting, consumeErrors=True)
-        all_answered.addTimeout(FIRST_ANSWER_WAIT_S, self._ports.clock, lambda *_: None)
-        await all_answered
-
-    async def _apply_list(self, specs: tuple[ServerSpec, ...]) -> Iterable[Server]:
-        """The list is in force, as far as its guard allows; gives the servers that are new."""
-        arrived, self._arriving = self._arriving, {}
-        self._servers |= arrived
-        self._list.take(specs, self._policy.state)
-        with self._publication.first_held():
-            await self._admit_in_portions()
-        if self._stopped:
-            return ()
-        self._put_list_in_force()
-        self._new_servers.first_list_is_in_force(self._list.in_force, self._ports.clock.seconds())
-        arrived = {host: server for host, server in arrived.items() if host in self._servers}
-        for server in arrived.values():
-            server.admit()
-        return arrived.values()
-
-    async def _admit_in_portions(self) -> None:
-        """If there are many. (Which overrides are in effect depends on the whole list.)"""
-        portions = Portions()
-        await self._ports.time_slices.pause()
-        while not self._ports.overrides(self._settings.name) and not self._stopped:
-            members = self._policy.state.members
-            if not (specs := portions.next(self._list.in_force, members)):
-                return
-            self._handle(ListPart(tuple(self._candidate(Laid(spec)) for spec in specs)))
-            if self._policy.state.members is members:
-                return
-            for spec in specs:
-                self._servers[spec.host].admit()
+    async def _take(self, specs: tuple[ServerSpec, ...], arriving: dict[str, Server]) -> None:
+        """The list is in force, as far as its guard allows; its new servers are `arriving`."""
+        await self._steps.take(specs, arriving, self._watch)
+        for host, server in arriving.items():
             await self._ports.time_slices.pause()
-
-    def _put_list_in_force(self) -> None:
-        in_force = self._list.in_force
-        laid = self._overlay.lay(in_force, self._policy.state, self._worked)
-        for text in self._overlay.news:
-            self._log.warn("{text}", text=text)
-        candidates = tuple(self._candidate(each) for each in laid.values())
-        for host in [host for host in self._servers if host not in in_force]:
-            self._remove(host)
-        self._handle(ListChanged(candidates))
-        self._addresses.look_at((host, each.address) for host, each in self._servers.items())
-        self._record.keep()
-
-    def _worked(self, spec: ServerSpec) -> bool:
-        """Whether a new server is taken for one that works, as the policy will take it."""
-        stood = self._new_servers.stood_pooled(spec, self._servers[spec.host].address)
-        return stood is not False or not self._settings.monitors
-
-    def _remove(self, host: str) -> None:
-        server = self._servers.pop(host)
-        server.stop()
-        self._publication.were_removed([server.address])
-        at, down = self._ports.clock.seconds(), self._owner.is_down(host)
-        self._new_servers.left(host, server.address, at, down=down)
+            if self._servers.get(host) is server:
+                at_once = self._list.keeps or self._is_in_doubt(host)
+                server.start_monitors(at_once=at_once)
 
     def _is_in_doubt(self, host: str) -> bool:
         return self._owner.is_down(host) or self._new_servers.may_have_stood(host)
-
-    def _reconsider_list(self) -> None:
-        """What the list takes away and what stays all the same may go now."""
-        before = self._list.in_force
-        self._list.reconsider(self._policy.state)
-        if self._list.in_force != before:
-            self._put_list_in_force()
 
     def confirm_list(self) -> tuple[str, ...]:
         """An operator wants the list in force as it is. Gives the servers that had been kept, and
         the addresses of those that stayed as they stood in the kernel."""
         hosts = self._list.confirm(self._policy.state)
         if hosts:
-            self._put_list_in_force()
+            self._steps.put_soon()
         return hosts + self._publication.end_standing()
 
     def override_objection(self, override: Override) -> str:
         """Why an override of a server of the list in force must not be; empty if it may."""
         return self._overlay.objection(override, self._list.in_force, self._policy.state)
 
-    def overrides_changed(self) -> None:
-        """Operators want something else of the servers."""
-        if self._list.in_force and not self._stopped:
-            self._put_list_in_force()
-
-    def _candidate(self, laid: Laid) -> Candidate:
-        host = laid.spec.host
-        address = self._servers[host].address
-        if host in self._policy.state.members:
-            return Candidate(laid.spec, address is not None, over=laid.over)
-        objection = self._addresses.objection(host, address, None)
-        at = self._ports.clock.seconds()
-        candidate = self._new_servers.candidate(laid.spec, address, objection, at)
-        return candidate if laid.over is None else replace(candidate, over=laid.over)
+    def overrides_changed(self) -> Deferred[None]:
+        """Operators want something else of the servers. Fires when that is in force."""
+        return Deferred.fromCoroutine(self._steps.put())
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,
@@ -285,6 +234,7 @@ class Coordinator:
         changed = changed_monitors(before, settings)
         self._owner.reconfigure(settings)
         self._list.reconfigure(settings)
+        self._steps.reconfigure(settings)
         names = tuple(each.monitor for each in settings.monitors)
         self._handle(SettingsChanged(settings.depool_threshold, names))
         if changed:
@@ -369,9 +319,9 @@ class Coordinator:
         if self._stopped:
             return
         if self._list.keeps:
-            self._reconsider_list()
+            self._steps.reconsider()
         if self._overlay.may_change(self._list.in_force, self._policy.state):
-            self._put_list_in_force()
+            self._steps.put_soon()
         self._crowding.look_again()
 
     # -- what can be seen -----------------------------------------------------------------

@@ -17,16 +17,23 @@ from pybal.pool.list_guard import (
     GuardRules,
     KeptChange,
     ListGuard,
+    Standings,
     confirm,
     new_guard,
-    reconsider,
-    take_list,
+    reconsider_in_pieces,
+    take_list_in_pieces,
 )
 from pybal.pool.list_restart import UnprovenServers, begun, left_behind
 from pybal.pool.log_lines import guard_line
 from pybal.pool.members import Member
 from pybal.pool.pool_state import PoolState
 from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.pieces import Pieces, in_one_go, piecewise
+
+_Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
+_Decision = Callable[[ListGuard, Standings, float], Pieces[_Outcome]]
+
+_TRIES = 3
 
 
 class GuardedList:
@@ -51,6 +58,7 @@ class GuardedList:
         self._guard = new_guard(_rules(settings))
         self._unproven = UnprovenServers(_standing)
         self._timer: DelayedCall | None = None
+        self._stopped = False
         self.held_total = 0
 
     @property
@@ -94,14 +102,30 @@ class GuardedList:
         self.learn(state)
         return left_behind(self._guard, self._unproven.all(), self._clock.seconds())
 
-    def take(self, servers: tuple[ServerSpec, ...], state: PoolState) -> None:
-        """A new list (hosts unique)."""
-        at = self._clock.seconds()
-        self._become(*take_list(self._guard, servers, _standings(state), at))
+    def take(self, servers: tuple[ServerSpec, ...], state: Callable[[], PoolState]) -> Pieces[None]:
+        """A new list (hosts unique), in pieces."""
+        same = yield from _as_it_was(servers, self._guard.in_force)
+        yield from self._decide(
+            lambda guard, standings, at: take_list_in_pieces(guard, same, standings, at), state
+        )
 
-    def reconsider(self, state: PoolState) -> None:
-        """Servers came up or went down, or time has passed."""
-        self._become(*reconsider(self._guard, _standings(state), self._clock.seconds()))
+    def reconsider(self, state: Callable[[], PoolState]) -> Pieces[None]:
+        """Servers came up or went down, or time has passed; in pieces."""
+        if self._guard.kept:
+            yield from self._decide(reconsider_in_pieces, state)
+
+    def _decide(self, decision: _Decision, state: Callable[[], PoolState]) -> Pieces[None]:
+        """It rests on what is known when it begins. What is decided meanwhile by others, as by an
+        operator, makes it begin anew, in one piece if that happens again and again."""
+        for _ in range(_TRIES):
+            guard, at = self._guard, self._clock.seconds()
+            standings = yield from _standings_in_pieces(state())
+            outcome = yield from decision(guard, standings, at)
+            if self._guard is guard:
+                break
+        else:
+            outcome = in_one_go(decision(self._guard, _standings(state()), self._clock.seconds()))
+        self._become(*outcome)
 
     def confirm(self, state: PoolState) -> tuple[str, ...]:
         """An operator wants all that is kept to go through; gives the servers that were kept."""
@@ -117,6 +141,10 @@ class GuardedList:
 
     def stop(self) -> None:
         """Wake nobody any more. Idempotent."""
+        self._stopped = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
@@ -134,9 +162,9 @@ class GuardedList:
             level, text = guard_line(notice, self.name, guard.rules.hold_s)
             self._log.emit(LogLevel.levelWithName(level), "{text}", text=text)
             self._told(self.name, notice)
-        self.stop()
+        self._cancel()
         wakes_at = guard.wakes_at
-        if wakes_at is not None:
+        if wakes_at is not None and not self._stopped:
             delay_s = max(0.0, wakes_at - self._clock.seconds())
             self._timer = self._clock.callLater(delay_s, self._wake)
 
@@ -146,8 +174,32 @@ def _rules(settings: ServiceSettings) -> GuardRules:
     return GuardRules(settings.list_floor, guard.window_s, guard.hold_s)
 
 
+def _as_it_was(
+    servers: tuple[ServerSpec, ...], before: Mapping[str, ServerSpec]
+) -> Pieces[list[ServerSpec]]:
+    """The same, and what has not changed is the same object: later it is found out more cheaply."""
+    found: list[ServerSpec] = []
+
+    def look(part: list[ServerSpec]) -> None:
+        for spec in part:
+            former = before.get(spec.host)
+            found.append(spec if former is None or former != spec else former)
+
+    yield from piecewise(look, servers)
+    return found
+
+
 def _standings(state: PoolState) -> dict[str, Standing]:
-    return {host: _standing(member) for host, member in state.members.items()}
+    return in_one_go(_standings_in_pieces(state))
+
+
+def _standings_in_pieces(state: PoolState) -> Pieces[dict[str, Standing]]:
+    standings: dict[str, Standing] = {}
+    yield from piecewise(
+        lambda part: standings.update((host, _standing(member)) for host, member in part),
+        state.members.items(),
+    )
+    return standings
 
 
 def _standing(member: Member) -> Standing:

@@ -17,6 +17,8 @@ then nothing is known against any, and all count. Of a server that was down when
 nothing is known, neither way, until its monitors have spoken. While a change is kept the window
 stands still, so that a slow drain does not go on in the next one. With a floor of 0 every list is
 in force as it is, at once.
+
+What looks at all servers of a list does so in pieces (pybal/runtime/pieces.py).
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from typing import Union
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import Arrival, Standing, Use, noted, use
 from pybal.pool.list_window import ListWindow
+from pybal.runtime.pieces import Pieces, between, in_one_go, piecewise
 
 SPOKEN = (Standing.UP, Standing.DOWN)
 """The server's monitors have said so."""
@@ -156,12 +159,24 @@ def take_list(
     guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float
 ) -> _Outcome:
     """A list (hosts unique) came `at`. One without servers is no list."""
+    return in_one_go(take_list_in_pieces(guard, servers, standings, at))
+
+
+def take_list_in_pieces(
+    guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float
+) -> Pieces[_Outcome]:
+    """The same."""
     wanted = {spec.host: spec for spec in servers}
     if not wanted:
         return guard, ()
     kept_hosts = {host for change in guard.kept for host in change.hosts}
-    came = {h: Arrival(at, first=not guard.in_force) for h in wanted if h not in guard.in_force}
-    taken = _taken_away(guard.in_force, wanted)
+    came: dict[str, Arrival] = {}
+    first = not guard.in_force
+    yield from piecewise(
+        lambda part: came.update((h, Arrival(at, first)) for h in part if h not in guard.in_force),
+        wanted,
+    )
+    taken = yield from _taken_away(guard.in_force, wanted)
     new = _changes([host for host in taken if host not in kept_hosts], guard.kept_before, at)
     asked = replace(
         guard,
@@ -169,9 +184,11 @@ def take_list(
         kept=(*guard.kept, *new),
         arrivals={**guard.arrivals, **came},
         # A list that says nothing new may be that of the last run, which the disk had.
-        kept_before=guard.kept_before if wanted == guard.in_force else MappingProxyType({}),
+        kept_before=guard.kept_before
+        if guard.kept_before and wanted == guard.in_force
+        else MappingProxyType({}),
     )
-    return _decided(asked, len(guard.kept), standings, at)
+    return (yield from _decided(asked, len(guard.kept), standings, at))
 
 
 def _changes(hosts: Iterable[str], came: Mapping[str, float], at: float) -> list[KeptChange]:
@@ -184,14 +201,22 @@ def _changes(hosts: Iterable[str], came: Mapping[str, float], at: float) -> list
 
 def reconsider(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
     """Servers came up or went down, or time has passed."""
-    return _decided(guard, len(guard.kept), standings, at) if guard.kept else (guard, ())
+    return in_one_go(reconsider_in_pieces(guard, standings, at))
+
+
+def reconsider_in_pieces(guard: ListGuard, standings: Standings, at: float) -> Pieces[_Outcome]:
+    """The same."""
+    if not guard.kept:
+        return guard, ()
+    return (yield from _decided(guard, len(guard.kept), standings, at))
 
 
 def confirm(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
     """An operator wants all that is kept to go through; with that a new window begins."""
     if not guard.kept:
         return guard, ()
-    applied, notices = _decided(guard, len(guard.kept), standings, at, confirmed=True)
+    decision = _decided(guard, len(guard.kept), standings, at, confirmed=True)
+    applied, notices = in_one_go(decision)
     window = ListWindow(guard.rules.window_s).counted(at, _enabled(applied.in_force))
     return replace(applied, window=window), notices
 
@@ -210,25 +235,40 @@ def _enabled(specs: _Specs) -> int:
     return sum(counts(spec) for spec in specs.values())
 
 
-def _taken_away(in_force: _Specs, wanted: _Specs) -> dict[str, None]:
-    return dict.fromkeys(
-        host for host, spec in in_force.items() if counts(spec) and not counts(wanted.get(host))
-    )
+def _taken_away(in_force: _Specs, wanted: _Specs) -> Pieces[dict[str, None]]:
+    taken: dict[str, None] = {}
+
+    def look(part: list[tuple[str, ServerSpec]]) -> None:
+        for host, spec in part:
+            if counts(spec) and not counts(wanted.get(host)):
+                taken[host] = None
+
+    yield from piecewise(look, in_force.items())
+    return taken
 
 
-def _composed(wanted: _Specs, in_force: _Specs, kept: Collection[str]) -> _Specs:
+def _composed(wanted: _Specs, in_force: _Specs, kept: Collection[str]) -> Pieces[_Specs]:
     """The wanted list with the kept servers as they were."""
     if not kept:
         return wanted
-    listed = {h: in_force[h] if h in kept else spec for h, spec in wanted.items()}
-    return listed | {h: spec for h, spec in in_force.items() if h in kept and h not in wanted}
+    listed: dict[str, ServerSpec] = {}
+    yield from piecewise(
+        lambda part: listed.update((h, in_force[h] if h in kept else spec) for h, spec in part),
+        wanted.items(),
+    )
+    yield from piecewise(
+        lambda part: listed.update((h, s) for h, s in part if h in kept and h not in wanted),
+        in_force.items(),
+    )
+    return listed
 
 
 def _decided(
     guard: ListGuard, former: int, standings: Standings, at: float, *, confirmed: bool = False
-) -> _Outcome:
+) -> Pieces[_Outcome]:
     """Decide of each change whether it goes through; the first `former` ones were kept before."""
     assessment = _Assessment(guard, standings, at)
+    yield from assessment.look()
     stays: list[tuple[KeptChange | None, KeptChange]] = []
     notices: list[GuardNotice] = []
     for number, change in enumerate(guard.kept):
@@ -245,7 +285,8 @@ def _decided(
     kept = [(before, assessment.kept(change)) for before, change in stays]
     for before, after in kept:
         notices += _kept_notices(assessment, before, after)
-    return assessment.settled(tuple(after for _, after in kept)), tuple(notices)
+    settled = yield from assessment.settled(tuple(after for _, after in kept))
+    return settled, tuple(notices)
 
 
 def _kept_notices(
@@ -266,28 +307,48 @@ class _Assessment:
     def __init__(self, guard: ListGuard, standings: Standings, at: float) -> None:
         self.guard = guard
         self.at = at
-        self._takes = _taken_away(guard.in_force, guard.wanted)
-        present = _composed(guard.wanted, guard.in_force, self._takes)
         self._standings = standings
-        arrivals = {h: noted(self._standing(h), a, at) for h, a in guard.arrivals.items()}
-        known = {h: use(self._standing(h), arrivals.get(h), at) for h in present}
-        self._arrivals = {
-            h: arrival
-            for h, arrival in arrivals.items()
-            if known.get(h, Use.WORKS) is not Use.WORKS
-        }
-        counted = [host for host, spec in present.items() if counts(spec)]
+        self._takes: dict[str, None] = {}
+        self._arrivals: dict[str, Arrival] = {}
+        self._works: set[str] = set()
+        self._useless: set[str] = set()
+        self._nothing_known = False
+        self.pending: tuple[str, ...] = ()
+        self.working = 0
+        self._window = guard.window if guard.reference is not None else guard.window.without_old(at)
+        taken, back = self._window.taken, guard.wanted
+        self.taken = {h: t for h, t in taken.items() if not counts(back.get(h))}
+        start = self._window.enabled_at_start(at)
+        self._reference = start if guard.reference is None else guard.reference
+        self.required = math.ceil(self._reference * guard.rules.floor)
+
+    def look(self) -> Pieces[None]:
+        """What each server is good for; before anything is asked."""
+        guard = self.guard
+        self._takes = yield from _taken_away(guard.in_force, guard.wanted)
+        present = yield from _composed(guard.wanted, guard.in_force, self._takes)
+        arrivals: dict[str, Arrival] = {}
+        known: dict[str, Use] = {}
+        counted: list[str] = []
+
+        def judge(part: list[tuple[str, ServerSpec]]) -> None:
+            known.update((h, use(self._standing(h), arrivals.get(h), self.at)) for h, _ in part)
+            counted.extend(h for h, spec in part if counts(spec))
+
+        came, at = guard.arrivals, self.at
+        yield from piecewise(
+            lambda part: arrivals.update((h, noted(self._standing(h), came[h], at)) for h in part),
+            came,
+        )
+        yield from piecewise(judge, present.items())
+        yield from between(present)
+        works = Use.WORKS
+        self._arrivals = {h: a for h, a in arrivals.items() if known.get(h, works) is not works}
         self._nothing_known = all(known[host] is Use.NONE for host in counted)
         self._works = {h for h in counted if self._nothing_known or known[h] is Use.WORKS}
         self.pending = tuple(h for h in counted if known[h] is Use.PENDING and h not in self._takes)
         self._useless = {h for h in self._takes if self._is_useless(h, known[h])}
         self.working = len(self._works - self._useless)
-        self._window = guard.window if guard.reference is not None else guard.window.without_old(at)
-        back = guard.wanted
-        self.taken = {h: t for h, t in self._window.taken.items() if not counts(back.get(h))}
-        start = self._window.enabled_at_start(at)
-        self._reference = start if guard.reference is None else guard.reference
-        self.required = math.ceil(self._reference * guard.rules.floor)
         self._forget_replaced()
 
     def _is_useless(self, host: str, known: Use) -> bool:
@@ -364,12 +425,15 @@ class _Assessment:
         if self.working >= self._reference:
             self.taken = {}
 
-    def settled(self, kept: tuple[KeptChange, ...]) -> ListGuard:
+    def settled(self, kept: tuple[KeptChange, ...]) -> Pieces[ListGuard]:
         """The guard with these changes kept, and all others through."""
         guard = self.guard
         stays = {host for change in kept for host in change.hosts}
-        in_force = _composed(guard.wanted, guard.in_force, stays)
-        back = {host for host, spec in in_force.items() if counts(spec)}
+        in_force = yield from _composed(guard.wanted, guard.in_force, stays)
+        back: set[str] = set()
+        yield from piecewise(
+            lambda part: back.update(host for host, spec in part if counts(spec)), in_force.items()
+        )
         known_by = (self._arrivals[host].known_by for host in self.pending)
         window = self._window.changed(self.taken, back).counted(self.at, len(back))
         return replace(

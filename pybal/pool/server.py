@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import is_not
-from typing import Protocol
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 
 from pybal.model import IPAddress, MonitorSnapshot
 from pybal.monitors.base import Monitor
@@ -129,6 +129,10 @@ class Server:
             self._end_trial()
             self._address_changed(address)
 
+    def leave(self) -> None:
+        """The owner is not called any more; `stop` is to follow, which may take a while."""
+        self._stopped = True
+
     def stop(self) -> None:
         """End the watch and all monitors. Idempotent."""
         self._stopped = True
@@ -218,6 +222,15 @@ class Server:
         self._monitors = ()
         self.incarnation = 0
         self.retractions.clear()
+
+
+async def answered(servers: Iterable[Server], clock: Any, most_s: float) -> None:
+    """Wait until the names of all of them have been looked up once, no longer than `most_s`."""
+    waiting = [each.answered for each in servers if not each.answered.called]
+    if waiting:
+        all_answered = DeferredList(waiting, consumeErrors=True)
+        all_answered.addTimeout(most_s, clock, lambda *_: None)
+        await all_answered
 
 
 async def stop_in_portions(servers: Iterable[Server], time_slices: TimeSlices) -> None:

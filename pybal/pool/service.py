@@ -127,9 +127,9 @@ class LVSService:
         """See Coordinator."""
         return self._coordinator.override_objection(override)
 
-    def overrides_changed(self) -> None:
+    def overrides_changed(self) -> Deferred[None]:
         """See Coordinator."""
-        self._coordinator.overrides_changed()
+        return self._coordinator.overrides_changed()
 
     def deliver(self, report: HealthReport) -> None:
         """See ReportDelivery: on to the Coordinator, at once unless the server flaps."""

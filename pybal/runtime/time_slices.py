@@ -6,12 +6,15 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
 from pybal.runtime.clock import Clock
+from pybal.runtime.pieces import Pieces
 from pybal.runtime.turn_clock import lately
+
+_T = TypeVar("_T")
 
 SLICE_S = 0.003
 """So much of a turn may long work take before sockets and timers have theirs."""
@@ -57,6 +60,17 @@ class TimeSlices:
         waiting: _Call = turn.callback, (None,), True
         self._waiting.append(waiting)
         return turn
+
+    async def finish(self, pieces: Pieces[_T]) -> _T:
+        """Do work that comes in pieces, and give what comes of it. The first piece is done at
+        once."""
+        while True:
+            try:
+                next(pieces)
+            except StopIteration as end:
+                result: _T = end.value
+                return result
+            await self.pause()
 
     def call(self, piece: Callable[..., object], *arguments: object) -> None:
         """The same, for a piece that never fails and is not taken back."""

@@ -132,8 +132,9 @@ class Bench:
         broken: tuple[MonitorSettings, ...] = (),
         list_guard: ListGuardSettings = BY_DEFAULT,
         protocol: L4Protocol = L4Protocol.TCP,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
         self.published: list[ServiceEntry] = []
         self.healths: list[Health] = []

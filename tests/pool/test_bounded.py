@@ -51,6 +51,16 @@ def test_two_thousand_servers_are_looked_at_within_a_twentieth_of_a_second() -> 
     assert work.done == 3
 
 
+def test_all_of_a_larger_pool_are_looked_at_less_often() -> None:
+    work = Work()
+    work.bounded.ask(4 * SERVERS_LOOKED_AT)
+    work.clock.advance(3 * WITHIN_S)
+    work.bounded.ask(4 * SERVERS_LOOKED_AT)
+    assert work.done == 1
+    work.clock.advance(WITHIN_S)
+    assert work.done == 2
+
+
 def test_another_twentieth_of_a_second_begins_anew() -> None:
     work = Work()
     for _ in range(3):

@@ -22,6 +22,7 @@ from pybal.pool.members import Member, Members
 from pybal.pool.new_servers import NewServers
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts
+from pybal.runtime.pieces import in_one_go
 from tests.fakes.coordinator import Bench as CoordinatorBench
 
 HOSTS = tuple(f"h{number:04}" for number in range(2000))
@@ -67,7 +68,7 @@ class Bench:
         self.list = GuardedList(
             settings, self.clock, self.clock.seconds, lambda: None, Logger(), lambda *_: None
         )
-        self.list.take(tuple(map(ServerSpec, HOSTS)), self.state)
+        in_one_go(self.list.take(tuple(map(ServerSpec, HOSTS)), lambda: self.state))
         ports = SimpleNamespace(clock=self.clock, time_slices=self.slices)
         self.record = ListRecord(
             cast(CoordinatorPorts, ports),

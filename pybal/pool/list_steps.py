@@ -1,0 +1,204 @@
+"""Decides on a service's pool list, and puts it in force: in pieces, as it may be long, and one
+step after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+
+from pybal.config.settings import ServiceSettings
+from pybal.model import ServerSpec
+from pybal.pool.events import Candidate, Event, ListChanged, ListPart
+from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_portions import Portions
+from pybal.pool.list_record import ListRecord
+from pybal.pool.new_servers import NewServers
+from pybal.pool.overlay import Laid, LaidList, Overlay
+from pybal.pool.policy_steps import PolicySteps
+from pybal.pool.pool_servers import PoolServers
+from pybal.pool.pool_state import PoolState
+from pybal.pool.ports import CoordinatorPorts
+from pybal.pool.publication import Publication
+from pybal.pool.server import Server, stop_in_portions
+from pybal.runtime.pieces import Pieces, between, piecewise
+
+
+@dataclass(frozen=True, slots=True)
+class ListParts:
+    """The parts of one service that a list concerns. `servers`, by host, are all that are in force,
+    and those that a list brings from when it is decided on; `handle` takes what the policy must
+    know."""
+
+    ports: CoordinatorPorts
+    servers: dict[str, Server]
+    list: GuardedList
+    overlay: Overlay
+    policy: PolicySteps
+    publication: Publication
+    new_servers: NewServers
+    owner: PoolServers
+    record: ListRecord
+    handle: Callable[[Event], object]
+    log: Logger
+
+
+class ListSteps:
+    """Of one service. Nobody else changes which servers there are."""
+
+    def __init__(self, settings: ServiceSettings, parts: ListParts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._list = parts.list
+        self._time_slices = parts.ports.time_slices
+        self._servers = parts.servers
+        self._one_at_a_time = DeferredLock()
+        self._to_reconsider = self._to_put = False
+        """Whether that is asked for and has not begun; who asks meanwhile waits for it."""
+        self._stopped = False
+        self.leaving: list[Server] = []
+        """Those that are in force no longer, and have not been stopped yet."""
+
+    def reconfigure(self, settings: ServiceSettings) -> None:
+        """From now on these are the settings."""
+        self._settings = settings
+
+    def stop(self) -> None:
+        """Decide nothing from now on. Idempotent."""
+        self._stopped = True
+
+    async def take(
+        self,
+        specs: tuple[ServerSpec, ...],
+        arriving: dict[str, Server],
+        watch: Callable[[str], Server],
+    ) -> None:
+        """A list is put in force, as far as its guard allows. `arriving` are the servers that are
+        new; with those that it names and that have gone while it came, as `watch` makes them."""
+        async with self._one_at_a_time:
+            await self._time_slices.finish(self._list.take(specs, self._state))
+            if self._stopped:
+                return
+            for host in self._list.in_force:
+                if host not in self._servers and host not in arriving:
+                    arriving[host] = watch(host)
+            self._servers |= arriving
+            with self._parts.publication.first_held():
+                await self._admit_in_portions()
+            await self._put()
+
+    def reconsider(self) -> None:
+        """What the list takes away and what stays all the same may go now."""
+        if not self._to_reconsider:
+            self._to_reconsider = True
+            self._begin(self._reconsider())
+
+    def put_soon(self) -> None:
+        """What should be in force is another now."""
+        self._begin(self.put())
+
+    async def put(self) -> None:
+        """The same; ends when it is in force. (The first list comes as one, with all of it.)"""
+        self._to_put = True
+        async with self._one_at_a_time:
+            if self._to_put and self._state().members and not self._stopped:
+                await self._put()
+
+    def _begin(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
+        Deferred.fromCoroutine(work).addErrback(
+            lambda failure: self._parts.log.failure("A pool list cannot be put in force", failure)
+        )
+
+    async def _reconsider(self) -> None:
+        async with self._one_at_a_time:
+            self._to_reconsider = False
+            before = self._list.in_force
+            if not self._stopped:
+                await self._time_slices.finish(self._list.reconsider(self._state))
+            if self._list.in_force != before and self._state().members:
+                await self._put()
+
+    async def _admit_in_portions(self) -> None:
+        """If there are many. (Which overrides are in effect depends on the whole list.)"""
+        portions = Portions()
+        await self._time_slices.pause()
+        while not self._parts.ports.overrides(self._settings.name) and not self._stopped:
+            members = self._state().members
+            if not (specs := portions.next(self._list.in_force, members)):
+                return
+            self._parts.handle(ListPart(tuple(self._candidate(Laid(spec)) for spec in specs)))
+            if self._state().members is members:
+                return
+            for spec in specs:
+                self._servers[spec.host].admit()
+            await self._time_slices.pause()
+
+    async def _put(self) -> None:
+        """The list as its guard has it now, with what operators want of its servers. The last piece
+        changes what there is."""
+        in_force = None
+        while in_force is not self._list.in_force:
+            self._to_put, in_force = False, self._list.in_force
+            laid = self._parts.overlay.lay(in_force, self._state(), self._worked)
+            known = await self._time_slices.finish(self._known_candidates(laid))
+            if self._stopped:
+                return
+        for text in self._parts.overlay.news:
+            self._parts.log.warn("{text}", text=text)
+        new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
+        candidates = tuple(known.get(host) or new[host] for host in laid)
+        gone = [host for host in self._servers if host not in in_force]
+        self.leaving = [self._remove(host) for host in gone]
+        self._parts.handle(ListChanged(candidates))
+        clock = self._parts.ports.clock
+        self._parts.new_servers.first_list_is_in_force(in_force, clock.seconds())
+        for host in new:
+            self._servers[host].admit()
+        self._parts.record.keep()
+        await self._time_slices.finish(between(in_force))
+        if self._stopped:
+            return
+        addresses = ((host, each.address) for host, each in self._servers.items())
+        self._parts.owner.addresses.look_at(addresses)
+        await stop_in_portions(self.leaving, self._time_slices)
+        self.leaving = []
+
+    def _known_candidates(self, laid: LaidList) -> Pieces[dict[str, Candidate]]:
+        known: dict[str, Candidate] = {}
+        members = self._state().members
+
+        def look(part: list[tuple[str, Laid]]) -> None:
+            known.update((host, self._candidate(each)) for host, each in part if host in members)
+
+        yield from piecewise(look, laid.items())
+        yield from between(laid)
+        return known
+
+    def _candidate(self, laid: Laid) -> Candidate:
+        host = laid.spec.host
+        address = self._servers[host].address
+        if host in self._state().members:
+            return Candidate(laid.spec, address is not None, over=laid.over)
+        objection = self._parts.owner.addresses.objection(host, address, None)
+        at = self._parts.ports.clock.seconds()
+        candidate = self._parts.new_servers.candidate(laid.spec, address, objection, at)
+        return candidate if laid.over is None else replace(candidate, over=laid.over)
+
+    def _worked(self, spec: ServerSpec) -> bool:
+        """Whether a new server is taken for one that works, as the policy will take it."""
+        stood = self._parts.new_servers.stood_pooled(spec, self._servers[spec.host].address)
+        return stood is not False or not self._settings.monitors
+
+    def _remove(self, host: str) -> Server:
+        server = self._servers.pop(host)
+        server.leave()
+        self._parts.publication.were_removed([server.address])
+        at, down = self._parts.ports.clock.seconds(), self._parts.owner.is_down(host)
+        self._parts.new_servers.left(host, server.address, at, down=down)
+        return server
+
+    def _state(self) -> PoolState:
+        return self._parts.policy.state
