@@ -24,6 +24,8 @@ class AddressWarnings:
         take megabytes."""
         self._positions: dict[str, int] = {}
         """In the pool list."""
+        self._told: set[IPAddress] = set()
+        """Those that are shared, and of which it was said."""
 
     def objection(self, host: str, address: IPAddress | None, former: IPAddress | None) -> str:
         """What speaks against an address of a server; empty if nothing does."""
@@ -40,7 +42,7 @@ class AddressWarnings:
 
     def look_at(self, servers: Iterable[tuple[str, IPAddress | None]]) -> None:
         """These are all hosts. Warn of those that have come to have the same address."""
-        shared, now = set(self._shared()), dict(servers)
+        told, now = set(self._told), dict(servers)
         self._positions = dict(zip(now, range(len(now)), strict=True))
         for host in [host for host in self._addresses if host not in now]:
             self._take_out(host, self._addresses.pop(host))
@@ -49,8 +51,13 @@ class AddressWarnings:
             if address is not former and address != former:
                 self._move(host, address)
         for address in self._shared():
-            if address not in shared:
+            if address not in told:
                 self._warn(address)
+
+    def came(self, host: str, address: IPAddress | None) -> None:
+        """A host of a list is there from now on. If it shares its address that is said when all of
+        the list are (`look_at`)."""
+        self._move(host, address)
 
     def moved(self, host: str, address: IPAddress | None) -> None:
         """The same, of a host whose address is another one now."""
@@ -91,9 +98,11 @@ class AddressWarnings:
             return
         del hosts[host]
         if len(hosts) == 1:
+            self._told.discard(address)
             (self._by_address[address],) = hosts
 
     def _warn(self, address: IPAddress) -> None:
+        self._told.add(address)
         hosts = sorted(self.at(address), key=lambda host: self._positions.get(host, 0))
         self._log.warn(
             "{hosts} have the same address, {address}: for IPVS they are one server, with the"

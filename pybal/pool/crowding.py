@@ -10,7 +10,7 @@ share an address may do so in any case.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
 from twisted.logger import Logger
@@ -23,12 +23,18 @@ from pybal.runtime.naming import counted
 
 
 class Crowding:
-    """Of one service: its servers, and those that wait for room where they were found up."""
+    """Of one service: its servers, and those that wait for room where they were found up. `at` says
+    who has an address."""
 
     def __init__(
-        self, servers: Mapping[str, Server], state: Callable[[], PoolState], log: Logger
+        self,
+        servers: Mapping[str, Server],
+        at: Callable[[IPAddress], Iterable[str]],
+        state: Callable[[], PoolState],
+        log: Logger,
     ) -> None:
         self._servers = servers
+        self._at = at
         self._state = state
         self._log = log
         self._waiting: dict[str, None] = {}
@@ -46,6 +52,8 @@ class Crowding:
         member = state.members.get(server.host)
         required = math.ceil(state.members.counts.enabled * floor)
         if member is None or not _works(member) or not required:
+            return True
+        if not self._may_be_shared(address, server):
             return True
         others = [
             each
@@ -70,6 +78,12 @@ class Crowding:
                 required=required,
             )
         return False
+
+    def _may_be_shared(self, address: IPAddress, server: Server) -> bool:
+        """Whether anybody else is at it. What follows looks at the whole pool, and thousands of
+        names may move at once, each to an address of its own."""
+        there = (self._servers.get(host) for host in self._at(address))
+        return any(each is not None and each is not server for each in there)
 
     def look_again(self) -> None:
         """Servers came, went, or moved: let those move that may now. To ask costs as much as the

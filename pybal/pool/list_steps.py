@@ -3,7 +3,7 @@ step after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,8 +132,7 @@ class ListSteps:
             self._parts.handle(ListPart(tuple(self._candidate(Laid(spec)) for spec in specs)))
             if self._state().members is members:
                 return
-            for spec in specs:
-                self._servers[spec.host].admit()
+            self._admit(spec.host for spec in specs)
             await self._time_slices.pause()
 
     async def _put(self) -> None:
@@ -155,8 +154,7 @@ class ListSteps:
         self._parts.handle(ListChanged(candidates))
         clock = self._parts.ports.clock
         self._parts.new_servers.first_list_is_in_force(in_force, clock.seconds())
-        for host in new:
-            self._servers[host].admit()
+        self._admit(new)
         self._parts.record.keep()
         await self._time_slices.finish(between(in_force))
         if self._stopped:
@@ -165,6 +163,12 @@ class ListSteps:
         self._parts.owner.addresses.look_at(addresses)
         await stop_in_portions(self.leaving, self._time_slices)
         self.leaving = []
+
+    def _admit(self, hosts: Iterable[str]) -> None:
+        for host in hosts:
+            server = self._servers[host]
+            server.admit()
+            self._parts.owner.addresses.came(host, server.address)
 
     def _known_candidates(self, laid: LaidList) -> Pieces[dict[str, Candidate]]:
         known: dict[str, Candidate] = {}

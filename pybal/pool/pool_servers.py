@@ -56,7 +56,7 @@ class PoolServers:
         self._monitors = MonitorSets(settings, ports.create_monitor, self._name, touched, log)
         self.addresses = AddressWarnings(settings.address, ports.is_own_address, log)
         """What is odd about where they are."""
-        self.crowding = Crowding(servers, lambda: policy.state, log)
+        self.crowding = Crowding(servers, self.addresses.at, lambda: policy.state, log)
         """Who waits for room where it was found up."""
 
     def reconfigure(self, settings: ServiceSettings) -> None:
@@ -82,8 +82,8 @@ class PoolServers:
         host, address = server.host, server.address
         objection = self.addresses.objection(host, address, None)
         late = self._new_servers.late_objection(host, address, self._clock.seconds())
-        self._handle(AddressChanged(host, address is not None, objection or late))
         self.addresses.moved(host, address)
+        self._handle(AddressChanged(host, address is not None, objection or late))
 
     def may_move(self, server: Server, address: IPAddress) -> bool:
         """See ServerOwner."""
@@ -93,8 +93,8 @@ class PoolServers:
         """See ServerOwner."""
         text = "{host} was found up at {address} and is there from now on"
         self._log.info(text, host=server.host, address=str(server.address))
-        self._handle(AddressChanged(server.host, ready=True, proven=True))
         self.addresses.moved(server.host, server.address)
+        self._handle(AddressChanged(server.host, ready=True, proven=True))
 
     def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
         """See ServerOwner."""

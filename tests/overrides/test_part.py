@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.errors import ControlError, NoSuchThingError
@@ -169,8 +169,9 @@ def test_what_a_reload_takes_away_while_it_is_asked_for_is_in_no_book() -> None:
         def override_objection(self, _: object) -> str:
             return ""
 
-        def overrides_changed(self) -> None:
+        def overrides_changed(self) -> Deferred[None]:
             """It has heard."""
+            return succeed(None)
 
     services, turns, ports = {"web": Service(), "tls": Service()}, HeldTurns(), Ports()
     part = OverridesPart(cast(Any, ports), cast(Any, services), turns, None)
