@@ -22,7 +22,8 @@ READ_TIMEOUT_S = 20.0
 STREAM_TIMEOUT_S = 60.0
 """A stream has a heartbeat every 15 s."""
 CHANGE_TIMEOUT_S = 300.0
-"""A reload waits for names and pool lists of new services."""
+"""A reload waits for names and pool lists of new services, a check for its monitors."""
+_TAKING_TIME = ("/reload", "/check", "/config/compare")
 
 _UNIT = "pybal"
 _SYSTEMCTL_TIMEOUT_S = 3.0
@@ -135,7 +136,8 @@ class SocketClient:
         return _parse(self._ask("POST", _api(segments), "application/json", data))
 
     def _ask(self, method: str, path: str, accept: str, body: bytes = b"") -> bytes:
-        timeout_s = self._read_timeout_s if method == "GET" else CHANGE_TIMEOUT_S
+        takes_time = method == "POST" and path.endswith(_TAKING_TIME)
+        timeout_s = CHANGE_TIMEOUT_S if takes_time else self._read_timeout_s
         connection = http.client.HTTPConnection("pybal", timeout=timeout_s)
         with contextlib.closing(connection):
             connection.sock = self._connected(timeout_s)

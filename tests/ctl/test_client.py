@@ -54,8 +54,12 @@ def test_a_daemon_that_does_not_answer_is_said(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "s"))
         silent.listen()
+        asked = client(tmp_path / "s")
         with pytest.raises(NoDaemonError, match=r"gives no answer within 0\.05 s"):
-            client(tmp_path / "s").get("services")
+            asked.get("services")
+        # Neither does a verb wait for minutes that is done at once.
+        with pytest.raises(NoDaemonError, match=r"gives no answer within 0\.05 s"):
+            asked.post("overrides", "begin", body={})
 
 
 def answered(folder: Path, answer: bytes) -> SocketClient:
