@@ -49,6 +49,7 @@ class HTTPAsk:
         try:
             with self._opener.open(request, timeout=self._timeout_s) as answer:
                 body: bytes = answer.read(MAX_BYTES + 1)
+                missing: int = answer.length or 0
         except urllib.error.HTTPError as error:
             with error:
                 raise AskingError(f"{url}: HTTP status {error.code}", error.code) from error
@@ -56,6 +57,9 @@ class HTTPAsk:
             raise AskingError(f"{url}: {_words(error, self._timeout_s)}") from error
         if len(body) > MAX_BYTES:
             raise AskingError(f"{url}: the answer is larger than {MAX_BYTES // 2**20} MiB")
+        if missing:
+            # A bounded read takes a connection that breaks off for the end.
+            raise AskingError(f"{url}: the answer was cut off, {missing} bytes are missing")
         return body.decode("utf-8", "replace")
 
 
