@@ -166,6 +166,18 @@ class MaintenanceTest(PeeringCase):
         assert self.peer().sessions_lost == 0
         assert len(self.kept) == 1
 
+    def test_further_addresses_of_this_host_stay_as_they_are(self) -> None:
+        settings = self.settings(maintenance=HOW, extra_addresses=(VIP + 1,))
+        self.bgp = BGPFailover(settings, self.ports())
+        end = self.start()
+        self.bgp.begin_maintenance()
+        self.turn()
+        assert {prefix: route[2] for prefix, route in self.routes(end).items()} == {
+            "192.0.2.1/32": True,
+            "192.0.2.2/32": False,
+            "2001:db8::1/128": True,
+        }
+
     def test_it_goes_on_after_a_restart(self) -> None:
         self.bgp = self.in_maintenance(Maintenance(1e9 - 100, {}))
         end = self.start()
