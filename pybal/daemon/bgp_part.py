@@ -22,6 +22,7 @@ from pybal.config.settings import BGPSettings
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import IPAddress
+from pybal.runtime.naming import named
 from pybal.state.keeper import Keeper
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
@@ -57,7 +58,7 @@ class _Observed:
         self.failover.first_routes_complete()
 
 
-_STALLS, _NAMED = 3, 10
+_STALLS = 3
 
 
 class BGPPart:
@@ -177,7 +178,7 @@ class BGPPart:
             Logger(namespace="bgp").warn(
                 "This process stood still for {lost} s, more than a third of the hold time with"
                 " {peers} ({hold} s): raise bgp-hold-time, or mend what stops it",
-                lost=round(lost_s, 1), peers=", ".join(peer.address for peer in short[:_NAMED]),
+                lost=round(lost_s, 1), peers=named([peer.address for peer in short]),
                 hold=min(peer.hold_time_s or 0 for peer in short),
             )  # fmt: skip
 

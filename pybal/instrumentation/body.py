@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from pybal.errors import PyBalError
+from pybal.runtime.naming import shortened
 
 MAX_BODY_BYTES = 64 * 1024
 """Unless a verb takes more."""
@@ -180,4 +181,4 @@ def _wanted(fields: Fields) -> str:
 
 
 def _shown(name: str) -> str:
-    return repr(name[:_MAX_SHOWN])
+    return repr(shortened(name, _MAX_SHOWN))

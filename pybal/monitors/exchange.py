@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pybal.net.tls_facts import TLSFacts
 from pybal.net.url_text import HIDDEN, without_secrets
+from pybal.runtime.naming import counted, shortened
 
 MAX_STEPS = 200
 _SHOWN_BYTES = 200
@@ -81,6 +82,8 @@ def response_lines(start: bytes) -> list[str]:
     head, _, body = start.partition(b"\r\n\r\n")
     first, *headers = head.decode("latin-1").split("\r\n")
     lines = [f"< {_printable(first)}", *(f"< {_answered(h)}" for h in headers[:_SHOWN_LINES])]
+    if len(headers) > _SHOWN_LINES:
+        lines.append(f"< {counted(len(headers) - _SHOWN_LINES, 'more header')}")
     if body:
         more = "…" if len(body) > _SHOWN_BYTES else ""
         lines.append(f"< body: {body[:_SHOWN_BYTES]!r}{more}")
@@ -100,7 +103,7 @@ def _answered(line: str) -> str:
 
 
 def _printable(text: str) -> str:
-    text = text[:500]
+    text = shortened(text, 500)
     return text if text.isprintable() else repr(text)[1:-1]
 
 

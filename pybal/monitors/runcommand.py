@@ -200,7 +200,11 @@ class RunCommand(LoopingMonitor):
 
     def _log_output(self, result: Exit) -> None:
         server = self._target.describe()
-        for line in result.output.decode("utf-8", "replace").splitlines()[:_LINES_LOGGED]:
+        lines = result.output.decode("utf-8", "replace").splitlines()
+        if len(lines) > _LINES_LOGGED:
+            last = _LINES_LOGGED - 1
+            lines[last:] = [f"({len(lines) - last} more lines)"]
+        for line in lines:
             self._log.info("{server}: {line}", server=server, line=line)
         if result.leftovers:
             self._log.warn(

@@ -216,8 +216,18 @@ def _some(title: str, items: Sequence[Markup], all_: int) -> Markup | None:
     if not items:
         return None
     more = all_ - len(items)
-    last = element("li", f"and {more:,} more", class_="quiet") if more > 0 else None
+    last = _more(more) if more > 0 else None
     return element("div", element("h3", title), element("ul", list(items), last))
+
+
+def _first(lines: Sequence[str]) -> list[Markup]:
+    """A few of them, and how many more there are."""
+    shown = [element("li", each) for each in lines[:_SHOWN]]
+    return [*shown, _more(len(lines) - _SHOWN)] if len(lines) > _SHOWN else shown
+
+
+def _more(number: int) -> Markup:
+    return element("li", f"and {number:,} more", class_="quiet")
 
 
 def lists_section(id_: str, lists: _Listed) -> Markup:
@@ -255,6 +265,8 @@ def source_notes(source: SourceSnapshot) -> list[Markup]:
         notes.append(element("li", "last error: ", source.last_error))
     for each in source.damage[:_SHOWN]:
         notes.append(element("li", state("damaged", "warning"), " ", each))
+    if len(source.damage) > _SHOWN:
+        notes.append(_more(len(source.damage) - _SHOWN))
     if source.kept:
         notes.append(element("li", "kept for that reason: ", listed(source.kept, _SHOWN)))
     return notes
@@ -296,7 +308,7 @@ def config_section(id_: str, config: ConfigSnapshot) -> Markup:
                   "ok" if last.successful else "warning"),
             " ",
             moment(last.at),
-            element("ul", [element("li", each) for each in said[:_SHOWN]]) if said else None,
+            element("ul", _first(said)) if said else None,
         )  # fmt: skip
     return element(
         "div",

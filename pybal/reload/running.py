@@ -10,6 +10,7 @@ from pybal.config.known_sections import NOTHING_KNOWN, Known
 from pybal.config.problems import LoadResult, masked_text
 from pybal.config.settings import Settings
 from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.runtime.naming import counted
 
 MAX_ERRORS_KEPT = 100
 
@@ -66,7 +67,7 @@ def started(
     result: LoadResult, settings: Settings, now: float, *, errors: tuple[str, ...] = ()
 ) -> Running:
     """What runs after a start. With `errors`, those of the file, it is the last good one."""
-    last = ReloadSnapshot(now, successful=not errors, errors=errors[:MAX_ERRORS_KEPT], steps=())
+    last = ReloadSnapshot(now, successful=not errors, errors=_kept(errors), steps=())
     return Running(
         path=result.file,
         settings=settings,
@@ -81,9 +82,15 @@ def started(
     )
 
 
+def _kept(errors: tuple[str, ...]) -> tuple[str, ...]:
+    more = len(errors) - MAX_ERRORS_KEPT
+    first = errors[:MAX_ERRORS_KEPT]
+    return (*first, f"and {counted(more, 'more error')}") if more > 0 else first
+
+
 def refused(running: Running, errors: tuple[str, ...], now: float) -> Running:
     """A reload found errors: all goes on as it was."""
-    last = ReloadSnapshot(now, successful=False, errors=errors[:MAX_ERRORS_KEPT], steps=())
+    last = ReloadSnapshot(now, successful=False, errors=_kept(errors), steps=())
     return replace(running, last=last, last_error_at=now)
 
 

@@ -96,6 +96,7 @@ def test_output_is_logged_by_line_and_within_bounds() -> None:
         "[textlb_443 RunCommand] INFO: cp1.example (up): \ufffdtwo",
     ]
     assert len(lines) == 20
+    assert lines[-1].endswith(": (83 more lines)")
 
 
 def test_output_can_be_dropped() -> None:

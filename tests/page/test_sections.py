@@ -297,7 +297,8 @@ def test_of_many_lists_twenty_are_shown(number: int, more: str) -> None:
 def test_a_source_that_was_never_read_and_much_damage() -> None:
     notes = source_notes(replace(OLD, last_good_at=None, damage=("x",) * 25, last_error=None))
     assert words(notes[0]) == "[old list warning] the last good one is of an unknown time"
-    assert len(notes) == 1 + 20 + 1
+    assert len(notes) == 1 + 20 + 1 + 1
+    assert words(notes[21]) == "and 5 more"
     assert source_notes(FINE) == []
 
 
@@ -355,7 +356,11 @@ def test_what_else_there_is_to_say_of_the_configuration(
 
 def test_of_many_steps_twenty_are_shown() -> None:
     reload = ReloadSnapshot(NOON, True, (), ("adds web",) * 25)
-    assert config_section("x", replace(CONFIG, last_reload=reload)).count("adds web") == 20
+    section = config_section("x", replace(CONFIG, last_reload=reload))
+    assert section.count("adds web") == 20
+    assert "and 5 more" in section
+    few = replace(reload, steps=reload.steps[:20])
+    assert "more" not in config_section("x", replace(CONFIG, last_reload=few))
 
 
 # -- the director -------------------------------------------------------------------------------
