@@ -16,7 +16,7 @@ ARRIVAL_S = 30.0
 look-ups and a first check, which comes at once."""
 
 
-class Standing(enum.Enum):
+class Evidence(enum.Enum):
     """What is known of a server."""
 
     UP = "it has an address and all its monitors found it up, or it has none"
@@ -51,32 +51,32 @@ class Arrival:
         return ARRIVAL_S + (self.at if self.addressed_at is None else self.addressed_at)
 
 
-def standing(member: Member) -> Standing:
+def evidence_of(member: Member) -> Evidence:
     """What the pooling policy knows of a server."""
     if not member.ready:
-        return Standing.NO_ADDRESS
+        return Evidence.NO_ADDRESS
     if False in member.results.values() or member.refused:
-        return Standing.DOWN
+        return Evidence.DOWN
     if not member.up:
-        return Standing.TAKEN_FOR_DOWN
-    return Standing.TAKEN_FOR_UP if None in member.results.values() else Standing.UP
+        return Evidence.TAKEN_FOR_DOWN
+    return Evidence.TAKEN_FOR_UP if None in member.results.values() else Evidence.UP
 
 
-def use(standing: Standing, arrival: Arrival | None, at: float) -> Use:
+def use(evidence: Evidence, arrival: Arrival | None, at: float) -> Use:
     """What a server is good for; `arrival` is None once it has been seen to work."""
-    if standing is Standing.UP:
+    if evidence is Evidence.UP:
         return Use.WORKS
-    if standing is Standing.DOWN:
+    if evidence is Evidence.DOWN:
         return Use.NONE
-    believed = standing is Standing.TAKEN_FOR_UP
+    believed = evidence is Evidence.TAKEN_FOR_UP
     # The servers of the first list are taken for what they seem to be, as there is nothing else.
     if arrival is not None and at < arrival.known_by and not (arrival.first and believed):
         return Use.PENDING
     return Use.WORKS if believed else Use.NONE
 
 
-def noted(standing: Standing, arrival: Arrival, at: float) -> Arrival:
+def noted(evidence: Evidence, arrival: Arrival, at: float) -> Arrival:
     """The arrival as it is known `at`: from its address on a server has time for its checks."""
-    if arrival.addressed_at is not None or standing is Standing.NO_ADDRESS:
+    if arrival.addressed_at is not None or evidence is Evidence.NO_ADDRESS:
         return arrival
     return replace(arrival, addressed_at=at)

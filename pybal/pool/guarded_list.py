@@ -10,14 +10,14 @@ from twisted.logger import Logger, LogLevel
 from pybal.config.settings import ServiceSettings
 from pybal.held_change import HeldChange, ListPast
 from pybal.model import ServerSpec, SourceList
-from pybal.pool.arrivals import Standing, standing
+from pybal.pool.arrivals import Evidence, evidence_of
 from pybal.pool.list_guard import (
     ChangeHeld,
+    EvidenceByHost,
     GuardNotice,
     GuardRules,
     KeptChange,
     ListGuard,
-    Standings,
     confirm,
     new_guard,
     reconsider_in_pieces,
@@ -31,7 +31,7 @@ from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.pieces import Pieces, in_one_go, piecewise
 
 _Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
-_Decision = Callable[[ListGuard, Standings, float], Pieces[_Outcome]]
+_Decision = Callable[[ListGuard, EvidenceByHost, float], Pieces[_Outcome]]
 
 _TRIES = 3
 
@@ -56,7 +56,7 @@ class GuardedList:
         self._log = log
         self._told = told
         self._guard = new_guard(_rules(settings))
-        self._unproven = UnprovenServers(_standing)
+        self._unproven = UnprovenServers(_evidence_of)
         self._timer: DelayedCall | None = None
         self._stopped = False
         self.held_total = 0
@@ -82,7 +82,7 @@ class GuardedList:
         if not found.last_run or self._guard.wanted:
             return
         at = self._clock.seconds()
-        self._become(begun(self._guard, found, _standings(state), at), ())
+        self._become(begun(self._guard, found, _all_evidence(state), at), ())
 
     def learning(self, state: PoolState) -> Iterator[None]:
         """In pieces, what `learn` would have to do after many have come up or gone down. Between
@@ -106,7 +106,7 @@ class GuardedList:
         """A new list (hosts unique), in pieces."""
         same = yield from _as_it_was(servers, self._guard.in_force)
         yield from self._decide(
-            lambda guard, standings, at: take_list_in_pieces(guard, same, standings, at), state
+            lambda guard, evidence, at: take_list_in_pieces(guard, same, evidence, at), state
         )
 
     def reconsider(self, state: Callable[[], PoolState]) -> Pieces[None]:
@@ -119,18 +119,20 @@ class GuardedList:
         operator, makes it begin anew, in one piece if that happens again and again."""
         for _ in range(_TRIES):
             guard, at = self._guard, self._clock.seconds()
-            standings = yield from _standings_in_pieces(state())
-            outcome = yield from decision(guard, standings, at)
+            evidence = yield from _evidence_in_pieces(state())
+            outcome = yield from decision(guard, evidence, at)
             if self._guard is guard:
                 break
         else:
-            outcome = in_one_go(decision(self._guard, _standings(state()), self._clock.seconds()))
+            outcome = in_one_go(
+                decision(self._guard, _all_evidence(state()), self._clock.seconds())
+            )
         self._become(*outcome)
 
     def confirm(self, state: PoolState) -> tuple[str, ...]:
         """An operator wants all that is kept to go through; gives the servers that were kept."""
         hosts = tuple(host for change in self._guard.kept for host in change.hosts)
-        self._become(*confirm(self._guard, _standings(state), self._clock.seconds()))
+        self._become(*confirm(self._guard, _all_evidence(state), self._clock.seconds()))
         return hosts
 
     def reconfigure(self, settings: ServiceSettings) -> None:
@@ -189,23 +191,23 @@ def _as_it_was(
     return found
 
 
-def _standings(state: PoolState) -> dict[str, Standing]:
-    return in_one_go(_standings_in_pieces(state))
+def _all_evidence(state: PoolState) -> dict[str, Evidence]:
+    return in_one_go(_evidence_in_pieces(state))
 
 
-def _standings_in_pieces(state: PoolState) -> Pieces[dict[str, Standing]]:
-    standings: dict[str, Standing] = {}
+def _evidence_in_pieces(state: PoolState) -> Pieces[dict[str, Evidence]]:
+    evidence: dict[str, Evidence] = {}
     yield from piecewise(
-        lambda part: standings.update((host, _standing(member)) for host, member in part),
+        lambda part: evidence.update((host, _evidence_of(member)) for host, member in part),
         state.members.items(),
     )
-    return standings
+    return evidence
 
 
-def _standing(member: Member) -> Standing:
+def _evidence_of(member: Member) -> Evidence:
     """A server that an operator has taken out stands in for nobody."""
     out = member.over is not None and member.over.takes_out
-    return Standing.DOWN if out else standing(member)
+    return Evidence.DOWN if out else evidence_of(member)
 
 
 def _held(

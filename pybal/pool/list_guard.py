@@ -32,14 +32,14 @@ from types import MappingProxyType
 from typing import Union
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import Arrival, Standing, Use, noted, use
+from pybal.pool.arrivals import Arrival, Evidence, Use, noted, use
 from pybal.pool.list_window import ListWindow
 from pybal.runtime.pieces import Pieces, between, in_one_go, piecewise
 
-SPOKEN = (Standing.UP, Standing.DOWN)
+SPOKEN = (Evidence.UP, Evidence.DOWN)
 """The server's monitors have said so."""
 
-Standings = Mapping[str, Standing]
+EvidenceByHost = Mapping[str, Evidence]
 """What is known of servers, by host; those that are missing have no address yet."""
 
 _Specs = Mapping[str, ServerSpec]
@@ -156,14 +156,14 @@ _Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
 
 
 def take_list(
-    guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float
+    guard: ListGuard, servers: Iterable[ServerSpec], evidence: EvidenceByHost, at: float
 ) -> _Outcome:
     """A list (hosts unique) came `at`. One without servers is no list."""
-    return in_one_go(take_list_in_pieces(guard, servers, standings, at))
+    return in_one_go(take_list_in_pieces(guard, servers, evidence, at))
 
 
 def take_list_in_pieces(
-    guard: ListGuard, servers: Iterable[ServerSpec], standings: Standings, at: float
+    guard: ListGuard, servers: Iterable[ServerSpec], evidence: EvidenceByHost, at: float
 ) -> Pieces[_Outcome]:
     """The same."""
     wanted = {spec.host: spec for spec in servers}
@@ -188,7 +188,7 @@ def take_list_in_pieces(
         if guard.kept_before and wanted == guard.in_force
         else MappingProxyType({}),
     )
-    return (yield from _decided(asked, len(guard.kept), standings, at))
+    return (yield from _decided(asked, len(guard.kept), evidence, at))
 
 
 def _changes(hosts: Iterable[str], came: Mapping[str, float], at: float) -> list[KeptChange]:
@@ -199,23 +199,23 @@ def _changes(hosts: Iterable[str], came: Mapping[str, float], at: float) -> list
     return [KeptChange(tuple(taken), when) for when, taken in sorted(by_list.items())]
 
 
-def reconsider(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
+def reconsider(guard: ListGuard, evidence: EvidenceByHost, at: float) -> _Outcome:
     """Servers came up or went down, or time has passed."""
-    return in_one_go(reconsider_in_pieces(guard, standings, at))
+    return in_one_go(reconsider_in_pieces(guard, evidence, at))
 
 
-def reconsider_in_pieces(guard: ListGuard, standings: Standings, at: float) -> Pieces[_Outcome]:
+def reconsider_in_pieces(guard: ListGuard, evidence: EvidenceByHost, at: float) -> Pieces[_Outcome]:
     """The same."""
     if not guard.kept:
         return guard, ()
-    return (yield from _decided(guard, len(guard.kept), standings, at))
+    return (yield from _decided(guard, len(guard.kept), evidence, at))
 
 
-def confirm(guard: ListGuard, standings: Standings, at: float) -> _Outcome:
+def confirm(guard: ListGuard, evidence: EvidenceByHost, at: float) -> _Outcome:
     """An operator wants all that is kept to go through; with that a new window begins."""
     if not guard.kept:
         return guard, ()
-    decision = _decided(guard, len(guard.kept), standings, at, confirmed=True)
+    decision = _decided(guard, len(guard.kept), evidence, at, confirmed=True)
     applied, notices = in_one_go(decision)
     window = ListWindow(guard.rules.window_s).counted(at, _enabled(applied.in_force))
     return replace(applied, window=window), notices
@@ -226,9 +226,9 @@ def counts(spec: ServerSpec | None) -> bool:
     return spec is not None and spec.enabled and spec.weight > 0
 
 
-def still_doubted(doubted: frozenset[str], standings: Standings) -> frozenset[str]:
+def still_doubted(doubted: frozenset[str], evidence: EvidenceByHost) -> frozenset[str]:
     """Those of whom monitors have not said yet that they are up, or down."""
-    return frozenset(host for host in doubted if standings.get(host) not in SPOKEN)
+    return frozenset(host for host in doubted if evidence.get(host) not in SPOKEN)
 
 
 def _enabled(specs: _Specs) -> int:
@@ -264,10 +264,10 @@ def _composed(wanted: _Specs, in_force: _Specs, kept: Collection[str]) -> Pieces
 
 
 def _decided(
-    guard: ListGuard, former: int, standings: Standings, at: float, *, confirmed: bool = False
+    guard: ListGuard, former: int, evidence: EvidenceByHost, at: float, *, confirmed: bool = False
 ) -> Pieces[_Outcome]:
     """Decide of each change whether it goes through; the first `former` ones were kept before."""
-    assessment = _Assessment(guard, standings, at)
+    assessment = _Assessment(guard, evidence, at)
     yield from assessment.look()
     stays: list[tuple[KeptChange | None, KeptChange]] = []
     notices: list[GuardNotice] = []
@@ -304,10 +304,10 @@ def _kept_notices(
 class _Assessment:
     """What one decision rests on. `working` counts down as changes go through."""
 
-    def __init__(self, guard: ListGuard, standings: Standings, at: float) -> None:
+    def __init__(self, guard: ListGuard, evidence: EvidenceByHost, at: float) -> None:
         self.guard = guard
         self.at = at
-        self._standings = standings
+        self._evidence = evidence
         self._takes: dict[str, None] = {}
         self._arrivals: dict[str, Arrival] = {}
         self._works: set[str] = set()
@@ -332,12 +332,12 @@ class _Assessment:
         counted: list[str] = []
 
         def judge(part: list[tuple[str, ServerSpec]]) -> None:
-            known.update((h, use(self._standing(h), arrivals.get(h), self.at)) for h, _ in part)
+            known.update((h, use(self._evidence_of(h), arrivals.get(h), self.at)) for h, _ in part)
             counted.extend(h for h, spec in part if counts(spec))
 
-        came, at = guard.arrivals, self.at
+        came, at, evidence_of = guard.arrivals, self.at, self._evidence_of
         yield from piecewise(
-            lambda part: arrivals.update((h, noted(self._standing(h), came[h], at)) for h in part),
+            lambda part: arrivals.update((h, noted(evidence_of(h), came[h], at)) for h in part),
             came,
         )
         yield from piecewise(judge, present.items())
@@ -353,7 +353,7 @@ class _Assessment:
 
     def _is_useless(self, host: str, known: Use) -> bool:
         """Nobody's loss: found down, or brought by a list and never seen to work."""
-        if self._nothing_known or self._standing(host) is Standing.DOUBTED:
+        if self._nothing_known or self._evidence_of(host) is Evidence.DOUBTED:
             return False
         arrival = self._arrivals.get(host)
         return known is Use.NONE or (arrival is not None and not arrival.first)
@@ -394,10 +394,10 @@ class _Assessment:
             for host, arrival in self._arrivals.items()
         )
 
-    def _standing(self, host: str) -> Standing:
-        known = self._standings.get(host, Standing.NO_ADDRESS)
-        doubted = known is Standing.TAKEN_FOR_UP and host in self.guard.doubted
-        return Standing.DOUBTED if doubted else known
+    def _evidence_of(self, host: str) -> Evidence:
+        known = self._evidence.get(host, Evidence.NO_ADDRESS)
+        doubted = known is Evidence.TAKEN_FOR_UP and host in self.guard.doubted
+        return Evidence.DOUBTED if doubted else known
 
     def kept(self, change: KeptChange) -> KeptChange:
         """The change as it stays."""
@@ -444,5 +444,5 @@ class _Assessment:
             reference=self._reference if kept or guard.kept_before else None,
             known_by=min(known_by, default=None) if kept else None,
             arrivals={h: arrival for h, arrival in self._arrivals.items() if h in in_force},
-            doubted=still_doubted(guard.doubted, self._standings) & in_force.keys(),
+            doubted=still_doubted(guard.doubted, self._evidence) & in_force.keys(),
         )

@@ -9,8 +9,8 @@ from zlib import crc32
 
 from pybal.held_change import ListPast
 from pybal.model import SourceList
-from pybal.pool.arrivals import Arrival, Standing, Use, use
-from pybal.pool.list_guard import SPOKEN, ListGuard, Standings, take_list
+from pybal.pool.arrivals import Arrival, Evidence, Use, use
+from pybal.pool.list_guard import SPOKEN, EvidenceByHost, ListGuard, take_list
 from pybal.pool.members import Member, Members
 
 _SAVED_AFTER_S = 5.0
@@ -35,8 +35,8 @@ class UnprovenServers:
     """Those that are down, or have not been seen to work yet. To look for them costs what has
     changed since the last time: servers, their list, or what its guard knows of arrivals."""
 
-    def __init__(self, standing: Callable[[Member], Standing]) -> None:
-        self._standing = standing
+    def __init__(self, evidence_of: Callable[[Member], Evidence]) -> None:
+        self._evidence_of = evidence_of
         self._members = Members()
         self._arrivals: Mapping[str, Arrival] = {}
         self._doubted: set[str] = set()
@@ -107,7 +107,7 @@ class UnprovenServers:
             self._news ^= {host}
 
     def _is_unproven(self, host: str, member: Member | None, at: float) -> bool:
-        known = Standing.NO_ADDRESS if member is None else self._standing(member)
+        known = Evidence.NO_ADDRESS if member is None else self._evidence_of(member)
         if known in SPOKEN:
             self._doubted.discard(host)
         unproven = host in self._doubted or (member is not None and not member.up)
@@ -127,17 +127,17 @@ def left_behind(guard: ListGuard, unproven: tuple[str, ...], at: float) -> ListP
     return replace(past, kept=tuple({**guard.kept_before, **kept}.items()), unproven=unproven)
 
 
-def begun(guard: ListGuard, found: SourceList, standings: Standings, at: float) -> ListGuard:
+def begun(guard: ListGuard, found: SourceList, evidence: EvidenceByHost, at: float) -> ListGuard:
     """A new guard goes on where that of the last run ended, with the list that was in force then;
     the list that was `found` is to be taken next."""
     past = found.past
     if past is None or not past.counts:
-        return take_list(guard, found.last_run, standings, at)[0]
+        return take_list(guard, found.last_run, evidence, at)[0]
     doubting = replace(guard, doubted=frozenset(past.unproven))
     # If the source itself wants that very list, none of it is taken away.
     same = not found.from_disk and found.servers == found.last_run
     return replace(
-        take_list(doubting, found.last_run, standings, at)[0],
+        take_list(doubting, found.last_run, evidence, at)[0],
         window=guard.window.after(past),
         reference=past.reference,
         kept_before=MappingProxyType({} if same else dict(past.kept)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import Standing
+from pybal.pool.arrivals import Evidence
 from pybal.pool.list_guard import (
     GuardNotice,
     GuardRules,
@@ -23,7 +23,7 @@ WINDOW_S = 900.0
 
 TEN = "abcdefghij"
 
-UP, DOWN, NO_ADDRESS = Standing.UP, Standing.DOWN, Standing.NO_ADDRESS
+UP, DOWN, NO_ADDRESS = Evidence.UP, Evidence.DOWN, Evidence.NO_ADDRESS
 
 
 class Story:
@@ -33,7 +33,7 @@ class Story:
         self, hosts: str = "", floor: Fraction = HALF, hold_s: float | None = None
     ) -> None:
         self.guard = new_guard(GuardRules(floor, WINDOW_S, hold_s))
-        self.known: dict[str, Standing] = {}
+        self.known: dict[str, Evidence] = {}
         self.at = 0.0
         self.notices: tuple[GuardNotice, ...] = ()
         if hosts:
@@ -49,8 +49,8 @@ class Story:
         ]
         self._outcome(take_list(self.guard, specs, self.known, self.at))
 
-    def learn(self, hosts: str, standing: Standing) -> None:
-        self.known |= dict.fromkeys(hosts, standing)
+    def learn(self, hosts: str, evidence: Evidence) -> None:
+        self.known |= dict.fromkeys(hosts, evidence)
         self._outcome(reconsider(self.guard, self.known, self.at))
 
     def wait(self, seconds: float) -> None:

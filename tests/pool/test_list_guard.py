@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import ARRIVAL_S, Standing
+from pybal.pool.arrivals import ARRIVAL_S, Evidence
 from pybal.pool.list_guard import (
     ChangeHeld,
     ChangeReleased,
@@ -276,7 +276,7 @@ def test_the_old_ones_go_when_the_new_work_after_all() -> None:
 
 def test_servers_with_an_address_that_turn_out_to_be_dead_do_not_replace_those_that_work() -> None:
     story = Story("ab")
-    story.known |= {"x": Standing.TAKEN_FOR_UP, "y": Standing.TAKEN_FOR_UP}
+    story.known |= {"x": Evidence.TAKEN_FOR_UP, "y": Evidence.TAKEN_FOR_UP}
     story.list("xy")
     assert set(story.serving) == set("abxy")
     story.learn("xy", DOWN)
@@ -285,7 +285,7 @@ def test_servers_with_an_address_that_turn_out_to_be_dead_do_not_replace_those_t
 
 def test_new_servers_whose_monitors_are_slow_replace_the_old_ones_in_the_end() -> None:
     story = Story("ab")
-    story.known |= {"x": Standing.TAKEN_FOR_UP, "y": Standing.TAKEN_FOR_UP}
+    story.known |= {"x": Evidence.TAKEN_FOR_UP, "y": Evidence.TAKEN_FOR_UP}
     story.list("xy")
     story.wait(ARRIVAL_S)
     assert set(story.serving) == set("xy")
@@ -306,7 +306,7 @@ def test_one_that_has_had_its_time_when_the_list_comes_is_no_replacement(
     late_s: float, serving: str
 ) -> None:
     story = Story("a")
-    story.known["b"] = Standing.TAKEN_FOR_DOWN
+    story.known["b"] = Evidence.TAKEN_FOR_DOWN
     story.list("ab")
     story.wait(ARRIVAL_S + late_s)
     story.list("b")
@@ -401,7 +401,7 @@ def test_at_the_start_the_last_good_list_counts_whatever_has_an_address_yet() ->
     story.known = dict.fromkeys("abxy", NO_ADDRESS)
     story.list("ab")
     story.list("xy")
-    story.learn("a", Standing.TAKEN_FOR_UP)
+    story.learn("a", Evidence.TAKEN_FOR_UP)
     story.wait(ARRIVAL_S)
     assert story.held == "a"
     assert set(story.serving) == set("axy")

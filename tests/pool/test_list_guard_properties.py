@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import ARRIVAL_S, Standing
+from pybal.pool.arrivals import ARRIVAL_S, Evidence
 from pybal.pool.list_guard import (
     GuardRules,
     ListGuard,
@@ -35,7 +35,7 @@ specs = st.builds(ServerSpec, hosts, st.sampled_from([0, 10, 10, 10, 7]), st.boo
 lists = st.lists(specs, max_size=7, unique_by=lambda spec: spec.host)
 
 # Who is doubted the guard finds out by itself (ListGuard.doubted); nobody tells it so.
-told = st.sampled_from([each for each in Standing if each is not Standing.DOUBTED])
+told = st.sampled_from([each for each in Evidence if each is not Evidence.DOUBTED])
 
 actions = st.one_of(
     st.tuples(st.just("list"), lists),
@@ -54,7 +54,7 @@ class History:
     def __init__(self, floor: Fraction) -> None:
         self.floor = floor
         self.guard = new_guard(GuardRules(floor, WINDOW_S))
-        self.known: dict[str, Standing] = {}
+        self.known: dict[str, Evidence] = {}
         self.at = 0.0
         self.counts: list[tuple[float, int]] = []
         self.taken: dict[str, float] = {}
@@ -99,7 +99,7 @@ class History:
         return {s.host for s in specs if counts(s) and self._works(s.host, believed)}
 
     def _works(self, host: str, believed: bool) -> bool:
-        taken_for_up = self.known.get(host) is Standing.TAKEN_FOR_UP
+        taken_for_up = self.known.get(host) is Evidence.TAKEN_FOR_UP
         came = self.came.get(host, self.at)
         trusted = came == self.first_at or self.at >= came + ARRIVAL_S
         return self.known.get(host) is UP or (believed and taken_for_up and trusted)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pybal.config.settings import ListGuardSettings
 from pybal.held_change import ListPast
 from pybal.model import ServerSpec, SourceList
-from pybal.pool.arrivals import ARRIVAL_S, Standing, Use, use
+from pybal.pool.arrivals import ARRIVAL_S, Evidence, Use, use
 from pybal.pool.list_guard import (
     GuardRules,
     ListGuard,
@@ -310,7 +310,7 @@ def test_a_change_that_was_taken_back_meanwhile_begins_anew() -> None:
 # -- random histories -------------------------------------------------------------------------
 
 HOSTS = "abcdefg"
-said = st.sampled_from([Standing.UP, Standing.DOWN])
+said = st.sampled_from([Evidence.UP, Evidence.DOWN])
 specs = st.builds(
     ServerSpec, st.sampled_from(HOSTS), st.sampled_from([0, 10, 10, 10]), st.booleans()
 )
@@ -335,8 +335,8 @@ class Runs:
         self.file = list_file(directory, "svc", "http://x/")
         self.rules = GuardRules(floor, WINDOW_S)
         self.guard = new_guard(self.rules)
-        self.known = dict.fromkeys(HOSTS, Standing.TAKEN_FOR_UP)
-        self.truth: dict[str, Standing] = {}
+        self.known = dict.fromkeys(HOSTS, Evidence.TAKEN_FOR_UP)
+        self.truth: dict[str, Evidence] = {}
         self.at = 0.0
 
     def play(self, action: tuple[str, object]) -> tuple[ListGuard, ListGuard]:
@@ -362,7 +362,7 @@ class Runs:
 
     def _forget(self, come: list[str]) -> None:
         """What comes again is new, unless monitors have spoken of it in this run."""
-        unknown = [host for host in come if self.known[host] is Standing.TAKEN_FOR_UP]
+        unknown = [host for host in come if self.known[host] is Evidence.TAKEN_FOR_UP]
         self.truth = {host: up for host, up in self.truth.items() if host not in unknown}
 
     def _leave(self) -> None:
@@ -370,12 +370,12 @@ class Runs:
         cached = CachedList(tuple(self.guard.in_force.values()), 0.0, past)
         kept = self.file.parse(self.file.render(cached))
         assert kept == replace(cached, same_clock=False)
-        self.known = dict.fromkeys(HOSTS, Standing.TAKEN_FOR_UP)
+        self.known = dict.fromkeys(HOSTS, Evidence.TAKEN_FOR_UP)
         self.truth = {h: up for h, up in self.truth.items() if h in self.guard.in_force}
         self.left = kept
 
     def _unproven(self) -> tuple[str, ...]:
-        down = {h for h in self.guard.in_force if self.known[h] is Standing.DOWN}
+        down = {h for h in self.guard.in_force if self.known[h] is Evidence.DOWN}
         new = {
             host
             for host, arrival in self.guard.arrivals.items()
@@ -390,11 +390,11 @@ class Runs:
     def working(self, guard: ListGuard, *, believed: bool = False) -> set[str]:
         """Those that were seen to work; those also of which nobody has said anything yet, if they
         are `believed`."""
-        by_default = Standing.UP if believed else None
+        by_default = Evidence.UP if believed else None
         return {
             host
             for host, spec in guard.in_force.items()
-            if counts(spec) and self.truth.get(host, by_default) is Standing.UP
+            if counts(spec) and self.truth.get(host, by_default) is Evidence.UP
         }
 
 
@@ -404,7 +404,7 @@ def test_no_restart_lets_a_list_take_more_than_it_could_have_taken_without(
 ) -> None:
     """All monitors have spoken once, so that evidence is all that counts."""
     runs = Runs(tmp_path_factory.getbasetemp(), floor)
-    runs.play(("learn", dict.fromkeys(HOSTS, Standing.UP)))
+    runs.play(("learn", dict.fromkeys(HOSTS, Evidence.UP)))
     for action in history:
         before, after = runs.play(action)
         had, has = runs.working(before), runs.working(after, believed=True)
@@ -424,7 +424,7 @@ def test_a_restart_releases_nothing_and_holds_no_addition(
     tmp_path_factory: pytest.TempPathFactory, floor: Fraction, history: list[tuple[str, object]]
 ) -> None:
     runs = Runs(tmp_path_factory.getbasetemp(), floor)
-    runs.play(("learn", dict.fromkeys(HOSTS, Standing.UP)))
+    runs.play(("learn", dict.fromkeys(HOSTS, Evidence.UP)))
     for action in history:
         before, after = runs.play(action)
         if action[0] == "restart" and before.in_force:

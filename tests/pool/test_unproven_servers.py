@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import ARRIVAL_S, Arrival, Standing, Use, standing, use
+from pybal.pool.arrivals import ARRIVAL_S, Arrival, Evidence, Use, evidence_of, use
 from pybal.pool.list_guard import GuardRules, new_guard, still_doubted
 from pybal.pool.list_restart import UnprovenServers
 from pybal.pool.members import Member, Members
@@ -20,9 +20,9 @@ def test_what_is_looked_for_again_is_what_has_changed() -> None:
     """A list brings 3,000 servers, and they come up one by one."""
     asked: list[str] = []
 
-    def standing_of(member: Member) -> Standing:
+    def noting_evidence_of(member: Member) -> Evidence:
         asked.append(member.spec.host)
-        return standing(member)
+        return evidence_of(member)
 
     members = Members(
         Member(ServerSpec(f"h{number}"), True, True, False, {"m": None}) for number in range(3000)
@@ -31,7 +31,7 @@ def test_what_is_looked_for_again_is_what_has_changed() -> None:
         new_guard(GuardRules(Fraction(1, 2))),
         arrivals={host: Arrival(0.0, first=False) for host in members},
     )
-    unproven = UnprovenServers(standing_of)
+    unproven = UnprovenServers(noting_evidence_of)
     assert unproven.look(members, guard, 1.0)
     assert len(unproven.all()) == 3000
     asked.clear()
@@ -78,7 +78,7 @@ def test_those_that_were_not_seen_to_work_are_found_by_what_has_changed(
 ) -> None:
     """Some of it ahead, which may go on at any time, or never; the last number says which of those
     that have begun goes on, or that another one begins."""
-    unproven, members = UnprovenServers(standing), Members()
+    unproven, members = UnprovenServers(evidence_of), Members()
     guard = new_guard(GuardRules(Fraction(1, 2)))
     at, last = 0.0, unproven.all()
     doubted: frozenset[str] = frozenset()
@@ -99,11 +99,11 @@ def test_those_that_were_not_seen_to_work_are_found_by_what_has_changed(
                 ahead.append(unproven.look_ahead(members, guard, at, piece=1))
                 number = -1
             next(ahead[number], None)
-        known = {host: standing(member) for host, member in members.items()}
+        known = {host: evidence_of(member) for host, member in members.items()}
         doubted = still_doubted(doubted, known)
         wanted = {host for host, member in members.items() if not member.up} | doubted
         for host, arrival in guard.arrivals.items():
-            seen = use(known.get(host, Standing.NO_ADDRESS), arrival, at)
+            seen = use(known.get(host, Evidence.NO_ADDRESS), arrival, at)
             if not arrival.first and seen is not Use.WORKS:
                 wanted.add(host)
         news = unproven.look(members, guard, at)
