@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 
-from pybal.held_change import HeldChange, ListPast
+from pybal.kept_change import KeptSnapshot, ListPast
 from pybal.override import LaidOver
 
 IPAddress = IPv4Address | IPv6Address
@@ -219,7 +219,8 @@ class SourceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSnapshot:
-    """One LVS service as it stands, `servers` in the list's order; `held_total` counts changes,
+    """One LVS service as it stands, `servers` in the list's order; `held` are the changes of its
+    list that are kept, held or waiting; `held_total` counts those that were held,
     `hold_downs_total` how often a server that flapped was not pooled at once. `standing` are
     addresses that get connections as they did before the daemon started, and are no server that is
     known."""
@@ -234,7 +235,7 @@ class ServiceSnapshot:
     could_not_depool_total: int
     source: SourceSnapshot
     servers: tuple[ServerSnapshot, ...]
-    held: tuple[HeldChange, ...] = ()
+    held: tuple[KeptSnapshot, ...] = ()
     held_total: int = 0
     hold_downs_total: int = 0
     standing: tuple[str, ...] = ()

@@ -13,7 +13,6 @@ from typing import Any
 from pybal.config.snapshot import ConfigSnapshot
 from pybal.errors import PyBalError
 from pybal.health.stalls import STALL_BUCKETS_S
-from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import headline, in_order
 from pybal.instrumentation.bgp_document import bgp_document
 from pybal.instrumentation.draining import Drains, drains_of, has_weight_0, state_of
@@ -28,6 +27,7 @@ from pybal.instrumentation.pools import find_server
 from pybal.instrumentation.verbs import verbs_document
 from pybal.instrumentation.view import StatusView
 from pybal.instrumentation.why import why_json
+from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     CheckResult,
     DaemonSnapshot,
@@ -191,7 +191,7 @@ def service_document(service: ServiceSnapshot, drains: Drains) -> Document:
     }
 
 
-def _held_change(change: HeldChange) -> Document:
+def _held_change(change: KeptSnapshot) -> Document:
     """What a list takes away and what stays all the same; `waiting` for new servers to work."""
     return {
         "servers": list(change.servers),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pybal.held_change import HeldChange
 from pybal.instrumentation.pending_alert import STARTING_S, PendingAlert
+from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     Alert,
     ServerSnapshot,
@@ -83,7 +83,7 @@ def _overrides(service: ServiceSnapshot) -> Iterator[PendingAlert]:
             yield PendingAlert(alert, server.host, after_s=_LONG_S)
 
 
-def _held(name: str, change: HeldChange) -> str:
+def _held(name: str, change: KeptSnapshot) -> str:
     if change.waiting:
         return f"Pool {name} keeps {named(change.servers)} until servers of its new list work"
     after = ""

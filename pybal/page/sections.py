@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from pybal.bgp.snapshot import BGPSnapshot, OwnAddress, PeerSnapshot
 from pybal.config.snapshot import ConfigSnapshot
-from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DrainSnapshot, IPVSSnapshot
+from pybal.kept_change import KeptSnapshot
 from pybal.model import DaemonSnapshot, SourceSnapshot
 from pybal.override import Override
 from pybal.page.html import Child, Markup, element
 from pybal.page.words import count_of, duration, listed, moment, service_link, state
 
 _SHOWN = 20
-_Listed = tuple[tuple[str, SourceSnapshot, tuple[HeldChange, ...]], ...]
+_Listed = tuple[tuple[str, SourceSnapshot, tuple[KeptSnapshot, ...]], ...]
 
 
 def facts(*pairs: tuple[str, Child] | None) -> Markup:
@@ -272,7 +272,7 @@ def source_notes(source: SourceSnapshot) -> list[Markup]:
     return notes
 
 
-def held_words(change: HeldChange) -> Markup:
+def held_words(change: KeptSnapshot) -> Markup:
     """A change of a list that is not in force."""
     if change.waiting:
         why = "until servers of the new list work"

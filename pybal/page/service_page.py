@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot
-from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DestinationStatistics, DrainSnapshot, IPVSSnapshot
+from pybal.kept_change import KeptSnapshot
 from pybal.model import HoldDown, MonitorSnapshot, ServerSnapshot, SourceSnapshot
 from pybal.net.addresses import endpoint
 from pybal.override import LaidOver
@@ -169,7 +169,7 @@ def about(
     )
 
 
-def list_section(id_: str, source: SourceSnapshot, held: tuple[HeldChange, ...]) -> Markup:
+def list_section(id_: str, source: SourceSnapshot, held: tuple[KeptSnapshot, ...]) -> Markup:
     """Where the pool list comes from, and what of it is not in force."""
     notes = [*source_notes(source), *(element("li", held_words(each)) for each in held)]
     return element(

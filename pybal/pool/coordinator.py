@@ -340,7 +340,7 @@ class Coordinator:
             could_not_depool_total=self._policy.could_not_depool_total,
             source=source,
             servers=self._publication.as_they_stand(self._shown.all()),
-            held=self._list.held(),
+            held=self._list.kept(),
             held_total=self._list.held_total,
             standing=self._publication.standing,
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from twisted.logger import Logger, LogLevel
 
 from pybal.config.settings import ServiceSettings
-from pybal.held_change import HeldChange, ListPast
+from pybal.kept_change import KeptSnapshot, ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.pool.arrivals import Evidence, evidence_of
 from pybal.pool.list_guard import (
@@ -150,12 +150,12 @@ class GuardedList:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
-    def held(self) -> tuple[HeldChange, ...]:
-        """What is kept."""
+    def kept(self) -> tuple[KeptSnapshot, ...]:
+        """The changes that are kept, held or waiting."""
         unix = self._now() - self._clock.seconds()
         window = self._guard.window
         taken = tuple((host, unix + at) for host, at in window.taken.items())
-        return tuple(_held(change, unix, taken, window.length_s) for change in self._guard.kept)
+        return tuple(_shown(change, unix, taken, window.length_s) for change in self._guard.kept)
 
     def _become(self, guard: ListGuard, notices: tuple[GuardNotice, ...]) -> None:
         self._guard = guard
@@ -210,10 +210,10 @@ def _evidence_of(member: Member) -> Evidence:
     return Evidence.DOWN if out else evidence_of(member)
 
 
-def _held(
+def _shown(
     change: KeptChange, unix: float, taken: tuple[tuple[str, float], ...], window_s: float
-) -> HeldChange:
-    return HeldChange(
+) -> KeptSnapshot:
+    return KeptSnapshot(
         servers=change.hosts,
         since=unix + change.at,
         waiting=not change.held,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from zlib import crc32
 
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import SourceList
 from pybal.pool.arrivals import Arrival, Evidence, Use, use
 from pybal.pool.list_guard import SPOKEN, EvidenceByHost, ListGuard, take_list

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 
 _STEPS = 100
 """A window is remembered in so many steps, so that a list that changes all the time takes no

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping
 
 from pybal.config.settings import ServiceSettings
-from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.kept_change import ListPast
 from pybal.model import IPAddress, ServerSpec, SourceList
 from pybal.net.addresses import parse_address, why_unusable
 from pybal.pool.departed import DepartedServers

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pybal.held_change import ListPast
 from pybal.ipvs.model import ServiceEntry
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec
 from pybal.override import Overrides
 from pybal.pool.events import Event, Notice

@@ -9,8 +9,8 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
-from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry
+from pybal.kept_change import ListPast
 from pybal.model import IPAddress, ServerSnapshot
 from pybal.pool.desired import Changes, DesiredEntry, destination_key
 from pybal.pool.pool_state import PoolState

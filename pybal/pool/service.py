@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from pybal.config.settings import ServiceSettings
 from pybal.health.descriptor_need import kept_connections
 from pybal.health.isolation_guard import ProbeTarget
-from pybal.held_change import ListPast
 from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey
+from pybal.kept_change import ListPast
 from pybal.model import HealthReport, IPAddress, ServerSpec, ServiceSnapshot, SourceList
 from pybal.override import Override
 from pybal.pool.coordinator import Coordinator

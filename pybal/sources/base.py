@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pybal
-from pybal.held_change import ListPast
 from pybal.http.port import HostLookUp, HTTPClient
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.runtime.threads import InThread
 from pybal.sources.file_watches import FileWatches

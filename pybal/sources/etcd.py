@@ -18,7 +18,7 @@ from twisted.internet.threads import blockingCallFromThread
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import ResolutionError, SourceError
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import IPAddress, ServerSpec, SourceSnapshot
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.errors import SourceError
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
 from pybal.runtime.naming import counted, named, quoted

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from pybal.config.poollist import MAX_WEIGHT
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec
 from pybal.net.addresses import is_host
 from pybal.runtime.threads import InThread

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.errors import HTTPFetchError, SourceError
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceSnapshot
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList

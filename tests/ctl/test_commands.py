@@ -14,8 +14,8 @@ import pytest
 from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.ctl.local_time import local_time
-from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
+from pybal.kept_change import KeptSnapshot
 from pybal.model import SourceSnapshot
 from tests.ctl.served import ServedSite
 from tests.fakes.view import (
@@ -123,7 +123,7 @@ def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> Non
 
 
 def test_what_a_list_takes_away_and_is_held_is_shown(tmp_path: Path) -> None:
-    change = HeldChange(("cp1", "cp2"), NOON, False, 1, 2, (), 300.0)
+    change = KeptSnapshot(("cp1", "cp2"), NOON, False, 1, 2, (), 300.0)
     waiting = replace(change, servers=("cp3",), waiting=True)
     held = replace(service("text_443", [server("cp1")]), held=(change, waiting))
     with ServedSite(tmp_path / "s", FakeView([held])) as site:

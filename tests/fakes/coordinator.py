@@ -16,9 +16,9 @@ from pybal.config.settings import (
     MonitorSettings,
     ServiceSettings,
 )
-from pybal.held_change import ListPast
 from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
+from pybal.kept_change import ListPast
 from pybal.model import (
     CheckResult,
     HealthReport,

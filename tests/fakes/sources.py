@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from pybal.config.settings import SourceSettings
 from pybal.errors import PyBalError
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source

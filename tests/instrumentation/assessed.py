@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pybal.bgp.snapshot import BGPSnapshot
-from pybal.held_change import HeldChange
 from pybal.instrumentation.alerts import Headline, Situation, headline
 from pybal.instrumentation.pending_alert import PendingAlerts
 from pybal.ipvs.snapshot import (
@@ -14,6 +13,7 @@ from pybal.ipvs.snapshot import (
     DriftSnapshot,
     IPVSSnapshot,
 )
+from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, HealthSnapshot, ServerSnapshot, ServiceSnapshot
 from tests.fakes.view import (
     CONFIG,
@@ -79,4 +79,4 @@ def nameless(host: str) -> ServerSnapshot:
     return replace(server(host, up=False), address=None, ready=False)
 
 
-HELD = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON), ("d", NOON)), 900.0)
+HELD = KeptSnapshot(("a", "b"), NOON, False, 2, 3, (("c", NOON), ("d", NOON)), 900.0)

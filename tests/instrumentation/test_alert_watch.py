@@ -9,10 +9,10 @@ import pytest
 from twisted.internet.task import Clock
 
 from pybal.bgp.snapshot import AnnouncedPrefix
-from pybal.held_change import HeldChange
 from pybal.instrumentation.alert_watch import LOOK_INTERVAL_S, AlertWatch
 from pybal.instrumentation.alerts import headline
 from pybal.instrumentation.pending_alert import Dated
+from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, ServerSnapshot, ServiceSnapshot, Severity
 from pybal.override import Action, LaidOver, Override
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
@@ -21,7 +21,7 @@ from tests.fakes.turns import Reactor
 from tests.fakes.view import NOON, FakeView, bgp, server, service
 from tests.instrumentation.exchange import LogLines
 
-HELD = HeldChange(("b",), NOON, False, 2, 3, (), 900.0)
+HELD = KeptSnapshot(("b",), NOON, False, 2, 3, (), 900.0)
 
 
 class Rig:

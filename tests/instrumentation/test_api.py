@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pybal.held_change import HeldChange
 from pybal.instrumentation.api import NoSuchDocumentError, document
 from pybal.instrumentation.history_query import parameters_of
 from pybal.instrumentation.pending_alert import Dated
@@ -22,6 +21,7 @@ from pybal.ipvs.snapshot import (
     ServiceStatistics,
     Traffic,
 )
+from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     Alert,
     HealthSnapshot,
@@ -193,7 +193,7 @@ def test_a_service_tells_what_stays_because_it_stood() -> None:
 
 
 def test_a_service_tells_what_its_list_takes_away_and_what_is_held() -> None:
-    change = HeldChange(("a", "b"), NOON, False, 2, 3, (("c", NOON),), 900.0)
+    change = KeptSnapshot(("a", "b"), NOON, False, 2, 3, (("c", NOON),), 900.0)
     pool = replace(service("web", [server("a"), server("b")]), held=(change,), held_total=4)
     document = get("/api/v1/services/web", FakeView([pool]))
     assert document["held_total"] == 4

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pybal.held_change import HeldChange
 from pybal.instrumentation.api import alerts_document, server_document, signed, summary
 from pybal.instrumentation.pending_alert import Dated
+from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, HoldDown, Severity
 from pybal.overrides.acknowledgement import Acknowledgement
 from tests.fakes.view import NOON, FakeView, server, service
@@ -32,7 +32,7 @@ def test_servers_are_counted_by_what_matters() -> None:
         replace(server("flaps", pooled=False), hold_down=HoldDown(4, 300.0, NOON)),
         server("off", enabled=False),
     ]
-    change = HeldChange(("serves", "held"), NOON, False, 1, 2, (), 600.0)
+    change = KeptSnapshot(("serves", "held"), NOON, False, 1, 2, (), 600.0)
     counts = summary(replace(service("web", servers), held=(change,)))["counts"]
     assert counts == {
         "servers": 7,
@@ -48,7 +48,7 @@ def test_servers_are_counted_by_what_matters() -> None:
 
 
 def test_a_server_tells_of_the_change_that_it_is_held_against() -> None:
-    change = HeldChange(("cp1",), NOON, False, 1, 2, (), 600.0)
+    change = KeptSnapshot(("cp1",), NOON, False, 1, 2, (), 600.0)
     one = replace(service("web", [server("cp1"), server("cp2")]), held=(change,))
     shown = [server_document(one, each, {})["held"] for each in one.servers]
     assert shown[0]["servers"] == ["cp1"]

@@ -12,10 +12,10 @@ from prometheus_client.core import Metric
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from pybal.held_change import HeldChange
 from pybal.instrumentation.metrics import Snapshot, exposition, process_metrics
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
+from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     Alert,
     HealthSnapshot,
@@ -149,7 +149,7 @@ def test_types_and_help_are_declared() -> None:
 
 
 def test_a_services_gauges_count_its_servers() -> None:
-    change = HeldChange(("a", "b"), NOON, False, 2, 3, (), 900.0)
+    change = KeptSnapshot(("a", "b"), NOON, False, 2, 3, (), 900.0)
     text_443 = replace(
         full_view().service_list[0],
         could_not_depool_total=5,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pybal.held_change import HeldChange
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.instrumentation.service_alerts import service_alerts
+from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, ServerSnapshot, ServiceSnapshot, Severity, SourceSnapshot
 from pybal.override import Action, LaidOver, Override
 from tests.fakes.view import NOON, server, service
@@ -82,7 +82,7 @@ def test_servers_without_an_address_are_told_after_ten_seconds() -> None:
     )
 
 
-HELD = HeldChange(("a", "b"), NOON, False, 1, 2, (), 900.0)
+HELD = KeptSnapshot(("a", "b"), NOON, False, 1, 2, (), 900.0)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ HELD = HeldChange(("a", "b"), NOON, False, 1, 2, (), 900.0)
         ),
     ],
 )
-def test_what_a_list_takes_away_and_stays(change: HeldChange, text: str) -> None:
+def test_what_a_list_takes_away_and_stays(change: KeptSnapshot, text: str) -> None:
     assert service_alerts(pool(held=(change,))) == (
         PendingAlert(alert("list-held", text), str(NOON)),
     )

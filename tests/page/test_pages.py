@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from pybal.bgp.snapshot import OthersRoute, OwnAddress
-from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import DriftSnapshot, KernelErrorSnapshot, MissingSnapshot
+from pybal.kept_change import KeptSnapshot
 from pybal.model import Alert, HoldDown, Severity, SourceSnapshot
 from pybal.override import Action, LaidOver, Override
 from pybal.page.overview import alerts_section
@@ -130,7 +130,7 @@ def test_head_is_get_without_the_body_and_nothing_can_be_changed(path: str) -> N
 
 def test_what_comes_from_outside_is_shown_as_text_wherever_it_comes_from() -> None:
     source = SourceSnapshot(f"file:///{EVIL}", True, NOON, EVIL, (EVIL,), (EVIL,))
-    change = HeldChange((EVIL,), NOON, False, 1, 2, (), 600)
+    change = KeptSnapshot((EVIL,), NOON, False, 1, 2, (), 600)
     snapshots = view()
     bad = server(
         EVIL, up=False, monitors=(monitor(EVIL, up=False, reason=EVIL),), decision=held(EVIL)
@@ -172,7 +172,7 @@ def test_a_server_that_stays_though_its_list_takes_it_away_says_so() -> None:
     words = " its pool list takes it away"
     page = f"/status/{one.name}"
     assert words not in Visitor(snapshots).page(page)
-    change = HeldChange((host,), NOON, False, 1, 2, (), 600)
+    change = KeptSnapshot((host,), NOON, False, 1, 2, (), 600)
     snapshots.service_list = [replace(one, held=(change,)), *rest]
     assert Visitor(snapshots).page(page).count(words) == 1
 

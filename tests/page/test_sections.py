@@ -16,7 +16,6 @@ from pybal.bgp.snapshot import (
     OwnAddress,
 )
 from pybal.config.snapshot import ReloadSnapshot
-from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DrainSnapshot,
@@ -24,6 +23,7 @@ from pybal.ipvs.snapshot import (
     KernelErrorSnapshot,
     MissingSnapshot,
 )
+from pybal.kept_change import KeptSnapshot
 from pybal.model import HealthSnapshot, IsolationSnapshot, SourceSnapshot
 from pybal.override import Action, Override
 from pybal.page.sections import (
@@ -263,7 +263,7 @@ def test_of_many_twenty_are_shown(number: int, last: str) -> None:
 
 FINE = SourceSnapshot("file:///x", False, NOON, None)
 OLD = replace(FINE, stale=True, last_error="refused", damage=("line 1", "line 2"), kept=("a", "b"))
-HELD = HeldChange(("a", "b"), NOON, False, 1, 2, (), 600)
+HELD = KeptSnapshot(("a", "b"), NOON, False, 1, 2, (), 600)
 
 
 def test_lists_that_are_as_published() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pybal.bgp.snapshot import AnnouncedPrefix
-from pybal.held_change import HeldChange
+from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     CheckResult,
     Decision,
@@ -89,7 +89,7 @@ def test_where_the_list_comes_from() -> None:
     fine = list_section("x", source, ())
     assert facts(fine) == {"pool list": "file:///x", "last read": AT}
     assert "<ul" not in fine
-    held = HeldChange(("a",), NOON, False, 1, 2, (), 600)
+    held = KeptSnapshot(("a",), NOON, False, 1, 2, (), 600)
     bad = list_section("x", replace(source, last_error="refused"), (held,))
     assert words(bad).endswith(
         f"last error: refused / [held warning] the list takes away a: 1 would be left that work,"
@@ -260,7 +260,7 @@ def test_servers_that_are_out_come_first_and_what_drains_last() -> None:
 
 
 def test_the_parts_of_the_page() -> None:
-    held = HeldChange(("cp2",), NOON, False, 1, 2, (), 600)
+    held = KeptSnapshot(("cp2",), NOON, False, 1, 2, (), 600)
     found = page([UP, DOWN], held=(held,))
     assert list(found) == [
         "verdict", "alerts", "about", "list", "strip", "incidents", "events", "servers",

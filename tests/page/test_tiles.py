@@ -9,8 +9,8 @@ import pytest
 
 from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
 from pybal.config.snapshot import ReloadSnapshot
-from pybal.held_change import HeldChange
 from pybal.ipvs.snapshot import AuditSnapshot, DriftSnapshot, MissingSnapshot
+from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     Alert,
     HealthSnapshot,
@@ -138,7 +138,7 @@ def test_the_kernel(changes: dict[str, Any], shown: tuple[str, str]) -> None:
     assert tile("kernel", ipvs=replace(ipvs(), **changes)) == shown
 
 
-HELD = HeldChange(("a",), NOON, False, 0, 1, (), 600)
+HELD = KeptSnapshot(("a",), NOON, False, 0, 1, (), 600)
 
 
 def listed(*, stale: bool = False, damaged: bool = False, held: int = 0) -> ServiceSnapshot:

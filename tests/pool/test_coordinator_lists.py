@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from twisted.logger import LogLevel, capturedLogs
 
 from pybal.config.settings import ListGuardSettings
-from pybal.held_change import HeldChange
+from pybal.kept_change import KeptSnapshot
 from pybal.model import ServerSpec, SourceList
 from pybal.pool.arrivals import ARRIVAL_S
 from tests.fakes.coordinator import FETCH, IDLE, Bench
@@ -72,7 +72,7 @@ def test_what_is_held_is_shown_with_what_went_before_it() -> None:
     snapshot = bench.snapshot()
     assert snapshot.held_total == 1
     assert snapshot.held == (
-        HeldChange(
+        KeptSnapshot(
             servers=("c", "d", "e", "f"),
             since=4700.0,
             waiting=False,

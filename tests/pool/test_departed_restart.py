@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pybal.config.settings import ListGuardSettings
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.pool.departed import REMEMBERED_S
 from pybal.sources.list_cache import CachedList, list_file

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.list_record import ListRecord

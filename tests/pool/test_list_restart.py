@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.settings import ListGuardSettings
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.pool.arrivals import ARRIVAL_S, Evidence, Use, use
 from pybal.pool.list_guard import (

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from tests.fakes.coordinator import ADDRESSES, IDLE, Bench, FakeMonitor
 from tests.pool.reference_entry import service_entry

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import IPAddress, ServerSpec
 from pybal.pool.new_servers import NewServers
 from tests.fakes.coordinator import Bench

@@ -9,9 +9,9 @@ from ipaddress import ip_address
 import pytest
 from twisted.logger import capturedLogs
 
-from pybal.held_change import ListPast
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, Verdict
 from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
 from pybal.pool.desired import destination

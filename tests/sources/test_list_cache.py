@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.settings import FileSource, HTTPSource
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.sources.list_cache import CachedList, file_name, list_file
 from pybal.state.state_file import StateFileError

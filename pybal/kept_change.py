@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
-class HeldChange:
+class KeptSnapshot:
     """Servers that a pool list has taken away `since` then and that stay: `waiting` for others to
     work, or held, as without them `left` would work and `required` must. Others were `taken` (host,
     when) within `window_s`."""

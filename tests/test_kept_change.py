@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybal.held_change import ListPast
+from pybal.kept_change import ListPast
 
 PAST = ListPast(
     at_s=100.0,
