@@ -92,7 +92,7 @@ class Coordinator:
         self._applying: Deferred[None] | None = None
         self._stopped = False
         self._shown = ServerSnapshots(lambda: self._policy.state, self._servers, ports.time_slices)
-        self._owner = PoolServers(
+        self._pool_servers = PoolServers(
             settings,
             ports,
             self._servers,
@@ -103,7 +103,7 @@ class Coordinator:
             self._handle,
             self._log,
         )
-        self._addresses, self._crowding = self._owner.addresses, self._owner.crowding
+        self._addresses, self._crowding = self._pool_servers.addresses, self._pool_servers.crowding
         self._steps = ListSteps(
             settings,
             ListParts(
@@ -114,7 +114,7 @@ class Coordinator:
                 self._policy,
                 self._publication,
                 self._new_servers,
-                self._owner,
+                self._pool_servers,
                 self._record,
                 self._handle,
                 self._log,
@@ -176,7 +176,7 @@ class Coordinator:
         self._applying = None
 
     def _watch(self, host: str, former: IPAddress | None = None) -> Server:
-        server = Server(host, self._owner, former)
+        server = Server(host, self._pool_servers, former)
         family, service = self._settings.server_version, self._settings.name
         server.start(self._ports.addresses, family, service)
         return server
@@ -207,7 +207,7 @@ class Coordinator:
                 server.start_monitors(at_once=at_once)
 
     def _is_in_doubt(self, host: str) -> bool:
-        return self._owner.is_down(host) or self._new_servers.may_have_stood(host)
+        return self._pool_servers.is_down(host) or self._new_servers.may_have_stood(host)
 
     def confirm_list(self) -> tuple[str, ...]:
         """An operator wants the list in force as it is. Gives the servers that had been kept, and
@@ -232,7 +232,7 @@ class Coordinator:
         self._publication.reconfigure(settings)
         self._policy.reconfigure(settings)
         changed = changed_monitors(before, settings)
-        self._owner.reconfigure(settings)
+        self._pool_servers.reconfigure(settings)
         self._list.reconfigure(settings)
         self._steps.reconfigure(settings)
         names = tuple(each.monitor for each in settings.monitors)

@@ -40,7 +40,7 @@ class ListParts:
     policy: PolicySteps
     publication: Publication
     new_servers: NewServers
-    owner: PoolServers
+    pool_servers: PoolServers
     record: ListRecord
     handle: Callable[[Event], object]
     log: Logger
@@ -160,7 +160,7 @@ class ListSteps:
         if self._stopped:
             return
         addresses = ((host, each.address) for host, each in self._servers.items())
-        self._parts.owner.addresses.look_at(addresses)
+        self._parts.pool_servers.addresses.look_at(addresses)
         await stop_in_portions(self.leaving, self._time_slices)
         self.leaving = []
 
@@ -168,7 +168,7 @@ class ListSteps:
         for host in hosts:
             server = self._servers[host]
             server.admit()
-            self._parts.owner.addresses.came(host, server.address)
+            self._parts.pool_servers.addresses.came(host, server.address)
 
     def _known_candidates(self, laid: LaidList) -> Pieces[dict[str, Candidate]]:
         known: dict[str, Candidate] = {}
@@ -186,7 +186,7 @@ class ListSteps:
         address = self._servers[host].address
         if host in self._state().members:
             return Candidate(laid.spec, address is not None, over=laid.over)
-        objection = self._parts.owner.addresses.objection(host, address, None)
+        objection = self._parts.pool_servers.addresses.objection(host, address, None)
         at = self._parts.ports.clock.seconds()
         candidate = self._parts.new_servers.candidate(laid.spec, address, objection, at)
         return candidate if laid.over is None else replace(candidate, over=laid.over)
@@ -200,7 +200,7 @@ class ListSteps:
         server = self._servers.pop(host)
         server.leave()
         self._parts.publication.were_removed([server.address])
-        at, down = self._parts.ports.clock.seconds(), self._parts.owner.is_down(host)
+        at, down = self._parts.ports.clock.seconds(), self._parts.pool_servers.is_down(host)
         self._parts.new_servers.left(host, server.address, at, down=down)
         return server
 
