@@ -23,7 +23,7 @@ from twisted.logger import Logger
 
 from pybal.errors import describe_os_error
 from pybal.runtime.threads import OwnThread, close_in
-from pybal.sources.inotify import CONTENT, NAMES, Inotify
+from pybal.sources.inotify import CONTENT, NAMES, Event, Inotify
 
 LOOK_S = 10.0
 """A file that seems to be as it was is looked at so often."""
@@ -100,16 +100,19 @@ class FileWatches:
             if not events:
                 return
             for event in events:
-                if event.watch is None:
-                    self._all_changed()
-                elif (by_name := self._watched.get(event.watch)) is not None:
-                    for name in (event.name,) if event.name else tuple(by_name):
-                        for watch in by_name.get(name, ()):
-                            watch.changed()
-                    if event.is_last:
-                        del self._watched[event.watch]
+                self._tell(event)
         # More goes on there than is worth reading.
         self._all_changed()
+
+    def _tell(self, event: Event) -> None:
+        if event.watch is None:
+            self._all_changed()
+        elif (by_name := self._watched.get(event.watch)) is not None:
+            for name in (event.name,) if event.name else tuple(by_name):
+                for watch in by_name.get(name, ()):
+                    watch.changed()
+            if event.is_last:
+                del self._watched[event.watch]
 
     def add(self, watch: FileWatch, path: str, name: bytes) -> tuple[int, bytes]:
         """Watch a name in a directory, or a file without one; OSError if that cannot be."""

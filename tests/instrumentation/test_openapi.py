@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pybal.bgp.snapshot import MaintenanceSnapshot, OthersRoute, OwnAddress
+from pybal.bgp.snapshot import BGPSnapshot, MaintenanceSnapshot, OthersRoute, OwnAddress
 from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Note
@@ -110,6 +110,47 @@ def eventful_ledger() -> Ledger:
     return found
 
 
+def full_bgp() -> BGPSnapshot:
+    """A speaker that has something of everything."""
+    peers = bgp(("192.0.2.1", True), ("192.0.2.2", False))
+    return replace(
+        peers,
+        router_id="192.0.2.9",
+        imports=True,
+        own=(
+            OwnAddress(
+                "198.51.100.1",
+                announced=True,
+                preferred="others",
+                others=(
+                    OthersRoute(
+                        "192.0.2.1",
+                        "198.51.100.1/32",
+                        "192.0.2.8",
+                        0,
+                        100,
+                        (64600,),
+                        1,
+                        ("64600:7",),
+                        "others",
+                    ),
+                ),
+            ),
+        ),
+        maintenance=(MaintenanceSnapshot(None, NOON, withdrawn=False),),
+        peers=tuple(
+            replace(
+                peer,
+                last_error="x",
+                last_error_at=NOON,
+                messages=(("open", "sent", 1),),
+                timers=(("hold", 1.5),),
+            )
+            for peer in peers.peers
+        ),
+    )
+
+
 def full_view() -> FakeView:
     """A daemon that has something of everything."""
     samples = (MetricSample("pybal_monitor_x", (("a", "b"),), 1.5),)
@@ -120,7 +161,6 @@ def full_view() -> FakeView:
         (DestinationStatistics("192.0.2.1:443", ip_address("192.0.2.1"), 1, 2, 3, Traffic()),),
     )
     drift = DriftSnapshot(key, NOON, ("the service is gone",), repaired=True)
-    peers = bgp(("192.0.2.1", True), ("192.0.2.2", False))
     return FakeView(
         ledger=eventful_ledger(),
         service_list=[
@@ -137,42 +177,7 @@ def full_view() -> FakeView:
                 source=SourceSnapshot("file:///x", True, NOON, "gone", ("line 3",), ("cp2",)),
             )
         ],
-        bgp_snapshot=replace(
-            peers,
-            router_id="192.0.2.9",
-            imports=True,
-            own=(
-                OwnAddress(
-                    "198.51.100.1",
-                    announced=True,
-                    preferred="others",
-                    others=(
-                        OthersRoute(
-                            "192.0.2.1",
-                            "198.51.100.1/32",
-                            "192.0.2.8",
-                            0,
-                            100,
-                            (64600,),
-                            1,
-                            ("64600:7",),
-                            "others",
-                        ),
-                    ),
-                ),
-            ),
-            maintenance=(MaintenanceSnapshot(None, NOON, withdrawn=False),),
-            peers=tuple(
-                replace(
-                    peer,
-                    last_error="x",
-                    last_error_at=NOON,
-                    messages=(("open", "sent", 1),),
-                    timers=(("hold", 1.5),),
-                )
-                for peer in peers.peers
-            ),
-        ),
+        bgp_snapshot=full_bgp(),
         ipvs_snapshot=replace(
             ipvs(),
             audit=AuditSnapshot(1, NOON, (drift,), (("x", 1),), 1),
