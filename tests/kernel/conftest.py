@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pybal.ipvs.netlink import NetlinkKernel
 from tests.kernel.bgpsite import Site, open_site
 from tests.stage import Stage
 
@@ -35,6 +36,16 @@ def _ipvs_kernel() -> None:
         subprocess.run(["modprobe", "ip_vs"], check=False)
     if not Path("/proc/net/ip_vs").exists():
         pytest.fail("this kernel has no IPVS; run these tests with scripts/vm")
+
+
+@pytest.fixture
+def kernel() -> Iterator[NetlinkKernel]:
+    """An empty table of this namespace."""
+    subprocess.run(["ipvsadm", "-C"], check=True, timeout=30)
+    opened = NetlinkKernel()
+    opened.open()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -41,15 +41,6 @@ def turn(clock: TurningClock, count: int = 60) -> None:
 
 
 @pytest.fixture
-def kernel() -> Iterator[NetlinkKernel]:
-    run("ipvsadm", "-C")
-    opened = NetlinkKernel()
-    opened.open()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def manage(kernel: NetlinkKernel) -> Iterator[tuple[TurningClock, IPVSManager]]:
     clock = TurningClock()
     manager = IPVSManager(clock, kernel, lambda: 0.0, dry_run=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -15,14 +14,11 @@ pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture
-def kernel() -> Iterator[NetlinkKernel]:
-    subprocess.run(["ipvsadm", "-C"], check=True, timeout=10)
-    opened = NetlinkKernel()
-    opened.open()
-    for daemon in opened.sync_daemons():
-        opened.stop_sync(daemon.role)
-    yield opened
-    opened.close()
+def kernel(kernel: NetlinkKernel) -> NetlinkKernel:
+    """Without sync daemons, too."""
+    for daemon in kernel.sync_daemons():
+        kernel.stop_sync(daemon.role)
+    return kernel
 
 
 @pytest.fixture

@@ -40,15 +40,6 @@ def run(*command: str) -> None:
 
 
 @pytest.fixture
-def kernel() -> Iterator[NetlinkKernel]:
-    run("ipvsadm", "-C")
-    opened = NetlinkKernel()
-    opened.open()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def manage(kernel: NetlinkKernel) -> Iterator[tuple[Clock, IPVSManager]]:
     clock = Clock()
     manager = IPVSManager(clock, kernel, lambda: 0.0, dry_run=False)

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address
 
-import pytest
-
 from pybal.ipvs.ipvsadm import (
     command,
     start_sync_command,
@@ -59,15 +57,6 @@ def ipvsadm(*arguments: str) -> str:
         ["ipvsadm", *arguments], check=True, timeout=10, stdout=subprocess.PIPE, text=True
     )
     return done.stdout
-
-
-@pytest.fixture
-def kernel() -> Iterator[NetlinkKernel]:
-    ipvsadm("-C")
-    opened = NetlinkKernel()
-    opened.open()
-    yield opened
-    opened.close()
 
 
 def _services() -> Iterator[Service]:
