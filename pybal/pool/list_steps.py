@@ -86,8 +86,6 @@ class ListSteps:
                 if host not in self._servers and host not in arriving:
                     arriving[host] = watch(host)
             self._servers |= arriving
-            with self._parts.publication.first_held():
-                await self._admit_in_portions()
             await self._put()
 
     def reconsider(self) -> None:
@@ -124,7 +122,7 @@ class ListSteps:
     async def _admit_in_portions(self) -> None:
         """If there are many. (Which overrides are in effect depends on the whole list.)"""
         portions = Portions()
-        await self._time_slices.pause()
+        await self._time_slices.finish(between(self._list.in_force))
         while not self._parts.ports.overrides(self._settings.name) and not self._stopped:
             members = self._state().members
             if not (specs := portions.next(self._list.in_force, members)):
@@ -139,6 +137,8 @@ class ListSteps:
         """The list as its guard has it now, with what operators want of its servers. The last piece
         changes what there is."""
         in_force = None
+        with self._parts.publication.first_held():
+            await self._admit_in_portions()
         while in_force is not self._list.in_force:
             self._to_put, in_force = False, self._list.in_force
             laid = self._parts.overlay.lay(in_force, self._state(), self._worked)
