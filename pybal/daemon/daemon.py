@@ -55,6 +55,7 @@ from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
 from pybal.reload.service_names import ServiceNames
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
+from pybal.runtime.pieces import Pieces
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source
@@ -368,6 +369,11 @@ class Daemon:
         return not prefix.services or not marked.issuperset(prefix.services)
 
     # -- StatusView -----------------------------------------------------------------------
+
+    def preparing(self) -> Pieces[None]:
+        """See StatusView."""
+        for service in tuple(self._services.values()):
+            yield from service.preparing()
 
     def services(self) -> Iterable[ServiceSnapshot]:
         """All services, in the order of the configuration."""

@@ -144,6 +144,8 @@ class AlertWatch:
         # What is seen of a service, and what is wrong with it, is kept until it changes.
         by_s = self._time_slices.due_s
         await self._time_slices.leisure(last=True, by_s=by_s)
+        for _ in self._view.preparing():
+            await self._time_slices.leisure(last=True, by_s=by_s)
         for service in self._view.services():
             self._of_service(service)
             await self._time_slices.leisure(last=True, by_s=by_s)

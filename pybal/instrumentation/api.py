@@ -6,7 +6,7 @@ with `iso` (ISO 8601, UTC) and `epoch` (Unix seconds); durations are seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -109,7 +109,7 @@ def document(
             drains = drains_of(service, view.ipvs())
             return server_document(service, _server(service, host), drains)
         case ("overrides",):
-            return overrides_document(view.overrides(), view.services())
+            return overrides_document(view.overrides(), _overridden(view))
         case ("ipvs",):
             return ipvs_document(view.ipvs(), view.service)
         case ("bgp",):
@@ -125,6 +125,14 @@ def document(
         case ("config",):
             return {**config_document(view.config()), "text": view.config_text()}
     raise NoSuchDocumentError("/api/v1 lists the paths that there are")
+
+
+def _overridden(view: StatusView) -> Iterator[ServiceSnapshot]:
+    """The services in which operators want anything of servers."""
+    for name in dict.fromkeys(each.service for each in view.overrides()):
+        service = view.service(name)
+        if service is not None:
+            yield service
 
 
 def _service(view: StatusView, name: str) -> ServiceSnapshot:

@@ -42,6 +42,7 @@ class Scraper:
         server, which is most of it."""
         view = self._view
         await view.refresh()
+        await self._time_slices.finish(view.preparing())
         services = []
         for service in view.services():
             services.append(service)

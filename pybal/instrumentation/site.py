@@ -176,6 +176,7 @@ class StatusPages:
             return not_allowed(_READING, as_json=as_json)
         if find_verb(segments) is not None:
             return not_allowed(("POST",), as_json=True)
+        await self._turns.finish(self._view.preparing())
         match segments:
             case ("metrics",):
                 with_servers = _asks(request, "servers")

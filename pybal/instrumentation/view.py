@@ -11,6 +11,7 @@ from pybal.history.port import History
 from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.model import DaemonSnapshot, ServiceSnapshot
 from pybal.override import Override
+from pybal.runtime.pieces import Pieces
 
 
 class StatusView(Protocol):
@@ -18,6 +19,11 @@ class StatusView(Protocol):
 
     Called in the reactor's thread; what it returns may be read in any other.
     """
+
+    def preparing(self) -> Pieces[None]:
+        """Makes in pieces what `services` and `service` show, so that these are cheap: in a storm
+        thousands of servers are other ones than at the last look."""
+        ...
 
     def services(self) -> Iterable[ServiceSnapshot]:
         """All LVS services, in the order of pybal.conf; names are unique. Each is of the moment in

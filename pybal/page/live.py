@@ -76,6 +76,8 @@ class Live:
             await self._refresh_statistics()
         at_s = topic.updated_at_s
         young = at_s is not None and self._clock.seconds() - at_s < INTERVAL_S
+        if not young:
+            await self._time_slices.finish(self._view.preparing())
         if not young and not await topic.update():
             self._topics.pop(service, None)
             return None
@@ -123,6 +125,7 @@ class Live:
         before_s = sum(topic.spent_s for _, topic in seen)
         if any(name is not None for name, _ in seen):
             await self._refresh_statistics()
+        await self._time_slices.finish(self._view.preparing())
         beat = b""
         if self._clock.seconds() - self._beat_at_s >= HEARTBEAT_S:
             self._beat_at_s, beat = self._clock.seconds(), self._heartbeat()

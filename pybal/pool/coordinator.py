@@ -48,6 +48,7 @@ from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server, answered, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
+from pybal.runtime.pieces import Pieces
 
 FIRST_ANSWER_WAIT_S = 6.0
 """Then a list is applied without the addresses that are not known. More than a look-up takes."""
@@ -325,6 +326,10 @@ class Coordinator:
         self._crowding.look_again()
 
     # -- what can be seen -----------------------------------------------------------------
+
+    def preparing(self) -> Pieces[None]:
+        """What a snapshot shows is made in pieces, so that it is cheap."""
+        return self._shown.preparing()
 
     def snapshot(self, source: SourceSnapshot) -> ServiceSnapshot:
         """The service as it stands; `source` is its pool source's snapshot."""

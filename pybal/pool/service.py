@@ -22,6 +22,7 @@ from pybal.pool.desired import service_key
 from pybal.pool.flap_damping import can_spare
 from pybal.pool.members import Members
 from pybal.pool.ports import CoordinatorPorts
+from pybal.runtime.pieces import Pieces
 from pybal.sources.base import Source
 
 SourceFactory = Callable[[ServiceSettings, Callable[[SourceList], None]], Source]
@@ -169,6 +170,10 @@ class LVSService:
         if members is not self._tallied:
             self._tallied, self._up = members, sum(member.up for member in members.in_order())
         return len(members), self._up
+
+    def preparing(self) -> Pieces[None]:
+        """See Coordinator."""
+        return self._coordinator.preparing()
 
     def snapshot(self) -> ServiceSnapshot:
         """The service as it stands."""

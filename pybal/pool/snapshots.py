@@ -15,6 +15,7 @@ from pybal.model import ServerSnapshot, Verdict
 from pybal.pool.members import Member, Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
+from pybal.runtime.pieces import Pieces
 from pybal.runtime.time_slices import TimeSlices
 
 _MOST_WAITING = 200
@@ -80,6 +81,13 @@ class ServerSnapshots:
             if host in members and host in self._servers:
                 member = members[host]
                 self._early[host] = member, _snapshot(member, self._servers[host])
+
+    def preparing(self) -> Pieces[None]:
+        """Makes in pieces what `all` would have to make; what changes meanwhile is left to it."""
+        self._touch_changed()
+        for _ in range(0, len(self._touched), _PIECE):
+            self._make_some()
+            yield
 
     def all(self) -> tuple[ServerSnapshot, ...]:
         """Those of all servers; the same object until something changes."""

@@ -32,6 +32,7 @@ from pybal.model import (
 )
 from pybal.monitors.registry import BUILT_IN, metric_families
 from pybal.override import Override
+from pybal.runtime.pieces import Pieces
 from pybal.runtime.time_slices import TimeSlices
 
 NOON = 1_700_000_000.0
@@ -67,10 +68,15 @@ class FakeView:
     config_snapshot: ConfigSnapshot = CONFIG
     override_list: tuple[Override, ...] = ()
     refreshed: int = 0
+    prepared: int = 0
     ledger: Ledger = field(default_factory=lambda: ledger())
 
     def history(self) -> Ledger:
         return self.ledger
+
+    def preparing(self) -> Pieces[None]:
+        self.prepared += 1
+        yield
 
     def services(self) -> Sequence[ServiceSnapshot]:
         return self.service_list

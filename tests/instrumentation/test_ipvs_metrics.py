@@ -131,6 +131,13 @@ def test_who_asks_has_the_statistics_read(path: str) -> None:
     assert b"192.0.2.10:443" in answer.body
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/pools", "/alerts", "/api/v1/services", "/status"])
+def test_what_is_shown_of_services_is_made_in_pieces_first(path: str) -> None:
+    shown = view()
+    Client(shown).get(path)
+    assert shown.prepared
+
+
 @pytest.mark.parametrize("query", ["", "?servers=0", "?x=1"])
 def test_a_scrape_leaves_out_single_servers_unless_they_are_asked_for(query: str) -> None:
     text = Client(view()).get(f"/metrics{query}").text

@@ -41,3 +41,18 @@ def test_a_service_that_is_gone_has_no_lines_and_is_forgotten() -> None:
     assert 'service="web"' in text
     assert bench.render([])[0] == nothing
     assert bench.render([web]) == (text, 1)
+
+
+def test_a_large_service_is_rendered_in_pieces_and_each_series_once() -> None:
+    bench = Bench()
+    servers = [server(f"h{n}", monitors=(monitor("Ping"),)) for n in range(250)]
+    text, pieces = bench.render([service("web", servers)])
+    assert pieces == 3
+    one_by_one = [line for each in servers for line in _series([service("web", [each])])]
+    assert sorted(_series([service("web", servers)])) == sorted(one_by_one)
+    assert text.count('pybal_monitor_status{host="h249"') == 1
+
+
+def _series(services: Sequence[ServiceSnapshot]) -> list[str]:
+    text, _ = Bench().render(services)
+    return [line for line in text.splitlines() if not line.startswith("#")]

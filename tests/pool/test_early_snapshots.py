@@ -63,6 +63,22 @@ class Bench:
             self.most = max(self.most, self.made - before)
 
 
+def test_who_asks_amid_a_storm_has_them_made_in_pieces() -> None:
+    bench = Bench()
+    bench.go_down()
+    pieces = 0
+    for _ in bench.shown.preparing():
+        pieces += 1
+        if pieces == 3:
+            bench.shown.touch(HOSTS[0])
+    assert pieces == len(HOSTS) / 20
+    assert bench.made == len(HOSTS)
+    shown = bench.shown.all()
+    assert bench.made == len(HOSTS) + 1, "what changed meanwhile"
+    assert not any(server.up for server in shown)
+    assert list(bench.shown.preparing()) == []
+
+
 def test_what_a_step_changed_after_it_was_made_is_not_made_in_one_turn() -> None:
     bench = Bench()
     for host in HOSTS:
