@@ -6,6 +6,8 @@ import os
 from collections.abc import MutableMapping
 
 FIRST_DESCRIPTOR = 3
+NUMBERS = "PYBAL_LISTEN_NUMBERS"
+"""Where they are, if they are not one after the other (own_store.py)."""
 _MOST = 65536
 
 
@@ -18,11 +20,14 @@ def take_descriptors(
     count = _number(environment.pop("LISTEN_FDS", ""))
     names = environment.pop("LISTEN_FDNAMES", "").split(":")
     environment.pop("LISTEN_PIDFDID", None)
+    numbers = environment.pop(NUMBERS, "")
     found: dict[str, list[int]] = {}
     if said_pid != str(process_id):
         return found
-    for index in range(count):
-        descriptor = FIRST_DESCRIPTOR + index
+    places = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + count)
+    for index, descriptor in enumerate(map(_number, numbers.split(":")) if numbers else places):
+        if not descriptor >= FIRST_DESCRIPTOR or index >= count:
+            continue
         try:
             os.set_inheritable(descriptor, False)
         except OSError:

@@ -4,11 +4,10 @@ service manager's store does, where there is none."""
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Mapping, Sequence
 
-from pybal.handover.inherited import FIRST_DESCRIPTOR
+from pybal.handover.inherited import NUMBERS
 
 
 class OwnStore:
@@ -39,21 +38,17 @@ class OwnStore:
                 os.close(descriptor)
 
     def hand_over(self, process_id: int) -> dict[str, str]:
-        """Put all where take_descriptors() of the next program finds them, over whatever is there:
-        call it at the very end. The environment that tells of them. Raises OSError."""
+        """Leave all of it to take_descriptors() of the next program: the environment that tells of
+        them. Each stays at its own number, which nobody else has: what is put in the place of
+        another one would be closed by a thread that is about to close that. Raises OSError."""
         kept = [(name, one) for name, own in self._kept.items() for one in own]
-        above = FIRST_DESCRIPTOR + len(kept)
-        moved = []
         for _, one in kept:
-            moved.append(fcntl.fcntl(one, fcntl.F_DUPFD_CLOEXEC, above))
-            # One at a time: there may be no room for as many again.
-            os.close(one)
-        for place, descriptor in enumerate(moved, FIRST_DESCRIPTOR):
-            os.dup2(descriptor, place, inheritable=True)
+            os.set_inheritable(one, True)
         return {
             "LISTEN_PID": str(process_id),
             "LISTEN_FDS": str(len(kept)),
             "LISTEN_FDNAMES": ":".join(name for name, _ in kept),
+            NUMBERS: ":".join(str(one) for _, one in kept),
         }
 
 

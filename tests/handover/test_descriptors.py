@@ -42,6 +42,23 @@ def test_descriptors_are_taken_by_name_and_from_the_environment(
     assert take_descriptors(said, 7) == {"x": [first], "": [second]}, "702 is none"
 
 
+def test_a_process_that_becomes_the_next_program_says_where_they_are() -> None:
+    said = {"LISTEN_PID": "7", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "x:y:x"}
+    made = [os.memfd_create("a") for _ in range(3)]
+    said[inherited.NUMBERS] = ":".join(map(str, reversed(made)))
+    assert take_descriptors(said, 7) == {"x": [made[2], made[0]], "y": [made[1]]}
+    assert said == {}
+    for number in made:
+        os.close(number)
+
+
+@pytest.mark.parametrize("numbers", ["x", "0:1", "-7", ":", "1000000", "3.0"])
+def test_numbers_that_are_none_are_no_descriptors(numbers: str) -> None:
+    said = {"LISTEN_PID": "7", "LISTEN_FDS": "2", inherited.NUMBERS: numbers}
+    assert take_descriptors(said, 7) == {}
+    assert said == {}
+
+
 def test_the_first_is_3_as_sd_listen_fds_has_it() -> None:
     assert inherited.FIRST_DESCRIPTOR == 3
 
