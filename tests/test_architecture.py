@@ -73,6 +73,14 @@ def test_every_file_that_the_document_names_exists_and_is_the_only_one_of_that_n
     assert named - known == set()
 
 
+def test_every_name_that_the_document_gives_is_one_of_the_code() -> None:
+    given = re.findall(r"`([A-Za-z_][\w.]*)(?:\([\w, ]*\))?`", HOUSE)
+    names = {part for each in given if not each.endswith(".py") for part in each.split(".")}
+    assert len(names) > 100
+    there = set(re.findall(r"\w+", "".join(path.read_text("utf-8") for path in MODULES)))
+    assert names - there == set()
+
+
 def test_what_is_measured_can_be_found() -> None:
     """docs/measuring.md has a line for each command of bench/."""
     text = (ROOT / "docs/measuring.md").read_text("utf-8")
