@@ -88,13 +88,17 @@ def read_at_start(reader: SectionReader) -> AtStart:
     )
 
 
+_OFF = WORDS_FOR_NO | {"none"}
+"""Either word is as good for a path that is not to be."""
+
+
 def _none_or_path(text: str) -> Path | None:
-    return None if text == "none" else ABSOLUTE_PATH.parse(text)
+    return None if text.lower() in _OFF else ABSOLUTE_PATH.parse(text)
 
 
 def _control_socket(text: str) -> Path | None:
     word = text.lower()
-    if word in WORDS_FOR_NO:
+    if word in _OFF:
         return None
     return DEFAULT_CONTROL_SOCKET if word in WORDS_FOR_YES else SOCKET_PATH.parse(text)
 

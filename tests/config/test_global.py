@@ -85,7 +85,7 @@ def test_the_control_socket_is_there_unless_it_is_switched_off() -> None:
     assert of("").control == ControlSettings(default, None, asked_for=False)
     assert of("control-socket = yes").control == ControlSettings(default)
     assert of("control-socket = /srv/s").control == ControlSettings(Path("/srv/s"))
-    for text in ("", "no", "off", "False", "''"):
+    for text in ("", "no", "off", "False", "none", "''"):
         assert of(f"control-socket = {text}").control is None
 
 
@@ -113,7 +113,7 @@ def test_the_control_socket_is_a_path_that_the_kernel_takes(text: str, detail: s
     assert of("control-socket = /" + "x" * 106).control is not None
 
 
-@pytest.mark.parametrize("text", ["", "none", "''"])
+@pytest.mark.parametrize("text", ["", "none", "None", "no", "off", "''"])
 def test_the_state_directory_can_be_switched_off(text: str) -> None:
     assert of(f"state-directory = {text}").state_directory is None
 
