@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pybal.model import IPAddress
-from pybal.net.addresses import parse_address, why_unusable
+from pybal.net.addresses import parse_address, parse_scoped_address, why_unusable
 
 MAX_NAMESERVERS = 3
 """As many as the C library asks."""
@@ -82,8 +82,10 @@ def parse_resolv_conf(text: str) -> ResolvConf:
     for line in text.splitlines():
         # A comment's first word is no keyword.
         keyword, *values = line.split() or [""]
-        if keyword == "nameserver" and values and parse_address(values[0]) is not None:
-            nameservers.append(values[0])
+        server = parse_scoped_address(values[0]) if keyword == "nameserver" and values else None
+        if server is not None:
+            # As the kernel writes it: answers are compared with whom was asked.
+            nameservers.append(str(getattr(server, "ipv4_mapped", None) or server))
         elif keyword in ("search", "domain"):
             search = tuple(domain.strip(".") for domain in values if domain.strip("."))
     return ResolvConf(tuple(nameservers[:MAX_NAMESERVERS]) or ("127.0.0.1",), search)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.error import CannotListenError, ConnectError, ConnectionClosed
@@ -112,17 +112,28 @@ class SystemNames:
         raise ResolutionError(", ".join(f"{what} from {who}" for who, what in errors.items()))
 
     async def _ask_one(self, name: str, family: int, server: str, timeout_s: float) -> list[Record]:
-        client = self._client(server)
-        ask = client.lookupAddress if family == 4 else client.lookupIPV6Address
         if not is_host_name(name):  # a search domain, or an alias's target, can be anything
             raise _NoSuchAddressError(f"{quoted(name, 100)} is no host name")
-        asked = ask(name.encode("ascii"), timeout=(timeout_s,))
+        asked = self._asked(name.encode("ascii"), family, server, timeout_s)
         # Twisted's timeout is that of UDP alone; by TCP, which a truncated answer takes, it is ten
         # seconds, for which the other servers would not be asked.
         answers, _, _ = await asked.addTimeout(timeout_s, self._reactor)
         if answers and not any(_owner(rr) == normal_name(name) for rr in answers):
             raise _OtherQuestionError(name)
         return [record for rr in answers if (record := _record(rr)) is not None]
+
+    def _asked(
+        self, name: bytes, family: int, server: str, timeout_s: float
+    ) -> Deferred[tuple[Any, Any, Any]]:
+        client = self._client(server)
+        if "%" in server:
+            # By UDP Twisted drops what comes from a link-local address: it knows it with the
+            # interface, and the kernel tells it without.
+            kind = dns.A if family == 4 else dns.AAAA
+            asked: Deferred[Any] = client.queryTCP([dns.Query(name, kind)], timeout_s)
+            return asked.addCallback(client.filterAnswers)
+        lookup = client.lookupAddress if family == 4 else client.lookupIPV6Address
+        return cast(Deferred[Any], lookup(name, timeout=(timeout_s,)))
 
     def _client(self, server: str) -> Any:
         # One for each server: Twisted's own does not go on to the next one after SERVFAIL.

@@ -67,7 +67,8 @@ class NameServer:
     def __init__(self, address: str, port: int, zone: Zone) -> None:
         self.asked: list[str] = []
         self._zone = {name.encode(): answer for name, answer in zone.items()}
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.bind((address, port))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve)
@@ -275,6 +276,35 @@ def test_a_name_server_of_a_family_that_this_host_lacks_is_passed_over(names: Na
             return await client.query("h.example", 4)
 
         assert run_in_reactor(main).addresses == (ip_address("192.0.2.1"),)
+
+
+@pytest.mark.parametrize("written", ["::1", "0:0:0:0:0:0:0:1", "0000::0001"])
+def test_an_address_of_a_name_server_may_be_written_in_any_way(names: Names, written: str) -> None:
+    """Twisted compares the sender of an answer with whom it has asked, as text."""
+    names.resolv_conf.write_text(f"nameserver {written}\n")
+    with NameServer("::1", 0, {"h.example": gives(A1)}) as server:
+        names.port = server.port
+        assert names.found("h.example") == ["192.0.2.1"]
+
+
+def test_a_name_server_of_a_link_is_asked_by_tcp(names: Names) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+        listening.settimeout(10)
+        names.port = listening.getsockname()[1]
+        names.resolv_conf.write_text(f"nameserver ::1%{socket.if_nametoindex('lo')}\n")
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                query = dns.Message()
+                query.fromStr(connection.recv(4096)[2:])
+                answer = gives(A1)(query)
+                connection.sendall(len(answer).to_bytes(2, "big") + answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert names.found("h.example") == ["192.0.2.1"]
+        thread.join(10)
 
 
 def test_a_name_server_that_cannot_be_reached_is_told_of_in_words(names: Names) -> None:

@@ -53,6 +53,20 @@ def test_resolv_conf_gives_name_servers_and_search_domains() -> None:
     )
 
 
+def test_a_name_server_of_a_link_names_its_interface() -> None:
+    """As router advertisements give it, often as the only one."""
+    text = "nameserver fe80::1%eth0\nnameserver fe80::1%\nnameserver 192.0.2.1%eth0\n"
+    assert parse_resolv_conf(text).nameservers == ("fe80::1%eth0",)
+
+
+def test_name_servers_are_written_as_the_kernel_does() -> None:
+    text = "nameserver 2001:4860:4860:0:0:0:0:8888\nnameserver 2001:DB8::1\n"
+    text += "nameserver ::ffff:192.0.2.1\n"
+    assert parse_resolv_conf(text).nameservers == (
+        "2001:4860:4860::8888", "2001:db8::1", "192.0.2.1"
+    )  # fmt: skip
+
+
 def test_without_a_name_server_the_local_one_is_asked() -> None:
     assert parse_resolv_conf("").nameservers == ("127.0.0.1",)
 
