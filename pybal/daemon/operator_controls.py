@@ -50,6 +50,9 @@ class OperatorControls:
         found = self._services[service].snapshot()
         if not (found.held or found.standing):
             raise nothing
+        if not found.servers:
+            text = f"The pool list of {service} has not come yet"
+            raise ControlError(text, "What stands in the kernel stays until it has")
         text = f"{by} confirms the pool list of {service}"
         asked = self._history.asked(Kind.OPERATOR, text, by, service=service)
         with self._history.because(asked):

@@ -216,7 +216,9 @@ class Coordinator:
         hosts = self._list.confirm(self._policy.state)
         if hosts:
             self._steps.put_soon()
-        return hosts + self._publication.end_standing()
+        addresses = self._publication.end_standing()
+        self._policy.tell_health()
+        return hosts + addresses
 
     def override_objection(self, override: Override) -> str:
         """Why an override of a server of the list in force must not be; empty if it may."""

@@ -77,6 +77,12 @@ class PolicySteps:
         if gathered and not self._stopped:
             self._act(gathered)
 
+    def tell_health(self) -> None:
+        """Tell those who announce the service, where it depends on that, how its servers are. To be
+        called if that has changed without an event."""
+        if is_of_interest(self._settings):
+            self._ports.servers_changed(self._settings.name, self._publication.health(self.state))
+
     def _step(self, event: Event) -> None:
         at = self._ports.now()
         try:
@@ -97,10 +103,7 @@ class PolicySteps:
             self._tell(each)
         try:
             self._publication.update(self.state)
-            if is_of_interest(self._settings):
-                self._ports.servers_changed(
-                    self._settings.name, self._publication.health(self.state)
-                )
+            self.tell_health()
         except Exception:  # noqa: BLE001 - the same
             self._failed(steps[-1].event)
             return

@@ -112,7 +112,10 @@ class Publication:
         return self._stand
 
     def end_standing(self) -> tuple[str, ...]:
-        """An operator wants none of those any longer; gives their addresses."""
+        """An operator wants none of those any longer; gives their addresses. Before the first list
+        has come, which may name them, they stay, and there are none to give."""
+        if not self._state.members:
+            return ()
         addresses = self.standing
         if self._standing.stay:
             self._desired.without(self._standing.end())

@@ -154,3 +154,17 @@ def test_an_operator_ends_what_stays_though_no_list_is_held(begin: Begin) -> Non
     assert site.table == {A}
     with pytest.raises(ControlError, match="Nothing of web is held back"):
         controls.confirm("web", "op")
+
+
+def test_nothing_is_given_up_before_a_list_has_said_who_is_a_server(begin: Begin) -> None:
+    site = begin(".5")
+    lost(site)
+    site.list()
+    site.start()
+    service = site.bench.daemon.service("web")
+    assert service is not None
+    assert (service.servers, service.standing) == ((), (A, B, C))
+    with pytest.raises(ControlError, match="The pool list of web has not come yet"):
+        site.bench.daemon.controls.confirm("web", "op")
+    site.run(1)
+    assert site.table == {A, B, C}

@@ -243,15 +243,6 @@ def test_who_is_known_to_have_left_the_list_leaves_unless_it_may_have_another_na
     assert bench.destinations == {B: 10}
 
 
-def test_an_operator_may_end_it() -> None:
-    bench = begun("a", "b", "c", in_kernel=(A, B), names={"a": A})
-    assert bench.coordinator.confirm_list() == (B,)
-    assert bench.destinations == {A: 10}
-    assert bench.coordinator.confirm_list() == ()
-    answer(bench, b=B)
-    assert bench.destinations == {A: 10, B: 10}
-
-
 @thresholds
 def test_a_list_that_comes_meanwhile_does_not_end_it(threshold: Fraction) -> None:
     bench = begun("a", "b", "c", threshold=threshold, in_kernel=(A, B, C), names={"a": A})
