@@ -12,7 +12,7 @@ from pybal.config.bad_value import Suggestions
 from pybal.config.source_url import mask_url
 from pybal.errors import PyBalError
 from pybal.net.url_text import without_likely_secrets
-from pybal.runtime.naming import counted, shortened
+from pybal.runtime.naming import counted, printable, shortened
 
 if TYPE_CHECKING:
     from pybal.config.settings import Settings
@@ -66,9 +66,7 @@ class Problem:
         if self.key is not None:
             subject.append(self.key if self.value is None else f"{self.key} = {self.value!r}")
         parts = [where, " ".join(subject), self.message] if subject else [where, self.message]
-        return "".join(
-            c if c.isprintable() else c.encode("unicode_escape").decode() for c in ": ".join(parts)
-        )
+        return printable(": ".join(parts))
 
 
 @dataclass(frozen=True, slots=True)

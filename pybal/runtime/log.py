@@ -30,6 +30,7 @@ from zope.interface import implementer
 
 from pybal.runtime.log_limit import LogLimit
 from pybal.runtime.log_writer import LogWriter
+from pybal.runtime.naming import printable
 from pybal.runtime.service_manager import is_journal
 from pybal.runtime.turn_clock import TurnEnds
 
@@ -82,7 +83,7 @@ def _text(event: LogEvent) -> str:
     failure = event.get("log_failure")
     if failure is not None:
         text = f"{text}: {failure.type.__name__}: {failure.getErrorMessage()}"
-    return _printable(text)
+    return printable(text)
 
 
 def _formatted(event: LogEvent) -> str:
@@ -93,12 +94,6 @@ def _formatted(event: LogEvent) -> str:
         with contextlib.suppress(Exception):
             return layout.format_map(event)
     return formatEvent(event)
-
-
-def _printable(text: str) -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Writer(Protocol):

@@ -23,6 +23,13 @@ def shortened(text: str, most: int, whole_at: str = "") -> str:
     return f"{text[: most - 1]}…{where}"
 
 
+def printable(text: str) -> str:
+    """One line that no terminal obeys: what is not printable is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def quoted(value: object, most: int) -> str:
     """A value of others as Python writes it, shortened."""
     return shortened(repr(value), most)

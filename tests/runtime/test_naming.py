@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pybal.runtime.naming import counted, named, quoted, shortened
+from pybal.runtime.naming import counted, named, printable, quoted, shortened
 
 
 def test_ten_are_named_and_the_others_counted() -> None:
@@ -24,3 +24,8 @@ def test_what_is_cut_has_a_sign_and_maybe_where_all_of_it_is() -> None:
     assert shortened("abcde", 4, "the log") == "abc… (all of it: the log)"
     assert quoted("a", 3) == "'a'"
     assert quoted("ab\n", 5) == "'ab\\…"
+
+
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    assert printable("é and ~") == "é and ~"
+    assert printable("a\nb\x1b[2J\u2028") == "a\\nb\\x1b[2J\\u2028"
