@@ -127,6 +127,8 @@ def read_global(
     runcommand_user = reader.get("runcommand-user", USER, None)
     isolation_wanted = reader.get("isolation", BOOLEAN, True)
     isolation = _read_isolation(reader)
+    if not isolation_wanted:
+        reader.warn_of_no_effect(_OF_ISOLATION, "isolation = no")
     control = _read_control(reader)
     ipvs = _read_ipvs(reader)
     strict = reader.get("strict", BOOLEAN, False)
@@ -161,8 +163,12 @@ def _read_control(reader: SectionReader) -> ControlSettings | None:
     path = reader.get("control-socket", _CONTROL_SOCKET, DEFAULT_CONTROL_SOCKET)
     group = reader.get("control-socket-group", GROUP, None)
     if path is None or reader.is_empty("control-socket"):
+        reader.warn_of_no_effect(("control-socket-group",), "control-socket = no")
         return None
     return ControlSettings(path, group, asked_for=reader.is_set("control-socket"))
+
+
+_OF_ISOLATION = ("isolation-threshold", "isolation-window", "isolation-hold")
 
 
 def _read_isolation(reader: SectionReader) -> IsolationSettings:

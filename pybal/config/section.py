@@ -110,6 +110,12 @@ class SectionReader:
             Severity.WARNING, why, line=self.line_of(key), section=self.name, key=key, slip=slip
         )
 
+    def warn_of_no_effect(self, keys: Iterable[str], because: str) -> None:
+        """Of those that stand in the section itself: of one for all sections others make use."""
+        for key in self.written_keys():
+            if key in keys:
+                self.warn(key, f"has no effect: {because}")
+
     def warn_of_unknown(self, also_known: Iterable[str] = ()) -> None:
         """To be called when all keys have been asked for."""
         unknown = [key for key in self.written_keys() if key not in self.asked]

@@ -123,7 +123,12 @@ def _read_draining(reader: SectionReader) -> float | None:
     """How long a depooled server may keep its connections; None: not at all."""
     method = reader.get("depool-method", _DEPOOL_METHOD, "remove")
     timeout_s = reader.get("drain-timeout", SECONDS, DEFAULT_DRAIN_TIMEOUT_S)
-    return timeout_s if method == _DRAIN else None
+    if method == _DRAIN:
+        return timeout_s
+    if timeout_s != DEFAULT_DRAIN_TIMEOUT_S:
+        because = "servers leave at once, unless depool-method = drain"
+        reader.warn_of_no_effect(("drain-timeout",), because)
+    return None
 
 
 def _warn_of_limits(

@@ -406,6 +406,20 @@ def test_isolation_is_looked_for_unless_that_is_switched_off() -> None:
     assert of("isolation = no").isolation is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "key", "because"),
+    [
+        ("isolation = no\nisolation-hold = 5", "isolation-hold", "isolation = no"),
+        ("control-socket = no\ncontrol-socket-group = adm", "control-socket-group",
+         "control-socket = no"),
+    ],
+)  # fmt: skip
+def test_what_belongs_to_something_that_is_off_is_told(lines: str, key: str, because: str) -> None:
+    problem = problem_of(key, f"[global]\n{lines}\n{service()}")
+    assert problem.severity is Severity.WARNING
+    assert problem.message == f"has no effect: {because}"
+
+
 def test_from_1_to_1000_commands_run_at_once() -> None:
     assert of("runcommand-concurrency = 1").runcommand_concurrency == 1
     assert of("runcommand-concurrency = 1000").runcommand_concurrency == 1000

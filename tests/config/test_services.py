@@ -299,7 +299,7 @@ def test_a_bad_med_is_one_error_and_starts_no_others(where: str) -> None:
 
 def test_a_service_drains_only_if_told_to() -> None:
     assert only_service(service()).drain_timeout_s is None
-    assert only_service(service(drain_timeout="5")).drain_timeout_s is None
+    assert only_service(service(drain_timeout="300")).drain_timeout_s is None
     assert only_service(service(depool_method="remove")).drain_timeout_s is None
     assert only_service(service(depool_method="drain")).drain_timeout_s == 300
     assert only_service(service(depool_method="drain", drain_timeout="2.5")).drain_timeout_s == 2.5
@@ -319,6 +319,15 @@ def test_a_bad_way_of_depooling_says_what_would_be_right(
     problem = only_problem("[global]\n" + service(**{key.replace("-", "_"): value}))
     assert (problem.severity, problem.key, problem.value) == (Severity.ERROR, key, value)
     assert problem.message == message
+
+
+def test_a_time_to_drain_that_has_no_effect_is_told() -> None:
+    problem = only_problem("[global]\n" + service(drain_timeout="5"))
+    assert (problem.severity, problem.key) == (Severity.WARNING, "drain-timeout")
+    assert "depool-method = drain" in problem.message
+    of_all = "[DEFAULT]\ndrain-timeout = 5\n[global]\n"
+    (found,) = settings(of_all + service()).services
+    assert found.drain_timeout_s is None
 
 
 def test_the_list_guard_is_the_services_own_or_that_of_global() -> None:
