@@ -46,7 +46,7 @@ from pybal.monitors.target import MonitorPorts, Target
 from pybal.override import Override
 from pybal.pool.desired import service_key
 from pybal.pool.events import ListChanged, ListPart
-from pybal.pool.ports import CoordinatorPorts, PolicyStep
+from pybal.pool.ports import FIRST_LISTS_AT_ONCE, CoordinatorPorts, PolicyStep
 from pybal.pool.report_router import ReportRouter
 from pybal.pool.service import LVSService
 from pybal.reload.difference import ReloadStep, lines, renamed
@@ -57,6 +57,7 @@ from pybal.reload.service_names import ServiceNames
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
 from pybal.runtime.pieces import Pieces
 from pybal.runtime.readiness import Readiness
+from pybal.runtime.slots import Slots
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source
 from pybal.sources.create import create_source, rename_lists
@@ -85,6 +86,7 @@ class Daemon:
         self._ports = ports
         self._log = Logger(namespace="pybal")
         self._time_slices = TimeSlices(ports.reactor)
+        self._first_lists = Slots(ports.reactor, FIRST_LISTS_AT_ONCE)
         self._started_at = ports.now()
         self._history = HistoryPart(
             history_ports(ports, settings, self._time_slices), lambda key: self._names.get(key)
@@ -299,6 +301,7 @@ class Daemon:
         ports = CoordinatorPorts(
             clock=self._ports.reactor,
             time_slices=self._time_slices,
+            first_lists=self._first_lists,
             now=self._ports.now,
             addresses=self._ports.addresses,
             create_monitor=self._create_monitor,

@@ -16,10 +16,10 @@ from pybal.model import IPAddress
 from pybal.monitors.first_checks import FirstChecks
 from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.processes import Processes
-from pybal.monitors.slots import Slots
 from pybal.monitors.spread import Spread
 from pybal.net.addresses import endpoint
 from pybal.net.port import Network
+from pybal.runtime.slots import Slots
 from pybal.runtime.storm_log import StormLogs
 from pybal.runtime.time_slices import TimeSlices
 from pybal.runtime.turn_clock import lately

@@ -8,6 +8,7 @@ pybal/pool/publication.py tells what should stand.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from random import Random
 from typing import Any
 
@@ -163,14 +164,17 @@ class Coordinator:
             hosts = [host for host in listed if host not in self._servers]
             former = self._new_servers.former_addresses(hosts, found.past)
             self._publication.list_came(self._new_servers.begin_with(found, listed), found.past)
-            for host in hosts:
-                await self._ports.time_slices.pause()
-                self._arriving[host] = self._watch(host, former.get(host))
+            place = nullcontext() if self._policy.state.members else self._ports.first_lists
+            async with place:
+                for host in hosts:
+                    await self._ports.time_slices.pause()
+                    self._arriving[host] = self._watch(host, former.get(host))
             await self._apply_known_part(found.servers)
             await answered(self._arriving.values(), self._ports.clock, FIRST_ANSWER_WAIT_S)
-            await self._ports.time_slices.pause()
-            if not self._stopped:
-                await self._take(found.servers, self._arriving)
+            async with place:
+                await self._ports.time_slices.pause()
+                if not self._stopped:
+                    await self._take(found.servers, self._arriving)
             if self._stopped:
                 return
             self._arriving = {}

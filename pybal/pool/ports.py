@@ -17,6 +17,7 @@ from pybal.pool.monitor_sets import MonitorFactory
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import AddressWatcher
 from pybal.pool.withdrawal import Health
+from pybal.runtime.slots import Slots
 from pybal.runtime.time_slices import TimeSlices
 
 
@@ -60,6 +61,10 @@ def _no_overrides(_: str) -> Overrides:
     return {}
 
 
+FIRST_LISTS_AT_ONCE = 4
+"""A long one does not hold up all others."""
+
+
 @dataclass(frozen=True, slots=True)
 class CoordinatorPorts:
     """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
@@ -68,6 +73,9 @@ class CoordinatorPorts:
 
     clock: Any
     time_slices: TimeSlices
+    first_lists: Slots
+    """All services share them: were all lists of a start applied side by side, all would be done at
+    its end, and no check could begin before."""
     now: Callable[[], float]
     addresses: AddressWatcher
     create_monitor: MonitorFactory

@@ -39,6 +39,7 @@ from pybal.pool.coordinator import Coordinator
 from pybal.pool.events import Event, Notice
 from pybal.pool.ports import CoordinatorPorts, PolicyStep
 from pybal.pool.withdrawal import Health
+from pybal.runtime.slots import Slots
 from pybal.runtime.time_slices import TimeSlices
 
 IDLE = IdleConnectionSettings()
@@ -133,6 +134,7 @@ class Bench:
         list_guard: ListGuardSettings = BY_DEFAULT,
         protocol: L4Protocol = L4Protocol.TCP,
         clock: Clock | None = None,
+        first_lists: Slots | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
@@ -165,6 +167,7 @@ class Bench:
         ports = CoordinatorPorts(
             clock=self.clock,
             time_slices=TimeSlices(self.clock),
+            first_lists=first_lists or Slots(self.clock, 1),
             now=lambda: 1000.0 + self.clock.seconds(),
             addresses=self.names,
             create_monitor=self._create_monitor,

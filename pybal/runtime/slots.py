@@ -9,9 +9,10 @@ from twisted.internet.defer import Deferred
 
 
 class Slots:
-    """`limit` slots to be held for a while. One that is given back goes to the next in the queue
-    in another turn of the reactor: when all who hold or want one are stopped together, nobody
-    begins on the way. Not Twisted's DeferredSemaphore, which hands it over at once."""
+    """`limit` slots to be held for a while, also by `async with`. One that is given back goes to
+    the next in the queue in another turn of the reactor: when all who hold or want one are stopped
+    together, nobody begins on the way. Not Twisted's DeferredSemaphore, which hands it over at
+    once."""
 
     def __init__(self, reactor: Any, limit: int) -> None:
         self.limit = limit
@@ -37,6 +38,12 @@ class Slots:
         self._free += 1
         if self._queue:
             self._reactor.callLater(0, self._hand_out)
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()
 
     def _hand_out(self) -> None:
         while self._free > 0 and self._queue:

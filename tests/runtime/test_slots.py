@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from pybal.monitors.slots import Slots
+from pybal.runtime.slots import Slots
 
 
 class Queue:
