@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 
 ARRIVAL_S = 30.0
 """So long servers that a list takes away wait for those that it brings. It takes a name's first

@@ -23,7 +23,7 @@ from pybal.pool.events import (
     ReportRetracted,
     SettingsChanged,
 )
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import PolicyStep
 from pybal.runtime.naming import named

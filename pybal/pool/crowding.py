@@ -16,7 +16,7 @@ from fractions import Fraction
 from twisted.logger import Logger
 
 from pybal.model import IPAddress
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.runtime.naming import counted

@@ -16,7 +16,8 @@ from pybal.ipvs.model import (
     ServiceKey,
 )
 from pybal.model import IPAddress
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.runtime.persistent_map import PersistentMap
 
 

@@ -22,7 +22,7 @@ from pybal.pool.events import (
     ListPart,
     SettingsChanged,
 )
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState
 
 Document = Mapping[str, Any]
@@ -68,8 +68,12 @@ _PLAIN: dict[str, Callable[..., Event]] = {
 
 
 def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
-    known, candidates = before.members, event.candidates
-    changed = [_candidate_document(each) for each in candidates if _differs(each, before)]
+    known, candidates = dict(before.members.items()), event.candidates
+    changed = [
+        _candidate_document(each)
+        for each in candidates
+        if _differs(each, known.get(each.spec.host))
+    ]
     listed = [each.spec.host for each in candidates]
     present = frozenset(listed)
     removed = [host for host in known if host not in present]
@@ -79,8 +83,7 @@ def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
     return document
 
 
-def _differs(candidate: Candidate, before: PoolState) -> bool:
-    member = before.members.get(candidate.spec.host)
+def _differs(candidate: Candidate, member: Member | None) -> bool:
     if member is None or member.over != candidate.over:
         return True
     return member.spec is not candidate.spec and member.spec != candidate.spec

@@ -25,7 +25,7 @@ from pybal.pool.list_guard import (
 )
 from pybal.pool.list_restart import UnprovenServers, begun, left_behind
 from pybal.pool.log_lines import guard_line
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.pieces import Pieces, in_one_go, piecewise

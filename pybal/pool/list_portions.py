@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from operator import ne
 
 from pybal.model import ServerSpec
 from pybal.pool.list_guard import counts
-from pybal.pool.members import Member
+from pybal.pool.member import Member
+from pybal.runtime.pieces import PIECE
 
 PORTION = 150
 """So many new servers are some milliseconds' work."""
@@ -27,18 +29,26 @@ class Portions:
         self, in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]
     ) -> tuple[ServerSpec, ...]:
         """The next servers; `known` are those that there are. Empty if there are no more than a
-        portion, and once all have come: what is done for the whole list has a turn to itself. Who
-        is no longer listed goes with that."""
+        portion, unless a long list is in another order or shorter, too; and once all have come:
+        what is done for the whole list has a turn to itself. Who is no longer listed goes with
+        that."""
         if in_force is not self._in_force:
             begun, self._in_force = self._in_force is not None, in_force
             waiting = _in_turn(in_force, known)
-            self._waiting = deque(waiting if begun or len(waiting) > PORTION else ())
+            many = len(waiting) > PORTION or (
+                len(in_force) > PIECE and _rearranges(in_force, known)
+            )
+            self._waiting = deque(waiting if begun or many else ())
         portion: list[ServerSpec] = []
         while self._waiting and len(portion) < PORTION:
             spec = in_force[self._waiting.popleft()]
             if _differs(spec, known.get(spec.host)):
                 portion.append(spec)
         return tuple(portion)
+
+
+def _rearranges(in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]) -> bool:
+    return len(in_force) < len(known) or any(map(ne, in_force, known))
 
 
 def _in_turn(in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]) -> list[str]:

@@ -11,7 +11,8 @@ from pybal.kept_change import ListPast
 from pybal.model import SourceList
 from pybal.pool.arrivals import Arrival, Evidence, Use, use
 from pybal.pool.list_guard import SPOKEN, EvidenceByHost, ListGuard, take_list
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 
 _SAVED_AFTER_S = 5.0
 _SPREAD_S = 3.0

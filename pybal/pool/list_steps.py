@@ -3,7 +3,7 @@ step after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts
 from pybal.pool.publication import Publication
 from pybal.pool.server import Server, stop_in_portions
-from pybal.runtime.pieces import Pieces, between, piecewise
+from pybal.runtime.pieces import PIECE, Pieces, between, piecewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ class ListSteps:
             self._to_put, in_force = False, self._list.in_force
             laid = self._parts.overlay.lay(in_force, self._state(), self._worked)
             known = await self._time_slices.finish(self._known_candidates(laid))
+            await self._time_slices.finish(self._foresee(in_force))
             if self._stopped:
                 return
         for text in self._parts.overlay.news:
@@ -163,6 +164,14 @@ class ListSteps:
         self._parts.pool_servers.addresses.look_at(addresses)
         await stop_in_portions(self.leaving, self._time_slices)
         self.leaving = []
+        self._state().members.forget_former()
+
+    def _foresee(self, in_force: Collection[str]) -> Pieces[None]:
+        members = self._state().members
+        is_long = len(in_force) > PIECE
+        if is_long and all(host in members for host in in_force):
+            yield from members.foresee(in_force)
+            yield
 
     def _admit(self, hosts: Iterable[str]) -> None:
         for host in hosts:

@@ -18,7 +18,7 @@ from pybal.pool.events import (
     PooledChanged,
     ReportedDown,
 )
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState, is_up, report_cause, verdict, with_override
 
 

@@ -9,124 +9,25 @@ differ in few nodes, and these are all that a comparison looks at.
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
-from dataclasses import dataclass
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
 from itertools import chain, zip_longest
 from operator import add, eq, is_, sub
-from typing import Any, NamedTuple
+from typing import Any
 
-from pybal.model import Decision, ServerSpec, status_text
-from pybal.override import LaidOver
+from pybal.pool.member import Counts, Member, counts_of
+from pybal.runtime.pieces import Pieces, in_one_go, piecewise
 
 _BITS = 5
 _WIDTH = 1 << _BITS
+_LEAVES_AT_ONCE = 16
+"""When a tree is made in pieces."""
 _REBUILT = 8
 """If more than one in so many members changes, and more than so many, the tree is made anew: that
 is cheaper."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One server as the policy knows it.
-
-    `results` has an item for each monitor of the service: True, False, or None while that
-    monitor has not reported.
-    """
-
-    spec: ServerSpec
-    ready: bool
-    up: bool
-    pooled: bool
-    results: Mapping[str, bool | None]
-    decision: Decision | None = None
-    refused: bool = False
-    """By the kernel: it does not take its address."""
-    over: LaidOver | None = None
-    """What an operator wants of it; where that is in effect, `spec` is what it makes of the
-    list's."""
-
-    @property
-    def eligible(self) -> bool:
-        """May be pooled at all."""
-        return self.spec.enabled and self.ready and not self.refused
-
-    @property
-    def drained(self) -> bool:
-        """An operator has taken it out for a time."""
-        return self.over is not None and self.over.drains
-
-    @property
-    def held(self) -> bool:
-        """Pooled though down."""
-        return self.pooled and not self.up
-
-    @property
-    def partially_up(self) -> bool:
-        """Some of its monitors, though not all, say up."""
-        return any(self.results.values())
-
-    @property
-    def status(self) -> str:
-        """The contract's status string."""
-        return status_text(
-            enabled=self.spec.enabled,
-            up=self.up,
-            partially_up=self.partially_up,
-            pooled=self.pooled,
-        )
-
-
-class Counts(NamedTuple):
-    """How many members there are of a kind. Those that an operator drains count in `ready`,
-    `pooled`, `drained` and `held` only. `weight_up` is the sum of weights of those that are `up`.
-    The four kinds of spare servers, eligible and not pooled, are in the order in which they are to
-    be pooled, if they must be: servers of weight 0 serve nobody and come last; of the others, those
-    that some of their monitors call up come first."""
-
-    enabled: int = 0
-    ready: int = 0
-    up: int = 0
-    """Up and eligible."""
-    confirmed: int = 0
-    """The same, and all their monitors say so."""
-    weight_up: int = 0
-    pooled: int = 0
-    drained: int = 0
-    """Pooled and drained."""
-    held: int = 0
-    spare: int = 0
-    spare_down: int = 0
-    spare_weightless: int = 0
-    spare_weightless_down: int = 0
-
-
 _HELD = Counts._fields.index("held")
 _SPARES = range(Counts._fields.index("spare"), len(Counts._fields))
-
-
-def _counts(member: Member) -> tuple[int, ...]:
-    """As Counts, of one member."""
-    spec, ready, pooled, over = member.spec, member.ready, member.pooled, member.over
-    drained = over is not None and over.drains
-    eligible = spec.enabled and ready and not member.refused
-    up = eligible and member.up and not drained
-    spare = -1
-    if eligible and not pooled and not drained:
-        spare = 2 * (spec.weight == 0) + (not member.partially_up)
-    return (
-        spec.enabled and not drained,
-        ready,
-        up,
-        up and all(member.results.values()),
-        spec.weight if up else 0,
-        pooled,
-        pooled and drained,
-        pooled and not member.up,
-        spare == 0,
-        spare == 1,
-        spare == 2,
-        spare == 3,
-    )
 
 
 class _Node:
@@ -142,14 +43,27 @@ class _Node:
 _EMPTY = _Node((), Counts())
 
 
+class _List:
+    """The hosts and their order: the same object as long as these stay the same."""
+
+    __slots__ = ("foreseen", "former", "former_root", "root")
+
+    def __init__(self) -> None:
+        self.foreseen: Members | None = None
+        """What a list of which it is known that it comes makes of these."""
+        self.former: _List | None = None
+        """That of which this one was foreseen, until `forget_former`: the same members were at
+        `former_root` there and are at `root` here."""
+        self.former_root = self.root = _EMPTY
+
+
 class Members(Mapping[str, Member]):
     """By host, in the order of the pool list. Never changes: `changed` gives another one."""
 
     __slots__ = ("_counts", "_depth", "_grown_from", "_list", "_positions", "_root")
 
-    _list: object
-    """The same one as long as the hosts and their order stay the same."""
-    _grown_from: object | None
+    _list: _List
+    _grown_from: _List | None
     """That of the list of which this one is the continuation."""
 
     def __init__(self, members: Iterable[Member] = ()) -> None:
@@ -157,7 +71,7 @@ class Members(Mapping[str, Member]):
         found = tuple(members)
         positions = {member.spec.host: number for number, member in enumerate(found)}
         self._become(positions, *_tree(found))
-        self._list, self._grown_from = object(), None
+        self._list, self._grown_from = _List(), None
 
     def _become(self, positions: dict[str, int], root: _Node, depth: int) -> None:
         self._positions = positions
@@ -219,7 +133,7 @@ class Members(Mapping[str, Member]):
     def spare(self) -> Iterator[Member]:
         """Those that may be pooled and are not, in the order in which they are to be."""
         return (
-            each for kind in _SPARES for each in _of_kind(self._root, kind) if _counts(each)[kind]
+            each for kind in _SPARES for each in _of_kind(self._root, kind) if counts_of(each)[kind]
         )
 
     def changed(self, members: Iterable[Member]) -> Members:
@@ -248,11 +162,55 @@ class Members(Mapping[str, Member]):
         ):
             now = zip(self.in_order(), members, strict=True)
             return self.changed([member for before, member in now if before is not member])
+        foreseen = self._list.foreseen
+        if foreseen is not None and (as_foreseen := foreseen._with_others(members)) is not None:
+            return as_foreseen
+        return in_one_go(self._listed_in_pieces(members))
+
+    def foresee(self, hosts: Collection[str]) -> Pieces[None]:
+        """These of them are to be `listed`, in this order. What that makes of them is made in
+        pieces, so that `listed` is cheap; and so it is to find what has changed since."""
+        if len(hosts) == len(self) and all(map(eq, hosts, self)):
+            return
+        found: list[Member] = []
+        yield from piecewise(lambda part: found.extend(map(self.__getitem__, part)), hosts)
+        foreseen = yield from self._listed_in_pieces(found)
+        of = foreseen._list
+        of.former, of.former_root, of.root = self._list, self._root, foreseen._root
+        self._list.foreseen = foreseen
+
+    def forget_former(self) -> None:
+        """What they were foreseen of is no longer compared with."""
+        of = self._list
+        of.former, of.former_root, of.root = None, _EMPTY, _EMPTY
+
+    def _listed_in_pieces(self, members: Sequence[Member]) -> Pieces[Members]:
         listed = Members.__new__(Members)
-        positions = {member.spec.host: number for number, member in enumerate(members)}
-        listed._become(positions, *_tree(members, _leaf_nodes(self._root, self._depth)))
-        listed._list, listed._grown_from = object(), None
+        positions: dict[str, int] = {}
+        yield from piecewise(
+            lambda part: positions.update((each.spec.host, n) for n, each in part),
+            enumerate(members),
+        )
+        leaves: list[_Node] = []
+        former = _leaf_nodes(self._root, self._depth)
+        for leaf in _leaves_of(members, former):
+            leaves.append(leaf)
+            if len(leaves) % _LEAVES_AT_ONCE == 0:
+                yield
+        listed._become(positions, *_stacked(leaves))
+        listed._list, listed._grown_from = _List(), None
         return listed
+
+    def _with_others(self, members: Sequence[Member]) -> Members | None:
+        """With these in the place of those that they are, if they are the same hosts in the same
+        order."""
+        if len(members) != len(self):
+            return None
+        both = zip(self.in_order(), members, strict=True)
+        others = [(before, member) for before, member in both if before is not member]
+        if any(before.spec.host != member.spec.host for before, member in others):
+            return None
+        return self.changed([member for _, member in others])
 
     def grown(self, members: Sequence[Member]) -> Members:
         """With these, which are new, at the end."""
@@ -265,7 +223,7 @@ class Members(Mapping[str, Member]):
         leaves = _leaf_nodes(self._root, self._depth)
         last: tuple[Any, ...] = leaves[whole].items if whole < len(leaves) else ()
         grown._become(positions, *_stacked([*leaves[:whole], *_leaves_of((*last, *members))]))
-        grown._list, grown._grown_from = object(), self._list
+        grown._list, grown._grown_from = _List(), self._list
         return grown
 
     def continues(self, other: Members) -> bool:
@@ -288,8 +246,18 @@ class Members(Mapping[str, Member]):
             former = _leaf_nodes(before._root, before._depth)
             both = zip_longest(leaves, former, fillvalue=_EMPTY)
             return chain.from_iterable(_differing_leaf(*each) for each in both)
+        if self._list.former is before._list:
+            return self._differing_from_former(before)
         known = dict(zip(before._positions, before.in_order(), strict=True))
         return (each for each in self.in_order() if known.get(each.spec.host) is not each)
+
+    def _differing_from_former(self, before: Members) -> Iterator[Member]:
+        """Only what has changed since it was foreseen can differ."""
+        of = self._list
+        since = chain(_differing(self._root, of.root), _differing(before._root, of.former_root))
+        hosts = {each.spec.host for each in since}
+        places = sorted(self._positions[host] for host in hosts if host in self)
+        return (each for each in map(self.at, places) if before.get(each.spec.host) is not each)
 
 
 class _Values(ValuesView[Member]):
@@ -310,11 +278,8 @@ class _Items(ItemsView[str, Member]):
         return zip(self._mapping, self._mapping.in_order(), strict=True)
 
 
-def _tree(members: Sequence[Member], former: Sequence[_Node] = ()) -> tuple[_Node, int]:
-    """A tree, with those of the `former` leaves that have the same members."""
-    if not members:
-        return _EMPTY, 0
-    return _stacked(list(_leaves_of(members, former)))
+def _tree(members: Sequence[Member]) -> tuple[_Node, int]:
+    return _stacked(list(_leaves_of(members)))
 
 
 def _leaves_of(members: Sequence[Member], former: Sequence[_Node] = ()) -> Iterator[_Node]:
@@ -324,12 +289,12 @@ def _leaves_of(members: Sequence[Member], former: Sequence[_Node] = ()) -> Itera
         if len(known.items) == len(leaf) and all(map(is_, known.items, leaf)):
             yield known
             continue
-        counts = tuple(map(sum, zip(*map(_counts, leaf), strict=True)))
+        counts = tuple(map(sum, zip(*map(counts_of, leaf), strict=True)))
         yield _Node(leaf, counts)
 
 
 def _stacked(nodes: list[_Node]) -> tuple[_Node, int]:
-    """The tree over these leaves."""
+    """The tree over these leaves; without any the empty one."""
     depth = 0
     while len(nodes) > 1:
         depth += 1
@@ -338,7 +303,7 @@ def _stacked(nodes: list[_Node]) -> tuple[_Node, int]:
             _Node(group, tuple(map(sum, zip(*(node.counts for node in group), strict=True))))
             for group in groups
         ]
-    return nodes[0], depth
+    return nodes[0] if nodes else _EMPTY, depth
 
 
 def _replaced(
@@ -352,7 +317,7 @@ def _replaced(
     if isinstance(before, _Node):
         new, more = _replaced(before, depth - 1, position, member)
     else:
-        more = tuple(map(sub, _counts(member), _counts(before)))
+        more = tuple(map(sub, counts_of(member), counts_of(before)))
     changed = (*items[:index], new, *items[index + 1 :])
     return _Node(changed, tuple(map(add, node.counts, more))), more
 

@@ -56,7 +56,7 @@ from pybal.pool.events import (
     TooFewEligible,
 )
 from pybal.pool.lone_report import take_alone
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState, is_up, report_cause, verdict_of, with_override
 
 

@@ -14,7 +14,8 @@ from functools import cached_property
 from pybal.model import Verdict
 from pybal.override import LaidOver
 from pybal.pool.events import MonitorReported
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 
 
 @dataclass(frozen=True)

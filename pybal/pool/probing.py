@@ -8,7 +8,8 @@ from random import Random
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.model import IPAddress, L4Protocol
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.server import Server
 
 

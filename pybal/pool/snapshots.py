@@ -12,7 +12,8 @@ from itertools import islice
 from twisted.internet.defer import Deferred
 
 from pybal.model import ServerSnapshot, Verdict
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.runtime.pieces import Pieces

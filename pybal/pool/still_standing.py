@@ -17,7 +17,8 @@ from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from pybal.ipvs.model import Destination, DestinationKey
 from pybal.model import IPAddress
 from pybal.pool.desired import Changes
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 
 KeyOf = Callable[[str], DestinationKey | None]
 """By host, where a server is; None while that is not known."""

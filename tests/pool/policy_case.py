@@ -22,7 +22,7 @@ from pybal.pool.events import (
     ReportRetracted,
     SettingsChanged,
 )
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.policy import step
 from pybal.pool.pool_state import PoolState
 

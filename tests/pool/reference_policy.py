@@ -49,7 +49,7 @@ from pybal.pool.events import (
     SettingsChanged,
     TooFewEligible,
 )
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import Arrival, Evidence, Use, evidence_of, noted, use
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 
 
 def member(

@@ -11,7 +11,8 @@ from twisted.logger import Logger
 
 from pybal.model import IPAddress, ServerSpec
 from pybal.pool.crowding import Crowding
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 

@@ -17,7 +17,8 @@ from pybal.ipvs.model import Forwarding, ServiceEntry
 from pybal.ipvs.options import ServiceOptions
 from pybal.model import IPAddress, ServerSpec
 from pybal.pool.desired import DesiredEntry, modules_needed
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from tests.fakes.coordinator import Bench
 from tests.pool.reference_entry import service_entry
 

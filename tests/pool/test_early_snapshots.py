@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 
 from pybal.model import MonitorSnapshot, ServerSnapshot, ServerSpec
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots

@@ -23,7 +23,8 @@ from pybal.pool.events import (
     ReportRetracted,
     SettingsChanged,
 )
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 
 OVER = LaidOver(Override("web", "b", Action.DRAIN, "alice", "disk", 1.0, 2.0), 10, True)

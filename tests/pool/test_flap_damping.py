@@ -10,7 +10,8 @@ import pytest
 
 from pybal.model import ServerSpec
 from pybal.pool.flap_damping import Flaps, can_spare
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 
 START = 1000.0

@@ -12,7 +12,8 @@ from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
 from pybal.pool.events import ListPart
 from pybal.pool.list_portions import PORTION, Portions
-from pybal.pool.members import Member
+from pybal.pool.member import Member
+from pybal.runtime.pieces import PIECE
 from tests.fakes.coordinator import Bench
 
 MANY = {f"h{n}": f"10.1.{n // 250}.{n % 250 + 1}" for n in range(5 * PORTION // 2)}
@@ -37,6 +38,18 @@ def test_few_new_servers_are_no_portion() -> None:
     hosts = [f"h{n}" for n in range(PORTION)]
     assert Portions().next(listed(*hosts), there("a", "b")) == ()
     assert Portions().next(listed(*hosts, "a"), there("a", "b")) == ()
+
+
+def test_in_a_long_list_that_is_rearranged_few_are_a_portion() -> None:
+    """So that to put the rest in its order concerns nobody."""
+    hosts = [f"h{n}" for n in range(PIECE + 1)]
+    known = there(*hosts)
+    in_force = listed(*hosts[1:], "new")
+    assert names(Portions().next(in_force, known)) == ["new"]
+    in_force = listed(*hosts[::-1], "new")
+    assert names(Portions().next(in_force, known)) == ["new"]
+    assert Portions().next(listed(*hosts, "new"), known) == (), "it comes at the end"
+    assert Portions().next(listed(*hosts[2:], "new"), there(*hosts[1:])) == (), "it is not long"
 
 
 def test_what_is_left_of_many_is_a_portion_too() -> None:

@@ -18,7 +18,8 @@ from pybal.model import ServerSpec
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.list_record import ListRecord
 from pybal.pool.list_restart import saved_after_s
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.new_servers import NewServers
 from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts

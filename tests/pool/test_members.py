@@ -9,7 +9,8 @@ from types import MappingProxyType
 import pytest
 
 from pybal.model import ServerSpec
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 
 
 def member(number: int) -> Member:
@@ -108,6 +109,75 @@ def test_what_has_changed_since_a_list_grew_is_found_among_all() -> None:
     assert [each.spec.host for each in again.differing(changed)] == ["h140"]
     other = Members(member(number) for number in range(1, 71))
     assert not grown.continues(other)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_list_that_was_foreseen_is_the_same_as_one_that_was_not(seed: int) -> None:
+    """Whatever has changed since, and whatever is compared with what."""
+    random = Random(seed)
+    size = random.choice([3, 40, 1300])
+    members = plain = Members(member(number) for number in range(size))
+    seen = [(members, plain)]
+    for _ in range(12):
+        hosts = random.sample(list(members), random.randint(1, len(members)))
+        if random.random() < 0.5:
+            hosts.sort(key=list(members).index)
+        pieces = members.foresee(hosts)
+        for _ in range(random.choice([0, 2, 1000])):
+            next(pieces, None)
+        for _ in range(random.randint(0, 2)):
+            members, plain = both_changed(random, members, plain)
+        if random.random() < 0.2:
+            hosts = hosts[1:] or hosts
+        listed = [members[host] for host in hosts]
+        some = random.sample(range(len(listed)), random.choice([0, 0, 1]))
+        for place in some:
+            listed[place] = replace(listed[place], ready=False)
+        members, plain = members.listed(listed), Members(listed)
+        seen.append((members, plain))
+        members, plain = both_changed(random, members, plain)
+        seen.append((members, plain))
+        assert list(members.items()) == list(plain.items())
+        assert members.counts == plain.counts
+        assert [members.position(host) for host in members] == list(range(len(members)))
+        for before, plain_before in seen:
+            differing = [each for each in plain.in_order() if differs(each, plain_before)]
+            assert list(members.differing(before)) == differing
+        if random.random() < 0.3:
+            members.forget_former()
+        if len(members) < 3:
+            break
+
+
+def differs(each: Member, before: Members) -> bool:
+    return before.get(each.spec.host) is not each
+
+
+def both_changed(random: Random, one: Members, other: Members) -> tuple[Members, Members]:
+    chosen = random.sample(list(one), random.randint(0, min(3, len(one))))
+    new = [replace(one[host], up=not one[host].up) for host in chosen]
+    return one.changed(new), other.changed(new)
+
+
+def test_of_a_list_that_was_foreseen_only_what_has_changed_is_looked_at() -> None:
+    """A list of thousands that is in another order concerns nobody."""
+    members = Members(member(number) for number in range(5000))
+    hosts = list(members)[::-1]
+    pieces = sum(1 for _ in members.foresee(hosts))
+    assert pieces > 20
+    changed = members.changed([replace(members["h7"], up=False)])
+    listed = changed.listed([changed[host] for host in hosts])
+    assert list(listed.differing(changed)) == []
+    assert list(listed.differing(members)) == [changed["h7"]]
+    new = replace(listed["h3"], ready=False)
+    assert list(listed.changed([new]).differing(changed)) == [new]
+
+
+def test_a_list_that_is_there_need_not_be_foreseen() -> None:
+    members = Members(member(number) for number in range(1000))
+    assert list(members.foresee(list(members))) == []
+    with pytest.raises(KeyError):
+        list(members.foresee(["other"]))
 
 
 def test_nobody_is_of_any_kind() -> None:

@@ -12,7 +12,7 @@ import pytest
 from pybal.health.isolation_guard import ProbeTarget
 from pybal.model import IPAddress, ServerSpec
 from pybal.monitors.runcommand import RunCommandSettings
-from pybal.pool.members import Member
+from pybal.pool.member import Member
 from pybal.pool.probing import probe_of
 from tests.fakes.coordinator import IDLE, Bench
 

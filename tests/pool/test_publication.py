@@ -15,7 +15,8 @@ from twisted.logger import Logger
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
 from pybal.pool.desired import destination, service_of
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
 from pybal.pool.publication import Publication
 from pybal.pool.server import Server

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from pybal.ipvs.model import DestinationKey
 from pybal.model import ServerSpec
 from pybal.pool.desired import Changes, DesiredEntry, destination
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 from pybal.pool.still_standing import StillStanding
 from tests.fakes.coordinator import ADDRESSES, Bench
 

@@ -13,7 +13,8 @@ from pybal.model import ServerSpec
 from pybal.pool.arrivals import ARRIVAL_S, Arrival, Evidence, Use, evidence_of, use
 from pybal.pool.list_guard import GuardRules, new_guard, still_doubted
 from pybal.pool.list_restart import UnprovenServers
-from pybal.pool.members import Member, Members
+from pybal.pool.member import Member
+from pybal.pool.members import Members
 
 
 def test_what_is_looked_for_again_is_what_has_changed() -> None:
