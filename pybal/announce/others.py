@@ -71,7 +71,9 @@ class Others:
         """One for each of our addresses, of peers that are to be listened to. `publications` grows
         with every change of `routes`, what is to be announced."""
         asked = [peering for peering in peerings if peering.importer.wanted]
-        versions = tuple((p.importer.version, p.told_version, p.peer.label) for p in asked)
+        versions = tuple(
+            (p.importer.version, p.told_version, p.peer.label, p.peer.shares) for p in asked
+        )
         state = (publications, self._generation, versions)
         if state != self._state and self._turn is None and not self._stopped:
             self._state = state

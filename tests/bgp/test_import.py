@@ -316,6 +316,14 @@ class TestImport(ImportCase):
         assert self.own().preferred == "alike"
         assert self.peer().sessions_lost == 0
 
+    def test_that_it_is_meant_is_seen_though_others_looked_amid_the_reload(self) -> None:
+        """Peers hear of their settings only once those that have gone have ended."""
+        self.say(said(HOST, 64600, 64512, med=100))
+        assert not self.own().shared
+        [peering] = self.bgp.peerings
+        peering.adjust(replace(self.peer_settings, shares=True))
+        assert self.own().shared
+
     def reconfigure(self, peer: PeerSettings) -> None:
         Deferred.fromCoroutine(self.bgp.reconfigure(self.settings(peer)))
         self.turn()
