@@ -72,8 +72,7 @@ class LoopingMonitor(Monitor):
 
     def _check_first(self) -> None:
         self._is_first = True
-        self._due_at = self._reactor.seconds()
-        self._run()
+        self._begin_check()
 
     def _end(self) -> None:
         if self._timer is not None:
@@ -101,10 +100,16 @@ class LoopingMonitor(Monitor):
 
     def _run(self) -> None:
         self._timer = None
-        self._began_at = self._reactor.seconds()
-        if self._began_at - self._due_at > LATE_S:
+        if self._reactor.seconds() - self._due_at > LATE_S:
             self._wake_in(self._ports.random.uniform(0, self._interval_s))
+        else:
+            # Of hundreds that are due now each turn begins some.
+            self._ports.beats.call(self._begin_check)
+
+    def _begin_check(self) -> None:
+        if not self._running:
             return
+        self._began_at = self._reactor.seconds()
         self._mark = self._ports.stall_meter.mark()
         checking = Deferred.fromCoroutine(self._check_once())
         if not checking.called:

@@ -72,6 +72,9 @@ class MonitorPorts:
     first_checks: FirstChecks = field(init=False)
     time_slices: TimeSlices = field(init=False)
     """For what thousands of monitors may have to do in the same moment."""
+    beats: TimeSlices = field(init=False)
+    """For checks that are due in the same moment. Of their own: they do not wait for what a storm
+    has to do."""
     memory: MonitorMemory | None = field(default=None, kw_only=True)
     """What the process before us knew, and the next one will."""
     commands_at_once: int = field(default=DEFAULT_CONCURRENCY, kw_only=True)
@@ -92,5 +95,6 @@ class MonitorPorts:
         object.__setattr__(self, "spread", Spread(self.random))
         object.__setattr__(self, "first_checks", FirstChecks(self.reactor, self.faults, self.cpu_s))
         object.__setattr__(self, "time_slices", TimeSlices(self.reactor))
+        object.__setattr__(self, "beats", TimeSlices(self.reactor))
         object.__setattr__(self, "logs", StormLogs(self.reactor))
         object.__setattr__(self, "command_slots", Slots(self.reactor, self.commands_at_once))

@@ -68,6 +68,36 @@ def test_the_first_check_comes_at_once_and_the_second_at_a_place_within_the_inte
     assert len(places) > 5
 
 
+class Held:
+    """Turns that have no time left until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], object]] = []
+
+    def call(self, piece: Callable[[], object]) -> None:
+        self.waiting.append(piece)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_check_that_is_due_with_hundreds_of_others_waits_for_its_turn(*, stopped: bool) -> None:
+    bench, turns = MonitorBench(), Held()
+    probe = running_probe(bench)
+    probe.answer.callback(CheckOutcome(True, "fine"))
+    object.__setattr__(bench.environment, "beats", turns)
+    bench.advance(INTERVAL_S)
+    assert len(probe.began) == 1, "it waits"
+    bench.advance(0.5)
+    if stopped:
+        probe.stop()
+    (piece,) = turns.waiting
+    piece()
+    assert len(probe.began) == 2 - stopped
+    if not stopped:
+        probe.answer.callback(CheckOutcome(True, "fine"))
+        assert probe.began[1] - probe.began[0] == pytest.approx(INTERVAL_S + 0.5, abs=0.3)
+        assert bench.next_call_at - bench.clock.seconds() <= INTERVAL_S
+
+
 def test_checks_keep_their_beat_however_long_they_take() -> None:
     bench = MonitorBench()
     probe = running_probe(bench)
