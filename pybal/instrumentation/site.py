@@ -46,6 +46,7 @@ from pybal.instrumentation.verbs import (
 )
 from pybal.instrumentation.view import StatusView
 from pybal.model import MetricFamily
+from pybal.runtime.naming import shortened
 from pybal.runtime.time_slices import TimeSlices
 
 _READING = ("GET", "HEAD")
@@ -142,9 +143,17 @@ class StatusPages:
         self, request: BoundedRequest, found: Found, control: ControlAccess
     ) -> Response:
         by = await control.who(request)
-        response = await perform(
-            control.controls, found, request.body, by, partial(api.signed, self._view)
-        )
+        if others := [name for name in _query(request) if name != "pretty"]:
+            # Passed over, `?service=NAME` would have a verb act on all.
+            response = refusal(
+                f"A verb takes nothing from the URL's query: {shortened(others[0], 40)!r}",
+                HTTPStatus.BAD_REQUEST,
+                "Its fields stand in the body, as JSON",
+            )
+        else:
+            response = await perform(
+                control.controls, found, request.body, by, partial(api.signed, self._view)
+            )
         self.log.info(
             "{by} asks for {path}: {status}",
             by=by,

@@ -117,6 +117,18 @@ def test_the_tcp_port_answers_no_verb_and_says_where_they_are_answered() -> None
     assert Client(FakeView()).get(CONFIRM).status == 405
 
 
+def test_what_stands_in_the_url_in_place_of_the_body_is_refused() -> None:
+    """The whole director would be in maintenance."""
+    rig = Rig()
+    begin = "/api/v1/bgp/maintenance/begin"
+    status, text, remedy = said(rig.post(f"{begin}?service=text_443"))
+    assert (status, "'service'" in text, "body" in remedy) == (400, True, True)
+    assert rig.controls.asked == []
+    assert "'service'" in rig.log[0]
+    assert rig.post(f"{begin}?pretty=1").status == 200
+    assert len(rig.controls.asked) == 1
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_a_verb_takes_post_alone(method: str) -> None:
     rig = Rig()
