@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 
-from pybal.ipvs.model import Destination, Service, ServiceEntry, ServiceKey
+from pybal.ipvs.model import (
+    Destination,
+    Persistence,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    Tunnel,
+)
 from pybal.ipvs.slices import Slices, whole
 from pybal.ipvs.snapshot import DriftSnapshot
 
@@ -93,11 +100,21 @@ def _changes(left: Service | Destination, found: Service | Destination) -> str:
     return " and ".join(
         f"{field.name.replace('_', ' ')} {_value(theirs)}, not {_value(ours)}"
         for field in fields(left)
-        if (ours := getattr(left, field.name)) != (theirs := getattr(found, field.name))
+        # A rank is no part of what stands in the kernel.
+        if field.compare
+        and (ours := getattr(left, field.name)) != (theirs := getattr(found, field.name))
     )
 
 
 def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, Persistence):
+        clients = "an odd netmask" if value.prefix_length is None else f"/{value.prefix_length}"
+        return f"{value.timeout_s} s ({clients})"
+    if isinstance(value, Tunnel):
+        port = f" to port {value.port}" if value.port else ""
+        return f"{value.type.name.lower()}{port}, checksum flags {value.flags}"
     return value.name.lower() if isinstance(value, Enum) else str(value)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 
 from pybal.ipvs.drift import Drift, DriftBook, DriftKind, compare, comparing
-from pybal.ipvs.model import Forwarding, ServiceEntry
+from pybal.ipvs.model import Forwarding, Persistence, ServiceEntry, Tunnel, TunnelType
 from tests.ipvs.examples import DNS, WEB, destination, entry, pool
 from tests.ipvs.strategies import tables
 
 LEFT = pool(WEB, 1, 2)
+TUNNELLED = destination(1, forwarding=Forwarding.TUNNEL)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,31 @@ LEFT = pool(WEB, 1, 2)
             DriftKind.SERVER_CHANGED,
             "server 198.51.100.2:80 has weight 5, not 10 and forwarding tunnel, not direct",
         ),
+        (
+            pool(WEB, 1),
+            entry(WEB, replace(destination(1, 5), rank=7)),
+            DriftKind.SERVER_CHANGED,
+            "server 198.51.100.1:80 has weight 5, not 10",
+        ),
+        (
+            LEFT,
+            replace(LEFT, service=replace(LEFT.service, persistence=Persistence(30, 24))),
+            DriftKind.SERVICE_CHANGED,
+            "the service has persistence 30 s (/24), not none",
+        ),
+        (
+            replace(LEFT, service=replace(LEFT.service, persistence=Persistence(30, 32))),
+            replace(LEFT, service=replace(LEFT.service, persistence=Persistence(30, None))),
+            DriftKind.SERVICE_CHANGED,
+            "the service has persistence 30 s (an odd netmask), not 30 s (/32)",
+        ),
+        (
+            entry(WEB, TUNNELLED),
+            entry(WEB, replace(TUNNELLED, tunnel=Tunnel(TunnelType.GUE, 6080, 1))),
+            DriftKind.SERVER_CHANGED,
+            "server 198.51.100.1:80 has tunnel gue to port 6080, checksum flags 1,"
+            " not ipip, checksum flags 0",
+        ),
     ],
     ids=lambda value: value.name if isinstance(value, DriftKind) else "",
 )
@@ -41,6 +68,15 @@ def test_each_kind_of_drift_is_named(
     left: ServiceEntry | None, found: ServiceEntry | None, kind: DriftKind, words: str
 ) -> None:
     assert compare(left, found) == (Drift(kind, words),)
+
+
+@given(tables, tables)
+def test_what_differs_is_said_in_words(
+    left: dict[object, ServiceEntry], found: dict[object, ServiceEntry]
+) -> None:
+    for key in left.keys() | found.keys():
+        for each in compare(left.get(key), found.get(key)):
+            assert not re.search("[<>=]|None|object|[A-Z][a-z]+\\(", each.words)
 
 
 @given(tables, tables)
