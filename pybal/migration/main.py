@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,13 +95,16 @@ def _words(error: OSError) -> str:
 def _write(options: argparse.Namespace, services: list[Service], remarks: list[Remark]) -> None:
     folder: Path = options.output
     pools = folder / "pools"
-    pools.mkdir(parents=True, exist_ok=True)
+    own = [each for each in services if each.pool == each.name and not each.unusable]
+    text = pybal_conf(services, remarks, options.file.name, options.pools_at)
+    texts = {folder / "pybal.conf": text, **{pools / each.pool: pool_list(each) for each in own}}
     # What somebody has worked on since is not lost.
-    with (folder / "pybal.conf").open("w" if options.force else "x", encoding="utf-8") as file:
-        file.write(pybal_conf(services, remarks, options.file.name, options.pools_at))
-    for service in services:
-        if service.pool == service.name and not service.unusable:
-            (pools / service.pool).write_text(pool_list(service), "utf-8")
+    there = [str(path) for path in texts if path.exists()]
+    if there and not options.force:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), there[0])
+    pools.mkdir(parents=True, exist_ok=True)
+    for path, content in texts.items():
+        path.write_text(content, "utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -128,6 +132,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-i", "--id", default="", metavar="ID", help="the host's id, for lines that begin with @ID"
     )
-    parser.add_argument("-f", "--force", action="store_true", help="replace a pybal.conf there")
+    parser.add_argument("-f", "--force", action="store_true", help="replace files that are there")
     parser.add_argument("--version", action="version", version=f"%(prog)s {pybal.__version__}")
     return parser

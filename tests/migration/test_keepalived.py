@@ -270,6 +270,12 @@ def test_the_program_writes_and_does_not_overwrite(tmp_path: Path, capsys: Captu
     there = f"pybal-from-keepalived: {out / 'pybal.conf'} is there already: "
     assert capsys.readouterr().err.startswith(there)
     assert main([str(source), "-o", str(out), "--force"]) == 0
+    (out / "pybal.conf").unlink()
+    (out / "pools/198.51.100.80_443").write_text("mine")
+    assert main([str(source), "-o", str(out)]) == 1
+    assert "198.51.100.80_443 is there already" in capsys.readouterr().err
+    assert (out / "pools/198.51.100.80_443").read_text() == "mine"
+    assert not (out / "pybal.conf").exists()
     capsys.readouterr()
     assert main([str(tmp_path / "none"), "-o", str(out)]) == 1
     none = f"pybal-from-keepalived: {tmp_path / 'none'}: No such file or directory\n"
