@@ -1,7 +1,7 @@
 """All servers of a large pool die at once: how soon they are out, and what that costs.
 
     python -m bench.pool_death [--servers 500,1000,2000,4000,8000] [--threshold 0] [--flap]
-                               [--services 1] [--log]
+                               [--services 1] [--times 1] [--log]
     scripts/vm --memory 3000 --timeout 1500 -- \\
         sh -c "ulimit -n 40000 && PYTHON -m bench.pool_death --kernel --servers 2000"
 
@@ -17,6 +17,10 @@ server, until the last one was out and until it has come to rest, attempts to re
 the longest turn of the reactor. A process that is killed takes its time to go, and it goes
 backwards: the kernel closes the connections first, and the listeners last. Until then nobody is
 found down, as a server that ends a connection in an orderly way is reconnected to once.
+
+One run says little of what a server costs: the same run again may take twice or half as much. With
+--times all sizes are gone through so many times, in turn, and the medians are shown with the least
+and the most.
 """
 
 from __future__ import annotations
@@ -27,12 +31,14 @@ import resource
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -187,7 +193,20 @@ def wait_for_rest(director: Director, least_s: float = 2.0, most_s: float = 60.0
             return
 
 
-def measure(options: argparse.Namespace, count: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of one death: seconds until the last one was out; CPU a server in milliseconds, until the
+    daemon had come to rest and from the first removal to the last; the longest turn, and how much
+    processor time the one took that took most of that, in milliseconds."""
+
+    last_out_s: float
+    until_rest_ms: float
+    until_out_ms: float
+    longest_ms: float
+    worked_ms: float
+
+
+def measure(options: argparse.Namespace, count: int) -> Measured:
     """One size, PyBal."""
     hosts = addresses(count // options.services, 20)
     alive = addresses(max(3, len(hosts) // 5), 21)
@@ -218,9 +237,10 @@ def measure(options: argparse.Namespace, count: int) -> None:
             lines = director.lines[since:]
             if options.log:
                 print(*(f"{at_s - killed_s:.3f} {line}" for at_s, line in lines), sep="\n")
-            show(options, len(hosts) * len(ports), cpu_s, killed_s, lines, victims.took_s)
+            found = show(options, len(hosts) * len(ports), cpu_s, killed_s, lines, victims.took_s)
             if watched:
                 print("    the kernel's table:", watched)
+    return found
 
 
 def show(
@@ -230,7 +250,7 @@ def show(
     killed_s: float,
     lines: list[tuple[float, str]],
     took_s: float,
-) -> None:
+) -> Measured:
     gone = [(at_s - killed_s, line.split()) for at_s, line in lines if line.startswith("GONE")]
     removed = sum(int(words[1]) for _, words in gone)
     turns = [float(line.split()[1]) for _, line in lines if line.startswith("TURN")]
@@ -249,6 +269,24 @@ def show(
         f" {len(lines)} lines; {load_average()}",
         flush=True,
     )
+    return Measured(
+        max(after, default=0.0),
+        cpu_s * 1e3 / count,
+        until_out_ms / count,
+        max(turns, default=0.0),
+        max(worked, default=0.0),
+    )
+
+
+def show_medians(found: Mapping[int, list[Measured]]) -> None:
+    """What stands of many runs."""
+    for count, runs in found.items():
+        shown = []
+        for field in fields(Measured):
+            values = sorted(getattr(run, field.name) for run in runs)
+            middle = statistics.median(values)
+            shown.append(f"{field.name} {middle:.3g} ({values[0]:.3g} to {values[-1]:.3g})")
+        print(f"{count} servers, {len(runs)} times:", ", ".join(shown))
 
 
 # -- on the kernel's own table -----------------------------------------------------------------
@@ -321,6 +359,7 @@ def main() -> None:
     parser.add_argument("--servers", default="500,1000,2000,4000,8000")
     parser.add_argument("--threshold", default="0")
     parser.add_argument("--services", type=int, default=1)
+    parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--flap", action="store_true")
     parser.add_argument("--kernel", action="store_true")
     parser.add_argument("--log", action="store_true")
@@ -333,10 +372,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if options.kernel and "PYBAL_IN_VM" not in os.environ:
         raise SystemExit("the kernel's table is changed in the virtual machine alone: scripts/vm")
-    for count in map(int, options.servers.split(",")):
-        measure(options, count)
-        if options.kernel and shutil.which("keepalived"):
-            beside(count)
+    found: dict[int, list[Measured]] = {int(count): [] for count in options.servers.split(",")}
+    for _ in range(options.times):
+        for count, runs in found.items():
+            runs.append(measure(options, count))
+            if options.kernel and shutil.which("keepalived"):
+                beside(count)
+    if options.times > 1:
+        show_medians(found)
 
 
 if __name__ == "__main__":
