@@ -311,6 +311,7 @@ class Daemon:
             overrides=self._overrides.of,
             stepped=self._stepped,
             list_kept=self._history.kept,
+            cause=self._history.cause,
         )
         self._history.begins(settings)
         standing = self._ipvs.adopted(service_key(settings))

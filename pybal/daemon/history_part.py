@@ -4,7 +4,7 @@ cause."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from pybal.overrides.book import Happening, OverrideEvent
 from pybal.pool.chronicle import Chronicle
 from pybal.pool.list_guard import ChangeReleased, GuardNotice
 from pybal.pool.log_lines import guard_line
-from pybal.pool.ports import PolicyStep
+from pybal.pool.ports import BecauseOf, PolicyStep
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import counted, named
 from pybal.runtime.threads import InThread, OwnThread
@@ -248,6 +248,11 @@ class HistoryPart:
             yield
         finally:
             self.chronicle.because = before
+
+    def cause(self) -> BecauseOf:
+        """See CoordinatorPorts."""
+        cause = self.chronicle.because
+        return nullcontext if cause is None else partial(self.because, cause)
 
     def overridden(self, event: OverrideEvent) -> None:
         """An override begins or ends; the service is told of it soon."""

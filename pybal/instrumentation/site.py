@@ -142,6 +142,7 @@ class StatusPages:
     async def _perform(
         self, request: BoundedRequest, found: Found, control: ControlAccess
     ) -> Response:
+        await self._turns.finish(self._view.preparing())
         by = await control.who(request)
         if others := [name for name in _query(request) if name != "pretty"]:
             # Passed over, `?service=NAME` would have a verb act on all.

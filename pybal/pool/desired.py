@@ -134,9 +134,11 @@ class DesiredEntry:
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
-        self._settings = settings
+        before, self._settings = self._settings, settings
         self._service = service_of(settings)
-        self._members = Members()
+        if (settings.ipvs, settings.port) != (before.ipvs, before.port):
+            # All that there are are other ones in the kernel.
+            self._members = Members()
 
     def without(self, keys: Iterable[DestinationKey]) -> None:
         """These stand in it besides no longer."""

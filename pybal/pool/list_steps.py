@@ -4,6 +4,7 @@ step after another."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from pybal.pool.overlay import Laid, LaidList, Overlay
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.pool_servers import PoolServers
 from pybal.pool.pool_state import PoolState
-from pybal.pool.ports import CoordinatorPorts
+from pybal.pool.ports import BecauseOf, CoordinatorPorts
 from pybal.pool.publication import Publication
 from pybal.pool.server import Server, stop_in_portions
 from pybal.runtime.pieces import PIECE, Pieces, between, piecewise
@@ -100,10 +101,10 @@ class ListSteps:
 
     async def put(self) -> None:
         """The same; ends when it is in force. (The first list comes as one, with all of it.)"""
-        self._to_put = True
+        self._to_put, cause = True, self._parts.ports.cause()
         async with self._one_at_a_time:
             if self._to_put and self._state().members and not self._stopped:
-                await self._put()
+                await self._put(cause)
 
     def _begin(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
         Deferred.fromCoroutine(work).addErrback(
@@ -119,7 +120,7 @@ class ListSteps:
             if self._list.in_force != before and self._state().members:
                 await self._put()
 
-    async def _admit_in_portions(self) -> None:
+    async def _admit_in_portions(self, cause: BecauseOf) -> None:
         """If there are many. (Which overrides are in effect depends on the whole list.)"""
         portions = Portions()
         await self._time_slices.finish(between(self._list.in_force))
@@ -127,18 +128,20 @@ class ListSteps:
             members = self._state().members
             if not (specs := portions.next(self._list.in_force, members)):
                 return
-            self._parts.handle(ListPart(tuple(self._candidate(Laid(spec)) for spec in specs)))
+            part = ListPart(tuple(self._candidate(Laid(spec)) for spec in specs))
+            with cause():
+                self._parts.handle(part)
             if self._state().members is members:
                 return
             self._admit(spec.host for spec in specs)
             await self._time_slices.pause()
 
-    async def _put(self) -> None:
+    async def _put(self, cause: BecauseOf = nullcontext) -> None:
         """The list as its guard has it now, with what operators want of its servers. The last piece
         changes what there is."""
         in_force = None
         with self._parts.publication.first_held():
-            await self._admit_in_portions()
+            await self._admit_in_portions(cause)
         while in_force is not self._list.in_force:
             self._to_put, in_force = False, self._list.in_force
             laid = self._parts.overlay.lay(in_force, self._state(), self._worked)
@@ -152,7 +155,8 @@ class ListSteps:
         candidates = tuple(known.get(host) or new[host] for host in laid)
         gone = [host for host in self._servers if host not in in_force]
         self.leaving = [self._remove(host) for host in gone]
-        self._parts.handle(ListChanged(candidates))
+        with cause():
+            self._parts.handle(ListChanged(candidates))
         clock = self._parts.ports.clock
         self._parts.new_servers.first_list_is_in_force(in_force, clock.seconds())
         self._admit(new)

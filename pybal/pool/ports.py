@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +53,10 @@ StepObserver = Callable[[str, PolicyStep], None]
 """Takes a service's name and a step that its policy has taken."""
 
 
+BecauseOf = Callable[[], AbstractContextManager[object]]
+"""What is done within has that cause, for the history."""
+
+
 def _nobody(service: str, step: PolicyStep) -> None:
     """Nobody observes the policy's steps."""
 
@@ -90,3 +95,5 @@ class CoordinatorPorts:
     """What operators want for a time of the servers of a service."""
     list_kept: Callable[[str, GuardNotice], None] = lambda *_: None
     """Told a service's name, and that what its list takes away is kept, or no longer."""
+    cause: Callable[[], BecauseOf] = lambda: nullcontext
+    """Why what is done now is done: work that goes on in other turns does its pieces in that."""

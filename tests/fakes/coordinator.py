@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import cast
@@ -37,7 +39,7 @@ from pybal.monitors.target import Target
 from pybal.override import Action, Override
 from pybal.pool.coordinator import Coordinator
 from pybal.pool.events import Event, Notice
-from pybal.pool.ports import CoordinatorPorts, PolicyStep
+from pybal.pool.ports import BecauseOf, CoordinatorPorts, PolicyStep
 from pybal.pool.withdrawal import Health
 from pybal.runtime.slots import Slots
 from pybal.runtime.time_slices import TimeSlices
@@ -145,6 +147,9 @@ class Bench:
         self.made: list[FakeMonitor] = []
         self.reports: list[HealthReport] = []
         self.overrides: dict[str, Override] = {}
+        self.because: str | None = None
+        self.causes: list[str | None] = []
+        """Why each of the steps was taken."""
         self.holds_reports = False
         self.first_results = first_results or {}
         self._broken = broken
@@ -176,6 +181,7 @@ class Bench:
             servers_changed=lambda _, health: self.healths.append(health),
             overrides=lambda _: self.overrides,
             stepped=self._stepped,
+            cause=self._cause,
         )
         self.coordinator = Coordinator(self.settings, ports, adopted, self)
         self.in_force_lists: list[tuple[ServerSpec, ...]] = []
@@ -188,6 +194,16 @@ class Bench:
     def _stepped(self, service: str, step: PolicyStep) -> None:
         assert service == self.settings.name
         self.steps.append((step.event, step.notices, step.at))
+        self.causes.append(self.because)
+
+    def _cause(self) -> BecauseOf:
+        return partial(self._because_of, self.because)
+
+    @contextmanager
+    def _because_of(self, cause: str | None) -> Iterator[None]:
+        before, self.because = self.because, cause
+        yield
+        self.because = before
 
     def _create_monitor(
         self, settings: MonitorSettings, target: Target, receiver: ReportReceiver | None = None

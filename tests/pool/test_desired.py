@@ -52,6 +52,8 @@ def test_an_update_of_what_changed_gives_the_entry_of_all(seed: int, size: int) 
             case 1:
                 forwarding = random.choice([Forwarding.DIRECT, Forwarding.TUNNEL])
                 settings = replace(settings, ipvs=ServiceOptions(forwarding))
+                scheduler = random.choice(["wrr", "sh"])
+                settings = replace(settings, scheduler=scheduler, port=random.choice([80, 443]))
                 desired.reconfigure(settings)
             case 2 if chosen in members:
                 addresses[chosen] = random.choice([None, *ADDRESSES])
@@ -65,6 +67,20 @@ def test_an_update_of_what_changed_gives_the_entry_of_all(seed: int, size: int) 
         assert desired.updated(desired.changes(members), addresses.get) is entry
         by_rank = sorted(entry.destinations.values(), key=lambda each: index(each.rank))
         assert [each.key for each in by_rank] == list(plain.destinations)
+
+
+def test_settings_that_concern_no_server_have_none_looked_at_again() -> None:
+    random = Random(1)
+    members = Members(random_member(random, host) for host in HOSTS)
+    desired = DesiredEntry(SETTINGS, {})
+    desired.updated(desired.changes(members), lambda _: ADDRESSES[0])
+    scheduled = replace(SETTINGS, scheduler="sh", depool_threshold=Fraction(1))
+    desired.reconfigure(scheduled)
+    assert desired.changes(members).concerned == ()
+    entry = desired.updated(desired.changes(members), lambda _: None)
+    assert (entry.service.scheduler, len(entry.destinations)) == ("sh", 1)
+    desired.reconfigure(replace(scheduled, port=443))
+    assert len(desired.changes(members).concerned) == len(HOSTS)
 
 
 def test_a_service_needs_the_modules_of_its_scheduler_and_persistence_engine() -> None:

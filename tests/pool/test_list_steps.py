@@ -103,6 +103,22 @@ def test_what_an_operator_confirms_meanwhile_counts_and_the_list_is_decided_on_a
     assert bench.running == set(few[1:])
 
 
+def test_what_an_operator_confirms_is_the_cause_in_later_turns_too() -> None:
+    bench = Turns()
+    bench.begin()
+    bench.list(*(ServerSpec(host, enabled=n < 100) for n, host in enumerate(HOSTS)))
+    bench.rest()
+    steps = len(bench.steps)
+    bench.because = "alice confirms"
+    bench.coordinator.confirm_list()
+    bench.because = "another one"
+    for _ in range(20):
+        bench.turn()
+    assert len(bench.causes[steps:]) > 3
+    assert set(bench.causes[steps:]) == {"alice confirms"}
+    assert bench.because == "another one"
+
+
 def test_a_server_that_goes_while_a_list_comes_that_has_it_again_comes_back() -> None:
     bench = Turns()
     bench.begin()
