@@ -29,7 +29,7 @@ from pybal.monitors.leftovers import LeftOvers
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall
 
-_KEPT_OUTPUT_BYTES = 4096
+_FIRST_OUTPUT_BYTES, _LAST_OUTPUT_BYTES = 3072, 1024
 _MOST_OUTPUT_BYTES = 1 << 20
 _READ_BYTES = 65536
 _FIRST_LINE_BYTES = 256  # as much as the kernel looks at
@@ -43,8 +43,9 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 @dataclass(frozen=True, slots=True)
 class Exit:
     """How a command ended: `status` is its exit status, or minus the signal that killed it, or
-    None if that was lost. `output` is the start of stdout and stderr; `leftovers` tells
-    whether processes of its group, or that had left it, outlived it, which have been killed."""
+    None if that was lost. `output` is stdout and stderr, of which the middle may be left out;
+    `leftovers` tells whether processes of its group, or that had left it, outlived it, which have
+    been killed."""
 
     status: int | None
     output: bytes
@@ -248,13 +249,13 @@ class _Running:
 
 @implementer(IReadDescriptor)
 class _Output:
-    """The read end of a command's output: the start is kept, the rest is read and dropped, and
-    one that writes without end loses its reader."""
+    """The read end of a command's output: the first and the last of it is kept, the rest is
+    dropped, and one that writes without end loses its reader."""
 
     def __init__(self, reactor: Any, pipe: IO[bytes]) -> None:
         self._reactor = reactor
         self._pipe = pipe
-        self._kept = b""
+        self._first = self._last = b""
         self._total = 0
         os.set_blocking(pipe.fileno(), False)
         reactor.addReader(self)
@@ -276,11 +277,14 @@ class _Output:
         self._close()
 
     def finish(self) -> bytes:
-        """The output's start, now that the command has ended; closes the pipe."""
+        """The output, now that the command has ended: of much the first and the last of it, with a
+        line in between that says so. Closes the pipe."""
         while not self._pipe.closed and self._read():
             pass
         self._close()
-        return self._kept
+        left_out = self._total - len(self._first) - len(self._last)
+        between = b"...\n(%d bytes)\n..." % left_out if left_out else b""
+        return self._first + between + self._last
 
     def _read(self) -> bool:
         """Read once; False if there was nothing (yet)."""
@@ -289,7 +293,9 @@ class _Output:
         except BlockingIOError:
             return False
         self._total += len(data)
-        self._kept += data[: _KEPT_OUTPUT_BYTES - len(self._kept)]
+        room = _FIRST_OUTPUT_BYTES - len(self._first)
+        self._first += data[:room]
+        self._last = (self._last + data[room:])[-_LAST_OUTPUT_BYTES:]
         if not data or self._total > _MOST_OUTPUT_BYTES:
             self._close()
         return True

@@ -69,9 +69,17 @@ def test_output_of_both_kinds_is_kept() -> None:
     assert run("echo out; echo err >&2").output == b"out\nerr\n"
 
 
-def test_only_the_start_of_much_output_is_kept_and_the_command_is_not_held_up() -> None:
-    ended = run("head -c 500000 /dev/zero")
-    assert (ended.status, len(ended.output)) == (0, 4096)
+def test_of_much_output_the_middle_is_left_out_and_the_command_is_not_held_up() -> None:
+    ended = run("echo first; head -c 500000 /dev/zero; echo last")
+    left_out = b"...\n(%d bytes)\n..." % (500_000 + len("first\nlast\n") - 4096)
+    assert (ended.status, len(ended.output)) == (0, 4096 + len(left_out))
+    assert ended.output.startswith(b"first\n")
+    assert left_out in ended.output
+    assert ended.output.endswith(b"last\n")
+
+
+def test_output_that_just_fits_is_kept_whole() -> None:
+    assert run("head -c 4096 /dev/zero").output == b"\0" * 4096
 
 
 def test_output_without_end_loses_its_reader() -> None:
