@@ -35,6 +35,12 @@ def test_a_decision_has_all_its_inputs_and_a_sentence() -> None:
     }
 
 
+def test_one_server_was_and_two_were() -> None:
+    text = sentence("cp1", replace(DECISION, up=2, pooled=1), Fraction(1, 3))
+    assert "2 of 7 servers were up" in text
+    assert text.endswith("and 1 was pooled then.")
+
+
 def test_a_server_has_its_decision_and_why_it_waits() -> None:
     assert why_json(server("cp1"), Fraction(1, 3)) is None
     decided = server("cp1", decision=DECISION)
