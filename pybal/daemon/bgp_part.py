@@ -184,8 +184,12 @@ class BGPPart:
 
     def change_maintenance(self, service: str | None, *, begin: bool) -> bool:
         """Move the traffic of a service, or of the whole director, away; or end that. Whether that
-        was not so already. Raises ControlError where there is no BGP to do it with."""
+        was not so already. Raises ControlError where there is no BGP to do it with; what has begun
+        before can be ended all the same."""
         if self._failover is None:
+            if not begin and service in dict(self._maintenance.scopes()):
+                self._keep_maintenance(self._maintenance.ended(service))
+                return True
             raise ControlError(
                 "BGP is off, so that no router can be told",
                 "bgp = yes in [global], then reload (a dry run: dry-run-bgp = yes, then restart)",

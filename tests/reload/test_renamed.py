@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from pybal.errors import NoSuchThingError
+from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
 from pybal.reload.service_names import renames
@@ -130,6 +130,23 @@ def test_maintenance_goes_on_for_a_service_that_is_renamed_while_bgp_is_off(
             bench.reload(text)
     assert in_maintenance(bench) == ["text"]
     assert meds(bench).get("192.0.2.1/32", 500) == 500, "the last choice, or withdrawn by now"
+    bench.stop()
+
+
+def test_maintenance_can_be_ended_while_bgp_is_off(tmp_path: Path) -> None:
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n")
+    bench = DaemonBench(tmp_path, config(tmp_path, "web", "dns"))
+    for name in ("web", "dns", None):
+        bench.daemon.controls.maintenance(name, begin=True, by="alice")
+    bench.reload(bgp_off(config(tmp_path, "web", "dns")))
+    for name in ("web", None):
+        assert bench.daemon.controls.maintenance(name, begin=False, by="alice")["changed"]
+        with pytest.raises(ControlError, match="BGP is off"):
+            bench.daemon.controls.maintenance(name, begin=False, by="alice")
+    with pytest.raises(ControlError, match="BGP is off"):
+        bench.daemon.controls.maintenance("dns", begin=True, by="alice")
+    bench.reload(config(tmp_path, "web", "dns"))
+    assert in_maintenance(bench) == ["dns"]
     bench.stop()
 
 
