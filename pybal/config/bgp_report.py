@@ -33,7 +33,7 @@ def bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
         said = communities(bgp.communities, bgp.large_communities, bgp.extended_communities)
         items.append(("BGP communities", said))
     if bgp.link_bandwidth is not None:
-        items.append(("BGP bandwidth", _bandwidth(bgp.link_bandwidth)))
+        items.append(("BGP bandwidth", bandwidth(bgp.link_bandwidth)))
     if bgp.confederation_id is not None:
         members = " ".join(map(str, bgp.confederation_peers)) or "none"
         items.append(("BGP confederation", f"AS {bgp.confederation_id}, other members {members}"))
@@ -44,10 +44,11 @@ def bgp_items(bgp: BGPSettings | None) -> list[tuple[str, str]]:
     return items
 
 
-def _bandwidth(bandwidth: LinkBandwidth) -> str:
-    if bandwidth.bits_per_s is None:
+def bandwidth(said: LinkBandwidth) -> str:
+    """In words."""
+    if said.bits_per_s is None:
         return "by the weights of the servers that are up"
-    return f"{bandwidth.bits_per_s:g} bit/s"
+    return f"{said.bits_per_s:g} bit/s"
 
 
 def _peer(name: str, options: BGPPeerOptions) -> str:

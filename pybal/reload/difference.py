@@ -6,13 +6,14 @@ Steps come in the order in which people are shown them; how those about services
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from fractions import Fraction
 from functools import reduce
 from typing import Any, Union
 
+from pybal.config.bgp_report import bandwidth, communities
 from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
@@ -326,8 +327,18 @@ def _shown(value: object, key: Key) -> str:
     """As people write it, shortened; no secret is ever shown."""
     if key.secret:
         return "none" if value is None else "***"
-    text = source_url(value) if key.field == "source" else _text(value)  # type: ignore[arg-type]
-    return shortened(text, _MAX_SHOWN)
+    form = None if value is None else _FORMS.get(key.names[0])
+    return shortened(_text(value) if form is None else form(value), _MAX_SHOWN)
+
+
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "config": source_url,
+    "bgp-communities": lambda classic: communities(classic, ()),
+    "bgp-large-communities": lambda large: communities((), large),
+    "bgp-extended-communities": lambda extended: communities((), (), extended),
+    "bgp-link-bandwidth": bandwidth,
+}
+"""Values that the configuration writes in a way of their own."""
 
 
 def _text(value: object) -> str:
@@ -339,7 +350,7 @@ def _text(value: object) -> str:
         case Fraction():
             return f"{float(value):g}"
         case float():
-            return f"{value:g}"
+            return f"{value:.15g}"
         case Enum():
             return str(value.value).lower() if isinstance(value.value, str) else value.name.lower()
         case tuple():

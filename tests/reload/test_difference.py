@@ -53,6 +53,18 @@ def test_a_new_section_is_added_and_a_missing_one_removed_last() -> None:
         ({"tunneling": "yes"}, "tunneling/forwarding-method direct -> tunnel"),
         ({"depool_method": "drain"}, "depool-method/drain-timeout unset -> 300"),
         ({"bgp": "no"}, "bgp yes -> no"),
+        ({"bgp_communities": "64600:1 no-export"}, "bgp-communities unset -> 64600:1 65535:65281"),
+        ({"bgp_large_communities": "1:2:3 4:5:6"}, "bgp-large-communities unset -> 1:2:3 4:5:6"),
+        ({"bgp_extended_communities": "rt:1:2"}, "bgp-extended-communities unset -> rt:1:2"),
+        ({"bgp_link_bandwidth": "10G"}, "bgp-link-bandwidth unset -> 1e+10 bit/s"),
+        (
+            {"bgp_link_bandwidth": "auto"},
+            "bgp-link-bandwidth unset -> by the weights of the servers that are up",
+        ),
+        (
+            {"drain_timeout": "1234567.5", "depool_method": "drain"},
+            "depool-method/drain-timeout unset -> 1234567.5",
+        ),
         (
             {"monitors": "['IdleConnection', 'Ping']"},
             "monitors [IdleConnection] -> [IdleConnection Ping]",
