@@ -72,8 +72,9 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
     """All of one peer."""
     style = Style.PLAIN if peer["established"] else Style.BAD
     received, sent = (sum(peer["messages"][way].values()) for way in ("received", "sent"))
+    asn = "not known yet" if peer["asn"] is None else peer["asn"]
     lines = [
-        Line(f"BGP neighbor {peer['address']}, AS {peer['asn']}", Style.HEAD),
+        Line(f"BGP neighbor {peer['address']}, AS {asn}", Style.HEAD),
         Line(f"  {peer['description']}") if peer["description"] else None,
         Line(f"  state {peer['state']} for {since(peer['since'], now)}", style),
         Line(f"  last error: {_error(peer)}", Style.WORSE) if peer["last_error"] else None,

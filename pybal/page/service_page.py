@@ -220,7 +220,7 @@ def _server_row(id_: str, server: ServerSnapshot, kernel: InKernel, kept: bool) 
         element("td", _connections(kernel), class_="n", data_label="connections"),
         id=id_,
         class_=level_of(care),
-        data_find=f"{server.host} {server.address} {care.value} {server.status}",
+        data_find=f"{server.host} {server.address or ''} {care.value} {server.status}",
     )
 
 

@@ -145,6 +145,8 @@ def test_of_one_peer_all_is_said_that_there_is() -> None:
         ("not told: 3 prefixes: no next hop", Style.WORSE),
     ]
     assert peer_lines(bgp(one), one, NOW)[-1].text.split()[2] == "no"
+    heading = peer_lines(bgp(one), {**one, "asn": None}, NOW)[0].text
+    assert heading == "BGP neighbor 192.0.2.1, AS not known yet"
     nothing = peer_lines(bgp(one, prefixes=[]), one, NOW)
     assert nothing[-1] == Line("  not told: 3 prefixes: no next hop", Style.WORSE)
 

@@ -113,6 +113,8 @@ def test_a_server_that_serves() -> None:
     assert '<div class="quiet">new ' in drawn(server_row(decided_row, InKernel(), kept=False))
     row = drawn(server_row(UP, InKernel(), kept=False))
     assert 'data-find="cp1 192.0.2.10 serves enabled/up/pooled"' in row
+    nowhere = drawn(server_row(replace(UP, address=None), InKernel(), kept=False))
+    assert "None" not in nowhere
 
 
 @pytest.mark.parametrize(
