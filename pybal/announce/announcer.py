@@ -163,10 +163,10 @@ class Announcer:
         """Other settings for a service that stays."""
         one = self._services[settings.name]
         before, one.settings = one.advertisement(), settings
-        if before != one.advertisement():
-            one.announced = False  # so that it is announced with what it is now
         self._tell_own(settings.name, one)
         self._decide(one)
+        if one.announced and before != one.advertisement():
+            self._tell(settings.name, one)
 
     def replace(self, name: str) -> None:
         """The service goes, but stays announced until forget() is called: a new one takes its

@@ -43,6 +43,19 @@ class TestWithdrawOnDown:
         bench.health(4, 2)
         assert bench.announced == {CAREFUL.name}
 
+    def test_what_a_reload_says_otherwise_of_it_counts_while_new_monitors_have_not_spoken(
+        self,
+    ) -> None:
+        bench = Bench(CAREFUL)
+        bench.stands(CAREFUL)
+        bench.health(4, 4)
+        bench.health(4, 4, confirmed=0)
+        bench.announcer.adjust(replace(CAREFUL, bgp_med=100))
+        [[told]] = bench.failover.announced.values()
+        assert told.med == 100
+        bench.health(4, 0)
+        assert bench.announced == set()
+
     def flap(self, bench: Bench) -> None:
         """Down, and up again a moment later."""
         bench.health(4, 1)
