@@ -33,6 +33,7 @@ from pybal.config.problems import LoadResult, Severity
 from pybal.config.report import host_notes, is_good, report, report_json
 from pybal.config.settings import Settings
 from pybal.config.unit_notes import UNITS, unit_notes
+from pybal.config.users import is_group
 from pybal.daemon.daemon import Daemon
 from pybal.daemon.on_demand import CodeOnDemand
 from pybal.daemon.ports import DaemonPorts
@@ -217,7 +218,7 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
     if os.geteuid() == 0:
         modules = KernelModules(Path("/"), os.uname().release)
         notes += (*kernel_notes(modules), *scheduler_notes(modules, _needs(settings)))
-    notes += host_notes(settings, is_local, is_interface)
+    notes += host_notes(settings, is_local, is_interface, is_group)
     if any(unit.exists() for unit in UNITS):
         notes += unit_notes(settings)
     kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))

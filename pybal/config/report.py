@@ -79,10 +79,17 @@ def report_json(result: LoadResult, host_notes: Iterable[str], *, strict: bool =
 
 
 def host_notes(
-    settings: Settings, is_local: Callable[[str], bool | None], is_interface: Callable[[str], bool]
+    settings: Settings,
+    is_local: Callable[[str], bool | None],
+    is_interface: Callable[[str], bool],
+    is_group: Callable[[str], bool],
 ) -> list[str]:
     """What of the configuration is not on this host."""
-    return [*addresses_note(settings, is_local), *interfaces_note(settings, is_interface)]
+    return [
+        *addresses_note(settings, is_local),
+        *interfaces_note(settings, is_interface),
+        *group_note(settings, is_group),
+    ]
 
 
 def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -> list[str]:
@@ -96,6 +103,17 @@ def addresses_note(settings: Settings, is_local: Callable[[str], bool | None]) -
         f"{named(away, _NAMED)} {'is' if len(away) == 1 else 'are'} on no interface of this host,"
         f" so the kernel will balance nothing that comes for {'it' if len(away) == 1 else 'them'}:"
         f" ip address add {first} dev lo"
+    ]
+
+
+def group_note(settings: Settings, exists: Callable[[str], bool]) -> list[str]:
+    """That this host has no group of the name that control-socket-group has."""
+    group = None if settings.control is None else settings.control.group
+    if group is None or exists(group):
+        return []
+    return [
+        f"no group {group} on this host, which control-socket-group names: only root may use the"
+        f" control socket: groupadd {group}"
     ]
 
 

@@ -1,7 +1,8 @@
-"""Users of this host, by name."""
+"""Users and groups of this host, by name."""
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 
@@ -17,6 +18,15 @@ def _user(text: str) -> User:
         raise BadValueError("this host has none of that name") from None
     groups = tuple(sorted(os.getgrouplist(found.pw_name, found.pw_gid)))
     return User(found.pw_name, found.pw_uid, found.pw_gid, groups)
+
+
+def is_group(name: str) -> bool:
+    """Whether there is one of that name."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 USER = Kind("the name of a user", _user)

@@ -11,7 +11,7 @@ import pytest
 
 from pybal.config.pool_files import listed_servers, with_pool_files
 from pybal.config.problems import Severity
-from pybal.config.report import addresses_note, report_json
+from pybal.config.report import addresses_note, group_note, report_json
 from pybal.config.report import report as reports
 from pybal.main import main
 from tests.config.texts import (
@@ -153,6 +153,16 @@ def test_addresses_that_this_host_has_not_are_noted_with_the_remedy() -> None:
     assert addresses_note(settings(text), lambda _: True) == []
     assert addresses_note(settings(text), lambda _: None) == []
     assert ip_address("192.0.2.99") not in mine
+
+
+def test_a_group_that_this_host_has_not_is_told() -> None:
+    def notes(lines: str) -> list[str]:
+        return group_note(settings(f"[global]\n{lines}\n{service()}"), lambda name: name == "adm")
+
+    (note,) = notes("control-socket-group = lvs")
+    assert note.startswith("no group lvs on this host")
+    assert notes("control-socket-group = adm") == notes("") == []
+    assert group_note(settings("[global]\ncontrol-socket = no\n" + service()), bool) == []
 
 
 def checked(folder: Path, pool: str, name: str = "pool") -> list[str]:
