@@ -20,6 +20,7 @@ from pybal.config.settings import (
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import BUILT_IN
 from pybal.runtime.file_stamp import file_stamp
+from pybal.runtime.lean_imports import import_parts_of
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -58,6 +59,8 @@ class CodeOnDemand:
 
     def load_answers(self) -> str | None:
         """Load what answers requests, in any thread; what is in the way of that."""
+        # Of the client for Prometheus what writes metrics down: what counts them is as much again.
+        import_parts_of("prometheus_client")
         return self._load(self._answers)
 
     def _load(self, piece: Piece) -> str | None:

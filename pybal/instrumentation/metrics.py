@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from typing import Any
 
-from prometheus_client.core import (
+from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry

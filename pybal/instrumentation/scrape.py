@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from prometheus_client.core import Metric
+from prometheus_client.metrics_core import Metric
 
 from pybal.instrumentation import metrics
 from pybal.instrumentation.monitor_text import MonitorText
