@@ -10,6 +10,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from pybal.announce.damping import Damping
+from pybal.announce.wishes import replaced
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.snapshot import HeldAnnouncement
 from pybal.config.settings import ServiceSettings
@@ -177,7 +178,7 @@ class Announcer:
         self._awaited.discard(name)
         self._tell_own(name, None)
         if one.announced:
-            wish = f"{name} (replaced)"
+            wish = replaced(name)
             self._replaced[wish] = one
             # Both in one turn of the reactor, so that no route changes.
             self._tell(wish, one)
@@ -186,9 +187,10 @@ class Announcer:
 
     def forget(self, name: str) -> None:
         """A service that is gone, or was replaced, is announced no longer."""
-        if self._replaced.pop(f"{name} (replaced)", None) is not None:
-            self._tell(f"{name} (replaced)", None)
-            self._tell_own(f"{name} (replaced)", None)
+        wish = replaced(name)
+        if self._replaced.pop(wish, None) is not None:
+            self._tell(wish, None)
+            self._tell_own(wish, None)
 
     @property
     def speaks(self) -> bool:

@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from pybal.announce.last_choice import as_last_choice
 from pybal.announce.maintenance import Maintenance, Phase, phase_since
 from pybal.announce.others import Others
+from pybal.announce.wishes import service_of
 from pybal.bgp.advertisement import Advertisement, LargeCommunity
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import Origin
@@ -243,9 +244,9 @@ class BGPFailover:
         """What is in maintenance gives way to what is not."""
         by_phase: dict[Phase, dict[Prefix, Route]] = {phase: {} for phase in Phase}
         now, how = self._now(), self._settings.maintenance
-        for service in reversed(self._routes_of):
-            phase = self.maintenance.phase(service, now, how)
-            by_phase[phase].update(self._routes_of[service])
+        for wish in reversed(self._routes_of):
+            phase = self.maintenance.phase(service_of(wish), now, how)
+            by_phase[phase].update(self._routes_of[wish])
         self._withdraw_later(self.maintenance.next_change_s(now, how))
         return self._as_last_choice(by_phase[Phase.LAST_CHOICE]) | by_phase[Phase.NONE]
 

@@ -82,6 +82,26 @@ def test_maintenance_goes_on_and_no_router_takes_the_service_back_meanwhile(
     assert meds(bench)["192.0.2.1/32"] == 0
 
 
+@pytest.mark.parametrize("former", ["port = 80", "ip = 192.0.2.1"])
+def test_maintenance_goes_on_for_what_is_replaced_until_it_has_gone(
+    bench: DaemonBench, tmp_path: Path, former: str
+) -> None:
+    bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    bench.run(1)
+    new = {"port = 80": "port = 81", "ip = 192.0.2.1": "ip = 192.0.2.3"}[former]
+    text = config(tmp_path, "web", "dns").replace(former, new, 1)
+    bench.path.write_text(text.replace("/pool", "/late", 1))
+    bench.daemon.reload()
+    for _ in range(20):
+        bench.clock.advance(STEP_S)
+        assert meds(bench) == {"192.0.2.1/32": 500, "192.0.2.2/32": 0}
+    (tmp_path / "late").write_text("{'host': '192.0.2.11'}\n")
+    for _ in range(40):
+        bench.clock.advance(STEP_S)
+        assert {med for prefix, med in meds(bench).items() if prefix != "192.0.2.2/32"} == {500}
+    assert in_maintenance(bench) == ["web"]
+
+
 def test_maintenance_of_a_service_that_has_left_is_shown_and_can_be_ended(
     bench: DaemonBench, tmp_path: Path
 ) -> None:
