@@ -192,6 +192,14 @@ class Announcer:
             self._tell(wish, None)
             self._tell_own(wish, None)
 
+    def is_awaited(self, name: str) -> bool:
+        """Whether something is announced that others replace, and it is not known yet whether this
+        new service is to be announced."""
+        one = self._services.get(name)
+        if one is None or not (self.speaks and self._replaced):
+            return False
+        return one.settings.bgp and not one.is_known()
+
     @property
     def speaks(self) -> bool:
         """Whether there are routers that are told."""

@@ -32,8 +32,8 @@ from pybal.reload.difference import (
 from pybal.runtime.time_slices import TimeSlices
 
 STAND_WAIT_S = 30.0
-"""So long a reload waits for its new services to stand in the kernel; then the old ones go all the
-same."""
+"""So long a reload waits for its new services to stand in the kernel, and for their servers where
+these decide on the announcement; then the old ones go all the same."""
 
 _LOOK_EVERY_S = 0.1
 
@@ -106,8 +106,8 @@ class ServiceSet:
         """Take the steps that are about services; `order` is that of the new configuration.
 
         In this order: services that leave are checked no longer; new ones start; the others are
-        adjusted; once the new ones stand, or after STAND_WAIT_S, what those that left still have
-        among the routes and in the kernel is withdrawn.
+        adjusted; once the new ones stand, and it is known whether they are announced, or after
+        STAND_WAIT_S, what those that left still have among the routes and in the kernel goes.
         """
         leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
         coming = [step.after for step in steps if isinstance(step, _COME)]
@@ -159,18 +159,34 @@ class ServiceSet:
         ends_at_s = clock.seconds() + STAND_WAIT_S
         waiting = coming
         while True:
-            waiting = [s for s in waiting if not self._ports.table.stands(service_key(s))]
+            waiting = [settings for settings in waiting if not self._has_come(settings)]
             if not waiting or self._stopped:
                 return
             if clock.seconds() >= ends_at_s:
-                self._log.error(
-                    "Not in the kernel within {wait} s: {services}; what they replace goes all the"
-                    " same",
-                    wait=int(STAND_WAIT_S),
-                    services=", ".join(settings.name for settings in waiting),
-                )
+                self._say_late(waiting)
                 return
             await deferLater(clock, _LOOK_EVERY_S, lambda: None)
+
+    def _stands(self, settings: ServiceSettings) -> bool:
+        return self._ports.table.stands(service_key(settings))
+
+    def _has_come(self, settings: ServiceSettings) -> bool:
+        """With bgp-withdraw-on-down its servers must be known, too, before a route may go."""
+        return self._stands(settings) and not self._ports.announcer.is_awaited(settings.name)
+
+    def _say_late(self, waiting: list[ServiceSettings]) -> None:
+        stands = [settings for settings in waiting if self._stands(settings)]
+        for what, late in (
+            ("Not in the kernel", [each for each in waiting if each not in stands]),
+            ("Not known to have enough servers that are up", stands),
+        ):
+            if late:
+                self._log.error(
+                    "{what} within {wait} s: {services}; what they replace goes all the same",
+                    what=what,
+                    wait=int(STAND_WAIT_S),
+                    services=", ".join(settings.name for settings in late),
+                )
 
     async def _withdraw(self, leaving: list[ServiceSettings], taken: set[ServiceKey]) -> None:
         if not leaving or self._stopped:

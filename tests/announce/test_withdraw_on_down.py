@@ -56,6 +56,22 @@ class TestWithdrawOnDown:
         bench.health(4, 0)
         assert bench.announced == set()
 
+    def test_what_replaces_it_is_awaited_until_its_servers_are_known(self) -> None:
+        for up, confirmed in ((4, 2), (0, 0)):
+            bench = Bench(CAREFUL)
+            bench.stands(CAREFUL)
+            assert not bench.announcer.is_awaited(CAREFUL.name), "it replaces nothing"
+            bench.health(4, 4)
+            bench.announcer.replace(CAREFUL.name)
+            bench.announcer.add(CAREFUL)
+            bench.stands(CAREFUL)
+            assert bench.announcer.is_awaited(CAREFUL.name)
+            bench.health(4, 4, confirmed=1)
+            assert bench.announcer.is_awaited(CAREFUL.name)
+            bench.health(4, up, confirmed)
+            assert not bench.announcer.is_awaited(CAREFUL.name)
+            assert not bench.announcer.is_awaited("another")
+
     def flap(self, bench: Bench) -> None:
         """Down, and up again a moment later."""
         bench.health(4, 1)

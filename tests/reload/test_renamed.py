@@ -102,6 +102,27 @@ def test_maintenance_goes_on_for_what_is_replaced_until_it_has_gone(
     assert in_maintenance(bench) == ["web"]
 
 
+@pytest.mark.parametrize("name", ["web", "text"])
+def test_a_route_stays_until_the_servers_of_what_comes_in_its_place_are_known(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n")
+
+    def text(name: str, port: int) -> str:
+        careful = f"port = {port}\nbgp-withdraw-on-down = yes"
+        return config(tmp_path, name).replace("port = 80", careful)
+
+    bench = DaemonBench(tmp_path, text("web", 80))
+    bench.run(1)
+    bench.path.write_text(text(name, 80 + (name == "web")))
+    done = bench.daemon.reload()
+    for _ in range(300):
+        bench.clock.advance(0.01)
+        assert meds(bench) == {"192.0.2.1/32": 0}
+    assert done.called
+    bench.stop()
+
+
 def test_maintenance_of_a_service_that_has_left_is_shown_and_can_be_ended(
     bench: DaemonBench, tmp_path: Path
 ) -> None:
