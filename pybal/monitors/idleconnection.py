@@ -113,7 +113,9 @@ class IdleConnection(Monitor):
     ) -> None:
         super().__init__(settings, target, ports, receiver)
         self._settings = settings
-        self._events = TCPEvents(self._on_connected, self._on_received, self._on_closed)
+        self._events = TCPEvents(
+            self._on_connected, self._on_received, self._on_closed, wants_last=False
+        )
         self._channel: Channel | None = None
         self._connected = False
         self._timer: DelayedCall | None = None

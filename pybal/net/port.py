@@ -29,12 +29,14 @@ class TCPEvents:
     """What a TCP connection tells its owner; never from within connect_tcp() or after close().
 
     `closed(error)` comes at most once and is the last: None if the peer ended an established
-    connection cleanly, else why it could not be made or was lost.
+    connection cleanly, else why it could not be made or was lost. Without `wants_last` what the
+    peer has sent right before it ended cleanly is not asked for.
     """
 
     connected: Callable[[], None]
     received: Callable[[bytes], None]
     closed: Callable[[OSError | None], None]
+    wants_last: bool = True
 
 
 @dataclass(frozen=True, slots=True)

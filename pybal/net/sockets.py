@@ -17,7 +17,7 @@ from typing import Any
 
 from pybal.model import IPAddress
 from pybal.net.addresses import endpoint
-from pybal.net.epoll import AT_END, BROKEN, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
+from pybal.net.epoll import AT_END, BROKEN, CONNECTED, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
 from pybal.net.icmp import (
     REPLY_TYPES,
     echo_request,
@@ -114,6 +114,8 @@ class SocketNetwork:
         sock = _new_socket(address, kind, protocol, source=source)
         if self._left_descriptors and not self._may_take(sock.fileno()):
             sock.close()
+            if self._epoll.close_some():
+                return self._new_socket(address, kind, protocol, source=source)
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return sock
 
@@ -158,10 +160,13 @@ class _Channel:
         """See Channel."""
         if self.is_open:
             self.is_open = False
-            self._epoll.remove(self)
-            if self._closing is not None:
-                self._closing()
-            self._socket.close()
+            self._close()
+
+    def _close(self) -> None:
+        self._epoll.remove(self)
+        if self._closing is not None:
+            self._closing()
+        self._socket.close()
 
     def ready(self, events: int) -> None:
         """See Watched."""
@@ -186,7 +191,7 @@ class _Channel:
 class _TCPChannel(_Channel):
     """One TCP connection; `code` is what connect() answered, None for one that stands."""
 
-    __slots__ = ("_connected", "_events", "_keepalive")
+    __slots__ = ("_connected", "_events", "_is_told_once", "_keepalive")
 
     def __init__(
         self,
@@ -201,8 +206,10 @@ class _TCPChannel(_Channel):
         self._events = events
         self._keepalive = keepalive
         self._connected = code is None
+        self._is_told_once = True
+        """Of each change. Who is told again and again must not be left open."""
         if code is None:
-            self._watch(READABLE)
+            self._watch(CONNECTED)
         elif code in (0, errno.EINPROGRESS):
             self._watch(UNTIL_CONNECTED)
         else:
@@ -230,14 +237,20 @@ class _TCPChannel(_Channel):
             if not events & (READABLE | AT_END):
                 return
         if self.is_open:
-            self._read(at_end=bool(events & AT_END))
+            if events & BROKEN or self._events.wants_last or not events & AT_END:
+                self._read(at_end=bool(events & AT_END))
+            else:
+                self._end(None)
 
     def _not_made(self, error: OSError) -> None:
-        # As close() does; nobody keeps a connection that never stood.
         self.is_open = False
+        self._epoll.close(self._close_broken)
+        self._events.closed(error)
+
+    def _close_broken(self) -> None:
+        # Nobody keeps a connection that never stood.
         self._epoll.forget(self)
         self._socket.close()
-        self._events.closed(error)
 
     def failed(self) -> None:
         """See Watched."""
@@ -258,11 +271,16 @@ class _TCPChannel(_Channel):
         self._events.received(data)
         if self.is_open and (at_end or len(data) == STREAM_BYTES):
             # There is more, which is not told a second time.
+            self._is_told_once = False
             self._epoll.watch_anew(self, READABLE)
 
     def _end(self, error: OSError | None) -> None:
         if self.is_open:
-            self.close()
+            self.is_open = False
+            if self._is_told_once:
+                self._epoll.close(self._close)
+            else:
+                self._close()
             self._events.closed(error)
 
 

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import struct
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -172,6 +173,89 @@ def test_a_reset_is_told_apart_from_a_clean_end(host: str) -> None:
 
     run_in_reactor(main)
     assert recorder.events == [("connected", None), ("closed", errno.ECONNRESET)]
+
+
+@pytest.mark.parametrize("wants_last", [True, False])
+def test_who_does_not_want_it_is_not_told_what_came_right_before_a_clean_end(
+    wants_last: bool,
+) -> None:
+    recorder = Recorder()
+
+    async def main(reactor: Any) -> None:
+        with listener("127.0.0.1") as server:
+            here, port = ip_address("127.0.0.1"), server.getsockname()[1]
+            events = replace(recorder.tcp(), wants_last=wants_last)
+            SocketNetwork(reactor).connect_tcp(here, port, events)
+            connection, _ = server.accept()
+            await until(reactor, lambda: len(recorder.events) == 1)
+            connection.sendall(b"greeting")
+            await until(reactor, lambda: len(recorder.events) == 2)
+            connection.sendall(b"farewell")
+            connection.close()
+            await until(reactor, lambda: recorder.events[-1][0] == "closed")
+
+    run_in_reactor(main)
+    last = [("received", b"farewell")] if wants_last else []
+    greeted = [("connected", None), ("received", b"greeting")]
+    assert recorder.events == [*greeted, *last, ("closed", None)]
+
+
+def test_a_reset_is_told_of_though_the_last_words_are_not_wanted() -> None:
+    recorder = Recorder()
+
+    async def main(reactor: Any) -> None:
+        with listener("127.0.0.1") as server:
+            events = replace(recorder.tcp(), wants_last=False)
+            here, port = ip_address("127.0.0.1"), server.getsockname()[1]
+            SocketNetwork(reactor).connect_tcp(here, port, events)
+            connection, _ = server.accept()
+            await until(reactor, lambda: len(recorder.events) == 1)
+            reset(connection)
+            await until(reactor, lambda: len(recorder.events) == 2)
+
+    run_in_reactor(main)
+    assert recorder.events == [("connected", None), ("closed", errno.ECONNRESET)]
+
+
+def test_one_that_was_taken_over_is_read_to_its_end() -> None:
+    recorder = Recorder()
+    sent = bytes(3 * STREAM_BYTES + 5)
+
+    async def main(reactor: Any) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.sendall(sent)
+        SocketNetwork(reactor).adopt_tcp(ours, recorder.tcp())
+        await until(reactor, lambda: bool(recorder.events))
+        theirs.close()
+        await until(reactor, lambda: recorder.events[-1] == ("closed", None))
+
+    run_in_reactor(main)
+    assert b"".join(data for kind, data in recorder.events if kind == "received") == sent
+
+
+def test_those_that_wait_to_be_closed_give_way_where_descriptors_are_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recorder = Recorder()
+
+    async def main(reactor: Any) -> None:
+        here, port = ip_address("127.0.0.1"), unused_port("127.0.0.1")
+        network = SocketNetwork(reactor, 1)
+        for _ in range(40):
+            network.connect_tcp(here, port, recorder.tcp())
+        await until(reactor, lambda: len(recorder.events) == 40)
+        before = descriptors()
+        answers = iter([False, True])
+        monkeypatch.setattr(network, "_may_take", lambda _: next(answers))
+        network.connect_tcp(here, port, recorder.tcp()).close()
+        assert descriptors() < before - 20
+        monkeypatch.setattr(network, "_may_take", lambda _: False)
+        with pytest.raises(OSError, match="Too many open files"):
+            network.connect_tcp(here, port, recorder.tcp())
+        assert descriptors() == before - 40
+
+    run_in_reactor(main)
 
 
 def test_nothing_is_told_after_close_and_no_descriptor_stays_behind() -> None:

@@ -13,7 +13,17 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from pybal.net.epoll import AT_END, BROKEN, READABLE, UNTIL_CONNECTED, WRITABLE, EpollSet
+from pybal.net.epoll import (
+    AT_END,
+    BROKEN,
+    CLOSED_AFTER_S,
+    CLOSED_WITHIN_S,
+    MOST_TO_CLOSE,
+    READABLE,
+    UNTIL_CONNECTED,
+    WRITABLE,
+    EpollSet,
+)
 
 
 class FakeReactor(Clock):
@@ -265,4 +275,71 @@ def test_what_is_left_for_the_next_turn_ends_with_the_reactor(stage: Stage) -> N
     stage.epoll.doRead()
     assert stage.reactor.getDelayedCalls()
     stage.epoll.connectionLost(Failure(Exception("the end")))
+    assert stage.reactor.getDelayedCalls() == []
+
+
+def ended(stage: Stage, count: int) -> list[socket.socket]:
+    """So many whose far ends are closed in the same moment, and who let go of theirs then."""
+    watched = [stage.watched(UNTIL_CONNECTED) for _ in range(count)]
+    stage.epoll.doRead()
+    for watcher, far in watched:
+
+        def let_go(watcher: Watcher = watcher) -> None:
+            watcher.is_open = False
+            stage.epoll.close(partial(Watcher.close, watcher))
+
+        watcher.act = let_go
+        far.close()
+    stage.epoll.doRead()
+    return [watcher._socket for watcher, _ in watched]
+
+
+def still_open(sockets: list[socket.socket]) -> int:
+    return sum(each.fileno() >= 0 for each in sockets)
+
+
+def test_what_has_ended_is_closed_at_once_unless_there_are_many(stage: Stage) -> None:
+    assert still_open(ended(stage, 10)) == 0
+
+
+def test_of_many_that_have_ended_each_is_closed_once_there_are_no_longer_many(stage: Stage) -> None:
+    first = ended(stage, 60)
+    assert still_open(first) == 60
+    stage.reactor.advance(CLOSED_AFTER_S / 2)
+    second = ended(stage, 60)
+    stage.reactor.advance(CLOSED_AFTER_S / 2)
+    assert still_open(first) == 60
+    stage.reactor.advance(CLOSED_AFTER_S / 2)
+    assert still_open(first) == still_open(second) == 0
+    assert stage.reactor.getDelayedCalls() == []
+
+
+def test_however_many_end_without_a_pause_they_are_closed(stage: Stage) -> None:
+    first = ended(stage, 20)
+    for _ in range(round(CLOSED_WITHIN_S / CLOSED_AFTER_S) * 2):
+        assert still_open(first) == 20
+        stage.reactor.advance(CLOSED_AFTER_S / 2)
+        ended(stage, 20)
+    assert still_open(first) == 0
+
+
+def test_so_many_at_most_wait_to_be_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MOST_TO_CLOSE <= 4096
+    monkeypatch.setattr("pybal.net.epoll.MOST_TO_CLOSE", 50)
+    assert still_open(ended(stage, 60)) == 50
+
+
+def test_whoever_needs_descriptors_has_some_closed(stage: Stage) -> None:
+    sockets = ended(stage, 40)
+    assert stage.epoll.close_some()
+    assert still_open(sockets) == 8
+    assert stage.epoll.close_some()
+    assert still_open(sockets) == 0
+    assert not stage.epoll.close_some()
+
+
+def test_what_waits_to_be_closed_is_closed_as_the_reactor_ends(stage: Stage) -> None:
+    sockets = ended(stage, 100)
+    stage.epoll.connectionLost(Failure(Exception("the end")))
+    assert still_open(sockets) == 0
     assert stage.reactor.getDelayedCalls() == []
