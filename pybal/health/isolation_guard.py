@@ -3,10 +3,12 @@ servers, and hands on what the rule decides."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import count
 from typing import Protocol
 
 from twisted.logger import Logger
@@ -40,6 +42,12 @@ AT_ONCE = 4
 MOMENT_S = 0.05
 """So many times in a moment what comes is acted on at once; what comes then is acted on as one, in
 the next turn of the reactor."""
+
+ASKED_FIRST = 3
+OTHERS_AFTER_S = 0.02
+"""Where answers settled the last round sooner than that, so many servers are asked first, and the
+others if these have not settled it by then: the first answer does, nearly always, and in a storm
+each connection more keeps the kernel's table waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,8 @@ class IsolationGuard:
         self._forgiven = StormLog(ports.clock, log)
         self._timer: DelayedCall | None = None
         self._probe_round: _ProbeRound | None = None
+        self._first = math.inf
+        """How many servers the next round asks first."""
         self._to_do: deque[Action] = deque()
         self._continuing: DelayedCall | None = None
         self._began_at_s = 0.0
@@ -191,8 +201,12 @@ class IsolationGuard:
         # before the last one is handled.
         ends_at_s = self._seconds() + SLICE_S
         with self._ports.together():
-            while self._to_do:
-                if self._seconds() >= ends_at_s:
+            for number in count(1):
+                if not self._to_do:
+                    return
+                # To read the clock may be a system call.
+                now_s = self._lately() if number % AT_ONCE else self._seconds()
+                if now_s >= ends_at_s:
                     self._continuing = self._ports.clock.callLater(0, self._go_on)
                     return
                 self._carry_out(self._to_do.popleft())
@@ -227,10 +241,12 @@ class IsolationGuard:
     def _probe(self, rule: Isolation) -> None:
         targets = self._ports.probe_targets(rule.failing_hosts(), rule.probes)
         self._probe_round = _ProbeRound(self._ports, targets, rule, self._heard)
-        self._probe_round.start()
+        self._probe_round.start(self._first)
 
-    def _heard(self, rule: Isolation, found: Answers, stalled: bool) -> None:
+    def _heard(self, rule: Isolation, found: Answers, stalled: bool, took_s: float) -> None:
         self._probe_round = None
+        is_settled = took_s < OTHERS_AFTER_S and not rule.looks_isolated(found)
+        self._first = ASKED_FIRST if is_settled else math.inf
         if stalled:
             self._probe(rule)
             return
@@ -296,38 +312,49 @@ class IsolationGuard:
 
 
 class _ProbeRound:
-    """Probes all targets at once. Calls `done(rule, answers, stalled)` once the verdict is certain,
-    or after PROBE_S, but never from within start()."""
+    """Probes all targets, some of them first. Calls `done(rule, answers, stalled, took_s)` once the
+    verdict is certain, or after PROBE_S, but never from within start()."""
 
     def __init__(
         self,
         ports: IsolationPorts,
         targets: Sequence[ProbeTarget],
         rule: Isolation,
-        done: Callable[[Isolation, Answers, bool], None],
+        done: Callable[[Isolation, Answers, bool, float], None],
     ) -> None:
         self._ports = ports
-        self._targets = targets
+        self._to_ask = deque(targets)
         self._rule = rule
         self._done = done
         self._open: dict[ProbeTarget, Channel] = {}
         self._answered = 0
         self._silent: list[ProbeTarget] = []
         self._mark = ports.stall_meter.mark()
-        self._timer: DelayedCall | None = None
+        self._timers: list[DelayedCall] = []
+        self._began_at_s = 0.0
 
-    def start(self) -> None:
-        for target in self._targets:
-            self._connect(target)
-        self._timer = self._ports.clock.callLater(PROBE_S if self._open else 0, self._end)
+    def start(self, first: float) -> None:
+        self._began_at_s = self._ports.clock.seconds()
+        self._ask(first)
+        call_later = self._ports.clock.callLater
+        self._timers = [call_later(PROBE_S if self._open else 0, self._end)]
+        if self._to_ask:
+            self._timers.append(call_later(OTHERS_AFTER_S, self._ask))
 
     def stop(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()
+        self._to_ask.clear()
         for channel in self._open.values():
             channel.close()
         self._open.clear()
+
+    def _ask(self, most: float = math.inf) -> None:
+        """Have so many under way, as far as there are others."""
+        while self._to_ask and len(self._open) < most:
+            self._connect(self._to_ask.popleft())
 
     def _connect(self, target: ProbeTarget) -> None:
         events = TCPEvents(
@@ -354,12 +381,17 @@ class _ProbeRound:
         self._answered += answered
         if not answered:
             self._silent.append(target)
-        if not self._open or not self._rule.looks_isolated(self._found()):
+        if not self._rule.looks_isolated(self._found()):
+            self._end()
+            return
+        if not self._open:
+            self._ask()
+        if not self._open:
             self._end()
 
     def _found(self) -> Answers:
         """Who has not answered yet is silent."""
-        silent = (*self._silent, *self._open)
+        silent = (*self._silent, *self._open, *self._to_ask)
         networks = {network_of(target.address) for target in silent}
         return Answers(self._answered, len(silent), len(networks))
 
@@ -367,7 +399,8 @@ class _ProbeRound:
         found = self._found()
         stalled = bool(found.silent) and self._ports.stall_meter.stalled(self._mark)
         self.stop()
-        self._done(self._rule, found, stalled)
+        took_s = self._ports.clock.seconds() - self._began_at_s
+        self._done(self._rule, found, stalled, took_s)
 
 
 def _failure(report: HealthReport) -> str:

@@ -59,8 +59,8 @@ class StallMeter(Protocol):
 
 class StallDetector:
     """Adds up lost time. `steady_s()` never jumps and goes on while the machine is suspended
-    (CLOCK_BOOTTIME), `lately_s()` is as good as that for when a check begins; `wall_s()` is Unix
-    seconds. Call beat() every BEAT_S."""
+    (CLOCK_BOOTTIME), `lately_s()` is as good as that for when a check begins or has failed;
+    `wall_s()` is Unix seconds. Call beat() every BEAT_S."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class StallDetector:
 
     def stalled(self, mark: Mark) -> bool:
         """See StallMeter."""
-        now_s = self._steady_s()
         # After a stall sockets are read before any timer runs, so the beat that is due now counts,
-        # too.
+        # too. What failed was known when this turn last read the clock.
+        now_s = self._lately_s()
         lost_s = self._lost_s + self._late_s(now_s) - mark.lost_s
         return lost_s > max(TOLERANCE_S, (now_s - mark.at_s) * _TOLERATED_PART)
 

@@ -11,6 +11,10 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Protocol
 
+LONG_S = 0.5
+"""To wait so long begins when the time was last read in this turn: a storm arranges a time-out and
+another attempt for each server, and each would read the clock."""
+
 
 class TurnClock:
     """`steady()` never jumps; `unix()` is Unix seconds. Made in the reactor's thread: to others it
@@ -25,11 +29,16 @@ class TurnClock:
         self._unix = unix
         self._thread = get_ident()
         self._lately: float | None = None
+        self.is_exact = True
+        """Else `seconds` is as good as `lately`."""
         self._offset_s: float | None = None
         """From one to the other, in this turn: the Unix clock may be set at any time."""
 
     def seconds(self) -> float:
         """Exactly."""
+        return self._read() if self.is_exact else self.lately()
+
+    def _read(self) -> float:
         now_s = self._steady()
         if get_ident() == self._thread:
             self._lately = now_s
@@ -39,7 +48,7 @@ class TurnClock:
         """By the same clock, as good as now; never before what `seconds` has said."""
         now_s = self._lately
         if now_s is None or get_ident() != self._thread:
-            return self.seconds()
+            return self._read()
         return now_s
 
     def now(self) -> float:
@@ -67,9 +76,9 @@ class TurnEnds(Protocol):
 
 def drive(reactor: Any, clock: TurnClock, turn_ends: TurnEnds) -> None:
     """Have a reactor of Twisted's tell this clock's time, and tell it, and others, when it waits. A
-    reactor reads its `seconds` alone; it calls its `timeout`, for how long to wait, right before
-    that."""
-    timeout = reactor.timeout
+    reactor reads its `seconds` alone, also in `callLater`; it calls its `timeout`, for how long to
+    wait, right before that."""
+    timeout, call_later = reactor.timeout, reactor.callLater
 
     def timeout_of_turn() -> float | None:
         waits_s: float | None = timeout()
@@ -77,7 +86,15 @@ def drive(reactor: Any, clock: TurnClock, turn_ends: TurnEnds) -> None:
         clock.turn_ends()
         return waits_s
 
-    reactor.seconds, reactor.lately, reactor.timeout = clock.seconds, clock.lately, timeout_of_turn
+    def call_later_in_turn(delay_s: float, *what: Any, **named: Any) -> Any:
+        clock.is_exact = delay_s < LONG_S
+        try:
+            return call_later(delay_s, *what, **named)
+        finally:
+            clock.is_exact = True
+
+    reactor.seconds, reactor.lately = clock.seconds, clock.lately
+    reactor.timeout, reactor.callLater = timeout_of_turn, call_later_in_turn
 
 
 def lately(clock: Any) -> Callable[[], float]:

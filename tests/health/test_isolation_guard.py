@@ -23,8 +23,10 @@ from pybal.health.isolation import (
     Phase,
 )
 from pybal.health.isolation_guard import (
+    ASKED_FIRST,
     AT_ONCE,
     MOMENT_S,
+    OTHERS_AFTER_S,
     IsolationGuard,
     IsolationPorts,
     ProbeTarget,
@@ -55,6 +57,7 @@ class Bench:
         self.acted: list[str] = []
         self.together: list[list[str]] = []
         self.act_s = 0.0
+        self.witnesses = SIX
         self.rule = Isolation(Fraction(19, 20), 20, 300)
         ports = IsolationPorts(
             self.clock,
@@ -109,7 +112,7 @@ class Bench:
     def _probe_targets(self, avoid: set[str], most: int) -> Sequence[ProbeTarget]:
         self.avoided.append(avoid)
         self.asked.append(most)
-        return SIX
+        return self.witnesses
 
 
 def test_a_reset_asks_nobody() -> None:
@@ -207,6 +210,64 @@ def test_silences_while_others_are_asked_wait_for_the_same_answers() -> None:
     assert bench.checked_again == [{"a", "b"}]
     bench.confirm()
     assert bench.acted == ["down a", "down b"]
+
+
+def answered_once(bench: Bench) -> None:
+    """Others are asked for the first time, and one answers at once."""
+    bench.down("a", slow=False)
+    bench.down("b")
+    assert len(bench.network.open) == len(SIX)
+    bench.network.open[0].connect()
+    assert bench.network.open == []
+    bench.clock.advance(2 * CONFIRM_S)
+    bench.network.open[0].connect()
+    assert bench.phase() is Phase.NORMAL
+
+
+def test_where_others_answered_at_once_some_are_asked_before_the_rest() -> None:
+    bench = Bench()
+    answered_once(bench)
+    bench.down("c")
+    assert len(bench.network.open) == ASKED_FIRST
+    bench.network.open[0].connect()
+    assert bench.phase() is Phase.CONFIRMING
+    assert bench.network.open == []
+
+
+def test_the_rest_is_asked_if_those_are_silent_or_fail() -> None:
+    bench = Bench()
+    answered_once(bench)
+    bench.down("c")
+    bench.clock.advance(OTHERS_AFTER_S)
+    assert len(bench.network.open) == len(SIX)
+    bench.network.open[0].connect()
+    assert bench.phase() is Phase.CONFIRMING
+    bench.clock.advance(CONFIRM_S)
+    assert len(bench.network.open) == len(SIX), "they did not answer at once"
+    bench.network.open[0].connect()
+    bench.down("d")
+    for channel in bench.network.open:
+        channel.end(errno.EHOSTUNREACH)
+    assert len(bench.network.open) == len(SIX) - ASKED_FIRST
+    for channel in bench.network.open:
+        channel.end(errno.EHOSTUNREACH)
+    assert bench.asked[-1] == MANY_PROBED
+    assert len(bench.network.open) == len(SIX), "of those that settled nothing all are asked"
+
+
+def test_who_was_not_asked_has_not_answered() -> None:
+    """Two of the three that are asked first are not one in two of six."""
+    bench = Bench()
+    answered_once(bench)
+    bench.rule.threshold = Fraction(1, 2)
+    addresses = (ip_address(f"192.0.{n}.1") for n in range(6))
+    bench.witnesses = [ProbeTarget(str(each), each, 80) for each in addresses]
+    bench.down("c")
+    for channel in bench.network.open[:2]:
+        channel.connect()
+    assert bench.phase() is Phase.PROBING
+    bench.network.open[0].connect()
+    assert bench.phase() is Phase.CONFIRMING
 
 
 def test_unreachable_witnesses_mean_that_we_are_cut_off() -> None:

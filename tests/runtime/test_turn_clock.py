@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.base import ReactorBase
 from twisted.internet.task import Clock
 
-from pybal.runtime.turn_clock import TurnClock, drive, lately
+from pybal.runtime.turn_clock import LONG_S, TurnClock, drive, lately
 
 UNIX_S = 1_800_000_000.0
 
@@ -166,6 +167,34 @@ def test_a_reactor_tells_this_time_and_ends_its_turns() -> None:
     # A reactor looks what time it is before it calls what is due.
     assert found[0] > 102
     assert reactor.seconds() > found[0]
+
+
+def test_who_waits_long_begins_to_wait_when_the_turn_last_looked() -> None:
+    times = Times()
+    reactor, clock = Reactor(), clock_of(times)
+    drive(reactor, clock, Ends())
+    looked_at_s = clock.seconds()
+    times.at_s += 0.02
+    readings = times.readings
+    calls = [reactor.callLater(LONG_S, print, n, end="") for n in range(20)]
+    assert times.readings == readings
+    assert {call.getTime() for call in calls} == {looked_at_s + LONG_S}
+    short = reactor.callLater(LONG_S / 2, print)
+    assert short.getTime() > looked_at_s + 0.02 + LONG_S / 2
+    assert reactor.seconds() > looked_at_s + 0.02
+    clock.turn_ends()
+    times.at_s += 1.0
+    assert reactor.callLater(LONG_S, print).getTime() > looked_at_s + 1 + LONG_S
+
+
+def test_a_wait_that_cannot_be_leaves_the_clock_exact() -> None:
+    times = Times()
+    reactor, clock = Reactor(), clock_of(times)
+    drive(reactor, clock, Ends())
+    looked_at_s = clock.seconds()
+    with pytest.raises(TypeError):
+        reactor.callLater(LONG_S)  # type: ignore[call-arg]
+    assert reactor.seconds() > looked_at_s
 
 
 def test_a_reactor_that_has_nothing_to_do_ends_its_turns_too() -> None:
