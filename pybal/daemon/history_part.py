@@ -27,7 +27,7 @@ from pybal.history.ledger import Ledger, Moment, Note
 from pybal.history.settings import HistorySettings
 from pybal.ipvs.model import DestinationKey, ServiceKey
 from pybal.overrides.book import Happening, OverrideEvent
-from pybal.pool.chronicle import Chronicle
+from pybal.pool.chronicle import Chronicle, brief
 from pybal.pool.list_guard import ChangeReleased, GuardNotice
 from pybal.pool.log_lines import guard_line
 from pybal.pool.ports import BecauseOf, PolicyStep
@@ -141,6 +141,8 @@ class HistoryPart:
     def stepped(self, service: str, step: PolicyStep) -> None:
         """See Chronicle. In a storm there are thousands, which are noted when there is time."""
         because = self.chronicle.because_of(step.event)
+        if self._deferral.defers:
+            step = brief(step)
         self._deferral.take(self.chronicle.stepped, service, step, because, self.ledger.moment())
 
     def stands(self, key: ServiceKey) -> None:

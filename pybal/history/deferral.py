@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -31,7 +30,7 @@ class Deferral:
         self._lately = lately(clock)
         self._time_slices = time_slices
         self._log = log
-        self._waiting: deque[tuple[float, Callable[[], object]]] = deque()
+        self._waiting: deque[tuple[float, Callable[..., object], tuple[object, ...]]] = deque()
         """Since when, and what."""
         self._this_turn = 0
         self._counting = False
@@ -52,7 +51,7 @@ class Deferral:
                 self._clock.callLater(0, self._next_turn)
             note(*arguments)
             return
-        self._waiting.append((self._lately(), partial(note, *arguments)))
+        self._waiting.append((self._lately(), note, arguments))
         # A note of a long list brings thousands: those are for another turn.
         if len(self._waiting) > MOST_WAITING and not self._taking:
             self._take_some()
@@ -78,7 +77,7 @@ class Deferral:
 
     async def _work(self) -> None:
         while self._waiting:
-            since_s, _ = self._waiting[0]
+            since_s, *_ = self._waiting[0]
             await self._time_slices.leisure(by_s=since_s + LEISURE_WITHIN_S)
             self._take_some()
         self._working = False
@@ -91,8 +90,8 @@ class Deferral:
             if number and self._clock.seconds() >= ends_at_s:
                 break
             try:
-                _, note = self._waiting.popleft()
-                note()
+                _, note, arguments = self._waiting.popleft()
+                note(*arguments)
             except Exception:  # noqa: BLE001 - the others are to be noted all the same
                 self._log.failure("Could not take note of something that happened")
         self._taking = False

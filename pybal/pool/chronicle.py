@@ -210,15 +210,50 @@ def _before(member: Member | None, state: PoolState) -> dict[str, Any] | None:
     }
 
 
+class _Excerpt:
+    """Of a PoolState, what an event of few servers is told by."""
+
+    __slots__ = ("_servers", "threshold")
+
+    def __init__(self, state: PoolState, hosts: Iterable[str]) -> None:
+        self.threshold = state.threshold
+        self._servers = tuple(state.members.get(host) for host in hosts)
+
+    @property
+    def members(self) -> _Excerpt:
+        """The servers."""
+        return self
+
+    def get(self, host: str) -> Member | None:
+        """One of them."""
+        return next((each for each in self._servers if each and each.spec.host == host), None)
+
+
+def brief(step: PolicyStep) -> PolicyStep:
+    """For `Chronicle.stepped`, without what it does not look at: thousands may wait for that in a
+    storm, and a pool as it was after one report takes two kilobytes."""
+    before, after = step.before, step.after
+    if isinstance(step.event, _OfMany) or after is before:
+        return step
+    hosts = _concerned(step.event.host, step)
+    excerpts: tuple[Any, Any] = (_Excerpt(before, hosts), _Excerpt(after, hosts))
+    return PolicyStep(step.event, *excerpts, step.notices, step.at)
+
+
+def _concerned(host: str, step: PolicyStep) -> Collection[str]:
+    """By an event of one of hundreds: that one, and who comes or goes for it."""
+    changed = (notice.host for notice in step.notices if isinstance(notice, PooledChanged))
+    return dict.fromkeys((host, *changed))
+
+
 def _decided(step: PolicyStep) -> Iterator[tuple[str, Member, Decision]]:
-    """The servers of which something was decided anew. Most events concern one of hundreds."""
+    """The servers of which something was decided anew."""
     event, before, after = step.event, step.before, step.after
     hosts: Iterable[str]
     if isinstance(event, _OfMany):
         hosts = (member.spec.host for member in after.members.differing(before.members))
     else:
-        changed = (notice.host for notice in step.notices if isinstance(notice, PooledChanged))
-        hosts = dict.fromkeys((event.host, *changed))
+        hosts = _concerned(event.host, step)
     for host in hosts:
         member, earlier = after.members.get(host), before.members.get(host)
         if member is None or member is earlier or member.decision is None:

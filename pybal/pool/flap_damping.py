@@ -11,6 +11,7 @@ does not wait for it (`can_spare`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from pybal.pool.pool_state import PoolState
 
@@ -42,7 +43,7 @@ class Flaps:
         if not before:
             lately = tuple(at for at in lately if now_s - at < WINDOW_S)[1 - _REMEMBERED :]
             lately += (now_s,)
-        return Flaps(incarnation, lately, before | {monitor})
+        return Flaps(incarnation, lately, _with(before, monitor))
 
     def came_up(self, monitor: str) -> Flaps:
         """A monitor reports up."""
@@ -72,6 +73,12 @@ class Flaps:
         if flaps <= 0:
             return now_s
         return self.downs_at_s[-1] + HOLD_S[min(flaps, len(HOLD_S)) - 1]
+
+
+@lru_cache(maxsize=256)
+def _with(monitors: frozenset[str], monitor: str) -> frozenset[str]:
+    """Shared: of thousands of servers they are the same few."""
+    return monitors | {monitor}
 
 
 def can_spare(state: PoolState) -> bool:

@@ -7,6 +7,8 @@ with the policy that walks over all servers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from pybal.model import Decision
@@ -31,7 +33,7 @@ def take_alone(
     before = state.members.get(event.host)
     if before is None or event.monitor not in before.results:
         return state, ()
-    results = MappingProxyType({**before.results, event.monitor: event.up})
+    results = _results(tuple(before.results.items()), event.monitor, event.up)
     up = is_up(results, before.up)
     eligible, drained, counts = before.eligible, before.drained, state.members.counts
     counts_up = eligible and not drained
@@ -56,6 +58,14 @@ def take_alone(
     member = Member(spec, before.ready, up, pooled, results, decision, before.refused, over)
     after = state.with_members(state.members.changed((member,)))
     return after, tuple(_notices(event, before, member))
+
+
+@lru_cache(maxsize=256)
+def _results(
+    before: tuple[tuple[str, bool | None], ...], monitor: str, up: bool
+) -> Mapping[str, bool | None]:
+    """Shared: of thousands of servers they are the same few."""
+    return MappingProxyType({**dict(before), monitor: up})
 
 
 def _notices(event: MonitorReported, before: Member, member: Member) -> list[Notice]:

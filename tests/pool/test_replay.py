@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,7 +15,7 @@ from pybal.history.event import Kind, LedgerEvent
 from pybal.history.ledger import Note
 from pybal.history.query import EventQuery
 from pybal.model import ServerSpec
-from pybal.pool.chronicle import Chronicle
+from pybal.pool.chronicle import Chronicle, brief
 from pybal.pool.event_json import event_document, event_of
 from pybal.pool.events import (
     AddressChanged,
@@ -33,10 +34,15 @@ from tests.pool.policy_case import histories
 from tests.pool.replaying import recorded, replayed
 
 
+def same(step: PolicyStep) -> PolicyStep:
+    return step
+
+
 class Story:
     """A service's policy, of which the ledger is told."""
 
-    def __init__(self, state: PoolState) -> None:
+    def __init__(self, state: PoolState, keep: Callable[[PolicyStep], PolicyStep] = same) -> None:
+        self._keep = keep
         self.ledger = ledger()
         self.chronicle = Chronicle(self.ledger)
         self.state = state
@@ -47,7 +53,8 @@ class Story:
         at = self.ledger.now()
         self.state, notices = step(before, event, at)
         because = self.chronicle.because_of(event)
-        self.chronicle.stepped("web", PolicyStep(event, before, self.state, notices, at), because)
+        taken = self._keep(PolicyStep(event, before, self.state, notices, at))
+        self.chronicle.stepped("web", taken, because)
 
     def listed(self, *hosts: str) -> None:
         self.take(ListChanged(tuple(Candidate(ServerSpec(host), True) for host in hosts)))
@@ -70,6 +77,30 @@ def test_an_event_comes_back_from_json_for_the_policy_as_it_was(
         if not isinstance(event, ListChanged):
             assert found == event
         state, _ = step(state, event, 5.0)
+
+
+@given(histories())
+def test_what_is_kept_of_a_step_while_it_waits_is_told_as_the_whole(
+    history: tuple[PoolState, list[Event]],
+) -> None:
+    state, events = history
+    first = PoolState(state.threshold, state.monitors)
+    whole, kept = Story(first), Story(first, brief)
+    for event in events:
+        whole.take(event)
+        kept.take(event)
+    assert kept.events() == whole.events()
+
+
+def test_what_is_kept_of_a_step_has_those_who_go_or_come_for_it() -> None:
+    first = PoolState(Fraction(1, 2), ("Check",))
+    whole, kept = Story(first), Story(first, brief)
+    for story in (whole, kept):
+        story.listed("a", "b")
+        for host, up in (("a", True), ("b", True), ("a", False), ("b", False), ("a", True)):
+            story.take(MonitorReported(host, "Check", up, ""))
+    assert whole.events()[-1].host == "b", "held until the other one came up"
+    assert kept.events() == whole.events()
 
 
 @given(histories())
