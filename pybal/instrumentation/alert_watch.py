@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -165,14 +165,27 @@ class AlertWatch:
         looking.addBoth(lambda _: self._later(ADDRESSES_INTERVAL_S, self._look_at_addresses))
 
     async def _find_not_local(self) -> None:
-        """Some each turn of the reactor: there may be thousands."""
-        found = []
+        found: dict[str, bool | None] = {}
+        async for address in self._to_be_local():
+            if address not in found:
+                found[address] = self._is_local(address)
+        self._not_local = tuple(each for each, local in found.items() if local is False)
+
+    async def _to_be_local(self) -> AsyncIterator[str]:
+        """Some each turn of the reactor: there may be thousands. Packets come for the addresses of
+        services, whatever goes around them (bgp-aggregate)."""
         for prefix in self._view.bgp().announced:
-            address = prefix.prefix.partition("/")[0]
-            if self._must_be_local(prefix) and self._is_local(address) is False:
-                found.append(address)
-            await self._time_slices.pause()
-        self._not_local = tuple(found)
+            address, _, length = prefix.prefix.partition("/")
+            if length == ("128" if ":" in address else "32"):
+                if self._must_be_local(prefix):
+                    yield address
+                await self._time_slices.pause()
+                continue
+            for name in prefix.services:
+                service = self._view.service(name)
+                if service is not None and self._must_be_local(replace(prefix, services=(name,))):
+                    yield str(service.address)
+                await self._time_slices.pause()
 
 
 def _says_the_same(before: ServiceSnapshot, now: ServiceSnapshot) -> bool:

@@ -97,6 +97,26 @@ def test_announced_addresses_are_looked_for_now_and_then() -> None:
     rig.watch.stop()
 
 
+@pytest.mark.parametrize("only", [True, False])
+def test_of_a_prefix_around_services_their_addresses_are_looked_for(only: bool) -> None:
+    rig = Rig()
+    address = str(service("web", []).address)
+    rig.elsewhere = {"203.0.113.0", "2001:db8::"}
+    around = announced("203.0.113.0/24", "2001:db8::/32")
+    rig.view.bgp_snapshot = replace(
+        bgp(("192.0.2.1", True)),
+        announced=around if only else (*around, *announced(f"{address}/32")),
+    )
+    rig.watch.start()
+    rig.pass_time(1)
+    assert rig.ids() == []
+    assert rig.looked_for == [address]
+    rig.elsewhere.add(address)
+    rig.pass_time(30)
+    assert rig.ids() == ["address-not-local"]
+    rig.watch.stop()
+
+
 def test_all_services_are_looked_at_within_seconds_though_all_turns_are_busy() -> None:
     reactor = Reactor()
     rig = Rig(TimeSlices(reactor))
