@@ -22,6 +22,7 @@ from pybal.runtime.time_slices import TimeSlices
 _MOST_WAITING = 200
 """If so many wait to be made anew, they are, as soon as there is time."""
 _PIECE = 20
+_TRIES = 3
 
 
 class ServerSnapshots:
@@ -84,11 +85,17 @@ class ServerSnapshots:
                 self._early[host] = member, _snapshot(member, self._servers[host])
 
     def preparing(self) -> Pieces[None]:
-        """Makes in pieces what `all` would have to make; what changes meanwhile is left to it."""
-        self._touch_changed()
-        for _ in range(0, len(self._touched), _PIECE):
-            self._make_some()
-            yield
+        """Makes in pieces what `all` would have to make. What little changes meanwhile is left to
+        it; of what changes again and again, as in a storm, more."""
+        left = 0
+        for _ in range(_TRIES):
+            self._touch_changed()
+            if len(self._touched) <= left:
+                return
+            for _ in range(0, len(self._touched), _PIECE):
+                self._make_some()
+                yield
+            left = _PIECE
 
     def all(self) -> tuple[ServerSnapshot, ...]:
         """Those of all servers; the same object until something changes."""

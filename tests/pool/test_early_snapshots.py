@@ -78,6 +78,12 @@ def test_who_asks_amid_a_storm_has_them_made_in_pieces() -> None:
     assert bench.made == len(HOSTS) + 1, "what changed meanwhile"
     assert not any(server.up for server in shown)
     assert list(bench.shown.preparing()) == []
+    pieces = 0
+    bench.shown.touch(HOSTS[0])
+    for _ in bench.shown.preparing():
+        pieces += 1
+        bench.state = bench.state.with_members(Members(map(replace, bench.state.members.values())))
+    assert pieces == 1 + 2 * len(HOSTS) / 20, "they change all the time"
 
 
 def test_what_a_step_changed_after_it_was_made_is_not_made_in_one_turn() -> None:
