@@ -92,7 +92,8 @@ class Outstanding:
 
     def _sort(self, server: DestinationKey, stand: _Destinations, wanted: _Destinations) -> None:
         for kind in (self._leaving, self._changing, self._coming):
-            kind.pop(server, None)
+            if kind:
+                kind.pop(server, None)
         before, after = stand.get(server), wanted.get(server)
         if before is None and after is not None:
             self._coming[server] = None
