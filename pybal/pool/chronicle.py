@@ -107,7 +107,10 @@ class Chronicle:
         looked_after = service in self._latest
         concern = _concern(service, event, before, inputs) if looked_after else None
         if isinstance(event, ListChanged | ListPart) and because is None:
-            because = self.overridden.pop(service, None)
+            because = self.overridden.get(service)
+            if isinstance(event, ListChanged):
+                # The portions that come before it are of the same.
+                self.overridden.pop(service, None)
             if because is not None:
                 # It is the operator who wants it so: the pool list is as it was.
                 changes = _changes(before, after)

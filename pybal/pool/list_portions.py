@@ -6,14 +6,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from operator import ne
+from types import MappingProxyType
 
 from pybal.model import ServerSpec
+from pybal.override import LaidOver
 from pybal.pool.list_guard import counts
 from pybal.pool.member import Member
 from pybal.runtime.pieces import PIECE
 
 PORTION = 150
 """So many new servers are some milliseconds' work."""
+
+
+NO_OVERRIDES: Mapping[str, LaidOver] = MappingProxyType({})
 
 
 class Portions:
@@ -26,15 +31,19 @@ class Portions:
         self._waiting: deque[str] = deque()
 
     def next(
-        self, in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]
+        self,
+        in_force: Mapping[str, ServerSpec],
+        known: Mapping[str, Member],
+        over: Mapping[str, LaidOver] = NO_OVERRIDES,
     ) -> tuple[ServerSpec, ...]:
-        """The next servers; `known` are those that there are. Empty if there are no more than a
+        """The next servers, as what is laid `over` the list makes them; `known` are those that
+        there are. Empty if there are no more than a
         portion, unless a long list is in another order or shorter, too; and once all have come:
         what is done for the whole list has a turn to itself. Who is no longer listed goes with
         that."""
         if in_force is not self._in_force:
             begun, self._in_force = self._in_force is not None, in_force
-            waiting = _in_turn(in_force, known)
+            waiting = _in_turn(in_force, known, over)
             many = len(waiting) > PORTION or (
                 len(in_force) > PIECE and _rearranges(in_force, known)
             )
@@ -42,7 +51,7 @@ class Portions:
         portion: list[ServerSpec] = []
         while self._waiting and len(portion) < PORTION:
             spec = in_force[self._waiting.popleft()]
-            if _differs(spec, known.get(spec.host)):
+            if _differs(spec, known.get(spec.host), over.get(spec.host)):
                 portion.append(spec)
         return tuple(portion)
 
@@ -51,7 +60,9 @@ def _rearranges(in_force: Mapping[str, ServerSpec], known: Mapping[str, Member])
     return len(in_force) < len(known) or any(map(ne, in_force, known))
 
 
-def _in_turn(in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]) -> list[str]:
+def _in_turn(
+    in_force: Mapping[str, ServerSpec], known: Mapping[str, Member], over: Mapping[str, LaidOver]
+) -> list[str]:
     former = dict(known.items())
     new: list[str] = []
     others: list[str] = []
@@ -60,10 +71,12 @@ def _in_turn(in_force: Mapping[str, ServerSpec], known: Mapping[str, Member]) ->
         before = former.get(host)
         if before is None:
             new.append(host)
-        elif _differs(spec, before):
+        elif _differs(spec, before, over.get(host)):
             (others if counts(spec) or not counts(before.spec) else taken_out).append(host)
     return new + others + taken_out
 
 
-def _differs(spec: ServerSpec, before: Member | None) -> bool:
-    return before is None or (spec is not before.spec and spec != before.spec)
+def _differs(spec: ServerSpec, before: Member | None, over: LaidOver | None) -> bool:
+    if before is None or over != before.over:
+        return True
+    return spec is not before.spec and spec != before.spec

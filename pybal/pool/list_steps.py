@@ -3,7 +3,7 @@ step after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,12 +13,13 @@ from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.model import ServerSpec
+from pybal.override import LaidOver, Overrides
 from pybal.pool.events import Candidate, Event, ListChanged, ListPart
 from pybal.pool.guarded_list import GuardedList
-from pybal.pool.list_portions import Portions
+from pybal.pool.list_portions import NO_OVERRIDES, Portions
 from pybal.pool.list_record import ListRecord
 from pybal.pool.new_servers import NewServers
-from pybal.pool.overlay import Laid, LaidList, Overlay
+from pybal.pool.overlay import Laid, LaidList, Overlay, Specs
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.pool_servers import PoolServers
 from pybal.pool.pool_state import PoolState
@@ -121,20 +122,39 @@ class ListSteps:
                 await self._put()
 
     async def _admit_in_portions(self, cause: BecauseOf) -> None:
-        """If there are many. (Which overrides are in effect depends on the whole list.)"""
-        portions = Portions()
+        """If there are many."""
+        portions, in_force, overrides = Portions(), None, None
         await self._time_slices.finish(between(self._list.in_force))
-        while not self._parts.ports.overrides(self._settings.name) and not self._stopped:
+        while not self._stopped:
+            wished = dict(self._parts.ports.overrides(self._settings.name))
+            if in_force is not self._list.in_force or overrides != wished:
+                in_force, overrides = self._list.in_force, wished
+                wanted, over = self._wanted(wished)
             members = self._state().members
-            if not (specs := portions.next(self._list.in_force, members)):
+            if not (specs := portions.next(wanted, members, over)):
                 return
-            part = ListPart(tuple(self._candidate(Laid(spec)) for spec in specs))
+            laid = (Laid(spec, over.get(spec.host)) for spec in specs)
+            part = ListPart(tuple(map(self._candidate, laid)))
             with cause():
                 self._parts.handle(part)
             if self._state().members is members:
                 return
             self._admit(spec.host for spec in specs)
             await self._time_slices.pause()
+
+    def _wanted(self, overrides: Overrides) -> tuple[Specs, Mapping[str, LaidOver]]:
+        """What the whole list is to be, and where an override makes it so."""
+        if not overrides:
+            return self._list.in_force, NO_OVERRIDES
+        laid = self._lay()
+        over = {host: each.over for host, each in laid.items() if each.over is not None}
+        return {host: each.spec for host, each in laid.items()}, over
+
+    def _lay(self) -> LaidList:
+        laid = self._parts.overlay.lay(self._list.in_force, self._state(), self._worked)
+        for text in self._parts.overlay.news:
+            self._parts.log.warn("{text}", text=text)
+        return laid
 
     async def _put(self, cause: BecauseOf = nullcontext) -> None:
         """The list as its guard has it now, with what operators want of its servers. The last piece
@@ -144,13 +164,11 @@ class ListSteps:
             await self._admit_in_portions(cause)
         while in_force is not self._list.in_force:
             self._to_put, in_force = False, self._list.in_force
-            laid = self._parts.overlay.lay(in_force, self._state(), self._worked)
+            laid = self._lay()
             known = await self._time_slices.finish(self._known_candidates(laid))
             await self._time_slices.finish(self._foresee(in_force))
             if self._stopped:
                 return
-        for text in self._parts.overlay.news:
-            self._parts.log.warn("{text}", text=text)
         new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
         candidates = tuple(known.get(host) or new[host] for host in laid)
         gone = [host for host in self._servers if host not in in_force]

@@ -22,7 +22,7 @@ from pybal.runtime.time_slices import TimeSlices
 _MOST_WAITING = 200
 """If so many wait to be made anew, they are, as soon as there is time."""
 _PIECE = 20
-_TRIES = 3
+_TRIES = 2
 
 
 class ServerSnapshots:

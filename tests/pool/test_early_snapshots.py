@@ -83,7 +83,7 @@ def test_who_asks_amid_a_storm_has_them_made_in_pieces() -> None:
     for _ in bench.shown.preparing():
         pieces += 1
         bench.state = bench.state.with_members(Members(map(replace, bench.state.members.values())))
-    assert pieces == 1 + 2 * len(HOSTS) / 20, "they change all the time"
+    assert pieces == 1 + len(HOSTS) / 20, "they change all the time"
 
 
 def test_what_a_step_changed_after_it_was_made_is_not_made_in_one_turn() -> None:

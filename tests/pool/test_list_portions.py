@@ -10,6 +10,7 @@ from typing import Any
 
 from pybal.ipvs.model import ServiceEntry
 from pybal.model import ServerSpec
+from pybal.override import Action, Override
 from pybal.pool.events import ListPart
 from pybal.pool.list_portions import PORTION, Portions
 from pybal.pool.member import Member
@@ -185,6 +186,42 @@ def test_other_weights_of_a_whole_list_come_in_portions() -> None:
     assert len(bench.published[before:]) == len(portions)
     assert bench.destinations == dict.fromkeys(MANY.values(), 20)
     assert bench.running == set(MANY)
+
+
+def test_in_portions_overrides_are_in_effect_as_in_the_list() -> None:
+    bench = Bench(names={**MANY, **OTHERS})
+    bench.list(*MANY)
+    for host in MANY:
+        bench.monitor(host).say(True)
+    drained, *_ = MANY
+    assert bench.wish(Action.DRAIN, drained) == ""
+    steps = len(bench.steps)
+    bench.list(*(ServerSpec(host, 20) for host in MANY), *OTHERS)
+    portions = [event for event, *_ in bench.steps[steps:] if isinstance(event, ListPart)]
+    assert len(portions) > 3
+    weights = dict.fromkeys({**MANY, **OTHERS}.values(), 20) | dict.fromkeys(OTHERS.values(), 10)
+    assert bench.destinations == {**weights, MANY[drained]: 0}
+    member = bench.coordinator.state.members[drained]
+    assert (member.drained, member.over and member.over.listed_weight) == (True, 20)
+    bench.undo(drained)
+    assert bench.destinations == weights
+
+
+def test_hundreds_of_overrides_that_end_end_in_portions() -> None:
+    bench = Bench(names=MANY, threshold=Fraction(0))
+    bench.list(*MANY)
+    for number, host in enumerate(MANY):
+        override = Override("svc_80", host, Action.DRAIN, "alice", "why", number, 1e6, False)
+        bench.overrides[host] = override
+    bench.coordinator.overrides_changed()
+    assert set(bench.destinations.values()) == {0}
+    bench.overrides.clear()
+    steps = len(bench.steps)
+    bench.coordinator.overrides_changed()
+    portions = [event for event, *_ in bench.steps[steps:] if isinstance(event, ListPart)]
+    assert len(portions) == 3
+    assert set(bench.destinations.values()) == {10}
+    assert not any(member.over for member in bench.coordinator.state.members.values())
 
 
 def test_a_list_that_swaps_who_serves_empties_no_pool_on_the_way() -> None:
