@@ -294,6 +294,7 @@ class Daemon:
         self._http.rename(renames)
         self._history.go_over_to(names)
         await self._service_set.go_over(steps, names)
+        self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)
         self._service_names.go_over_to(settings.services)
 
@@ -360,9 +361,13 @@ class Daemon:
         self._history.stepped(service, step)
         is_longer = len(step.before.members) < len(step.after.members)
         if is_longer and isinstance(step.event, ListChanged | ListPart):
-            kept = (each.kept_connections for each in self._services.values())
-            if text := self._descriptor_need.look(kept):
+            grown = self._services.get(service)
+            kept = 0 if grown is None else grown.kept_connections
+            if text := self._descriptor_need.grown(service, kept, self._kept_connections):
                 self._log.critical("{text}", text=text)
+
+    def _kept_connections(self) -> dict[str, int]:
+        return {name: service.kept_connections for name, service in self._services.items()}
 
     def _alerts(self) -> tuple[Dated, ...]:
         return self._http.alerts()

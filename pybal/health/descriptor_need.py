@@ -3,7 +3,7 @@ missing. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pybal.config.settings import ServiceSettings
 
@@ -48,6 +48,25 @@ class DescriptorNeed:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._told: int | None = None
+        self._kept: dict[str, int] | None = None
+        self._sum = 0
+
+    def grown(self, service: str, kept: int, of_all: Callable[[], Mapping[str, int]]) -> str:
+        """A service keeps so many connections now. What is to be logged now; empty if nothing is.
+        `of_all` counts those of each service: asked where it may matter, as at a start each of
+        hundreds of services says that it has grown."""
+        if self._kept is not None:
+            self._sum += kept - self._kept.get(service, 0)
+            self._kept[service] = kept
+        # Services that have left are in the sum still.
+        if self._kept is None or shortage(self._sum, self._limit):
+            self._kept = dict(of_all())
+            self._sum = sum(self._kept.values())
+        return self.look((self._sum,))
+
+    def forget(self) -> None:
+        """Other services or monitors: the next one that grows has all counted anew."""
+        self._kept = None
 
     def look(self, kept: Iterable[int]) -> str:
         """`kept` is by service. What is to be logged now; empty if nothing is."""

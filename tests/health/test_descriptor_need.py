@@ -55,6 +55,40 @@ def test_where_not_even_the_others_have_room_that_is_said_once() -> None:
     assert not need.look([1])
 
 
+def test_services_that_grow_are_counted_together_at_the_cost_of_each() -> None:
+    need, kept, counted = DescriptorNeed(OTHERS + 100), dict[str, int](), []
+
+    def of_all() -> dict[str, int]:
+        counted.append(dict(kept))
+        return kept
+
+    def grows(name: str, connections: int) -> str:
+        kept[name] = connections
+        return need.grown(name, connections, of_all)
+
+    assert [grows(f"s{number}", 1) for number in range(100)] == [""] * 100
+    assert len(counted) == 1, "the first time alone"
+    assert grows("s7", 2).startswith("101 connections are")
+    assert not grows("s7", 1)
+
+
+def test_who_has_left_keeps_nothing() -> None:
+    need = DescriptorNeed(OTHERS + 100)
+    assert not need.grown("a", 90, lambda: {"a": 90})
+    # Another one in its place, that nobody has told of.
+    assert not need.grown("b", 90, lambda: {"b": 90})
+    assert not need.grown("c", 10, lambda: {"b": 90, "c": 10})
+    assert need.grown("d", 1, lambda: {"b": 90, "c": 10, "d": 1})
+
+
+def test_after_a_reload_all_are_counted_anew() -> None:
+    need = DescriptorNeed(OTHERS + 100)
+    assert not need.grown("a", 10, lambda: {"a": 10})
+    need.forget()
+    # More monitors, though its list has not grown.
+    assert need.grown("b", 1, lambda: {"a": 100, "b": 1})
+
+
 def test_each_server_has_a_connection_for_each_monitor_that_keeps_one() -> None:
     watched = replace(WEB, monitors=(IDLE, TCPCheckSettings(), IDLE))
     assert kept_connections(watched, 30) == 60
