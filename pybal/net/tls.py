@@ -108,7 +108,7 @@ def verify_name(connection: SSL.Connection, host: str) -> None:
         if _server_name(host) is None:
             verify_ip_address(connection, host)
         else:
-            verify_hostname(connection, host)
+            verify_hostname(connection, _without_dot(host))
     except (VerificationError, CertificateError, ValueError):
         # ValueError: a host that no certificate can be for.
         raise CertificateNameError(f"the certificate is not valid for {host}") from None
@@ -169,8 +169,13 @@ def _server_name(host: str) -> bytes | None:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return host.encode("ascii")
+        return _without_dot(host).encode("ascii")
     return None
+
+
+def _without_dot(name: str) -> str:
+    """A DNS name may end in a dot; in TLS it has none (RFC 6066 section 3)."""
+    return name.removesuffix(".")
 
 
 def _unverifying() -> SSL.Context:

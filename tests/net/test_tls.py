@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from OpenSSL import SSL
 
-from pybal.net.tls import TLSConnections
+from pybal.net.tls import CertificateNameError, TLSConnections, verify_name
 from pybal.net.tls_facts import TLSSetupError
 
 
@@ -65,3 +66,51 @@ def test_a_file_that_has_gone_or_is_damaged_leaves_what_was_trusted(
 def test_a_file_that_never_was_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TLSSetupError, match=r"ca\.pem"):
         trust(TLSConnections(), tmp_path / "ca.pem")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The certificate of www.example.org and ::1, which is its own authority, and its key."""
+    folder = tmp_path_factory.mktemp("served")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    command = (
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
+        f" -addext subjectAltName=DNS:www.example.org,IP:::1 -keyout {key} -out {certificate}"
+    )
+    subprocess.run(command.split(), capture_output=True, check=True)
+    return certificate, key
+
+
+def shaken(client: SSL.Connection, served: tuple[Path, Path]) -> SSL.Connection:
+    """The server's side of a handshake that is through."""
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.use_certificate_file(str(served[0]))
+    context.use_privatekey_file(str(served[1]))
+    server = SSL.Connection(context, None)
+    server.set_accept_state()
+    for here, there in ((client, server), (server, client)) * 3:
+        with suppress(SSL.WantReadError):
+            here.do_handshake()
+        with suppress(SSL.WantReadError):
+            there.bio_write(here.bio_read(1 << 16))
+    return server
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("www.example.org", b"www.example.org"),
+        ("www.example.org.", b"www.example.org"),
+        ("::1", None),
+        ("0:0:0:0:0:0:0:1", None),
+    ],
+)
+def test_a_server_is_named_as_certificates_name_it(
+    served: tuple[Path, Path], host: str, said: bytes | None
+) -> None:
+    client = TLSConnections().connection(host, verify=True, ca_file=str(served[0]))
+    assert shaken(client, served).get_servername() == said
+    verify_name(client, host)
+    for other in ("example.org.", "www.example.org..", "::2"):
+        with pytest.raises(CertificateNameError):
+            verify_name(client, other)
