@@ -380,7 +380,7 @@ def main() -> None:
             runs.append(measure(options, count))
             if options.kernel and shutil.which("keepalived"):
                 beside(count, "retry 0", "with retry 0")
-            beside(count, "", "by default")
+                beside(count, "", "by default")
     if options.times > 1:
         show_medians(found)
 
