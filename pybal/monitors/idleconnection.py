@@ -194,7 +194,7 @@ class IdleConnection(Monitor):
         self._timer = None
         if self._up is False:
             # It is down already: what others lose comes first.
-            self._ports.time_slices.leisure().addCallback(lambda _: self._connect_now(timeout_s))
+            self._ports.time_slices.call_at_leisure(self._connect_now, timeout_s)
         else:
             self._ports.time_slices.call(self._connect_now, timeout_s)
 

@@ -27,8 +27,8 @@ LEISURE_WITHIN_S = 5.0
 
 _Call = tuple[Callable[..., object], tuple[Any, ...], bool]
 """What to call, with what, and whether it may take as long as a slice, as what paused may."""
-_Leisure = tuple[float, int, Deferred[None]]
-"""Until when it may wait, in which order it came, and what."""
+_Leisure = tuple[float, int, Callable[..., object], tuple[Any, ...]]
+"""Until when it may wait, in which order it came, what to call, and with what."""
 
 
 class TimeSlices:
@@ -85,11 +85,19 @@ class TimeSlices:
         pieces, says by when (the clock's seconds) all of it is due: what is due has its share of
         each turn, however busy that is."""
         turn: Deferred[None] = Deferred()
-        queue = self._last if last else self._at_leisure
         due_s = self.due_s if by_s is None else by_s
-        heappush(queue, (due_s, next(self._asked), turn))
-        self._has_time()
+        self._wait(self._last if last else self._at_leisure, due_s, turn.callback, None)
         return turn
+
+    def call_at_leisure(self, piece: Callable[..., object], *arguments: object) -> None:
+        """The same, for a piece that never fails and is not taken back."""
+        self._wait(self._at_leisure, self.due_s, piece, *arguments)
+
+    def _wait(
+        self, queue: list[_Leisure], due_s: float, piece: Callable[..., object], *arguments: object
+    ) -> None:
+        heappush(queue, (due_s, next(self._asked), piece, arguments))
+        self._has_time()
 
     @property
     def due_s(self) -> float:
@@ -124,4 +132,5 @@ class TimeSlices:
     def _use_leisure(self, queue: list[_Leisure], *, quiet: bool) -> None:
         now_s = self._clock.seconds()
         while queue and (quiet or queue[0][0] <= now_s) and self._has_time():
-            heappop(queue)[-1].callback(None)
+            *_, piece, arguments = heappop(queue)
+            piece(*arguments)

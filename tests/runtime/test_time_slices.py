@@ -207,9 +207,13 @@ class Leisure:
             self.reactor.turn()
 
 
-def test_what_may_wait_comes_in_a_turn_that_has_little_to_do() -> None:
+@pytest.mark.parametrize("calls", [False, True])
+def test_what_may_wait_comes_in_a_turn_that_has_little_to_do(calls: bool) -> None:
     leisure = Leisure()
-    leisure.want("a")
+    if calls:
+        leisure.slices.call_at_leisure(leisure.done.append, "a")
+    else:
+        leisure.want("a")
     leisure.turns(5, QUIET_S * 2)
     assert leisure.done == []
     leisure.turns(1)
