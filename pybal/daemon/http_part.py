@@ -45,6 +45,9 @@ _LAST_ANSWER_S = 1.0
 _ANSWERS_AFTER_S = 0.05
 """What answers requests is a tenth of the start: a small daemon's first checks go before it."""
 
+_ANSWERS_AGAIN_S = 10
+"""After code that could not be loaded: descriptors, memory or the disk may be there again."""
+
 
 def _listening(listeners: KeptListeners, address: IPAddress, port: int) -> socket.socket:
     return listeners.open_self_closing(
@@ -138,9 +141,16 @@ class HTTPPart:
 
     async def _load_answers(self) -> None:
         try:
-            obstacle = await self._ports.read_in_thread(self._ports.load_answers)
-        except NoThreadError:
-            obstacle = self._ports.load_answers()
+            obstacle = await self._load_code()
+        except (ImportError, OSError) as error:
+            self._log.critical(
+                "Nothing is answered yet: {error}; tried again in {wait_s} s",
+                error=error,
+                wait_s=_ANSWERS_AGAIN_S,
+            )
+            if not self._stopped:
+                self._begins = self._clock.callLater(_ANSWERS_AGAIN_S, self._begin_to_answer)
+            return
         if self._stopped:
             return
         if obstacle is not None:
@@ -156,6 +166,12 @@ class HTTPPart:
         late, self._late = self._late, []
         for site, controls in late:
             site.serve(answers.site(controls))
+
+    async def _load_code(self) -> str | None:
+        try:
+            return await self._ports.read_in_thread(self._ports.load_answers)
+        except NoThreadError:
+            return self._ports.load_answers()
 
     def _site(self, controls: Controls | None = None) -> LateSite:
         site = LateSite()

@@ -58,25 +58,34 @@ class CodeOnDemand:
         return None
 
     def load_answers(self) -> str | None:
-        """Load what answers requests, in any thread; what is in the way of that."""
+        """Load what answers requests, in any thread; what is in the way of that for good. Raises
+        ImportError or OSError for what may pass, as when descriptors are short."""
         # Of the client for Prometheus what writes metrics down: what counts them is as much again.
         import_parts_of("prometheus_client")
-        return self._load(self._answers)
+        if obstacle := self._other_version(self._answers):
+            return obstacle
+        importlib.import_module(self._answers.module)
+        return None
 
     def _load(self, piece: Piece) -> str | None:
-        if piece.module in sys.modules:
-            return None
-        if any(file_stamp(file) != self._found[file] for file in piece.files):
-            return (
-                f"{piece.name}'s code is not loaded, as no {piece.needed_by} needed it, and PyBal"
-                " has been upgraded since this process began: `systemctl restart pybal` runs the"
-                " new version"
-            )
+        if obstacle := self._other_version(piece):
+            return obstacle
         try:
             importlib.import_module(piece.module)
-        except ImportError as error:
+        except (ImportError, OSError) as error:
             return f"{piece.name}'s code cannot be loaded: {error}"
         return None
+
+    def _other_version(self, piece: Piece) -> str | None:
+        if piece.module in sys.modules or all(
+            file_stamp(file) == self._found[file] for file in piece.files
+        ):
+            return None
+        return (
+            f"{piece.name}'s code is not loaded, as no {piece.needed_by} needed it, and PyBal has"
+            " been upgraded since this process began: `systemctl restart pybal` runs the new"
+            " version"
+        )
 
 
 def _speaks_bgp(settings: Settings) -> bool:

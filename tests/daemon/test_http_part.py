@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from tests.fakes.deferreds import result_of
 
 CONFIG = "[global]\ninstrumentation = no\ncontrol-socket = {}\n"
 LATER_S = 1.0
+LONG_AFTER_S = 10.0
 
 
 class Rig:
@@ -30,7 +32,7 @@ class Rig:
     def __init__(
         self,
         folder: Path,
-        obstacle: str | None = None,
+        load_answers: Callable[[], str | None] = lambda: None,
         in_thread: InThread = at_once,
     ) -> None:
         self.path = folder / "control"
@@ -43,7 +45,7 @@ class Rig:
         ports = memory_ports(
             self.reactor, at_once, network, MemoryKernel(), routers, lambda _: None
         )
-        ports = replace(ports, load_answers=lambda: obstacle, read_in_thread=in_thread)
+        ports = replace(ports, load_answers=load_answers, read_in_thread=in_thread)
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
 
@@ -77,10 +79,41 @@ def test_it_listens_at_once_and_answers_a_moment_later(tmp_path: Path, in_thread
 
 
 def test_what_could_never_be_answered_is_not_listened_for(tmp_path: Path) -> None:
-    rig = Rig(tmp_path, "PyBal has been upgraded")
+    rig = Rig(tmp_path, lambda: "PyBal has been upgraded")
     rig.reactor.advance(LATER_S)
     assert not rig.path.exists()
     rig.stop()
+
+
+@pytest.mark.parametrize("in_thread", [at_once, no_thread])
+@pytest.mark.parametrize("error", [ImportError("not yet"), OSError(errno.EMFILE, "too many")])
+def test_what_cannot_be_answered_now_is_tried_again(
+    tmp_path: Path, error: Exception, in_thread: InThread
+) -> None:
+    obstacles = [error, error]
+
+    def load_answers() -> None:
+        if obstacles:
+            raise obstacles.pop()
+
+    rig = Rig(tmp_path, load_answers, in_thread)
+    rig.reactor.advance(LATER_S)
+    assert connects(rig.path)
+    rig.reactor.advance(LONG_AFTER_S)
+    assert not rig.serves()
+    rig.reactor.advance(LONG_AFTER_S)
+    assert rig.serves()
+    rig.stop()
+
+
+def test_a_stop_ends_that(tmp_path: Path) -> None:
+    def load_answers() -> None:
+        raise OSError(errno.EMFILE, "too many")
+
+    rig = Rig(tmp_path, load_answers)
+    rig.reactor.advance(LATER_S)
+    rig.stop()
+    assert not rig.reactor.getDelayedCalls()
 
 
 def test_a_stop_before_it_answers_ends_all(tmp_path: Path) -> None:

@@ -116,8 +116,18 @@ def test_what_answers_is_loaded_when_that_is_asked_for(room: Path) -> None:
     assert ROOM in sys.modules
     room.unlink()
     assert code.load_answers() is None
-    error = CodeOnDemand([], replace(answers, module="another", files=(ROOT,))).load_answers()
-    assert error == "HTTP's code cannot be loaded: No module named 'another'"
+    code = CodeOnDemand([], replace(answers, module="another", files=(ROOT,)))
+    with pytest.raises(ImportError, match="another"):
+        code.load_answers()
+
+
+def test_what_answers_is_not_loaded_if_it_is_of_another_version(room: Path) -> None:
+    code = CodeOnDemand([], Piece("HTTP", "request", ROOM, (room,), lambda _: True))
+    room.write_text("OTHER = True")
+    error = code.load_answers()
+    assert error is not None
+    assert "upgraded" in error
+    assert ROOM not in sys.modules
 
 
 IMPORT_IN_A_FUNCTION = re.compile(r"^[ \t].*\bimport\b", re.M)
