@@ -168,10 +168,12 @@ class HTTPPart:
             site.serve(answers.site(controls))
 
     async def _load_code(self) -> str | None:
+        load = self._ports.load_answers
         try:
-            return await self._ports.read_in_thread(self._ports.load_answers)
+            obstacle: str | None = await self._ports.read_in_thread(load)
         except NoThreadError:
-            return self._ports.load_answers()
+            return load()
+        return obstacle
 
     def _site(self, controls: Controls | None = None) -> LateSite:
         site = LateSite()
