@@ -379,10 +379,11 @@ class Daemon:
 
     # -- StatusView -----------------------------------------------------------------------
 
-    def preparing(self) -> Pieces[None]:
+    def preparing(self, name: str | None = None) -> Pieces[None]:
         """See StatusView."""
-        for service in tuple(self._services.values()):
-            yield from service.preparing()
+        for each, service in tuple(self._services.items()):
+            if name in (None, each):
+                yield from service.preparing()
 
     def services(self) -> Iterable[ServiceSnapshot]:
         """All services, in the order of the configuration."""

@@ -45,8 +45,9 @@ _LAST_ANSWER_S = 1.0
 _ANSWERS_AFTER_S = 0.05
 """What answers requests is a tenth of the start: a small daemon's first checks go before it."""
 
-_ANSWERS_AGAIN_S = 10
+_AGAIN_AFTER_S = 10
 """After code that could not be loaded: descriptors, memory or the disk may be there again."""
+_TRIES = 30
 
 
 def _listening(listeners: KeptListeners, address: IPAddress, port: int) -> socket.socket:
@@ -116,6 +117,9 @@ class HTTPPart:
         self._late: list[tuple[LateSite, Controls | None]] = []
         """Sites that wait for the answers."""
         self._begins: DelayedCall | None = None
+        self._tries_left = _TRIES
+        self._is_mute = False
+        """Whether nothing can be answered, before the next start."""
         self._control_socket = ""
         self._instrumentation: InstrumentationServer | None = None
         self._control: ControlServer | None = None
@@ -142,19 +146,24 @@ class HTTPPart:
     async def _load_answers(self) -> None:
         try:
             obstacle = await self._load_code()
-        except (ImportError, OSError) as error:
-            self._log.critical(
-                "Nothing is answered yet: {error}; tried again in {wait_s} s",
-                error=error,
-                wait_s=_ANSWERS_AGAIN_S,
-            )
-            if not self._stopped:
-                self._begins = self._clock.callLater(_ANSWERS_AGAIN_S, self._begin_to_answer)
-            return
+        except Exception as error:  # noqa: BLE001 - a library amid its upgrade fails in any way
+            obstacle = f"{type(error).__name__}: {error}"
+            self._tries_left -= 1
+            if self._tries_left and not self._stopped:
+                self._log.critical(
+                    "Nothing is answered yet: {error}; tried again in {wait_s} s",
+                    error=obstacle,
+                    wait_s=_AGAIN_AFTER_S,
+                )
+                self._begins = self._clock.callLater(_AGAIN_AFTER_S, self._begin_to_answer)
+                return
         if self._stopped:
             return
         if obstacle is not None:
-            self._log.critical("Nothing is answered: {error}", error=obstacle)
+            self._log.critical(
+                "Nothing is answered, before the next start: {error}", error=obstacle
+            )
+            self._is_mute = True
             await self._stop_servers()
             return
         # Loaded by now.
@@ -191,6 +200,8 @@ class HTTPPart:
         self, settings: InstrumentationSettings | None, control: ControlSettings | None
     ) -> None:
         """Other settings. What is listened on already stays so."""
+        if self._is_mute:
+            return
         if self._instrumentation is None:
             self._start_instrumentation(settings)
         elif settings is None:

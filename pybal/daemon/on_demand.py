@@ -59,7 +59,7 @@ class CodeOnDemand:
 
     def load_answers(self) -> str | None:
         """Load what answers requests, in any thread; what is in the way of that for good. Raises
-        ImportError or OSError for what may pass, as when descriptors are short."""
+        whatever code may raise while it is loaded, which may pass."""
         # Of the client for Prometheus what writes metrics down: what counts them is as much again.
         import_parts_of("prometheus_client")
         if obstacle := self._other_version(self._answers):

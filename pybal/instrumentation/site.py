@@ -142,8 +142,8 @@ class StatusPages:
     async def _perform(
         self, request: BoundedRequest, found: Found, control: ControlAccess
     ) -> Response:
-        await self._turns.finish(self._view.preparing())
         by = await control.who(request)
+        await self._turns.finish(self._view.preparing())
         if others := [name for name in _query(request) if name != "pretty"]:
             # Passed over, `?service=NAME` would have a verb act on all.
             response = refusal(
@@ -186,7 +186,6 @@ class StatusPages:
             return not_allowed(_READING, as_json=as_json)
         if find_verb(segments) is not None:
             return not_allowed(("POST",), as_json=True)
-        await self._turns.finish(self._view.preparing())
         match segments:
             case ("metrics",):
                 with_servers = _asks(request, "servers")
@@ -194,6 +193,7 @@ class StatusPages:
             case ("api", "v1", *rest) if parameters_of(tuple(rest)) is not None:
                 return await self._past(request, tuple(rest), accept)
             case ("api", "v1", *rest):
+                await self._turns.finish(self._view.preparing())
                 return await self._document(tuple(rest), pretty=_asks(request, "pretty"))
         if self.html is not None and segments is not None:
             page = await self.html.answer(
@@ -201,6 +201,11 @@ class StatusPages:
             )
             if page is not None:
                 return page
+        match segments:
+            case ("pools", name, *_):
+                await self._turns.finish(self._view.preparing(name))
+            case ("alerts",):
+                await self._turns.finish(self._view.preparing())
         return answer(self._view, self._watch.alerts, segments, as_json=as_json)
 
     async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:

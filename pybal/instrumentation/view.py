@@ -20,9 +20,9 @@ class StatusView(Protocol):
     Called in the reactor's thread; what it returns may be read in any other.
     """
 
-    def preparing(self) -> Pieces[None]:
-        """Makes in pieces what `services` and `service` show, so that these are cheap: in a storm
-        thousands of servers are other ones than at the last look."""
+    def preparing(self, name: str | None = None) -> Pieces[None]:
+        """Makes in pieces what `services` shows, or `service` of one name, so that these are cheap:
+        in a storm thousands of servers are other ones than at the last look."""
         ...
 
     def services(self) -> Iterable[ServiceSnapshot]:

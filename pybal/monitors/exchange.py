@@ -83,7 +83,7 @@ def response_lines(start: bytes) -> list[str]:
     first, *headers = head.decode("latin-1").split("\r\n")
     lines = [f"< {_printable(first)}", *(f"< {_answered(h)}" for h in headers[:_SHOWN_LINES])]
     if len(headers) > _SHOWN_LINES:
-        lines.append(f"< {counted(len(headers) - _SHOWN_LINES, 'more header')}")
+        lines.append(f"< {counted(len(headers) - _SHOWN_LINES, 'header')} more")
     if body:
         more = "…" if len(body) > _SHOWN_BYTES else ""
         lines.append(f"< body: {body[:_SHOWN_BYTES]!r}{more}")

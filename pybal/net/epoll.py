@@ -142,13 +142,15 @@ class EpollSet:
         return some > 0
 
     def _close_in_turn(self) -> None:
+        self._closing = None
         now_s = self._reactor.seconds()
         wait_s = min(self._busy_at_s + CLOSED_AFTER_S, self._close_by_s) - now_s
-        if wait_s <= 0:
-            self.close_some()
-        self._closing = None
-        if self._to_close:
-            self._closing = self._reactor.callLater(max(0.0, wait_s), self._close_in_turn)
+        try:
+            if wait_s <= 0:
+                self.close_some()
+        finally:
+            if self._to_close:
+                self._closing = self._reactor.callLater(max(0.0, wait_s), self._close_in_turn)
 
     def fileno(self) -> int:
         """Of the epoll instance; -1 once closed."""

@@ -18,6 +18,7 @@ def answering(answer: bytes) -> Iterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
+        listening.settimeout(30)
 
         def serve() -> None:
             connection, _ = listening.accept()

@@ -86,7 +86,9 @@ def test_what_could_never_be_answered_is_not_listened_for(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("in_thread", [at_once, no_thread])
-@pytest.mark.parametrize("error", [ImportError("not yet"), OSError(errno.EMFILE, "too many")])
+@pytest.mark.parametrize(
+    "error", [ImportError("not yet"), OSError(errno.EMFILE, "many"), MemoryError(), SyntaxError()]
+)
 def test_what_cannot_be_answered_now_is_tried_again(
     tmp_path: Path, error: Exception, in_thread: InThread
 ) -> None:
@@ -103,6 +105,21 @@ def test_what_cannot_be_answered_now_is_tried_again(
     assert not rig.serves()
     rig.reactor.advance(LONG_AFTER_S)
     assert rig.serves()
+    rig.stop()
+
+
+def test_it_is_not_tried_for_good(tmp_path: Path) -> None:
+    def load_answers() -> None:
+        raise ModuleNotFoundError("gone")
+
+    rig = Rig(tmp_path, load_answers)
+    rig.reactor.advance(LATER_S)
+    for _ in range(40):
+        rig.reactor.advance(LONG_AFTER_S)
+    assert not rig.path.exists()
+    rig.path.with_name("pybal.conf").write_text(CONFIG.format(tmp_path / "other"))
+    assert result_of(rig.daemon.reload()) is not None
+    assert not (tmp_path / "other").exists()
     rig.stop()
 
 

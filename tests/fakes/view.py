@@ -68,14 +68,14 @@ class FakeView:
     config_snapshot: ConfigSnapshot = CONFIG
     override_list: tuple[Override, ...] = ()
     refreshed: int = 0
-    prepared: int = 0
+    prepared: list[str | None] = field(default_factory=list)
     ledger: Ledger = field(default_factory=lambda: ledger())
 
     def history(self) -> Ledger:
         return self.ledger
 
-    def preparing(self) -> Pieces[None]:
-        self.prepared += 1
+    def preparing(self, name: str | None = None) -> Pieces[None]:
+        self.prepared.append(name)
         yield
 
     def services(self) -> Sequence[ServiceSnapshot]:

@@ -131,11 +131,25 @@ def test_who_asks_has_the_statistics_read(path: str) -> None:
     assert b"192.0.2.10:443" in answer.body
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/pools", "/alerts", "/api/v1/services", "/status"])
-def test_what_is_shown_of_services_is_made_in_pieces_first(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "prepared"),
+    [
+        ("/metrics", [None]),
+        ("/alerts", [None]),
+        ("/api/v1/services", [None]),
+        ("/pools/text_443", ["text_443"]),
+        ("/pools/text_443/cp1.example", ["text_443"]),
+        ("/pools", []),
+        ("/status.css", []),
+        ("/api/v1/events", []),
+    ],
+)
+def test_what_is_shown_of_services_and_no_more_is_made_in_pieces_first(
+    path: str, prepared: list[str | None]
+) -> None:
     shown = view()
     Client(shown).get(path)
-    assert shown.prepared
+    assert shown.prepared == prepared
 
 
 @pytest.mark.parametrize("query", ["", "?servers=0", "?x=1"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pybal.net import epoll
 from pybal.net.port import Keepalive, TCPEvents, UDPEvents
 from pybal.net.sockets import STREAM_BYTES, SocketNetwork
 from tests.integration.reactors import run_in_reactor, sleep, until
@@ -238,6 +239,9 @@ def test_those_that_wait_to_be_closed_give_way_where_descriptors_are_short(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recorder = Recorder()
+    # All are told of in one turn, and wait, however slow the machine is.
+    monkeypatch.setattr(epoll, "_TURN_S", 60.0)
+    monkeypatch.setattr(epoll, "CLOSED_AFTER_S", 60.0)
 
     async def main(reactor: Any) -> None:
         here, port = ip_address("127.0.0.1"), unused_port("127.0.0.1")

@@ -68,7 +68,7 @@ def test_of_an_answers_headers_forty_are_shown_and_no_secret() -> None:
         + b"X-Last: v\r\n\r\n"
     )
     assert lines[1:4] == ["< Set-Cookie: ***", "< Location: /y?q=***", "< X-0: v"]
-    assert (len(lines), *lines[-2:]) == (42, "< X-37: v", "< 1 more header")
+    assert (len(lines), *lines[-2:]) == (42, "< X-37: v", "< 1 header more")
 
 
 def test_a_header_is_cut_and_made_printable() -> None:
