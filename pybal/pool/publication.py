@@ -23,9 +23,9 @@ from pybal.runtime.naming import counted, named
 
 
 class Publication:
-    """Publishes the service's entry to the `table`. `servers` is a live view; `adopted` is what
-    stood in the kernel before the daemon started: of that stays what may be a server whose name has
-    not answered yet (pybal/pool/still_standing.py)."""
+    """Publishes the service's entry to the `table`, from its first pool list on. `servers` is a
+    live view; `adopted` is what stood in the kernel before the daemon started: of that stays what
+    may be a server whose name has not answered yet (pybal/pool/still_standing.py)."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class Publication:
 
     def update(self, state: PoolState) -> None:
         """The pool has changed."""
-        if self._standing.stay and self._published is None and not state.members:
-            return  # its first list has not come
+        if self._published is None and not state.members:
+            return  # Its first list has not come: what has changed are settings.
         self._state = state
         changes = self._desired.changes(state.members)
         if self._standing.stay:

@@ -6,8 +6,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 
+from pybal.ipvs.model import ServiceEntry
+from pybal.model import ServerSpec
+from pybal.pool.desired import service_of
 from tests.fakes.coordinator import FETCH, IDLE, Bench
 from tests.fakes.deferreds import result_of
 from tests.pool.test_coordinator import A, B, C
@@ -78,6 +82,23 @@ def test_equal_settings_publish_nothing_and_touch_nothing() -> None:
     published, made = list(bench.published), list(bench.made)
     reconfigured(bench)
     assert (bench.published, bench.made) == (published, made)
+
+
+@pytest.mark.parametrize("below", [None, Fraction(1, 2)])
+@pytest.mark.parametrize("stands", [False, True])
+def test_before_its_first_list_no_settings_make_a_service_stand(
+    below: Fraction | None, stands: bool
+) -> None:
+    service = service_of(Bench().settings)
+    bench = Bench(adopted=ServiceEntry(service, {}) if stands else None, withdraw_below=below)
+    reconfigured(bench, depool_threshold=Fraction(0))
+    reconfigured(bench, scheduler="sh", monitors=())
+    assert bench.published == []
+    bench.list(ServerSpec("a", enabled=False))
+    assert bench.destinations == {}, "the list wants it so"
+    assert bench.published[-1].service.scheduler == "sh"
+    bench.list("a", "b")
+    assert bench.destinations == {A: 10, B: 10}
 
 
 def test_what_was_down_in_a_replaced_service_is_down_until_its_monitors_speak() -> None:

@@ -104,8 +104,9 @@ def test_no_name_known_leaves_an_adopted_service_as_it_stands(threshold: Fractio
     assert bench.told == [A_AND_B]
 
 
-def test_nothing_is_published_of_an_adopted_service_before_its_first_list() -> None:
-    bench = Bench("a")
+@pytest.mark.parametrize("adopted", ["", "a"])
+def test_nothing_is_published_of_a_service_before_its_first_list(adopted: str) -> None:
+    bench = Bench(adopted)
     bench.publication.update(PoolState(Fraction(1, 2), (), Members()))
     assert bench.told == []
     bench.publication.update(state("ab"))
