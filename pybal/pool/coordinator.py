@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -133,7 +134,7 @@ class Coordinator:
         several that arrive while one waits for its names, the newest counts."""
         if self._stopped or not found.servers:
             return
-        self._next_list = found
+        self._next_list = _in_place_of(self._next_list, found)
         if self._applying is None:
             applying = Deferred.fromCoroutine(self._apply_lists())
             applying.addErrback(self._applying_failed)
@@ -355,3 +356,11 @@ class Coordinator:
             held_total=self._list.held_total,
             standing=self._publication.standing,
         )
+
+
+def _in_place_of(waiting: SourceList | None, found: SourceList) -> SourceList:
+    """What the last run left behind comes with the first list alone, which may not be begun yet."""
+    if waiting is None or not (waiting.last_run or waiting.past):
+        return found
+    last_run, past, other_source = waiting.last_run, waiting.past, waiting.other_source
+    return replace(found, last_run=last_run, past=past, other_source=other_source)

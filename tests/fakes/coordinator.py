@@ -139,6 +139,7 @@ class Bench:
         first_lists: Slots | None = None,
     ) -> None:
         self.clock = clock or Clock()
+        self.time_slices = TimeSlices(self.clock)
         self.names = FakeNames(names if names is not None else {h: ADDRESSES[h] for h in "abcd"})
         self.published: list[ServiceEntry] = []
         self.healths: list[Health] = []
@@ -171,7 +172,7 @@ class Bench:
         )
         ports = CoordinatorPorts(
             clock=self.clock,
-            time_slices=TimeSlices(self.clock),
+            time_slices=self.time_slices,
             first_lists=first_lists or Slots(self.clock, 1),
             now=lambda: 1000.0 + self.clock.seconds(),
             addresses=self.names,

@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from pybal.config.settings import ListGuardSettings
-from pybal.model import ServerSpec
+from pybal.kept_change import ListPast
+from pybal.model import ServerSpec, SourceList
 from pybal.override import Action
 from pybal.runtime.pieces import PIECE
 from tests.fakes.coordinator import Bench
@@ -159,6 +160,25 @@ def test_overrides_before_the_first_list_is_in_force_are_laid_over_it() -> None:
     bench.rest(60)
     assert bench.members == ["a", "b"]
     assert bench.coordinator.state.members["a"].drained
+
+
+@pytest.mark.parametrize("last", [10, len(HOSTS)])
+@pytest.mark.parametrize("disk", [False, True])
+def test_what_a_restart_is_to_know_is_not_lost_if_a_list_comes_before_the_first_is_begun(
+    last: int, disk: bool
+) -> None:
+    last_run = tuple(map(ServerSpec, HOSTS))
+    past = ListPast(0.0, counts=((0.0,) + 3 * (len(HOSTS),),), unproven=("h0",))
+    first = SourceList(last_run if disk else last_run[:30], last_run, past, disk)
+    bench = Turns()
+    bench.time_slices.pause()
+    for found in (first, SourceList(last_run[:20]), SourceList(last_run[:last])):
+        bench.coordinator.pool_list(found)
+    bench.rest(60)
+    assert bench.members == HOSTS
+    assert bool(bench.snapshot().held) is (last < len(HOSTS))
+    assert bench.past is not None
+    assert "h0" in bench.past.unproven
 
 
 def random_specs(random: Random) -> list[ServerSpec]:
