@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
@@ -289,11 +290,12 @@ class Daemon:
         names = [service.name for service in settings.services]
         renames = renamed(steps)
         self._bgp.follow_maintenance(renames)
-        self._overrides.go_over_to(names, renames)
         self._acknowledgements.rename(renames)
         self._http.rename(renames)
         self._history.go_over_to(names)
-        await self._service_set.go_over(steps, names)
+        # A service that leaves decides until it has ended: by its overrides.
+        go_over_overrides = partial(self._overrides.go_over_to, names, renames)
+        await self._service_set.go_over(steps, names, go_over_overrides)
         self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)
         self._service_names.go_over_to(settings.services)

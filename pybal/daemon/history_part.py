@@ -266,9 +266,12 @@ class HistoryPart:
         else:
             text = f"{_ENDED[event.what].format(by=by)}: {wish}"
         inputs = {"what": event.what.value, "until": override.until, "reason": override.reason}
-        self.chronicle.overridden[override.service] = self.asked(
+        asked = self.asked(
             Kind.OVERRIDE, text, by, service=override.service, host=override.host, inputs=inputs
         )
+        # Of one that is dropped its service hears no more; a later one of that name is another.
+        if event.what is not Happening.DROPPED:
+            self.chronicle.overridden[override.service] = asked
 
     def kept(self, service: str, notice: GuardNotice) -> None:
         """What a service's list takes away is kept, or no longer."""

@@ -102,12 +102,18 @@ class ServiceSet:
         with suppress(CancelledError):
             await stopped
 
-    async def go_over(self, steps: tuple[ReloadStep, ...], order: Iterable[str]) -> None:
+    async def go_over(
+        self,
+        steps: tuple[ReloadStep, ...],
+        order: Iterable[str],
+        former_ended: Callable[[], None],
+    ) -> None:
         """Take the steps that are about services; `order` is that of the new configuration.
 
-        In this order: services that leave are checked no longer; new ones start; the others are
-        adjusted; once the new ones stand, and it is known whether they are announced, or after
-        STAND_WAIT_S, what those that left still have among the routes and in the kernel goes.
+        In this order: services that leave are checked no longer, and once they decide nothing any
+        more `former_ended` is called; new ones start; the others are adjusted; once the new ones
+        stand, and it is known whether they are announced, or after STAND_WAIT_S, what those that
+        left still have among the routes and in the kernel goes.
         """
         leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
         coming = [step.after for step in steps if isinstance(step, _COME)]
@@ -115,6 +121,7 @@ class ServiceSet:
         former = {settings.name: self.running.pop(settings.name) for settings in leaving}
         down = {name: former[name].servers_down() for name in heirs.values()}
         await self._end(former)
+        former_ended()
         owners = {service_key(settings): settings.name for settings in leaving}
         for settings in coming:
             await self._ports.time_slices.pause()

@@ -204,10 +204,11 @@ class DaemonBench:
         kernel: MemoryKernel | None = None,
         addresses: Callable[[Clock], Any] | None = None,
         new_inotify: Callable[[], Inotify] = no_inotify,
+        clock: Reactor | None = None,
     ) -> None:
         self.path = folder / "pybal.conf"
         self.path.write_text(text)
-        self.clock = Reactor()
+        self.clock = clock or Reactor()
         self.threads: list[Callable[[], None]] = []
         """What would run in a thread of its own."""
         self.kernel = kernel or MemoryKernel()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
 from pybal.reload.service_names import renames
-from tests.fakes.daemon import STEP_S, DaemonBench
+from tests.fakes.daemon import STEP_S, DaemonBench, Reactor
 
 HEAD = """
 [global]
@@ -283,3 +284,67 @@ def test_a_reload_is_known_to_the_next_start(bench: DaemonBench, tmp_path: Path)
     after = DaemonBench(tmp_path, config(tmp_path, "web", "dns"), kernel=bench.kernel)
     assert in_maintenance(after) == ["web"]
     after.stop()
+
+
+class BusyReactor(Reactor):
+    """While it is busy no turn has time for a second piece."""
+
+    busy = False
+
+    def seconds(self) -> float:
+        self.rightNow += 0.004 * self.busy
+        return super().seconds()
+
+    def callLater(
+        self, delay: float, callable: Callable[..., object], *args: object, **kw: object
+    ) -> IDelayedCall:
+        return super().callLater(delay or STEP_S * self.busy, callable, *args, **kw)
+
+
+@pytest.mark.parametrize("name", ["text", None])
+def test_a_drained_server_stays_so_while_its_service_leaves_amid_a_long_list(
+    tmp_path: Path, name: str | None
+) -> None:
+    drained, *others = (f"10.1.{n // 200}.{n % 200 + 1}" for n in range(320))
+
+    def listed(weight: int) -> str:
+        hosts = (drained, *others)
+        return "".join(f"{{'host': '{host}', 'weight': {weight}}}\n" for host in hosts)
+
+    def decided(host: str) -> int:
+        service = director.daemon.service("web")
+        assert service is not None
+        return next(server.weight for server in service.servers if server.host == host)
+
+    def in_kernel() -> dict[str, int]:
+        entries = (director.kernel.read(each.key) for each in director.kernel.services().services)
+        found = [each.destinations for each in entries if each and str(each.service.key) == WEB]
+        return {str(d.key.address): d.weight for d in found[0].values()} if found else {}
+
+    (tmp_path / "pool").write_text(listed(10))
+    clock = BusyReactor()
+    director = DaemonBench(tmp_path, config(tmp_path, "web"), clock=clock, running_s=5.0)
+    wish = Wish(Action.DRAIN, Scope(drained), 3600.0, "new disk")
+    Deferred.fromCoroutine(director.daemon.controls.override(wish, "alice"))
+    director.run(1)
+    assert (in_kernel()[drained], in_kernel()[others[0]]) == (0, 10)
+
+    (tmp_path / "pool").write_text(listed(20))
+    clock.busy = True
+    while decided(others[0]) != 20:
+        clock.advance(STEP_S)
+    assert decided(others[-1]) == 10, "the rest of the list has yet to come"
+    other = SERVICE.format(name="dns", number=2, folder=tmp_path / "none")
+    text = HEAD.format(folder=tmp_path) + other if name is None else config(tmp_path, name)
+    director.path.write_text(text)
+    done = director.daemon.reload()
+    while not done.called:
+        clock.advance(STEP_S)
+        assert in_kernel().get(drained, 0) == 0
+    clock.busy = False
+    director.run(5)
+    assert in_kernel().get(drained) == (None if name is None else 0)
+    kept = [each.service for each in director.daemon.overrides()]
+    assert kept == ([] if name is None else [name])
+    assert director.daemon._history.chronicle.overridden == {}, "a later web has another list"
+    director.stop()

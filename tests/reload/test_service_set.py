@@ -128,7 +128,11 @@ class Leaving:
         self.set.running.update(cast(Any, services))
         steps = tuple(map(RemoveService, self.leave))
         order = [each.name for each in self.stay]
-        self.done = Deferred.fromCoroutine(self.set.go_over(steps, order))
+        self.all_had_ended: list[bool] = []
+        self.done = Deferred.fromCoroutine(self.set.go_over(steps, order, self.former_ended))
+
+    def former_ended(self) -> None:
+        self.all_had_ended.append(all(each.stopped for each in self.leaving.values()))
 
     def turn(self) -> None:
         before_s = self.reactor.now_s
@@ -142,6 +146,7 @@ def test_of_many_services_that_leave_some_end_in_each_turn() -> None:
     while not bench.done.called:
         bench.turn()
     result_of(bench.done)
+    assert bench.all_had_ended == [True]
     assert bench.told.replaced == [each.name for each in bench.leave]
     assert bench.told.withdrawn == [service_key(each) for each in bench.leave]
     assert not any(cast(Any, each).stopped for each in bench.set.running.values())
