@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError, NoSuchThingError
@@ -145,12 +146,20 @@ class OverridesPart:
             )
 
     async def _tell(self, names: Iterable[str]) -> None:
-        """Pools of hundreds of servers, in dozens of services: some each turn of the reactor."""
+        """Pools of hundreds of servers, in dozens of services: some each turn of the reactor. None
+        waits for another, and an error of one must not keep the others from hearing of it."""
+        telling = []
         for name in names:
             await self._time_slices.pause()
             service = self._services.get(name)
             if service is not None:
-                await service.overrides_changed()
+                told = maybeDeferred(service.overrides_changed)
+                telling.append(told.addErrback(self._not_told, name))
+        for told in telling:
+            await told
+
+    def _not_told(self, failure: Failure, name: str) -> None:
+        self._log.failure("The overrides of {name} could not be put in force", failure, name=name)
 
     def _changed(self, names: Collection[str]) -> None:
         telling = Deferred.fromCoroutine(self._tell(names))

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import capturedLogs
 
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.errors import ControlError, NoSuchThingError
@@ -187,3 +188,48 @@ def test_what_a_reload_takes_away_while_it_is_asked_for_is_in_no_book() -> None:
     with pytest.raises(NoSuchThingError):
         result_of(asked)
     assert len(part.all()) == 1
+
+
+@pytest.mark.parametrize("ends", ["undone", "by itself"])
+def test_a_service_that_fails_or_is_slow_keeps_no_override_from_the_others(ends: str) -> None:
+    class Service:
+        hosts = ("a",)
+
+        def __init__(self, answer: Deferred[None] | Exception) -> None:
+            self.answer = answer
+            self.drained: list[bool] = []
+
+        def overrides_changed(self) -> Deferred[None]:
+            self.drained.append(bool(part.all()))
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            return self.answer
+
+    slow: Deferred[None] = Deferred()
+    services = {
+        "web": Service(OSError("at once")),
+        "mail": Service(fail(OSError("later"))),
+        "ntp": Service(slow),
+        "dns": Service(succeed(None)),
+    }
+    turns, ports = HeldTurns(), Ports()
+    part = OverridesPart(cast(Any, ports), cast(Any, services), turns, None)
+    with capturedLogs() as logged:
+        wish = Wish(Action.DRAIN, Scope("a", (), True), 60.0, "why", force=True)
+        begun = Deferred.fromCoroutine(part.begin(wish, "alice"))
+        turns.release()
+        assert [each.drained for each in services.values()] == [[True]] * 4
+        assert not begun.called, "an operator hears of it when it is in force"
+        slow.callback(None)
+        assert len(result_of(begun).overrides) == 4
+        services["ntp"].answer = Deferred()
+        services["mail"].answer = fail(OSError("later"))
+        if ends == "undone":
+            Deferred.fromCoroutine(part.end(Scope("a"), "alice"))
+        else:
+            ports.reactor.advance(60.0)
+        turns.release()
+    assert [each.drained for each in services.values()] == [[True, False]] * 4
+    failures = [event for event in logged if "log_failure" in event]
+    found = {(event["name"], str(event["log_failure"].value)) for event in failures}
+    assert found == {("web", "at once"), ("mail", "later")}
