@@ -135,10 +135,13 @@ class Coordinator:
         if self._stopped or not found.servers:
             return
         self._next_list = _in_place_of(self._next_list, found)
+        self._begin_to_apply()
+
+    def _begin_to_apply(self) -> None:
         if self._applying is None:
             applying = Deferred.fromCoroutine(self._apply_lists())
-            applying.addErrback(self._applying_failed)
             self._applying = None if applying.called else applying
+            applying.addErrback(self._applying_failed)
 
     def stop(self) -> Deferred[None]:
         """Decide nothing from now on, and stop all servers with their monitors, in time slices; the
@@ -175,7 +178,7 @@ class Coordinator:
             async with place:
                 await self._ports.time_slices.pause()
                 if not self._stopped:
-                    await self._take(found.servers, self._arriving)
+                    await self._steps.take(found.servers, self._arriving, self._watch)
             if self._stopped:
                 return
             self._arriving = {}
@@ -191,6 +194,8 @@ class Coordinator:
         self._applying = None
         if not failure.check(CancelledError):
             self._log.failure("A pool list could not be applied", failure)
+        if self._next_list is not None and not self._stopped:
+            self._begin_to_apply()  # Its source will not say it again.
 
     async def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
@@ -201,19 +206,7 @@ class Coordinator:
             before = self._list.in_force
             part = {h: listed.get(h, s) for h, s in before.items() if h in listed or h not in kept}
             if any(part.get(host) != spec for host, spec in before.items() if host not in kept):
-                await self._take(tuple(part.values()), {})
-
-    async def _take(self, specs: tuple[ServerSpec, ...], arriving: dict[str, Server]) -> None:
-        """The list is in force, as far as its guard allows; its new servers are `arriving`."""
-        await self._steps.take(specs, arriving, self._watch)
-        for host, server in arriving.items():
-            await self._ports.time_slices.pause()
-            if self._servers.get(host) is server:
-                at_once = self._list.keeps or self._is_in_doubt(host)
-                server.start_monitors(at_once=at_once)
-
-    def _is_in_doubt(self, host: str) -> bool:
-        return self._pool_servers.is_down(host) or self._new_servers.may_have_stood(host)
+                await self._steps.take(tuple(part.values()), {}, self._watch)
 
     def confirm_list(self) -> tuple[str, ...]:
         """An operator wants the list in force as it is. Gives the servers that had been kept, and

@@ -3,6 +3,7 @@ step after another."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -63,6 +64,8 @@ class ListSteps:
         self._stopped = False
         self.leaving: list[Server] = []
         """Those that are in force no longer, and have not been stopped yet."""
+        self._unchecked: deque[Server] = deque()
+        """Those that have been admitted, and whose monitors have not been started yet."""
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
@@ -78,17 +81,32 @@ class ListSteps:
         arriving: dict[str, Server],
         watch: Callable[[str], Server],
     ) -> None:
-        """A list is put in force, as far as its guard allows. `arriving` are the servers that are
-        new; with those that it names and that have gone while it came, as `watch` makes them."""
-        async with self._one_at_a_time:
-            await self._time_slices.finish(self._list.take(specs, self._state))
-            if self._stopped:
-                return
-            for host in self._list.in_force:
-                if host not in self._servers and host not in arriving:
-                    arriving[host] = watch(host)
-            self._servers |= arriving
-            await self._put()
+        """A list is put in force, as far as its guard allows, and its new servers are checked.
+        `arriving` are these; with those that it names and that have gone while it came, as `watch`
+        makes them."""
+        try:
+            async with self._one_at_a_time:
+                await self._time_slices.finish(self._list.take(specs, self._state))
+                if self._stopped:
+                    return
+                for host in self._list.in_force:
+                    if host not in self._servers and host not in arriving:
+                        arriving[host] = watch(host)
+                self._servers |= arriving
+                await self._put()
+        finally:
+            await self._check_all()
+
+    async def _check_all(self) -> None:
+        while self._unchecked and not self._stopped:
+            await self._time_slices.pause()
+            server = self._unchecked.popleft()
+            if self._servers.get(server.host) is server:
+                server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
+
+    def _is_in_doubt(self, host: str) -> bool:
+        is_down = self._parts.pool_servers.is_down(host)
+        return is_down or self._parts.new_servers.may_have_stood(host)
 
     def reconsider(self) -> None:
         """What the list takes away and what stays all the same may go now."""
@@ -171,8 +189,20 @@ class ListSteps:
                 return
         new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
         candidates = tuple(known.get(host) or new[host] for host in laid)
-        gone = [host for host in self._servers if host not in in_force]
-        self.leaving = [self._remove(host) for host in gone]
+        try:
+            await self._put_last_piece(candidates, new, in_force, cause)
+        finally:
+            await self._stop_leaving()
+
+    async def _put_last_piece(
+        self,
+        candidates: tuple[Candidate, ...],
+        new: Iterable[str],
+        in_force: Specs,
+        cause: BecauseOf,
+    ) -> None:
+        for host in [host for host in self._servers if host not in in_force]:
+            self._remove(host)
         with cause():
             self._parts.handle(ListChanged(candidates))
         clock = self._parts.ports.clock
@@ -180,13 +210,16 @@ class ListSteps:
         self._admit(new)
         self._parts.record.keep()
         await self._time_slices.finish(between(in_force))
-        if self._stopped:
-            return
-        addresses = ((host, each.address) for host, each in self._servers.items())
-        self._parts.pool_servers.addresses.look_at(addresses)
-        await stop_in_portions(self.leaving, self._time_slices)
-        self.leaving = []
-        self._state().members.forget_former()
+        if not self._stopped:
+            addresses = ((host, each.address) for host, each in self._servers.items())
+            self._parts.pool_servers.addresses.look_at(addresses)
+
+    async def _stop_leaving(self) -> None:
+        """If the service itself is stopped, that stops them."""
+        if not self._stopped:
+            await stop_in_portions(self.leaving, self._time_slices)
+            self.leaving = []
+            self._state().members.forget_former()
 
     def _foresee(self, in_force: Collection[str]) -> Pieces[None]:
         members = self._state().members
@@ -199,6 +232,7 @@ class ListSteps:
         for host in hosts:
             server = self._servers[host]
             server.admit()
+            self._unchecked.append(server)
             self._parts.pool_servers.addresses.came(host, server.address)
 
     def _known_candidates(self, laid: LaidList) -> Pieces[dict[str, Candidate]]:
@@ -227,13 +261,13 @@ class ListSteps:
         stood = self._parts.new_servers.stood_pooled(spec, self._servers[spec.host].address)
         return stood is not False or not self._settings.monitors
 
-    def _remove(self, host: str) -> Server:
+    def _remove(self, host: str) -> None:
         server = self._servers.pop(host)
+        self.leaving.append(server)
         server.leave()
         self._parts.publication.were_removed([server.address])
         at, down = self._parts.ports.clock.seconds(), self._parts.pool_servers.is_down(host)
         self._parts.new_servers.left(host, server.address, at, down=down)
-        return server
 
     def _state(self) -> PoolState:
         return self._parts.policy.state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from ipaddress import ip_address
 from random import Random
 
 import pytest
@@ -179,6 +180,50 @@ def test_what_a_restart_is_to_know_is_not_lost_if_a_list_comes_before_the_first_
     assert bool(bench.snapshot().held) is (last < len(HOSTS))
     assert bench.past is not None
     assert "h0" in bench.past.unproven
+
+
+class FullDisk(Bench):
+    """The next list cannot be kept."""
+
+    broken = False
+
+    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
+        if self.broken:
+            self.broken = False
+            raise ZeroDivisionError("a mistake")
+        super().in_force(servers, past)
+
+
+def test_after_a_fault_who_left_is_checked_no_longer_and_who_came_is() -> None:
+    bench = FullDisk()
+    bench.list("a", "b")
+    bench.monitor("b").say(True)
+    bench.broken = True
+    with capturedLogs() as logged:
+        bench.list("b", "c", "d")
+    assert [event["log_format"] for event in logged if "log_failure" in event] == [
+        "A pool list could not be applied"
+    ]
+    assert bench.running == {"b", "c", "d"} == set(bench.statuses())
+    assert bench.names.watches["a"].stopped
+    bench.monitor("c").say(True)
+    bench.list("c", "d")
+    assert bench.running == {"c", "d"} == set(bench.statuses())
+
+
+def test_a_list_that_came_before_a_fault_of_the_one_before_is_put_in_force() -> None:
+    bench = FullDisk()
+    del bench.names.table["c"]
+    bench.list("a", "b")
+    bench.list("a", "b", "c")
+    bench.list("a", "b", "d")
+    bench.broken = True
+    with capturedLogs() as logged:
+        bench.names.watches["c"].answer(ip_address("10.0.0.3"))
+    assert len([event for event in logged if "log_failure" in event]) == 1
+    assert list(bench.statuses()) == ["a", "b", "d"]
+    assert bench.running == {"a", "b", "d"}
+    assert bench.names.watches["c"].stopped
 
 
 def random_specs(random: Random) -> list[ServerSpec]:
