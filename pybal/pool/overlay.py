@@ -168,10 +168,11 @@ class Overlay:
         return _suspended_hosts(laid) != self._suspended
 
     def objection(self, override: Override, specs: Specs, state: PoolState) -> str:
-        """Why an override cannot be in effect now; empty if it can."""
+        """Why an override cannot be in effect now; empty if it can, and for a host that is not in
+        `specs`: a list is just taking it away."""
         overrides = {**self._overrides(self._service), override.host: override}
-        over = self._with(overrides, specs, state, but=override.host)[override.host].over
-        return "" if over is None else over.suspended
+        laid = self._with(overrides, specs, state, but=override.host).get(override.host)
+        return "" if laid is None or laid.over is None else laid.over.suspended
 
     def _with(
         self,

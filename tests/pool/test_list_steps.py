@@ -226,6 +226,20 @@ def test_a_list_that_came_before_a_fault_of_the_one_before_is_put_in_force() -> 
     assert bench.names.watches["c"].stopped
 
 
+def test_an_override_of_a_server_that_a_list_is_taking_away_meets_no_objection() -> None:
+    bench = Turns()
+    bench.begin()
+    bench.list(*HOSTS[1:])
+    asked = 0
+    while HOSTS[0] in bench.members:
+        asked += 1
+        assert bench.wish(Action.DRAIN, HOSTS[0]) == ""
+        bench.turn()
+    assert asked > 2
+    bench.rest()
+    assert bench.members == HOSTS[1:]
+
+
 def random_specs(random: Random) -> list[ServerSpec]:
     share = random.choice([1, 0.99, 0.9, 0.4])
     chosen = [host for host in HOSTS if random.random() < share] or HOSTS[:1]
