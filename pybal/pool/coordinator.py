@@ -57,7 +57,8 @@ FIRST_ANSWER_WAIT_S = 6.0
 
 
 class Coordinator:
-    """Owns the Servers of one service, and the parts that decide on them.
+    """Owns the parts of one service that decide on its Servers, and these, which come and go by
+    its ListSteps alone.
 
     `adopted` is what stood in the kernel for this service before the daemon started. Nothing
     is published before the first pool list has been applied.

@@ -37,10 +37,9 @@ class Portions:
         over: Mapping[str, LaidOver] = NO_OVERRIDES,
     ) -> tuple[ServerSpec, ...]:
         """The next servers, as what is laid `over` the list makes them; `known` are those that
-        there are. Empty if there are no more than a
-        portion, unless a long list is in another order or shorter, too; and once all have come:
-        what is done for the whole list has a turn to itself. Who is no longer listed goes with
-        that."""
+        there are. Empty if there are no more than a portion, unless a long list is in another order
+        or shorter, too; and once all have come: what is done for the whole list has a turn to
+        itself. Who is no longer listed goes with that."""
         if in_force is not self._in_force:
             begun, self._in_force = self._in_force is not None, in_force
             waiting = _in_turn(in_force, known, over)

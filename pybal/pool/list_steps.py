@@ -50,7 +50,7 @@ class ListParts:
 
 
 class ListSteps:
-    """Of one service. Nobody else changes which servers there are."""
+    """Of one service. Nobody else changes which of its Coordinator's servers there are."""
 
     def __init__(self, settings: ServiceSettings, parts: ListParts) -> None:
         self._settings = settings
@@ -119,7 +119,8 @@ class ListSteps:
         self._begin(self.put())
 
     async def put(self) -> None:
-        """The same; ends when it is in force. (The first list comes as one, with all of it.)"""
+        """The same; ends when it is in force. Before the first list there is nothing to put: it
+        comes with all that operators want of it."""
         self._to_put, cause = True, self._parts.ports.cause()
         async with self._one_at_a_time:
             if self._to_put and self._state().members and not self._stopped:
@@ -139,7 +140,7 @@ class ListSteps:
             if self._list.in_force != before and self._state().members:
                 await self._put()
 
-    async def _admit_in_portions(self, cause: BecauseOf) -> None:
+    async def _put_in_portions(self, cause: BecauseOf) -> None:
         """If there are many."""
         portions, in_force, overrides = Portions(), None, None
         await self._time_slices.finish(between(self._list.in_force))
@@ -179,7 +180,7 @@ class ListSteps:
         changes what there is."""
         in_force = None
         with self._parts.publication.first_held():
-            await self._admit_in_portions(cause)
+            await self._put_in_portions(cause)
         while in_force is not self._list.in_force:
             self._to_put, in_force = False, self._list.in_force
             laid = self._lay()

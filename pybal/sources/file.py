@@ -28,7 +28,7 @@ FILE_OVERDUE_S = 30.0
 
 _LOOK_S = 0.19
 _BYTES_PER_S = 1_000_000
-"""FileReadings at a larger file are rarer, since each reads it anew."""
+"""Readings of a larger file are rarer, since each reads it anew."""
 
 
 class FileReader:

@@ -40,7 +40,7 @@ class _Reading:
 
 
 class FileReadings:
-    """FileReadings at one file, whose stamp was `before` (None: it was never seen)."""
+    """Readings of one file, whose stamp was `before` (None: it was never seen)."""
 
     def __init__(self, before: FileStamp | None, now_s: float, *, json_format: bool) -> None:
         self._before = before
