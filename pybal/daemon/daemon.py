@@ -295,7 +295,7 @@ class Daemon:
         self._history.go_over_to(names)
         # A service that leaves decides until it has ended: by its overrides.
         go_over_overrides = partial(self._overrides.go_over_to, names, renames)
-        await self._service_set.go_over(steps, names, go_over_overrides)
+        await self._service_set.go_over(steps, settings.services, go_over_overrides)
         self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)
         self._service_names.go_over_to(settings.services)

@@ -6,7 +6,7 @@ is adopted and not touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -78,6 +78,8 @@ class ServiceSet:
         self._stopped = False
         self._leaving: dict[str, LVSService] = {}
         """Those that run no longer and may not have been stopped yet."""
+        self._going_over = False
+        """Still, as one begins: the one before has failed."""
 
     def create(self, services: Iterable[ServiceSettings]) -> None:
         """Make the services of a start."""
@@ -105,10 +107,11 @@ class ServiceSet:
     async def go_over(
         self,
         steps: tuple[ReloadStep, ...],
-        order: Iterable[str],
+        services: Collection[ServiceSettings],
         former_ended: Callable[[], None],
     ) -> None:
-        """Take the steps that are about services; `order` is that of the new configuration.
+        """Take the steps that are about services; `services` are those of the new configuration. If
+        this fails the next one mends it: what then runs otherwise than is configured begins anew.
 
         In this order: services that leave are checked no longer, and once they decide nothing any
         more `former_ended` is called; new ones start; the others are adjusted; once the new ones
@@ -117,9 +120,19 @@ class ServiceSet:
         """
         leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
         coming = [step.after for step in steps if isinstance(step, _COME)]
-        heirs = {s.after.name: s.before.name for s in steps if isinstance(s, _SUCCEED)}
-        former = {settings.name: self.running.pop(settings.name) for settings in leaving}
-        down = {name: former[name].servers_down() for name in heirs.values()}
+        failed, self._going_over = self._going_over, True
+        if failed:
+            coming += self._not_running(services, coming)
+        former = self._take_out(leaving, coming, services)
+        succeed = {s.after.name: s.before for s in steps if isinstance(s, _SUCCEED)}
+        heirs = {name: before.name for name, before in succeed.items()}
+        followed = {
+            name: former[before.name]
+            for name, before in succeed.items()
+            if before.name in former
+            and (not failed or former[before.name].key == service_key(before))
+        }
+        down = {name: service.servers_down() for name, service in followed.items()}
         await self._end(former)
         former_ended()
         owners = {service_key(settings): settings.name for settings in leaving}
@@ -128,19 +141,47 @@ class ServiceSet:
             key = service_key(settings)
             # Who takes the address of another service finds that one's servers in the kernel.
             self._create(settings, adopts=owners.get(key) in (None, heirs.get(settings.name)))
-            if settings.name in heirs:
-                self.running[settings.name].know_down(down[heirs[settings.name]])
-                self.running[settings.name].follow(former[heirs[settings.name]])
             self._ports.announcer.add(settings, stands=self._ports.table.stands(key))
+            if settings.name in followed:
+                self.running[settings.name].know_down(down[settings.name])
+                self.running[settings.name].follow(followed[settings.name])
             self._start(self.running[settings.name])
         for step in steps:
             if isinstance(step, AdjustService):
                 await self._ports.time_slices.pause()
                 await self.running[step.after.name].reconfigure(step.after)
                 self._ports.announcer.adjust(step.after)
-        self._reorder(order)
+        self._reorder(each.name for each in services)
         await self._wait_for(coming)
-        await self._withdraw(leaving, {service_key(settings) for settings in coming})
+        gone = dict.fromkeys(map(service_key, leaving))
+        names = [settings.name for settings in leaving]
+        if failed:
+            gone |= dict.fromkeys(service.key for service in former.values())
+            names += [*former, *(settings.name for settings in coming)]
+        await self._withdraw(names, gone, {service_key(settings) for settings in coming})
+        self._going_over = False
+
+    def _not_running(
+        self, services: Collection[ServiceSettings], coming: Iterable[ServiceSettings]
+    ) -> list[ServiceSettings]:
+        """What should run, besides what is coming, and does not since a go_over failed."""
+        names = {settings.name for settings in coming}
+        stay = [settings for settings in services if settings.name not in names]
+        keys = {name: service.key for name, service in self.running.items()}
+        return [settings for settings in stay if keys.get(settings.name) != service_key(settings)]
+
+    def _take_out(
+        self,
+        leaving: Iterable[ServiceSettings],
+        coming: Iterable[ServiceSettings],
+        services: Collection[ServiceSettings],
+    ) -> dict[str, LVSService]:
+        """Those that run no longer: what leaves, and what a go_over that failed has left."""
+        stay = {each.name for each in services} - {each.name for each in (*leaving, *coming)}
+        former = {name: each for name, each in self.running.items() if name not in stay}
+        for name in former:
+            del self.running[name]
+        return former
 
     async def _end(self, leaving: dict[str, LVSService]) -> None:
         """Hundreds take a tenth of a second. What they would still say of servers is void."""
@@ -148,7 +189,7 @@ class ServiceSet:
         ending = []
         for service in leaving.values():
             await self._ports.time_slices.pause()
-            ending.append(service.stop())
+            ending.append(self._stop(service))
         for name in leaving:
             self._ports.announcer.replace(name)
         for stopping in ending:
@@ -195,12 +236,14 @@ class ServiceSet:
                     services=", ".join(settings.name for settings in late),
                 )
 
-    async def _withdraw(self, leaving: list[ServiceSettings], taken: set[ServiceKey]) -> None:
-        if not leaving or self._stopped:
+    async def _withdraw(
+        self, names: Iterable[str], keys: Iterable[ServiceKey], taken: set[ServiceKey]
+    ) -> None:
+        if self._stopped:
             return
-        for settings in leaving:
-            self._ports.announcer.forget(settings.name)
-        gone = [key for key in map(service_key, leaving) if key not in taken]
+        for name in names:
+            self._ports.announcer.forget(name)
+        gone = [key for key in keys if key not in taken]
         if gone and self._ports.announcer.speaks:
             await deferLater(self._ports.clock, WITHDRAWAL_WAIT_S, lambda: None)
         for key in gone:

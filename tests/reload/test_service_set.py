@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger, capturedLogs
 
+from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.pool.desired import service_key
 from pybal.reload.difference import RemoveService
@@ -80,8 +81,9 @@ def test_who_has_not_ended_in_time_ends_with_the_process_which_is_no_fault() -> 
 class SlowService(EndingService):
     """To stop one takes half of a time slice."""
 
-    def __init__(self, name: str, reactor: Reactor) -> None:
-        super().__init__(name, succeed(None))
+    def __init__(self, settings: ServiceSettings, reactor: Reactor) -> None:
+        super().__init__(settings.name, succeed(None))
+        self.key = service_key(settings)
         self.reactor = reactor
 
     def stop(self) -> Deferred[None]:
@@ -117,7 +119,7 @@ class Leaving:
     def __init__(self) -> None:
         self.reactor = Reactor()
         settings = [replace(SETTINGS, name=f"s{n}", port=n + 1) for n in range(100)]
-        services = {each.name: SlowService(each.name, self.reactor) for each in settings}
+        services = {each.name: SlowService(each, self.reactor) for each in settings}
         self.leave, self.stay = settings[:90], settings[90:]
         self.leaving = {each.name: services[each.name] for each in self.leave}
         self.told = told = Told(self.leaving)
@@ -127,9 +129,8 @@ class Leaving:
         self.set = ServiceSet(ports, Logger(namespace="pybal"))
         self.set.running.update(cast(Any, services))
         steps = tuple(map(RemoveService, self.leave))
-        order = [each.name for each in self.stay]
         self.all_had_ended: list[bool] = []
-        self.done = Deferred.fromCoroutine(self.set.go_over(steps, order, self.former_ended))
+        self.done = Deferred.fromCoroutine(self.set.go_over(steps, self.stay, self.former_ended))
 
     def former_ended(self) -> None:
         self.all_had_ended.append(all(each.stopped for each in self.leaving.values()))

@@ -1,0 +1,99 @@
+"""A reload that fails with one service: the next one mends what is left of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail
+
+from pybal.announce.announcer import Announcer
+from pybal.config.snapshot import ReloadSnapshot
+from pybal.daemon.overrides_part import OverridesPart
+from pybal.pool.service import LVSService
+from tests.fakes.daemon import STEP_S, DaemonBench
+from tests.fakes.deferreds import result_of
+from tests.reload.test_renamed import config
+
+
+def made(folder: Path, text: str) -> DaemonBench:
+    (folder / "pool").write_text("{'host': '192.0.2.11'}\n{'host': '192.0.2.12'}\n")
+    return DaemonBench(folder, text)
+
+
+def reloaded(bench: DaemonBench, text: str) -> ReloadSnapshot:
+    bench.path.write_text(text)
+    done = bench.daemon.reload()
+    while not done.called:
+        bench.clock.advance(STEP_S)
+    bench.run(5)
+    return result_of(done)
+
+
+def afresh(folder: Path, text: str) -> dict[str, Any]:
+    """What a daemon that starts with this configuration comes to."""
+    (folder / "other").mkdir()
+    other = DaemonBench(folder / "other", text.replace(f"{folder}/state", f"{folder}/other/state"))
+    state = other.state()
+    other.stop()
+    return state
+
+
+def at_once(_: LVSService) -> Deferred[None]:
+    raise OSError("a mistake")
+
+
+def later(_: LVSService) -> Deferred[None]:
+    return fail(OSError("a mistake"))
+
+
+@pytest.mark.parametrize("stop", [at_once, later])
+def test_a_service_that_cannot_be_stopped_leaves_and_ends_no_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: Callable[[LVSService], Deferred[None]]
+) -> None:
+    bench = made(tmp_path, config(tmp_path, "web", "dns"))
+    with monkeypatch.context() as patch:
+        patch.setattr(LVSService, "stop", stop)
+        assert reloaded(bench, config(tmp_path, "text", "dns")).successful
+    text = config(tmp_path, "www", "dns", "more")
+    assert reloaded(bench, text).successful
+    assert bench.state() == afresh(tmp_path, text)
+    bench.stop()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [(OverridesPart, "go_over_to"), (LVSService, "follow"), (Announcer, "forget")],
+    ids=["ended", "made", "stands"],
+)
+@pytest.mark.parametrize("then", ["the same", "as it was", "another one"])
+@pytest.mark.parametrize("change", ["name", "port"])
+def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: tuple[type, str],
+    then: str,
+    change: str,
+) -> None:
+    def text(name: str, port: int) -> str:
+        if change == "name":
+            return config(tmp_path, name, "dns")
+        return config(tmp_path, "web", "dns").replace("port = 80", f"port = {port}", 1)
+
+    bench = made(tmp_path, text("web", 80))
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*part, fails)
+        outcome = reloaded(bench, text("text", 81))
+    assert outcome.errors == ("ValueError: a mistake",)
+    texts = {"the same": ("text", 81), "as it was": ("web", 80), "another one": ("www", 82)}
+    last = text(*texts[then])
+    assert reloaded(bench, last).successful
+    assert bench.state() == afresh(tmp_path, last)
+    assert reloaded(bench, last).steps == ()
+    bench.stop()
