@@ -15,8 +15,9 @@ from pybal.ipvs.model import (
     ServiceKey,
     Tunnel,
 )
-from pybal.ipvs.slices import Slices, whole
+from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import DriftSnapshot
+from pybal.runtime.pieces import in_one_go
 
 _WORDS_KEPT = 5
 
@@ -46,7 +47,7 @@ class Drift:
 
 def compare(left: ServiceEntry | None, found: ServiceEntry | None) -> tuple[Drift, ...]:
     """The differences between a service as we left it and as it was found; None: not there."""
-    return whole(comparing(left, found))
+    return in_one_go(comparing(left, found))
 
 
 def comparing(left: ServiceEntry | None, found: ServiceEntry | None) -> Slices[tuple[Drift, ...]]:

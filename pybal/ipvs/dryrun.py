@@ -17,8 +17,9 @@ from pybal.ipvs.kernel import Kernel, Listing, OperationResult
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
 from pybal.ipvs.plan import Operation, plan
-from pybal.ipvs.slices import Slices, whole
+from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
+from pybal.runtime.pieces import in_one_go
 
 
 class DryRunKernel(MemoryKernel):
@@ -50,7 +51,7 @@ class DryRunKernel(MemoryKernel):
         try:
             self._real.open()
             for service in self._real.services().services:
-                whole(self._follow(self._real, service.key))
+                in_one_go(self._follow(self._real, service.key))
             self._timeouts = self._real.timeouts()
             self._sync = {daemon.role: daemon for daemon in self._real.sync_daemons()}
         except KernelError as error:

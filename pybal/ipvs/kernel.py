@@ -27,8 +27,9 @@ from pybal.ipvs.plan import (
     Operation,
     RemoveDestination,
 )
-from pybal.ipvs.slices import Slices, whole
+from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
+from pybal.runtime.pieces import in_one_go
 
 MAX_NAME = 15
 """The longest name of a scheduler; a persistence engine's may have one more."""
@@ -81,15 +82,15 @@ class Kernel(Protocol):
 
     def services(self) -> Listing:
         """The listing in one piece."""
-        return whole(self.listing())
+        return in_one_go(self.listing())
 
     def read(self, key: ServiceKey) -> ServiceEntry | None:
         """The reading in one piece."""
-        return whole(self.reading(key))
+        return in_one_go(self.reading(key))
 
     def statistics(self, key: ServiceKey) -> ServiceStatistics | None:
         """The counting in one piece."""
-        return whole(self.counting(key))
+        return in_one_go(self.counting(key))
 
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
         """Do all of the operations in order, whatever becomes of each; the results are in the

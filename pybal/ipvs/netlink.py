@@ -22,9 +22,10 @@ from pybal.ipvs.kernel import (
 from pybal.ipvs.messages import Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.plan import Operation
-from pybal.ipvs.slices import Slices, whole
+from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.ipvs.wire import MalformedMessageError
+from pybal.runtime.pieces import in_one_go
 
 BATCH = 100
 """Operations in one exchange. The kernel charges up to 1,280 bytes for each refusal that it
@@ -106,7 +107,7 @@ class NetlinkKernel(Kernel):
     def timeouts(self) -> Timeouts:
         what = "read the IPVS timeouts"
         request = Request(Command.GET_CONFIG, b"", wire.NLM_F_ACK)
-        for found in whole(self._get(what, request, kernelwide_codec.read_timeouts)):
+        for found in in_one_go(self._get(what, request, kernelwide_codec.read_timeouts)):
             return found
         raise KernelError(what, errno.EBADMSG, "the kernel's answer is empty")
 
@@ -117,7 +118,7 @@ class NetlinkKernel(Kernel):
     def sync_daemons(self) -> tuple[SyncDaemon, ...]:
         request = Request(Command.GET_DAEMON, b"", wire.NLM_F_DUMP)
         what = "read the IPVS sync daemons"
-        return tuple(whole(self._get(what, request, kernelwide_codec.read_daemon)))
+        return tuple(in_one_go(self._get(what, request, kernelwide_codec.read_daemon)))
 
     def start_sync(self, daemon: SyncDaemon) -> None:
         attributes = kernelwide_codec.daemon(daemon)

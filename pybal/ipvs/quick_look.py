@@ -15,9 +15,9 @@ from pybal.errors import KernelError
 from pybal.ipvs.drift import comparing
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceKey, Table
-from pybal.ipvs.slices import whole
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.pieces import in_one_go
 
 LOOK_EVERY_S = 1.0
 LOOK_MAX_S = 60.0
@@ -96,7 +96,7 @@ class QuickLook:
             entries += 1
             if len(known.destinations) <= MOST_SERVERS:
                 entries += len(known.destinations)
-                if whole(comparing(known, self._kernel.read(key))):
+                if in_one_go(comparing(known, self._kernel.read(key))):
                     return True
         return False
 

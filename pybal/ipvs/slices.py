@@ -12,14 +12,6 @@ Slices = Generator[int, None, _T]
 between two of them anything may happen. The last one is followed by the result."""
 
 
-def whole(pieces: Slices[_T]) -> _T:
-    """All of it at once."""
-    work = SlicedWork(pieces)
-    while not work.done:
-        work.go_on(1)
-    return work.result
-
-
 class SlicedWork(Generic[_T]):
     """Work that goes on when it is told to; `result` is there once it is `done`."""
 

@@ -16,8 +16,8 @@ PIECE = 500
 """So many items are a millisecond's work."""
 
 
-def in_one_go(pieces: Pieces[_T]) -> _T:
-    """What comes of it, at once."""
+def in_one_go(pieces: Generator[object, None, _T]) -> _T:
+    """What comes of such work, at once, whatever it says between two pieces."""
     while True:
         try:
             next(pieces)

@@ -9,7 +9,7 @@ import pytest
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import Persistence, Service
 from pybal.ipvs.plan import AddService
-from pybal.ipvs.slices import whole
+from pybal.runtime.pieces import in_one_go
 from tests.ipvs.contract import KernelContract
 from tests.ipvs.examples import WEB, WEB6, pool
 
@@ -29,7 +29,7 @@ class TestMemoryKernel(KernelContract):
 
 
 def test_a_server_that_nobody_has_counted_has_no_connections() -> None:
-    found = whole(MemoryKernel({WEB: pool(WEB, 1)}).counting(WEB))
+    found = in_one_go(MemoryKernel({WEB: pool(WEB, 1)}).counting(WEB))
     assert found is not None
     (server,) = found.destinations
     assert (server.active, server.inactive, server.persistent) == (0, 0, 0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.ipvs.slices import SlicedWork, Slices, whole
+from pybal.ipvs.slices import SlicedWork, Slices
+from pybal.runtime.pieces import in_one_go
 
 
 def work() -> Slices[str]:
@@ -22,7 +23,7 @@ def test_a_turn_does_pieces_until_they_make_what_it_may() -> None:
 
 
 def test_all_of_it_at_once() -> None:
-    assert whole(work()) == "done"
+    assert in_one_go(work()) == "done"
 
 
 def test_what_the_work_raises_is_raised_and_ends_it() -> None:
