@@ -160,13 +160,17 @@ def test_an_error_that_connect_knows_at_once_comes_as_an_event_all_the_same() ->
 
 
 @LOOPBACKS
-def test_a_reset_is_told_apart_from_a_clean_end(host: str) -> None:
+@pytest.mark.parametrize("wants_last", [True, False])
+def test_a_reset_is_told_apart_from_a_clean_end_whether_the_last_words_are_wanted_or_not(
+    host: str, wants_last: bool
+) -> None:
     recorder = Recorder()
 
     async def main(reactor: Any) -> None:
         with listener(host) as server:
             port = server.getsockname()[1]
-            SocketNetwork(reactor).connect_tcp(ip_address(host), port, recorder.tcp())
+            events = replace(recorder.tcp(), wants_last=wants_last)
+            SocketNetwork(reactor).connect_tcp(ip_address(host), port, events)
             connection, _ = server.accept()
             await until(reactor, lambda: len(recorder.events) == 1)
             reset(connection)
@@ -199,23 +203,6 @@ def test_who_does_not_want_it_is_not_told_what_came_right_before_a_clean_end(
     last = [("received", b"farewell")] if wants_last else []
     greeted = [("connected", None), ("received", b"greeting")]
     assert recorder.events == [*greeted, *last, ("closed", None)]
-
-
-def test_a_reset_is_told_of_though_the_last_words_are_not_wanted() -> None:
-    recorder = Recorder()
-
-    async def main(reactor: Any) -> None:
-        with listener("127.0.0.1") as server:
-            events = replace(recorder.tcp(), wants_last=False)
-            here, port = ip_address("127.0.0.1"), server.getsockname()[1]
-            SocketNetwork(reactor).connect_tcp(here, port, events)
-            connection, _ = server.accept()
-            await until(reactor, lambda: len(recorder.events) == 1)
-            reset(connection)
-            await until(reactor, lambda: len(recorder.events) == 2)
-
-    run_in_reactor(main)
-    assert recorder.events == [("connected", None), ("closed", errno.ECONNRESET)]
 
 
 def test_one_that_was_taken_over_is_read_to_its_end() -> None:
