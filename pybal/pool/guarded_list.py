@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from twisted.logger import Logger, LogLevel
@@ -84,7 +84,7 @@ class GuardedList:
         at = self._clock.seconds()
         self._become(begun(self._guard, found, _all_evidence(state), at), ())
 
-    def learning(self, state: PoolState) -> Iterator[None]:
+    def learning(self, state: PoolState) -> Pieces[None]:
         """In pieces, what `learn` would have to do after many have come up or gone down. Between
         two, and before that is called, anything may happen."""
         return self._unproven.look_ahead(state.members, self._guard, self._clock.seconds())

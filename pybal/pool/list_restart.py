@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from zlib import crc32
@@ -13,6 +13,7 @@ from pybal.pool.arrivals import Arrival, Evidence, Use, use
 from pybal.pool.list_guard import SPOKEN, EvidenceByHost, ListGuard, take_list
 from pybal.pool.member import Member
 from pybal.pool.members import Members
+from pybal.runtime.pieces import Pieces
 
 _SAVED_AFTER_S = 5.0
 _SPREAD_S = 3.0
@@ -51,7 +52,7 @@ class UnprovenServers:
 
     def look_ahead(
         self, members: Members, guard: ListGuard, at: float, piece: int = _PIECE
-    ) -> Iterator[None]:
+    ) -> Pieces[None]:
         """The greater part of a `look` at servers of which many have changed, in pieces of so many.
         Between two, and before the look, anything may happen."""
         before = self._members
