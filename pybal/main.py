@@ -7,7 +7,6 @@ import atexit
 import errno
 import os
 import random
-import resource
 import signal
 import socket
 import sys
@@ -63,6 +62,7 @@ from pybal.pool.desired import modules_needed
 from pybal.reload.at_start import configuration_at_start
 from pybal.reload.running import Running
 from pybal.runtime.command_line import command_line
+from pybal.runtime.descriptors import descriptor_limit, raise_descriptor_limit
 from pybal.runtime.ending import end_at_once, end_without_threads, unawaited_threads
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
@@ -82,7 +82,6 @@ from pybal.state.file_access import BoundedAccess
 if TYPE_CHECKING:
     from pybal.bgp.ports import BGPOutside
 
-UNLIMITED = 1 << 31
 LEFT_DESCRIPTORS = 64
 """Monitors leave these to all others: pool lists, names, requests."""
 
@@ -133,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _check_config(options, result, monitors)
     if options.diff:
         return _diff(options.config, result)
+    raise_descriptor_limit()
     logging = begin_logging(debug=options.debug)
     atexit.register(logging.flush)
     reactor.callWhenRunning(LoopingCall(logging.sum_up).start, SUM_EVERY_S, now=False)
@@ -222,7 +222,7 @@ def _notes(settings: Settings | None, monitors: MonitorTypes) -> list[str]:
     if any(unit.exists() for unit in UNITS):
         notes += unit_notes(settings)
     kept = sum(kept_connections(service, count) for service, count in listed_servers(settings))
-    if text := shortage(kept, _descriptor_limit()):
+    if text := shortage(kept, descriptor_limit()):
         notes.append(text)
     return notes
 
@@ -244,7 +244,6 @@ def _run(running: Running, begun: _Begun) -> int:
             return EXIT_ANOTHER
         except OSError as error:
             _log.warn("Whether another PyBal runs cannot be known: {error}", error=str(error))
-    _raise_descriptor_limit()
     now = _steady_clock(begun.logging)
     place = _place()
     store, successor = None, None
@@ -334,7 +333,7 @@ def _daemon_ports(
         source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
         addresses=resolver,
         network=network,
-        descriptor_limit=_descriptor_limit(),
+        descriptor_limit=descriptor_limit(),
         processes=processes,
         kernel=_kernel(settings),
         place=place,
@@ -416,14 +415,3 @@ def _steady_clock(log: Logging) -> Callable[[], float]:
     drive(reactor, clock, log.turn_ends)
     reactor.callWhenRunning(log.hold)
     return clock.now
-
-
-def _raise_descriptor_limit() -> None:
-    """Each IdleConnection is a socket; the usual soft limit of 1024 is a pool or two."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _descriptor_limit() -> int:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return UNLIMITED if hard == resource.RLIM_INFINITY else hard
