@@ -29,6 +29,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from tests.ipvs.tables import read_table
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from twisted.internet.defer import Deferred
@@ -36,7 +38,7 @@ from twisted.internet.defer import Deferred
 from bench.ipvs_load import fresh_namespace
 from pybal.ipvs.batch import OPERATIONS_PER_TURN
 from pybal.ipvs.controller import IPVSController, IPVSPorts
-from pybal.ipvs.kernel import OperationResult, read_table
+from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.model import (
     Destination,
     DestinationKey,

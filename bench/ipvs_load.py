@@ -31,12 +31,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
+from tests.ipvs.tables import read_table
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from twisted.internet.task import Clock
 
 from pybal.ipvs.ipvsadm import rule
-from pybal.ipvs.kernel import read_table
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import (
     Destination,

@@ -1,1 +1,2 @@
-"""IPVS: model, plan (pure), kernel port with its adapters, and the reconciling manager."""
+"""IPVS: model, operations and what is outstanding (pure), kernel port with its adapters, and the
+reconciling manager."""

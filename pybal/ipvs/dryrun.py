@@ -16,7 +16,8 @@ from pybal.ipvs.ipvsadm import (
 from pybal.ipvs.kernel import Kernel, Listing, OperationResult
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
-from pybal.ipvs.plan import Operation, plan
+from pybal.ipvs.outstanding import Outstanding
+from pybal.ipvs.plan import Operation
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.runtime.pieces import in_one_go
@@ -120,10 +121,5 @@ class DryRunKernel(MemoryKernel):
         else:
             self._seen[key] = entry
         pretended = yield from super().reading(key)
-        super().apply(
-            plan(
-                {} if pretended is None else {key: pretended},
-                {} if entry is None else {key: entry},
-                {key},
-            )
-        )
+        steps = Outstanding(key).steps(pretended, entry)
+        super().apply([step for step in steps if not isinstance(step, int)])

@@ -112,12 +112,6 @@ class Kernel(Protocol):
         """Stop one; KernelError, also if none of this role runs."""
 
 
-def read_table(kernel: Kernel) -> dict[ServiceKey, ServiceEntry]:
-    """Every service that ServiceKey can express, in the kernel's order."""
-    entries = (kernel.read(service.key) for service in kernel.services().services)
-    return {entry.service.key: entry for entry in entries if entry is not None}
-
-
 def refusal(operation: Operation, number: int) -> KernelError:
     """The error for an operation that the kernel answered with this errno."""
     return KernelError(operation.words, number, _hint(operation, number))

@@ -1,9 +1,8 @@
-"""The difference between two IPVS tables, as the operations that lead from one to the other.
-Pure."""
+"""What can be done to an IPVS table: the operations, and what becomes of a table by them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pybal.ipvs.model import (
@@ -13,12 +12,8 @@ from pybal.ipvs.model import (
     Service,
     ServiceEntry,
     ServiceKey,
-    Table,
 )
 from pybal.runtime.persistent_map import PersistentMap
-
-_LOOKED_AT = 100
-"""After so many destinations `planning` makes a step in any case."""
 
 Destinations = Mapping[DestinationKey, Destination]
 
@@ -123,81 +118,10 @@ def _destination_words(destination: Destination) -> str:
     return f"{destination.key} (weight {destination.weight}, {forwarding})"
 
 
-def plan(actual: Table, wanted: Table, removable: Set[ServiceKey]) -> tuple[Operation, ...]:
-    """The operations that turn `actual` into `wanted`; nothing that can be edited is re-created.
-
-    Services that are neither wanted nor in `removable` are left alone. Services come first, then
-    additions, edits and removals of destinations, then removals of services: after any number of
-    the operations, each wanted service still has every destination that is in both tables.
-    """
-    return tuple(step for step in planning(actual, wanted, removable) if not isinstance(step, int))
-
-
-def planning(actual: Table, wanted: Table, removable: Set[ServiceKey]) -> Iterator[Operation | int]:
-    """The same, step by step: each is an operation, or says that so many destinations were looked
-    at. The entries of both tables may not change meanwhile."""
-    for key, entry in wanted.items():
-        standing = actual.get(key)
-        if standing is None:
-            yield AddService(entry.service)
-        elif standing.service != entry.service:
-            yield EditService(entry.service)
-    edits: list[Operation] = []
-    leaving: list[ServiceKey] = []
-    for key, entry in wanted.items():
-        found = actual[key].destinations if key in actual else {}
-        staying = yield from _additions(key, found, entry.destinations, edits)
-        if staying < len(found):
-            leaving.append(key)
-    yield from edits
-    for key in leaving:
-        yield from _removals(key, actual[key].destinations, wanted[key].destinations)
-    for key in actual:
-        if key in removable and key not in wanted:
-            yield RemoveService(key)
-
-
-def _additions(
-    key: ServiceKey, found: Destinations, wanted: Destinations, edits: list[Operation]
-) -> Generator[Operation | int, None, int]:
-    """What is to be added; what is to be changed is appended to `edits`. Returns how many of those
-    that were found are wanted."""
-    staying = 0
-    for number, (server, destination) in enumerate(wanted.items(), 1):
-        existing = found.get(server)
-        if existing is None:
-            yield AddDestination(key, destination)
-        else:
-            staying += 1
-            if existing is not destination and existing != destination:
-                edits.append(EditDestination(key, destination))
-        if number % _LOOKED_AT == 0:
-            yield _LOOKED_AT
-    return staying
-
-
-def _removals(
-    key: ServiceKey, found: Destinations, wanted: Destinations
-) -> Iterator[Operation | int]:
-    for number, server in enumerate(found, 1):
-        if server not in wanted:
-            yield RemoveDestination(key, server)
-        if number % _LOOKED_AT == 0:
-            yield _LOOKED_AT
-
-
-def applied(table: Table, operations: Iterable[Operation]) -> dict[ServiceKey, ServiceEntry]:
-    """The table after the kernel has accepted all of the operations; `table` itself stays.
-
-    An operation on a service that is not in `table` (other than adding it) changes nothing.
-    """
-    result = dict(table)
-    apply_to(result, operations)
-    return result
-
-
 def apply_to(table: dict[ServiceKey, ServiceEntry], operations: Iterable[Operation]) -> None:
-    """As `applied`, in place; the entries that were in the table stay as they are."""
+    """Make of `table` what it is once the kernel has accepted all of the operations; the entries
+    that were in it stay as they are. An operation on a service that is not in the table (other than
+    adding it) changes nothing."""
     copied: dict[ServiceKey, _Copy] = {}
     for operation in operations:
         key = operation.key

@@ -1,20 +1,17 @@
-"""Events of the pooling policy as JSON, and back: the inputs of the history; its decisions as JSON.
-Pure.
+"""Events of the pooling policy as JSON, the inputs of the history; its decisions as JSON. Pure.
 
 Of a pool list only what differs from the servers that the policy knows is written, since a list of
 hundreds may come every minute for the sake of one. To read an event, the state that it meets is
-needed, as for the step itself.
+needed, as for the step itself (`tests/pool/event_reading.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from fractions import Fraction
-from typing import Any, get_args
+from typing import Any
 
-from pybal.model import Decision, ServerSpec
-from pybal.override import Action, LaidOver, Override
+from pybal.model import Decision
+from pybal.override import LaidOver
 from pybal.pool.events import (
     Candidate,
     Event,
@@ -24,8 +21,6 @@ from pybal.pool.events import (
 )
 from pybal.pool.member import Member
 from pybal.pool.pool_state import PoolState
-
-Document = Mapping[str, Any]
 
 
 def event_document(event: Event, before: PoolState) -> dict[str, Any]:
@@ -46,27 +41,6 @@ def event_document(event: Event, before: PoolState) -> dict[str, Any]:
     return {"event": type(event).__name__, **fields}
 
 
-def event_of(document: Document, before: PoolState) -> Event:
-    """The event again. KeyError, TypeError or ValueError if it is no such document."""
-    fields = dict(document)
-    name = fields.pop("event")
-    if name == "ListChanged":
-        return _list_of(fields, before)
-    if name == "ListPart":
-        return ListPart(tuple(map(_candidate_of, fields["changed"])))
-    if name == "SettingsChanged":
-        return SettingsChanged(Fraction(fields["threshold"]), tuple(fields["monitors"]))
-    return _PLAIN[name](**fields)
-
-
-_PLAIN: dict[str, Callable[..., Event]] = {
-    each.__name__: each
-    for each in get_args(Event)
-    if each not in (ListChanged, ListPart, SettingsChanged)
-}
-"""Events whose fields JSON can hold as they are."""
-
-
 def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
     known, candidates = dict(before.members.items()), event.candidates
     changed = [
@@ -78,7 +52,7 @@ def _list_document(event: ListChanged, before: PoolState) -> dict[str, Any]:
     present = frozenset(listed)
     removed = [host for host in known if host not in present]
     document: dict[str, Any] = {"changed": changed, "removed": removed}
-    if listed != _usual_order(changed, removed, before):
+    if listed != usual_order(changed, removed, before):
         document["order"] = listed
     return document
 
@@ -89,8 +63,9 @@ def _differs(candidate: Candidate, member: Member | None) -> bool:
     return member.spec is not candidate.spec and member.spec != candidate.spec
 
 
-def _usual_order(changed: list[dict[str, Any]], removed: list[str], before: PoolState) -> list[str]:
-    """Servers that were there as they stood, new ones after them."""
+def usual_order(changed: list[dict[str, Any]], removed: list[str], before: PoolState) -> list[str]:
+    """The hosts of a list that says no `order`: those that were there as they stood, new ones after
+    them."""
     gone = set(removed)
     stay = [host for host in before.members if host not in gone]
     return [*stay, *(each["host"] for each in changed if each["host"] not in before.members)]
@@ -113,35 +88,6 @@ def _over_document(over: LaidOver) -> dict[str, Any]:
     found = asdict(over)
     found["override"]["action"] = over.override.action.value
     return found
-
-
-def _over_of(document: Document) -> LaidOver:
-    override = {**document["override"], "action": Action(document["override"]["action"])}
-    return LaidOver(**{**document, "override": Override(**override)})
-
-
-def _list_of(fields: Document, before: PoolState) -> ListChanged:
-    changed, removed = fields["changed"], fields["removed"]
-    order = fields.get("order") or _usual_order(changed, removed, before)
-    new = {each["host"]: _candidate_of(each) for each in changed}
-    # Of a server that is as it was the policy takes nothing but that it is there.
-    return ListChanged(
-        tuple(new[host] if host in new else _as_before(before.members[host]) for host in order)
-    )
-
-
-def _candidate_of(document: Document) -> Candidate:
-    return Candidate(
-        ServerSpec(document["host"], document["weight"], document["enabled"]),
-        document["ready"],
-        document["stood_pooled"],
-        document["objection"],
-        None if document["over"] is None else _over_of(document["over"]),
-    )
-
-
-def _as_before(member: Member) -> Candidate:
-    return Candidate(member.spec, member.ready, over=member.over)
 
 
 def decision_document(decision: Decision) -> dict[str, Any]:

@@ -100,10 +100,11 @@ BGP_KEYS = (
         ("bgp-maintenance-withdraw", "maintenance_withdraw_s"),
     ),
 )
-"""Keys of [global] about BGP as a whole; the fields are those of `BGPSettings`. `bgp` itself
-starts and stops the speaker, `bgp-peer-address` adds and removes peers: both in place."""
+"""Keys of [global] about BGP as a whole; the fields are those of `BGPSettings`."""
 
 SWITCHES = _keys(Effect.IN_PLACE, ("bgp", "bgp"), ("bgp-peer-address", "peers"))
+"""`bgp` starts and stops the speaker, `bgp-peer-address` adds and removes peers. They are no fields
+that `difference.py` compares one by one; the manual and the tests know them from here."""
 
 PEER_KEYS = (
     *_keys(

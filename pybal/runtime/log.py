@@ -64,21 +64,13 @@ _LEVEL_NAMES = {
 }
 
 
-def format_line(event: LogEvent) -> str:
-    """One log line without its end; line breaks and control characters in the text are escaped,
-    so that nothing read from outside can forge a line."""
-    return _line(event.get("log_level", LogLevel.info), _system(event), _text(event))
-
-
-def _line(level: Any, system: str, text: str) -> str:
-    return f"[{system}] {_LEVEL_NAMES.get(level, 'INFO')}: {text}"
-
-
 def _system(event: LogEvent) -> str:
     return str(event.get("log_namespace", "pybal"))
 
 
 def _text(event: LogEvent) -> str:
+    """Line breaks and control characters are escaped, so that nothing read from outside can forge
+    a line."""
     text = _formatted(event)
     failure = event.get("log_failure")
     if failure is not None:
@@ -142,7 +134,8 @@ class LineObserver:
 
     def _write(self, level: Any, system: str, text: str, traceback: str = "") -> None:
         priority = f"<{_PRIORITIES.get(level, 6)}>" if self._priorities else ""
-        self._writer.write(f"{priority}{_line(level, system, text)}\n{traceback}")
+        name = _LEVEL_NAMES.get(level, "INFO")
+        self._writer.write(f"{priority}[{system}] {name}: {text}\n{traceback}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any, cast
 
 from twisted.logger import LogEvent, Logger
 
-from pybal.runtime.log import format_line
+from pybal.runtime.log import LineObserver
+
+
+def format_line(event: LogEvent) -> str:
+    """The line that the daemon would write, without its end."""
+    line = StringIO()
+    LineObserver(line, tracebacks=False)(event)
+    return line.getvalue().removesuffix("\n")
 
 
 class FakeLog:

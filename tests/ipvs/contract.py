@@ -15,7 +15,7 @@ from ipaddress import ip_address
 import pytest
 
 from pybal.errors import KernelError
-from pybal.ipvs.kernel import Kernel, OperationResult, read_table
+from pybal.ipvs.kernel import Kernel, OperationResult
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import (
     MAX_WEIGHT,
@@ -40,8 +40,6 @@ from pybal.ipvs.plan import (
     Operation,
     RemoveDestination,
     RemoveService,
-    applied,
-    plan,
 )
 from tests.ipvs.contract_examples import DESTINATIONS, LOCAL, REFUSED, SERVICES
 from tests.ipvs.examples import (
@@ -56,6 +54,7 @@ from tests.ipvs.examples import (
     pool,
     server,
 )
+from tests.ipvs.tables import applied, leading, read_table
 
 
 def _apply(kernel: Kernel, *operations: Operation) -> None:
@@ -66,7 +65,7 @@ def _apply(kernel: Kernel, *operations: Operation) -> None:
 
 def _load(kernel: Kernel, *entries: ServiceEntry) -> None:
     wanted = {each.service.key: each for each in entries}
-    _apply(kernel, *plan({}, wanted, frozenset()))
+    _apply(kernel, *leading({}, wanted))
 
 
 def _start_sync(kernel: Kernel, daemon: SyncDaemon) -> None:

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.runtime.log import format_line
 from tests.fakes.kernel import FakeKernel
+from tests.fakes.log import format_line
 from tests.ipvs.clock import TURN_S, TurningClock
 
 NOW = 1_700_000_000.0

@@ -8,7 +8,6 @@ import pytest
 
 from pybal.errors import KernelError
 from pybal.ipvs.dryrun import DryRunKernel
-from pybal.ipvs.kernel import read_table
 from pybal.ipvs.plan import (
     AddDestination,
     AddService,
@@ -20,6 +19,7 @@ from tests.fakes.kernel import FakeKernel
 from tests.fakes.log import FakeLog
 from tests.ipvs.contract import KernelContract
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
+from tests.ipvs.tables import read_table
 
 
 @pytest.fixture

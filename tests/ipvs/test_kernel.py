@@ -10,10 +10,8 @@ import pytest
 
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import (
-    Listing,
     is_drift,
     read_refusal,
-    read_table,
     refusal,
     sync_refusal,
     timeouts_refusal,
@@ -29,7 +27,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
-from tests.ipvs.examples import DNS, MARK, WEB, WEB6, destination, pool, server
+from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
 
 RIGHTS = "IPVS needs CAP_NET_ADMIN (usually: root)"
 NO_IPVS = "the kernel has no IPVS and could not load it: modprobe ip_vs says why"
@@ -177,22 +175,6 @@ def test_which_answers_mean_that_the_table_is_not_what_it_was_taken_for(
 ) -> None:
     numbers = (errno.ESRCH, errno.EEXIST, errno.ENOENT, errno.EINVAL, errno.EPERM)
     assert {number for number in numbers if is_drift(operation, number)} == drift
-
-
-def test_a_whole_table_is_read() -> None:
-    table = {each.service.key: each for each in (pool(WEB, 1, 2), pool(DNS), pool(MARK, 3))}
-    assert read_table(MemoryKernel(table)) == table
-
-
-def test_a_service_that_goes_while_the_table_is_read_is_left_out() -> None:
-    class Restless(MemoryKernel):
-        def services(self) -> Listing:
-            found = super().services()
-            self.apply([RemoveService(WEB)])
-            return found
-
-    kernel = Restless({WEB: pool(WEB, 1), DNS: pool(DNS, 2)})
-    assert read_table(kernel) == {DNS: pool(DNS, 2)}
 
 
 def test_the_counters_of_a_service_are_read_in_one_piece() -> None:

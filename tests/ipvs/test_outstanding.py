@@ -1,16 +1,27 @@
-"""The order in which a service is changed, and that it goes on from wherever it was left."""
+"""The order in which a service is changed, that it is safe at every step, and goes on from wherever
+it was left."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
 
-from pybal.ipvs.model import Destination, ServiceEntry
+from pybal.ipvs.model import Destination, Forwarding, ServiceEntry, Table
 from pybal.ipvs.outstanding import Outstanding
-from pybal.ipvs.plan import Operation, applied
+from pybal.ipvs.plan import (
+    AddDestination,
+    AddService,
+    EditDestination,
+    Operation,
+    RemoveDestination,
+    RemoveService,
+)
 from pybal.runtime.persistent_map import PersistentMap
 from tests.ipvs.examples import WEB, destination, entry, pool, server
+from tests.ipvs.strategies import tables
+from tests.ipvs.tables import applied, leading
 
 
 def words(operation: Operation | int) -> str:
@@ -183,3 +194,55 @@ def test_what_was_withdrawn_and_is_wanted_again_is_all_that_is_known() -> None:
     assert bench.turn(pool(WEB, 1, 2)) == ["add 2"]
     assert bench.turn(None) == ["remove service"]
     assert bench.outstanding.compared is None
+
+
+@given(tables, tables)
+def test_the_steps_lead_from_any_table_to_any_other_and_then_there_are_none(
+    actual: Table, wanted: Table
+) -> None:
+    result = applied(actual, leading(actual, wanted))
+    assert result == dict(wanted)
+    assert leading(result, wanted) == ()
+
+
+@given(tables, tables)
+def test_at_every_step_a_service_has_what_both_tables_have_and_half_of_the_smaller(
+    actual: Table, wanted: Table
+) -> None:
+    operations = leading(actual, wanted)
+    for steps in range(len(operations) + 1):
+        between = applied(actual, operations[:steps])
+        for key in actual.keys() & wanted.keys():
+            before, after = actual[key].destinations, wanted[key].destinations
+            now = between[key].destinations
+            assert now.keys() >= before.keys() & after.keys()
+            assert 2 * len(now) >= min(len(before), len(after))
+
+
+@given(tables, tables)
+def test_nothing_is_removed_and_added_again(actual: Table, wanted: Table) -> None:
+    operations = leading(actual, wanted)
+    added = {each.key for each in operations if isinstance(each, AddService)}
+    removed = {each.key for each in operations if isinstance(each, RemoveService)}
+    assert not added & (removed | actual.keys())
+    gained = {
+        (each.key, each.destination.key) for each in operations if isinstance(each, AddDestination)
+    }
+    lost = {
+        (each.key, each.destination) for each in operations if isinstance(each, RemoveDestination)
+    }
+    assert not gained & lost
+    for key, destination_key in gained:
+        assert key not in actual or destination_key not in actual[key].destinations
+
+
+def test_every_attribute_of_a_destination_is_changed_in_place() -> None:
+    before = destination(1)
+    for after in (
+        replace(before, weight=0),
+        replace(before, forwarding=Forwarding.TUNNEL),
+        replace(before, upper_threshold=5),
+        replace(before, lower_threshold=5),
+    ):
+        operations = leading({WEB: entry(WEB, before)}, {WEB: entry(WEB, after)})
+        assert operations == (EditDestination(WEB, after),)

@@ -16,14 +16,15 @@ import pytest
 
 from pybal.errors import KernelError
 from pybal.ipvs.connection import Connection, connect
-from pybal.ipvs.kernel import OperationResult, read_table
+from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import RETRY_FIRST_S, IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.netlink import NetlinkKernel
-from pybal.ipvs.plan import EditDestination, Operation, plan
+from pybal.ipvs.plan import EditDestination, Operation
 from pybal.model import L4Protocol
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool
+from tests.ipvs.tables import leading, read_table
 from tests.kernel.test_daemon import GLOBAL, PORT, SERVICE, pool_status, table
 from tests.kernel.test_ipvs_faults import without_module_loading
 from tests.load import Load
@@ -178,7 +179,7 @@ def test_reading_into_a_socket_that_is_overrun_is_an_error_and_not_half_a_table(
 
 
 def loading(entry: ServiceEntry) -> Sequence[Operation]:
-    return plan({}, {entry.service.key: entry}, frozenset())
+    return leading({}, {entry.service.key: entry})
 
 
 # -- the daemon ---------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ from twisted.internet.task import Clock
 
 from pybal.errors import KernelError
 from pybal.ipvs.connection import Connection
-from pybal.ipvs.kernel import Kernel, OperationResult, read_table
+from pybal.ipvs.kernel import Kernel, OperationResult
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
 from pybal.ipvs.plan import AddDestination, AddService, RemoveDestination
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
+from tests.ipvs.tables import read_table
 
 # The kernel clears up a deleted network namespace, and its services, a little later.
 REMOVE_ALL_MODULES = """

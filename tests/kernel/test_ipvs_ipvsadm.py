@@ -15,7 +15,6 @@ from pybal.ipvs.ipvsadm import (
     stop_sync_command,
     timeouts_command,
 )
-from pybal.ipvs.kernel import read_table
 from pybal.ipvs.model import (
     MAX_WEIGHT,
     SCHEDULERS,
@@ -33,7 +32,6 @@ from pybal.ipvs.model import (
     TunnelType,
 )
 from pybal.ipvs.netlink import NetlinkKernel
-from pybal.ipvs.plan import plan
 from tests.ipvs.examples import (
     DNS,
     DNS6,
@@ -48,6 +46,7 @@ from tests.ipvs.examples import (
     pool,
     rules,
 )
+from tests.ipvs.tables import leading, read_table
 
 TUNNEL = Forwarding.TUNNEL
 
@@ -116,7 +115,7 @@ def without_thresholds(line: str) -> str:
 
 def test_ipvsadm_shows_what_pybal_wrote(kernel: NetlinkKernel) -> None:
     table = everything()
-    for outcome in kernel.apply(plan({}, table, frozenset())):
+    for outcome in kernel.apply(leading({}, table)):
         assert outcome.error is None
     shown = [line.strip().removesuffix(" --tun-type ipip") for line in ipvsadm("-Sn").splitlines()]
     assert sorted(shown) == sorted(without_thresholds(line) for line in rules(table))
@@ -145,8 +144,7 @@ def test_every_operation_shown_as_a_command_does_the_same_as_the_command(
         WEB: ServiceEntry(Service(WEB, "mh", False, 3, Persistence(60, 24)), changed),
         WEB6: pool(WEB6, 1),
     }
-    removable = frozenset({DNS})
-    operations = (*plan({}, before, frozenset()), *plan(before, after, removable))
+    operations = (*leading({}, before), *leading(before, after))
     assert len({type(operation) for operation in operations}) == 6
     for operation in operations:
         subprocess.run(shlex.split(command(operation)), check=True, timeout=10)
@@ -154,7 +152,7 @@ def test_every_operation_shown_as_a_command_does_the_same_as_the_command(
 
 
 def test_exact_listing_agrees_with_the_destinations_read(kernel: NetlinkKernel) -> None:
-    kernel.apply(plan({}, {WEB: pool(WEB, 1, 2), WEB6: pool(WEB6, 3)}, frozenset()))
+    kernel.apply(leading({}, {WEB: pool(WEB, 1, 2), WEB6: pool(WEB6, 3)}))
     lines = ipvsadm("-Ln", "--exact").splitlines()
     shown = {line.split()[1] for line in lines if line.strip().startswith("->")}
     shown.discard("RemoteAddress:Port")
@@ -179,6 +177,6 @@ def test_a_netmask_with_holes_is_read_and_can_be_replaced(kernel: NetlinkKernel)
     ipvsadm("-A", "-t", "192.0.2.1:80", "-s", "rr", "-p", "60", "-M", "255.0.255.0")
     expected = Service(WEB, "rr", persistence=Persistence(60, None))
     assert kernel.services().services == (expected,)
-    operations = plan(read_table(kernel), {WEB: pool(WEB)}, frozenset())
+    operations = leading(read_table(kernel), {WEB: pool(WEB)})
     assert [outcome.error for outcome in kernel.apply(operations)] == [None]
     assert read_table(kernel) == {WEB: pool(WEB)}

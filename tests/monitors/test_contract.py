@@ -15,8 +15,8 @@ from twisted.logger import LogLevel, capturedLogs, globalLogPublisher
 
 from pybal.model import CheckResult, MetricSample
 from pybal.monitors.registry import BUILT_IN
-from pybal.runtime.log import format_line
 from tests.fakes.environment import EPOCH, MonitorBench
+from tests.fakes.log import format_line
 from tests.fakes.network import os_error
 from tests.monitors.drivers import DRIVERS, Driver, RunCommandDriver
 

@@ -14,8 +14,8 @@ from pybal.monitors.idleconnection import (
     IdleConnectionSettings,
 )
 from pybal.net.port import Keepalive
-from pybal.runtime.log import format_line
 from tests.fakes.environment import MonitorBench
+from tests.fakes.log import format_line
 from tests.fakes.network import FakeChannel
 
 SHORT_LIVED = "pybal_monitor_idleconnection_short_lived"

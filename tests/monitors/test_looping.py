@@ -13,9 +13,9 @@ from twisted.logger import capturedLogs
 from pybal.config.settings import MonitorSettings
 from pybal.model import MetricSample
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
-from pybal.runtime.log import format_line
 from pybal.runtime.storm_log import MOST_LINES, WINDOW_S
 from tests.fakes.environment import MonitorBench
+from tests.fakes.log import format_line
 
 INTERVAL_S = 10.0
 

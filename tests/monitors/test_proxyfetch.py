@@ -13,9 +13,9 @@ from twisted.logger import capturedLogs
 from pybal.http.port import HTTPRequest
 from pybal.linear_regex import Pattern
 from pybal.monitors.proxyfetch import ProxyFetchSettings
-from pybal.runtime.log import format_line
 from tests.fakes.environment import EPOCH, MonitorBench
 from tests.fakes.http import FakeExchange
+from tests.fakes.log import format_line
 
 URL = "https://en.example:8443/wiki?x=1"
 URLS = tuple(f"https://example/{n}" for n in range(5))

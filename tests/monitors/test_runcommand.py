@@ -12,9 +12,9 @@ import pytest
 from twisted.logger import capturedLogs
 
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
-from pybal.runtime.log import format_line
 from pybal.state.file_access import DEADLINE_S
 from tests.fakes.environment import MonitorBench
+from tests.fakes.log import format_line
 from tests.fakes.network import os_error
 from tests.fakes.processes import FakeProcess
 from tests.state.test_file_access import access_of

@@ -7,9 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from pybal.history.event import Kind, LedgerEvent
-from pybal.pool.event_json import decision_document, event_of
+from pybal.pool.event_json import decision_document
 from pybal.pool.policy import step
 from pybal.pool.pool_state import PoolState
+from tests.pool.event_reading import event_of
 
 POLICY_KINDS = frozenset(
     {Kind.REPORT, Kind.RETRACTION, Kind.LIST, Kind.ADDRESS, Kind.SETTINGS, Kind.OVERRIDE}

@@ -11,7 +11,7 @@ import pytest
 
 from pybal.model import Decision, ServerSpec, Verdict
 from pybal.override import Action, LaidOver, Override
-from pybal.pool.event_json import decision_document, event_document, event_of
+from pybal.pool.event_json import decision_document, event_document
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -26,6 +26,7 @@ from pybal.pool.events import (
 from pybal.pool.member import Member
 from pybal.pool.members import Members
 from pybal.pool.pool_state import PoolState
+from tests.pool.event_reading import event_of
 
 OVER = LaidOver(Override("web", "b", Action.DRAIN, "alice", "disk", 1.0, 2.0), 10, True)
 

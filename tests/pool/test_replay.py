@@ -16,7 +16,7 @@ from pybal.history.ledger import Note
 from pybal.history.query import EventQuery
 from pybal.model import ServerSpec
 from pybal.pool.chronicle import Chronicle, brief
-from pybal.pool.event_json import event_document, event_of
+from pybal.pool.event_json import event_document
 from pybal.pool.events import (
     AddressChanged,
     Candidate,
@@ -30,6 +30,7 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import PolicyStep
 from tests.fakes.deferreds import result_of
 from tests.fakes.view import ledger
+from tests.pool.event_reading import event_of
 from tests.pool.policy_case import histories
 from tests.pool.replaying import recorded, replayed
 
