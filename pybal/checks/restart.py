@@ -55,6 +55,8 @@ def restart(
 def _by_api(config: dict[str, Any], changed_at: float | None, now: float, limits: Limits) -> Result:
     last = config.get("last_reload")
     if isinstance(last, dict) and not last.get("successful", True):
+        if last.get("outcome") == "applied in part":
+            return Result(State.CRITICAL, "pybal.conf was applied in part: pybalctl reload")
         return Result(
             State.CRITICAL, "pybal.conf has errors, and was refused: pybal --check-config"
         )

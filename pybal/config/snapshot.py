@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class ReloadOutcome(Enum):
+    """What became of a reading of pybal.conf; the values are what is shown."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    """Nothing was changed."""
+    IN_PART = "applied in part"
+    """Going over to it failed: what was done before that stays done."""
+    CUT_SHORT = "cut short"
+    """PyBal stops. The next start reads the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadSnapshot:
-    """A reading of pybal.conf at `at` (Unix seconds): what was wrong with it, or what was done."""
+    """A reading of pybal.conf at `at` (Unix seconds): what was wrong with it, and what was done or,
+    if that failed, was to be done."""
 
     at: float
-    successful: bool
+    outcome: ReloadOutcome
     errors: tuple[str, ...]
     steps: tuple[str, ...]
+
+    @property
+    def successful(self) -> bool:
+        """Whether all of it is in force."""
+        return self.outcome is ReloadOutcome.APPLIED
 
 
 @dataclass(frozen=True, slots=True)

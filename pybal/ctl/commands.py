@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pybal.ctl import render, render_history, render_network
-from pybal.ctl.client import Client, UnknownError
+from pybal.ctl.client import Client, NoDaemonError, UnknownError
 from pybal.ctl.table import Line
 from pybal.errors import ControlError
 
@@ -182,12 +183,20 @@ def reload(asked: Asked) -> Result:
     try:
         document = asked.client.post("reload")
     except ControlError as error:
-        last = asked.client.get("config")["last_reload"]
-        errors = tuple(last["errors"]) if last and not last["successful"] else (str(error),)
+        errors = _one_by_one(str(error), asked.client)
         said = {"error": str(error), "remedy": error.remedy}
         return Result([], said, (*errors, *filter(None, [error.remedy])), EXIT_REFUSED)
     lines = [Line(each) for each in document["steps"]] or [Line("Nothing has changed")]
     return Result(lines, document)
+
+
+def _one_by_one(error: str, client: Client) -> tuple[str, ...]:
+    """The errors of the last reload, if they are what it says; a daemon that stops says no more."""
+    with contextlib.suppress(NoDaemonError, ControlError):
+        last = client.get("config")["last_reload"]
+        if last and "; ".join(last["errors"]) == error:
+            return tuple(last["errors"])
+    return (error,)
 
 
 def confirm(asked: Asked) -> Result:

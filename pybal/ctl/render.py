@@ -47,6 +47,8 @@ def heading(daemon: Document, now: float) -> list[Line]:
     last = config.get("last_reload") or {}
     if last and not last["successful"] and not config.get("is_last_good"):
         text = "pybal.conf was refused, the former one runs: pybal --check-config says why"
+        if last.get("outcome") == "applied in part":
+            text = "pybal.conf was applied in part: pybalctl reload does what is missing"
         lines.append(Line(text, Style.BAD))
     elif config.get("differs_since"):
         text = "pybal.conf on disk is not what runs: pybalctl config diff, pybalctl reload"

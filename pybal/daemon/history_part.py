@@ -287,16 +287,16 @@ class HistoryPart:
     def reloading(self, steps: Iterable[str]) -> None:
         """The daemon goes over to another configuration."""
         said = list(steps)
-        text = f"Reloaded: {named(said, _NAMED, '; ') or 'nothing has changed'}"
+        text = f"Reload: {named(said, _NAMED, '; ') or 'nothing has changed'}"
         self.chronicle.reload = self.ledger.note(Note(Kind.RELOAD, text, inputs={"steps": said}))
 
     def reloaded(self, outcome: ReloadSnapshot) -> None:
-        """It has, or the file was refused."""
-        self.chronicle.reload = None
+        """It has, or could not, or the file was refused."""
+        begun, self.chronicle.reload = self.chronicle.reload, None
         if not outcome.successful:
             errors = list(outcome.errors)
-            text = f"pybal.conf was refused: {named(errors, _NAMED, '; ')}"
-            self.ledger.note(Note(Kind.RELOAD, text, inputs={"errors": errors}))
+            text = f"pybal.conf was {outcome.outcome.value}: {named(errors, _NAMED, '; ')}"
+            self.ledger.note(Note(Kind.RELOAD, text, cause=begun, inputs={"errors": errors}))
 
     def go_over_to(self, services: Iterable[str]) -> None:
         """These are configured now."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from pybal.config.snapshot import ReloadOutcome
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.history_part import HistoryPart
@@ -18,6 +19,13 @@ from pybal.instrumentation.override_document import acknowledgement_document, ov
 from pybal.overrides.wish import Scope, Wish
 from pybal.pool.service import LVSService
 from pybal.reload.reloader import Reloader
+
+_REMEDIES = {
+    ReloadOutcome.REFUSED: "Mend the file; nothing was changed",
+    ReloadOutcome.IN_PART: "Applied in part: what was done before this error stays. Reload once"
+    " more, which does what is missing; if that fails, too, restart PyBal",
+    ReloadOutcome.CUT_SHORT: "The next start reads the file",
+}
 
 
 class OperatorControls:
@@ -128,7 +136,7 @@ class OperatorControls:
         self._history.asked(Kind.OPERATOR, f"{by} asks for a reload", by)
         outcome = await self._reloader.reload()
         if not outcome.successful:
-            raise ControlError("; ".join(outcome.errors), "Mend the file; nothing was changed")
+            raise ControlError("; ".join(outcome.errors), _REMEDIES[outcome.outcome])
         return {"steps": list(outcome.steps)}
 
     async def compare(self, content: str, by: str) -> Mapping[str, Any]:  # noqa: ARG002

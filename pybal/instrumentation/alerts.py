@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pybal.bgp.snapshot import BGPSnapshot, MaintenanceSnapshot, OwnAddress, PeerSnapshot
-from pybal.config.snapshot import ConfigSnapshot
+from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome
 from pybal.instrumentation.pending_alert import PendingAlert
 from pybal.ipvs.snapshot import DriftSnapshot, IPVSSnapshot, MissingSnapshot
 from pybal.model import Alert, DaemonSnapshot, ServiceSnapshot, Severity
@@ -55,6 +55,7 @@ KINDS = (
     Kind("overridden-long", more="more servers are overridden for more than a day"),
     Kind("disabled-long", more="more servers are disabled for more than a day"),
     Kind("config-refused"),
+    Kind("config-in-part"),
     Kind("config-differs"),
     Kind("address-not-local", more="more announced addresses are on no interface"),
 )
@@ -196,7 +197,11 @@ def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> 
 
 def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:
     last = config.last_reload
-    if config.is_last_good:
+    if last is not None and last.outcome is ReloadOutcome.IN_PART:
+        why = shortened("; ".join(last.errors), _ERROR_SHOWN, "/api/v1/config")
+        text = f"A changed {config.path} was applied in part, reload once more: {why}"
+        yield PendingAlert(Alert("config-in-part", Severity.WARNING, None, text))
+    elif config.is_last_good:
         text = f"{config.path} had errors at the start: the last good configuration runs"
         yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
     elif last is not None and not last.successful:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pybal.config.snapshot import ConfigSnapshot
+from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
 from pybal.errors import PyBalError
 from pybal.health.stalls import STALL_BUCKETS_S
 from pybal.instrumentation.alerts import headline, in_order
@@ -312,7 +312,16 @@ def config_document(config: ConfigSnapshot) -> Document:
         "differs_since": instant(config.differs_since),
         "last_success_at": instant(config.last_success_at or None),
         "last_error_at": instant(config.last_error_at or None),
-        "last_reload": None if last is None else {**asdict(last), "at": instant(last.at)},
+        "last_reload": None if last is None else _reload_document(last),
+    }
+
+
+def _reload_document(last: ReloadSnapshot) -> Document:
+    return {
+        **asdict(last),
+        "at": instant(last.at),
+        "successful": last.successful,
+        "outcome": last.outcome.value,
     }
 
 

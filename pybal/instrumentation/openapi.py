@@ -196,7 +196,13 @@ SCHEMAS: dict[str, Schema] = {
         needs_restart=list_of(TEXT),
         differs_since=MOMENT,
         last_reload=maybe(
-            object_of(at=MOMENT, successful=BOOLEAN, errors=list_of(TEXT), steps=list_of(TEXT))
+            object_of(
+                at=MOMENT,
+                successful=BOOLEAN,
+                outcome=TEXT,
+                errors=list_of(TEXT),
+                steps=list_of(TEXT),
+            )
         ),
         last_success_at=MOMENT,
         last_error_at=MOMENT,

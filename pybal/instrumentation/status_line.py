@@ -30,7 +30,7 @@ def status_line(
     if config.is_last_good:
         parts.insert(0, f"runs the LAST GOOD configuration, the file has errors{wrong}")
     elif last is not None and not last.successful:
-        parts.insert(0, f"the changed configuration was REFUSED{wrong}")
+        parts.insert(0, f"the changed configuration was {last.outcome.value.upper()}{wrong}")
     return ", ".join(parts)
 
 

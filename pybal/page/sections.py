@@ -304,7 +304,7 @@ def config_section(id_: str, config: ConfigSnapshot) -> Markup:
         said = last.steps if last.successful else last.errors
         reload = element(
             "div",
-            state("gone over to" if last.successful else "refused",
+            state("gone over to" if last.successful else last.outcome.value,
                   "ok" if last.successful else "warning"),
             " ",
             moment(last.at),

@@ -103,7 +103,7 @@ def _config(config: ConfigSnapshot) -> tuple[str, str]:
     if config.is_last_good:
         return "last good", "warning"
     if last is not None and not last.successful:
-        return "refused", "warning"
+        return last.outcome.value, "warning"
     if config.differs_since is not None:
         return "differs", "degraded"
     return ("needs restart", "degraded") if config.needs_restart else ("as on disk", "ok")

@@ -8,19 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.config.loader import MAX_BYTES, load, parse_content
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.problems import LoadResult
 from pybal.config.settings import Settings
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.errors import PyBalError
 from pybal.reload.at_start import absolute
 from pybal.reload.difference import NeedsRestart, ReloadStep, difference, in_force, lines
 from pybal.reload.last_good_config import LastGoodConfig
-from pybal.reload.running import Running, looked_at, refused, reloaded, why_cut_off
+from pybal.reload.running import (
+    Running,
+    applied_in_part,
+    looked_at,
+    refused,
+    reloaded,
+    why_cut_off,
+)
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import counted
 from pybal.runtime.threads import InThread
@@ -60,7 +68,7 @@ class ReloadPorts:
     load_code: Callable[[Settings], str | None]
     """Loads code that settings need, in any thread; what is in the way of that."""
     ended: Callable[[ReloadSnapshot], None] = lambda _: None
-    """Told of the outcome of each reload."""
+    """Told of the outcome of each reload that no stop has cut short."""
     host: str = ""
     """The name of this one."""
 
@@ -97,7 +105,7 @@ class Reloader:
         self._ports = ports
         self._log = log
         self._last_good: WriteBehind[LastGoodConfig] | None = None
-        self._reloading: Deferred[None] | None = None
+        self._reloading: Deferred[ReloadSnapshot] | None = None
         self._waiting: list[Deferred[ReloadSnapshot]] = []
         """For the end of the reload that is under way."""
         self._next: list[Deferred[ReloadSnapshot]] = []
@@ -112,12 +120,13 @@ class Reloader:
         self._look_later()
 
     def stop(self) -> None:
-        """Idempotent."""
+        """Idempotent. Whoever waits for a reload is told that it was cut short."""
         self._stopped = True
         if self._looking is not None and self._looking.active():
             self._looking.cancel()
         if self._reloading is not None:
             self._reloading.cancel()
+        self._answer(self._next, self._cut_short())
 
     def good(self) -> LastGoodConfig:
         """What is to be kept."""
@@ -133,10 +142,12 @@ class Reloader:
 
     def reload(self) -> Deferred[ReloadSnapshot]:
         """Read the file and go over to it, now or after the reload that is under way. Fires with
-        what became of it; never fails."""
+        what became of it; never fails. After a stop it fires at once."""
+        if self._stopped:
+            return succeed(self._cut_short())
         done: Deferred[ReloadSnapshot] = Deferred()
         self._next.append(done)
-        if self._reloading is None and not self._stopped:
+        if self._reloading is None:
             self._begin()
         return done
 
@@ -173,7 +184,7 @@ class Reloader:
         self._reloading = reloading
         reloading.addCallback(self._ended)
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> ReloadSnapshot:
         self._ports.manager.reloading(self._ports.monotonic_s())
         before = self.running
         path, known = Path(before.path), before.known
@@ -190,6 +201,7 @@ class Reloader:
             self._refuse(plan.errors)
         else:
             await self._go_over(plan.result, plan.settings, plan.steps)
+        return self.running.last
 
     def _refuse(self, errors: tuple[str, ...]) -> None:
         self.running = refused(self.running, errors, self._ports.now())
@@ -205,7 +217,13 @@ class Reloader:
         for line in said:
             self._log.info("Reload: {line}", line=line)
         settings = in_force(self.running.settings, settings)
-        await self._daemon.go_over_to(settings, steps)
+        try:
+            await self._daemon.go_over_to(settings, steps)
+        except Exception as error:
+            if self._stopped and isinstance(error, CancelledError):
+                raise
+            self._apply_in_part(said, Failure())
+            return
         waiting = (step.changes for step in steps if isinstance(step, NeedsRestart))
         needs_restart = tuple(change.key for changes in waiting for change in changes)
         self.running = reloaded(
@@ -218,28 +236,45 @@ class Reloader:
             what=counted(len(said), "change"),
         )
 
-    def _failed(self, failure: Any) -> None:
-        if failure.check(CancelledError):
-            return
-        errors = (f"{failure.type.__name__}: {failure.getErrorMessage()}",)
-        self.running = refused(self.running, errors, self._ports.now())
+    def _apply_in_part(self, steps: tuple[str, ...], failure: Failure) -> None:
+        error, path = _said(failure), self.running.path
+        self.running = applied_in_part(self.running, error, steps, self._ports.now())
+        # Where it failed is what mends it, be it an error that is expected elsewhere.
+        self._log.failure("{path} was applied in part: {error}", failure, path=path, error=error)
+
+    def _failed(self, failure: Failure) -> ReloadSnapshot:
+        """Before anything was changed, or by a stop."""
+        if self._stopped and failure.check(CancelledError):
+            return self._cut_short()
+        error = _said(failure)
+        self.running = refused(self.running, (error,), self._ports.now())
         if failure.check(PyBalError):
-            self._log.error("Not reloaded: {error}", error=errors[0])
+            self._log.error("Not reloaded: {error}", error=error)
         else:
             self._log.failure("The reload failed", failure)
+        return self.running.last
 
-    def _ended(self, _: object) -> None:
+    def _cut_short(self) -> ReloadSnapshot:
+        return ReloadSnapshot(
+            self._ports.now(), ReloadOutcome.CUT_SHORT, errors=("PyBal is stopping",), steps=()
+        )
+
+    def _ended(self, outcome: ReloadSnapshot) -> None:
         self._reloading = None
-        waiting, self._waiting = self._waiting, []
-        outcome = self.running.last
-        if outcome is not None:
+        # The service manager has been told that we stop.
+        if not self._stopped:
             self._ports.ended(outcome)
-        self._ports.manager.ready()
-        for each in waiting:
-            if outcome is not None:
-                each.callback(outcome)
+            self._ports.manager.ready()
+        self._answer(self._waiting, outcome)
         if self._next and not self._stopped:
             self._begin()
+
+    @staticmethod
+    def _answer(waiting: list[Deferred[ReloadSnapshot]], outcome: ReloadSnapshot) -> None:
+        answered = tuple(waiting)
+        waiting.clear()
+        for each in answered:
+            each.callback(outcome)
 
     def _keep(self) -> None:
         if self._last_good is not None and not self.running.is_last_good:
@@ -260,6 +295,11 @@ class Reloader:
 
     def _looked_at(self, sha256: str | None) -> None:
         self.running = looked_at(self.running, sha256, self._ports.now())
+
+
+def _said(failure: Failure) -> str:
+    kind = type(failure.value).__name__
+    return f"{kind}: {failure.getErrorMessage()}"
 
 
 def _sha256(path: str) -> str | None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pybal.config.known_sections import NOTHING_KNOWN, Known
 from pybal.config.problems import LoadResult, masked_text
 from pybal.config.settings import Settings
-from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome, ReloadSnapshot
 from pybal.runtime.naming import counted
 
 MAX_ERRORS_KEPT = 100
@@ -67,7 +67,8 @@ def started(
     result: LoadResult, settings: Settings, now: float, *, errors: tuple[str, ...] = ()
 ) -> Running:
     """What runs after a start. With `errors`, those of the file, it is the last good one."""
-    last = ReloadSnapshot(now, successful=not errors, errors=_kept(errors), steps=())
+    outcome = ReloadOutcome.REFUSED if errors else ReloadOutcome.APPLIED
+    last = ReloadSnapshot(now, outcome, errors=_kept(errors), steps=())
     return Running(
         path=result.file,
         settings=settings,
@@ -90,7 +91,14 @@ def _kept(errors: tuple[str, ...]) -> tuple[str, ...]:
 
 def refused(running: Running, errors: tuple[str, ...], now: float) -> Running:
     """A reload found errors: all goes on as it was."""
-    last = ReloadSnapshot(now, successful=False, errors=_kept(errors), steps=())
+    last = ReloadSnapshot(now, ReloadOutcome.REFUSED, errors=_kept(errors), steps=())
+    return replace(running, last=last, last_error_at=now)
+
+
+def applied_in_part(running: Running, error: str, steps: tuple[str, ...], now: float) -> Running:
+    """Going over failed amid the steps. What is known to run is the former configuration, so that
+    the next reload goes over from that one."""
+    last = ReloadSnapshot(now, ReloadOutcome.IN_PART, errors=(error,), steps=steps)
     return replace(running, last=last, last_error_at=now)
 
 
@@ -111,7 +119,7 @@ def reloaded(
         loaded_at=now,
         is_last_good=False,
         needs_restart=needs_restart,
-        last=ReloadSnapshot(now, successful=True, errors=(), steps=steps),
+        last=ReloadSnapshot(now, ReloadOutcome.APPLIED, errors=(), steps=steps),
         last_success_at=now,
         differs_since=None,
         known=result.known or NOTHING_KNOWN,

@@ -191,6 +191,13 @@ FINE: dict[str, Any] = {"last_reload": None, "differs_since": None, "needs_resta
         ),
         (
             Unit("active", 5),
+            NOW - 60,
+            {**FINE, "last_reload": {"successful": False, "outcome": "applied in part"}},
+            State.CRITICAL,
+            "applied in part",
+        ),
+        (
+            Unit("active", 5),
             NOW - 9000,
             {**FINE, "needs_restart": ["control-socket needs a restart"]},
             State.CRITICAL,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.ctl.local_time import local_time
 from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.kept_change import KeptSnapshot
@@ -309,7 +309,7 @@ def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
     site.controls.steps = ["adds the service x"]
     assert site.ctl("reload") == (0, "adds the service x\n", "")
     site.controls.errors = ["pybal.conf:1: a", "pybal.conf:2: b"]
-    last = ReloadSnapshot(NOON, False, tuple(site.controls.errors), ())
+    last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, tuple(site.controls.errors), ())
     site.view.config_snapshot = replace(CONFIG, last_reload=last)
     status, out, errors = site.ctl("reload")
     assert (status, out) == (1, "")
@@ -318,6 +318,9 @@ def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
         "pybalctl: pybal.conf:2: b",
         "pybalctl: Mend the file; nothing was changed",
     ]
+    # Of another reload, which had others.
+    site.controls.errors = ["PyBal is stopping"]
+    assert site.ctl("reload")[2].splitlines()[0] == "pybalctl: PyBal is stopping"
 
 
 def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
@@ -370,7 +373,7 @@ def test_an_unknown_name_is_answered_with_those_that_are_near(
 
 
 def test_status_says_that_the_file_was_refused_whatever_else_is_worse(site: ServedSite) -> None:
-    last = ReloadSnapshot(NOON, False, ("pybal.conf:1: a",), ())
+    last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("pybal.conf:1: a",), ())
     site.view.config_snapshot = replace(CONFIG, last_reload=last, differs_since=NOON)
     shown = site.ctl("status")[1].splitlines()
     assert shown[1].startswith("pybal.conf was refused, the former one runs")

@@ -131,6 +131,15 @@ HEAD = Line("PyBal 1.2 on lvs1, running for 5 min", Style.HEAD)
             ],
         ),
         (
+            {"last_reload": {"successful": False, "outcome": "applied in part"}},
+            [
+                Line(
+                    "pybal.conf was applied in part: pybalctl reload does what is missing",
+                    Style.BAD,
+                )
+            ],
+        ),
+        (
             {"differs_since": THEN},
             [
                 Line(

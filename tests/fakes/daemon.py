@@ -220,7 +220,10 @@ class DaemonBench:
             self.clock, at_once, self.network, self.kernel, self.routers, self.threads.append
         )
         self.log_levels: list[str] = []
-        ports = replace(ports, set_log_level=self.log_levels.append, new_inotify=new_inotify)
+        self.set_log_level: Callable[[str], None] = self.log_levels.append
+        ports = replace(
+            ports, set_log_level=lambda level: self.set_log_level(level), new_inotify=new_inotify
+        )
         if addresses is not None:
             ports = replace(ports, addresses=addresses(self.clock))
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)

@@ -202,6 +202,21 @@ def test_a_refused_reload_is_told_with_its_errors(director: Director) -> None:
     assert refused.inputs["errors"] != []
 
 
+def test_a_reload_that_fails_midway_is_told_as_applied_in_part(director: Director) -> None:
+    def fails(_: str) -> None:
+        raise ValueError("a mistake")
+
+    director.set_log_level = fails
+    director.path.write_text(director.text.replace("threshold = .3", "threshold = .4"))
+    with pytest.raises(ControlError, match="a mistake") as caught:
+        found(director.daemon.controls.reload("anna"))
+    assert caught.value.remedy.startswith("Applied in part: ")
+    begun, told = director.events(Kind.RELOAD)
+    assert begun.text.startswith("Reload: ")
+    assert told.text == "pybal.conf was applied in part: ValueError: a mistake"
+    assert told.cause == begun.seq
+
+
 def test_drift_in_the_kernel_is_told(director: Director) -> None:
     before = director.daemon.history().newest
     (service, _) = director.kernel.services().services

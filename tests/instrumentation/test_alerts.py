@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pybal.bgp.snapshot import AnnouncedPrefix, OthersRoute, OwnAddress
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.instrumentation.alerts import KINDS, Situation
 from pybal.instrumentation.pending_alert import Lasting, PendingAlert, PendingAlerts
 from pybal.ipvs.snapshot import (
@@ -232,7 +232,9 @@ def test_of_a_long_error_two_hundred_characters_are_shown_and_where_the_rest_is(
     size: int, ending: str
 ) -> None:
     watched = Watched()
-    watched.config = replace(CONFIG, last_reload=ReloadSnapshot(NOON, False, ("x" * size,), ()))
+    watched.config = replace(
+        CONFIG, last_reload=ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("x" * size,), ())
+    )
     assert watched.line().endswith(f" runs: {ending}")
 
 
@@ -272,7 +274,7 @@ def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an
     assert watched.line(after_s=1.0) == warning(
         f"{path} has been changed and is not what runs: reload or restart"
     )
-    refused = ReloadSnapshot(NOON, False, ("line 3: x", "line 4: y"), ())
+    refused = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("line 3: x", "line 4: y"), ())
     watched.config = replace(watched.config, last_reload=refused)
     assert watched.line() == warning(
         f"A changed {path} was refused, the former one runs: line 3: x; line 4: y"
@@ -281,6 +283,19 @@ def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an
     assert watched.line() == warning(
         f"{path} had errors at the start: the last good configuration runs"
     )
+
+
+def test_of_a_configuration_that_was_applied_in_part_nobody_is_told_that_the_former_one_runs() -> (
+    None
+):
+    watched = Watched()
+    last = ReloadSnapshot(NOON, ReloadOutcome.IN_PART, ("KeyError: 'web'",), ("add service web",))
+    for config in (CONFIG, replace(CONFIG, is_last_good=True, differs_since=NOON)):
+        watched.config = replace(config, last_reload=last)
+        assert watched.line() == warning(
+            f"A changed {CONFIG.path} was applied in part, reload once more: KeyError: 'web'"
+        )
+        assert [alert.id for alert in watched.alerts()] == ["config-in-part"]
 
 
 def test_other_parts_raise_their_own_alerts() -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome, ReloadSnapshot
 from pybal.instrumentation.config_metrics import config_families
 
-GOOD = ReloadSnapshot(1000.0, True, (), ())
-BAD = ReloadSnapshot(2000.0, False, ("line 1",), ())
+GOOD = ReloadSnapshot(1000.0, ReloadOutcome.APPLIED, (), ())
+BAD = ReloadSnapshot(2000.0, ReloadOutcome.REFUSED, ("line 1",), ())
 CONFIG = ConfigSnapshot("f", "00", 900.0, 1000.0, False, (), None, GOOD, 1000.0, 0.0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pybal.bgp.snapshot import BGPSnapshot
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.instrumentation.status_line import status_line
 from tests.fakes.view import CONFIG, NO_BGP, bgp
 
@@ -21,11 +21,15 @@ def line(last: ReloadSnapshot | None, *, is_last_good: bool = False) -> str:
 
 
 def refused(*errors: str) -> ReloadSnapshot:
-    return ReloadSnapshot(1.0, successful=False, errors=errors, steps=())
+    return ReloadSnapshot(1.0, outcome=ReloadOutcome.REFUSED, errors=errors, steps=())
 
 
 def test_all_well_is_counts_alone() -> None:
-    assert line(None) == line(ReloadSnapshot(1.0, successful=True, errors=(), steps=())) == WELL
+    assert (
+        line(None)
+        == line(ReloadSnapshot(1.0, outcome=ReloadOutcome.APPLIED, errors=(), steps=()))
+        == WELL
+    )
 
 
 @pytest.mark.parametrize("is_last_good", [False, True])
@@ -37,6 +41,11 @@ def test_what_is_wrong_comes_first_with_its_place(is_last_good: bool) -> None:
     assert more == f"{words} ({ERROR}; and 2 more), {WELL}"
     assert line(refused(), is_last_good=is_last_good) == f"{words}, {WELL}"
     assert len(line(refused("x" * 5000), is_last_good=is_last_good)) < 500
+
+
+def test_what_was_applied_in_part_is_not_called_refused() -> None:
+    last = ReloadSnapshot(1.0, ReloadOutcome.IN_PART, ("KeyError: 'web'",), ("add service web",))
+    assert line(last) == f"the changed configuration was APPLIED IN PART (KeyError: 'web'), {WELL}"
 
 
 @pytest.mark.parametrize(

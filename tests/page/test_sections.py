@@ -15,7 +15,7 @@ from pybal.bgp.snapshot import (
     OthersRoute,
     OwnAddress,
 )
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.ipvs.snapshot import (
     AuditSnapshot,
     DrainSnapshot,
@@ -322,8 +322,8 @@ def test_a_configuration_that_is_as_on_disk() -> None:
     }
 
 
-GONE_OVER = ReloadSnapshot(NOON, True, (), ("adds web", "changes dns"))
-REFUSED = ReloadSnapshot(NOON, False, ("line 3: no",), ())
+GONE_OVER = ReloadSnapshot(NOON, ReloadOutcome.APPLIED, (), ("adds web", "changes dns"))
+REFUSED = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("line 3: no",), ())
 LAST_GOOD = "[runs the last good one: the file had errors at the start warning]"
 
 
@@ -342,6 +342,11 @@ LAST_GOOD = "[runs the last good one: the file had errors at the start warning]"
         ),
         ({"last_reload": REFUSED}, "last reload", f"[refused warning] {AT}line 3: no"),
         (
+            {"last_reload": ReloadSnapshot(NOON, ReloadOutcome.IN_PART, ("oops",), ("adds web",))},
+            "last reload",
+            f"[applied in part warning] {AT}oops",
+        ),
+        (
             {"last_reload": replace(GONE_OVER, steps=())},
             "last reload",
             f"[gone over to ok] {AT}",
@@ -355,7 +360,7 @@ def test_what_else_there_is_to_say_of_the_configuration(
 
 
 def test_of_many_steps_twenty_are_shown() -> None:
-    reload = ReloadSnapshot(NOON, True, (), ("adds web",) * 25)
+    reload = ReloadSnapshot(NOON, ReloadOutcome.APPLIED, (), ("adds web",) * 25)
     section = config_section("x", replace(CONFIG, last_reload=reload))
     assert section.count("adds web") == 20
     assert "and 5 more" in section

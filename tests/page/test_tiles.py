@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pybal.bgp.snapshot import AnnouncedPrefix, MaintenanceSnapshot
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.ipvs.snapshot import AuditSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.kept_change import KeptSnapshot
 from pybal.model import (
@@ -172,13 +172,26 @@ def test_lists(lists: list[ServiceSnapshot], shown: tuple[str, str]) -> None:
         ({"needs_restart": ("ip",)}, ("needs restart", "degraded")),
         ({"differs_since": NOON, "needs_restart": ("ip",)}, ("differs", "degraded")),
         ({"differs_since": 0.0}, ("differs", "degraded")),
-        ({"last_reload": ReloadSnapshot(NOON, True, (), ())}, ("as on disk", "ok")),
         (
-            {"last_reload": ReloadSnapshot(NOON, False, ("x",), ()), "differs_since": NOON},
+            {"last_reload": ReloadSnapshot(NOON, ReloadOutcome.APPLIED, (), ())},
+            ("as on disk", "ok"),
+        ),
+        (
+            {
+                "last_reload": ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("x",), ()),
+                "differs_since": NOON,
+            },
             ("refused", "warning"),
         ),
         (
-            {"is_last_good": True, "last_reload": ReloadSnapshot(NOON, False, ("x",), ())},
+            {"last_reload": ReloadSnapshot(NOON, ReloadOutcome.IN_PART, ("x",), ("add web",))},
+            ("applied in part", "warning"),
+        ),
+        (
+            {
+                "is_last_good": True,
+                "last_reload": ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("x",), ()),
+            },
             ("last good", "warning"),
         ),
     ],

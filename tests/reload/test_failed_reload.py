@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from pybal.announce.announcer import Announcer
-from pybal.config.snapshot import ReloadSnapshot
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.pool.service import LVSService
 from tests.fakes.daemon import STEP_S, DaemonBench
@@ -91,6 +91,8 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
         patch.setattr(*part, fails)
         outcome = reloaded(bench, text("text", 81))
     assert outcome.errors == ("ValueError: a mistake",)
+    assert outcome.outcome is ReloadOutcome.IN_PART
+    assert outcome.steps != ()
     texts = {"the same": ("text", 81), "as it was": ("web", 80), "another one": ("www", 82)}
     last = text(*texts[then])
     assert reloaded(bench, last).successful

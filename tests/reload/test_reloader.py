@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from pybal.config.settings import Settings
+from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.reload.difference import ReloadStep, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
@@ -66,7 +67,9 @@ class Bench:
         self.clock, self.log = Clock(), FakeLog()
         self.dry_run = False
         self.no_code: str | None = None
+        self.no_options: Exception | None = None
         self.failed: list[str] = []
+        self.ended: list[ReloadSnapshot] = []
         self.daemon, self.manager = FakeDaemon(), FakeManager()
         result = load(self.path)
         assert result.settings is not None
@@ -78,6 +81,7 @@ class Bench:
             self.manager,
             self.with_options,
             lambda _: self.no_code,
+            self.ended.append,
         )
         self.reloader = Reloader(
             started(result, result.settings, 900.0),
@@ -90,6 +94,8 @@ class Bench:
         self.reloader.start(WriteBehind(self.good, self.reloader.good, at_once, self.failed.append))
 
     def with_options(self, settings: Settings) -> Settings:
+        if self.no_options is not None:
+            raise self.no_options
         return replace(settings, dry_run=True) if self.dry_run else settings
 
     def kept(self) -> LastGoodConfig:
@@ -216,8 +222,43 @@ def test_a_failure_while_going_over_is_said_and_the_next_reload_works(bench: Ben
     bench.daemon.error = ValueError("oops")
     outcome = result_of(bench.reloader.reload())
     assert outcome.errors == ("ValueError: oops",)
+    assert outcome.outcome is ReloadOutcome.IN_PART
+    assert not any("all goes on as before" in line for line in bench.log.lines)
     bench.daemon.error = None
     assert result_of(bench.reloader.reload()).successful
+
+
+def test_a_failure_before_going_over_has_changed_nothing(bench: Bench) -> None:
+    bench.no_options = KeyError("dryrun")
+    outcome = result_of(bench.reloader.reload())
+    assert (outcome.outcome, outcome.errors) == (ReloadOutcome.REFUSED, ("KeyError: 'dryrun'",))
+    assert bench.daemon.steps == []
+
+
+def test_what_was_applied_in_part_says_what_was_to_be_done_and_is_not_kept_as_good(
+    bench: Bench,
+) -> None:
+    bench.path.write_text(ONE + service("two", ip="192.0.2.2"))
+    bench.daemon.error = ValueError("oops")
+    outcome = result_of(bench.reloader.reload())
+    assert outcome.steps == ("add service two: tcp 192.0.2.2:80",)
+    assert bench.reloader.running.snapshot().last_reload == outcome
+    assert bench.kept().content == ONE
+
+
+def test_a_stop_cuts_short_the_reload_and_those_that_wait(bench: Bench) -> None:
+    assert result_of(bench.reloader.reload()).successful
+    bench.manager.told.clear()
+    bench.ended.clear()
+    bench.daemon.gate = Deferred()
+    under_way, waiting = bench.reloader.reload(), bench.reloader.reload()
+    bench.reloader.stop()
+    for each in (under_way, waiting, bench.reloader.reload()):
+        outcome = result_of(each)
+        assert outcome.outcome is ReloadOutcome.CUT_SHORT
+        assert not outcome.successful
+    assert bench.manager.told == ["reloading at 5"], "the service manager knows that we stop"
+    assert bench.ended == []
 
 
 def test_a_missing_file_is_an_error_like_any_other(bench: Bench) -> None:
@@ -279,7 +320,7 @@ def test_what_the_command_line_said_stays_in_force(bench: Bench) -> None:
 def test_after_stop_nothing_is_read(bench: Bench) -> None:
     bench.reloader.stop()
     bench.reloader.stop()
-    bench.reloader.reload()
+    assert result_of(bench.reloader.reload()).outcome is ReloadOutcome.CUT_SHORT
     assert bench.daemon.steps == []
     assert not bench.clock.getDelayedCalls()
 
