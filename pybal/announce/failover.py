@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -29,6 +30,7 @@ from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot, MaintenanceSnapshot
 from pybal.bgp.speaker import Speaker
 from pybal.model import IPAddress
 from pybal.runtime.naming import counted, named
+from pybal.runtime.stopping import end_in_turn
 
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named in a line
 _LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
@@ -168,14 +170,17 @@ class BGPFailover:
         return done
 
     async def _stop(self, reason: str) -> None:
-        await self._shut_down_gracefully(self.peerings)
+        gracefully = partial(self._shut_down_gracefully, self.peerings)
+        stop = partial(self._speaker.stop, reason)
+        await end_in_turn(self._log, gracefully, self._withdraw, stop)
+
+    async def _withdraw(self) -> None:
         what = counted(len(self._routes), "prefix", "prefixes")
         self._log.info("Withdrawing {what}", what=what)
         asked = [peering for peering in self.peerings if peering.importer.wanted]
         told = [(peering, Told(dict(peering.routes_told))) for peering in asked]
         await self._speaker.withdraw()
         await self._look_for_others(told)
-        await self._speaker.stop(reason)
 
     async def _look_for_others(self, told: Sequence[tuple[Peering, Told]]) -> None:
         """A router tells us of others only once it prefers them: now, if there are any. `told` is
@@ -201,8 +206,8 @@ class BGPFailover:
 
     async def _stop_for_restart(self) -> None:
         leaving = [p for p in self.peerings if not p.keeps_routes and not p.can_hand_over]
-        await self._shut_down_gracefully(leaving)
-        await self._speaker.leave()
+        gracefully = partial(self._shut_down_gracefully, leaving)
+        await end_in_turn(self._log, gracefully, self._speaker.leave)
 
     async def _shut_down_gracefully(self, peerings: Collection[Peering]) -> None:
         """As in maintenance, for so long as is configured, if a router hears of it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredLock
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock, succeed
 from twisted.internet.task import deferLater
 
 from pybal.bgp.bfd.detector import BFD
@@ -26,6 +28,7 @@ from pybal.bgp.takeover import LeftSessions
 from pybal.handover.format import HandoverError
 from pybal.model import IPAddress
 from pybal.net.listener import Listener
+from pybal.runtime.stopping import end_each, end_in_turn, ending
 
 _FLUSH_POLL_S = 0.02
 _TIDY_S = 60.0
@@ -178,7 +181,7 @@ class Speaker:
 
     def _stop_listening(self) -> list[Deferred[None]]:
         listeners, self._listeners = self._listeners, []
-        return [listener.stop() for listener in listeners]
+        return [ending(self._ports.log, "a listener", listener.stop) for listener in listeners]
 
     def _accept(self, address: IPAddress) -> BGPConnection | None:
         peering = self.peerings.get(address) or self._newcomer(address)
@@ -298,8 +301,8 @@ class Speaker:
         """Withdraw everything, then Cease/Administrative Shutdown with `reason` (RFC 9003), then
         close."""
         if not self._stopped:
-            await self.withdraw()
-        await self._end([p.stop(self._farewell(p, reason)) for p in self.peerings.values()])
+            await end_in_turn(self._ports.log, self.withdraw)
+        await self._end(lambda peering: peering.stop(self._farewell(peering, reason)))
 
     async def leave(self) -> None:
         """End for a planned restart. Sessions that the next process goes on with are left to it.
@@ -308,6 +311,19 @@ class Speaker:
         self._stopped = True
         going_on = {p.peer.address for p in self.peerings.values() if p.can_hand_over}
         keeping = {p.peer.address for p in self.peerings.values() if p.keeps_routes}
+
+        def part_from(peering: Peering) -> Deferred[None]:
+            address = peering.peer.address
+            if address in going_on and peering.can_hand_over:
+                peering.hand_over()
+                return succeed(None)
+            return peering.stop(None if address in keeping else shutdown("restart"))
+
+        await end_in_turn(self._ports.log, lambda: self._take_leave(going_on, keeping))
+        await self._end(part_from)
+
+    async def _take_leave(self, going_on: set[IPAddress], keeping: set[IPAddress]) -> None:
+        """The last words before a planned restart: whose sessions go on, whose routes are kept."""
         for address, peering in self.peerings.items():
             link = peering.established_link()
             if address in going_on and link is not None:
@@ -322,14 +338,6 @@ class Speaker:
             if address in going_on | keeping
         }
         await self._bfd.rest(absences_s)
-        ending = []
-        for address, peering in self.peerings.items():
-            if address in going_on and peering.can_hand_over:
-                peering.hand_over()
-            else:
-                farewell = None if address in keeping else shutdown("restart")
-                ending.append(peering.stop(farewell))
-        await self._end(ending)
 
     def _farewell(self, peering: Peering, reason: str) -> Notification:
         cease = shutdown(reason)
@@ -347,12 +355,16 @@ class Speaker:
                 return
             await deferLater(clock, _FLUSH_POLL_S, lambda: None)
 
-    async def _end(self, ending: list[Deferred[None]]) -> None:
-        self._stop_looking()
-        await DeferredList([*ending, *self._stop_listening()])
-        self._log.close()
+    async def _end(self, part_from: Callable[[Peering], Deferred[None]]) -> None:
+        log = self._ports.log
+        parting = [
+            ending(log, f"the peer {address}", partial(part_from, peering))
+            for address, peering in self.peerings.items()
+        ]
+        end_each(log, self._stop_looking)
+        await DeferredList([*parting, *self._stop_listening()])
         # Only now: some routers take even BFD's AdminDown for a failure of the session.
-        self._bfd.stop()
+        end_each(log, self._log.close, self._bfd.stop)
 
 
 def _unchanged_peers(before: SpeakerSettings, after: SpeakerSettings) -> set[IPAddress]:

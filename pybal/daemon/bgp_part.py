@@ -23,6 +23,7 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import IPAddress
 from pybal.runtime.naming import named
+from pybal.runtime.stopping import end_each
 from pybal.state.keeper import Keeper
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
@@ -160,7 +161,7 @@ class BGPPart:
     async def stop(self, *, for_restart: bool) -> None:
         """Withdraw all and end the sessions; `for_restart`: routers with graceful restart keep the
         routes. Cancelling it ends the wait."""
-        self._announcer.stop()
+        end_each(Logger(namespace="bgp"), self._announcer.stop)
         if self._failover is None:
             return
         with suppress(CancelledError):

@@ -59,6 +59,7 @@ from pybal.reload.service_set import ServiceSet, ServiceSetPorts
 from pybal.runtime.pieces import Pieces
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.slots import Slots
+from pybal.runtime.stopping import end_each, end_in_turn
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source
 from pybal.sources.create import create_source, rename_lists
@@ -242,14 +243,13 @@ class Daemon:
             self._ports.processes.end()
 
     async def _stop_parts(self, *, for_restart: bool) -> None:
-        self._announce_long_stop()
-        self._readiness.stop()
-        self._reloader.stop()
+        log, memory = self._log, self._ports.memory
+        end_each(log, self._announce_long_stop, self._readiness.stop, self._reloader.stop)
         if for_restart:
-            self._ports.listeners.leave()
-        await self._bgp.stop(for_restart=for_restart)
+            end_each(log, self._ports.listeners.leave)
+        await end_in_turn(log, partial(self._bgp.stop, for_restart=for_restart))
         if for_restart:
-            self._ports.memory.leave()
+            end_each(log, memory.leave)
         clock = self._ports.reactor
         ended_s: float = clock.seconds()
 
@@ -257,16 +257,13 @@ class Daemon:
             return max(_AT_LEAST_S, ended_s + by_s - float(clock.seconds()))
 
         self._starting.cancel()
-        await self._service_set.stop(_SERVICES_BY_S)
-        self._director_health.stop()
-        self._monitor_ports.logs.stop()
-        self._overrides.stop()
-        self._acknowledgements.stop()
-        self._ports.memory.end()
-        await self._ipvs.settle(left_s(_KERNEL_BY_S))
-        self._ipvs.stop()
-        await self._history.stop(left_s(_HISTORY_BY_S), for_restart=for_restart)
-        await self._http.stop()
+        await end_in_turn(log, partial(self._service_set.stop, _SERVICES_BY_S))
+        end_each(log, self._director_health.stop, self._monitor_ports.logs.stop)
+        end_each(log, self._overrides.stop, self._acknowledgements.stop, memory.end)
+        await end_in_turn(log, partial(self._ipvs.settle, left_s(_KERNEL_BY_S)))
+        end_each(log, self._ipvs.stop)
+        history_ends = partial(self._history.stop, left_s(_HISTORY_BY_S), for_restart=for_restart)
+        await end_in_turn(log, history_ends, self._http.stop)
 
     def _announce_long_stop(self) -> None:
         """The service manager would kill us in the midst of bgp-shutdown-delay."""

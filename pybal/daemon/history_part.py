@@ -33,6 +33,7 @@ from pybal.pool.log_lines import guard_line
 from pybal.pool.ports import BecauseOf, PolicyStep
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import counted, named
+from pybal.runtime.stopping import end_each
 from pybal.runtime.threads import InThread, OwnThread
 from pybal.runtime.time_slices import TimeSlices
 
@@ -126,8 +127,8 @@ class HistoryPart:
         if left := await self._deferral.flush(within_s * _FLUSH_SHARE):
             self._log.warn("Stopped amid a storm: not noted: {left}", left=counted(left, "event"))
         text = "PyBal stops" + (" for a restart" if for_restart else "")
-        self.ledger.note(Note(Kind.STOP, text, inputs={"for_restart": for_restart}))
-        self.ledger.stop()
+        last = Note(Kind.STOP, text, inputs={"for_restart": for_restart})
+        end_each(self._log, partial(self.ledger.note, last), self.ledger.stop)
         if self._disk is not None:
             await self._close(self._disk, max(0.0, late_s - self._ports.clock.seconds()))
 

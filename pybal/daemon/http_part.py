@@ -29,6 +29,7 @@ from pybal.model import IPAddress
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.overrides.acknowledgement import Acknowledgement, AlertKey
 from pybal.runtime.clock import DelayedCall
+from pybal.runtime.stopping import end_each, end_in_turn, ending
 from pybal.runtime.threads import NoThreadError
 from pybal.runtime.time_slices import TimeSlices
 from pybal.state.keeper import Keeper
@@ -205,8 +206,8 @@ class HTTPPart:
         if self._instrumentation is None:
             self._start_instrumentation(settings)
         elif settings is None:
-            await self._instrumentation.stop()
-            self._instrumentation = None
+            former_port, self._instrumentation = self._instrumentation, None
+            await end_in_turn(self._log, former_port.stop)
         else:
             await self._instrumentation.reconfigure(settings.addresses, settings.port)
         wanted, former = self._wanted(control), self._control
@@ -222,7 +223,7 @@ class HTTPPart:
     def _end_control(self, former: ControlServer) -> None:
         """Not before the new one listens: without any the daemon could be told nothing."""
         if self._control is None or self._control.listens or self._stopped:
-            former.stop()
+            ending(self._log, f"the control socket {former.settings.path}", former.stop)
         else:
             self._clock.callLater(_LAST_ANSWER_S, self._end_control, former)
 
@@ -231,16 +232,15 @@ class HTTPPart:
         self._stopped = True
         if self._begins is not None and self._begins.active():
             self._begins.cancel()
-        self._watch.stop()
+        end_each(self._log, self._watch.stop)
         if self._answers is not None:
-            self._answers.stop()
+            end_each(self._log, self._answers.stop)
         await self._stop_servers()
-        self._reserve.close()
+        end_each(self._log, self._reserve.close)
 
     async def _stop_servers(self) -> None:
-        for server in (self._instrumentation, self._control):
-            if server is not None:
-                await server.stop()
+        servers = (self._instrumentation, self._control)
+        await end_in_turn(self._log, *(each.stop for each in servers if each is not None))
 
     def alerts(self) -> tuple[Dated, ...]:
         """All that there are now."""

@@ -152,12 +152,12 @@ class IsolationGuard:
     def stop(self) -> None:
         """Idempotent."""
         self._stopped = True
-        self._forgiven.stop()
-        self._end_probes()
         self._to_do.clear()
         if self._continuing is not None:
             self._continuing.cancel()
             self._continuing = None
+        self._forgiven.stop()
+        self._end_probes()
 
     def _end_probes(self) -> None:
         self._cancel_timer()

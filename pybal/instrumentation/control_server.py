@@ -13,6 +13,7 @@ from pybal.instrumentation.server import Accepting
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
 from pybal.net.unix_socket import UNIXListener, what_is_at
+from pybal.runtime.stopping import end_in_turn
 
 
 class ControlServer:
@@ -66,8 +67,7 @@ class ControlServer:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        await self._listener.stop()
-        await self._site.abort_all()
+        await end_in_turn(self._accepting.log, self._listener.stop, self._site.abort_all)
 
     def _listen(self) -> _Open:
         path = self.settings.path

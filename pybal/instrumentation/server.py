@@ -15,6 +15,7 @@ from pybal.model import IPAddress
 from pybal.net.acceptor import Acceptor
 from pybal.net.descriptor_reserve import DescriptorReserve
 from pybal.net.listener import Listener
+from pybal.runtime.stopping import end_in_turn
 
 if TYPE_CHECKING:
     from pybal.instrumentation.channel import BoundedSite
@@ -129,8 +130,9 @@ class InstrumentationServer:
         """Listen there from now on; connections that are open, and listeners that are to stay, are
         not touched."""
         self._wanted = [(address, port) for address in addresses]
-        for where in [each for each in self._listeners if each not in self._wanted]:
-            await self._listeners.pop(where).stop()
+        gone = [each for each in self._listeners if each not in self._wanted]
+        stops = [self._listeners.pop(where).stop for where in gone]
+        await end_in_turn(self._accepting.log, *stops)
         self.start()
 
     def listening(self) -> list[tuple[str, int]]:
@@ -144,6 +146,5 @@ class InstrumentationServer:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        for listener in self._listeners.values():
-            await listener.stop()
-        await self._site.abort_all()
+        stops = (listener.stop for listener in self._listeners.values())
+        await end_in_turn(self._accepting.log, *stops, self._site.abort_all)

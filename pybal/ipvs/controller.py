@@ -22,6 +22,7 @@ from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.runtime.clock import Clock, DelayedCall
 from pybal.runtime.naming import counted
+from pybal.runtime.stopping import end_each
 from pybal.runtime.threads import InThread
 
 
@@ -93,9 +94,7 @@ class IPVSController:
         """Leave the kernel as it is. Idempotent."""
         if self._audit is not None and self._audit.active():
             self._audit.cancel()
-        self._quick_look.stop()
-        self._drainer.stop()
-        self._statistics.stop()
+        end_each(self._log, self._quick_look.stop, self._drainer.stop, self._statistics.stop)
         left = self._manager.stop()
         if left:
             self._log.warn(

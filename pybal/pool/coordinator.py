@@ -51,6 +51,7 @@ from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server, answered, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
 from pybal.runtime.pieces import Pieces
+from pybal.runtime.stopping import end_each
 
 FIRST_ANSWER_WAIT_S = 6.0
 """Then a list is applied without the addresses that are not known. More than a look-up takes."""
@@ -148,16 +149,12 @@ class Coordinator:
         """Decide nothing from now on, and stop all servers with their monitors, in time slices; the
         kernel is left as it is. Fires when all have stopped. Idempotent."""
         self._stopped = True
-        self._record.stop()
-        self._policy.stop()
-        self._reconsideration.stop()
-        self._list.stop()
-        self._refusals.stop()
-        self._steps.stop()
+        parts = (self._record, self._policy, self._reconsideration, self._list, self._refusals)
+        end_each(self._log, *(part.stop for part in parts), self._steps.stop)
         if self._applying is not None:
             self._applying.cancel()
         servers = (*self._servers.values(), *self._arriving.values(), *self._steps.leaving)
-        return Deferred.fromCoroutine(stop_in_portions(servers, self._ports.time_slices))
+        return Deferred.fromCoroutine(stop_in_portions(servers, self._ports.time_slices, self._log))
 
     async def _apply_lists(self) -> None:
         while self._next_list is not None:

@@ -218,7 +218,7 @@ class ListSteps:
     async def _stop_leaving(self) -> None:
         """If the service itself is stopped, that stops them."""
         if not self._stopped:
-            await stop_in_portions(self.leaving, self._time_slices)
+            await stop_in_portions(self.leaving, self._time_slices, self._parts.log)
             self.leaving = []
             self._state().members.forget_former()
 

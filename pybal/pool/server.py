@@ -7,11 +7,13 @@ from operator import is_not
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
 
 from pybal.model import IPAddress, MonitorSnapshot
 from pybal.monitors.base import Monitor
 from pybal.pool.address_trial import AddressTrial
 from pybal.pool.events import ReportRetracted
+from pybal.runtime.stopping import end_each
 from pybal.runtime.time_slices import TimeSlices
 
 _STOPPED_AT_ONCE = 10
@@ -233,9 +235,9 @@ async def answered(servers: Iterable[Server], clock: Any, most_s: float) -> None
         await all_answered
 
 
-async def stop_in_portions(servers: Iterable[Server], time_slices: TimeSlices) -> None:
+async def stop_in_portions(servers: Iterable[Server], time_slices: TimeSlices, log: Logger) -> None:
     """Stop all of them; those of a large pool in several turns of the reactor."""
     for number, server in enumerate(servers):
         if number and number % _STOPPED_AT_ONCE == 0:
             await time_slices.pause()
-        server.stop()
+        end_each(log, server.stop)

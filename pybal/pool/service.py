@@ -23,6 +23,7 @@ from pybal.pool.flap_damping import can_spare
 from pybal.pool.members import Members
 from pybal.pool.ports import CoordinatorPorts
 from pybal.runtime.pieces import Pieces
+from pybal.runtime.stopping import end_each
 from pybal.sources.base import Source
 
 SourceFactory = Callable[[ServiceSettings, Callable[[SourceList], None]], Source]
@@ -40,6 +41,7 @@ class LVSService:
     ) -> None:
         self.name = settings.name
         self._settings = settings
+        self._log = Logger(namespace=settings.name)
         self._stood = adopted is not None
         self._create_source = create_source
         self._coordinator = Coordinator(settings, ports, adopted, self)
@@ -48,7 +50,7 @@ class LVSService:
             ports.clock,
             ports.now,
             lambda: can_spare(self._coordinator.state),
-            Logger(namespace=settings.name),
+            self._log,
             enabled=settings.flap_damping,
         )
         self._source = create_source(settings, self._pool_list)
@@ -66,7 +68,7 @@ class LVSService:
         on; the list in force stays until that has one."""
         before, self._settings = self._settings, settings
         if settings.source != before.source:
-            self._source.stop()
+            end_each(self._log, self._source.stop)
             self._source = self._create_source(settings, self._pool_list)
             if self._in_force is not None:
                 self._source.follow(self._in_force[0])
@@ -107,8 +109,7 @@ class LVSService:
     def stop(self) -> Deferred[None]:
         """End the source, and decide nothing any more; then all monitors, in time slices. Fires
         when these have ended. Idempotent."""
-        self._source.stop()
-        self._damped.stop()
+        end_each(self._log, self._source.stop, self._damped.stop)
         return self._coordinator.stop()
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:

@@ -11,10 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from pybal.announce.announcer import Announcer
 from pybal.config.settings import ServiceSettings
@@ -29,6 +28,7 @@ from pybal.reload.difference import (
     RenameService,
     ReplaceService,
 )
+from pybal.runtime.stopping import ending
 from pybal.runtime.time_slices import TimeSlices
 
 STAND_WAIT_S = 30.0
@@ -254,13 +254,7 @@ class ServiceSet:
         self._log.info("Created LVS service '{name}'", name=settings.name)
 
     def _stop(self, service: LVSService) -> Deferred[None]:
-        """An error must not keep the others from ending."""
-        stopping = maybeDeferred(service.stop)
-        return stopping.addErrback(self._not_stopped, service.name)
-
-    def _not_stopped(self, failure: Failure, name: str) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("Service {name} could not be stopped", failure, name=name)
+        return ending(self._log, f"service {service.name}", service.stop)
 
     def _start(self, service: LVSService) -> None:
         try:

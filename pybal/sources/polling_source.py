@@ -75,9 +75,9 @@ class PollingSource:
 
     def stop(self) -> None:
         """See Source. A reading that is under way is cancelled."""
+        self._last_good.stop()
         self._poller.stop()
         self._reader.stop()
-        self._last_good.stop()
 
     def follow(self, servers: tuple[ServerSpec, ...]) -> None:
         """See Source."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -10,44 +13,154 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from pybal import __main__
+from pybal.announce.announcer import Announcer
+from pybal.announce.failover import BGPFailover
+from pybal.bgp.bfd.detector import BFD
+from pybal.bgp.peering import Peering
+from pybal.bgp.speaker import Speaker
+from pybal.daemon.acknowledgements_part import AcknowledgementsPart
+from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.history_part import HistoryPart, HistoryPorts
+from pybal.daemon.http_part import HTTPPart
+from pybal.daemon.overrides_part import OverridesPart
+from pybal.health.director_health import DirectorHealth
 from pybal.history.database import find_events
 from pybal.history.disk import FILE_NAME
 from pybal.history.event import Kind
+from pybal.history.ledger import Ledger
 from pybal.history.query import EventQuery
 from pybal.history.settings import HistorySettings
+from pybal.instrumentation.alert_watch import AlertWatch
+from pybal.instrumentation.control_server import ControlServer
 from pybal.ipvs.controller import IPVSController
+from pybal.ipvs.drainer import Drainer
+from pybal.ipvs.manager import IPVSManager
+from pybal.ipvs.quick_look import QuickLook
 from pybal.monitors.installed import GROUP
+from pybal.monitors.memory import MonitorMemory
+from pybal.net.descriptor_reserve import DescriptorReserve
+from pybal.pool.coordinator import Coordinator
+from pybal.pool.damped_reports import DampedReports
+from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_record import ListRecord
+from pybal.pool.list_steps import ListSteps
+from pybal.pool.policy_steps import PolicySteps
+from pybal.pool.refusals import Refusals
+from pybal.pool.server import Server
+from pybal.pool.service import LVSService
+from pybal.reload.reloader import Reloader
+from pybal.reload.service_set import ServiceSet
+from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
+from pybal.sources.polling_source import PollingSource
 from tests.fakes.daemon import DaemonBench
 from tests.fakes.processes import FakeProcesses
 
 CONFIG = """
 [global]
 state-directory = none
-control-socket = no
+control-socket = {folder}/control
+bgp = yes
+bgp-local-asn = 64600
+bgp-peer-address = ['192.0.2.1', '192.0.2.2']
+bgp-nexthop-ipv4 = 192.0.2.254
+
+[web]
+protocol = tcp
+ip = 198.51.100.1
+port = 80
+scheduler = rr
+config = file://{folder}/pool
+monitors = ['IdleConnection']
 """
 
+PARTS: list[tuple[type, str]] = [
+    (Readiness, "stop"),
+    (Reloader, "stop"),
+    (BGPPart, "stop"),
+    (Announcer, "stop"),
+    (BGPFailover, "_shut_down_gracefully"),
+    (Speaker, "withdraw"),
+    (Speaker, "stop"),
+    (Peering, "stop"),
+    (BFD, "stop"),
+    (ServiceSet, "stop"),
+    (LVSService, "stop"),
+    (PollingSource, "stop"),
+    (DampedReports, "stop"),
+    (Coordinator, "stop"),
+    (ListRecord, "stop"),
+    (PolicySteps, "stop"),
+    (GuardedList, "stop"),
+    (Refusals, "stop"),
+    (ListSteps, "stop"),
+    (Server, "stop"),
+    (DirectorHealth, "stop"),
+    (OverridesPart, "stop"),
+    (AcknowledgementsPart, "stop"),
+    (MonitorMemory, "end"),
+    (IPVSController, "settle"),
+    (IPVSController, "stop"),
+    (QuickLook, "stop"),
+    (Drainer, "stop"),
+    (IPVSManager, "stop"),
+    (HistoryPart, "stop"),
+    (Ledger, "stop"),
+    (HTTPPart, "stop"),
+    (AlertWatch, "stop"),
+    (ControlServer, "stop"),
+    (DescriptorReserve, "close"),
+    (FakeProcesses, "end"),
+]
+"""What ends by itself and what is made of such parts."""
 
-@pytest.mark.parametrize("part", [IPVSController, HistoryPart])
-def test_commands_end_though_a_part_cannot_be_stopped(
-    part: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+
+def failing(stop: Callable[..., Any], ended: Callable[[], None], *, fails: bool) -> Any:
+    """As this one, which is told of; at its end it may fail."""
+
+    def end() -> None:
+        if fails:
+            raise ValueError("a mistake")
+
+    async def stopped_later(*arguments: Any, **options: Any) -> Any:
+        ended()
+        result = await stop(*arguments, **options)
+        end()
+        return result
+
+    def stopped(*arguments: Any, **options: Any) -> Any:
+        ended()
+        result = stop(*arguments, **options)
+        end()
+        return result
+
+    return stopped_later if iscoroutinefunction(stop) else stopped
+
+
+@pytest.mark.parametrize(
+    "broken", PARTS[:-1], ids=[f"{part.__name__}.{stop}" for part, stop in PARTS[:-1]]
+)
+def test_all_parts_end_though_one_cannot_be_stopped_and_that_is_said(
+    broken: tuple[type, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench = DaemonBench(tmp_path, CONFIG)
-
-    def fails(*_: Any, **__: Any) -> None:
-        raise ValueError("a mistake")
-
-    ended: list[FakeProcesses] = []
-    monkeypatch.setattr(part, "stop", fails)
-    monkeypatch.setattr(FakeProcesses, "end", lambda self: ended.append(self))
-    with pytest.raises(ValueError, match="a mistake"):
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n{'host': '192.0.2.12'}\n")
+    bench = DaemonBench(tmp_path, CONFIG.format(folder=tmp_path), running_s=0.5)
+    ended: Counter[tuple[type, str]] = Counter()
+    for part in PARTS:
+        wrapped = failing(getattr(*part), partial(ended.update, [part]), fails=part == broken)
+        monkeypatch.setattr(*part, wrapped)
+    with capturedLogs() as logged:
         bench.stop()
-    assert len(ended) == 1
-    monkeypatch.undo()
-    bench.stop()
+    assert {part: ended[part] for part in PARTS if not ended[part]} == {}
+    faults = [event["log_failure"] for event in logged if "log_failure" in event]
+    assert {str(fault.value) for fault in faults} == {"a mistake"}
+    assert {event["log_format"] for event in logged if "log_failure" in event} == {
+        "Not stopped in order: {what}"
+    }
+    assert bench.clock.getDelayedCalls() == []
 
 
 def test_threads_that_are_all_busy_do_not_hold_up_the_end_of_the_history(tmp_path: Path) -> None:

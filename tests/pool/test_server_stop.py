@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from pybal.pool.server import stop_in_portions
 from pybal.runtime.time_slices import SLICE_S, TimeSlices
 from tests.fakes.deferreds import result_of
+from tests.fakes.log import FakeLog
 from tests.fakes.turns import Reactor
 
 SERVERS = 4000
@@ -30,11 +31,8 @@ class SlowServer:
 def stopping(count: int) -> tuple[Reactor, list[Any], Deferred[None]]:
     reactor = Reactor()
     servers: list[Any] = [SlowServer(reactor) for _ in range(count)]
-    return (
-        reactor,
-        servers,
-        Deferred.fromCoroutine(stop_in_portions(servers, TimeSlices(reactor))),
-    )
+    stopping = stop_in_portions(servers, TimeSlices(reactor), FakeLog().logger("web"))
+    return reactor, servers, Deferred.fromCoroutine(stopping)
 
 
 def test_no_turn_takes_much_longer_than_a_slice() -> None:

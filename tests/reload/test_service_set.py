@@ -66,9 +66,9 @@ def test_what_fails_at_the_end_is_logged_and_keeps_no_other_from_ending() -> Non
     ended, logged = stopped(*services)
     assert ended
     assert all(each.stopped for each in services)
-    assert [(event["name"], str(event["log_failure"].value)) for event in logged] == [
-        ("a", "at once"),
-        ("b", "later"),
+    assert [(event["what"], str(event["log_failure"].value)) for event in logged] == [
+        ("service a", "at once"),
+        ("service b", "later"),
     ]
 
 

@@ -23,6 +23,7 @@ from pybal.bgp.bfd.packet import (
 from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
+from pybal.runtime.stopping import end_each
 from pybal.runtime.token_bucket import TokenBucket
 
 _LENGTH, _OURS = 3, slice(8, 12)  # where a packet says how long it is, and who we are
@@ -346,15 +347,13 @@ class BFD:
             self._numbers.keep(left)
 
     def stop(self) -> None:
-        self._keep_numbers()
+        end_each(self._log, self._keep_numbers)
         resting = any(detector.session.resting_us for detector in self._detectors.values())
-        for peer in tuple(self._detectors):
-            self.forget(peer)
+        end_each(self._log, *(partial(self.forget, peer) for peer in tuple(self._detectors)))
         if self._memory is not None:
-            self._memory.leave() if resting else self._memory.end()
+            end_each(self._log, self._memory.leave if resting else self._memory.end)
         closes, self._closes = self._closes, {}
-        for close in closes.values():
-            close()
+        end_each(self._log, *closes.values())
 
     def _received(self, data: bytes, source: IPAddress, ttl: int, multihop: bool) -> None:
         detector = self._detectors.get(source)
