@@ -154,7 +154,9 @@ def load(table: Table, state: Path, channel: int | None = None) -> None:
     """What the daemon does with a configuration from its start on, until nothing is left to do."""
     loop, told = Loop(), Told(channel)
     record = ToldRecord(state, told)
-    ports = IPVSPorts(loop, ToldKernel(told), time.time, loop.in_thread, record)
+    ports = IPVSPorts(
+        clock=loop, kernel=ToldKernel(told), now=time.time, in_thread=loop.in_thread, record=record
+    )
     controller = IPVSController(IPVSSettings(audit_interval_s=0), ports, dry_run=False)
     controller.start()
     for key in table:

@@ -136,11 +136,11 @@ def measure(folder: Path, count: int) -> float:
     daemon = Daemon(started(result, result.settings, 1e9), ports)
     daemon.start()
     clock.pump([STEP_S] * round(SETTLE_S / STEP_S))
-    assert daemon.ipvs().destinations == sum(map(len, pools.values()))
+    assert daemon.view.ipvs().destinations == sum(map(len, pools.values()))
     with Calls() as calls:
         network.die(pools["dying"])
         clock.pump([STEP_S] * round(STORM_S / STEP_S))
-    assert daemon.ipvs().destinations == len(pools["living"])
+    assert daemon.view.ipvs().destinations == len(pools["living"])
     return calls.count / count
 
 

@@ -90,7 +90,7 @@ async def measure(options: argparse.Namespace) -> None:
         path.write_text(configuration(folder, options.services, "wrr"))
         daemon = daemon_in_memory(path, reactor, in_thread=deferToThread)
         daemon.start()
-        while not daemon.ipvs().in_sync or daemon.ipvs().services < options.services:
+        while not daemon.view.ipvs().in_sync or daemon.view.ipvs().services < options.services:
             await deferLater(reactor, 0.5, lambda: None)
         await deferLater(reactor, options.settle, lambda: None)
         beats = Beats()
@@ -100,19 +100,19 @@ async def measure(options: argparse.Namespace) -> None:
             await deferLater(reactor, 1.0, lambda: None)
             quiet = beats.take()
             path.write_text(configuration(folder, options.services, ("sh", "wlc")[number % 2]))
-            before, began = daemon.ipvs().changes_total, time.monotonic()
+            before, began = daemon.view.ipvs().changes_total, time.monotonic()
             cpu_s = time.process_time()
             outcome: Any = await daemon.reload()
             took.append(time.monotonic() - began)
             worked.append(time.process_time() - cpu_s)
             assert outcome.successful, outcome.errors
-            while not daemon.ipvs().in_sync:
+            while not daemon.view.ipvs().in_sync:
                 await deferLater(reactor, 0.01, lambda: None)
             await deferLater(reactor, 0.2, lambda: None)
             stalls.append(beats.take())
             print(
                 f"reload {number}: {outcome.steps[0]}: {took[-1] * 1e3:.1f} ms,"
-                f" {daemon.ipvs().changes_total - before} operations on the kernel,"
+                f" {daemon.view.ipvs().changes_total - before} operations on the kernel,"
                 f" event loop late by {stalls[-1]}; without a reload: {quiet}",
                 flush=True,
             )

@@ -256,11 +256,11 @@ def _run(running: Running, begun: _Begun) -> int:
     daemon = Daemon(running, _daemon_ports(settings, begun, place, left, store, now))
     signals = SignalHandling(
         reactor,
-        daemon,
-        _log,
-        signal.signal,
-        None if successor is None else partial(_in_thread, successor.objections),
-        lambda: _end(signals, successor, begun.logging.flush),
+        daemon=daemon,
+        log=_log,
+        take_signal=signal.signal,
+        objections=None if successor is None else partial(_in_thread, successor.objections),
+        ended=lambda: _end(signals, successor, begun.logging.flush),
     )
     signals.arrange()
     try:
@@ -340,7 +340,13 @@ def _daemon_ports(
         new_bgp=lambda: _bgp_outside(listeners, store, here, left, wanted=wanted),
         bgp_left=are_of_bgp(left),
         memory=MonitorMemory(
-            store, here, left, reactor, Logger(namespace="monitors"), own_thread, wanted=wanted
+            store=store,
+            place=here,
+            left=left,
+            clock=reactor,
+            log=Logger(namespace="monitors"),
+            own_thread=own_thread,
+            wanted=wanted,
         ),
         listeners=listeners,
         source_address=kernel_source_address,

@@ -21,7 +21,7 @@ class BGPOutside:
     records: SessionKeeper
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BGPPorts:
     """What BGP touches outside of itself. `clock` is IReactorTime, monotonic; `now` the wall
     clock in Unix seconds; `random` a random.Random; `log` a Logger."""

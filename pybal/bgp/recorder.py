@@ -22,7 +22,7 @@ ToldAgain = Callable[[], Iterable[Entry]]
 """Entries that say all that the peer has been told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPorts:
     """Where records are kept, whose clock counts (CLOCK_BOOTTIME, which all processes share), and
     which boot and network namespace this is."""

@@ -54,6 +54,7 @@ class LeftSession:
 
     def __init__(
         self,
+        *,
         name: str,
         connection: socket.socket,
         memory: RecordMemory,
@@ -193,7 +194,13 @@ class SessionKeeper:
             raise
         os.close(sockets[0])
         return LeftSession(
-            name, connection, memory, kept, contents.received, contents.entries, counts
+            name=name,
+            connection=connection,
+            memory=memory,
+            kept=kept,
+            received=contents.received,
+            entries=contents.entries,
+            counts=counts,
         )
 
     def recorder(self, taken: TakenSession) -> Recorder:

@@ -67,12 +67,12 @@ class AcknowledgementsPart:
                 id_,
                 each.alert.service,
                 each.about,
-                each.severity,
-                by,
-                reason,
-                now,
-                now + for_s,
-                each.details,
+                severity=each.severity,
+                by=by,
+                reason=reason,
+                since=now,
+                until=now + for_s,
+                details=each.details,
             )
             for each in meant
         )

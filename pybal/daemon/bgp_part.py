@@ -116,12 +116,12 @@ class BGPPart:
 
         self._failover = new_failover(
             settings,
-            self._ports,
-            self._outside(),
-            self._state_directory,
-            self._told.session,
-            self._maintenance,
-            self._keep_maintenance,
+            ports=self._ports,
+            outside=self._outside(),
+            state_directory=self._state_directory,
+            session_changed=self._told.session,
+            maintenance=self._maintenance,
+            keep_maintenance=self._keep_maintenance,
         )
         self._failover.start(restarting=restarting)
         self._announce_by(self._failover)

@@ -37,7 +37,7 @@ def real_outside(
     """The real one. `store` None: nobody would keep sessions for the next process; not `wanted`:
     nor are those that are `left` to go on. `here` is this boot and network namespace."""
     log = Logger(namespace="bgp")
-    ports = None if store is None else RecordPorts(store, reactor, here, log)
+    ports = None if store is None else RecordPorts(store=store, clock=reactor, place=here, log=log)
     return BGPOutside(
         network=TwistedNetwork(reactor, listeners),
         bfd_network=SocketBFDNetwork(reactor),

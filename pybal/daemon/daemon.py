@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection
 from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 
-import pybal
 from pybal.announce.announcer import Announcer
-from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot
+from pybal.bgp.snapshot import AnnouncedPrefix
 from pybal.config.settings import MonitorSettings, ServiceSettings, Settings
-from pybal.config.snapshot import ConfigSnapshot, ReloadSnapshot
+from pybal.config.snapshot import ReloadSnapshot
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.history_part import HistoryPart
@@ -29,22 +27,20 @@ from pybal.daemon.part_ports import (
     source_ports,
 )
 from pybal.daemon.ports import DaemonPorts
+from pybal.daemon.running_view import RunningView
 from pybal.daemon.server_checks import ServerChecks
 from pybal.health.descriptor_need import DescriptorNeed
 from pybal.health.director_health import DirectorHealth
-from pybal.history.port import History
 from pybal.instrumentation.instants import iso_time
 from pybal.instrumentation.pending_alert import Dated
 from pybal.instrumentation.status_line import status_line
 from pybal.ipvs.controller import IPVSController
 from pybal.ipvs.model import DestinationKey, ServiceKey
-from pybal.ipvs.snapshot import IPVSSnapshot, MissingSnapshot
-from pybal.model import DaemonSnapshot, IPAddress, ServiceSnapshot, SourceList
+from pybal.model import IPAddress, SourceList
 from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.by_hand import ChecksByHand
 from pybal.monitors.registry import create_monitor, kinds_of
 from pybal.monitors.target import MonitorPorts, Target
-from pybal.override import Override
 from pybal.pool.desired import service_key
 from pybal.pool.events import ListChanged, ListPart
 from pybal.pool.ports import FIRST_LISTS_AT_ONCE, CoordinatorPorts, PolicyStep
@@ -56,7 +52,6 @@ from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
 from pybal.reload.service_names import ServiceNames
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
-from pybal.runtime.pieces import Pieces
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.slots import Slots
 from pybal.runtime.stopping import end_each, end_in_turn
@@ -81,7 +76,8 @@ def _names(settings: Settings) -> dict[ServiceKey, str]:
 
 
 class Daemon:
-    """All services of one pybal.conf; also the StatusView that the instrumentation reads."""
+    """All services of one pybal.conf. `view` is what can be told about them, `controls` what an
+    operator can have done."""
 
     def __init__(self, running: Running, ports: DaemonPorts) -> None:
         settings = self._settings = running.settings
@@ -89,7 +85,6 @@ class Daemon:
         self._log = Logger(namespace="pybal")
         self._time_slices = TimeSlices(ports.reactor)
         self._first_lists = Slots(ports.reactor, FIRST_LISTS_AT_ONCE)
-        self._started_at = ports.now()
         self._history = HistoryPart(
             history_ports(ports, settings, self._time_slices), lambda key: self._names.get(key)
         )
@@ -100,7 +95,11 @@ class Daemon:
         self._announcer = Announcer(settings.services, ports.reactor, Logger(namespace="bgp"))
         self._service_set = ServiceSet(
             ServiceSetPorts(
-                self._new_service, self._ipvs, self._announcer, ports.reactor, self._time_slices
+                new_service=self._new_service,
+                table=self._ipvs,
+                announcer=self._announcer,
+                clock=ports.reactor,
+                time_slices=self._time_slices,
             ),
             self._log,
         )
@@ -127,14 +126,26 @@ class Daemon:
         self._overrides = OverridesPart(
             ports, self._services, self._time_slices, kept, self._history.overridden
         )
+        self.view = RunningView(
+            settings=lambda: self._settings,
+            services=self._services,
+            ipvs=self._ipvs,
+            bgp=self._bgp,
+            overrides=self._overrides,
+            history=self._history,
+            reloader=self._reloader,
+            health=self._director_health,
+            started_at=ports.now(),
+            host=ports.host_name,
+        )
         self.controls = OperatorControls(
-            self._services,
-            self._reloader,
-            self._bgp,
-            self._overrides,
-            self._acknowledgements,
-            self._history,
-            self._server_checks(),
+            services=self._services,
+            reloader=self._reloader,
+            bgp=self._bgp,
+            overrides=self._overrides,
+            acknowledgements=self._acknowledgements,
+            history=self._history,
+            checks=self._server_checks(),
         )
         self._http = self._new_http(settings)
         self._starting: Deferred[None] = succeed(None)
@@ -142,29 +153,29 @@ class Daemon:
     def _new_health(self, settings: Settings) -> DirectorHealth:
         ports, router = self._ports, ReportRouter(self._services)
         return DirectorHealth(
-            ports.reactor,
-            ports.now,
-            ports.random,
-            ports.network,
-            settings.isolation,
-            self._services,
-            router,
-            self._log,
-            self._history.isolation,
-            lambda lost_s: self._bgp.time_lost(lost_s),
-            router.together,
+            reactor=ports.reactor,
+            now=ports.now,
+            random=ports.random,
+            network=ports.network,
+            isolation=settings.isolation,
+            services=self._services,
+            router=router,
+            log=self._log,
+            phase_changed=self._history.isolation,
+            time_lost=lambda lost_s: self._bgp.time_lost(lost_s),
+            together=router.together,
         )
 
     def _new_http(self, settings: Settings) -> HTTPPart:
         return HTTPPart(
-            self._ports,
-            self,
-            self.controls,
-            self._time_slices,
-            self._director_health.faults,
-            self._must_be_local,
-            self._acknowledgements.book.of,
-            kept_in(settings),
+            ports=self._ports,
+            view=self.view,
+            controls=self.controls,
+            time_slices=self._time_slices,
+            faults=self._director_health.faults,
+            must_be_local=self._must_be_local,
+            known=self._acknowledgements.book.of,
+            state_directory=kept_in(settings),
             dry_run=settings.dry_run,
         )
 
@@ -228,7 +239,7 @@ class Daemon:
 
     def _status(self) -> str:
         services = [each.tally for each in self._services.values()]
-        return status_line(services, self.bgp(), self.config())
+        return status_line(services, self.view.bgp(), self.view.config())
 
     async def stop(self, *, for_restart: bool = False) -> None:
         """Stop everything that was started; the kernel's table stays as it is. Idempotent.
@@ -351,7 +362,7 @@ class Daemon:
             return create_monitor(settings, target, ports, receiver, self._ports.monitors)
 
         checks = ChecksByHand(self._monitor_ports, self._ports.names, create, iso_time)
-        return ServerChecks(checks, self._settings_by_name, self.service)
+        return ServerChecks(checks, self._settings_by_name, self.view.service)
 
     def _settings_by_name(self) -> dict[str, ServiceSettings]:
         return {service.name: service for service in self._settings.services}
@@ -375,70 +386,3 @@ class Daemon:
         """Packets for it reach IPVS only if it is; but marked ones may come by other ways."""
         marked = {each.name for each in self._settings.services if each.ipvs.fwmark}
         return not prefix.services or not marked.issuperset(prefix.services)
-
-    # -- StatusView -----------------------------------------------------------------------
-
-    def preparing(self, name: str | None = None) -> Pieces[None]:
-        """See StatusView."""
-        for each, service in tuple(self._services.items()):
-            if name in (None, each):
-                yield from service.preparing()
-
-    def services(self) -> Iterable[ServiceSnapshot]:
-        """All services, in the order of the configuration."""
-        return (service.snapshot() for service in tuple(self._services.values()))
-
-    def service_names(self) -> tuple[str, ...]:
-        """See StatusView."""
-        return tuple(self._services)
-
-    def service(self, name: str) -> ServiceSnapshot | None:
-        """One service, or None if there is none of that name."""
-        service = self._services.get(name)
-        return service.snapshot() if service is not None else None
-
-    def bgp(self) -> BGPSnapshot:
-        """The BGP side."""
-        return self._bgp.snapshot()
-
-    def ipvs(self) -> IPVSSnapshot:
-        """The IPVS table and its maintenance."""
-        services = self._settings.services
-        names = tuple((str(service_key(service)), service.name) for service in services)
-        return replace(self._ipvs.snapshot(), names=names)
-
-    def missing(self, name: str) -> MissingSnapshot | None:
-        """See StatusView."""
-        service = self._services.get(name)
-        return self._ipvs.missing(service.key) if service is not None else None
-
-    def refresh(self) -> Deferred[None]:
-        """Refresh the statistics before the next snapshot."""
-        return self._ipvs.refresh()
-
-    def overrides(self) -> tuple[Override, ...]:
-        """What operators want of servers for a time."""
-        return self._overrides.all()
-
-    def history(self) -> History:
-        """What has happened."""
-        return self._history.ledger
-
-    def config(self) -> ConfigSnapshot:
-        """Which configuration runs, and how the last reload went."""
-        return self._reloader.running.snapshot()
-
-    def config_text(self) -> str:
-        """See StatusView."""
-        return self._reloader.running.text
-
-    def daemon(self) -> DaemonSnapshot:
-        """The process."""
-        return DaemonSnapshot(
-            version=pybal.__version__,
-            started_at=self._started_at,
-            config_path=self._reloader.running.path,
-            dry_run=self._settings.dry_run,
-            health=self._director_health.snapshot(),
-            host=self._ports.host_name,
-        )

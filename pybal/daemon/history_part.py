@@ -46,7 +46,7 @@ ServiceNames = Callable[[ServiceKey], str | None]
 """The configured service of a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPorts:
     """What the history touches outside of itself. `clock` does not jump, `now()` is Unix seconds,
     in any thread; `in_thread` runs queries, `own_thread` what writes. Without a `directory` nothing

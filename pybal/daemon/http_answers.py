@@ -40,7 +40,14 @@ class HTTPAnswers:
             partial(ports.read_in_thread, process_metrics()),
         )
         self._users = AskingUsers(ports.reactor, ports.own_thread)
-        self._html = StatusSite(ports.reactor, view, watch, time_slices, ports.now, log)
+        self._html = StatusSite(
+            clock=ports.reactor,
+            view=view,
+            watch=watch,
+            time_slices=time_slices,
+            now=ports.now,
+            log=log,
+        )
         self._pages.html = self._html
 
     def site(self, controls: Controls | None) -> BoundedSite:

@@ -75,6 +75,7 @@ class HTTPPart:
 
     def __init__(
         self,
+        *,
         ports: DaemonPorts,
         view: StatusView,
         controls: Controls,
@@ -83,7 +84,6 @@ class HTTPPart:
         must_be_local: Callable[[AnnouncedPrefix], bool],
         known: Callable[[AlertKey], Acknowledgement | None],
         state_directory: Path | None,
-        *,
         dry_run: bool,
     ) -> None:
         self._ports = ports
@@ -103,16 +103,18 @@ class HTTPPart:
             self._out_of_descriptors,
             partial(_listening, ports.listeners),
         )
+        lasting, keep = _lasting(ports, state_directory, self._log)
         self._watch = AlertWatch(
             ports.reactor,
             view,
-            time_slices,
-            ports.is_local,
-            must_be_local,
-            self._log,
-            ports.now,
-            known,
-            *_lasting(ports, state_directory, self._log),
+            time_slices=time_slices,
+            is_local=ports.is_local,
+            must_be_local=must_be_local,
+            log=self._log,
+            now=ports.now,
+            known=known,
+            lasting=lasting,
+            keep=keep,
         )
         self._answers: HTTPAnswers | None = None
         self._late: list[tuple[LateSite, Controls | None]] = []

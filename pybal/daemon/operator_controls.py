@@ -33,6 +33,7 @@ class OperatorControls:
 
     def __init__(
         self,
+        *,
         services: Mapping[str, LVSService],
         reloader: Reloader,
         bgp: BGPPart,

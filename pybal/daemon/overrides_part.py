@@ -58,7 +58,14 @@ class OverridesPart:
             file = override_file(state_directory)
             self._keeper = Keeper(file, "The list of overrides", (), ports.in_thread, self._log)
         self._book = OverrideBook(
-            BookPorts(ports.reactor, ports.now, self._save, self._changed, observe), self._log
+            BookPorts(
+                clock=ports.reactor,
+                now=ports.now,
+                save=self._save,
+                changed=self._changed,
+                observe=observe,
+            ),
+            self._log,
         )
 
     def start(self, services: Collection[str], renames: Iterable[tuple[str, str]] = ()) -> None:

@@ -28,7 +28,12 @@ def kept_in(settings: Settings) -> Path | None:
 def history_ports(ports: DaemonPorts, settings: Settings, slices: TimeSlices) -> HistoryPorts:
     """Of what has happened."""
     return HistoryPorts(
-        ports.reactor, ports.now, slices, ports.read_in_thread, ports.own_thread, kept_in(settings)
+        clock=ports.reactor,
+        now=ports.now,
+        time_slices=slices,
+        in_thread=ports.read_in_thread,
+        own_thread=ports.own_thread,
+        directory=kept_in(settings),
     )
 
 
@@ -37,21 +42,27 @@ def ipvs_ports(ports: DaemonPorts, settings: Settings) -> IPVSPorts:
     record, directory = None, settings.state_directory
     if directory is not None and ports.place is not None:
         record = record_file(directory, ports.place)
-    return IPVSPorts(ports.reactor, ports.kernel, ports.now, ports.in_thread, record)
+    return IPVSPorts(
+        clock=ports.reactor,
+        kernel=ports.kernel,
+        now=ports.now,
+        in_thread=ports.in_thread,
+        record=record,
+    )
 
 
 def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth) -> MonitorPorts:
     """Of all monitors."""
     return MonitorPorts(
-        ports.reactor,
-        ports.now,
-        ports.random,
-        ports.network,
-        ports.processes,
-        ports.http,
-        health.stall_detector,
-        health.recoveries,
-        health.faults,
+        reactor=ports.reactor,
+        now=ports.now,
+        random=ports.random,
+        network=ports.network,
+        processes=ports.processes,
+        http=ports.http,
+        stall_meter=health.stall_detector,
+        recoveries=health.recoveries,
+        faults=health.faults,
         memory=ports.memory if ports.memory.is_wanted else None,
         commands_at_once=settings.runcommand_concurrency,
         files=ports.files,
@@ -62,13 +73,13 @@ def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth
 def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
     """Of all sources of pool lists."""
     return SourcePorts(
-        ports.reactor,
-        ports.now,
-        ports.random,
-        ports.source_http,
-        ports.names,
-        ports.read_in_thread,
-        settings.state_directory,
+        reactor=ports.reactor,
+        now=ports.now,
+        random=ports.random,
+        http=ports.source_http,
+        names=ports.names,
+        in_thread=ports.read_in_thread,
+        state_directory=settings.state_directory,
         write_in_thread=ports.in_thread,
         read_only=settings.dry_run,
         boot=None if ports.place is None else ports.place.boot,
@@ -84,13 +95,13 @@ def reload_ports(
 ) -> ReloadPorts:
     """Of reloads; `ended` is told of the outcome of each."""
     return ReloadPorts(
-        ports.reactor,
-        ports.now,
-        ports.monotonic_s,
-        ports.read_in_thread,
-        readiness,
-        ports.with_options,
-        ports.load_code,
-        ended,
-        ports.host_name,
+        clock=ports.reactor,
+        now=ports.now,
+        monotonic_s=ports.monotonic_s,
+        in_thread=ports.read_in_thread,
+        manager=readiness,
+        with_options=ports.with_options,
+        load_code=ports.load_code,
+        ended=ended,
+        host=ports.host_name,
     )

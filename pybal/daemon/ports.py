@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.bgp.ports import BGPOutside
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonPorts:
     """All that the daemon touches outside of itself. main gives it; nothing has a default.
 

@@ -52,6 +52,7 @@ class DirectorHealth:
 
     def __init__(
         self,
+        *,
         reactor: Any,
         now: Callable[[], float],
         random: Random,
@@ -75,17 +76,17 @@ class DirectorHealth:
         self._counted_at_s = -_COUNT_EVERY_S
         self._counted = 0
         ports = IsolationPorts(
-            reactor,
-            router,
-            now,
-            network,
-            self.stall_detector,
-            self._probe_targets,
-            self._hosts,
-            self.recoveries.recheck_all,
-            self.recoveries.recheck,
-            phase_changed,
-            together,
+            clock=reactor,
+            router=router,
+            now=now,
+            network=network,
+            stall_meter=self.stall_detector,
+            probe_targets=self._probe_targets,
+            hosts=self._hosts,
+            recheck_all=self.recoveries.recheck_all,
+            recheck=self.recoveries.recheck,
+            phase_changed=phase_changed,
+            together=together,
         )
         self.reports = IsolationGuard(None, ports, log)
         self.reports.reconfigure(isolation)

@@ -71,7 +71,7 @@ class ReportDelivery(Protocol):
         """A report of down that was delivered no longer counts."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IsolationPorts:
     """What a guard touches outside of itself. `now()` is Unix seconds.
 

@@ -44,6 +44,7 @@ class AlertWatch:
         self,
         clock: Any,
         view: StatusView,
+        *,
         time_slices: TimeSlices,
         is_local: IsLocal,
         must_be_local: Callable[[AnnouncedPrefix], bool],
@@ -93,7 +94,12 @@ class AlertWatch:
         view = self._view
         services = tuple(view.services())
         situation = Situation(
-            services, view.daemon(), view.ipvs(), view.bgp(), view.config(), self._not_local
+            services=services,
+            daemon=view.daemon(),
+            ipvs=view.ipvs(),
+            bgp=view.bgp(),
+            config=view.config(),
+            not_local=self._not_local,
         )
         found = [*general_alerts(situation)]
         for service in services:

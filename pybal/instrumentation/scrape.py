@@ -52,14 +52,14 @@ class Scraper:
             with suppress(NoThreadError):
                 others += await get()
         snapshot = metrics.Snapshot(
-            tuple(services),
-            view.bgp(),
-            view.ipvs(),
-            view.daemon(),
-            view.config(),
-            failed_requests,
-            self._alerts(),
-            view.history().snapshot(),
+            services=tuple(services),
+            bgp=view.bgp(),
+            ipvs=view.ipvs(),
+            daemon=view.daemon(),
+            config=view.config(),
+            failed_requests=failed_requests,
+            alerts=self._alerts(),
+            history=view.history().snapshot(),
         )
         return metrics.exposition(
             snapshot,

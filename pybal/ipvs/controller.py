@@ -26,7 +26,7 @@ from pybal.runtime.stopping import end_each
 from pybal.runtime.threads import InThread
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IPVSPorts:
     """What the controller touches outside of itself. `now()` is Unix seconds; `in_thread` runs a
     function off the reactor's thread. Without a `record` no service is known to be ours."""
@@ -53,9 +53,9 @@ class IPVSController:
             ports.clock,
             ports.kernel,
             ports.now,
-            dry_run,
-            ownership,
-            settings.cleanup,
+            dry_run=dry_run,
+            owner=ownership,
+            cleanup=settings.cleanup,
             audited=settings.audit_interval_s > 0,
         )
         if ownership is not None:

@@ -66,10 +66,10 @@ class IPVSManager:
         clock: Clock,
         kernel: Kernel,
         now: Callable[[], float],
+        *,
         dry_run: bool,
         owner: Owner | None = None,
         cleanup: Cleanup = Cleanup.OWNED,
-        *,
         audited: bool = True,
         operations_per_turn: int = OPERATIONS_PER_TURN,
     ) -> None:

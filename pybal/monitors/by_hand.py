@@ -102,15 +102,15 @@ class ChecksByHand:
         ports = self._ports
         clock = ports.reactor
         return MonitorPorts(
-            clock,
-            ports.now,
-            ports.random,
-            RecordingNetwork(ports.network, record),
-            RecordingProcesses(ports.processes, record),
-            RecordingHTTPClient(clock, ports.network, self._names, record, self._iso),
-            ports.stall_meter,
-            Recoveries(clock.seconds),
-            once,
+            reactor=clock,
+            now=ports.now,
+            random=ports.random,
+            network=RecordingNetwork(ports.network, record),
+            processes=RecordingProcesses(ports.processes, record),
+            http=RecordingHTTPClient(clock, ports.network, self._names, record, self._iso),
+            stall_meter=ports.stall_meter,
+            recoveries=Recoveries(clock.seconds),
+            faults=once,
             commands_at_once=1,
             files=ports.files,
         )

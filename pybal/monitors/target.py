@@ -51,7 +51,7 @@ class Target:
         return endpoint(self.address, self.port)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorPorts:
     """All that a monitor touches outside of itself. `now()` is the wall clock in Unix seconds;
     timers are the reactor's (any object that provides IReactorTime). `stall_meter` tells whether

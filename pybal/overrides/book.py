@@ -46,7 +46,7 @@ def nobody(_: OverrideEvent) -> None:
     """Nobody observes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookPorts:
     """`clock` provides IReactorTime and does not jump, `now()` is Unix seconds. `save` keeps all
     that there is for the next start. `changed` hears of the services whose overrides are others

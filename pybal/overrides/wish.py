@@ -46,7 +46,16 @@ class Wish:
     def override(self, service: str, by: str, now: float) -> Override:
         """The override of one service that comes of it."""
         until, force = now + self.for_s, self.force
-        return Override(service, self.scope.host, self.action, by, self.reason, now, until, force)
+        return Override(
+            service,
+            self.scope.host,
+            self.action,
+            by=by,
+            reason=self.reason,
+            since=now,
+            until=until,
+            force=force,
+        )
 
 
 def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:

@@ -64,7 +64,15 @@ class StatusSite:
         self._assets = read_assets()
         self._build = "-".join(asset.tag for asset in self._assets.values())
         composer = Composer(view, watch, now)
-        self._live = Live(clock, view, composer, time_slices, now, log, self._build)
+        self._live = Live(
+            clock=clock,
+            view=view,
+            composer=composer,
+            time_slices=time_slices,
+            now=now,
+            log=log,
+            build=self._build,
+        )
 
     def stop(self) -> None:
         """Make no page anew any more. Idempotent."""

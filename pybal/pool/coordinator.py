@@ -78,11 +78,11 @@ class Coordinator:
         self._log = Logger(namespace=settings.name)
         self._list = GuardedList(
             settings,
-            ports.clock,
-            ports.now,
-            lambda: self._steps.reconsider(),
-            self._log,
-            ports.list_kept,
+            clock=ports.clock,
+            now=ports.now,
+            wake=lambda: self._steps.reconsider(),
+            log=self._log,
+            told=ports.list_kept,
         )
         self._servers: dict[str, Server] = {}
         self._overlay = Overlay(settings.name, ports.overrides)

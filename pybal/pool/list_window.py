@@ -64,7 +64,9 @@ class ListWindow:
     def past(self, at: float, reference: int | None) -> ListPast:
         """For the next run."""
         counts = tuple((each.at, each.first, each.most, each.last) for each in self._counts)
-        return ListPast(at, tuple(self.taken.items()), counts, reference)
+        return ListPast(
+            at_s=at, taken=tuple(self.taken.items()), counts=counts, reference=reference
+        )
 
     def after(self, past: ListPast) -> ListWindow:
         """This window, of a run that has just begun, after what the last run has left."""

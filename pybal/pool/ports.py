@@ -70,7 +70,7 @@ FIRST_LISTS_AT_ONCE = 4
 """A long one does not hold up all others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoordinatorPorts:
     """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
     seconds; lists of hundreds of servers are applied in `time_slices`; `table` is told what

@@ -53,7 +53,7 @@ class Notified(Protocol):
     def ready(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadPorts:
     """`clock` provides IReactorTime, `now()` is Unix seconds, `monotonic_s()` CLOCK_MONOTONIC;
     `in_thread` runs a function that reads and compares for a while."""

@@ -55,7 +55,7 @@ class ServiceTable(Protocol):
     def withdraw(self, key: ServiceKey) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSetPorts:
     """`new_service` makes a service, not yet started; the second argument says whether what stands
     in the kernel for it is its own, to be adopted. `clock` provides IReactorTime."""

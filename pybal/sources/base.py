@@ -44,7 +44,7 @@ class Source(Protocol):
     def snapshot(self) -> SourceSnapshot: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that takes its time, and fires

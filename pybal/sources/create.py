@@ -54,7 +54,15 @@ def create_source(
             cache = ListCache(
                 file, ports.write_in_thread or ports.in_thread, log, read_only=ports.read_only
             )
-        return LastGoodList(origin, log, ports.reactor, ports.now, publish, cache, overdue_s)
+        return LastGoodList(
+            origin,
+            log=log,
+            clock=ports.reactor,
+            now=ports.now,
+            publish=publish,
+            cache=cache,
+            overdue_s=overdue_s,
+        )
 
     def polling(reader: Reader, pauses: Pauses, overdue_s: float) -> Source:
         return PollingSource(reader, pauses, ports, log, last_good(overdue_s))

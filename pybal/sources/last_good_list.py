@@ -63,6 +63,7 @@ class LastGoodList:
     def __init__(
         self,
         origin: Origin,
+        *,
         log: Logger,
         clock: Any,
         now: Callable[[], float],
@@ -188,7 +189,12 @@ class LastGoodList:
         if silent_s > self._overdue_s:
             stale, error = True, error or f"it could not be read for {_age(silent_s)}"
         return SourceSnapshot(
-            self._origin.url, stale, self._good_at, error, self._damage, self._kept
+            url=self._origin.url,
+            stale=stale,
+            last_good_at=self._good_at,
+            last_error=error,
+            damage=self._damage,
+            kept=self._kept,
         )
 
     def _reference(self, found: PoolList) -> tuple[ServerSpec, ...]:

@@ -246,7 +246,9 @@ def _keeper(given: dict[str, Any], world: Any, log: Logger) -> SessionKeeper:
     address = given.get("store")
     if address is None:
         return no_keeper(log)
-    ports = RecordPorts(ManagerStore(address), world, given.get("place", "here"), log)
+    ports = RecordPorts(
+        store=ManagerStore(address), clock=world, place=given.get("place", "here"), log=log
+    )
     return SessionKeeper(ports, _left(given, "bgp.") | _left(given, "bfd."), log)
 
 
@@ -275,13 +277,13 @@ def run(given: dict[str, Any]) -> None:
     world.seconds = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     listeners = _listeners(given)
     ports = BGPPorts(
-        world,
-        TwistedNetwork(world, listeners),
-        Random(),
-        time.time,
-        log,
-        SocketBFDNetwork(world),
-        _keeper(given, world, log),
+        clock=world,
+        network=TwistedNetwork(world, listeners),
+        random=Random(),
+        now=time.time,
+        log=log,
+        bfd_network=SocketBFDNetwork(world),
+        records=_keeper(given, world, log),
         bfd_numbers=BFDNumbers(Path(given["state"]), log) if "state" in given else None,
     )
     failover = BGPFailover(settings_of(given), ports)

@@ -268,5 +268,11 @@ def memory_ports(
 ) -> BGPPorts:
     """What a speaker in memory touches, without BFD. `now` defaults to the clock's seconds."""
     return BGPPorts(
-        clock, network, Random(seed), now or clock.seconds, log, NoBFDNetwork(), no_keeper(log)
+        clock=clock,
+        network=network,
+        random=Random(seed),
+        now=now or clock.seconds,
+        log=log,
+        bfd_network=NoBFDNetwork(),
+        records=no_keeper(log),
     )

@@ -83,7 +83,9 @@ class Rig:
         self.ours.setblocking(False)
         self.peer.settimeout(5)
         self.store, self.log, self.clock = Store(), Log(), Clock()
-        self.ports = RecordPorts(self.store, self.clock, PLACE, self.log, slack_bytes)
+        self.ports = RecordPorts(
+            store=self.store, clock=self.clock, place=PLACE, log=self.log, slack_bytes=slack_bytes
+        )
         self.recorder = Recorder(self.ports, self.ours)
         self.stream = b""
 
@@ -106,7 +108,7 @@ class Rig:
         yield Entry(Kind.TOLD, encode(ROUTE))
 
     def keeper(self) -> SessionKeeper:
-        ports = RecordPorts(self.store, self.clock, PLACE, self.log)
+        ports = RecordPorts(store=self.store, clock=self.clock, place=PLACE, log=self.log)
         return SessionKeeper(ports, self.store.left(), self.log)
 
     def left(self) -> LeftSession:

@@ -173,7 +173,14 @@ def test_threads_that_are_all_busy_do_not_hold_up_the_end_of_the_history(tmp_pat
         writers.append(Thread(target=write, daemon=True))
         writers[-1].start()
 
-    ports = HistoryPorts(clock, lambda: 1e9, slices, lambda _: never, own_thread, tmp_path)
+    ports = HistoryPorts(
+        clock=clock,
+        now=lambda: 1e9,
+        time_slices=slices,
+        in_thread=lambda _: never,
+        own_thread=own_thread,
+        directory=tmp_path,
+    )
     history = HistoryPart(ports, lambda _: None)
     history.start(HistorySettings(), dry_run=False)
     ended: list[None] = []

@@ -254,12 +254,12 @@ class DaemonBench:
 
     def state(self) -> dict[str, Any]:
         """What can be seen of it: the kernel's table, routes, monitors, answers."""
-        services = list(self.daemon.services())
+        services = list(self.daemon.view.services())
         table = {
             str(service.key): self.kernel.read(service.key)
             for service in self.kernel.services().services
         }
-        bgp = self.daemon.bgp()
+        bgp = self.daemon.view.bgp()
         return {
             "table": table,
             "routes": {each.prefix: (each.med, each.services) for each in bgp.announced},

@@ -49,15 +49,15 @@ class FakeAttention:
 def make_environment(reactor: Any, http: HTTPClient) -> MonitorPorts:
     """A real one, but for the HTTP client; it never stalled."""
     return MonitorPorts(
-        reactor,
-        time.time,
-        random.Random(1),
-        SocketNetwork(reactor),
-        ReactorProcesses(reactor),
-        http,
-        FakeAttention(),
-        Recoveries(reactor.seconds),
-        LocalFaults(reactor.seconds, Logger()),
+        reactor=reactor,
+        now=time.time,
+        random=random.Random(1),
+        network=SocketNetwork(reactor),
+        processes=ReactorProcesses(reactor),
+        http=http,
+        stall_meter=FakeAttention(),
+        recoveries=Recoveries(reactor.seconds),
+        faults=LocalFaults(reactor.seconds, Logger()),
     )
 
 
@@ -82,15 +82,15 @@ class MonitorBench:
         self.reports = Results()
         self.target = make_target(address, port)
         self.environment = MonitorPorts(
-            self.clock,
-            lambda: EPOCH + self.clock.seconds(),
-            random.Random(seed),
-            self.network,
-            self.processes,
-            self.http,
-            self.stall_meter,
-            self.recoveries,
-            self.faults,
+            reactor=self.clock,
+            now=lambda: EPOCH + self.clock.seconds(),
+            random=random.Random(seed),
+            network=self.network,
+            processes=self.processes,
+            http=self.http,
+            stall_meter=self.stall_meter,
+            recoveries=self.recoveries,
+            faults=self.faults,
         )
 
     def make(

@@ -78,9 +78,16 @@ class Simulation:
         candidates = tuple(Candidate(ServerSpec(name), ready=True) for name in self.names)
         self.state, _ = step(self.state, ListChanged(candidates), 0.0)
         ports = IsolationPorts(
-            self.clock, self, self.clock.seconds, cast(Network, self), FakeAttention(),
-            self._targets, lambda: scene.hosts, self._recheck, self._recheck_hosts,
-        )  # fmt: skip
+            clock=self.clock,
+            router=self,
+            now=self.clock.seconds,
+            network=cast(Network, self),
+            stall_meter=FakeAttention(),
+            probe_targets=self._targets,
+            hosts=lambda: scene.hosts,
+            recheck_all=self._recheck,
+            recheck=self._recheck_hosts,
+        )
         self.guard = IsolationGuard(None, ports, Logger())
         self.guard.reconfigure(settings)
         for number, name in enumerate(self.names):

@@ -60,15 +60,15 @@ class Bench:
         self.witnesses = SIX
         self.rule = Isolation(Fraction(19, 20), 20, 300)
         ports = IsolationPorts(
-            self.clock,
-            self,
-            lambda: 1000.0 + self.clock.seconds(),
-            self.network,
-            self.stall_meter,
-            self._probe_targets,
-            lambda: 100,
-            self.expedited.append,
-            lambda hosts, within_s: self.checked_again.append(set(hosts)),
+            clock=self.clock,
+            router=self,
+            now=lambda: 1000.0 + self.clock.seconds(),
+            network=self.network,
+            stall_meter=self.stall_meter,
+            probe_targets=self._probe_targets,
+            hosts=lambda: 100,
+            recheck_all=self.expedited.append,
+            recheck=lambda hosts, within_s: self.checked_again.append(set(hosts)),
             together=self._together,
         )
         self.log = FakeLog()

@@ -77,7 +77,7 @@ class Director(DaemonBench):
     def events(self, *kinds: Kind, service: str | None = None, after: int = 0) -> list[LedgerEvent]:
         services = frozenset({service} if service else ())
         query = EventQuery(kinds=frozenset(kinds), services=services, after=after, limit=1000)
-        found: EventPage = result_of(Deferred.fromCoroutine(self.daemon.history().find(query)))
+        found: EventPage = result_of(Deferred.fromCoroutine(self.daemon.view.history().find(query)))
         return list(found.events)
 
     def chain(self, event: LedgerEvent) -> list[Kind]:
@@ -111,7 +111,7 @@ def test_a_start_is_told_from_the_service_to_the_route(director: Director) -> No
 
 
 def test_a_failure_is_told_from_the_report_to_the_kernel_and_the_route(director: Director) -> None:
-    before = director.daemon.history().newest
+    before = director.daemon.view.history().newest
     director.network.refusing |= {"192.0.2.1", "192.0.2.2"}
     director.run()
     reports = director.events(Kind.REPORT, service="a", after=before)
@@ -127,7 +127,7 @@ def test_a_failure_is_told_from_the_report_to_the_kernel_and_the_route(director:
         ("192.0.2.2", "depooled"),
     ]
     assert all(director.chain(event) == [Kind.DECISION, Kind.REPORT] for event in decisions)
-    asked = director.daemon.history().find_incidents(EventQuery())
+    asked = director.daemon.view.history().find_incidents(EventQuery())
     incidents, _ = result_of(Deferred.fromCoroutine(asked))
     assert sorted((i.subject.name, i.effects, sorted(i.services)) for i in incidents) == [
         ("192.0.2.1", 2, ["a", "b"]),
@@ -136,13 +136,13 @@ def test_a_failure_is_told_from_the_report_to_the_kernel_and_the_route(director:
 
 
 def test_a_list_that_two_services_share_is_one_incident(director: Director) -> None:
-    before = director.daemon.history().newest
+    before = director.daemon.view.history().newest
     director.listed("192.0.2.1", "192.0.2.2", "192.0.2.4")
     director.run()
     lists = director.events(Kind.LIST, after=before)
     assert {event.service for event in lists} == {"a", "b"}
     assert lists[0].text.startswith("Pool list of ")
-    asked = director.daemon.history().find_incidents(EventQuery())
+    asked = director.daemon.view.history().find_incidents(EventQuery())
     incidents, _ = result_of(Deferred.fromCoroutine(asked))
     assert {frozenset(i.services) for i in incidents} == {frozenset("ab")}
 
@@ -179,7 +179,7 @@ def test_what_is_in_maintenance_already_leaves_no_second_note(director: Director
 
 
 def test_a_reload_is_the_cause_of_what_it_changes(director: Director) -> None:
-    before = director.daemon.history().newest
+    before = director.daemon.view.history().newest
     third = SERVICE.format(name="c", last=3, list=director.list)
     without_b = director.text.split("[b]")[0].replace("threshold = .3", "threshold = .4")
     director.reload(without_b + third)
@@ -218,7 +218,7 @@ def test_a_reload_that_fails_midway_is_told_as_applied_in_part(director: Directo
 
 
 def test_drift_in_the_kernel_is_told(director: Director) -> None:
-    before = director.daemon.history().newest
+    before = director.daemon.view.history().newest
     (service, _) = director.kernel.services().services
     director.kernel.apply([RemoveService(service.key)])
     director.run(70)
@@ -228,7 +228,7 @@ def test_drift_in_the_kernel_is_told(director: Director) -> None:
 
 
 def test_an_operators_override_is_the_cause_of_its_decision(director: Director) -> None:
-    before = director.daemon.history().newest
+    before = director.daemon.view.history().newest
     wish = Wish(Action.DISABLE, Scope("192.0.2.1", ("a",)), 3600.0, "new kernel")
     done = Deferred.fromCoroutine(director.daemon.controls.override(wish, "anna"))
     director.run(1)
@@ -242,7 +242,14 @@ def test_an_operators_override_is_the_cause_of_its_decision(director: Director) 
 def test_isolation_is_an_incident_with_a_begin_and_an_end() -> None:
     clock = Clock()
     slices, threads = TimeSlices(clock), list[object]()
-    ports = HistoryPorts(clock, clock.seconds, slices, at_once, threads.append, None)
+    ports = HistoryPorts(
+        clock=clock,
+        now=clock.seconds,
+        time_slices=slices,
+        in_thread=at_once,
+        own_thread=threads.append,
+        directory=None,
+    )
     part = HistoryPart(ports, lambda _: None)
     for phase in (Phase.PROBING, Phase.NORMAL, Phase.PROBING, Phase.CUT_OFF, Phase.SETTLING):
         part.isolation(phase, 7)
@@ -269,7 +276,7 @@ def test_a_bgp_session_is_told_when_it_stands_and_when_it_is_lost(director: Dire
     up, down = director.events(Kind.BGP)
     assert up.text == "The BGP session with 192.0.2.253 is established"
     assert down.text.startswith("The BGP session with 192.0.2.253 is lost: ")
-    incident, _ = found(director.daemon.history().find_incidents(EventQuery()))
+    incident, _ = found(director.daemon.view.history().find_incidents(EventQuery()))
     assert [each.subject.kind for each in incident] == ["peer"]
 
 
@@ -290,7 +297,7 @@ def test_an_orderly_end_is_told(tmp_path: Path) -> None:
     director = Director(tmp_path)
     director.stop()
     assert director.events()[-1].text == "PyBal stops"
-    assert director.daemon.history().snapshot().in_memory > 10
+    assert director.daemon.view.history().snapshot().in_memory > 10
 
 
 def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
@@ -301,7 +308,14 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
         Thread(target=run, daemon=True).start()
         threads.append(run)
 
-    ports = HistoryPorts(clock, clock.seconds, TimeSlices(clock), at_once, in_a_thread, tmp_path)
+    ports = HistoryPorts(
+        clock=clock,
+        now=clock.seconds,
+        time_slices=TimeSlices(clock),
+        in_thread=at_once,
+        own_thread=in_a_thread,
+        directory=tmp_path,
+    )
     part = HistoryPart(ports, lambda _: None)
     off = HistorySettings(retention_s=0)
     part.start(off, dry_run=False)

@@ -82,11 +82,11 @@ class Client:
         self.watch = AlertWatch(
             self.clock,
             view,
-            slices,
-            lambda _: True,
-            lambda _: True,
-            self.log.logger(),
-            lambda: NOON + self.clock.seconds(),
+            time_slices=slices,
+            is_local=lambda _: True,
+            must_be_local=lambda _: True,
+            log=self.log.logger(),
+            now=lambda: NOON + self.clock.seconds(),
         )
         self.pages = StatusPages(
             self.clock,

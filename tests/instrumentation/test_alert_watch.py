@@ -38,12 +38,12 @@ class Rig:
         self.watch = AlertWatch(
             self.clock,
             self.view,
-            time_slices or TimeSlices(self.clock),
-            self.is_local,
-            lambda prefix: prefix.services != ("marked",),
-            self.log.logger(),
-            lambda: NOON + self.clock.seconds(),
-            self.known.get,
+            time_slices=time_slices or TimeSlices(self.clock),
+            is_local=self.is_local,
+            must_be_local=lambda prefix: prefix.services != ("marked",),
+            log=self.log.logger(),
+            now=lambda: NOON + self.clock.seconds(),
+            known=self.known.get,
             keep=lambda _: self.looked_at_s.append(self.clock.seconds()),
         )
 

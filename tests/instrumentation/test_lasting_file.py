@@ -47,9 +47,16 @@ def test_a_server_that_is_disabled_for_more_than_a_day_is_said_whoever_restarts(
     def watch() -> AlertWatch:
         slices, log = TimeSlices(clock), Logger()
         return AlertWatch(
-            clock, view, slices, lambda _: True, lambda _: True, log,
-            lambda: NOON + clock.seconds(), lasting=kept[-1], keep=kept.append,
-        )  # fmt: skip
+            clock,
+            view,
+            time_slices=slices,
+            is_local=lambda _: True,
+            must_be_local=lambda _: True,
+            log=log,
+            now=lambda: NOON + clock.seconds(),
+            lasting=kept[-1],
+            keep=kept.append,
+        )
 
     for life in range(3):
         looking = watch()

@@ -60,7 +60,15 @@ class Daemon:
         self._reactor = reactor
         log = self.log.logger()
         slices = time_slices or TimeSlices(reactor)
-        watch = AlertWatch(reactor, view, slices, lambda _: True, lambda _: True, log, lambda: NOON)
+        watch = AlertWatch(
+            reactor,
+            view,
+            time_slices=slices,
+            is_local=lambda _: True,
+            must_be_local=lambda _: True,
+            log=log,
+            now=lambda: NOON,
+        )
         pages = StatusPages(
             reactor,
             view,

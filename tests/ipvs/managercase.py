@@ -46,7 +46,7 @@ class ManagerTestCase(SynchronousTestCase):
         self.kernel.reads.clear()
 
     def manage(self, kernel: Kernel, dry_run: bool = False) -> None:
-        self.manager = IPVSManager(self.clock, kernel, lambda: NOW, dry_run)
+        self.manager = IPVSManager(self.clock, kernel, lambda: NOW, dry_run=dry_run)
         self.manager.subscribe(self.told.append)
         self.manager.start()
 

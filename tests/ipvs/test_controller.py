@@ -59,7 +59,12 @@ class StopTests(SynchronousTestCase):
     def start(self, *standing: ServiceEntry, operation_s: float) -> None:
         table = {entry.service.key: entry for entry in standing}
         self.kernel = SlowKernel(table, self.passes, operation_s)
-        ports = IPVSPorts(self.clock, self.kernel, self.clock.seconds, lambda _: Deferred())
+        ports = IPVSPorts(
+            clock=self.clock,
+            kernel=self.kernel,
+            now=self.clock.seconds,
+            in_thread=lambda _: Deferred(),
+        )
         self.controller = IPVSController(IPVSSettings(), ports, dry_run=False)
         self.controller.start()
         for entry in standing:

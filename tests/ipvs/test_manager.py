@@ -66,7 +66,7 @@ class StartTests(ManagerTestCase):
         assert caught.value is error
 
     def test_nothing_is_in_sync_before_the_start_or_after_the_stop(self) -> None:
-        manager = IPVSManager(self.clock, self.kernel, lambda: NOW, False)
+        manager = IPVSManager(self.clock, self.kernel, lambda: NOW, dry_run=False)
         assert not manager.snapshot().in_sync
         manager.start()
         assert manager.snapshot().in_sync
@@ -319,4 +319,4 @@ class StopTests(ManagerTestCase):
         assert self.kernel.applied == []
 
     def test_stopping_what_never_started_does_nothing(self) -> None:
-        IPVSManager(self.clock, self.kernel, lambda: NOW, False).stop()
+        IPVSManager(self.clock, self.kernel, lambda: NOW, dry_run=False).stop()

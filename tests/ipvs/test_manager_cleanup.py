@@ -42,7 +42,9 @@ class CleanupTests(ManagerTestCase):
         """WEB is configured; DNS, DNS6 and WEB stand."""
         self.kernel = FakeKernel({key: pool(key, 1) for key in (DNS, WEB, DNS6)})
         self.owner = Owner(*ours)
-        self.manager = IPVSManager(self.clock, self.kernel, lambda: NOW, False, self.owner, cleanup)
+        self.manager = IPVSManager(
+            self.clock, self.kernel, lambda: NOW, dry_run=False, owner=self.owner, cleanup=cleanup
+        )
         self.manager.start()
         self.manager.adopted(WEB)
         self.turn()

@@ -263,7 +263,7 @@ def test_an_error_is_said_once_until_it_is_another_one() -> None:
 
 def test_an_audit_writes_the_record_that_could_not_be_written_and_no_other() -> None:
     bench, clock = Bench(), TurningClock()
-    manager = IPVSManager(clock, MemoryKernel(), lambda: 0.0, False, bench.owner)
+    manager = IPVSManager(clock, MemoryKernel(), lambda: 0.0, dry_run=False, owner=bench.owner)
 
     def audit() -> None:
         manager.audit()
@@ -320,7 +320,7 @@ class World:
         self.effects_left = crash_after
         clock, thread = TurningClock(), Thread()
         owner = Ownership(self.disk, thread)
-        manager = IPVSManager(clock, self.kernel, lambda: 0.0, False, owner)
+        manager = IPVSManager(clock, self.kernel, lambda: 0.0, dry_run=False, owner=owner)
         owner.subscribe(manager.recorded)
         try:
             manager.start()

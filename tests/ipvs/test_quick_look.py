@@ -39,7 +39,12 @@ class QuickLookTests(SynchronousTestCase):
     def start(self, *entries: ServiceEntry, audit_interval_s: float = 3600.0) -> None:
         self.clock = TurningClock()
         self.kernel = AskedKernel()
-        ports = IPVSPorts(self.clock, self.kernel, self.clock.seconds, lambda _: Deferred())
+        ports = IPVSPorts(
+            clock=self.clock,
+            kernel=self.kernel,
+            now=self.clock.seconds,
+            in_thread=lambda _: Deferred(),
+        )
         settings = IPVSSettings(audit_interval_s=audit_interval_s)
         self.controller = IPVSController(settings, ports, dry_run=False)
         self.controller.start()

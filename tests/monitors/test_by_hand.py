@@ -61,15 +61,15 @@ class Rig:
         self.recoveries = Recoveries(seconds)
         self.faults = LocalFaults(seconds, FakeLog().logger("x"))
         ports = MonitorPorts(
-            self.clock,
-            lambda: 1e9,
-            Random(1),
-            cast(Any, self.network),
-            self.processes,
-            FakeHTTPClient(),
-            FakeAttention(),
-            self.recoveries,
-            self.faults,
+            reactor=self.clock,
+            now=lambda: 1e9,
+            random=Random(1),
+            network=cast(Any, self.network),
+            processes=self.processes,
+            http=FakeHTTPClient(),
+            stall_meter=FakeAttention(),
+            recoveries=self.recoveries,
+            faults=self.faults,
         )
         self.checks = ChecksByHand(ports, FakeHostLookUp(), self.create, str)
 

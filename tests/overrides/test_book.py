@@ -29,8 +29,8 @@ class Rig:
         self.log = FakeLog()
         self.ahead_s = 0.0
         ports = BookPorts(
-            self.clock, self.now, self.saved.append,
-            lambda names: self.changed.append(set(names)), self.events.append,
+            clock=self.clock, now=self.now, save=self.saved.append,
+            changed=lambda names: self.changed.append(set(names)), observe=self.events.append,
         )  # fmt: skip
         self.book = OverrideBook(ports, self.log.logger("overrides"))
 
@@ -154,7 +154,13 @@ def test_who_watches_cannot_hinder() -> None:
         raise ZeroDivisionError
 
     book = OverrideBook(
-        BookPorts(rig.clock, rig.now, rig.saved.append, lambda _: None, fail),
+        BookPorts(
+            clock=rig.clock,
+            now=rig.now,
+            save=rig.saved.append,
+            changed=lambda _: None,
+            observe=fail,
+        ),
         rig.log.logger("overrides"),
     )
     book.begin([rig.override()])

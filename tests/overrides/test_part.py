@@ -88,7 +88,7 @@ def test_drained_in_all_services_for_ten_minutes(bench: DaemonBench) -> None:
     assert weights(bench, 80)["192.0.2.11"] == weights(bench, 81)["192.0.2.11"] == 0
     bench.run(600)
     assert weights(bench, 80)["192.0.2.11"] == weights(bench, 81)["192.0.2.11"] == 10
-    assert bench.daemon.overrides() == ()
+    assert bench.daemon.view.overrides() == ()
 
 
 def test_all_or_nothing(bench: DaemonBench) -> None:
@@ -120,7 +120,7 @@ def test_it_outlives_the_process_and_comes_to_its_end_in_the_next(
     bench.stop()
     after = DaemonBench(tmp_path, config(tmp_path, "web", "tls"))
     assert set(weights(after)) == {"192.0.2.12", "192.0.2.13", "192.0.2.14"}
-    (kept,) = after.daemon.overrides()
+    (kept,) = after.daemon.view.overrides()
     assert (kept.by, kept.reason, kept.action) == ("alice", "why", Action.DISABLE)
     after.run(700)
     assert len(weights(after)) == 4
@@ -133,7 +133,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     write_pool(tmp_path, 1, 2)
     dry = DaemonBench(tmp_path, config(tmp_path, "web", dry_run=True))
     wish(dry, 1)
-    assert len(dry.daemon.overrides()) == 1
+    assert len(dry.daemon.view.overrides()) == 1
     assert not (tmp_path / "state").exists()
     dry.stop()
 
@@ -144,9 +144,9 @@ def test_over_a_reload_it_stays_with_its_service_or_ends_with_it(
     wish(bench, 1, everywhere=True)
     bench.reload(config(tmp_path, "web").replace("wrr", "wlc"))
     assert weights(bench)["192.0.2.11"] == 0
-    assert [each.service for each in bench.daemon.overrides()] == ["web"]
+    assert [each.service for each in bench.daemon.view.overrides()] == ["web"]
     bench.reload(config(tmp_path, "text").replace("wrr", "wlc"))
-    assert [each.service for each in bench.daemon.overrides()] == ["text"]
+    assert [each.service for each in bench.daemon.view.overrides()] == ["text"]
     assert weights(bench)["192.0.2.11"] == 0
 
 
@@ -156,7 +156,7 @@ def test_a_server_that_leaves_the_list_is_out_again_when_it_returns(
     wish(bench, 1, "web", action=Action.DISABLE)
     write_pool(tmp_path, 2, 3, 4)
     bench.run(60)
-    assert len(bench.daemon.overrides()) == 1
+    assert len(bench.daemon.view.overrides()) == 1
     write_pool(tmp_path, 1, 2, 3, 4)
     bench.run(60)
     assert "192.0.2.11" not in weights(bench, 80)

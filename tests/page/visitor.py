@@ -18,12 +18,12 @@ class Visitor(Client):
     def __init__(self, view: Any, **options: Any) -> None:
         super().__init__(view, **options)
         self.status = StatusSite(
-            self.clock,
-            view,
-            self.watch,
-            self.time_slices,
-            lambda: NOON + self.clock.seconds(),
-            self.log.logger(),
+            clock=self.clock,
+            view=view,
+            watch=self.watch,
+            time_slices=self.time_slices,
+            now=lambda: NOON + self.clock.seconds(),
+            log=self.log.logger(),
         )
         self.pages.html = self.status
 

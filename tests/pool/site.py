@@ -94,7 +94,7 @@ class Site:
         raise AssertionError("it was not asked for")
 
     def address_of(self, host: str) -> str:
-        service = self.bench.daemon.service("web")
+        service = self.bench.daemon.view.service("web")
         assert service is not None
         return next(str(each.address) for each in service.servers if each.host == host)
 

@@ -165,7 +165,7 @@ def test_a_dead_server_gets_no_connection(begin: Begin, end: str, listed_first: 
         site.run(0.1)
         tables.append(site.table)
     assert all(table == {A, C} for table in tables)
-    service = site.bench.daemon.service("web")
+    service = site.bench.daemon.view.service("web")
     assert service is not None
     assert [each.host for each in service.servers] == list(KNOWN)
     site.dead.discard(B)

@@ -36,21 +36,21 @@ def start(
 
 
 def flapping(bench: DaemonBench) -> ServerSnapshot:
-    service = bench.daemon.service("web")
+    service = bench.daemon.view.service("web")
     assert service is not None
     return next(s for s in service.servers if s.host == FLAPPING)
 
 
 def changes_while_flapping(bench: DaemonBench, times: int = 30) -> int:
     """Operations on the kernel while the server is down and up for 3 s each, again and again."""
-    before = bench.daemon.ipvs().changes_total
+    before = bench.daemon.view.ipvs().changes_total
     for _ in range(times):
         for refuses in (True, False):
             (bench.network.refusing.add if refuses else bench.network.refusing.discard)(FLAPPING)
             bench.run(3)
             if refuses:
                 assert not flapping(bench).up
-    return bench.daemon.ipvs().changes_total - before
+    return bench.daemon.view.ipvs().changes_total - before
 
 
 def test_a_flapping_server_changes_the_table_a_few_times_and_is_back_within_a_minute(
@@ -66,7 +66,7 @@ def test_a_flapping_server_changes_the_table_a_few_times_and_is_back_within_a_mi
     bench.run(61)
     server = flapping(bench)
     assert (server.up, server.pooled, server.hold_down) == (True, True, None)
-    service = bench.daemon.service("web")
+    service = bench.daemon.view.service("web")
     assert service is not None
     assert service.hold_downs_total > 10
     bench.stop()

@@ -33,7 +33,7 @@ def run(folder: Path, pool: str, hosts: tuple[str, ...], kernel: MemoryKernel) -
 
 
 def pooled(bench: DaemonBench) -> tuple[ServiceSnapshot, set[str]]:
-    (service,) = bench.daemon.services()
+    (service,) = bench.daemon.view.services()
     return service, {server.host for server in service.servers if server.pooled}
 
 

@@ -51,7 +51,7 @@ def test_names_that_are_silent_take_nobody_out(begin: Begin, threshold: str, spo
     for host, address in KNOWN.items():
         site.answer(host, address)
         assert site.table == {A, B, C}
-    service = site.bench.daemon.service("web")
+    service = site.bench.daemon.view.service("web")
     assert service is not None
     assert service.standing == ()
     assert all(server.pooled for server in service.servers)
@@ -145,7 +145,7 @@ def test_an_operator_ends_what_stays_though_no_list_is_held(begin: Begin) -> Non
     lost(site)
     site.names = {"a.example": A}
     site.start()
-    service = site.bench.daemon.service("web")
+    service = site.bench.daemon.view.service("web")
     assert service is not None
     assert (service.held, service.standing) == ((), (B, C))
     controls = site.bench.daemon.controls
@@ -161,7 +161,7 @@ def test_nothing_is_given_up_before_a_list_has_said_who_is_a_server(begin: Begin
     lost(site)
     site.list()
     site.start()
-    service = site.bench.daemon.service("web")
+    service = site.bench.daemon.view.service("web")
     assert service is not None
     assert (service.servers, service.standing) == ((), (A, B, C))
     with pytest.raises(ControlError, match="The pool list of web has not come yet"):

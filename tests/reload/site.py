@@ -125,7 +125,7 @@ class Site:
         return self.bench.daemon._services[name]
 
     def monitors(self, name: str) -> dict[tuple[str, str], float | None]:
-        service = self.bench.daemon.service(name)
+        service = self.bench.daemon.view.service(name)
         assert service is not None
         return {(s.host, m.name): m.since for s in service.servers for m in s.monitors}
 

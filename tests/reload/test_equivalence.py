@@ -90,24 +90,24 @@ def test_a_reload_touches_nothing_but_what_changed(tmp_path: Path) -> None:
     services = [section(f"s{n}", n) for n in range(1, 5)]
     text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
     bench = DaemonBench(tmp_path, text + with_pools("".join(services), tmp_path), REFUSING)
-    before, changes = bench.state(), bench.daemon.ipvs().changes_total
+    before, changes = bench.state(), bench.daemon.view.ipvs().changes_total
     connections = bench.network.connections
     since = {
         (s.name, server.host): [m.since for m in server.monitors]
-        for s in bench.daemon.services()
+        for s in bench.daemon.view.services()
         for server in s.servers
     }
     services[0] = section("s1", 1, scheduler="sh")
     steps = bench.reload(text + with_pools("".join(services), tmp_path))
     assert steps == ("adjust service s1: scheduler wrr -> sh",)
-    assert bench.daemon.ipvs().changes_total == changes + 1
+    assert bench.daemon.view.ipvs().changes_total == changes + 1
     after = bench.state()
     assert after["servers"] == before["servers"]
     others = {key: entry for key, entry in after["table"].items() if "100.1:" not in key}
     assert others.items() <= before["table"].items()
     again = {
         (s.name, server.host): [m.since for m in server.monitors]
-        for s in bench.daemon.services()
+        for s in bench.daemon.view.services()
         for server in s.servers
     }
     assert again == since
@@ -131,7 +131,7 @@ def test_a_moved_service_stands_before_the_former_one_goes(tmp_path: Path) -> No
     assert all(seen)
     assert list(bench.state()["table"]) == [two]
     # What was known to be down is down in the new one from the beginning on.
-    (service,) = bench.daemon.services()
+    (service,) = bench.daemon.view.services()
     assert {s.host: s.pooled for s in service.servers} == {
         "10.0.0.1": True, "10.0.0.2": True, "10.0.0.3": False,
     }  # fmt: skip
@@ -141,12 +141,12 @@ def test_a_moved_service_stands_before_the_former_one_goes(tmp_path: Path) -> No
 def test_a_renamed_service_leaves_the_kernel_alone(tmp_path: Path) -> None:
     text = with_pools("[global]\nstate-directory = none\ncontrol-socket = no\n", tmp_path)
     bench = DaemonBench(tmp_path, text + with_pools(section("s", 1), tmp_path), REFUSING)
-    table, changes = bench.state()["table"], bench.daemon.ipvs().changes_total
+    table, changes = bench.state()["table"], bench.daemon.view.ipvs().changes_total
     steps = bench.reload(text + with_pools(section("renamed", 1), tmp_path))
     assert steps == ("rename service s to renamed: tcp 198.51.100.1:80 stays",)
     assert bench.state()["table"] == table
-    assert bench.daemon.ipvs().changes_total == changes
-    assert [s.name for s in bench.daemon.services()] == ["renamed"]
+    assert bench.daemon.view.ipvs().changes_total == changes
+    assert [s.name for s in bench.daemon.view.services()] == ["renamed"]
     bench.stop()
 
 
@@ -162,14 +162,14 @@ def test_a_damaged_list_takes_nobody_out_though_its_source_is_new(
     bench.run(5)
     bench.reload(text + section(name, address, config=f"file://{tmp_path}/damaged"))
     bench.run(60)
-    (service,) = bench.daemon.services()
+    (service,) = bench.daemon.view.services()
     assert [(s.host, s.pooled) for s in service.servers] == [
         (f"10.0.1.{n}", True) for n in range(1, 4)
     ]
     assert service.source.kept == ("10.0.1.2",)
     (tmp_path / "damaged").write_text(good.replace("{'host': '10.0.1.2'}\n", ""))
     bench.run(15)
-    (service,) = bench.daemon.services()
+    (service,) = bench.daemon.view.services()
     assert [s.host for s in service.servers] == ["10.0.1.1", "10.0.1.3"]
     bench.stop()
 
@@ -188,11 +188,11 @@ def test_what_was_held_stays_held_when_the_service_becomes_another(
     bench.run(5)
     listed(6)
     bench.run(15)
-    (before,) = bench.daemon.services()
+    (before,) = bench.daemon.view.services()
     assert [change.servers for change in before.held] == [tuple(f"10.0.1.{n}" for n in range(1, 6))]
     bench.reload(text + section(name, address, config=many))
     bench.run(120)
-    (after,) = bench.daemon.services()
+    (after,) = bench.daemon.view.services()
     assert [(s.host, s.pooled) for s in after.servers] == [(s.host, True) for s in before.servers]
     assert [(change.servers, change.since) for change in after.held] == [
         (change.servers, change.since) for change in before.held

@@ -251,7 +251,7 @@ def test_what_a_changed_key_touches_is_what_the_table_says(
     site.run(3)
     steps = site.reload(after)
     assert steps
-    needs_restart = site.bench.daemon.config().needs_restart
+    needs_restart = site.bench.daemon.view.config().needs_restart
     assert bool(needs_restart) is (effect is Effect.RESTART), steps
     # The other service is never touched, whatever the key.
     assert site.service("other") is services["other"]
@@ -305,12 +305,12 @@ def test_the_control_socket_moves_and_its_group_is_let_in(tmp_path: Path) -> Non
 
 def test_a_router_id_that_was_chosen_outlives_what_it_was_chosen_from(tmp_path: Path) -> None:
     site = Site(tmp_path, BASE)
-    chosen, sessions = site.bench.daemon.bgp().router_id, site.sessions
+    chosen, sessions = site.bench.daemon.view.bgp().router_id, site.sessions
     moved = BASE["global"].replace("192.0.2.254", "192.0.2.253")
     site.reload({**BASE, "global": moved + "\nbgp-local-ips = [ '192.0.2.252' ]"})
-    assert (site.bench.daemon.bgp().router_id, site.sessions) == (chosen, sessions)
+    assert (site.bench.daemon.view.bgp().router_id, site.sessions) == (chosen, sessions)
     site.reload({**BASE, "global": moved + "\nbgp-router-id = 192.0.2.77"})
-    assert site.bench.daemon.bgp().router_id == "192.0.2.77"
+    assert site.bench.daemon.view.bgp().router_id == "192.0.2.77"
     assert site.sessions == tuple(count + 1 for count in sessions)
     site.bench.stop()
 

@@ -74,14 +74,14 @@ class Bench:
         result = load(self.path)
         assert result.settings is not None
         ports = ReloadPorts(
-            self.clock,
-            lambda: 1000.0,
-            lambda: 5.0,
-            at_once,
-            self.manager,
-            self.with_options,
-            lambda _: self.no_code,
-            self.ended.append,
+            clock=self.clock,
+            now=lambda: 1000.0,
+            monotonic_s=lambda: 5.0,
+            in_thread=at_once,
+            manager=self.manager,
+            with_options=self.with_options,
+            load_code=lambda _: self.no_code,
+            ended=self.ended.append,
         )
         self.reloader = Reloader(
             started(result, result.settings, 900.0),

@@ -55,11 +55,11 @@ def bench(tmp_path: Path) -> Iterator[DaemonBench]:
 
 
 def meds(bench: DaemonBench) -> dict[str, int | None]:
-    return {each.prefix: each.med for each in bench.daemon.bgp().announced}
+    return {each.prefix: each.med for each in bench.daemon.view.bgp().announced}
 
 
 def in_maintenance(bench: DaemonBench) -> list[str | None]:
-    return [each.service for each in bench.daemon.bgp().maintenance]
+    return [each.service for each in bench.daemon.view.bgp().maintenance]
 
 
 def test_maintenance_goes_on_and_no_router_takes_the_service_back_meanwhile(
@@ -69,14 +69,14 @@ def test_maintenance_goes_on_and_no_router_takes_the_service_back_meanwhile(
     bench.run(1)
     moved = {"192.0.2.1/32": 500, "192.0.2.2/32": 0}
     assert meds(bench) == moved
-    (began_at,) = [each.since for each in bench.daemon.bgp().maintenance]
+    (began_at,) = [each.since for each in bench.daemon.view.bgp().maintenance]
     bench.path.write_text(config(tmp_path, "text", "dns"))
     done = bench.daemon.reload()
     for _ in range(100):
         bench.clock.advance(STEP_S)
         assert meds(bench) == moved
     assert done.called
-    (shown,) = bench.daemon.bgp().maintenance
+    (shown,) = bench.daemon.view.bgp().maintenance
     assert (shown.service, shown.since) == ("text", began_at)
     bench.daemon.controls.maintenance("text", begin=False, by="alice")
     bench.run(1)
@@ -255,7 +255,7 @@ def test_over_a_restart_all_goes_on_too_and_over_the_next_one(tmp_path: Path) ->
         bench = DaemonBench(tmp_path, text, kernel=bench.kernel)
         assert meds(bench) == {"192.0.2.1/32": 500, "192.0.2.2/32": 0}
         assert in_maintenance(bench) == ["text"]
-        assert [each.service for each in bench.daemon.overrides()] == ["text"]
+        assert [each.service for each in bench.daemon.view.overrides()] == ["text"]
     answer = bench.daemon.controls.unacknowledge("too-small", "text", "alice")
     assert len(answer["ended"]) == 1
     bench.stop()
@@ -270,7 +270,7 @@ def test_a_renamed_service_begins_with_its_list_and_lets_no_restart_empty_its_po
     bench.stop()
     pool.write_text("{'host': '192.0.2.10'}\n")
     after = DaemonBench(tmp_path, config(tmp_path, "text"), kernel=bench.kernel)
-    (service,) = after.daemon.services()
+    (service,) = after.daemon.view.services()
     assert service.held
     assert sum(server.pooled for server in service.servers) == 8
     assert [each.name for each in (tmp_path / "state/pool-lists").iterdir()] == ["text.json"]
@@ -312,7 +312,7 @@ def test_a_drained_server_stays_so_while_its_service_leaves_amid_a_long_list(
         return "".join(f"{{'host': '{host}', 'weight': {weight}}}\n" for host in hosts)
 
     def decided(host: str) -> int:
-        service = director.daemon.service("web")
+        service = director.daemon.view.service("web")
         assert service is not None
         return next(server.weight for server in service.servers if server.host == host)
 
@@ -344,7 +344,7 @@ def test_a_drained_server_stays_so_while_its_service_leaves_amid_a_long_list(
     clock.busy = False
     director.run(5)
     assert in_kernel().get(drained) == (None if name is None else 0)
-    kept = [each.service for each in director.daemon.overrides()]
+    kept = [each.service for each in director.daemon.view.overrides()]
     assert kept == ([] if name is None else [name])
     assert director.daemon._history.chronicle.overridden == {}, "a later web has another list"
     director.stop()

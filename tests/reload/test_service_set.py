@@ -42,7 +42,9 @@ def stopped(*services: EndingService, after_s: float = 0.0) -> tuple[bool, list[
     """Whether the set has stopped, and what it logged."""
     clock = Clock()
     none: Any = None
-    ports = ServiceSetPorts(none, none, none, clock, none)
+    ports = ServiceSetPorts(
+        new_service=none, table=none, announcer=none, clock=clock, time_slices=none
+    )
     services_set = ServiceSet(ports, Logger(namespace="pybal"))
     services_set.running.update((each.name, cast(Any, each)) for each in services)
     with capturedLogs() as logged:
@@ -125,7 +127,13 @@ class Leaving:
         self.told = told = Told(self.leaving)
         none: Any = None
         slices = TimeSlices(self.reactor)
-        ports = ServiceSetPorts(none, cast(Any, told), cast(Any, told), self.reactor, slices)
+        ports = ServiceSetPorts(
+            new_service=none,
+            table=cast(Any, told),
+            announcer=cast(Any, told),
+            clock=self.reactor,
+            time_slices=slices,
+        )
         self.set = ServiceSet(ports, Logger(namespace="pybal"))
         self.set.running.update(cast(Any, services))
         steps = tuple(map(RemoveService, self.leave))

@@ -52,7 +52,7 @@ def test_a_hundred_changed_services_leave_the_one_beside_them_alone(tmp_path: Pa
     other, monitors, sessions = site.service("other"), site.monitors("other"), site.sessions
     (entry,) = site.entries("203.0.113.2").values()
     updates = [sum(len(end.heard) for end in router.router.ends) for router in site.routers]
-    route = next(each for each in bench.daemon.bgp().announced if "203.0.113.2" in each.prefix)
+    route = next(each for each in bench.daemon.view.bgp().announced if "203.0.113.2" in each.prefix)
 
     bench.path.write_text(site.text(lines(changed=True)))
     done = bench.daemon.reload()
@@ -66,13 +66,13 @@ def test_a_hundred_changed_services_leave_the_one_beside_them_alone(tmp_path: Pa
     assert outcome.successful, outcome.errors
     assert len(outcome.steps) == COUNT
     site.run(30)
-    assert {s.name for s in bench.daemon.services()} >= {f"s{n}" for n in range(COUNT)}
+    assert {s.name for s in bench.daemon.view.services()} >= {f"s{n}" for n in range(COUNT)}
 
     assert site.service("other") is other
     assert site.monitors("other") == monitors
     assert site.sessions == sessions
     assert site.entries("203.0.113.2") == {str(entry.service.key): entry}
-    announced = [each for each in bench.daemon.bgp().announced if "203.0.113.2" in each.prefix]
+    announced = [each for each in bench.daemon.view.bgp().announced if "203.0.113.2" in each.prefix]
     assert announced == [route]
     said = [
         message

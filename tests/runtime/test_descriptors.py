@@ -10,7 +10,7 @@ from pybal.runtime.descriptors import UNLIMITED, descriptor_limit
 
 SHOW = """
 import os, resource, sys
-# A table is as large as that of the process it was forked from had to be, and stays so over an exec:
+# A table is as large as the process that it was forked from needs, and stays so over an exec:
 # the one that is looked at comes from here, where next to nothing is open.
 if child := os.fork():
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

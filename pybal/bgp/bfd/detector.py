@@ -64,6 +64,7 @@ class Detector:
         self,
         peer: IPAddress,
         settings: BFDSettings,
+        *,
         discriminator: int,
         clock: Any,
         random: Any,
@@ -272,13 +273,13 @@ class BFD:
         detector = Detector(
             peer,
             settings,
-            discriminator,
-            self._clock,
-            self._random,
-            changed,
-            sent,
-            self._former(peer, settings),
-            partial(self._keep, str(peer)),
+            discriminator=discriminator,
+            clock=self._clock,
+            random=self._random,
+            changed=changed,
+            sent=sent,
+            former=self._former(peer, settings),
+            keep=partial(self._keep, str(peer)),
         )
         self._detectors[peer] = detector
         try:
