@@ -128,12 +128,15 @@ class Drainer:
 
     def _go_on(self, key: ServiceKey, work: SlicedWork[Connections | None]) -> None:
         self._call = None
-        work.go_on(SERVERS_COUNTED_PER_TURN)
-        if not work.done:
-            self._call = self._clock.callLater(0, self._go_on, key, work)
-            return
-        if key in self._draining:
-            self._counted(key, work.result)
+        try:
+            work.go_on(SERVERS_COUNTED_PER_TURN)
+            if not work.done:
+                self._call = self._clock.callLater(0, self._go_on, key, work)
+                return
+            if key in self._draining:
+                self._counted(key, work.result)
+        except Exception:  # noqa: BLE001 - a fault here must not end the draining of the others
+            self._log.failure("{key}: draining failed unexpectedly", key=str(key))
         self._schedule()
 
     def _count(self, key: ServiceKey) -> Slices[Connections | None]:
@@ -144,6 +147,9 @@ class Drainer:
                 found = yield from self._kernel.counting(key)
             except KernelError as error:
                 self._log.error("Could not {error}", error=str(error))
+                return None
+            except Exception:  # noqa: BLE001 - what is not counted still ends by its time
+                self._log.failure("{key}: counting failed unexpectedly", key=str(key))
                 return None
             destinations = () if found is None else found.destinations
             connections = {each.server: each.active + each.inactive for each in destinations}

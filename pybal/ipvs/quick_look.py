@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from twisted.logger import Logger
+
 from pybal.errors import KernelError
 from pybal.ipvs.drift import comparing
 from pybal.ipvs.kernel import Kernel
@@ -50,6 +52,7 @@ class QuickLook:
         self._table = table
         self._ours = ours
         self._differs = differs
+        self._log = Logger(namespace="ipvs")
         self._services: deque[ServiceKey] = deque()
         self._servers: deque[ServiceKey] = deque()
         self._found = 0
@@ -71,6 +74,9 @@ class QuickLook:
             found = self._is_service_missing() or self._is_service_changed()
         except KernelError:
             found = False  # An audit, or a change, says what is wrong with the kernel.
+        except Exception:  # noqa: BLE001 - a fault here must not end the looking
+            self._log.failure("A look at the IPVS table failed unexpectedly")
+            found = False
         self._found = self._found + 1 if found else 0
         delay_s = doubling_s(self._found, LOOK_EVERY_S, LOOK_MAX_S)
         self._call = self._clock.callLater(delay_s, self._look)

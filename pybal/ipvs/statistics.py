@@ -60,11 +60,14 @@ class StatisticsReader:
         self._call = self._clock.callLater(0, self._go_on, work)
 
     def _go_on(self, work: SlicedWork[tuple[ServiceStatistics, ...]]) -> None:
-        work.go_on(SERVERS_READ_PER_TURN)
-        if not work.done:
-            self._later(work)
-            return
-        self.latest, self.read_at = work.result, self._now()
+        try:
+            work.go_on(SERVERS_READ_PER_TURN)
+            if not work.done:
+                self._later(work)
+                return
+            self.latest, self.read_at = work.result, self._now()
+        except Exception:  # noqa: BLE001 - all of /metrics waits for this
+            self._log.failure("Reading what the kernel counts failed unexpectedly")
         self._tell()
 
     def _read_all(self) -> Slices[tuple[ServiceStatistics, ...]]:

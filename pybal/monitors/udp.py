@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 
 from twisted.internet.task import deferLater
@@ -22,6 +23,22 @@ from pybal.net.port import Channel, UDPEvents
 
 _MOST_DATAGRAM_BYTES = 65507
 _DEFAULT_ICMP_TIMEOUT_S = 20.0
+
+_BY_ICMP = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.EHOSTDOWN,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EMSGSIZE,
+        errno.EACCES,
+        errno.EPROTO,
+    }
+)
+"""What the kernel makes of ICMP errors (icmp(7), ipv6(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +99,32 @@ class UDP(AskingMonitor):
 
     async def _listen(self) -> CheckOutcome | None:
         try:
-            if self._channel is None:
-                # What comes back is nothing to us: an answer is not asked for.
-                self._channel = self._connect_udp(UDPEvents(lambda _: None, self._refused))
-            self._channel.send(self._settings.payload)
+            self._send()
         except OSError as error:
             if is_local_fault(error):
                 raise
             return CheckOutcome(False, self._note_refusal(error))
         await deferLater(self._reactor, min(self._timeout_s, self._interval_s / 2))
         return self._judge_silence()
+
+    def _send(self) -> None:
+        kept = self._channel
+        try:
+            self._connected().send(self._settings.payload)
+        except OSError as error:
+            if kept is None or error.errno in _BY_ICMP:
+                raise
+            # This socket will never send again, as it was given up or our address has gone: that is
+            # not the server's doing.
+            kept.close()
+            self._channel = None
+            self._connected().send(self._settings.payload)
+
+    def _connected(self) -> Channel:
+        if self._channel is None:
+            # What comes back is nothing to us: an answer is not asked for.
+            self._channel = self._connect_udp(UDPEvents(lambda _: None, self._refused))
+        return self._channel
 
     def _judge_silence(self) -> CheckOutcome | None:
         if self._refused_at is None:

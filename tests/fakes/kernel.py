@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pybal.errors import KernelError
 from pybal.ipvs.kernel import Listing, OperationResult, refusal
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import SCHEDULERS, ServiceEntry, ServiceKey, Table
@@ -25,7 +24,7 @@ class FakeKernel(MemoryKernel):
         self.applied: list[tuple[Operation, ...]] = []
         self.reads: list[ServiceKey] = []
         self.refuse: Callable[[Operation], int] = lambda operation: 0
-        self.broken: KernelError | None = None
+        self.broken: Exception | None = None
         self.foreign: tuple[str, ...] = ()
         self.is_open = False
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from pybal.errors import KernelError
 from pybal.ipvs.drain import Drain, DrainedEntry, Draining, counted, depool, merged
@@ -128,8 +129,12 @@ class FakeWriter:
 
     def __init__(self, table: dict[ServiceKey, ServiceEntry]) -> None:
         self.table = table
+        self.mistakes = 0
 
     def publish(self, entry: ServiceEntry) -> None:
+        if self.mistakes:
+            self.mistakes -= 1
+            raise ValueError("a mistake")
         self.table[entry.service.key] = entry
 
 
@@ -236,6 +241,31 @@ def test_a_count_that_fails_leaves_it_to_the_next_one() -> None:
     bench.connections = {}
     bench.clock.advance(COUNT_EVERY_S)
     assert bench.weights() == {1: 10}
+
+
+def test_a_mistake_in_counting_keeps_nobody_draining_for_ever() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.publish(pool(WEB, 1))
+    bench.kernel.broken = ValueError("a mistake")
+    with capturedLogs() as logged:
+        bench.clock.pump([COUNT_EVERY_S] * int(LIMIT_S / COUNT_EVERY_S + 1))
+    assert {event["log_failure"].type for event in logged if "log_failure" in event} == {ValueError}
+    assert bench.weights() == {1: 10}
+
+
+def test_a_mistake_in_publishing_ends_the_draining_of_no_other_service() -> None:
+    bench = Bench()
+    for key in KEYS[:2]:
+        bench.publish(pool(key, 1, 2))
+        bench.connections[key] = {2: 5}
+        bench.publish(pool(key, 1))
+    bench.connections.clear()
+    bench.writer.mistakes = 1
+    with capturedLogs() as logged:
+        bench.clock.pump([COUNT_EVERY_S] * 5)
+    assert [event["log_failure"].type for event in logged if "log_failure" in event] == [ValueError]
+    assert {1: 10} in [bench.weights(key) for key in KEYS[:2]]
 
 
 def test_however_many_drain_one_service_is_counted_at_a_time_and_never_too_often() -> None:

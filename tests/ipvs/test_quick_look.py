@@ -153,6 +153,21 @@ class QuickLookTests(SynchronousTestCase):
         self.pass_time(1.2)
         assert self.holds(pool(WEB, 1))
 
+    def test_a_mistake_does_not_end_them_either(self) -> None:
+        self.start(pool(WEB, 1))
+        self.kernel.broken = ValueError("a mistake")
+        self.pass_time(3)
+        assert self.flushLoggedErrors(ValueError)  # type: ignore[no-untyped-call]
+        self.kernel.broken = None
+        self.kernel.by_hand(RemoveService(WEB))
+        self.pass_time(1.2)
+        assert self.holds(pool(WEB, 1))
+        self.kernel.broken = ValueError("a mistake")
+        self.pass_time(5)
+        self.controller.stop()
+        assert self.flushLoggedErrors(ValueError)  # type: ignore[no-untyped-call]
+        assert self.clock.getDelayedCalls() == []
+
     def test_who_wants_no_audit_gets_no_look(self) -> None:
         self.start(pool(WEB, 1), audit_interval_s=0.0)
         self.pass_time(5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from pybal.errors import KernelError
 from pybal.ipvs.model import ServiceEntry, ServiceKey
@@ -109,6 +110,20 @@ def test_a_kernel_that_fails_leaves_no_one_waiting_and_is_asked_again() -> None:
     bench.refresh()
     bench.turn()
     assert len(bench.reader.latest) == 2
+
+
+def test_a_mistake_leaves_no_one_waiting_either_and_is_logged() -> None:
+    bench = Bench(pool(WEB, 1))
+    bench.kernel.broken = ValueError("a mistake")
+    with capturedLogs() as logged:
+        bench.refresh()
+        bench.turn()
+    assert (bench.fired, bench.reader.latest) == (1, ())
+    assert [event["log_failure"].type for event in logged] == [ValueError]
+    bench.kernel.broken = None
+    bench.refresh()
+    bench.turn()
+    assert (bench.fired, len(bench.reader.latest)) == (2, 1)
 
 
 def test_a_service_that_is_gone_is_left_out() -> None:

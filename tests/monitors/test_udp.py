@@ -7,6 +7,8 @@ import errno
 import re
 from ipaddress import ip_address
 
+import pytest
+
 from pybal.linear_regex import Pattern
 from pybal.monitors.udp import UDPSettings
 from tests.fakes.environment import MonitorBench
@@ -107,6 +109,36 @@ def test_an_error_out_of_sending_is_an_icmp_error_as_well() -> None:
     assert bench.ups == [True, False]
     bench.advance(11)
     assert bench.ups == [True, False, True]
+
+
+@pytest.mark.parametrize("code", [errno.EBADF, errno.EINVAL])
+def test_a_socket_that_sends_no_more_is_replaced_and_says_nothing_of_the_server(code: int) -> None:
+    bench = MonitorBench()
+    bench.start(SETTINGS)
+    channel = sent_to(bench)
+    bench.advance(5)
+    channel.send_error = os_error(code)
+    bench.advance(21)
+    assert bench.ups == [True]
+    (other,) = bench.network.open
+    assert other is not channel
+    assert other.sent == [b""] * 2
+    other.fail(errno.ECONNREFUSED)
+    assert bench.ups == [True, False]
+
+
+def test_a_source_address_that_is_gone_is_a_fault_of_this_host() -> None:
+    bench = MonitorBench()
+    monitor = bench.start(SETTINGS)
+    channel = sent_to(bench)
+    bench.advance(5)
+    channel.send_error = os_error(errno.EINVAL)
+    bench.network.error = os_error(errno.EADDRNOTAVAIL)
+    bench.advance(11)
+    assert (bench.ups, monitor.snapshot().down_results) == ([True], 0)
+    bench.network.error = None
+    bench.advance(11)
+    assert bench.network.open[0].sent
 
 
 def test_no_route_to_the_server_is_down() -> None:
