@@ -204,5 +204,6 @@ def _says_the_same(before: ServiceSnapshot, now: ServiceSnapshot) -> bool:
         and before.source.damage == now.source.damage
         and before.held == now.held
         and before.standing == now.standing
+        and before.list_error == now.list_error
         and before.depool_threshold == now.depool_threshold
     )

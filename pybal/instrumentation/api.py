@@ -195,6 +195,7 @@ def service_document(service: ServiceSnapshot, drains: Drains) -> Document:
         "held_total": service.held_total,
         "hold_downs_total": service.hold_downs_total,
         "standing": service.standing,
+        "list_error": service.list_error or None,
         "servers": Each(servers),
     }
 

@@ -85,6 +85,7 @@ SCHEMAS: dict[str, Schema] = {
             object_of(
                 held=list_of(ref("HeldChange")),
                 held_total=WHOLE,
+                list_error=MAYBE_TEXT,
                 hold_downs_total=WHOLE,
                 standing=list_of(TEXT),
                 servers=list_of(ref("Server")),

@@ -46,6 +46,12 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
         text = f"Pool {name} has a damaged list: {_short('; '.join(source.damage), name)}"
         alert = Alert("list-damaged", Severity.WARNING, name, text)
         yield PendingAlert(alert, details=tuple(source.damage))
+    if service.list_error:
+        text = f"Pool {name} goes on without its newest list, which PyBal failed to put in force: "
+        alert = Alert(
+            "list-failed", Severity.WARNING, name, text + _short(service.list_error, name)
+        )
+        yield PendingAlert(alert, service.list_error)
     yield from _overrides(service)
     for change in service.held:
         alert = Alert("list-held", Severity.WARNING, name, _held(name, change))

@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.config.settings import ServiceSettings
 from pybal.health.isolation_guard import ProbeTarget
@@ -50,11 +50,17 @@ from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server, answered, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
+from pybal.runtime.backoff import doubling_s
+from pybal.runtime.clock import DelayedCall
 from pybal.runtime.pieces import Pieces
 from pybal.runtime.stopping import end_each
 
 FIRST_ANSWER_WAIT_S = 6.0
 """Then a list is applied without the addresses that are not known. More than a look-up takes."""
+
+TRY_AGAIN_S = 5.0
+TRY_AGAIN_MAX_S = 300.0
+"""A list that could not be put in force is tried again: its source will not say it again."""
 
 
 class Coordinator:
@@ -94,7 +100,13 @@ class Coordinator:
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
         self._next_list: SourceList | None = None
+        self._newest_list: SourceList | None = None
+        """The last one that was begun."""
         self._applying: Deferred[None] | None = None
+        self._again: DelayedCall | None = None
+        self._failures = 0
+        self._list_error = ""
+        """Why the newest is not in force, though it should be."""
         self._stopped = False
         self._shown = ServerSnapshots(lambda: self._policy.state, self._servers, ports.time_slices)
         self._pool_servers = PoolServers(
@@ -122,6 +134,7 @@ class Coordinator:
                 pool_servers=self._pool_servers,
                 record=self._record,
                 handle=self._handle,
+                failed=self._try_again,
                 log=self._log,
             ),
         )
@@ -136,7 +149,8 @@ class Coordinator:
         several that arrive while one waits for its names, the newest counts."""
         if self._stopped or not found.servers:
             return
-        self._next_list = _in_place_of(self._next_list, found)
+        failed = self._newest_list if self._list_error else None
+        self._next_list = _in_place_of(self._next_list or failed, found)
         self._begin_to_apply()
 
     def _begin_to_apply(self) -> None:
@@ -151,6 +165,7 @@ class Coordinator:
         self._stopped = True
         parts = (self._record, self._policy, self._reconsideration, self._list, self._refusals)
         end_each(self._log, *(part.stop for part in parts), self._steps.stop)
+        self._forget_again()
         if self._applying is not None:
             self._applying.cancel()
         servers = (*self._servers.values(), *self._arriving.values(), *self._steps.leaving)
@@ -160,6 +175,7 @@ class Coordinator:
         while self._next_list is not None:
             await self._ports.time_slices.pause()
             found, self._next_list, self._arriving = self._next_list, None, {}
+            self._newest_list = found
             if self._settings.list_floor:
                 self._list.begin_with(found, self._policy.state)
             listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
@@ -180,6 +196,8 @@ class Coordinator:
             if self._stopped:
                 return
             self._arriving = {}
+            self._list_error, self._failures = "", 0
+            self._forget_again()
         self._applying = None
 
     def _watch(self, host: str, former: IPAddress | None = None) -> Server:
@@ -188,12 +206,40 @@ class Coordinator:
         server.start(self._ports.addresses, family, service)
         return server
 
-    def _applying_failed(self, failure: Any) -> None:
+    def _applying_failed(self, failure: Failure) -> None:
         self._applying = None
-        if not failure.check(CancelledError):
-            self._log.failure("A pool list could not be applied", failure)
-        if self._next_list is not None and not self._stopped:
-            self._begin_to_apply()  # Its source will not say it again.
+        if self._stopped:
+            if not failure.check(CancelledError):
+                self._log.failure("A pool list could not be applied", failure)
+            return
+        self._log.failure("A pool list could not be applied", failure)
+        arrived, self._arriving = self._arriving, {}
+        for host, server in arrived.items():
+            if self._servers.get(host) is not server:
+                server.stop()
+        self._try_again(failure)
+        if self._next_list is not None:
+            self._next_list = _in_place_of(self._newest_list, self._next_list)
+            self._begin_to_apply()
+
+    def _try_again(self, failure: Failure) -> None:
+        """What should be in force is not."""
+        if self._stopped:
+            return
+        self._list_error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
+        self._forget_again()
+        delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
+        self._failures += 1
+        self._again = self._ports.clock.callLater(delay_s, self._apply_again)
+
+    def _apply_again(self) -> None:
+        self._next_list = self._next_list or self._newest_list
+        self._begin_to_apply()
+
+    def _forget_again(self) -> None:
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+        self._again = None
 
     async def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
@@ -222,7 +268,13 @@ class Coordinator:
 
     def overrides_changed(self) -> Deferred[None]:
         """Operators want something else of the servers. Fires when that is in force."""
-        return Deferred.fromCoroutine(self._steps.put())
+        putting = Deferred.fromCoroutine(self._steps.put())
+        putting.addErrback(self._not_put)
+        return putting
+
+    def _not_put(self, failure: Failure) -> Failure:
+        self._try_again(failure)
+        return failure
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service: what has not changed goes on,
@@ -346,6 +398,7 @@ class Coordinator:
             held=self._list.kept(),
             held_total=self._list.held_total,
             standing=self._publication.standing,
+            list_error=self._list_error,
         )
 
 

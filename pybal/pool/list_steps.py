@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.config.settings import ServiceSettings
 from pybal.model import ServerSpec
@@ -34,7 +35,7 @@ from pybal.runtime.pieces import PIECE, Pieces, between, piecewise
 class ListParts:
     """The parts of one service that a list concerns. `servers`, by host, are all that are in force,
     and those that a list brings from when it is decided on; `handle` takes what the policy must
-    know."""
+    know, `failed` why what should be in force is not."""
 
     ports: CoordinatorPorts
     servers: dict[str, Server]
@@ -46,6 +47,7 @@ class ListParts:
     pool_servers: PoolServers
     record: ListRecord
     handle: Callable[[Event], object]
+    failed: Callable[[Failure], None]
     log: Logger
 
 
@@ -127,9 +129,11 @@ class ListSteps:
                 await self._put(cause)
 
     def _begin(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
-        Deferred.fromCoroutine(work).addErrback(
-            lambda failure: self._parts.log.failure("A pool list cannot be put in force", failure)
-        )
+        Deferred.fromCoroutine(work).addErrback(self._not_put)
+
+    def _not_put(self, failure: Failure) -> None:
+        self._parts.log.failure("A pool list cannot be put in force", failure)
+        self._parts.failed(failure)
 
     async def _reconsider(self) -> None:
         async with self._one_at_a_time:

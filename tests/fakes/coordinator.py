@@ -61,12 +61,14 @@ class FakeWatch:
 
 
 class FakeNames:
-    """Names that answer at once from a table, or, when not in it, when the test says so."""
+    """Names that answer at once from a table, or, when not in it, when the test says so. To watch
+    `broken` is a mistake."""
 
     def __init__(self, table: dict[str, str]) -> None:
         self.table = table
         self.watches: dict[str, FakeWatch] = {}
         self.last_run: dict[str, str] = {}
+        self.broken = ""
 
     def watch(
         self,
@@ -75,6 +77,8 @@ class FakeNames:
         on_change: Callable[[IPAddress | None], None],
         service: str,
     ) -> FakeWatch:
+        if host == self.broken:
+            raise ZeroDivisionError("a mistake")
         watch = self.watches[host] = FakeWatch(on_change)
         if host in self.table:
             on_change(ip_address(self.table[host]))

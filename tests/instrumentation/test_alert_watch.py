@@ -193,6 +193,7 @@ SOURCE = service("web", []).source
     ("id_", "wrong", "well"),
     [
         ("standing", {"standing": ("192.0.2.9",)}, {"standing": ()}),
+        ("list-failed", {"list_error": "ValueError: a mistake"}, {"list_error": ""}),
         ("list-held", {"held": (HELD,)}, {"held": ()}),
         ("too-small", {"depool_threshold": Fraction(1)}, {"depool_threshold": Fraction(1, 2)}),
         ("list-damaged", {"source": replace(SOURCE, damage=("x",))}, {"source": SOURCE}),

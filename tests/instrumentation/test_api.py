@@ -183,6 +183,7 @@ def test_a_service_is_its_summary_and_its_servers() -> None:
         "held_total": 0,
         "hold_downs_total": 0,
         "standing": [],
+        "list_error": None,
         "servers": servers,
     }
 
