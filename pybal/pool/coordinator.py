@@ -214,9 +214,8 @@ class Coordinator:
             return
         self._log.failure("A pool list could not be applied", failure)
         arrived, self._arriving = self._arriving, {}
-        for host, server in arrived.items():
-            if self._servers.get(host) is not server:
-                server.stop()
+        gone = (each for host, each in arrived.items() if self._servers.get(host) is not each)
+        end_each(self._log, *(server.stop for server in gone))
         self._try_again(failure)
         if self._next_list is not None:
             self._next_list = _in_place_of(self._newest_list, self._next_list)
