@@ -19,7 +19,7 @@ from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import Origin
 from pybal.bgp.extcommunity import community_text, link_bandwidth
 from pybal.bgp.heard import mark
-from pybal.bgp.importer import Told
+from pybal.bgp.importer import ToldRoutes
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.peering import Peering
 from pybal.bgp.ports import BGPPorts
@@ -178,11 +178,11 @@ class BGPFailover:
         what = counted(len(self._routes), "prefix", "prefixes")
         self._log.info("Withdrawing {what}", what=what)
         asked = [peering for peering in self.peerings if peering.importer.wanted]
-        told = [(peering, Told(dict(peering.routes_told))) for peering in asked]
+        told = [(peering, ToldRoutes(dict(peering.routes_told))) for peering in asked]
         await self._speaker.withdraw()
         await self._look_for_others(told)
 
-    async def _look_for_others(self, told: Sequence[tuple[Peering, Told]]) -> None:
+    async def _look_for_others(self, told: Sequence[tuple[Peering, ToldRoutes]]) -> None:
         """A router tells us of others only once it prefers them: now, if there are any. `told` is
         what it knew of ours before."""
         gone = {prefix.octets for prefix in self._routes}

@@ -8,7 +8,7 @@ from typing import Any
 
 from pybal.bgp.extcommunity import is_link_bandwidth
 from pybal.bgp.heard import OwnAddresses
-from pybal.bgp.importer import Told
+from pybal.bgp.importer import ToldRoutes
 from pybal.bgp.peering import Peering
 from pybal.bgp.preference import Preferred
 from pybal.bgp.prefix import Prefix
@@ -97,18 +97,18 @@ class Others:
             self._turn = None
 
     def _made(self, asked: Collection[Peering], routes: Routes) -> Iterator[OwnAddress]:
-        listening = [(p, Told(p.routes_told)) for p in asked if p.importer.listens]
-        announced = Told(routes)
+        listening = [(p, ToldRoutes(p.routes_told)) for p in asked if p.importer.listens]
+        announced = ToldRoutes(routes)
         for address in self.addresses if asked else ():
             yield _picture(address, announced, listening)
 
-    def alone(self, told: Sequence[tuple[Peering, Told]]) -> list[IPAddress]:
+    def alone(self, told: Sequence[tuple[Peering, ToldRoutes]]) -> list[IPAddress]:
         """Addresses that nobody else announces, by all that we hear of peers, which have been
         `told` this of ours; who is about to go counts for nobody."""
         return [address for address in self.addresses if not _is_elsewhere(address, told)]
 
 
-def _is_elsewhere(address: IPAddress, told: Sequence[tuple[Peering, Told]]) -> bool:
+def _is_elsewhere(address: IPAddress, told: Sequence[tuple[Peering, ToldRoutes]]) -> bool:
     host = Prefix.host(address)
     return any(
         prefix == host and not route.is_leaving
@@ -118,7 +118,7 @@ def _is_elsewhere(address: IPAddress, told: Sequence[tuple[Peering, Told]]) -> b
 
 
 def _picture(
-    address: IPAddress, announced: Told, listening: Sequence[tuple[Peering, Told]]
+    address: IPAddress, announced: ToldRoutes, listening: Sequence[tuple[Peering, ToldRoutes]]
 ) -> OwnAddress:
     host = Prefix.host(address)
     others: list[OthersRoute] = []

@@ -16,7 +16,7 @@ from pybal.model import IPAddress
 _NOTHING: Mapping[Prefix, HeardRoute] = {}
 
 
-class Told:
+class ToldRoutes:
     """What a peer knows of us, to be asked by address."""
 
     def __init__(self, routes: Routes) -> None:
@@ -104,7 +104,7 @@ class Importer:
         return self._session.families if wanted and self._session is not None else ()
 
     def about(
-        self, address: IPAddress, told: Told
+        self, address: IPAddress, told: ToldRoutes
     ) -> Iterator[tuple[Prefix, HeardRoute, Preferred]]:
         """What the peer says of an address, the most specific first, and whom it prefers."""
         session = self._session

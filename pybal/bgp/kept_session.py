@@ -137,7 +137,7 @@ def changed_terms(before: Terms, now: Terms) -> list[str]:
 
 
 @dataclass(slots=True)
-class Told:
+class Replayed:
     """What the journal says. `pending`: bytes that the kernel has not taken yet. `markers`:
     families whose End-of-RIB was sent. `asked`: those that the peer has asked to hear again, and
     has not."""
@@ -163,10 +163,10 @@ def as_taken(received: Received | None, taken: int) -> Received:
     return replace(received, position=taken, rest=received.rest[: len(received.rest) - left])
 
 
-def replay(entries: Iterable[Entry], given: int, session: Session) -> Told:
+def replay(entries: Iterable[Entry], given: int, session: Session) -> Replayed:
     """What a journal comes to, if the kernel was given so many bytes. Raises HandoverError where
     that cannot be, and for a session that had ended."""
-    told, stream, begin = Told(), bytearray(), None
+    found, stream, begin = Replayed(), bytearray(), None
     shared: dict[Route, Route] = {}
     for entry in entries:
         match entry.kind:
@@ -175,10 +175,10 @@ def replay(entries: Iterable[Entry], given: int, session: Session) -> Told:
             case Kind.ENDED:
                 raise HandoverError("the session had ended")
             case Kind.NOTE:
-                _take_note(told, entry.payload)
+                _take_note(found, entry.payload)
             case Kind.SENT | Kind.TOLD:
                 for kind, body in _messages(entry.payload, session):
-                    _take(told, kind, body, session, shared)
+                    _take(found, kind, body, session, shared)
         if entry.kind in (Kind.SENT, Kind.PENDING):
             stream += entry.payload
     if begin is None:
@@ -187,8 +187,8 @@ def replay(entries: Iterable[Entry], given: int, session: Session) -> Told:
         raise HandoverError(
             f"the kernel was given {given} bytes, and {begin} to {begin + len(stream)} are known"
         )
-    told.pending = bytes(stream[given - begin :])
-    return told
+    found.pending = bytes(stream[given - begin :])
+    return found
 
 
 def _messages(data: bytes, session: Session) -> Iterator[tuple[MessageType, bytes]]:
@@ -203,7 +203,7 @@ def _messages(data: bytes, session: Session) -> Iterator[tuple[MessageType, byte
 
 
 def _take(
-    told: Told, kind: MessageType, body: bytes, session: Session, shared: dict[Route, Route]
+    found: Replayed, kind: MessageType, body: bytes, session: Session, shared: dict[Route, Route]
 ) -> None:
     if kind is MessageType.NOTIFICATION:
         raise HandoverError("the session had ended with a NOTIFICATION")
@@ -214,24 +214,24 @@ def _take(
             raise HandoverError(f"an UPDATE of ours cannot be read: {error}") from None
         if decoded.faults:
             raise HandoverError("an UPDATE of ours cannot be read")
-        _apply(told, decoded.update, shared)
+        _apply(found, decoded.update, shared)
 
 
-def _apply(told: Told, update: Update, shared: dict[Route, Route]) -> None:
+def _apply(found: Replayed, update: Update, shared: dict[Route, Route]) -> None:
     reach, unreach = update.mp_reach, update.mp_unreach
     if update == Update():
-        told.markers.add(IPV4_UNICAST)
+        found.markers.add(IPV4_UNICAST)
     elif unreach is not None and not unreach.prefixes and reach is None:
-        told.markers.add(unreach.family)
+        found.markers.add(unreach.family)
     for prefix in (*update.withdrawn, *(unreach.prefixes if unreach is not None else ())):
-        told.routes.pop(prefix, None)
+        found.routes.pop(prefix, None)
     prefixes = reach.prefixes if reach is not None else update.prefixes
     next_hop = reach.next_hops[0] if reach is not None else update.next_hop
     if prefixes and next_hop is not None:
         route = Route(update.attributes, next_hop)
         # One object for all: whoever compares routes looks whether they are the same one first.
         route = shared.setdefault(route, route)
-        told.routes |= dict.fromkeys(prefixes, route)
+        found.routes |= dict.fromkeys(prefixes, route)
 
 
 _ASKED, _ANSWERED = b"asked ", b"answered"
@@ -247,12 +247,12 @@ def note_answered() -> bytes:
     return _ANSWERED
 
 
-def _take_note(told: Told, note: bytes) -> None:
+def _take_note(found: Replayed, note: bytes) -> None:
     if note == _ANSWERED:
-        told.asked.clear()
+        found.asked.clear()
     elif note.startswith(_ASKED):
         try:
             afi, safi = map(int, note.removeprefix(_ASKED).split())
         except ValueError:
             raise HandoverError("a note cannot be read") from None
-        told.asked.add(Family(afi, safi))
+        found.asked.add(Family(afi, safi))

@@ -58,13 +58,13 @@ def go_on(
 ) -> None:
     """With a session of the process before us. Raises OSError if its socket is of no use,
     HandoverError if nothing more can be kept of it."""
-    left, session, told = taken.left, taken.session, taken.told
+    left, session, found = taken.left, taken.session, taken.replayed
     recorder = ports.records.recorder(taken)
     recorder.resume(
-        left.name, left.memory, left.counts, told.pending, told.asked, lambda: _said(link)
+        left.name, left.memory, left.counts, found.pending, found.asked, lambda: _said(link)
     )
     connection = BGPConnection(ports.clock, link, ports.records)
-    connection.resume(session, recorder, taken.received.rest, told.pending)
+    connection.resume(session, recorder, taken.received.rest, found.pending)
     now = ports.clock.seconds()
     fsm = resumed(session, now, taken.received.at, taken.kept.established_at)
     link.take_over(fsm, connection)
@@ -75,11 +75,11 @@ def go_on(
         raise
     # Only now it is known which address of ours the connection has, which may be the next hop.
     rib = link.rib = new_rib(session)
-    rib.resume(told.routes, told.markers, told.asked)
+    rib.resume(found.routes, found.markers, found.asked)
     log.info(
         "Session with {peer} goes on from the process before us: {prefixes} told",
         peer=taken.kept.peer,
-        prefixes=counted(len(told.routes), "prefix", "prefixes"),
+        prefixes=counted(len(found.routes), "prefix", "prefixes"),
     )
 
 

@@ -16,7 +16,7 @@ from pybal.bgp.codec import encode
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
 from pybal.bgp.kept_session import (
     KeptSession,
-    Told,
+    Replayed,
     as_taken,
     changed_terms,
     decode_session,
@@ -45,7 +45,7 @@ class TakenSession:
     left: LeftSession
     kept: KeptSession
     session: Session
-    told: Told
+    replayed: Replayed
     received: Received
 
 
@@ -85,9 +85,9 @@ class LeftSession:
         session = session_of(self.kept, speaker)
         if peer.imports and not session.route_refresh:
             raise HandoverError("it cannot be asked for its routes again")
-        told = replay(self._entries, self.counts.given, session)
+        replayed = replay(self._entries, self.counts.given, session)
         received = as_taken(self._received, self.counts.taken)
-        return TakenSession(self, self.kept, session, told, received)
+        return TakenSession(self, self.kept, session, replayed, received)
 
     def pending(self, speaker: SpeakerSettings) -> bytes | None:
         """What has to be said first, whatever is said then; None if that is not known."""

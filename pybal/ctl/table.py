@@ -119,7 +119,8 @@ def count(number: int, what: str, more: str = "") -> str:
 
 
 def age(seconds: float) -> str:
-    """`45 s`, `3 min`, `5 h`, `2 d`."""
+    """`45 s`, `3 min`, `5 h`, `2 d`: whole seconds as the daemon says them (runtime/naming.py,
+    which is not loaded here)."""
     whole = max(0, int(seconds))
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if whole >= 2 * size:

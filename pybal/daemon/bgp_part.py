@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.bgp.ports import BGPOutside
 
 
-class Told(Protocol):
+class BGPObserver(Protocol):
     """Who is told of what BGP does."""
 
     def route(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
@@ -74,13 +74,13 @@ class BGPPart:
         state_directory: Path | None,
         *,
         silent: bool,
-        told: Told,
+        observer: BGPObserver,
     ) -> None:
         self._ports = ports
         self._announcer = announcer
         self._state_directory = state_directory
         self._silent = silent
-        self._told = told
+        self._observer = observer
         self._failover: BGPFailover | None = None
         self._made: BGPOutside | None = None
         self._maintenance = Maintenance()
@@ -119,7 +119,7 @@ class BGPPart:
             ports=self._ports,
             outside=self._outside(),
             state_directory=self._state_directory,
-            session_changed=self._told.session,
+            session_changed=self._observer.session,
             maintenance=self._maintenance,
             keep_maintenance=self._keep_maintenance,
         )
@@ -133,7 +133,7 @@ class BGPPart:
         return self._made
 
     def _announce_by(self, failover: Failover) -> None:
-        self._announcer.start(_Observed(failover, self._told.route))
+        self._announcer.start(_Observed(failover, self._observer.route))
 
     async def go_over_to(self, before: BGPSettings | None, after: BGPSettings | None) -> None:
         """Other settings; sessions that they do not touch stay."""

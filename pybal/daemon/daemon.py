@@ -121,7 +121,7 @@ class Daemon:
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = kept_in(settings)
         self._service_names = ServiceNames(kept, ports.in_thread, self._log)
-        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, told=self._history)
+        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, observer=self._history)
         self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
         self._overrides = OverridesPart(
             ports, self._services, self._time_slices, kept, self._history.overridden

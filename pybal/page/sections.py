@@ -12,7 +12,8 @@ from pybal.kept_change import KeptSnapshot
 from pybal.model import DaemonSnapshot, SourceSnapshot
 from pybal.override import Override
 from pybal.page.html import Child, Markup, element
-from pybal.page.words import count_of, duration, listed, moment, service_link, state
+from pybal.page.words import count_of, listed, moment, service_link, state
+from pybal.runtime.naming import duration
 
 _SHOWN = 20
 _Listed = tuple[tuple[str, SourceSnapshot, tuple[KeptSnapshot, ...]], ...]

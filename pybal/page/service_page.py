@@ -20,7 +20,8 @@ from pybal.page.sections import facts, held_words, source_notes
 from pybal.page.seen import SeenService, SinceAlert
 from pybal.page.tally import RANK, Care, Standing, Tally, care_of
 from pybal.page.timeline import timeline_slots
-from pybal.page.words import address_beside, count_of, duration, listed, moment, plain, state
+from pybal.page.words import address_beside, count_of, listed, moment, plain, state
+from pybal.runtime.naming import duration
 
 SERVERS_SHOWN = 1000
 

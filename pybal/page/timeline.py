@@ -10,7 +10,8 @@ from pybal.history.incidents import Incident
 from pybal.page.html import Child, Markup, element
 from pybal.page.past import HOURS, Past
 from pybal.page.piece import Piece, Slot, single
-from pybal.page.words import count_of, duration, listed, moment, service_link, state
+from pybal.page.words import count_of, listed, moment, service_link, state
+from pybal.runtime.naming import duration
 
 _MINUTES = HOURS * 60
 _HEIGHT = 26

@@ -27,16 +27,6 @@ def state(word: str, level: str) -> Markup:
     return element("span", word, class_=f"state {level}")
 
 
-def duration(seconds: float) -> str:
-    """So that a person reads it at a glance."""
-    if seconds < 0.0995:
-        return f"{seconds * 1000:.3g} ms"
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.3g} s"
-
-
 def count_of(count: int, one: str, many: str = "") -> str:
     """`1 server`, `2 servers`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -38,3 +38,14 @@ def quoted(value: object, most: int) -> str:
 def counted(number: int, what: str, more: str = "") -> str:
     """`1 server`, `2 servers`; `more` is the word for several if that is not `what` with an s."""
     return f"{number} {what if number == 1 else more or what + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """So that a person reads it at a glance: `80 ms`, `12.3 s`, `119 s`, `3 min`, `5 h`, `2 d`. Two
+    of its unit are there at least, and what is begun of one more is left out."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    if 0 < seconds < 0.0995:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{max(0.0, seconds):.3g} s"

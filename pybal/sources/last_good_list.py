@@ -18,7 +18,7 @@ from pybal.errors import SourceError
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
-from pybal.runtime.naming import counted, named, quoted
+from pybal.runtime.naming import counted, duration, named, quoted
 from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
 from pybal.state.state_file import StateFileError
@@ -187,7 +187,7 @@ class LastGoodList:
         silent_s = self._clock.seconds() - self._told_at_s
         stale, error = self._stale, self._error
         if silent_s > self._overdue_s:
-            stale, error = True, error or f"it could not be read for {_age(silent_s)}"
+            stale, error = True, error or f"it could not be read for {duration(silent_s)}"
         return SourceSnapshot(
             url=self._origin.url,
             stale=stale,
@@ -266,7 +266,7 @@ class LastGoodList:
         self._log.warn(
             "Using the last good pool list, {servers}, kept on disk {age} ago",
             servers=counted(len(cached.servers), "server"),
-            age=_age(self._now() - cached.saved_at),
+            age=duration(self._now() - cached.saved_at),
         )
         self._publish_if_other(cached.servers, from_disk=True)
 
@@ -317,10 +317,3 @@ class LastGoodList:
     def _end_grace(self) -> None:
         if self._grace is not None and self._grace.active():
             self._grace.cancel()
-
-
-def _age(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} seconds"

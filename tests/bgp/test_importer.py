@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address
 from pybal.bgp.aspath import sequence
 from pybal.bgp.constants import IPV4_UNICAST, RefreshSubtype
 from pybal.bgp.heard import OwnAddresses
-from pybal.bgp.importer import Importer, Told
+from pybal.bgp.importer import Importer, ToldRoutes
 from pybal.bgp.messages import PathAttributes, RouteRefresh
 from pybal.bgp.negotiation import negotiate
 from pybal.bgp.preference import Preferred
@@ -100,7 +100,7 @@ def test_an_address_that_is_ours_no_longer_is_forgotten_with_what_is_around_it()
     peer.take(said(WIDE))
     other = OwnAddresses([ip_address("198.51.100.1")])
     assert peer.set_own(other) == (IPV4_UNICAST,)
-    assert list(peer.about(VIP, Told({}))) == []
+    assert list(peer.about(VIP, ToldRoutes({}))) == []
     assert dict(peer.routes) == {}
 
 
@@ -109,10 +109,10 @@ def test_what_may_be_our_own_word_sent_back_is_not_told() -> None:
     peer.begin(SESSION, OURS)
     ours = Route(PathAttributes(as_path=sequence((64512,))), ip_address("10.0.0.1"))
     wanted = [
-        (Told({HOST: ours}), THEM, []),
-        (Told({HOST: ours}), "10.0.0.77", [HOST]),  # the next hop is neither ours nor its own
-        (Told({WIDE: ours}), THEM, [HOST]),  # of this one it was told nothing
-        (Told({}), THEM, [HOST]),
+        (ToldRoutes({HOST: ours}), THEM, []),
+        (ToldRoutes({HOST: ours}), "10.0.0.77", [HOST]),  # the next hop is neither ours nor its own
+        (ToldRoutes({WIDE: ours}), THEM, [HOST]),  # of this one it was told nothing
+        (ToldRoutes({}), THEM, [HOST]),
     ]
     for told, hop, prefixes in wanted:
         peer.take(said(HOST, 64600, 64512, hop=IPv4Address(hop)))
@@ -130,7 +130,7 @@ def test_whom_the_peer_prefers_is_told_by_what_it_was_told() -> None:
         ({HOST: ours}, [Preferred.US, Preferred.US]),
         ({WIDER: ours}, [Preferred.OTHERS, Preferred.OTHERS]),
     ):
-        assert [each for _, _, each in peer.about(VIP, Told(told))] == who
+        assert [each for _, _, each in peer.about(VIP, ToldRoutes(told))] == who
 
 
 def test_the_most_specific_is_told_first() -> None:
@@ -138,14 +138,14 @@ def test_the_most_specific_is_told_first() -> None:
     peer.begin(SESSION, OURS)
     for prefix in (WIDER, HOST, WIDE):
         peer.take(said(prefix))
-    assert [prefix for prefix, _, _ in peer.about(VIP, Told({}))] == [HOST, WIDE, WIDER]
-    assert list(peer.about(ip_address("198.51.100.1"), Told({}))) == []
+    assert [prefix for prefix, _, _ in peer.about(VIP, ToldRoutes({}))] == [HOST, WIDE, WIDER]
+    assert list(peer.about(ip_address("198.51.100.1"), ToldRoutes({}))) == []
 
 
 def test_what_a_peer_knows_of_an_address_is_the_most_specific() -> None:
     routes: dict[Prefix, Route] = {WIDER: V4, WIDE: V4}
-    told = Told(routes)
+    told = ToldRoutes(routes)
     assert told.best(HOST) == (WIDE, V4)
     assert (told.get(WIDE), told.get(HOST)) == (V4, None)
-    assert Told({**routes, HOST: V4}).best(HOST) == (HOST, V4)
-    assert Told({}).best(HOST) is None
+    assert ToldRoutes({**routes, HOST: V4}).best(HOST) == (HOST, V4)
+    assert ToldRoutes({}).best(HOST) is None

@@ -152,9 +152,9 @@ def test_wherever_it_ends_the_peer_gets_each_byte_once(rig: Rig, seed: int) -> N
 
     left = rig.left()
     taken = left.take(SPEAKER, PEER)
-    left.connection.send(taken.told.pending)
+    left.connection.send(taken.replayed.pending)
     assert all_of(rig.peer, len(rig.stream)) == rig.stream
-    assert taken.told.routes == dict.fromkeys(hosts4(2), V4)
+    assert taken.replayed.routes == dict.fromkeys(hosts4(2), V4)
     left.connection.close()
 
 
@@ -278,7 +278,7 @@ def test_who_speaks_no_bgp_leaves_no_peer_waiting_for_somebody_who_reads(
     outside: Any = SimpleNamespace(records=SessionKeeper(None, left, rig.log))
     ports: Any = SimpleNamespace(bgp_left=are_of_bgp(left), new_bgp=lambda: outside)
     others: Any = SimpleNamespace(start=lambda _: None, route=None)
-    part = BGPPart(ports, others, None, silent=True, told=others)
+    part = BGPPart(ports, others, None, silent=True, observer=others)
     part.start(settings, restarting=False)
     all_of(rig.peer, len(rig.stream))
     assert rig.peer.recv(1) == b""
@@ -290,7 +290,7 @@ def test_without_bgp_and_where_none_was_left_nothing_of_it_is_made() -> None:
 
     ports: Any = SimpleNamespace(bgp_left=are_of_bgp(["lock", "listen.1"]), new_bgp=new_bgp)
     others: Any = SimpleNamespace()
-    BGPPart(ports, others, None, silent=False, told=others).start(None, restarting=False)
+    BGPPart(ports, others, None, silent=False, observer=others).start(None, restarting=False)
 
 
 def test_another_places_session_is_dropped(rig: Rig) -> None:
@@ -374,9 +374,9 @@ def test_a_long_journal_begins_anew_and_says_the_same() -> None:
     rig.say(ROUTE, take=7)
     left = rig.left()
     taken = left.take(SPEAKER, PEER)
-    assert taken.told.pending == encode(ROUTE)[7:]
-    assert taken.told.asked == {IPV4_UNICAST}
-    assert set(taken.told.routes) == set(hosts4(2))
+    assert taken.replayed.pending == encode(ROUTE)[7:]
+    assert taken.replayed.asked == {IPV4_UNICAST}
+    assert set(taken.replayed.routes) == set(hosts4(2))
     left.connection.close()
     rig.close()
 

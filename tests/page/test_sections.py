@@ -376,7 +376,7 @@ def test_a_director_that_is_well() -> None:
         "version": "9.8.7",
         "started": AT,
         "isolation": "off",
-        "longest stall": "0 ms",
+        "longest stall": "0 s",
     }
 
 

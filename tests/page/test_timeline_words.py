@@ -102,13 +102,13 @@ def test_nothing_happened() -> None:
         (incident(), f"{AT}[open critical] cp1 failed: silent goes on", "critical"),
         (
             incident(ended_at=NOON + 90, effects=1, services=("web",)),
-            f"{AT}[over off] cp1 failed in 1 service: silent lasted 2 min, 1 effect · web",
+            f"{AT}[over off] cp1 failed in 1 service: silent lasted 90 s, 1 effect · web",
             "off",
         ),
         (
             # The clock was set back meanwhile.
             incident(ended_at=NOON - 90, effects=2, services=("a", "b", "c", "d")),
-            f"{AT}[over off] cp1 failed in 4 services: silent lasted 0 ms, 2 effects"
+            f"{AT}[over off] cp1 failed in 4 services: silent lasted 0 s, 2 effects"
             " · a, b, c and 1 more",
             "off",
         ),

@@ -10,7 +10,6 @@ import pytest
 from pybal.page.words import (
     address_beside,
     count_of,
-    duration,
     listed,
     moment,
     plain,
@@ -35,27 +34,6 @@ def test_a_state_is_a_word_that_a_colour_underlines() -> None:
 def test_a_service_has_a_page_of_its_own() -> None:
     assert service_link("a/b") == '<a href="/status/a%2Fb">a/b</a>'
     assert service_link("web", "cp1") == '<a href="/status/web?q=cp1">web</a>'
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.0, "0 ms"),
-        (0.00025, "0.25 ms"),
-        (0.0994, "99.4 ms"),
-        (0.0995, "0.0995 s"),
-        (0.25, "0.25 s"),
-        (59.9, "59.9 s"),
-        (60.0, "1 min"),
-        (3599.0, "60 min"),
-        (3600.0, "1 h"),
-        (86_399.0, "24 h"),
-        (86_400.0, "1 d"),
-        (20 * 86_400.0, "20 d"),
-    ],
-)
-def test_a_duration_is_read_at_a_glance(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_counts_have_their_plurals() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pybal.runtime.naming import counted, named, printable, quoted, shortened
+import pytest
+
+from pybal.runtime.naming import counted, duration, named, printable, quoted, shortened
 
 
 def test_ten_are_named_and_the_others_counted() -> None:
@@ -29,3 +31,26 @@ def test_what_is_cut_has_a_sign_and_maybe_where_all_of_it_is() -> None:
 def test_what_a_terminal_would_obey_is_escaped() -> None:
     assert printable("é and ~") == "é and ~"
     assert printable("a\nb\x1b[2J\u2028") == "a\\nb\\x1b[2J\\u2028"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5.0, "0 s"),
+        (0.0, "0 s"),
+        (0.00025, "0.25 ms"),
+        (0.0994, "99.4 ms"),
+        (0.0995, "0.0995 s"),
+        (0.25, "0.25 s"),
+        (59.94, "59.9 s"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (7199.0, "119 min"),
+        (7200.0, "2 h"),
+        (172_799.0, "47 h"),
+        (172_800.0, "2 d"),
+        (20 * 86_400.0 - 1, "19 d"),
+    ],
+)
+def test_a_duration_is_read_at_a_glance(seconds: float, words: str) -> None:
+    assert duration(seconds) == words

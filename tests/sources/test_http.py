@@ -256,7 +256,7 @@ def test_a_source_that_says_nothing_at_all_is_stale_after_some_time(bench: Sourc
     bench.advance(40)
     snapshot = source.snapshot()
     assert snapshot.stale
-    assert snapshot.last_error == "it could not be read for 41 seconds"
+    assert snapshot.last_error == "it could not be read for 41 s"
 
 
 BAD_ANSWERS = {

@@ -60,9 +60,7 @@ def test_the_first_failure_brings_the_kept_list_without_a_wait(tmp_path: Path) -
     assert bench.take() == [(A, B)]
     error, warning = bench.log.lines
     assert error.startswith("[svc] ERROR: Pool list from")
-    assert warning == (
-        "[svc] WARN: Using the last good pool list, 2 servers, kept on disk 2 hours ago"
-    )
+    assert warning == "[svc] WARN: Using the last good pool list, 2 servers, kept on disk 2 h ago"
     assert source.snapshot().last_error is not None
 
 
