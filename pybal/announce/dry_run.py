@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
+from pybal.announce.wishes import words
 from pybal.bgp.advertisement import Advertisement
 from pybal.model import IPAddress
 
@@ -37,5 +38,5 @@ class DryRunFailover:
             "Dry run: would {what} {prefix} for {service}",
             what=what,
             prefix=f"{address}/{address.max_prefixlen}",
-            service=service,
+            service=words(service),
         )

@@ -364,10 +364,10 @@ class BGPFailover:
     def _announced_now(
         self, told: list[tuple[str, Collection[Prefix]]]
     ) -> Iterator[AnnouncedPrefix]:
-        services: dict[Prefix, list[str]] = {}
-        for service, routes in self._routes_of.items():
+        services: dict[Prefix, dict[str, None]] = {}
+        for wish, routes in self._routes_of.items():
             for prefix in routes:
-                services.setdefault(prefix, []).append(service)
+                services.setdefault(prefix, {})[service_of(wish)] = None
         for prefix, route in self._routes.items():
             attributes = route.attributes
             yield AnnouncedPrefix(

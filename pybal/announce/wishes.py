@@ -3,7 +3,8 @@ is being replaced, as then there may be two of its name. Pure."""
 
 from __future__ import annotations
 
-_REPLACED = " (replaced)"
+_REPLACED = "\n(replaced)"
+"""No service is called so: a section has its name on one line."""
 
 
 def replaced(service: str) -> str:
@@ -14,3 +15,8 @@ def replaced(service: str) -> str:
 def service_of(wish: str) -> str:
     """Whose wish it is."""
     return wish.removesuffix(_REPLACED)
+
+
+def words(wish: str) -> str:
+    """For a line of the log."""
+    return wish.replace("\n", " ")

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.announce.announcer import FIRST_ROUTES_WAIT_S, Announcer
+from pybal.announce.wishes import replaced, service_of
 from pybal.bgp.advertisement import Advertisement
 from pybal.config.settings import (
     LinkBandwidth,
@@ -121,12 +122,26 @@ def test_a_replaced_service_stays_announced_until_it_is_forgotten() -> None:
     moved = replace(WEB, address=IPv4Address("192.0.2.2"))
     bench.announcer.replace(WEB.name)
     bench.announcer.add(moved)
-    assert bench.announced == {f"{WEB.name} (replaced)"}
+    assert bench.announced == {replaced(WEB.name)}
     bench.stands(moved)
     addresses = [wish.address for (wish,) in bench.failover.announced.values()]
     assert addresses == [WEB.address, moved.address]
     bench.announcer.forget(WEB.name)
     assert bench.failover.announced == {WEB.name: (Advertisement(moved.address),)}
+
+
+@pytest.mark.parametrize("form", ["{} (replaced)", "{}(replaced)", "{} replaced"])
+def test_no_name_of_a_service_is_that_of_what_another_one_replaces(form: str) -> None:
+    odd = replace(DNS, name=form.format(WEB.name))
+    bench = Bench(WEB, odd)
+    bench.stands(WEB)
+    bench.stands(odd)
+    bench.announcer.replace(WEB.name)
+    assert bench.announced == {odd.name, replaced(WEB.name)}
+    bench.announcer.forget(WEB.name)
+    assert bench.announced == {odd.name}
+    assert service_of(odd.name) == odd.name
+    assert service_of(replaced(WEB.name)) == WEB.name
 
 
 def test_a_service_that_was_not_announced_is_forgotten_without_a_word() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_network
 from random import Random
 
+from pybal.announce.wishes import replaced
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family
 from pybal.bgp.messages import Keepalive, Open
@@ -100,6 +101,13 @@ class FailoverTest(PeeringCase):
         assert announced.services == ("a", "b")
         assert announced.peers == (THEM,)
         assert announced.communities == ("64600:7",)
+
+    def test_what_is_being_replaced_is_shown_under_the_name_of_its_service(self) -> None:
+        for wish in (replaced("a"), "a", "b"):
+            self.bgp.set_announced(wish, (Advertisement(VIP),))
+        self.turn()
+        [announced] = self.bgp.snapshot().announced
+        assert announced.services == ("a", "b")
 
     def test_the_snapshot_follows_what_the_peer_was_told(self) -> None:
         self.bgp.set_announced("a", (Advertisement(VIP),))
