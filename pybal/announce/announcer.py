@@ -171,8 +171,10 @@ class Announcer:
 
     def replace(self, name: str) -> None:
         """The service goes, but stays announced until forget() is called: a new one takes its
-        place."""
-        one = self._services.pop(name)
+        place. Nothing if there is none of that name."""
+        one = self._services.pop(name, None)
+        if one is None:
+            return
         one.end_pause()
         del self._by_key[service_key(one.settings)]
         self._awaited.discard(name)

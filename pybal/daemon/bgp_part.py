@@ -82,6 +82,9 @@ class BGPPart:
         self._silent = silent
         self._observer = observer
         self._failover: BGPFailover | None = None
+        self._settings: BGPSettings | None = None
+        self._going_over = False
+        """Still, as one begins: the one before has failed."""
         self._made: BGPOutside | None = None
         self._maintenance = Maintenance()
         self._keeper: Keeper[Maintenance] | None = None
@@ -105,6 +108,7 @@ class BGPPart:
         self._begin(settings, restarting=restarting)
 
     def _begin(self, settings: BGPSettings | None, *, restarting: bool) -> None:
+        self._settings = settings
         if settings is None or self._silent:
             if self._ports.bgp_left:
                 # Nobody would read from these sessions.
@@ -114,7 +118,7 @@ class BGPPart:
             return
         from pybal.daemon.bgp_speaking import new_failover
 
-        self._failover = new_failover(
+        failover = new_failover(
             settings,
             ports=self._ports,
             outside=self._outside(),
@@ -123,8 +127,9 @@ class BGPPart:
             maintenance=self._maintenance,
             keep_maintenance=self._keep_maintenance,
         )
-        self._failover.start(restarting=restarting)
-        self._announce_by(self._failover)
+        failover.start(restarting=restarting)
+        self._failover = failover
+        self._announce_by(failover)
 
     def _outside(self) -> BGPOutside:
         """One, however often BGP is switched on."""
@@ -135,28 +140,38 @@ class BGPPart:
     def _announce_by(self, failover: Failover) -> None:
         self._announcer.start(_Observed(failover, self._observer.route))
 
-    async def go_over_to(self, before: BGPSettings | None, after: BGPSettings | None) -> None:
-        """Other settings; sessions that they do not touch stay."""
-        if before == after:
+    async def go_over_to(self, after: BGPSettings | None) -> None:
+        """Other settings; sessions that they do not touch stay. What one that failed has left the
+        next one does."""
+        before, failed = self._settings, self._going_over
+        if before == after and not failed:
             return
+        self._settings, self._going_over = after, True
         if after is None:
             self._announcer.stop()
             if self._failover is not None:
                 await self._failover.stop("BGP was switched off")
                 self._failover = None
-        elif before is None:
-            self._begin(after, restarting=False)
         elif self._failover is not None:
-            from pybal.daemon.bgp_speaking import speaker_settings
+            await self._adjust(self._failover, before, after)
+        elif before is None or failed:
+            self._begin(after, restarting=False)
+        self._going_over = False
 
-            found = speaker_settings(after, self._ports)
-            running = self._failover.snapshot().router_id
-            if before.router_id is None and after.router_id is None and running is not None:
-                # One that was chosen stays while the speaker lives, whatever it was chosen from:
-                # another would end all sessions.
-                speaker = replace(found.speaker, router_id=IPv4Address(running))
-                found = replace(found, speaker=speaker)
-            await self._failover.reconfigure(found)
+    async def _adjust(
+        self, failover: BGPFailover, before: BGPSettings | None, after: BGPSettings
+    ) -> None:
+        from pybal.daemon.bgp_speaking import speaker_settings
+
+        found = speaker_settings(after, self._ports)
+        running = failover.snapshot().router_id
+        was_chosen = before is not None and before.router_id is None
+        if was_chosen and after.router_id is None and running is not None:
+            # One that was chosen stays while the speaker lives, whatever it was chosen from:
+            # another would end all sessions.
+            speaker = replace(found.speaker, router_id=IPv4Address(running))
+            found = replace(found, speaker=speaker)
+        await failover.reconfigure(found)
 
     async def stop(self, *, for_restart: bool) -> None:
         """Withdraw all and end the sessions; `for_restart`: routers with graceful restart keep the

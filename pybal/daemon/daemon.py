@@ -284,7 +284,7 @@ class Daemon:
 
     async def go_over_to(self, settings: Settings, steps: tuple[ReloadStep, ...]) -> None:
         """See Reconfigurable."""
-        before, self._settings = self._settings, settings
+        self._settings = settings
         self._names = _names(settings)
         self._history.reloading(lines(steps))
         self._history.reconfigure(settings.history)
@@ -294,7 +294,7 @@ class Daemon:
         self._ports.processes.run_as(settings.runcommand_user)
         self._ports.set_log_level(settings.log_level)
         await self._http.go_over_to(settings.instrumentation, settings.control)
-        await self._bgp.go_over_to(before.bgp, settings.bgp)
+        await self._bgp.go_over_to(settings.bgp)
         names = [service.name for service in settings.services]
         renames = renamed(steps)
         self._bgp.follow_maintenance(renames)

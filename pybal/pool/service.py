@@ -40,6 +40,8 @@ class LVSService:
         adopted: ServiceEntry | None,
     ) -> None:
         self.name = settings.name
+        self.key: ServiceKey = service_key(settings)
+        """What identifies it in the kernel, whatever its other settings become."""
         self._settings = settings
         self._log = Logger(namespace=settings.name)
         self._stood = adopted is not None
@@ -76,11 +78,6 @@ class LVSService:
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
         self._damped.reconfigure(enabled=settings.flap_damping, monitors=names)
-
-    @property
-    def key(self) -> ServiceKey:
-        """What identifies it in the kernel."""
-        return service_key(self._settings)
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
         """See Coordinator."""

@@ -6,7 +6,7 @@ is adopted and not touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,14 +20,8 @@ from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.pool.desired import service_key
 from pybal.pool.service import LVSService
-from pybal.reload.difference import (
-    AddService,
-    AdjustService,
-    ReloadStep,
-    RemoveService,
-    RenameService,
-    ReplaceService,
-)
+from pybal.reload.difference import ReloadStep
+from pybal.reload.service_changes import service_changes
 from pybal.runtime.stopping import ending
 from pybal.runtime.time_slices import TimeSlices
 
@@ -40,11 +34,6 @@ _LOOK_EVERY_S = 0.1
 WITHDRAWAL_WAIT_S = 1.0
 """Between the withdrawal of a route and the removal of its service from the kernel: packets are
 under way, and routers take a moment."""
-
-
-_LEAVE = (ReplaceService, RenameService, RemoveService)
-_COME = (AddService, ReplaceService, RenameService)
-_SUCCEED = (ReplaceService, RenameService)
 
 
 class ServiceTable(Protocol):
@@ -76,10 +65,8 @@ class ServiceSet:
         self._ports = ports
         self._log = log
         self._stopped = False
-        self._leaving: dict[str, LVSService] = {}
+        self._leaving: Mapping[str, LVSService] = {}
         """Those that run no longer and may not have been stopped yet."""
-        self._going_over = False
-        """Still, as one begins: the one before has failed."""
 
     def create(self, services: Iterable[ServiceSettings]) -> None:
         """Make the services of a start."""
@@ -118,72 +105,30 @@ class ServiceSet:
         stand, and it is known whether they are announced, or after STAND_WAIT_S, what those that
         left still have among the routes and in the kernel goes.
         """
-        leaving = [step.before for step in steps if isinstance(step, _LEAVE)]
-        coming = [step.after for step in steps if isinstance(step, _COME)]
-        failed, self._going_over = self._going_over, True
-        if failed:
-            coming += self._not_running(services, coming)
-        former = self._take_out(leaving, coming, services)
-        succeed = {s.after.name: s.before for s in steps if isinstance(s, _SUCCEED)}
-        heirs = {name: before.name for name, before in succeed.items()}
-        followed = {
-            name: former[before.name]
-            for name, before in succeed.items()
-            if before.name in former
-            and (not failed or former[before.name].key == service_key(before))
-        }
-        down = {name: service.servers_down() for name, service in followed.items()}
-        await self._end(former)
-        former_ended()
-        owners = {service_key(settings): settings.name for settings in leaving}
-        for settings in coming:
-            await self._ports.time_slices.pause()
-            key = service_key(settings)
-            # Who takes the address of another service finds that one's servers in the kernel.
-            self._create(settings, adopts=owners.get(key) in (None, heirs.get(settings.name)))
-            self._ports.announcer.add(settings, stands=self._ports.table.stands(key))
-            if settings.name in followed:
-                self.running[settings.name].know_down(down[settings.name])
-                self.running[settings.name].follow(followed[settings.name])
-            self._start(self.running[settings.name])
-        for step in steps:
-            if isinstance(step, AdjustService):
-                await self._ports.time_slices.pause()
-                await self.running[step.after.name].reconfigure(step.after)
-                self._ports.announcer.adjust(step.after)
-        self._reorder(each.name for each in services)
-        await self._wait_for(coming)
-        gone = dict.fromkeys(map(service_key, leaving))
-        names = [settings.name for settings in leaving]
-        if failed:
-            gone |= dict.fromkeys(service.key for service in former.values())
-            names += [*former, *(settings.name for settings in coming)]
-        await self._withdraw(names, gone, {service_key(settings) for settings in coming})
-        self._going_over = False
-
-    def _not_running(
-        self, services: Collection[ServiceSettings], coming: Iterable[ServiceSettings]
-    ) -> list[ServiceSettings]:
-        """What should run, besides what is coming, and does not since a go_over failed."""
-        names = {settings.name for settings in coming}
-        stay = [settings for settings in services if settings.name not in names]
-        keys = {name: service.key for name, service in self.running.items()}
-        return [settings for settings in stay if keys.get(settings.name) != service_key(settings)]
-
-    def _take_out(
-        self,
-        leaving: Iterable[ServiceSettings],
-        coming: Iterable[ServiceSettings],
-        services: Collection[ServiceSettings],
-    ) -> dict[str, LVSService]:
-        """Those that run no longer: what leaves, and what a go_over that failed has left."""
-        stay = {each.name for each in services} - {each.name for each in (*leaving, *coming)}
-        former = {name: each for name, each in self.running.items() if name not in stay}
-        for name in former:
+        changes = service_changes(steps, services, self.running)
+        for name in changes.leaving:
             del self.running[name]
-        return former
+        down = {name: former.servers_down() for name, former in changes.followed.items()}
+        await self._end(changes.leaving)
+        former_ended()
+        for settings in changes.coming:
+            await self._ports.time_slices.pause()
+            name = settings.name
+            service = self._create(settings, adopts=name in changes.adopting)
+            self._ports.announcer.add(settings, stands=self._stands(settings))
+            if name in changes.followed:
+                service.know_down(down[name])
+                service.follow(changes.followed[name])
+            self._start(service)
+        for settings in changes.adjusted:
+            await self._ports.time_slices.pause()
+            await self.running[settings.name].reconfigure(settings)
+            self._ports.announcer.adjust(settings)
+        self._reorder(each.name for each in services)
+        await self._wait_for(changes.coming)
+        await self._withdraw(changes.names_gone, changes.gone)
 
-    async def _end(self, leaving: dict[str, LVSService]) -> None:
+    async def _end(self, leaving: Mapping[str, LVSService]) -> None:
         """Hundreds take a tenth of a second. What they would still say of servers is void."""
         self._leaving = leaving
         ending = []
@@ -202,7 +147,7 @@ class ServiceSet:
         self.running.clear()
         self.running.update(ordered)
 
-    async def _wait_for(self, coming: list[ServiceSettings]) -> None:
+    async def _wait_for(self, coming: Sequence[ServiceSettings]) -> None:
         clock = self._ports.clock
         ends_at_s = clock.seconds() + STAND_WAIT_S
         waiting = coming
@@ -222,7 +167,7 @@ class ServiceSet:
         """With bgp-withdraw-on-down its servers must be known, too, before a route may go."""
         return self._stands(settings) and not self._ports.announcer.is_awaited(settings.name)
 
-    def _say_late(self, waiting: list[ServiceSettings]) -> None:
+    def _say_late(self, waiting: Sequence[ServiceSettings]) -> None:
         stands = [settings for settings in waiting if self._stands(settings)]
         for what, late in (
             ("Not in the kernel", [each for each in waiting if each not in stands]),
@@ -236,22 +181,20 @@ class ServiceSet:
                     services=", ".join(settings.name for settings in late),
                 )
 
-    async def _withdraw(
-        self, names: Iterable[str], keys: Iterable[ServiceKey], taken: set[ServiceKey]
-    ) -> None:
+    async def _withdraw(self, names: Iterable[str], gone: Collection[ServiceKey]) -> None:
         if self._stopped:
             return
         for name in names:
             self._ports.announcer.forget(name)
-        gone = [key for key in keys if key not in taken]
         if gone and self._ports.announcer.speaks:
             await deferLater(self._ports.clock, WITHDRAWAL_WAIT_S, lambda: None)
         for key in gone:
             self._ports.table.withdraw(key)
 
-    def _create(self, settings: ServiceSettings, *, adopts: bool = True) -> None:
-        self.running[settings.name] = self._ports.new_service(settings, adopts)
+    def _create(self, settings: ServiceSettings, *, adopts: bool = True) -> LVSService:
+        service = self.running[settings.name] = self._ports.new_service(settings, adopts)
         self._log.info("Created LVS service '{name}'", name=settings.name)
+        return service
 
     def _stop(self, service: LVSService) -> Deferred[None]:
         return ending(self._log, f"service {service.name}", service.stop)

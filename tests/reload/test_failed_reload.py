@@ -10,9 +10,12 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from pybal.announce.announcer import Announcer
+from pybal.announce.failover import BGPFailover
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.daemon.overrides_part import OverridesPart
+from pybal.ipvs.controller import IPVSController
 from pybal.pool.service import LVSService
+from pybal.reload.service_names import ServiceNames
 from tests.fakes.daemon import STEP_S, DaemonBench
 from tests.fakes.deferreds import result_of
 from tests.reload.test_renamed import config
@@ -65,8 +68,14 @@ def test_a_service_that_cannot_be_stopped_leaves_and_ends_no_reload(
 
 @pytest.mark.parametrize(
     "part",
-    [(OverridesPart, "go_over_to"), (LVSService, "follow"), (Announcer, "forget")],
-    ids=["ended", "made", "stands"],
+    [
+        (OverridesPart, "go_over_to"),
+        (IPVSController, "stands"),
+        (LVSService, "follow"),
+        (Announcer, "forget"),
+        (ServiceNames, "go_over_to"),
+    ],
+    ids=lambda part: f"{part[0].__name__}.{part[1]}",
 )
 @pytest.mark.parametrize("then", ["the same", "as it was", "another one"])
 @pytest.mark.parametrize("change", ["name", "port"])
@@ -98,4 +107,31 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
     assert reloaded(bench, last).successful
     assert bench.state() == afresh(tmp_path, last)
     assert reloaded(bench, last).steps == ()
+    bench.stop()
+
+
+@pytest.mark.parametrize("then", ["the same", "as it was", "another one", "off"])
+@pytest.mark.parametrize("what", ["adjusted", "begun"])
+def test_bgp_is_what_the_next_reload_says_though_one_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, then: str
+) -> None:
+    def text(med: int) -> str:
+        return config(tmp_path, "web").replace("[web]", f"bgp-med = {med}\n[web]")
+
+    def off() -> str:
+        return config(tmp_path, "web").replace("bgp = yes", "bgp = no")
+
+    bench = made(tmp_path, text(1) if what == "adjusted" else off())
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BGPFailover, "reconfigure" if what == "adjusted" else "start", fails)
+        outcome = reloaded(bench, text(2))
+    assert outcome.errors == ("ValueError: a mistake",)
+    texts = {"the same": text(2), "another one": text(3), "off": off()}
+    last = texts.get(then) or (text(1) if what == "adjusted" else off())
+    assert reloaded(bench, last).successful
+    assert bench.state() == afresh(tmp_path, last)
     bench.stop()
