@@ -316,5 +316,5 @@ _PHASES = {
     Phase.CUT_OFF: "This director is cut off: no server answers. Pools are held as they are",
     Phase.HOLD_EXPIRED: "Still cut off: {reports} acted on after all",
     Phase.SETTLING: "Servers answer again: {failures} to be checked anew before they count",
-    Phase.NORMAL: "This director is no longer cut off",
+    Phase.NORMAL: "This director is no longer taken for cut off",
 }

@@ -143,11 +143,23 @@ class IsolationGuard:
             self._rule = None
             self._since = None
             if rule is not None:
-                self._take_on(rule.release_all(self._seconds()))
+                self._release_all(rule)
         elif rule is None:
             self._rule = Isolation(settings.threshold, settings.window_s, settings.hold_s)
         else:
             rule.reconfigure(settings.threshold, settings.window_s, settings.hold_s)
+
+    def _release_all(self, rule: Isolation) -> None:
+        """Whoever was told that it began is told that it is over."""
+        before, kept = rule.phase, rule.kept
+        actions = rule.release_all(self._seconds())
+        self._recovering = False
+        if rule.phase is not before:
+            self._ports.phase_changed(rule.phase, rule.kept)
+        if kept:
+            reports = counted(kept, "report")
+            self._log.warn("Isolation is switched off: {reports} acted on", reports=reports)
+        self._take_on(actions)
 
     def stop(self) -> None:
         """Idempotent."""
@@ -212,10 +224,18 @@ class IsolationGuard:
                 self._carry_out(self._to_do.popleft())
 
     def _carry_out(self, action: Action) -> None:
-        if isinstance(action, Deliver):
-            self._ports.router.deliver(action.report)
-        else:
-            self._ports.router.retract(action.report)
+        report = action.report
+        try:
+            if isinstance(action, Deliver):
+                self._ports.router.deliver(report)
+            else:
+                self._ports.router.retract(report)
+        except Exception:  # noqa: BLE001 - the reports behind it are to be acted on
+            self._log.failure(
+                "Acting on a report of {host} in {service} failed unexpectedly",
+                host=report.host,
+                service=report.service,
+            )
 
     def _look_ahead(self, rule: Isolation) -> None:
         """Probe at once if the phase has just begun, else arrange the next tick."""

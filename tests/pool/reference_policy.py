@@ -396,8 +396,10 @@ def _indirect_cause(event: Event) -> str:
             return "the pool list changed for other servers"
         case AddressChanged():
             return f"the address of {event.host} changed"
-        case AddressRefused():
+        case AddressRefused(refused=True):
             return f"the kernel refused the address of {event.host}"
+        case AddressRefused():
+            return f"the kernel is asked for {event.host} again"
         case MonitorReported():
             return f"{event.monitor} reported {event.host} {'up' if event.up else 'down'}"
         case SettingsChanged():

@@ -9,6 +9,7 @@ import pytest
 from pybal.model import ServerSpec, Verdict
 from pybal.pool.events import (
     AddressChanged,
+    AddressRefused,
     BecameUp,
     CouldNotDepool,
     LeftPooled,
@@ -87,6 +88,15 @@ def test_a_second_monitor_does_not_hide_what_took_the_server_out() -> None:
     assert pool.cause("a") == "M reported down: refused"
     pool.up("a", monitor="M")
     assert pool.cause("a") == "M reported up, N still down"
+
+
+def test_why_a_server_moves_with_another_whose_address_the_kernel_refuses_or_not() -> None:
+    pool = Pool("abc")
+    pool.down("c")
+    pool.event(AddressRefused("a", True))
+    assert (pool.pooled, pool.cause("c")) == ("bc", "the kernel refused the address of a")
+    pool.event(AddressRefused("a", False))
+    assert (pool.pooled, pool.cause("c")) == ("ab", "the kernel is asked for a again")
 
 
 def test_a_held_server_is_depooled_once_another_is_up_again() -> None:
