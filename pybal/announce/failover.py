@@ -35,6 +35,7 @@ from pybal.runtime.stopping import end_in_turn
 _MAX_LOGGED = 20  # prefixes of one change that are logged one by one, or named in a line
 _LAST_LOOK_S = 1.0  # for routers to say, at a stop, whom they have instead of us
 _LAST_LOOKS = 10
+_MOST_UNUSED = 100  # routes that nobody wants any more
 
 
 class BGPFailover:
@@ -131,6 +132,7 @@ class BGPFailover:
         if wanted:
             self._wanted[service] = wanted
             self._routes_of[service] = self._build_routes(wanted)
+            self._forget_unused()
         else:
             del self._wanted[service], self._routes_of[service]
         self._publish_soon()
@@ -292,6 +294,12 @@ class BGPFailover:
             for prefix in _prefixes(wish):
                 routes.setdefault(prefix, route)
         return routes
+
+    def _forget_unused(self) -> None:
+        """Where the link bandwidth follows the servers that are up, each sum makes other routes."""
+        if len(self._shared) > 2 * len(self._routes_of) + _MOST_UNUSED:
+            used = {id(route) for each in self._routes_of.values() for route in each.values()}
+            self._shared = {k: route for k, route in self._shared.items() if id(route) in used}
 
     def _next_hop(self, address: IPAddress) -> IPAddress | None:
         settings = self._settings

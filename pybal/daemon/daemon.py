@@ -287,7 +287,7 @@ class Daemon:
         self._settings = settings
         self._names = _names(settings)
         self._history.reloading(lines(steps))
-        self._history.reconfigure(settings.history)
+        await self._history.reconfigure(settings.history)
         self._ipvs.reconfigure(settings.ipvs)
         self._director_health.reconfigure(settings.isolation)
         self._monitor_ports.command_slots.resize(settings.runcommand_concurrency)

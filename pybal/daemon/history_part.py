@@ -4,7 +4,7 @@ cause."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from pybal.pool.ports import BecauseOf, PolicyStep
 from pybal.runtime.clock import Clock
 from pybal.runtime.naming import counted, named
 from pybal.runtime.stopping import end_each
-from pybal.runtime.threads import InThread, OwnThread
+from pybal.runtime.threads import InThread, NoThreadError, OwnThread
 from pybal.runtime.time_slices import TimeSlices
 
 _NAMED = 5
@@ -77,21 +77,21 @@ class HistoryPart:
 
     def start(self, settings: HistorySettings, *, dry_run: bool) -> None:
         """A run begins."""
-        self._disk = self._open(settings)
-        self.ledger.keep_on(self._disk)
+        self._disk = disk = self._new_disk(settings)
+        if disk is not None:
+            self.ledger.begin(*disk.start(self._ports.own_thread))
+        self.ledger.keep_on(disk)
         text = f"PyBal {pybal.__version__} starts" + (" (a dry run)" if dry_run else "")
         inputs = {"version": pybal.__version__, "dry_run": dry_run}
         self.ledger.note(Note(Kind.START, text, inputs=inputs))
 
-    def _open(self, settings: HistorySettings) -> DiskHistory | None:
+    def _new_disk(self, settings: HistorySettings) -> DiskHistory | None:
         ports = self._ports
         if ports.directory is None or not settings.on_disk:
             return None
-        disk = DiskHistory(ports.directory, settings, ports.now, ports.in_thread, self._log)
-        self.ledger.begin(*disk.start(ports.own_thread))
-        return disk
+        return DiskHistory(ports.directory, settings, ports.now, ports.in_thread, self._log)
 
-    def reconfigure(self, settings: HistorySettings) -> None:
+    async def reconfigure(self, settings: HistorySettings) -> None:
         """Keep more or less on the disk, or nothing."""
         disk = self._disk
         if disk is not None and settings.on_disk:
@@ -101,9 +101,13 @@ class HistoryPart:
             self.ledger.keep_on(None)
             self._disk = None
             self._close(disk)
-        elif settings.on_disk:
-            self._disk = self._open(settings)
-            self.ledger.keep_on(self._disk)
+        elif (disk := self._new_disk(settings)) is not None:
+            self._disk = disk
+            disk.begin(self._ports.own_thread)
+            with suppress(NoThreadError):  # Then its numbers come late.
+                await self._ports.in_thread(disk.wait)
+            self.ledger.begin(*disk.newest)
+            self.ledger.keep_on(disk)
 
     def _close(self, disk: DiskHistory, within_s: float = CLOSE_S) -> Deferred[None]:
         disk.no_more()

@@ -114,10 +114,18 @@ class DiskHistory:
 
     def start(self, own_thread: OwnThread) -> tuple[int, int]:
         """Begin to write. Gives the numbers of the newest event and run on the disk, or (0, 0) if
-        that takes too long: see `newest`."""
-        own_thread(self._run)
-        self._tried.wait(self._pace.open_s)
+        that takes too long: see `newest`. Blocks, as nobody waits for a reactor yet."""
+        self.begin(own_thread)
+        self.wait()
         return self._newest
+
+    def begin(self, own_thread: OwnThread) -> None:
+        """The same, and waits for nothing."""
+        own_thread(self._run)
+
+    def wait(self) -> None:
+        """Until the file has been opened, or cannot be, or that takes too long. For any thread."""
+        self._tried.wait(self._pace.open_s)
 
     @property
     def newest(self) -> tuple[int, int]:

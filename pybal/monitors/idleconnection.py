@@ -246,17 +246,14 @@ class IdleConnection(Monitor):
         self._failed[label(error)] += 1
         reason = f"connecting to {self._target.endpoint} failed after {elapsed_s:.3f} s: {why}"
         if closed_after_s is not None:
-            reason = f"the server closed the connection after {closed_after_s:.1f} s; re{reason}"
+            ended = f"the server {self._ended_by} the connection after {closed_after_s:.1f} s"
+            reason = f"{ended}; re{reason}"
         self._conclude(up=False, reason=reason, duration_s=elapsed_s)
 
     def _retry(self) -> None:
         self._cancel_timer()
-        delay_s = backoff_s(
-            self._failures_in_a_row,
-            _RETRY_S,
-            self._settings.max_delay_s,
-            self._ports.random,
-        )
+        most_s = self._settings.max_delay_s
+        delay_s = backoff_s(self._failures_in_a_row, _RETRY_S, most_s, self._ports.random)
         self._failures_in_a_row += 1
         if self._up is not False:
             delay_s = min(delay_s, self._settings.interval_s)
@@ -291,13 +288,12 @@ class IdleConnection(Monitor):
     def _on_received(self, data: bytes) -> None:
         self._received_bytes += len(data)
         if self._received_bytes > _MOST_RECEIVED_BYTES and self._channel is not None:
-            self._cancel_timer()
-            self._cancel_proof()
-            self._channel.close()
+            self._mark = self._ports.stall_meter.recent()
+            self._end()
             self._connected = False
             self._lost["TooMuchData"] += 1
             self._touched()
-            self._reconnect(0.0)
+            self._replace(self._elapsed_s())
 
     def _on_closed(self, error: OSError | None) -> None:
         if self._connected:
@@ -322,18 +318,29 @@ class IdleConnection(Monitor):
         self._mark = self._ports.stall_meter.recent()
         self._lost[label(error)] += 1
         self._touched()
-        is_spared = error is None and self._settings.timeout_clean_reconnect_s > 0
-        if lasted_s >= STEADY_S:
-            self._short_lived_since = None
-        elif is_spared:
+        if error is None and self._settings.timeout_clean_reconnect_s > 0:
+            self._replace(lasted_s)
+        else:
+            why = "closed by the server" if error is None else describe_os_error(error)
+            self._go_down(lasted_s, why)
+
+    @property
+    def _ended_by(self) -> str:
+        return "flooded" if self._received_bytes > _MOST_RECEIVED_BYTES else "closed"
+
+    def _replace(self, lasted_s: float) -> None:
+        """The server has closed the connection, or has had us do so by a flood of data."""
+        if lasted_s < STEADY_S:
             self._note_short_lived(lasted_s)
-        if is_spared and not (self._is_short_lived and self._settings.fail_on_short_lived):
+        if self._is_short_lived and self._settings.fail_on_short_lived:
+            self._go_down(lasted_s, f"{self._ended_by} by the server")
+        else:
             self._reconnect(lasted_s)
-            return
+
+    def _go_down(self, lasted_s: float, why: str) -> None:
         if lasted_s >= STEADY_S:
-            self._failures_in_a_row = 0
+            self._short_lived_since, self._failures_in_a_row = None, 0
         self._retry()
-        why = describe_os_error(error) if error is not None else "closed by the server"
         reason = f"connection to {self._target.endpoint} lost after {lasted_s:.1f} s: {why}"
         self._conclude(up=False, reason=reason, duration_s=0.0)
 
@@ -343,12 +350,12 @@ class IdleConnection(Monitor):
         # 0 only if it was us who closed: then the server gets the usual time.
         budget_s = self._settings.timeout_clean_reconnect_s or self._settings.timeout_s
         if lasted_s >= STEADY_S:
+            self._short_lived_since = None
             self._short_ones_in_a_row = self._failures_in_a_row = 0
             self._connect(budget_s)
             return
-        delay_s = backoff_s(
-            self._short_ones_in_a_row, _CLEAN_RETRY_S, budget_s / 2, self._ports.random
-        )
+        most_s = budget_s / 2
+        delay_s = backoff_s(self._short_ones_in_a_row, _CLEAN_RETRY_S, most_s, self._ports.random)
         self._short_ones_in_a_row += 1
         self._connect_in(delay_s, budget_s - delay_s)
 
@@ -361,18 +368,17 @@ class IdleConnection(Monitor):
         since_s = now_s - self._short_lived_since
         if self._is_short_lived or since_s < SHORT_LIVED_FOR_S:
             return
-        self._is_short_lived = True
+        self._is_short_lived, fails = True, self._settings.fail_on_short_lived
         self._log.warn(
-            "{server}: the server has closed each connection to {endpoint} within {steady_s:.0f} s "
+            "{server}: the server {ended} each connection to {endpoint} within {steady_s:.0f} s "
             "for {since_s:.0f} s now, the last after {lasted_s:.1f} s: it counts as {state}",
             server=self._target.describe(),
+            ended=self._ended_by,
             endpoint=self._target.endpoint,
             steady_s=STEADY_S,
             since_s=since_s,
             lasted_s=lasted_s,
-            state="down"
-            if self._settings.fail_on_short_lived
-            else "up (idleconnection.fail-on-short-lived = no)",
+            state="down" if fails else "up (idleconnection.fail-on-short-lived = no)",
         )
 
     def _lasts(self) -> None:

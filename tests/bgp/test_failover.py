@@ -225,6 +225,15 @@ class FailoverTest(PeeringCase):
         self.turn()
         assert [str(p) for u in updates(end) for p in u.withdrawn] == ["192.0.2.0/24"]
 
+    def test_routes_that_nobody_wants_any_more_are_forgotten(self) -> None:
+        self.establish()
+        for number in range(1, 2000):
+            self.bgp.set_announced("a", (Advertisement(VIP, link_bandwidth=1e6 * number),))
+            self.bgp.set_announced("b", (Advertisement(VIP + 1, link_bandwidth=1e6),))
+        self.turn()
+        assert len(self.bgp._shared) < 200
+        assert len(self.sent()) == 2
+
     def test_extended_communities_and_link_bandwidth_are_announced(self) -> None:
         target = bytes.fromhex("0002fc5800000001")
         self.bgp = self.failover(extended_communities=(target,))

@@ -434,35 +434,6 @@ def test_what_waits_as_the_rule_is_switched_off_comes_before_what_comes_then() -
     assert bench.acted[-2:] == [f"up h{AT_ONCE}", f"down h{AT_ONCE}"]
 
 
-def test_to_switch_it_off_while_cut_off_ends_that_for_whoever_was_told() -> None:
-    bench = Bench()
-    bench.cut_off()
-    assert bench.phases[-1] is Phase.CUT_OFF
-    bench.guard.reconfigure(None)
-    assert bench.phases[-1] is Phase.NORMAL
-    assert bench.acted[-1].startswith("down ")
-    assert any("switched off: 2 reports acted on" in line for line in bench.log.lines)
-    told = len(bench.phases)
-    bench.guard.reconfigure(None)
-    assert len(bench.phases) == told
-
-
-def test_to_switch_it_off_while_all_is_well_says_nothing() -> None:
-    bench = Bench()
-    bench.guard.reconfigure(None)
-    assert (bench.phases, bench.log.lines) == ([], [])
-
-
-def test_a_mistake_in_acting_on_a_report_keeps_none_behind_it_back() -> None:
-    bench = Bench()
-    bench.broken = f"h{AT_ONCE + 2}"
-    for number in range(AT_ONCE + 6):
-        bench.up(f"h{number}")
-    bench.clock.advance(0)
-    assert len(bench.acted) == AT_ONCE + 5
-    assert any(f"a report of {bench.broken} in" in line for line in bench.log.lines)
-
-
 def test_without_isolation_every_report_counts_by_the_next_turn() -> None:
     bench = Bench()
     bench.guard.reconfigure(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Thread
@@ -308,11 +309,30 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
         Thread(target=run, daemon=True).start()
         threads.append(run)
 
+    waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
+
+    def pooled(call: Callable[[], Any]) -> Deferred[Any]:
+        waiting.append((call, Deferred()))
+        return waiting[-1][1]
+
+    def run_pool() -> None:
+        while waiting:
+            call, done = waiting.pop(0)
+            done.callback(call())
+
+    def go_over(settings: HistorySettings) -> None:
+        going = Deferred.fromCoroutine(part.reconfigure(settings))
+        assert going.called is (settings.retention_s != HistorySettings().retention_s), (
+            "the file is opened elsewhere"
+        )
+        run_pool()
+        result_of(going)
+
     ports = HistoryPorts(
         clock=clock,
         now=clock.seconds,
         time_slices=TimeSlices(clock),
-        in_thread=at_once,
+        in_thread=pooled,
         own_thread=in_a_thread,
         directory=tmp_path,
     )
@@ -320,17 +340,16 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
     off = HistorySettings(retention_s=0)
     part.start(off, dry_run=False)
     assert list(tmp_path.iterdir()) == []
-    part.reconfigure(HistorySettings())
+    go_over(HistorySettings())
     part.asked(Kind.OPERATOR, "kept", "anna")
-    part.reconfigure(HistorySettings(retention_s=60))
+    go_over(HistorySettings(retention_s=60))
     assert len(threads) == 1
-    part.reconfigure(off)
+    go_over(off)
     part.asked(Kind.OPERATOR, "not kept", "anna")
-    stopping = Deferred.fromCoroutine(part.stop(for_restart=False))
-    result_of(stopping)
+    result_of(Deferred.fromCoroutine(part.stop(for_restart=False)))
     kept = find_events(tmp_path / FILE_NAME, EventQuery())
     assert [event.text for event in kept] == ["kept"]
-    again = HistoryPart(ports, lambda _: None)
+    again = HistoryPart(replace(ports, in_thread=at_once), lambda _: None)
     again.start(HistorySettings(), dry_run=False)
     assert (
         found(again.ledger.find(EventQuery(newest=True, limit=1))).events[0].seq == kept[0].seq + 1

@@ -297,6 +297,42 @@ def test_too_much_data_costs_the_connection_but_is_not_down(clean_s: float) -> N
     assert bench.ups == [True]
 
 
+def floods(bench: MonitorBench, until_s: float) -> None:
+    """The server takes each connection, and sends without end."""
+    while bench.clock.seconds() < until_s:
+        channel = connecting(bench, most_s=400)
+        channel.connect()
+        bench.clock.advance(0.3)
+        channel.receive(b"x" * 70_000)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_server_that_floods_each_connection_is_as_one_that_closes_them(fails: bool) -> None:
+    bench = MonitorBench()
+    with capturedLogs() as logged:
+        monitor = bench.start(dataclasses.replace(SETTINGS, fail_on_short_lived=fails))
+        floods(bench, SHORT_LIVED_FOR_S - 5)
+        assert (bench.ups, logged) == ([True], [])
+        floods(bench, 2 * SHORT_LIVED_FOR_S)
+    assert bench.ups == ([True, False] if fails else [True])
+    assert "flooded each connection to 192.0.2.7:443 within 5 s" in format_line(logged[0])
+    if fails:
+        assert last_reason(bench) == (
+            "connection to 192.0.2.7:443 lost after 0.3 s: flooded by the server"
+        )
+    lost = [s for s in monitor.snapshot().samples if s.metric.endswith("_lost_total")]
+    assert [sample.labels for sample in lost] == [(("reason", "TooMuchData"),)]
+
+
+def test_a_reconnect_that_fails_after_a_flood_says_so() -> None:
+    bench = MonitorBench()
+    channel = connected(bench, SETTINGS)
+    bench.advance(30)
+    channel.receive(b"x" * 70_000)
+    connecting(bench).end(errno.ECONNREFUSED)
+    assert last_reason(bench).startswith("the server flooded the connection after 30.0 s; reconn")
+
+
 def test_failed_and_lost_connections_are_counted_by_reason() -> None:
     bench = MonitorBench()
     monitor = bench.start(SETTINGS)
