@@ -19,7 +19,7 @@ _WRITABLE = (Path("/var/lib/pybal"), Path("/run/pybal"))
 
 def unit_notes(settings: Settings) -> list[str]:
     """One line for each file or folder that the daemon would look for in vain, or could not write,
-    if it ran as that unit and nobody has edited it."""
+    and for a reload that would fail, if it ran as that unit and nobody has edited it."""
     control = settings.control
     written = {
         "state-directory": settings.state_directory,
@@ -27,6 +27,11 @@ def unit_notes(settings: Settings) -> list[str]:
     }
     named = [*_read(settings), *((key, path) for key, path in written.items() if path is not None)]
     notes = []
+    if control is None:
+        notes.append(
+            "control-socket: without it systemctl reload fails, as the package's unit has pybalctl"
+            " reload behind that: systemctl kill --kill-who=main -s HUP pybal reloads"
+        )
     for what, path in dict.fromkeys(named):
         hidden = _folder(path, _HIDDEN)
         if hidden is not None:

@@ -43,8 +43,22 @@ def test_what_may_not_be_written_is_said_with_the_remedy() -> None:
     assert notes("state-directory = /srv/pybal\ndryrun = yes") == []
 
 
+def test_without_a_control_socket_it_is_said_that_the_units_reload_fails() -> None:
+    (note,) = notes("control-socket = no")
+    assert note.startswith("control-socket: without it systemctl reload fails")
+    assert "-s HUP pybal" in note
+    assert notes("dryrun = yes") == []
+
+
 @pytest.mark.parametrize(
-    "line", ["ProtectHome=yes", "PrivateTmp=yes", "ProtectSystem=strict", "StateDirectory=pybal"]
+    "line",
+    [
+        "ProtectHome=yes",
+        "PrivateTmp=yes",
+        "ProtectSystem=strict",
+        "StateDirectory=pybal",
+        "ExecReload=/usr/bin/pybalctl reload",
+    ],
 )
 def test_the_unit_is_as_it_is_here(line: str) -> None:
     assert re.search(f"^{re.escape(line)}$", UNIT, re.M)
