@@ -18,13 +18,13 @@ from twisted.internet.threads import blockingCallFromThread
 from pybal.config.poollist import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import ResolutionError, SourceError
-from pybal.kept_change import ListPast
-from pybal.model import IPAddress, ServerSpec, SourceSnapshot
+from pybal.model import IPAddress
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcdclient import PythonEtcdClient
 from pybal.sources.etcdvalues import Values, parse_values
 from pybal.sources.last_good_list import LastGoodList
+from pybal.sources.list_source import ListSource
 
 SETTLE_S = 0.05
 """A pause after each change, so that a burst of changes is read once."""
@@ -54,7 +54,7 @@ class DirectoryClient(Protocol):
     def close(self) -> None: ...
 
 
-class EtcdPool:
+class EtcdPool(ListSource):
     """The Source of an etcd directory."""
 
     def __init__(
@@ -63,8 +63,8 @@ class EtcdPool:
         ports: SourcePorts,
         last_good: LastGoodList,
     ) -> None:
+        super().__init__(last_good)
         self._reactor = ports.reactor
-        self._last_good = last_good
         self._host = settings.host
         self._names = ports.names
         self._watcher = Watcher(
@@ -76,25 +76,13 @@ class EtcdPool:
 
     def start(self) -> None:
         """See Source."""
-        self._last_good.start()
+        super().start()
         self._watcher.start()
 
     def stop(self) -> None:
         """See Source. The thread ends by itself, at once unless it is connecting."""
-        self._last_good.stop()
+        super().stop()
         self._watcher.stop()
-
-    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
-        """See Source."""
-        self._last_good.follow(servers)
-
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
-        """See Source."""
-        self._last_good.in_force(servers, past)
-
-    def snapshot(self) -> SourceSnapshot:
-        """See Source."""
-        return self._last_good.snapshot()
 
     def _addresses(self) -> tuple[IPAddress, ...]:
         """Where the host is, for the thread, which waits for it. Within the reactor's own time
@@ -124,6 +112,7 @@ class Watcher:
     time at which the reading began.
 
     `report` and `now` are called in that thread. After stop() `report` may be called once more.
+    `pause` waits for an event, so many seconds at most.
     """
 
     def __init__(
@@ -132,11 +121,13 @@ class Watcher:
         report: Callable[[PoolList | SourceError, float], None],
         now: Callable[[], float],
         random: random.Random,
+        pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         self._connect = connect
         self._report = report
         self._now = now
         self._random = random
+        self._pause = pause
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._client: DirectoryClient | None = None
@@ -165,7 +156,7 @@ class Watcher:
                 self._failed(error)
             except Exception as error:  # noqa: BLE001 - no fault of a library may end the watch
                 self._failed(SourceError(f"unexpected {type(error).__name__}: {error}"))
-            self._stopping.wait(backoff_s(failures, RETRY_S, MAX_RETRY_S, self._random))
+            self._pause(self._stopping, backoff_s(failures, RETRY_S, MAX_RETRY_S, self._random))
             failures += 1
 
     def _failed(self, error: SourceError) -> None:
@@ -184,7 +175,7 @@ class Watcher:
             in_vain = pool == before and self._now() - began_at < MAX_SETTLE_S
             pause_s = min(2 * pause_s, MAX_SETTLE_S) if in_vain else SETTLE_S
             before = pool
-            self._stopping.wait(pause_s)
+            self._pause(self._stopping, pause_s)
 
     @contextmanager
     def _connected(self) -> Iterator[DirectoryClient]:

@@ -14,10 +14,9 @@ from twisted.logger import Logger
 
 from pybal.config.poollist import PoolList
 from pybal.errors import HTTPFetchError, SourceError
-from pybal.kept_change import ListPast
-from pybal.model import ServerSpec, SourceSnapshot
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList
+from pybal.sources.list_source import ListSource
 from pybal.sources.poller import Poller
 
 Early = Callable[[PoolList], None]
@@ -44,7 +43,7 @@ class Reader(Protocol):
         """It is not asked again. Idempotent."""
 
 
-class PollingSource:
+class PollingSource(ListSource):
     """The Source of a Reader."""
 
     def __init__(
@@ -55,9 +54,9 @@ class PollingSource:
         log: Logger,
         last_good: LastGoodList,
     ) -> None:
+        super().__init__(last_good)
         self._reader = reader
         self._now = ports.now
-        self._last_good = last_good
         self._poller = Poller(
             ports.reactor,
             ports.random,
@@ -70,26 +69,14 @@ class PollingSource:
 
     def start(self) -> None:
         """See Source. The first reading has begun when this returns."""
-        self._last_good.start()
+        super().start()
         self._poller.start()
 
     def stop(self) -> None:
         """See Source. A reading that is under way is cancelled."""
-        self._last_good.stop()
+        super().stop()
         self._poller.stop()
         self._reader.stop()
-
-    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
-        """See Source."""
-        self._last_good.follow(servers)
-
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
-        """See Source."""
-        self._last_good.in_force(servers, past)
-
-    def snapshot(self) -> SourceSnapshot:
-        """See Source."""
-        return self._last_good.snapshot()
 
     async def _poll(self) -> bool:
         began_at = self._now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import time
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -151,10 +151,15 @@ class FakeClient:
 
 
 def run(
-    *clients: FakeClient, reports: int, connect_error: SourceError | None = None
+    *clients: FakeClient,
+    reports: int,
+    connect_error: SourceError | None = None,
+    paused_s: list[float] | None = None,
 ) -> list[PoolList | str]:
-    """Run a watcher on one client after another until it has given so many reports."""
+    """Run a watcher on one client after another until it has given so many reports. It pauses for
+    `paused_s`, in no time."""
     given: list[PoolList | str] = []
+    pauses: list[float] = [] if paused_s is None else paused_s
     waiting = list(clients)
 
     def connect() -> FakeClient:
@@ -167,17 +172,14 @@ def run(
         if len(given) == reports:
             watcher.stop()
 
-    watcher = Watcher(connect, report, lambda: 0.0, Hurried())
+    def pause(stopping: threading.Event, seconds: float) -> None:
+        if not stopping.is_set():
+            pauses.append(seconds)
+
+    watcher = Watcher(connect, report, lambda: 0.0, random.Random(1), pause)
     watcher.run()
     assert all(client.closed for client in clients)
     return given
-
-
-class Hurried(random.Random):
-    """Pauses take no time."""
-
-    def uniform(self, a: float, b: float) -> float:
-        return 0.0
 
 
 def pool(*servers: ServerSpec) -> PoolList:
@@ -194,17 +196,17 @@ def test_every_change_is_read_anew_over_one_connection() -> None:
 
 
 def test_watches_that_end_at_once_with_nothing_new_are_made_less_often() -> None:
-    reads: list[Values | Exception] = [{"a": YES}] * 5
-    began_at_s = time.monotonic()
-    run(FakeClient(reads, [True] * 4), reports=5)
-    assert time.monotonic() - began_at_s >= 0.05 + 0.1 + 0.2 + 0.4
+    reads: list[Values | Exception] = [{"a": YES}] * 8
+    paused_s: list[float] = []
+    run(FakeClient(reads, [True] * 7), reports=8, paused_s=paused_s)
+    assert paused_s == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
 
 
 def test_what_is_new_is_read_soon_however_often_it_changes() -> None:
     reads: list[Values | Exception] = [{"a": YES, f"b{number}": YES} for number in range(8)]
-    began_at_s = time.monotonic()
-    run(FakeClient(reads, [True] * 7), reports=8)
-    assert time.monotonic() - began_at_s < 2, "made less often it would have taken 3.5 s"
+    paused_s: list[float] = []
+    run(FakeClient(reads, [True] * 7), reports=8, paused_s=paused_s)
+    assert paused_s == [0.05] * 7
 
 
 def test_a_lost_watch_is_no_error_while_a_new_connection_can_read() -> None:
@@ -218,7 +220,10 @@ def test_a_failed_read_is_reported_and_tried_again() -> None:
         FakeClient([SourceError("refused")], []),
         FakeClient([{"a": YES}], []),
     )
-    assert run(*clients, reports=3) == ["refused", "refused", pool(A)]
+    paused_s: list[float] = []
+    assert run(*clients, reports=3, paused_s=paused_s) == ["refused", "refused", pool(A)]
+    first_s, second_s = paused_s
+    assert 0 < first_s <= 1 and 0 < second_s <= 2
 
 
 def test_what_the_library_did_not_announce_is_survived() -> None:
@@ -232,7 +237,7 @@ def test_a_connection_that_cannot_even_be_set_up_is_reported() -> None:
 
 def test_a_watcher_stopped_before_it_runs_touches_nothing() -> None:
     connect: Callable[[], FakeClient] = lambda: pytest.fail("connected")  # noqa: E731
-    watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, Hurried())
+    watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, random.Random(1))
     watcher.stop()
     watcher.stop()
     watcher.run()
@@ -245,6 +250,6 @@ def test_a_watcher_stopped_while_it_connects_closes_the_connection() -> None:
         watcher.stop()
         return client
 
-    watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, Hurried())
+    watcher = Watcher(connect, lambda *_: pytest.fail("reported"), lambda: 0.0, random.Random(1))
     watcher.run()
     assert client.closed
