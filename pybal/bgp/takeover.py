@@ -142,11 +142,6 @@ class SessionKeeper:
             self._log.warn("A session of BGP cannot be kept: {error}", error=str(error))
             return None
 
-    @property
-    def expects(self) -> bool:
-        """Whether the process before us has left any."""
-        return bool(self._left)
-
     def take_left(self) -> Iterator[LeftSession]:
         """All that can be read, once. What cannot ends here."""
         left, self._left = self._left, {}

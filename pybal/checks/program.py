@@ -30,14 +30,14 @@ class _DeadlineError(PyBalError):
     """The time is over."""
 
 
-def parser(name: str, what: str, *, url: str = DEFAULT_URL) -> argparse.ArgumentParser:
-    """A parser with the options that all checks have; `url` is the default of --url."""
+def parser(name: str, what: str) -> argparse.ArgumentParser:
+    """A parser with the options that all checks have."""
     made = _Parser(prog=name, description=what, allow_abbrev=False)
     made.add_argument(
         "-u",
         "--url",
         "--pybal-url",
-        default=url,
+        default=DEFAULT_URL,
         help="PyBal's instrumentation (default: %(default)s)",
     )
     made.add_argument(

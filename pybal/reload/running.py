@@ -30,8 +30,6 @@ class Running:
     last_success_at: float
     last_error_at: float
     needs_restart: tuple[str, ...] = ()
-    on_disk_sha256: str | None = None
-    """Of the file as it was last looked at; None: it could not be read."""
     differs_since: float | None = None
     known: Known = field(default=NOTHING_KNOWN, repr=False, compare=False)
     """Of the last reading, for the next one: see config/known_sections.py."""
@@ -129,9 +127,8 @@ def reloaded(
 def looked_at(running: Running, sha256: str | None, now: float) -> Running:
     """The file was read again, or could not be (None): whether it is what runs."""
     if sha256 == running.sha256:
-        return replace(running, on_disk_sha256=sha256, differs_since=None)
-    since = now if running.differs_since is None else running.differs_since
-    return replace(running, on_disk_sha256=sha256, differs_since=since)
+        return replace(running, differs_since=None)
+    return replace(running, differs_since=running.differs_since or now)
 
 
 def cut_off(good: bytes, content: bytes) -> int:
