@@ -180,7 +180,7 @@ class BGPFailover:
         what = counted(len(self._routes), "prefix", "prefixes")
         self._log.info("Withdrawing {what}", what=what)
         asked = [peering for peering in self.peerings if peering.importer.wanted]
-        told = [(peering, ToldRoutes(dict(peering.routes_told))) for peering in asked]
+        told = [(peering, ToldRoutes(dict(peering.routes.told))) for peering in asked]
         await self._speaker.withdraw()
         await self._look_for_others(told)
 
@@ -207,17 +207,19 @@ class BGPFailover:
             )
 
     async def _stop_for_restart(self) -> None:
-        leaving = [p for p in self.peerings if not p.keeps_routes and not p.can_hand_over]
+        leaving = [
+            p for p in self.peerings if not p.routes.outlive_connection and not p.can_hand_over
+        ]
         gracefully = partial(self._shut_down_gracefully, leaving)
         await end_in_turn(self._log, gracefully, self._speaker.leave)
 
     async def _shut_down_gracefully(self, peerings: Collection[Peering]) -> None:
         """As in maintenance, for so long as is configured, if a router hears of it."""
         delay_s = self._settings.shutdown_delay_s
-        if delay_s > 0 and any(peering.established_link() for peering in peerings):
+        if delay_s > 0 and any(peering.links.established for peering in peerings):
             routes = self._as_last_choice(self._routes)
             for peering in peerings:
-                peering.announce(routes)
+                peering.routes.want(routes)
             await deferLater(self._clock, delay_s, lambda: None)
 
     # Routes
@@ -362,9 +364,9 @@ class BGPFailover:
     def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:
         """Made anew only when something has changed: every scrape asks for it."""
         peerings = self.peerings
-        state = (self._publications, tuple(peering.told_version for peering in peerings))
+        state = (self._publications, tuple(peering.routes.told_version for peering in peerings))
         if self._announced_state != state:
-            told = [(p.peer.label, p.prefixes_told) for p in peerings]
+            told = [(p.peer.label, p.routes.prefixes_told) for p in peerings]
             self._announced = tuple(self._announced_now(told))
             self._announced_state = state
         return self._announced

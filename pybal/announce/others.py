@@ -72,7 +72,7 @@ class Others:
         with every change of `routes`, what is to be announced."""
         asked = [peering for peering in peerings if peering.importer.wanted]
         versions = tuple(
-            (p.importer.version, p.told_version, p.peer.label, p.peer.shares) for p in asked
+            (p.importer.version, p.routes.told_version, p.peer.label, p.peer.shares) for p in asked
         )
         state = (publications, self._generation, versions)
         if state != self._state and self._turn is None and not self._stopped:
@@ -97,7 +97,7 @@ class Others:
             self._turn = None
 
     def _made(self, asked: Collection[Peering], routes: Routes) -> Iterator[OwnAddress]:
-        listening = [(p, ToldRoutes(p.routes_told)) for p in asked if p.importer.listens]
+        listening = [(p, ToldRoutes(p.routes.told)) for p in asked if p.importer.listens]
         announced = ToldRoutes(routes)
         for address in self.addresses if asked else ():
             yield _picture(address, announced, listening)

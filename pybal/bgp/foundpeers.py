@@ -37,7 +37,7 @@ def makes_room(peering: Peering, now: float) -> bool:
     says OPEN at once: who does not is dead, or means to be in the way."""
     if peering.is_deserted:
         return True
-    since, leading = peering.statistics.state_since, peering.leading_link
+    since, leading = peering.statistics.state_since, peering.links.leading
     silent = leading.connection is not None and leading.state is State.OPEN_SENT
     return silent and since is not None and now - since >= _SILENT_S
 

@@ -80,13 +80,13 @@ class Speaker:
     def _begin(self, peer: PeerSettings) -> Peering:
         """With a peer that is new."""
         peering = self.peerings[peer.address] = Peering(self._settings, peer, self._ports)
-        peering.announce(self._routes)
+        peering.routes.want(self._routes)
         peering.set_own(self._own)
         self._start_peering(peering)
         return peering
 
     def _start_peering(self, peering: Peering) -> None:
-        peering.restarting = peering.end_of_rib_held = self._restarting
+        peering.restarting = peering.routes.end_of_rib_held = self._restarting
         peer = peering.peer
         taken = self._take_over(peering)
         if not taken:
@@ -274,7 +274,7 @@ class Speaker:
         """From now on every peer is to know exactly these routes."""
         self._routes = routes
         for peering in self.peerings.values():
-            peering.announce(routes)
+            peering.routes.want(routes)
 
     def set_own(self, own: OwnAddresses) -> None:
         """Addresses of which peers are listened to, as far as `PeerSettings.imports` says."""
@@ -310,7 +310,7 @@ class Speaker:
         (RFC 4724); from those that do not they are withdrawn."""
         self._stopped = True
         going_on = {p.peer.address for p in self.peerings.values() if p.can_hand_over}
-        keeping = {p.peer.address for p in self.peerings.values() if p.keeps_routes}
+        keeping = {p.peer.address for p in self.peerings.values() if p.routes.outlive_connection}
 
         def part_from(peering: Peering) -> Deferred[None]:
             address = peering.peer.address
@@ -325,11 +325,11 @@ class Speaker:
     async def _take_leave(self, going_on: set[IPAddress], keeping: set[IPAddress]) -> None:
         """The last words before a planned restart: whose sessions go on, whose routes are kept."""
         for address, peering in self.peerings.items():
-            link = peering.established_link()
+            link = peering.links.established
             if address in going_on and link is not None:
                 link.say_alive()  # so that the peer waits as long as it can
             elif address not in keeping:
-                peering.announce({})
+                peering.routes.want({})
         await self._flushed()
         # RFC 5882 section 4.3: BFD shares our fate, and is not to undo what is kept.
         absences_s = {
@@ -341,7 +341,7 @@ class Speaker:
 
     def _farewell(self, peering: Peering, reason: str) -> Notification:
         cease = shutdown(reason)
-        if not peering.notification_keeps_routes:
+        if not peering.routes.outlive_notification:
             return cease
         # RFC 8538 section 3.1: where a plain Cease would keep the routes, a hard reset that
         # carries it does not.
@@ -351,7 +351,7 @@ class Speaker:
         clock = self._ports.clock
         deadline = clock.seconds() + FLUSH_LIMIT_S
         while clock.seconds() < deadline:
-            if all(peering.flushed for peering in self.peerings.values()):
+            if all(peering.routes.flushed for peering in self.peerings.values()):
                 return
             await deferLater(clock, _FLUSH_POLL_S, lambda: None)
 
