@@ -266,7 +266,7 @@ class BGPConnection(TwistedProtocol):
         if self.recorder is not None:
             self.recorder.end()
         if owner is not None:
-            owner.connection_lost(reason.getErrorMessage())
+            owner.connection_lost(reason.getErrorMessage().rstrip("."))
         self.ended.callback(None)
 
     # IPullProducer

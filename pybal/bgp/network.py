@@ -184,7 +184,7 @@ class _Outgoing(ClientFactory):
         return self._connection
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: ARG002
-        self._failed(reason.getErrorMessage())
+        self._failed(reason.getErrorMessage().rstrip("."))  # others go on behind it
 
 
 class _Adopted(ServerFactory):

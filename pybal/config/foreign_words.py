@@ -64,7 +64,9 @@ _INSTEAD = {
     "smtp-alert notification-email notification-email-from smtp-server smtp-connect-timeout"
     " emailalert emailalertfrom emailalertfreq": _ALERTS,
     "vrrp-instance vrrp-script vrrp-sync-group virtual-router-id virtual-ipaddress priority"
-    " advert-int nopreempt lvs-sync-daemon": _WHO,
+    " advert-int nopreempt": _WHO,
+    "lvs-sync-daemon lvs-sync-daemon-interface": "use ipvs-sync-daemon and"
+    " ipvs-sync-interface in [global]",
     "router-id": "use bgp-router-id in [global]",
     "lvs-timeouts": "use ipvs-tcp-timeout, ipvs-tcpfin-timeout and ipvs-udp-timeout in [global]",
     "lvs-flush lvs-flush-onstop": "use ipvs-cleanup in [global]",

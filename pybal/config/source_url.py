@@ -33,11 +33,13 @@ _ETCD = re.compile(r"etcd://([^/?#]*)/+([^?#]*[^?#/])/*", re.IGNORECASE)
 
 
 def parse_source(text: str) -> SourceSettings:
-    """The value of `config`; raises BadValueError, whose text never quotes the value."""
+    """The value of `config`; raises BadValueError, whose text quotes nothing that
+    may be a secret."""
     scheme = text.partition("://")[0].lower() if "://" in text else ""
     if scheme not in _FORMS:
         if not scheme:
-            raise BadValueError
+            is_path = text.startswith("/") and text.isprintable() and "@" not in text
+            raise BadValueError(f"did you mean file://{text}?" if is_path else "")
         # Its name alone, and only if it is nearly that of a scheme: no secret is quoted.
         hint = did_you_mean(scheme, _FORMS)
         raise BadValueError(f"its scheme is unknown; {hint}" if hint else "its scheme is unknown")

@@ -55,10 +55,11 @@ def status(asked: Asked) -> Result:
     """All services at a glance, the worst first."""
     document = asked.client.get("services")
     daemon, bgp = asked.client.get("daemon"), asked.client.get("bgp")
+    alerts = asked.client.get("alerts")
     lines = [
         *render.heading(daemon, asked.now()),
-        render_network.headline(asked.client.get("alerts")),
-        *render.status_lines(document["services"], bgp),
+        render_network.headline(alerts),
+        *render.status_lines(document["services"], bgp, alerts["alerts"]),
     ]
     return Result(lines, document)
 
@@ -165,7 +166,8 @@ def _read(path: Path) -> str:
             raise ControlError(f"{path} is longer than {MAX_CONFIG_BYTES} bytes", "Is it the file?")
         return data.decode("utf-8")
     except OSError as error:
-        raise ControlError(f"{path}: {error.strerror}", "Name the file by -c FILE") from error
+        remedy = "-c FILE names the file, if it is another one"
+        raise ControlError(f"{path}: {error.strerror}", remedy) from error
     except UnicodeDecodeError as error:
         raise ControlError(f"{path} is not UTF-8: {error}", "Save it as UTF-8") from error
 
@@ -173,7 +175,13 @@ def _read(path: Path) -> str:
 def check(asked: Asked) -> Result:
     """Check a server now, once."""
     service, host = asked.options.service, asked.options.host
-    document = asked.client.post("services", service, "servers", host, "check")
+    try:
+        document = asked.client.post("services", service, "servers", host, "check")
+    except UnknownError as error:
+        if service in _hosts(asked.client):  # HOST comes first everywhere else
+            remedy = f"It is a server: pybalctl check SERVICE {service}"
+            raise ControlError(str(error), remedy) from error
+        raise
     lines = render.check_lines(document, verbose=asked.options.verbose)
     return Result(lines, document, status=EXIT_GOOD if document["up"] else EXIT_REFUSED)
 
@@ -218,9 +226,10 @@ def maintenance(asked: Asked) -> Result:
         document = asked.client.post("bgp", "maintenance", action, body=body)
     except UnknownError as error:
         raise _no_service(asked.client, name or "") from error
-    what = name or "this whole director"
+    what = name or "This whole director"
     if document.get("changed", True):
-        text = f"The maintenance of {what} {'begins' if action == 'begin' else 'ends'}"
+        of = name or "this whole director"
+        text = f"The maintenance of {of} {'begins' if action == 'begin' else 'ends'}"
     elif action == "begin":
         text = f"{what} is in maintenance already"
     else:
@@ -231,7 +240,7 @@ def maintenance(asked: Asked) -> Result:
 def alerts(asked: Asked) -> Result:
     """What an operator must look at."""
     document = asked.client.get("alerts")
-    return Result(render_network.alerts_lines(document), document)
+    return Result(render_network.alerts_lines(document, asked.now()), document)
 
 
 def names(asked: Asked) -> Result:

@@ -11,6 +11,7 @@ from pybal.ctl import render_history
 from pybal.ctl.bursts import bursts
 from pybal.ctl.client import Client
 from pybal.ctl.commands import Asked, Result, refuse_unknown
+from pybal.ctl.local_time import local_time
 from pybal.ctl.table import Line
 
 TIMES = "03:12, 'yesterday 03:12', 2026-11-28T03:12, 1h30m (ago)"
@@ -120,11 +121,19 @@ def _lines(client: Client, options: Any, found: list[Document]) -> Iterator[Line
     """One line for all of an incident, for all that a list has decided, and for results that are as
     they should be, unless single events are wanted."""
     if not found:
-        yield Line("Nothing of that kind has happened")
+        yield Line("Nothing of that kind has happened" + _history_begins(client, options))
     elif _single(options):
         yield from map(render_history.event_line, found)
     else:
         yield from _summed_up(found, _incidents(client, found))
+
+
+def _history_begins(client: Client, options: Any) -> str:
+    """Nobody is to take for quiet what lies before all that is known."""
+    if options.since is None and options.until is None:
+        return ""
+    first = client.get("events", query=[("limit", "1"), ("order", "asc")])["events"]
+    return f"; the history begins at {local_time(first[0]['at'])}" if first else ""
 
 
 def _single(options: Any) -> bool:

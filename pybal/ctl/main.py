@@ -174,11 +174,12 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as everything else does."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(
-            2,
-            f"{self.prog}: {_ended(_shorter(printable(message)))}"
-            f" `{self.prog} --help` says what is right\n",
-        )
+        self.exit(2, _complaint(self.prog, message))
+
+
+def _complaint(program: str, message: str) -> str:
+    sentence = _ended(_shorter(printable(message)))
+    return f"{program}: {sentence} `{program} --help` says what is right\n"
 
 
 def _ended(sentence: str) -> str:
@@ -208,7 +209,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not any(word.startswith("-") for word in rest):
         rest = _late(options, rest)
     if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        # The command's own help has what is right.
+        words = f"unrecognized arguments: {' '.join(rest)}"
+        parser.exit(2, _complaint(f"{parser.prog} {options.command}", words))
     if options.command == "config" and options.config is not None and options.action is None:
         parser.error("-c FILE belongs to `config diff`")
     if getattr(options, "everywhere", False) and options.services:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pybal.ctl.local_time import local_time, with_local_times
@@ -12,12 +12,23 @@ Document = dict[str, Any]
 
 _STYLES = (Style.PLAIN, Style.WORSE, Style.BAD)
 _BAD = 2
+_GRADES = {"critical": _BAD, "warning": 1}
+_IN_COUNTS = {"down-but-pooled", "nobody-served", "list-held", "list-damaged", "list-stale"}
+"""Alerts whose note says more than their identifier would."""
 
 
-def status_lines(services: Sequence[Document], bgp: Document) -> list[Line]:
+def status_lines(
+    services: Sequence[Document], bgp: Document, alerts: Sequence[Document] = ()
+) -> list[Line]:
     """All services at a glance."""
+    told: dict[str, dict[str, int]] = {}
+    for alert in alerts:
+        if alert["service"] is not None and alert["id"] not in _IN_COUNTS:
+            grade = _GRADES.get(alert["severity"], 0)
+            of_service = told.setdefault(alert["service"], {})
+            of_service[alert["id"]] = max(grade, of_service.get(alert["id"], 0))
     judged = sorted(
-        ((_judge(service), service) for service in services),
+        ((_judge(service, told.get(service["name"], {})), service) for service in services),
         key=lambda pair: (-pair[0][0], _share_up(pair[1]), pair[1]["name"]),
     )
     rows = [_service_row(service, grade, notes) for (grade, notes), service in judged]
@@ -62,12 +73,17 @@ def _peers(bgp: Document) -> str:
     if not bgp["enabled"]:
         return "; BGP is off"
     established = sum(peer["established"] for peer in bgp["peers"])
-    rest = "; in maintenance" if bgp["maintenance"] else ""
+    within = [one.get("service") for one in bgp["maintenance"]]
+    rest = ""
+    if None in within:
+        rest = "; in maintenance"
+    elif within:
+        rest = f"; {count(len(within), 'service')} in maintenance"
     return f"; {established} of {count(len(bgp['peers']), 'BGP peer')} established{rest}"
 
 
-def _judge(service: Document) -> tuple[int, list[str]]:
-    """How bad it is (0 well, 1 worse, 2 bad), and why."""
+def _judge(service: Document, alerts: Mapping[str, int]) -> tuple[int, list[str]]:
+    """How bad it is (0 well, 1 worse, 2 bad), and why; with alerts that its counts do not show."""
     counts, source = service["counts"], service["source"]
     found: list[tuple[int, str]] = []
     down = counts["enabled"] - _enabled_up(counts)
@@ -90,6 +106,7 @@ def _judge(service: Document) -> tuple[int, list[str]]:
         found.append((1, "list is stale"))
     if source["damage"]:
         found.append((1, "list is damaged"))
+    found += [(grade, id_) for id_, grade in alerts.items()]
     return max((grade for grade, _ in found), default=0), [text for _, text in found]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from pybal.ctl.local_time import local_time
 from pybal.ctl.render import ago, since
 from pybal.ctl.table import Line, Style, age, count, row, table
 
 Document = dict[str, Any]
 
+_DOCUMENTS = " (/usr/share/doc/pybal, or docs of the source)"
 _SEVERITIES = {"critical": Style.BAD, "warning": Style.WORSE, "ok": Style.GOOD}
 
 
@@ -77,7 +79,7 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
         Line(f"BGP neighbor {peer['address']}, AS {asn}", Style.HEAD),
         Line(f"  {peer['description']}") if peer["description"] else None,
         Line(f"  state {peer['state']} for {since(peer['since'], now)}", style),
-        Line(f"  last error: {_error(peer)}", Style.WORSE) if peer["last_error"] else None,
+        _last_error_line(peer, now) if peer["last_error"] else None,
         Line(f"  hold time {peer['hold_time_s']} s") if peer["hold_time_s"] else None,
         Line(f"  BFD {peer['bfd']}") if peer["bfd"] else None,
         Line(f"  messages: {received} received, {sent} sent"),
@@ -103,6 +105,12 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
     ]
     titles = ("PREFIX", "NEXT HOP", "TOLD", "MED", "COMMUNITIES", "SERVICES")
     return [*(line for line in lines if line), *(table(titles, prefixes) if prefixes else [])]
+
+
+def _last_error_line(peer: Document, now: float) -> Line:
+    """That of a session that stands is of the time before it."""
+    text = f"  last error: {_error(peer)} ({ago(peer['last_error']['at'], now)})"
+    return Line(text, Style.PLAIN if peer["established"] else Style.WORSE)
 
 
 def _capabilities(peer: Document) -> list[tuple[str, str]]:
@@ -234,14 +242,17 @@ def _statistics_lines(statistics: Document | None) -> list[Line]:
 
 def headline(document: Document) -> Line:
     """What `/alerts` says."""
-    text = f"{document['status'].upper()} - {document['msg']}"
+    text = f"{document['status'].upper()} - {document['msg']}".rstrip()
     return Line(text, _SEVERITIES.get(document["status"], Style.PLAIN))
 
 
-def alerts_lines(document: Document) -> list[Line]:
-    """All alerts, the most severe first."""
+def alerts_lines(document: Document, now: float) -> list[Line]:
+    """All alerts, the most severe first, and where it says what to do."""
     lines = [headline(document)]
     for alert in document["alerts"]:
         text = f"{alert['severity'].upper()} {alert['id']}: {alert['text']}"
+        text += f" (since {local_time({'epoch': now - alert['age_s']})})"
         lines.append(Line(text, _SEVERITIES.get(alert["severity"], Style.PLAIN)))
+    if document["alerts"]:
+        lines.append(Line("What to do: the section of that name in operating.md" + _DOCUMENTS))
     return lines

@@ -14,6 +14,7 @@ from pybal.model import Severity
 from pybal.overrides.acknowledgement import Acknowledgement
 from pybal.overrides.acknowledgement_book import MAX_ACKNOWLEDGEMENTS, AcknowledgementBook
 from pybal.overrides.file import acknowledgement_file
+from pybal.runtime.naming import named
 from pybal.state.keeper import Keeper
 
 
@@ -58,7 +59,8 @@ class AcknowledgementsPart:
         now = self._now()
         meant = [each for each in self._alerts() if _is_meant(each, id_, service)]
         if not meant:
-            raise NoSuchThingError(f"There is no alert {_named(id_, service)}", self._there_are())
+            said = self._there_are(id_ if service is not None else None)
+            raise NoSuchThingError(f"There is no alert {_named(id_, service)}", said)
         if len(self.book.all()) + len(meant) > MAX_ACKNOWLEDGEMENTS:
             text = f"{MAX_ACKNOWLEDGEMENTS} alerts are acknowledged"
             raise ControlError(text, "Take some back (unack)")
@@ -88,8 +90,13 @@ class AcknowledgementsPart:
             raise NoSuchThingError(text, f"Acknowledged: {ids or 'none'}")
         return self.book.remove([each.key for each in known], by)
 
-    def _there_are(self) -> str:
-        ids = dict.fromkeys(each.alert.id for each in self._alerts() if _counts(each))
+    def _there_are(self, id_: str | None) -> str:
+        """Which alerts could have been meant; of this id, of which services."""
+        found = [each.alert for each in self._alerts() if _counts(each)]
+        services = dict.fromkeys(one.service for one in found if one.id == id_)
+        if named_ones := [service for service in services if service is not None]:
+            return f"It is of {named(named_ones)}"
+        ids = dict.fromkeys(one.id for one in found)
         return f"There are {', '.join(ids)}" if ids else "There are none"
 
     def _save(self, entries: tuple[Acknowledgement, ...]) -> None:

@@ -35,7 +35,7 @@ _INSTEAD = {
     "router_id": "PyBal calls itself by the host's name",
     "delay_before_retry": "the next check comes after MONITOR.interval, see MONITOR.fall",
     "host": "checks go to the server's own address",
-    "include": "translate that file, too",
+    "include": "put the text of that file in place of this line, and translate again",
     "payload": "use udp.payload, with \\xHH for a byte",
     "require_reply": "use udp.expect, a regular expression",
     "digest": "use proxyfetch.expect, a text that is there",

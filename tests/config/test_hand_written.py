@@ -135,6 +135,10 @@ def test_a_value_in_another_balancers_words_names_ours(key: str, value: str, hin
     assert hint in only_problem("[global]\n" + service(**{key: value})).message
 
 
+def test_the_kernels_sync_daemon_is_not_taken_for_vrrp() -> None:
+    assert "ipvs-sync-daemon" in instead_of("lvs_sync_daemon eth0 VI_1 id 3")
+
+
 def test_no_key_of_ours_is_taken_for_another_balancers() -> None:
     known = ("protocol", "ip", "port", "scheduler", "ops", "config", "monitors", "fwmark", "bgp")
     assert [key for key in known if instead_of(key)] == []

@@ -176,6 +176,7 @@ def test_every_scheme_of_sources(text: str, source: SourceSettings) -> None:
     ("text", "shown_value", "message"),
     [
         ("/etc/pybal/pool", "/etc/pybal/pool", "must be one of file:///absolute/path, http://"),
+        ("/etc/pybal/pool", "/etc/pybal/pool", "; did you mean file:///etc/pybal/pool?"),
         ("ftp://host/pool", "***", "its scheme is unknown"),
         ("file://etc/pool", "file://etc/pool", "must be file:///absolute/path"),
         ("file:///", "file:///", "must be file:///absolute/path"),

@@ -116,6 +116,13 @@ def test_a_wrong_command_line_exits_with_2(words: str, capsys: pytest.CaptureFix
     assert said.count("\n") == 1
 
 
+def test_a_word_too_many_names_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["reload", "now"])
+    said = "unrecognized arguments: now. `pybalctl reload --help` says what is right"
+    assert capsys.readouterr().err == f"pybalctl reload: {said}\n"
+
+
 def test_colours_can_be_switched_off() -> None:
     assert wants_colour({"TERM": "xterm"}, is_terminal=True)
     assert not wants_colour({"TERM": "xterm"}, is_terminal=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,11 +91,12 @@ def test_status_shows_the_worst_first_with_counts_and_why(site: ServedSite) -> N
     assert shown[0] == "PyBal 9.8.7 on lvs1, running for 60 s"
     assert shown[1].startswith("CRITICAL - text_443: ")
     assert shown[2] == (
-        "3 services, 2 of them to look at; 1 of 2 BGP peers established; in maintenance"
+        "3 services, 2 of them to look at; 1 of 2 BGP peers established; 1 service in maintenance"
     )
     assert shown[3].split() == "SERVICE ADDRESS SERVERS ENABLED UP POOLED NOTE".split()
     assert [line.split()[0] for line in shown[4:]] == ["text_443", "api_80", "dns_53"]
-    assert shown[4].split()[3:] == "3 2 2 2 1 pooled though down; 1 disabled".split()
+    notes = "1 pooled though down; 1 disabled; maintenance"
+    assert shown[4].split()[3:] == f"3 2 2 2 {notes}".split()
     assert "tcp [2001:db8::1]:80" in shown[5]
     assert shown[5].endswith("list is stale")
     assert not any(line.endswith(" ") for line in shown)
@@ -327,7 +329,7 @@ def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
     said = "Applied what the list of text_443 wants: cp1, cp2\n"
     assert site.ctl("confirm", "text_443") == (0, said, "")
     assert site.ctl("maintenance", "begin")[1] == "The maintenance of this whole director begins\n"
-    again = "this whole director is in maintenance already\n"
+    again = "This whole director is in maintenance already\n"
     assert site.ctl("maintenance", "begin") == (0, again, "")
     assert site.ctl("maintenance", "end")[1] == "The maintenance of this whole director ends\n"
     not_so = "text_443 is not in maintenance\n"
@@ -348,7 +350,26 @@ def test_alerts_are_shown(site: ServedSite) -> None:
     assert shown[0].startswith("CRITICAL - text_443: ")
     assert any("down-but-pooled: " in line and "cp2" in line for line in shown[1:])
     alerts = json.loads(site.ctl("alerts", "--json")[1])["alerts"]
-    assert len(alerts) == len(shown) - 1
+    assert len(alerts) == len(shown) - 2
+    moment = re.compile(r" \(since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\)$")
+    assert all(moment.search(each) for each in shown[1:-1])
+    assert "operating.md" in shown[-1]
+
+
+def test_a_service_that_an_alert_is_about_is_not_said_to_be_well(site: ServedSite) -> None:
+    # Its counts are as they should be: the alert is all that there is.
+    small = service("small_80", [server("cp1"), server("cp2")], threshold="3/4")
+    site.view.service_list = [small, service("well_80", [server("cp1")])]
+    _, alerts, first, _, worse, well = site.ctl("status")[1].splitlines()
+    assert alerts.startswith("WARNING - Pool small_80 is too small")
+    assert first.startswith("2 services, 1 of them to look at; ")
+    assert worse.split()[0] == "small_80" and worse.endswith(" too-small")
+    assert well.split()[0] == "well_80" and "too-small" not in well
+
+
+def test_a_server_in_place_of_the_service_to_check_is_told(site: ServedSite) -> None:
+    said = "pybalctl: There is no service cp1. It is a server: pybalctl check SERVICE cp1\n"
+    assert site.ctl("check", "cp1", "text_443") == (1, "", said)
 
 
 @pytest.mark.parametrize(

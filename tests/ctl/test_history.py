@@ -72,6 +72,9 @@ def test_single_events_can_be_seen(site: ServedSite) -> None:
     assert lines(site, "--limit", "1") == lines(site)[-1:]
     status, out, _ = site.ctl("events", "--host", "cp1", "--kind", "route")
     assert (status, out) == (0, "Nothing of that kind has happened\n")
+    (said,) = site.ctl("events", "--until", "2001-01-01T00:00")[1].splitlines()
+    begun = site.ctl("events", "--all", "--since", "2001-01-01T00:00")[1]
+    assert said == f"Nothing of that kind has happened; the history begins at {begun[:19]}"
 
 
 @pytest.mark.parametrize("follow", [(), ("--follow",)])

@@ -101,8 +101,29 @@ def test_the_first_line_is_a_summary() -> None:
     peers = [{"established": True}, {"established": False}]
     bgp: dict[str, Any] = {"enabled": True, "peers": peers, "maintenance": []}
     assert status_lines([], bgp) == [Line("no services; 1 of 2 BGP peers established")]
-    (first, *_) = status_lines([service()], {**bgp, "maintenance": [{}]})
+    (first, *_) = status_lines([service()], {**bgp, "maintenance": [{"service": None}]})
     assert first.text == "1 service, all well; 1 of 2 BGP peers established; in maintenance"
+    (first, *_) = status_lines([service()], {**bgp, "maintenance": [{"service": "web"}]})
+    assert first.text.endswith("; 1 service in maintenance")
+
+
+@pytest.mark.parametrize(
+    ("id_", "severity", "words", "style"),
+    [
+        ("no-address", "warning", "no-address", Style.WORSE),
+        ("not-in-kernel", "critical", "not-in-kernel", Style.BAD),
+        ("maintenance", "ok", "maintenance", Style.PLAIN),
+        ("list-stale", "warning", "", Style.PLAIN),  # its counts say it
+    ],
+)
+def test_a_service_shows_the_alerts_that_its_counts_do_not(
+    id_: str, severity: str, words: str, style: Style
+) -> None:
+    about: dict[str, Any] = {"id": id_, "severity": severity, "service": "web"}
+    others = [{**about, "service": None}, {**about, "service": "other"}]
+    web = service("web", counts(2, 2, 2, 2))
+    line = status_lines([web], NO_BGP, [about, about, *others])[-1]
+    assert (" ".join(line.text.split()[7:]), line.style) == (words, style)
 
 
 DAEMON: dict[str, Any] = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pybal.ctl.local_time import local_time
 from pybal.ctl.render_network import (
     alerts_lines,
     bgp_lines,
@@ -59,7 +60,7 @@ def test_peers_without_a_session_come_first_and_stand_out() -> None:
     peers = (
         peer("192.0.2.2", description="the first"),
         peer("192.0.2.1"),
-        peer("192.0.2.3", established=False, last_error={"text": "refused"}),
+        peer("192.0.2.3", established=False, last_error={"text": "refused", "at": THEN}),
     )
     first, titles, *lines = words(bgp_lines(bgp(*peers), NOW, dry_run=False))
     assert first == ("Router 192.0.2.9, local AS 64600, 1 prefix", Style.PLAIN)
@@ -126,14 +127,14 @@ def test_of_one_peer_all_is_said_that_there_is() -> None:
     ]
     capabilities = {"sent": ["as4", "refresh"], "received": ["refresh", "role"]}
     one = peer(
-        established=False, description="left", last_error={"text": "refused"}, hold_time_s=30,
-        bfd="Up", heard=2, capabilities=capabilities, prefixes=[],
+        established=False, description="left", last_error={"text": "refused", "at": THEN},
+        hold_time_s=30, bfd="Up", heard=2, capabilities=capabilities, prefixes=[],
         not_told=[{"prefixes": 3, "reason": "no next hop"}],
     )  # fmt: skip
     assert words(peer_lines(bgp(one), one, NOW))[1:-2] == [
         ("left", Style.PLAIN),
         ("state Active for 5 min", Style.BAD),
-        ("last error: refused", Style.WORSE),
+        ("last error: refused (5 min ago)", Style.WORSE),
         ("hold time 30 s", Style.PLAIN),
         ("BFD Up", Style.PLAIN),
         ("messages: 5 received, 4 sent", Style.PLAIN),
@@ -268,8 +269,18 @@ def test_the_difference_of_a_dry_run_is_said_to_be_one() -> None:
     [("critical", Style.BAD), ("warning", Style.WORSE), ("ok", Style.GOOD), ("new", Style.PLAIN)],
 )
 def test_an_alert_looks_as_severe_as_it_is(severity: str, style: Style) -> None:
-    alert = {"severity": severity, "id": "held", "text": "web is held"}
+    alert = {"severity": severity, "id": "held", "text": "web is held", "age_s": 300.0}
     document = {"status": severity, "msg": "all", "alerts": [alert]}
     assert headline(document) == Line(f"{severity.upper()} - all", style)
-    one = Line(f"{severity.upper()} held: web is held", style)
-    assert alerts_lines(document) == [headline(document), one]
+    since = local_time({"epoch": NOW - 300})
+    one = Line(f"{severity.upper()} held: web is held (since {since})", style)
+    assert alerts_lines(document, NOW)[:-1] == [headline(document), one]
+
+
+def test_where_there_is_nothing_to_do_nothing_is_said_of_it() -> None:
+    document = {"status": "ok", "msg": "All pools are healthy", "alerts": []}
+    assert alerts_lines(document, NOW) == [headline(document)]
+
+
+def test_the_blank_at_the_end_of_the_contract_s_line_is_not_shown() -> None:
+    assert headline({"status": "warning", "msg": "a. "}).text == "WARNING - a."

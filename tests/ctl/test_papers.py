@@ -83,6 +83,7 @@ def test_names_are_completed_by_asking_the_daemon(site: ServedSite) -> None:
     assert completed(site, "check", "t") == {"text_443"}
     assert "cp1" in completed(site, "check", "text_443", "")
     assert completed(site, "bgp", "") == {"192.0.2.1"}
+    assert completed(site, "bgp", "x") == completed(site, "ack", "") == set()  # no word: not ''
     assert completed(site, "events", "--service", "") == {"text_443", "a_80"}
     assert completed(site, "events", "--since", "1h", "--host", "cp1") == {"cp1"}
     assert completed(site, "events", "--since", "") == set()

@@ -92,6 +92,16 @@ def test_what_is_no_alarm_cannot_be_acknowledged(id_: str) -> None:
         rig.part.remove(id_, None, "bob")
 
 
+def test_an_alert_of_other_services_names_these() -> None:
+    rig = Rig()
+    with pytest.raises(NoSuchThingError) as refused:
+        rig.ack("too-small", "nosuch")
+    assert refused.value.remedy == "It is of web, dns"
+    with pytest.raises(NoSuchThingError) as refused:
+        rig.ack("bgp-peer-away", "web")  # which is of no service
+    assert refused.value.remedy == "There are bgp-peer-away, too-small"
+
+
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.alerts = [replace(PEER, details=("192.0.2.1", "192.0.2.2"))]
