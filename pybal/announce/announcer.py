@@ -34,11 +34,14 @@ _WEIGHT_PAUSE_S = 10.0
 class Failover(Protocol):
     """The part of BGPFailover that is needed."""
 
-    def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None: ...
+    def set_announced(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
+        """See BGPFailover."""
 
-    def set_own(self, service: str, address: IPAddress | None) -> None: ...
+    def set_own(self, service: str, address: IPAddress | None) -> None:
+        """See BGPFailover."""
 
-    def first_routes_complete(self) -> None: ...
+    def first_routes_complete(self) -> None:
+        """See BGPFailover."""
 
 
 @dataclass(slots=True)

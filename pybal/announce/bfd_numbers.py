@@ -29,6 +29,7 @@ class BFDNumbers:
         return dict(found)
 
     def keep(self, numbers: Mapping[str, int]) -> None:
+        """By the peer's address; what cannot be written is logged."""
         try:
             self._file.save(dict(numbers))
         except OSError as error:

@@ -72,6 +72,7 @@ class BGPFailover:
 
     @property
     def peerings(self) -> tuple[Peering, ...]:
+        """All routers that there are now."""
         return tuple(self._speaker.peerings.values())
 
     def start(self, *, restarting: bool = False) -> None:
@@ -338,6 +339,7 @@ class BGPFailover:
     # For people and metrics
 
     def snapshot(self) -> BGPSnapshot:
+        """As it stands; parts that are as they were are the same objects."""
         speaker = self._speaker
         return BGPSnapshot(
             enabled=True,

@@ -37,6 +37,7 @@ class Maintenance:
         return replace(self, services={service: now, **self.services})
 
     def ended(self, service: str | None) -> Maintenance:
+        """Without this service; None: without the whole director, single services may go on."""
         if service is None:
             return replace(self, director=None)
         left = {name: since for name, since in self.services.items() if name != service}

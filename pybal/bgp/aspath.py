@@ -62,6 +62,7 @@ def without_confederation(path: ASPath) -> ASPath:
 
 
 def needs_as4_path(path: ASPath) -> bool:
+    """Whether it holds an ASN that an old speaker cannot read (RFC 6793)."""
     return any(asn > 0xFFFF for segment in path for asn in segment.asns)
 
 

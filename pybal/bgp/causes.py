@@ -59,6 +59,7 @@ class Causes:
 
     @property
     def text(self) -> str | None:
+        """What went wrong, in words; None: nothing has."""
         if self.cause is None:
             return None
         if self.since is None:
@@ -67,4 +68,5 @@ class Causes:
 
     @property
     def at(self) -> float | None:
+        """When that was, in Unix seconds."""
         return self.cause.at if self.cause is not None else None

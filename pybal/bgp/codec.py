@@ -52,6 +52,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
+        """Bytes of the stream, however they are cut."""
         self._buffer += data
 
     @property

@@ -29,11 +29,20 @@ LINGER_S = 1.0  # a router that lives answers within a round trip
 class ConnectionOwner(Protocol):
     """Who decides: told of everything that happens, until the connection is closed."""
 
-    def connection_made(self) -> None: ...
-    def message_received(self, message: Received) -> None: ...
-    def peer_failed(self, error: NotificationError) -> None: ...
-    def connection_lost(self, reason: str) -> None: ...
-    def transport_drained(self) -> None: ...
+    def connection_made(self) -> None:
+        """It stands."""
+
+    def message_received(self, message: Received) -> None:
+        """A whole message that is free of errors, or an UPDATE with those it has."""
+
+    def peer_failed(self, error: NotificationError) -> None:
+        """The peer broke the protocol; nothing more comes."""
+
+    def connection_lost(self, reason: str) -> None:
+        """It has ended, because of `reason`; not by our closing it."""
+
+    def transport_drained(self) -> None:
+        """All that was sent has left this process."""
 
 
 @implementer(IPullProducer)
@@ -66,6 +75,7 @@ class BGPConnection(TwistedProtocol):
 
     @property
     def made(self) -> bool:
+        """Whether it stands, or stood."""
         return self.transport is not None
 
     def addresses(self) -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ def link_bandwidth(asn: int, bytes_per_s: float) -> bytes:
 
 
 def is_link_bandwidth(community: bytes) -> bool:
+    """Whether the eight bytes are a link bandwidth."""
     return int.from_bytes(community[:2], "big") == _LINK_BANDWIDTH
 
 

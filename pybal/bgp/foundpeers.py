@@ -66,6 +66,7 @@ class LinkNeighbour:
         self._failures = 0
 
     def start(self) -> None:
+        """Look for a router; if that cannot be done, try again until it can."""
         self._retry = None
         interface = self.settings.interface
         try:
@@ -86,6 +87,7 @@ class LinkNeighbour:
             self._error = ""
 
     def stop(self) -> None:
+        """Look no more. Idempotent."""
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
@@ -102,6 +104,7 @@ class LinkNeighbour:
         self._found(self.peer_settings(address))
 
     def peer_settings(self, address: IPv6Address) -> PeerSettings:
+        """Those of the router with this address, which is called as the interface is."""
         interface = self.settings.interface
         return replace(self.settings.peer, address=address, interface=interface, name=interface)
 
@@ -120,4 +123,5 @@ class LinkNeighbour:
 
 
 def unfound(neighbours: list[LinkNeighbour]) -> Iterator[PeerSnapshot]:
+    """What is shown of links on which nobody has been found."""
     return (one.snapshot() for one in neighbours if one.address is None)

@@ -40,37 +40,45 @@ class Step:
         self.actions: list[Action] = []
 
     def do(self, *actions: Action) -> None:
+        """Append to what is to be done."""
         self.actions.extend(actions)
 
     def to(self, state: State) -> None:
+        """Go to another state; timers stay."""
         self.fsm = replace(self.fsm, state=state)
 
     def start_connect_retry(self, most_s: float | None = None) -> None:
+        """RFC 4271's ConnectRetryTimer; `most_s` at most."""
         time_s = self.options.connect_retry_s
         if most_s is not None:
             time_s = min(time_s, most_s)
         self.fsm = replace(self.fsm, connect_retry_at=self.now + time_s * self.jitter)
 
     def stop_connect_retry(self) -> None:
+        """The ConnectRetryTimer runs no longer."""
         self.fsm = replace(self.fsm, connect_retry_at=None)
 
     def start_hold(self) -> None:
+        """The HoldTimer begins anew; there is none if the hold time is 0."""
         hold_time_s = self.hold_time_s
         self.fsm = replace(self.fsm, hold_at=self.now + hold_time_s if hold_time_s else None)
 
     def start_keepalive(self) -> None:
+        """The KeepaliveTimer begins anew, at a third of the hold time."""
         # RFC 4271 section 4.4: never more often than once a second.
         interval_s = max(1.0, self.hold_time_s / 3 * self.jitter)
         at = self.now + interval_s if self.hold_time_s else None
         self.fsm = replace(self.fsm, keepalive_at=at)
 
     def start_send_hold(self) -> None:
+        """The SendHoldTimer begins anew (RFC 9687)."""
         time_s = max(_MIN_SEND_HOLD_S, 2 * self.hold_time_s) if self.hold_time_s else None
         at = self.now + time_s if time_s is not None else None
         self.fsm = replace(self.fsm, send_hold_at=at)
 
     @property
     def hold_time_s(self) -> int:
+        """As it was negotiated; 0 before, or if there is none."""
         return self.fsm.session.hold_time_s if self.fsm.session is not None else 0
 
     def idle(self, *, count: bool) -> None:

@@ -116,6 +116,7 @@ class AdjRIBIn:
 
     @property
     def routes(self) -> Mapping[Prefix, HeardRoute]:
+        """What is kept of what the peer says, by prefix."""
         return self._routes
 
     def take(self, update: Update) -> None:

@@ -25,6 +25,7 @@ class ToldRoutes:
         self._wider = sorted(wider, key=lambda prefix: -prefix.length)
 
     def get(self, prefix: Prefix) -> Route | None:
+        """The route of exactly this prefix."""
         return self._routes.get(prefix)
 
     def best(self, host: Prefix) -> tuple[Prefix, Route] | None:
@@ -53,10 +54,12 @@ class Importer:
 
     @property
     def routes(self) -> Mapping[Prefix, HeardRoute]:
+        """What the peer says in this session, by prefix; a live view."""
         return self._rib.routes if self._rib is not None else _NOTHING
 
     @property
     def not_kept(self) -> int:
+        """So many prefixes were not kept, as there were too many."""
         return self._rib.not_kept if self._rib is not None else 0
 
     @property
@@ -80,13 +83,16 @@ class Importer:
             self._rib = AdjRIBIn(self._session, self._own, self._ours)
 
     def end(self) -> None:
+        """The session has ended, and with it all that was heard."""
         self._session = self._rib = None
 
     def take(self, update: Update) -> None:
+        """An UPDATE, with RFC 7606 already applied."""
         if self._rib is not None:
             self._rib.take(update)
 
     def marker(self, message: RouteRefresh) -> None:
+        """The beginning or the end of what the peer says again (RFC 7313)."""
         if self._rib is not None:
             self._rib.marker(message.family, message.subtype)
 

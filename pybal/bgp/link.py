@@ -76,11 +76,14 @@ class LinkOwner(Protocol):
     def connection_closing(self, connection: BGPConnection) -> None:
         """It has been told to close and will end by itself."""
 
-    def session_up(self, link: Link) -> None: ...
+    def session_up(self, link: Link) -> None:
+        """`link` is established."""
 
-    def state_changed(self, link: Link, before: State) -> None: ...
+    def state_changed(self, link: Link, before: State) -> None:
+        """`link` has gone from the state `before` to another."""
 
-    def count(self, message: str, direction: str) -> None: ...
+    def count(self, message: str, direction: str) -> None:
+        """A message was `sent` or `received`; its kind in lower case."""
 
     def note_failure(self, link: Link, text: str, weight: Weight) -> None:
         """Something went wrong, for people."""
@@ -91,7 +94,8 @@ class LinkOwner(Protocol):
     def silence(self) -> str:
         """What it may mean that an attempt to connect gets no answer."""
 
-    def peer_lacks_capabilities(self) -> None: ...
+    def peer_lacks_capabilities(self) -> None:
+        """The peer has refused an OPEN with capabilities."""
 
 
 class Link:
@@ -125,10 +129,12 @@ class Link:
 
     @property
     def state(self) -> State:
+        """The FSM's."""
         return self.fsm.state
 
     @property
     def session(self) -> Session | None:
+        """What was negotiated; None before both OPENs are there."""
         return self.fsm.session
 
     def feed(self, event: Event | EventKind) -> None:
@@ -317,28 +323,33 @@ class Link:
     # ConnectionOwner
 
     def connection_made(self) -> None:
+        """See ConnectionOwner."""
         self._give_up = None
         acked = self.side is Side.ACTIVE
         self.feed(EventKind.TCP_CR_ACKED if acked else EventKind.TCP_CONNECTION_CONFIRMED)
 
     def connection_lost(self, reason: str) -> None:
+        """See ConnectionOwner."""
         self.connection = None
         self.wait_no_longer()
         self._owner.note_failure(self, f"connection lost: {reason}", Weight.LOST)
         self.feed(EventKind.TCP_CONNECTION_FAILS)
 
     def transport_drained(self) -> None:
+        """See ConnectionOwner."""
         if self.rib is not None:
             self.feed(EventKind.TRANSPORT_DRAINED)
             self.flush()
 
     def peer_failed(self, error: NotificationError) -> None:
+        """See ConnectionOwner."""
         notification = Notification(error.code, error.subcode, error.data)
         self._why = f": {error.detail}" if error.detail else ""
         self.feed(Event(_EVENT_OF_ERROR[ErrorCode(error.code)], notification=notification))
         self._why = ""
 
     def message_received(self, message: Received) -> None:
+        """See ConnectionOwner."""
         match message:
             case Open():
                 self._owner.count("open", "received")

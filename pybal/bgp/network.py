@@ -76,6 +76,7 @@ class TwistedNetwork:
     def dial(
         self, peer: PeerSettings, connection: BGPConnection, failed: Callable[[str], None]
     ) -> Callable[[], None]:
+        """See BGPNetwork."""
         local = (str(peer.local_address), 0) if peer.local_address is not None else None
         # A VRF's addresses can only be bound by a socket that is in the VRF.
         bind = None if peer.interface is not None else local
@@ -97,12 +98,14 @@ class TwistedNetwork:
         return connector.disconnect  # type: ignore[no-any-return]
 
     def adopt(self, handle: socket.socket, connection: BGPConnection) -> None:
+        """See BGPNetwork."""
         with handle:
             self._reactor.adoptStreamConnection(
                 handle.fileno(), handle.family, _Adopted(connection)
             )
 
     def listen(self, address: IPAddress, settings: SpeakerSettings, accept: Accept) -> Close:
+        """See BGPNetwork."""
         peers = {_whole(peer.address): peer for peer in settings.peers}
         peers |= {group.network: group.peer for group in settings.groups}
         own_kind = {n: peer for n, peer in peers.items() if n.version == address.version}
@@ -131,6 +134,7 @@ class TwistedNetwork:
         return lambda: maybeDeferred(opened.stopListening).addCallback(closed)
 
     def discover(self, interface: str, found: Callable[[IPv6Address], None]) -> Callable[[], None]:
+        """See BGPNetwork."""
         return Advertiser(self._reactor, interface, found).start()
 
 
@@ -219,6 +223,7 @@ def _limit_ttl(handle: socket.socket, peer: PeerSettings) -> None:
 
 
 def keep_alive(handle: socket.socket) -> None:
+    """Have the kernel ask whether the peer is there while nothing is sent. Raises OSError."""
     for level, option, value in _KEEPALIVES:
         handle.setsockopt(level, option, value)
 
@@ -237,6 +242,7 @@ def secure_socket(handle: socket.socket, peer: PeerSettings) -> None:
 
 
 def set_ttl(handle: socket.socket, ttl: int) -> None:
+    """Of the packets that leave. Raises OSError."""
     if handle.family == socket.AF_INET6:
         handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
     else:

@@ -20,6 +20,7 @@ def encode_prefix(prefix: Prefix) -> bytes:
 
 
 def encode_prefixes(prefixes: tuple[Prefix, ...]) -> bytes:
+    """All prefixes of a field."""
     return b"".join(map(encode_prefix, prefixes))
 
 

@@ -22,6 +22,7 @@ _TEXT_SUBCODES = (CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, CeaseSubcode.ADMINISTRAT
 
 
 def encode_notification(message: Notification) -> bytes:
+    """The body (RFC 4271 section 4.5)."""
     return bytes((message.code, message.subcode)) + message.data
 
 
@@ -65,6 +66,7 @@ def shutdown_text(message: Notification) -> str | None:
 
 
 def encode_route_refresh(message: RouteRefresh) -> bytes:
+    """The body (RFC 2918; the subtype: RFC 7313)."""
     return struct.pack("!HBB", message.family.afi, message.subtype, message.family.safi)
 
 

@@ -69,6 +69,7 @@ class Peering:
     # Life
 
     def start(self) -> None:
+        """Begin to connect, and to take connections. Idempotent."""
         if not self._running:
             self._running = True
             self._begin()
@@ -111,6 +112,7 @@ class Peering:
 
     @property
     def can_hand_over(self) -> bool:
+        """Whether there is a session with which the next process could go on."""
         link = self.links.established
         return link is not None and link.connection is not None and link.connection.is_kept
 
@@ -185,19 +187,24 @@ class Peering:
     # LinkOwner
 
     def dial(self, connection: BGPConnection, failed: Callable[[str], None]) -> Callable[[], None]:
+        """See LinkOwner."""
         return self._ports.network.dial(self.peer, connection, failed)
 
     def local_open(self) -> Open:
+        """See LinkOwner."""
         full = local_open(self._speaker, self.peer, restarting=self.restarting)
         return replace(full, capabilities=None) if self._plain_open else full
 
     def negotiate(self, local: Open, peer: Open) -> Session:
+        """See LinkOwner."""
         return negotiate(local, peer, self._speaker.confederation, self._speaker.local_asn)
 
     def new_rib(self, session: Session) -> AdjRIBOut:
+        """See LinkOwner."""
         return self.routes.new_rib(session)
 
     def check_open(self, peer: Open, local: Open) -> None:
+        """See LinkOwner."""
         check_open(peer, local, self.peer.asn, role_strict=self.peer.role_strict)
 
     def peer_lacks_capabilities(self) -> None:
@@ -205,12 +212,15 @@ class Peering:
         self._plain_open = True
 
     def settle_collision(self, link: Link, peer_open: Open) -> bool:
+        """See LinkOwner."""
         return self.links.settle_collision(link, peer_open)
 
     def gives_way(self, link: Link, peer_open: Open) -> bool:
+        """See LinkOwner."""
         return self.links.gives_way(link, peer_open)
 
     def session_up(self, link: Link) -> None:
+        """See LinkOwner."""
         self._log.info("Session with {peer} established", peer=self.peer.label)
         self.statistics.causes.established()
         self._ports.session_changed(self.peer.label, True, "")
@@ -227,6 +237,7 @@ class Peering:
         self.routes.begin(link)
 
     def state_changed(self, link: Link, before: State) -> None:
+        """See LinkOwner."""
         leading = self.links.leading.state
         if leading is not self.statistics.state:
             self.statistics.state = leading
@@ -297,13 +308,16 @@ class Peering:
             active.feed(EventKind.MANUAL_STOP)
 
     def connection_closing(self, connection: BGPConnection) -> None:
+        """See LinkOwner."""
         self._closing.add(connection)
         connection.ended.addCallback(lambda _: self._closing.discard(connection))
 
     def count(self, message: str, direction: str) -> None:
+        """See LinkOwner."""
         self.statistics.messages[message, direction] += 1
 
     def note_failure(self, link: Link, text: str, weight: Weight) -> None:
+        """See LinkOwner."""
         text = text[:_LONGEST_ERROR]
         established = self.links.established
         # Of a connection beside the session, and of our own stop, there is nothing to mend.
@@ -317,14 +331,17 @@ class Peering:
         emit("No session with {peer}: {text}", peer=self.peer.label, text=text)
 
     def in_words(self, message: Notification) -> str:
+        """See LinkOwner."""
         return explain_received(message, self.local_open(), self.routes.prefixes_told)
 
     def silence(self) -> str:
+        """See LinkOwner."""
         return explain_silence(self.peer)
 
     # For people and metrics
 
     def snapshot(self) -> PeerSnapshot:
+        """As it stands; the same object until something changes."""
         bfd = self.detector.session.state.name if self.detector is not None else None
         links, leading = self.links.all(), self.links.leading
         shown = self.peer, self.statistics, links, leading, bfd, self.importer

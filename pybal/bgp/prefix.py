@@ -31,6 +31,7 @@ class Prefix(NamedTuple):
 
     @property
     def family(self) -> Family:
+        """Unicast, of the version that its octets say."""
         return IPV4_UNICAST if len(self.octets) == 4 else IPV6_UNICAST
 
     def __str__(self) -> str:

@@ -85,6 +85,7 @@ def obstacle(prefix: Prefix, route: Route, session: Session) -> str | None:
 
 
 def needs_extended_next_hop(prefix: Prefix, route: Route) -> bool:
+    """Whether an IPv4 prefix has an IPv6 next hop (RFC 8950)."""
     return prefix.family == IPV4_UNICAST and not isinstance(route.next_hop, IPv4Address)
 
 

@@ -283,6 +283,8 @@ class Speaker:
             peering.set_own(own)
 
     def release_end_of_rib(self) -> None:
+        """The first full set of routes has been announced: End-of-RIB may follow it. Sessions of
+        the process before that no peer has taken end."""
         self._restarting = False
         left, self._left = self._left, None
         if left is not None:

@@ -49,6 +49,7 @@ class DecodedUpdate:
 
     @property
     def severity(self) -> Severity:
+        """That of its worst fault."""
         return max((f.severity for f in self.faults), key=lambda s: s.value, default=Severity.NONE)
 
 

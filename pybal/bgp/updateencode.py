@@ -35,6 +35,7 @@ def encode_update(update: Update, scope: Scope) -> bytes:
 
 
 def encode_mp_reach(reach: MPReach) -> bytes:
+    """The whole attribute (RFC 4760 section 3)."""
     next_hops = b"".join(address.packed for address in reach.next_hops)
     value = struct.pack("!HBB", reach.family.afi, reach.family.safi, len(next_hops))
     value += next_hops + b"\0" + encode_prefixes(reach.prefixes)
@@ -42,6 +43,7 @@ def encode_mp_reach(reach: MPReach) -> bytes:
 
 
 def encode_mp_unreach(unreach: MPUnreach) -> bytes:
+    """The whole attribute (RFC 4760 section 4)."""
     value = struct.pack("!HB", unreach.family.afi, unreach.family.safi)
     value += encode_prefixes(unreach.prefixes)
     return encode_attribute(AttributeType.MP_UNREACH_NLRI, MP_FLAGS, value)

@@ -40,6 +40,7 @@ class ServiceBGP:
 def read_service_bgp(
     reader: SectionReader, address: IPAddress | None, *, has_monitors: bool
 ) -> ServiceBGP:
+    """The keys of a service's section that are about BGP; what is wrong is noted in `reader`."""
     withdraw_below = reader.get("bgp-withdraw-on-down", WITHDRAW_ON_DOWN, None)
     if withdraw_below is not None and not has_monitors and not reader.is_bad("monitors"):
         reader.warn("bgp-withdraw-on-down", "has no effect: without monitors no server is down")

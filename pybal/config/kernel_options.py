@@ -44,6 +44,7 @@ _TTL = integer(1, 255)
 
 
 def read_kernel_options(reader: SectionReader) -> KernelOptions:
+    """The keys of [global] about IPVS as a whole; what is wrong is noted in `reader`."""
     timeouts = Timeouts(
         tcp_s=reader.get("ipvs-tcp-timeout", _TIMEOUT, 0),
         tcp_fin_s=reader.get("ipvs-tcpfin-timeout", _TIMEOUT, 0),

@@ -67,6 +67,8 @@ def is_blank(text: str) -> bool:
 
 
 def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
+    """Decimal digits within bounds, both included; `what` says the unit to people."""
+
     def parse(text: str) -> int:
         if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
             raise BadValueError

@@ -64,10 +64,12 @@ class SectionReader:
         return entry is not None and entry.text == ""
 
     def is_bad(self, key: str) -> bool:
+        """Whether an error was noted of the key."""
         return key in self._bad
 
     @property
     def has_errors(self) -> bool:
+        """Whether an error was noted of any key, or of the section."""
         return bool(self._bad)
 
     def error(self, key: str, message: str) -> None:
@@ -81,9 +83,11 @@ class SectionReader:
         self._log.add(Severity.ERROR, message, line=self.line, section=self.name)
 
     def missing(self, key: str, message: str) -> None:
+        """Note that a key is not set; `message` says why it has to be."""
         self.error(key, f"not set; {message}")
 
     def warn(self, key: str, message: str) -> None:
+        """Note what may be a mistake."""
         self._note(Severity.WARNING, key, message)
 
     def remark(self, key: str, message: str) -> None:

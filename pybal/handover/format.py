@@ -157,6 +157,7 @@ def area_at(generation: int) -> int:
 
 
 def encode_mark(generation: int) -> bytes:
+    """What says that this generation's journal counts: a checksum, and the number."""
     body = generation.to_bytes(8, "little")
     return zlib.crc32(body).to_bytes(4, "little") + body
 
@@ -175,6 +176,7 @@ def newest_generation(*places: bytes) -> int:
 
 
 def encode_entry(generation: int, entry: Entry) -> bytes:
+    """One entry of a journal: checksum, generation, kind, length, payload."""
     body = _ENTRY.pack(0, generation, entry.kind, len(entry.payload))[4:] + entry.payload
     return zlib.crc32(body).to_bytes(4, "little") + body
 

@@ -37,9 +37,11 @@ class ProbedService(Protocol):
     """The part of an LVS service that is needed to probe its servers."""
 
     @property
-    def hosts(self) -> Iterable[str]: ...
+    def hosts(self) -> Iterable[str]:
+        """Of all its servers."""
 
-    def probe_target(self, source: Random) -> ProbeTarget | None: ...
+    def probe_target(self, source: Random) -> ProbeTarget | None:
+        """One of its servers, at random; None if none can be probed."""
 
 
 class DirectorHealth:

@@ -80,7 +80,8 @@ class HostLookUp(Protocol):
     """Finds all addresses of a host, of both families, the best first. Fails with
     ResolutionError; can be cancelled."""
 
-    def look_up(self, host: str) -> Deferred[tuple[IPAddress, ...]]: ...
+    def look_up(self, host: str) -> Deferred[tuple[IPAddress, ...]]:
+        """One at least; a literal address is its own."""
 
 
 class HTTPClient(Protocol):
@@ -89,4 +90,5 @@ class HTTPClient(Protocol):
     was our own fault. Cancelling the Deferred closes the
     connection; it then fails with CancelledError."""
 
-    def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]: ...
+    def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:
+        """Ask, and read the answer to its end; all of it within the request's limits."""

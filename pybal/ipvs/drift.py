@@ -161,4 +161,5 @@ class DriftBook:
 
     @property
     def open(self) -> tuple[DriftSnapshot, ...]:
+        """The services with differences, as they were found last."""
         return tuple(self._open.values())

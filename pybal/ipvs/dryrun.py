@@ -60,10 +60,12 @@ class DryRunKernel(MemoryKernel):
             self._real = None
 
     def close(self) -> None:
+        """See Kernel."""
         if self._real is not None:
             self._real.close()
 
     def listing(self) -> Slices[Listing]:
+        """See Kernel."""
         if self._real is None:
             return (yield from super().listing())
         listing = yield from self._real.listing()
@@ -75,6 +77,7 @@ class DryRunKernel(MemoryKernel):
         return Listing(pretended.services, listing.foreign)
 
     def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
+        """See Kernel."""
         if self._real is not None:
             yield from self._follow(self._real, key)
         return (yield from super().reading(key))
@@ -87,9 +90,11 @@ class DryRunKernel(MemoryKernel):
         return self._real.absent(real) if real else ()
 
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
+        """See Kernel."""
         return super().counting(key) if self._real is None else self._real.counting(key)
 
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        """See Kernel."""
         results = super().apply(operations)
         for result in results:
             if result.error is None:
@@ -97,14 +102,17 @@ class DryRunKernel(MemoryKernel):
         return results
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
+        """See Kernel."""
         super().set_timeouts(timeouts)
         self._show(timeouts_command(timeouts))
 
     def start_sync(self, daemon: SyncDaemon) -> None:
+        """See Kernel."""
         super().start_sync(daemon)
         self._show(start_sync_command(daemon))
 
     def stop_sync(self, role: SyncRole) -> None:
+        """See Kernel."""
         super().stop_sync(role)
         self._show(stop_sync_command(role))
 

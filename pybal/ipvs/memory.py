@@ -96,6 +96,7 @@ class MemoryKernel(Kernel):
         """Nothing to disconnect from."""
 
     def listing(self) -> Slices[Listing]:
+        """See Kernel."""
         self._check_permission("read the IPVS services")
         found: list[Service] = []
         while True:
@@ -106,6 +107,7 @@ class MemoryKernel(Kernel):
             yield len(more)
 
     def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
+        """See Kernel."""
         self._check_permission(f"read service {key}")
         service = self._services.get(key)
         if service is None:
@@ -114,6 +116,7 @@ class MemoryKernel(Kernel):
         return ServiceEntry(service, {each.key: each for each in found})
 
     def absent(self, keys: Sequence[ServiceKey]) -> Collection[ServiceKey]:
+        """See Kernel."""
         self._check_permission("look at the IPVS services")
         return [key for key in keys if key not in self._services]
 
@@ -150,13 +153,16 @@ class MemoryKernel(Kernel):
         self._counted.setdefault(key, {})[server] = (active, inactive, 0)
 
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        """See Kernel."""
         return tuple(self._outcome(operation) for operation in operations)
 
     def timeouts(self) -> Timeouts:
+        """See Kernel."""
         self._check_permission("read the IPVS timeouts")
         return self._timeouts
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
+        """See Kernel."""
         what = "set the IPVS timeouts"
         self._check_permission(what)
         wanted = {field.name: getattr(timeouts, field.name) for field in fields(timeouts)}
@@ -166,10 +172,12 @@ class MemoryKernel(Kernel):
         self._timeouts = replace(self._timeouts, **changes)
 
     def sync_daemons(self) -> tuple[SyncDaemon, ...]:
+        """See Kernel."""
         self._check_permission("read the IPVS sync daemons")
         return tuple(self._sync[role] for role in SyncRole if role in self._sync)
 
     def start_sync(self, daemon: SyncDaemon) -> None:
+        """See Kernel."""
         what = f"start {daemon}"
         self._check_permission(what)
         if not daemon.group.is_multicast or self._is_mixed():
@@ -181,6 +189,7 @@ class MemoryKernel(Kernel):
         self._sync[daemon.role] = daemon
 
     def stop_sync(self, role: SyncRole) -> None:
+        """See Kernel."""
         what = f"stop {role.words}"
         self._check_permission(what)
         if self._sync.pop(role, None) is None:

@@ -52,20 +52,24 @@ class NetlinkKernel(Kernel):
         self._idle: list[Connection] = []
 
     def open(self) -> None:
+        """See Kernel."""
         if not self._idle:
             self._idle.append(self._connect())
 
     def close(self) -> None:
+        """See Kernel."""
         while self._idle:
             self._idle.pop().close()
 
     def listing(self) -> Slices[Listing]:
+        """See Kernel."""
         request = Request(Command.GET_SERVICE, b"", wire.NLM_F_DUMP)
         found = yield from self._get("read the IPVS services", request, codec.read_service)
         services = tuple(service for service in found if not isinstance(service, str))
         return Listing(services, tuple(words for words in found if isinstance(words, str)))
 
     def reading(self, key: ServiceKey) -> Slices[ServiceEntry | None]:
+        """See Kernel."""
         found = yield from self._get_whole(
             f"read service {key}", key, codec.read_service, codec.read_destination
         )
@@ -77,6 +81,7 @@ class NetlinkKernel(Kernel):
         return ServiceEntry(service, {each.key: each for each in destinations})
 
     def absent(self, keys: Sequence[ServiceKey]) -> Collection[ServiceKey]:
+        """See Kernel."""
         found: set[ServiceKey] = set()
         requests = [Request(Command.GET_SERVICE, codec.service_identity(key)) for key in keys]
         with self._connection("look at the IPVS services") as connection:
@@ -87,6 +92,7 @@ class NetlinkKernel(Kernel):
         return found
 
     def counting(self, key: ServiceKey) -> Slices[ServiceStatistics | None]:
+        """See Kernel."""
         found = yield from self._get_whole(
             f"read the statistics of service {key}",
             key,
@@ -99,12 +105,14 @@ class NetlinkKernel(Kernel):
         return ServiceStatistics(str(key), traffic, tuple(destinations))
 
     def apply(self, operations: Sequence[Operation]) -> tuple[OperationResult, ...]:
+        """See Kernel."""
         results: list[OperationResult] = []
         for start in range(0, len(operations), BATCH):
             results += self._apply_batch(operations[start : start + BATCH])
         return tuple(results)
 
     def timeouts(self) -> Timeouts:
+        """See Kernel."""
         what = "read the IPVS timeouts"
         request = Request(Command.GET_CONFIG, b"", wire.NLM_F_ACK)
         for found in in_one_go(self._get(what, request, kernelwide_codec.read_timeouts)):
@@ -112,19 +120,23 @@ class NetlinkKernel(Kernel):
         raise KernelError(what, errno.EBADMSG, "the kernel's answer is empty")
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
+        """See Kernel."""
         attributes = kernelwide_codec.timeouts(timeouts)
         self._do("set the IPVS timeouts", Command.SET_CONFIG, attributes, timeouts_refusal)
 
     def sync_daemons(self) -> tuple[SyncDaemon, ...]:
+        """See Kernel."""
         request = Request(Command.GET_DAEMON, b"", wire.NLM_F_DUMP)
         what = "read the IPVS sync daemons"
         return tuple(in_one_go(self._get(what, request, kernelwide_codec.read_daemon)))
 
     def start_sync(self, daemon: SyncDaemon) -> None:
+        """See Kernel."""
         attributes = kernelwide_codec.daemon(daemon)
         self._do(f"start {daemon}", Command.NEW_DAEMON, attributes, sync_refusal)
 
     def stop_sync(self, role: SyncRole) -> None:
+        """See Kernel."""
         attributes = kernelwide_codec.role(role)
         self._do(f"stop {role.words}", Command.DEL_DAEMON, attributes, sync_refusal)
 

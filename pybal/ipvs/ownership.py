@@ -136,12 +136,14 @@ class NoRecord:
         """Nothing to learn."""
 
     def owns(self, key: ServiceKey) -> bool:  # noqa: ARG002 - as the port has it
+        """See Owner."""
         return False
 
     def claim(self, key: ServiceKey) -> None:
         """Nothing to note."""
 
     def secured(self, key: ServiceKey) -> bool:  # noqa: ARG002 - as the port has it
+        """See Owner."""
         return True
 
     def release(self, key: ServiceKey) -> None:
@@ -178,6 +180,7 @@ class Ownership:
 
     @property
     def error(self) -> str:
+        """See Owner."""
         return self._error
 
     def subscribe(self, callback: Callable[[Iterable[ServiceKey]], None]) -> None:
@@ -196,14 +199,17 @@ class Ownership:
         self._write()
 
     def owns(self, key: ServiceKey) -> bool:
+        """See Owner."""
         return str(key) in self._ours
 
     def claim(self, key: ServiceKey) -> None:
+        """See Owner."""
         if str(key) not in self._ours:
             self._ours.add(str(key))
             self._write()
 
     def secured(self, key: ServiceKey) -> bool:
+        """See Owner."""
         name = str(key)
         safe = name in self._on_disk and (
             self._being_written is None or name in self._being_written
@@ -214,11 +220,13 @@ class Ownership:
         return False
 
     def release(self, key: ServiceKey) -> None:
+        """See Owner."""
         if str(key) in self._ours:
             self._ours.remove(str(key))
             self._write()
 
     def retry(self) -> None:
+        """See Owner."""
         if self._error:
             self._write()
 

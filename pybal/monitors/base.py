@@ -27,7 +27,8 @@ _REASON_CHARACTERS = 500
 class ReportReceiver(Protocol):
     """Takes the reports of all monitors: health.isolation_guard.IsolationGuard."""
 
-    def receive(self, report: HealthReport) -> None: ...
+    def receive(self, report: HealthReport) -> None:
+        """A first result, or a change of state."""
 
 
 class Monitor(ABC):

@@ -90,27 +90,32 @@ class OwnChildren:
         self._session = os.getsid(0)
 
     def pids(self) -> Iterable[int]:
+        """See Children."""
         try:
             return [int(word) for word in self._list.read_bytes().split()]
         except OSError:
             return []
 
     def session(self, pid: int) -> int | None:
+        """See Children."""
         with suppress(OSError):
             session = os.getsid(pid)
             return None if session == self._session else session
         return None
 
     def group(self, pid: int) -> int | None:
+        """See Children."""
         with suppress(OSError):
             return os.getpgid(pid)
         return None
 
     def kill(self, pid: int) -> None:
+        """See Children."""
         with suppress(OSError):
             os.kill(pid, signal.SIGKILL)
 
     def reap(self, pid: int) -> bool:
+        """See Children."""
         try:
             return os.waitpid(pid, os.WNOHANG)[0] == pid
         except ChildProcessError:

@@ -53,9 +53,11 @@ OnChange = Callable[[IPAddress | None], None]
 class Book(Protocol):
     """The addresses of the last run. Names are in normal form."""
 
-    def get(self, name: str, family: int) -> IPAddress | None: ...
+    def get(self, name: str, family: int) -> IPAddress | None:
+        """None if it is not known. `family` is 4 or 6."""
 
-    def put(self, name: str, address: IPAddress) -> None: ...
+    def put(self, name: str, address: IPAddress) -> None:
+        """The address that the name has now."""
 
 
 class Watch:

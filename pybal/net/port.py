@@ -97,7 +97,8 @@ class Network(Protocol):
         *,
         source: IPAddress | None = None,
         keepalive: Keepalive | None = None,
-    ) -> Channel: ...
+    ) -> Channel:
+        """Begins to connect; `events` is told what comes of it."""
 
     def adopt_tcp(
         self,
@@ -111,7 +112,8 @@ class Network(Protocol):
 
     def connect_udp(
         self, address: IPAddress, port: int, events: UDPEvents, *, source: IPAddress | None = None
-    ) -> Channel: ...
+    ) -> Channel:
+        """A socket that sends to this address, and receives from it alone."""
 
     def connect_ping(
         self, address: IPAddress, events: UDPEvents, *, source: IPAddress | None = None

@@ -22,7 +22,8 @@ _STOPPED_AT_ONCE = 10
 class AddressWatch(Protocol):
     """A running watch of one name; after stop() its callback is never called again."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Idempotent."""
 
 
 class AddressWatcher(Protocol):
@@ -31,7 +32,8 @@ class AddressWatcher(Protocol):
 
     def watch(
         self, host: str, family: int, on_change: Callable[[IPAddress | None], None], service: str
-    ) -> AddressWatch: ...
+    ) -> AddressWatch:
+        """`family` is 4 or 6; `on_change` may be called before this returns."""
 
     def remembered(self, host: str, family: int) -> IPAddress | None:
         """The address that the last run had last; None if that is not known."""

@@ -42,7 +42,8 @@ LOOK_EVERY_S = 10.0
 class Reconfigurable(Protocol):
     """The daemon: goes over from one configuration to another, step by step."""
 
-    async def go_over_to(self, settings: Settings, steps: tuple[ReloadStep, ...]) -> None: ...
+    async def go_over_to(self, settings: Settings, steps: tuple[ReloadStep, ...]) -> None:
+        """All of it; what is raised may have left a part undone."""
 
 
 class Notified(Protocol):

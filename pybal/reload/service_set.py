@@ -39,9 +39,11 @@ under way, and routers take a moment."""
 class ServiceTable(Protocol):
     """The part of IPVSController that is needed."""
 
-    def stands(self, key: ServiceKey) -> bool: ...
+    def stands(self, key: ServiceKey) -> bool:
+        """Whether the kernel holds the service."""
 
-    def withdraw(self, key: ServiceKey) -> None: ...
+    def withdraw(self, key: ServiceKey) -> None:
+        """It is to leave the kernel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ from typing import Protocol
 class DelayedCall(Protocol):
     """A call that callLater() has arranged."""
 
-    def active(self) -> bool: ...
+    def active(self) -> bool:
+        """Whether it is still to be called."""
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Raises AlreadyCalled or AlreadyCancelled where it is not."""
 
 
 class Timer(Protocol):
@@ -25,4 +27,5 @@ class Timer(Protocol):
 class Clock(Timer, Protocol):
     """A Timer that tells the time, too: seconds that never jump."""
 
-    def seconds(self) -> float: ...
+    def seconds(self) -> float:
+        """Since some moment in the past."""

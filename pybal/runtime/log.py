@@ -91,7 +91,8 @@ def _formatted(event: LogEvent) -> str:
 class Writer(Protocol):
     """Takes text; never blocks, never fails."""
 
-    def write(self, text: str, /) -> object: ...
+    def write(self, text: str, /) -> object:
+        """Text with the ends of its lines."""
 
 
 @implementer(ILogObserver)

@@ -29,9 +29,11 @@ class Source(Protocol):
     idempotent.
     """
 
-    def start(self) -> None: ...
+    def start(self) -> None:
+        """Begin to observe."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Idempotent."""
 
     def follow(self, servers: tuple[ServerSpec, ...]) -> None:
         """Before start(): these are in force already, from a source in whose place this one comes.
@@ -41,7 +43,8 @@ class Source(Protocol):
         """What of the published list is in force, and what lists have taken away lately: both are
         to be kept for the next start."""
 
-    def snapshot(self) -> SourceSnapshot: ...
+    def snapshot(self) -> SourceSnapshot:
+        """As it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,8 @@ class DirectoryClient(Protocol):
         """Return when something may have changed since the last read(), or from time to time;
         false if that cannot be watched for."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Idempotent."""
 
 
 class EtcdPool(ListSource):

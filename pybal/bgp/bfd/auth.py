@@ -26,10 +26,12 @@ class AuthType(IntEnum):
 
     @property
     def digest_size(self) -> int:
+        """In bytes; 0 for a password."""
         return {1: 0, 2: 16, 3: 16}.get(self.value, 20)
 
     @property
     def meticulous(self) -> bool:
+        """Whether each packet has a sequence number of its own."""
         return self in (AuthType.METICULOUS_KEYED_MD5, AuthType.METICULOUS_KEYED_SHA1)
 
 

@@ -51,9 +51,11 @@ class BFDNetwork(Protocol):
 class Numbers(Protocol):
     """Where the numbers of authenticated packets outlive a planned restart, by peer."""
 
-    def take(self) -> dict[str, int]: ...
+    def take(self) -> dict[str, int]:
+        """Those that were kept, once."""
 
-    def keep(self, numbers: Mapping[str, int]) -> None: ...
+    def keep(self, numbers: Mapping[str, int]) -> None:
+        """For the next start."""
 
 
 class Detector:
@@ -348,6 +350,7 @@ class BFD:
             self._numbers.keep(left)
 
     def stop(self) -> None:
+        """Watch nobody any more. Idempotent."""
         end_each(self._log, self._keep_numbers)
         resting = any(detector.session.resting_us for detector in self._detectors.values())
         end_each(self._log, *(partial(self.forget, peer) for peer in tuple(self._detectors)))

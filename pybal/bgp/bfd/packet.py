@@ -56,6 +56,7 @@ class ControlPacket:
 
 
 def encode_packet(packet: ControlPacket) -> bytes:
+    """The mandatory section, 24 bytes (RFC 5880 section 4.1)."""
     flags = (
         _POLL * packet.poll
         | _FINAL * packet.final

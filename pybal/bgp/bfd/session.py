@@ -33,6 +33,7 @@ class BFDSession:
 
     @property
     def desired_min_tx_us(self) -> int:
+        """Microseconds; a second at least while the session is not up (section 6.8.3)."""
         configured = self.resting_us or self.settings.interval_ms * 1000
         return configured if self.state is BFDState.UP else max(_SLOW_US, configured)
 
@@ -43,6 +44,7 @@ class BFDSession:
         return self.remote_detect_multiplier * interval_us / 1e6
 
     def next_deadline(self) -> float | None:
+        """When `tick` is due next; None: never."""
         times = [at for at in (self.transmit_at, self.detect_at) if at is not None]
         return min(times, default=None)
 

@@ -37,6 +37,7 @@ class SocketBFDNetwork:
     def open(
         self, peer: IPAddress, source: IPAddress | None, port: int, *, multihop: bool
     ) -> tuple[Callable[[bytes], None], Callable[[], None]]:
+        """See BFDNetwork."""
         sender = _socket(peer.version)
         try:
             if peer.version == 4:
@@ -60,6 +61,7 @@ class SocketBFDNetwork:
         return send, sender.close
 
     def listen(self, version: int, received: Received, *, multihop: bool) -> Callable[[], None]:
+        """See BFDNetwork."""
         receiver = _socket(version)
         try:
             if version == 4:
