@@ -78,6 +78,7 @@ from pybal.runtime.turn_clock import TurnClock, drive
 from pybal.sources.inotify import Inotify
 from pybal.state.changing_files import ChangingFiles
 from pybal.state.file_access import BoundedAccess
+from pybal.state.state_writing import StateWriting
 
 if TYPE_CHECKING:
     from pybal.bgp.ports import BGPOutside
@@ -311,7 +312,8 @@ def _daemon_ports(
 ) -> DaemonPorts:
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
-    resolver = _resolver(settings.state_directory, read_only=settings.dry_run)
+    writing = StateWriting(reactor, _in_thread)
+    resolver = _resolver(settings.state_directory, writing, read_only=settings.dry_run)
     here = "" if place is None else f"{place.boot} {place.namespace}"
     wanted = settings.handover
     listeners = KeptListeners(store, here, left, wanted=wanted)
@@ -326,6 +328,7 @@ def _daemon_ports(
         random=random.Random(),
         in_thread=_in_thread,
         read_in_thread=partial(in_pool, reactor, reading),
+        state_writing=writing,
         own_thread=own_thread,
         files=files,
         http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, files=certificates),
@@ -382,11 +385,11 @@ def _in_thread(function: Callable[[], Any]) -> Deferred[Any]:
     return in_pool(reactor, reactor.getThreadPool(), function)
 
 
-def _resolver(state_directory: Path | None, *, read_only: bool) -> Resolver:
+def _resolver(state_directory: Path | None, writing: StateWriting, *, read_only: bool) -> Resolver:
     log = Logger(namespace="resolver")
     book = None
     if state_directory is not None:
-        book = AddressBook(state_directory, reactor, _in_thread, log, read_only=read_only)
+        book = AddressBook(state_directory, writing, log, read_only=read_only)
         book.load()
         reactor.addSystemEventTrigger("before", "shutdown", book.hurry)
     client = SystemNames(reactor, Path("/etc/hosts"), Path("/etc/resolv.conf"))

@@ -295,7 +295,8 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class DaemonSnapshot:
-    """The process itself, on `host`; `alerts` are those that its parts raise themselves."""
+    """The process itself, on `host`; `alerts` are those that its parts raise themselves,
+    `unwritten` files of the state directory whose newest content is not there, and why."""
 
     version: str
     started_at: float
@@ -304,3 +305,4 @@ class DaemonSnapshot:
     health: HealthSnapshot = HealthSnapshot()
     alerts: tuple[Alert, ...] = ()
     host: str = ""
+    unwritten: tuple[tuple[str, str], ...] = ()

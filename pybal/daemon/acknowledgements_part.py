@@ -34,7 +34,7 @@ class AcknowledgementsPart:
         self._keeper: Keeper[tuple[Acknowledgement, ...]] | None = None
         if state_directory is not None:
             file = acknowledgement_file(state_directory)
-            self._keeper = Keeper(file, "The list of known alerts", (), ports.in_thread, log)
+            self._keeper = Keeper(file, "The list of known alerts", (), ports.state_writing, log)
         self.book = AcknowledgementBook(ports.reactor, ports.now, self._save, log)
 
     def start(self, renames: Iterable[tuple[str, str]] = ()) -> None:

@@ -91,7 +91,7 @@ class BGPPart:
         if state_directory is not None:
             file, log = maintenance_file(state_directory), Logger(namespace="bgp")
             nothing = Maintenance()
-            self._keeper = Keeper(file, "The maintenance", nothing, ports.in_thread, log)
+            self._keeper = Keeper(file, "The maintenance", nothing, ports.state_writing, log)
 
     def start(
         self,

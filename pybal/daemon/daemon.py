@@ -120,7 +120,7 @@ class Daemon:
         )
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = kept_in(settings)
-        self._service_names = ServiceNames(kept, ports.in_thread, self._log)
+        self._service_names = ServiceNames(kept, ports.state_writing, self._log)
         self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, observer=self._history)
         self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
         self._overrides = OverridesPart(
@@ -137,6 +137,7 @@ class Daemon:
             health=self._director_health,
             started_at=ports.now(),
             host=ports.host_name,
+            unwritten=lambda: ports.state_writing.unwritten,
         )
         self.controls = OperatorControls(
             services=self._services,
@@ -223,7 +224,7 @@ class Daemon:
         return WriteBehind(
             last_good_file(directory),
             self._reloader.good,
-            self._ports.in_thread,
+            self._ports.state_writing,
             self._good_not_kept,
         )
 

@@ -109,6 +109,12 @@ class HistoryPart:
             self.ledger.begin(*disk.newest)
             self.ledger.keep_on(disk)
 
+    @property
+    def unwritten(self) -> tuple[tuple[str, str], ...]:
+        """Its file, if it cannot be written, and why."""
+        disk = None if self._disk is None else self._disk.snapshot()
+        return ((disk.path, disk.last_error),) if disk is not None and disk.last_error else ()
+
     def _close(self, disk: DiskHistory, within_s: float = CLOSE_S) -> Deferred[None]:
         disk.no_more()
         closing: Deferred[None] = self._ports.in_thread(partial(disk.close, within_s))

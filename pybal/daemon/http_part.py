@@ -64,7 +64,7 @@ def _lasting(
     if state_directory is None:
         return (), lambda _: None
     file = lasting_file(state_directory)
-    keeper = Keeper(file, "Since when servers are disabled", (), ports.in_thread, log)
+    keeper = Keeper(file, "Since when servers are disabled", (), ports.state_writing, log)
     return keeper.load(), keeper.save
 
 

@@ -56,7 +56,7 @@ class OverridesPart:
         self._keeper: Keeper[tuple[Override, ...]] | None = None
         if state_directory is not None:
             file = override_file(state_directory)
-            self._keeper = Keeper(file, "The list of overrides", (), ports.in_thread, self._log)
+            self._keeper = Keeper(file, "The list of overrides", (), ports.state_writing, self._log)
         self._book = OverrideBook(
             BookPorts(
                 clock=ports.reactor,

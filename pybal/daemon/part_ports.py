@@ -80,7 +80,7 @@ def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
         names=ports.names,
         in_thread=ports.read_in_thread,
         state_directory=settings.state_directory,
-        write_in_thread=ports.in_thread,
+        writing=ports.state_writing,
         read_only=settings.dry_run,
         boot=None if ports.place is None else ports.place.boot,
         files=ports.files,

@@ -23,6 +23,7 @@ from pybal.runtime.service_manager import ServiceManager
 from pybal.runtime.threads import InThread, OwnThread
 from pybal.sources.inotify import Inotify
 from pybal.state.file_access import BoundedAccess
+from pybal.state.state_writing import StateWriting
 
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.bgp.ports import BGPOutside
@@ -45,6 +46,8 @@ class DaemonPorts:
     random: random.Random
     in_thread: InThread
     read_in_thread: InThread
+    state_writing: StateWriting
+    """How the files of the state directory are written."""
     own_thread: OwnThread
     """Runs a function that goes on for as long as the daemon does, in a thread that need not
     end."""

@@ -28,7 +28,8 @@ from pybal.runtime.pieces import Pieces
 
 class RunningView:
     """The StatusView of the daemon whose parts it is given. `settings()` are those in force,
-    `services` a live view of those that run; `started_at` is in Unix seconds."""
+    `services` a live view of those that run; `started_at` is in Unix seconds; `unwritten()` are
+    files of the state directory whose newest content is not there, and why."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class RunningView:
         health: DirectorHealth,
         started_at: float,
         host: str,
+        unwritten: Callable[[], tuple[tuple[str, str], ...]],
     ) -> None:
         self._settings = settings
         self._services = services
@@ -54,6 +56,7 @@ class RunningView:
         self._health = health
         self._started_at = started_at
         self._host = host
+        self._unwritten = unwritten
 
     def preparing(self, name: str | None = None) -> Pieces[None]:
         """See StatusView."""
@@ -118,4 +121,5 @@ class RunningView:
             dry_run=self._settings().dry_run,
             health=self._health.snapshot(),
             host=self._host,
+            unwritten=(*self._unwritten(), *self._history.unwritten),
         )

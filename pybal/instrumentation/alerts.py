@@ -21,6 +21,8 @@ _PEER_AWAY_S = 60.0
 _ALIKE_S = 60.0
 _DIFFERS_S = 3600.0
 """Many write the file and choose the time of the reload themselves."""
+_UNWRITTEN_S = 30.0
+"""It is tried again before."""
 _ERROR_SHOWN = 200
 
 
@@ -58,6 +60,7 @@ KINDS = (
     Kind("config-refused"),
     Kind("config-in-part"),
     Kind("config-differs"),
+    Kind("state-unwritten"),
     Kind("address-not-local", more="more announced addresses are on no interface"),
 )
 _SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.OK)
@@ -113,6 +116,7 @@ def general_alerts(situation: Situation) -> Iterator[PendingAlert]:
         text = f"{address} is announced, but on no interface of this host"
         yield PendingAlert(Alert("address-not-local", Severity.WARNING, None, text), address)
     yield from _of_config(situation.config)
+    yield from _of_state(situation)
     for alert in situation.daemon.alerts:
         yield PendingAlert(alert, alert.text)
 
@@ -214,6 +218,19 @@ def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:
         yield PendingAlert(
             Alert("config-differs", Severity.WARNING, None, text), after_s=_DIFFERS_S
         )
+
+
+def _of_state(situation: Situation) -> Iterator[PendingAlert]:
+    if unwritten := situation.daemon.unwritten:
+        files = tuple(file for file, _ in unwritten)
+        why = shortened(unwritten[0][1], _ERROR_SHOWN, "/api/v1/daemon")
+        text = f"What the next start is to find cannot be written: {named(files, 3)}: {why}"
+        alert = Alert("state-unwritten", Severity.WARNING, None, text)
+        yield PendingAlert(alert, "files", _UNWRITTEN_S, details=files)
+    if error := situation.ipvs.ownership_error:
+        text = f"IPVS: {shortened(error, _ERROR_SHOWN, '/api/v1/ipvs')}"
+        alert = Alert("state-unwritten", Severity.WARNING, None, text)
+        yield PendingAlert(alert, "record", _UNWRITTEN_S)
 
 
 def _peer_away(peer: PeerSnapshot) -> PendingAlert:

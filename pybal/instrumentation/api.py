@@ -341,5 +341,6 @@ def daemon_document(daemon: DaemonSnapshot, config: ConfigSnapshot) -> Document:
         {"up_to_s": limit_s, "beats": beats}
         for limit_s, beats in zip(limits, daemon.health.stalls, strict=False)
     ]
+    document["unwritten"] = [{"file": file, "error": error} for file, error in daemon.unwritten]
     del document["alerts"]  # /api/v1/alerts has them all
     return document

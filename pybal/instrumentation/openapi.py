@@ -322,6 +322,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             dry_run=BOOLEAN,
             health=ref("Health"),
             host=TEXT,
+            unwritten=list_of(object_of(file=TEXT, error=TEXT)),
             config=ref("Config"),
             history=ref("History"),
         ),

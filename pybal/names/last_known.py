@@ -6,13 +6,11 @@ Without them a restart then would know the address of no server, and take all ou
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from twisted.logger import Logger
 
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address, why_unusable
-from pybal.runtime.threads import InThread
 from pybal.state.state_file import (
     Document,
     StateFile,
@@ -20,6 +18,7 @@ from pybal.state.state_file import (
     WriteBehind,
     load_or_warn,
 )
+from pybal.state.state_writing import StateWriting
 
 FILE_NAME = "addresses.json"
 SAVE_AFTER_S = 10.0
@@ -40,8 +39,7 @@ class AddressBook:
     def __init__(
         self,
         directory: Path,
-        clock: Any,
-        in_thread: InThread,
+        writing: StateWriting,
         log: Logger,
         *,
         read_only: bool = False,
@@ -53,9 +51,8 @@ class AddressBook:
         self._writer = WriteBehind(
             self._file,
             lambda: dict(self._addresses),
-            in_thread,
+            writing,
             lambda why: log.warn("Addresses cannot be kept for the next start: {why}", why=why),
-            clock=clock,
             after_s=SAVE_AFTER_S,
         )
 

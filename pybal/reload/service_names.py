@@ -10,9 +10,9 @@ from twisted.logger import Logger
 
 from pybal.config.settings import ServiceSettings
 from pybal.pool.desired import service_key
-from pybal.runtime.threads import InThread
 from pybal.state.keeper import Keeper
 from pybal.state.state_file import Document, StateFile
+from pybal.state.state_writing import StateWriting
 
 Names = Mapping[str, str]
 """What each service is in the kernel (the text of its ServiceKey), by its name."""
@@ -38,11 +38,11 @@ def renames(before: Names, now: Names) -> Renames:
 class ServiceNames:
     """Keeps them in `state_directory`; None: nothing is kept."""
 
-    def __init__(self, state_directory: Path | None, in_thread: InThread, log: Logger) -> None:
+    def __init__(self, state_directory: Path | None, writing: StateWriting, log: Logger) -> None:
         self._keeper: Keeper[Names] | None = None
         if state_directory is not None:
             file = names_file(state_directory)
-            self._keeper = Keeper(file, "The names of services", {}, in_thread, log)
+            self._keeper = Keeper(file, "The names of services", {}, writing, log)
         self._log = log
 
     def start(self, services: Iterable[ServiceSettings]) -> Renames:

@@ -15,6 +15,7 @@ from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.runtime.threads import InThread
 from pybal.sources.file_watches import FileWatches
 from pybal.state.file_access import DirectAccess, FileAccess
+from pybal.state.state_writing import StateWriting
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
 
@@ -51,8 +52,8 @@ class Source(Protocol):
 class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that takes its time, and fires
-    with what it returns or raises; `write_in_thread` does so for what is to be done before the
-    process ends (None: `in_thread`).
+    with what it returns or raises; `writing` is for what is to be done before the process ends
+    (None: by `in_thread`).
     `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
     used, and none is written. `ca_file` (PEM) is trusted in place
     of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
@@ -68,7 +69,7 @@ class SourcePorts:
     state_directory: Path | None
     ca_file: str | None = None
     read_only: bool = False
-    write_in_thread: InThread | None = None
+    writing: StateWriting | None = None
     boot: str | None = None
     files: FileAccess = field(default_factory=DirectAccess)
     watches: FileWatches | None = None

@@ -120,6 +120,8 @@ class LastGoodList:
         """Publish and log nothing any more. Idempotent."""
         self._stopped = True
         self._end_grace()
+        if self._cache is not None:
+            self._cache.stop()
 
     def accept(self, found: PoolList, began_at: float) -> None:
         """The source gave this list; `began_at` is when its reading began, in Unix seconds.

@@ -13,13 +13,13 @@ from pybal.config.poollist import MAX_WEIGHT
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec
 from pybal.net.addresses import is_host
-from pybal.runtime.threads import InThread
 from pybal.state.state_file import (
     Document,
     StateFile,
     StateFileError,
     WriteBehind,
 )
+from pybal.state.state_writing import StateWriting
 
 _FORMAT = 1
 _MAX_NAME = 200
@@ -50,7 +50,7 @@ class ListCache:
     def __init__(
         self,
         file: StateFile[CachedList],
-        in_thread: InThread,
+        writing: StateWriting,
         log: Logger,
         *,
         read_only: bool = False,
@@ -61,7 +61,7 @@ class ListCache:
         self._writer = WriteBehind(
             self._file,
             lambda: self._newest,
-            in_thread,
+            writing,
             lambda why: log.warn("The pool list cannot be kept for the next start: {why}", why=why),
         )
 
@@ -74,6 +74,10 @@ class ListCache:
         self._newest = cached
         if not self._read_only:
             self._writer.changed()
+
+    def stop(self) -> None:
+        """See WriteBehind: as after a reload."""
+        self._writer.stop()
 
 
 def list_file(

@@ -6,26 +6,26 @@ from typing import Generic, TypeVar
 
 from twisted.logger import Logger
 
-from pybal.runtime.threads import InThread
 from pybal.state.state_file import StateFile, WriteBehind, load_or_warn
+from pybal.state.state_writing import StateWriting
 
 T = TypeVar("T")
 
 
 class Keeper(Generic[T]):
-    """Keeps a value in a file: that of the last run first, then each that is saved, in a thread.
-    `nothing` is the value without a file. What goes wrong is a line of the log, in which `what`
-    names the value."""
+    """Keeps a value in a file: that of the last run first, then each that is saved, in a thread,
+    again and again if that fails. `nothing` is the value without a file. What goes wrong is a line
+    of the log, in which `what` names the value."""
 
     def __init__(
         self,
         file: StateFile[T],
         what: str,
         nothing: T,
-        in_thread: InThread,
+        writing: StateWriting,
         log: Logger,
     ) -> None:
-        self._newest = self._kept = self._nothing = nothing
+        self._newest = self._nothing = nothing
         self._file = file
         self._what = what
         self._log = log
@@ -33,18 +33,18 @@ class Keeper(Generic[T]):
         self._writer = WriteBehind(
             file,
             lambda: self._newest,
-            in_thread,
+            writing,
             lambda why: log.warn(text, what=what, why=why),
         )
 
     def load(self) -> T:
         """That of the last run."""
         found = load_or_warn(self._file, self._what, self._log)
-        self._kept = self._nothing if found is None else found
-        return self._kept
+        self._newest = self._nothing if found is None else found
+        return self._newest
 
     def save(self, value: T) -> None:
-        """Write it, in a thread; not if it is the one on the disk."""
-        if value != self._kept:
-            self._kept = self._newest = value
+        """Write it, in a thread; not if it is the one on the disk, or on its way there."""
+        if value != self._newest:
+            self._newest = value
             self._writer.changed()

@@ -12,15 +12,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
+from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import shortened
-from pybal.runtime.threads import InThread, NoThreadError
+from pybal.runtime.threads import NoThreadError
 from pybal.state.files import read_regular_file, write_atomically
+from pybal.state.state_writing import StateWriting
 
 MAX_BYTES = 32 * 1024 * 1024
 
 Document = dict[str, Any]
 """A JSON object. Its member `format` is the file's own."""
+
+TRY_AGAIN_S = 5.0
+TRY_AGAIN_MAX_S = 300.0
+"""What could not be written is tried again, ever later, and at once with each change."""
 
 _OTHER_SHAPES = (
     ValueError,
@@ -87,7 +93,7 @@ class StateFile(Generic[T]):
 
 class WriteBehind(Generic[T]):
     """Keeps a StateFile up to date off the reactor's thread: one writing at a time, each of the
-    newest value. What fails is one line of the log until a writing succeeds.
+    newest value. What fails is one line of the log until a writing succeeds, and is tried again.
 
     `value()` is asked for `after_s` after the first change; what it returns must not change. What
     has changed while a thread writes, that thread writes next, without the reactor: in a stop that
@@ -98,20 +104,20 @@ class WriteBehind(Generic[T]):
         self,
         file: StateFile[T],
         value: Callable[[], T],
-        in_thread: InThread,
+        writing: StateWriting,
         failed: Callable[[str], None],
         *,
-        clock: Any = None,
         after_s: float = 0.0,
     ) -> None:
         self._file = file
         self._value = value
-        self._in_thread = in_thread
+        self._files = writing
         self._failed = failed
-        self._clock = clock
         self._after_s = after_s
         self._later: DelayedCall | None = None
-        self._warned = False
+        self._again: DelayedCall | None = None
+        self._failures = 0
+        self._stopped = False
         self._lock = Lock()
         """Of what both threads touch."""
         self._writing = False
@@ -122,7 +128,7 @@ class WriteBehind(Generic[T]):
         if self._later is not None:
             return
         if self._after_s:
-            self._later = self._clock.callLater(self._after_s, self._write)
+            self._later = self._files.clock.callLater(self._after_s, self._write)
         else:
             self._write()
 
@@ -133,15 +139,27 @@ class WriteBehind(Generic[T]):
             self._later.cancel()
             self._write()
 
+    def stop(self) -> None:
+        """The file may be another's from now on: what fails is not tried again. Idempotent."""
+        self._stopped = True
+        self._forget_again()
+        self._files.forget(self._file.path)
+
+    def _forget_again(self) -> None:
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+        self._again = None
+
     def _write(self) -> None:
         self._later = None
+        self._forget_again()
         value = self._value()
         with self._lock:
             if self._writing:
                 self._next = (value,)
                 return
             self._writing = True
-        written = self._in_thread(lambda: self._save(value))
+        written = self._files.in_thread(lambda: self._save(value))
         written.addCallbacks(self._succeeded, self._not_written)
 
     def _save(self, value: T) -> None:
@@ -161,14 +179,20 @@ class WriteBehind(Generic[T]):
             raise error
 
     def _succeeded(self, _: object) -> None:
-        self._warned = False
+        self._failures = 0
+        self._files.forget(self._file.path)
 
     def _not_written(self, failure: Failure) -> None:
         if failure.check(NoThreadError):
             self._writing, self._next = False, ()
-        if not self._warned:
-            self._warned = True
+        if not self._failures:
             self._failed(failure.getErrorMessage())
+        delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
+        self._failures += 1
+        if not self._stopped:
+            self._files.failed(self._file.path, failure.value)
+            self._forget_again()
+            self._again = self._files.clock.callLater(delay_s, self._write)
 
 
 def load_or_warn(file: StateFile[T], what: str, log: Logger) -> T | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.announce.failover import BGPFailover
@@ -22,6 +23,7 @@ from pybal.bgp.settings import MaintenanceSettings
 from pybal.bgp.snapshot import MaintenanceSnapshot
 from pybal.bgp.update import DecodedUpdate
 from pybal.state.keeper import Keeper
+from pybal.state.state_writing import StateWriting
 from tests.bgp.memory import RouterEnd
 from tests.bgp.peeringcase import VIP, VIP6, PeeringCase
 
@@ -79,14 +81,11 @@ def test_a_last_choice_is_marked_least_preferred_and_longer() -> None:
 
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
-    def at_once(write: object) -> object:
-        assert callable(write)
-        write()
-        return succeed(None)
+    writing = StateWriting(Clock(), lambda write: succeed(write()))
 
     def store() -> Keeper[Maintenance]:
         file = maintenance_file(tmp_path)
-        return Keeper(file, "x", Maintenance(), at_once, Logger())  # type: ignore[arg-type]
+        return Keeper(file, "x", Maintenance(), writing, Logger())
 
     assert store().load() == Maintenance()
     one = Maintenance(20.5, {"web": 10})

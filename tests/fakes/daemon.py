@@ -27,6 +27,7 @@ from pybal.reload.running import started
 from pybal.runtime.service_manager import ManagerEnvironment, ServiceManager
 from pybal.sources.inotify import Inotify
 from pybal.state.file_access import BoundedAccess
+from pybal.state.state_writing import StateWriting
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
 from tests.fakes.deferreds import result_of
@@ -150,6 +151,7 @@ def memory_ports(
         random=Random(1),
         in_thread=in_thread,
         read_in_thread=in_thread,
+        state_writing=StateWriting(clock, in_thread),
         own_thread=own_thread,
         files=BoundedAccess(clock, own_thread),
         http=FakeHTTPClient(),

@@ -285,6 +285,25 @@ def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an
     )
 
 
+def test_state_that_cannot_be_written_is_a_warning_once_it_was_tried_again() -> None:
+    watched = Watched()
+    files = tuple((f"/var/lib/pybal/{n}.json", "No space left on device") for n in range(5))
+    watched.daemon = replace(DAEMON, unwritten=files)
+    assert watched.line(after_s=29.0).startswith("OK")
+    assert watched.line(after_s=2.0) == warning(
+        "What the next start is to find cannot be written: /var/lib/pybal/0.json,"
+        " /var/lib/pybal/1.json, /var/lib/pybal/2.json and 2 more: No space left on device"
+    )
+    watched.daemon = replace(DAEMON, unwritten=files[:1])
+    assert "0.json: No space" in watched.line()
+    watched.daemon = DAEMON
+    assert watched.line().startswith("OK")
+    error = "the record of PyBal's services cannot be written: Read-only file system"
+    watched.ipvs = replace(watched.ipvs, ownership_error=error)
+    assert watched.line().startswith("OK")
+    assert watched.line(after_s=31.0) == warning(f"IPVS: {error}")
+
+
 def test_of_a_configuration_that_was_applied_in_part_nobody_is_told_that_the_former_one_runs() -> (
     None
 ):

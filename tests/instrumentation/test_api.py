@@ -318,6 +318,7 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
         "config_path": "/etc/pybal/pybal.conf",
         "dry_run": False,
         "host": "",
+        "unwritten": [],
         "history": {"events_total": 0, "in_memory": 0, "disk": None},
         "health": {
             "gaps": 0,

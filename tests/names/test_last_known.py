@@ -22,6 +22,7 @@ from pybal.names.last_known import (
     addresses_file,
 )
 from pybal.state.state_file import StateFileError
+from pybal.state.state_writing import StateWriting
 from tests.fakes.log import FakeLog
 
 A, A2, A6 = ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("2001:db8::1")
@@ -35,7 +36,8 @@ class Bench:
         self.log = FakeLog()
         self.writes: list[tuple[Callable[[], None], Deferred[None]]] = []
         log = self.log.logger("resolver")
-        self.book = AddressBook(directory, self.clock, self._in_thread, log, read_only=read_only)
+        writing = StateWriting(self.clock, self._in_thread)
+        self.book = AddressBook(directory, writing, log, read_only=read_only)
         self.book.load()
 
     def _in_thread(self, function: Callable[[], None]) -> Deferred[None]:

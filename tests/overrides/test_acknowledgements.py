@@ -14,6 +14,7 @@ from pybal.daemon.ports import DaemonPorts
 from pybal.errors import NoSuchThingError
 from pybal.instrumentation.pending_alert import Dated
 from pybal.model import Alert, Severity
+from pybal.state.state_writing import StateWriting
 from tests.fakes.daemon import at_once
 
 PEER = Dated(Alert("bgp-peer-away", Severity.WARNING, None, "away"), 70.0, "192.0.2.1")
@@ -27,7 +28,7 @@ class Ports:
 
     def __init__(self) -> None:
         self.reactor = Clock()
-        self.in_thread = at_once
+        self.state_writing = StateWriting(self.reactor, at_once)
         self.ahead_s = 0.0
 
     def now(self) -> float:

@@ -14,6 +14,7 @@ from pybal.ipvs.memory import MemoryKernel
 from pybal.names.last_known import AddressBook
 from pybal.names.parsing import Addresses
 from pybal.names.resolver import Resolver
+from pybal.state.state_writing import StateWriting
 from tests.fakes.daemon import DaemonBench, at_once
 from tests.fakes.names import FakeNamesClient
 
@@ -76,7 +77,7 @@ class Site:
 
     def _resolver(self, clock: Clock) -> Resolver:
         log = Logger(namespace="dns")
-        book = AddressBook(self.folder / "state", clock, at_once, log)
+        book = AddressBook(self.folder / "state", StateWriting(clock, at_once), log)
         book.load()
         self.client = FakeNamesClient()
         self.client.known = {h: Addresses((ip_address(a),), 60) for h, a in self.names.items()}

@@ -18,6 +18,7 @@ from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import LOOK_EVERY_S, Reloader, ReloadPorts
 from pybal.reload.running import cut_off, started
 from pybal.state.state_file import WriteBehind
+from pybal.state.state_writing import StateWriting
 from tests.config.texts import KINDS, load, service
 from tests.fakes.deferreds import result_of
 from tests.fakes.log import FakeLog
@@ -91,7 +92,8 @@ class Bench:
             self.log.logger("pybal"),
         )
         self.good = last_good_file(folder / "state")
-        self.reloader.start(WriteBehind(self.good, self.reloader.good, at_once, self.failed.append))
+        writing = StateWriting(self.clock, at_once)
+        self.reloader.start(WriteBehind(self.good, self.reloader.good, writing, self.failed.append))
 
     def with_options(self, settings: Settings) -> Settings:
         if self.no_options is not None:

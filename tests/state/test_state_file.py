@@ -10,8 +10,18 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
-from pybal.runtime.threads import NoThreadError
-from pybal.state.state_file import Document, StateFile, StateFileError, WriteBehind
+from pybal.runtime.threads import InThread, NoThreadError
+from pybal.state.keeper import Keeper
+from pybal.state.state_file import (
+    TRY_AGAIN_MAX_S,
+    TRY_AGAIN_S,
+    Document,
+    StateFile,
+    StateFileError,
+    WriteBehind,
+)
+from pybal.state.state_writing import StateWriting
+from tests.fakes.log import FakeLog
 from tests.fakes.sources import FakeThread
 
 
@@ -60,6 +70,10 @@ def recording(path: Path, during: Callable[[list[str]], object]) -> StateFile[li
     return StateFile(path, 1, encode, lambda document: document["names"])
 
 
+def writing(in_thread: InThread, clock: Clock | None = None) -> StateWriting:
+    return StateWriting(clock or Clock(), in_thread)
+
+
 def test_changes_during_a_writing_are_written_once_after_it(tmp_path: Path) -> None:
     thread, value, written = FakeThread(), ["a"], list[list[str]]()
 
@@ -70,7 +84,7 @@ def test_changes_during_a_writing_are_written_once_after_it(tmp_path: Path) -> N
             writer.changed()
 
     file = recording(tmp_path / "x.json", during)
-    writer = WriteBehind(file, lambda: list(value), thread, pytest.fail)
+    writer = WriteBehind(file, lambda: list(value), writing(thread), pytest.fail)
     writer.changed()
     assert written == [["a"], ["a", "b", "c", "d"]]
     assert file.load() == ["a", "b", "c", "d"]
@@ -85,7 +99,7 @@ def test_a_change_in_a_stop_is_written_though_the_reactor_hears_of_no_thread_any
     thread, value = FakeThread(), ["a"]
     thread.at_once = False
     file = names_file(tmp_path / "x.json")
-    writer = WriteBehind(file, lambda: list(value), thread, pytest.fail)
+    writer = WriteBehind(file, lambda: list(value), writing(thread), pytest.fail)
     writer.changed()
     value.append("b")
     writer.changed()
@@ -107,7 +121,7 @@ def test_a_failure_is_none_if_what_came_meanwhile_is_written(tmp_path: Path) -> 
 
     values = iter((["a"], ["b"]))
     file = recording(directory / "x.json", during)
-    writer = WriteBehind(file, lambda: next(values), FakeThread(), said.append)
+    writer = WriteBehind(file, lambda: next(values), writing(FakeThread()), said.append)
     writer.changed()
     assert file.load() == ["b"]
     assert said == []
@@ -120,7 +134,7 @@ def test_what_no_thread_could_write_is_written_with_the_next_change(tmp_path: Pa
         return thread(function) if said else fail(NoThreadError("none is left"))
 
     file = names_file(tmp_path / "x.json")
-    writer = WriteBehind(file, lambda: ["a"], in_thread, said.append)
+    writer = WriteBehind(file, lambda: ["a"], writing(in_thread), said.append)
     writer.changed()
     assert (said, file.load()) == (["none is left"], None)
     writer.changed()
@@ -131,7 +145,7 @@ def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
     clock, value = Clock(), ["a"]
     file = names_file(tmp_path / "x.json")
     writer = WriteBehind(
-        file, lambda: list(value), FakeThread(), pytest.fail, clock=clock, after_s=10.0
+        file, lambda: list(value), writing(FakeThread(), clock), pytest.fail, after_s=10.0
     )
     writer.changed()
     clock.advance(9)
@@ -146,7 +160,9 @@ def test_changes_within_the_delay_are_written_together(tmp_path: Path) -> None:
 def test_what_fails_is_said_once_until_it_succeeds(tmp_path: Path) -> None:
     directory = tmp_path / "state"
     said: list[str] = []
-    writer = WriteBehind(names_file(directory / "x.json"), lambda: ["a"], FakeThread(), said.append)
+    writer = WriteBehind(
+        names_file(directory / "x.json"), lambda: ["a"], writing(FakeThread()), said.append
+    )
     for _ in range(2):
         directory.write_text("in the way")
         writer.changed()
@@ -156,3 +172,68 @@ def test_what_fails_is_said_once_until_it_succeeds(tmp_path: Path) -> None:
         (directory / "x.json").unlink()
         directory.rmdir()
     assert len(said) == 2
+
+
+def test_what_fails_is_told_and_tried_again_ever_later_until_the_newest_is_there(
+    tmp_path: Path,
+) -> None:
+    directory, clock, value = tmp_path / "state", Clock(), ["a"]
+    directory.write_text("in the way")
+    said: list[str] = []
+    file, files = names_file(directory / "x.json"), writing(FakeThread(), clock)
+    writer = WriteBehind(file, lambda: list(value), files, said.append)
+    writer.changed()
+    ((path, error),) = files.unwritten
+    assert (path, error) == (str(file.path), "File exists")
+    clock.advance(TRY_AGAIN_S)
+    value.append("b")
+    directory.unlink()
+    clock.advance(2 * TRY_AGAIN_S - 1)
+    assert file.load() is None
+    clock.advance(1)
+    assert file.load() == ["a", "b"]
+    assert len(said) == 1
+    assert not files.unwritten
+    assert not clock.getDelayedCalls()
+
+
+def test_however_long_it_fails_it_is_tried_every_few_minutes_and_with_each_change(
+    tmp_path: Path,
+) -> None:
+    directory, clock = tmp_path / "state", Clock()
+    directory.write_text("in the way")
+    file, files = names_file(directory / "x.json"), writing(FakeThread(), clock)
+    writer = WriteBehind(file, lambda: ["a"], files, lambda _: None)
+    writer.changed()
+    clock.pump([TRY_AGAIN_MAX_S] * 100)
+    assert len(clock.getDelayedCalls()) == 1
+    directory.unlink()
+    writer.changed()
+    assert (file.load(), clock.getDelayedCalls()) == (["a"], [])
+
+
+def test_what_another_may_write_by_now_is_not_tried_again(tmp_path: Path) -> None:
+    directory, clock = tmp_path / "state", Clock()
+    directory.write_text("in the way")
+    file, files = names_file(directory / "x.json"), writing(FakeThread(), clock)
+    writer = WriteBehind(file, lambda: ["a"], files, lambda _: None)
+    writer.changed()
+    writer.stop()
+    assert (files.unwritten, clock.getDelayedCalls()) == ((), [])
+    writer.changed()
+    assert (files.unwritten, clock.getDelayedCalls()) == ((), [])
+
+
+def test_a_value_that_could_not_be_kept_is_written_though_it_never_changes_again(
+    tmp_path: Path,
+) -> None:
+    directory, clock, log = tmp_path / "state", Clock(), FakeLog()
+    directory.write_text("in the way")
+    file = names_file(directory / "x.json")
+    keeper = Keeper(file, "It", [], writing(FakeThread(), clock), log.logger("state"))
+    keeper.save(["a"])
+    keeper.save(["a"])
+    directory.unlink()
+    clock.advance(TRY_AGAIN_S)
+    assert file.load() == ["a"]
+    assert len(log.lines) == 1

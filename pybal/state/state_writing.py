@@ -1,0 +1,31 @@
+"""How the files of the state directory are written, and which of them could not be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pybal.runtime.clock import Clock
+from pybal.runtime.threads import InThread
+
+
+class StateWriting:
+    """For all files of a state directory: they are written by `in_thread`, and by `clock` again."""
+
+    def __init__(self, clock: Clock, in_thread: InThread) -> None:
+        self.clock = clock
+        self.in_thread = in_thread
+        self._unwritten: dict[Path, str] = {}
+
+    def failed(self, path: Path, error: BaseException | None) -> None:
+        """The newest content is not on the disk."""
+        words = error.strerror if isinstance(error, OSError) else None
+        self._unwritten[path] = words or str(error)
+
+    def forget(self, path: Path) -> None:
+        """It is, or nobody wants it there any more."""
+        self._unwritten.pop(path, None)
+
+    @property
+    def unwritten(self) -> tuple[tuple[str, str], ...]:
+        """The files whose newest content is not on the disk, and why."""
+        return tuple((str(path), error) for path, error in self._unwritten.items())
