@@ -27,7 +27,7 @@ def test_a_drain_that_could_not_be_written_is_there_for_the_next_start(tmp_path:
     result_of(Deferred.fromCoroutine(bench.daemon.controls.override(wish, "anna")))
     bench.run(35)
     unwritten = dict(bench.daemon.view.daemon().unwritten)
-    assert unwritten[str(state / "overrides.json")] == "Not a directory"
+    assert unwritten[str(state / "overrides.json")] == "File exists"
     assert "state-unwritten" in alerts(bench)
     state.unlink()
     bench.run(300)
