@@ -4,7 +4,7 @@ cause."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -262,10 +262,10 @@ class HistoryPart:
         finally:
             self.chronicle.because = before
 
-    def cause(self) -> BecauseOf:
+    def cause(self) -> BecauseOf | None:
         """See CoordinatorPorts."""
         cause = self.chronicle.because
-        return nullcontext if cause is None else partial(self.because, cause)
+        return None if cause is None else partial(self.because, cause)
 
     def overridden(self, event: OverrideEvent) -> None:
         """An override begins or ends; the service is told of it soon."""

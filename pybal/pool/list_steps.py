@@ -63,6 +63,9 @@ class ListSteps:
         self._one_at_a_time = DeferredLock()
         self._to_reconsider = self._to_put = False
         """Whether that is asked for and has not begun; who asks meanwhile waits for it."""
+        self._cause: BecauseOf | None = None
+        """Why it is to be put, if that is known: whoever puts it, maybe with something else, does
+        so because of that, too."""
         self._stopped = False
         self.leaving: list[Server] = []
         """Those that are in force no longer, and have not been stopped yet."""
@@ -123,10 +126,12 @@ class ListSteps:
     async def put(self) -> None:
         """The same; ends when it is in force. Before the first list there is nothing to put: it
         comes with all that operators want of it."""
-        self._to_put, cause = True, self._parts.ports.cause()
+        self._to_put, self._cause = True, self._parts.ports.cause() or self._cause
         async with self._one_at_a_time:
-            if self._to_put and self._state().members and not self._stopped:
-                await self._put(cause)
+            if not self._state().members:
+                self._cause = None
+            elif self._to_put and not self._stopped:
+                await self._put()
 
     def _begin(self, work: Coroutine[Deferred[Any], Any, None]) -> None:
         Deferred.fromCoroutine(work).addErrback(self._not_put)
@@ -144,8 +149,9 @@ class ListSteps:
             if self._list.in_force != before and self._state().members:
                 await self._put()
 
-    async def _put_in_portions(self, cause: BecauseOf) -> None:
+    async def _put_in_portions(self) -> None:
         """If there are many."""
+        cause = self._cause or nullcontext
         portions, in_force, overrides = Portions(), None, None
         await self._time_slices.finish(between(self._list.in_force))
         while not self._stopped:
@@ -179,12 +185,12 @@ class ListSteps:
             self._parts.log.warn("{text}", text=text)
         return laid
 
-    async def _put(self, cause: BecauseOf = nullcontext) -> None:
+    async def _put(self) -> None:
         """The list as its guard has it now, with what operators want of its servers. The last piece
         changes what there is."""
         in_force = None
         with self._parts.publication.first_held():
-            await self._put_in_portions(cause)
+            await self._put_in_portions()
         while in_force is not self._list.in_force:
             self._to_put, in_force = False, self._list.in_force
             laid = self._lay()
@@ -195,17 +201,14 @@ class ListSteps:
         new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
         candidates = tuple(known.get(host) or new[host] for host in laid)
         try:
-            await self._put_last_piece(candidates, new, in_force, cause)
+            await self._put_last_piece(candidates, new, in_force)
         finally:
             await self._stop_leaving()
 
     async def _put_last_piece(
-        self,
-        candidates: tuple[Candidate, ...],
-        new: Iterable[str],
-        in_force: Specs,
-        cause: BecauseOf,
+        self, candidates: tuple[Candidate, ...], new: Iterable[str], in_force: Specs
     ) -> None:
+        cause, self._cause = self._cause or nullcontext, None
         for host in [host for host in self._servers if host not in in_force]:
             self._remove(host)
         with cause():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,5 +95,6 @@ class CoordinatorPorts:
     """What operators want for a time of the servers of a service."""
     list_kept: Callable[[str, GuardNotice], None] = lambda *_: None
     """Told a service's name, and that what its list takes away is kept, or no longer."""
-    cause: Callable[[], BecauseOf] = lambda: nullcontext
-    """Why what is done now is done: work that goes on in other turns does its pieces in that."""
+    cause: Callable[[], BecauseOf | None] = lambda: None
+    """Why what is done now is done: work that goes on in other turns does its pieces in that. None:
+    for no reason that is noted."""

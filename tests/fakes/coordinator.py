@@ -201,11 +201,11 @@ class Bench:
         self.steps.append((step.event, step.notices, step.at))
         self.causes.append(self.because)
 
-    def _cause(self) -> BecauseOf:
-        return partial(self._because_of, self.because)
+    def _cause(self) -> BecauseOf | None:
+        return None if self.because is None else partial(self._because_of, self.because)
 
     @contextmanager
-    def _because_of(self, cause: str | None) -> Iterator[None]:
+    def _because_of(self, cause: str) -> Iterator[None]:
         before, self.because = self.because, cause
         yield
         self.because = before

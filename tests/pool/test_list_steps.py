@@ -18,6 +18,7 @@ from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.override import Action, Override
 from pybal.pool.coordinator import TRY_AGAIN_MAX_S, TRY_AGAIN_S
+from pybal.pool.events import ListChanged
 from pybal.runtime.pieces import PIECE
 from tests.fakes.coordinator import Bench
 
@@ -121,6 +122,36 @@ def test_what_an_operator_confirms_is_the_cause_in_later_turns_too() -> None:
     assert len(bench.causes[steps:]) > 3
     assert set(bench.causes[steps:]) == {"alice confirms"}
     assert bench.because == "another one"
+
+
+@pytest.mark.parametrize("turns", [0, 1, 4, 7])
+def test_what_an_operator_confirms_amid_another_change_goes_because_of_that(turns: int) -> None:
+    bench = Turns()
+    bench.begin()
+    few = HOSTS[:100]
+    bench.list(*few)
+    bench.rest()
+    bench.list(*(ServerSpec(host, weight=7) for host in few))
+    for _ in range(turns):
+        bench.turn()
+    assert bench.members == HOSTS, "too few would be left"
+    steps = len(bench.steps)
+    bench.because = "alice confirms"
+    bench.coordinator.confirm_list()
+    bench.because = None
+    bench.coordinator.overrides_changed()
+    bench.rest()
+    assert bench.members == few
+    removal = next(
+        cause
+        for (event, _, _), cause in zip(bench.steps[steps:], bench.causes[steps:], strict=True)
+        if isinstance(event, ListChanged) and len(event.candidates) == len(few)
+    )
+    assert removal == "alice confirms"
+    seen = len(bench.steps)
+    bench.list(*few, "new")
+    bench.rest()
+    assert set(bench.causes[seen:]) == {None}, "what comes later comes for itself"
 
 
 def test_a_server_that_goes_while_a_list_comes_that_has_it_again_comes_back() -> None:
