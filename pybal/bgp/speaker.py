@@ -158,8 +158,10 @@ class Speaker:
             CeaseSubcode.OTHER_CONFIGURATION_CHANGE if stays else CeaseSubcode.PEER_DECONFIGURED
         )
         self._groups.pop(address, None)
-        ended = self.peerings.pop(address).stop(Notification(ErrorCode.CEASE, subcode))
-        return ended.addCallback(lambda _: self._gone(address))
+        log, cease = self._ports.log, Notification(ErrorCode.CEASE, subcode)
+        stop = partial(self.peerings.pop(address).stop, cease)
+        ended = ending(log, f"the peer {address}", stop)
+        return ended.addCallback(lambda _: end_each(log, partial(self._gone, address)))
 
     def _gone(self, address: IPAddress) -> None:
         if address not in self.peerings:  # it may have come again, with a detector of its own

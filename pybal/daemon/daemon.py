@@ -7,6 +7,7 @@ from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.announce.announcer import Announcer
 from pybal.bgp.snapshot import AnnouncedPrefix
@@ -207,10 +208,14 @@ class Daemon:
         self._service_set.create(self._settings.services)
         self._director_health.start()
         self._starting = Deferred.fromCoroutine(self._service_set.start())
-        self._starting.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        self._starting.addErrback(self._not_started)
         self._reloader.start(self._last_good())
         self._readiness.start()
         self._ports.listeners.drop_left()
+
+    def _not_started(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("Not all services were started", failure)
 
     def reload(self) -> Deferred[ReloadSnapshot]:
         """See Reloader."""

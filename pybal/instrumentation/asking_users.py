@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 
 from pybal.net.unix_socket import peer_uid
-from pybal.runtime.threads import NoThreadError, OwnThread
+from pybal.runtime.shared_work import SharedWork
+from pybal.runtime.threads import NoThreadError, OwnThread, in_own_thread
 
 DEADLINE_S = 2.0
 """Then a user is a number."""
@@ -33,8 +35,8 @@ class AskingUsers:
         self._reactor = reactor
         self._own_thread = own_thread
         self._name_of = name_of
-        self._waiting: dict[int, list[Deferred[str]]] = {}
-        """For the one thread that is at each user; while it hangs, no other begins."""
+        self._asked: SharedWork[str] = SharedWork()
+        """One thread at each user; while it hangs, no other begins."""
 
     def who(self, request: Request) -> Deferred[str]:
         """The user whose process sent it."""
@@ -45,29 +47,17 @@ class AskingUsers:
         """Of the user of this number, within DEADLINE_S; without one `user NUMBER`."""
         if uid == 0:
             return succeed("root")
-        waiting = self._waiting.get(uid)
-        if waiting is None:
-            try:
-                self._own_thread(partial(self._ask, uid))
-            except NoThreadError:
-                return succeed(_number(uid))
-            waiting = self._waiting[uid] = []
-        done: Deferred[str] = Deferred()
-        waiting.append(done)
-        return done.addTimeout(DEADLINE_S, self._reactor, lambda *_: _number(uid))
+        asked = self._asked.get(uid, partial(self._ask, uid))
+        return asked.addTimeout(DEADLINE_S, self._reactor, lambda *_: _number(uid))
 
-    def _ask(self, uid: int) -> None:
-        """In the thread."""
-        try:
-            name = self._name_of(uid)
-        except (KeyError, OSError):
-            name = _number(uid)
-        self._reactor.callFromThread(self._found, uid, name)
+    def _ask(self, uid: int) -> Deferred[str]:
+        asked = in_own_thread(self._reactor, self._own_thread, partial(self._name_of, uid))
+        return asked.addErrback(partial(_unknown, uid))
 
-    def _found(self, uid: int, name: str) -> None:
-        for each in self._waiting.pop(uid):
-            if not each.called:
-                each.callback(name)
+
+def _unknown(uid: int, failure: Failure) -> str:
+    failure.trap(KeyError, OSError, NoThreadError)
+    return _number(uid)
 
 
 def _number(uid: int) -> str:

@@ -6,8 +6,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
+from pybal.runtime.shared_work import SharedWork
 from pybal.runtime.time_slices import TimeSlices
 
 Pieces = tuple[bytes, ...]
@@ -32,18 +32,12 @@ class SharedDocuments:
 
     def __init__(self, time_slices: TimeSlices) -> None:
         self._time_slices = time_slices
-        self._waiting: dict[Hashable, list[Deferred[Pieces]]] = {}
+        self._under_way: SharedWork[Pieces] = SharedWork()
 
     def get(self, key: Hashable, begin: Begin) -> Deferred[Pieces]:
         """The document of that key: what `begin` gives is gone through with pauses. Fails with
         whatever goes wrong in making it."""
-        waiter: Deferred[Pieces] = Deferred()
-        waiting = self._waiting.setdefault(key, [])
-        waiting.append(waiter)
-        if len(waiting) == 1:
-            rendering = Deferred.fromCoroutine(self._render(begin))
-            rendering.addBoth(self._finished, key)
-        return waiter
+        return self._under_way.get(key, lambda: Deferred.fromCoroutine(self._render(begin)))
 
     def compressed(self, pieces: Pieces) -> Deferred[Pieces]:
         """A document as gzip has it; the very same one is compressed once."""
@@ -65,10 +59,6 @@ class SharedDocuments:
                 gathered, size = [], 0
             await self._time_slices.pause()
         return (*pieces, b"".join(gathered)) if size else tuple(pieces)
-
-    def _finished(self, outcome: Pieces | Failure, key: Hashable) -> None:
-        for waiter in self._waiting.pop(key):
-            waiter.callback(outcome)
 
 
 def _gzip(pieces: Pieces) -> Iterator[bytes]:

@@ -95,7 +95,7 @@ class Coordinator:
         self._publication = Publication(settings, ports.table, self._servers, adopted, self._log)
         self._policy = PolicySteps(settings, ports, self._publication, self._log)
         self._record = ListRecord(
-            ports, list_store, self._list, lambda: self._policy.state, self._new_servers
+            ports, list_store, self._list, lambda: self._policy.state, self._new_servers, self._log
         )
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
@@ -108,7 +108,9 @@ class Coordinator:
         self._list_error = ""
         """Why the newest is not in force, though it should be."""
         self._stopped = False
-        self._shown = ServerSnapshots(lambda: self._policy.state, self._servers, ports.time_slices)
+        self._shown = ServerSnapshots(
+            lambda: self._policy.state, self._servers, ports.time_slices, self._log
+        )
         self._pool_servers = PoolServers(
             settings,
             ports,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from pybal.pool.guarded_list import GuardedList
 from pybal.pool.list_restart import saved_after_s
@@ -28,8 +29,10 @@ class ListRecord:
         list_: GuardedList,
         state: Callable[[], PoolState],
         new_servers: NewServers,
+        log: Logger,
     ) -> None:
         self._clock = ports.clock
+        self._log = log
         self._store = store
         self._list = list_
         self._state = state
@@ -74,7 +77,8 @@ class ListRecord:
 
     def _look(self) -> None:
         self._later = None
-        Deferred.fromCoroutine(self._look_in_pieces())
+        looking = Deferred.fromCoroutine(self._look_in_pieces())
+        looking.addErrback(lambda f: self._log.failure("Cannot keep what servers are", failure=f))
 
     async def _look_in_pieces(self) -> None:
         """When a whole pool has died, thousands have gone down since the last look."""

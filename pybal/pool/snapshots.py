@@ -10,6 +10,8 @@ from dataclasses import replace
 from itertools import islice
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.model import ServerSnapshot, Verdict
 from pybal.pool.member import Member
@@ -33,7 +35,9 @@ class ServerSnapshots:
         state: Callable[[], PoolState],
         servers: Mapping[str, Server],
         time_slices: TimeSlices,
+        log: Logger,
     ) -> None:
+        self._log = log
         self._state = state
         self._servers = servers
         self._time_slices = time_slices
@@ -51,7 +55,8 @@ class ServerSnapshots:
         self._touched[host] = None
         if len(self._touched) >= _MOST_WAITING and not self._working:
             self._working = True
-            Deferred.fromCoroutine(self._make_early())
+            making = Deferred.fromCoroutine(self._make_early())
+            making.addErrback(self._not_made)
 
     async def _make_early(self) -> None:
         by_s = self._time_slices.due_s
@@ -64,6 +69,11 @@ class ServerSnapshots:
         await self._time_slices.leisure(by_s=by_s)
         self._working = False
         self.all()
+
+    def _not_made(self, failure: Failure) -> None:
+        """They are made when somebody asks."""
+        self._working = False
+        self._log.failure("Snapshots of servers cannot be made early", failure)
 
     def _touch_changed(self) -> bool:
         """What a step has changed, perhaps since it was made: `all` would make it in one turn.

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
 
@@ -38,6 +39,31 @@ def own_thread(function: Callable[[], None]) -> None:
         threading.Thread(target=function, name="own", daemon=True).start()
     except RuntimeError as error:
         raise NoThreadError(str(error)) from None
+
+
+def in_own_thread(
+    reactor: Any, own_thread: OwnThread, function: Callable[[], Any]
+) -> Deferred[Any]:
+    """See InThread: in a thread of its own, as it may hang. `reactor` provides
+    IReactorFromThreads."""
+    done: Deferred[Any] = Deferred()
+
+    def run() -> None:
+        try:
+            outcome = function()
+        except Exception:  # noqa: BLE001 - it is handed on to whoever waits
+            outcome = Failure()
+        reactor.callFromThread(tell, outcome)
+
+    def tell(outcome: Any) -> None:
+        if not done.called:
+            done.callback(outcome)
+
+    try:
+        own_thread(run)
+    except NoThreadError as error:
+        return fail(error)
+    return done
 
 
 def close_in(own_thread: OwnThread, close: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.coalescing import coalesced
@@ -48,7 +49,7 @@ class Poller:
     def start(self) -> None:
         """Begin; the first poll is under way, or even done, when this returns."""
         self._running = Deferred.fromCoroutine(self._run())
-        self._running.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        self._running.addErrback(self._ended)
 
     def stop(self) -> None:
         """End; `poll` is cancelled at what it awaits. Idempotent."""
@@ -56,6 +57,10 @@ class Poller:
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
+
+    def _ended(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("Polling has ended", failure)
 
     async def _run(self) -> None:
         failures = 0

@@ -3,16 +3,18 @@ host, else as a thread has found them last, since a server of files may hang."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.errors import SourceError
 from pybal.runtime.clock import Clock
 from pybal.runtime.file_stamp import FileStamp, file_stamp
+from pybal.runtime.shared_work import SharedWork
 from pybal.state.file_access import BoundedAccess, FileAccessError
 from pybal.state.files import read_regular_file
 
@@ -36,27 +38,17 @@ class ChangingFiles:
     def __init__(self, clock: Clock, access: BoundedAccess) -> None:
         self._clock = clock
         self._access = access
+        self._log = Logger(namespace="files")
         self._found: dict[Path, _Found] = {}
         self._looked_at_s: dict[Path, float] = {}
-        self._waiting: dict[Path, list[Deferred[None]]] = {}
-        """For the first look: thousands of checks may name one file."""
+        self._first_looks: SharedWork[None] = SharedWork()
+        """Thousands of checks may name one file."""
 
     def first_look(self, path: Path) -> Deferred[None] | None:
         """See Files."""
         if path in self._found or self._access.is_local(path):
             return None
-        done: Deferred[None] = Deferred()
-        waiting = self._waiting.setdefault(path, [])
-        waiting.append(done)
-        if len(waiting) == 1:
-            looking = Deferred.fromCoroutine(self._look(path))
-            looking.addBoth(partial(self._looked, path))
-        return done
-
-    def _looked(self, path: Path, outcome: object) -> None:
-        for each in self._waiting.pop(path):
-            if not each.called:
-                each.callback(outcome)  # type: ignore[arg-type]  # a Failure makes it fail
+        return self._first_looks.get(path, lambda: Deferred.fromCoroutine(self._look(path)))
 
     def stamp(self, path: Path) -> FileStamp | None:
         """See Files."""
@@ -66,7 +58,8 @@ class ChangingFiles:
         if found is None:
             return None
         if self._clock.seconds() - self._looked_at_s[path] >= _LOOK_EVERY_S:
-            Deferred.fromCoroutine(self._look_again(path))
+            looking = Deferred.fromCoroutine(self._look(path))
+            looking.addErrback(self._not_looked)
         return found.stamp
 
     def read(self, path: Path) -> bytes:
@@ -76,9 +69,9 @@ class ChangingFiles:
             return found
         raise found
 
-    async def _look_again(self, path: Path) -> None:
-        with suppress(FileAccessError):  # it hangs: what is known still counts
-            await self._look(path)
+    def _not_looked(self, failure: Failure) -> None:
+        if not failure.check(FileAccessError):  # it hangs: what is known still counts
+            self._log.failure("Cannot look at a file", failure)
 
     async def _look(self, path: Path) -> None:
         self._looked_at_s[path] = self._clock.seconds()

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import cast
 
 import pytest
+from twisted.logger import Logger
 
 from pybal.model import MonitorSnapshot, ServerSnapshot, ServerSpec
 from pybal.pool.member import Member
@@ -17,6 +18,7 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.server import Server
 from pybal.pool.snapshots import ServerSnapshots
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, SLICE_S, TimeSlices
+from tests.fakes.log import FakeLog
 from tests.fakes.turns import Reactor
 
 HOSTS = [f"h{n}" for n in range(300)]
@@ -47,7 +49,9 @@ class Bench:
         members = Members(replace(one, spec=ServerSpec(host)) for host in HOSTS)
         self.state = PoolState(Fraction(0), (), members)
         self.servers = {host: cast(Server, Made(self)) for host in HOSTS}
-        self.shown = ServerSnapshots(lambda: self.state, self.servers, TimeSlices(self.reactor))
+        self.log = FakeLog()
+        slices, log = TimeSlices(self.reactor), self.log.logger("web")
+        self.shown = ServerSnapshots(lambda: self.state, self.servers, slices, log)
         self.shown.all()
         self.made = 0
 
@@ -112,6 +116,23 @@ def test_however_busy_the_reactor_is_all_are_made_when_they_are_due() -> None:
     assert bench.reactor.now_s - began_s < 2 * LEISURE_WITHIN_S
 
 
+def test_what_cannot_be_made_early_is_said_and_made_when_somebody_asks() -> None:
+    bench = Bench()
+    broken = bench.servers.pop(HOSTS[0]), bench.servers.pop(HOSTS[1])
+    bench.servers[HOSTS[0]] = cast(Server, None)
+    for host in HOSTS:
+        bench.shown.touch(host)
+    bench.turns()
+    [line] = bench.log.take()
+    assert "Snapshots of servers cannot be made early: AttributeError" in line
+    bench.servers[HOSTS[0]], bench.servers[HOSTS[1]] = broken
+    for host in HOSTS:
+        bench.shown.touch(host)
+    bench.turns()
+    assert bench.made >= len(HOSTS)
+    assert bench.log.take() == []
+
+
 class Slow(ServerSnapshots):
     """Of a list so long that to look at all of it, or to put it together, takes three slices."""
 
@@ -129,7 +150,8 @@ class Slow(ServerSnapshots):
 def test_what_looks_at_all_of_a_long_list_has_turns_to_itself() -> None:
     bench = Bench()
     reactor = Slow.reactor = bench.reactor
-    bench.shown = Slow(lambda: bench.state, bench.servers, TimeSlices(reactor))
+    slices = TimeSlices(reactor)
+    bench.shown = Slow(lambda: bench.state, bench.servers, slices, bench.log.logger("web"))
     bench.shown.all()
     for host in HOSTS:
         bench.shown.touch(host)
@@ -168,7 +190,10 @@ def test_whatever_was_made_early_all_are_shown_as_they_are(seed: int) -> None:
     members = Members(replace(one, spec=ServerSpec(host)) for host in HOSTS)
     slices = TimeSlices(reactor)
     shown = ServerSnapshots(
-        lambda: PoolState(Fraction(0), (), members), cast(dict[str, Server], servers), slices
+        lambda: PoolState(Fraction(0), (), members),
+        cast(dict[str, Server], servers),
+        slices,
+        Logger(),
     )
     for number in range(40):
         some = random.sample(HOSTS, random.choice([1, 30, 300]))

@@ -25,6 +25,7 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import CoordinatorPorts
 from pybal.runtime.pieces import in_one_go
 from tests.fakes.coordinator import Bench as CoordinatorBench
+from tests.fakes.log import FakeLog
 
 HOSTS = tuple(f"h{number:04}" for number in range(2000))
 MOST_IN_A_TURN = 250
@@ -63,6 +64,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = Clock()
         self.slices = Leisure()
+        self.log = FakeLog()
         self.kept: list[tuple[str, ...]] = []
         self.state = PoolState(Fraction(0), ("m",), Members(map(self.member, HOSTS)))
         settings = CoordinatorBench().settings
@@ -77,6 +79,7 @@ class Bench:
             self.list,
             lambda: self.state,
             NewServers(settings, None, lambda *_: None),
+            self.log.logger("web"),
         )
         self.record.keep()
         assert self.kept.pop() == ()
@@ -198,3 +201,16 @@ def test_what_is_kept_at_once_need_not_be_looked_for_later_and_the_next_look_has
     assert bench.kept == []
     bench.clock.advance(6)
     assert bench.kept == [("h0001", "h0002", "h0003")]
+
+
+def test_a_look_that_fails_is_said_and_the_next_one_is_made() -> None:
+    bench = amid_a_look()
+    well, bench.state = bench.state, cast(PoolState, None)
+    bench.slices.waiting.pop().errback(ZeroDivisionError("a mistake"))
+    assert "Cannot keep what servers are: ZeroDivisionError: a mistake" in bench.log.take()[0]
+    bench.state = well
+    bench.say(True, "h0000")
+    bench.time_for_a_look()
+    while bench.slices.waiting:
+        bench.turn()
+    assert bench.kept == [HOSTS[1:]]

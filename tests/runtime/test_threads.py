@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import Queue
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError
 from twisted.python.threadpool import ThreadPool
 
-from pybal.runtime.threads import NoThreadError, OwnThread, close_in, in_pool, own_thread
+from pybal.runtime.threads import (
+    NoThreadError,
+    OwnThread,
+    close_in,
+    in_own_thread,
+    in_pool,
+    own_thread,
+)
 from tests.fakes.deferreds import result_of
 
 NONE_LEFT = "can't start new thread"
@@ -51,3 +60,47 @@ def test_what_closes_is_closed_here_where_no_thread_is_left() -> None:
 
     assert closed_in(full) == threading.get_ident()
     assert closed_in(own_thread) != threading.get_ident()
+
+
+class Calls:
+    """A reactor, and the thread of its own that may hang."""
+
+    def __init__(self) -> None:
+        self.threads: list[Callable[[], None]] = []
+        self.calls: list[Callable[[], object]] = []
+
+    def callFromThread(self, function: Callable[..., object], *arguments: object) -> None:
+        self.calls.append(partial(function, *arguments))
+
+    def own_thread(self, function: Callable[[], None]) -> None:
+        self.threads.append(function)
+
+    def run(self) -> None:
+        self.threads.pop()()
+        self.calls.pop()()
+
+
+def test_what_may_hang_is_told_in_the_reactors_thread_if_anybody_waits_still() -> None:
+    reactor = Calls()
+    found = in_own_thread(reactor, reactor.own_thread, lambda: 7)
+    reactor.threads.pop()()
+    assert not found.called
+    reactor.calls.pop()()
+    assert result_of(found) == 7
+    broken = in_own_thread(reactor, reactor.own_thread, lambda: 7 // 0)
+    reactor.run()
+    with pytest.raises(ZeroDivisionError):
+        result_of(broken)
+    gone = in_own_thread(reactor, reactor.own_thread, lambda: 7)
+    gone.cancel()
+    reactor.run()
+    with pytest.raises(CancelledError):
+        result_of(gone)
+
+
+def test_what_may_hang_fails_where_no_thread_is_left() -> None:
+    def full(_: Callable[[], None]) -> None:
+        raise NoThreadError(NONE_LEFT)
+
+    with pytest.raises(NoThreadError, match=NONE_LEFT):
+        result_of(in_own_thread(Calls(), full, lambda: 7))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from pybal.errors import SourceError
 from pybal.runtime.file_stamp import file_stamp
@@ -149,3 +150,20 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     bench.looked()
     with pytest.raises(SourceError, match="directory"):
         bench.files.read(bench.path)
+
+
+def test_what_goes_wrong_with_a_later_look_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Path) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    bench = Bench(tmp_path).looked()
+    before = bench.files.stamp(bench.path)
+    bench.clock.advance(1)
+    with monkeypatch.context() as patch, capturedLogs() as logged:
+        patch.setattr("pybal.state.changing_files.file_stamp", broken)
+        assert bench.files.stamp(bench.path) == before
+        bench.answer()
+    assert [event["log_format"] for event in logged] == ["Cannot look at a file"]
+    assert bench.files.stamp(bench.path) == before

@@ -23,7 +23,7 @@ from pybal.bgp.bfd.packet import (
 from pybal.bgp.bfd.session import BFDSession, Outcome, adopt, receive, rest, shut, start, tick
 from pybal.bgp.settings import BFDSettings
 from pybal.model import IPAddress
-from pybal.runtime.stopping import end_each
+from pybal.runtime.stopping import end_each, ending
 from pybal.runtime.token_bucket import TokenBucket
 
 _LENGTH, _OURS = 3, slice(8, 12)  # where a packet says how long it is, and who we are
@@ -323,11 +323,12 @@ class BFD:
     async def rest(self, absences_s: Mapping[IPAddress, float]) -> None:
         """Before a restart: these peers are to wait for us for so long."""
         resting = [
-            Deferred.fromCoroutine(detector.rest(absences_s[peer]))
+            (peer, partial(Deferred.fromCoroutine, detector.rest(absences_s[peer])))
             for peer, detector in self._detectors.items()
             if peer in absences_s and (detector.number_sent is None or self._keeps_numbers)
         ]
-        await DeferredList(resting)
+        ends = [ending(self._log, f"BFD with {peer}", rest) for peer, rest in resting]
+        await DeferredList(ends)
 
     @property
     def _keeps_numbers(self) -> bool:

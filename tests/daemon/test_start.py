@@ -1,0 +1,32 @@
+"""What goes wrong in a start is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from twisted.logger import capturedLogs
+
+from pybal.reload.service_set import ServiceSet
+from tests.fakes.daemon import DaemonBench
+
+CONFIG = """
+[global]
+state-directory = none
+control-socket = no
+"""
+
+
+def test_a_fault_amid_the_start_of_the_services_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: ServiceSet) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(ServiceSet, "start", broken)
+    with capturedLogs() as logged:
+        bench = DaemonBench(tmp_path, CONFIG, running_s=0.2)
+    assert "Not all services were started" in [event["log_format"] for event in logged]
+    with capturedLogs() as logged:
+        bench.stop()
+    assert not any("log_failure" in event for event in logged)
