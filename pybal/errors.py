@@ -10,6 +10,8 @@ import errno as errno_names
 import os
 from functools import cache
 
+_LONGEST_WORDS = 500
+
 _LOCAL_FAULTS = frozenset(
     {
         errno_names.EMFILE,
@@ -37,6 +39,16 @@ def describe_os_error(error: OSError) -> str:
     if error.errno is None:
         return str(error)
     return _words(error.errno)
+
+
+def in_one_line(error: BaseException) -> str:
+    """`ValueError: what it says`, bounded, of an exception that a stranger's code raised."""
+    try:
+        text = " ".join(str(error).split())[:_LONGEST_WORDS]
+    except Exception:  # noqa: BLE001 - its __str__ is the stranger's, too
+        text = "it does not say why"
+    name = type(error).__name__
+    return f"{name}: {text}" if text else name
 
 
 @cache

@@ -15,6 +15,7 @@ from pybal.config.kinds import HOST_ADDRESS, LITERAL_STRINGS, PORT, SECONDS, Kin
 from pybal.config.monitor_checks import check_common
 from pybal.config.section import SectionReader
 from pybal.config.settings import MonitorSettings
+from pybal.errors import in_one_line
 from pybal.runtime.naming import shortened
 
 
@@ -82,7 +83,7 @@ def read_monitors(
     names = reader.get("monitors", _names_kind(kinds), ())
     if not names and not reader.is_bad("monitors"):
         reader.warn("monitors", "no monitors: the servers of this service are never checked")
-    read = [_read_monitor(reader, kinds.by_name[name], version) for name in names]
+    read = [_read_safely(reader, kinds.by_name[name], version) for name in names]
     for key in reader.written_keys():
         monitor = kinds.option_keys.get(key)
         if reader.is_bad("monitors") and monitor is not None:
@@ -108,6 +109,16 @@ def _names_kind(kinds: MonitorKinds) -> Kind[tuple[str, ...]]:
         return names
 
     return Kind(f"a list such as ['ProxyFetch'] of {', '.join(known)}", parse)
+
+
+def _read_safely(
+    reader: SectionReader, kind: MonitorKind, version: int | None
+) -> MonitorSettings | None:
+    try:
+        return _read_monitor(reader, kind, version)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's mistake
+        reader.error("monitors", f"{kind.name} cannot read its options: {in_one_line(error)}")
+        return None
 
 
 def _read_monitor(

@@ -21,6 +21,9 @@ from pybal.monitors.target import MonitorPorts, Target
 AGAIN_WITHIN_S = 1.0
 """A check whose result was discarded is repeated within this time."""
 
+MISTAKES = (Exception, SystemExit)
+"""What a plug-in may raise by mistake: sys.exit() would end whatever runs it, too."""
+
 _REASON_CHARACTERS = 500
 
 
@@ -116,7 +119,7 @@ class Monitor(ABC):
             former = self._recall()
             if former is None or not self._take_up(former):
                 self._begin()
-        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave others unstarted
+        except MISTAKES:
             self._internal_error("starting")
 
     def stop(self) -> None:
@@ -129,7 +132,7 @@ class Monitor(ABC):
                 self._ports.memory.free(self._slot)
             try:
                 self._end()
-            except Exception:  # noqa: BLE001 - a plugin's mistake must not keep others from ending
+            except MISTAKES:
                 self._say_internal_error("stopping", Failure())
 
     def check_soon(self) -> None:
@@ -146,7 +149,7 @@ class Monitor(ABC):
         self._turn = NO_TURN
         try:
             begin()
-        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave others unstarted
+        except MISTAKES:
             self._internal_error("starting")
 
     def snapshot(self) -> MonitorSnapshot:
@@ -232,7 +235,7 @@ class Monitor(ABC):
     def _expedite_safely(self, within_s: float) -> None:
         try:
             self._expedite(within_s)
-        except Exception:  # noqa: BLE001 - a plugin's mistake must not keep others waiting
+        except MISTAKES:
             self._internal_error("making a check sooner")
 
     def _samples(self) -> Iterable[MetricSample]:
@@ -246,7 +249,7 @@ class Monitor(ABC):
             samples = tuple(self._samples())
             for each in samples:
                 _check_sample(each)
-        except Exception:  # noqa: BLE001 - as said above
+        except MISTAKES:
             self._internal_error("telling its metrics")
             return ()
         return samples
@@ -339,7 +342,7 @@ class Monitor(ABC):
         self._say_internal_error(doing, failure)
 
     def _say_internal_error(self, doing: str, failure: Failure) -> None:
-        text = f"{doing}: {failure.type}: {failure.getErrorMessage()}"
+        text = f"{doing}: {failure.type}: {failure.getErrorMessage():.{_REASON_CHARACTERS}}"
         if text != self._last_internal_error:
             self._last_internal_error = text
             self._log.failure(

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from importlib.metadata import EntryPoint
+from typing import Any
 
-from pybal.config.monitor_kinds import MonitorKind
-from pybal.errors import PyBalError
+from pybal.config.kinds import Kind
+from pybal.config.settings import MonitorSettings
+from pybal.errors import PyBalError, in_one_line
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.registry import BUILT_IN, MonitorTypes
 
@@ -40,20 +42,41 @@ def installed_monitors(entry_points: Iterable[EntryPoint]) -> MonitorTypes:
 def _load(entry_point: EntryPoint, where: str) -> MonitorType:
     try:
         found = entry_point.load()
-    except Exception as error:  # a stranger's code: whatever it raises is the reason
-        raise PluginError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:  # a stranger's code: whatever it raises is the reason
+        raise PluginError(f"{where} cannot be loaded: {in_one_line(error)}") from error
     if not isinstance(found, MonitorType):
         raise PluginError(f"{where} is no MonitorType but of type {type(found).__name__}")
-    if found.name != entry_point.name:
-        raise PluginError(f"{where} calls itself {found.name}")
-    fault = _fault_of_options(found.kind) or _fault_of_metrics(found)
+    try:
+        fault = _fault(found, entry_point.name)
+    except Exception as error:  # what is in it is of other types, in any place
+        raise PluginError(f"{where} does not fit: {in_one_line(error)}") from error
     if fault:
-        raise PluginError(f"{where}: {fault}")
+        raise PluginError(f"{where} {fault}")
     return found
 
 
-def _fault_of_options(kind: MonitorKind) -> str:
+def _fault(found: Any, name: str) -> str:
+    """What does not fit; any part may be of another type, and raise whatever that does."""
+    if found.name != name:
+        return f"calls itself {found.name}"
+    if not callable(found.factory) or not callable(found.notes):
+        return "does not fit: its factory and its notes must be functions"
+    fault = _fault_of_options(found.kind) or _fault_of_metrics(found)
+    return f"does not fit: {fault}" if fault else ""
+
+
+def _fault_of_options(kind: Any) -> str:
     """What does not fit between the options and the settings."""
+    if not issubclass(kind.settings, MonitorSettings):
+        return "its settings are no MonitorSettings"
+    if kind.check is not None and not callable(kind.check):
+        return "its check must be a function"
+    for option in kind.options:
+        if not isinstance(option.name, str) or not isinstance(option.kind, Kind):
+            return f"an option has a name and a kind, but there is {option!r:.200}"
+    names = [option.name for option in kind.options]
+    if len(names) != len(set(names)):
+        return "an option is declared twice, or has the name of one that each monitor has"
     known = {field.name for field in fields(kind.settings)}
     for option in kind.options:
         if option.field not in known:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pybal.config.monitor_kinds import MonitorKinds
 from pybal.config.settings import MonitorSettings, ServiceSettings
+from pybal.errors import in_one_line
 from pybal.model import MetricFamily
 from pybal.monitors import dnsquery, idleconnection, ping, proxyfetch, runcommand, tcpcheck, udp
 from pybal.monitors.base import Monitor, ReportReceiver
@@ -43,8 +44,15 @@ def notes_on(services: Iterable[ServiceSettings], types: MonitorTypes) -> Iterat
     """What this host lacks for their monitors."""
     for service in services:
         for settings in service.monitors:
-            for note in types[settings.monitor].notes(settings):
+            for note in _notes(types[settings.monitor], settings):
                 yield f"[{service.name}] {note}"
+
+
+def _notes(monitor: MonitorType, settings: MonitorSettings) -> tuple[str, ...]:
+    try:
+        return tuple(monitor.notes(settings))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's mistake, which is told
+        return (f"{monitor.name} cannot say what it needs: {in_one_line(error)}",)
 
 
 def create_monitor(
@@ -54,5 +62,10 @@ def create_monitor(
     receiver: ReportReceiver,
     types: MonitorTypes = BUILT_IN,
 ) -> Monitor:
-    """The monitor that the settings describe, not yet started."""
-    return types[settings.monitor].factory(settings, target, ports, receiver)
+    """The monitor that the settings describe, not yet started. A plug-in may raise anything."""
+    made = types[settings.monitor].factory(settings, target, ports, receiver)
+    if not isinstance(made, Monitor) or getattr(made, "name", None) != settings.monitor:
+        raise TypeError(
+            f"what was made is no monitor, or one without Monitor.__init__: {made!r:.100}"
+        )
+    return made

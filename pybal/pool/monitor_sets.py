@@ -74,7 +74,7 @@ class MonitorSets:
     ) -> Monitor | None:
         try:
             return self._create_monitor(settings, target, receiver)
-        except Exception:  # noqa: BLE001 - a plugin's mistake must not leave the others unmade
+        except (Exception, SystemExit):  # noqa: BLE001 - a plugin's mistake must not leave the others unmade
             self._log.failure(
                 "{host}: its {monitor} could not be made, so it is not checked by that",
                 host=target.host,

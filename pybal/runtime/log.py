@@ -46,6 +46,9 @@ _PRIORITIES = {
 }
 """syslog(3)'s."""
 
+_LONGEST_TEXT = 20_000
+"""Characters: an exception may have all in it that a stranger has sent."""
+
 LEVELS = {
     "debug": LogLevel.debug,
     "info": LogLevel.info,
@@ -75,7 +78,8 @@ def _text(event: LogEvent) -> str:
     failure = event.get("log_failure")
     if failure is not None:
         text = f"{text}: {failure.type.__name__}: {failure.getErrorMessage()}"
-    return printable(text)
+    more = len(text) - _LONGEST_TEXT
+    return printable(text if more <= 0 else f"{text[:_LONGEST_TEXT]} ({more} more characters)")
 
 
 def _formatted(event: LogEvent) -> str:

@@ -80,6 +80,17 @@ def test_the_documented_skeleton_works(packages: Packages) -> None:
     assert bench.reports[1].reason == "time of 192.0.2.7:123: stratum 5 after 0.000 s"
 
 
+@pytest.mark.parametrize("factory", ["lambda *given: None", "lambda *given: object.__new__(NTP)"])
+def test_what_is_no_monitor_is_not_taken_for_one(packages: Packages, factory: str) -> None:
+    code = SKELETON.replace("    NTP,\n    (request", f"    {factory},\n    (request")
+    packages.install("pybal_ntp", code, "NTP = pybal_ntp:MONITOR")
+    types = installed_monitors(entry_points(group=GROUP))
+    bench = MonitorBench()
+    settings = types["NTP"].kind.settings()
+    with pytest.raises(TypeError, match="no monitor, or one without"):
+        create_monitor(settings, bench.target, bench.environment, bench.reports, types)
+
+
 def test_its_metrics_are_shown_as_it_declares_them(packages: Packages) -> None:
     packages.install("pybal_ntp", SKELETON, "NTP = pybal_ntp:MONITOR")
     types = installed_monitors(entry_points(group=GROUP))
@@ -128,7 +139,29 @@ def with_metrics(*metrics: str) -> str:
         ("import nonexistent_module", "NTP = pybal_ntp:MONITOR", "ModuleNotFoundError: No module"),
         ("raise RuntimeError('no licence')", "NTP = pybal_ntp:MONITOR", "RuntimeError: no licence"),
         ("def", "NTP = pybal_ntp:MONITOR", "SyntaxError"),
+        ("raise SystemExit('no licence')", "NTP = pybal_ntp:MONITOR", "SystemExit: no licence"),
         (SKELETON, "NTP = pybal_ntp:MONITORS", "AttributeError"),
+        (f"{SKELETON}\nMONITOR = MonitorType(5, NTP)", "NTP = pybal_ntp:MONITOR", "does not fit"),
+        (
+            f"{SKELETON}\nMONITOR = MonitorType(MonitorKind(int), NTP)",
+            "NTP = pybal_ntp:MONITOR",
+            "does not fit: AttributeError: type object 'int' has no attribute 'monitor'",
+        ),
+        (
+            f"{SKELETON}\nMONITOR = MonitorType(MonitorKind(NTPSettings), None)",
+            "NTP = pybal_ntp:MONITOR",
+            "does not fit: its factory and its notes must be functions",
+        ),
+        (
+            SKELETON.replace("integer(1, 15)", "15"),
+            "NTP = pybal_ntp:MONITOR",
+            "does not fit: an option has a name and a kind, but there is Option(name='max-stratum'",
+        ),
+        (
+            SKELETON.replace('Option("max-stratum"', 'Option("port"'),
+            "NTP = pybal_ntp:MONITOR",
+            "does not fit: an option is declared twice, or has the name of one that each",
+        ),
         (SKELETON, "NTP = pybal_ntp:NTP", "is no MonitorType but of type ABCMeta"),
         (SKELETON, "Time = pybal_ntp:MONITOR", "calls itself NTP"),
         (SKELETON, "udp = pybal_ntp:MONITOR", "there is another monitor of that name"),
@@ -153,6 +186,7 @@ def with_metrics(*metrics: str) -> str:
             "NTP = pybal_ntp:MONITOR",
             "the help of the metric pybal_monitor_ntp_x must be one line",
         ),
+        (with_metrics("1"), "NTP = pybal_ntp:MONITOR", "does not fit: AttributeError: 'int'"),
         (with_metrics(DURATION, DURATION), "NTP = pybal_ntp:MONITOR", "declared twice"),
         (
             SKELETON.replace('"NTP"', '"N-TP"'),
@@ -177,6 +211,36 @@ def test_one_that_cannot_be_used_is_fatal_at_start_with_its_reason(
     path = config_file(tmp_path, "[global]\n" + service())
     assert main(["--check-config", "-c", path]) == EXIT_CONFIG
     assert capsys.readouterr().out == f"ERROR: {text}\n"
+
+
+@pytest.mark.parametrize(
+    "option", ["Kind('x', lambda text: sys.exit('not today'))", "Kind('x', int)"]
+)
+def test_options_that_it_cannot_read_are_an_error_of_the_file(
+    packages: Packages, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    code = SKELETON.replace("integer(1, 15)", option).replace("    integer,", "    Kind,")
+    packages.install(
+        "pybal_ntp",
+        f"import sys\n{code.replace('from __future__ import annotations', '')}",
+        "NTP = pybal_ntp:MONITOR",
+    )
+    text = NTP_SERVICE.replace("stratum = 2", "stratum = two")
+    path = config_file(tmp_path, "[global]\n" + text)
+    assert main(["--check-config", "-c", path]) == EXIT_CONFIG
+    error = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("ERROR"))
+    assert "pybal.conf:" in error and "[svc] monitors" in error
+    assert "NTP cannot read its options: " in error
+
+
+def test_notes_that_it_cannot_give_are_a_note(
+    packages: Packages, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = SKELETON.rstrip().removesuffix(")") + "    notes=lambda settings: 1 / 0,\n)\n"
+    packages.install("pybal_ntp", code, "NTP = pybal_ntp:MONITOR")
+    path = config_file(tmp_path, "[global]\n" + NTP_SERVICE)
+    main(["--check-config", "-c", path])
+    assert "NTP cannot say what it needs: ZeroDivisionError" in capsys.readouterr().out
 
 
 def test_the_kinds_of_all_monitors_have_keys_of_their_own() -> None:

@@ -131,13 +131,20 @@ def test_a_clock_set_back_delays_the_next_check_by_an_interval_at_most() -> None
 
 
 class Stillborn(Probe):
+    mistake: BaseException = ZeroDivisionError("a plugin's mistake")
+
     def _begin(self) -> None:
-        raise ZeroDivisionError("a plugin's mistake")
+        raise self.mistake
 
 
-def test_one_that_cannot_begin_says_so_and_hinders_nobody() -> None:
+MISTAKES = (ZeroDivisionError("a plugin's mistake"), SystemExit(3))
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_that_cannot_begin_says_so_and_hinders_nobody(mistake: BaseException) -> None:
     bench = MonitorBench()
     probe = Stillborn(bench)
+    probe.mistake = mistake
     with capturedLogs() as logged:
         probe.start()
     assert [event["doing"] for event in logged] == ["starting"]
@@ -182,16 +189,22 @@ def test_a_mistake_in_its_metrics_hides_nothing_else(
 
 
 class Clumsy(Probe):
+    mistake: BaseException
+
     def _end(self) -> None:
-        raise ZeroDivisionError("a plugin's mistake")
+        raise self.mistake
 
     def _expedite(self, within_s: float) -> None:
-        raise ZeroDivisionError("a plugin's mistake")
+        raise self.mistake
 
 
-def test_one_that_cannot_be_hurried_or_ended_says_so_and_hinders_nobody() -> None:
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_that_cannot_be_hurried_or_ended_says_so_and_hinders_nobody(
+    mistake: BaseException,
+) -> None:
     bench = MonitorBench()
     clumsy = Clumsy(bench)
+    clumsy.mistake = mistake
     clumsy.start()
     bench.clock.advance(0)
     clumsy.answer.callback(CheckOutcome(False, "silent"))

@@ -60,6 +60,13 @@ def test_whatever_the_layout_is_there_is_a_line(layout: str, text: str) -> None:
     assert stream.getvalue().startswith(f"[textlb_443 ProxyFetch] INFO: {text}")
 
 
+def test_a_line_is_bounded_whatever_an_exception_has_in_it() -> None:
+    log, stream = logged()
+    log.failure("It broke", Failure(ValueError("x" * 1_000_000)))
+    assert len(stream.getvalue()) < 21_000
+    assert stream.getvalue().endswith("more characters)\n")
+
+
 def test_a_failure_is_one_line_and_only_debug_shows_its_traceback() -> None:
     for tracebacks in (False, True):
         log, stream = logged(tracebacks=tracebacks)
