@@ -254,13 +254,16 @@ def _run(running: Running, begun: _Begun) -> int:
         )
         if successor is not None and lock is not None:
             successor.store.keep(_LOCK, [lock])
-    daemon = Daemon(running, _daemon_ports(settings, begun, place, left, store, now))
+    ports = _daemon_ports(settings, begun, place, left, store, now)
+    daemon = Daemon(running, ports)
+    # In a thread that an end meanwhile does not wait for.
+    ask = None if successor is None else partial(ports.read_in_thread, successor.objections)
     signals = SignalHandling(
         reactor,
         daemon=daemon,
         log=_log,
         take_signal=signal.signal,
-        objections=None if successor is None else partial(_in_thread, successor.objections),
+        objections=ask,
         ended=lambda: _end(signals, successor, begun.logging.flush),
     )
     signals.arrange()

@@ -202,3 +202,27 @@ def test_an_end_that_is_wanted_meanwhile_is_one_in_order(
     until(lambda: router.lost == 1)
     assert len(router.sessions) == 1
     assert router.sessions[0][-1] == NOTIFICATION
+
+
+def children(pid: int) -> list[int]:
+    """Of all its threads."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(each) for task in tasks for each in (task / "children").read_text().split()]
+
+
+def test_an_end_that_is_wanted_while_the_next_one_is_asked_does_not_wait_for_that(
+    tmp_path: Path, router: PeerStub, accepted: tuple[int, list[socket.socket]]
+) -> None:
+    pool = tmp_path / "pool"
+    pool.write_text(f"{{'host': '{SERVERS[0]}'}}\n")
+    config = _CONFIG.format(own=free_port(), router=router.port, port=accepted[0], pool=pool)
+    with RunningPybal(plainly, tmp_path, config) as pybal:
+        until(lambda: router.sessions and UPDATE in router.sessions[0])
+        pybal.send_signal(signal.SIGUSR2)
+        (asked,) = until(lambda: children(pybal.pid), pause_s=0.01)
+        os.kill(asked, signal.SIGSTOP)
+        try:
+            assert pybal.stop() == 0
+        finally:
+            os.kill(asked, signal.SIGKILL)
+        assert "A thread hangs" not in pybal.log
