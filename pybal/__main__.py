@@ -6,6 +6,8 @@ import sys
 from pybal.runtime.held_signals import hold_signals
 
 _PLUGINS = "pybal.monitors"
+_EXIT_MISSING = 1
+"""To start again would not mend it, as with a wrong configuration."""
 
 
 def run() -> int:
@@ -21,9 +23,16 @@ def run() -> int:
 
     # TLS of ours is OpenSSL's in memory, not Twisted's, and most do without (daemon/on_demand.py).
     # Monitors of other packages may have theirs of Twisted.
-    if not entry_points(group=_PLUGINS):
-        import_without("OpenSSL", "twisted.internet.posixbase")
-    from pybal.main import main
+    try:
+        if not entry_points(group=_PLUGINS):
+            import_without("OpenSSL", "twisted.internet.posixbase")
+        from pybal.main import main
+    except ModuleNotFoundError as error:
+        if (error.name or "pybal").startswith("pybal"):
+            raise
+        text = f"the Python package {error.name} is missing; setup.py names all that are needed"
+        sys.stderr.write(f"[pybal] CRITICAL: {text}\n")
+        return _EXIT_MISSING
 
     gc.freeze()
     gc.enable()

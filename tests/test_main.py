@@ -133,6 +133,16 @@ def test_the_manual_page_names_every_option(capsys: Capture) -> None:
     assert options <= set(re.findall(r"--?[a-z][a-z-]*", manual.replace("\\-", "-")))
 
 
+def test_a_package_that_is_missing_is_said_in_one_line() -> None:
+    script = "import sys; sys.path.insert(0, '.'); from pybal.__main__ import run; sys.exit(run())"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", script],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"\[pybal\] CRITICAL: the Python package \w+ is missing.*\n", done.stderr)
+
+
 SEARCHES = """
 import atexit, gc, sys
 from pybal.__main__ import run
