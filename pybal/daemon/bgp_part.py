@@ -60,6 +60,7 @@ class _Observed:
 
 
 _STALLS = 3
+"""A keepalive is sent in each third of the hold time."""
 
 
 class BGPPart:

@@ -26,14 +26,14 @@ two milliseconds for ten thousand: for each so many there is room for fewer oper
 
 
 class Batch:
-    """Operations, gathered from the plans of several services until there is no more room."""
+    """Operations, gathered from the steps of several services until there is no more room."""
 
     def __init__(self, room: int = OPERATIONS_PER_TURN) -> None:
         self.operations: list[Operation] = []
         self.complete: list[ServiceKey] = []
-        """Services whose plans have come to their ends."""
+        """Services of which no step is left."""
         self.begun: ServiceKey | None = None
-        """One whose plan has not."""
+        """One of which some are."""
         self._room = room
         self._looked_at = 0
 
@@ -52,11 +52,11 @@ class Batch:
         """Whether nothing more has a place in it."""
         return self.of_many_operations or self._looked_at >= LOOKED_AT_PER_TURN
 
-    def take(self, key: ServiceKey, servers: int, planning: Iterator[Operation | int]) -> None:
-        """As many of the next steps of a service, of so many servers, as there is a place for."""
+    def take(self, key: ServiceKey, servers: int, steps: Iterator[Operation | int]) -> None:
+        """As many of the next `steps` of a service, of so many servers, as there is a place for."""
         self.begun = key
         self._looked_at += _A_SERVICE
-        for step in planning:
+        for step in steps:
             if isinstance(step, int):
                 self._looked_at += step
             else:

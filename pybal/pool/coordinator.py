@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from random import Random
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -36,6 +35,7 @@ from pybal.pool.events import (
     SettingsChanged,
 )
 from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_queue import ListQueue
 from pybal.pool.list_record import ListRecord
 from pybal.pool.list_steps import ListParts, ListSteps
 from pybal.pool.monitor_sets import changed_monitors
@@ -50,17 +50,11 @@ from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server, answered, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import DelayedCall
 from pybal.runtime.pieces import Pieces
 from pybal.runtime.stopping import end_each
 
 FIRST_ANSWER_WAIT_S = 6.0
 """Then a list is applied without the addresses that are not known. More than a look-up takes."""
-
-TRY_AGAIN_S = 5.0
-TRY_AGAIN_MAX_S = 300.0
-"""A list that could not be put in force is tried again: its source will not say it again."""
 
 
 class Coordinator:
@@ -99,14 +93,9 @@ class Coordinator:
         )
         self._reconsideration = BoundedWork(ports.clock, self._reconsider)
         self._arriving: dict[str, Server] = {}
-        self._next_list: SourceList | None = None
-        self._newest_list: SourceList | None = None
-        """The last one that was begun."""
-        self._applying: Deferred[None] | None = None
-        self._again: DelayedCall | None = None
-        self._failures = 0
-        self._list_error = ""
-        """Why the newest is not in force, though it should be."""
+        self._queue = ListQueue(
+            ports.clock, ports.time_slices, self._apply_list, self._stop_arriving, self._log
+        )
         self._stopped = False
         self._shown = ServerSnapshots(
             lambda: self._policy.state, self._servers, ports.time_slices, self._log
@@ -136,7 +125,7 @@ class Coordinator:
                 pool_servers=self._pool_servers,
                 record=self._record,
                 handle=self._handle,
-                failed=self._try_again,
+                failed=self._queue.try_again,
                 log=self._log,
             ),
         )
@@ -149,98 +138,51 @@ class Coordinator:
     def pool_list(self, found: SourceList) -> None:
         """A new pool list; one without servers is none. Lists are applied one after another; of
         several that arrive while one waits for its names, the newest counts."""
-        if self._stopped or not found.servers:
-            return
-        failed = self._newest_list if self._list_error else None
-        self._next_list = _in_place_of(self._next_list or failed, found)
-        self._begin_to_apply()
-
-    def _begin_to_apply(self) -> None:
-        if self._applying is None:
-            applying = Deferred.fromCoroutine(self._apply_lists())
-            self._applying = None if applying.called else applying
-            applying.addErrback(self._applying_failed)
+        if not self._stopped and found.servers:
+            self._queue.take(found)
 
     def stop(self) -> Deferred[None]:
         """Decide nothing from now on, and stop all servers with their monitors, in time slices; the
         kernel is left as it is. Fires when all have stopped. Idempotent."""
         self._stopped = True
         parts = (self._record, self._policy, self._reconsideration, self._list, self._refusals)
-        end_each(self._log, *(part.stop for part in parts), self._steps.stop)
-        self._forget_again()
-        if self._applying is not None:
-            self._applying.cancel()
+        end_each(self._log, *(part.stop for part in parts), self._steps.stop, self._queue.stop)
         servers = (*self._servers.values(), *self._arriving.values(), *self._steps.leaving)
         return Deferred.fromCoroutine(stop_in_portions(servers, self._ports.time_slices, self._log))
 
-    async def _apply_lists(self) -> None:
-        while self._next_list is not None:
-            await self._ports.time_slices.pause()
-            found, self._next_list, self._arriving = self._next_list, None, {}
-            self._newest_list = found
-            if self._settings.list_floor:
-                self._list.begin_with(found, self._policy.state)
-            listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
-            hosts = [host for host in listed if host not in self._servers]
-            former = self._new_servers.former_addresses(hosts, found.past)
-            self._publication.list_came(self._new_servers.begin_with(found, listed), found.past)
-            place = nullcontext() if self._policy.state.members else self._ports.first_lists
-            async with place:
-                for host in hosts:
-                    await self._ports.time_slices.pause()
-                    self._arriving[host] = self._watch(host, former.get(host))
-            await self._apply_known_part(found.servers)
-            await answered(self._arriving.values(), self._ports.clock, FIRST_ANSWER_WAIT_S)
-            async with place:
+    async def _apply_list(self, found: SourceList) -> None:
+        self._arriving = {}
+        if self._settings.list_floor:
+            self._list.begin_with(found, self._policy.state)
+        listed = dict.fromkeys((*self._list.in_force, *(s.host for s in found.servers)))
+        hosts = [host for host in listed if host not in self._servers]
+        former = self._new_servers.former_addresses(hosts, found.past)
+        self._publication.list_came(self._new_servers.begin_with(found, listed), found.past)
+        place = nullcontext() if self._policy.state.members else self._ports.first_lists
+        async with place:
+            for host in hosts:
                 await self._ports.time_slices.pause()
-                if not self._stopped:
-                    await self._steps.take(found.servers, self._arriving, self._watch)
-            if self._stopped:
-                return
+                self._arriving[host] = self._watch(host, former.get(host))
+        await self._apply_known_part(found.servers)
+        await answered(self._arriving.values(), self._ports.clock, FIRST_ANSWER_WAIT_S)
+        async with place:
+            await self._ports.time_slices.pause()
+            if not self._stopped:
+                await self._steps.take(found.servers, self._arriving, self._watch)
+        if not self._stopped:
             self._arriving = {}
-            self._list_error, self._failures = "", 0
-            self._forget_again()
-        self._applying = None
+
+    def _stop_arriving(self) -> None:
+        """Their list could not be applied."""
+        arrived, self._arriving = self._arriving, {}
+        gone = (each for host, each in arrived.items() if self._servers.get(host) is not each)
+        end_each(self._log, *(server.stop for server in gone))
 
     def _watch(self, host: str, former: IPAddress | None = None) -> Server:
         server = Server(host, self._pool_servers, former)
         family, service = self._settings.server_version, self._settings.name
         server.start(self._ports.addresses, family, service)
         return server
-
-    def _applying_failed(self, failure: Failure) -> None:
-        self._applying = None
-        if self._stopped:
-            if not failure.check(CancelledError):
-                self._log.failure("A pool list could not be applied", failure)
-            return
-        self._log.failure("A pool list could not be applied", failure)
-        arrived, self._arriving = self._arriving, {}
-        gone = (each for host, each in arrived.items() if self._servers.get(host) is not each)
-        end_each(self._log, *(server.stop for server in gone))
-        self._try_again(failure)
-        if self._next_list is not None:
-            self._next_list = _in_place_of(self._newest_list, self._next_list)
-            self._begin_to_apply()
-
-    def _try_again(self, failure: Failure) -> None:
-        """What should be in force is not."""
-        if self._stopped:
-            return
-        self._list_error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
-        self._forget_again()
-        delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
-        self._failures += 1
-        self._again = self._ports.clock.callLater(delay_s, self._apply_again)
-
-    def _apply_again(self) -> None:
-        self._next_list = self._next_list or self._newest_list
-        self._begin_to_apply()
-
-    def _forget_again(self) -> None:
-        if self._again is not None and self._again.active():
-            self._again.cancel()
-        self._again = None
 
     async def _apply_known_part(self, specs: tuple[ServerSpec, ...]) -> None:
         """What a list says of known servers does not wait for the names of new ones. Who it leaves
@@ -274,7 +216,7 @@ class Coordinator:
         return putting
 
     def _not_put(self, failure: Failure) -> Failure:
-        self._try_again(failure)
+        self._queue.try_again(failure)
         return failure
 
     async def reconfigure(self, settings: ServiceSettings) -> None:
@@ -399,13 +341,5 @@ class Coordinator:
             held=self._list.kept(),
             held_total=self._list.held_total,
             standing=self._publication.standing,
-            list_error=self._list_error,
+            list_error=self._queue.error,
         )
-
-
-def _in_place_of(waiting: SourceList | None, found: SourceList) -> SourceList:
-    """What the last run left behind comes with the first list alone, which may not be begun yet."""
-    if waiting is None or not (waiting.last_run or waiting.past):
-        return found
-    last_run, past, other_source = waiting.last_run, waiting.past, waiting.other_source
-    return replace(found, last_run=last_run, past=past, other_source=other_source)

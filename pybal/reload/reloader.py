@@ -154,7 +154,6 @@ class Reloader:
 
     async def compare(self, content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What a reload of this content would do, one line a step; or the errors of it."""
-
         path, before = self.running.path, self.running
         plan: _Plan = await self._ports.in_thread(
             lambda: self._plan(parse_content(content, path, self._kinds), before)
@@ -291,8 +290,12 @@ class Reloader:
         path = self.running.path
         looking = self._ports.in_thread(lambda: _sha256(path))
         looking.addCallback(self._looked_at)
-        looking.addErrback(lambda failure: self._log.failure("Could not look at it", failure))
+        looking.addErrback(self._not_looked_at)
         looking.addCallback(lambda _: self._look_later())
+
+    def _not_looked_at(self, failure: Failure) -> None:
+        path = self.running.path
+        self._log.failure("Could not see whether {path} has changed", failure, path=path)
 
     def _looked_at(self, sha256: str | None) -> None:
         self.running = looked_at(self.running, sha256, self._ports.now())

@@ -12,7 +12,7 @@ from pybal.ipvs.plan import Operation, RemoveDestination
 from tests.ipvs.examples import DNS, WEB, server
 
 
-def plan(*steps: int | str) -> Iterator[Operation | int]:
+def steps_of(*steps: int | str) -> Iterator[Operation | int]:
     """A number: so many are looked at; each letter of a text is an operation."""
     for step in steps:
         if isinstance(step, int):
@@ -23,17 +23,17 @@ def plan(*steps: int | str) -> Iterator[Operation | int]:
 
 def test_what_has_room_is_taken_whole() -> None:
     batch = Batch(room=4)
-    batch.take(WEB, 2, plan(10, "xx"))
-    batch.take(DNS, 1, plan("x"))
+    batch.take(WEB, 2, steps_of(10, "xx"))
+    batch.take(DNS, 1, steps_of("x"))
     assert len(batch.operations) == 3
     assert (batch.complete, batch.begun, batch.services) == ([WEB, DNS], None, (WEB, DNS))
     assert not batch.full
 
 
 def test_a_plan_that_has_no_room_is_begun_and_goes_on_in_another_turn() -> None:
-    steps = plan("xxxxx")
+    steps = steps_of("xxxxx")
     batch = Batch(room=3)
-    batch.take(DNS, 0, plan())
+    batch.take(DNS, 0, steps_of())
     batch.take(WEB, 5, steps)
     assert len(batch.operations) == 3
     assert (batch.complete, batch.begun, batch.services) == ([DNS], WEB, (DNS, WEB))
@@ -47,7 +47,7 @@ def test_a_turn_compares_a_thousand_destinations_a_service_counting_for_five(
     looked_at: int, full: bool
 ) -> None:
     batch = Batch()
-    batch.take(WEB, 1, plan(looked_at, "x"))
+    batch.take(WEB, 1, steps_of(looked_at, "x"))
     assert batch.full == full
     assert len(batch.operations) == (0 if full else 1)
     assert batch.begun == (WEB if full else None)
@@ -57,9 +57,9 @@ def test_a_turn_compares_a_thousand_destinations_a_service_counting_for_five(
 def test_services_that_need_nothing_fill_a_turn_too() -> None:
     batch = Batch()
     for _ in range(LOOKED_AT_PER_TURN // 5 - 1):
-        batch.take(WEB, 1, plan())
+        batch.take(WEB, 1, steps_of())
         assert not batch.full
-    batch.take(WEB, 1, plan())
+    batch.take(WEB, 1, steps_of())
     assert batch.full
 
 
@@ -68,7 +68,7 @@ def test_of_a_service_with_very_many_servers_fewer_operations_have_room(
     servers: int, most: int
 ) -> None:
     batch = Batch()
-    batch.take(WEB, servers, plan("x" * 1000))
+    batch.take(WEB, servers, steps_of("x" * 1000))
     assert len(batch.operations) == most
 
 
@@ -81,7 +81,7 @@ def test_a_turn_has_further_batches_while_they_are_full_and_there_are_room_and_t
 ) -> None:
     clock, taken = Clock(), 0
     for batch in batches(100, clock.seconds):
-        batch.take(WEB, 0, plan("x" * 1000))
+        batch.take(WEB, 0, steps_of("x" * 1000))
         batch.operations = batch.operations[:1] * operations
         clock.advance(batch_s)
         taken += 1
@@ -91,6 +91,6 @@ def test_a_turn_has_further_batches_while_they_are_full_and_there_are_room_and_t
 def test_what_is_not_full_of_operations_is_the_last_of_a_turn() -> None:
     taken = []
     for batch in batches(100, lambda: 0.0):
-        batch.take(WEB, 0, plan("x" * 99, LOOKED_AT_PER_TURN))
+        batch.take(WEB, 0, steps_of("x" * 99, LOOKED_AT_PER_TURN))
         taken.append(len(batch.operations))
     assert taken == [99]

@@ -17,8 +17,8 @@ from pybal.config.settings import ListGuardSettings
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.override import Action, Override
-from pybal.pool.coordinator import TRY_AGAIN_MAX_S, TRY_AGAIN_S
 from pybal.pool.events import ListChanged
+from pybal.pool.list_queue import TRY_AGAIN_MAX_S, TRY_AGAIN_S
 from pybal.runtime.pieces import PIECE
 from tests.fakes.coordinator import Bench
 
