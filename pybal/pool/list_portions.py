@@ -14,7 +14,7 @@ from pybal.pool.list_guard import counts
 from pybal.pool.member import Member
 from pybal.runtime.pieces import PIECE
 
-PORTION = 150
+PORTION = 75
 """So many new servers are some milliseconds' work."""
 
 

@@ -203,11 +203,11 @@ class PublishTests(ManagerTestCase):
         ):
             self.start(pool(WEB6, *range(1, 2001)))
             self.kernel.refuse = partial(self.takes, operation_s)
-            self.manager.publish(pool(WEB6, *range(1001, 2001)))
+            self.manager.publish(pool(WEB6, *range(801, 2001)))
             self.turn()
             assert [len(operations) for operations in self.kernel.applied] == batches
             self.turn(1000)
-            self.stands(pool(WEB6, *range(1001, 2001)))
+            self.stands(pool(WEB6, *range(801, 2001)))
 
     def takes(self, seconds: float, _: Operation) -> int:
         self.clock.rightNow += seconds

@@ -182,10 +182,10 @@ def test_a_change_of_what_is_wanted_costs_what_it_changes() -> None:
     assert [words(each) for each in steps] == ["remove 7"]
 
 
-def test_every_eight_differences_are_a_piece_that_costs_four() -> None:
+def test_every_eight_differences_are_a_piece_that_costs_eight() -> None:
     wanted = pool(WEB, *range(1, 21))
     steps = all_of(pool(WEB), wanted)
-    assert steps[:2] == ["4", "4"]
+    assert steps[:2] == ["8", "8"]
     assert steps[2:] == [f"add {number}" for number in range(1, 21)]
 
 
