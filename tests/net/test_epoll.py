@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -248,6 +249,21 @@ def test_a_turn_ends_after_its_time_and_the_next_one_goes_on(stage: Stage) -> No
         told = sum(len(watcher.told) for watcher, _ in watched)
         assert told > before
     assert all(watcher.told == [READABLE] for watcher, _ in watched)
+
+
+def test_to_look_for_what_is_new_is_part_of_the_turn(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = stage.epoll._look
+
+    def look_for_long(epoll: select.epoll) -> None:
+        look(epoll)
+        stage.reactor.rightNow += 0.01
+
+    monkeypatch.setattr(stage.epoll, "_look", look_for_long)
+    watched = [stage.watched(UNTIL_CONNECTED)[0] for _ in range(100)]
+    stage.epoll.doRead()
+    assert sum(len(watcher.told) for watcher in watched) == 8, "some go on in any case"
 
 
 def test_all_are_told_when_the_reactor_ends(stage: Stage) -> None:
