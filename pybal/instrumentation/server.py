@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -59,6 +60,7 @@ class Accepting:
         self._reserve = reserve
         self._tell_exhausted = exhausted
         self._logged_at_s: float | None = None
+        self._sites: WeakSet[BoundedSite] = WeakSet()
 
     def accept(self, listening: socket.socket, site: LateSite) -> Acceptor:
         """Have a listening socket's connections served."""
@@ -67,10 +69,11 @@ class Accepting:
         return acceptor
 
     def _begin(self, acceptor: Acceptor, site: BoundedSite) -> None:
+        self._sites.add(site)
         site.connections.on_lost = self._reserve.refill
-        acceptor.begin(site, partial(self._exhausted, site))
+        acceptor.begin(site, self._exhausted)
 
-    def _exhausted(self, site: BoundedSite, served: bool) -> None:
+    def _exhausted(self, served: bool) -> None:
         self._tell_exhausted()
         now_s = self.reactor.seconds()
         if self._logged_at_s is None or now_s - self._logged_at_s >= _LOG_INTERVAL_S:
@@ -79,7 +82,8 @@ class Accepting:
                 "The process is out of descriptors; requests are answered with those in reserve"
             )
         if not served:
-            site.connections.close_oldest()
+            # Whoever has most of them: many who ask nothing must not keep out who asks elsewhere.
+            max((site.connections for site in self._sites), key=len).close_oldest()
 
 
 class InstrumentationServer:

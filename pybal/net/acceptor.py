@@ -47,6 +47,8 @@ class Acceptor:
         self._exhausted: Callable[[bool], None] = lambda _: None
         self._reserve = reserve
         self._pause: Any = None
+        self._waiting: socket.socket | None = None
+        """A connection that is accepted, and waits for a descriptor to be adopted."""
 
     def begin(self, factory: Factory[Any], exhausted: Callable[[bool], None]) -> None:
         """Hand each connection to `factory`, unless closed already. `exhausted` is told whenever
@@ -80,12 +82,17 @@ class Acceptor:
                 if error.errno in _EXHAUSTED:
                     self._accept_by_reserve()
                 return
-            self._adopt(connection)
+            if not self._adopt(connection):
+                self._without_descriptors(served=False)
+                return
 
     def _accept_by_reserve(self) -> None:
         """One connection; the reserve is filled again as descriptors come free."""
         served = self._reserve.lend(_FOR_ONE) and self._accept_one()
         self._reserve.refill()
+        self._without_descriptors(served=served)
+
+    def _without_descriptors(self, *, served: bool) -> None:
         self._exhausted(served)
         if not served and self._pause is None:
             # The reactor would tell us again at once, and again.
@@ -97,26 +104,34 @@ class Acceptor:
             connection, _ = self._socket.accept()
         except OSError:
             return False
-        self._adopt(connection)
-        return True
+        return self._adopt(connection)
 
     def _go_on(self) -> None:
         self._pause = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not self._adopt(waiting):
+            self._without_descriptors(served=False)
+            return
         self._reserve.refill()
         self._reactor.addReader(self)
 
-    def _adopt(self, connection: socket.socket) -> None:
-        with connection:
-            connection.setblocking(False)
-            try:
-                self._hand_over(connection)
-            except OSError as error:
-                # Else they have left already.
-                if error.errno in _EXHAUSTED and self._reserve.lend(1):
-                    with contextlib.suppress(OSError):
-                        self._hand_over(connection)
-            except Exception:  # noqa: BLE001 - one connection must not end all listening
-                _log.failure("A connection was not accepted")
+    def _adopt(self, connection: socket.socket) -> bool:
+        """False if it has to wait for a descriptor."""
+        connection.setblocking(False)
+        try:
+            self._hand_over(connection)
+        except OSError as error:
+            # Else they have left already.
+            if error.errno in _EXHAUSTED:
+                if not self._reserve.lend(1):
+                    self._waiting = connection
+                    return False
+                with contextlib.suppress(OSError):
+                    self._hand_over(connection)
+        except Exception:  # noqa: BLE001 - one connection must not end all listening
+            _log.failure("A connection was not accepted")
+        connection.close()
+        return True
 
     def _hand_over(self, connection: socket.socket) -> None:
         """The reactor makes a descriptor of its own for it."""
@@ -135,5 +150,7 @@ class Acceptor:
             self._pause = None
         self._reactor.removeReader(self)
         self._socket.close()
+        if self._waiting is not None:
+            self._waiting.close()
         if self._factory is not None:
             self._factory.doStop()

@@ -80,8 +80,8 @@ def test_a_connection_that_cannot_be_served_is_not_the_last() -> None:
 
 
 @contextlib.contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    """Every descriptor that this process may have is in use."""
+def no_descriptors_left() -> Iterator[list[int]]:
+    """Every descriptor that this process may have is in use; those that may be closed."""
     gc.collect()  # what other tests have left behind must not come free meanwhile
     gc.disable()
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -92,7 +92,7 @@ def no_descriptors_left() -> Iterator[None]:
         with contextlib.suppress(OSError):
             while True:
                 taken.append(os.open("/dev/null", os.O_RDONLY))
-        yield
+        yield taken
     finally:
         gc.enable()
         for descriptor in taken:
@@ -189,5 +189,26 @@ def test_without_descriptors_the_reserve_serves_and_is_filled_again() -> None:
             client.close()
         acceptor.close()
         reserve.close()
+
+    run_in_reactor(main)
+
+
+@pytest.mark.slow
+def test_one_that_was_accepted_with_the_last_descriptor_waits_for_another() -> None:
+    async def main(reactor: Any) -> None:
+        told: list[bool] = []
+        acceptor = Acceptor(reactor, listening(*FAMILIES[0]), DescriptorReserve(0))
+        acceptor.begin(Factory.forProtocol(Greeting), told.append)
+        client = socket.socket()
+        with no_descriptors_left() as taken:
+            os.close(taken.pop())
+            client.connect(acceptor.address())
+            client.setblocking(False)
+            await sleep(reactor, 0.3)
+            assert (heard(client), set(told)) == (None, {False})
+            os.close(taken.pop())
+            await is_greeted(reactor, client)
+        client.close()
+        acceptor.close()
 
     run_in_reactor(main)
