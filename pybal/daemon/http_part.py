@@ -24,6 +24,7 @@ from pybal.instrumentation.lasting_file import lasting_file
 from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.pending_alert import Dated, Lasting
 from pybal.instrumentation.server import Accepting, InstrumentationServer, listening_socket
+from pybal.instrumentation.socket_group import GroupIds
 from pybal.instrumentation.view import StatusView
 from pybal.model import IPAddress
 from pybal.net.descriptor_reserve import DescriptorReserve
@@ -95,6 +96,7 @@ class HTTPPart:
         self._faults = faults
         self._dry_run = dry_run
         self._log = Logger(namespace="instrumentation")
+        self._groups = GroupIds(ports.reactor, ports.own_thread)
         self._reserve = DescriptorReserve(RESERVED_DESCRIPTORS)
         self._accepting = Accepting(
             ports.reactor,
@@ -266,7 +268,9 @@ class HTTPPart:
             self._answers.tell_control_socket(self._control_socket)
         if wanted is not None:
             site = self._site(self._controls)
-            self._control = ControlServer(self._accepting, wanted, site, self._listeners)
+            self._control = ControlServer(
+                self._accepting, wanted, site, self._listeners, self._groups
+            )
             self._control.start()
 
     def _wanted(self, control: ControlSettings | None) -> ControlSettings | None:

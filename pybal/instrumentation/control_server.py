@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import grp
-
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from pybal.config.settings import ControlSettings
 from pybal.handover.listeners import KeptListeners
 from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.server import Accepting
+from pybal.instrumentation.socket_group import GroupIds
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
 from pybal.net.unix_socket import UNIXListener, what_is_at
@@ -26,8 +26,10 @@ class ControlServer:
         settings: ControlSettings,
         site: LateSite,
         kept: KeptListeners,
+        groups: GroupIds,
     ) -> None:
         self._accepting = accepting
+        self._groups = groups
         self._kept = kept
         self.settings = settings
         self._site = site
@@ -51,14 +53,18 @@ class ControlServer:
     def reconfigure(self, settings: ControlSettings) -> None:
         """Another group at the same path."""
         before, self.settings = self.settings, settings
-        if self._listener.port is None or settings.group == before.group:
-            return
+        if self._listener.port is not None and settings.group != before.group:
+            group_id = self._own_group_id()
+            self._allow(self._listener.port.listening, group_id)
+            self._look_up(self._listener.port.listening, group_id)
+
+    def _allow(self, listening: UNIXListener, group_id: int | None) -> None:
         try:
-            self._listener.port.listening.allow(self._group_id())
+            listening.allow(group_id)
         except OSError as error:
             self._accepting.log.error(
                 "Group {group} cannot be let in to the control socket: {error}",
-                group=settings.group,
+                group=self.settings.group,
                 error=str(error),
             )
 
@@ -71,23 +77,44 @@ class ControlServer:
 
     def _listen(self) -> _Open:
         path = self.settings.path
-        listening = UNIXListener(path, self._group_id(), self._kept.take(what_is_at(path)))
+        group_id = self._own_group_id()
+        listening = UNIXListener(path, group_id, self._kept.take(what_is_at(path)))
         kept = self._kept.keep(what_is_at(path), listening.socket)
+        self._look_up(listening, group_id)
         return _Open(listening, self._accepting.accept(kept, self._site))
 
-    def _group_id(self) -> int | None:
+    def _own_group_id(self) -> int | None:
         group = self.settings.group
-        if group is None:
-            return None
-        try:
-            return grp.getgrnam(group).gr_gid
-        except KeyError:
+        return None if group is None else self._groups.own(group)
+
+    def _look_up(self, listening: UNIXListener, group_id: int | None) -> None:
+        """A group that is none of this host's own, which is let in once it is known."""
+        group = self.settings.group
+        if group is not None and group_id is None:
+            asked = self._groups.ask(group)
+            asked.addCallback(self._found, listening, group)
+            asked.addErrback(self._not_found, group)
+
+    def _found(self, group_id: int, listening: UNIXListener, group: str) -> None:
+        port = self._listener.port
+        # Meanwhile it may have been given up, or another group may be meant.
+        if port is not None and port.listening is listening and self.settings.group == group:
+            self._allow(listening, group_id)
+
+    def _not_found(self, failure: Failure, group: str) -> None:
+        if failure.check(KeyError):
             self._accepting.log.error(
                 "There is no group {group}, which control-socket-group names: only root may use "
                 "the control socket",
                 group=group,
             )
-            return None
+            return
+        self._accepting.log.error(
+            "Group {group}, which control-socket-group names, cannot be looked up: {error}; only "
+            "root may use the control socket",
+            group=group,
+            error=failure.getErrorMessage(),
+        )
 
 
 class _Open:
