@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.logger import Logger
+
 if TYPE_CHECKING:
     from pybal.instrumentation.channel import BoundedSite
+
+_log = Logger(namespace="instrumentation")
 
 
 class LateSite:
@@ -29,7 +33,10 @@ class LateSite:
         self._site = site
         waiting, self._waiting = self._waiting, []
         for begin in waiting:
-            begin(site)
+            try:
+                begin(site)
+            except Exception:  # noqa: BLE001 - who connects at another address has its answers
+                _log.failure("Nothing is answered at one of the addresses")
 
     async def abort_all(self) -> None:
         """Abort every connection; returns when the last is gone."""

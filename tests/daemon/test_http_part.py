@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, fail
+from twisted.logger import capturedLogs
 
 from pybal.daemon.daemon import Daemon
+from pybal.instrumentation.late_site import LateSite
 from pybal.ipvs.memory import MemoryKernel
 from pybal.reload.running import started
 from pybal.runtime.threads import InThread, NoThreadError
@@ -24,6 +26,23 @@ from tests.fakes.deferreds import result_of
 CONFIG = "[global]\ninstrumentation = no\ncontrol-socket = {}\n"
 LATER_S = 1.0
 LONG_AFTER_S = 10.0
+
+
+def test_one_who_cannot_begin_to_answer_keeps_no_other_from_it() -> None:
+    def broken(_: object) -> None:
+        raise OSError("stuck")
+
+    site: Any = object()
+    late, begun = LateSite(), list[object]()
+    for begin in (begun.append, broken, begun.append):
+        late.when_there(begin)
+    with capturedLogs() as logged:
+        late.serve(site)
+    assert begun == [site, site]
+    texts = [event["log_format"] for event in logged]
+    assert texts == ["Nothing is answered at one of the addresses"]
+    late.when_there(begun.append)
+    assert begun == [site] * 3
 
 
 class Rig:

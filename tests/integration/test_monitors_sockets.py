@@ -195,6 +195,8 @@ def test_who_does_not_want_it_is_not_told_what_came_right_before_a_clean_end(
             await until(reactor, lambda: len(recorder.events) == 1)
             connection.sendall(b"greeting")
             await until(reactor, lambda: len(recorder.events) == 2)
+            # So both come in one segment, and the reactor never sees the one without the other.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
             connection.sendall(b"farewell")
             connection.close()
             await until(reactor, lambda: recorder.events[-1][0] == "closed")
