@@ -38,6 +38,7 @@ from pybal.bgp.snapshot import PeerSnapshot
 from pybal.bgp.succession import go_on, keep_session
 from pybal.bgp.summing import SummingLog
 from pybal.bgp.takeover import TakenSession
+from pybal.runtime.naming import shortened
 
 _LONGEST_ERROR = 600
 
@@ -318,7 +319,7 @@ class Peering:
 
     def note_failure(self, link: Link, text: str, weight: Weight) -> None:
         """See LinkOwner."""
-        text = text[:_LONGEST_ERROR]
+        text = shortened(text, _LONGEST_ERROR)
         established = self.links.established
         # Of a connection beside the session, and of our own stop, there is nothing to mend.
         if not self._running or established not in (None, link):

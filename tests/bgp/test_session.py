@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
 from pybal.bgp.advertisement import Advertisement
+from pybal.bgp.causes import Weight
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import IPV4_UNICAST, MARKER
 from pybal.bgp.messages import Keepalive, Notification, Open, RouteRefresh, Update
@@ -89,6 +90,14 @@ class SessionTest(PeeringCase):
         self.bgp.start()
         self.turn(4.1)
         assert isinstance(self.router.ends[0].heard[0], Open)
+
+    def test_of_a_long_error_it_is_said_that_it_goes_on(self) -> None:
+        self.bgp.start()
+        [peering] = self.bgp.peerings
+        peering.note_failure(peering.links.active, "no" * 1000, Weight.SAID)
+        error = str(self.peer().last_error)
+        assert error.startswith("nono")
+        assert error.endswith("…")
 
     def test_a_peer_that_refuses_has_its_routes_within_5_s_of_its_return(self) -> None:
         self.bgp.start()
