@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from pybal.config.settings import ServiceSettings
-from pybal.ipvs.model import SCHEDULER_FLAGS, Checksum, Forwarding, Persistence, TunnelType
+from pybal.ipvs.model import (
+    SCHEDULER_FLAGS,
+    Checksum,
+    Forwarding,
+    Persistence,
+    Tunnel,
+    TunnelType,
+)
 from pybal.ipvs.options import KernelOptions, ServiceOptions
 
 _CHECKSUMS = {Checksum.FULL: ", checksum", Checksum.REMOTE: ", remote checksum"}
@@ -40,9 +47,19 @@ def _forwarding(options: ServiceOptions) -> str:
         return "masquerading"
     if options.forwarding is not Forwarding.TUNNEL:
         return "direct routing"
-    tunnel = options.tunnel
+    return f"tunneling ({tunnel_words(options.tunnel)})"
+
+
+def tunnel_words(tunnel: Tunnel) -> str:
+    """What packets are wrapped in."""
     port = f" port {tunnel.port}" if tunnel.type is TunnelType.GUE else ""
-    return f"tunneling ({tunnel.type.name}{port}{_CHECKSUMS.get(Checksum(tunnel.flags), '')})"
+    return f"{tunnel.type.name}{port}{_CHECKSUMS.get(Checksum(tunnel.flags), '')}"
+
+
+def flag_words(flags: int) -> str:
+    """The flags of a scheduler, whichever that is: their bits mean the same with all."""
+    names = [" or ".join(same) for same in zip(*SCHEDULER_FLAGS.values(), strict=True)]
+    return ", ".join(name for bit, name in enumerate(names) if flags >> bit & 1) or "none"
 
 
 def _persistence(persistence: Persistence, engine: str) -> str:

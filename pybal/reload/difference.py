@@ -6,14 +6,15 @@ Steps come in the order in which people are shown them; how those about services
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
 from fractions import Fraction
 from functools import reduce
 from typing import Any, Union
 
 from pybal.config.bgp_report import bandwidth, communities
+from pybal.config.ipvs_report import flag_words, tunnel_words
 from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
@@ -311,7 +312,11 @@ def _changes(keys: Iterable[Key], before: object, after: object) -> Iterator[Cha
             # The monitors' options are compared by _monitor_changes.
             old, new = (tuple(each.monitor for each in monitors) for monitors in (old, new))
         if old != new:
-            yield Change("/".join(key.names), _shown(old, key), _shown(new, key))
+            old, new = _one_each(old, new)
+            differing = _differing(old, new)
+            yield Change(
+                "/".join(key.names), _shown(old, key, differing), _shown(new, key, differing)
+            )
 
 
 def _of(effect: Effect, keys: Iterable[Key], changes: Iterable[Change]) -> tuple[Change, ...]:
@@ -323,12 +328,28 @@ def _value(settings: object, field: str) -> Any:
     return reduce(getattr, field.split("."), settings)
 
 
-def _shown(value: object, key: Key) -> str:
-    """As people write it, shortened; no secret is ever shown."""
+def _one_each(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of lists of one thing each, of which there may be several: the things."""
+    lists = [value for value in (before, after) if isinstance(value, tuple) and len(value) == 1]
+    if len(lists) == 2 and all(is_dataclass(value[0]) for value in lists):
+        return before[0], after[0]
+    return before, after
+
+
+def _differing(before: object, after: object) -> Collection[str]:
+    """The fields in which two values of one kind differ."""
+    if type(before) is not type(after) or not is_dataclass(before):
+        return ()
+    return [f.name for f in fields(before) if getattr(before, f.name) != getattr(after, f.name)]
+
+
+def _shown(value: object, key: Key, differing: Collection[str]) -> str:
+    """As people write it, shortened; of several values those that differ. No secret is ever
+    shown."""
     if key.secret:
         return "none" if value is None else "***"
     form = None if value is None else _FORMS.get(key.names[0])
-    return shortened(_text(value) if form is None else form(value), _MAX_SHOWN)
+    return shortened(_text(value, differing) if form is None else form(value), _MAX_SHOWN)
 
 
 _FORMS: dict[str, Callable[[Any], str]] = {
@@ -337,13 +358,17 @@ _FORMS: dict[str, Callable[[Any], str]] = {
     "bgp-large-communities": lambda large: communities((), large),
     "bgp-extended-communities": lambda extended: communities((), (), extended),
     "bgp-link-bandwidth": bandwidth,
+    "bgp-families": lambda families: " ".join(f"ipv{version}" for version in families),
+    "runcommand-user": lambda user: str(user.name),
+    "scheduler-flags": flag_words,
+    "tunnel-type": tunnel_words,
 }
 """Values that the configuration writes in a way of their own."""
 
 
-def _text(value: object) -> str:
+def _text(value: object, differing: Collection[str] = ()) -> str:
     match value:
-        case None:
+        case None | "":
             return "unset"
         case bool():
             return "yes" if value else "no"
@@ -355,9 +380,19 @@ def _text(value: object) -> str:
             return str(value.value).lower() if isinstance(value.value, str) else value.name.lower()
         case tuple():
             return f"[{' '.join(map(_text, value))}]"
-    if hasattr(value, "__dataclass_fields__"):
-        return " ".join(_text(getattr(value, each)) for each in value.__dataclass_fields__)
+    if is_dataclass(value):
+        names = [each.name for each in fields(value) if not differing or each.name in differing]
+        return ", ".join(_named_field(name, getattr(value, name)) for name in names)
     return str(value)
+
+
+def _named_field(name: str, value: object) -> str:
+    """`hold 120 s` of hold_s."""
+    for end, unit in (("_s", " s"), ("_bytes", " bytes"), ("_ms", " ms")):
+        if name.endswith(end):
+            name, text = name.removesuffix(end), _text(value)
+            return f"{name.replace('_', ' ')} {text}{'' if value is None else unit}"
+    return f"{name.replace('_', ' ')} {_text(value)}"
 
 
 def _where(service: ServiceSettings) -> str:

@@ -70,6 +70,12 @@ def test_a_new_section_is_added_and_a_missing_one_removed_last() -> None:
             "monitors [IdleConnection] -> [IdleConnection Ping]",
         ),
         ({"idleconnection__max_delay": "9"}, "IdleConnection's max_delay_s before -> changed"),
+        ({"list_hold": "60"}, "list-floor/list-window/list-hold hold unset -> hold 60 s"),
+        ({"bgp_communities": "64600:1"}, "bgp-communities unset -> 64600:1"),
+        (
+            {"persistence_timeout": "300"},
+            "persistence-timeout/persistence-netmask unset -> timeout 300 s, prefix length 32",
+        ),
     ],
 )
 def test_what_a_service_can_take_over_is_adjusted(changes: dict[str, str], line: str) -> None:
@@ -162,6 +168,43 @@ def test_no_secret_is_shown() -> None:
     assert "k8s://***@kube.example.org:443" in text
     for secret in ("swordfish", "halibut", "hunter2"):
         assert secret not in text
+
+
+def test_of_several_values_of_a_service_those_that_differ_are_shown_in_words() -> None:
+    communities = [{"bgp_communities": each} for each in ("64600:1", "64600:2")]
+    gue = {"tunneling": "yes", "tunnel_type": "gue", "tunnel_port": "6080"}
+
+    def changed(before: dict[str, str], after: dict[str, str]) -> str:
+        (line,) = said(
+            "[global]\n" + service("one", **before), "[global]\n" + service("one", **after)
+        )
+        return line.removeprefix("adjust service one: ")
+
+    assert changed(*communities) == "bgp-communities 64600:1 -> 64600:2"
+    assert changed(gue, {**gue, "tunnel_checksum": "remote"}) == (
+        "tunnel-type/tunnel-port/tunnel-checksum GUE port 6080 -> GUE port 6080, remote checksum"
+    )
+    sh = {"scheduler": "sh"}
+    assert changed(sh, {**sh, "scheduler_flags": "sh-fallback, sh-port"}) == (
+        "scheduler-flags none -> sh-fallback or mh-fallback, sh-port or mh-port"
+    )
+
+
+def test_of_several_values_of_all_those_that_differ_are_shown_in_words() -> None:
+    sync = "ipvs-sync-daemon = master\nipvs-sync-interface = eth0\n"
+    for before, after, shown in (
+        ("", "isolation-hold = 60\n", "hold 120 s -> hold 60 s"),
+        ("ipvs-tcp-timeout = 600\n", "ipvs-udp-timeout = 60\n",
+         "tcp 600 s, udp 0 s -> tcp 0 s, udp 60 s"),
+        ("", "history-size = 64M\n", "size 268435456 bytes -> size 67108864 bytes"),
+        ("", "runcommand-user = root\n", "runcommand-user unset -> root"),
+        (sync, sync + "ipvs-sync-id = 7\n", "sync id 0 -> sync id 7"),
+    ):  # fmt: skip
+        (line,) = said("[global]\n" + before + ONE, "[global]\n" + after + ONE)
+        assert line.startswith("adjust [global]: ")
+        assert line.endswith(f" {shown}")
+    (line,) = said(GLOBAL_BGP + ONE, GLOBAL_BGP + "bgp-families = ipv4\n" + ONE)
+    assert line.endswith(": bgp-families ipv4 ipv6 -> ipv4")
 
 
 def test_a_long_value_is_shortened() -> None:
