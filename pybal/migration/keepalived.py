@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pybal.config.foreign_words import instead_of
 from pybal.ipvs.model import SCHEDULER_FLAGS, SCHEDULERS
-from pybal.migration.keepalived_checks import CheckReader, Server, host_header
+from pybal.migration.keepalived_checks import CheckReader, Server, host_header, said_for_all
 from pybal.migration.keepalived_text import Remark, Statement, whole_number
 from pybal.net.addresses import parse_address
 
@@ -213,7 +213,8 @@ class Translator:
             if len(each.words) > 2 and (port is None or port >= 2**16):
                 self._remark(each, "not translated: no port")
                 continue
-            server = Server(each.line, address, port, self._weight(each))
+            inherited = {**said_for_all(block), **said_for_all(each)}
+            server = Server(each.line, address, port, self._weight(each), inherited=inherited)
             here = _argument(each, "virtualhost") or host
             for checker in each.block:
                 self._checks.read(checker, server, here)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pybal.migration.keepalived_text import Remark, Statement, whole_number
@@ -20,6 +21,7 @@ _COMMON = {
     "bind_to": "source-address",
     "delay_loop": "interval",
 }
+_INHERITED = ("connect_timeout", "retry", "delay_loop")
 _RETRIES = ("retry", "nb_get_retry", "nb_sock_retry")
 _STATUS = re.compile(r"\d{3}(-\d{3})?")
 
@@ -42,6 +44,13 @@ class Server:
     port: int | None
     weight: int
     checks: list[Check] = field(default_factory=list)
+    inherited: Options = field(default_factory=dict)
+    """What its checkers do unless they say otherwise."""
+
+
+def said_for_all(block: Statement) -> Options:
+    """What a virtual or real server says for all its checkers; it is seen thereby."""
+    return _timing(each for each in block.block if each.name in _INHERITED)
 
 
 class CheckReader:
@@ -74,18 +83,14 @@ class CheckReader:
         self._remarks.append(Remark(statement.line, statement.text(), text))
 
     def _common(self, checker: Statement, server: Server) -> Options:
-        options: Options = {}
-        for each in checker.block:
-            value = each.words[1] if len(each.words) > 1 else ""
-            if each.name in _COMMON and value:
-                each.seen = True
-                if each.name == "connect_port" and value == str(server.port):
-                    continue
-                options[_COMMON[each.name]] = value
-            elif each.name in _RETRIES and (retries := whole_number(value)) is not None:
-                each.seen = True
-                if retries:
-                    options["fall"] = str(retries + 1)
+        options = dict(server.inherited)
+        if checker.name == "misc_check":
+            options.pop("timeout", None)  # it was for connections
+        options |= _timing(checker.block)
+        if options.get("port") == str(server.port):
+            del options["port"]
+        if options.get("fall") == "1":
+            del options["fall"]
         return options
 
     def _fetch(self, checker: Statement, server: Server, host: str) -> Check | None:
@@ -171,6 +176,21 @@ class CheckReader:
             shown = ", ".join(bare.get(word) or repr(word) for word in words[1:])
             options["arguments"] = f"[ {shown} ]"
         return Check("RunCommand", options, checker.line)
+
+
+def _timing(statements: Iterable[Statement]) -> Options:
+    """Options that all monitors have; their statements are seen thereby. `fall` counts the first
+    failure, too."""
+    options: Options = {}
+    for each in statements:
+        value = each.words[1] if len(each.words) > 1 else ""
+        if each.name in _COMMON and value:
+            each.seen = True
+            options[_COMMON[each.name]] = value
+        elif each.name in _RETRIES and (retries := whole_number(value)) is not None:
+            each.seen = True
+            options["fall"] = str(retries + 1)
+    return options
 
 
 def host_header(words: str, address: str) -> str:

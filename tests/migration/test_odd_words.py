@@ -31,6 +31,11 @@ IN_VAIN = {
     "weight": WEB.replace("weight 3", "weight WORD"),
     "timeout": WEB.replace("connect_timeout 2", "connect_timeout WORD"),
     "retry": WEB.replace("retry 2", "retry WORD"),
+    "all checkers' timeout": WEB.replace("connect_timeout 2", "").replace(
+        "protocol TCP", "connect_timeout WORD"
+    ),
+    "all checkers' retry": WEB.replace("protocol TCP", "retry WORD"),
+    "a server's interval": WEB.replace("weight 3", "delay_loop WORD"),
 }
 
 
