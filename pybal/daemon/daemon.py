@@ -301,6 +301,7 @@ class Daemon:
         self._ports.set_log_level(settings.log_level)
         await self._http.go_over_to(settings.instrumentation, settings.control)
         await self._bgp.go_over_to(settings.bgp)
+        self._history.peers([peer.address for peer in self._bgp.snapshot().peers])
         names = [service.name for service in settings.services]
         renames = renamed(steps)
         self._bgp.follow_maintenance(renames)

@@ -72,6 +72,7 @@ class HistoryPart:
         self.chronicle = Chronicle(self.ledger, self._deferral.take)
         self._disk: DiskHistory | None = None
         self._isolated: int | None = None
+        self._lost_peers: set[str] = set()
         self._announced: dict[str, list[str]] = {}
         self._stopped = False
 
@@ -219,6 +220,13 @@ class HistoryPart:
         inputs = {"peer": peer, "established": established, "error": error}
         concern = Concern(Subject("peer", peer), begins=not established)
         self.ledger.note(Note(Kind.BGP, text, inputs=inputs, concern=concern))
+        (self._lost_peers.discard if established else self._lost_peers.add)(peer)
+
+    def peers(self, left: Collection[str]) -> None:
+        """Another configuration has left these: of others no session comes any more."""
+        for gone in self._lost_peers.difference(left):
+            self.ledger.gone(Subject("peer", gone), "")
+        self._lost_peers.intersection_update(left)
 
     # -- the director -------------------------------------------------------------------------
 

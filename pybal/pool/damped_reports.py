@@ -194,7 +194,11 @@ class DampedReports:
                 break
             # What is delivered may make others go or come.
             del self._held[held.report.host]
-            self._receiver.deliver(held.report)
+            try:
+                self._receiver.deliver(held.report)
+            except Exception:  # noqa: BLE001 - others wait to be pooled
+                text = "A report of {host} that was held failed unexpectedly"
+                self._log.failure(text, host=held.report.host)
         if held is not None and self._timer is None:
             delay_s = min(LOOK_AGAIN_S, max(0.0, held.until_s - now_s))
             self._timer = self._clock.callLater(delay_s, self._look)

@@ -281,6 +281,25 @@ def test_a_bgp_session_is_told_when_it_stands_and_when_it_is_lost(director: Dire
     assert [each.subject.kind for each in incident] == ["peer"]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_peer_that_is_configured_no_longer_leaves_no_incident_open(
+    director: Director, lost: bool
+) -> None:
+    router = Router(director.routers, "192.0.2.253")
+    router.listen()
+    director.run(30)
+    end = router.ends[-1]
+    end.say(Open(64601, 90, IPv4Address("192.0.2.253"), None), Keepalive())
+    director.run(1)
+    if lost:
+        end.transport.abortConnection()
+        director.run(1)
+    director.reload(director.text.replace("bgp = yes", "bgp = no"))
+    incidents, _ = found(director.daemon.view.history().find_incidents(EventQuery()))
+    assert [each.subject.kind for each in incidents] == ["peer"]
+    assert incidents[0].ended_at is not None
+
+
 def test_the_inputs_of_each_service_give_its_decisions(director: Director) -> None:
     director.network.refusing.add("192.0.2.1")
     director.run()

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from twisted.internet.task import Clock
-from twisted.logger import Logger
+from twisted.logger import Logger, capturedLogs
 
 from pybal.model import CheckResult, HealthReport
 from pybal.pool.damped_reports import DampedReports
@@ -20,6 +20,7 @@ class Pool:
     def __init__(self, *, enabled: bool = True) -> None:
         self.clock = Clock()
         self.spares = True
+        self.broken = ""
         self.up: dict[tuple[str, str], bool] = {}
         self.seen: list[tuple[str, str, bool]] = []
         self.damped = DampedReports(
@@ -28,6 +29,8 @@ class Pool:
         )  # fmt: skip
 
     def deliver(self, report: HealthReport) -> None:
+        if report.host == self.broken:
+            raise ZeroDivisionError("a mistake")
         self.up[report.host, report.monitor] = report.result.up
         self.seen.append((report.host, report.monitor, report.result.up))
 
@@ -85,6 +88,21 @@ def test_who_keeps_flapping_stays_out_without_a_change_of_the_table() -> None:
     assert not pool.is_up()
     pool.clock.pump([1.0] * 60)
     assert pool.is_up()
+
+
+def test_a_mistake_with_one_that_waits_lets_no_other_wait_for_ever() -> None:
+    pool = Pool()
+    pool.flap(FREE_FLAPS + len(HOLD_S), "b")
+    pool.flap(FREE_FLAPS + 1, "a")
+    assert not pool.is_up("a")
+    assert not pool.is_up("b")
+    pool.broken = "a"
+    with capturedLogs() as logged:
+        pool.clock.pump([1.0] * 60)
+    assert [event["log_failure"].type for event in logged if "log_failure" in event] == [
+        ZeroDivisionError
+    ]
+    assert pool.is_up("b")
 
 
 def test_quiet_minutes_wipe_the_slate() -> None:
