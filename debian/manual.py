@@ -99,9 +99,9 @@ def _paragraph(
     if not options:
         yield ".PP"
     yield from _text(comment)
-    effects = {_effect(key, in_global=in_global) for key, _, _ in options} - {""}
+    effects = {_effect(key, in_global=in_global) for key, _, _ in options} - {None}
     if len(effects) == 1:
-        yield from (".br", f"A reload changes it: {effects.pop()}.")
+        yield from (".br", _A_RELOAD[effects.pop()])
 
 
 def _text(comment: list[str]) -> Iterator[str]:
@@ -116,16 +116,24 @@ def _text(comment: list[str]) -> Iterator[str]:
         yield from (".fi", ".RE")
 
 
-def _effect(key: str, *, in_global: bool) -> str:
+_A_RELOAD = {
+    keys.Effect.IN_PLACE: "A reload changes it: in place.",
+    keys.Effect.PEER_ANEW: "A reload changes it: the peer\\(aqs session begins anew.",
+    keys.Effect.SERVICE_ANEW: "A reload changes it: the new service stands before the former goes.",
+    keys.Effect.RESTART: "A reload does not change it: that takes a restart.",
+}
+
+
+def _effect(key: str, *, in_global: bool) -> keys.Effect | None:
     tables = (
         (*keys.GLOBAL_KEYS, *keys.BGP_KEYS, *keys.SWITCHES, *keys.PEER_KEYS)
         if in_global
         else keys.SERVICE_KEYS
     )
-    found = {entry.effect.value for entry in tables if key in entry.names}
+    found = {entry.effect for entry in tables if key in entry.names}
     if not found and "." in key:
-        found = {keys.Effect.IN_PLACE.value}
-    return found.pop() if len(found) == 1 else ""
+        found = {keys.Effect.IN_PLACE}
+    return found.pop() if len(found) == 1 else None
 
 
 def _escape(text: str) -> str:

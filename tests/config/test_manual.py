@@ -37,6 +37,19 @@ def test_an_entry_says_the_default_and_what_a_reload_touches(page: str) -> None:
     assert lines[-1] == "A reload changes it: in place."
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("handover", "A reload does not change it: that takes a restart."),
+        ("bgp\\-hold\\-time", "A reload changes it: the peer\\(aqs session begins anew."),
+        ("protocol", "A reload changes it: the new service stands before the former goes."),
+    ],
+)
+def test_what_a_reload_does_is_a_sentence(page: str, key: str, said: str) -> None:
+    _, entry = page.split(rf"\fB{key}\fR", 1)
+    assert re.findall(r"^A reload .*$", entry, re.MULTILINE)[0] == said
+
+
 def test_nothing_of_it_is_taken_for_a_request_of_roff(page: str) -> None:
     requests = set(re.findall(r"^[.'](\S*)", page, re.MULTILINE))
     known = {"TH", "SH", "TP", "TQ", "PP", "I", "BR", "br", "RS", "RE", "nf", "fi"}
