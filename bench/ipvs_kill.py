@@ -49,8 +49,8 @@ from pybal.ipvs.model import (
     Table,
 )
 from pybal.ipvs.netlink import NetlinkKernel
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.ownership import record_file, this_place
-from pybal.ipvs.plan import Operation
 from pybal.ipvs.settings import IPVSSettings
 from pybal.model import L4Protocol
 

@@ -49,7 +49,7 @@ from pybal.ipvs.model import (
     Table,
 )
 from pybal.ipvs.netlink import NetlinkKernel
-from pybal.ipvs.plan import AddDestination, AddService
+from pybal.ipvs.operations import AddDestination, AddService
 from pybal.ipvs.quick_look import LOOK_EVERY_S, QuickLook
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import L4Protocol

@@ -43,7 +43,7 @@ from pybal.handover.store import DescriptorStore
 from pybal.handover.successor import Successor, who_keeps
 from pybal.health.descriptor_need import kept_connections, shortage
 from pybal.http.client import BoundedHTTPClient
-from pybal.ipvs.dryrun import DryRunKernel
+from pybal.ipvs.dry_run import DryRunKernel
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.modules import KernelModules, kernel_notes, scheduler_notes
 from pybal.ipvs.ownership import Place, this_place

@@ -15,9 +15,9 @@ from pybal.announce.maintenance import Maintenance, Phase, phase_since
 from pybal.announce.others import Others
 from pybal.announce.wishes import service_of
 from pybal.bgp.advertisement import Advertisement, LargeCommunity
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import Origin
-from pybal.bgp.extcommunity import community_text, link_bandwidth
+from pybal.bgp.extended_community import community_text, link_bandwidth
 from pybal.bgp.heard import mark
 from pybal.bgp.importer import ToldRoutes
 from pybal.bgp.messages import PathAttributes

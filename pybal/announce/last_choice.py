@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY
 from pybal.bgp.messages import PathAttributes
 from pybal.bgp.prefix import Prefix

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from pybal.bgp.extcommunity import is_link_bandwidth
+from pybal.bgp.extended_community import is_link_bandwidth
 from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import ToldRoutes
 from pybal.bgp.peering import Peering

@@ -12,7 +12,7 @@ from enum import Enum
 from ipaddress import IPv4Address
 from typing import Any
 
-from pybal.bgp.aspath import decode_as_path, without_confederation
+from pybal.bgp.as_path import decode_as_path, without_confederation
 from pybal.bgp.constants import AttributeType, Origin
 from pybal.bgp.messages import Aggregator
 

@@ -16,7 +16,7 @@ from pybal.bgp.notification import (
 )
 from pybal.bgp.open import decode_open, encode_open
 from pybal.bgp.update import DecodedUpdate, decode_update
-from pybal.bgp.updateencode import encode_update
+from pybal.bgp.update_encoding import encode_update
 
 Received = Union[Open, DecodedUpdate, Notification, Keepalive, RouteRefresh]
 

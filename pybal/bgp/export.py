@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 from typing import TypeVar
 
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import IPV4_UNICAST, Family, Role, SegmentType
 from pybal.bgp.messages import ASPath, PathAttributes, Segment
 from pybal.bgp.negotiation import Relation, Session

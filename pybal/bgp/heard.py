@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from pybal.bgp.advertisement import LargeCommunity
-from pybal.bgp.aspath import path_length
+from pybal.bgp.as_path import path_length
 from pybal.bgp.constants import (
     BGP_PORT,
     GRACEFUL_SHUTDOWN_COMMUNITY,

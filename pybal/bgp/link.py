@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol
 
-from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.adj_rib_out import AdjRIBOut
 from pybal.bgp.attributes import Severity
 from pybal.bgp.causes import Weight
 from pybal.bgp.codec import Received

@@ -1,6 +1,6 @@
 """The port to the outside: opening, accepting; and its adapter on Twisted.
 
-Keys (tcpauth.py) and TTLs (RFC 5082) are set on the sockets before a byte is exchanged.
+Keys (tcp_auth.py) and TTLs (RFC 5082) are set on the sockets before a byte is exchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pybal.bgp.advertisement import IPNetwork
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.discovery import Advertiser
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
-from pybal.bgp.tcpauth import set_key
+from pybal.bgp.tcp_auth import set_key
 from pybal.handover.listeners import KeptListeners
 from pybal.model import IPAddress
 

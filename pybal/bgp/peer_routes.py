@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.adj_rib_out import AdjRIBOut
 from pybal.bgp.export import next_hops_in_session, policy_in_session
 from pybal.bgp.link import Link
 from pybal.bgp.link_pair import LinkPair

@@ -1,6 +1,6 @@
 """One router: at most two links, of which one becomes the session.
 
-When a peer is tried again is decided by the state machine: `Step._hold_idle` in fsmstep.py, for
+When a peer is tried again is decided by the state machine: `Step._hold_idle` in fsm_step.py, for
 connections of the peer's own `admission.py`.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.adj_rib_out import AdjRIBOut
 from pybal.bgp.admission import Admission, begins_anew
 from pybal.bgp.bfd.detector import Detector
 from pybal.bgp.causes import Failure, Weight
@@ -31,7 +31,7 @@ from pybal.bgp.negotiation import (
     negotiate,
 )
 from pybal.bgp.peer_routes import PeerRoutes
-from pybal.bgp.peersnapshot import PeerView, Statistics
+from pybal.bgp.peer_snapshot import PeerView, Statistics
 from pybal.bgp.ports import BGPPorts
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.snapshot import PeerSnapshot

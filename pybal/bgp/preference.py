@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from pybal.bgp.aspath import path_length
+from pybal.bgp.as_path import path_length
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin
 from pybal.bgp.heard import HeardRoute
 from pybal.bgp.negotiation import Relation, Session

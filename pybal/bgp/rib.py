@@ -15,7 +15,7 @@ from pybal.bgp.errors import EncodeError
 from pybal.bgp.messages import MPReach, MPUnreach, PathAttributes, Update
 from pybal.bgp.negotiation import Session
 from pybal.bgp.prefix import OCTETS, Prefix
-from pybal.bgp.updateencode import encode_attributes
+from pybal.bgp.update_encoding import encode_attributes
 from pybal.model import IPAddress
 
 _FIXED_SIZE = HEADER_SIZE + 4  # the lengths of withdrawn routes and of attributes

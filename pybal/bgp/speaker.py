@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.constants import CeaseSubcode, ErrorCode
-from pybal.bgp.foundpeers import LinkNeighbour, group_of, makes_room, member_of, unfound
+from pybal.bgp.found_peers import LinkNeighbour, group_of, makes_room, member_of, unfound
 from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.messages import Notification
 from pybal.bgp.network import Close

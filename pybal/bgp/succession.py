@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.adj_rib_out import AdjRIBOut
 from pybal.bgp.codec import encode
 from pybal.bgp.connection import BGPConnection
 from pybal.bgp.fsm import FSM
-from pybal.bgp.fsmstep import resumed
+from pybal.bgp.fsm_step import resumed
 from pybal.bgp.kept_session import KeptSession, terms_of
 from pybal.bgp.left import SESSION_PREFIX
 from pybal.bgp.link import Link, Side

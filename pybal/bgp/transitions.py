@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from pybal.bgp.constants import CeaseSubcode, ErrorCode, FSMSubcode, MessageType
 from pybal.bgp.fsm import FSM, Action, Do, Event, EventKind, State
-from pybal.bgp.fsmstep import Step
+from pybal.bgp.fsm_step import Step
 from pybal.bgp.messages import Notification
 from pybal.bgp.settings import Options
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from pybal.bgp.aspath import merge_as4_path
+from pybal.bgp.as_path import merge_as4_path
 from pybal.bgp.attributes import (
     EXTENDED,
     MP_FLAGS,

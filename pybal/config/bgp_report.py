@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pybal.bgp.extcommunity import community_text
+from pybal.bgp.extended_community import community_text
 from pybal.config.settings import BGPPeerOptions, BGPSettings, LargeCommunity, LinkBandwidth
 from pybal.net.addresses import endpoint
 

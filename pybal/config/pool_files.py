@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
+from pybal.config.pool_list import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.config.problems import LoadResult, Problem, Severity
 from pybal.config.settings import FileSource, ServiceSettings, Settings
 from pybal.errors import SourceError

@@ -146,9 +146,9 @@ PIECES = (
         "pybal.sources.etcd",
         _files(
             "sources/etcd.py",
-            "sources/etcdclient.py",
-            "sources/etcdconnection.py",
-            "sources/etcdvalues.py",
+            "sources/etcd_client.py",
+            "sources/etcd_connection.py",
+            "sources/etcd_values.py",
         ),
         _has_etcd,
     ),

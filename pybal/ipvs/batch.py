@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pybal.ipvs.model import ServiceKey
-from pybal.ipvs.plan import Operation
+from pybal.ipvs.operations import Operation
 
 OPERATIONS_PER_TURN = 100
 """So many operations are one exchange with the kernel, and a turn of the reactor has few more: of a

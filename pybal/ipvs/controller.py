@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from pybal.ipvs.drainer import Drainer
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.kernelwide import KernelWide
+from pybal.ipvs.kernel_wide import KernelWide
 from pybal.ipvs.managed_service import RefusedServers
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table

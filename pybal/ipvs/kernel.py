@@ -19,7 +19,7 @@ from pybal.ipvs.model import (
     Timeouts,
     TunnelType,
 )
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

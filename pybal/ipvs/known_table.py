@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from pybal.ipvs.ipvsadm import command
 from pybal.ipvs.kernel import Kernel, OperationResult
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.plan import Operation, apply_to
+from pybal.ipvs.operations import Operation, apply_to
 
 
 class KnownTable(MutableMapping[ServiceKey, ServiceEntry]):

@@ -13,8 +13,7 @@ from twisted.logger import Logger
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.model import DestinationKey, ServiceEntry, ServiceKey, Table
-from pybal.ipvs.outstanding import Outstanding
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,
@@ -22,6 +21,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.runtime.clock import DelayedCall
 

@@ -36,9 +36,9 @@ from pybal.ipvs.managed_service import (
     summary,
 )
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.outstanding import Outstanding
 from pybal.ipvs.ownership import NoRecord, Owner
-from pybal.ipvs.plan import Operation
 from pybal.ipvs.reading import Reader
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.slices import Slices

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 from pybal.errors import KernelError
-from pybal.ipvs import codec, kernelwide_codec, statistics_codec, wire
+from pybal.ipvs import codec, kernel_wide_codec, statistics_codec, wire
 from pybal.ipvs.connection import Connection, Request, connect
 from pybal.ipvs.kernel import (
     Kernel,
@@ -21,7 +21,7 @@ from pybal.ipvs.kernel import (
 )
 from pybal.ipvs.messages import Command
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Timeouts
-from pybal.ipvs.plan import Operation
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.ipvs.wire import MalformedMessageError
@@ -115,29 +115,29 @@ class NetlinkKernel(Kernel):
         """See Kernel."""
         what = "read the IPVS timeouts"
         request = Request(Command.GET_CONFIG, b"", wire.NLM_F_ACK)
-        for found in in_one_go(self._get(what, request, kernelwide_codec.read_timeouts)):
+        for found in in_one_go(self._get(what, request, kernel_wide_codec.read_timeouts)):
             return found
         raise KernelError(what, errno.EBADMSG, "the kernel's answer is empty")
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
         """See Kernel."""
-        attributes = kernelwide_codec.timeouts(timeouts)
+        attributes = kernel_wide_codec.timeouts(timeouts)
         self._do("set the IPVS timeouts", Command.SET_CONFIG, attributes, timeouts_refusal)
 
     def sync_daemons(self) -> tuple[SyncDaemon, ...]:
         """See Kernel."""
         request = Request(Command.GET_DAEMON, b"", wire.NLM_F_DUMP)
         what = "read the IPVS sync daemons"
-        return tuple(in_one_go(self._get(what, request, kernelwide_codec.read_daemon)))
+        return tuple(in_one_go(self._get(what, request, kernel_wide_codec.read_daemon)))
 
     def start_sync(self, daemon: SyncDaemon) -> None:
         """See Kernel."""
-        attributes = kernelwide_codec.daemon(daemon)
+        attributes = kernel_wide_codec.daemon(daemon)
         self._do(f"start {daemon}", Command.NEW_DAEMON, attributes, sync_refusal)
 
     def stop_sync(self, role: SyncRole) -> None:
         """See Kernel."""
-        attributes = kernelwide_codec.role(role)
+        attributes = kernel_wide_codec.role(role)
         self._do(f"stop {role.words}", Command.DEL_DAEMON, attributes, sync_refusal)
 
     def _do(

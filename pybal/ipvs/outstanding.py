@@ -16,7 +16,7 @@ from heapq import heappop, heappush
 from operator import index
 
 from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry, ServiceKey
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

@@ -16,7 +16,7 @@ from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.monitors.asking import AskingMonitor, request_duration
 from pybal.monitors.base import ReportReceiver
-from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
+from pybal.monitors.dns_wire import TYPE_A, TYPE_AAAA, Answer, Query, make_query, read_answer
 from pybal.monitors.looping import CheckOutcome
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.target import MonitorPorts, Target

@@ -15,14 +15,14 @@ from typing import Protocol
 
 from twisted.internet.threads import blockingCallFromThread
 
-from pybal.config.poollist import PoolList
+from pybal.config.pool_list import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import ResolutionError, SourceError
 from pybal.model import IPAddress
 from pybal.runtime.backoff import backoff_s
 from pybal.sources.base import SourcePorts
-from pybal.sources.etcdclient import PythonEtcdClient
-from pybal.sources.etcdvalues import Values, parse_values
+from pybal.sources.etcd_client import PythonEtcdClient
+from pybal.sources.etcd_values import Values, parse_values
 from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.list_source import ListSource
 

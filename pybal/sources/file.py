@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twisted.internet.task import deferLater
 
-from pybal.config.poollist import MAX_LIST_BYTES, PoolList
+from pybal.config.pool_list import MAX_LIST_BYTES, PoolList
 from pybal.errors import SourceError
 from pybal.runtime.file_stamp import FileStamp
 from pybal.sources.base import SourcePorts

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pybal.config.poollist import PoolList, parse_pool_bytes
+from pybal.config.pool_list import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.net.addresses import same_host

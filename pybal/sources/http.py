@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
-from pybal.config.poollist import MAX_LIST_BYTES, PoolList, parse_pool_bytes
+from pybal.config.pool_list import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.runtime.naming import quoted

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from pybal.config.poollist import MAX_ENTRIES, PoolList, PoolProblem
+from pybal.config.pool_list import MAX_ENTRIES, PoolList, PoolProblem
 from pybal.config.settings import KubernetesSource
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest

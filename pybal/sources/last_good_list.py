@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from pybal.config.poollist import PoolList
+from pybal.config.pool_list import PoolList
 from pybal.errors import SourceError
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot

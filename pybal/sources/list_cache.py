@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from twisted.logger import Logger
 
-from pybal.config.poollist import MAX_WEIGHT
+from pybal.config.pool_list import MAX_WEIGHT
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec
 from pybal.net.addresses import is_host

@@ -12,7 +12,7 @@ from typing import Protocol
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from pybal.config.poollist import PoolList
+from pybal.config.pool_list import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList

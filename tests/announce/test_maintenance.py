@@ -15,7 +15,7 @@ from pybal.announce.last_choice import as_last_choice
 from pybal.announce.maintenance import Maintenance, Phase
 from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.messages import Keepalive, PathAttributes
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.rib import Route

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Origin, SegmentType
 from pybal.bgp.export import export, next_hops_in_session, policy_in_session
 from pybal.bgp.messages import ASPath, Capabilities, Open, PathAttributes, Segment

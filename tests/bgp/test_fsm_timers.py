@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from pybal.bgp.fsm import FSM, Event, EventKind, State
-from pybal.bgp.fsmstep import resumed
+from pybal.bgp.fsm_step import resumed
 from pybal.bgp.messages import Notification, Open
 from pybal.bgp.negotiation import Session, negotiate
 from pybal.bgp.settings import Options

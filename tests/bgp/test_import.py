@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from pybal.bgp.advertisement import Advertisement
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import (
     GRACEFUL_SHUTDOWN_COMMUNITY,
     IPV4_UNICAST,

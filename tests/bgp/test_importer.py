@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address
 
-from pybal.bgp.aspath import sequence
+from pybal.bgp.as_path import sequence
 from pybal.bgp.constants import IPV4_UNICAST, RefreshSubtype
 from pybal.bgp.heard import OwnAddresses
 from pybal.bgp.importer import Importer, ToldRoutes

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.bgp.adjribout import AdjRIBOut, end_of_rib
+from pybal.bgp.adj_rib_out import AdjRIBOut, end_of_rib
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.kept_session import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pybal.bgp.aspath import path_length, sequence
+from pybal.bgp.as_path import path_length, sequence
 from pybal.bgp.constants import GRACEFUL_SHUTDOWN_COMMUNITY, Origin, SegmentType
 from pybal.bgp.heard import HeardRoute
 from pybal.bgp.messages import ASPath, PathAttributes, Segment

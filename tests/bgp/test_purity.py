@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-CORE = ("codec", "negotiation", "transitions", "adjribout", "rib", "bfd.packet", "bfd.session")
+CORE = ("codec", "negotiation", "transitions", "adj_rib_out", "rib", "bfd.packet", "bfd.session")
 
 
 def loaded(imports: str, asked: str) -> str:

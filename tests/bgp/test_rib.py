@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.bgp.adjribout import AdjRIBOut, Outgoing
-from pybal.bgp.aspath import sequence
+from pybal.bgp.adj_rib_out import AdjRIBOut, Outgoing
+from pybal.bgp.as_path import sequence
 from pybal.bgp.codec import encode
 from pybal.bgp.constants import AFI_IPV6, IPV4_UNICAST, IPV6_UNICAST, Origin
 from pybal.bgp.export import export

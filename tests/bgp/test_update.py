@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from pybal.bgp.aspath import merge_as4_path, sequence
+from pybal.bgp.as_path import merge_as4_path, sequence
 from pybal.bgp.attributes import RULES, Scope, Severity, encode_attribute
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST, Family, Origin, SegmentType
 from pybal.bgp.errors import NotificationError
@@ -21,7 +21,7 @@ from pybal.bgp.messages import (
 )
 from pybal.bgp.prefix import Prefix
 from pybal.bgp.update import DecodedUpdate, decode_update
-from pybal.bgp.updateencode import encode_update
+from pybal.bgp.update_encoding import encode_update
 
 EXTERNAL, INTERNAL = Scope(), Scope(internal=True)
 MEMBER = Scope(same_confederation=True)

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import strategies as st
 
-from pybal.config.poollist import (
+from pybal.config.pool_list import (
     MAX_WEIGHT,
     PoolList,
     parse_pool_list,

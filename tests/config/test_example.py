@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pybal.config.monitor_kinds import COMMON_OPTIONS
-from pybal.config.poollist import parse_pool_list
+from pybal.config.pool_list import parse_pool_list
 from pybal.config.settings import FileSource, Settings
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.reload.keys import BGP_KEYS, GLOBAL_KEYS, PEER_KEYS, SERVICE_KEYS, SWITCHES

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pybal.config.poollist import parse_pool_list
+from pybal.config.pool_list import parse_pool_list
 from pybal.config.settings import EtcdSource, HTTPSource, Settings
 from pybal.ipvs.model import Forwarding
 from pybal.ipvs.options import ServiceOptions

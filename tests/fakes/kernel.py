@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pybal.ipvs.kernel import Listing, OperationResult, refusal
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import SCHEDULERS, ServiceEntry, ServiceKey, Table
-from pybal.ipvs.plan import Operation
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.slices import Slices
 
 

@@ -22,7 +22,7 @@ from pybal.history.disk import FILE_NAME
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.query import EventPage, EventQuery
 from pybal.history.settings import HistorySettings
-from pybal.ipvs.plan import RemoveService
+from pybal.ipvs.operations import RemoveService
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
 from pybal.runtime.time_slices import TimeSlices

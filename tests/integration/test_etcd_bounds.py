@@ -16,8 +16,8 @@ import pytest
 
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
-from pybal.sources import etcdclient
-from pybal.sources.etcdclient import PythonEtcdClient
+from pybal.sources import etcd_client
+from pybal.sources.etcd_client import PythonEtcdClient
 from tests.integration.certificates import Certificate, make_certificate
 
 pytestmark = pytest.mark.integration
@@ -82,7 +82,7 @@ def client(server: OddServer, certificate: Certificate) -> Iterator[PythonEtcdCl
 
 
 def new_client(
-    server: OddServer, certificate: Certificate, read_s: float = etcdclient.READ_S
+    server: OddServer, certificate: Certificate, read_s: float = etcd_client.READ_S
 ) -> PythonEtcdClient:
     settings, ca_file = EtcdSource("127.0.0.1", server.port, "/pool/"), certificate.certificate
     return PythonEtcdClient(settings, [HOST], str(ca_file), read_s=read_s)
@@ -110,7 +110,7 @@ def test_an_answer_without_end_is_cut_off(server: OddServer, certificate: Certif
         pytest.raises(SourceError, match="the answer is too long"),
     ):
         client.read()
-    assert server.sent < 2 * etcdclient.MAX_BYTES
+    assert server.sent < 2 * etcd_client.MAX_BYTES
 
 
 def test_headers_without_end_are_cut_off(server: OddServer, client: PythonEtcdClient) -> None:

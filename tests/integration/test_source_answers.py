@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from pybal.config.poollist import PoolList
+from pybal.config.pool_list import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.model import ServerSpec
 from pybal.sources.base import SourcePorts

@@ -18,7 +18,7 @@ from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
-from pybal.sources.etcdclient import PythonEtcdClient
+from pybal.sources.etcd_client import PythonEtcdClient
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp

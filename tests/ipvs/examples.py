@@ -14,7 +14,7 @@ from pybal.ipvs.model import (
     ServiceKey,
     Table,
 )
-from pybal.ipvs.plan import AddDestination, AddService
+from pybal.ipvs.operations import AddDestination, AddService
 from pybal.model import L4Protocol
 
 TCP, UDP, SCTP = L4Protocol

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pybal.ipvs.kernel import Kernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, Table
+from pybal.ipvs.operations import Operation, apply_to
 from pybal.ipvs.outstanding import Outstanding
-from pybal.ipvs.plan import Operation, apply_to
 
 
 def read_table(kernel: Kernel) -> dict[ServiceKey, ServiceEntry]:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from pybal.ipvs.batch import CHANGED_WITHIN_S, LOOKED_AT_PER_TURN, Batch, batches
-from pybal.ipvs.plan import Operation, RemoveDestination
+from pybal.ipvs.operations import Operation, RemoveDestination
 from tests.ipvs.examples import DNS, WEB, server
 
 

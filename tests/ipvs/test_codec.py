@@ -22,7 +22,7 @@ from pybal.ipvs.model import (
     Service,
     ServiceKey,
 )
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

@@ -19,7 +19,7 @@ from pybal.ipvs.model import (
     Tunnel,
     TunnelType,
 )
-from pybal.ipvs.plan import AddDestination, AddService, RemoveDestination, RemoveService
+from pybal.ipvs.operations import AddDestination, AddService, RemoveDestination, RemoveService
 from pybal.ipvs.wire import MalformedMessageError, Reader
 from tests.ipvs.examples import MARK, MARK6, WEB, WEB6, server
 

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.model import ServiceEntry, Table
-from pybal.ipvs.plan import Operation
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.settings import IPVSSettings
 from tests.fakes.deferreds import result_of
 from tests.fakes.kernel import FakeKernel

@@ -15,7 +15,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import Listing, OperationResult
 from pybal.ipvs.manager import RETRY_MAX_S, SERVERS_READ_PER_TURN, IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

@@ -23,7 +23,7 @@ from pybal.ipvs.model import (
     Tunnel,
     TunnelType,
 )
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

@@ -18,7 +18,7 @@ from pybal.ipvs.kernel import (
 )
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import Forwarding, Service, Tunnel, TunnelType
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

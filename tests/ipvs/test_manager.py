@@ -12,7 +12,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.batch import CHANGED_WITHIN_S, OPERATIONS_PER_TURN
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceKey
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

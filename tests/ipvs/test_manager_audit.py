@@ -7,7 +7,7 @@ import errno
 from pybal.errors import KernelError
 from pybal.ipvs.manager import RETRY_FIRST_S, RETRY_MAX_S, IPVSManager
 from pybal.ipvs.model import Service
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceKey
-from pybal.ipvs.ownership import NoRecord
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddService,
 )
+from pybal.ipvs.ownership import NoRecord
 from pybal.ipvs.settings import Cleanup
 from pybal.ipvs.unmanaged import CLEANUP_WAIT_S
 from tests.fakes.kernel import FakeKernel

@@ -10,7 +10,7 @@ from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import RETRY_FIRST_S, RETRY_MAX_S
 from pybal.ipvs.model import DestinationKey, Service, ServiceEntry, ServiceKey
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     Operation,

@@ -8,7 +8,7 @@ import pytest
 
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import Persistence, Service
-from pybal.ipvs.plan import AddService
+from pybal.ipvs.operations import AddService
 from pybal.runtime.pieces import in_one_go
 from tests.ipvs.contract import KernelContract
 from tests.ipvs.examples import WEB, WEB6, pool

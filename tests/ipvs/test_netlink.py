@@ -14,7 +14,7 @@ from pybal.ipvs.connection import Connection
 from pybal.ipvs.messages import VERSION, Command
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
-from pybal.ipvs.plan import AddDestination, AddService, Operation
+from pybal.ipvs.operations import AddDestination, AddService, Operation
 from tests.ipvs.examples import WEB, destination, pool
 
 FAMILY = 21

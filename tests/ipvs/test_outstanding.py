@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 
 from pybal.ipvs.model import Destination, Forwarding, ServiceEntry, Table
-from pybal.ipvs.outstanding import Outstanding
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,
@@ -18,6 +17,7 @@ from pybal.ipvs.plan import (
     RemoveDestination,
     RemoveService,
 )
+from pybal.ipvs.outstanding import Outstanding
 from pybal.runtime.persistent_map import PersistentMap
 from tests.ipvs.examples import WEB, destination, entry, pool, server
 from tests.ipvs.strategies import tables

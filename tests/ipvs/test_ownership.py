@@ -16,8 +16,8 @@ from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.ownership import NoRecord, Ownership, Place, record_file, this_place
-from pybal.ipvs.plan import Operation
 from pybal.state.state_file import StateFileError
 from tests.examples import examples
 from tests.ipvs.clock import TURN_S, TurningClock

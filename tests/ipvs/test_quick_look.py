@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pybal.errors import KernelError
 from pybal.ipvs.controller import IPVSController, IPVSPorts
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.plan import AddService, EditDestination, RemoveDestination, RemoveService
+from pybal.ipvs.operations import AddService, EditDestination, RemoveDestination, RemoveService
 from pybal.ipvs.quick_look import ENTRIES_A_LOOK, MOST_SERVERS, SERVICES_A_LOOK
 from pybal.ipvs.settings import IPVSSettings
 from tests.fakes.kernel import FakeKernel

@@ -9,7 +9,7 @@ import pytest
 from pybal.errors import KernelError
 from pybal.ipvs.drift import Drift
 from pybal.ipvs.model import ServiceEntry, ServiceKey
-from pybal.ipvs.plan import RemoveDestination, RemoveService
+from pybal.ipvs.operations import RemoveDestination, RemoveService
 from pybal.ipvs.reading import Reader
 from tests.fakes.kernel import FakeKernel
 from tests.ipvs.examples import DNS, WEB, pool, server

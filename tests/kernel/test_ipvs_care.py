@@ -20,7 +20,7 @@ from pybal.ipvs.kernel import OperationResult
 from pybal.ipvs.manager import RETRY_FIRST_S, IPVSManager
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.netlink import NetlinkKernel
-from pybal.ipvs.plan import EditDestination, Operation
+from pybal.ipvs.operations import EditDestination, Operation
 from pybal.model import L4Protocol
 from tests.ipvs.clock import TURN_S, TurningClock
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool

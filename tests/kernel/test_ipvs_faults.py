@@ -21,7 +21,7 @@ from pybal.ipvs.kernel import Kernel, OperationResult
 from pybal.ipvs.manager import IPVSManager
 from pybal.ipvs.model import Service, ServiceEntry
 from pybal.ipvs.netlink import BATCH, NetlinkKernel
-from pybal.ipvs.plan import AddDestination, AddService, RemoveDestination
+from pybal.ipvs.operations import AddDestination, AddService, RemoveDestination
 from tests.ipvs.examples import DNS, WEB, WEB6, destination, pool, server
 from tests.ipvs.tables import read_table
 
@@ -101,7 +101,7 @@ UNPRIVILEGED = """
 import sys
 from pybal.errors import KernelError
 from pybal.ipvs.netlink import NetlinkKernel
-from pybal.ipvs.plan import RemoveService
+from pybal.ipvs.operations import RemoveService
 from tests.ipvs.examples import WEB
 kernel = NetlinkKernel()
 kernel.open()

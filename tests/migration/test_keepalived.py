@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.config.pool_files import with_pool_files
-from pybal.config.poollist import parse_pool_list
+from pybal.config.pool_list import parse_pool_list
 from pybal.migration.keepalived import Service
 from pybal.migration.keepalived_text import Remark, read_keepalived
 from pybal.migration.main import main, translate

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import pytest
 
-from pybal.config.poollist import parse_pool_list
+from pybal.config.pool_list import parse_pool_list
 from pybal.migration.main import translate
 from pybal.migration.writing import pool_list, pybal_conf
 from tests.config.texts import parse

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.config.poollist import PoolList
+from pybal.config.pool_list import PoolList
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
 from pybal.sources.etcd import Watcher
-from pybal.sources.etcdvalues import Values, parse_values
+from pybal.sources.etcd_values import Values, parse_values
 
 YES = '{"pooled": "yes", "weight": 10}'
 A = ServerSpec("a")

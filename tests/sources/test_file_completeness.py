@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.config.poollist import PoolList
+from pybal.config.pool_list import PoolList
 from pybal.errors import SourceError
 from pybal.runtime.file_stamp import FileStamp
 from pybal.sources.file_completeness import FileReadings

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 
 from pybal.ipvs.model import Forwarding, Service, Table
-from pybal.ipvs.plan import (
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

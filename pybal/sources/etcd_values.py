@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pybal.config.poollist import MAX_ENTRIES, MAX_WEIGHT, PoolList, PoolProblem
+from pybal.config.pool_list import MAX_ENTRIES, MAX_WEIGHT, PoolList, PoolProblem
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host

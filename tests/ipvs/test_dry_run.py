@@ -7,8 +7,8 @@ import errno
 import pytest
 
 from pybal.errors import KernelError
-from pybal.ipvs.dryrun import DryRunKernel
-from pybal.ipvs.plan import (
+from pybal.ipvs.dry_run import DryRunKernel
+from pybal.ipvs.operations import (
     AddDestination,
     AddService,
     EditDestination,

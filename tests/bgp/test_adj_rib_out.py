@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from pybal.bgp.adjribout import AdjRIBOut
+from pybal.bgp.adj_rib_out import AdjRIBOut
 from pybal.bgp.constants import IPV4_UNICAST, IPV6_UNICAST
 from pybal.bgp.messages import Update
 from pybal.bgp.prefix import Prefix

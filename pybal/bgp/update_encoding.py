@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pybal.bgp.aspath import encode_as_path, needs_as4_path, without_confederation
+from pybal.bgp.as_path import encode_as_path, needs_as4_path, without_confederation
 from pybal.bgp.attributes import MP_FLAGS, RULES, Scope, encode_attribute
 from pybal.bgp.constants import AS_TRANS, AttributeType
 from pybal.bgp.messages import Aggregator, MPReach, MPUnreach, PathAttributes, Update

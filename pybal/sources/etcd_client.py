@@ -16,8 +16,8 @@ from pybal.errors import SourceError
 from pybal.model import IPAddress
 from pybal.net.addresses import bracketed, endpoint
 from pybal.runtime.naming import quoted, shortened
-from pybal.sources.etcdconnection import Budget, pool_class, shut_down
-from pybal.sources.etcdvalues import Values
+from pybal.sources.etcd_connection import Budget, pool_class, shut_down
+from pybal.sources.etcd_values import Values
 
 # Importing etcd makes all urllib3 of the process use pyOpenSSL, in a module that is to vanish.
 with suppress(ImportError):

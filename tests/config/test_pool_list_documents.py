@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.config.poollist import (
+from pybal.config.pool_list import (
     PoolList,
     PoolProblem,
     parse_pool_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.bgp.aspath import (
+from pybal.bgp.as_path import (
     decode_as_path,
     encode_as_path,
     merge_as4_path,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pybal.ipvs import kernelwide_codec, messages
+from pybal.ipvs import kernel_wide_codec, messages
 from pybal.ipvs.model import SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.wire import MalformedMessageError, Writer
 
@@ -32,10 +32,10 @@ def told(**changes: Any) -> bytes:
 
 
 def test_timeouts_are_three_numbers() -> None:
-    sent = kernelwide_codec.timeouts(Timeouts(900, 120, 300))
+    sent = kernel_wide_codec.timeouts(Timeouts(900, 120, 300))
     assert sent.hex(" ", 4) == "08000400 84030000 08000500 78000000 08000600 2c010000"
-    assert kernelwide_codec.read_timeouts(sent) == Timeouts(900, 120, 300)
-    assert kernelwide_codec.read_timeouts(b"") == Timeouts(0, 0, 0)
+    assert kernel_wide_codec.read_timeouts(sent) == Timeouts(900, 120, 300)
+    assert kernel_wide_codec.read_timeouts(b"") == Timeouts(0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -45,21 +45,21 @@ def test_timeouts_are_three_numbers() -> None:
 def test_a_timeout_out_of_range_is_sent_as_one_that_the_kernel_refuses(
     seconds: int, on_the_wire: int
 ) -> None:
-    sent = kernelwide_codec.timeouts(Timeouts(seconds, 5, seconds))
-    assert kernelwide_codec.read_timeouts(sent) == Timeouts(on_the_wire, 5, on_the_wire)
+    sent = kernel_wide_codec.timeouts(Timeouts(seconds, 5, seconds))
+    assert kernel_wide_codec.read_timeouts(sent) == Timeouts(on_the_wire, 5, on_the_wire)
 
 
 def test_a_daemon_is_started_with_all_that_it_needs_and_stopped_by_its_role() -> None:
     common = "08000100 0{}000000 09000200 65746830 00000000 08000300 07000000 06000700 90220000"
-    assert kernelwide_codec.daemon(MASTER).hex(" ", 4) == (
+    assert kernel_wide_codec.daemon(MASTER).hex(" ", 4) == (
         f"38000380 {common.format(1)} 05000800 03000000 08000500 e0000051"
     )
-    assert kernelwide_codec.daemon(BACKUP6).hex(" ", 4) == (
+    assert kernel_wide_codec.daemon(BACKUP6).hex(" ", 4) == (
         f"44000380 {common.format(2)} 05000800 03000000"
         " 14000600 ff020000 00000000 00000000 00040051"
     )
-    assert kernelwide_codec.role(SyncRole.MASTER).hex(" ", 4) == "0c000380 08000100 01000000"
-    assert kernelwide_codec.role(SyncRole.BACKUP).hex(" ", 4) == "0c000380 08000100 02000000"
+    assert kernel_wide_codec.role(SyncRole.MASTER).hex(" ", 4) == "0c000380 08000100 01000000"
+    assert kernel_wide_codec.role(SyncRole.BACKUP).hex(" ", 4) == "0c000380 08000100 02000000"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_daemon_is_started_with_all_that_it_needs_and_stopped_by_its_role() ->
     ],
 )
 def test_a_daemon_is_read(changes: dict[str, Any], daemon: SyncDaemon) -> None:
-    assert kernelwide_codec.read_daemon(told(**changes)) == daemon
+    assert kernel_wide_codec.read_daemon(told(**changes)) == daemon
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_a_daemon_is_read(changes: dict[str, Any], daemon: SyncDaemon) -> None:
 )
 def test_a_daemon_with_something_missing_is_an_error(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(MalformedMessageError, match=f"^{reason}$"):
-        kernelwide_codec.read_daemon(told(**changes))
+        kernel_wide_codec.read_daemon(told(**changes))
 
 
 def test_a_message_without_a_daemon_is_an_error() -> None:
     with pytest.raises(MalformedMessageError, match=r"^a message without a sync daemon$"):
-        kernelwide_codec.read_daemon(b"")
+        kernel_wide_codec.read_daemon(b"")

@@ -16,8 +16,8 @@ from pybal.ipvs.ipvsadm import (
 from pybal.ipvs.kernel import Kernel, Listing, OperationResult
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import ServiceEntry, ServiceKey, SyncDaemon, SyncRole, Table, Timeouts
+from pybal.ipvs.operations import Operation
 from pybal.ipvs.outstanding import Outstanding
-from pybal.ipvs.plan import Operation
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import ServiceStatistics
 from pybal.runtime.pieces import in_one_go

@@ -10,7 +10,7 @@ from pybal.bgp.attributes import Scope
 from pybal.bgp.constants import IPV6_UNICAST, Origin
 from pybal.bgp.messages import Aggregator, MPReach, MPUnreach, PathAttributes, Update
 from pybal.bgp.prefix import Prefix
-from pybal.bgp.updateencode import encode_mp_reach, encode_mp_unreach, encode_update
+from pybal.bgp.update_encoding import encode_mp_reach, encode_mp_unreach, encode_update
 
 HOST6 = Prefix.parse("2001:db8::1/128")
 TWO_OCTETS = Scope(four_octet_asn=False)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pybal.bgp.settings import AOSettings, PeerSettings
-from pybal.bgp.tcpauth import ao_key, set_key
+from pybal.bgp.tcp_auth import ao_key, set_key
 
 AO = AOSettings("hmac(sha1)", 100, 101)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pybal.config.poollist import (
+from pybal.config.pool_list import (
     MAX_ENTRIES,
     MAX_LIST_BYTES,
     MAX_PARTS,

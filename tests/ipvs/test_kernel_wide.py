@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pybal.ipvs.dryrun import DryRunKernel
+from pybal.ipvs.dry_run import DryRunKernel
 from pybal.ipvs.kernel import Kernel
-from pybal.ipvs.kernelwide import KernelWide
+from pybal.ipvs.kernel_wide import KernelWide
 from pybal.ipvs.memory import MemoryKernel
 from pybal.ipvs.model import SyncDaemon, SyncRole, Timeouts
 from pybal.ipvs.options import KernelOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pybal.bgp.extcommunity import community_text, link_bandwidth
+from pybal.bgp.extended_community import community_text, link_bandwidth
 from pybal.config.bgp_kinds import EXTENDED_COMMUNITIES
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.names import dns
 
-from pybal.monitors.dnswire import TYPE_A, TYPE_AAAA, Answer, encode_name, make_query, read_answer
+from pybal.monitors.dns_wire import TYPE_A, TYPE_AAAA, Answer, encode_name, make_query, read_answer
 from pybal.net.addresses import is_host_name
 
 QUERY = make_query(0x1234, "en.example", TYPE_AAAA)
