@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.model import ServerSnapshot, ServiceSnapshot
 
+_AT_ONCE = 50
+"""So many servers make a piece of a long answer."""
 
-def as_held(service: ServiceSnapshot, missing: MissingSnapshot) -> ServiceSnapshot:
-    """The service with no server pooled that the kernel does not hold though it was asked to."""
-    addresses = {each.rpartition(":")[0].strip("[]") for each in missing.servers}
-    servers = tuple(_unless_missing(each, addresses) for each in service.servers)
-    return replace(service, servers=servers)
+
+def as_held(service: ServiceSnapshot, missing: MissingSnapshot | None) -> Iterable[ServerSnapshot]:
+    """Its servers, none of them pooled that the kernel does not hold though it was asked to."""
+    if missing is None:
+        return service.servers
+    addresses = _addresses(missing)
+    return (_unless_missing(each, addresses) for each in service.servers)
+
+
+def server_as_held(
+    service: ServiceSnapshot, missing: MissingSnapshot | None, host: str
+) -> ServerSnapshot | None:
+    """The same of one; None if there is none of that name."""
+    server = find_server(service, host)
+    if server is None or missing is None:
+        return server
+    return _unless_missing(server, _addresses(missing))
+
+
+def _addresses(missing: MissingSnapshot) -> set[str]:
+    return {each.rpartition(":")[0].strip("[]") for each in missing.servers}
 
 
 def _unless_missing(server: ServerSnapshot, addresses: Collection[str]) -> ServerSnapshot:
@@ -28,14 +48,26 @@ def names_text(names: Iterable[str]) -> str:
     return "".join(f"{name}\n" for name in names)
 
 
-def pool_text(service: ServiceSnapshot) -> str:
-    """`host:`, a tab and the status, one server a line."""
-    return "".join(f"{server.host}:\t{server.status}\n" for server in service.servers)
+def pool_text(servers: Iterable[ServerSnapshot]) -> Iterator[str]:
+    """`host:`, a tab and the status, one server a line: some lines at a time."""
+    for some in _parts(servers):
+        yield "".join(f"{server.host}:\t{server.status}\n" for server in some)
 
 
-def pool_json(service: ServiceSnapshot) -> dict[str, dict[str, bool | int]]:
-    """Server objects by host."""
-    return {server.host: server_json(server) for server in service.servers}
+def pool_json(servers: Iterable[ServerSnapshot]) -> Iterator[str]:
+    """An object of server objects by host, as json.dumps writes it: some at a time."""
+    before = "{"
+    for some in _parts(servers):
+        objects = json.dumps({server.host: server_json(server) for server in some})
+        yield before + objects[1:-1]
+        before = ", "
+    yield "{}" if before == "{" else "}"
+
+
+def _parts(servers: Iterable[ServerSnapshot]) -> Iterator[list[ServerSnapshot]]:
+    left = iter(servers)
+    while some := list(islice(left, _AT_ONCE)):
+        yield some
 
 
 def server_text(server: ServerSnapshot) -> str:

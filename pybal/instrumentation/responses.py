@@ -49,7 +49,12 @@ def text(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 def json_document(value: object, status: HTTPStatus = HTTPStatus.OK) -> Response:
     """A JSON answer."""
-    return Response(status, JSON_TYPE, json.dumps(value).encode("ascii"))
+    return json_text(json.dumps(value), status)
+
+
+def json_text(body: str, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    """The same, of what is JSON already."""
+    return Response(status, JSON_TYPE, body.encode("ascii"))
 
 
 def error(message: str, status: HTTPStatus, *, as_json: bool) -> Response:

@@ -1,18 +1,40 @@
-"""From a path to its answer: what is small. Pure."""
+"""From a path to its answer, but for what api.py and the history have. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 from pybal.instrumentation import pools
 from pybal.instrumentation.alerts import headline
-from pybal.instrumentation.responses import Response, json_document, not_found, text
+from pybal.instrumentation.responses import (
+    JSON_TYPE,
+    TEXT_TYPE,
+    Response,
+    json_document,
+    json_text,
+    not_found,
+    text,
+)
 from pybal.instrumentation.view import StatusView
-from pybal.model import Alert, ServiceSnapshot
+from pybal.model import Alert
 
 _ABSOLUTE = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+
+
+_LONG = 500
+"""Pools with fewer servers are rendered at once: 2 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongAnswer:
+    """An answer that is rendered as `pieces` are gone through. Those of equal keys are the same."""
+
+    key: Hashable
+    content_type: str
+    pieces: Iterable[bytes]
 
 
 def origin_form(target: bytes) -> bytes:
@@ -60,23 +82,37 @@ def answer(
     return not_found(as_json=as_json)
 
 
-def _service(view: StatusView, name: str) -> ServiceSnapshot | None:
-    service, missing = view.service(name), view.missing(name)
-    return service if service is None or missing is None else pools.as_held(service, missing)
+def long_answer(
+    view: StatusView, segments: tuple[str, ...] | None, *, as_json: bool
+) -> LongAnswer | None:
+    """That to the path of a pool that is too long for one turn; None: `answer` has it."""
+    match segments:
+        case ("pools", name):
+            service, missing = view.service(name), view.missing(name)
+            if service is None or len(service.servers) < _LONG:
+                return None
+            # The very same servers, which are kept meanwhile, are shown in the same way.
+            key = ("pool", id(service.servers), missing, as_json)
+            held = pools.as_held(service, missing)
+            pieces = pools.pool_json(held) if as_json else pools.pool_text(held)
+            encoded = (piece.encode("utf-8", "backslashreplace") for piece in pieces)
+            return LongAnswer(key, JSON_TYPE if as_json else TEXT_TYPE, encoded)
+    return None
 
 
 def _pool(view: StatusView, name: str, *, as_json: bool) -> Response:
-    service = _service(view, name)
+    service = view.service(name)
     if service is None:
         return not_found(as_json=as_json)
+    servers = pools.as_held(service, view.missing(name))
     if as_json:
-        return json_document(pools.pool_json(service))
-    return text(pools.pool_text(service))
+        return json_text("".join(pools.pool_json(servers)))
+    return text("".join(pools.pool_text(servers)))
 
 
 def _server(view: StatusView, name: str, host: str, *, as_json: bool) -> Response:
-    service = _service(view, name)
-    server = None if service is None else pools.find_server(service, host)
+    service, missing = view.service(name), view.missing(name)
+    server = None if service is None else pools.server_as_held(service, missing, host)
     if server is None:
         return not_found(as_json=as_json)
     return json_document(pools.server_json(server)) if as_json else text(pools.server_text(server))

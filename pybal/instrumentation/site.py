@@ -31,7 +31,7 @@ from pybal.instrumentation.negotiation import (
 )
 from pybal.instrumentation.page_port import Asked, Pages
 from pybal.instrumentation.responses import JSON_TYPE, Response, error, not_allowed
-from pybal.instrumentation.routes import answer, origin_form, path_segments
+from pybal.instrumentation.routes import answer, long_answer, origin_form, path_segments
 from pybal.instrumentation.scrape import GetMetrics, Scraper
 from pybal.instrumentation.sending import send
 from pybal.instrumentation.shared import SharedDocuments
@@ -86,6 +86,7 @@ class StatusPages:
         # Of their own: answers must not wait for all that a storm has to do.
         self._turns = TimeSlices(reactor)
         self._shared = SharedDocuments(time_slices)
+        self._long_answers = SharedDocuments(self._turns)
         self._scraper = Scraper(view, watch.alerts, time_slices, monitor_families, other_metrics)
         self.control_socket = ""
         self.html: Pages | None = None
@@ -201,12 +202,24 @@ class StatusPages:
             )
             if page is not None:
                 return page
+        return await self._contract(segments, as_json=as_json)
+
+    async def _contract(self, segments: tuple[str, ...] | None, *, as_json: bool) -> Response:
+        """What checks and scripts have always read."""
         match segments:
             case ("pools", name, *_):
                 await self._turns.finish(self._view.preparing(name))
             case ("alerts",):
                 await self._turns.finish(self._view.preparing())
-        return answer(self._view, self._watch.alerts, segments, as_json=as_json)
+        long = long_answer(self._view, segments, as_json=as_json)
+        if long is None:
+            return answer(self._view, self._watch.alerts, segments, as_json=as_json)
+
+        async def begin() -> Iterable[bytes]:
+            return long.pieces
+
+        pieces = await self._long_answers.get(long.key, begin)
+        return Response(HTTPStatus.OK, long.content_type, b"", pieces)
 
     async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:
         if api.reads_kernel(self._view, segments):
