@@ -15,7 +15,7 @@ from typing import Any
 
 from pybal.checks.asking import Ask, AskingError, HTTPAsk, ask_json
 from pybal.checks.kernel_table import Table, TableError, from_node_exporter, from_proc
-from pybal.checks.program import parser, run
+from pybal.checks.program import parser, run, url
 from pybal.checks.result import Result, State
 from pybal.net.addresses import endpoint
 from pybal.runtime.naming import named
@@ -98,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     made.add_argument(
         "--prometheus-url",
+        type=url,
         metavar="URL",
         help=f"read the kernel's table from node_exporter; default: from {PROC}",
     )

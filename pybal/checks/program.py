@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import pybal
 from pybal.checks.asking import DEFAULT_URL, AskingError
@@ -37,6 +38,7 @@ def parser(name: str, what: str) -> argparse.ArgumentParser:
         "-u",
         "--url",
         "--pybal-url",
+        type=url,
         default=DEFAULT_URL,
         help="PyBal's instrumentation (default: %(default)s)",
     )
@@ -81,8 +83,18 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - s
     raise _DeadlineError
 
 
+def url(text: str) -> str:
+    """A URL that can be asked; a wrong option is not a director that does not answer."""
+    if urlsplit(text).scheme not in ("http", "https"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL such as {DEFAULT_URL}")
+    return text
+
+
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
     if not 0 < seconds <= 3600:
         raise argparse.ArgumentTypeError("must be a number of seconds up to 3600")
     return seconds

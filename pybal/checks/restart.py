@@ -88,7 +88,13 @@ def _waiting(text: str, age_s: float, limits: Limits) -> Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program."""
     made = parser("check_pybal_restart", "Checks that PyBal runs what pybal.conf says now.")
-    made.add_argument("--config", type=Path, default=CONFIG, metavar="FILE")
+    made.add_argument(
+        "--config",
+        type=Path,
+        default=CONFIG,
+        metavar="FILE",
+        help="the configuration (default: %(default)s)",
+    )
     limits = Limits()
     for option, name, default in (
         ("-w", "warning", limits.warning_s),

@@ -208,16 +208,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     if not any(word.startswith("-") for word in rest):
         rest = _late(options, rest)
+    objection = ""
     if rest:
-        # The command's own help has what is right.
-        words = f"unrecognized arguments: {' '.join(rest)}"
-        parser.exit(2, _complaint(f"{parser.prog} {options.command}", words))
-    if options.command == "config" and options.config is not None and options.action is None:
-        parser.error("-c FILE belongs to `config diff`")
-    if getattr(options, "everywhere", False) and options.services:
-        parser.error("--all is for all services, so that none is named")
-    if options.command == "events" and (objection := history.objection(options)):
-        parser.error(objection)
+        objection = f"unrecognized arguments: {' '.join(rest)}"
+    elif options.command == "config" and options.config is not None and options.action is None:
+        objection = "-c FILE belongs to `config diff`"
+    elif getattr(options, "everywhere", False) and options.services:
+        objection = "--all is for all services, so that none is named"
+    elif options.command == "events":
+        objection = history.objection(options)
+    if objection:  # the command's own help has what is right
+        parser.exit(2, _complaint(f"{parser.prog} {options.command}", objection))
     return options
 
 

@@ -40,10 +40,11 @@ def decision_json(host: str, decision: Decision, threshold: Fraction) -> dict[st
 
 def sentence(host: str, decision: Decision, threshold: Fraction) -> str:
     """One sentence that a person understands without knowing PyBal's words."""
+    servers = "server was" if decision.configured == 1 else f"servers {_was(decision.up)}"
     return (
         f"{host} is {decision.verdict.value} "
         f"(decided at {iso_time(decision.at)}, cause: {decision.cause}): "
-        f"{decision.up} of {decision.configured} servers {_was(decision.up)} up and enabled, "
+        f"{decision.up} of {decision.configured} {servers} up and enabled, "
         f"the threshold of {_number(threshold)} requires {_number(decision.required)}, "
         f"and {decision.pooled} {_was(decision.pooled)} pooled then."
     )

@@ -16,6 +16,8 @@ _COMPARED = 25
 """Names on either side of the one that there is not, by the alphabet: to compare it with all
 servers of a large director would hold up the reactor."""
 _LONGEST = 100
+_EMPTY = "''"
+"""An empty name, as it is typed."""
 
 _Close = Callable[[str, list[str], int], list[str]]
 
@@ -64,7 +66,7 @@ def services_meant(scope: Scope, pools: Pools) -> tuple[str, ...]:
     host = scope.host
     for name in scope.services:
         if name not in pools:
-            raise NoSuchThingError(f"There is no service {name}", there_are(name, pools))
+            raise NoSuchThingError(f"There is no service {name or _EMPTY}", there_are(name, pools))
         if host not in pools[name]:
             text = f"{host} is not in the pool list of {name}"
             raise NoSuchThingError(text, there_are(host, pools[name]))
@@ -84,7 +86,7 @@ def there_are(name: str, known: Collection[str], close: _Close = get_close_match
     """Which of the names that are known may have been meant; `close` finds those that are much
     like it, and takes long."""
     every = sorted(known)
-    near = [each for each in every if each.startswith(name)][:3]
+    near = [each for each in every if each.startswith(name)][:3] if name else []
     at = bisect(every, name)
     beside = every[max(0, at - _COMPARED) : at + _COMPARED]
     near = list(dict.fromkeys([*near, *close(name[:_LONGEST], beside, 3)]))[:3]

@@ -280,6 +280,24 @@ def test_a_wrong_option_is_unknown_and_help_is_help(
     assert (status, "--timeout" in out) == (0, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("check_pybal", ["-u", "localhost:9090"], "'localhost:9090' is no URL such as http://"),
+        ("check_pybal_bgp", ["-u", ""], "'' is no URL such as http://"),
+        ("check_pybal_ipvs_diff", ["--prometheus-url", "x"], "'x' is no URL such as http://"),
+        ("check_pybal", ["-t", "x"], "must be a number of seconds up to 3600"),
+        ("check_pybal", ["-t", "nan"], "must be a number of seconds up to 3600"),
+    ],
+)
+def test_a_word_that_cannot_be_used_is_no_fault_of_the_daemons(
+    name: str, words: list[str], said: str
+) -> None:
+    status, out = run(ROOT / "etc/nagios/plugins" / name, *words)
+    assert (status, out.count("\n")) == (3, 1)
+    assert out.startswith("UNKNOWN: ") and said in out
+
+
 def test_a_daemon_that_is_away_is_critical(tmp_path: Path) -> None:
     table = tmp_path / "ip_vs"
     table.write_text(PROC)

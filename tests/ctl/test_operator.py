@@ -103,7 +103,7 @@ def test_all_services_and_one_of_them_are_not_the_same(
     with pytest.raises(SystemExit) as ended:
         site.ctl(verb, "cp1", "--all", *words, "text_443")
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("pybalctl: --all is for all services")
+    assert capsys.readouterr().err.startswith(f"pybalctl {verb}: --all is for all services")
     assert site.controls.asked == []
 
 

@@ -207,6 +207,7 @@ def test_a_host_of_one_service_needs_no_more_and_of_several_it_is_asked_which() 
         (Scope("b"), "There is no server b", "There are a1, a2"),
         (Scope("a"), "There is no server a", "Did you mean a1 or a2?"),
         (Scope("a1", ("wbe",)), "There is no service wbe", "Did you mean web?"),
+        (Scope("a1", ("",)), "There is no service ''", "There are dns, web"),
         (Scope("a2", ("dns",)), "a2 is not in the pool list of dns", "There are a1"),
         (Scope("zz", ("dns",)), "zz is not in the pool list of dns", "There are a1"),
     ],
