@@ -23,7 +23,7 @@ from tests.config.texts import load
 from tests.fakes.daemon import Answering, Reactor, at_once, memory_ports
 from tests.fakes.deferreds import result_of
 
-CONFIG = "[global]\ninstrumentation = no\ncontrol-socket = {}\n"
+CONFIG = "[global]\ninstrumentation = no\nhistory-retention = 0\ncontrol-socket = {}\n"
 LATER_S = 1.0
 LONG_AFTER_S = 10.0
 

@@ -150,6 +150,7 @@ class Bench:
         self.steps: list[tuple[Event, tuple[Notice, ...], float]] = []
         self.own_addresses: set[IPAddress] = set()
         self.made: list[FakeMonitor] = []
+        self._made_for: dict[tuple[str, str], list[FakeMonitor]] = {}
         self.reports: list[HealthReport] = []
         self.overrides: dict[str, Override] = {}
         self.because: str | None = None
@@ -218,6 +219,7 @@ class Bench:
         first = self.first_results.get(target.host)
         monitor = FakeMonitor(settings.monitor, target, receiver or self, first)
         self.made.append(monitor)
+        self._made_for.setdefault((target.host, monitor.name), []).append(monitor)
         return cast(Monitor, monitor)
 
     def receive(self, report: HealthReport) -> None:
@@ -252,7 +254,7 @@ class Bench:
         self.coordinator.overrides_changed()
 
     def monitor(self, host: str, name: str = "IdleConnection") -> FakeMonitor:
-        (found,) = [m for m in self.made if m.running and (m.target.host, m.name) == (host, name)]
+        (found,) = [m for m in self._made_for.get((host, name), ()) if m.running]
         return found
 
     @property
