@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 
 def import_without(library: str, *modules: str) -> None:
@@ -19,6 +20,21 @@ def import_without(library: str, *modules: str) -> None:
             importlib.import_module(module)
     finally:
         del sys.modules[library]
+
+
+def import_without_programs(module: str) -> None:
+    """Import a module that can do without what other programs say as if there were none. One that
+    asks Python's `platform` for all of a machine has `file` look at the interpreter, and waits."""
+    run = subprocess.check_output
+    subprocess.check_output = _there_is_none
+    try:
+        importlib.import_module(module)
+    finally:
+        subprocess.check_output = run
+
+
+def _there_is_none(*_: object, **__: object) -> NoReturn:
+    raise FileNotFoundError("no program is run while this is imported")
 
 
 def import_parts_of(package: str) -> None:

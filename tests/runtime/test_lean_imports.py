@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pybal.runtime.lean_imports import import_parts_of, import_without
+from pybal.runtime.lean_imports import (
+    import_parts_of,
+    import_without,
+    import_without_programs,
+)
 
 NAMES = ("lean_whole", "lean_user", "lean_library")
 
@@ -82,3 +88,18 @@ def test_a_library_that_is_loaded_is_not_hidden_and_one_is_never_left_hidden() -
     library = importlib.import_module("lean_library")
     import_without("lean_library", "lean_user")
     assert importlib.import_module("lean_user").lean_library is library
+
+
+def test_a_module_that_asks_programs_is_imported_without_them(folder: Path) -> None:
+    (folder / "lean_user.py").write_text(
+        "import platform, subprocess\nARCH = platform.architecture()\n"
+        "try:\n    SAID = subprocess.check_output(['echo'])\nexcept OSError:\n    SAID = None\n"
+    )
+    import_without_programs("lean_user")
+    user = importlib.import_module("lean_user")
+    assert user.SAID is None
+    assert user.ARCH[0] == platform.architecture()[0]
+    assert subprocess.check_output(["echo"]) == b"\n", "it can be run afterwards"
+    with pytest.raises(ImportError):
+        import_without_programs("there_is_no_such_module")
+    assert subprocess.check_output(["echo"]) == b"\n"
