@@ -68,15 +68,17 @@ class _Reader:
         self._last: Statement | None = None
         self._config_id = config_id
         self._definitions: dict[str, str] = {}
+        self._room = MAX_CHARACTERS
+        """For what definitions make of the text: sixty that double each other fill any memory."""
 
     def read(self, text: str) -> None:
         for number, raw in enumerate(text.splitlines(), start=1):
             line = self._applicable(raw, number)
             definition = _DEFINITION.match(line)
             if definition is not None:
-                self._definitions[definition[1]] = self._filled(definition[2])
+                self._definitions[definition[1]] = self._filled(definition[2], number)
                 continue
-            self._read_line(self._filled(line), number)
+            self._read_line(self._filled(line, number), number)
         for block in self._open:
             self.remarks.append(Remark(block.line, block.text(), "its block has no end"))
 
@@ -91,10 +93,16 @@ class _Reader:
         self.remarks.append(Remark(number, line.strip(), f"left out: it {text} (see --id)"))
         return ""
 
-    def _filled(self, line: str) -> str:
+    def _filled(self, line: str, number: int) -> str:
         def value(match: re.Match[str]) -> str:
             return self._definitions.get(match[1] or match[2], match[0])
 
+        added = sum(len(value(match)) for match in _USE.finditer(line))
+        if added > self._room:
+            text = f"left out: definitions add more than {MAX_CHARACTERS} characters in all"
+            self.remarks.append(Remark(number, line.strip(), text))
+            return ""
+        self._room -= added
         return _USE.sub(value, line)
 
     def _read_line(self, line: str, number: int) -> None:

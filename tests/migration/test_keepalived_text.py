@@ -55,3 +55,12 @@ def test_of_a_file_beyond_measure_the_beginning_is_read_and_that_is_said() -> No
     assert read_keepalived(text) == ([], [])
     _, (remark,) = read_keepalived(text + "#")
     assert str(remark) == "0: only the first 4194304 characters were read"
+
+
+def test_definitions_that_double_each_other_fill_no_memory() -> None:
+    doubling = "".join(f"$A{n} = $A{n - 1}$A{n - 1}\n" for n in range(1, 60))
+    (statement,), remarks = read_keepalived(f"$A0 = x\n{doubling}a $A59\n")
+    assert statement.words == ("a",)
+    assert list(map(str, remarks)) == [
+        "23: $A21$A21: left out: definitions add more than 4194304 characters in all"
+    ]
