@@ -24,6 +24,9 @@ importlib.metadata.version = functools.cache(importlib.metadata.version)
 # Some hundred searches of all that is in memory find what a few do, and take a twelfth of the time.
 gc.set_threshold(5_000, 10, 10)
 
+STATE_DIRECTORY = "/var/lib/pybal"
+"""Where a daemon writes that is told nothing else."""
+
 UNIT_TEST_LIMIT_S = 120
 """Far more than any takes, also on a machine that is busy: it is to end loops."""
 
@@ -34,6 +37,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         larger = item.get_closest_marker("integration") or item.get_closest_marker("kernel")
         if not larger and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(UNIT_TEST_LIMIT_S))
+
+
+@pytest.fixture(autouse=True)
+def no_state_of_this_host() -> Iterator[None]:
+    """A daemon that a test makes must be given its own state directory."""
+    before = _changed_at()
+    yield
+    if _changed_at() != before:
+        pytest.fail(f"{STATE_DIRECTORY} was written to, by this test or one beside it")
+
+
+def _changed_at() -> int:
+    """In nanoseconds; a file that is written anew changes its folder, too."""
+    try:
+        return os.stat(STATE_DIRECTORY).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.fixture

@@ -23,7 +23,13 @@ from tests.config.texts import load
 from tests.fakes.daemon import Answering, Reactor, at_once, memory_ports
 from tests.fakes.deferreds import result_of
 
-CONFIG = "[global]\ninstrumentation = no\nhistory-retention = 0\ncontrol-socket = {}\n"
+CONFIG = """\
+[global]
+instrumentation = no
+history-retention = 0
+state-directory = {folder}/state
+control-socket = {folder}/{socket}
+"""
 LATER_S = 1.0
 LONG_AFTER_S = 10.0
 
@@ -56,7 +62,7 @@ class Rig:
     ) -> None:
         self.path = folder / "control"
         config = folder / "pybal.conf"
-        config.write_text(CONFIG.format(self.path))
+        config.write_text(CONFIG.format(folder=folder, socket=self.path.name))
         result = load(config)
         assert result.settings is not None
         self.reactor = Reactor()
@@ -136,7 +142,7 @@ def test_it_is_not_tried_for_good(tmp_path: Path) -> None:
     for _ in range(40):
         rig.reactor.advance(LONG_AFTER_S)
     assert not rig.path.exists()
-    rig.path.with_name("pybal.conf").write_text(CONFIG.format(tmp_path / "other"))
+    rig.path.with_name("pybal.conf").write_text(CONFIG.format(folder=tmp_path, socket="other"))
     assert result_of(rig.daemon.reload()) is not None
     assert not (tmp_path / "other").exists()
     rig.stop()
