@@ -85,7 +85,9 @@ def why(asked: Asked) -> Result:
     if asked.options.at is not None:
         return why_at(asked)
     servers = _find_server(asked.client, asked.options.host, asked.options.service)
-    return Result(render.why_lines(servers, asked.now()), {"servers": servers})
+    lines = render.cut_off_lines(asked.client.get("daemon"), asked.now())
+    lines += render.why_lines(servers, asked.now())
+    return Result(lines, {"servers": servers})
 
 
 def why_at(asked: Asked) -> Result:

@@ -35,6 +35,8 @@ def status_lines(
     titles = ("SERVICE", "ADDRESS", "SERVERS", "ENABLED", "UP", "POOLED", "NOTE")
     worse = sum(grade > 0 for (grade, _), _ in judged)
     how = f"{worse} of them to look at" if worse else "all well"
+    if any(alert["id"] == "isolated" for alert in alerts):
+        how = "held as they are"  # nobody knows how they are
     all_of_them = f"{count(len(services), 'service')}, {how}" if services else "no services"
     return [
         Line(f"{all_of_them}{_peers(bgp)}"),
@@ -64,9 +66,16 @@ def heading(daemon: Document, now: float) -> list[Line]:
     elif config.get("differs_since"):
         text = "pybal.conf on disk is not what runs: pybalctl config diff, pybalctl reload"
         lines.append(Line(text, Style.WORSE))
-    if daemon["health"]["isolation"]["since"]:
-        lines.append(Line("This director seems to be cut off from its servers", Style.BAD))
-    return lines
+    return lines + cut_off_lines(daemon, now)
+
+
+def cut_off_lines(daemon: Document, now: float) -> list[Line]:
+    """That what monitors find does not count now, if that is so."""
+    at = daemon["health"]["isolation"]["since"]
+    if not at:
+        return []
+    text = f"This director seems to be cut off from its servers, for {since(at, now)}"
+    return [Line(f"{text}: failures wait, pools are held as they are", Style.BAD)]
 
 
 def _peers(bgp: Document) -> str:

@@ -17,7 +17,7 @@ from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.ctl.local_time import local_time
 from pybal.ipvs.snapshot import AuditSnapshot, DrainSnapshot, DriftSnapshot, MissingSnapshot
 from pybal.kept_change import KeptSnapshot
-from pybal.model import SourceSnapshot
+from pybal.model import IsolationSnapshot, SourceSnapshot
 from tests.ctl.served import ServedSite
 from tests.fakes.view import (
     CONFIG,
@@ -341,6 +341,16 @@ def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
         ("maintenance", None, False),
         ("maintenance", "text_443", False),
     ]
+
+
+def test_why_says_that_failures_do_not_count_while_cut_off(site: ServedSite) -> None:
+    plain = site.ctl("why", "cp1", "text_443")[1]
+    isolation = IsolationSnapshot("cut off", since=NOON)
+    health = replace(site.view.daemon_snapshot.health, isolation=isolation)
+    site.view.daemon_snapshot = replace(site.view.daemon_snapshot, health=health)
+    first, rest = site.ctl("why", "cp1", "text_443")[1].split("\n", 1)
+    assert first.startswith("This director seems to be cut off") and first.endswith("as they are")
+    assert rest == plain
 
 
 def test_alerts_are_shown(site: ServedSite) -> None:

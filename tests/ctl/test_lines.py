@@ -107,6 +107,12 @@ def test_the_first_line_is_a_summary() -> None:
     assert first.text.endswith("; 1 service in maintenance")
 
 
+def test_while_cut_off_nobody_is_said_to_be_well() -> None:
+    alert = {"id": "isolated", "severity": "critical", "service": None}
+    (first, *_) = status_lines([service()], NO_BGP, [alert])
+    assert first.text == "1 service, held as they are; BGP is off"
+
+
 @pytest.mark.parametrize(
     ("id_", "severity", "words", "style"),
     [
@@ -179,7 +185,10 @@ def test_a_dry_run_and_a_director_that_is_cut_off_are_said() -> None:
     (line,) = heading({**DAEMON, "dry_run": True}, NOW)
     assert line == Line(f"{HEAD.text}, a dry run: IPVS is left alone", Style.HEAD)
     cut_off = {"isolation": {"since": THEN}}
-    words = "This director seems to be cut off from its servers"
+    words = (
+        "This director seems to be cut off from its servers, for 5 min: failures wait, "
+        "pools are held as they are"
+    )
     assert heading({**DAEMON, "health": cut_off}, NOW)[1:] == [Line(words, Style.BAD)]
 
 
