@@ -51,7 +51,7 @@ def log_line(notice: Notice) -> tuple[Level, str]:
         case PooledChanged(host, pooled, up):
             if not pooled:
                 return "info", f"Depooled server {host}"
-            return "info", f"Pooled server {host}" + ("" if up else " though it is down")
+            return "info", f"Pooled server {host}" + ("" if up else " though it is not up")
         case TooFewEligible(pooled, required):
             text = (
                 f"Only {counted(pooled, 'server')} can be pooled, the depool threshold wants "

@@ -45,7 +45,7 @@ from pybal.pool.log_lines import guard_line, log_line
         ),
         (PooledChanged("h", pooled=False, up=False), "info", "Depooled server h"),
         (PooledChanged("h", pooled=True, up=True), "info", "Pooled server h"),
-        (PooledChanged("h", pooled=True, up=False), "info", "Pooled server h though it is down"),
+        (PooledChanged("h", pooled=True, up=False), "info", "Pooled server h though it is not up"),
         (
             ServerRemoved("h"),
             "info",
