@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, TimeoutError, maybeDeferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import ResolutionError
@@ -71,7 +72,8 @@ class LookUps:
     SLOW_AFTER_S goes over to the second, or waits there if that is full: so names that cannot be
     resolved wait for each other, and the rest only for what is as quick as they are."""
 
-    def __init__(self, clock: Any, client: NamesClient) -> None:
+    def __init__(self, clock: Any, client: NamesClient, log: Logger) -> None:
+        self._log = log
         self._clock = clock
         self._client = client
         self._quick = _Lane(MAX_UNDER_WAY)
@@ -127,7 +129,10 @@ class LookUps:
             look_up.is_put_off = False
             self.ask(look_up)
             return
-        look_up.then(_why(outcome) if isinstance(outcome, Failure) else outcome)
+        try:
+            look_up.then(_why(outcome) if isinstance(outcome, Failure) else outcome)
+        except Exception:  # noqa: BLE001 - no other name is to wait for that
+            self._log.failure("An answer for {host} could not be taken", host=look_up.host)
         self._start()
 
 

@@ -114,7 +114,7 @@ class Resolver:
         log: Logger,
         book: Book | None,
     ) -> None:
-        self._means = _Means(clock, random, LookUps(clock, client), log, book)
+        self._means = _Means(clock, random, LookUps(clock, client, log), log, book)
         self._clock = clock
         self._client = client
         self._log = log
@@ -328,9 +328,11 @@ class _Name:
 
     def _answered(self, outcome: Addresses | str) -> None:
         self._asking = False
-        if not isinstance(outcome, str):
-            outcome = usable(outcome)
-        delay_s = self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
+        try:
+            delay_s = self._taken(outcome)
+        except Exception:  # noqa: BLE001 - no mistake of ours may end the asking
+            self._log.failure("The answer for {host} could not be taken", host=self.host)
+            delay_s = RETRY_S
         now_s = self._clock.seconds()
         delay_s = coalesced(now_s, delay_s * self._random.uniform(0.9, 1.0))
         self._answered_at = now_s
@@ -338,6 +340,12 @@ class _Name:
         if self._watches:
             self._refresh = self._clock.callLater(delay_s, self._ask)
         self._tell()
+
+    def _taken(self, outcome: Addresses | str) -> float:
+        """In how many seconds to ask again."""
+        if not isinstance(outcome, str):
+            outcome = usable(outcome)
+        return self._failed(outcome) if isinstance(outcome, str) else self._found(outcome)
 
     def _found(self, found: Addresses) -> float:
         former = self._address

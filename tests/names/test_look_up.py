@@ -6,16 +6,19 @@ from ipaddress import ip_address
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
 from pybal.errors import ResolutionError
 from pybal.model import IPAddress
-from pybal.names.lookups import MAX_UNDER_WAY
+from pybal.names.lookups import MAX_UNDER_WAY, LookUp, LookUps
 from pybal.names.parsing import Addresses
 from pybal.names.resolver import (
     OTHER_FAMILY_S,
     STALE_AFTER_S,
 )
 from tests.fakes.deferreds import error_of, result_of
+from tests.fakes.log import FakeLog
+from tests.fakes.names import FakeNamesClient
 from tests.names.bench import HOST, Bench
 
 
@@ -162,3 +165,18 @@ def test_a_look_up_can_be_cancelled(bench: Bench) -> None:
     bench.names.answer(HOST, "192.0.2.1")
     bench.names.fail(HOST, family=6)
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_who_cannot_take_an_answer_keeps_no_name_waiting() -> None:
+    def broken(_: Addresses | str) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    clock, names, log = Clock(), FakeNamesClient(), FakeLog()
+    lookups = LookUps(clock, names, log.logger("resolver"))
+    answers: list[Addresses | str] = []
+    for number in range(MAX_UNDER_WAY + 1):
+        lookups.ask(LookUp(f"h{number}", 4, answers.append if number else broken))
+    assert len(names.asked) == MAX_UNDER_WAY
+    names.answer("h0", "192.0.2.1")
+    assert len(names.asked) == MAX_UNDER_WAY + 1
+    assert "An answer for h0 could not be taken" in log.lines[0]

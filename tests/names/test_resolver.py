@@ -415,3 +415,19 @@ def test_a_line_says_whose_server_the_host_is(bench: Bench) -> None:
 def test_a_literal_of_the_wrong_family_names_its_service_too(bench: Bench) -> None:
     bench.resolver.watch("192.0.2.9", 6, bench._told, "dns_53")
     assert bench.log.take() == ["[resolver] ERROR: 192.0.2.9 is no IPv6 address (server of dns_53)"]
+
+
+def test_a_mistake_with_one_answer_does_not_end_the_asking(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_name: str, _address: IPAddress) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    bench.watch()
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.book, "put", broken)
+        bench.names.answer(HOST, "192.0.2.1")
+    assert "The answer for db1.example could not be taken" in bench.log.take()[-1]
+    assert bench.until_asked() < 2
+    bench.names.answer(HOST, "192.0.2.2")
+    assert bench.told[-1] == "192.0.2.2"
