@@ -35,8 +35,11 @@ def status_lines(
     titles = ("SERVICE", "ADDRESS", "SERVERS", "ENABLED", "UP", "POOLED", "NOTE")
     worse = sum(grade > 0 for (grade, _), _ in judged)
     how = f"{worse} of them to look at" if worse else "all well"
-    if any(alert["id"] == "isolated" for alert in alerts):
+    ids = {alert["id"] for alert in alerts}
+    if "isolated" in ids:
         how = "held as they are"  # nobody knows how they are
+    elif "local-fault" in ids and not worse:
+        how += " as far as they are checked"
     all_of_them = f"{count(len(services), 'service')}, {how}" if services else "no services"
     return [
         Line(f"{all_of_them}{_peers(bgp)}"),

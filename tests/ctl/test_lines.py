@@ -107,10 +107,15 @@ def test_the_first_line_is_a_summary() -> None:
     assert first.text.endswith("; 1 service in maintenance")
 
 
-def test_while_cut_off_nobody_is_said_to_be_well() -> None:
+def test_whom_nobody_can_check_is_not_said_to_be_well() -> None:
     alert = {"id": "isolated", "severity": "critical", "service": None}
     (first, *_) = status_lines([service()], NO_BGP, [alert])
     assert first.text == "1 service, held as they are; BGP is off"
+    fault = {**alert, "id": "local-fault", "severity": "warning"}
+    (first, *_) = status_lines([service()], NO_BGP, [fault])
+    assert first.text == "1 service, all well as far as they are checked; BGP is off"
+    (first, *_) = status_lines([service(numbers=counts(2, 2, 1, 1))], NO_BGP, [fault])
+    assert first.text == "1 service, 1 of them to look at; BGP is off"
 
 
 @pytest.mark.parametrize(
