@@ -145,15 +145,15 @@ for module in sys.argv[1:]:
         os._exit(0)
     os.wait()
 assert pybal.main.CodeOnDemand().load_answers() is None
-print("answers", *(set(sys.modules) - before), flush=True)
+print("pybal.daemon.http_answers", *(set(sys.modules) - before), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def loaded_besides() -> dict[str, list[str]]:
-    """The modules that each piece's own loads that all do not, under "all" what all load, and under
-    "answers" what is loaded for those: in an interpreter of its own."""
-    command = [sys.executable, "-c", LOADING, *(piece.module for piece in (*PIECES, ANSWERS))]
+    """The modules that each piece's own loads that all do not, and under "all" what all load: in an
+    interpreter of its own."""
+    command = [sys.executable, "-c", LOADING, *(piece.module for piece in PIECES)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     lines = [line.split() for line in done.stdout.splitlines()]
     return {module: loaded for module, *loaded in lines}
@@ -175,9 +175,9 @@ def test_what_answers_is_not_loaded_before_the_daemon_runs(
     loaded_besides: dict[str, list[str]],
 ) -> None:
     answering = {"twisted.web.http", "prometheus_client.exposition", "pybal.page.pages"}
-    assert answering <= set(loaded_besides["answers"])
+    assert answering <= set(loaded_besides[ANSWERS.module])
     assert not answering & set(loaded_besides["all"])
-    assert "prometheus_client.metrics" not in loaded_besides["answers"]
+    assert "prometheus_client.metrics" not in loaded_besides[ANSWERS.module]
 
 
 def files_of(modules: list[str]) -> set[Path]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
+from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
@@ -100,6 +101,10 @@ class Reactor(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.readers: set[object] = set()
+
+    def _sortCalls(self) -> None:  # noqa: N802
+        """As Twisted's, which calls two functions for each: a tenth of a whole daemon's time."""
+        self.calls.sort(key=DelayedCall.getTime)
 
     def addReader(self, reader: object) -> None:  # noqa: N802
         """Nothing comes."""
