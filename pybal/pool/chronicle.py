@@ -11,7 +11,7 @@ from pybal.history.event import Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Moment, Note
 from pybal.model import Decision
-from pybal.pool.event_json import decision_document, event_document
+from pybal.pool.event_json import decision_document, event_document, share_text
 from pybal.pool.events import (
     AddressChanged,
     AddressRefused,
@@ -74,7 +74,7 @@ class Chronicle:
     def begins(self, service: str, threshold: Fraction, monitors: tuple[str, ...]) -> None:
         """A service is looked after from now on."""
         self._none_is_down(service)
-        inputs = {"threshold": str(threshold), "monitors": list(monitors)}
+        inputs = {"threshold": share_text(threshold), "monitors": list(monitors)}
         checks = ", ".join(monitors) or "no monitors"
         text = f"{service} begins: {checks}, depool threshold {float(threshold):g}"
         self._latest[service] = self._ledger.note(
@@ -195,7 +195,7 @@ def _decision_inputs(
 ) -> dict[str, Any]:
     return {
         **decision_document(decision),
-        "threshold": str(after.threshold),
+        "threshold": share_text(after.threshold),
         "status": member.status,
         "weight": member.spec.weight,
         "before": _before(before.members.get(member.spec.host), before),
@@ -208,7 +208,7 @@ def _before(member: Member | None, state: PoolState) -> dict[str, Any] | None:
         return None
     return {
         **decision_document(member.decision),
-        "threshold": str(state.threshold),
+        "threshold": share_text(state.threshold),
         "at": member.decision.at,
     }
 

@@ -8,6 +8,8 @@ needed, as for the step itself (`tests/pool/event_reading.py`).
 from __future__ import annotations
 
 from dataclasses import asdict
+from fractions import Fraction
+from sys import intern
 from typing import Any
 
 from pybal.model import Decision
@@ -34,7 +36,7 @@ def event_document(event: Event, before: PoolState) -> dict[str, Any]:
         case SettingsChanged(threshold, monitors):
             return {
                 "event": "SettingsChanged",
-                "threshold": str(threshold),
+                "threshold": share_text(threshold),
                 "monitors": list(monitors),
             }
     fields = {name: getattr(event, name) for name in event.__slots__}
@@ -93,10 +95,16 @@ def _over_document(over: LaidOver) -> dict[str, Any]:
 def decision_document(decision: Decision) -> dict[str, Any]:
     """What JSON can hold of a decision."""
     return {
-        "verdict": decision.verdict.name.lower(),
+        "verdict": intern(decision.verdict.name.lower()),
         "cause": decision.cause,
         "configured": decision.configured,
         "up": decision.up,
         "pooled": decision.pooled,
-        "required": str(decision.required),
+        "required": share_text(decision.required),
     }
+
+
+def share_text(share: Fraction) -> str:
+    """A share, such as a threshold, as JSON has it. All that are equal are one object: thousands of
+    events are kept in memory, and these words were a sixth of them."""
+    return intern(str(share))

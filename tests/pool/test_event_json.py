@@ -156,6 +156,15 @@ def test_a_decision_is_kept_with_its_counts() -> None:
     }
 
 
+def test_the_words_of_thousands_of_decisions_are_kept_once() -> None:
+    one, other = (
+        decision_document(Decision(Verdict.HELD, "", 5.0, 4, 3, 2, Fraction(5, 2)))
+        for _ in range(2)
+    )
+    assert one["verdict"] is other["verdict"]
+    assert one["required"] is other["required"]
+
+
 @pytest.mark.parametrize(
     "document",
     [
