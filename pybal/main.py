@@ -316,6 +316,7 @@ def _daemon_ports(
     """The real ones."""
     network = SocketNetwork(reactor, LEFT_DESCRIPTORS)
     writing = StateWriting(reactor, _in_thread)
+    reactor.addSystemEventTrigger("before", "shutdown", writing.hurry)
     resolver = _resolver(settings.state_directory, writing, read_only=settings.dry_run)
     here = "" if place is None else f"{place.boot} {place.namespace}"
     wanted = settings.handover

@@ -190,7 +190,7 @@ class WriteBehind(Generic[T]):
         delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
         self._failures += 1
         if not self._stopped:
-            self._files.failed(self._file.path, failure.value)
+            self._files.failed(self._file.path, failure.value, self._write)
             self._forget_again()
             self._again = self._files.clock.callLater(delay_s, self._write)
 

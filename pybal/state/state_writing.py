@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pybal.runtime.clock import Clock
@@ -14,12 +15,17 @@ class StateWriting:
     def __init__(self, clock: Clock, in_thread: InThread) -> None:
         self.clock = clock
         self.in_thread = in_thread
-        self._unwritten: dict[Path, str] = {}
+        self._unwritten: dict[Path, tuple[str, Callable[[], None]]] = {}
 
-    def failed(self, path: Path, error: BaseException | None) -> None:
-        """The newest content is not on the disk."""
+    def failed(self, path: Path, error: BaseException | None, again: Callable[[], None]) -> None:
+        """The newest content is not on the disk; `again` tries once more."""
         words = error.strerror if isinstance(error, OSError) else None
-        self._unwritten[path] = words or str(error)
+        self._unwritten[path] = words or str(error), again
+
+    def hurry(self) -> None:
+        """The process is about to end: what could not be written may have room by now."""
+        for _, again in tuple(self._unwritten.values()):
+            again()
 
     def forget(self, path: Path) -> None:
         """It is, or nobody wants it there any more."""
@@ -28,4 +34,4 @@ class StateWriting:
     @property
     def unwritten(self) -> tuple[tuple[str, str], ...]:
         """The files whose newest content is not on the disk, and why."""
-        return tuple((str(path), error) for path, error in self._unwritten.items())
+        return tuple((str(path), error) for path, (error, _) in self._unwritten.items())

@@ -237,3 +237,19 @@ def test_a_value_that_could_not_be_kept_is_written_though_it_never_changes_again
     clock.advance(TRY_AGAIN_S)
     assert file.load() == ["a"]
     assert len(log.lines) == 1
+
+
+def test_at_the_end_what_could_not_be_written_is_tried_once_more(tmp_path: Path) -> None:
+    directory, clock = tmp_path / "state", Clock()
+    directory.write_text("in the way")
+    files = writing(FakeThread(), clock)
+    made = [names_file(directory / name) for name in ("x.json", "y.json")]
+    for file in made:
+        WriteBehind(file, lambda: ["a"], files, lambda _: None).changed()
+    files.hurry()
+    assert {path for path, _ in files.unwritten} == {str(file.path) for file in made}
+    directory.unlink()
+    files.hurry()
+    assert [file.load() for file in made] == [["a"], ["a"]]
+    assert not files.unwritten
+    assert clock.getDelayedCalls() == []
