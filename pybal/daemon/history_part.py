@@ -103,12 +103,14 @@ class HistoryPart:
             self._disk = None
             self._close(disk)
         elif (disk := self._new_disk(settings)) is not None:
+            disk.begin(self._ports.own_thread)  # Without a thread the next reload tries again.
             self._disk = disk
-            disk.begin(self._ports.own_thread)
-            with suppress(NoThreadError):  # Then its numbers come late.
-                await self._ports.in_thread(disk.wait)
-            self.ledger.begin(*disk.newest)
-            self.ledger.keep_on(disk)
+            try:
+                with suppress(NoThreadError):  # Then its numbers come late.
+                    await self._ports.in_thread(disk.wait)
+            finally:
+                self.ledger.begin(*disk.newest)
+                self.ledger.keep_on(disk)
 
     @property
     def unwritten(self) -> tuple[tuple[str, str], ...]:

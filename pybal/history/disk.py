@@ -294,6 +294,8 @@ class DiskHistory:
                     raise DamagedError("somebody has removed the file")
                 more = self._prune(database)
                 prunes_at_s = begun_s if more else begun_s + self._pace.prune_every_s
+                if self._failures and not self._waiting and not self._incidents:
+                    self._is_written_again()
             if not self._closing:
                 busy_s = time.thread_time() - busy_s
                 time.sleep(min(0.5, busy_s * (1 / self._pace.share - 1)))
@@ -315,12 +317,15 @@ class DiskHistory:
             self._error = f"{type(error).__name__}: {error}"
             self._gone(len(events), _NOT_WRITABLE)
             return
-        self._error, self._failures = "", 0
+        self._is_written_again()
         with self._changed:
             self._written_total += len(events) - stale
             if events and not self._lost.total():
                 self._complete_up_to = events[-1].seq
         self._gone(len(events), "", stale)
+
+    def _is_written_again(self) -> None:
+        self._error, self._failures = "", 0
 
     def _gone(self, count: int, lost: str, stale: int = 0) -> None:
         """So many are no longer to be written."""

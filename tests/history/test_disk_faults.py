@@ -79,6 +79,18 @@ def test_a_full_disk_loses_nothing_that_fits_in_memory(tmp_path: Path) -> None:
     disk.close()
 
 
+def test_a_file_that_is_mended_is_no_longer_said_to_be_unwritten_though_nothing_happens(
+    tmp_path: Path,
+) -> None:
+    disk = disk_of(tmp_path, Database, LogLines())
+    disk.start(in_a_thread)
+    (tmp_path / FILE_NAME).unlink()
+    until(lambda: disk.snapshot().errors_total == 1)
+    until(lambda: disk.snapshot().last_error == "")
+    assert (tmp_path / FILE_NAME).exists()
+    disk.close()
+
+
 def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
     """Were it to wait for the disk, this would not come to its end."""
     hanging = threading.Event()

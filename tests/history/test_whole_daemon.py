@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from pybal.bgp.messages import Keepalive, Open
@@ -25,10 +25,12 @@ from pybal.history.settings import HistorySettings
 from pybal.ipvs.operations import RemoveService
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
+from pybal.runtime.threads import NoThreadError
 from pybal.runtime.time_slices import TimeSlices
 from tests.bgp.memory import Router
 from tests.fakes.daemon import DaemonBench, at_once
-from tests.fakes.deferreds import result_of
+from tests.fakes.deferreds import error_of, result_of
+from tests.history.disk_bench import until
 from tests.pool.replaying import recorded, replayed
 
 T = TypeVar("T")
@@ -374,3 +376,52 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
         found(again.ledger.find(EventQuery(newest=True, limit=1))).events[0].seq == kept[0].seq + 1
     )
     result_of(Deferred.fromCoroutine(again.stop(for_restart=True)))
+
+
+def test_a_file_for_which_there_was_no_thread_is_begun_by_the_next_reload(tmp_path: Path) -> None:
+    clock, answers = Clock(), [False, True]
+
+    def perhaps_a_thread(run: Callable[[], None]) -> None:
+        if not answers.pop(0):
+            raise NoThreadError("none is left")
+        Thread(target=run, daemon=True).start()
+
+    ports = HistoryPorts(
+        clock=clock,
+        now=clock.seconds,
+        time_slices=TimeSlices(clock),
+        in_thread=at_once,
+        own_thread=perhaps_a_thread,
+        directory=tmp_path,
+    )
+    part = HistoryPart(ports, lambda _: None)
+    part.start(HistorySettings(retention_s=0), dry_run=False)
+    with pytest.raises(NoThreadError):
+        result_of(Deferred.fromCoroutine(part.reconfigure(HistorySettings())))
+    result_of(Deferred.fromCoroutine(part.reconfigure(HistorySettings())))
+    part.asked(Kind.OPERATOR, "kept", "anna")
+    result_of(Deferred.fromCoroutine(part.stop(for_restart=False)))
+    kept = find_events(tmp_path / FILE_NAME, EventQuery())
+    assert [event.text for event in kept] == ["kept", "PyBal stops"]
+
+
+def test_a_stop_amid_the_opening_of_the_file_is_noted_in_it(tmp_path: Path) -> None:
+    clock, busy = Clock(), [True]
+    ports = HistoryPorts(
+        clock=clock,
+        now=clock.seconds,
+        time_slices=TimeSlices(clock),
+        in_thread=lambda call: Deferred() if busy else at_once(call),
+        own_thread=lambda run: Thread(target=run, daemon=True).start(),
+        directory=tmp_path,
+    )
+    part = HistoryPart(ports, lambda _: None)
+    part.start(HistorySettings(retention_s=0), dry_run=False)
+    opening = Deferred.fromCoroutine(part.reconfigure(HistorySettings()))
+    opening.cancel()
+    assert isinstance(error_of(opening), CancelledError)
+    until((tmp_path / FILE_NAME).exists)
+    busy.clear()
+    result_of(Deferred.fromCoroutine(part.stop(for_restart=False)))
+    (stop,) = find_events(tmp_path / FILE_NAME, EventQuery())
+    assert stop.text == "PyBal stops"
