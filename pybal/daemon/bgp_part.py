@@ -128,8 +128,8 @@ class BGPPart:
             maintenance=self._maintenance,
             keep_maintenance=self._keep_maintenance,
         )
+        self._failover = failover  # What of it begins is ours to end.
         failover.start(restarting=restarting)
-        self._failover = failover
         self._announce_by(failover)
 
     def _outside(self) -> BGPOutside:
@@ -149,15 +149,26 @@ class BGPPart:
             return
         self._settings, self._going_over = after, True
         if after is None:
-            self._announcer.stop()
-            if self._failover is not None:
-                await self._failover.stop("BGP was switched off")
-                self._failover = None
+            await self._switch_off("BGP was switched off")
         elif self._failover is not None:
             await self._adjust(self._failover, before, after)
         elif before is None or failed:
-            self._begin(after, restarting=False)
+            await self._switch_on(after)
         self._going_over = False
+
+    async def _switch_on(self, settings: BGPSettings) -> None:
+        try:
+            self._begin(settings, restarting=False)
+        except Exception:
+            # The next reload begins another one: this one may have listeners and sessions by now.
+            await self._switch_off("BGP could not be started")
+            raise
+
+    async def _switch_off(self, reason: str) -> None:
+        self._announcer.stop()
+        if self._failover is not None:
+            await self._failover.stop(reason)
+            self._failover = None
 
     async def _adjust(
         self, failover: BGPFailover, before: BGPSettings | None, after: BGPSettings

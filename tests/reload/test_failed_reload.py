@@ -11,11 +11,13 @@ from twisted.internet.defer import Deferred, fail
 
 from pybal.announce.announcer import Announcer
 from pybal.announce.failover import BGPFailover
+from pybal.bgp.speaker import Speaker
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.ipvs.controller import IPVSController
 from pybal.pool.service import LVSService
 from pybal.reload.service_names import ServiceNames
+from tests.bgp.memory import Router
 from tests.fakes.daemon import STEP_S, DaemonBench
 from tests.fakes.deferreds import result_of
 from tests.reload.test_renamed import config
@@ -133,5 +135,33 @@ def test_bgp_is_what_the_next_reload_says_though_one_has_failed(
     texts = {"the same": text(2), "another one": text(3), "off": off()}
     last = texts.get(then) or (text(1) if what == "adjusted" else off())
     assert reloaded(bench, last).successful
+    assert bench.state() == afresh(tmp_path, last)
+    bench.stop()
+
+
+@pytest.mark.parametrize("then", ["the same", "off"])
+def test_of_a_speaker_that_fails_amid_its_start_nothing_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    off = config(tmp_path, "web").replace("bgp = yes", "bgp = no")
+    on = config(tmp_path, "web")
+    bench = made(tmp_path, off)
+    router = Router(bench.routers, "192.0.2.253")
+    router.listen()
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patch:
+        # The last thing that it does: it listens by then, and connects.
+        patch.setattr(Speaker, "_look_for_neighbours", fails)
+        assert reloaded(bench, on).errors == ("ValueError: a mistake",)
+    assert set(bench.routers.listeners) == {router.address}
+    bench.run(60)
+    assert router.ends == []
+    last = on if then == "the same" else off
+    assert reloaded(bench, last).successful
+    bench.run(60)
+    assert len(router.ends) == (then == "the same")
     assert bench.state() == afresh(tmp_path, last)
     bench.stop()
