@@ -57,6 +57,9 @@ class BGPFailover:
         self._now = ports.now
         self._settings = settings
         self._clock = ports.clock
+        self._began_at_s: dict[float, float] = {}
+        """By the reactor's clock, which nobody sets: by Unix seconds, as `maintenance` has them."""
+        self._note_beginnings()
         self._log = ports.log
         self._speaker = Speaker(settings.speaker, ports)
         self._others = Others(ports.clock)
@@ -103,6 +106,7 @@ class BGPFailover:
         before, self.maintenance = self.maintenance, maintenance
         if before == maintenance:
             return False
+        self._note_beginnings()
         was, now = dict(before.scopes()), dict(maintenance.scopes())
         for scope in (*(now.keys() - was.keys()), *(was.keys() - now.keys())):
             what = "Maintenance begins" if scope in now else "Maintenance ends"
@@ -110,6 +114,14 @@ class BGPFailover:
         self._keep_maintenance(maintenance)
         self._publish()
         return True
+
+    def _note_beginnings(self) -> None:
+        """Of what is in maintenance. A time to come is that of a clock which was wrong."""
+        now, now_s, known = self._now(), self._clock.seconds(), self._began_at_s
+        self._began_at_s = {
+            since: known.get(since, now_s - max(0.0, now - since))
+            for _, since in self.maintenance.scopes()
+        }
 
     async def reconfigure(self, settings: FailoverSettings) -> None:
         """Go over to other settings, as on a reload. A session is touched only if its own
@@ -253,11 +265,12 @@ class BGPFailover:
     def _routes_of_services(self) -> dict[Prefix, Route]:
         """What is in maintenance gives way to what is not."""
         by_phase: dict[Phase, dict[Prefix, Route]] = {phase: {} for phase in Phase}
-        now, how = self._now(), self._settings.maintenance
+        now_s, how = self._clock.seconds(), self._settings.maintenance
+        maintenance = self.maintenance.by_clock(self._began_at_s)
         for wish in reversed(self._routes_of):
-            phase = self.maintenance.phase(service_of(wish), now, how)
+            phase = maintenance.phase(service_of(wish), now_s, how)
             by_phase[phase].update(self._routes_of[wish])
-        self._withdraw_later(self.maintenance.next_change_s(now, how))
+        self._withdraw_later(maintenance.next_change_s(now_s, how))
         return self._as_last_choice(by_phase[Phase.LAST_CHOICE]) | by_phase[Phase.NONE]
 
     def _withdraw_later(self, wait_s: float | None) -> None:
@@ -358,9 +371,9 @@ class BGPFailover:
         )
 
     def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:
-        now, how = self._now(), self._settings.maintenance
+        now_s, how = self._clock.seconds(), self._settings.maintenance
         for scope, since in self.maintenance.scopes():
-            phase = phase_since(since, now, how)
+            phase = phase_since(self._began_at_s[since], now_s, how)
             yield MaintenanceSnapshot(scope, since, withdrawn=phase is Phase.WITHDRAWN)
 
     def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:

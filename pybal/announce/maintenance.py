@@ -56,6 +56,11 @@ class Maintenance:
             self, services={names.get(name, name): at for name, at in self.services.items()}
         )
 
+    def by_clock(self, times: Mapping[float, float]) -> Maintenance:
+        """The same by another clock; `times` has all of ours."""
+        director = None if self.director is None else times[self.director]
+        return Maintenance(director, {name: times[since] for name, since in self.services.items()})
+
     def scopes(self) -> Iterator[tuple[str | None, float]]:
         """What is in maintenance, and since when; None is the whole director."""
         if self.director is not None:
@@ -63,7 +68,7 @@ class Maintenance:
         yield from self.services.items()
 
     def phase(self, service: str, now: float, settings: MaintenanceSettings) -> Phase:
-        """That of one service, also through the whole director's."""
+        """That of one service, also through the whole director's; `now` by the clock of ours."""
         since = (self.director, self.services.get(service))
         return max((phase_since(at, now, settings) for at in since), default=Phase.NONE)
 

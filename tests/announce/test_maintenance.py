@@ -184,6 +184,33 @@ class MaintenanceTest(PeeringCase):
         assert "Still in maintenance: this whole director" in self.logged("warn")
         assert self.bgp.snapshot().maintenance == (MaintenanceSnapshot(None, 1e9 - 100, True),)
 
+    def test_a_clock_that_is_set_moves_nothing(self) -> None:
+        end = self.start()
+        self.bgp.begin_maintenance("web")
+        for self.jump_s in (3600, -86400):
+            self.turn(10)
+            self.bgp.set_announced("dns", None if self.jump_s > 0 else (Advertisement(VIP6),))
+            self.turn()
+            assert self.routes(end)["192.0.2.1/32"] == (500, 3, True)
+            assert not self.bgp.snapshot().maintenance[0].withdrawn
+        end.say(Keepalive())
+        self.turn(12)
+        assert "192.0.2.1/32" not in self.routes(end)
+        assert self.bgp.snapshot().maintenance[0].withdrawn
+        self.jump_s = 0
+        self.bgp.set_announced("dns", None)
+        self.turn()
+        assert self.routes(end) == {}
+
+    def test_what_begins_in_time_to_come_begins_with_the_process(self) -> None:
+        self.bgp = self.in_maintenance(Maintenance(None, {"web": 1e9 + 86400}))
+        end = self.start()
+        assert self.routes(end)["192.0.2.1/32"] == (500, 3, True)
+        self.turn(20)
+        end.say(Keepalive())
+        self.turn(12)
+        assert "192.0.2.1/32" not in self.routes(end)
+
     def test_an_address_is_moved_when_all_services_on_it_are(self) -> None:
         end = self.start()
         self.bgp.set_announced("tls", (Advertisement(VIP),))

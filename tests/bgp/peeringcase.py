@@ -56,6 +56,8 @@ class PeeringCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.jump_s = 0.0
+        """By how much the clock of the wall was set."""
         self.network = MemoryNetwork(self.clock)
         self.router = Router(self.network, THEM)
         self.events: list[LogEvent] = []
@@ -79,7 +81,7 @@ class PeeringCase(SynchronousTestCase):
 
     def ports(self) -> BGPPorts:
         log = Logger(namespace="bgp", observer=self.observer)
-        now = lambda: 1e9 + self.clock.seconds()  # noqa: E731
+        now = lambda: 1e9 + self.jump_s + self.clock.seconds()  # noqa: E731
         return memory_ports(self.clock, self.network.at(self.our_address), log, now=now)
 
     def failover(self, *peers: PeerSettings, **changes: Any) -> BGPFailover:
