@@ -30,9 +30,11 @@ _LONG = 500
 
 @dataclass(frozen=True, slots=True)
 class LongAnswer:
-    """An answer that is rendered as `pieces` are gone through. Those of equal keys are the same."""
+    """An answer that is rendered as `pieces` are gone through. Those of equal keys are the same, as
+    long as `shown` is held: the key has its identity, which another object may have after it."""
 
     key: Hashable
+    shown: object
     content_type: str
     pieces: Iterable[bytes]
 
@@ -91,12 +93,13 @@ def long_answer(
             service, missing = view.service(name), view.missing(name)
             if service is None or len(service.servers) < _LONG:
                 return None
-            # The very same servers, which are kept meanwhile, are shown in the same way.
-            key = ("pool", id(service.servers), missing, as_json)
+            # The very same servers are shown in the same way.
+            shown = service.servers
+            key = ("pool", name, id(shown), missing, as_json)
             held = pools.as_held(service, missing)
             pieces = pools.pool_json(held) if as_json else pools.pool_text(held)
             encoded = (piece.encode("utf-8", "backslashreplace") for piece in pieces)
-            return LongAnswer(key, JSON_TYPE if as_json else TEXT_TYPE, encoded)
+            return LongAnswer(key, shown, JSON_TYPE if as_json else TEXT_TYPE, encoded)
     return None
 
 

@@ -62,7 +62,7 @@ class IPVSController:
             ownership.subscribe(self._manager.recorded)
         self._drainer = Drainer(ports.clock, ports.kernel, self._manager)
         self._statistics = StatisticsReader(ports.clock, ports.kernel, ports.now, self._published)
-        self._kernelwide = KernelWide(ports.kernel, settings.kernel, self._log)
+        self._kernel_wide = KernelWide(ports.kernel, settings.kernel, self._log)
         self._audit: DelayedCall | None = None
         self._quick_look = QuickLook(
             ports.clock, ports.kernel, self.table, self._published, self._manager.audit
@@ -76,7 +76,7 @@ class IPVSController:
     def start(self) -> None:
         """Read the kernel's table; KernelError. What follows is as IPVSManager.start says."""
         self._manager.start()
-        self._kernelwide.reconcile()
+        self._kernel_wide.reconcile()
         self._audit_later()
 
     async def settle(self, within_s: float) -> None:
@@ -112,7 +112,7 @@ class IPVSController:
             self._audit_later()
         self._manager.reconfigure(settings.cleanup, audited=settings.audit_interval_s > 0)
         if settings.kernel != before.kernel:
-            self._kernelwide.reconfigure(settings.kernel)
+            self._kernel_wide.reconfigure(settings.kernel)
         if settings.cleanup is not before.cleanup:
             self._manager.audit()
 
@@ -174,4 +174,4 @@ class IPVSController:
     def _audit_now(self) -> None:
         self._audit_later()
         self._manager.audit()
-        self._kernelwide.reconcile()
+        self._kernel_wide.reconcile()

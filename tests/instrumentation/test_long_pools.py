@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -50,6 +52,34 @@ def test_what_is_shown_of_other_servers_is_another_answer() -> None:
     keys = [key(MANY, as_json=False), key(MANY, as_json=True)]
     keys += [key(MANY, MissingSnapshot("x"), as_json=True), key(MANY[1:], as_json=True)]
     assert len(set(keys)) == 4
+
+
+class Servers(list[ServerSnapshot]):
+    """Of which it can be seen whether they are still held, unlike of a tuple."""
+
+
+def test_what_is_shown_is_held_until_no_more_of_it_is_wanted() -> None:
+    """Or other servers could come to lie where these were, and be taken for them."""
+    servers: Any = Servers(MANY)
+    held = weakref.ref(servers)
+    view = FakeView([replace(service("web"), servers=servers)])
+    del servers
+    long = long_answer(view, ("pools", "web"), as_json=False)
+    assert long is not None
+    view.service_list = ()
+    for _ in long.pieces:
+        pass
+    gc.collect()
+    assert held() is not None
+    del long
+    assert held() is None
+
+
+def test_pools_of_two_names_have_two_answers() -> None:
+    servers = tuple(MANY)
+    view = FakeView([replace(service(name), servers=servers) for name in ("a", "b")])
+    keys = {long.key for name in "ab" if (long := long_answer(view, ("pools", name), as_json=True))}
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize(
