@@ -119,6 +119,8 @@ class AlertWatch:
     def _of_service(self, service: ServiceSnapshot) -> tuple[PendingAlert, ...]:
         before = self._of_services.get(service.name)
         if before is None or not _says_the_same(before[0], service):
+            if before is not None:
+                self._time_slices.let_go(before[0].servers)
             before = self._of_services[service.name] = service, service_alerts(service)
         return before[1]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, succeed
 
 from pybal.runtime.clock import Clock
-from pybal.runtime.pieces import Pieces
+from pybal.runtime.pieces import PIECE, Pieces
 from pybal.runtime.turn_clock import lately
 
 _T = TypeVar("_T")
@@ -92,6 +92,17 @@ class TimeSlices:
     def call_at_leisure(self, piece: Callable[..., object], *arguments: object) -> None:
         """The same, for a piece that never fails and is not taken back."""
         self._wait(self._at_leisure, self.due_s, piece, *arguments)
+
+    def let_go(self, values: Sequence[object]) -> None:
+        """The caller is about to let go of these. To free thousands of objects takes milliseconds,
+        too: those that nobody else has go piece by piece, at leisure."""
+        if len(values) > PIECE:
+            self._wait(self._at_leisure, self.due_s, self._let_go, list(values), self.due_s)
+
+    def _let_go(self, left: list[object], due_s: float) -> None:
+        del left[-PIECE:]
+        if left:
+            self._wait(self._at_leisure, due_s, self._let_go, left, due_s)
 
     def _wait(
         self, queue: list[_Leisure], due_s: float, piece: Callable[..., object], *arguments: object

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -160,6 +160,21 @@ def test_not_all_pools_that_have_changed_are_gone_through_in_one_turn() -> None:
     assert sum(counts) >= 50, "each is looked at"
     assert max(counts) <= sum(counts) / 10
     rig.watch.stop()
+
+
+def test_thousands_of_servers_as_they_were_are_not_freed_in_the_turn_that_looks() -> None:
+    let_go: list[object] = []
+
+    class Noting(TimeSlices):
+        def let_go(self, values: Sequence[object]) -> None:
+            let_go.append(values)
+
+    rig = Rig(Noting(Clock()))
+    before, after = service("web", [server("a")]), service("web", [server("b")])
+    for shown in (before, before, after):
+        rig.view.service_list = [shown]
+        rig.watch.alerts()
+    assert let_go == [before.servers]
 
 
 def test_a_pool_that_is_gone_is_forgotten_and_found_again() -> None:

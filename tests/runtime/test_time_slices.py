@@ -7,6 +7,7 @@ import math
 import pytest
 from twisted.internet.defer import Deferred
 
+from pybal.runtime.pieces import PIECE
 from pybal.runtime.time_slices import LEISURE_WITHIN_S, QUIET_S, SLICE_S, TimeSlices
 from pybal.runtime.turn_clock import TurnClock
 from tests.fakes.turns import Reactor
@@ -219,6 +220,48 @@ def test_what_may_wait_comes_in_a_turn_that_has_little_to_do(calls: bool) -> Non
     leisure.turns(1)
     assert leisure.done == ["a"]
     leisure.turns(1)
+    assert leisure.reactor.calls == []
+
+
+class Freed:
+    """Its end takes its time, and is counted."""
+
+    def __init__(self, leisure: Leisure) -> None:
+        self._leisure = leisure
+
+    def __del__(self) -> None:
+        self._leisure.done.append("freed")
+        self._leisure.reactor.now_s += SLICE_S / PIECE / 2
+
+
+def test_thousands_that_nobody_has_any_longer_go_piece_by_piece_at_leisure() -> None:
+    leisure = Leisure()
+    kept = [Freed(leisure)]
+    values = (*kept, *(Freed(leisure) for _ in range(5 * PIECE)))
+    leisure.slices.let_go(values)
+    del values
+    assert leisure.done == []
+    leisure.turns(3, QUIET_S * 2)
+    assert leisure.done == [], "others have more to do"
+    counts = []
+    while len(leisure.done) < 5 * PIECE:
+        before = len(leisure.done)
+        leisure.turns(1)
+        counts.append(len(leisure.done) - before)
+        assert len(counts) < 20
+    assert max(counts) <= 3 * PIECE
+    leisure.turns(2)
+    assert leisure.reactor.calls == []
+    del kept
+    assert len(leisure.done) == 5 * PIECE + 1
+
+
+def test_few_go_at_once() -> None:
+    leisure = Leisure()
+    values = [Freed(leisure)]
+    leisure.slices.let_go(values)
+    del values
+    assert leisure.done == ["freed"]
     assert leisure.reactor.calls == []
 
 
