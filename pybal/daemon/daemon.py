@@ -47,7 +47,7 @@ from pybal.pool.events import ListChanged, ListPart
 from pybal.pool.ports import FIRST_LISTS_AT_ONCE, CoordinatorPorts, PolicyStep
 from pybal.pool.report_router import ReportRouter
 from pybal.pool.service import LVSService
-from pybal.reload.difference import ReloadStep, lines, renamed
+from pybal.reload.difference import ReloadStep, lines
 from pybal.reload.last_good_config import LastGoodConfig, last_good_file
 from pybal.reload.reloader import Reloader
 from pybal.reload.running import Running
@@ -303,17 +303,17 @@ class Daemon:
         await self._bgp.go_over_to(settings.bgp)
         self._history.peers([peer.address for peer in self._bgp.snapshot().peers])
         names = [service.name for service in settings.services]
-        renames = renamed(steps)
+        renames = self._service_names.go_over_to(settings.services)
         self._bgp.follow_maintenance(renames)
         self._acknowledgements.rename(renames)
         self._http.rename(renames)
         self._history.go_over_to(names)
         # A service that leaves decides until it has ended: by its overrides.
         go_over_overrides = partial(self._overrides.go_over_to, names, renames)
-        await self._service_set.go_over(steps, settings.services, go_over_overrides)
+        await self._service_set.go_over(settings.services, go_over_overrides)
         self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)
-        self._service_names.go_over_to(settings.services)
+        self._service_names.gone_over_to(settings.services)
 
     def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(

@@ -42,7 +42,8 @@ class LVSService:
         self.name = settings.name
         self.key: ServiceKey = service_key(settings)
         """What identifies it in the kernel, whatever its other settings become."""
-        self._settings = settings
+        self.settings = settings
+        """Those that it has gone over to, wholly."""
         self._log = Logger(namespace=settings.name)
         self._stood = adopted is not None
         self._create_source = create_source
@@ -68,16 +69,17 @@ class LVSService:
     async def reconfigure(self, settings: ServiceSettings) -> None:
         """Go over to other settings of the same virtual service. Another source is read from now
         on; the list in force stays until that has one."""
-        before, self._settings = self._settings, settings
-        if settings.source != before.source:
+        if settings.source != self.settings.source:
+            source = self._create_source(settings, self._pool_list)
             end_each(self._log, self._source.stop)
-            self._source = self._create_source(settings, self._pool_list)
+            self._source = source
             if self._in_force is not None:
                 self._source.follow(self._in_force[0])
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
         self._damped.reconfigure(enabled=settings.flap_damping, monitors=names)
+        self.settings = settings
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
         """See Coordinator."""
@@ -153,7 +155,7 @@ class LVSService:
     @property
     def kept_connections(self) -> int:
         """How many connections its monitors keep open."""
-        return kept_connections(self._settings, len(self._coordinator.hosts))
+        return kept_connections(self.settings, len(self._coordinator.hosts))
 
     @property
     def hosts(self) -> Collection[str]:

@@ -203,10 +203,9 @@ def in_force(before: Settings, after: Settings) -> Settings:
     return replace(after, **kept)
 
 
-def renamed(steps: Iterable[ReloadStep]) -> tuple[tuple[str, str], ...]:
-    """The services that go on under another name: the former and the present one."""
-    found = (step for step in steps if isinstance(step, RenameService))
-    return tuple((step.before.name, step.after.name) for step in found)
+def begins_anew(before: ServiceSettings, after: ServiceSettings) -> bool:
+    """Whether a service that runs cannot go over to other settings of the same name."""
+    return any(isinstance(step, ReplaceService) for step in _service(before, after))
 
 
 def lines(steps: Iterable[ReloadStep]) -> list[str]:

@@ -1,40 +1,35 @@
 """What a changed configuration makes of the services that run. Pure.
 
-The steps lead from one configuration to another. What runs may be otherwise, if an earlier reload
-has failed amid its steps: it counts, so that the next reload mends what that one has left.
+What counts is what runs, not which configuration is said to: an earlier reload may have failed amid
+its steps, and the next one mends what that one has left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.pool.desired import service_key
-from pybal.reload.difference import (
-    AddService,
-    AdjustService,
-    ReloadStep,
-    RemoveService,
-    RenameService,
-    ReplaceService,
-)
-
-_LEAVE = (ReplaceService, RenameService, RemoveService)
-_COME = (AddService, ReplaceService, RenameService)
-_SUCCEED = (ReplaceService, RenameService)
+from pybal.reload.difference import begins_anew
 
 
-class Running(Protocol):
-    """A service that runs, as far as it counts here."""
+class RunningService(Protocol):
+    """A service that runs, or has run, as far as it counts here."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def key(self) -> ServiceKey: ...
 
+    @property
+    def settings(self) -> ServiceSettings: ...
 
-_R = TypeVar("_R", bound=Running)
+
+_R = TypeVar("_R", bound=RunningService)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,8 @@ class ServiceChanges(Generic[_R]):
     adopting: Collection[str]
     """Those of them that find servers of their own in the kernel, not another service's."""
     followed: Mapping[str, _R]
-    """By the name of one that comes: the one that leaves, with whose list it goes on."""
+    """By the name of one that comes: the one that has left, or leaves, with whose list it goes on.
+    """
     adjusted: tuple[ServiceSettings, ...]
     """Those that go on with other settings."""
     gone: tuple[ServiceKey, ...]
@@ -58,55 +54,63 @@ class ServiceChanges(Generic[_R]):
 
 
 def service_changes(
-    steps: Iterable[ReloadStep], services: Collection[ServiceSettings], running: Mapping[str, _R]
+    services: Collection[ServiceSettings],
+    running: Mapping[str, _R],
+    left: Collection[_R] = (),
+    unsound: Collection[str] = (),
 ) -> ServiceChanges[_R]:
-    """`services` are those of the new configuration, to which the steps lead."""
-    steps = tuple(steps)
-    before = [step.before for step in steps if isinstance(step, _LEAVE)]
-    coming = [step.after for step in steps if isinstance(step, _COME)]
-    coming += _missing(services, coming, running)
-    come = {settings.name: service_key(settings) for settings in coming}
-    stay = {settings.name for settings in services} - come.keys()
-    leaving = {name: service for name, service in running.items() if name not in stay}
-    heirs = {step.after.name: step.before for step in steps if isinstance(step, _SUCCEED)}
-    owners = {service_key(settings): settings.name for settings in before}
+    """`services` are those of the new configuration. Of earlier reloads that failed: `left` are the
+    services that run no longer, oldest first, of which something may still stand in the kernel or
+    be announced; `unsound` the names of those that run, nobody knows just how."""
+    leaving = dict(running)
+    coming, adjusted = [], []
+    for settings in services:
+        service = running.get(settings.name)
+        if service is None or settings.name in unsound or _is_another(service, settings):
+            coming.append(settings)
+            continue
+        del leaving[settings.name]
+        if service.settings != settings:
+            adjusted.append(settings)
+    former = (*left, *leaving.values())
     # Who takes the address of another service finds that one's servers in the kernel.
-    adopting = {
-        name
-        for name, key in come.items()
-        if key not in owners or (name in heirs and heirs[name].name == owners[key])
-    }
-    by_key = {service.key: service for service in leaving.values()}
-    followed = {}
-    for name, key in come.items():
-        former = _as(heirs.get(name), leaving) or (by_key.get(key) if name in adopting else None)
-        if former is not None:
-            followed[name] = former
-    adjusted = (step.after for step in steps if isinstance(step, AdjustService))
-    taken = set(come.values())
+    owners = {service.key: service for service in former}
+    heirs = _heirs(coming, former, owners, {settings.name for settings in services})
+    adopting = set()
+    for settings in coming:
+        owner, heir = owners.get(service_key(settings)), heirs.get(settings.name)
+        if owner is None or (heir is not None and heir.name == owner.name):
+            adopting.add(settings.name)
+    taken = {service_key(settings) for settings in services}
     return ServiceChanges(
         leaving=leaving,
         coming=tuple(coming),
         adopting=adopting,
-        followed=followed,
-        adjusted=tuple(settings for settings in adjusted if settings.name in stay),
-        gone=tuple(key for key in dict.fromkeys((*owners, *by_key)) if key not in taken),
-        names_gone=tuple(dict.fromkeys((*owners.values(), *leaving, *come))),
+        followed=heirs,
+        adjusted=tuple(adjusted),
+        gone=tuple(key for key in owners if key not in taken),
+        names_gone=tuple(dict.fromkeys(service.name for service in former)),
     )
 
 
-def _missing(
-    services: Iterable[ServiceSettings],
+def _is_another(service: RunningService, settings: ServiceSettings) -> bool:
+    return service.key != service_key(settings) or begins_anew(service.settings, settings)
+
+
+def _heirs(
     coming: Iterable[ServiceSettings],
-    running: Mapping[str, _R],
-) -> Iterator[ServiceSettings]:
-    """What should run, besides what is coming, and does not, or as another virtual service."""
-    come = {settings.name for settings in coming}
-    return (s for s in services if s.name not in come and _as(s, running) is None)
-
-
-def _as(settings: ServiceSettings | None, services: Mapping[str, _R]) -> _R | None:
-    """The one of that name, if it is the same in the kernel."""
-    service = None if settings is None else services.get(settings.name)
-    is_same = service is not None and settings is not None and service.key == service_key(settings)
-    return service if is_same else None
+    former: Iterable[_R],
+    owners: Mapping[ServiceKey, _R],
+    names: Collection[str],
+) -> dict[str, _R]:
+    """By the name of one that comes: the last that had that name, unless another has come in its
+    place since; or the last at its place in the kernel, if that one's name is used no longer."""
+    by_name = {service.name: service for service in former}
+    found = {}
+    for settings in coming:
+        own, there = by_name.get(settings.name), owners.get(service_key(settings))
+        if own is not None and owners[own.key] is own:
+            found[settings.name] = own
+        elif there is not None and there.name not in names:
+            found[settings.name] = there
+    return found

@@ -20,10 +20,14 @@ Names = Mapping[str, str]
 Renames = tuple[tuple[str, str], ...]
 """Former and present names."""
 
+Ways = tuple[Names, ...]
+"""Those of the configuration that was gone over to wholly, then those that were begun with since.
+"""
+
 _FORMAT = 1
 
 
-def names_file(state_directory: Path) -> StateFile[Names]:
+def names_file(state_directory: Path) -> StateFile[Ways]:
     """Where they are kept."""
     return StateFile(state_directory / "service-names.json", _FORMAT, _encode, _decode)
 
@@ -35,41 +39,61 @@ def renames(before: Names, now: Names) -> Renames:
     return tuple((was, name) for was, name in new if was is not None)
 
 
+def renames_of(ways: Ways, now: Names) -> Renames:
+    """The same after reloads that failed, of which nobody knows how far they came: what operators
+    have said may stand under any of the names."""
+    found = {was: name for names in ways for was, name in renames(names, now)}
+    return tuple(found.items())
+
+
 class ServiceNames:
-    """Keeps them in `state_directory`; None: nothing is kept."""
+    """Keeps them in `state_directory`; None: nothing is kept for the next start."""
 
     def __init__(self, state_directory: Path | None, writing: StateWriting, log: Logger) -> None:
-        self._keeper: Keeper[Names] | None = None
+        self._ways: Ways = ()
+        self._keeper: Keeper[Ways] | None = None
         if state_directory is not None:
             file = names_file(state_directory)
-            self._keeper = Keeper(file, "The names of services", {}, writing, log)
+            self._keeper = Keeper(file, "The names of services", (), writing, log)
         self._log = log
 
     def start(self, services: Iterable[ServiceSettings]) -> Renames:
         """With the services of this run; those that the last one had under another name. Blocks on
         the disk."""
-        if self._keeper is None:
-            return ()
         now = _names(services)
-        found = renames(self._keeper.load(), now)
+        former = () if self._keeper is None else self._keeper.load()
+        found = renames_of(former, now)
         for was, name in found:
             self._log.info("Service {was} of the last run goes on as {name}", was=was, name=name)
-        self._keeper.save(now)
+        self._become((now,))
         return found
 
-    def go_over_to(self, services: Iterable[ServiceSettings]) -> None:
-        """A reload has made them others."""
+    def go_over_to(self, services: Iterable[ServiceSettings]) -> Renames:
+        """A reload begins to make them others; those that go on under another name."""
+        now = _names(services)
+        if now not in self._ways:
+            self._become((*self._ways, now))
+        return renames_of(self._ways, now)
+
+    def gone_over_to(self, services: Iterable[ServiceSettings]) -> None:
+        """It has come to its end."""
+        self._become((_names(services),))
+
+    def _become(self, ways: Ways) -> None:
+        self._ways = ways
         if self._keeper is not None:
-            self._keeper.save(_names(services))
+            self._keeper.save(ways)
 
 
 def _names(services: Iterable[ServiceSettings]) -> Names:
     return {service.name: str(service_key(service)) for service in services}
 
 
-def _encode(names: Names) -> Document:
-    return {"services": dict(names)}
+def _encode(ways: Ways) -> Document:
+    whole, begun = ways[:1], ways[1:]
+    return {"services": dict(*whole), "begun": [dict(names) for names in begun]}
 
 
-def _decode(document: Document) -> Names:
-    return {str(name): str(key) for name, key in document["services"].items()}
+def _decode(document: Document) -> Ways:
+    every = (document["services"], *document.get("begun", ()))
+    return tuple({str(name): str(key) for name, key in names.items()} for names in every)

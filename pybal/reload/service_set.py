@@ -18,9 +18,9 @@ from twisted.logger import Logger
 from pybal.announce.announcer import Announcer
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
+from pybal.model import IPAddress
 from pybal.pool.desired import service_key
 from pybal.pool.service import LVSService
-from pybal.reload.difference import ReloadStep
 from pybal.reload.service_changes import service_changes
 from pybal.runtime.stopping import ending
 from pybal.runtime.time_slices import TimeSlices
@@ -67,8 +67,11 @@ class ServiceSet:
         self._ports = ports
         self._log = log
         self._stopped = False
-        self._leaving: Mapping[str, LVSService] = {}
-        """Those that run no longer and may not have been stopped yet."""
+        self._left: list[LVSService] = []
+        """Those that run no longer, oldest first. They may not have been stopped yet, and stand in
+        the kernel and among the routes until a reload has come to its end."""
+        self._unsound: set[str] = set()
+        """Those that run and could not be adjusted."""
 
     def create(self, services: Iterable[ServiceSettings]) -> None:
         """Make the services of a start."""
@@ -86,7 +89,7 @@ class ServiceSet:
         that have not within that time end with the process. The kernel's table and the routes stay
         as they are. Idempotent; cancelling ends the wait."""
         self._stopped = True
-        services = (*self.running.values(), *self._leaving.values())
+        services = (*self.running.values(), *self._left)
         stopping = [self._stop(service) for service in services]
         stopped = DeferredList(stopping)
         stopped.addTimeout(within_s, self._ports.clock, lambda *_: None)
@@ -94,54 +97,79 @@ class ServiceSet:
             await stopped
 
     async def go_over(
-        self,
-        steps: tuple[ReloadStep, ...],
-        services: Collection[ServiceSettings],
-        former_ended: Callable[[], None],
+        self, services: Collection[ServiceSettings], former_ended: Callable[[], None]
     ) -> None:
-        """Take the steps that are about services; `services` are those of the new configuration. If
-        this fails the next one mends it: what then runs otherwise than is configured begins anew.
+        """`services` are those of the new configuration. If this fails the next one mends it: it
+        goes by what runs. A service that could not be adjusted begins anew then.
 
         In this order: services that leave are checked no longer, and once they decide nothing any
         more `former_ended` is called; new ones start; the others are adjusted; once the new ones
         stand, and it is known whether they are announced, or after STAND_WAIT_S, what those that
         left still have among the routes and in the kernel goes.
         """
-        changes = service_changes(steps, services, self.running)
-        for name in changes.leaving:
+        changes = service_changes(services, self.running, self._left, self._unsound)
+        for name, service in changes.leaving.items():
             del self.running[name]
+            self._left.append(service)
+            self._unsound.discard(name)
         down = {name: former.servers_down() for name, former in changes.followed.items()}
-        await self._end(changes.leaving)
+        await self._end()
         former_ended()
         for settings in changes.coming:
-            await self._ports.time_slices.pause()
+            await self._pause()
             name = settings.name
-            service = self._create(settings, adopts=name in changes.adopting)
-            self._ports.announcer.add(settings, stands=self._stands(settings))
-            if name in changes.followed:
-                service.know_down(down[name])
-                service.follow(changes.followed[name])
-            self._start(service)
+            self._bring_in(
+                settings, name in changes.adopting, changes.followed.get(name), down.get(name, {})
+            )
         for settings in changes.adjusted:
-            await self._ports.time_slices.pause()
-            await self.running[settings.name].reconfigure(settings)
-            self._ports.announcer.adjust(settings)
+            await self._pause()
+            await self._adjust(settings)
         self._reorder(each.name for each in services)
         await self._wait_for(changes.coming)
         await self._withdraw(changes.names_gone, changes.gone)
+        self._left.clear()
 
-    async def _end(self, leaving: Mapping[str, LVSService]) -> None:
+    async def _pause(self) -> None:
+        await self._ports.time_slices.pause()
+        if self._stopped:
+            raise CancelledError  # Nobody would stop what came now.
+
+    async def _end(self) -> None:
         """Hundreds take a tenth of a second. What they would still say of servers is void."""
-        self._leaving = leaving
         ending = []
-        for service in leaving.values():
+        for service in tuple(self._left):
             await self._ports.time_slices.pause()
             ending.append(self._stop(service))
-        for name in leaving:
-            self._ports.announcer.replace(name)
+        for service in self._left:
+            if service.name not in self.running:
+                self._ports.announcer.replace(service.name)
         for stopping in ending:
             await stopping
-        self._leaving = {}
+
+    def _bring_in(
+        self,
+        settings: ServiceSettings,
+        adopts: bool,
+        former: LVSService | None,
+        down: Mapping[str, IPAddress | None],
+    ) -> None:
+        service = self._create(settings, adopts=adopts)
+        try:
+            self._ports.announcer.add(settings, stands=self._stands(settings))
+            if former is not None:
+                service.know_down(down)
+                service.follow(former)
+        except Exception:
+            # It has never run, so nobody can go on with its list: the former ones count before it.
+            self._left.insert(0, self.running.pop(settings.name))
+            raise
+        self._start(service)
+
+    async def _adjust(self, settings: ServiceSettings) -> None:
+        self._unsound.add(settings.name)
+        await self.running[settings.name].reconfigure(settings)
+        self._ports.announcer.adjust(settings)
+        self._unsound.discard(settings.name)
 
     def _reorder(self, order: Iterable[str]) -> None:
         """In place: others look at this dict."""

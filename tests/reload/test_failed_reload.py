@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,19 @@ from pybal.announce.announcer import Announcer
 from pybal.announce.failover import BGPFailover
 from pybal.bgp.speaker import Speaker
 from pybal.config.snapshot import ReloadOutcome, ReloadSnapshot
+from pybal.daemon import daemon
 from pybal.daemon.overrides_part import OverridesPart
 from pybal.ipvs.controller import IPVSController
+from pybal.override import Action
+from pybal.overrides.wish import Scope, Wish
+from pybal.pool.coordinator import Coordinator
 from pybal.pool.service import LVSService
 from pybal.reload.service_names import ServiceNames
+from pybal.reload.service_set import ServiceSet
 from tests.bgp.memory import Router
 from tests.fakes.daemon import STEP_S, DaemonBench
 from tests.fakes.deferreds import result_of
-from tests.reload.test_renamed import config
+from tests.reload.test_renamed import config, in_maintenance
 
 
 def made(folder: Path, text: str) -> DaemonBench:
@@ -44,6 +49,31 @@ def afresh(folder: Path, text: str) -> dict[str, Any]:
     state = other.state()
     other.stop()
     return state
+
+
+def overridden(bench: DaemonBench, doing: Coroutine[Any, Any, object]) -> None:
+    done = Deferred.fromCoroutine(doing)
+    bench.run(1)
+    result_of(done)
+
+
+def disable(bench: DaemonBench, service: str) -> None:
+    wish = Wish(Action.DISABLE, Scope("192.0.2.11", (service,)), 3600.0, "new disk", force=True)
+    overridden(bench, bench.daemon.controls.override(wish, "alice"))
+
+
+def undo(bench: DaemonBench, service: str) -> None:
+    overridden(bench, bench.daemon.controls.undo(Scope("192.0.2.11", (service,)), "alice"))
+
+
+def disabled(bench: DaemonBench) -> list[tuple[str, str]]:
+    """The servers that an operator has disabled, and that are out of the pool."""
+    found = [(each.service, each.host) for each in bench.daemon.view.overrides()]
+    for name, host in found:
+        service = bench.daemon.view.service(name)
+        assert service is not None
+        assert not next(server for server in service.servers if server.host == host).pooled
+    return found
 
 
 def at_once(_: LVSService) -> Deferred[None]:
@@ -76,6 +106,7 @@ def test_a_service_that_cannot_be_stopped_leaves_and_ends_no_reload(
         (LVSService, "follow"),
         (Announcer, "forget"),
         (ServiceNames, "go_over_to"),
+        (ServiceNames, "gone_over_to"),
     ],
     ids=lambda part: f"{part[0].__name__}.{part[1]}",
 )
@@ -94,6 +125,7 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
         return config(tmp_path, "web", "dns").replace("port = 80", f"port = {port}", 1)
 
     bench = made(tmp_path, text("web", 80))
+    disable(bench, "web")
 
     def fails(*_: Any) -> None:
         raise ValueError("a mistake")
@@ -107,8 +139,129 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
     texts = {"the same": ("text", 81), "as it was": ("web", 80), "another one": ("www", 82)}
     last = text(*texts[then])
     assert reloaded(bench, last).successful
+    name = texts[then][0] if change == "name" else "web"
+    assert disabled(bench) == [(name, "192.0.2.11")]
+    undo(bench, name)
     assert bench.state() == afresh(tmp_path, last)
     assert reloaded(bench, last).steps == ()
+    bench.stop()
+
+
+def test_over_a_restart_in_between_an_override_goes_on_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    for name, part in (("web", "follow"), ("www", "stop"), ("www", "follow")):
+        folder = tmp_path / f"{name} {part}"
+        folder.mkdir()
+        bench = made(folder, config(folder, "web", "dns"))
+        disable(bench, "web")
+        bench.daemon.controls.maintenance("web", begin=True, by="alice")
+        with monkeypatch.context() as patch:
+            patch.setattr(LVSService, part, fails)
+            reloaded(bench, config(folder, "text", "dns"))
+        bench.stop()
+        after = DaemonBench(folder, config(folder, name, "dns"), kernel=bench.kernel)
+        assert disabled(after) == [(name, "192.0.2.11")]
+        assert in_maintenance(after) == [name]
+        after.stop()
+
+
+@pytest.mark.parametrize("then", ["the same", "as it was", "another one"])
+@pytest.mark.parametrize("part", [Announcer, Coordinator])
+@pytest.mark.parametrize(
+    ("former", "new", "third"),
+    [
+        ("scheduler = wrr", "scheduler = wlc", "scheduler = rr"),
+        ("/pool", "/pool2", "/pool3"),
+        ('"IdleConnection"', '"TCPCheck"', '"IdleConnection", "TCPCheck"'),
+        ("bgp-med = 1", "bgp-med = 2", "bgp-med = 3"),
+    ],
+)
+def test_a_service_whose_adjusting_has_failed_is_as_the_next_reload_says(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    former: str,
+    new: str,
+    third: str,
+    part: type,
+    then: str,
+) -> None:
+    def text(value: str) -> str:
+        found = config(tmp_path, "web", "dns").replace("port = 80", "port = 80\nbgp-med = 1")
+        return found.replace(former, value)
+
+    for name in ("pool2", "pool3"):
+        (tmp_path / name).write_text(f"{{'host': '192.0.2.1{name[-1]}'}}\n")
+    bench = made(tmp_path, text(former))
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(part, "adjust" if part is Announcer else "reconfigure", fails)
+        assert reloaded(bench, text(new)).outcome is ReloadOutcome.IN_PART
+    last = text({"the same": new, "as it was": former, "another one": third}[then])
+    assert reloaded(bench, last).successful
+    assert bench.state() == afresh(tmp_path, last)
+    bench.stop()
+
+
+def test_while_another_source_could_not_be_made_the_former_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = config(tmp_path, "web", "dns")
+    bench = made(tmp_path, text)
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(daemon, "create_source", fails)
+        outcome = reloaded(bench, text.replace("/pool", "/pool2"))
+    assert outcome.outcome is ReloadOutcome.IN_PART
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n{'host': '192.0.2.13'}\n")
+    bench.run(20)
+    assert {host for _, host in bench.state()["servers"]} == {"192.0.2.11", "192.0.2.13"}
+    assert reloaded(bench, text).successful
+    bench.stop()
+
+
+def test_what_was_adjusted_before_a_later_step_failed_is_undone_with_the_former_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = config(tmp_path, "web", "dns")
+    bench = made(tmp_path, former)
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ServiceSet, "_withdraw", fails)
+        outcome = reloaded(bench, former.replace("scheduler = wrr", "scheduler = wlc"))
+    assert outcome.outcome is ReloadOutcome.IN_PART
+    assert reloaded(bench, former).successful
+    assert bench.state() == afresh(tmp_path, former)
+    bench.stop()
+
+
+def test_what_left_in_one_reload_that_failed_and_in_the_next_leaves_the_kernel_at_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = made(tmp_path, config(tmp_path, "web", "dns", "more"))
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    for names in (("web", "dns"), ("web",)):
+        with monkeypatch.context() as patch:
+            patch.setattr(ServiceSet, "_withdraw", fails)
+            assert reloaded(bench, config(tmp_path, *names)).outcome is ReloadOutcome.IN_PART
+    last = config(tmp_path, "web")
+    assert reloaded(bench, last).successful
+    assert bench.state() == afresh(tmp_path, last)
     bench.stop()
 
 

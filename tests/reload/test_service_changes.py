@@ -1,4 +1,4 @@
-"""What becomes of the services that run: by the steps, and by what an earlier reload has left."""
+"""What becomes of the services that run, and of what an earlier reload has left of others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from fractions import Fraction
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.pool.desired import service_key
-from pybal.reload.difference import _services
 from pybal.reload.service_changes import ServiceChanges, service_changes
 from tests.fakes.coordinator import Bench
 
@@ -17,8 +16,15 @@ SETTINGS = Bench(threshold=Fraction(0)).settings
 
 @dataclass(frozen=True)
 class Service:
-    name: str
-    key: ServiceKey
+    settings: ServiceSettings
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def key(self) -> ServiceKey:
+        return service_key(self.settings)
 
 
 def service(name: str, port: int) -> ServiceSettings:
@@ -26,14 +32,14 @@ def service(name: str, port: int) -> ServiceSettings:
 
 
 def changes(
-    before: tuple[ServiceSettings, ...],
-    after: tuple[ServiceSettings, ...],
-    running: tuple[ServiceSettings, ...] | None = None,
+    running: tuple[ServiceSettings, ...],
+    wanted: tuple[ServiceSettings, ...],
+    left: tuple[ServiceSettings, ...] = (),
+    unsound: tuple[str, ...] = (),
 ) -> ServiceChanges[Service]:
-    """From one configuration to the other; what runs is as the former says, or `running`."""
-    runs = before if running is None else running
-    services = {each.name: Service(each.name, service_key(each)) for each in runs}
-    return service_changes(tuple(_services(before, after)), after, services)
+    """From what runs to one configuration; `left` and `unsound` are of reloads that failed."""
+    runs = {each.name: Service(each) for each in running}
+    return service_changes(wanted, runs, tuple(map(Service, left)), unsound)
 
 
 def followed(found: ServiceChanges[Service]) -> dict[str, str]:
@@ -79,17 +85,50 @@ def test_one_of_another_name_in_the_same_place_goes_on_as_the_former() -> None:
     assert found.gone == ()
 
 
-def test_what_a_reload_has_left_undone_is_found_by_what_runs() -> None:
-    renamed = changes((A80,), (B80,), running=(B80,))
-    assert followed(renamed) == {"b": "b"}
-    assert set(renamed.names_gone) == {"a", "b"}
-    gone_back = changes((A80,), (A80,), running=(B80,))
-    assert gone_back.coming == (A80,)
-    assert followed(gone_back) == {"a": "b"}
-    third = changes((A80,), (C80,), running=(B80,))
-    assert followed(third) == {"c": "b"}
-    moved_back = changes((A80,), (A80,), running=(A81,))
-    assert moved_back.gone == (service_key(A81),)
-    nothing_left = changes((A80,), (A80,), running=())
-    assert nothing_left.coming == (A80,)
-    assert followed(nothing_left) == {}
+def test_what_is_set_otherwise_is_adjusted_or_begins_anew() -> None:
+    other = replace(A80, scheduler="wlc")
+    assert changes((A80, B81), (other, B81)).adjusted == (other,)
+    assert changes((A80,), (other,), unsound=("a",)).coming == (other,)
+    family = replace(A80, ipvs=replace(A80.ipvs, server_version=6))
+    found = changes((A80,), (family,))
+    assert (found.coming, found.adjusted, list(found.leaving)) == ((family,), (), ["a"])
+
+
+def test_one_that_nobody_knows_how_it_runs_begins_anew_in_its_own_place() -> None:
+    found = changes((A80, B81), (A80, B81), unsound=("a",))
+    assert (list(found.leaving), found.coming, found.gone) == (["a"], (A80,), ())
+    assert (found.adopting, followed(found)) == ({"a"}, {"a": "a"})
+
+
+def test_who_has_come_amid_a_reload_that_failed_goes_on_and_what_is_left_of_the_former_goes() -> (
+    None
+):
+    found = changes((B80,), (B80,), left=(A80,))
+    assert (found.leaving, found.coming, found.gone) == ({}, (), ())
+    assert found.names_gone == ("a",)
+    moved = changes((A81,), (A81,), left=(A80,))
+    assert moved.gone == (service_key(A80),)
+
+
+def test_back_again_or_to_a_third_name_it_goes_on_as_who_came_last() -> None:
+    back = changes((B80,), (A80,), left=(A80,))
+    assert (back.coming, followed(back), back.adopting) == ((A80,), {"a": "b"}, {"a"})
+    assert set(back.names_gone) == {"a", "b"}
+    assert followed(changes((B80,), (C80,), left=(A80,))) == {"c": "b"}
+    moved_back = changes((A81,), (A80,), left=(A80,))
+    assert (moved_back.gone, followed(moved_back)) == ((service_key(A81),), {"a": "a"})
+
+
+def test_if_nobody_came_the_one_that_left_is_followed() -> None:
+    for wanted in (A80, A81, B80):
+        found = changes((), (wanted,), left=(A80,))
+        assert found.coming == (wanted,)
+        assert (found.adopting, followed(found)) == ({wanted.name}, {wanted.name: "a"})
+    nothing = changes((), (A80,))
+    assert (nothing.coming, followed(nothing)) == ((A80,), {})
+
+
+def test_what_left_in_one_failed_reload_and_in_the_next_is_withdrawn_all_the_same() -> None:
+    found = changes((), (C80,), left=(A81, service("b", 82)))
+    assert found.gone == (service_key(A81), service_key(service("b", 82)))
+    assert found.names_gone == ("a", "b")

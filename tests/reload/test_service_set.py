@@ -13,7 +13,6 @@ from twisted.logger import LogEvent, Logger, capturedLogs
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import ServiceKey
 from pybal.pool.desired import service_key
-from pybal.reload.difference import RemoveService
 from pybal.reload.service_set import ServiceSet, ServiceSetPorts
 from pybal.runtime.time_slices import SLICE_S, TimeSlices
 from tests.fakes.coordinator import Bench
@@ -86,6 +85,7 @@ class SlowService(EndingService):
     def __init__(self, settings: ServiceSettings, reactor: Reactor) -> None:
         super().__init__(settings.name, succeed(None))
         self.key = service_key(settings)
+        self.settings = settings
         self.reactor = reactor
 
     def stop(self) -> Deferred[None]:
@@ -136,9 +136,8 @@ class Leaving:
         )
         self.set = ServiceSet(ports, Logger(namespace="pybal"))
         self.set.running.update(cast(Any, services))
-        steps = tuple(map(RemoveService, self.leave))
         self.all_had_ended: list[bool] = []
-        self.done = Deferred.fromCoroutine(self.set.go_over(steps, self.stay, self.former_ended))
+        self.done = Deferred.fromCoroutine(self.set.go_over(self.stay, self.former_ended))
 
     def former_ended(self) -> None:
         self.all_had_ended.append(all(each.stopped for each in self.leaving.values()))
