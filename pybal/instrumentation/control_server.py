@@ -13,12 +13,15 @@ from pybal.instrumentation.socket_group import GroupIds
 from pybal.net.acceptor import Acceptor
 from pybal.net.listener import Listener
 from pybal.net.unix_socket import UNIXListener, what_is_at
+from pybal.runtime.clock import DelayedCall
 from pybal.runtime.stopping import end_in_turn
+
+LOOK_EVERY_S = 10.0
 
 
 class ControlServer:
     """Serves a site on a UNIX socket, as soon as that can be; on the one that the process before us
-    has had, if its file is still there."""
+    has had, if its file is still there. If somebody removes the file it is made again."""
 
     def __init__(
         self,
@@ -40,10 +43,24 @@ class ControlServer:
             self._listen,
             _Open.close,
         )
+        self._looking: DelayedCall | None = None
 
     def start(self) -> None:
         """Begin to listen."""
         self._listener.start()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        self._looking = self._accepting.reactor.callLater(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._look_again()
+        port = self._listener.port
+        if port is not None and not port.listening.is_there():
+            path = str(self.settings.path)
+            self._accepting.log.warn("The control socket {path} is gone: made again", path=path)
+            self._listener.stop()
+            self._listener.start()
 
     @property
     def listens(self) -> bool:
@@ -73,6 +90,8 @@ class ControlServer:
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
+        if self._looking is not None and self._looking.active():
+            self._looking.cancel()
         await end_in_turn(self._accepting.log, self._listener.stop, self._site.abort_all)
 
     def _listen(self) -> _Open:

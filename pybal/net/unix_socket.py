@@ -37,6 +37,7 @@ class UNIXListener:
             self.socket = given
             try:
                 self.allow(group_id)
+                self._file = _file_at(path)
             except OSError:
                 given.close()
                 raise
@@ -48,6 +49,7 @@ class UNIXListener:
             self.socket.bind(os.fspath(path))
             # Nobody can connect before it listens: who may is settled first.
             self.allow(group_id)
+            self._file = _file_at(path)
             self.socket.listen(BACKLOG)
         except OSError:
             self.socket.close()
@@ -60,10 +62,22 @@ class UNIXListener:
             os.chown(self._path, -1, group_id)
             os.chmod(self._path, 0o660)
 
+    def is_there(self) -> bool:
+        """Whether the file is still the one; nobody can connect without it."""
+        try:
+            return _file_at(self._path) == self._file
+        except OSError:
+            return False
+
     def remove(self) -> None:
         """Remove the file, once the socket is closed; not that of another who listens there now."""
         with contextlib.suppress(OSError):
             _remove_stale(self._path)
+
+
+def _file_at(path: Path) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino
 
 
 def _remove_stale(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from pybal.config.settings import ControlSettings
 from pybal.handover.listeners import KeptListeners
-from pybal.instrumentation.control_server import ControlServer
+from pybal.instrumentation.control_server import LOOK_EVERY_S, ControlServer
 from pybal.instrumentation.late_site import LateSite
 from pybal.instrumentation.socket_group import GroupIds
 from pybal.runtime.threads import NoThreadError
@@ -142,3 +142,22 @@ def test_a_file_that_cannot_be_read_leaves_it_to_the_directory() -> None:
 
     assert GroupIds(ThreadClock(), full, gone).own("mine") is None
     assert GroupIds(ThreadClock(), full).own("root") == 0
+
+
+def test_a_socket_that_somebody_removes_is_made_again_with_its_group(
+    begun: Callable[[str | None], Bench],
+) -> None:
+    bench = begun("mine")
+    bench.clock.advance(LOOK_EVERY_S)
+    assert len(bench.log.lines) == 1
+    bench.path.unlink()
+    bench.clock.advance(LOOK_EVERY_S)
+    assert bench.mode == GROUP_TOO
+    assert [line for line in bench.log.lines if "is gone: made again" in line]
+    bench.path.unlink()
+    bench.path.write_text("another's")
+    bench.clock.advance(LOOK_EVERY_S)
+    assert bench.path.read_text() == "another's"
+    bench.stop()
+    assert bench.clock.getDelayedCalls() == []
+    assert bench.path.read_text() == "another's"
