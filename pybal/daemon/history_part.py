@@ -20,7 +20,7 @@ from pybal.config.settings import ServiceSettings
 from pybal.config.snapshot import ReloadSnapshot
 from pybal.health.isolation import Phase
 from pybal.history.deferral import Deferral
-from pybal.history.disk import CLOSE_S, DiskHistory
+from pybal.history.disk import CLOSE_S, FILE_NAME, DiskHistory
 from pybal.history.event import Inputs, Kind
 from pybal.history.incidents import Concern, Subject
 from pybal.history.ledger import Ledger, Moment, Note
@@ -71,6 +71,8 @@ class HistoryPart:
         self._deferral = Deferral(ports.clock, ports.time_slices, self._log)
         self.chronicle = Chronicle(self.ledger, self._deferral.take)
         self._disk: DiskHistory | None = None
+        self._no_thread = ""
+        """Why there is none, though there should be."""
         self._isolated: int | None = None
         self._lost_peers: set[str] = set()
         self._announced: dict[str, list[str]] = {}
@@ -78,19 +80,28 @@ class HistoryPart:
 
     def start(self, settings: HistorySettings, *, dry_run: bool) -> None:
         """A run begins."""
-        self._disk = disk = self._new_disk(settings)
+        self._disk = disk = self._begun(settings)
         if disk is not None:
-            self.ledger.begin(*disk.start(self._ports.own_thread))
+            disk.wait()
+            self.ledger.begin(*disk.newest)
         self.ledger.keep_on(disk)
         text = f"PyBal {pybal.__version__} starts" + (" (a dry run)" if dry_run else "")
         inputs = {"version": pybal.__version__, "dry_run": dry_run}
         self.ledger.note(Note(Kind.START, text, inputs=inputs))
 
-    def _new_disk(self, settings: HistorySettings) -> DiskHistory | None:
-        ports = self._ports
+    def _begun(self, settings: HistorySettings) -> DiskHistory | None:
+        """What opens its file now, if it is to be kept on the disk, and can be."""
+        ports, self._no_thread = self._ports, ""
         if ports.directory is None or not settings.on_disk:
             return None
-        return DiskHistory(ports.directory, settings, ports.now, ports.in_thread, self._log)
+        disk = DiskHistory(ports.directory, settings, ports.now, ports.in_thread, self._log)
+        try:
+            disk.begin(ports.own_thread)
+        except NoThreadError as error:
+            self._no_thread = f"{error}; the next reload tries again"
+            self._log.error("The history is not kept on the disk: {why}", why=self._no_thread)
+            return None
+        return disk
 
     async def reconfigure(self, settings: HistorySettings) -> None:
         """Keep more or less on the disk, or nothing."""
@@ -102,8 +113,7 @@ class HistoryPart:
             self.ledger.keep_on(None)
             self._disk = None
             self._close(disk)
-        elif (disk := self._new_disk(settings)) is not None:
-            disk.begin(self._ports.own_thread)  # Without a thread the next reload tries again.
+        elif (disk := self._begun(settings)) is not None:
             self._disk = disk
             try:
                 with suppress(NoThreadError):  # Then its numbers come late.
@@ -115,6 +125,8 @@ class HistoryPart:
     @property
     def unwritten(self) -> tuple[tuple[str, str], ...]:
         """Its file, if it cannot be written, and why."""
+        if self._no_thread and self._ports.directory is not None:
+            return ((str(self._ports.directory / FILE_NAME), self._no_thread),)
         disk = None if self._disk is None else self._disk.snapshot()
         return ((disk.path, disk.last_error),) if disk is not None and disk.last_error else ()
 

@@ -378,11 +378,14 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
     result_of(Deferred.fromCoroutine(again.stop(for_restart=True)))
 
 
-def test_a_file_for_which_there_was_no_thread_is_begun_by_the_next_reload(tmp_path: Path) -> None:
-    clock, answers = Clock(), [False, True]
+@pytest.mark.parametrize("at_first", [HistorySettings(), HistorySettings(retention_s=0)])
+def test_without_a_thread_for_its_file_all_goes_on_and_the_next_reload_begins_it(
+    tmp_path: Path, at_first: HistorySettings
+) -> None:
+    clock, there_are_some = Clock(), [False]
 
     def perhaps_a_thread(run: Callable[[], None]) -> None:
-        if not answers.pop(0):
+        if not there_are_some[-1]:
             raise NoThreadError("none is left")
         Thread(target=run, daemon=True).start()
 
@@ -395,10 +398,17 @@ def test_a_file_for_which_there_was_no_thread_is_begun_by_the_next_reload(tmp_pa
         directory=tmp_path,
     )
     part = HistoryPart(ports, lambda _: None)
-    part.start(HistorySettings(retention_s=0), dry_run=False)
-    with pytest.raises(NoThreadError):
+
+    def reload() -> None:
         result_of(Deferred.fromCoroutine(part.reconfigure(HistorySettings())))
-    result_of(Deferred.fromCoroutine(part.reconfigure(HistorySettings())))
+
+    part.start(at_first, dry_run=False)
+    reload()
+    why = "none is left; the next reload tries again"
+    assert list(part.unwritten) == [(str(tmp_path / FILE_NAME), why)]
+    there_are_some.append(True)
+    reload()
+    assert list(part.unwritten) == []
     part.asked(Kind.OPERATOR, "kept", "anna")
     result_of(Deferred.fromCoroutine(part.stop(for_restart=False)))
     kept = find_events(tmp_path / FILE_NAME, EventQuery())
