@@ -29,8 +29,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from tests.ipvs.tables import read_table
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from twisted.internet.defer import Deferred
@@ -53,6 +51,7 @@ from pybal.ipvs.operations import Operation
 from pybal.ipvs.ownership import record_file, this_place
 from pybal.ipvs.settings import IPVSSettings
 from pybal.model import L4Protocol
+from tests.ipvs.tables import read_table
 
 FOREIGN = (
     "-A -t 203.0.113.1:25 -s wlc",

@@ -31,8 +31,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
-from tests.ipvs.tables import read_table
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from twisted.internet.task import Clock
@@ -54,6 +52,7 @@ from pybal.ipvs.quick_look import LOOK_EVERY_S, QuickLook
 from pybal.ipvs.statistics import StatisticsReader
 from pybal.model import L4Protocol
 from pybal.runtime.gc_tuning import NEVER, YOUNG
+from tests.ipvs.tables import read_table
 
 _T = TypeVar("_T")
 

@@ -223,7 +223,8 @@ class ServiceSnapshot:
     list that are kept, held or waiting; `held_total` counts those that were held,
     `hold_downs_total` how often a server that flapped was not pooled at once. `standing` are
     addresses that get connections as they did before the daemon started, and are no server that is
-    known. `list_error` is why the newest list is not in force, for a fault of our own."""
+    known. `list_error` is why the pool is not as its list and operators want it, by a fault of our
+    own."""
 
     name: str
     protocol: L4Protocol

@@ -47,7 +47,7 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
         alert = Alert("list-damaged", Severity.WARNING, name, text)
         yield PendingAlert(alert, details=tuple(source.damage))
     if service.list_error:
-        text = f"Pool {name} goes on without its newest list, which PyBal failed to put in force: "
+        text = f"Pool {name} is not as its list and operators want it, by a fault of PyBal's: "
         alert = Alert(
             "list-failed", Severity.WARNING, name, text + _short(service.list_error, name)
         )

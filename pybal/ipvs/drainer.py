@@ -51,7 +51,9 @@ class Drainer:
         self._log = Logger(namespace="ipvs")
         self._services: dict[ServiceKey, DrainedEntry] = {}
         self._draining: dict[ServiceKey, DrainedEntry] = {}
-        """Those of which a server drains."""
+        """Those of which a server drains, or has drained and is still published."""
+        self._unpublished: set[ServiceKey] = set()
+        """Those whose entry could not be published: that is tried again at their next count."""
         self._round: deque[ServiceKey] = deque()
         self._call: DelayedCall | None = None
         self._stopped = False
@@ -85,6 +87,7 @@ class Drainer:
         """The service goes as a whole."""
         self._services.pop(key, None)
         self._draining.pop(key, None)
+        self._unpublished.discard(key)
 
     def stop(self) -> None:
         """Stop counting; what drains stays in the kernel with weight 0. Idempotent."""
@@ -103,6 +106,7 @@ class Drainer:
 
     def _drain(self, key: ServiceKey, service: DrainedEntry) -> ServiceEntry:
         """Take note of whether anything drains; returns what is to be published."""
+        self._unpublished.discard(key)
         if service.draining:
             self._draining[key] = service
             if key not in self._round:
@@ -172,5 +176,7 @@ class Drainer:
                 server=str(server),
                 rest=f": time is up with {counted(left, 'connection')} left" if left else "",
             )
-        if gone:
-            self._writer.publish(self._drain(key, service))
+        if gone or key in self._unpublished:
+            self._unpublished.add(key)
+            self._writer.publish(service.entry)
+            self._drain(key, service)

@@ -171,6 +171,7 @@ class Coordinator:
                 await self._steps.take(found.servers, self._arriving, self._watch)
         if not self._stopped:
             self._arriving = {}
+            self._steps.raise_if_unchecked()
 
     def _stop_arriving(self) -> None:
         """Their list could not be applied."""

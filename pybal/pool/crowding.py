@@ -99,10 +99,10 @@ class Crowding:
     def _look(self, waiting: tuple[str, ...]) -> None:
         refused = False
         for host in waiting:
-            server = self._servers.get(host)
-            if server is None or not server.is_moving:
+            server, member = self._servers.get(host), self._state().members.get(host)
+            if server is None or member is None or not server.is_moving:
                 del self._waiting[host]
-            elif not refused or not _works(self._state().members.get(host)):
+            elif not refused or not _works(member):
                 if server.move_if_proven():
                     del self._waiting[host]
                 else:

@@ -40,12 +40,12 @@ class ListQueue:
         self._log = log
         self._next: SourceList | None = None
         self._newest: SourceList | None = None
-        """The last one that was begun."""
+        """The last one that was begun. Once it is in force, what the last run left is forgotten."""
         self._applying: Deferred[None] | None = None
         self._again: DelayedCall | None = None
         self._failures = 0
         self.error = ""
-        """Why the newest is not in force, though it should be; empty: nothing is wrong."""
+        """Why what should be in force is not, or not as a whole; empty: nothing is wrong."""
         self._stopped = False
 
     def take(self, found: SourceList) -> None:
@@ -67,7 +67,8 @@ class ListQueue:
         if self._stopped:
             return
         self.error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
-        self._forget_again()
+        if self._again is not None and self._again.active():
+            return
         delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
         self._failures += 1
         self._again = self._clock.callLater(delay_s, self._apply_again)
@@ -86,6 +87,7 @@ class ListQueue:
             await self._apply(found)
             if self._stopped:
                 return
+            self._newest = replace(found, last_run=(), past=None, other_source=False)
             self.error, self._failures = "", 0
             self._forget_again()
         self._applying = None

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.config.settings import ServiceSettings
+from pybal.errors import PyBalError
 from pybal.model import ServerSpec
 from pybal.override import LaidOver, Overrides
 from pybal.pool.events import Candidate, Event, ListChanged, ListPart
@@ -28,7 +29,12 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import BecauseOf, CoordinatorPorts
 from pybal.pool.publication import Publication
 from pybal.pool.server import Server, stop_in_portions
+from pybal.runtime.naming import named
 from pybal.runtime.pieces import PIECE, Pieces, between, piecewise
+
+
+class ListFailedError(PyBalError):
+    """A pool list is not in force, or not as a whole; the log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +109,28 @@ class ListSteps:
             await self._check_all()
 
     async def _check_all(self) -> None:
+        failed: list[Server] = []
         while self._unchecked and not self._stopped:
             await self._time_slices.pause()
             server = self._unchecked.popleft()
-            if self._servers.get(server.host) is server:
-                server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
+            if self._servers.get(server.host) is server and not self._is_checked(server):
+                failed.append(server)
+        self._unchecked.extend(failed)
+
+    def _is_checked(self, server: Server) -> bool:
+        try:
+            server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
+        except Exception:  # noqa: BLE001 - one server must not leave the others unchecked
+            self._parts.log.failure("{host} cannot be checked", host=server.host)
+            return False
+        return True
+
+    def raise_if_unchecked(self) -> None:
+        """Raises ListFailedError if servers of the list taken last could not be checked. They are
+        tried again with the next one that is taken."""
+        if self._unchecked:
+            hosts = named([server.host for server in self._unchecked])
+            raise ListFailedError(f"{hosts} cannot be checked")
 
     def _is_in_doubt(self, host: str) -> bool:
         is_down = self._parts.pool_servers.is_down(host)
@@ -201,26 +224,37 @@ class ListSteps:
         new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
         candidates = tuple(known.get(host) or new[host] for host in laid)
         try:
-            await self._put_last_piece(candidates, new, in_force)
+            await self._put_last_piece(candidates, in_force)
         finally:
             await self._stop_leaving()
 
-    async def _put_last_piece(
-        self, candidates: tuple[Candidate, ...], new: Iterable[str], in_force: Specs
-    ) -> None:
-        cause, self._cause = self._cause or nullcontext, None
-        for host in [host for host in self._servers if host not in in_force]:
-            self._remove(host)
-        with cause():
-            self._parts.handle(ListChanged(candidates))
+    async def _put_last_piece(self, candidates: tuple[Candidate, ...], in_force: Specs) -> None:
+        self._take_step(candidates, in_force)
         clock = self._parts.ports.clock
         self._parts.new_servers.first_list_is_in_force(in_force, clock.seconds())
-        self._admit(new)
         self._parts.record.keep()
         await self._time_slices.finish(between(in_force))
         if not self._stopped:
             addresses = ((host, each.address) for host, each in self._servers.items())
             self._parts.pool_servers.addresses.look_at(addresses)
+
+    def _take_step(self, candidates: tuple[Candidate, ...], in_force: Specs) -> None:
+        """Who leaves and who comes is as the policy has it then, should it fail, too. Raises
+        ListFailedError."""
+        cause, self._cause = self._cause or nullcontext, None
+        is_down, failed_before = self._parts.pool_servers.is_down, self._parts.policy.failed_total
+        going = {host: is_down(host) for host in self._servers if host not in in_force}
+        self._parts.publication.were_removed([self._servers[host].address for host in going])
+        with cause():
+            self._parts.handle(ListChanged(candidates))
+        members = self._state().members
+        for host, down in going.items():
+            if host not in members:
+                self._remove(host, down=down)
+        servers = self._servers.items()
+        self._admit([h for h, each in servers if not each.is_admitted and h in members])
+        if self._parts.policy.failed_total != failed_before:
+            raise ListFailedError("the pool, or what it is in the kernel, could not be changed")
 
     async def _stop_leaving(self) -> None:
         """If the service itself is stopped, that stops them."""
@@ -269,12 +303,11 @@ class ListSteps:
         stood = self._parts.new_servers.stood_pooled(spec, self._servers[spec.host].address)
         return stood is not False or not self._settings.monitors
 
-    def _remove(self, host: str) -> None:
+    def _remove(self, host: str, *, down: bool) -> None:
         server = self._servers.pop(host)
         self.leaving.append(server)
         server.leave()
-        self._parts.publication.were_removed([server.address])
-        at, down = self._parts.ports.clock.seconds(), self._parts.pool_servers.is_down(host)
+        at = self._parts.ports.clock.seconds()
         self._parts.new_servers.left(host, server.address, at, down=down)
 
     def _state(self) -> PoolState:

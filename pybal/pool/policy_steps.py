@@ -41,6 +41,8 @@ class PolicySteps:
         )
         """The pool as it stands; a new object after each change."""
         self.could_not_depool_total = 0
+        self.failed_total = 0
+        """How many events could not be handled, or not what follows from them."""
         self._notices = NoticeLog(ports.clock, log)
 
     def reconfigure(self, settings: ServiceSettings) -> None:
@@ -112,6 +114,7 @@ class PolicySteps:
         self._notices.write(notices)
 
     def _failed(self, event: Event) -> None:
+        self.failed_total += 1
         self._log.failure("An event could not be handled: {event}", event=event)
 
     def _tell(self, taken: PolicyStep) -> None:

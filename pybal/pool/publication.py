@@ -80,10 +80,12 @@ class Publication:
         entry = self._desired.updated(changes, self._address_of)
         if self._waits:
             return
-        before, self._published = self._published, entry
+        before = self._published
         # Servers at one address that change places make another entry that is equal.
         if entry is not before and entry != before:
             self._table.set_desired(entry, self._settings.drain_timeout_s)
+        # Only now: one that could not be handed on is handed on the next time.
+        self._published = entry
 
     def list_came(self, removed: Iterable[IPAddress], past: ListPast | None) -> None:
         """A list, which names the servers that were there no longer; with the first one, what the

@@ -92,7 +92,8 @@ class Server:
         self._monitors: tuple[Monitor, ...] = ()
         self._snapshots: tuple[MonitorSnapshot, ...] = ()
         self._trial: AddressTrial | None = None
-        self._admitted = False
+        self.is_admitted = False
+        """Whether it is part of the pool."""
         self._at_once = False
         self._stopped = False
 
@@ -102,7 +103,7 @@ class Server:
 
     def admit(self) -> None:
         """The server is part of the pool now: from here on the owner hears of its address."""
-        self._admitted = True
+        self.is_admitted = True
 
     def start_monitors(self, *, at_once: bool = False) -> None:
         """Check the server as soon as its address is known, and not just when it is its turn if
@@ -163,7 +164,7 @@ class Server:
     def _address_changed(self, address: IPAddress | None) -> None:
         if self._stopped:
             return
-        if not self._admitted and address is not None and self._former is not None:
+        if not self.is_admitted and address is not None and self._former is not None:
             self._moved_to = None if address == self._former else address
             address = self._former
         if address == self.address or not self._is_tried(address):
@@ -175,14 +176,14 @@ class Server:
     def _move(self, address: IPAddress | None, tell: Callable[[Server], None]) -> None:
         changed = address != self.address
         self.address = address
-        if changed and self._admitted:
+        if changed and self.is_admitted:
             self._stop_monitors()
             tell(self)
             self._start_monitors()
 
     def _is_tried(self, address: IPAddress | None) -> bool:
         """Whether the server stays where it is until it is found up at its new address."""
-        if address is None or self.address is None or not self._admitted:
+        if address is None or self.address is None or not self.is_admitted:
             return False
         if self._trial is not None and self._trial.address == address:
             return True

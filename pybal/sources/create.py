@@ -76,7 +76,7 @@ def create_source(
             # Loaded already in a daemon: see daemon/on_demand.py.
             from pybal.sources.etcd import ETCD_OVERDUE_S, EtcdPool
 
-            return EtcdPool(settings, ports, last_good(ETCD_OVERDUE_S))
+            return EtcdPool(settings, ports, last_good(ETCD_OVERDUE_S), origin.log)
         case KubernetesSource():
             reader = KubernetesReader(settings, ports)
             return polling(reader, KUBERNETES_PAUSES, KUBERNETES_OVERDUE_S)

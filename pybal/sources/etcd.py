@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from twisted.internet.threads import blockingCallFromThread
+from twisted.logger import Logger
 
 from pybal.config.pool_list import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.errors import ResolutionError, SourceError
 from pybal.model import IPAddress
 from pybal.runtime.backoff import backoff_s
+from pybal.runtime.stopping import end_each
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcd_client import PythonEtcdClient
 from pybal.sources.etcd_values import Values, parse_values
@@ -63,8 +65,10 @@ class EtcdPool(ListSource):
         settings: EtcdSource,
         ports: SourcePorts,
         last_good: LastGoodList,
+        log: Logger,
     ) -> None:
         super().__init__(last_good)
+        self._log = log
         self._reactor = ports.reactor
         self._host = settings.host
         self._names = ports.names
@@ -82,8 +86,7 @@ class EtcdPool(ListSource):
 
     def stop(self) -> None:
         """See Source. The thread ends by itself, at once unless it is connecting."""
-        super().stop()
-        self._watcher.stop()
+        end_each(self._log, super().stop, self._watcher.stop)
 
     def _addresses(self) -> tuple[IPAddress, ...]:
         """Where the host is, for the thread, which waits for it. Within the reactor's own time

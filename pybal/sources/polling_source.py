@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from pybal.config.pool_list import PoolList
 from pybal.errors import HTTPFetchError, SourceError
+from pybal.runtime.stopping import end_each
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.list_source import ListSource
@@ -56,6 +57,7 @@ class PollingSource(ListSource):
     ) -> None:
         super().__init__(last_good)
         self._reader = reader
+        self._log = log
         self._now = ports.now
         self._poller = Poller(
             ports.reactor,
@@ -74,9 +76,7 @@ class PollingSource(ListSource):
 
     def stop(self) -> None:
         """See Source. A reading that is under way is cancelled."""
-        super().stop()
-        self._poller.stop()
-        self._reader.stop()
+        end_each(self._log, super().stop, self._poller.stop, self._reader.stop)
 
     async def _poll(self) -> bool:
         began_at = self._now()

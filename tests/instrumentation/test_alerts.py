@@ -161,6 +161,14 @@ def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
             warning("Pool web has a damaged list: line 3: x; y"),
         ),
         (
+            replace(service("web", [server("a")]), list_error="ValueError: a mistake"),
+            0.0,
+            warning(
+                "Pool web is not as its list and operators want it, by a fault of PyBal's:"
+                " ValueError: a mistake"
+            ),
+        ),
+        (
             service("web", [server("a"), *map(nameless, "bcdefghijkl")], threshold="0"),
             10.0,
             warning(

@@ -268,6 +268,23 @@ def test_a_mistake_in_publishing_ends_the_draining_of_no_other_service() -> None
     assert {1: 10} in [bench.weights(key) for key in KEYS[:2]]
 
 
+def test_a_server_that_has_drained_goes_later_if_that_cannot_be_published_at_first() -> None:
+    bench = Bench()
+    bench.publish(pool(WEB, 1, 2))
+    bench.connections = {WEB: {2: 5}}
+    bench.publish(pool(WEB, 1))
+    bench.connections = {}
+    bench.writer.mistakes = 2
+    with capturedLogs() as logged:
+        bench.clock.pump([COUNT_EVERY_S] * 2)
+    assert len([event for event in logged if "log_failure" in event]) == 2
+    assert bench.weights() == {1: 10, 2: 0}
+    assert bench.drainer.snapshot() == ()
+    bench.clock.advance(COUNT_EVERY_S)
+    assert bench.weights() == {1: 10}
+    assert bench.clock.getDelayedCalls() == []
+
+
 def test_however_many_drain_one_service_is_counted_at_a_time_and_never_too_often() -> None:
     bench = Bench()
     for key in KEYS[:4]:

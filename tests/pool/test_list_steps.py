@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from ipaddress import ip_address
 from random import Random
 
 import pytest
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
-from twisted.python.failure import Failure
 
 from pybal.config.settings import ListGuardSettings
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
-from pybal.override import Action, Override
+from pybal.override import Action
 from pybal.pool.events import ListChanged
-from pybal.pool.list_queue import TRY_AGAIN_MAX_S, TRY_AGAIN_S
 from pybal.runtime.pieces import PIECE
 from tests.fakes.coordinator import Bench
 
@@ -215,50 +212,6 @@ def test_what_a_restart_is_to_know_is_not_lost_if_a_list_comes_before_the_first_
     assert "h0" in bench.past.unproven
 
 
-class FullDisk(Bench):
-    """The next list cannot be kept."""
-
-    broken = False
-
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
-        if self.broken:
-            self.broken = False
-            raise ZeroDivisionError("a mistake")
-        super().in_force(servers, past)
-
-
-def test_after_a_fault_who_left_is_checked_no_longer_and_who_came_is() -> None:
-    bench = FullDisk()
-    bench.list("a", "b")
-    bench.monitor("b").say(True)
-    bench.broken = True
-    with capturedLogs() as logged:
-        bench.list("b", "c", "d")
-    assert [event["log_format"] for event in logged if "log_failure" in event] == [
-        "A pool list could not be applied"
-    ]
-    assert bench.running == {"b", "c", "d"} == set(bench.statuses())
-    assert bench.names.watches["a"].stopped
-    bench.monitor("c").say(True)
-    bench.list("c", "d")
-    assert bench.running == {"c", "d"} == set(bench.statuses())
-
-
-def test_a_list_that_came_before_a_fault_of_the_one_before_is_put_in_force() -> None:
-    bench = FullDisk()
-    del bench.names.table["c"]
-    bench.list("a", "b")
-    bench.list("a", "b", "c")
-    bench.list("a", "b", "d")
-    bench.broken = True
-    with capturedLogs() as logged:
-        bench.names.watches["c"].answer(ip_address("10.0.0.3"))
-    assert len([event for event in logged if "log_failure" in event]) == 1
-    assert list(bench.statuses()) == ["a", "b", "d"]
-    assert bench.running == {"a", "b", "d"}
-    assert bench.names.watches["c"].stopped
-
-
 def test_an_override_of_a_server_that_a_list_is_taking_away_meets_no_objection() -> None:
     bench = Turns()
     bench.begin()
@@ -271,77 +224,6 @@ def test_an_override_of_a_server_that_a_list_is_taking_away_meets_no_objection()
     assert asked > 2
     bench.rest()
     assert bench.members == HOSTS[1:]
-
-
-def test_a_list_that_failed_is_said_and_tried_again_more_and_more_rarely() -> None:
-    bench = Bench()
-    bench.list("a", "b")
-    bench.names.broken = "d"
-    with capturedLogs() as logged:
-        bench.list("b", "c", "d")
-        assert bench.snapshot().list_error == "ZeroDivisionError: a mistake"
-        assert set(bench.statuses()) == {"a", "b"}
-        watch = bench.names.watches["c"]
-        assert watch.stopped, "nobody waits for it"
-        bench.clock.advance(TRY_AGAIN_S)
-        bench.clock.advance(TRY_AGAIN_S)
-        assert len([event for event in logged if "log_failure" in event]) == 2
-        bench.names.broken = ""
-        bench.clock.advance(TRY_AGAIN_S)
-    assert bench.snapshot().list_error == ""
-    assert bench.running == {"b", "c", "d"} == set(bench.statuses())
-    assert not bench.names.watches["c"].stopped
-    bench.clock.advance(10 * TRY_AGAIN_MAX_S)
-    assert len([event for event in logged if "log_failure" in event]) == 2
-
-
-def test_a_newer_list_takes_the_place_of_one_that_failed() -> None:
-    bench = Bench()
-    bench.list("a", "b")
-    bench.names.broken = "d"
-    with capturedLogs():
-        bench.list("b", "c", "d")
-    bench.list("a", "c")
-    assert (bench.snapshot().list_error, set(bench.statuses())) == ("", {"a", "c"})
-    bench.clock.advance(TRY_AGAIN_MAX_S)
-    assert set(bench.statuses()) == {"a", "c"}
-
-
-def test_after_a_first_list_that_failed_the_next_is_held_against_the_last_run_all_the_same() -> (
-    None
-):
-    bench = Bench()
-    bench.names.broken = "a"
-    with capturedLogs():
-        bench.list("a", "b", "c", last_run="abcd")
-    bench.names.broken = ""
-    bench.list("a")
-    assert set(bench.statuses()) == {"a", "b", "c", "d"}, "the floor holds"
-
-
-def test_what_an_override_could_not_change_is_tried_again() -> None:
-    bench = FullDisk()
-    bench.list("a", "b")
-    bench.broken = True
-    bench.overrides["a"] = Override("svc_80", "a", Action.DRAIN, "alice", "why", 0.0, 9e9)
-    with capturedLogs():
-        failed: list[Failure] = []
-        bench.coordinator.overrides_changed().addErrback(failed.append)
-        assert failed[0].check(ZeroDivisionError)
-    assert bench.snapshot().list_error == "ZeroDivisionError: a mistake"
-    bench.clock.advance(TRY_AGAIN_S)
-    assert bench.snapshot().list_error == ""
-
-
-def test_a_stop_forgets_a_list_that_failed() -> None:
-    bench = Bench()
-    bench.list("a", "b")
-    bench.names.broken = "d"
-    with capturedLogs():
-        bench.list("a", "d")
-        bench.coordinator.stop()
-        bench.clock.advance(0)
-        assert bench.clock.getDelayedCalls() == []
 
 
 def random_specs(random: Random) -> list[ServerSpec]:
