@@ -57,9 +57,10 @@ def _by_api(config: dict[str, Any], changed_at: float | None, now: float, limits
     if isinstance(last, dict) and not last.get("successful", True):
         if last.get("outcome") == "applied in part":
             return Result(State.CRITICAL, "pybal.conf was applied in part: pybalctl reload")
-        return Result(
-            State.CRITICAL, "pybal.conf has errors, and was refused: pybal --check-config"
-        )
+        text = "pybal.conf has errors, and was refused"
+        if config.get("in_part"):
+            text += ", after one that was applied in part"
+        return Result(State.CRITICAL, f"{text}: pybal --check-config")
     if config.get("is_last_good"):
         return Result(State.CRITICAL, "the last good configuration runs: pybal --check-config")
     differs = config.get("differs_since")

@@ -38,7 +38,8 @@ class ReloadSnapshot:
 class ConfigSnapshot:
     """Which configuration runs; all times are Unix seconds, 0 is never. `is_last_good`: the file
     had errors at the start. `needs_restart`: keys whose new values wait for that. `differs_since`:
-    since when the file on disk has been another one; None: it is what runs."""
+    since when the file on disk has been another one; None: it is what runs. `in_part`: the errors
+    of a reload that failed amid its steps, while none has been carried out since."""
 
     path: str
     sha256: str
@@ -50,3 +51,4 @@ class ConfigSnapshot:
     last_reload: ReloadSnapshot | None
     last_success_at: float
     last_error_at: float
+    in_part: tuple[str, ...] = ()

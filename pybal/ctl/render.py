@@ -61,12 +61,16 @@ def heading(daemon: Document, now: float) -> list[Line]:
     if config.get("is_last_good"):
         lines.append(Line("The last good pybal.conf runs: the file has errors", Style.BAD))
     last = config.get("last_reload") or {}
-    if last and not last["successful"] and not config.get("is_last_good"):
-        text = "pybal.conf was refused, the former one runs: pybal --check-config says why"
-        if last.get("outcome") == "applied in part":
-            text = "pybal.conf was applied in part: pybalctl reload does what is missing"
+    failed = last.get("outcome") == "applied in part"
+    in_part = failed or config.get("in_part")
+    if in_part:
+        text = "pybal.conf was applied in part: pybalctl reload does what is missing"
         lines.append(Line(text, Style.BAD))
-    elif config.get("differs_since"):
+    if last and not (last["successful"] or failed or config.get("is_last_good")):
+        runs = "what was applied in part" if in_part else "the former one"
+        text = f"pybal.conf was refused, {runs} runs: pybal --check-config says why"
+        lines.append(Line(text, Style.BAD))
+    elif config.get("differs_since") and not in_part:
         text = "pybal.conf on disk is not what runs: pybalctl config diff, pybalctl reload"
         lines.append(Line(text, Style.WORSE))
     return lines + cut_off_lines(daemon, now)

@@ -202,16 +202,19 @@ def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> 
 
 def _of_config(config: ConfigSnapshot) -> Iterator[PendingAlert]:
     last = config.last_reload
-    if last is not None and last.outcome is ReloadOutcome.IN_PART:
-        why = shortened("; ".join(last.errors), _ERROR_SHOWN, "/api/v1/config")
+    if config.in_part:
+        why = shortened("; ".join(config.in_part), _ERROR_SHOWN, "/api/v1/config")
         text = f"A changed {config.path} was applied in part, reload once more: {why}"
         yield PendingAlert(Alert("config-in-part", Severity.WARNING, None, text))
+    if last is not None and last.outcome is ReloadOutcome.REFUSED and not config.is_last_good:
+        runs = "what was applied in part" if config.in_part else "the former one"
+        why = shortened("; ".join(last.errors), _ERROR_SHOWN, "/api/v1/config")
+        text = f"A changed {config.path} was refused, {runs} runs: {why}"
+        yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
+    elif config.in_part:
+        return
     elif config.is_last_good:
         text = f"{config.path} had errors at the start: the last good configuration runs"
-        yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
-    elif last is not None and not last.successful:
-        why = shortened("; ".join(last.errors), _ERROR_SHOWN, "/api/v1/config")
-        text = f"A changed {config.path} was refused, the former one runs: {why}"
         yield PendingAlert(Alert("config-refused", Severity.WARNING, None, text))
     elif config.differs_since is not None:
         text = f"{config.path} has been changed and is not what runs: reload or restart"

@@ -207,6 +207,7 @@ SCHEMAS: dict[str, Schema] = {
         ),
         last_success_at=MOMENT,
         last_error_at=MOMENT,
+        in_part=list_of(TEXT),
     ),
     "Peer": object_of(
         address=TEXT,

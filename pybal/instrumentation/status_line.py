@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pybal.bgp.snapshot import BGPSnapshot
-from pybal.config.snapshot import ConfigSnapshot
+from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome
 from pybal.runtime.naming import counted, shortened
 
 _MAX_SHOWN = 300
@@ -31,6 +31,9 @@ def status_line(
         parts.insert(0, f"runs the LAST GOOD configuration, the file has errors{wrong}")
     elif last is not None and not last.successful:
         parts.insert(0, f"the changed configuration was {last.outcome.value.upper()}{wrong}")
+    is_last = last is not None and last.outcome is ReloadOutcome.IN_PART
+    if config.in_part and (config.is_last_good or not is_last):
+        parts.insert(1, "one was APPLIED IN PART")
     return ", ".join(parts)
 
 

@@ -293,7 +293,9 @@ def config_section(id_: str, config: ConfigSnapshot) -> Markup:
     """Which configuration runs, and whether it is the one on disk."""
     last = config.last_reload
     word: Markup
-    if config.is_last_good:
+    if config.in_part:
+        word = element("span", state("runs in part", "warning"), ": ", "; ".join(config.in_part))
+    elif config.is_last_good:
         word = state("runs the last good one: the file had errors at the start", "warning")
     elif config.differs_since is not None:
         word = element("span", state("differs from disk", "degraded"), " since ",

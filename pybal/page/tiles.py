@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from pybal.bgp.snapshot import BGPSnapshot
-from pybal.config.snapshot import ConfigSnapshot
+from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import DaemonSnapshot, Severity
 from pybal.page.html import Markup, element
@@ -100,6 +100,8 @@ def _lists(seen: Seen) -> tuple[str, str]:
 
 def _config(config: ConfigSnapshot) -> tuple[str, str]:
     last = config.last_reload
+    if config.in_part:
+        return ReloadOutcome.IN_PART.value, "warning"
     if config.is_last_good:
         return "last good", "warning"
     if last is not None and not last.successful:

@@ -31,6 +31,7 @@ class Running:
     last_error_at: float
     needs_restart: tuple[str, ...] = ()
     differs_since: float | None = None
+    in_part: tuple[str, ...] = ()
     known: Known = field(default=NOTHING_KNOWN, repr=False, compare=False)
     """Of the last reading, for the next one: see config/known_sections.py."""
 
@@ -58,6 +59,7 @@ class Running:
             last_reload=self.last,
             last_success_at=self.last_success_at,
             last_error_at=self.last_error_at,
+            in_part=self.in_part,
         )
 
 
@@ -95,9 +97,9 @@ def refused(running: Running, errors: tuple[str, ...], now: float) -> Running:
 
 def applied_in_part(running: Running, error: str, steps: tuple[str, ...], now: float) -> Running:
     """Going over failed amid the steps. What is known to run is the former configuration, so that
-    the next reload goes over from that one."""
+    the next reload shows the steps from that one."""
     last = ReloadSnapshot(now, ReloadOutcome.IN_PART, errors=(error,), steps=steps)
-    return replace(running, last=last, last_error_at=now)
+    return replace(running, last=last, last_error_at=now, in_part=last.errors)
 
 
 def reloaded(
@@ -120,6 +122,7 @@ def reloaded(
         last=ReloadSnapshot(now, ReloadOutcome.APPLIED, errors=(), steps=steps),
         last_success_at=now,
         differs_since=None,
+        in_part=(),
         known=result.known or NOTHING_KNOWN,
     )
 

@@ -198,6 +198,17 @@ FINE: dict[str, Any] = {"last_reload": None, "differs_since": None, "needs_resta
         ),
         (
             Unit("active", 5),
+            None,
+            {
+                **FINE,
+                "last_reload": {"successful": False, "outcome": "refused"},
+                "in_part": ["KeyError: 'web'"],
+            },
+            State.CRITICAL,
+            "was refused, after one that was applied in part",
+        ),
+        (
+            Unit("active", 5),
             NOW - 9000,
             {**FINE, "needs_restart": ["control-socket needs a restart"]},
             State.CRITICAL,

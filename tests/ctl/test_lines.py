@@ -172,6 +172,37 @@ HEAD = Line("PyBal 1.2 on lvs1, running for 5 min", Style.HEAD)
             ],
         ),
         (
+            {
+                "last_reload": {"successful": False, "outcome": "refused"},
+                "is_last_good": True,
+                "in_part": ["KeyError: 'web'"],
+            },
+            [
+                Line("The last good pybal.conf runs: the file has errors", Style.BAD),
+                Line(
+                    "pybal.conf was applied in part: pybalctl reload does what is missing",
+                    Style.BAD,
+                ),
+            ],
+        ),
+        (
+            {
+                "last_reload": {"successful": False, "outcome": "refused"},
+                "in_part": ["KeyError: 'web'"],
+            },
+            [
+                Line(
+                    "pybal.conf was applied in part: pybalctl reload does what is missing",
+                    Style.BAD,
+                ),
+                Line(
+                    "pybal.conf was refused, what was applied in part runs: "
+                    "pybal --check-config says why",
+                    Style.BAD,
+                ),
+            ],
+        ),
+        (
             {"differs_since": THEN},
             [
                 Line(

@@ -318,11 +318,15 @@ def test_of_a_configuration_that_was_applied_in_part_nobody_is_told_that_the_for
     watched = Watched()
     last = ReloadSnapshot(NOON, ReloadOutcome.IN_PART, ("KeyError: 'web'",), ("add service web",))
     for config in (CONFIG, replace(CONFIG, is_last_good=True, differs_since=NOON)):
-        watched.config = replace(config, last_reload=last)
+        watched.config = replace(config, last_reload=last, in_part=last.errors)
         assert watched.line() == warning(
             f"A changed {CONFIG.path} was applied in part, reload once more: KeyError: 'web'"
         )
         assert [alert.id for alert in watched.alerts()] == ["config-in-part"]
+    refused = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("line 3: x",), ())
+    watched.config = replace(watched.config, is_last_good=False, last_reload=refused)
+    assert [alert.id for alert in watched.alerts()] == ["config-in-part", "config-refused"]
+    assert f"A changed {CONFIG.path} was refused, what was applied in part runs" in watched.line()
 
 
 def test_other_parts_raise_their_own_alerts() -> None:

@@ -302,6 +302,7 @@ CONFIG = {
     "last_reload": None,
     "last_success_at": AT,
     "last_error_at": None,
+    "in_part": [],
 }
 
 

@@ -46,6 +46,10 @@ def test_what_is_wrong_comes_first_with_its_place(is_last_good: bool) -> None:
 def test_what_was_applied_in_part_is_not_called_refused() -> None:
     last = ReloadSnapshot(1.0, ReloadOutcome.IN_PART, ("KeyError: 'web'",), ("add service web",))
     assert line(last) == f"the changed configuration was APPLIED IN PART (KeyError: 'web'), {WELL}"
+    config = replace(CONFIG, in_part=last.errors, last_reload=refused(ERROR))
+    assert status_line((), NO_BGP, config) == (
+        f"the changed configuration was REFUSED ({ERROR}), one was APPLIED IN PART, {WELL}"
+    )
 
 
 @pytest.mark.parametrize(

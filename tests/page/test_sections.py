@@ -331,6 +331,7 @@ LAST_GOOD = "[runs the last good one: the file had errors at the start warning]"
     ("changes", "name", "said"),
     [
         ({"is_last_good": True, "differs_since": NOON}, "state", LAST_GOOD),
+        ({"in_part": ("oops",), "is_last_good": True}, "state", "[runs in part warning]: oops"),
         ({"differs_since": NOON}, "state", f"[differs from disk degraded] since {AT}"),
         ({"loaded_at": 0.0}, "loaded", "never"),
         ({"modified_at": None}, "modified", "unknown"),

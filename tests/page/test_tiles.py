@@ -189,6 +189,14 @@ def test_lists(lists: list[ServiceSnapshot], shown: tuple[str, str]) -> None:
         ),
         (
             {
+                "in_part": ("x",),
+                "is_last_good": True,
+                "last_reload": ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("y",), ()),
+            },
+            ("applied in part", "warning"),
+        ),
+        (
+            {
                 "is_last_good": True,
                 "last_reload": ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("x",), ()),
             },

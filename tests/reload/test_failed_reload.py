@@ -147,6 +147,29 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
     bench.stop()
 
 
+def test_that_a_configuration_was_applied_in_part_stands_until_one_is_applied_wholly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = config(tmp_path, "web", "dns")
+    bench = made(tmp_path, former)
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    def in_part() -> tuple[str, ...]:
+        return bench.daemon.view.config().in_part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LVSService, "follow", fails)
+        reloaded(bench, config(tmp_path, "text", "dns"))
+    assert in_part() == ("ValueError: a mistake",)
+    assert reloaded(bench, "[").outcome is ReloadOutcome.REFUSED
+    assert in_part() == ("ValueError: a mistake",)
+    assert reloaded(bench, former).successful
+    assert in_part() == ()
+    bench.stop()
+
+
 def test_over_a_restart_in_between_an_override_goes_on_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
