@@ -151,6 +151,7 @@ class Daemon:
         )
         self._http = self._new_http(settings)
         self._starting: Deferred[None] = succeed(None)
+        self._stopping = False
 
     def _new_health(self, settings: Settings) -> DirectorHealth:
         ports, router = self._ports, ReportRouter(self._services)
@@ -253,6 +254,7 @@ class Daemon:
         Announcements are withdrawn first, while the table is still looked after. `for_restart`:
         routers with graceful restart keep them, as the kernel goes on forwarding.
         """
+        self._stopping = True
         self._ports.service_manager.stopping()
         try:
             await self._stop_parts(for_restart=for_restart)
@@ -300,7 +302,9 @@ class Daemon:
         self._ports.processes.run_as(settings.runcommand_user)
         self._ports.set_log_level(settings.log_level)
         await self._http.go_over_to(settings.instrumentation, settings.control)
+        self._end_if_stopping()
         await self._bgp.go_over_to(settings.bgp)
+        self._end_if_stopping()
         self._history.peers([peer.address for peer in self._bgp.snapshot().peers])
         names = [service.name for service in settings.services]
         renames = self._service_names.go_over_to(settings.services)
@@ -314,6 +318,11 @@ class Daemon:
         self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)
         self._service_names.gone_over_to(settings.services)
+
+    def _end_if_stopping(self) -> None:
+        """Parts that end in turn do so though the reload is cancelled, and say nothing of that."""
+        if self._stopping:
+            raise CancelledError
 
     def _new_service(self, settings: ServiceSettings, adopts: bool) -> LVSService:
         ports = CoordinatorPorts(

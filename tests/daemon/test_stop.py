@@ -21,6 +21,7 @@ from pybal.announce.failover import BGPFailover
 from pybal.bgp.bfd.detector import BFD
 from pybal.bgp.peering import Peering
 from pybal.bgp.speaker import Speaker
+from pybal.config.snapshot import ReloadOutcome
 from pybal.daemon.acknowledgements_part import AcknowledgementsPart
 from pybal.daemon.bgp_part import BGPPart
 from pybal.daemon.history_part import HistoryPart, HistoryPorts
@@ -35,6 +36,7 @@ from pybal.history.query import EventQuery
 from pybal.history.settings import HistorySettings
 from pybal.instrumentation.alert_watch import AlertWatch
 from pybal.instrumentation.control_server import ControlServer
+from pybal.instrumentation.server import InstrumentationServer
 from pybal.ipvs.controller import IPVSController
 from pybal.ipvs.drainer import Drainer
 from pybal.ipvs.manager import IPVSManager
@@ -57,6 +59,7 @@ from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.polling_source import PollingSource
 from tests.fakes.daemon import DaemonBench
+from tests.fakes.deferreds import result_of
 from tests.fakes.processes import FakeProcesses
 
 CONFIG = """
@@ -161,6 +164,38 @@ def test_all_parts_end_though_one_cannot_be_stopped_and_that_is_said(
         "Not stopped in order: {what}"
     }
     assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_reload_that_waits_for_a_port_to_close_goes_on_no_further_in_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n")
+    text = CONFIG.format(folder=tmp_path)
+    listening = "[global]\ninstrumentation = yes"
+    monkeypatch.setattr(InstrumentationServer, "start", lambda _: None)
+    bench = DaemonBench(tmp_path, text.replace("[global]", listening), running_s=0.5)
+    waiting: list[Deferred[None]] = []
+
+    def never(_: InstrumentationServer) -> Deferred[None]:
+        waiting.append(Deferred())
+        return waiting[-1]
+
+    gone_over: list[object] = []
+
+    async def go_over(_: object, *settings: object) -> None:
+        gone_over.append(settings)
+
+    monkeypatch.setattr(InstrumentationServer, "stop", never)
+    monkeypatch.setattr(BGPPart, "go_over_to", go_over)
+    monkeypatch.setattr(ServiceSet, "go_over", go_over)
+    bench.path.write_text(text.replace("[web]", "[text]"))
+    reloading = bench.daemon.reload()
+    bench.run(1)
+    assert len(waiting) == 1
+    assert not reloading.called
+    bench.stop()
+    assert result_of(reloading).outcome is ReloadOutcome.CUT_SHORT
+    assert gone_over == []
 
 
 def test_threads_that_are_all_busy_do_not_hold_up_the_end_of_the_history(tmp_path: Path) -> None:

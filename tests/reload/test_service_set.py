@@ -6,7 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred, fail, succeed
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger, capturedLogs
 
@@ -116,9 +117,9 @@ class Told:
 
 
 class Leaving:
-    """A hundred services of which ninety leave."""
+    """A hundred services of which ninety leave; others may come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *coming: ServiceSettings) -> None:
         self.reactor = Reactor()
         settings = [replace(SETTINGS, name=f"s{n}", port=n + 1) for n in range(100)]
         services = {each.name: SlowService(each, self.reactor) for each in settings}
@@ -137,7 +138,8 @@ class Leaving:
         self.set = ServiceSet(ports, Logger(namespace="pybal"))
         self.set.running.update(cast(Any, services))
         self.all_had_ended: list[bool] = []
-        self.done = Deferred.fromCoroutine(self.set.go_over(self.stay, self.former_ended))
+        wanted = (*self.stay, *coming)
+        self.done = Deferred.fromCoroutine(self.set.go_over(wanted, self.former_ended))
 
     def former_ended(self) -> None:
         self.all_had_ended.append(all(each.stopped for each in self.leaving.values()))
@@ -166,3 +168,13 @@ def test_a_stop_ends_those_that_are_about_to_leave_too() -> None:
     assert not all(each.stopped for each in bench.leaving.values())
     Deferred.fromCoroutine(bench.set.stop(0.0))
     assert all(each.stopped for each in bench.leaving.values())
+
+
+def test_none_comes_that_nobody_would_stop() -> None:
+    bench = Leaving(replace(SETTINGS, name="new", port=1000))
+    bench.turn()
+    Deferred.fromCoroutine(bench.set.stop(0.0))
+    while not bench.done.called:
+        bench.turn()
+    with pytest.raises(CancelledError):
+        result_of(bench.done)
