@@ -25,7 +25,7 @@ Document = dict[str, Any]
 """A JSON object. Its member `format` is the file's own."""
 
 TRY_AGAIN_S = 5.0
-TRY_AGAIN_MAX_S = 300.0
+TRY_AGAIN_MAX_S = 60.0
 """What could not be written is tried again, ever later, and at once with each change."""
 
 _OTHER_SHAPES = (
