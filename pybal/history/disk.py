@@ -283,7 +283,7 @@ class DiskHistory:
             return events, incidents
 
     def _write_and_prune(self, database: Database) -> None:
-        prunes_at_s = time.monotonic()
+        prunes_at_s, errors = time.monotonic(), self._errors_total
         while not self._closing or self._waiting:
             events, incidents = self._take()
             begun_s, busy_s = time.monotonic(), time.thread_time()
@@ -294,7 +294,9 @@ class DiskHistory:
                     raise DamagedError("somebody has removed the file")
                 more = self._prune(database)
                 prunes_at_s = begun_s if more else begun_s + self._pace.prune_every_s
-                if self._failures and not self._waiting and not self._incidents:
+                known, errors = errors, self._errors_total
+                if self._error and known == errors and not self._waiting and not self._incidents:
+                    # Nothing has failed for a while, and nothing may happen for hours.
                     self._is_written_again()
             if not self._closing:
                 busy_s = time.thread_time() - busy_s

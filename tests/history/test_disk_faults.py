@@ -50,6 +50,13 @@ class Full(Database):
         super().append(events, incidents)
 
 
+class Odd(Database):
+    """It takes nothing, for a reason that lies in what it is given."""
+
+    def append(self, events: Sequence[LedgerEvent], incidents: Sequence[Incident]) -> None:
+        raise ValueError("odd")
+
+
 def disk_of(
     folder: Path, kind: Callable[[Path], Database], log: LogLines, pace: DiskPace = QUICK
 ) -> DiskHistory:
@@ -88,6 +95,35 @@ def test_a_file_that_is_mended_is_no_longer_said_to_be_unwritten_though_nothing_
     until(lambda: disk.snapshot().errors_total == 1)
     until(lambda: disk.snapshot().last_error == "")
     assert (tmp_path / FILE_NAME).exists()
+    disk.close()
+
+
+def test_after_events_that_could_not_be_written_that_is_said_no_longer_though_nothing_happens(
+    tmp_path: Path,
+) -> None:
+    disk = disk_of(tmp_path, Odd, LogLines())
+    disk.start(in_a_thread)
+    disk.write([event(1)], [])
+    until(lambda: disk.snapshot().errors_total == 1)
+    until(lambda: disk.snapshot().last_error == "")
+    assert dict(disk.snapshot().lost)["not writable"] == 1
+    disk.close()
+
+
+def test_events_that_cannot_be_written_are_said_for_a_while(tmp_path: Path) -> None:
+    pruned = threading.Event()
+
+    class Seen(Odd):
+        def prune(self, before: float | None, most_bytes: int) -> bool:
+            pruned.set()
+            return super().prune(before, most_bytes)
+
+    disk = disk_of(tmp_path, Seen, LogLines(), replace(QUICK, prune_every_s=60.0))
+    disk.write([event(1)], [])
+    disk.start(in_a_thread)
+    assert pruned.wait(30)
+    time.sleep(0.02)
+    assert disk.snapshot().last_error == "ValueError: odd"
     disk.close()
 
 
