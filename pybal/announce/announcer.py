@@ -126,8 +126,8 @@ class Announcer:
         self._log = log
         self._services: dict[str, _Announced] = {s.name: _Announced(s) for s in services}
         self._by_key = {service_key(one.settings): one for one in self._services.values()}
-        self._replaced: dict[str, _Announced] = {}
-        """By wish: services that are announced until those that replace them are."""
+        self._replaced: dict[str, dict[str, _Announced]] = {}
+        """By name, and by wish: services that are announced until those that replace them are."""
         self._awaited = {s.settings.name for s in self._services.values() if s.settings.bgp}
         first_results_s = (_first_results_s(one.settings) for one in self._services.values())
         self._wait_s = max((FIRST_ROUTES_WAIT_S, *first_results_s))
@@ -136,7 +136,8 @@ class Announcer:
     def start(self, failover: Failover) -> None:
         """Announce by this one from now on, all that is to be announced by now included."""
         self._failover = failover
-        for wish, one in (*self._services.items(), *self._replaced.items()):
+        replaced_ones = (item for those in self._replaced.values() for item in those.items())
+        for wish, one in (*self._services.items(), *replaced_ones):
             self._tell_own(wish, one)
             if one.announced:
                 failover.set_announced(wish, (one.advertisement(),))
@@ -183,8 +184,8 @@ class Announcer:
         self._awaited.discard(name)
         self._tell_own(name, None)
         if one.announced:
-            wish = replaced(name)
-            self._replaced[wish] = one
+            wish = replaced(name, one.settings.address)
+            self._replaced.setdefault(name, {})[wish] = one
             # Both in one turn of the reactor, so that no route changes.
             self._tell(wish, one)
             self._tell(name, None)
@@ -192,8 +193,7 @@ class Announcer:
 
     def forget(self, name: str) -> None:
         """A service that is gone, or was replaced, is announced no longer."""
-        wish = replaced(name)
-        if self._replaced.pop(wish, None) is not None:
+        for wish in self._replaced.pop(name, {}):
             self._tell(wish, None)
             self._tell_own(wish, None)
 

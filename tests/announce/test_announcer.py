@@ -122,7 +122,7 @@ def test_a_replaced_service_stays_announced_until_it_is_forgotten() -> None:
     moved = replace(WEB, address=IPv4Address("192.0.2.2"))
     bench.announcer.replace(WEB.name)
     bench.announcer.add(moved)
-    assert bench.announced == {replaced(WEB.name)}
+    assert bench.announced == {replaced(WEB.name, WEB.address)}
     bench.stands(moved)
     addresses = [wish.address for (wish,) in bench.failover.announced.values()]
     assert addresses == [WEB.address, moved.address]
@@ -137,11 +137,29 @@ def test_no_name_of_a_service_is_that_of_what_another_one_replaces(form: str) ->
     bench.stands(WEB)
     bench.stands(odd)
     bench.announcer.replace(WEB.name)
-    assert bench.announced == {odd.name, replaced(WEB.name)}
+    assert bench.announced == {odd.name, replaced(WEB.name, WEB.address)}
     bench.announcer.forget(WEB.name)
     assert bench.announced == {odd.name}
     assert service_of(odd.name) == odd.name
-    assert service_of(replaced(WEB.name)) == WEB.name
+    assert service_of(replaced(WEB.name, WEB.address)) == WEB.name
+    assert service_of(replaced(odd.name, odd.address)) == odd.name
+
+
+def test_of_a_service_that_is_replaced_twice_both_addresses_stay_until_it_is_forgotten() -> None:
+    bench = Bench(WEB)
+    bench.stands(WEB)
+    for number in (2, 3):
+        bench.announcer.replace(WEB.name)
+        moved = replace(WEB, address=IPv4Address(f"192.0.2.{number}"))
+        bench.announcer.add(moved, stands=True)
+    addresses = {wish.address for (wish,) in bench.failover.announced.values()}
+    assert addresses == {IPv4Address(f"192.0.2.{number}") for number in (1, 2, 3)}
+    later = FakeFailover()
+    bench.announcer.start(later)
+    assert (later.announced, later.own) == (bench.failover.announced, bench.failover.own)
+    bench.announcer.forget(WEB.name)
+    assert later.announced == {WEB.name: (Advertisement(moved.address),)}
+    assert later.own == {WEB.name: moved.address}
 
 
 def test_a_service_that_was_not_announced_is_forgotten_without_a_word() -> None:

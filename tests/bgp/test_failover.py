@@ -103,7 +103,7 @@ class FailoverTest(PeeringCase):
         assert announced.communities == ("64600:7",)
 
     def test_what_is_being_replaced_is_shown_under_the_name_of_its_service(self) -> None:
-        for wish in (replaced("a"), "a", "b"):
+        for wish in (replaced("a", VIP), "a", "b"):
             self.bgp.set_announced(wish, (Advertisement(VIP),))
         self.turn()
         [announced] = self.bgp.snapshot().announced
