@@ -197,7 +197,7 @@ class Daemon:
         self._ipvs.subscribe(self._announcer.service_stands)
         self._ipvs.subscribe_refusals(self._servers_refused)
         renames = self._service_names.start(self._settings.services)
-        rename_lists(kept_in(self._settings), renames)
+        rename_lists(kept_in(self._settings), renames, self._service_names.kept)
         self._acknowledgements.start(renames)
         self._http.start(self._settings.instrumentation, self._settings.control, renames)
         # What stands in the kernel has been forwarding while no PyBal ran. Routers that still have

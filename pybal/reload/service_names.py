@@ -56,6 +56,9 @@ class ServiceNames:
             file = names_file(state_directory)
             self._keeper = Keeper(file, "The names of services", (), writing, log)
         self._log = log
+        self.kept: frozenset[str] = frozenset()
+        """Of the services of this start: those that ran, or were begun with, under their present
+        name in the last run, too."""
 
     def start(self, services: Iterable[ServiceSettings]) -> Renames:
         """With the services of this run; those that the last one had under another name. Blocks on
@@ -63,6 +66,8 @@ class ServiceNames:
         now = _names(services)
         former = () if self._keeper is None else self._keeper.load()
         found = renames_of(former, now)
+        every = (item for names in former for item in names.items())
+        self.kept = frozenset(name for name, key in every if now.get(name) == key)
         for was, name in found:
             self._log.info("Service {was} of the last run goes on as {name}", was=was, name=name)
         self._become((now,))

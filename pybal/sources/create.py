@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,14 +82,31 @@ def create_source(
             return polling(reader, KUBERNETES_PAUSES, KUBERNETES_OVERDUE_S)
 
 
-def rename_lists(state_directory: Path | None, renames: Iterable[tuple[str, str]]) -> None:
-    """The kept lists of services that have other names now (former and present ones) are theirs."""
+def rename_lists(
+    state_directory: Path | None,
+    renames: Iterable[tuple[str, str]],
+    kept: Collection[str] = (),
+) -> None:
+    """The kept lists of services that have other names now (former and present ones) are theirs; of
+    several the newest. The services `kept` may have one under their present name, too; any other
+    that is called so is of a service that has gone before the last run."""
     if state_directory is None:
         return
     folder = state_directory / _CACHE_DIRECTORY
+    files: dict[str, list[Path]] = {}
     for was, now in renames:
+        own = [folder / file_name(now)] if now in kept else []
+        files.setdefault(now, own).append(folder / file_name(was))
+    for now, several in files.items():
         with suppress(OSError):  # there may be none
-            (folder / file_name(was)).replace(folder / file_name(now))
+            max(several, key=_written_at_ns).replace(folder / file_name(now))
+
+
+def _written_at_ns(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return -1  # there is none
 
 
 def origin_of(settings: SourceSettings, service: str, log: Logger) -> Origin:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from pybal.config.settings import (
     KubernetesSource,
     SourceSettings,
 )
-from pybal.sources.create import origin_of
+from pybal.sources.create import origin_of, rename_lists
 
 LOG = Logger(namespace="svc")
 
@@ -42,3 +44,35 @@ def test_what_befalls_others_is_told_in_the_services_and_shows_no_secret(
 ) -> None:
     origin = origin_of(settings, "svc", LOG)
     assert (origin.log, origin.what) == (LOG, what)
+
+
+@pytest.mark.parametrize(
+    ("written", "former", "kept", "found"),
+    [
+        ({"text": 1}, ["text"], [], "text"),
+        ({"text": 1, "web": 2}, ["text"], ["web"], "web"),
+        ({"text": 2, "web": 1}, ["text"], ["web"], "text"),
+        ({"web": 1}, ["text"], ["web"], "web"),
+        ({"text": 1, "web": 2}, ["text"], [], "text"),
+        ({"text": 2, "www": 1}, ["www", "text"], [], "text"),
+        ({"text": 1, "www": 2}, ["www", "text"], [], "www"),
+        ({"text": 1, "www": 1}, ["www", "text"], [], "www"),
+        ({"text": 1}, ["www", "text"], [], "text"),
+        ({}, ["text"], [], None),
+    ],
+)
+def test_of_the_lists_that_a_service_may_have_left_the_newest_is_its_own(
+    tmp_path: Path,
+    written: dict[str, int],
+    former: list[str],
+    kept: Collection[str],
+    found: str | None,
+) -> None:
+    folder = tmp_path / "pool-lists"
+    folder.mkdir()
+    for name, at_s in written.items():
+        (folder / f"{name}.json").write_text(name)
+        os.utime(folder / f"{name}.json", (at_s, at_s))
+    rename_lists(tmp_path, [(name, "web") for name in former], kept)
+    own = folder / "web.json"
+    assert (own.read_text() if own.exists() else None) == found
