@@ -88,6 +88,8 @@ class BGPPart:
         """Still, as one begins: the one before has failed."""
         self._made: BGPOutside | None = None
         self._maintenance = Maintenance()
+        self._renames: tuple[tuple[str, str], ...] = ()
+        """Those that it is to follow, until a reload has come to its end."""
         self._keeper: Keeper[Maintenance] | None = None
         if state_directory is not None:
             file, log = maintenance_file(state_directory), Logger(namespace="bgp")
@@ -214,32 +216,44 @@ class BGPPart:
         """Move the traffic of a service, or of the whole director, away; or end that. Whether that
         was not so already. Raises ControlError where there is no BGP to do it with; what has begun
         before can be ended all the same."""
+        names = () if begin else self._names_of(service)
+        ended = [self._end_maintenance(name) for name in names]
+        if any(ended):
+            return True
         if self._failover is None:
-            if not begin and service in dict(self._maintenance.scopes()):
-                self._keep_maintenance(self._maintenance.ended(service))
-                return True
             raise ControlError(
                 "BGP is off, so that no router can be told",
                 "bgp = yes in [global], then reload (a dry run: dry-run-bgp = yes, then restart)",
             )
-        if begin:
-            return self._failover.begin_maintenance(service)
-        return self._failover.end_maintenance(service)
+        return begin and self._failover.begin_maintenance(service)
+
+    def _names_of(self, service: str | None) -> tuple[str | None, ...]:
+        """Its own, and those that it had before reloads which have not come to their end: its
+        maintenance must not come back from those."""
+        return (service, *(was for was, now in self._renames if now == service))
+
+    def _end_maintenance(self, service: str | None) -> bool:
+        """Whether it ends now."""
+        if self._failover is not None:
+            return self._failover.end_maintenance(service)
+        ends = service in dict(self._maintenance.scopes())
+        if ends:
+            self._keep_maintenance(self._maintenance.ended(service))
+        return ends
 
     def follow_maintenance(self, renames: Iterable[tuple[str, str]]) -> None:
         """Services are about to come in the place of others: former and present name."""
+        self._renames = tuple(renames)
         if self._failover is not None:
-            self._failover.follow_maintenance(renames)
+            self._failover.follow_maintenance(self._renames)
         else:
-            self._keep_maintenance(self._maintenance.followed(renames))
+            self._keep_maintenance(self._maintenance.followed(self._renames))
 
     def forget_maintenance(self, services: Iterable[str]) -> None:
         """Others have come in the place of these."""
         for service in services:
-            if self._failover is not None:
-                self._failover.end_maintenance(service)
-            else:
-                self._keep_maintenance(self._maintenance.ended(service))
+            self._end_maintenance(service)
+        self._renames = ()
 
     def _keep_maintenance(self, maintenance: Maintenance) -> None:
         """While BGP is off, too: an operator ends it, not the configuration."""

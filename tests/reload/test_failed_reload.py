@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,11 @@ def afresh(folder: Path, text: str) -> dict[str, Any]:
     state = other.state()
     other.stop()
     return state
+
+
+def kept_maintenance(folder: Path) -> dict[str, float]:
+    """Of services, for the next start: it is kept while BGP is off, too."""
+    return dict(json.loads((folder / "state/maintenance.json").read_text())["services"])
 
 
 def overridden(bench: DaemonBench, doing: Coroutine[Any, Any, object]) -> None:
@@ -190,6 +197,104 @@ def test_over_a_restart_in_between_an_override_goes_on_too(
         assert disabled(after) == [(name, "192.0.2.11")]
         assert in_maintenance(after) == [name]
         after.stop()
+
+
+def test_a_list_of_long_ago_is_not_that_of_a_service_that_only_was_to_be_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    bench = made(tmp_path, config(tmp_path, "web"))
+    lists = tmp_path / "state/pool-lists"
+    long_ago = (lists / "web.json").read_text().replace("192.0.2.1", "192.0.2.9")
+    (lists / "text.json").write_text(long_ago)
+    os.utime(lists / "text.json", (1e9, 1e9))
+    with monkeypatch.context() as patch:
+        patch.setattr(LVSService, "follow", fails)
+        reloaded(bench, config(tmp_path, "text"))
+    bench.stop()
+    (tmp_path / "pool").unlink()
+    after = DaemonBench(tmp_path, config(tmp_path, "web"), kernel=bench.kernel)
+    (service,) = after.daemon.view.services()
+    assert {server.host for server in service.servers} == {"192.0.2.11", "192.0.2.12"}
+    after.stop()
+
+
+@pytest.mark.parametrize("bgp", ["yes", "no"])
+@pytest.mark.parametrize("then", ["text", "web", "www"])
+def test_maintenance_that_was_ended_after_a_reload_that_failed_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, bgp: str
+) -> None:
+    def text(*names: str, on: str = bgp) -> str:
+        return config(tmp_path, *names).replace("bgp = yes", f"bgp = {on}")
+
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    bench = made(tmp_path, text("web", "dns", on="yes"))
+    for name in ("web", "dns"):
+        bench.daemon.controls.maintenance(name, begin=True, by="alice")
+    reloaded(bench, text("web", "dns"))
+    with monkeypatch.context() as patch:
+        patch.setattr(LVSService, "follow", fails)
+        reloaded(bench, text("text", "dns"))
+    # A service that did not come can be named all the same.
+    assert set(kept_maintenance(tmp_path)) == {"web", "text", "dns"}
+    assert bench.daemon.controls.maintenance("text", begin=False, by="alice")["changed"]
+    assert set(kept_maintenance(tmp_path)) == {"dns"}
+    assert reloaded(bench, text(then, "dns")).successful
+    assert set(kept_maintenance(tmp_path)) == {"dns"}
+    bench.stop()
+
+
+def test_the_end_of_what_has_left_does_not_end_the_maintenance_of_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    bench = made(tmp_path, config(tmp_path, "web", "dns"))
+    bench.daemon.controls.maintenance("web", begin=True, by="alice")
+    with monkeypatch.context() as patch:
+        patch.setattr(ServiceSet, "_withdraw", fails)
+        reloaded(bench, config(tmp_path, "text", "dns"))
+    assert bench.daemon.controls.maintenance("web", begin=False, by="alice")["changed"]
+    assert in_maintenance(bench) == ["text"]
+    assert reloaded(bench, config(tmp_path, "text", "dns")).successful
+    assert in_maintenance(bench) == ["text"]
+    bench.stop()
+
+
+def test_no_route_goes_as_the_former_file_is_put_back_after_a_change_of_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ValueError("a mistake")
+
+    def announced() -> set[str]:
+        return {each.prefix for each in bench.daemon.view.bgp().announced}
+
+    former = config(tmp_path, "web")
+    bench = made(tmp_path, former)
+    with monkeypatch.context() as patch:
+        patch.setattr(ServiceSet, "_withdraw", fails)
+        reloaded(bench, former.replace("192.0.2.1\n", "192.0.2.3\n"))
+    assert announced() == {"192.0.2.1/32", "192.0.2.3/32"}
+    with monkeypatch.context() as patch:
+        stopping: Deferred[None] = Deferred()
+        patch.setattr(LVSService, "stop", lambda _: stopping)
+        bench.path.write_text(former)
+        done = bench.daemon.reload()
+        bench.run(1)
+        assert announced() == {"192.0.2.1/32", "192.0.2.3/32"}
+        stopping.callback(None)
+    while not done.called:
+        bench.clock.advance(STEP_S)
+        assert "192.0.2.1/32" in announced()
+    bench.run(1)
+    assert announced() == {"192.0.2.1/32"}
+    bench.stop()
 
 
 @pytest.mark.parametrize("then", ["the same", "as it was", "another one"])
