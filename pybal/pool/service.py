@@ -59,6 +59,10 @@ class LVSService:
         self._source = create_source(settings, self._pool_list)
         self._in_force: tuple[tuple[ServerSpec, ...], ListPast] | None = None
         self._before_us: tuple[tuple[ServerSpec, ...], ListPast] | None = None
+        """What was in force in the service that this one replaces, until a list is in force here;
+        then it is `_in_force` that counts."""
+        self._down_before_us: Mapping[str, IPAddress | None] = {}
+        self._has_list = False
         self._tallied: Members | None = None
         self._up = 0
 
@@ -73,8 +77,8 @@ class LVSService:
             source = self._create_source(settings, self._pool_list)
             end_each(self._log, self._source.stop)
             self._source = source
-            if self._in_force is not None:
-                self._source.follow(self._in_force[0])
+            if (stays := self._in_force or self._before_us) is not None:
+                self._source.follow(stays[0])
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
@@ -82,24 +86,28 @@ class LVSService:
         self.settings = settings
 
     def servers_down(self) -> Mapping[str, IPAddress | None]:
-        """See Coordinator."""
-        return self._coordinator.servers_down()
+        """See Coordinator. With those that it was told of and has not come to itself."""
+        members = self._coordinator.state.members
+        told = {h: address for h, address in self._down_before_us.items() if h not in members}
+        return {**told, **self._coordinator.servers_down()}
 
     def know_down(self, servers: Mapping[str, IPAddress | None]) -> None:
         """See Coordinator."""
+        self._down_before_us = servers
         self._coordinator.know_down(servers)
 
     def follow(self, former: LVSService) -> None:
         """Go on with the list of a service, stopped by now, that this one replaces: what was held
-        there is held here."""
-        self._before_us = former._in_force
+        there is held here. If its own had not come yet, with that of the one before it."""
+        self._before_us = former._in_force or former._before_us
         if self._before_us is not None:
             self._source.follow(self._before_us[0])
 
     def _pool_list(self, found: SourceList) -> None:
-        if self._before_us is not None:
+        first, self._has_list = not self._has_list, True
+        if first and self._before_us is not None:
             servers, past = self._before_us
-            found, self._before_us = replace(found, last_run=servers, past=past), None
+            found = replace(found, last_run=servers, past=past)
         elif found.other_source and not self._stood:
             # That run may be long ago, and nothing of it is left.
             found = replace(found, last_run=(), past=None)
@@ -114,6 +122,7 @@ class LVSService:
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See ListStore."""
         self._in_force = servers, past
+        self._before_us, self._down_before_us = None, {}
         self._source.in_force(servers, past)
 
     def addresses_refused(self, refused: Collection[DestinationKey]) -> None:
