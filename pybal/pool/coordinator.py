@@ -87,7 +87,9 @@ class Coordinator:
         self._servers: dict[str, Server] = {}
         self._overlay = Overlay(settings.name, ports.overrides)
         self._publication = Publication(settings, ports.table, self._servers, adopted, self._log)
-        self._policy = PolicySteps(settings, ports, self._publication, self._log)
+        self._policy = PolicySteps(
+            settings, ports, self._publication, self._not_handed_on, self._log
+        )
         self._record = ListRecord(
             ports, list_store, self._list, lambda: self._policy.state, self._new_servers, self._log
         )
@@ -171,6 +173,7 @@ class Coordinator:
                 await self._steps.take(found.servers, self._arriving, self._watch)
         if not self._stopped:
             self._arriving = {}
+            self._queue.forget_last_run()
             self._steps.raise_if_unchecked()
 
     def _stop_arriving(self) -> None:
@@ -215,6 +218,11 @@ class Coordinator:
         putting = Deferred.fromCoroutine(self._steps.put())
         putting.addErrback(self._not_put)
         return putting
+
+    def _not_handed_on(self, failure: Failure) -> None:
+        """Before its first list a service hands nothing on, and there is none to try again."""
+        if self._policy.state.members:
+            self._queue.try_again(failure)
 
     def _not_put(self, failure: Failure) -> Failure:
         self._queue.try_again(failure)

@@ -40,10 +40,12 @@ class ListQueue:
         self._log = log
         self._next: SourceList | None = None
         self._newest: SourceList | None = None
-        """The last one that was begun. Once it is in force, what the last run left is forgotten."""
+        """The last one that was begun."""
         self._applying: Deferred[None] | None = None
         self._again: DelayedCall | None = None
         self._failures = 0
+        self._faults = 0
+        """How many times `try_again` was called."""
         self.error = ""
         """Why what should be in force is not, or not as a whole; empty: nothing is wrong."""
         self._stopped = False
@@ -66,12 +68,19 @@ class ListQueue:
         grows."""
         if self._stopped:
             return
+        self._faults += 1
         self.error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
         if self._again is not None and self._again.active():
             return
         delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
         self._failures += 1
         self._again = self._clock.callLater(delay_s, self._apply_again)
+
+    def forget_last_run(self) -> None:
+        """The list that is being applied is in force, though some of it may yet fail: whenever it
+        is applied again, what the last run left is long ago."""
+        if self._newest is not None:
+            self._newest = replace(self._newest, last_run=(), past=None, other_source=False)
 
     def _begin(self) -> None:
         if self._applying is None:
@@ -83,13 +92,13 @@ class ListQueue:
         while self._next is not None:
             await self._time_slices.pause()
             found, self._next = self._next, None
-            self._newest = found
+            self._newest, faults_before = found, self._faults
             await self._apply(found)
             if self._stopped:
                 return
-            self._newest = replace(found, last_run=(), past=None, other_source=False)
-            self.error, self._failures = "", 0
-            self._forget_again()
+            if self._faults == faults_before:  # Else something else has failed meanwhile.
+                self.error, self._failures = "", 0
+                self._forget_again()
         self._applying = None
 
     def _failed(self, failure: Failure) -> None:

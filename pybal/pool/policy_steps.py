@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from pybal.config.settings import ServiceSettings
 from pybal.pool.events import CouldNotDepool, Event
@@ -19,18 +20,21 @@ from pybal.pool.withdrawal import is_of_interest
 
 class PolicySteps:
     """Handles events strictly one after another. The `publication` is updated after each: what
-    should stand in the kernel may have changed. Of events that are gathered that is done once."""
+    should stand in the kernel may have changed. Of events that are gathered that is done once.
+    `not_handed_on` hears why that has failed, if it has."""
 
     def __init__(
         self,
         settings: ServiceSettings,
         ports: CoordinatorPorts,
         publication: Publication,
+        not_handed_on: Callable[[Failure], None],
         log: Logger,
     ) -> None:
         self._settings = settings
         self._ports = ports
         self._publication = publication
+        self._not_handed_on = not_handed_on
         self._log = log
         self._events: deque[Event] = deque()
         self._stepping = False
@@ -108,6 +112,7 @@ class PolicySteps:
             self.tell_health()
         except Exception:  # noqa: BLE001 - the same
             self._failed(steps[-1].event)
+            self._not_handed_on(Failure())
             return
         notices = [notice for each in steps for notice in each.notices]
         self.could_not_depool_total += sum(isinstance(each, CouldNotDepool) for each in notices)

@@ -264,3 +264,77 @@ def test_more_faults_do_not_put_off_the_next_try() -> None:
     clock.advance(0)
     assert applied == [0.0, TRY_AGAIN_S]
     assert queue.error == ""
+
+
+def test_a_fault_amid_a_list_that_is_put_in_force_is_tried_again_after_it() -> None:
+    clock, applied, faults = Clock(), [], [Failure(ZeroDivisionError("a mistake"))]
+
+    async def apply(found: SourceList) -> None:
+        applied.append(clock.seconds())
+        if faults:
+            queue.try_again(faults.pop())
+
+    queue = ListQueue(clock, TimeSlices(clock), apply, lambda: None, Logger())
+    queue.take(SourceList((ServerSpec("a"),)))
+    clock.advance(0)
+    assert (applied, queue.error) == ([0.0], "ZeroDivisionError: a mistake")
+    clock.pump([TRY_AGAIN_S, 0, TRY_AGAIN_MAX_S])
+    assert (applied, queue.error) == ([0.0, TRY_AGAIN_S], "")
+
+
+def test_an_override_that_fails_while_a_list_s_servers_begin_to_be_checked_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = FullDisk()
+    bench.list("a", "b")
+    start, failed = Server.start_monitors, list[Failure]()
+
+    def amid(server: Server, *, at_once: bool = False) -> None:
+        if not failed:
+            bench.broken = True
+            bench.overrides["a"] = Override("svc_80", "a", Action.DRAIN, "alice", "why", 0.0, 9e9)
+            bench.coordinator.overrides_changed().addErrback(failed.append)
+        start(server, at_once=at_once)
+
+    monkeypatch.setattr(Server, "start_monitors", amid)
+    with capturedLogs():
+        bench.list("a", "b", "c")
+    assert failed[0].check(ZeroDivisionError)
+    assert bench.snapshot().list_error == "ZeroDivisionError: a mistake"
+    bench.clock.advance(TRY_AGAIN_S)
+    assert bench.snapshot().list_error == ""
+
+
+def test_what_the_last_run_left_behind_counts_once_though_a_server_cannot_be_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    start = Faulty(Server.start_monitors, 10**6)
+    monkeypatch.setattr(Server, "start_monitors", lambda server, **kw: start(server, **kw))
+    with capturedLogs():
+        bench.list("a", "b", last_run="abc", past=ListPast(0.0, unproven=("c",)))
+        for _ in range(4):
+            bench.clock.advance(TRY_AGAIN_MAX_S)
+    assert bench.snapshot().list_error != ""
+    start.times = 0
+    bench.list("a", "b", "c")
+    assert bench.coordinator.state.members["c"].up, "that it was down is long ago"
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+def test_what_follows_from_a_report_and_could_not_be_handed_on_is_said_and_handed_on_later(
+    monkeypatch: pytest.MonkeyPatch, gathered: bool
+) -> None:
+    bench = Bench()
+    bench.list("a", "b", "c")
+    monkeypatch.setattr(bench, "set_desired", Faulty(bench.set_desired))
+    with capturedLogs():
+        if gathered:
+            bench.coordinator.gather()
+        bench.monitor("a").say(False)
+        bench.coordinator.act()
+    assert set(bench.destinations) == {"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+    assert bench.snapshot().list_error == "ZeroDivisionError: a mistake"
+    bench.clock.advance(TRY_AGAIN_S)
+    assert set(bench.destinations) == {"10.0.0.2", "10.0.0.3"}
+    assert bench.snapshot().list_error == ""
