@@ -107,13 +107,21 @@ class Server:
 
     def start_monitors(self, *, at_once: bool = False) -> None:
         """Check the server as soon as its address is known, and not just when it is its turn if
-        others wait for the outcome. Idempotent."""
+        others wait for the outcome. Idempotent; if it fails, nothing runs until it is called again,
+        and where its name has moved is not forgotten."""
         self._at_once = at_once
-        if not self._monitors:
-            self._start_monitors()
-        moved_to, self._moved_to = self._moved_to, None
-        if moved_to is not None:
-            self._address_changed(moved_to)
+        moved_to = self._moved_to
+        try:
+            if not self._monitors:
+                self._start_monitors()
+            if moved_to is not None:
+                self._address_changed(moved_to)
+        except Exception:
+            if moved_to is not None:
+                self._end_trial()
+                self._moved_to = moved_to
+            self._stop_monitors()
+            raise
 
     def change_monitors(self, changed: frozenset[str], order: Sequence[str]) -> None:
         """End the monitors that have changed, by name, and start those that the owner has of them
@@ -164,6 +172,7 @@ class Server:
     def _address_changed(self, address: IPAddress | None) -> None:
         if self._stopped:
             return
+        self._moved_to = None
         if not self.is_admitted and address is not None and self._former is not None:
             self._moved_to = None if address == self._former else address
             address = self._former
@@ -222,11 +231,11 @@ class Server:
                 monitor.check_soon()
 
     def _stop_monitors(self) -> None:
-        for monitor in self._monitors:
-            monitor.stop()
-        self._monitors = ()
+        monitors, self._monitors = self._monitors, ()
         self.incarnation = 0
         self.retractions.clear()
+        for monitor in monitors:
+            monitor.stop()
 
 
 async def answered(servers: Iterable[Server], clock: Any, most_s: float) -> None:

@@ -1,0 +1,85 @@
+"""A server whose checks fail to begin: all of them begin later, and where its name is counts."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from twisted.logger import capturedLogs
+
+from pybal.model import ServerSpec, SourceList
+from pybal.pool.list_queue import TRY_AGAIN_S
+from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
+from tests.pool.reference_entry import service_entry
+
+A, B, C, D = ADDRESSES.values()
+X, Y = "10.0.0.98", "10.0.0.99"
+
+
+class Broken:
+    """A method of the monitors of one name that are at one address: it fails while `at` is set."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, method: str, name: str, at: str) -> None:
+        self.at = at
+        real = getattr(FakeMonitor, method)
+
+        def broken(monitor: FakeMonitor) -> None:
+            if (monitor.name, str(monitor.target.address)) == (name, self.at):
+                raise ZeroDivisionError("a mistake")
+            real(monitor)
+
+        patch.setattr(FakeMonitor, method, broken)
+
+
+def checks(bench: Bench) -> list[tuple[str, str]]:
+    """Those that run."""
+    running = [each for each in bench.made if each.running]
+    return sorted((each.name, str(each.target.address)) for each in running)
+
+
+def moved(name_now: str) -> Bench:
+    """A process that begins with a server that stood at A, and whose name is elsewhere now."""
+    adopted = service_entry(Bench().settings, [(ip_address(A), 10)])
+    bench = Bench(names={"a": name_now}, adopted=adopted)
+    bench.names.last_run = {"a": A}
+    found = (ServerSpec("a"),)
+    with capturedLogs():
+        bench.coordinator.pool_list(SourceList(found, found))
+    return bench
+
+
+@pytest.mark.parametrize("method", ["start", "check_soon"])
+def test_none_of_several_is_left_out(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    bench = Bench(monitors=(IDLE, FETCH))
+    bench.list("a", "b")
+    bench.monitor("b").say(False)
+    bench.list("a")
+    broken = Broken(monkeypatch, method, "IdleConnection", B)
+    with capturedLogs():
+        bench.list("a", "b")
+    assert bench.snapshot().list_error == "ListFailedError: b cannot be checked"
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    assert bench.snapshot().list_error == ""
+    at_b = [each for each in checks(bench) if each[1] == B]
+    assert at_b == [("IdleConnection", B), ("ProxyFetch", B)]
+
+
+def test_where_its_name_has_moved_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Broken(monkeypatch, "start", "IdleConnection", X)
+    bench = moved(X)
+    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    assert bench.snapshot().list_error == ""
+    assert checks(bench) == [("IdleConnection", A), ("IdleConnection", X)]
+
+
+def test_where_its_name_is_by_then_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = Broken(monkeypatch, "start", "IdleConnection", A)
+    bench = moved(X)
+    assert checks(bench) == []
+    bench.names.watches["a"].answer(ip_address(Y))
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    assert checks(bench) == [("IdleConnection", A), ("IdleConnection", Y)]
