@@ -4,7 +4,7 @@ step after another."""
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -75,6 +75,8 @@ class ListSteps:
         self._stopped = False
         self.leaving: list[Server] = []
         """Those that are in force no longer, and have not been stopped yet."""
+        self._to_admit: dict[str, Server] = {}
+        """Those that have come with a list and are not in the pool yet: some of `servers`."""
         self._unchecked: deque[Server] = deque()
         """Those that have been admitted, and whose monitors have not been started yet."""
 
@@ -104,6 +106,7 @@ class ListSteps:
                     if host not in self._servers and host not in arriving:
                         arriving[host] = watch(host)
                 self._servers |= arriving
+                self._to_admit |= arriving
                 await self._put()
         finally:
             await self._check_all()
@@ -219,17 +222,30 @@ class ListSteps:
             laid = self._lay()
             known = await self._time_slices.finish(self._known_candidates(laid))
             await self._time_slices.finish(self._foresee(in_force))
+            going = await self._time_slices.finish(self._left_out_by(in_force))
             if self._stopped:
                 return
         new = {host: self._candidate(each) for host, each in laid.items() if host not in known}
         candidates = tuple(known.get(host) or new[host] for host in laid)
         try:
-            await self._put_last_piece(candidates, in_force)
+            await self._put_last_piece(candidates, in_force, going)
         finally:
             await self._stop_leaving()
 
-    async def _put_last_piece(self, candidates: tuple[Candidate, ...], in_force: Specs) -> None:
-        self._take_step(candidates, in_force)
+    def _left_out_by(self, in_force: Specs) -> Pieces[list[str]]:
+        """The servers that leave with this list, unless the policy fails to take it."""
+        found: list[str] = []
+
+        def look(part: list[str]) -> None:
+            found.extend(host for host in part if host not in in_force)
+
+        yield from piecewise(look, self._servers)
+        return found
+
+    async def _put_last_piece(
+        self, candidates: tuple[Candidate, ...], in_force: Specs, going: Sequence[str]
+    ) -> None:
+        self._take_step(candidates, going)
         clock = self._parts.ports.clock
         self._parts.new_servers.first_list_is_in_force(in_force, clock.seconds())
         self._parts.record.keep()
@@ -238,12 +254,12 @@ class ListSteps:
             addresses = ((host, each.address) for host, each in self._servers.items())
             self._parts.pool_servers.addresses.look_at(addresses)
 
-    def _take_step(self, candidates: tuple[Candidate, ...], in_force: Specs) -> None:
+    def _take_step(self, candidates: tuple[Candidate, ...], leaving: Sequence[str]) -> None:
         """Who leaves and who comes is as the policy has it then, should it fail, too. Raises
         ListFailedError."""
         cause, self._cause = self._cause or nullcontext, None
         is_down, failed_before = self._parts.pool_servers.is_down, self._parts.policy.failed_total
-        going = {host: is_down(host) for host in self._servers if host not in in_force}
+        going = {host: is_down(host) for host in leaving}
         self._parts.publication.were_removed([self._servers[host].address for host in going])
         with cause():
             self._parts.handle(ListChanged(candidates))
@@ -251,8 +267,7 @@ class ListSteps:
         for host, down in going.items():
             if host not in members:
                 self._remove(host, down=down)
-        servers = self._servers.items()
-        self._admit([h for h, each in servers if not each.is_admitted and h in members])
+        self._admit([host for host in self._to_admit if host in members])
         if self._parts.policy.failed_total != failed_before:
             raise ListFailedError("the pool, or what it is in the kernel, could not be changed")
 
@@ -273,6 +288,7 @@ class ListSteps:
     def _admit(self, hosts: Iterable[str]) -> None:
         for host in hosts:
             server = self._servers[host]
+            self._to_admit.pop(host, None)
             server.admit()
             self._unchecked.append(server)
             self._parts.pool_servers.addresses.came(host, server.address)
@@ -305,6 +321,7 @@ class ListSteps:
 
     def _remove(self, host: str, *, down: bool) -> None:
         server = self._servers.pop(host)
+        self._to_admit.pop(host, None)
         self.leaving.append(server)
         server.leave()
         at = self._parts.ports.clock.seconds()

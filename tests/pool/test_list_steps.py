@@ -16,6 +16,7 @@ from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.override import Action
 from pybal.pool.events import ListChanged
+from pybal.pool.server import Server
 from pybal.runtime.pieces import PIECE
 from tests.fakes.coordinator import Bench
 
@@ -88,6 +89,28 @@ def test_a_long_list_takes_several_turns() -> None:
     assert bench.members == HOSTS[1:]
     bench.rest()
     assert bench.running == set(HOSTS[1:])
+
+
+def test_the_turn_in_which_the_policy_takes_a_long_list_looks_at_who_leaves_and_who_comes_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Turns()
+    bench.begin()
+    looks = [0]
+
+    def admitted(server: Server) -> bool:
+        looks[0] += 1
+        return bool(vars(server)["is_admitted"])
+
+    def admit(server: Server, is_admitted: bool) -> None:
+        vars(server)["is_admitted"] = is_admitted
+
+    monkeypatch.setattr(Server, "is_admitted", property(admitted, admit), raising=False)
+    bench.list(*HOSTS[1:], "new")
+    bench.rest()
+    assert bench.members == [*HOSTS[1:], "new"]
+    assert bench.running == {*HOSTS[1:], "new"}
+    assert looks[0] < 10
 
 
 def test_what_an_operator_confirms_meanwhile_counts_and_the_list_is_decided_on_anew() -> None:
