@@ -7,6 +7,7 @@ that a list takes away only once it has been seen to work. It has ARRIVAL_S for 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pybal.pool.member import Member
@@ -25,6 +26,13 @@ class Evidence(enum.Enum):
     DOUBTED = "it was down, or had never been seen to work, when the last run ended"
     DOWN = "a monitor found it down, or the kernel refuses its address"
     NO_ADDRESS = "its address is not known"
+
+
+SPOKEN = (Evidence.UP, Evidence.DOWN)
+"""The server's monitors have said so."""
+
+EvidenceByHost = Mapping[str, Evidence]
+"""What is known of servers, by host; those that are missing have no address yet."""
 
 
 class Use(enum.Enum):
@@ -80,3 +88,8 @@ def noted(evidence: Evidence, arrival: Arrival, at: float) -> Arrival:
     if arrival.addressed_at is not None or evidence is Evidence.NO_ADDRESS:
         return arrival
     return replace(arrival, addressed_at=at)
+
+
+def still_doubted(doubted: frozenset[str], evidence: EvidenceByHost) -> frozenset[str]:
+    """Those of whom monitors have not said yet that they are up, or down."""
+    return frozenset(host for host in doubted if evidence.get(host) not in SPOKEN)

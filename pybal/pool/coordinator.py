@@ -50,7 +50,7 @@ from pybal.pool.publication import Publication
 from pybal.pool.refusals import Refusals
 from pybal.pool.server import Server, answered, stop_in_portions
 from pybal.pool.snapshots import ServerSnapshots
-from pybal.runtime.pieces import Pieces
+from pybal.runtime.pieces import Pieces, between
 from pybal.runtime.stopping import end_each
 
 FIRST_ANSWER_WAIT_S = 6.0
@@ -160,6 +160,7 @@ class Coordinator:
         hosts = [host for host in listed if host not in self._servers]
         former = self._new_servers.former_addresses(hosts, found.past)
         self._publication.list_came(self._new_servers.begin_with(found, listed), found.past)
+        await self._ports.time_slices.finish(between(listed))
         place = nullcontext() if self._policy.state.members else self._ports.first_lists
         async with place:
             for host in hosts:

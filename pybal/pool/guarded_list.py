@@ -10,10 +10,9 @@ from twisted.logger import Logger, LogLevel
 from pybal.config.settings import ServiceSettings
 from pybal.kept_change import KeptSnapshot, ListPast
 from pybal.model import ServerSpec, SourceList
-from pybal.pool.arrivals import Evidence, evidence_of
+from pybal.pool.arrivals import Evidence, EvidenceByHost, evidence_of
 from pybal.pool.list_guard import (
     ChangeHeld,
-    EvidenceByHost,
     GuardNotice,
     GuardRules,
     KeptChange,

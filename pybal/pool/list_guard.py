@@ -25,24 +25,26 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Union
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import Arrival, Evidence, Use, noted, use
+from pybal.pool.arrivals import (
+    Arrival,
+    Evidence,
+    EvidenceByHost,
+    Use,
+    noted,
+    still_doubted,
+    use,
+)
+from pybal.pool.list_changes import Specs, composed, counts, taken_away
 from pybal.pool.list_window import ListWindow
 from pybal.runtime.pieces import Pieces, between, in_one_go, piecewise
 
-SPOKEN = (Evidence.UP, Evidence.DOWN)
-"""The server's monitors have said so."""
-
-EvidenceByHost = Mapping[str, Evidence]
-"""What is known of servers, by host; those that are missing have no address yet."""
-
-_Specs = Mapping[str, ServerSpec]
 _Arrivals = Mapping[str, Arrival]
 
 
@@ -127,8 +129,8 @@ class ListGuard:
     """
 
     rules: GuardRules
-    in_force: _Specs = field(default_factory=dict)
-    wanted: _Specs = field(default_factory=dict)
+    in_force: Specs = field(default_factory=dict)
+    wanted: Specs = field(default_factory=dict)
     kept: tuple[KeptChange, ...] = ()
     window: ListWindow = field(default_factory=lambda: ListWindow(0.0))
     reference: int | None = None
@@ -176,7 +178,7 @@ def take_list_in_pieces(
         lambda part: came.update((h, Arrival(at, first)) for h in part if h not in guard.in_force),
         wanted,
     )
-    taken = yield from _taken_away(guard.in_force, wanted)
+    taken = yield from taken_away(guard.in_force, wanted)
     new = _changes([host for host in taken if host not in kept_hosts], guard.kept_before, at)
     asked = replace(
         guard,
@@ -221,46 +223,8 @@ def confirm(guard: ListGuard, evidence: EvidenceByHost, at: float) -> _Outcome:
     return replace(applied, window=window), notices
 
 
-def counts(spec: ServerSpec | None) -> bool:
-    """Whether a server is to get connections, as far as a list says."""
-    return spec is not None and spec.enabled and spec.weight > 0
-
-
-def still_doubted(doubted: frozenset[str], evidence: EvidenceByHost) -> frozenset[str]:
-    """Those of whom monitors have not said yet that they are up, or down."""
-    return frozenset(host for host in doubted if evidence.get(host) not in SPOKEN)
-
-
-def _enabled(specs: _Specs) -> int:
+def _enabled(specs: Specs) -> int:
     return sum(counts(spec) for spec in specs.values())
-
-
-def _taken_away(in_force: _Specs, wanted: _Specs) -> Pieces[dict[str, None]]:
-    taken: dict[str, None] = {}
-
-    def look(part: list[tuple[str, ServerSpec]]) -> None:
-        for host, spec in part:
-            if counts(spec) and not counts(wanted.get(host)):
-                taken[host] = None
-
-    yield from piecewise(look, in_force.items())
-    return taken
-
-
-def _composed(wanted: _Specs, in_force: _Specs, kept: Collection[str]) -> Pieces[_Specs]:
-    """The wanted list with the kept servers as they were."""
-    if not kept:
-        return wanted
-    listed: dict[str, ServerSpec] = {}
-    yield from piecewise(
-        lambda part: listed.update((h, in_force[h] if h in kept else spec) for h, spec in part),
-        wanted.items(),
-    )
-    yield from piecewise(
-        lambda part: listed.update((h, s) for h, s in part if h in kept and h not in wanted),
-        in_force.items(),
-    )
-    return listed
 
 
 def _decided(
@@ -325,15 +289,20 @@ class _Assessment:
     def look(self) -> Pieces[None]:
         """What each server is good for; before anything is asked."""
         guard = self.guard
-        self._takes = yield from _taken_away(guard.in_force, guard.wanted)
-        present = yield from _composed(guard.wanted, guard.in_force, self._takes)
+        self._takes = yield from taken_away(guard.in_force, guard.wanted)
+        present = yield from composed(guard.wanted, guard.in_force, self._takes)
         arrivals: dict[str, Arrival] = {}
         known: dict[str, Use] = {}
         counted: list[str] = []
+        pending: list[str] = []
 
         def judge(part: list[tuple[str, ServerSpec]]) -> None:
             known.update((h, use(self._evidence_of(h), arrivals.get(h), self.at)) for h, _ in part)
             counted.extend(h for h, spec in part if counts(spec))
+
+        def sort(part: list[str]) -> None:
+            self._works.update(h for h in part if self._nothing_known or known[h] is Use.WORKS)
+            pending.extend(h for h in part if known[h] is Use.PENDING and h not in self._takes)
 
         came, at, evidence_of = guard.arrivals, self.at, self._evidence_of
         yield from piecewise(
@@ -341,14 +310,20 @@ class _Assessment:
             came,
         )
         yield from piecewise(judge, present.items())
-        yield from between(present)
         works = Use.WORKS
-        self._arrivals = {h: a for h, a in arrivals.items() if known.get(h, works) is not works}
+        yield from piecewise(
+            lambda part: self._arrivals.update(
+                (h, each) for h, each in part if known.get(h, works) is not works
+            ),
+            arrivals.items(),
+        )
+        yield from between(counted)
         self._nothing_known = all(known[host] is Use.NONE for host in counted)
-        self._works = {h for h in counted if self._nothing_known or known[h] is Use.WORKS}
-        self.pending = tuple(h for h in counted if known[h] is Use.PENDING and h not in self._takes)
+        yield from piecewise(sort, counted)
+        self.pending = tuple(pending)
+        yield from between(self._takes)
         self._useless = {h for h in self._takes if self._is_useless(h, known[h])}
-        self.working = len(self._works - self._useless)
+        self.working = len(self._works) - len(self._works & self._useless)
         self._forget_replaced()
 
     def _is_useless(self, host: str, known: Use) -> bool:
@@ -429,10 +404,15 @@ class _Assessment:
         """The guard with these changes kept, and all others through."""
         guard = self.guard
         stays = {host for change in kept for host in change.hosts}
-        in_force = yield from _composed(guard.wanted, guard.in_force, stays)
+        in_force = yield from composed(guard.wanted, guard.in_force, stays)
         back: set[str] = set()
         yield from piecewise(
             lambda part: back.update(host for host, spec in part if counts(spec)), in_force.items()
+        )
+        arrivals: dict[str, Arrival] = {}
+        yield from piecewise(
+            lambda part: arrivals.update((h, each) for h, each in part if h in in_force),
+            self._arrivals.items(),
         )
         known_by = (self._arrivals[host].known_by for host in self.pending)
         window = self._window.changed(self.taken, back).counted(self.at, len(back))
@@ -443,6 +423,6 @@ class _Assessment:
             window=window,
             reference=self._reference if kept or guard.kept_before else None,
             known_by=min(known_by, default=None) if kept else None,
-            arrivals={h: arrival for h, arrival in self._arrivals.items() if h in in_force},
+            arrivals=arrivals,
             doubted=still_doubted(guard.doubted, self._evidence) & in_force.keys(),
         )

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from pybal.model import ServerSpec
 from pybal.override import LaidOver
-from pybal.pool.list_guard import counts
+from pybal.pool.list_changes import counts
 from pybal.pool.member import Member
 from pybal.runtime.pieces import PIECE
 

@@ -9,8 +9,8 @@ from zlib import crc32
 
 from pybal.kept_change import ListPast
 from pybal.model import SourceList
-from pybal.pool.arrivals import Arrival, Evidence, Use, use
-from pybal.pool.list_guard import SPOKEN, EvidenceByHost, ListGuard, take_list
+from pybal.pool.arrivals import SPOKEN, Arrival, Evidence, EvidenceByHost, Use, use
+from pybal.pool.list_guard import ListGuard, take_list
 from pybal.pool.member import Member
 from pybal.pool.members import Members
 from pybal.runtime.pieces import Pieces

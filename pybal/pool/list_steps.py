@@ -19,10 +19,11 @@ from pybal.model import ServerSpec
 from pybal.override import LaidOver, Overrides
 from pybal.pool.events import Candidate, Event, ListChanged, ListPart
 from pybal.pool.guarded_list import GuardedList
+from pybal.pool.list_changes import Specs
 from pybal.pool.list_portions import NO_OVERRIDES, Portions
 from pybal.pool.list_record import ListRecord
 from pybal.pool.new_servers import NewServers
-from pybal.pool.overlay import Laid, LaidList, Overlay, Specs
+from pybal.pool.overlay import Laid, LaidList, Overlay
 from pybal.pool.policy_steps import PolicySteps
 from pybal.pool.pool_servers import PoolServers
 from pybal.pool.pool_state import PoolState

@@ -15,9 +15,8 @@ from fractions import Fraction
 
 from pybal.model import ServerSpec
 from pybal.override import Action, LaidOver, Override, Overrides
+from pybal.pool.list_changes import Specs
 from pybal.pool.pool_state import PoolState
-
-Specs = Mapping[str, ServerSpec]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from fractions import Fraction
 
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import Evidence
+from pybal.pool.list_changes import counts
 from pybal.pool.list_guard import (
     GuardNotice,
     GuardRules,
     ListGuard,
     confirm,
-    counts,
     new_guard,
     reconsider,
     take_list,

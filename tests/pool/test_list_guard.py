@@ -9,13 +9,13 @@ import pytest
 
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import ARRIVAL_S, Evidence
+from pybal.pool.list_changes import counts
 from pybal.pool.list_guard import (
     ChangeHeld,
     ChangeReleased,
     ChangeWaits,
     GuardRules,
     Release,
-    counts,
     new_guard,
     take_list,
 )

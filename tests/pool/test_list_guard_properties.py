@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import ARRIVAL_S, Evidence
+from pybal.pool.list_changes import counts
 from pybal.pool.list_guard import (
     GuardRules,
     ListGuard,
     confirm,
-    counts,
     new_guard,
     reconsider,
     take_list,

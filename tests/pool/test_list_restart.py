@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from pybal.config.settings import ListGuardSettings
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
-from pybal.pool.arrivals import ARRIVAL_S, Evidence, Use, use
+from pybal.pool.arrivals import ARRIVAL_S, Evidence, Use, still_doubted, use
+from pybal.pool.list_changes import counts
 from pybal.pool.list_guard import (
     GuardRules,
     ListGuard,
-    counts,
     new_guard,
     reconsider,
-    still_doubted,
     take_list,
 )
 from pybal.pool.list_restart import begun, left_behind, saved_after_s

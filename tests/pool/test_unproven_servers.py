@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pybal.model import ServerSpec
-from pybal.pool.arrivals import ARRIVAL_S, Arrival, Evidence, Use, evidence_of, use
-from pybal.pool.list_guard import GuardRules, new_guard, still_doubted
+from pybal.pool.arrivals import ARRIVAL_S, Arrival, Evidence, Use, evidence_of, still_doubted, use
+from pybal.pool.list_guard import GuardRules, new_guard
 from pybal.pool.list_restart import UnprovenServers
 from pybal.pool.member import Member
 from pybal.pool.members import Members
