@@ -108,7 +108,7 @@ class Daemon:
         self._director_health = self._new_health(settings)
         self._descriptor_need = DescriptorNeed(ports.descriptor_limit)
         self._monitor_ports = monitor_ports(ports, settings, self._director_health)
-        self._source_ports = source_ports(ports, settings)
+        self._source_ports = source_ports(ports, settings, self._time_slices)
         self._readiness = Readiness(
             ports.reactor, ports.service_manager, self._missing_services, self._status
         )

@@ -70,10 +70,11 @@ def monitor_ports(ports: DaemonPorts, settings: Settings, health: DirectorHealth
     )
 
 
-def source_ports(ports: DaemonPorts, settings: Settings) -> SourcePorts:
+def source_ports(ports: DaemonPorts, settings: Settings, time_slices: TimeSlices) -> SourcePorts:
     """Of all sources of pool lists."""
     return SourcePorts(
         reactor=ports.reactor,
+        time_slices=time_slices,
         now=ports.now,
         random=ports.random,
         http=ports.source_http,

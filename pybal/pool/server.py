@@ -248,8 +248,9 @@ async def answered(servers: Iterable[Server], clock: Any, most_s: float) -> None
 
 
 async def stop_in_portions(servers: Iterable[Server], time_slices: TimeSlices, log: Logger) -> None:
-    """Stop all of them; those of a large pool in several turns of the reactor."""
+    """Stop all of them; those of a large pool, or of many that stop together, in several turns of
+    the reactor."""
     for number, server in enumerate(servers):
-        if number and number % _STOPPED_AT_ONCE == 0:
+        if number % _STOPPED_AT_ONCE == 0:
             await time_slices.pause()
         end_each(log, server.stop)

@@ -13,6 +13,7 @@ from pybal.http.port import HostLookUp, HTTPClient
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.runtime.threads import InThread
+from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.file_watches import FileWatches
 from pybal.state.file_access import DirectAccess, FileAccess
 from pybal.state.state_writing import StateWriting
@@ -53,7 +54,7 @@ class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that takes its time, and fires
     with what it returns or raises; `writing` is for what is to be done before the process ends
-    (None: by `in_thread`).
+    (None: by `in_thread`); services that share a pool file share `time_slices` when it changes.
     `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
     used, and none is written. `ca_file` (PEM) is trusted in place
     of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
@@ -61,6 +62,7 @@ class SourcePorts:
     when they need not be looked at, None: each is, every second."""
 
     reactor: Any
+    time_slices: TimeSlices
     now: Callable[[], float]
     random: random.Random
     http: HTTPClient

@@ -41,6 +41,7 @@ class FileReader:
         self._now = ports.now
         self._access = ports.files
         self._in_thread = ports.in_thread
+        self._time_slices = ports.time_slices
         self._watch: Watch = Unwatched() if ports.watches is None else ports.watches.of(path)
         self._seen: FileStamp | None = None
         self._settled: FileStamp | None = None
@@ -59,6 +60,7 @@ class FileReader:
             self._raise_refusal()
             return None
         self._watch.begin(anew=True)
+        await self._time_slices.pause()
         readings = FileReadings(self._seen, self._clock.seconds(), json_format=self._json_format)
         content = await self._content()
         while True:
@@ -74,6 +76,7 @@ class FileReader:
             if readings.took_too_long(self._clock.seconds()):
                 break
             await deferLater(self._clock, _LOOK_S + len(content.data) / _BYTES_PER_S)
+            await self._time_slices.pause()
             content = await self._next_content()
         if found is not None and not (found.part or found.damage):
             return found

@@ -14,6 +14,7 @@ from pybal.config.settings import SourceSettings
 from pybal.errors import PyBalError
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
+from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from pybal.sources.file_watches import FileWatches
@@ -76,6 +77,7 @@ class SourceBench:
         """Whether nothing more that is published is put in force."""
         self.environment = SourcePorts(
             reactor=self.clock,
+            time_slices=TimeSlices(self.clock),
             now=self.now,
             random=random.Random(1),
             http=self.http,

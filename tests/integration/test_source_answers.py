@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from pybal.config.pool_list import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.model import ServerSpec
+from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import SourcePorts
 from pybal.sources.http import HTTPReader
 from tests.integration.reactors import real_client, run_in_reactor
@@ -123,6 +124,7 @@ def read(said: bytes, path: str = "/pool") -> PoolList:
         async def main(reactor: Any) -> PoolList | None:
             ports = SourcePorts(
                 reactor=reactor,
+                time_slices=TimeSlices(reactor),
                 now=reactor.seconds,
                 random=random.Random(1),
                 http=real_client(reactor),

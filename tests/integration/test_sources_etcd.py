@@ -16,6 +16,7 @@ import pytest
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
+from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from pybal.sources.etcd_client import PythonEtcdClient
@@ -89,6 +90,7 @@ class Scene:
         self.names = FakeHostLookUp(**{host: addresses or ("127.0.0.1",)})
         environment = SourcePorts(
             reactor=reactor,
+            time_slices=TimeSlices(reactor),
             now=reactor.seconds,
             random=random.Random(1),
             http=FakeHTTPClient(),

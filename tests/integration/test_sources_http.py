@@ -13,6 +13,7 @@ import pytest
 
 from pybal.config.settings import HTTPSource
 from pybal.model import ServerSpec
+from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.log import FakeLog
@@ -84,6 +85,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
     async def main(reactor: Any) -> None:
         environment = SourcePorts(
             reactor=reactor,
+            time_slices=TimeSlices(reactor),
             now=reactor.seconds,
             random=random.Random(1),
             http=real_client(reactor),

@@ -221,6 +221,7 @@ def test_after_stop_no_timer_is_left() -> None:
     bench.list(*"ghij")
     bench.clock.advance(1)
     bench.coordinator.stop()
+    bench.clock.advance(0)  # the slice of that turn ends
     assert bench.clock.getDelayedCalls() == []
 
 

@@ -229,6 +229,7 @@ def test_stopping_ends_the_wait_of_a_refused_server() -> None:
     bench.clock.advance(1)
     bench.coordinator.addresses_refused({DestinationKey(ip_address(A), 80)})
     bench.coordinator.stop()
+    bench.clock.advance(0)  # the slice of that turn ends
     assert bench.clock.getDelayedCalls() == []
 
 

@@ -1,4 +1,4 @@
-"""The servers of a large pool stop in several turns of the reactor."""
+"""The servers of a large pool, and of many pools, stop in several turns of the reactor."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def test_no_turn_takes_much_longer_than_a_slice() -> None:
     result_of(done)
     assert [server.stopped for server in servers] == [1] * SERVERS
     assert turns >= SERVERS * EACH_S / (SLICE_S + 0.001) - 1
+
+
+def test_many_small_pools_that_stop_together_share_the_turns() -> None:
+    reactor, log = Reactor(), FakeLog().logger("web")
+    time_slices, pools = TimeSlices(reactor), range(SERVERS // 10)
+    servers: list[list[Any]] = [[SlowServer(reactor) for _ in range(10)] for _ in pools]
+    done = [Deferred.fromCoroutine(stop_in_portions(pool, time_slices, log)) for pool in servers]
+    turns = 0
+    while not all(each.called for each in done):
+        begun_s = reactor.now_s
+        reactor.turn()
+        turns += 1
+        assert reactor.now_s - begun_s < SLICE_S + 0.001
+    assert turns >= SERVERS * EACH_S / (SLICE_S + 0.001) - 1
+    assert all(server.stopped for pool in servers for server in pool)
 
 
 def test_a_small_pool_has_stopped_at_once() -> None:

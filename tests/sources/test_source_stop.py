@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from pybal.config.pool_list import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.model import ServerSpec
+from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import SourcePorts
 from pybal.sources.etcd import EtcdPool, Watcher
 from pybal.sources.last_good_list import LastGoodList
@@ -52,6 +53,7 @@ def ports(clock: Clock) -> SourcePorts:
     lacking = cast(Any, None)
     return SourcePorts(
         reactor=clock,
+        time_slices=TimeSlices(clock),
         now=clock.seconds,
         random=random.Random(1),
         http=lacking,
