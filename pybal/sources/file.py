@@ -61,7 +61,8 @@ class FileReader:
             return None
         self._watch.begin(anew=True)
         await self._time_slices.pause()
-        readings = FileReadings(self._seen, self._clock.seconds(), json_format=self._json_format)
+        asked_at_s = self._clock.seconds()
+        readings = FileReadings(self._seen, asked_at_s, json_format=self._json_format)
         content = await self._content()
         while True:
             changed_ns = await self._access.run(self._path, self._directory_changed_ns)
@@ -69,14 +70,15 @@ class FileReader:
             add = partial(readings.add, content, changed_ns, at_s, now)
             found = await parsed(len(content.data), add, self._in_thread)
             self._seen = content.stamp
-            if readings.stood_still(self._clock.seconds()):
+            if readings.stood_still(asked_at_s):
                 return await self._settle(content, readings)
             if found is not None:
                 early(found)
-            if readings.took_too_long(self._clock.seconds()):
+            if readings.took_too_long(asked_at_s):
                 break
             await deferLater(self._clock, _LOOK_S + len(content.data) / _BYTES_PER_S)
             await self._time_slices.pause()
+            asked_at_s = self._clock.seconds()
             content = await self._next_content()
         if found is not None and not (found.part or found.damage):
             return found

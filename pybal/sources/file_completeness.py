@@ -44,7 +44,7 @@ class FileReadings:
 
     def __init__(self, before: FileStamp | None, now_s: float, *, json_format: bool) -> None:
         self._before = before
-        self._began_at_s = now_s
+        self._first_at_s = now_s
         self._json_format = json_format
         self._last: FileContent | None = None
         self._directory_changed_ns = 0
@@ -59,13 +59,15 @@ class FileReadings:
     def add(
         self, content: FileContent, directory_changed_ns: int, now_s: float, now: float
     ) -> PoolList | None:
-        """One more reading; `now` is Unix seconds. What is known for sure: a `part` or, if the file
-        is whole, all of it; None if that is nothing."""
+        """One more reading, which ended at `now_s`, in Unix seconds `now`. What is known for sure:
+        a `part` or, if the file is whole, all of it; None if that is nothing."""
         last, self._last = self._last, content
+        if last is None:
+            self._first_at_s = now_s
         self._directory_changed_ns = directory_changed_ns
-        if last is not None and last.data != content.data:
+        if last is None or last.data != content.data:
             self._still_since_s = now_s
-            if content.data.startswith(last.data):
+            if last is not None and content.data.startswith(last.data):
                 self._usable.clear()
         whole = self._json_format or self._came_whole(content, now)
         end = len(content.data) if whole else content.data.rfind(b"\n") + 1
@@ -82,12 +84,13 @@ class FileReadings:
             self._remember(_Reading(now_s, pool, self._servers_of(content.data[end:])))
         return self._together(now_s) if self._usable else None
 
-    def stood_still(self, now_s: float) -> bool:
-        """Whether the content is what it says, good or bad."""
+    def stood_still(self, asked_at_s: float) -> bool:
+        """Whether the content is what it says, good or bad. The last reading began at `asked_at_s`:
+        a slow disk, or a long list to be parsed, is no sign that nobody writes."""
         last = self._last
         untouched = last is not None and last.stamp.modified_ns <= self._directory_changed_ns
         still_s = FRESH_STILL_S if self._is_fresh() and untouched else STILL_S
-        return now_s - self._still_since_s >= still_s
+        return asked_at_s - self._still_since_s >= still_s
 
     def content(self) -> PoolList:
         """What the last one says as it stands. Raises SourceError. Long, if `add` has left out the
@@ -98,9 +101,9 @@ class FileReadings:
             raise outcome
         return outcome
 
-    def took_too_long(self, now_s: float) -> bool:
-        """Whether further readings are in vain."""
-        return now_s - self._began_at_s >= MOST_S
+    def took_too_long(self, asked_at_s: float) -> bool:
+        """Whether further readings than the last, begun at `asked_at_s`, are in vain."""
+        return asked_at_s - self._first_at_s >= MOST_S
 
     def _is_fresh(self) -> bool:
         last, before = self._last, self._before

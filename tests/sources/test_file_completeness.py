@@ -159,6 +159,16 @@ def test_it_stands_still_from_its_last_change_on() -> None:
     assert readings.stood_still(1.95)
 
 
+def test_how_long_a_reading_takes_says_nothing_of_the_file() -> None:
+    readings = FileReadings(BEFORE, 0.0, json_format=False)
+    for asked_at_s, ended_at_s in ((0.0, 20.0), (20.1, 40.1)):
+        readings.add(content(A), 0, ended_at_s, NOW)
+        assert not readings.stood_still(asked_at_s)
+        assert not readings.took_too_long(asked_at_s)
+    readings.add(content(A), 0, 60.2, NOW)
+    assert readings.stood_still(40.2)
+
+
 def read_at(*texts: tuple[float, str]) -> PoolList | None:
     """What is known after readings of a file that is written in place again and again."""
     readings, pool = FileReadings(BEFORE, 0.0, json_format=False), None
