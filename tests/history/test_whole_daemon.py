@@ -25,7 +25,7 @@ from pybal.history.settings import HistorySettings
 from pybal.ipvs.operations import RemoveService
 from pybal.override import Action
 from pybal.overrides.wish import Scope, Wish
-from pybal.runtime.threads import NoThreadError
+from pybal.runtime.threads import InThread, NoThreadError, OwnThread
 from pybal.runtime.time_slices import TimeSlices
 from tests.bgp.memory import Router
 from tests.fakes.daemon import DaemonBench, at_once
@@ -322,12 +322,27 @@ def test_an_orderly_end_is_told(tmp_path: Path) -> None:
     assert director.daemon.view.history().snapshot().in_memory > 10
 
 
-def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
+def part_ports(folder: Path, in_thread: InThread, own_thread: OwnThread) -> HistoryPorts:
     clock = Clock()
+    return HistoryPorts(
+        clock=clock,
+        now=clock.seconds,
+        time_slices=TimeSlices(clock),
+        in_thread=in_thread,
+        own_thread=own_thread,
+        directory=folder,
+    )
+
+
+def in_a_thread(run: Callable[[], None]) -> None:
+    Thread(target=run, daemon=True).start()
+
+
+def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
     threads: list[Callable[[], None]] = []
 
-    def in_a_thread(run: Callable[[], None]) -> None:
-        Thread(target=run, daemon=True).start()
+    def counted(run: Callable[[], None]) -> None:
+        in_a_thread(run)
         threads.append(run)
 
     waiting: list[tuple[Callable[[], Any], Deferred[Any]]] = []
@@ -349,14 +364,7 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
         run_pool()
         result_of(going)
 
-    ports = HistoryPorts(
-        clock=clock,
-        now=clock.seconds,
-        time_slices=TimeSlices(clock),
-        in_thread=pooled,
-        own_thread=in_a_thread,
-        directory=tmp_path,
-    )
+    ports = part_ports(tmp_path, pooled, counted)
     part = HistoryPart(ports, lambda _: None)
     off = HistorySettings(retention_s=0)
     part.start(off, dry_run=False)
@@ -382,22 +390,14 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
 def test_without_a_thread_for_its_file_all_goes_on_and_the_next_reload_begins_it(
     tmp_path: Path, at_first: HistorySettings
 ) -> None:
-    clock, there_are_some = Clock(), [False]
+    there_are_some = [False]
 
     def perhaps_a_thread(run: Callable[[], None]) -> None:
         if not there_are_some[-1]:
             raise NoThreadError("none is left")
-        Thread(target=run, daemon=True).start()
+        in_a_thread(run)
 
-    ports = HistoryPorts(
-        clock=clock,
-        now=clock.seconds,
-        time_slices=TimeSlices(clock),
-        in_thread=at_once,
-        own_thread=perhaps_a_thread,
-        directory=tmp_path,
-    )
-    part = HistoryPart(ports, lambda _: None)
+    part = HistoryPart(part_ports(tmp_path, at_once, perhaps_a_thread), lambda _: None)
 
     def reload() -> None:
         result_of(Deferred.fromCoroutine(part.reconfigure(HistorySettings())))
@@ -416,16 +416,12 @@ def test_without_a_thread_for_its_file_all_goes_on_and_the_next_reload_begins_it
 
 
 def test_a_stop_amid_the_opening_of_the_file_is_noted_in_it(tmp_path: Path) -> None:
-    clock, busy = Clock(), [True]
-    ports = HistoryPorts(
-        clock=clock,
-        now=clock.seconds,
-        time_slices=TimeSlices(clock),
-        in_thread=lambda call: Deferred() if busy else at_once(call),
-        own_thread=lambda run: Thread(target=run, daemon=True).start(),
-        directory=tmp_path,
-    )
-    part = HistoryPart(ports, lambda _: None)
+    busy = [True]
+
+    def perhaps_at_once(call: Callable[[], Any]) -> Deferred[Any]:
+        return Deferred() if busy else at_once(call)
+
+    part = HistoryPart(part_ports(tmp_path, perhaps_at_once, in_a_thread), lambda _: None)
     part.start(HistorySettings(retention_s=0), dry_run=False)
     opening = Deferred.fromCoroutine(part.reconfigure(HistorySettings()))
     opening.cancel()

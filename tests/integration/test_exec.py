@@ -188,15 +188,22 @@ def test_the_next_program_goes_on_in_the_same_process(
     assert router.sessions[0][-1] == NOTIFICATION
 
 
+@contextlib.contextmanager
+def asked_for_a_restart(folder: Path, router: PeerStub, port: int) -> Iterator[RunningPybal]:
+    """SIGUSR2 has just been sent, amid a session."""
+    pool = folder / "pool"
+    pool.write_text(f"{{'host': '{SERVERS[0]}'}}\n")
+    config = _CONFIG.format(own=free_port(), router=router.port, port=port, pool=pool)
+    with RunningPybal(plainly, folder, config) as pybal:
+        until(lambda: router.sessions and UPDATE in router.sessions[0])
+        pybal.send_signal(signal.SIGUSR2)
+        yield pybal
+
+
 def test_an_end_that_is_wanted_meanwhile_is_one_in_order(
     tmp_path: Path, router: PeerStub, accepted: tuple[int, list[socket.socket]]
 ) -> None:
-    pool = tmp_path / "pool"
-    pool.write_text(f"{{'host': '{SERVERS[0]}'}}\n")
-    config = _CONFIG.format(own=free_port(), router=router.port, port=accepted[0], pool=pool)
-    with RunningPybal(plainly, tmp_path, config) as pybal:
-        until(lambda: router.sessions and UPDATE in router.sessions[0])
-        pybal.send_signal(signal.SIGUSR2)
+    with asked_for_a_restart(tmp_path, router, accepted[0]) as pybal:
         until(lambda: "Exiting, for a restart..." in pybal.log)
         assert pybal.stop() == 0
     until(lambda: router.lost == 1)
@@ -213,12 +220,7 @@ def children(pid: int) -> list[int]:
 def test_an_end_that_is_wanted_while_the_next_one_is_asked_does_not_wait_for_that(
     tmp_path: Path, router: PeerStub, accepted: tuple[int, list[socket.socket]]
 ) -> None:
-    pool = tmp_path / "pool"
-    pool.write_text(f"{{'host': '{SERVERS[0]}'}}\n")
-    config = _CONFIG.format(own=free_port(), router=router.port, port=accepted[0], pool=pool)
-    with RunningPybal(plainly, tmp_path, config) as pybal:
-        until(lambda: router.sessions and UPDATE in router.sessions[0])
-        pybal.send_signal(signal.SIGUSR2)
+    with asked_for_a_restart(tmp_path, router, accepted[0]) as pybal:
         (asked,) = until(lambda: children(pybal.pid), pause_s=0.01)
         os.kill(asked, signal.SIGSTOP)
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from twisted.internet.defer import Deferred, fail
@@ -51,6 +52,18 @@ def afresh(folder: Path, text: str) -> dict[str, Any]:
     state = other.state()
     other.stop()
     return state
+
+
+@contextmanager
+def failing(owner: Any, name: str) -> Iterator[None]:
+    """A mistake of ours there, for so long."""
+
+    def fails(*_: Any, **__: Any) -> NoReturn:
+        raise ValueError("a mistake")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, fails)
+        yield
 
 
 def kept_maintenance(folder: Path) -> dict[str, float]:
@@ -121,7 +134,6 @@ def test_a_service_that_cannot_be_stopped_leaves_and_ends_no_reload(
 @pytest.mark.parametrize("change", ["name", "port"])
 def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     part: tuple[type, str],
     then: str,
     change: str,
@@ -134,11 +146,7 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
     bench = made(tmp_path, text("web", 80))
     disable(bench, "web")
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(*part, fails)
+    with failing(*part):
         outcome = reloaded(bench, text("text", 81))
     assert outcome.errors == ("ValueError: a mistake",)
     assert outcome.outcome is ReloadOutcome.IN_PART
@@ -155,19 +163,15 @@ def test_what_a_reload_that_failed_has_left_is_mended_by_the_next(
 
 
 def test_that_a_configuration_was_applied_in_part_stands_until_one_is_applied_wholly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     former = config(tmp_path, "web", "dns")
     bench = made(tmp_path, former)
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
     def in_part() -> tuple[str, ...]:
         return bench.daemon.view.config().in_part
 
-    with monkeypatch.context() as patch:
-        patch.setattr(LVSService, "follow", fails)
+    with failing(LVSService, "follow"):
         reloaded(bench, config(tmp_path, "text", "dns"))
     assert in_part() == ("ValueError: a mistake",)
     assert reloaded(bench, "[").outcome is ReloadOutcome.REFUSED
@@ -177,20 +181,14 @@ def test_that_a_configuration_was_applied_in_part_stands_until_one_is_applied_wh
     bench.stop()
 
 
-def test_over_a_restart_in_between_an_override_goes_on_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
+def test_over_a_restart_in_between_an_override_goes_on_too(tmp_path: Path) -> None:
     for name, part in (("web", "follow"), ("www", "stop"), ("www", "follow")):
         folder = tmp_path / f"{name} {part}"
         folder.mkdir()
         bench = made(folder, config(folder, "web", "dns"))
         disable(bench, "web")
         bench.daemon.controls.maintenance("web", begin=True, by="alice")
-        with monkeypatch.context() as patch:
-            patch.setattr(LVSService, part, fails)
+        with failing(LVSService, part):
             reloaded(bench, config(folder, "text", "dns"))
         bench.stop()
         after = DaemonBench(folder, config(folder, name, "dns"), kernel=bench.kernel)
@@ -200,18 +198,14 @@ def test_over_a_restart_in_between_an_override_goes_on_too(
 
 
 def test_a_list_of_long_ago_is_not_that_of_a_service_that_only_was_to_be_called_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
     bench = made(tmp_path, config(tmp_path, "web"))
     lists = tmp_path / "state/pool-lists"
     long_ago = (lists / "web.json").read_text().replace("192.0.2.1", "192.0.2.9")
     (lists / "text.json").write_text(long_ago)
     os.utime(lists / "text.json", (1e9, 1e9))
-    with monkeypatch.context() as patch:
-        patch.setattr(LVSService, "follow", fails)
+    with failing(LVSService, "follow"):
         reloaded(bench, config(tmp_path, "text"))
     bench.stop()
     (tmp_path / "pool").unlink()
@@ -224,20 +218,16 @@ def test_a_list_of_long_ago_is_not_that_of_a_service_that_only_was_to_be_called_
 @pytest.mark.parametrize("bgp", ["yes", "no"])
 @pytest.mark.parametrize("then", ["text", "web", "www"])
 def test_maintenance_that_was_ended_after_a_reload_that_failed_does_not_come_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, bgp: str
+    tmp_path: Path, then: str, bgp: str
 ) -> None:
     def text(*names: str, on: str = bgp) -> str:
         return config(tmp_path, *names).replace("bgp = yes", f"bgp = {on}")
-
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
 
     bench = made(tmp_path, text("web", "dns", on="yes"))
     for name in ("web", "dns"):
         bench.daemon.controls.maintenance(name, begin=True, by="alice")
     reloaded(bench, text("web", "dns"))
-    with monkeypatch.context() as patch:
-        patch.setattr(LVSService, "follow", fails)
+    with failing(LVSService, "follow"):
         reloaded(bench, text("text", "dns"))
     # A service that did not come can be named all the same.
     assert set(kept_maintenance(tmp_path)) == {"web", "text", "dns"}
@@ -248,16 +238,10 @@ def test_maintenance_that_was_ended_after_a_reload_that_failed_does_not_come_bac
     bench.stop()
 
 
-def test_the_end_of_what_has_left_does_not_end_the_maintenance_of_what_came(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
+def test_the_end_of_what_has_left_does_not_end_the_maintenance_of_what_came(tmp_path: Path) -> None:
     bench = made(tmp_path, config(tmp_path, "web", "dns"))
     bench.daemon.controls.maintenance("web", begin=True, by="alice")
-    with monkeypatch.context() as patch:
-        patch.setattr(ServiceSet, "_withdraw", fails)
+    with failing(ServiceSet, "_withdraw"):
         reloaded(bench, config(tmp_path, "text", "dns"))
     assert bench.daemon.controls.maintenance("web", begin=False, by="alice")["changed"]
     assert in_maintenance(bench) == ["text"]
@@ -269,16 +253,12 @@ def test_the_end_of_what_has_left_does_not_end_the_maintenance_of_what_came(
 def test_no_route_goes_as_the_former_file_is_put_back_after_a_change_of_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
     def announced() -> set[str]:
         return {each.prefix for each in bench.daemon.view.bgp().announced}
 
     former = config(tmp_path, "web")
     bench = made(tmp_path, former)
-    with monkeypatch.context() as patch:
-        patch.setattr(ServiceSet, "_withdraw", fails)
+    with failing(ServiceSet, "_withdraw"):
         reloaded(bench, former.replace("192.0.2.1\n", "192.0.2.3\n"))
     assert announced() == {"192.0.2.1/32", "192.0.2.3/32"}
     with monkeypatch.context() as patch:
@@ -310,7 +290,6 @@ def test_no_route_goes_as_the_former_file_is_put_back_after_a_change_of_address(
 )
 def test_a_service_whose_adjusting_has_failed_is_as_the_next_reload_says(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     former: str,
     new: str,
     third: str,
@@ -325,11 +304,7 @@ def test_a_service_whose_adjusting_has_failed_is_as_the_next_reload_says(
         (tmp_path / name).write_text(f"{{'host': '192.0.2.1{name[-1]}'}}\n")
     bench = made(tmp_path, text(former))
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(part, "adjust" if part is Announcer else "reconfigure", fails)
+    with failing(part, "adjust" if part is Announcer else "reconfigure"):
         assert reloaded(bench, text(new)).outcome is ReloadOutcome.IN_PART
     last = text({"the same": new, "as it was": former, "another one": third}[then])
     assert reloaded(bench, last).successful
@@ -337,17 +312,11 @@ def test_a_service_whose_adjusting_has_failed_is_as_the_next_reload_says(
     bench.stop()
 
 
-def test_while_another_source_could_not_be_made_the_former_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_while_another_source_could_not_be_made_the_former_is_read(tmp_path: Path) -> None:
     text = config(tmp_path, "web", "dns")
     bench = made(tmp_path, text)
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(daemon, "create_source", fails)
+    with failing(daemon, "create_source"):
         outcome = reloaded(bench, text.replace("/pool", "/pool2"))
     assert outcome.outcome is ReloadOutcome.IN_PART
     (tmp_path / "pool").write_text("{'host': '192.0.2.11'}\n{'host': '192.0.2.13'}\n")
@@ -358,16 +327,12 @@ def test_while_another_source_could_not_be_made_the_former_is_read(
 
 
 def test_what_was_adjusted_before_a_later_step_failed_is_undone_with_the_former_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     former = config(tmp_path, "web", "dns")
     bench = made(tmp_path, former)
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(ServiceSet, "_withdraw", fails)
+    with failing(ServiceSet, "_withdraw"):
         outcome = reloaded(bench, former.replace("scheduler = wrr", "scheduler = wlc"))
     assert outcome.outcome is ReloadOutcome.IN_PART
     assert reloaded(bench, former).successful
@@ -376,16 +341,12 @@ def test_what_was_adjusted_before_a_later_step_failed_is_undone_with_the_former_
 
 
 def test_what_left_in_one_reload_that_failed_and_in_the_next_leaves_the_kernel_at_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     bench = made(tmp_path, config(tmp_path, "web", "dns", "more"))
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
     for names in (("web", "dns"), ("web",)):
-        with monkeypatch.context() as patch:
-            patch.setattr(ServiceSet, "_withdraw", fails)
+        with failing(ServiceSet, "_withdraw"):
             assert reloaded(bench, config(tmp_path, *names)).outcome is ReloadOutcome.IN_PART
     last = config(tmp_path, "web")
     assert reloaded(bench, last).successful
@@ -396,7 +357,7 @@ def test_what_left_in_one_reload_that_failed_and_in_the_next_leaves_the_kernel_a
 @pytest.mark.parametrize("then", ["the same", "as it was", "another one", "off"])
 @pytest.mark.parametrize("what", ["adjusted", "begun"])
 def test_bgp_is_what_the_next_reload_says_though_one_has_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, then: str
+    tmp_path: Path, what: str, then: str
 ) -> None:
     def text(med: int) -> str:
         return config(tmp_path, "web").replace("[web]", f"bgp-med = {med}\n[web]")
@@ -406,11 +367,7 @@ def test_bgp_is_what_the_next_reload_says_though_one_has_failed(
 
     bench = made(tmp_path, text(1) if what == "adjusted" else off())
 
-    def fails(*_: Any, **__: Any) -> None:
-        raise ValueError("a mistake")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(BGPFailover, "reconfigure" if what == "adjusted" else "start", fails)
+    with failing(BGPFailover, "reconfigure" if what == "adjusted" else "start"):
         outcome = reloaded(bench, text(2))
     assert outcome.errors == ("ValueError: a mistake",)
     texts = {"the same": text(2), "another one": text(3), "off": off()}
@@ -421,21 +378,15 @@ def test_bgp_is_what_the_next_reload_says_though_one_has_failed(
 
 
 @pytest.mark.parametrize("then", ["the same", "off"])
-def test_of_a_speaker_that_fails_amid_its_start_nothing_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
-) -> None:
+def test_of_a_speaker_that_fails_amid_its_start_nothing_goes_on(tmp_path: Path, then: str) -> None:
     off = config(tmp_path, "web").replace("bgp = yes", "bgp = no")
     on = config(tmp_path, "web")
     bench = made(tmp_path, off)
     router = Router(bench.routers, "192.0.2.253")
     router.listen()
 
-    def fails(*_: Any) -> None:
-        raise ValueError("a mistake")
-
-    with monkeypatch.context() as patch:
-        # The last thing that it does: it listens by then, and connects.
-        patch.setattr(Speaker, "_look_for_neighbours", fails)
+    # The last thing that it does: it listens by then, and connects.
+    with failing(Speaker, "_look_for_neighbours"):
         assert reloaded(bench, on).errors == ("ValueError: a mistake",)
     assert set(bench.routers.listeners) == {router.address}
     bench.run(60)
