@@ -78,9 +78,8 @@ class ListQueue:
 
     def forget_last_run(self) -> None:
         """The list that is being applied is in force, though some of it may yet fail: whenever it
-        is applied again, what the last run left is long ago."""
-        if self._newest is not None:
-            self._newest = replace(self._newest, last_run=(), past=None, other_source=False)
+        or another is applied, what the last run left is long ago."""
+        self._newest, self._next = _later(self._newest), _later(self._next)
 
     def _begin(self) -> None:
         if self._applying is None:
@@ -122,6 +121,13 @@ class ListQueue:
         if self._again is not None and self._again.active():
             self._again.cancel()
         self._again = None
+
+
+def _later(found: SourceList | None) -> SourceList | None:
+    """As a list is that comes when one is in force already."""
+    if found is None:
+        return None
+    return replace(found, last_run=(), past=None, other_source=False)
 
 
 def _in_place_of(waiting: SourceList | None, found: SourceList) -> SourceList:

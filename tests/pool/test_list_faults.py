@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 from twisted.logger import Logger, capturedLogs
 from twisted.python.failure import Failure
 
@@ -280,6 +280,24 @@ def test_a_fault_amid_a_list_that_is_put_in_force_is_tried_again_after_it() -> N
     assert (applied, queue.error) == ([0.0], "ZeroDivisionError: a mistake")
     clock.pump([TRY_AGAIN_S, 0, TRY_AGAIN_MAX_S])
     assert (applied, queue.error) == ([0.0, TRY_AGAIN_S], "")
+
+
+def test_what_waits_while_the_first_list_comes_into_force_knows_no_last_run_either() -> None:
+    clock, applied, faults = Clock(), [], [Failure(ZeroDivisionError("a mistake"))]
+
+    async def apply(found: SourceList) -> None:
+        applied.append(found)
+        await deferLater(cast(Any, clock), 1)
+        if faults:
+            queue.try_again(faults.pop())
+            queue.take(SourceList((ServerSpec("b"),)))
+        queue.forget_last_run()
+
+    queue = ListQueue(clock, TimeSlices(clock), apply, lambda: None, Logger())
+    first = SourceList((ServerSpec("a"),), (ServerSpec("c"),), ListPast(0.0), other_source=True)
+    queue.take(first)
+    clock.pump([0, 1, 0])
+    assert applied == [first, SourceList((ServerSpec("b"),))]
 
 
 def test_an_override_that_fails_while_a_list_s_servers_begin_to_be_checked_is_tried_again(
