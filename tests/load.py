@@ -6,7 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.running import until
 from tests.stage import Host, IPAddress, ask
+
+LEAST = 100
 
 
 class Load:
@@ -22,9 +25,11 @@ class Load:
 
     @contextmanager
     def running(self) -> Iterator[None]:
+        """Goes on until it has asked often enough to say something."""
         self._thread.start()
         try:
             yield
+            until(lambda: self.answered + len(self.failures) > LEAST)
         finally:
             self._end.set()
             self._thread.join()

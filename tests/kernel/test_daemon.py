@@ -130,7 +130,6 @@ def test_a_restart_under_load_loses_no_request_and_changes_nothing_in_the_kernel
             # The service's own counter went on: it was never deleted and added again.
         assert table(stage) == before
     assert load.failures == []
-    assert load.answered > 100
 
 
 def connection_count(stage: Stage) -> int:
