@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from pybal.errors import SourceError
-from pybal.runtime.threads import NoThreadError, OwnThread
+from pybal.runtime.threads import NoThreadError, OwnThread, in_own_thread
 from pybal.state.mounts import is_below, remote_mounts
 
 T = TypeVar("T")
@@ -91,27 +90,19 @@ class BoundedAccess:
             function, done = waiting.popleft()
             if done.called:
                 continue
-            try:
-                self._own_thread(partial(self._work, path, function, done))
-            except NoThreadError as error:
-                self._give_up(path, done, f"no thread can look at it: {error}")
-            else:
-                self._deadlines[path] = self._reactor.callLater(DEADLINE_S, self._hung, path, done)
+            self._deadlines[path] = self._reactor.callLater(DEADLINE_S, self._hung, path, done)
+            working = in_own_thread(self._reactor, self._own_thread, function)
+            working.addBoth(self._worked, path, done)
             return
         self._waiting.pop(path, None)
 
-    def _work(self, path: Path, function: Callable[[], object], done: Deferred[Any]) -> None:
-        """In the thread."""
-        try:
-            outcome: Any = function()
-        except Exception:  # noqa: BLE001 - it is handed on to whoever waits
-            outcome = Failure()
-        self._reactor.callFromThread(self._worked, path, done, outcome)
-
-    def _worked(self, path: Path, done: Deferred[Any], outcome: Any) -> None:
+    def _worked(self, outcome: Any, path: Path, done: Deferred[Any]) -> None:
         deadline = self._deadlines.pop(path)
         if deadline.active():
             deadline.cancel()
+        if isinstance(outcome, Failure) and outcome.check(NoThreadError):
+            self._give_up(path, done, f"no thread can look at it: {outcome.value}")
+            return
         self._next(path)
         if not done.called:
             done.callback(outcome)
