@@ -41,6 +41,7 @@ from pybal.pool.pool_state import PoolState
 from pybal.pool.ports import PolicyStep
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.time_slices import TimeSlices
+from tests.history.disk_bench import opened
 
 reactor: Any = global_reactor
 KEPT = "PYBAL_BENCH_HISTORY"
@@ -64,7 +65,7 @@ def on_disk(folder: Path, clock: Any) -> tuple[Ledger, DiskHistory]:
     log = Logger(namespace="history")
     ledger = Ledger(clock, time.time, TimeSlices(clock), log)
     disk = DiskHistory(folder, HistorySettings(), time.time, lambda f: succeed(f()), log)
-    ledger.begin(*disk.start(lambda run: threading.Thread(target=run, daemon=True).start()))
+    ledger.begin(*opened(disk))
     ledger.keep_on(disk)
     return ledger, disk
 

@@ -112,15 +112,8 @@ class DiskHistory:
 
     # -- in the reactor's thread --------------------------------------------------------------
 
-    def start(self, own_thread: OwnThread) -> tuple[int, int]:
-        """Begin to write. Gives the numbers of the newest event and run on the disk, or (0, 0) if
-        that takes too long: see `newest`. Blocks, as nobody waits for a reactor yet."""
-        self.begin(own_thread)
-        self.wait()
-        return self._newest
-
     def begin(self, own_thread: OwnThread) -> None:
-        """The same, and waits for nothing."""
+        """Begin to open the file and to write, and wait for nothing. Raises NoThreadError."""
         own_thread(self._run)
 
     def wait(self) -> None:

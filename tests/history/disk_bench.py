@@ -61,7 +61,7 @@ class Bench:
             self.folder, HistorySettings(**settings), self.now, at_once,
             self.log.logger(), pace=QUICK,
         )  # fmt: skip
-        self.ledger.begin(*self.disk.start(in_a_thread))
+        self.ledger.begin(*opened(self.disk))
         self.ledger.keep_on(self.disk)
 
     def note(self, text: str, kind: Kind = Kind.REPORT, **fields: Any) -> int:
@@ -94,6 +94,13 @@ class Bench:
 
     def texts(self, **wanted: Any) -> str:
         return "".join(each.text for each in self.find(**wanted).events)
+
+
+def opened(disk: DiskHistory) -> tuple[int, int]:
+    """Begun in a thread, and waited for: the newest event and run that were on the disk."""
+    disk.begin(in_a_thread)
+    disk.wait()
+    return disk.newest
 
 
 def in_a_thread(run: Callable[[], None]) -> None:

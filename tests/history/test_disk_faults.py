@@ -31,7 +31,7 @@ from pybal.history.settings import MIB, HistorySettings
 from pybal.runtime.time_slices import TimeSlices
 from tests.fakes.daemon import at_once
 from tests.fakes.deferreds import result_of
-from tests.history.disk_bench import NOON, QUICK, Bench, event, in_a_thread, until
+from tests.history.disk_bench import NOON, QUICK, Bench, event, opened, until
 from tests.instrumentation.exchange import LogLines
 
 SHORT = replace(QUICK, open_s=0.05)
@@ -67,7 +67,7 @@ def test_a_full_disk_loses_nothing_that_fits_in_memory(tmp_path: Path) -> None:
     Full.full = True
     log = LogLines()
     disk = disk_of(tmp_path, Full, log)
-    disk.start(in_a_thread)
+    opened(disk)
     disk.write([event(1)], [])
     until(lambda: disk.snapshot().errors_total > 1)
     disk.write([event(n) for n in range(2, MAX_WAITING + 11)], [])
@@ -90,7 +90,7 @@ def test_a_file_that_is_mended_is_no_longer_said_to_be_unwritten_though_nothing_
     tmp_path: Path,
 ) -> None:
     disk = disk_of(tmp_path, Database, LogLines())
-    disk.start(in_a_thread)
+    opened(disk)
     (tmp_path / FILE_NAME).unlink()
     until(lambda: disk.snapshot().errors_total == 1)
     until(lambda: disk.snapshot().last_error == "")
@@ -102,7 +102,7 @@ def test_after_events_that_could_not_be_written_that_is_said_no_longer_though_no
     tmp_path: Path,
 ) -> None:
     disk = disk_of(tmp_path, Odd, LogLines())
-    disk.start(in_a_thread)
+    opened(disk)
     disk.write([event(1)], [])
     until(lambda: disk.snapshot().errors_total == 1)
     until(lambda: disk.snapshot().last_error == "")
@@ -120,7 +120,7 @@ def test_events_that_cannot_be_written_are_said_for_a_while(tmp_path: Path) -> N
 
     disk = disk_of(tmp_path, Seen, LogLines(), replace(QUICK, prune_every_s=60.0))
     disk.write([event(1)], [])
-    disk.start(in_a_thread)
+    opened(disk)
     assert pruned.wait(30)
     time.sleep(0.02)
     assert disk.snapshot().last_error == "ValueError: odd"
@@ -136,7 +136,7 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path) -> None:
             hanging.wait()
 
     disk = disk_of(tmp_path, Hanging, LogLines())
-    disk.start(in_a_thread)
+    opened(disk)
     for number in range(50):
         disk.write([event(number * 1000 + n) for n in range(1000)], [])
     assert disk.snapshot().waiting == MAX_WAITING
@@ -152,7 +152,7 @@ def test_a_disk_that_hangs_at_the_start_holds_it_up_for_a_while_only(tmp_path: P
         return Database(path)
 
     disk = disk_of(tmp_path, slow, LogLines(), SHORT)
-    assert disk.start(in_a_thread) == (0, 0)
+    assert opened(disk) == (0, 0)
     assert result_of(disk.find(EventQuery())) == []
     hanging.set()
     disk.close()
@@ -172,7 +172,7 @@ def test_numbers_go_on_after_a_file_that_was_opened_late(tmp_path: Path) -> None
     clock, disk = Clock(), disk_of(tmp_path, slow, LogLines(), SHORT)
     log = LogLines().logger()
     ledger = Ledger(clock, lambda: NOON + clock.seconds(), TimeSlices(clock), log)
-    ledger.begin(*disk.start(in_a_thread))
+    ledger.begin(*opened(disk))
     ledger.keep_on(disk)
     assert ledger.note(Note(Kind.REPORT, "early")) == 1
     ledger.flush()
@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> None
     patient = replace(QUICK, open_s=30.0)
     disk = disk_of(tmp_path / "file", Database, LogLines(), patient)
     begun_s = time.monotonic()
-    assert disk.start(in_a_thread) == (0, 0)
+    assert opened(disk) == (0, 0)
     assert time.monotonic() - begun_s < patient.open_s
     assert disk.snapshot().last_error != ""
     disk.close()
@@ -261,7 +261,7 @@ def test_too_many_queries_at_once_are_refused(tmp_path: Path) -> None:
         return waiting[-1]
 
     disk = DiskHistory(tmp_path, HistorySettings(), lambda: NOON, held, LogLines().logger())
-    disk.start(in_a_thread)
+    opened(disk)
     asked = [disk.find(EventQuery()) for _ in range(MAX_QUERIES_WAITING)]
     assert len(waiting) == MAX_QUERIES
     refused: list[Any] = []

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from threading import Thread
 from typing import Any, TypeVar
 
 import pytest
@@ -30,7 +29,7 @@ from pybal.runtime.time_slices import TimeSlices
 from tests.bgp.memory import Router
 from tests.fakes.daemon import DaemonBench, at_once
 from tests.fakes.deferreds import error_of, result_of
-from tests.history.disk_bench import until
+from tests.history.disk_bench import in_a_thread, until
 from tests.pool.replaying import recorded, replayed
 
 T = TypeVar("T")
@@ -332,10 +331,6 @@ def part_ports(folder: Path, in_thread: InThread, own_thread: OwnThread) -> Hist
         own_thread=own_thread,
         directory=folder,
     )
-
-
-def in_a_thread(run: Callable[[], None]) -> None:
-    Thread(target=run, daemon=True).start()
 
 
 def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from twisted.internet.task import Clock
@@ -20,6 +19,7 @@ from pybal.history.settings import HistorySettings
 from pybal.runtime.time_slices import TimeSlices
 from tests.dry_run import CONFIG, here
 from tests.fakes.daemon import at_once
+from tests.history.disk_bench import opened
 from tests.running import RunningPybal, until
 
 pytestmark = pytest.mark.integration
@@ -74,7 +74,7 @@ def test_a_disk_that_is_full_costs_events_and_what_fits_is_written_later(small_d
     clock, log = Clock(), Logger(namespace="history")
     ledger = Ledger(clock, lambda: 1e9 + clock.seconds(), TimeSlices(clock), log)
     disk = DiskHistory(small_disk, HistorySettings(), lambda: 1e9, at_once, log)
-    ledger.begin(*disk.start(lambda run: Thread(target=run, daemon=True).start()))
+    ledger.begin(*opened(disk))
     ledger.keep_on(disk)
     ledger.note(Note(Kind.REPORT, "first"))
     ledger.flush()
