@@ -14,12 +14,16 @@ from twisted.python.failure import Failure
 from pybal.config.settings import MonitorSettings
 from pybal.errors import is_local_fault
 from pybal.model import CheckResult, HealthReport, MetricSample, MonitorSnapshot
-from pybal.monitors.first_checks import NO_TURN
+from pybal.monitors.first_checks import NO_TURN, Turn
 from pybal.monitors.former import Former, key_of
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.runtime.backoff import doubling_s
 
 AGAIN_WITHIN_S = 1.0
 """A check whose result was discarded is repeated within this time."""
+
+_BEGIN_AGAIN_S = 5.0
+_BEGIN_AGAIN_MAX_S = 300.0
 
 MISTAKES = (Exception, SystemExit)
 """What a plug-in may raise by mistake: sys.exit() would end whatever runs it, too."""
@@ -120,7 +124,7 @@ class Monitor(ABC):
             if former is None or not self._take_up(former):
                 self._begin()
         except MISTAKES:
-            self._internal_error("starting")
+            self._begin_later()
 
     def stop(self) -> None:
         """Cancel what is under way and close what is open, at once. Idempotent."""
@@ -130,10 +134,13 @@ class Monitor(ABC):
             self._ports.recoveries.forget(self._target.host, self)
             if self._ports.memory is not None:
                 self._ports.memory.free(self._slot)
-            try:
-                self._end()
-            except MISTAKES:
-                self._say_internal_error("stopping", Failure())
+            self._end_safely()
+
+    def _end_safely(self) -> None:
+        try:
+            self._end()
+        except MISTAKES:
+            self._say_internal_error("stopping", Failure())
 
     def check_soon(self) -> None:
         """Make the first check now, as far as others do not."""
@@ -150,7 +157,16 @@ class Monitor(ABC):
         try:
             begin()
         except MISTAKES:
-            self._internal_error("starting")
+            self._begin_later()
+
+    def _begin_later(self) -> None:
+        """It could not, by the exception that is being handled. Nobody else would try again."""
+        self._internal_error("starting")
+        if self._running:
+            self._end_safely()
+            delay_s = doubling_s(self._internal_errors - 1, _BEGIN_AGAIN_S, _BEGIN_AGAIN_MAX_S)
+            again = self._reactor.callLater(delay_s, lambda: self._turn.take())
+            self._turn = Turn(partial(self._begin_in_turn, self._begin), again.cancel)
 
     def snapshot(self) -> MonitorSnapshot:
         """The monitor as it stands; the very same object until something changes."""

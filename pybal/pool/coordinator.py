@@ -111,6 +111,7 @@ class Coordinator:
             record=self._record,
             touched=self._shown.touch,
             handle=self._handle,
+            cannot_be_checked=lambda server: self._steps.cannot_be_checked(server),
             log=self._log,
         )
         self._addresses, self._crowding = self._pool_servers.addresses, self._pool_servers.crowding
@@ -175,7 +176,6 @@ class Coordinator:
         if not self._stopped:
             self._arriving = {}
             self._queue.forget_last_run()
-            self._steps.raise_if_unchecked()
 
     def _stop_arriving(self) -> None:
         """Their list could not be applied."""

@@ -80,6 +80,8 @@ class ListSteps:
         """Those that have come with a list and are not in the pool yet: some of `servers`."""
         self._unchecked: deque[Server] = deque()
         """Those that have been admitted, and whose monitors have not been started yet."""
+        self._to_check_later: dict[str, Server] = {}
+        """Those whose checks have failed to begin: that is tried again with the next list."""
 
     def reconfigure(self, settings: ServiceSettings) -> None:
         """From now on these are the settings."""
@@ -113,28 +115,20 @@ class ListSteps:
             await self._check_all()
 
     async def _check_all(self) -> None:
-        failed: list[Server] = []
+        self._unchecked.extend(self._to_check_later.values())
+        self._to_check_later.clear()
         while self._unchecked and not self._stopped:
             await self._time_slices.pause()
             server = self._unchecked.popleft()
-            if self._servers.get(server.host) is server and not self._is_checked(server):
-                failed.append(server)
-        self._unchecked.extend(failed)
+            if self._servers.get(server.host) is server:
+                server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
 
-    def _is_checked(self, server: Server) -> bool:
-        try:
-            server.start_monitors(at_once=self._list.keeps or self._is_in_doubt(server.host))
-        except Exception:  # noqa: BLE001 - one server must not leave the others unchecked
-            self._parts.log.failure("{host} cannot be checked", host=server.host)
-            return False
-        return True
-
-    def raise_if_unchecked(self) -> None:
-        """Raises ListFailedError if servers of the list taken last could not be checked. They are
-        tried again with the next one that is taken."""
-        if self._unchecked:
-            hosts = named([server.host for server in self._unchecked])
-            raise ListFailedError(f"{hosts} cannot be checked")
+    def cannot_be_checked(self, server: Server) -> None:
+        """See ServerOwner."""
+        self._parts.log.failure("{host} cannot be checked", host=server.host)
+        self._to_check_later[server.host] = server
+        hosts = named(tuple(self._to_check_later))
+        self._parts.failed(Failure(ListFailedError(f"{hosts} cannot be checked")))
 
     def _is_in_doubt(self, host: str) -> bool:
         is_down = self._parts.pool_servers.is_down(host)
@@ -323,6 +317,7 @@ class ListSteps:
     def _remove(self, host: str, *, down: bool) -> None:
         server = self._servers.pop(host)
         self._to_admit.pop(host, None)
+        self._to_check_later.pop(host, None)
         self.leaving.append(server)
         server.leave()
         at = self._parts.ports.clock.seconds()

@@ -30,7 +30,7 @@ class PoolServers:
     """The ServerOwner (server.py) of one service's servers; each method is described there.
 
     `servers` is a live view, `touched(host)` hears that a monitor of a server has changed, `handle`
-    takes what the policy must know."""
+    takes what the policy must know, `cannot_be_checked` whose checks are to begin later."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class PoolServers:
         record: ListRecord,
         touched: Callable[[str], None],
         handle: Callable[[AddressChanged], None],
+        cannot_be_checked: Callable[[Server], None],
         log: Logger,
     ) -> None:
         self._list_floor = settings.list_floor
@@ -51,6 +52,7 @@ class PoolServers:
         self._record = record
         self._touched = touched
         self._handle = handle
+        self._cannot_be_checked = cannot_be_checked
         self._log = log
         self._incarnations = count(1)
         self._monitors = MonitorSets(settings, ports.create_monitor, self._name, touched, log)
@@ -95,6 +97,10 @@ class PoolServers:
         self._log.info(text, host=server.host, address=str(server.address))
         self.addresses.moved(server.host, server.address)
         self._handle(AddressChanged(server.host, ready=True, proven=True))
+
+    def cannot_be_checked(self, server: Server) -> None:
+        """See ServerOwner."""
+        self._cannot_be_checked(server)
 
     def try_address(self, server: Server, trial: AddressTrial) -> Sequence[Monitor]:
         """See ServerOwner."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import is_not
 from typing import Any, Protocol
 
@@ -67,6 +68,10 @@ class ServerOwner(Protocol):
     def address_proven(self, server: Server) -> None:
         """The same as address_changed, of a server that was found up at its new address."""
 
+    def cannot_be_checked(self, server: Server) -> None:
+        """The checks of an admitted server have failed to begin, by the exception that is being
+        handled. `start_monitors` is to be called later, for as long as the server is there."""
+
 
 class Server:
     """Watches the host's address from start() on. Runs a set of monitors against it once the
@@ -107,40 +112,39 @@ class Server:
 
     def start_monitors(self, *, at_once: bool = False) -> None:
         """Check the server as soon as its address is known, and not just when it is its turn if
-        others wait for the outcome. Idempotent; if it fails, nothing runs until it is called again,
-        and where its name has moved is not forgotten."""
+        others wait for the outcome. Idempotent."""
         self._at_once = at_once
         moved_to = self._moved_to
-        try:
+        with self._or_later(moved_to):
             if not self._monitors:
                 self._start_monitors()
             if moved_to is not None:
-                self._address_changed(moved_to)
-        except Exception:
-            if moved_to is not None:
-                self._end_trial()
-                self._moved_to = moved_to
-            self._stop_monitors()
-            raise
+                self._take_address(moved_to)
 
     def change_monitors(self, changed: frozenset[str], order: Sequence[str]) -> None:
         """End the monitors that have changed, by name, and start those that the owner has of them
         now; all others go on, with their state. `order` is that of all names. Idempotent."""
         if self.address is None or not self.incarnation:
             return
+        moved_to = self._trial.address if self._trial is not None else None
+        with self._or_later(moved_to):
+            self._change_monitors(self.address, changed, order)
+            if moved_to is not None:
+                self._end_trial()
+                self._take_address(moved_to)
+
+    def _change_monitors(
+        self, address: IPAddress, changed: frozenset[str], order: Sequence[str]
+    ) -> None:
         kept = [monitor for monitor in self._monitors if monitor.name not in changed]
         for monitor in self._monitors:
             if monitor.name in changed:
                 monitor.stop()
                 self.retractions.pop(monitor.name, None)
-        new = self._owner.more_monitors(self, self.address, changed)
+        new = self._owner.more_monitors(self, address, changed)
         self._monitors = tuple(sorted((*kept, *new), key=lambda each: order.index(each.name)))
         for monitor in new:
             monitor.start()
-        if self._trial is not None:
-            address = self._trial.address
-            self._end_trial()
-            self._address_changed(address)
 
     def leave(self) -> None:
         """The owner is not called any more; `stop` is to follow, which may take a while."""
@@ -172,6 +176,24 @@ class Server:
     def _address_changed(self, address: IPAddress | None) -> None:
         if self._stopped:
             return
+        with self._or_later(address):
+            self._take_address(address)
+        if not self.answered.called:
+            self.answered.callback(None)
+
+    @contextmanager
+    def _or_later(self, heading_for: IPAddress | None) -> Iterator[None]:
+        """Where checks fail to begin none run until all can, and where the name has moved is not
+        forgotten until then."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - it must not leave the server unchecked for ever
+            self._owner.cannot_be_checked(self)
+            self._end_trial()
+            self._moved_to = None if heading_for == self.address else heading_for
+            self._stop_monitors()
+
+    def _take_address(self, address: IPAddress | None) -> None:
         self._moved_to = None
         if not self.is_admitted and address is not None and self._former is not None:
             self._moved_to = None if address == self._former else address
@@ -179,8 +201,6 @@ class Server:
         if address == self.address or not self._is_tried(address):
             self._end_trial()
             self._move(address, self._owner.address_changed)
-        if not self.answered.called:
-            self.answered.callback(None)
 
     def _move(self, address: IPAddress | None, tell: Callable[[Server], None]) -> None:
         changed = address != self.address
@@ -212,8 +232,9 @@ class Server:
             return False
         if not self._owner.may_move(self, trial.address):
             return False
-        self._end_trial()
-        self._move(trial.address, self._owner.address_proven)
+        with self._or_later(trial.address):
+            self._end_trial()
+            self._move(trial.address, self._owner.address_proven)
         return True
 
     def _end_trial(self) -> None:

@@ -150,6 +150,32 @@ def test_one_that_cannot_begin_says_so_and_hinders_nobody(mistake: BaseException
     assert [event["doing"] for event in logged] == ["starting"]
     assert [s.metric for s in probe.snapshot().samples] == ["pybal_monitor_internal_errors_total"]
     probe.stop()
+    assert bench.clock.getDelayedCalls() == []
+
+
+class SlowStarter(Probe):
+    """It can begin at the third attempt."""
+
+    attempts: list[float]
+
+    def _begin(self) -> None:
+        self.attempts.append(self._reactor.seconds())
+        if len(self.attempts) < 3:
+            raise ZeroDivisionError("a plugin's mistake")
+        super()._begin()
+
+
+def test_one_that_could_not_begin_tries_again_less_and_less_often() -> None:
+    bench = MonitorBench()
+    probe = SlowStarter(bench)
+    probe.attempts = []
+    with capturedLogs() as logged:
+        probe.start()
+        probe.check_soon()
+        bench.advance(20)
+    assert list(map(round, probe.attempts)) == [0, 5, 15]
+    assert len(logged) == 1
+    assert len(probe.began) == 1
 
 
 class Boaster(Probe):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
 from pybal.model import ServerSpec, SourceList
-from pybal.pool.list_queue import TRY_AGAIN_S
+from pybal.pool.coordinator import FIRST_ANSWER_WAIT_S
+from pybal.pool.list_queue import TRY_AGAIN_MAX_S, TRY_AGAIN_S
 from tests.fakes.coordinator import ADDRESSES, FETCH, IDLE, Bench, FakeMonitor
+from tests.fakes.log import format_line
 from tests.pool.reference_entry import service_entry
 
 A, B, C, D = ADDRESSES.values()
@@ -83,3 +87,92 @@ def test_where_its_name_is_by_then_counts(monkeypatch: pytest.MonkeyPatch) -> No
     broken.at = ""
     bench.clock.advance(TRY_AGAIN_S)
     assert checks(bench) == [("IdleConnection", A), ("IdleConnection", Y)]
+
+
+def answers_later(monkeypatch: pytest.MonkeyPatch) -> tuple[Bench, Broken]:
+    """A server without an address; its checks cannot begin at A."""
+    bench = Bench(names={"b": B})
+    bench.list("a", "b")
+    bench.clock.advance(FIRST_ANSWER_WAIT_S)
+    return bench, Broken(monkeypatch, "start", "IdleConnection", A)
+
+
+def test_those_of_a_name_that_answers_later_begin_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, broken = answers_later(monkeypatch)
+    with capturedLogs() as events:
+        bench.names.watches["a"].answer(ip_address(A))
+    assert "a cannot be checked" in " ".join(map(format_line, events))
+    assert bench.running == {"b"}
+    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    with capturedLogs():
+        bench.clock.advance(TRY_AGAIN_S)
+    assert bench.running == {"b"}
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    assert bench.running == {"b"}, "it is tried less and less often"
+    bench.clock.advance(TRY_AGAIN_S)
+    assert bench.running == {"a", "b"}
+    assert bench.snapshot().list_error == ""
+
+
+def test_those_of_a_server_that_has_gone_are_tried_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench, _ = answers_later(monkeypatch)
+    with capturedLogs():
+        bench.names.watches["a"].answer(ip_address(A))
+    bench.list("b")
+    assert bench.snapshot().list_error == ""
+    with capturedLogs() as events:
+        bench.clock.advance(TRY_AGAIN_MAX_S)
+    assert events == []
+
+
+def test_those_of_a_trial_begin_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.list("a")
+    bench.monitor("a").say(True)
+    broken = Broken(monkeypatch, "start", "IdleConnection", X)
+    with capturedLogs():
+        bench.names.watches["a"].answer(ip_address(X))
+    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    assert checks(bench) == [("IdleConnection", A), ("IdleConnection", X)]
+    assert bench.snapshot().list_error == ""
+
+
+def test_those_where_a_server_was_found_up_begin_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.list("a")
+    bench.monitor("a").say(True)
+    bench.names.watches["a"].answer(ip_address(X))
+    broken = Broken(monkeypatch, "start", "IdleConnection", X)
+    trial = bench.made[-1]
+    with capturedLogs():
+        trial.say(True)
+    assert checks(bench) == []
+    assert bench.destinations == {X: 10}
+    assert bench.snapshot().list_error == "ListFailedError: a cannot be checked"
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    assert checks(bench) == [("IdleConnection", X)]
+    assert bench.snapshot().list_error == ""
+
+
+def test_those_that_other_settings_bring_begin_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.list("a", "b")
+    bench.names.watches["b"].answer(ip_address(X))
+    broken = Broken(monkeypatch, "start", "ProxyFetch", B)
+    with capturedLogs():
+        settings = replace(bench.settings, monitors=(IDLE, FETCH))
+        Deferred.fromCoroutine(bench.coordinator.reconfigure(settings))
+        bench.clock.advance(0)
+    assert checks(bench) == [("IdleConnection", A), ("ProxyFetch", A)]
+    assert bench.snapshot().list_error == "ListFailedError: b cannot be checked"
+    broken.at = ""
+    bench.clock.advance(TRY_AGAIN_S)
+    both = ("IdleConnection", "ProxyFetch")
+    assert checks(bench) == [(name, at) for name in both for at in sorted((A, B, X))]
+    assert bench.snapshot().list_error == ""

@@ -23,7 +23,7 @@ from pybal.pool.new_servers import NewServers
 from pybal.pool.policy import step
 from pybal.pool.server import Server
 from pybal.runtime.time_slices import TimeSlices
-from tests.fakes.coordinator import Bench
+from tests.fakes.coordinator import Bench, FakeMonitor
 
 
 class FullDisk(Bench):
@@ -207,8 +207,8 @@ def test_a_server_that_could_not_be_checked_is_named_and_checked_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Bench()
-    start = Faulty(Server.start_monitors, 0)
-    monkeypatch.setattr(Server, "start_monitors", lambda server, **kw: start(server, **kw))
+    start = Faulty(FakeMonitor.start, 0)
+    monkeypatch.setattr(FakeMonitor, "start", lambda monitor: start(monitor))
     bench.list("a")
     start.times = 1
     with capturedLogs():
@@ -327,8 +327,8 @@ def test_what_the_last_run_left_behind_counts_once_though_a_server_cannot_be_che
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Bench()
-    start = Faulty(Server.start_monitors, 10**6)
-    monkeypatch.setattr(Server, "start_monitors", lambda server, **kw: start(server, **kw))
+    start = Faulty(FakeMonitor.start, 10**6)
+    monkeypatch.setattr(FakeMonitor, "start", lambda monitor: start(monitor))
     with capturedLogs():
         bench.list("a", "b", last_run="abc", past=ListPast(0.0, unproven=("c",)))
         for _ in range(4):
