@@ -19,8 +19,8 @@ from pybal.pool.list_guard import (
     ListGuard,
     confirm,
     new_guard,
-    reconsider_in_pieces,
-    take_list_in_pieces,
+    reconsider,
+    take_list,
 )
 from pybal.pool.list_restart import UnprovenServers, begun, left_behind
 from pybal.pool.log_lines import guard_line
@@ -105,13 +105,13 @@ class GuardedList:
         """A new list (hosts unique), in pieces."""
         same = yield from _as_it_was(servers, self._guard.in_force)
         yield from self._decide(
-            lambda guard, evidence, at: take_list_in_pieces(guard, same, evidence, at), state
+            lambda guard, evidence, at: take_list(guard, same, evidence, at), state
         )
 
     def reconsider(self, state: Callable[[], PoolState]) -> Pieces[None]:
         """Servers came up or went down, or time has passed; in pieces."""
         if self._guard.kept:
-            yield from self._decide(reconsider_in_pieces, state)
+            yield from self._decide(reconsider, state)
 
     def _decide(self, decision: _Decision, state: Callable[[], PoolState]) -> Pieces[None]:
         """It rests on what is known when it begins. What is decided meanwhile by others, as by an

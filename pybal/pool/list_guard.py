@@ -159,15 +159,8 @@ _Outcome = tuple[ListGuard, tuple[GuardNotice, ...]]
 
 def take_list(
     guard: ListGuard, servers: Iterable[ServerSpec], evidence: EvidenceByHost, at: float
-) -> _Outcome:
-    """A list (hosts unique) came `at`. One without servers is no list."""
-    return in_one_go(take_list_in_pieces(guard, servers, evidence, at))
-
-
-def take_list_in_pieces(
-    guard: ListGuard, servers: Iterable[ServerSpec], evidence: EvidenceByHost, at: float
 ) -> Pieces[_Outcome]:
-    """The same."""
+    """A list (hosts unique) came `at`. One without servers is no list."""
     wanted = {spec.host: spec for spec in servers}
     if not wanted:
         return guard, ()
@@ -201,13 +194,8 @@ def _changes(hosts: Iterable[str], came: Mapping[str, float], at: float) -> list
     return [KeptChange(tuple(taken), when) for when, taken in sorted(by_list.items())]
 
 
-def reconsider(guard: ListGuard, evidence: EvidenceByHost, at: float) -> _Outcome:
+def reconsider(guard: ListGuard, evidence: EvidenceByHost, at: float) -> Pieces[_Outcome]:
     """Servers came up or went down, or time has passed."""
-    return in_one_go(reconsider_in_pieces(guard, evidence, at))
-
-
-def reconsider_in_pieces(guard: ListGuard, evidence: EvidenceByHost, at: float) -> Pieces[_Outcome]:
-    """The same."""
     if not guard.kept:
         return guard, ()
     return (yield from _decided(guard, len(guard.kept), evidence, at))

@@ -13,7 +13,7 @@ from pybal.pool.arrivals import SPOKEN, Arrival, Evidence, EvidenceByHost, Use, 
 from pybal.pool.list_guard import ListGuard, take_list
 from pybal.pool.member import Member
 from pybal.pool.members import Members
-from pybal.runtime.pieces import Pieces
+from pybal.runtime.pieces import Pieces, in_one_go
 
 _SAVED_AFTER_S = 5.0
 _SPREAD_S = 3.0
@@ -134,12 +134,12 @@ def begun(guard: ListGuard, found: SourceList, evidence: EvidenceByHost, at: flo
     the list that was `found` is to be taken next."""
     past = found.past
     if past is None or not past.counts:
-        return take_list(guard, found.last_run, evidence, at)[0]
+        return in_one_go(take_list(guard, found.last_run, evidence, at))[0]
     doubting = replace(guard, doubted=frozenset(past.unproven))
     # If the source itself wants that very list, none of it is taken away.
     same = not found.from_disk and found.servers == found.last_run
     return replace(
-        take_list(doubting, found.last_run, evidence, at)[0],
+        in_one_go(take_list(doubting, found.last_run, evidence, at))[0],
         window=guard.window.after(past),
         reference=past.reference,
         kept_before=MappingProxyType({} if same else dict(past.kept)),

@@ -85,11 +85,6 @@ def slack_of(
     return min(Fraction(0), _serving(shown, works) - len(specs) * threshold)
 
 
-def serving(laid: LaidList, works: Callable[[str], bool]) -> int:
-    """How many servers get new connections and work."""
-    return _serving((each.spec for each in laid.values()), works)
-
-
 def _serving(specs: Iterable[ServerSpec], works: Callable[[str], bool]) -> int:
     return sum(_serves(spec, works) for spec in specs)
 

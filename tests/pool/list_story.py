@@ -16,6 +16,7 @@ from pybal.pool.list_guard import (
     reconsider,
     take_list,
 )
+from pybal.runtime.pieces import in_one_go
 
 HALF = Fraction(1, 2)
 
@@ -47,15 +48,15 @@ class Story:
         specs = [
             ServerSpec(host, 0 if host in zero else 10, enabled=host not in off) for host in hosts
         ]
-        self._outcome(take_list(self.guard, specs, self.known, self.at))
+        self._outcome(in_one_go(take_list(self.guard, specs, self.known, self.at)))
 
     def learn(self, hosts: str, evidence: Evidence) -> None:
         self.known |= dict.fromkeys(hosts, evidence)
-        self._outcome(reconsider(self.guard, self.known, self.at))
+        self._outcome(in_one_go(reconsider(self.guard, self.known, self.at)))
 
     def wait(self, seconds: float) -> None:
         self.at += seconds
-        self._outcome(reconsider(self.guard, self.known, self.at))
+        self._outcome(in_one_go(reconsider(self.guard, self.known, self.at)))
 
     def confirm(self) -> None:
         self._outcome(confirm(self.guard, self.known, self.at))

@@ -19,6 +19,7 @@ from pybal.pool.list_guard import (
     new_guard,
     take_list,
 )
+from pybal.runtime.pieces import in_one_go
 from tests.pool.list_story import DOWN, HALF, NO_ADDRESS, TEN, UP, WINDOW_S, Story
 
 
@@ -180,7 +181,7 @@ def test_what_is_added_or_weighted_is_in_force_while_a_change_is_held() -> None:
     story.list(TEN + "k", off="ab")
     assert story.serving == TEN + "k"
     servers = [ServerSpec(host, 7, enabled=host not in "ab") for host in TEN]
-    story.guard, _ = take_list(story.guard, servers, story.known, story.at)
+    story.guard, _ = in_one_go(take_list(story.guard, servers, story.known, story.at))
     assert [spec.weight for spec in story.guard.in_force.values()] == [10, 10, *[7] * 8]
 
 

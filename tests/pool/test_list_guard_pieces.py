@@ -9,8 +9,9 @@ import pytest
 
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import Evidence
-from pybal.pool.list_guard import GuardRules, ListGuard, new_guard, take_list, take_list_in_pieces
+from pybal.pool.list_guard import GuardRules, ListGuard, new_guard, take_list
 from pybal.runtime import pieces as in_pieces
+from pybal.runtime.pieces import in_one_go
 from tests.pool.list_story import DOWN, HALF, UP, WINDOW_S
 
 PIECE = 50
@@ -35,7 +36,7 @@ def looks_by_piece(
     guard: ListGuard, servers: Sequence[ServerSpec], known: Evidence, at: float
 ) -> list[int]:
     evidence = dict.fromkeys((spec.host for spec in SERVERS), known)
-    pieces = take_list_in_pieces(guard, servers, evidence, at)
+    pieces = take_list(guard, servers, evidence, at)
     looks: list[int] = []
     while True:
         Host.looks[0] = 0
@@ -53,7 +54,9 @@ def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def in_force(known: Evidence) -> ListGuard:
     evidence = dict.fromkeys((spec.host for spec in SERVERS), known)
-    return take_list(new_guard(GuardRules(HALF, WINDOW_S, None)), SERVERS, evidence, 0.0)[0]
+    return in_one_go(
+        take_list(new_guard(GuardRules(HALF, WINDOW_S, None)), SERVERS, evidence, 0.0)
+    )[0]
 
 
 @pytest.mark.parametrize("known", [UP, Evidence.TAKEN_FOR_UP, DOWN])

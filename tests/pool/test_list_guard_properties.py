@@ -22,6 +22,7 @@ from pybal.pool.list_guard import (
     reconsider,
     take_list,
 )
+from pybal.runtime.pieces import in_one_go
 from tests.pool.list_story import DOWN, UP, WINDOW_S
 
 # -- random histories --------------------------------------------------------------------------
@@ -65,13 +66,13 @@ class History:
         before = self.guard
         match action:
             case "list", list(servers):
-                self.guard, _ = take_list(before, servers, self.known, self.at)
+                self.guard, _ = in_one_go(take_list(before, servers, self.known, self.at))
             case "learn", dict(news):
                 self.known |= news
-                self.guard, _ = reconsider(before, self.known, self.at)
+                self.guard, _ = in_one_go(reconsider(before, self.known, self.at))
             case "wait", float(seconds):
                 self.at += seconds
-                self.guard, _ = reconsider(before, self.known, self.at)
+                self.guard, _ = in_one_go(reconsider(before, self.known, self.at))
         self._witness(before)
         return before, self.guard
 
@@ -197,7 +198,7 @@ def test_the_same_question_twice_has_the_same_answer(
         if action[0] == "list":
             # Of a list's servers that go at once nothing is pending any more, as the daemon sees
             # by asking again: if nobody works then, all count.
-            after = story.guard = reconsider(after, story.known, story.at)[0]
-        again, notices = reconsider(after, story.known, story.at)
+            after = story.guard = in_one_go(reconsider(after, story.known, story.at))[0]
+        again, notices = in_one_go(reconsider(after, story.known, story.at))
         assert again == replace(after, arrivals=again.arrivals)
         assert notices == ()

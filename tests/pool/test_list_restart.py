@@ -24,6 +24,7 @@ from pybal.pool.list_guard import (
     take_list,
 )
 from pybal.pool.list_restart import begun, left_behind, saved_after_s
+from pybal.runtime.pieces import in_one_go
 from pybal.sources.list_cache import CachedList, list_file
 from tests.fakes.coordinator import FETCH, IDLE, Bench
 from tests.pool.test_coordinator_lists import NAMES, TEN, bench_of, pooled, without
@@ -344,20 +345,20 @@ class Runs:
         match action:
             case "list", list(servers):
                 self._forget([spec.host for spec in servers if spec.host not in before.in_force])
-                self.guard, _ = take_list(self.guard, servers, self.known, self.at)
+                self.guard, _ = in_one_go(take_list(self.guard, servers, self.known, self.at))
             case "learn", dict(news):
                 self.known |= news
                 self.truth |= news
-                self.guard, _ = reconsider(before, self.known, self.at)
+                self.guard, _ = in_one_go(reconsider(before, self.known, self.at))
             case "wait", float(seconds):
                 self.at += seconds
-                self.guard, _ = reconsider(before, self.known, self.at)
+                self.guard, _ = in_one_go(reconsider(before, self.known, self.at))
             case "restart", float(seconds) if before.in_force:
                 self._leave()
                 self.at += seconds
                 servers = list(before.wanted.values())
                 self._go_on(servers)
-                self.guard, _ = take_list(self.guard, servers, self.known, self.at)
+                self.guard, _ = in_one_go(take_list(self.guard, servers, self.known, self.at))
         return before, self.guard
 
     def _forget(self, come: list[str]) -> None:
