@@ -28,27 +28,6 @@ class Drain:
 Draining = Mapping[DestinationKey, Drain]
 
 
-def depool(
-    before: ServiceEntry | None, wanted: ServiceEntry, draining: Draining, until: float
-) -> Draining:
-    """What drains once `wanted` takes the place of `before`, the entry that stood for the service
-    till now, those that drained included. What is wanted again drains no more."""
-    found = {} if before is None else before.destinations
-    return {
-        key: draining.get(key) or Drain(replace(destination, weight=0), until)
-        for key, destination in found.items()
-        if key not in wanted.destinations
-    }
-
-
-def merged(wanted: ServiceEntry, draining: Draining) -> ServiceEntry:
-    """The entry that should stand in the kernel."""
-    if not draining:
-        return wanted
-    leaving = {key: drain.destination for key, drain in draining.items()}
-    return replace(wanted, destinations={**leaving, **wanted.destinations})
-
-
 def counted(
     draining: Draining, connections: Mapping[DestinationKey, int] | None, now: float
 ) -> Draining:
@@ -63,8 +42,8 @@ def counted(
 
 
 class DrainedEntry:
-    """The same for a service, kept up to date: `depool` and then `merged`, at the cost of what has
-    changed. `entry` is what should stand in the kernel."""
+    """What is wanted of a service, with what drains of it, at the cost of what has changed. `entry`
+    is what should stand in the kernel."""
 
     def __init__(self, entry: ServiceEntry) -> None:
         self.wanted = entry
@@ -73,7 +52,11 @@ class DrainedEntry:
 
     def leave(self, before: ServiceEntry | None, until: float) -> Draining:
         """What stood before the first entry, and is not in it, drains; returns that."""
-        new = depool(before, self.wanted, {}, until)
+        new = {
+            key: Drain(replace(destination, weight=0), until)
+            for key, destination in (before.destinations if before else {}).items()
+            if key not in self.wanted.destinations
+        }
         self._merge(new, ())
         return new
 

@@ -17,7 +17,6 @@ from pybal.ipvs.model import (
 )
 from pybal.ipvs.slices import Slices
 from pybal.ipvs.snapshot import DriftSnapshot
-from pybal.runtime.pieces import in_one_go
 
 _WORDS_KEPT = 5
 
@@ -45,13 +44,8 @@ class Drift:
     words: str
 
 
-def compare(left: ServiceEntry | None, found: ServiceEntry | None) -> tuple[Drift, ...]:
-    """The differences between a service as we left it and as it was found; None: not there."""
-    return in_one_go(comparing(left, found))
-
-
 def comparing(left: ServiceEntry | None, found: ServiceEntry | None) -> Slices[tuple[Drift, ...]]:
-    """The same in pieces."""
+    """The differences between a service as we left it and as it was found; None: not there."""
     drift: list[Drift] = []
     for number, each in enumerate(_differences(left, found), 1):
         if each is not None:

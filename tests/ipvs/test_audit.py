@@ -8,12 +8,13 @@ import pytest
 
 from pybal.errors import KernelError
 from pybal.ipvs.audit import Audits
-from pybal.ipvs.drift import compare
+from pybal.ipvs.drift import comparing
 from pybal.ipvs.slices import Slices
+from pybal.runtime.pieces import in_one_go
 from tests.ipvs.examples import WEB, pool
 
 NOW = 1000.0
-GONE = compare(pool(WEB, 1), None)
+GONE = in_one_go(comparing(pool(WEB, 1), None))
 
 
 def listing(pieces: int = 2, error: KernelError | None = None) -> Slices[None]:

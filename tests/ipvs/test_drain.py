@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from pybal.errors import KernelError
-from pybal.ipvs.drain import Drain, DrainedEntry, Draining, counted, depool, merged
+from pybal.ipvs.drain import Drain, DrainedEntry, Draining, counted
 from pybal.ipvs.drainer import COUNT_EVERY_S, COUNT_GAP_S, Drainer
 from pybal.ipvs.model import ServiceEntry, ServiceKey
 from pybal.ipvs.slices import Slices
@@ -27,25 +27,45 @@ numbers = st.sets(st.integers(1, 6))
 # -- pure ---------------------------------------------------------------------------------------
 
 
+def depool(
+    before: ServiceEntry | None, wanted: ServiceEntry, draining: Draining, until: float
+) -> Draining:
+    """The plain way to find what drains once `wanted` takes the place of `before`, which has what
+    drained, too."""
+    found = {} if before is None else before.destinations
+    return {
+        key: draining.get(key) or Drain(replace(destination, weight=0), until)
+        for key, destination in found.items()
+        if key not in wanted.destinations
+    }
+
+
+def merged(wanted: ServiceEntry, draining: Draining) -> ServiceEntry:
+    leaving = {key: drain.destination for key, drain in draining.items()}
+    return replace(wanted, destinations={**leaving, **wanted.destinations})
+
+
 def test_a_depooled_server_stays_with_weight_0() -> None:
-    draining = depool(pool(WEB, 1, 2), pool(WEB, 1), {}, 100.0)
-    assert draining == {server(2): Drain(destination(2, weight=0), 100.0)}
-    assert merged(pool(WEB, 1), draining) == entry(WEB, destination(2, weight=0), destination(1))
+    kept = DrainedEntry(pool(WEB, 1, 2))
+    assert kept.want(pool(WEB, 1), 100.0) == {server(2): Drain(destination(2, weight=0), 100.0)}
+    assert kept.entry == entry(WEB, destination(2, weight=0), destination(1))
 
 
 def test_what_drains_already_keeps_its_time_limit() -> None:
-    draining = depool(pool(WEB, 1, 2), pool(WEB, 1), {}, 100.0)
-    standing = merged(pool(WEB, 1), draining)
-    later = depool(standing, pool(WEB), draining, 200.0)
-    assert {key: drain.until for key, drain in later.items()} == {
+    kept = DrainedEntry(pool(WEB, 1, 2))
+    kept.want(pool(WEB, 1), 100.0)
+    kept.want(pool(WEB), 200.0)
+    assert {key: drain.until for key, drain in kept.draining.items()} == {
         server(1): 200.0,
         server(2): 100.0,
     }
 
 
 def test_what_is_wanted_again_is_wanted_as_it_was() -> None:
-    draining = depool(pool(WEB, 1, 2), pool(WEB, 1), {}, 100.0)
-    assert depool(merged(pool(WEB, 1), draining), pool(WEB, 1, 2), draining, 200.0) == {}
+    kept = DrainedEntry(pool(WEB, 1, 2))
+    kept.want(pool(WEB, 1), 100.0)
+    assert kept.want(pool(WEB, 1, 2), 200.0) == kept.draining == {}
+    assert kept.entry == pool(WEB, 1, 2)
 
 
 def test_it_is_over_without_connections_or_when_time_is_up() -> None:
@@ -67,20 +87,15 @@ def test_while_nothing_can_be_counted_only_time_counts() -> None:
 def test_nobody_leaves_without_draining_and_the_wanted_are_as_wanted(
     first: set[int], words: list[set[int]], connections: dict[int, int]
 ) -> None:
-    standing = pool(WEB, *first)
-    draining: Draining = {}
+    kept = DrainedEntry(pool(WEB, *first))
     for now, word in enumerate(words):
-        wanted = pool(WEB, *word)
-        draining = depool(standing, wanted, draining, now + 3.0)
-        after = merged(wanted, draining)
-        assert (
-            after.destinations.keys() == wanted.destinations.keys() | standing.destinations.keys()
-        )
-        for key, one in after.destinations.items():
+        wanted, standing = pool(WEB, *word), kept.entry
+        kept.want(wanted, now + 3.0)
+        after = kept.entry.destinations
+        assert after.keys() == wanted.destinations.keys() | standing.destinations.keys()
+        for key, one in after.items():
             assert one == wanted.destinations.get(key, replace(one, weight=0))
-        count = {server(number): value for number, value in connections.items()}
-        draining = counted(draining, count, float(now))
-        standing = merged(wanted, draining)
+        kept.count({server(number): value for number, value in connections.items()}, float(now))
 
 
 @given(

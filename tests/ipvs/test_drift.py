@@ -8,13 +8,18 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from pybal.ipvs.drift import Drift, DriftBook, DriftKind, compare, comparing
+from pybal.ipvs.drift import Drift, DriftBook, DriftKind, comparing
 from pybal.ipvs.model import Forwarding, Persistence, ServiceEntry, Tunnel, TunnelType
+from pybal.runtime.pieces import in_one_go
 from tests.ipvs.examples import DNS, WEB, destination, entry, pool
 from tests.ipvs.strategies import tables
 
 LEFT = pool(WEB, 1, 2)
 TUNNELLED = destination(1, forwarding=Forwarding.TUNNEL)
+
+
+def compare(left: ServiceEntry | None, found: ServiceEntry | None) -> tuple[Drift, ...]:
+    return in_one_go(comparing(left, found))
 
 
 @pytest.mark.parametrize(
