@@ -107,7 +107,6 @@ class KernelError(PyBalError):
     """
 
     def __init__(self, operation: str, errno: int, hint: str = "") -> None:
-        self.operation = operation
         self.errno = errno
         self.hint = hint
         name = errno_names.errorcode.get(errno, str(errno))

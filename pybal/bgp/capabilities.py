@@ -24,11 +24,7 @@ _RESTARTING, _NOTIFICATION, _FORWARDING = 0x8, 0x4, 0x80
 
 
 class CapabilityError(BGPError):
-    """The list of capabilities does not add up; `data` is what is left of it."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        super().__init__("capability cut short")
+    """The list of capabilities does not add up."""
 
 
 def encode_capabilities(capabilities: Capabilities) -> tuple[tuple[int, bytes], ...]:
@@ -90,7 +86,7 @@ def split_capabilities(data: bytes) -> tuple[tuple[int, bytes], ...]:
         size = data[offset + 1] if offset + 1 < len(data) else 256
         end = offset + 2 + size
         if end > len(data):
-            raise CapabilityError(data[offset:])
+            raise CapabilityError("capability cut short")
         items.append((data[offset], data[offset + 2 : end]))
         offset = end
     return tuple(items)

@@ -31,12 +31,12 @@ def decode_notification(body: bytes) -> Notification:
     return Notification(body[0], body[1], body[2:])
 
 
-def shutdown(reason: str, subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -> Notification:
+def shutdown(reason: str) -> Notification:
     """Cease with a text (RFC 9003), cut to 255 bytes at a character's boundary."""
     encoded = reason.encode("utf-8", "replace")[:MAX_SHUTDOWN_TEXT]
     encoded = encoded.decode("utf-8", "ignore").encode("utf-8")
     data = bytes((len(encoded),)) + encoded if encoded else b""
-    return Notification(ErrorCode.CEASE, subcode, data)
+    return Notification(ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, data)
 
 
 def hard_reset(cease: Notification) -> Notification:

@@ -18,11 +18,7 @@ MAX_BYTES = 256 * 2**20
 
 
 class AskingError(PyBalError):
-    """No answer that can be used; `status` is HTTP's, or 0 if none came."""
-
-    def __init__(self, text: str, status: int = 0) -> None:
-        self.status = status
-        super().__init__(text)
+    """No answer that can be used."""
 
 
 class Ask(Protocol):
@@ -52,7 +48,7 @@ class HTTPAsk:
                 missing: int = answer.length or 0
         except urllib.error.HTTPError as error:
             with error:
-                raise AskingError(f"{url}: HTTP status {error.code}", error.code) from error
+                raise AskingError(f"{url}: HTTP status {error.code}") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise AskingError(f"{url}: {_words(error, self._timeout_s)}") from error
         if len(body) > MAX_BYTES:

@@ -279,14 +279,14 @@ def _meant(name: object) -> str:
 # -- a JSON object ----------------------------------------------------------------------------
 
 
-class _Pairs(tuple[tuple[str, object], ...]):
+class Pairs(tuple[tuple[str, object], ...]):
     """A JSON object as it was written, repeated keys included."""
 
 
-def _pairs(found: list[tuple[str, object]]) -> _Pairs:
+def _pairs(found: list[tuple[str, object]]) -> Pairs:
     """In Python, for whoever waits for the interpreter: a class of C's would not let go of it
     until all of a document is read."""
-    return _Pairs(found)
+    return Pairs(found)
 
 
 def _read_json(text: str, builder: _Builder) -> None:
@@ -297,7 +297,7 @@ def _read_json(text: str, builder: _Builder) -> None:
         line = lines.next(host)
         if why := _no_server(host, attributes):
             builder.skip(line, why)
-        elif isinstance(attributes, _Pairs):
+        elif isinstance(attributes, Pairs):
             builder.add(line, host, dict(attributes))
     if builder.skipped * 2 > builder.entries:
         raise SourceError(f"not a pool list: most entries are no servers; {builder.first_problem}")
@@ -309,7 +309,7 @@ def _read_json(text: str, builder: _Builder) -> None:
         )
 
 
-def _json_object(text: str) -> _Pairs:
+def _json_object(text: str) -> Pairs:
     try:
         document = json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
@@ -317,14 +317,14 @@ def _json_object(text: str) -> _Pairs:
         raise SourceError(f"not JSON: {where}; it begins {_shown(text)}") from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"not usable JSON; it begins {_shown(text)}") from error
-    if not isinstance(document, _Pairs):
+    if not isinstance(document, Pairs):
         raise SourceError(f"not a JSON object of hosts; it begins {_shown(text)}")
     return document
 
 
 def _no_server(host: str, attributes: object) -> str:
     """Why an entry does not tell of a server; empty if it may."""
-    if not isinstance(attributes, _Pairs):
+    if not isinstance(attributes, Pairs):
         return f"the value of {_shown(host)} must be an object"
     names = [name for name, _ in attributes]
     for name in names:
@@ -342,7 +342,7 @@ def _no_server(host: str, attributes: object) -> str:
 
 def _shows_a_server(host: str, attributes: object) -> bool:
     """An empty object under a word, as in {"error": {}}, may stand for anything."""
-    return isinstance(attributes, _Pairs) and (bool(attributes) or bool(re.search("[.:]", host)))
+    return isinstance(attributes, Pairs) and (bool(attributes) or bool(re.search("[.:]", host)))
 
 
 class _KeyLines:
@@ -366,7 +366,7 @@ def _shown(value: object) -> str:
     """A bad value, short; a container is only named, for it may be of any size and depth."""
     if isinstance(value, str):
         return repr(shortened(value, _MAX_SHOWN))
-    if isinstance(value, _Pairs):
+    if isinstance(value, Pairs):
         return "an object"
     if value is None or isinstance(value, float):
         return repr(value)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pybal.history.event import Kind, LedgerEvent
+from pybal.runtime.naming import counted
 
 SubjectKind = Literal["host", "peer", "isolation", "list"]
 
@@ -65,7 +66,7 @@ class Incident:
     @property
     def text(self) -> str:
         """One sentence for people."""
-        where = f" in {_count(len(self.services), 'service')}" if self.services else ""
+        where = f" in {counted(len(self.services), 'service')}" if self.services else ""
         became = ", ".join(
             f"{count} {verdict.replace('_', ' ')}" for verdict, count in self.verdicts
         )
@@ -80,10 +81,6 @@ _TITLES: dict[SubjectKind, str] = {
     "isolation": "This director was cut off",
     "list": "The pool list changed",
 }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 class _Open:

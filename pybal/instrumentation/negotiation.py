@@ -39,7 +39,7 @@ def parse_accept(headers: Iterable[str]) -> tuple[MediaRange, ...]:
 
 def accepts_json(headers: Iterable[str]) -> bool:
     """Whether to answer in JSON rather than in plain text."""
-    return prefers("application", "json", parse_accept(headers))
+    return _prefers("json", headers)
 
 
 def accepts_event_stream(headers: Iterable[str]) -> bool:
@@ -51,7 +51,7 @@ def accepts_event_stream(headers: Iterable[str]) -> bool:
 
 def accepts_openmetrics(headers: Iterable[str]) -> bool:
     """Whether to answer in OpenMetrics rather than in Prometheus' plain text."""
-    return prefers("application", "openmetrics-text", parse_accept(headers))
+    return _prefers("openmetrics-text", headers)
 
 
 def accepts_gzip(headers: Iterable[str]) -> bool:
@@ -79,13 +79,14 @@ def prefers_html(headers: Iterable[str]) -> bool:
     )
 
 
-def prefers(type_: str, subtype: str, ranges: tuple[MediaRange, ...]) -> bool:
-    """Whether the ranges ask for this type rather than for text/plain.
+def _prefers(subtype: str, headers: Iterable[str]) -> bool:
+    """Whether the headers ask for this kind of application/… rather than for text/plain.
 
     The higher quality wins. At equal quality the type must have been named, at least as
     `type/*`: a lone `*/*`, or no header at all, means text.
     """
-    wanted, text = _best(type_, subtype, ranges), _best("text", "plain", ranges)
+    ranges = parse_accept(headers)
+    wanted, text = _best("application", subtype, ranges), _best("text", "plain", ranges)
     if wanted.quality == text.quality:
         return wanted.quality > 0 and wanted.precision >= _WHOLE_TYPE
     return wanted.quality > text.quality

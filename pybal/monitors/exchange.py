@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pybal.net.tls_facts import TLSFacts
 from pybal.net.url_text import HIDDEN, without_secrets
-from pybal.runtime.naming import counted, shortened
+from pybal.runtime.naming import counted, printable, shortened
 
 MAX_STEPS = 200
 _SHOWN_BYTES = 200
@@ -103,8 +103,7 @@ def _answered(line: str) -> str:
 
 
 def _printable(text: str) -> str:
-    text = shortened(text, 500)
-    return text if text.isprintable() else repr(text)[1:-1]
+    return printable(shortened(text, 500))
 
 
 def tls_text(facts: TLSFacts, iso: Callable[[float], str]) -> str:

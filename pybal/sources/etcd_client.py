@@ -31,9 +31,6 @@ TIMEOUT_S = 5.0
 READ_S = 10.0
 """For a whole answer, from the question on; for a watch's, from the body's first byte on."""
 
-MAX_BYTES = 16 * 1024 * 1024
-"""python-etcd takes some 600 bytes for a server: eight times what the largest list has."""
-
 _SHOWN = 200
 """So much of an error: its text may have a whole answer in it."""
 
@@ -78,7 +75,7 @@ class PythonEtcdClient:
 
     def read(self) -> Values:
         """See DirectoryClient."""
-        self._budget.renew(MAX_BYTES, self._read_s, self._read_s)
+        self._budget.renew(self._read_s, self._read_s)
         try:
             result = self._client.read(self._key, recursive=True)
             values = self._values(result)
@@ -113,7 +110,7 @@ class PythonEtcdClient:
 
     def wait(self) -> bool:
         """See DirectoryClient."""
-        self._budget.renew(MAX_BYTES, WATCH_S + self._read_s, self._read_s)
+        self._budget.renew(WATCH_S + self._read_s, self._read_s)
         try:
             self._client.watch(self._key, index=self._index + 1, timeout=WATCH_S, recursive=True)
         except (etcd.EtcdWatchTimedOut, etcd.EtcdEventIndexCleared):

@@ -27,6 +27,9 @@ _KEEPALIVE = (
 )
 """A path that has died under a silent watch is found out within eight seconds."""
 
+MAX_BYTES = 16 * 1024 * 1024
+"""python-etcd takes some 600 bytes for a server: eight times what the largest list has."""
+
 CONNECT_S = 5.0
 """For one address, and less if there are more than two; for a watch, too, which may then last."""
 
@@ -41,9 +44,9 @@ class Budget:
         self._ends_at_s = 0.0
         self._body_s = 0.0
 
-    def renew(self, most_bytes: int, seconds: float, body_s: float) -> None:
+    def renew(self, seconds: float, body_s: float) -> None:
         """Another answer begins."""
-        self._bytes_left = most_bytes
+        self._bytes_left = MAX_BYTES
         self._ends_at_s = self._clock() + seconds
         self._body_s = body_s
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from pybal.config.pool_list import MAX_ENTRIES, MAX_WEIGHT, PoolList, PoolProblem
+from pybal.config.pool_list import MAX_ENTRIES, MAX_WEIGHT, Pairs, PoolList, PoolProblem
 from pybal.errors import SourceError
 from pybal.model import DEFAULT_WEIGHT, ServerSpec
 from pybal.net.addresses import host_problem, same_host
@@ -13,10 +13,6 @@ from pybal.runtime.naming import quoted
 
 Values = Mapping[str, str | None]
 """The name of each key of a directory -> its value; None for a directory within it."""
-
-
-class _Pairs(tuple[tuple[str, object], ...]):
-    """A JSON object as it was written, repeated keys included."""
 
 
 def parse_values(values: Values) -> PoolList:
@@ -58,10 +54,10 @@ def _server(host: str, value: str | None) -> ServerSpec | None:
     if problem := host_problem(host):
         raise ValueError(f"its name {problem}")
     try:
-        pairs = json.loads(value, object_pairs_hook=_Pairs)
+        pairs = json.loads(value, object_pairs_hook=Pairs)
     except (ValueError, RecursionError):
         raise ValueError(f"its value {quoted(value, 60)} is not JSON") from None
-    if not isinstance(pairs, _Pairs):
+    if not isinstance(pairs, Pairs):
         raise ValueError(f"its value {quoted(value, 60)} is no object")
     attributes = dict(pairs)
     if len(attributes) < len(pairs):

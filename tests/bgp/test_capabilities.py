@@ -101,13 +101,10 @@ def test_what_is_said_twice_counts_once() -> None:
     assert decoded == Capabilities(families=(IPV4_UNICAST,), roles=(3, 4))
 
 
-@pytest.mark.parametrize(
-    ("data", "rest"), [("02", "02"), ("0201", "0201"), ("0200410400", "410400")]
-)
-def test_a_list_that_is_cut_short_says_what_is_left(data: str, rest: str) -> None:
-    with pytest.raises(CapabilityError, match="cut short") as caught:
+@pytest.mark.parametrize("data", ["02", "0201", "0200410400"])
+def test_a_list_that_is_cut_short_is_refused(data: str) -> None:
+    with pytest.raises(CapabilityError, match="cut short"):
         split_capabilities(bytes.fromhex(data))
-    assert caught.value.data == bytes.fromhex(rest)
 
 
 def test_a_list_is_split_to_its_end() -> None:

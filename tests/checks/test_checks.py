@@ -54,7 +54,7 @@ def asked(view: FakeView) -> Ask:
     def ask(path: str, accept: str = "*/*") -> str:
         answer = client.get(path, {"Accept": accept})
         if answer.status != 200:
-            raise AskingError(f"{path}: HTTP status {answer.status}", answer.status)
+            raise AskingError(f"{path}: HTTP status {answer.status}")
         return answer.text
 
     return ask

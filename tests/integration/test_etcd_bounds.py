@@ -18,6 +18,7 @@ from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.sources import etcd_client
 from pybal.sources.etcd_client import PythonEtcdClient
+from pybal.sources.etcd_connection import MAX_BYTES
 from tests.integration.certificates import Certificate, make_certificate
 
 pytestmark = pytest.mark.integration
@@ -110,7 +111,7 @@ def test_an_answer_without_end_is_cut_off(server: OddServer, certificate: Certif
         pytest.raises(SourceError, match="the answer is too long"),
     ):
         client.read()
-    assert server.sent < 2 * etcd_client.MAX_BYTES
+    assert server.sent < 2 * MAX_BYTES
 
 
 def test_headers_without_end_are_cut_off(server: OddServer, client: PythonEtcdClient) -> None:
