@@ -61,6 +61,8 @@ class LVSService:
         self._before_us: tuple[tuple[ServerSpec, ...], ListPast] | None = None
         """What was in force in the service that this one replaces, until a list is in force here;
         then it is `_in_force` that counts."""
+        self._falls_back = False
+        """On that, while its source is away."""
         self._down_before_us: Mapping[str, IPAddress | None] = {}
         self._has_list = False
         self._tallied: Members | None = None
@@ -78,7 +80,9 @@ class LVSService:
             end_each(self._log, self._source.stop)
             self._source = source
             if (stays := self._in_force or self._before_us) is not None:
-                self._source.follow(stays[0])
+                self._source.follow(
+                    stays[0], falls_back=self._in_force is None and self._falls_back
+                )
             self._source.start()
         await self._coordinator.reconfigure(settings)
         names = [each.monitor for each in settings.monitors]
@@ -98,10 +102,14 @@ class LVSService:
 
     def follow(self, former: LVSService) -> None:
         """Go on with the list of a service, stopped by now, that this one replaces: what was held
-        there is held here. If its own had not come yet, with that of the one before it."""
+        there is held here. If its own had not come yet, with that of the one before it. Another
+        service of another source waits for its own, and goes on with nobody else's."""
         self._before_us = former._in_force or former._before_us
         if self._before_us is not None:
-            self._source.follow(self._before_us[0])
+            source = self.settings.source
+            is_same = former.key == self.key or former.settings.source == source
+            self._falls_back = is_same and (former._in_force is not None or former._falls_back)
+            self._source.follow(self._before_us[0], falls_back=self._falls_back)
 
     def _pool_list(self, found: SourceList) -> None:
         first, self._has_list = not self._has_list, True

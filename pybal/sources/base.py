@@ -37,9 +37,10 @@ class Source(Protocol):
     def stop(self) -> None:
         """Idempotent."""
 
-    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
+    def follow(self, servers: tuple[ServerSpec, ...], *, falls_back: bool) -> None:
         """Before start(): these are in force already, from a source in whose place this one comes.
-        As long as its list is not whole, they stay."""
+        As long as its list is not whole, they stay. If it `falls_back` on them they are also its
+        first list while there is no other; what was ever kept on disk is not."""
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """What of the published list is in force, and what lists have taken away lately: both are

@@ -85,6 +85,7 @@ class LastGoodList:
         self._servers: tuple[ServerSpec, ...] = ()
         self._in_force: tuple[ServerSpec, ...] = ()
         self._former: tuple[ServerSpec, ...] = ()
+        self._goes_on_with: tuple[ServerSpec, ...] = ()
         self._past: ListPast | None = None
         self._found: PoolList | None = None
         self._damage: tuple[str, ...] = ()
@@ -103,7 +104,7 @@ class LastGoodList:
     def start(self) -> None:
         """The source is about to start. Reads the list of the last run from the disk."""
         self._grace = self._clock.callLater(GRACE_S, self._silent)
-        if self._cache is not None:
+        if self._cache is not None and not self._former:
             try:
                 self._begin_with(self._cache.load())
             except StateFileError as error:
@@ -151,9 +152,10 @@ class LastGoodList:
         self._found = None
         self._publish_if_other(found.over(before))
 
-    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
-        """Another source, in whose place this one has come, had put these in force."""
+    def follow(self, servers: tuple[ServerSpec, ...], *, falls_back: bool) -> None:
+        """See Source."""
         self._former = servers
+        self._goes_on_with = servers if falls_back else ()
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """What of the published list is in force, which is what the next start is to find. Servers
@@ -256,9 +258,14 @@ class LastGoodList:
         self.reject(f"nothing came within {GRACE_S:.0f} s")
 
     def _fall_back(self) -> None:
-        """Only if no list is in force: use the one that the last run left behind."""
+        """Only if no list is in force: use the one that was, or that the last run left behind."""
         self._end_grace()
         if self._servers:
+            return
+        if self._goes_on_with:
+            count = counted(len(self._goes_on_with), "server")
+            self._log.warn("Going on with the pool list in force, {servers}", servers=count)
+            self._publish_if_other(self._goes_on_with, from_disk=True)
             return
         self._complain_of_cache()
         cached = self._last_run
@@ -287,7 +294,7 @@ class LastGoodList:
         if servers == self._servers:
             return
         first, self._servers = not self._servers, servers
-        found = SourceList(servers)
+        found = SourceList(servers, from_disk=from_disk)
         if first and self._before_us is not None:
             before, past = self._before_us, self._past_of(self._before_us)
             found = SourceList(servers, before.servers, past, from_disk, bool(before.other_source))

@@ -22,9 +22,9 @@ class ListSource:
         """See Source. Reading ends after this."""
         self._last_good.stop()
 
-    def follow(self, servers: tuple[ServerSpec, ...]) -> None:
+    def follow(self, servers: tuple[ServerSpec, ...], *, falls_back: bool) -> None:
         """See Source."""
-        self._last_good.follow(servers)
+        self._last_good.follow(servers, falls_back=falls_back)
 
     def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
         """See Source."""

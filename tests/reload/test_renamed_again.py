@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pybal.pool.list_steps import ListSteps
-from tests.fakes.daemon import DaemonBench
+from tests.fakes.daemon import STEP_S, DaemonBench
 from tests.reload.test_renamed import config
 
 HOSTS = tuple(f"192.0.2.{number}" for number in range(11, 19))
@@ -34,9 +34,13 @@ def pooled(bench: DaemonBench) -> set[str]:
 
 
 def listless(bench: DaemonBench, name: str, port: int = 80) -> None:
-    """Its source has nothing to say yet."""
-    text = config(bench.path.parent, name).replace("/pool", f"/of-{name}")
-    assert bench.reload(text.replace("port = 80", f"port = {port}"))
+    """Its source, which is slow, has said nothing yet."""
+    text = config(bench.path.parent, name)
+    text = text.replace(f"file://{bench.path.parent}", "http://192.0.2.200")
+    bench.path.write_text(text.replace("port = 80", f"port = {port}"))
+    done = bench.daemon.reload()
+    while not done.called:
+        bench.clock.advance(STEP_S)
     (service,) = bench.daemon.view.services()
     assert (service.name, service.servers) == (name, ())
 
@@ -96,3 +100,38 @@ def test_another_source_that_is_damaged_leaves_what_was_in_force(
     (service,) = bench.daemon.view.services()
     assert not service.held, "it is no list yet that would take them away"
     assert pooled(bench) == {*HOSTS} - {DEAD}
+
+
+@pytest.mark.parametrize("changes", [("web", "text"), ("port = 80", "port = 81")])
+def test_while_its_source_is_away_it_goes_on_with_what_was_in_force_and_no_list_of_long_ago(
+    bench: DaemonBench, tmp_path: Path, changes: tuple[str, str]
+) -> None:
+    bench.reload(config(tmp_path, "text"))
+    (tmp_path / "pool").write_text(pool(*HOSTS[2:]))
+    bench.run(5)
+    bench.reload(config(tmp_path, "web"))
+    (tmp_path / "pool").write_text(pool(*HOSTS[1:]))
+    bench.run(5)
+    (tmp_path / "pool").unlink()
+    bench.reload(config(tmp_path, "web").replace(*changes))
+    assert pooled(bench) == {*HOSTS[1:]} - {DEAD}
+    (service,) = bench.daemon.view.services()
+    assert service.source.stale
+    (tmp_path / "pool").write_text(pool(*HOSTS))
+    bench.run(5)
+    assert pooled(bench) == {*HOSTS} - {DEAD}
+
+
+def test_a_rename_to_another_source_that_is_away_goes_on_too(
+    bench: DaemonBench, tmp_path: Path
+) -> None:
+    bench.reload(config(tmp_path, "text").replace("/pool", "/late"))
+    assert pooled(bench) == {*HOSTS} - {DEAD}
+
+
+def test_another_service_does_not_go_on_with_what_another_source_said(
+    bench: DaemonBench, tmp_path: Path
+) -> None:
+    text = config(tmp_path, "web").replace("/pool", "/late").replace("port = 80", "port = 81")
+    bench.reload(text)
+    assert pooled(bench) == set()
