@@ -19,12 +19,15 @@ def run() -> int:
     gc.disable()
     from importlib.metadata import entry_points
 
-    from pybal.runtime.lean_imports import import_without
+    from pybal.runtime.lean_imports import import_when_used, import_without
 
-    # TLS of ours is OpenSSL's in memory, not Twisted's, and most do without (daemon/on_demand.py).
-    # Monitors of other packages may have theirs of Twisted.
+    # Twisted has it at hand for its client of HTTP; with it come Python's own clients of HTTP.
+    import_when_used("http.cookiejar")
+    # TLS of ours is OpenSSL's in memory, not Python's nor Twisted's, and most do without
+    # (daemon/on_demand.py). Monitors of other packages may have theirs of either.
     try:
         if not entry_points(group=_PLUGINS):
+            import_without("ssl", "asyncio")
             import_without("OpenSSL", "twisted.internet.posixbase")
         from pybal.main import main
     except ModuleNotFoundError as error:

@@ -67,7 +67,7 @@ from pybal.runtime.ending import end_at_once, end_without_threads, unawaited_thr
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
-from pybal.runtime.lean_imports import import_parts_of, import_without_programs
+from pybal.runtime.lean_imports import import_when_used, import_without_programs
 from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.log_limit import SUM_EVERY_S
 from pybal.runtime.service_manager import ServiceManager, read_environment
@@ -410,7 +410,7 @@ def _place() -> Place | None:
 
 def _kernel(settings: Settings) -> Kernel:
     # Here, as the commands that check do without. The whole of pyroute2 is 170 modules more.
-    import_parts_of("pyroute2")
+    import_when_used("pyroute2")
     import_without_programs("pyroute2.config")
     from pybal.ipvs.netlink import NetlinkKernel
 

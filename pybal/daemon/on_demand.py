@@ -20,7 +20,7 @@ from pybal.config.settings import (
 from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import BUILT_IN
 from pybal.runtime.file_stamp import file_stamp
-from pybal.runtime.lean_imports import import_parts_of
+from pybal.runtime.lean_imports import import_when_used
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -61,7 +61,7 @@ class CodeOnDemand:
         """Load what answers requests, in any thread; what is in the way of that for good. Raises
         whatever code may raise while it is loaded, which may pass."""
         # Of the client for Prometheus what writes metrics down: what counts them is as much again.
-        import_parts_of("prometheus_client")
+        import_when_used("prometheus_client")
         if obstacle := self._other_version(self._answers):
             return obstacle
         importlib.import_module(self._answers.module)

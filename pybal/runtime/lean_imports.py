@@ -37,20 +37,24 @@ def _there_is_none(*_: object, **__: object) -> NoReturn:
     raise FileNotFoundError("no program is run while this is imported")
 
 
-def import_parts_of(package: str) -> None:
-    """From now on modules of a package are imported without all that the package itself imports.
-    That comes as soon as someone asks for a name that it alone defines."""
-    spec = None if package in sys.modules else importlib.util.find_spec(package)
+def import_when_used(module: str) -> None:
+    """From now on a module is imported without being run: that comes as soon as someone asks for a
+    name of it. Of a package the parts are imported as ever, but without all that it itself imports.
+
+    `importlib.util.LazyLoader` runs a module as soon as a second import statement looks at it.
+    """
+    spec = None if module in sys.modules else importlib.util.find_spec(module)
     if spec is None or spec.loader is None:
         return
     loader, hollow = spec.loader, importlib.util.module_from_spec(spec)
+    is_package = spec.submodule_search_locations is not None
 
     def fill(name: str) -> Any:
-        if name.startswith("__") or importlib.util.find_spec(f"{package}.{name}"):
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name.startswith("__") or (is_package and importlib.util.find_spec(f"{module}.{name}")):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
         del hollow.__dict__["__getattr__"]
         loader.exec_module(hollow)
         return getattr(hollow, name)
 
     hollow.__dict__["__getattr__"] = fill
-    sys.modules[package] = hollow
+    sys.modules[module] = hollow

@@ -2,17 +2,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from pybal.instrumentation.metrics import Snapshot, exposition, process_metrics
+from pybal.instrumentation.metrics import (
+    Snapshot,
+    SnapshotCollector,
+    exposition,
+    process_metrics,
+)
 from pybal.instrumentation.monitor_text import MonitorText
 from pybal.ipvs.snapshot import DestinationStatistics, ServiceStatistics, Traffic
 from pybal.kept_change import KeptSnapshot
@@ -304,6 +310,29 @@ def test_other_collectors_follow_ours() -> None:
             snapshot, metrics(), monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=False
         )
         assert b"process_open_fds" in b"".join(again)
+
+
+def test_the_plain_format_is_what_prometheus_client_writes() -> None:
+    snapshot = snapshot_of(full_view())
+    odd = GaugeMetricFamily("odd", 'A \\ "help"\nof\rtwo lines', labels=["a"])
+    for label in ('"', "\\", "\n# HELP", "\r# EOF", "\u2028#", ""):
+        odd.add_metric([label], 1e21)
+    others = [*process_metrics()(), odd]
+    pieces = exposition(
+        snapshot, others, monitors=MonitorText(MONITOR_FAMILIES), as_openmetrics=False
+    )
+    registry: Any = Families([*SnapshotCollector(snapshot).collect(), *others])
+    assert b"".join(pieces).startswith(generate_latest(registry))
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """In place of a registry."""
+
+    families: list[Metric]
+
+    def collect(self) -> list[Metric]:
+        return self.families
 
 
 @pytest.mark.slow

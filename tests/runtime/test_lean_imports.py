@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pybal.runtime.lean_imports import (
-    import_parts_of,
+    import_when_used,
     import_without,
     import_without_programs,
 )
@@ -46,14 +46,14 @@ def loaded(name: str) -> bool:
 
 @pytest.mark.usefixtures("folder")
 def test_a_part_comes_without_what_the_package_would_import_first() -> None:
-    import_parts_of("lean_whole")
+    import_when_used("lean_whole")
     assert importlib.import_module("lean_whole.small").SMALL == 2
     assert (loaded("lean_whole.other"), loaded("lean_whole.large")) == (True, False)
 
 
 @pytest.mark.usefixtures("folder")
 def test_all_of_it_comes_with_the_first_name_that_the_package_alone_has() -> None:
-    import_parts_of("lean_whole")
+    import_when_used("lean_whole")
     whole = importlib.import_module("lean_whole")
     assert not hasattr(whole, "__no_such__")
     assert not loaded("lean_whole.large")
@@ -63,12 +63,25 @@ def test_all_of_it_comes_with_the_first_name_that_the_package_alone_has() -> Non
         _ = whole.MEDIUM
 
 
+def test_a_module_is_run_with_the_first_name_that_is_asked_for(folder: Path) -> None:
+    (folder / "lean_library.py").write_text("import lean_whole\nLIBRARY = 3\n")
+    (folder / "lean_user.py").write_text("import lean_library\nimport lean_library as again\n")
+    import_when_used("lean_library")
+    library = importlib.import_module("lean_user").again
+    assert not hasattr(library, "__no_such__")
+    assert not loaded("lean_whole")
+    assert library.LIBRARY == 3
+    assert loaded("lean_whole")
+    with pytest.raises(AttributeError, match="no attribute 'MEDIUM'"):
+        _ = library.MEDIUM
+
+
 @pytest.mark.usefixtures("folder")
 def test_what_is_there_already_or_not_at_all_stays_as_it_is() -> None:
     whole = importlib.import_module("lean_whole")
-    import_parts_of("lean_whole")
+    import_when_used("lean_whole")
     assert sys.modules["lean_whole"] is whole
-    import_parts_of("there_is_no_such_package")
+    import_when_used("there_is_no_such_package")
     with pytest.raises(ImportError):
         importlib.import_module("there_is_no_such_package")
 
