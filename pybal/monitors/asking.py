@@ -43,6 +43,8 @@ class AskingMonitor(LoopingMonitor):
     """Down when the answer is not good, or none comes within `timeout_s`. The reason says what
     was asked, what came, and after what time."""
 
+    ends_in_time = True  # see _time_out
+
     def __init__(
         self,
         settings: MonitorSettings,
@@ -51,7 +53,6 @@ class AskingMonitor(LoopingMonitor):
         receiver: ReportReceiver,
     ) -> None:
         super().__init__(settings, target, ports, receiver)
-        self._timeout_s = settings.timeout_s
         self._source = settings.source_address
         self._question = ""
         """What is asked, and of whom."""
@@ -93,6 +94,8 @@ class AskingMonitor(LoopingMonitor):
         self._is_timed_out = True
         if self._checking is not None:
             self._checking.cancel()
+        if self._checking is not None:
+            self._limit_check()  # It takes no notice.
 
     async def _ask_by_datagram(
         self,

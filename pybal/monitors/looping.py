@@ -10,7 +10,7 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
 
 from pybal.config.settings import MonitorSettings
-from pybal.monitors.base import Monitor, ReportReceiver
+from pybal.monitors.base import MISTAKES, Monitor, ReportReceiver
 from pybal.monitors.target import MonitorPorts, Target
 from pybal.runtime.coalescing import coalesced
 
@@ -28,18 +28,26 @@ LATE_S = 1.0
 they begin anew, spread over the interval, lest all be made at once."""
 
 
+OVERDUE_TIMEOUTS = 6
+"""A check that has taken so many times its timeout has failed, whatever it waits for."""
+
+
 class LoopingMonitor(Monitor):
     """Runs `_check()` as soon as its turn comes among all that begin, and then every `interval_s`,
     from a place of its own in the next interval on, moved by less than a step once, to those of
     others (pybal/runtime/coalescing.py).
 
-    A check never overlaps itself: one that outlasts the interval skips the beats it missed.
+    A check never overlaps itself: one that outlasts the interval skips the beats it missed. One
+    that takes OVERDUE_TIMEOUTS counts as failed and is cancelled; one that takes no notice of that
+    counts as failed again every `interval_s`.
     An exception in a check is logged and counted, gives no result, and the loop goes on.
     """
 
     logs_every_failure = True
     begins_at_once: ClassVar[bool] = True
     """False: the first check comes at the place in the first interval, as checks are dear."""
+    ends_in_time: ClassVar[bool] = False
+    """True: its checks need nobody who ends them, however long they may have to wait for us."""
 
     def __init__(
         self,
@@ -50,8 +58,12 @@ class LoopingMonitor(Monitor):
     ) -> None:
         super().__init__(settings, target, ports, receiver)
         self._interval_s = settings.interval_s
+        self._timeout_s = settings.timeout_s
         self._timer: DelayedCall | None = None
         self._checking: Deferred[None] | None = None
+        self._limit: DelayedCall | None = None
+        self._is_overdue = False
+        """Whether the check, which may still be under way, has been counted as failed."""
         self._is_first = False
         """While the check is under way that was made to know soon: the next begins the beat."""
         self._began_at = 0.0
@@ -78,6 +90,7 @@ class LoopingMonitor(Monitor):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._end_limit()
         if self._checking is not None:
             self._checking.cancel()
 
@@ -109,11 +122,36 @@ class LoopingMonitor(Monitor):
     def _begin_check(self) -> None:
         if not self._running:
             return
+        self._is_overdue = False
         self._began_at = self._reactor.seconds()
         self._mark = self._ports.stall_meter.mark()
         checking = Deferred.fromCoroutine(self._check_once())
         if not checking.called:
             self._checking = checking
+            if not self.ends_in_time:
+                self._limit_check()
+
+    def _limit_check(self) -> None:
+        """The check that is under way takes OVERDUE_TIMEOUTS at most."""
+        left_s = self._timeout_s * OVERDUE_TIMEOUTS - self._elapsed_s()
+        self._limit = self._reactor.callLater(max(0.0, left_s), self._overdue)
+
+    def _end_limit(self) -> None:
+        limit, self._limit = self._limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
+
+    def _overdue(self) -> None:
+        self._limit = self._reactor.callLater(self._interval_s, self._overdue)
+        self._is_overdue = True
+        elapsed_s = self._elapsed_s()
+        reason = f"the check came to no result within {elapsed_s:.0f} s"
+        self._conclude(up=False, reason=reason, duration_s=elapsed_s)
+        try:
+            if self._checking is not None:
+                self._checking.cancel()
+        except MISTAKES:
+            self._internal_error("cancelling a check")
 
     async def _check_once(self) -> None:
         # One coroutine for all of it: thousands of times a second, callbacks cost their percents.
@@ -123,12 +161,14 @@ class LoopingMonitor(Monitor):
             finally:
                 # What is said of the outcome may stop this monitor.
                 self._checking = None
-            if outcome is not None:
+                self._end_limit()
+            if outcome is not None and not self._is_overdue:
                 self._conclude(up=outcome.up, reason=outcome.reason, duration_s=self._elapsed_s())
         except GeneratorExit:
             raise
         except BaseException:  # noqa: BLE001 - a plug-in's mistake, as sys.exit() is; or stop()
-            self._internal_error("checking")
+            if not self._is_overdue:
+                self._internal_error("checking")
         self._go_on()
 
     def _go_on(self) -> None:

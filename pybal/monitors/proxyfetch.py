@@ -101,6 +101,8 @@ class ProxyFetch(LoopingMonitor):
     enough. One failure of our own spoils the whole check, which then has no result.
     """
 
+    ends_in_time = True  # as each exchange does
+
     def __init__(
         self,
         settings: ProxyFetchSettings,

@@ -95,6 +95,7 @@ class RunCommand(LoopingMonitor):
     """
 
     begins_at_once = False
+    ends_in_time = True
 
     def __init__(
         self,
