@@ -32,7 +32,7 @@ _INSTEAD = {
     "quorum": "use depool-threshold, or bgp-withdraw-on-down",
     "quorum-up quorum-down": "use bgp-withdraw-on-down",
     "hysteresis": "use MONITOR.rise and MONITOR.fall",
-    "alpha": "a server is not pooled before its monitors are up",
+    "alpha": "a server new in the pool list is pooled at once, until a check fails",
     "omega": "a stop leaves the kernel's table as it is",
     "inhibit-on-failure": _DRAIN,
     "persistence-granularity": "use persistence-netmask",

@@ -31,6 +31,9 @@ WORDS_FOR_YES = frozenset(("t", "true", "y", "yes", "on", "1"))
 WORDS_FOR_NO = frozenset(("f", "false", "n", "no", "off", "0"))
 _DIGITS = re.compile("[0-9]{1,10}")
 _DECIMAL = re.compile(r"(?=.{1,32}$)(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_TIME = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(ms|s|m|min|h|d)")
+_UNITS_S = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|(.?))", re.DOTALL)
 _ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 _ESCAPE_NAMES = tuple(name.decode() for name in _ESCAPES)
@@ -71,20 +74,32 @@ def integer(low: int, high: int, what: str = "a whole number") -> Kind[int]:
 
     def parse(text: str) -> int:
         if not _DIGITS.fullmatch(text) or not low <= int(text) <= high:
-            raise BadValueError
+            raise BadValueError(_in_seconds(text) if what.split()[-1] == "seconds" else "")
         return int(text)
 
     return Kind(f"{what} from {low} to {high}", parse)
 
 
-def _decimal(text: str) -> Fraction:
+def _decimal(text: str, hint: Callable[[str], str] = lambda _: "") -> Fraction:
     if not _DECIMAL.fullmatch(text):
-        raise BadValueError
+        raise BadValueError(hint(text))
     return Fraction(text)
 
 
+def _in_seconds(text: str) -> str:
+    """What to write in place of a time with a unit."""
+    time = _TIME.fullmatch(text)
+    return f"write {float(time[1]) * _UNITS_S[time[2]]:g}, without a unit" if time else ""
+
+
+def _as_share(text: str) -> str:
+    """What to write in place of a percentage."""
+    percent = _PERCENT.fullmatch(text)
+    return f"write {float(percent[1]) / 100:g}" if percent else ""
+
+
 def _seconds(text: str) -> float:
-    value = _decimal(text)
+    value = _decimal(text, _in_seconds)
     if value > MAX_SECONDS:
         raise BadValueError(f"the most is {MAX_SECONDS}")
     return float(value)
@@ -98,7 +113,7 @@ def _some_seconds(text: str) -> float:
 
 
 def _threshold(text: str) -> Fraction:
-    value = _decimal(text)
+    value = _decimal(text, _as_share)
     if value > 1:
         raise BadValueError
     return value

@@ -254,7 +254,9 @@ def _complete(service: ServiceDraft, bgp: BGPSettings | None) -> ServiceSettings
 
 def _check_structure(sections: dict[str, Section], log: ProblemLog) -> None:
     if not sections:
-        log.add(Severity.ERROR, "holds no section; there must be [global] and a section a service")
+        log.add(
+            Severity.ERROR, "holds no section: there must be [global], and one for each service"
+        )
         return
     if _GLOBAL not in sections:
         log.add(Severity.WARNING, "no [global] section: its defaults are used")
@@ -307,6 +309,8 @@ def _check_defaults(
 def _refuse_subsection(sub: Section, log: ProblemLog) -> None:
     word = sub.name.split()[0] if sub.name.split() else ""
     hint = f"; did you mean [[{_PEER} …]]?" if is_one_slip(word.lower(), _PEER) else ""
+    if _is_peer(sub):
+        hint = "; it belongs at the end of [global]"
     log.add(Severity.ERROR, f"unknown sub-section{hint}", line=sub.line, section=f"[{sub.name}]")
 
 

@@ -11,6 +11,8 @@ from pybal.config.pool_list import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.config.problems import LoadResult, Problem, Severity
 from pybal.config.settings import FileSource, ServiceSettings, Settings
 from pybal.errors import SourceError
+from pybal.net.addresses import parse_address
+from pybal.runtime.naming import named
 from pybal.state.files import read_regular_file
 
 
@@ -42,6 +44,11 @@ def _read(path: Path) -> PoolList:
     return parse_pool_bytes(content.data, json_format=path.name.endswith(".json"))
 
 
+def _is_of_another(host: str, version: int) -> bool:
+    address = parse_address(host)
+    return address is not None and address.version != version
+
+
 def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
     def problem(severity: Severity, message: str, line: int | None = None) -> Problem:
         return Problem(severity, str(path), line, None, None, None, message)
@@ -53,16 +60,20 @@ def _problems(path: Path, services: list[ServiceSettings]) -> Iterator[Problem]:
         found = _read(path)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and path.parent.is_dir():
-            yield problem(Severity.WARNING, f"is not there, {of}: is its name misspelt?")
+            yield problem(Severity.WARNING, f"{of} is not there: is its name misspelt?")
         else:
-            yield problem(Severity.NOTE, f"cannot be read, {of}: {error.strerror or error}")
+            yield problem(Severity.NOTE, f"{of} cannot be read: {error.strerror or error}")
         return
     except SourceError as error:
-        yield problem(Severity.WARNING, f"is no pool list, {of}: {error}")
+        yield problem(Severity.WARNING, f"{of} cannot be used: {error}")
         return
     for each in found.problems:
         yield problem(Severity.WARNING, each.message, each.line or None)
+    for version in sorted({service.server_version for service in services}):
+        if others := [s.host for s in found.servers if _is_of_another(s.host, version)]:
+            text = f"{of} has {named(others)}, which the service cannot pool: not IPv{version}"
+            yield problem(Severity.WARNING, text)
     if not any(server.enabled for server in found.servers):
-        yield problem(Severity.WARNING, f"all servers are disabled, {of}: it serves nobody")
+        yield problem(Severity.WARNING, f"{of} disables all its servers: it serves nobody")
     elif not any(server.enabled and server.weight for server in found.servers):
-        yield problem(Severity.WARNING, f"all weights are 0, {of}: it serves nobody")
+        yield problem(Severity.WARNING, f"{of} gives no server a weight above 0: it serves nobody")

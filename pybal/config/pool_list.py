@@ -49,7 +49,9 @@ _INSTEAD = {
 _OF_ERRORS = ("error", "errors", "exception", "traceback")
 """Attributes of a document that tells of a failure, whatever else it names."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_WITH_PORT = re.compile(r"(?:^|[^:]|]):[0-9]{1,5}$")
 _OTHER_WORDS = re.compile(r"(?<=:)\s*(?:true|false|null|yes|no|on|off)\b")
+_OF_JSON = re.compile(r'\{\s*(?:$|"[^"]*"\s*:\s*\{)')
 _PYTHON = {"null": "None"} | dict.fromkeys(("true", "yes", "on"), "True")
 _PYTHON |= dict.fromkeys(("false", "no", "off"), "False")
 
@@ -158,6 +160,8 @@ class _Builder:
     def add(self, line: int, host: object, attributes: dict[object, object]) -> None:
         """Check one entry and keep it if it is good."""
         why = f"host {_shown(host)} {problem}" if (problem := host_problem(host)) else ""
+        if why and isinstance(host, str) and _WITH_PORT.search(host):
+            why += _INSTEAD["port"]
         if host is None:
             why = "it has no 'host'"
         why = why or _bad_attribute(str(host), attributes)
@@ -190,7 +194,7 @@ class _Builder:
         servers = tuple(self._servers.values())
         problems = tuple(self._problems)
         if problems and not servers:
-            raise SourceError(f"not a pool list: no usable entry; {problems[0]}")
+            raise SourceError(f"no usable entry; {problems[0]}")
         if len(problems) > MAX_PROBLEMS:
             text = counted(len(problems) - MAX_PROBLEMS, "more problem")
             more = PoolProblem(0, text, any(p.is_damage for p in problems))
@@ -260,6 +264,8 @@ def _literal_dict(entry: str) -> dict[object, object] | None:
 def _hint(entry: str) -> str:
     if odd := _UNDECODED.search(entry):
         return f" (byte 0x{ord(odd[0]) - 0xDC00:02x} is not UTF-8)"
+    if _OF_JSON.match(entry):
+        return " (a list in JSON is in a file whose name ends in .json)"
     if word := _OTHER_WORDS.search(entry):
         written = word[0].strip()
         return f" ({written} must be written {_PYTHON[written]})"
@@ -267,6 +273,10 @@ def _hint(entry: str) -> str:
         return f" ({quotes})"
     if entry.startswith("{") and "}" not in entry:
         return " (the closing } is missing)"
+    if entry.endswith("},"):
+        return " (without the comma at its end)"
+    if entry.startswith("{") and entry.count("'") % 2:
+        return " (a quote is missing)"
     return ""
 
 

@@ -12,6 +12,7 @@ from pybal.model import (
     ServiceSnapshot,
     Severity,
 )
+from pybal.net.addresses import parse_address
 from pybal.runtime.naming import named, shortened
 
 _SETTLING_S = 2.0
@@ -64,6 +65,8 @@ def _pending(service: ServiceSnapshot) -> Iterator[PendingAlert]:
     without = [s.host for s in servers if s.enabled and s.address is None]
     if without:
         text = f"Pool {name} has servers without an address: {named(without)}"
+        if others := [host for host in without if parse_address(host) is not None]:
+            text += f"; not of the service's IP version: {named(others)}"
         alert = Alert("no-address", Severity.WARNING, name, text)
         yield PendingAlert(alert, after_s=_NO_ADDRESS_S, details=tuple(without))
 

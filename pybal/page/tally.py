@@ -129,7 +129,9 @@ def _trouble(host: str, where: list[tuple[str, ServerSnapshot, Care]]) -> HostTr
         if monitor.last is not None and not monitor.last.up
     )
     services = tuple((name, care) for name, _, care in where)
-    return HostTrouble(host, services, min(since, default=None), next(reasons, ""))
+    without = any(not server.ready for _, server, _ in where)
+    reason = next(reasons, "its address is not known" if without else "")
+    return HostTrouble(host, services, min(since, default=None), reason)
 
 
 class Standing(enum.Enum):

@@ -182,15 +182,24 @@ def test_pool_files_are_read_too(tmp_path: Path) -> None:
         *checked(tmp_path, "{'host': 'a'}\n\n{'host: }\n"),
     ]
     assert checked(tmp_path, "{'host': 'a', 'enabled': False}\n") == [
-        f"WARNING {pool}: all servers are disabled, the pool list of [svc]: it serves nobody"
+        f"WARNING {pool}: the pool list of [svc] disables all its servers: it serves nobody"
     ]
     assert checked(tmp_path, "{'host': 'a', 'weight': 0}\n") == [
-        f"WARNING {pool}: all weights are 0, the pool list of [svc]: it serves nobody"
+        f"WARNING {pool}: the pool list of [svc] gives no server a weight above 0: it serves nobody"
     ]
     (empty,) = checked(tmp_path, "")
-    assert empty.startswith(f"WARNING {pool}: is no pool list, the pool list of [svc]: ")
+    assert empty.startswith(f"WARNING {pool}: the pool list of [svc] cannot be used: ")
     (wrong,) = checked(tmp_path, "<html>", "pool.json")
-    assert wrong.startswith(f"WARNING {pool}.json: is no pool list")
+    assert wrong.startswith(f"WARNING {pool}.json: the pool list of [svc] cannot be used: ")
+
+
+def test_a_listed_address_that_its_service_cannot_have_is_a_warning(tmp_path: Path) -> None:
+    servers = "{'host': '192.0.2.7'}\n{'host': '2001:db8::7'}\n{'host': 'cp1'}\n"
+    (warning,) = checked(tmp_path, servers)
+    assert warning == (
+        f"WARNING {tmp_path}/pool: the pool list of [svc] has 2001:db8::7, which the service"
+        " cannot pool: not IPv4"
+    )
 
 
 def test_a_pool_file_that_is_not_there_is_a_warning_for_all_its_services(tmp_path: Path) -> None:
@@ -198,7 +207,7 @@ def test_a_pool_file_that_is_not_there_is_a_warning_for_all_its_services(tmp_pat
     text = service("a", config=source) + service("b", ip="192.0.2.2", config=source)
     result = with_pool_files(parse("[global]\n" + text, FILE))
     assert [str(each) for each in result.warnings] == [
-        f"{tmp_path}/none: is not there, the pool list of [a] and 1 more: is its name misspelt?"
+        f"{tmp_path}/none: the pool list of [a] and 1 more is not there: is its name misspelt?"
     ]
 
 
@@ -207,7 +216,7 @@ def test_a_pool_file_of_a_folder_that_is_not_there_is_a_note(tmp_path: Path) -> 
     text = service("a", config=source) + service("b", ip="192.0.2.2", config=source)
     result = with_pool_files(parse("[global]\n" + text, FILE))
     assert [str(note) for note in result.notes] == [
-        f"{tmp_path}/elsewhere/none: cannot be read, the pool list of [a] and 1 more:"
+        f"{tmp_path}/elsewhere/none: the pool list of [a] and 1 more cannot be read:"
         " No such file or directory"
     ]
     assert result.warnings == ()

@@ -310,13 +310,17 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(key: str, hint: 
     "text",
     [
         f"[global]\n[[x]]\n{service()}",
-        f"[global]\n{service()}[[peer x]]",
         f"[DEFAULT]\n[[x]]\n[global]\n{service()}",
     ],
 )
 def test_other_sub_sections_are_errors(text: str) -> None:
     problem = only_problem(text)
     assert (problem.severity, problem.message) == (Severity.ERROR, "unknown sub-section")
+
+
+def test_a_peer_at_the_end_of_the_file_is_said_to_belong_in_global() -> None:
+    problem = only_problem(f"[global]\n{service()}[[peer 192.0.2.1]]\nbgp-med = 1\n")
+    assert problem.message == "unknown sub-section; it belongs at the end of [global]"
 
 
 def test_a_missing_global_section_is_a_warning() -> None:

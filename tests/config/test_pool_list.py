@@ -184,6 +184,24 @@ def test_lines_of_json_with_escapes_are_not_guessed() -> None:
     assert str(found.problems[0]).startswith("entry skipped: host 'h '")
 
 
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("{'host': 'h'},", "(without the comma at its end)"),
+        ("{'host': 'h, 'weight': 1}", "(a quote is missing)"),
+        ('{"h": {"enabled": true}}', "(a list in JSON is in a file whose name ends in .json)"),
+        ("{", "(a list in JSON is in a file whose name ends in .json)"),
+        (
+            "{'host': 'h:80'}",
+            "servers are reached at the service's own port, and checked at MONITOR.port",
+        ),
+    ],
+)
+def test_an_entry_that_is_nearly_right_gets_a_hint(entry: str, hint: str) -> None:
+    (problem,) = text_list(f"{GOOD}\n{entry}").problems
+    assert problem.message.endswith(hint)
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# only\n# comments\n", "\ufeff"])
 def test_a_text_without_entries_is_an_empty_list(text: str) -> None:
     assert text_list(text) == PoolList((), ())
@@ -226,7 +244,7 @@ def test_what_is_no_json_list_is_refused_in_one_line(text: str) -> None:
 @pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES.keys())
 def test_a_text_of_bad_lines_alone_is_refused(line: str) -> None:
     message = refusal(f"# list\n{line}\n", json_format=False)
-    assert message.startswith("not a pool list: no usable entry; line 2: ")
+    assert message.startswith("no usable entry; line 2: ")
 
 
 def test_more_bad_entries_than_any_slip_explains_are_refused_early() -> None:

@@ -117,7 +117,7 @@ NO_HOST = "not an unspecified, multicast or broadcast one"
         ("list-hold", "0", "must be a number of seconds above 0, or never"),
         ("list-hold", "soon", "must be a number of seconds above 0, or never"),
         ("depool-threshold", "-0.1", "must be a number from 0 to 1"),
-        ("depool-threshold", "50%", "must be a number from 0 to 1"),
+        ("depool-threshold", "50%", "must be a number from 0 to 1; write 0.5"),
         ("depool-threshold", "1/2", "must be a number from 0 to 1"),
         ("depool-threshold", ".", "must be a number from 0 to 1"),
         ("depool-threshold", "nan", "must be a number from 0 to 1"),

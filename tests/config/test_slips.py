@@ -95,3 +95,18 @@ def test_the_same_unknown_key_in_many_sections_is_looked_up_once_and_told_in_eac
 def test_one_slip(word: str, known: str, is_one: bool) -> None:
     assert is_one_slip(word, known) is is_one
     assert is_one_slip(known, word) is is_one
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("idleconnection.interval", "10s", "write 10, without a unit"),
+        ("idleconnection.timeout", "500ms", "write 0.5, without a unit"),
+        ("list-hold", "1h", "write 3600, without a unit"),
+        ("persistence-timeout", "5 min", "write 300, without a unit"),
+        ("depool-threshold", "50%", "write 0.5"),
+    ],
+)
+def test_a_number_with_a_unit_is_answered_with_the_number(key: str, value: str, hint: str) -> None:
+    (error,) = parse(f"[global]\n{service()}{key} = {value}\n", FILE).errors
+    assert error.message.endswith(f"; {hint}")

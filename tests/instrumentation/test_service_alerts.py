@@ -82,6 +82,14 @@ def test_servers_without_an_address_are_told_after_ten_seconds() -> None:
     )
 
 
+def test_a_server_of_the_other_ip_version_is_said_to_be() -> None:
+    text = "Pool web has servers without an address: x, 2001:db8::1"
+    some = [named("x", address=None), named("2001:db8::1", address=None)]
+    assert service_alerts(pool([*GOOD, *some]))[-1].alert == alert(
+        "no-address", f"{text}; not of the service's IP version: 2001:db8::1"
+    )
+
+
 HELD = KeptSnapshot(("a", "b"), NOON, False, 1, 2, (), 900.0)
 
 

@@ -90,6 +90,12 @@ def test_a_host_is_told_once_with_all_its_services_and_its_first_reason() -> Non
     assert (second.host, second.reason, second.since) == ("b", "", None)
 
 
+def test_a_host_without_an_address_is_told_with_that_as_its_reason() -> None:
+    nameless = replace(server("a", pooled=False), ready=False, address=None)
+    (only,) = in_trouble([("s", [(nameless, Care.WAITING)])])
+    assert only.reason == "its address is not known"
+
+
 def test_an_alerts_age_says_since_when_it_is() -> None:
     alert = Alert("x", Severity.OK, None, "x")
     (since,) = since_alerts([Dated(alert, 60.2)], NOON)
