@@ -316,12 +316,11 @@ class IsolationSettings:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user of this host, as whom commands run: `groups` are all of them."""
+    """A user of this host, as whom commands run; with all groups (monitors/command_user.py)."""
 
     name: str
     uid: int
     gid: int
-    groups: tuple[int, ...]
 
     def __str__(self) -> str:
         return self.name

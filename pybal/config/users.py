@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 
 from pybal.config.bad_value import BadValueError
@@ -16,8 +15,7 @@ def _user(text: str) -> User:
         found = pwd.getpwnam(text)
     except (KeyError, ValueError):
         raise BadValueError("this host has none of that name") from None
-    groups = tuple(sorted(os.getgrouplist(found.pw_name, found.pw_gid)))
-    return User(found.pw_name, found.pw_uid, found.pw_gid, groups)
+    return User(found.pw_name, found.pw_uid, found.pw_gid)
 
 
 def is_group(name: str) -> bool:

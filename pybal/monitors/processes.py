@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from pybal.config.settings import User
 from pybal.errors import is_local_fault
+from pybal.monitors.command_user import CommandUser
 from pybal.monitors.leftovers import LeftOvers
 from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall
@@ -68,7 +69,8 @@ class Processes(Protocol):
     def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
         """Start `argv` in a session of its own, without a shell, in a clean environment and in
         `/`, nothing on stdin. `ended` is called once, later, when it has ended. Output is
-        dropped unless `capture`. OSError if it cannot be started."""
+        dropped unless `capture`. OSError if it cannot be started, UserUnknownError as long as it is
+        not known as whom."""
 
     def run_as(self, user: User | None) -> None:
         """As whom commands run that are started from now on; None: as this process does."""
@@ -87,7 +89,11 @@ class ReactorProcesses:
     may then start processes in sessions of their own."""
 
     def __init__(
-        self, reactor: Any, user: User | None = None, left_overs: LeftOvers | None = None
+        self,
+        reactor: Any,
+        user: User | None = None,
+        left_overs: LeftOvers | None = None,
+        command_user: CommandUser | None = None,
     ) -> None:
         self._reactor = reactor
         self._left_overs = left_overs
@@ -95,17 +101,16 @@ class ReactorProcesses:
         self._looks = 0
         self._look: DelayedCall | None = None
         self._log = Logger(namespace="runcommand")
-        self._identity: dict[str, Any] = {}
+        self._user = command_user or CommandUser(reactor)
         self.run_as(user)
 
     def run_as(self, user: User | None) -> None:
         """See Processes."""
-        self._identity = {}
-        if user is not None:
-            self._identity = {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
+        self._user.become(user)
 
     def run(self, argv: Sequence[str], ended: Callable[[Exit], None], *, capture: bool) -> Process:
         """See Processes."""
+        identity = self._user.identity()
         try:
             popen = subprocess.Popen(  # noqa: S603 - the operator's own command, and no shell
                 list(argv),
@@ -116,7 +121,7 @@ class ReactorProcesses:
                 cwd="/",
                 env=_ENVIRONMENT,
                 start_new_session=True,
-                **self._identity,
+                **identity,
             )
         except OSError as error:
             # The kernel says "no such file" of a script whose interpreter is missing.

@@ -25,6 +25,7 @@ from pybal.config.settings import MonitorSettings
 from pybal.errors import describe_os_error, is_local_fault
 from pybal.model import MetricFamily, MetricSample
 from pybal.monitors.base import ReportReceiver
+from pybal.monitors.command_user import UserUnknownError
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.processes import Exit, Process, fault_of_command
@@ -156,6 +157,9 @@ class RunCommand(LoopingMonitor):
         ended: Deferred[Exit] = Deferred()
         try:
             self._process = self._start(ended)
+        except UserUnknownError as error:
+            self._not_run(str(error))
+            return None
         except OSError as error:
             if is_local_fault(error):
                 raise

@@ -74,4 +74,4 @@ def test_a_file_of_which_nothing_else_is_said() -> None:
 def test_no_secret_is_shown() -> None:
     assert repr(KubernetesSource("h", 443, "hunter2")) == "KubernetesSource(host='h', port=443)"
     assert "hunter2" not in repr(BGPPeerOptions(password="hunter2", bfd_password="hunter2"))
-    assert str(User("nobody", 1, 2, (2,))) == "nobody"
+    assert str(User("nobody", 1, 2)) == "nobody"

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.task import deferLater
 
 from pybal.config.settings import User
+from pybal.monitors.command_user import CommandUser
 from pybal.monitors.processes import Exit, ReactorProcesses
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings, ServerArgument
@@ -25,15 +27,19 @@ from tests.integration.real_monitors import Watched, descriptors
 pytestmark = pytest.mark.integration
 
 
+GROUPS = (65534, 12)
+
+
 def run(script: str, act: Callable[[Any], None] = lambda _: None, user: User | None = None) -> Exit:
-    """How a shell script ends; `act(process)` is called once it has started."""
+    """How a shell script ends; `act(process)` is called once it runs. A `user` has GROUPS."""
 
     async def main(reactor: Any) -> Exit:
         ends: list[Exit] = []
         before = descriptors()
-        process = ReactorProcesses(reactor, user).run(
-            ["/bin/sh", "-c", script], ends.append, capture=True
-        )
+        known = CommandUser(reactor, lambda ask: ask(), lambda _: GROUPS)
+        processes = ReactorProcesses(reactor, user, command_user=known)
+        await deferLater(reactor, 0)
+        process = processes.run(["/bin/sh", "-c", script], ends.append, capture=True)
         assert ends == []
         act(process)
         await until(reactor, lambda: bool(ends))
@@ -103,7 +109,7 @@ def test_it_has_a_session_of_its_own_and_nothing_of_ours() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_it_runs_as_another_user_with_that_users_groups_and_is_killed_all_the_same() -> None:
-    user = User("some", 65534, 65534, (65534, 12))
+    user = User("some", 65534, 65534)
     ids = run("id -u; id -g; id -G; cat /proc/self/status | grep CapEff", user=user).output
     assert ids.split() == b"65534 65534 65534 12 CapEff: 0000000000000000".split()
     assert run("sleep 60", lambda process: process.kill(), user=user).status == -9
