@@ -313,10 +313,11 @@ class Daemon:
         self._http.rename(renames)
         self._history.go_over_to(names)
         # A service that leaves decides until it has ended: by its overrides.
-        go_over_overrides = partial(self._overrides.go_over_to, names, renames)
+        go_over_overrides = partial(self._overrides.go_over_to, renames)
         await self._service_set.go_over(settings.services, go_over_overrides)
         self._descriptor_need.forget()
         self._bgp.forget_maintenance(former for former, _ in renames)
+        self._overrides.gone_over_to(names)
         self._service_names.gone_over_to(settings.services)
 
     def _end_if_stopping(self) -> None:

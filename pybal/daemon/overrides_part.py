@@ -88,10 +88,15 @@ class OverridesPart:
         """All that there are."""
         return self._book.all()
 
-    def go_over_to(self, services: Collection[str], renames: Iterable[tuple[str, str]]) -> None:
-        """A changed configuration: those of a removed service end with it, those of a renamed one
-        (former and present name) go on."""
-        self._book.go_over_to(services, renames)
+    def go_over_to(self, renames: Iterable[tuple[str, str]]) -> None:
+        """A reload begins to make the services others: the overrides of a renamed one (former and
+        present name) go on."""
+        self._book.rename(renames)
+
+    def gone_over_to(self, services: Collection[str]) -> None:
+        """It has come to its end: those of a removed service end with it. One that has failed may
+        be undone, and its services come back with theirs."""
+        self._book.drop_all_but(services)
 
     async def begin(self, wish: Wish, by: str) -> Begun:
         """All of a wish, or nothing. Raises ControlError."""
@@ -112,11 +117,12 @@ class OverridesPart:
         """The overrides of a host in the services named, or in all. Raises ControlError."""
         found = [each for each in self._book.all() if each.host == scope.host]
         for name in scope.services:
+            if any(each.service == name for each in found):
+                continue  # its service may have gone in a reload that failed
             if name not in self._services:
                 raise NoSuchThingError(f"There is no service {name}", "`pybalctl status` has them")
-            if not any(each.service == name for each in found):
-                text = f"There is no override of {scope.host} in {name}"
-                raise NoSuchThingError(text, "`pybalctl overrides` lists those that there are")
+            text = f"There is no override of {scope.host} in {name}"
+            raise NoSuchThingError(text, "`pybalctl overrides` lists those that there are")
         if not found:
             text = f"There is no override of {scope.host}"
             raise NoSuchThingError(text, "`pybalctl overrides` lists those that there are")

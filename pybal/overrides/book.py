@@ -109,13 +109,17 @@ class OverrideBook:
         self._save()
         return ended
 
-    def go_over_to(self, services: Collection[str], renamed: Iterable[tuple[str, str]]) -> None:
-        """Other services; an override goes with its service, or under the new name with it."""
+    def rename(self, renamed: Iterable[tuple[str, str]]) -> None:
+        """Services go on under another name (former and present one), and so do their overrides."""
         for before, after in renamed:
             # By the clock that does not jump: the wall clock may have been set meanwhile.
             left_s = {host: self._ends.left_s((before, host)) for host in self.of(before)}
             for override in self._remove([(before, host) for host in left_s]):
                 self._put(replace(override, service=after), left_s[override.host])
+        self._save()
+
+    def drop_all_but(self, services: Collection[str]) -> None:
+        """There are no others any more."""
         gone = [(name, host) for name in self._by_service for host in self.of(name)]
         for override in self._remove(key for key in gone if key[0] not in services):
             self._tell(Happening.DROPPED, override)

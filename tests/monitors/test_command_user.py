@@ -33,7 +33,8 @@ class Bench:
             identity = self.user.identity()
         except UserUnknownError:
             return None
-        return identity["extra_groups"]
+        groups: tuple[int, ...] = identity["extra_groups"]
+        return groups
 
 
 def test_nobody_else_is_not_asked_for() -> None:

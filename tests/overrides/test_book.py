@@ -128,7 +128,7 @@ def test_a_clock_that_was_set_changes_no_end_of_what_goes_on_under_a_new_name(
     rig.book.begin([rig.override()])
     rig.clock.advance(600)
     rig.ahead_s = ahead_s
-    rig.book.go_over_to(["s2"], [("s", "s2")])
+    rig.book.rename([("s", "s2")])
     rig.clock.advance(2999)
     assert rig.hosts == ["a"]
     rig.clock.advance(2)
@@ -138,7 +138,8 @@ def test_a_clock_that_was_set_changes_no_end_of_what_goes_on_under_a_new_name(
 def test_overrides_go_with_their_service_and_under_a_new_name_with_it() -> None:
     rig = Rig()
     rig.book.begin([rig.override("a"), rig.override("b", "t"), rig.override("c", "u")])
-    rig.book.go_over_to(["s2", "u"], [("s", "s2")])
+    rig.book.rename([("s", "s2")])
+    rig.book.drop_all_but(["s2", "u"])
     assert {(each.service, each.host) for each in rig.book.all()} == {("s2", "a"), ("u", "c")}
     assert rig.happened[-1] == (Happening.DROPPED, "b")
     rig.clock.advance(3601)

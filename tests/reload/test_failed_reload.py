@@ -122,6 +122,7 @@ def test_a_service_that_cannot_be_stopped_leaves_and_ends_no_reload(
     "part",
     [
         (OverridesPart, "go_over_to"),
+        (OverridesPart, "gone_over_to"),
         (IPVSController, "stands"),
         (LVSService, "follow"),
         (Announcer, "forget"),
@@ -178,6 +179,24 @@ def test_that_a_configuration_was_applied_in_part_stands_until_one_is_applied_wh
     assert in_part() == ("ValueError: a mistake",)
     assert reloaded(bench, former).successful
     assert in_part() == ()
+    bench.stop()
+
+
+@pytest.mark.parametrize("then", ["back", "undone", "gone"])
+def test_the_overrides_of_a_service_that_a_reload_has_removed_and_not_ended(
+    tmp_path: Path, then: str
+) -> None:
+    both = config(tmp_path, "dns", "web")
+    bench = made(tmp_path, both)
+    disable(bench, "web")
+    with failing(Announcer, "forget"):
+        assert not reloaded(bench, config(tmp_path, "dns")).successful
+    if then == "undone":
+        undo(bench, "web")
+    if then == "gone":
+        assert reloaded(bench, config(tmp_path, "dns")).successful
+    assert reloaded(bench, both).successful
+    assert disabled(bench) == ([("web", "192.0.2.11")] if then == "back" else [])
     bench.stop()
 
 
