@@ -31,16 +31,20 @@ class AcknowledgementsPart:
         self._alerts = alerts
         self._now = ports.now
         log = Logger(namespace="alerts")
-        self._keeper: Keeper[tuple[Acknowledgement, ...]] | None = None
-        if state_directory is not None:
-            file = acknowledgement_file(state_directory)
-            self._keeper = Keeper(file, "The list of known alerts", (), ports.state_writing, log)
-        self.book = AcknowledgementBook(ports.reactor, ports.now, self._save, log)
+        self._keeper: Keeper[tuple[Acknowledgement, ...]] = Keeper(
+            state_directory,
+            acknowledgement_file,
+            "The list of known alerts",
+            (),
+            ports.state_writing,
+            log,
+        )
+        self.book = AcknowledgementBook(ports.reactor, ports.now, self._keeper.save, log)
 
     def start(self, renames: Iterable[tuple[str, str]] = ()) -> None:
         """With those of the last run; services go on from that under another name, former and
         present one."""
-        self.book.start(() if self._keeper is None else self._keeper.load())
+        self.book.start(self._keeper.load())
         self.rename(renames)
 
     def stop(self) -> None:
@@ -98,10 +102,6 @@ class AcknowledgementsPart:
             return f"It is of {named(named_ones)}"
         ids = dict.fromkeys(one.id for one in found)
         return f"There are {', '.join(ids)}" if ids else "There are none"
-
-    def _save(self, entries: tuple[Acknowledgement, ...]) -> None:
-        if self._keeper is not None:
-            self._keeper.save(entries)
 
 
 def _counts(each: Dated) -> bool:

@@ -90,11 +90,14 @@ class BGPPart:
         self._maintenance = Maintenance()
         self._renames: tuple[tuple[str, str], ...] = ()
         """Those that it is to follow, until a reload has come to its end."""
-        self._keeper: Keeper[Maintenance] | None = None
-        if state_directory is not None:
-            file, log = maintenance_file(state_directory), Logger(namespace="bgp")
-            nothing = Maintenance()
-            self._keeper = Keeper(file, "The maintenance", nothing, ports.state_writing, log)
+        self._keeper = Keeper(
+            state_directory,
+            maintenance_file,
+            "The maintenance",
+            self._maintenance,
+            ports.state_writing,
+            Logger(namespace="bgp"),
+        )
 
     def start(
         self,
@@ -106,8 +109,7 @@ class BGPPart:
         """Speak BGP, if it is on. `restarting`: routers may keep the routes of a former life until
         it is known which are left. `renames`: the services that go on from that under another name,
         former and present one. Blocks on the disk."""
-        if self._keeper is not None:
-            self._keep_maintenance(self._keeper.load().renamed(renames))
+        self._keep_maintenance(self._keeper.load().renamed(renames))
         self._begin(settings, restarting=restarting)
 
     def _begin(self, settings: BGPSettings | None, *, restarting: bool) -> None:
@@ -258,8 +260,7 @@ class BGPPart:
     def _keep_maintenance(self, maintenance: Maintenance) -> None:
         """While BGP is off, too: an operator ends it, not the configuration."""
         self._maintenance = maintenance
-        if self._keeper is not None:
-            self._keeper.save(maintenance)
+        self._keeper.save(maintenance)
 
     def snapshot(self) -> BGPSnapshot:
         """The BGP side."""

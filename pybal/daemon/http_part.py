@@ -58,17 +58,6 @@ def _listening(listeners: KeptListeners, address: IPAddress, port: int) -> socke
     )
 
 
-def _lasting(
-    ports: DaemonPorts, state_directory: Path | None, log: Logger
-) -> tuple[tuple[Lasting, ...], Callable[[tuple[Lasting, ...]], object]]:
-    """What lasted in the last run, and who keeps it for the next."""
-    if state_directory is None:
-        return (), lambda _: None
-    file = lasting_file(state_directory)
-    keeper = Keeper(file, "Since when servers are disabled", (), ports.state_writing, log)
-    return keeper.load(), keeper.save
-
-
 class HTTPPart:
     """Owns both servers, which listen at once and answer as soon as the code for it is loaded. What
     lasts is kept in `state_directory`. A dry run listens only where nobody else does, and has no
@@ -105,7 +94,14 @@ class HTTPPart:
             self._out_of_descriptors,
             partial(_listening, ports.listeners),
         )
-        lasting, keep = _lasting(ports, state_directory, self._log)
+        lasting: Keeper[tuple[Lasting, ...]] = Keeper(
+            state_directory,
+            lasting_file,
+            "Since when servers are disabled",
+            (),
+            ports.state_writing,
+            self._log,
+        )
         self._watch = AlertWatch(
             ports.reactor,
             view,
@@ -115,8 +111,8 @@ class HTTPPart:
             log=self._log,
             now=ports.now,
             known=known,
-            lasting=lasting,
-            keep=keep,
+            lasting=lasting.load(),
+            keep=lasting.save,
         )
         self._answers: HTTPAnswers | None = None
         self._late: list[tuple[LateSite, Controls | None]] = []

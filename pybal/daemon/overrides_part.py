@@ -53,15 +53,19 @@ class OverridesPart:
         self._time_slices = time_slices
         self._now = ports.now
         self._log = Logger(namespace="overrides")
-        self._keeper: Keeper[tuple[Override, ...]] | None = None
-        if state_directory is not None:
-            file = override_file(state_directory)
-            self._keeper = Keeper(file, "The list of overrides", (), ports.state_writing, self._log)
+        self._keeper: Keeper[tuple[Override, ...]] = Keeper(
+            state_directory,
+            override_file,
+            "The list of overrides",
+            (),
+            ports.state_writing,
+            self._log,
+        )
         self._book = OverrideBook(
             BookPorts(
                 clock=ports.reactor,
                 now=ports.now,
-                save=self._save,
+                save=self._keeper.save,
                 changed=self._changed,
                 observe=observe,
             ),
@@ -72,7 +76,7 @@ class OverridesPart:
         """With those of the last run, as far as their services are still there, maybe under another
         name: former and present one."""
         names = dict(renames)
-        kept = () if self._keeper is None else self._keeper.load()
+        kept = self._keeper.load()
         found = [replace(each, service=names.get(each.service, each.service)) for each in kept]
         self._book.start(found, services)
 
@@ -177,7 +181,3 @@ class OverridesPart:
     def _changed(self, names: Collection[str]) -> None:
         telling = Deferred.fromCoroutine(self._tell(names))
         telling.addErrback(lambda failure: self._log.failure("Services not told", failure=failure))
-
-    def _save(self, overrides: tuple[Override, ...]) -> None:
-        if self._keeper is not None:
-            self._keeper.save(overrides)

@@ -51,10 +51,9 @@ class ServiceNames:
 
     def __init__(self, state_directory: Path | None, writing: StateWriting, log: Logger) -> None:
         self._ways: Ways = ()
-        self._keeper: Keeper[Ways] | None = None
-        if state_directory is not None:
-            file = names_file(state_directory)
-            self._keeper = Keeper(file, "The names of services", (), writing, log)
+        self._keeper: Keeper[Ways] = Keeper(
+            state_directory, names_file, "The names of services", (), writing, log
+        )
         self._log = log
         self.kept: frozenset[str] = frozenset()
         """Of the services of this start: those that ran, or were begun with, under their present
@@ -64,7 +63,7 @@ class ServiceNames:
         """With the services of this run; those that the last one had under another name. Blocks on
         the disk."""
         now = _names(services)
-        former = () if self._keeper is None else self._keeper.load()
+        former = self._keeper.load()
         found = renames_of(former, now)
         every = (item for names in former for item in names.items())
         self.kept = frozenset(name for name, key in every if now.get(name) == key)
@@ -86,8 +85,7 @@ class ServiceNames:
 
     def _become(self, ways: Ways) -> None:
         self._ways = ways
-        if self._keeper is not None:
-            self._keeper.save(ways)
+        self._keeper.save(ways)
 
 
 def _names(services: Iterable[ServiceSettings]) -> Names:

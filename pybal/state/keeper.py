@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from twisted.logger import Logger
@@ -13,38 +15,44 @@ T = TypeVar("T")
 
 
 class Keeper(Generic[T]):
-    """Keeps a value in a file: that of the last run first, then each that is saved, in a thread,
-    again and again if that fails. `nothing` is the value without a file. What goes wrong is a line
-    of the log, in which `what` names the value."""
+    """Keeps a value in a `file` of the state directory: that of the last run first, then each that
+    is saved, in a thread, again and again if that fails. `nothing` is the value without a file;
+    without a directory there is none. What goes wrong is a line of the log, in which `what` names
+    the value."""
 
     def __init__(
         self,
-        file: StateFile[T],
+        state_directory: Path | None,
+        file: Callable[[Path], StateFile[T]],
         what: str,
         nothing: T,
         writing: StateWriting,
         log: Logger,
     ) -> None:
-        self._newest = self._nothing = nothing
-        self._file = file
+        self._newest = nothing
         self._what = what
         self._log = log
-        text = "{what} cannot be kept for the next start: {why}"
-        self._writer = WriteBehind(
-            file,
-            lambda: self._newest,
-            writing,
-            lambda why: log.warn(text, what=what, why=why),
-        )
+        self._file: StateFile[T] | None = None
+        if state_directory is not None:
+            self._file = file(state_directory)
+            text = "{what} cannot be kept for the next start: {why}"
+            self._writer = WriteBehind(
+                self._file,
+                lambda: self._newest,
+                writing,
+                lambda why: log.warn(text, what=what, why=why),
+            )
 
     def load(self) -> T:
-        """That of the last run."""
-        found = load_or_warn(self._file, self._what, self._log)
-        self._newest = self._nothing if found is None else found
+        """That of the last run. Blocks on the disk."""
+        if self._file is not None:
+            found = load_or_warn(self._file, self._what, self._log)
+            self._newest = self._newest if found is None else found
         return self._newest
 
     def save(self, value: T) -> None:
         """Write it, in a thread; not if it is the one on the disk, or on its way there."""
         if value != self._newest:
             self._newest = value
-            self._writer.changed()
+            if self._file is not None:
+                self._writer.changed()

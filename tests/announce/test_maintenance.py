@@ -84,8 +84,7 @@ def test_it_outlives_the_process(tmp_path: Path) -> None:
     writing = StateWriting(Clock(), lambda write: succeed(write()))
 
     def store() -> Keeper[Maintenance]:
-        file = maintenance_file(tmp_path)
-        return Keeper(file, "x", Maintenance(), writing, Logger())
+        return Keeper(tmp_path, maintenance_file, "x", Maintenance(), writing, Logger())
 
     assert store().load() == Maintenance()
     one = Maintenance(20.5, {"web": 10})

@@ -229,13 +229,15 @@ def test_a_value_that_could_not_be_kept_is_written_though_it_never_changes_again
 ) -> None:
     directory, clock, log = tmp_path / "state", Clock(), FakeLog()
     directory.write_text("in the way")
-    file = names_file(directory / "x.json")
-    keeper = Keeper(file, "It", [], writing(FakeThread(), clock), log.logger("state"))
+    files = writing(FakeThread(), clock)
+    keeper: Keeper[list[str]] = Keeper(
+        directory, lambda found: names_file(found / "x"), "It", [], files, log.logger("state")
+    )
     keeper.save(["a"])
     keeper.save(["a"])
     directory.unlink()
     clock.advance(TRY_AGAIN_S)
-    assert file.load() == ["a"]
+    assert names_file(directory / "x").load() == ["a"]
     assert len(log.lines) == 1
 
 
