@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.runtime.threads import InThread
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.file_watches import FileWatches
-from pybal.state.file_access import DirectAccess, FileAccess
+from pybal.state.file_access import FileAccess
 from pybal.state.state_writing import StateWriting
 
 USER_AGENT = f"PyBal/{pybal.__version__}"
@@ -54,13 +54,12 @@ class Source(Protocol):
 class SourcePorts:
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that takes its time, and fires
-    with what it returns or raises; `writing` is for what is to be done before the process ends
-    (None: by `in_thread`); services that share a pool file share `time_slices` when it changes.
-    `state_directory` None: no list is kept over a restart; `read_only`: that of the last run is
-    used, and none is written. `ca_file` (PEM) is trusted in place
-    of the platform's authorities by sources that speak TLS. `boot` names the boot of the kernel
-    whose clock `reactor` shows; None: it is not known. `files` reads pool files; `watches` knows
-    when they need not be looked at, None: each is, every second."""
+    with what it returns or raises; `writing` is for what is to be done before the process ends;
+    services that share a pool file share `time_slices` when it changes. `state_directory` None: no
+    list is kept over a restart; `read_only`: that of the last run is used, and none is written.
+    `ca_file` (PEM) is trusted in place of the platform's authorities by sources that speak TLS.
+    `boot` names the boot of the kernel whose clock `reactor` shows; None: it is not known. `files`
+    reads pool files; `watches` knows when they need not be looked at."""
 
     reactor: Any
     time_slices: TimeSlices
@@ -70,9 +69,9 @@ class SourcePorts:
     names: HostLookUp
     in_thread: InThread
     state_directory: Path | None
+    writing: StateWriting
+    files: FileAccess
+    watches: FileWatches
     ca_file: str | None = None
     read_only: bool = False
-    writing: StateWriting | None = None
     boot: str | None = None
-    files: FileAccess = field(default_factory=DirectAccess)
-    watches: FileWatches | None = None

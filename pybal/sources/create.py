@@ -26,8 +26,8 @@ from pybal.sources.kubernetes import (
 )
 from pybal.sources.last_good_list import LastGoodList, Origin
 from pybal.sources.list_cache import ListCache, file_name, list_file
-from pybal.sources.polling_source import Pauses, PollingSource, Reader
-from pybal.state.state_writing import StateWriting
+from pybal.sources.poller import Pauses
+from pybal.sources.polling_source import PollingSource, Reader
 
 ETCD_SYSTEM = "config-etcd"
 """The log system of etcd's lines, which log filters know."""
@@ -52,8 +52,7 @@ def create_source(
         if ports.state_directory is not None:
             directory = ports.state_directory / _CACHE_DIRECTORY
             file = list_file(directory, service, origin.url, ports.boot)
-            writing = ports.writing or StateWriting(ports.reactor, ports.in_thread)
-            cache = ListCache(file, writing, log, read_only=ports.read_only)
+            cache = ListCache(file, ports.writing, log, read_only=ports.read_only)
         return LastGoodList(
             origin,
             log=log,

@@ -18,9 +18,9 @@ from pybal.errors import SourceError
 from pybal.runtime.file_stamp import FileStamp
 from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
-from pybal.sources.file_watches import Unwatched, Watch
 from pybal.sources.parsing import parsed
-from pybal.sources.polling_source import Early, Pauses
+from pybal.sources.poller import Pauses
+from pybal.sources.polling_source import Early
 from pybal.state.files import FileContent, read_regular_file, regular_file_stamp
 
 FILE_PAUSES = Pauses(1.0, 1.0, 1.0)
@@ -42,7 +42,7 @@ class FileReader:
         self._access = ports.files
         self._in_thread = ports.in_thread
         self._time_slices = ports.time_slices
-        self._watch: Watch = Unwatched() if ports.watches is None else ports.watches.of(path)
+        self._watch = ports.watches.of(path)
         self._seen: FileStamp | None = None
         self._settled: FileStamp | None = None
         self._refused = ""

@@ -17,7 +17,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -33,34 +33,6 @@ _MOST_READINGS = 8
 _MOST_STEPS = 128
 
 _log = Logger(namespace="pool-files")
-
-
-class Watch(Protocol):
-    """Of one file."""
-
-    def is_quiet(self) -> bool:
-        """Whether, for sure, nothing has happened to it since begin()."""
-
-    def begin(self, *, anew: bool = False) -> None:
-        """It is about to be looked at: from now on. `anew`: it has changed, whether that was seen
-        or not."""
-
-    def stop(self) -> None:
-        """Nobody will ask any more. Idempotent."""
-
-
-class Unwatched:
-    """A Watch that sees nothing."""
-
-    def is_quiet(self) -> bool:
-        """See Watch."""
-        return False
-
-    def begin(self, *, anew: bool = False) -> None:
-        """See Watch."""
-
-    def stop(self) -> None:
-        """See Watch."""
 
 
 class FileWatches:
@@ -86,7 +58,7 @@ class FileWatches:
         self._read_at_s = float("-inf")
         self._has_complained = False
 
-    def of(self, path: Path) -> Watch:
+    def of(self, path: Path) -> FileWatch:
         """The watch of an absolute path."""
         return FileWatch(self, path)
 
@@ -155,7 +127,7 @@ class FileWatches:
 
 
 class FileWatch:
-    """See Watch."""
+    """Of one file."""
 
     def __init__(self, watches: FileWatches, path: Path) -> None:
         self._watches = watches
@@ -171,7 +143,7 @@ class FileWatch:
         self._is_whole = False
 
     def is_quiet(self) -> bool:
-        """See Watch."""
+        """Whether, for sure, nothing has happened to it since begin()."""
         if not self._is_whole or not self._watches.is_local(self._path):
             return False
         now_s = float(self._watches.clock.seconds())
@@ -179,7 +151,8 @@ class FileWatch:
         return self._is_whole and now_s - self._looked_at_s < LOOK_S
 
     def begin(self, *, anew: bool = False) -> None:
-        """See Watch."""
+        """It is about to be looked at: from now on. `anew`: it has changed, whether that was seen
+        or not."""
         now_s = self._looked_at_s = self._watches.clock.seconds()
         if self._is_whole and not anew:
             return
@@ -199,7 +172,7 @@ class FileWatch:
         self._keep(places)
 
     def stop(self) -> None:
-        """See Watch."""
+        """Nobody will ask any more. Idempotent."""
         self._is_whole = False
         self._keep(set())
 

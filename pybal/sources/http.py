@@ -14,7 +14,8 @@ from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.runtime.naming import quoted
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.parsing import parsed
-from pybal.sources.polling_source import Early, Pauses
+from pybal.sources.poller import Pauses
+from pybal.sources.polling_source import Early
 
 TIMEOUT_S = 5.0
 HTTP_PAUSES = Pauses(1.0, 1.0, 5.0)

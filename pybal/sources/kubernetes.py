@@ -18,7 +18,8 @@ from pybal.runtime.naming import quoted
 from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.http import whole_body
 from pybal.sources.parsing import parsed
-from pybal.sources.polling_source import Early, Pauses
+from pybal.sources.poller import Pauses
+from pybal.sources.polling_source import Early
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 64 * 1024 * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -16,12 +17,21 @@ from pybal.runtime.coalescing import coalesced
 Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
 
 
-class Poller:
-    """Calls `poll` at once and then again, `interval_s` after each end of it.
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Between polls: after a good one, after a first failure, and at most."""
 
-    `poll` tells whether it went well. After failures in a row the pause is `retry_s`, doubled
-    each time up to `max_retry_s`. Pauses are shortened at random by up to a tenth, so that a
-    hundred services do not poll in step. stop() cancels what is under way.
+    interval_s: float
+    retry_s: float
+    max_retry_s: float
+
+
+class Poller:
+    """Calls `poll` at once, and again after a pause from each end of it.
+
+    `poll` tells whether it went well; after failures in a row the pause is doubled each time.
+    Pauses are shortened at random by up to a tenth, so that a hundred services do not poll in step.
+    stop() cancels what is under way.
     """
 
     def __init__(
@@ -30,18 +40,13 @@ class Poller:
         random: random.Random,
         log: Logger,
         poll: Poll,
-        *,
-        interval_s: float,
-        retry_s: float,
-        max_retry_s: float,
+        pauses: Pauses,
     ) -> None:
         self._clock = clock
         self._random = random
         self._log = log
         self._poll = poll
-        self._interval_s = interval_s
-        self._retry_s = retry_s
-        self._max_retry_s = max_retry_s
+        self._pauses = pauses
         self._running: Deferred[None] | None = None
         self._timer: Any = None
         self._stopped = False
@@ -79,9 +84,9 @@ class Poller:
             return False
 
     def _pause_s(self, failures: int) -> float:
-        pause_s = self._interval_s
+        pause_s = self._pauses.interval_s
         if failures:
-            pause_s = doubling_s(failures - 1, self._retry_s, self._max_retry_s)
+            pause_s = doubling_s(failures - 1, self._pauses.retry_s, self._pauses.max_retry_s)
         return pause_s * self._random.uniform(0.9, 1.0)
 
     async def _pause(self, delay_s: float) -> None:

@@ -6,7 +6,6 @@ A new source of this kind is a Reader, and a case in `create.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError
@@ -18,19 +17,10 @@ from pybal.runtime.stopping import end_each
 from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.list_source import ListSource
-from pybal.sources.poller import Poller
+from pybal.sources.poller import Pauses, Poller
 
 Early = Callable[[PoolList], None]
 """Takes what a reading that is not over has found for sure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """Between readings: after a good one, after a first failure, and at most."""
-
-    interval_s: float
-    retry_s: float
-    max_retry_s: float
 
 
 class Reader(Protocol):
@@ -59,15 +49,7 @@ class PollingSource(ListSource):
         self._reader = reader
         self._log = log
         self._now = ports.now
-        self._poller = Poller(
-            ports.reactor,
-            ports.random,
-            log,
-            self._poll,
-            interval_s=pauses.interval_s,
-            retry_s=pauses.retry_s,
-            max_retry_s=pauses.max_retry_s,
-        )
+        self._poller = Poller(ports.reactor, ports.random, log, self._poll, pauses)
 
     def start(self) -> None:
         """See Source. The first reading has begun when this returns."""

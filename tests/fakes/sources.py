@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from pybal.sources.file_watches import FileWatches
+from pybal.state.file_access import DirectAccess
+from pybal.state.state_writing import StateWriting
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
@@ -57,6 +60,25 @@ class FakeThread:
             result.callback(found)
 
 
+def source_ports(reactor: Any, disk: FakeThread | None = None, **others: Any) -> SourcePorts:
+    """The world of a source: a fake, as far as nothing else is given."""
+    in_thread = disk or FakeThread()
+    ports = SourcePorts(
+        reactor=reactor,
+        time_slices=TimeSlices(reactor),
+        now=reactor.seconds,
+        random=random.Random(1),
+        http=FakeHTTPClient(),
+        names=FakeHostLookUp(),
+        in_thread=in_thread,
+        state_directory=None,
+        writing=StateWriting(reactor, in_thread),
+        files=DirectAccess(),
+        watches=FileWatches(reactor, lambda _: False, lambda call: call()),
+    )
+    return replace(ports, **others)
+
+
 class SourceBench:
     """One world for any number of sources; `published` holds the lists of them all, in order."""
 
@@ -75,19 +97,14 @@ class SourceBench:
         self.published: list[Servers] = []
         self.holds = False
         """Whether nothing more that is published is put in force."""
-        self.environment = SourcePorts(
-            reactor=self.clock,
-            time_slices=TimeSlices(self.clock),
+        self.environment = source_ports(
+            self.clock,
+            self.disk,
             now=self.now,
-            random=random.Random(1),
             http=self.http,
-            names=FakeHostLookUp(),
-            in_thread=self.disk,
             state_directory=state_directory,
             read_only=read_only,
-            watches=FileWatches(self.clock, lambda _: True, lambda call: call())
-            if watches_files
-            else None,
+            watches=FileWatches(self.clock, lambda _: watches_files, lambda call: call()),
         )
 
     def now(self) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import random
 from typing import Any
 
 import pytest
@@ -12,9 +11,8 @@ from twisted.internet.defer import Deferred
 from pybal.config.pool_list import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.model import ServerSpec
-from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import SourcePorts
 from pybal.sources.http import HTTPReader
+from tests.fakes.sources import source_ports
 from tests.integration.reactors import real_client, run_in_reactor
 from tests.integration.test_http_hostile import says, server
 
@@ -122,16 +120,8 @@ def read(said: bytes, path: str = "/pool") -> PoolList:
     with server(says(said)) as port:
 
         async def main(reactor: Any) -> PoolList | None:
-            ports = SourcePorts(
-                reactor=reactor,
-                time_slices=TimeSlices(reactor),
-                now=reactor.seconds,
-                random=random.Random(1),
-                http=real_client(reactor),
-                names=_NoNames(),
-                in_thread=_no_thread,
-                state_directory=None,
-                read_only=True,
+            ports = source_ports(
+                reactor, http=real_client(reactor), names=_NoNames(), in_thread=_no_thread
             )
             return await HTTPReader(f"http://127.0.0.1:{port}{path}", ports).read(lambda _: None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,14 +15,12 @@ import pytest
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import Source, SourcePorts
+from pybal.sources.base import Source
 from pybal.sources.create import create_source
 from pybal.sources.etcd_client import PythonEtcdClient
-from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
-from tests.fakes.sources import FakeThread, Servers
+from tests.fakes.sources import Servers, source_ports
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.etcd_server import EtcdServer
 from tests.integration.reactors import run_in_reactor, sleep, until
@@ -88,16 +85,8 @@ class Scene:
         self.published: list[Servers] = []
         self.log = FakeLog()
         self.names = FakeHostLookUp(**{host: addresses or ("127.0.0.1",)})
-        environment = SourcePorts(
-            reactor=reactor,
-            time_slices=TimeSlices(reactor),
-            now=reactor.seconds,
-            random=random.Random(1),
-            http=FakeHTTPClient(),
-            names=self.names,
-            in_thread=FakeThread(),
-            state_directory=None,
-            ca_file=None if ca_file is None else str(ca_file),
+        environment = source_ports(
+            reactor, names=self.names, ca_file=None if ca_file is None else str(ca_file)
         )
         self.source: Source = create_source(
             EtcdSource(host, etcd.port, DIRECTORY),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +12,9 @@ import pytest
 
 from pybal.config.settings import HTTPSource
 from pybal.model import ServerSpec
-from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import SourcePorts
 from pybal.sources.create import create_source
 from tests.fakes.log import FakeLog
-from tests.fakes.names import FakeHostLookUp
-from tests.fakes.sources import FakeThread, Servers
+from tests.fakes.sources import Servers, source_ports
 from tests.integration.reactors import real_client, run_in_reactor, until
 
 pytestmark = pytest.mark.integration
@@ -83,16 +79,7 @@ def test_no_mood_of_a_server_empties_the_pool() -> None:
     log = FakeLog()
 
     async def main(reactor: Any) -> None:
-        environment = SourcePorts(
-            reactor=reactor,
-            time_slices=TimeSlices(reactor),
-            now=reactor.seconds,
-            random=random.Random(1),
-            http=real_client(reactor),
-            names=FakeHostLookUp(),
-            in_thread=FakeThread(),
-            state_directory=None,
-        )
+        environment = source_ports(reactor, http=real_client(reactor))
         url = f"http://127.0.0.1:{master.server_address[1]}/pybal/text"
         source = create_source(
             HTTPSource(url),

@@ -22,7 +22,7 @@ from pybal.runtime.gc_tuning import (
     Searches,
     tune_garbage_collection,
 )
-from pybal.sources.poller import Poller
+from pybal.sources.poller import Pauses, Poller
 
 
 @pytest.fixture(autouse=True)
@@ -244,9 +244,7 @@ def test_the_pauses_of_a_poller_leave_no_garbage() -> None:
     async def poll() -> bool:
         return True
 
-    poller = Poller(
-        clock, random.Random(1), Logger(), poll, interval_s=1.0, retry_s=1.0, max_retry_s=1.0
-    )
+    poller = Poller(clock, random.Random(1), Logger(), poll, Pauses(1.0, 1.0, 1.0))
     poller.start()
     gc.collect()
     gc.disable()

@@ -6,7 +6,7 @@ import random
 
 from twisted.internet.task import Clock
 
-from pybal.sources.poller import Poller
+from pybal.sources.poller import Pauses, Poller
 from tests.fakes.log import FakeLog
 
 
@@ -18,15 +18,7 @@ class Polls:
         self.log = FakeLog()
         self.polled = 0
         self.fails = False
-        self.poller = Poller(
-            self.clock,
-            source,
-            self.log.logger("web"),
-            self.poll,
-            interval_s=1,
-            retry_s=1,
-            max_retry_s=1,
-        )
+        self.poller = Poller(self.clock, source, self.log.logger("web"), self.poll, Pauses(1, 1, 1))
         self.poller.start()
 
     async def poll(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any, cast
 
 from twisted.internet.task import Clock
@@ -10,13 +9,13 @@ from twisted.internet.task import Clock
 from pybal.config.pool_list import PoolList
 from pybal.config.settings import EtcdSource
 from pybal.model import ServerSpec
-from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import SourcePorts
 from pybal.sources.etcd import EtcdPool, Watcher
 from pybal.sources.last_good_list import LastGoodList
 from pybal.sources.list_source import ListSource
-from pybal.sources.polling_source import Early, Pauses, PollingSource
+from pybal.sources.poller import Pauses
+from pybal.sources.polling_source import Early, PollingSource
 from tests.fakes.log import FakeLog
+from tests.fakes.sources import source_ports
 
 
 class Endless:
@@ -49,20 +48,6 @@ class OneList:
         self.stopped = True
 
 
-def ports(clock: Clock) -> SourcePorts:
-    lacking = cast(Any, None)
-    return SourcePorts(
-        reactor=clock,
-        time_slices=TimeSlices(clock),
-        now=clock.seconds,
-        random=random.Random(1),
-        http=lacking,
-        names=lacking,
-        in_thread=lacking,
-        state_directory=None,
-    )
-
-
 def stop(source: ListSource, log: FakeLog) -> None:
     source.stop()
     assert "Not stopped in order: " in log.take()[0]
@@ -71,7 +56,7 @@ def stop(source: ListSource, log: FakeLog) -> None:
 def test_reading_ends() -> None:
     clock, log, reader = Clock(), FakeLog(), OneList()
     pauses = Pauses(interval_s=1, retry_s=1, max_retry_s=1)
-    source = PollingSource(reader, pauses, ports(clock), log.logger("web"), ENDLESS)
+    source = PollingSource(reader, pauses, source_ports(clock), log.logger("web"), ENDLESS)
     source.start()
     clock.advance(2)
     stop(source, log)
@@ -85,5 +70,5 @@ def test_watching_ends(monkeypatch: Any) -> None:
     ended: list[Watcher] = []
     monkeypatch.setattr(Watcher, "stop", lambda watcher: ended.append(watcher))
     settings = EtcdSource("h", 2379, "/pools/a/")
-    stop(EtcdPool(settings, ports(Clock()), ENDLESS, log.logger("web")), log)
+    stop(EtcdPool(settings, source_ports(Clock()), ENDLESS, log.logger("web")), log)
     assert len(ended) == 1
