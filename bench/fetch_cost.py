@@ -28,6 +28,7 @@ from pybal.http.port import HTTPClient, HTTPRequest, HTTPResponse
 from pybal.model import IPAddress
 from pybal.net.sockets import SocketNetwork
 from pybal.net.tls_resumption import TLSResumption
+from tests.fakes.files import FilesHere
 
 PORTS = {"http": 18080, "https": 18443}
 AT_A_TIME = 20
@@ -79,7 +80,8 @@ async def gather(deferreds: list[Deferred[Any]]) -> None:
 
 async def measure(count: int) -> None:
     reactor: Any = global_reactor
-    client = BoundedHTTPClient(reactor, SocketNetwork(reactor), NoNames(), post_quantum=False)
+    network = SocketNetwork(reactor)
+    client = BoundedHTTPClient(reactor, network, NoNames(), post_quantum=False, files=FilesHere())
     for scheme in PORTS:
         times = [await cost_s(client, scheme, count) * 1000 / count for _ in range(ROUNDS)]
         print(f"{scheme}: per 1,000 checks {min(times):.3f} s")

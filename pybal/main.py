@@ -70,7 +70,7 @@ from pybal.runtime.instance_lock import AlreadyRunningError, claim
 from pybal.runtime.lean_imports import import_when_used, import_without_programs
 from pybal.runtime.log import Logging, begin_logging
 from pybal.runtime.log_limit import SUM_EVERY_S
-from pybal.runtime.service_manager import ServiceManager, read_environment
+from pybal.runtime.service_manager import ServiceManager, watchdog_s
 from pybal.runtime.signals import SignalHandling
 from pybal.runtime.stdout import say
 from pybal.runtime.threads import in_pool, own_thread
@@ -335,9 +335,12 @@ def _daemon_ports(
         state_writing=writing,
         own_thread=own_thread,
         files=files,
+        certificates=certificates,
         http=BoundedHTTPClient(reactor, network, resolver, post_quantum=False, files=certificates),
         names=resolver,
-        source_http=BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver),
+        source_http=BoundedHTTPClient(
+            reactor, SocketNetwork(reactor), resolver, files=certificates
+        ),
         addresses=resolver,
         network=network,
         descriptor_limit=descriptor_limit(),
@@ -360,7 +363,9 @@ def _daemon_ports(
         is_local=is_local,
         host_name=os.uname().nodename,
         monitors=begun.monitors,
-        service_manager=ServiceManager(read_environment(os.environ, os.getpid())),
+        service_manager=ServiceManager(
+            os.environ.get("NOTIFY_SOCKET", ""), watchdog_s(os.environ, os.getpid())
+        ),
         new_inotify=Inotify,
         cpu_s=time.thread_time,
         monotonic_s=time.monotonic,

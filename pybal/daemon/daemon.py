@@ -378,7 +378,9 @@ class Daemon:
         ) -> Monitor:
             return create_monitor(settings, target, ports, receiver, self._ports.monitors)
 
-        checks = ChecksByHand(self._monitor_ports, self._ports.names, create, iso_time)
+        checks = ChecksByHand(
+            self._monitor_ports, self._ports.names, self._ports.certificates, create, iso_time
+        )
         return ServerChecks(checks, self._settings_by_name, self.view.service)
 
     def _settings_by_name(self) -> dict[str, ServiceSettings]:

@@ -19,6 +19,7 @@ from pybal.monitors.processes import AllProcesses
 from pybal.monitors.registry import MonitorTypes
 from pybal.net.port import Network
 from pybal.pool.server import AddressWatcher
+from pybal.runtime.files_port import Files
 from pybal.runtime.service_manager import ServiceManager
 from pybal.runtime.threads import InThread, OwnThread
 from pybal.sources.inotify import Inotify
@@ -53,6 +54,8 @@ class DaemonPorts:
     end."""
     files: BoundedAccess
     """How files are read that may be on a file system that hangs."""
+    certificates: Files
+    """How files of trusted certificates are read."""
     http: HTTPClient
     source_http: HTTPClient
     names: HostLookUp

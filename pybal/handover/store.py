@@ -5,11 +5,10 @@ The manager holds a copy of each, so that to close ours does not close the conne
 
 from __future__ import annotations
 
-import array
-import contextlib
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from pybal.runtime.service_manager import send
 
 MAX_AT_ONCE = 253
 """SCM_MAX_FD of the kernel."""
@@ -29,27 +28,15 @@ class ManagerStore:
     """That of the service manager, at the address of its socket."""
 
     def __init__(self, address: str) -> None:
-        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._address = address
 
     def keep(self, name: str, descriptors: Sequence[int]) -> bool:
         """See DescriptorStore."""
-        return self._send(f"FDSTORE=1\nFDNAME={name}", descriptors)
+        return send(self._address, f"FDSTORE=1\nFDNAME={name}", descriptors)
 
     def forget(self, name: str) -> None:
         """See DescriptorStore."""
-        self._send(f"FDSTOREREMOVE=1\nFDNAME={name}", ())
-
-    def _send(self, text: str, descriptors: Sequence[int]) -> bool:
-        passed = []
-        if descriptors:
-            numbers = array.array("i", descriptors)
-            passed.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers))
-        flags = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, flags) as sock:
-            sock.connect(self._address)
-            sock.sendmsg([text.encode()], passed)
-            return True
-        return False
+        send(self._address, f"FDSTOREREMOVE=1\nFDNAME={name}")
 
 
 def manager_store(environment: Mapping[str, str]) -> ManagerStore | None:

@@ -21,7 +21,7 @@ from pybal.http.request import Target, parse_url
 from pybal.net.port import Network
 from pybal.net.tls_facts import TLSSetupError
 from pybal.net.url_text import without_secrets
-from pybal.runtime.files_port import Files, FilesHere
+from pybal.runtime.files_port import Files
 
 MakeExchange = Callable[[Any, Network, HTTPRequest, Target], Exchange]
 
@@ -37,13 +37,13 @@ class BoundedHTTPClient:
         names: HostLookUp,
         *,
         post_quantum: bool = True,
-        files: Files | None = None,
+        files: Files,
     ) -> None:
         self._clock = clock
         self._network = network
         self._names = names
         self._post_quantum = post_quantum
-        self._files = files or FilesHere()
+        self._files = files
         self._over_tls: MakeExchange | None = None
 
     def fetch(self, request: HTTPRequest) -> Deferred[HTTPResponse]:

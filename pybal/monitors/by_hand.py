@@ -20,6 +20,7 @@ from pybal.monitors.base import Monitor, ReportReceiver
 from pybal.monitors.exchange import Record, Step
 from pybal.monitors.recording import RecordingHTTPClient, RecordingNetwork, RecordingProcesses
 from pybal.monitors.target import MonitorPorts, Target
+from pybal.runtime.files_port import Files
 
 AT_ONCE = 4
 """So many servers are checked by hand at once."""
@@ -49,11 +50,13 @@ class ChecksByHand:
         self,
         ports: MonitorPorts,
         names: HostLookUp,
+        certificates: Files,
         create: CreateMonitor,
         iso: Callable[[float], str],
     ) -> None:
         self._ports = ports
         self._names = names
+        self._certificates = certificates
         self._create = create
         self._iso = iso
         self._running = 0
@@ -107,7 +110,9 @@ class ChecksByHand:
             random=ports.random,
             network=RecordingNetwork(ports.network, record),
             processes=RecordingProcesses(ports.processes, record),
-            http=RecordingHTTPClient(clock, ports.network, self._names, record, self._iso),
+            http=RecordingHTTPClient(
+                clock, ports.network, self._names, self._certificates, record, self._iso
+            ),
             stall_meter=ports.stall_meter,
             recoveries=Recoveries(clock.seconds),
             faults=once,

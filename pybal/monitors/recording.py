@@ -35,6 +35,7 @@ from pybal.net.port import (
     UDPEvents,
 )
 from pybal.net.tls_facts import TLSFacts
+from pybal.runtime.files_port import Files
 
 _KEPT_BYTES = 4096
 
@@ -150,11 +151,14 @@ class RecordingHTTPClient:
         clock: Any,
         network: Network,
         names: HostLookUp,
+        certificates: Files,
         record: Record,
         iso: Callable[[float], str],
     ) -> None:
         quiet = RecordingNetwork(network, record, with_data=False)
-        self._client = BoundedHTTPClient(clock, quiet, names, post_quantum=False)
+        self._client = BoundedHTTPClient(
+            clock, quiet, names, post_quantum=False, files=certificates
+        )
         self._record = record
         self._iso = iso
 

@@ -26,7 +26,7 @@ from pybal.errors import PyBalError, SourceError
 from pybal.net.tls_facts import TLSFacts, TLSSetupError
 from pybal.net.tls_groups import offer_x25519_alone
 from pybal.runtime.file_stamp import FileStamp
-from pybal.runtime.files_port import Files, FilesHere
+from pybal.runtime.files_port import Files
 
 _END_OF_CERTIFICATE = b"-----END CERTIFICATE-----"
 _log = Logger(namespace="network")
@@ -43,9 +43,9 @@ class TLSConnections:
     are those of checks, see pybal/net/tls_groups.py. `files` reads trusted certificates, and tells
     for each verified connection whether they are others now."""
 
-    def __init__(self, *, post_quantum: bool = True, files: Files | None = None) -> None:
+    def __init__(self, *, post_quantum: bool = True, files: Files) -> None:
         self._post_quantum = post_quantum
-        self._files = files or FilesHere()
+        self._files = files
         self._unverified = self._made(_unverifying())
         self._verified: dict[str | None, tuple[FileStamp | None, SSL.Context]] = {}
         """By the file of trusted certificates, as it was when it was read."""

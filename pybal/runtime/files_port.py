@@ -7,7 +7,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from pybal.runtime.file_stamp import FileStamp, file_stamp
+from pybal.runtime.file_stamp import FileStamp
 
 
 class Files(Protocol):
@@ -25,18 +25,3 @@ class Files(Protocol):
     def read(self, path: Path) -> bytes:
         """What it holds. Raises OSError or SourceError."""
         ...
-
-
-class FilesHere:
-    """See Files. On whatever file system, for as long as that takes."""
-
-    def first_look(self, path: Path) -> Deferred[None] | None:
-        """See Files."""
-
-    def stamp(self, path: Path) -> FileStamp | None:
-        """See Files."""
-        return file_stamp(path)
-
-    def read(self, path: Path) -> bytes:
-        """See Files."""
-        return path.read_bytes()

@@ -8,29 +8,26 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from array import array
+from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class ManagerEnvironment:
-    """What the manager said in the environment. `notify_socket` empty: there is no manager;
-    `watchdog_s` 0: it does not watch."""
-
-    notify_socket: str = ""
-    watchdog_s: float = 0.0
-
-
-def read_environment(environment: Mapping[str, str], process_id: int) -> ManagerEnvironment:
-    """NOTIFY_SOCKET and WATCHDOG_USEC, as far as they are for this process. Nonsense counts as not
-    set."""
-    return ManagerEnvironment(
-        environment.get("NOTIFY_SOCKET", ""),
-        _watchdog_s(environment, process_id),
-    )
+def send(address: str, text: str, descriptors: Sequence[int] = ()) -> bool:
+    """Tell the manager at the address of its socket; whether it was told. Never blocks."""
+    passed = []
+    if descriptors:
+        passed.append((socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors)))
+    flags = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, flags) as sock:
+        sock.connect("\0" + address[1:] if address.startswith("@") else address)
+        sock.sendmsg([text.encode()], passed)
+        return True
+    return False
 
 
-def _watchdog_s(environment: Mapping[str, str], process_id: int) -> float:
+def watchdog_s(environment: Mapping[str, str], process_id: int) -> float:
+    """WATCHDOG_USEC, as far as it is for this process; 0 if the manager does not watch, or says
+    nonsense."""
     if environment.get("WATCHDOG_PID", str(process_id)) != str(process_id):
         return 0.0
     return _number(environment, "WATCHDOG_USEC") / 1e6
@@ -45,11 +42,11 @@ class ServiceManager:
     """Tells the manager how the daemon is. Never blocks, never fails: a manager that does not
     listen is told nothing."""
 
-    def __init__(self, environment: ManagerEnvironment) -> None:
-        self.watchdog_s = environment.watchdog_s
-        self._address = environment.notify_socket
-        if self._address.startswith("@"):
-            self._address = "\0" + self._address[1:]
+    def __init__(self, address: str = "", watchdog_s: float = 0.0) -> None:
+        """`address` (NOTIFY_SOCKET) empty: there is no manager; `watchdog_s` 0: it does not
+        watch."""
+        self.watchdog_s = watchdog_s
+        self._address = address
         self._last_status = ""
 
     def ready(self) -> None:
@@ -80,12 +77,8 @@ class ServiceManager:
         self._send("WATCHDOG=1")
 
     def _send(self, text: str) -> None:
-        if not self._address:
-            return
-        flags = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, flags) as sock:
-            sock.connect(self._address)
-            sock.send(text.encode())
+        if self._address:
+            send(self._address, text)
 
 
 def is_managed(environment: Mapping[str, str], process_id: int) -> bool:

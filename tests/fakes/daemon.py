@@ -25,13 +25,14 @@ from pybal.monitors.memory import MonitorMemory
 from pybal.monitors.registry import BUILT_IN
 from pybal.net.port import Keepalive, TCPEvents
 from pybal.reload.running import started
-from pybal.runtime.service_manager import ManagerEnvironment, ServiceManager
+from pybal.runtime.service_manager import ServiceManager
 from pybal.sources.inotify import Inotify
 from pybal.state.file_access import BoundedAccess
 from pybal.state.state_writing import StateWriting
 from tests.bgp.memory import MemoryNetwork
 from tests.config.texts import load
 from tests.fakes.deferreds import result_of
+from tests.fakes.files import FilesHere
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.keeper import no_keeper
 from tests.fakes.names import FakeHostLookUp
@@ -159,6 +160,7 @@ def memory_ports(
         state_writing=StateWriting(clock, in_thread),
         own_thread=own_thread,
         files=BoundedAccess(clock, own_thread),
+        certificates=FilesHere(),
         http=FakeHTTPClient(),
         source_http=FakeHTTPClient(),
         names=FakeHostLookUp(),
@@ -176,7 +178,7 @@ def memory_ports(
         is_local=lambda _: True,
         host_name="lvs1",
         monitors=BUILT_IN,
-        service_manager=ServiceManager(ManagerEnvironment()),
+        service_manager=ServiceManager(),
         monotonic_s=clock.seconds,
         set_log_level=lambda _: None,
         with_options=lambda settings: settings,

@@ -20,6 +20,7 @@ from pybal.model import IPAddress
 from pybal.names.resolver import Resolver
 from pybal.runtime.files_port import Files
 from tests.fakes.deferreds import error_of, result_of
+from tests.fakes.files import FilesHere
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp, FakeNamesClient
 from tests.fakes.network import FakeChannel, FakeNetwork, os_error
@@ -42,7 +43,7 @@ class Rig:
         self.network = FakeNetwork()
         self.network.error = os_error(code) if code is not None else None
         self.names = names or FakeHostLookUp()
-        client = BoundedHTTPClient(self.clock, self.network, self.names, files=files)
+        client = BoundedHTTPClient(self.clock, self.network, self.names, files=files or FilesHere())
         self.fetched: Deferred[HTTPResponse] = client.fetch(request)
 
     def connect(self) -> FakeChannel:
@@ -314,7 +315,7 @@ def test_an_outage_of_dns_is_survived_with_the_last_known_address() -> None:
     rig = Rig(NAMED)
     names = FakeNamesClient()
     resolver = Resolver(rig.clock, random.Random(1), names, FakeLog().logger("resolver"), None)
-    client = BoundedHTTPClient(rig.clock, rig.network, resolver)
+    client = BoundedHTTPClient(rig.clock, rig.network, resolver, files=FilesHere())
     first = client.fetch(NAMED)
     names.answer("config.example", "192.0.2.7", ttl_s=10)
     names.fail("config.example", family=6)

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from pybal.errors import HTTPLocalFaultError, SourceError
-from pybal.runtime.files_port import FilesHere
 from tests.fakes.deferreds import error_of
+from tests.fakes.files import SlowFiles
 from tests.http.test_client import Rig, failed_with, request
 
 NO_FILE = request("https://a.example/", ca_file="/nonexistent/ca.pem")
-
-
-class SlowFiles(FilesHere):
-    """On another host, which answers when the test says so."""
-
-    def __init__(self) -> None:
-        self.looking: Deferred[None] = Deferred()
-
-    def first_look(self, path: Path) -> Deferred[None] | None:
-        return self.looking
 
 
 def test_a_missing_file_of_trusted_certificates_is_named() -> None:

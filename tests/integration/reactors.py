@@ -17,6 +17,7 @@ from pybal.http.port import HTTPClient
 from pybal.names.resolver import Resolver
 from pybal.names.stub_resolver import SystemNames
 from pybal.net.sockets import SocketNetwork
+from tests.fakes.files import FilesHere
 
 T = TypeVar("T")
 
@@ -69,4 +70,4 @@ def real_client(
     """The daemon's HTTP client."""
     names = SystemNames(reactor, hosts, resolv_conf, dns_port)
     resolver = Resolver(reactor, random.Random(1), names, Logger(), None)
-    return BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver)
+    return BoundedHTTPClient(reactor, SocketNetwork(reactor), resolver, files=FilesHere())

@@ -9,6 +9,7 @@ import pytest
 from OpenSSL import SSL
 
 from pybal.net.tls import TLSConnections
+from tests.fakes.files import FilesHere
 from tests.integration.certificates import Certificate, make_certificate
 from tests.integration.tls_server import extensions, server_context
 
@@ -40,7 +41,7 @@ def shares(content: bytes) -> list[int]:
 
 @pytest.mark.parametrize("verify", [False, True])
 def test_x25519_is_the_only_share(verify: bool) -> None:
-    connections = TLSConnections(post_quantum=False)
+    connections = TLSConnections(post_quantum=False, files=FilesHere())
     said = hello(connections.connection("web.example", verify=verify, ca_file=None))
     assert shares(said[KEY_SHARE]) == [X25519]
     groups = said[SUPPORTED_GROUPS]
@@ -56,7 +57,7 @@ def test_a_server_of_any_group_is_understood(
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = server_context(certificate, version, curve)
     server = context.wrap_bio(incoming, outgoing, server_side=True)
-    connections = TLSConnections(post_quantum=False)
+    connections = TLSConnections(post_quantum=False, files=FilesHere())
     client = connections.connection("web.example", verify=False, ca_file=None)
     for _ in range(4):
         try:

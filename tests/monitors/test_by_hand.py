@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pybal.config.settings import MonitorSettings
-from pybal.errors import ControlError
+from pybal.errors import ControlError, SourceError
 from pybal.health.local_faults import LocalFaults
 from pybal.health.recoveries import Recoveries
 from pybal.monitors.base import Monitor, ReportReceiver
@@ -29,6 +29,7 @@ from pybal.monitors.exchange import (
 )
 from pybal.monitors.idleconnection import IdleConnectionSettings
 from pybal.monitors.looping import CheckOutcome, LoopingMonitor
+from pybal.monitors.proxyfetch import ProxyFetchSettings
 from pybal.monitors.registry import create_monitor
 from pybal.monitors.runcommand import LiteralArgument, RunCommandSettings
 from pybal.monitors.target import MonitorPorts, Target
@@ -37,6 +38,7 @@ from pybal.net.tls_facts import TLSFacts
 from tests.fakes.daemon import Answering
 from tests.fakes.deferreds import result_of
 from tests.fakes.environment import FakeAttention
+from tests.fakes.files import SlowFiles
 from tests.fakes.http import FakeHTTPClient
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
@@ -57,6 +59,7 @@ class Rig:
         self.clock = Clock()
         self.network = Answering(self.clock, set(refusing))
         self.processes = FakeProcesses()
+        self.certificates = SlowFiles()
         seconds = self.clock.seconds
         self.recoveries = Recoveries(seconds)
         self.faults = LocalFaults(seconds, FakeLog().logger("x"))
@@ -71,7 +74,7 @@ class Rig:
             recoveries=self.recoveries,
             faults=self.faults,
         )
-        self.checks = ChecksByHand(ports, FakeHostLookUp(), self.create, str)
+        self.checks = ChecksByHand(ports, FakeHostLookUp(), self.certificates, self.create, str)
 
     def create(
         self,
@@ -122,6 +125,19 @@ def test_it_concerns_no_other_check() -> None:
     rig.check(IDLE)
     assert told == []
     assert rig.faults.counts == {}
+
+
+def test_certificates_on_a_server_of_files_that_hangs_are_waited_for_off_the_reactor() -> None:
+    rig = Rig()
+    urls = ("https://a.example/",)
+    verifying = ProxyFetchSettings(urls, tls_verify=True, ca_file=Path("/nonexistent/ca.pem"))
+    asked = rig.begin(verifying)
+    rig.clock.pump([0.01] * 100)
+    assert not asked.called
+    rig.certificates.looking.errback(SourceError("its file system has not answered for 5 s"))
+    rig.clock.pump([0.01] * 100)
+    (check,) = result_of(asked)
+    assert check.up is None
 
 
 def test_silence_has_its_end() -> None:

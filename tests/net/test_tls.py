@@ -11,6 +11,7 @@ from OpenSSL import SSL
 
 from pybal.net.tls import CertificateNameError, TLSConnections, verify_name
 from pybal.net.tls_facts import TLSSetupError
+from tests.fakes.files import FilesHere
 
 
 def authority(name: str) -> bytes:
@@ -36,7 +37,7 @@ def test_a_file_of_trusted_certificates_is_read_once_and_when_it_has_changed(
 ) -> None:
     file = tmp_path / "ca.pem"
     file.write_bytes(authorities[0])
-    connections = TLSConnections()
+    connections = TLSConnections(files=FilesHere())
     first = trust(connections, file)
     assert trust(connections, file) is first
     (tmp_path / "new").write_bytes(authorities[1])
@@ -52,7 +53,7 @@ def test_a_file_that_has_gone_or_is_damaged_leaves_what_was_trusted(
 ) -> None:
     file = tmp_path / "ca.pem"
     file.write_bytes(authorities[0])
-    connections = TLSConnections()
+    connections = TLSConnections(files=FilesHere())
     first = trust(connections, file)
     file.unlink()
     if damage is not None:
@@ -65,7 +66,7 @@ def test_a_file_that_has_gone_or_is_damaged_leaves_what_was_trusted(
 
 def test_a_file_that_never_was_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TLSSetupError, match=r"ca\.pem"):
-        trust(TLSConnections(), tmp_path / "ca.pem")
+        trust(TLSConnections(files=FilesHere()), tmp_path / "ca.pem")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def shaken(client: SSL.Connection, served: tuple[Path, Path]) -> SSL.Connection:
 def test_a_server_is_named_as_certificates_name_it(
     served: tuple[Path, Path], host: str, said: bytes | None
 ) -> None:
-    client = TLSConnections().connection(host, verify=True, ca_file=str(served[0]))
+    client = TLSConnections(files=FilesHere()).connection(host, verify=True, ca_file=str(served[0]))
     assert shaken(client, served).get_servername() == said
     verify_name(client, host)
     for other in ("example.org.", "www.example.org..", "::2"):

@@ -9,21 +9,15 @@ from pathlib import Path
 import pytest
 
 from pybal.runtime.service_manager import (
-    ManagerEnvironment,
     ServiceManager,
     is_journal,
     is_managed,
-    read_environment,
+    watchdog_s,
 )
 
 
-def test_the_environment_of_a_service_is_read() -> None:
-    said = {
-        "NOTIFY_SOCKET": "/run/systemd/notify",
-        "WATCHDOG_USEC": "30000000",
-        "WATCHDOG_PID": "7",
-    }
-    assert read_environment(said, 7) == ManagerEnvironment("/run/systemd/notify", 30.0)
+def test_how_often_the_manager_wants_to_hear_is_read() -> None:
+    assert watchdog_s({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"}, 7) == 30.0
 
 
 @pytest.mark.parametrize(
@@ -36,7 +30,7 @@ def test_the_environment_of_a_service_is_read() -> None:
     ],
 )
 def test_what_is_for_another_process_or_nonsense_counts_as_not_set(said: dict[str, str]) -> None:
-    assert read_environment(said, 7) == ManagerEnvironment()
+    assert watchdog_s(said, 7) == 0.0
 
 
 @pytest.fixture
@@ -48,7 +42,7 @@ def listener(tmp_path: Path) -> socket.socket:
 
 
 def manager_of(listener: socket.socket) -> ServiceManager:
-    return ServiceManager(ManagerEnvironment(listener.getsockname(), 30.0))
+    return ServiceManager(listener.getsockname(), 30.0)
 
 
 def test_each_word_is_one_datagram(listener: socket.socket) -> None:
@@ -83,13 +77,13 @@ def test_an_abstract_socket_is_reached() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind("\0" + name)
         sock.settimeout(10)
-        ServiceManager(ManagerEnvironment("@" + name)).ready()
+        ServiceManager("@" + name).ready()
         assert sock.recv(100) == b"READY=1"
 
 
 def test_without_a_manager_or_with_one_that_is_gone_nothing_happens(tmp_path: Path) -> None:
     for address in ("", str(tmp_path / "gone")):
-        manager = ServiceManager(ManagerEnvironment(address))
+        manager = ServiceManager(address)
         manager.ready()
 
 
