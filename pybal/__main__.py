@@ -6,6 +6,7 @@ import sys
 from pybal.runtime.held_signals import hold_signals
 
 _PLUGINS = "pybal.monitors"
+_EXIT_INTERRUPTED = 130
 _EXIT_MISSING = 1
 """To start again would not mend it, as with a wrong configuration."""
 
@@ -30,6 +31,8 @@ def run() -> int:
             import_without("ssl", "asyncio")
             import_without("OpenSSL", "twisted.internet.posixbase")
         from pybal.main import main
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
     except ModuleNotFoundError as error:
         if (error.name or "pybal").startswith("pybal"):
             raise

@@ -125,7 +125,7 @@ class Verdict(enum.Enum):
 
     POOLED = "pooled"
     DRAINING = "pooled without new connections: its weight is 0"
-    POOLED_UNPROVEN = "pooled before its monitors have spoken"
+    POOLED_UNPROVEN = "pooled before all its monitors have spoken"
     HELD = "kept pooled though down"
     DEPOOLED = "depooled"
     WAITING = "not pooled before its monitors are up"

@@ -143,6 +143,27 @@ def test_a_package_that_is_missing_is_said_in_one_line() -> None:
     assert re.fullmatch(r"\[pybal\] CRITICAL: the Python package \w+ is missing.*\n", done.stderr)
 
 
+INTERRUPTED = """
+import builtins, sys
+import pybal.__main__
+imports = builtins.__import__
+def interrupted(name, *args, **others):
+    if name == "pybal.main":
+        raise KeyboardInterrupt
+    return imports(name, *args, **others)
+builtins.__import__ = interrupted
+sys.exit(pybal.__main__.run())
+"""
+
+
+def test_ctrl_c_while_the_rest_is_imported_ends_it_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 SEARCHES = """
 import atexit, gc, sys
 from pybal.__main__ import run

@@ -21,6 +21,7 @@ from pybal.bgp.connection import BGPConnection
 from pybal.bgp.discovery import Advertiser
 from pybal.bgp.settings import PeerSettings, SpeakerSettings
 from pybal.bgp.tcp_auth import set_key
+from pybal.errors import describe_os_error
 from pybal.handover.listeners import KeptListeners
 from pybal.model import IPAddress
 
@@ -188,7 +189,15 @@ class _Outgoing(ClientFactory):
         return self._connection
 
     def clientConnectionFailed(self, connector: Any, reason: Failure) -> None:  # noqa: ARG002
-        self._failed(reason.getErrorMessage().rstrip("."))  # others go on behind it
+        self._failed(_in_words(reason))  # others go on behind it
+
+
+def _in_words(reason: Failure) -> str:
+    """Why there is no connection: the kernel's words, where it was the kernel."""
+    number = getattr(reason.value, "osError", None)
+    if isinstance(number, int):
+        return describe_os_error(OSError(number, ""))
+    return reason.getErrorMessage().rstrip(".")
 
 
 class _Adopted(ServerFactory):

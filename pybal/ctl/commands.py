@@ -217,7 +217,8 @@ def confirm(asked: Asked) -> Result:
     except UnknownError as error:
         raise _no_service(asked.client, name) from error
     gone = ", ".join(document["confirmed"])
-    return Result([Line(f"Applied what the list of {name} wants: {gone}")], document)
+    text = f"No longer kept against the list of {name}: {gone}. What is left: pybalctl pool {name}"
+    return Result([Line(text)], document)
 
 
 def maintenance(asked: Asked) -> Result:
@@ -231,7 +232,12 @@ def maintenance(asked: Asked) -> Result:
     what = name or "This whole director"
     if document.get("changed", True):
         of = name or "this whole director"
-        text = f"The maintenance of {of} {'begins' if action == 'begin' else 'ends'}"
+        text = f"The maintenance of {of} ends"
+        if action == "begin":
+            text = (
+                f"The maintenance of {of} begins; pybalctl bgp shows how far it is, pybalctl ipvs"
+            )
+            text += " what still comes"
     elif action == "begin":
         text = f"{what} is in maintenance already"
     else:

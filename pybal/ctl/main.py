@@ -325,7 +325,8 @@ def _add_reading(subparsers: _Subparsers) -> None:
     )
     _add(subparsers, "watch", "the status again every 2 s, until Ctrl-C", None)
     names = _add(subparsers, "names", "names, one a line, for completion", commands.names)
-    names.add_argument("kind", choices=["services", "hosts", "peers", "alerts"], help="of what")
+    kinds = ["services", "hosts", "peers", "alerts"]
+    names.add_argument("kind", metavar=f"{{{'|'.join(kinds)}}}", choices=kinds, help="of what")
 
 
 _OVERRIDES = (
@@ -405,5 +406,7 @@ def _add_changing(subparsers: _Subparsers) -> None:
         "move the traffic of a service, or of this director, away by BGP; or end that",
         commands.maintenance,
     )
-    maintenance.add_argument("action", choices=["begin", "end"], help="which")
+    maintenance.add_argument(
+        "action", metavar="{begin|end}", choices=["begin", "end"], help="which"
+    )
     maintenance.add_argument("service", metavar="SERVICE", nargs="?", help="of this service alone")

@@ -68,8 +68,11 @@ class Incident:
         """One sentence for people."""
         where = f" in {counted(len(self.services), 'service')}" if self.services else ""
         became = ", ".join(
-            f"{count} {verdict.replace('_', ' ')}" for verdict, count in self.verdicts
+            f"{count} {_WORDS.get(verdict) or verdict.replace('_', ' ')}"
+            for verdict, count in self.verdicts
         )
+        if became and self.subject.kind == "host" and self.ended_at is not None:
+            became = f"now {became}"
         return f"{_TITLES[self.subject.kind].format(self.subject.name)}{where}" + (
             f" ({became}): {self.cause}" if became else f": {self.cause}"
         )
@@ -81,6 +84,10 @@ _TITLES: dict[SubjectKind, str] = {
     "isolation": "This director was cut off",
     "list": "The pool list changed",
 }
+
+
+_WORDS = {"held": "pooled though down"}
+"""What is held elsewhere is a pool list."""
 
 
 class _Open:

@@ -161,7 +161,7 @@ class MemoryHost:
 
         def attempt() -> None:
             if not network.connect(self.address, peer.address, connection):
-                failed("Connection was refused by other side.")
+                failed("connection refused")
 
         if peer.address in network.silent:
             return lambda: None

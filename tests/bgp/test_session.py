@@ -108,10 +108,10 @@ class SessionTest(PeeringCase):
         assert gaps[0] < 1.1
         assert all(2.9 <= gap <= 4.2 for gap in gaps[2:])
         assert len(set(gaps[2:])) > 10, "with jitter"
-        assert self.peer().last_error == "connect: Connection was refused by other side."
-        assert self.logged("warn") == [
-            "No session with 10.0.0.9: connect: Connection was refused by other side."
-        ], "once"
+        assert self.peer().last_error == "connect: connection refused"
+        assert self.logged("warn") == ["No session with 10.0.0.9: connect: connection refused"], (
+            "once"
+        )
 
     def test_a_connect_that_gets_no_answer_is_begun_anew(self) -> None:
         self.network.silent.add(ip_address(THEM))

@@ -326,9 +326,12 @@ def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
 
 
 def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
-    said = "Applied what the list of text_443 wants: cp1, cp2\n"
+    said = "No longer kept against the list of text_443: cp1, cp2. "
+    said += "What is left: pybalctl pool text_443\n"
     assert site.ctl("confirm", "text_443") == (0, said, "")
-    assert site.ctl("maintenance", "begin")[1] == "The maintenance of this whole director begins\n"
+    begins = "The maintenance of this whole director begins; pybalctl bgp shows how far it is, "
+    begins += "pybalctl ipvs what still comes\n"
+    assert site.ctl("maintenance", "begin")[1] == begins
     again = "This whole director is in maintenance already\n"
     assert site.ctl("maintenance", "begin") == (0, again, "")
     assert site.ctl("maintenance", "end")[1] == "The maintenance of this whole director ends\n"

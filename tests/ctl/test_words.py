@@ -25,3 +25,15 @@ def test_moments_in_sentences_are_shown_in_the_time_zone_of_this_host() -> None:
     text = with_local_times("(decided at 2023-11-14T22:13:20.000Z, cause: by 2023-11-14T22:13:20Z)")
     assert text == f"(decided at {when}, cause: by 2023-11-14T22:13:20Z)"
     assert with_local_times("up at 2023-99-14T22:13:20Z") == "up at 2023-99-14T22:13:20Z"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("names", "{services|hosts|peers|alerts}"), ("maintenance", "{begin|end}")],
+)
+def test_a_word_that_is_missing_is_answered_with_those_that_there_are(
+    command: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([command])
+    assert f"required: {words}. " in capsys.readouterr().err

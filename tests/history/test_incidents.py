@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -155,7 +156,9 @@ def test_effects_are_counted_by_what_they_are_now() -> None:
     assert (one.effects, one.events) == (3, 7)
     assert one.services == ("web", "dns", "mail")
     assert one.verdicts == (("depooled", 1), ("held", 1), ("pooled_unproven", 1))
-    assert one.text == ("cp1 failed in 3 services (1 depooled, 1 held, 1 pooled unproven): event 1")
+    became = "1 depooled, 1 pooled though down, 1 pooled unproven"
+    assert one.text == f"cp1 failed in 3 services ({became}): event 1"
+    assert replace(one, ended_at=9.0).text == f"cp1 failed in 3 services (now {became}): event 1"
 
 
 @pytest.mark.parametrize(

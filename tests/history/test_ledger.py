@@ -154,8 +154,8 @@ def test_one_hosts_death_in_44_services_is_one_incident_with_44_effects(bench: B
     assert {e.incident for e in bench.find(limit=1000).events} == {incident.id}
     bench.clock.advance(5)
     assert bench.log == [
-        f"warn: Incident {incident.id}: cp1 failed in 44 services (40 depooled, 4 held): Ping"
-        " reports cp1 down: silent"
+        f"warn: Incident {incident.id}: cp1 failed in 44 services (40 depooled, 4 pooled though"
+        " down): Ping reports cp1 down: silent"
     ]
 
 

@@ -60,7 +60,7 @@ def test_a_router_whose_limit_is_exceeded(
     # The router now refuses, or closes, every connection.
     before = speaker.messages()["open", "sent"]
     if kind is Bird:
-        error_with(speaker, "since then connect: Connection was refused")
+        error_with(speaker, "since then connect: connection refused")
     else:
         eventually("we tried again", lambda: speaker.messages()["open", "sent"] > before)
     error_with(speaker, *words)
