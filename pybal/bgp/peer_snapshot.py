@@ -24,17 +24,27 @@ class Statistics:
     causes: Causes = field(default_factory=Causes)
     state: State = State.IDLE
     state_since: float | None = None
+    away_since: float | None = None
 
     def established_since(self, since: float) -> None:
         """A session goes on that was established then, by the wall clock."""
-        self.state, self.state_since = State.ESTABLISHED, since
+        self.change(State.ESTABLISHED, since)
         self.causes.established()
+
+    def change(self, state: State, at: float) -> None:
+        """The state changes, or may have, by the wall clock."""
+        if state is not self.state:
+            self.state, self.state_since = state, at
+        if state is State.ESTABLISHED:
+            self.away_since = None
+        elif self.away_since is None:
+            self.away_since = at
 
     def fingerprint(self) -> object:
         """Differs whenever anything in here does."""
         causes = self.causes.cause, self.causes.since
         counts = self.messages.total(), self.sessions_lost, self.connections_refused
-        return counts, causes, self.state, self.state_since
+        return counts, causes, self.state, self.state_since, self.away_since
 
 
 class PeerView:
@@ -85,6 +95,7 @@ def peer_snapshot(
         established=leading.state is State.ESTABLISHED,
         asn=session.peer.asn if session is not None else peer.asn,
         since=statistics.state_since,
+        away_since=statistics.away_since,
         last_error=causes.text,
         last_error_at=causes.at,
         hold_time_s=session.hold_time_s if session is not None else None,

@@ -239,10 +239,7 @@ class Peering:
 
     def state_changed(self, link: Link, before: State) -> None:
         """See LinkOwner."""
-        leading = self.links.leading.state
-        if leading is not self.statistics.state:
-            self.statistics.state = leading
-            self.statistics.state_since = self._ports.now()
+        self.statistics.change(self.links.leading.state, self._ports.now())
         self._log.debug(
             "Peer {peer} ({side}): {before} -> {after}",
             peer=self.peer.label, side=link.side.value,

@@ -19,7 +19,8 @@ class BGPConnectionSnapshot:
 @dataclass(frozen=True, slots=True)
 class PeerSnapshot:
     """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2) of the
-    connection that is nearest to a session, `since` dates the last change of any.
+    connection that is nearest to a session, `since` dates the last change of any, and `away_since`
+    is since when there has been no session.
 
     `messages` are (type, `sent` or `received`, count); `timers` (name, when it is due by the clock
     of `BGPSnapshot.clock_s`) of the connection that is nearest; `bfd` is the BFD session's state,
@@ -34,6 +35,7 @@ class PeerSnapshot:
     established: bool
     asn: int | None = None
     since: float | None = None
+    away_since: float | None = None
     last_error: str | None = None
     last_error_at: float | None = None
     hold_time_s: int | None = None

@@ -32,7 +32,7 @@ def bgp_lines(bgp: Document, now: float, *, dry_run: bool) -> list[Line]:
             peer["asn"],
             sum(peer["messages"]["received"].values()),
             sum(peer["messages"]["sent"].values()),
-            since(peer["since"], now),
+            since(peer["away_since"] or peer["since"], now),
             len(peer["prefixes"]) if peer["established"] else peer["state"],
             # What ended the session before is in `pybalctl bgp PEER`.
             peer["description"] or ("" if peer["established"] else _error(peer)),
@@ -78,7 +78,7 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
     lines = [
         Line(f"BGP neighbor {peer['address']}, AS {asn}", Style.HEAD),
         Line(f"  {peer['description']}") if peer["description"] else None,
-        Line(f"  state {peer['state']} for {since(peer['since'], now)}", style),
+        Line(f"  {_state(peer, now)}", style),
         _last_error_line(peer, now) if peer["last_error"] else None,
         Line(f"  hold time {peer['hold_time_s']} s") if peer["hold_time_s"] else None,
         Line(f"  BFD {peer['bfd']}") if peer["bfd"] else None,
@@ -105,6 +105,12 @@ def peer_lines(bgp: Document, peer: Document, now: float) -> list[Line]:
     ]
     titles = ("PREFIX", "NEXT HOP", "TOLD", "MED", "COMMUNITIES", "SERVICES")
     return [*(line for line in lines if line), *(table(titles, prefixes) if prefixes else [])]
+
+
+def _state(peer: Document, now: float) -> str:
+    if peer["away_since"]:
+        return f"state {peer['state']}, no session for {since(peer['away_since'], now)}"
+    return f"state {peer['state']} for {since(peer['since'], now)}"
 
 
 def _last_error_line(peer: Document, now: float) -> Line:

@@ -57,6 +57,7 @@ def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
         "state": peer.state,
         "established": peer.established,
         "since": instant(peer.since),
+        "away_since": instant(peer.away_since),
         "last_error": None if error is None else {"text": error, "at": instant(peer.last_error_at)},
         "capabilities": {
             "sent": list(peer.capabilities_sent),

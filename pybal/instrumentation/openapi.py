@@ -215,6 +215,7 @@ SCHEMAS: dict[str, Schema] = {
         state=TEXT,
         established=BOOLEAN,
         since=MOMENT,
+        away_since=MOMENT,
         last_error=maybe(object_of(text=TEXT, at=MOMENT)),
         capabilities=object_of(sent=list_of(TEXT), received=list_of(TEXT)),
         hold_time_s=MAYBE_WHOLE,

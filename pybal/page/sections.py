@@ -148,7 +148,7 @@ def _peer(bgp: BGPSnapshot, peer: PeerSnapshot) -> Markup:
             scope="row",
         ),
         element("td", state(f"{peer.state}{bfd}", level), class_="is"),
-        element("td", moment(peer.since), data_label="since", class_="when"),
+        element("td", moment(peer.away_since or peer.since), data_label="since", class_="when"),
         element("td", f"{told}/{len(bgp.announced)}", data_label="prefixes", class_="n"),
         element("td", error, class_="where"),
         class_=level,

@@ -109,6 +109,10 @@ class SessionTest(PeeringCase):
         assert all(2.9 <= gap <= 4.2 for gap in gaps[2:])
         assert len(set(gaps[2:])) > 10, "with jitter"
         assert self.peer().last_error == "connect: connection refused"
+        away_since, since = self.peer().away_since, self.peer().since
+        assert away_since is not None
+        assert since is not None
+        assert since - away_since > 190, "each attempt changes the state alone"
         assert self.logged("warn") == ["No session with 10.0.0.9: connect: connection refused"], (
             "once"
         )

@@ -28,7 +28,9 @@ def words(lines: list[Line]) -> list[tuple[str, Style]]:
 def peer(address: str = "192.0.2.1", established: bool = True, **more: Any) -> dict[str, Any]:
     return {
         "address": address, "asn": 64601, "established": established,
-        "state": "Established" if established else "Active", "since": THEN, "last_error": None,
+        "state": "Established" if established else "Active", "last_error": None,
+        "since": THEN if established else {"epoch": NOW - 1},
+        "away_since": None if established else THEN,
         "messages": {"received": {"UPDATE": 2, "KEEPALIVE": 3}, "sent": {"KEEPALIVE": 4}},
         "prefixes": ["198.51.100.1/32"], "description": "", "hold_time_s": None, "bfd": None,
         "sessions_lost": 1, "heard": None, "capabilities": {"sent": [], "received": []},
@@ -133,7 +135,7 @@ def test_of_one_peer_all_is_said_that_there_is() -> None:
     )  # fmt: skip
     assert words(peer_lines(bgp(one), one, NOW))[1:-2] == [
         ("left", Style.PLAIN),
-        ("state Active for 5 min", Style.BAD),
+        ("state Active, no session for 5 min", Style.BAD),
         ("last error: refused (5 min ago)", Style.WORSE),
         ("hold time 30 s", Style.PLAIN),
         ("BFD Up", Style.PLAIN),

@@ -158,6 +158,7 @@ def test_the_document_of_a_peer_says_all_that_is_known() -> None:
         "state": "Established",
         "established": True,
         "since": AT,
+        "away_since": None,
         "last_error": {"text": "Cease/Administrative Shutdown: bye", "at": AT},
         "capabilities": {"sent": ["four-octet ASN 64600"], "received": ["route refresh"]},
         "hold_time_s": 30,
