@@ -97,7 +97,8 @@ class HTTPReader:
             return found
         servers = replace(found, part=True).over(before.servers)
         self._pending = grown or len(servers) > len(found.servers)
-        return replace(found, servers=servers, part=grown)
+        # Where all are there it is the list as it stands, in its own order.
+        return replace(found, servers=servers, part=grown) if self._pending else found
 
 
 def whole_body(response: HTTPResponse) -> bytes:

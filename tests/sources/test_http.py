@@ -141,6 +141,13 @@ def test_a_changed_list_is_published_and_asked_for_in_full_again(bench: SourceBe
     assert conditions(bench) == {}
 
 
+def test_a_list_in_another_order_is_taken_in_that_order(bench: SourceBench) -> None:
+    """Where servers share an address the first one's weight counts."""
+    settled(bench)
+    the_one_under_way(bench).answer(200, body=b"{'host': 'b'}\n{'host': 'c'}\n{'host': 'a'}\n")
+    assert bench.take() == [(B, ServerSpec("c"), A)]
+
+
 def test_a_server_goes_when_two_readings_in_a_row_are_without_it(bench: SourceBench) -> None:
     settled(bench)
     for _ in range(2):
