@@ -102,8 +102,8 @@ class Resolver:
     """Resolves and watches host names; `client` does the asking, `random` spreads refreshes,
     `book` (None: there is none) has the addresses of the last run.
 
-    Of several addresses one is used, and kept while it is among the answers; the first choice is
-    the lowest, so that it is the same after a restart.
+    Of several addresses one is used, and kept while it is among the answers, over a restart, too;
+    the first choice is the lowest.
     """
 
     def __init__(
@@ -349,7 +349,9 @@ class _Name:
 
     def _found(self, found: Addresses) -> float:
         former = self._address
-        if former not in found.addresses:
+        if former is None and self.remembered in found.addresses:
+            self._address = self.remembered
+        elif former not in found.addresses:
             self._address = min(found.addresses, key=int)
         if self._failure_told or (former is not None and former != self._address):
             self._log.info(

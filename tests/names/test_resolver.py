@@ -357,6 +357,16 @@ def test_an_answer_counts_and_not_what_the_last_run_knew() -> None:
     assert bench.told == ["192.0.2.1"]
 
 
+def test_the_address_that_the_last_run_used_is_kept_while_it_is_among_the_answers() -> None:
+    bench = Bench(remembered="192.0.2.7")
+    bench.watch()
+    bench.names.answer(HOST, "192.0.2.1", "192.0.2.7")
+    assert bench.told == ["192.0.2.7"]
+    bench.until_asked()
+    bench.names.answer(HOST, "192.0.2.1", "192.0.2.9")
+    assert bench.told == ["192.0.2.7", "192.0.2.1"]
+
+
 def test_what_the_last_run_knew_can_be_had_whatever_the_answer_is() -> None:
     bench = Bench(remembered="192.0.2.7")
     bench.watch()
