@@ -21,6 +21,7 @@ _PEER_AWAY_S = 60.0
 _ALIKE_S = 60.0
 _DIFFERS_S = 3600.0
 """Many write the file and choose the time of the reload themselves."""
+_OTHERWISE_S = 10.0
 _UNWRITTEN_S = 30.0
 """It is tried again before."""
 _ERROR_SHOWN = 200
@@ -190,6 +191,10 @@ def _missing(missing: MissingSnapshot, name: str | None, ipvs: IPVSSnapshot) -> 
     last = ipvs.last_error.text if ipvs.last_error else ""
     error = missing.error or ipvs.ownership_error or last
     why = f": {shortened(error, _ERROR_SHOWN, '/api/v1/ipvs')}" if error else ""
+    if missing.otherwise:
+        text = f"IPVS: the kernel does not hold {name or missing.service} as it should be{why}"
+        alert = Alert("not-in-kernel", Severity.WARNING, name, text)
+        return PendingAlert(alert, missing.service, _OTHERWISE_S)
     if not missing.servers:
         text = f"IPVS: the kernel does not hold {name or missing.service} ({missing.service}){why}"
         return PendingAlert(Alert("not-in-kernel", Severity.CRITICAL, name, text), missing.service)

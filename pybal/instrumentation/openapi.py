@@ -284,6 +284,7 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
                     hosts=list_of(MAYBE_TEXT),
                     others=WHOLE,
                     error=TEXT,
+                    otherwise=BOOLEAN,
                 )
             ),
             unmanaged=list_of(TEXT),

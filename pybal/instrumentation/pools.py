@@ -16,7 +16,7 @@ _AT_ONCE = 50
 
 def as_held(service: ServiceSnapshot, missing: MissingSnapshot | None) -> Iterable[ServerSnapshot]:
     """Its servers, none of them pooled that the kernel does not hold though it was asked to."""
-    if missing is None:
+    if missing is None or missing.otherwise:
         return service.servers
     addresses = _addresses(missing)
     return (_unless_missing(each, addresses) for each in service.servers)
@@ -27,7 +27,7 @@ def server_as_held(
 ) -> ServerSnapshot | None:
     """The same of one; None if there is none of that name."""
     server = find_server(service, host)
-    if server is None or missing is None:
+    if server is None or missing is None or missing.otherwise:
         return server
     return _unless_missing(server, _addresses(missing))
 

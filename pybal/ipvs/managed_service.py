@@ -76,16 +76,17 @@ class Staleness(IntEnum):
 class Managed:
     """One service. `wanted` None: it is to go. `outstanding`: what is left to
     be done, None if that is not known. `stands`: the wanted state has been in the kernel once.
-    `unrecorded`: it is not added before it is on record. `bad_servers`: among the steps done were
-    servers that the kernel never takes. `looked`: it was read at once for a refusal, which may help
-    only the first time. `refusal`: what the kernel said when it last refused something of it."""
+    `unrecorded`: it is not added before it is on record. `refused_for_good`: among the steps done
+    were some that the kernel will not take, and that leave the service standing. `looked`: it was
+    read at once for a refusal, which may help only the first time. `refusal`: what the kernel said
+    when it last refused something of it."""
 
     wanted: ServiceEntry | None
     outstanding: Outstanding | None = None
     staleness: Staleness = Staleness.NONE
     stands: bool = False
     unrecorded: bool = False
-    bad_servers: bool = False
+    refused_for_good: bool = False
     looked: bool = False
     refusal: str = ""
     failures: int = 0
@@ -128,16 +129,16 @@ def missing_of(
     if managed is None:
         return None
     wanted = managed.wanted
-    tried = managed.failures or managed.unrecorded or managed.bad_servers
+    tried = managed.failures or managed.unrecorded or managed.refused_for_good
     if wanted is None or not tried:
         return None
     if known is None:
         return MissingSnapshot(str(key), error=managed.refusal)
     servers = tuple(str(each) for each in wanted.destinations if each not in known.destinations)
-    if not servers:
-        return None
     others = len(wanted.destinations) - len(servers)
-    return MissingSnapshot(str(key), servers, others, managed.refusal)
+    if not servers and not managed.refusal:
+        return None
+    return MissingSnapshot(str(key), servers, others, managed.refusal, otherwise=not servers)
 
 
 def causes(results: Sequence[OperationResult]) -> tuple[tuple[OperationResult, KernelError], ...]:
@@ -149,10 +150,12 @@ def causes(results: Sequence[OperationResult]) -> tuple[tuple[OperationResult, K
     )
 
 
-def are_bad_servers(errors: Sequence[tuple[OperationResult, KernelError]]) -> bool:
-    """Whether all that was refused are servers with addresses that the kernel never takes."""
+def leave_it_standing(errors: Sequence[tuple[OperationResult, KernelError]]) -> bool:
+    """Whether all that was refused are servers with addresses that the kernel never takes, or
+    another scheduler for a service that stands: its module is missing."""
     return all(
-        isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL
+        (isinstance(result.operation, AddDestination) and error.errno == errno.EINVAL)
+        or (isinstance(result.operation, EditService) and error.errno == errno.ENOENT)
         for result, error in errors
     )
 

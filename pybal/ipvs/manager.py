@@ -27,8 +27,8 @@ from pybal.ipvs.managed_service import (
     Managed,
     Staleness,
     Subscribers,
-    are_bad_servers,
     causes,
+    leave_it_standing,
     log_refusals,
     missing,
     missing_of,
@@ -272,8 +272,8 @@ class IPVSManager:
                 self._fail(key, failed[key], complete=key != batch.begun)
             elif key != batch.begun and not self._managed[key].is_done:
                 continue  # Or has published it anew.
-            elif key != batch.begun and self._managed[key].bad_servers:
-                self._stand_but_for_bad_servers(key)
+            elif key != batch.begun and self._managed[key].refused_for_good:
+                self._stand_but_for_refusals(key)
             elif key != batch.begun:
                 self._succeed(key)
             elif batch.of_many_operations:
@@ -294,7 +294,7 @@ class IPVSManager:
         managed = self._managed[key]
         if managed.outstanding is None:
             managed.outstanding = Outstanding(key)
-            managed.bad_servers = False
+            managed.refused_for_good = False
         return managed.outstanding.steps(self._known.get(key), managed.wanted)
 
     def _apply(self, operations: Sequence[Operation]) -> dict[ServiceKey, list[OperationResult]]:
@@ -369,11 +369,12 @@ class IPVSManager:
             self._leave(key)
             self._owner.release(key)
 
-    def _stand_but_for_bad_servers(self, key: ServiceKey) -> None:
-        """One bad address of a pool must not keep its service from being announced. What the
-        kernel holds is known: all but that was acknowledged."""
+    def _stand_but_for_refusals(self, key: ServiceKey) -> None:
+        """A bad address, or a scheduler without its module where another balances, keeps no service
+        from being announced. What the kernel holds is known: all but that was acknowledged."""
         self._retry_later(key, Staleness.NONE)
-        self._done(key, stands=self._known.servers(key) > 0)
+        wanted, stand = self._managed[key].wanted, self._known.servers(key)
+        self._done(key, stands=stand > 0 or not (wanted and wanted.destinations))
 
     def _done(self, key: ServiceKey, *, stands: bool) -> None:
         """All that can be done for now."""
@@ -392,7 +393,7 @@ class IPVSManager:
     def _fail(self, key: ServiceKey, results: Sequence[OperationResult], *, complete: bool) -> None:
         """The kernel has refused something: read the service again, at once if its table is not
         what it was taken for, and else, or if that does not help, after a delay. `complete`: all
-        that was to be done was tried; what is left comes before a delay for a bad server."""
+        that was to be done was tried; what is left comes before a delay for one."""
         refused = causes(results)
         for _, error in refused:
             self._note(error)
@@ -400,12 +401,12 @@ class IPVSManager:
         managed = self._managed[key]
         managed.refusal = str(refused[0][1])
         if not any(is_drift(result.operation, error.errno) for result, error in refused):
-            if not are_bad_servers(refused):
+            if not leave_it_standing(refused):
                 self._retry_later(key)
             elif complete:
-                self._stand_but_for_bad_servers(key)
+                self._stand_but_for_refusals(key)
             else:
-                managed.bad_servers = True
+                managed.refused_for_good = True
                 self._to_change.let_pass(key)
             if bad := refused_servers(refused):
                 self.refusals.tell(key, bad)

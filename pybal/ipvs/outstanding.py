@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 from operator import index
 
-from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry, ServiceKey
+from pybal.ipvs.model import Destination, DestinationKey, Service, ServiceEntry, ServiceKey
 from pybal.ipvs.operations import (
     AddDestination,
     AddService,
@@ -43,6 +43,8 @@ class Outstanding:
         self.compared: ServiceEntry | None = None
         """What was wanted when `steps` was last taken: once they end that is what stands, unless
         the kernel refuses."""
+        self._refused: Service | None = None
+        """What was tried for the service itself; unless it is known now, the kernel refused it."""
         self._comparisons: list[_Comparison] | None = None
         self._leaving: dict[DestinationKey, None] = {}
         self._changing: dict[DestinationKey, None] = {}
@@ -65,7 +67,8 @@ class Outstanding:
             return
         if known is None:
             yield AddService(wanted.service)
-        elif known.service != wanted.service:
+        elif wanted.service not in (known.service, self._refused):
+            self._refused = wanted.service
             yield EditService(wanted.service)
         stand = {} if known is None else known.destinations
         yield from self._compare(stand, wanted)

@@ -94,12 +94,14 @@ class AuditSnapshot:
 @dataclass(frozen=True, slots=True)
 class MissingSnapshot:
     """A service, or `servers` of it, that the kernel does not take though it should hold them;
-    `others` are there. `error` is what the kernel said, if it was asked."""
+    `others` are there. `otherwise`: all are there, but not as they should be, or with some that
+    should have gone. `error` is what the kernel said, if it was asked."""
 
     service: str
     servers: tuple[str, ...] = ()
     others: int = 0
     error: str = ""
+    otherwise: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,6 +165,7 @@ def kernel_section(id_: str, ipvs: IPVSSnapshot) -> Markup:
             state("refused", "critical"),
             f" {each.service}",
             f": {', '.join(each.servers)}" if each.servers else "",
+            ", which stands otherwise than it should" if each.otherwise else "",
         )
         for each in ipvs.missing[:_SHOWN]
     ]

@@ -247,6 +247,10 @@ def test_a_difference_of_the_kernels_table_is_an_exit_status(tmp_path: Path) -> 
         status, out, _ = site.ctl("ipvs", "diff")
         assert status == 2
         assert "not taken by the kernel: 192.0.2.9:80 of tcp 192.0.2.1:80" in out
+        otherwise = MissingSnapshot("tcp 192.0.2.1:80", otherwise=True)
+        view.ipvs_snapshot = replace(ipvs(), missing=(otherwise,))
+        _, out, _ = site.ctl("ipvs", "diff")
+        assert "not taken by the kernel: a change of tcp 192.0.2.1:80" in out
 
 
 @pytest.mark.parametrize("words", [("pool",), ("why", "cp1"), ("confirm",)])

@@ -33,7 +33,7 @@ from tests.fakes.view import (
     server,
     service,
 )
-from tests.instrumentation.assessed import HELD, Watched, assess, critical, nameless, warning
+from tests.instrumentation.assessed import Watched, assess, critical, nameless, warning
 
 
 def test_a_director_that_is_cut_off_is_critical_though_all_pools_are_held() -> None:
@@ -274,6 +274,16 @@ def test_a_service_that_the_kernel_does_not_hold_is_critical_a_server_a_warning(
         assert watched.line() == said(text)
 
 
+def test_what_the_kernel_holds_otherwise_than_it_should_is_a_warning_once_it_lasts() -> None:
+    watched = Watched()
+    key = "tcp 192.0.2.1:80"
+    otherwise = MissingSnapshot(key, (), 2, "change service: refused (ENOENT)", otherwise=True)
+    watched.ipvs = replace(ipvs(), missing=(otherwise,), names=((key, "web"),))
+    assert watched.line(after_s=9.0).startswith("OK")
+    text = "IPVS: the kernel does not hold web as it should be: change service: refused (ENOENT)"
+    assert watched.line(after_s=2.0) == warning(text)
+
+
 def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an_hour() -> None:
     watched = Watched()
     path = CONFIG.path
@@ -424,22 +434,3 @@ def test_every_kind_has_its_section_in_the_documents() -> None:
     text = (Path(__file__).parents[2] / "docs/operating.md").read_text("utf-8")
     for kind in KINDS:
         assert f"\n### {kind.id}\n" in text
-
-
-def test_servers_that_a_list_takes_away_and_that_are_held_are_a_warning() -> None:
-    pool = replace(service("web", [server("a"), server("b"), server("e")]), held=(HELD,))
-    assert assess([pool]).as_text() == (
-        "WARNING - Pool web holds a, b, which its list takes away, after c, d went within"
-        " 15 minutes: 2 working servers would be left, list-floor wants 3. "
-    )
-    many = replace(HELD, servers=tuple(f"h{n}" for n in range(12)), taken=())
-    assert " h9 and 2 more, which its list takes away: 2 working" in (
-        assess([replace(pool, held=(many,))]).message
-    )
-
-
-def test_servers_that_wait_for_those_of_a_new_list_are_a_warning() -> None:
-    pool = replace(service("web", [server("a"), server("b")]), held=(replace(HELD, waiting=True),))
-    assert assess([pool]).as_text() == (
-        "WARNING - Pool web keeps a, b until servers of its new list work. "
-    )

@@ -14,7 +14,7 @@ from tests.fakes.view import (
     server,
     service,
 )
-from tests.instrumentation.assessed import assess
+from tests.instrumentation.assessed import HELD, assess
 
 
 def test_all_pools_healthy_is_ok_without_a_newline() -> None:
@@ -114,3 +114,22 @@ def test_the_size_is_held_against_the_exact_threshold(
     servers = [server(f"h{n}", enabled=n > 0) for n in range(size)]
     text = assess([service("p", servers, threshold=threshold)]).as_text()
     assert text.startswith("WARNING") == too_small
+
+
+def test_servers_that_a_list_takes_away_and_that_are_held_are_a_warning() -> None:
+    pool = replace(service("web", [server("a"), server("b"), server("e")]), held=(HELD,))
+    assert assess([pool]).as_text() == (
+        "WARNING - Pool web holds a, b, which its list takes away, after c, d went within"
+        " 15 minutes: 2 working servers would be left, list-floor wants 3. "
+    )
+    many = replace(HELD, servers=tuple(f"h{n}" for n in range(12)), taken=())
+    assert " h9 and 2 more, which its list takes away: 2 working" in (
+        assess([replace(pool, held=(many,))]).message
+    )
+
+
+def test_servers_that_wait_for_those_of_a_new_list_are_a_warning() -> None:
+    pool = replace(service("web", [server("a"), server("b")]), held=(replace(HELD, waiting=True),))
+    assert assess([pool]).as_text() == (
+        "WARNING - Pool web keeps a, b until servers of its new list work. "
+    )

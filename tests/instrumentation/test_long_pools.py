@@ -19,12 +19,20 @@ from tests.instrumentation.exchange import Client, HeldTurns
 MANY = [server(f"h\ud800{n}", enabled=n % 3 > 0, up=n % 5 > 0, weight=n % 7) for n in range(1234)]
 
 
-@pytest.mark.parametrize("missing", [(), (MissingSnapshot("x", ("192.0.2.10:443",), 1),)])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        (),
+        (MissingSnapshot("x", ("192.0.2.10:443",), 1),),
+        (MissingSnapshot("x", (), 1, otherwise=True),),
+    ],
+)
 def test_a_long_pool_is_answered_in_pieces_and_to_the_byte_as_a_short_one(
     missing: tuple[MissingSnapshot, ...],
 ) -> None:
     table = replace(ipvs(), names=(("x", "web"),), missing=missing)
     view = FakeView([service("web", MANY)], ipvs_snapshot=table)
+    refused = any(each.servers for each in missing)
     for as_json in (False, True):
         whole = answer(view, list, ("pools", "web"), as_json=as_json)
         long = long_answer(view, ("pools", "web"), as_json=as_json)
@@ -34,7 +42,7 @@ def test_a_long_pool_is_answered_in_pieces_and_to_the_byte_as_a_short_one(
         assert max(piece.count(b"d800") for piece in pieces) <= 50
         assert long.content_type == whole.content_type
         if as_json:
-            objects = {each: {"pooled": bool(s.pooled and not missing), "up": s.up,
+            objects = {each: {"pooled": s.pooled and not refused, "up": s.up,
                               "enabled": s.enabled, "weight": s.weight}
                        for each, s in ((s.host, s) for s in MANY)}  # fmt: skip
             assert whole.body == json.dumps(objects).encode("ascii")

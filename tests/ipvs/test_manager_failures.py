@@ -13,6 +13,7 @@ from pybal.ipvs.model import DestinationKey, Service, ServiceEntry, ServiceKey
 from pybal.ipvs.operations import (
     AddDestination,
     AddService,
+    EditService,
     Operation,
     RemoveDestination,
     RemoveService,
@@ -112,6 +113,39 @@ class FailureTests(ManagerTestCase):
         self.clock.pump([RETRY_MAX_S] * 5)
         assert len(self.told) == 2
         assert not self.manager.snapshot().in_sync
+
+    def test_a_scheduler_that_the_kernel_has_not_leaves_a_service_standing(self) -> None:
+        numbers = range(2, 300)
+        self.start(pool(WEB, 1, 2))
+        self.refuse(errno.ENOENT, EditService(Service(WEB, "mh")))
+        self.manager.publish(pool(WEB, *numbers, scheduler="mh"))
+        self.turn(10)
+        assert self.manager.table == {WEB: pool(WEB, *numbers)}
+        assert self.told == [WEB]
+        assert self.manager.snapshot().errors_total == 1
+        self.manager.publish(pool(WEB, 2, scheduler="mh"))
+        self.turn(10)
+        assert self.manager.table == {WEB: pool(WEB, 2)}
+        self.refuse(0)
+        self.clock.pump([RETRY_MAX_S] * 3)
+        self.stands(pool(WEB, 2, scheduler="mh"))
+
+    def test_what_stands_otherwise_than_it_should_is_shown(self) -> None:
+        gone = RemoveDestination(WEB, server(1))
+        for wanted, refused in (
+            (pool(WEB, 1, scheduler="mh"), EditService(Service(WEB, "mh"))),
+            (pool(WEB), gone),
+        ):
+            self.start(pool(WEB, 1))
+            self.refuse(errno.ENOENT if wanted.destinations else errno.ENOMEM, refused)
+            self.manager.publish(wanted)
+            self.turn(3)
+            (missing,) = self.manager.snapshot().missing
+            assert (missing.otherwise, missing.servers) == (True, ())
+            assert missing.error.startswith(refused.words)
+            self.refuse(0)
+            self.clock.pump([RETRY_MAX_S] * 3)
+            assert self.manager.snapshot().missing == ()
 
     def test_one_bad_address_does_not_hold_up_what_takes_several_turns(self) -> None:
         numbers = range(2, 1200)

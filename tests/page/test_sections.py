@@ -205,7 +205,11 @@ def test_what_the_kernel_refuses_what_others_changed_and_what_drains() -> None:
     table = replace(
         ipvs(),
         names=(("tcp 192.0.2.1:80", "web"),),
-        missing=(MissingSnapshot("dns"), MissingSnapshot("web", ("a", "b"), 3)),
+        missing=(
+            MissingSnapshot("dns"),
+            MissingSnapshot("web", ("a", "b"), 3),
+            MissingSnapshot("www", otherwise=True),
+        ),
         audit=AuditSnapshot(
             drift=(
                 DriftSnapshot("dns", NOON, ("x", "y"), repaired=True),
@@ -218,9 +222,10 @@ def test_what_the_kernel_refuses_what_others_changed_and_what_drains() -> None:
         ),
     )
     shown = words(kernel_section("x", table))
-    assert items("Refused by the kernel", shown)[:3] == [
+    assert items("Refused by the kernel", shown)[:4] == [
         "[refused critical] dns",
         "[refused critical] web: a, b",
+        "[refused critical] www, which stands otherwise than it should",
         "Changed by others",
     ]
     assert items("Changed by others", shown)[:3] == [
