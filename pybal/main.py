@@ -123,6 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--json belongs to --check-config")
     if options.strict and options.diff:
         parser.error("--strict belongs to a start, and to --check-config")
+    if (options.dryrun or options.debug) and options.diff:
+        parser.error("-n and -d belong to a start, and -n to --check-config")
     try:
         monitors = installed_monitors(entry_points(group=GROUP))
     except PluginError as error:
@@ -200,6 +202,8 @@ def _diff(path: Path, result: LoadResult) -> int:
 
 
 def _check_config(options: argparse.Namespace, result: LoadResult, monitors: MonitorTypes) -> int:
+    if result.settings is not None:
+        result = replace(result, settings=_with_options(options, result.settings))
     result = with_pool_files(result)
     notes = _notes(result.settings, monitors)
     if options.json:

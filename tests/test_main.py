@@ -122,6 +122,19 @@ def test_a_wrong_command_line_exits_with_2(capsys: Capture) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--diff", "--strict"])
     assert "--strict belongs to" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--diff", "-n"])
+    assert "-n and -d belong to a start" in capsys.readouterr().err
+
+
+def test_a_check_says_what_would_run_with_its_options(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "pybal.conf"
+    path.write_text(GOOD)
+    assert main(["--check-config", "-c", str(path)]) == 0
+    plain = capsys.readouterr().out
+    assert main(["--check-config", "-n", "-c", str(path)]) == 0
+    new = set(capsys.readouterr().out.splitlines()) - set(plain.splitlines())
+    assert {line.split()[0] for line in new} == {"dry", "control"}
 
 
 def test_the_manual_page_names_every_option(capsys: Capture) -> None:

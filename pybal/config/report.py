@@ -155,8 +155,7 @@ def _control(settings: Settings) -> str:
     control = settings.control
     if control is None or (settings.dry_run and not control.asked_for):
         return "off"
-    who = "root" if control.group is None else f"root and the group {control.group}"
-    return f"{control.path}, for {who}"
+    return str(control)
 
 
 def _ipvs_items(settings: Settings) -> list[tuple[str, str]]:

@@ -302,6 +302,10 @@ class ControlSettings:
     group: str | None = None
     asked_for: bool = True
 
+    def __str__(self) -> str:
+        who = "root" if self.group is None else f"root and the group {self.group}"
+        return f"{self.path}, for {who}"
+
 
 @dataclass(frozen=True, slots=True)
 class IsolationSettings:

@@ -193,7 +193,7 @@ class SocketClient:
 
 
 _START = (
-    "Start the daemon (systemctl start pybal), or say where its socket is by --socket PATH;"
+    "Start the daemon (systemctl start pybal), or say where its socket is (pybalctl --socket PATH);"
     " a dry run has one only if control-socket is set"
 )
 

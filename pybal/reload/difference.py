@@ -18,6 +18,7 @@ from pybal.config.ipvs_report import flag_words, tunnel_words
 from pybal.config.settings import (
     BGPPeerOptions,
     BGPSettings,
+    ControlSettings,
     IPNetwork,
     MonitorSettings,
     ServiceSettings,
@@ -347,12 +348,22 @@ def _shown(value: object, key: Key, differing: Collection[str]) -> str:
     shown."""
     if key.secret:
         return "none" if value is None else "***"
+    if value is None and key.names[0] in _SWITCHES:
+        return "no"
     form = None if value is None else _FORMS.get(key.names[0])
     return shortened(_text(value, differing) if form is None else form(value), _MAX_SHOWN)
 
 
+def _control(control: ControlSettings) -> str:
+    return str(control) if control.asked_for else f"{control}, by default"
+
+
+_SWITCHES = frozenset(("control-socket", "instrumentation", "isolation"))
+"""Keys that may be off."""
+
 _FORMS: dict[str, Callable[[Any], str]] = {
     "config": source_url,
+    "control-socket": _control,
     "bgp-communities": lambda classic: communities(classic, ()),
     "bgp-large-communities": lambda large: communities((), large),
     "bgp-extended-communities": lambda extended: communities((), (), extended),

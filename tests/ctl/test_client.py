@@ -29,8 +29,8 @@ def test_a_socket_that_is_missing_is_said_with_the_units_state(tmp_path: Path) -
         3,
         "",
         f"pybalctl: The control socket {path} is not there (systemd: pybal.service is inactive). "
-        "Start the daemon (systemctl start pybal), or say where its socket is by --socket PATH;"
-        " a dry run has one only if control-socket is set\n",
+        "Start the daemon (systemctl start pybal), or say where its socket is (pybalctl --socket"
+        " PATH); a dry run has one only if control-socket is set\n",
     )
 
 

@@ -61,7 +61,8 @@ config = file://{folder}/pool
 depool-threshold = .5
 monitors = [ "ProxyFetch", "IdleConnection" ]
 proxyfetch.url = "http://www.example.org/"
-proxyfetch.interval = 1
+proxyfetch.interval = 2
+proxyfetch.timeout = 2
 idleconnection.max-delay = 2
 
 # The same servers over IPv6, reached through IPIP tunnels.
@@ -75,7 +76,8 @@ config = file://{folder}/pool
 depool-threshold = .5
 monitors = [ "ProxyFetch", "IdleConnection" ]
 proxyfetch.url = "http://www.example.org/"
-proxyfetch.interval = 1
+proxyfetch.interval = 2
+proxyfetch.timeout = 2
 idleconnection.max-delay = 2
 """
 

@@ -224,3 +224,27 @@ def test_a_value_of_60_characters_is_shown_whole() -> None:
 
     assert shown(60) == "http://h/" + "x" * 51
     assert shown(61) == "http://h/" + "x" * 50 + "…"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("", "control-socket = no", "/run/pybal/control.sock, for root, by default -> no"),
+        (
+            "control-socket = /run/x",
+            "control-socket = /run/x\ncontrol-socket-group = ops",
+            "/run/x, for root -> /run/x, for root and the group ops",
+        ),
+        (
+            "",
+            "control-socket = /run/pybal/control.sock",
+            "/run/pybal/control.sock, for root, by default -> /run/pybal/control.sock, for root",
+        ),
+    ],
+)
+def test_who_may_use_which_control_socket_is_said_in_words(
+    before: str, after: str, shown: str
+) -> None:
+    assert said(f"[global]\n{before}\n{ONE}", f"[global]\n{after}\n{ONE}") == [
+        f"adjust [global]: control-socket/control-socket-group {shown}"
+    ]
