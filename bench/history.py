@@ -17,7 +17,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median, quantiles
@@ -212,7 +211,7 @@ def daemon(arguments: list[str]) -> int:
 
     class Kept(HistoryPart):
         def __init__(self, ports: HistoryPorts, names: Any) -> None:
-            super().__init__(replace(ports, directory=Path(kept) if kept else None), names)
+            super().__init__(ports._replace(directory=Path(kept) if kept else None), names)
             if not kept:
                 vars(self.ledger)["note"] = vars(self)["stepped"] = lambda *_: 0
 

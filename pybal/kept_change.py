@@ -4,10 +4,10 @@ restart. Pure."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSnapshot:
+class KeptSnapshot(NamedTuple):
     """Servers that a pool list has taken away `since` then and that stay: `waiting` for others to
     work, or held, as without them `left` would work and `required` must. Others were `taken` (host,
     when) within `window_s`."""

@@ -14,8 +14,7 @@ so lazy repeats are the same as greedy ones. No look-around and no back-referenc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.errors import PyBalError
 
@@ -121,8 +120,7 @@ _CLASSES = {
 _ESCAPES = {b"n": 10, b"r": 13, b"t": 9, b"f": 12, b"v": 11, b"0": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A piece of the pattern by its positions (each is a place for one byte): whether it can be
     empty, with which it can begin and with which end."""
 

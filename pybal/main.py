@@ -12,11 +12,11 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
@@ -104,8 +104,7 @@ reactor = cast(Any, global_reactor)
 _log = Logger(namespace="pybal")
 
 
-@dataclass(frozen=True, slots=True)
-class _Begun:
+class _Begun(NamedTuple):
     """What a start has before the daemon is built. `with_options` is what the command line makes
     of a file's settings."""
 

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from pybal.kept_change import KeptSnapshot, ListPast
 from pybal.override import LaidOver
@@ -101,8 +102,7 @@ class MetricSample:
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorSnapshot:
+class MonitorSnapshot(NamedTuple):
     """A monitor as it stands. `up`, dated by `since`, is None until there were `rise` results up
     or `fall` results down in a row; the last `in_a_row` results were all like `last`."""
 
@@ -151,8 +151,7 @@ class Decision:
     required: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class HoldDown:
+class HoldDown(NamedTuple):
     """A server that is up again is not pooled before `until`, as it went down so many times
     (`flaps`) within `window_s`."""
 
@@ -161,8 +160,7 @@ class HoldDown:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSnapshot:
+class ServerSnapshot(NamedTuple):
     """A real server of one service as it stands."""
 
     host: str
@@ -199,8 +197,7 @@ def status_text(*, enabled: bool, up: bool, partially_up: bool, pooled: bool) ->
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSnapshot:
+class SourceSnapshot(NamedTuple):
     """Where a pool list comes from and how that goes.
 
     `url` holds no secrets. `stale` is true while the list in force comes from the on-disk
@@ -217,8 +214,7 @@ class SourceSnapshot:
     kept: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceSnapshot:
+class ServiceSnapshot(NamedTuple):
     """One LVS service as it stands, `servers` in the list's order; `held` are the changes of its
     list that are kept, held or waiting; `held_total` counts those that were held,
     `hold_downs_total` how often a server that flapped was not pooled at once. `standing` are
@@ -243,8 +239,7 @@ class ServiceSnapshot:
     list_error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class IsolationSnapshot:
+class IsolationSnapshot(NamedTuple):
     """Whether this director seems to be cut off from its servers. `since` is set while it is;
     `total` counts how often it was; `reports_kept` are not acted on yet."""
 
@@ -254,8 +249,7 @@ class IsolationSnapshot:
     reports_kept: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class HealthSnapshot:
+class HealthSnapshot(NamedTuple):
     """What the director knows of itself: time it lost, checks it could not make.
 
     `stalls` counts heartbeats by lateness (stall_detector.STALL_BUCKETS_S, and the rest);
@@ -283,8 +277,7 @@ class Severity(enum.Enum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """Something that an operator must look at, in words without a full stop. `id` is that of all
     alerts of its kind, and their section in docs/operating.md; `service` is the one concerned."""
 
@@ -294,8 +287,7 @@ class Alert:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonSnapshot:
+class DaemonSnapshot(NamedTuple):
     """The process itself, on `host`; `alerts` are those that its parts raise themselves,
     `unwritten` files of the state directory whose newest content is not there, and why."""
 

@@ -3,7 +3,7 @@ again the later the more often that happens. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HOLD_S = (0.0, 5.0, 15.0, 30.0, 60.0)
 """From a withdrawal to the next announcement at the earliest: after the first, the second, and so
@@ -13,8 +13,7 @@ QUIET_S = 300.0
 """Who was not withdrawn for so long has a clean slate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Damping:
+class Damping(NamedTuple):
     """How often an address was withdrawn lately, and when last, on the monotonic clock."""
 
     withdrawals: int = 0

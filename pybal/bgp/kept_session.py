@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TypeVar
 
@@ -160,7 +160,7 @@ def as_taken(received: Received | None, taken: int) -> Received:
     left = -1 if received is None else received.position - taken
     if received is None or not 0 <= left <= len(received.rest):
         raise HandoverError("something was read that is not known")
-    return replace(received, position=taken, rest=received.rest[: len(received.rest) - left])
+    return received._replace(position=taken, rest=received.rest[: len(received.rest) - left])
 
 
 def replay(entries: Iterable[Entry], given: int, session: Session) -> Replayed:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class BGPConnectionSnapshot:
+class BGPConnectionSnapshot(NamedTuple):
     """One connection of a peer, wanted or present. `side`: who opens it, we (`active`) or the
     peer (`passive`); `local_ip` is empty while it is not known."""
 
@@ -16,8 +16,7 @@ class BGPConnectionSnapshot:
     remote_ip: str
 
 
-@dataclass(frozen=True, slots=True)
-class PeerSnapshot:
+class PeerSnapshot(NamedTuple):
     """One configured BGP peer; `state` is the FSM's state name (RFC 4271 section 8.2.2) of the
     connection that is nearest to a session, `since` dates the last change of any, and `away_since`
     is since when there has been no session.
@@ -54,8 +53,7 @@ class PeerSnapshot:
     not_kept: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AnnouncedPrefix:
+class AnnouncedPrefix(NamedTuple):
     """A prefix that is to be announced: its attributes, who wants it, which peers know it.
 
     `as_path` is as an external peer sees it; only an internal one sees `local_pref`.
@@ -73,8 +71,7 @@ class AnnouncedPrefix:
     extended_communities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OthersRoute:
+class OthersRoute(NamedTuple):
     """What a peer says of one of our addresses that is not our own doing: for `prefix`, which is
     the address itself or goes around it. `path_length` counts as routers do; without an AS between
     them only `local_pref`. `preferred`, `us`, `others` or `alike`, is whom the peer prefers."""
@@ -90,8 +87,7 @@ class OthersRoute:
     preferred: str
 
 
-@dataclass(frozen=True, slots=True)
-class OwnAddress:
+class OwnAddress(NamedTuple):
     """One of our addresses, and who else announces it. `preferred` puts together what all peers
     prefer that are listened to: `us`, `others`, `both` (some routers us, some others), `alike`
     (each router chooses by itself), `nobody`; None: no peer is listened to now. `shared`: to be
@@ -104,8 +100,7 @@ class OwnAddress:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MaintenanceSnapshot:
+class MaintenanceSnapshot(NamedTuple):
     """What an operator has moved the traffic away from by BGP: a service, or None for the whole
     director; until it is `withdrawn` its addresses are announced as the last choice."""
 
@@ -114,8 +109,7 @@ class MaintenanceSnapshot:
     withdrawn: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HeldAnnouncement:
+class HeldAnnouncement(NamedTuple):
     """A service that was withdrawn so often lately that it is not announced again yet."""
 
     service: str

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from pybal.config.bgp_checks import check_communities
 from pybal.config.bgp_kinds import (
@@ -20,8 +20,7 @@ from pybal.config.settings import IPNetwork, LargeCommunity, LinkBandwidth
 from pybal.model import IPAddress
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceBGP:
+class ServiceBGP(NamedTuple):
     """How a service's address is announced. None: as [global] says. Of `link_bandwidth` None is
     also no: `says_bandwidth` tells."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pybal.config.bgp_peer_section import SecretReader
 from pybal.config.bgp_section import read_bgp
@@ -47,8 +47,7 @@ DEFAULT_CONTROL_SOCKET = Path("/run/pybal/control.sock")
 DEFAULT_INSTRUMENTATION_ADDRESSES = SOME_ADDRESSES.parse("['127.0.0.1', '::1']")
 
 
-@dataclass(frozen=True, slots=True)
-class GlobalOptions:
+class GlobalOptions(NamedTuple):
     """What [global] says. `bgp` is None while BGP is off. Where an error has been noted a
     value may be a stand-in: no settings are made of a file with errors."""
 
@@ -70,8 +69,7 @@ class GlobalOptions:
     log_level: str
 
 
-@dataclass(frozen=True, slots=True)
-class AtStart:
+class AtStart(NamedTuple):
     """What [global] says of a start with a file that has errors."""
 
     state_directory: Path | None

@@ -13,7 +13,7 @@ the text to what it reads, and keeps the line numbers and the values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from configobj import ConfigObj, ConfigObjError, NestingError
 from configobj import Section as ConfigObjSection
@@ -35,8 +35,7 @@ DEFAULT = "DEFAULT"
 """The section whose entries all others inherit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """The value of a key, without comment and surrounding quotes, and where the key is. One that
     is `inherited` stands in [DEFAULT]."""
 
@@ -45,8 +44,7 @@ class Entry:
     inherited: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """One `[name]` with its entries, keys in lower case, and its `[[sub-sections]]`."""
 
     name: str
@@ -55,8 +53,7 @@ class Section:
     subsections: Mapping[str, Section]
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A line that does not fit the format. Its value is left out: it may be a secret. `word` is
     the line's first, if the line is no entry at all."""
 
@@ -67,8 +64,7 @@ class Fault:
     word: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """A whole file. Entries after a faulty section header belong nowhere and are left out.
     `sections` have what they inherit from `defaults`, which is not one of them."""
 
@@ -86,9 +82,9 @@ def read_ini(text: str) -> Document:
     sections = _Sections(lines, root, checker.stray).all()
     defaults = sections.pop(DEFAULT, None)
     if defaults is not None:
-        inherited = {k: replace(entry, inherited=True) for k, entry in defaults.entries.items()}
+        inherited = {k: entry._replace(inherited=True) for k, entry in defaults.entries.items()}
         sections = {
-            name: replace(section, entries={**inherited, **section.entries})
+            name: section._replace(entries={**inherited, **section.entries})
             for name, section in sections.items()
         }
     return Document(tuple(sections.values()), tuple(checker.faults), defaults)

@@ -8,8 +8,8 @@ its present line; and none that names a file, which may have changed by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pybal.config.global_section import GlobalOptions
 from pybal.config.ini import Section
@@ -21,8 +21,7 @@ from pybal.config.service_section import ServiceDraft
 _NAMES_A_FILE = ".ca-file"
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSection:
+class KnownSection(NamedTuple):
     """What a section said, with what [global] says for it, and what came of that."""
 
     section: Section
@@ -34,8 +33,7 @@ KnownSections = Mapping[str, KnownSection]
 """By the section's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """All of a file that was read."""
 
     sections: KnownSections
@@ -63,7 +61,7 @@ def read_services(
         if said is not None and former is not None and former.said == said:
             # Its lines may be others by now.
             reader.asked |= former.draft.reader.asked
-            draft = replace(former.draft, reader=reader)
+            draft = former.draft._replace(reader=reader)
         else:
             noted = log.noted
             draft = read(reader)

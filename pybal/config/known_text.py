@@ -8,7 +8,6 @@ one in triple quotes. A file with these, with [DEFAULT] or with any fault is rea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pybal.config.ini import Document, Section, read_ini
 from pybal.config.ini_lines import TRIPLE_QUOTES, is_comment, plain_lines
@@ -77,6 +76,6 @@ def _moved(section: Section, lines: int) -> Section:
     return Section(
         section.name,
         section.line + lines,
-        {key: replace(entry, line=entry.line + lines) for key, entry in section.entries.items()},
+        {key: entry._replace(line=entry.line + lines) for key, entry in section.entries.items()},
         {name: _moved(each, lines) for name, each in section.subsections.items()},
     )

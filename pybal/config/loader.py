@@ -177,7 +177,7 @@ def _settings(
     in_global, in_services = _places(kinds)
     global_reader = SectionReader(global_section, log, in_services)
     peers = [
-        SectionReader(replace(section, name=f"[{name}]"), log, in_services | in_global)
+        SectionReader(section._replace(name=f"[{name}]"), log, in_services | in_global)
         for name, section in global_section.subsections.items()
         if _is_peer(section)
     ]

@@ -6,8 +6,7 @@ Each monitor is described by its own file (pybal/monitors), which this room does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.config.bad_value import BadValueError, did_you_mean
 from pybal.config.foreign_words import monitor_instead_of
@@ -19,8 +18,7 @@ from pybal.errors import in_one_line
 from pybal.runtime.naming import shortened
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """One option: its name in pybal.conf, its field in the settings, its kind."""
 
     name: str
@@ -40,8 +38,7 @@ COMMON_OPTIONS = (
 """What every monitor can be told, unless it lacks it."""
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorKind:
+class MonitorKind(NamedTuple):
     """One monitor as pybal.conf knows it: its settings' type (which holds name and defaults)
     and its own options. `lacks` names the common options that mean nothing to it. `check` may
     note what is wrong with options that are good each by itself."""

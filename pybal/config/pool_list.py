@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import NamedTuple
 
 from pybal.config.bad_value import BadValueError, quotes_hint
 from pybal.config.literals import parse_literal, repeated_key
@@ -69,8 +70,7 @@ class PoolProblem:
         return f"line {self.line}: {self.message}" if self.line else self.message
 
 
-@dataclass(frozen=True, slots=True)
-class PoolList:
+class PoolList(NamedTuple):
     """The usable servers of a list, in its order, each host once, and what was wrong.
 
     `absent` are hosts of which the list says that they are not in the pool. Whatever it does not

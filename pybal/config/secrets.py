@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pybal.config.bad_value import BadValueError
 from pybal.config.ini import Document
@@ -21,8 +21,7 @@ _SENT_KEY = re.compile(r"\.(headers|send|payload|arguments)$")
 _SECRET_WORD = re.compile(r"auth|pass|secret|token|cookie|login|key", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Where a secret stands."""
 
     line: int

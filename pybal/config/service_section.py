@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.config.bgp_service_section import ServiceBGP, read_service_bgp
 from pybal.config.foreign_words import scheduler_instead_of
@@ -38,8 +38,7 @@ _HASHING = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceDraft:
+class ServiceDraft(NamedTuple):
     """As much of a service as is good, for comparing it with the others.
 
     None stands for what is missing or bad; `settings` is None after any error.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class ReloadOutcome(Enum):
@@ -18,8 +18,7 @@ class ReloadOutcome(Enum):
     """PyBal stops. The next start reads the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadSnapshot:
+class ReloadSnapshot(NamedTuple):
     """A reading of pybal.conf at `at` (Unix seconds): what was wrong with it, and what was done or,
     if that failed, was to be done."""
 
@@ -34,8 +33,7 @@ class ReloadSnapshot:
         return self.outcome is ReloadOutcome.APPLIED
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSnapshot:
+class ConfigSnapshot(NamedTuple):
     """Which configuration runs; all times are Unix seconds, 0 is never. `is_last_good`: the file
     had errors at the start. `needs_restart`: keys whose new values wait for that. `differs_since`:
     since when the file on disk has been another one; None: it is what runs. `in_part`: the errors

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -41,8 +41,7 @@ class BGPObserver(Protocol):
         """A session with a peer stands, or is lost, because of an error if one is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Observed:
+class _Observed(NamedTuple):
     """A failover of whose orders another one is told, too."""
 
     failover: Failover

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -46,8 +45,7 @@ ServiceNames = Callable[[ServiceKey], str | None]
 """The configured service of a key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryPorts:
+class HistoryPorts(NamedTuple):
     """What the history touches outside of itself. `clock` does not jump, `now()` is Unix seconds,
     in any thread; `in_thread` runs queries, `own_thread` what writes. Without a `directory` nothing
     is written."""

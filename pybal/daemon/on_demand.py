@@ -6,8 +6,8 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pybal.config.settings import (
     EtcdSource,
@@ -25,8 +25,7 @@ from pybal.runtime.lean_imports import import_when_used
 _PACKAGE = Path(__file__).parent.parent
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """What is loaded together: by its `module`, which imports the rest of the `files`. Its name and
     who needs it are for people."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -29,8 +30,7 @@ from pybal.state.keeper import Keeper
 _REFUSALS_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """What a wish has brought: overrides, and those of before whose place they took."""
 
     overrides: tuple[Override, ...]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pybal.config.settings import Settings
 from pybal.handover.listeners import KeptListeners
@@ -30,8 +29,7 @@ if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.bgp.ports import BGPOutside
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonPorts:
+class DaemonPorts(NamedTuple):
     """All that the daemon touches outside of itself. main gives it; nothing has a default.
 
     `reactor` provides Twisted's reactor interfaces, its clock must not jump; `now()` is Unix

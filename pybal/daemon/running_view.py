@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 
@@ -85,7 +84,7 @@ class RunningView:
         """See StatusView."""
         services = self._settings().services
         names = tuple((str(service_key(service)), service.name) for service in services)
-        return replace(self._ipvs.snapshot(), names=names)
+        return self._ipvs.snapshot()._replace(names=names)
 
     def missing(self, name: str) -> MissingSnapshot | None:
         """See StatusView."""

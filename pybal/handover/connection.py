@@ -7,7 +7,7 @@ import fcntl
 import socket
 import struct
 import termios
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.handover.format import HandoverError
 
@@ -20,8 +20,7 @@ _COUNTS_AT = 120  # struct tcp_info of linux/tcp.h: tcpi_bytes_acked, tcpi_bytes
 _TRIES = 100
 
 
-@dataclass(frozen=True, slots=True)
-class ByteCounts:
+class ByteCounts(NamedTuple):
     """Of one connection, since it was made: bytes that a process has given to the kernel, and bytes
     that one has taken from it. The first may begin at 1, as the kernel counts the SYN of one that
     we have opened. `is_open` False: one of the ends has closed it."""

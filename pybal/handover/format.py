@@ -18,8 +18,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from pybal.errors import PyBalError
 
@@ -72,16 +72,14 @@ class Kind(IntEnum):
     said already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of the journal."""
 
     kind: Kind
     payload: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """How far what the peer sends has been read: `position` counts all bytes of the connection that
     were taken from the kernel, `rest` are the last of them, which wait for more. `at` is the time
     in seconds of CLOCK_BOOTTIME. `sequence` grows with every one written."""

@@ -7,9 +7,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.logger import Logger
 
@@ -50,8 +49,7 @@ others if these have not settled it by then: the first answer does, nearly alway
 each connection more keeps the kernel's table waiting."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeTarget:
+class ProbeTarget(NamedTuple):
     """A server that can be probed: by a TCP connection, which is closed at once."""
 
     host: str
@@ -71,8 +69,7 @@ class ReportDelivery(Protocol):
         """A report of down that was delivered no longer counts."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IsolationPorts:
+class IsolationPorts(NamedTuple):
     """What a guard touches outside of itself. `now()` is Unix seconds.
 
     `probe_targets(avoid, most)` picks servers at random, of different hosts. They were up when last

@@ -10,8 +10,7 @@ of a paused machine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 BEAT_S = 0.05
 """The heartbeat's period: shorter stalls may go unseen."""
@@ -33,8 +32,7 @@ WALL_JUMP_S = 1.0
 STALL_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A moment, and the sum of lost time at that moment."""
 
     at_s: float

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.runtime.naming import counted
@@ -27,16 +26,14 @@ LASTS_S = 10.0
 MAX_EFFECTS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """Whom or what an incident is about."""
 
     kind: SubjectKind
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Concern:
+class Concern(NamedTuple):
     """What an event says of a subject: that something is wrong with it (`begins`), or else that
     this is over. `part` is what says so, a monitor of a service say: an incident ends with the last
     part that found something wrong."""
@@ -46,8 +43,7 @@ class Concern:
     begins: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(NamedTuple):
     """`id` is the number of its first event, whose words are its `cause`. `effects` counts the
     servers of services whose verdict it has changed, and `verdicts` by what they are now.
     `ended_at` is None while it goes on."""

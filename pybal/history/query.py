@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.errors import PyBalError
 from pybal.history.event import Kind, LedgerEvent
@@ -21,8 +21,7 @@ class HistoryBusyError(PyBalError):
         super().__init__(text)
 
 
-@dataclass(frozen=True, slots=True)
-class EventQuery:
+class EventQuery(NamedTuple):
     """What is not given does not matter. Events of `seq` above `after` and below `before`, `since`
     and `until` these moments (Unix seconds), of any of these services, hosts and kinds; no more
     than `limit`: the oldest of them, or the `newest`."""
@@ -52,8 +51,7 @@ class EventQuery:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EventPage:
+class EventPage(NamedTuple):
     """Events, in their order; whether there are `more` on the side where they were cut."""
 
     events: tuple[LedgerEvent, ...]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSnapshot:
+class DiskSnapshot(NamedTuple):
     """The file: `lost` are (cause, how many events were not written), `waiting` how many are still
     to be written; `last_error` is empty while all goes well."""
 
@@ -19,8 +18,7 @@ class DiskSnapshot:
     last_error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HistorySnapshot:
+class HistorySnapshot(NamedTuple):
     """The ledger: events of this run, those in memory, and the disk, if there is one."""
 
     events_total: int = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pybal.errors import HTTPFetchError
 
@@ -28,8 +28,7 @@ class BadResponseError(HTTPFetchError):
     """The server's bytes are no complete, acceptable response."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Header names are lower-case, the last of equal names wins. The body comes in chunks, or has
     `length` bytes, or else (None) ends with the connection."""
 

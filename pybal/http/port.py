@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -64,8 +64,7 @@ class HTTPRequest:
     wants_certificate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPResponse:
+class HTTPResponse(NamedTuple):
     """A complete answer; header names are lower-case, the last of equal names wins.
     `certificate_expires_at`, in Unix seconds, if that was asked for: the server's own certificate,
     if it showed one."""

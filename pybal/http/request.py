@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pybal.http.port import HTTPRequest
@@ -15,8 +15,7 @@ _HEADER_VALUE = re.compile(r"[\x20-\x7e\t]*")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A URL taken apart; `host` has no brackets, `authority` is the Host header's value."""
 
     tls: bool

@@ -7,7 +7,6 @@ bring are a fifth of a small daemon.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -154,7 +153,7 @@ class TLSExchange(Exchange):
         if self._tls is not None:
             if self._request.wants_certificate:
                 expires_at = certificate_expiry(self._tls.get_peer_certificate())
-                response = replace(response, certificate_expires_at=expires_at)
+                response = response._replace(certificate_expires_at=expires_at)
             if self._request.resumption is not None:
                 self._request.resumption.keep(self._tls)
         return response

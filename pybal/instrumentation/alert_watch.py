@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -131,7 +130,7 @@ class AlertWatch:
         if self._looked_at_s is None or now_s - self._looked_at_s > LOOK_INTERVAL_S:
             return self.dated()
         past_s = now_s - self._looked_at_s
-        return tuple(replace(each, age_s=each.age_s + past_s) for each in self._last)
+        return tuple(each._replace(age_s=each.age_s + past_s) for each in self._last)
 
     def alerts(self) -> tuple[Alert, ...]:
         """The same, without their ages."""
@@ -191,7 +190,7 @@ class AlertWatch:
                 continue
             for name in prefix.services:
                 service = self._view.service(name)
-                if service is not None and self._must_be_local(replace(prefix, services=(name,))):
+                if service is not None and self._must_be_local(prefix._replace(services=(name,))):
                     yield str(service.address)
                 await self._time_slices.pause()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.bgp.snapshot import BGPSnapshot, MaintenanceSnapshot, OwnAddress, PeerSnapshot
 from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome
@@ -27,8 +27,7 @@ _UNWRITTEN_S = 30.0
 _ERROR_SHOWN = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """Alerts of one id. `/alerts` shows so many of them (None: all) and then counts, if there are
     two more at least: `more` says of what."""
 
@@ -68,8 +67,7 @@ _SEVERITIES = (Severity.CRITICAL, Severity.WARNING, Severity.OK)
 _RANK = {kind.id: rank for rank, kind in enumerate(KINDS)}
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(NamedTuple):
     """All that alerts are made of. `not_local` are announced addresses that are on no interface
     of this host."""
 
@@ -81,8 +79,7 @@ class Situation:
     not_local: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Headline:
+class Headline(NamedTuple):
     """All alerts in one word and one line: the contract's `/alerts`."""
 
     severity: Severity

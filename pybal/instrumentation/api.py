@@ -31,6 +31,7 @@ from pybal.kept_change import KeptSnapshot
 from pybal.model import (
     CheckResult,
     DaemonSnapshot,
+    HealthSnapshot,
     MonitorSnapshot,
     ServerSnapshot,
     ServiceSnapshot,
@@ -307,7 +308,7 @@ def config_document(config: ConfigSnapshot) -> Document:
     """Which configuration runs, and how the last reload went."""
     last = config.last_reload
     return {
-        **asdict(config),
+        **config._asdict(),
         "modified_at": instant(config.modified_at),
         "loaded_at": instant(config.loaded_at),
         "differs_since": instant(config.differs_since),
@@ -319,7 +320,7 @@ def config_document(config: ConfigSnapshot) -> Document:
 
 def _reload_document(last: ReloadSnapshot) -> Document:
     return {
-        **asdict(last),
+        **last._asdict(),
         "at": instant(last.at),
         "successful": last.successful,
         "outcome": last.outcome.value,
@@ -329,18 +330,24 @@ def _reload_document(last: ReloadSnapshot) -> Document:
 def daemon_document(daemon: DaemonSnapshot, config: ConfigSnapshot) -> Document:
     """The process."""
     document = {
-        **asdict(daemon),
+        **daemon._asdict(),
         "started_at": instant(daemon.started_at),
         "config": config_document(config),
+        "health": _health_document(daemon.health),
+        "unwritten": [{"file": file, "error": error} for file, error in daemon.unwritten],
     }
-    isolation = document["health"]["isolation"]
-    isolation["since"] = instant(isolation["since"])
-    document["health"]["local_faults"] = dict(daemon.health.local_faults)
-    limits = (*STALL_BUCKETS_S, None)
-    document["health"]["stall_buckets"] = [
-        {"up_to_s": limit_s, "beats": beats}
-        for limit_s, beats in zip(limits, daemon.health.stalls, strict=False)
-    ]
-    document["unwritten"] = [{"file": file, "error": error} for file, error in daemon.unwritten]
     del document["alerts"]  # /api/v1/alerts has them all
     return document
+
+
+def _health_document(health: HealthSnapshot) -> Document:
+    limits = (*STALL_BUCKETS_S, None)
+    return {
+        **health._asdict(),
+        "isolation": {**health.isolation._asdict(), "since": instant(health.isolation.since)},
+        "local_faults": dict(health.local_faults),
+        "stall_buckets": [
+            {"up_to_s": limit_s, "beats": beats}
+            for limit_s, beats in zip(limits, health.stalls, strict=False)
+        ],
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from pybal.bgp.snapshot import BGPSnapshot, OwnAddress, PeerSnapshot
@@ -16,7 +15,7 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
         "enabled": bgp.enabled,
         "local_asn": bgp.local_asn,
         "peers": [_peer_document(bgp, peer) for peer in bgp.peers],
-        "prefixes": Each(asdict(prefix) for prefix in bgp.announced),
+        "prefixes": Each(prefix._asdict() for prefix in bgp.announced),
         "import": bgp.imports,
         "addresses": Each(_own_document(each) for each in bgp.own),
         "unknown_peers_total": bgp.unknown_peers_total,
@@ -44,7 +43,7 @@ def _own_document(own: OwnAddress) -> dict[str, Any]:
         "address": own.address,
         "announced": own.announced,
         "preferred": own.preferred,
-        "others": [asdict(route) for route in own.others],
+        "others": [route._asdict() for route in own.others],
     }
 
 
@@ -76,5 +75,5 @@ def _peer_document(bgp: BGPSnapshot, peer: PeerSnapshot) -> dict[str, Any]:
             direction: {kind: count for kind, way, count in peer.messages if way == direction}
             for direction in ("sent", "received")
         },
-        "connections": [asdict(connection) for connection in peer.connections],
+        "connections": [connection._asdict() for connection in peer.connections],
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -109,7 +109,7 @@ class _Stream:
     def __init__(self, streams: EventStreams, request: Request, following: Following) -> None:
         self._streams = streams
         self._request = request
-        self._query = replace(following.query, newest=False, limit=_PAGE)
+        self._query = following.query._replace(newest=False, limit=_PAGE)
         self._backlog = following.backlog
         self._subscriber = Subscriber(
             streams.clock, request, lambda _: self.go_on(), self._ended, self._too_slow
@@ -133,7 +133,7 @@ class _Stream:
         self._subscriber.send(b": PyBal's events\nretry: %d\n\n" % _RETRY_MS)
         self._beat_later()
         if self._query.after is None and not self._backlog:
-            self._query = replace(self._query, after=self._streams.history().newest)
+            self._query = self._query._replace(after=self._streams.history().newest)
         self.go_on()
 
     def go_on(self) -> None:
@@ -157,20 +157,20 @@ class _Stream:
             await self._write(found.events)
             if found.more:
                 self._again = True
-                self._query = replace(self._query, after=found.events[-1].seq)
+                self._query = self._query._replace(after=found.events[-1].seq)
             else:
                 last = found.events[-1].seq if found.events else 0
-                self._query = replace(self._query, after=max(newest, last))
+                self._query = self._query._replace(after=max(newest, last))
 
     async def _write_backlog(self) -> None:
         history = self._streams.history()
         newest = history.newest
-        wanted = replace(self._query, newest=True, limit=self._backlog)
+        wanted = self._query._replace(newest=True, limit=self._backlog)
         found = await history.find(wanted)
         self._backlog = 0
         await self._write(found.events)
         last = found.events[-1].seq if found.events else 0
-        self._query = replace(self._query, after=max(newest, last))
+        self._query = self._query._replace(after=max(newest, last))
 
     async def _write(self, events: tuple[LedgerEvent, ...]) -> None:
         for start in range(0, len(events), _AT_ONCE):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from pybal.history.query import EventQuery
@@ -43,11 +42,11 @@ class HistoryPages:
         if last_event_id:
             if not (last_event_id.isascii() and last_event_id.isdecimal()):
                 raise BadQueryError("Last-Event-ID is no event's number", "Leave it out")
-            return Following(self._of_this_history(replace(query, after=int(last_event_id[:18]))))
+            return Following(self._of_this_history(query._replace(after=int(last_event_id[:18]))))
         if query.after is None and "limit" in values:
             return Following(query, backlog=query.limit)
         if query.after is None and query.since is not None:
-            return Following(replace(query, after=0))
+            return Following(query._replace(after=0))
         return Following(query)
 
     async def document(self, segments: Segments, values: Values) -> Document:
@@ -87,7 +86,7 @@ class HistoryPages:
         history = self._view.history()
         if query.after is None or query.after <= history.newest:
             return query
-        return replace(query, after=0 if history.snapshot().disk is None else history.newest)
+        return query._replace(after=0 if history.snapshot().disk is None else history.newest)
 
     async def _unknown(self, what: str, at: float | None) -> NoSuchDocumentError:
         """Nothing is known of it; why, if the history is too short."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from pybal.instrumentation.instants import instant
@@ -31,7 +30,7 @@ def ipvs_document(ipvs: IPVSSnapshot, service: Callable[[str], ServiceSnapshot |
         "audit": {
             "audits_total": audit.audits_total,
             "finished": instant(audit.finished_at),
-            "drift": [{**asdict(each), "since": instant(each.since)} for each in audit.drift],
+            "drift": [{**each._asdict(), "since": instant(each.since)} for each in audit.drift],
             "drift_total": dict(audit.drift_total),
             "repairs_total": audit.repairs_total,
         },
@@ -81,12 +80,12 @@ class _Hosts:
 
 def _missing(missing: MissingSnapshot, hosts: _Hosts) -> Document:
     named = [hosts.host(missing.service, server) for server in missing.servers]
-    return {**asdict(missing), "name": hosts.names.get(missing.service), "hosts": named}
+    return {**missing._asdict(), "name": hosts.names.get(missing.service), "hosts": named}
 
 
 def _draining(drain: DrainSnapshot, hosts: _Hosts) -> Document:
     name, host = hosts.names.get(drain.service), hosts.host(drain.service, drain.server)
-    return {**asdict(drain), "name": name, "host": host}
+    return {**drain._asdict(), "name": name, "host": host}
 
 
 def _statistics(statistics: ServiceStatistics, hosts: _Hosts) -> Document:
@@ -94,7 +93,7 @@ def _statistics(statistics: ServiceStatistics, hosts: _Hosts) -> Document:
     return {
         "name": hosts.names.get(key),
         "service": key,
-        "traffic": asdict(statistics.traffic),
+        "traffic": statistics.traffic._asdict(),
         "servers": Each(
             {
                 "server": each.server,
@@ -103,7 +102,7 @@ def _statistics(statistics: ServiceStatistics, hosts: _Hosts) -> Document:
                 "active_connections": each.active,
                 "inactive_connections": each.inactive,
                 "persistent_connections": each.persistent,
-                "traffic": asdict(each.traffic),
+                "traffic": each.traffic._asdict(),
             }
             for each in statistics.destinations
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pybal.model import Alert, Severity
 from pybal.overrides.acknowledgement import Acknowledgement
@@ -17,8 +17,7 @@ _MAY_COME_S = 120.0
 """After a start or another name it may take so long until all is known that was known before."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingAlert:
+class PendingAlert(NamedTuple):
     """An alert, if it lasts for `after_s`; it becomes critical after `critical_after_s`. With
     `may_be_start` it is none in the first seconds of the daemon, and before `from_at` (Unix
     seconds) in any case. It is the same as an earlier one if id, service and `subject` are,
@@ -35,8 +34,7 @@ class PendingAlert:
     details: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dated:
+class Dated(NamedTuple):
     """An alert and how long ago it was first seen. One that is `known` to an operator is OK,
     however severe it is by itself."""
 
@@ -59,16 +57,15 @@ class Dated:
         if known is None or severity is Severity.OK or not known.covers(severity, self.details):
             return self
         text = f"{self.alert.text} ({known.text})"
-        alert = replace(self.alert, severity=Severity.OK, text=text)
-        return replace(self, alert=alert, known=known, severe=severity)
+        alert = self.alert._replace(severity=Severity.OK, text=text)
+        return self._replace(alert=alert, known=known, severe=severity)
 
 
 Key = tuple[str, str | None, str]
 """Id, service and subject."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lasting:
+class Lasting(NamedTuple):
     """An alert that will count, and when it began, in Unix seconds."""
 
     key: Key
@@ -137,4 +134,4 @@ def _aged(pending: PendingAlert, age_s: float) -> Alert:
     after_s = pending.critical_after_s
     if after_s is None or age_s < after_s:
         return pending.alert
-    return replace(pending.alert, severity=Severity.CRITICAL)
+    return pending.alert._replace(severity=Severity.CRITICAL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 
 from pybal.ipvs.snapshot import MissingSnapshot
@@ -39,7 +38,7 @@ def _addresses(missing: MissingSnapshot) -> set[str]:
 def _unless_missing(server: ServerSnapshot, addresses: Collection[str]) -> ServerSnapshot:
     """`addresses` are those of servers that are missing; none: the whole service is."""
     if server.pooled and (not addresses or str(server.address) in addresses):
-        return replace(server, pooled=False)
+        return server._replace(pooled=False)
     return server
 
 

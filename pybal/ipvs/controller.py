@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
@@ -26,8 +26,7 @@ from pybal.runtime.stopping import end_each
 from pybal.runtime.threads import InThread
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IPVSPorts:
+class IPVSPorts(NamedTuple):
     """What the controller touches outside of itself. `now()` is Unix seconds; `in_thread` runs a
     function off the reactor's thread. Without a `record` no service is known to be ours."""
 
@@ -152,8 +151,7 @@ class IPVSController:
 
     def snapshot(self) -> IPVSSnapshot:
         """The table as it stands; statistics as they were last read."""
-        return replace(
-            self._manager.snapshot(),
+        return self._manager.snapshot()._replace(
             draining=self._drainer.snapshot(),
             statistics=self._statistics.latest if self._settings.statistics else None,
             statistics_at=self._statistics.read_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import Enum
 
 from pybal.ipvs.model import (
@@ -135,7 +135,7 @@ class DriftBook:
         """The service is again as it should be, after so many changes."""
         if not self._open[key].repaired:
             self.repairs_total += changes
-            self._open[key] = replace(self._open[key], repaired=True)
+            self._open[key] = self._open[key]._replace(repaired=True)
 
     def over(self, key: ServiceKey) -> None:
         """The service was found as we had left it, or it is no longer ours."""

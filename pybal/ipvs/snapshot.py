@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.model import IPAddress
 
 
-@dataclass(frozen=True, slots=True)
-class KernelErrorSnapshot:
+class KernelErrorSnapshot(NamedTuple):
     """The last kernel error that the IPVS manager met."""
 
     at: float
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(NamedTuple):
     """What the kernel counts of a service or a server: totals since it was added there, and
     rates that it averages over some seconds."""
 
@@ -32,8 +30,7 @@ class Traffic:
     bytes_out_per_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationStatistics:
+class DestinationStatistics(NamedTuple):
     """A real server in one service; `server` is `address:port`. Of the connections that there are
     now, `active` are established, `persistent` the clients that are to come back to it. `weight` is
     the kernel's."""
@@ -47,8 +44,7 @@ class DestinationStatistics:
     weight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatistics:
+class ServiceStatistics(NamedTuple):
     """A service of the kernel, named as in `tcp 192.0.2.1:80`; its servers' traffic is also in
     its own."""
 
@@ -57,8 +53,7 @@ class ServiceStatistics:
     destinations: tuple[DestinationStatistics, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DriftSnapshot:
+class DriftSnapshot(NamedTuple):
     """How a service was found other than it had been left in the kernel. Once it is `repaired`, it
     stays here until an audit has found it well."""
 
@@ -68,8 +63,7 @@ class DriftSnapshot:
     repaired: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DrainSnapshot:
+class DrainSnapshot(NamedTuple):
     """A depooled server that keeps its connections until they end, or for `seconds_left`.
     `connections` is None until they have been counted."""
 
@@ -79,8 +73,7 @@ class DrainSnapshot:
     connections: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AuditSnapshot:
+class AuditSnapshot(NamedTuple):
     """Audits of the whole table. `finished_at` dates the last one; `drift` is open, `drift_total`
     has (kind, count)."""
 
@@ -91,8 +84,7 @@ class AuditSnapshot:
     repairs_total: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class MissingSnapshot:
+class MissingSnapshot(NamedTuple):
     """A service, or `servers` of it, that the kernel does not take though it should hold them;
     `others` are there. `otherwise`: all are there, but not as they should be, or with some that
     should have gone. `error` is what the kernel said, if it was asked."""
@@ -104,8 +96,7 @@ class MissingSnapshot:
     otherwise: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class IPVSSnapshot:
+class IPVSSnapshot(NamedTuple):
     """The IPVS manager as it stands: `in_sync` once the kernel holds what is wanted.
 
     `unmanaged` stand in the kernel, are not configured and are left alone; `ownership_error` is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.defer import TimeoutError as Timeout
@@ -31,8 +31,7 @@ _SPARE_S = 2.0
 CreateMonitor = Callable[[MonitorSettings, Target, MonitorPorts, ReportReceiver], Monitor]
 
 
-@dataclass(frozen=True, slots=True)
-class HandCheck:
+class HandCheck(NamedTuple):
     """What one monitor found; `up` is None if it came to no result. `exchange` is how."""
 
     monitor: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TYPE_A = 1
 TYPE_AAAA = 28
@@ -42,8 +43,7 @@ class Query:
         return f"{_TYPES.get(self.type, self.type)} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the server said: the response code's name, how many records, whether cut short."""
 
     rcode: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.net.tls_facts import TLSFacts
 from pybal.net.url_text import HIDDEN, without_secrets
@@ -22,8 +22,7 @@ _ASKED_HEADERS = frozenset(
 """Of a request: any other may be a password by another name, as pybal.conf has it masked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Something that happened `at_s` seconds after the check began."""
 
     at_s: float

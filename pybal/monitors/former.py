@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.config.settings import MonitorSettings
 from pybal.handover.format import HandoverError
@@ -17,8 +17,7 @@ _REASON_CHARACTERS = 200
 _WORDS = {True: "true", False: "false"}
 
 
-@dataclass(frozen=True, slots=True)
-class Former:
+class Former(NamedTuple):
     """A state: `up` or not `since` then, by its last result, one of so many alike `in_a_row`.
     `connection` is the number of the open connection, 0 without one, which stands since
     `connected_at` in seconds of CLOCK_BOOTTIME."""

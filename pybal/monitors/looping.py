@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from twisted.internet.base import DelayedCall
 from twisted.internet.defer import Deferred
@@ -15,8 +14,7 @@ from pybal.monitors.target import MonitorPorts, Target
 from pybal.runtime.coalescing import coalesced
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOutcome:
+class CheckOutcome(NamedTuple):
     """What a check found out. `reason` is one line."""
 
     up: bool

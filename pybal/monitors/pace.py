@@ -10,10 +10,9 @@ them at once.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 BEGIN_PER_S, LEAST_PER_S, MOST_PER_S = 1000.0, 200.0, 2500.0
 """First checks a second."""
@@ -35,8 +34,7 @@ _FIRST_AT_ONCE = 4.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """So many a second, and so many now."""
 
     per_s: float = BEGIN_PER_S
@@ -44,11 +42,11 @@ class Pace:
 
     def took_one(self) -> Pace:
         """A first check was begun."""
-        return replace(self, allowance=self.allowance - 1)
+        return self._replace(allowance=self.allowance - 1)
 
     def out_of_time(self) -> Pace:
         """More was allowed than there was time for: it is not owed."""
-        return replace(self, allowance=0.0)
+        return self._replace(allowance=0.0)
 
 
 def step(pace: Pace, passed_s: float, busy_s: float, faults: int) -> Pace:

@@ -14,9 +14,8 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
@@ -41,8 +40,7 @@ _LAST_LOOK_S = 0.01
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """How a command ended: `status` is its exit status, or minus the signal that killed it, or
     None if that was lost. `output` is stdout and stderr, of which the middle may be left out;
     `leftovers` tells whether processes of its group, or that had left it, outlived it, which have

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, gatherResults
 
@@ -83,8 +84,7 @@ class ProxyFetchSettings(MonitorSettings):
     tls_resume: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetched:
+class _Fetched(NamedTuple):
     """How one URL went; `text` says so in a line. With a `fault` of our own it did not go."""
 
     ok: bool

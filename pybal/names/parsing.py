@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.model import IPAddress
 from pybal.net.addresses import parse_address, parse_scoped_address, why_unusable
@@ -14,8 +15,7 @@ MAX_NAMESERVERS = 3
 _MAX_ALIASES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
+class Addresses(NamedTuple):
     """What a name stands for; never empty. `ttl_s` is how long that may be relied on."""
 
     addresses: tuple[IPAddress, ...]
@@ -39,8 +39,7 @@ class Alias:
     ttl_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvConf:
+class ResolvConf(NamedTuple):
     """The parts of resolv.conf(5) that count here."""
 
     nameservers: tuple[str, ...]
@@ -57,7 +56,7 @@ def usable(found: Addresses) -> Addresses | str:
     good = tuple(address for address in found.addresses if not why_unusable(address))
     if not good:
         return f"{found.addresses[0]} {why_unusable(found.addresses[0])}"
-    return replace(found, addresses=good)
+    return found._replace(addresses=good)
 
 
 def parse_hosts(text: str) -> Mapping[str, tuple[IPAddress, ...]]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pybal.model import IPAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Keepalive:
+class Keepalive(NamedTuple):
     """TCP keepalive: first probe after `idle_s`, then every `interval_s`, lost after `retries`."""
 
     idle_s: int
@@ -24,8 +22,7 @@ class Keepalive:
     retries: int
 
 
-@dataclass(frozen=True, slots=True)
-class TCPEvents:
+class TCPEvents(NamedTuple):
     """What a TCP connection tells its owner; never from within connect_tcp() or after close().
 
     `closed(error)` comes at most once and is the last: None if the peer ended an established
@@ -39,8 +36,7 @@ class TCPEvents:
     wants_last: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class UDPEvents:
+class UDPEvents(NamedTuple):
     """What a socket for datagrams tells its owner; never from within the call that opens it or
     after close().
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pybal.errors import PyBalError
 
 
-@dataclass(frozen=True, slots=True)
-class TLSFacts:
+class TLSFacts(NamedTuple):
     """The protocol's version, the cipher, and the server's certificate: its names, and its end in
     Unix seconds."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
@@ -29,8 +29,7 @@ class Happening(enum.Enum):
     """Its service is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class OverrideEvent:
+class OverrideEvent(NamedTuple):
     """What has become of an override, `at` (Unix seconds); `by` whom, empty if by nobody."""
 
     what: Happening
@@ -46,8 +45,7 @@ def nobody(_: OverrideEvent) -> None:
     """Nobody observes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookPorts:
+class BookPorts(NamedTuple):
     """`clock` provides IReactorTime and does not jump, `now()` is Unix seconds. `save` keeps all
     that there is for the next start. `changed` hears of the services whose overrides are others
     now."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from pybal.errors import ControlError, NoSuchThingError
 from pybal.override import Action, Override
@@ -25,8 +25,7 @@ Pools = Mapping[str, Collection[str]]
 """The hosts of each service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """A host in the `services` that are named, or in all that have it. Without either it is the
     only one that has it."""
 
@@ -35,8 +34,7 @@ class Scope:
     everywhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """An action for a time, in seconds, with its reason."""
 
     action: Action

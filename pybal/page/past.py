@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident
@@ -77,7 +77,7 @@ class PastReader:
 
     async def _read_on(self, history: History, now: float, newest: int) -> None:
         since = now - HOURS * 3600
-        found = await history.find(replace(self._query, after=self._seen, since=since))
+        found = await history.find(self._query._replace(after=self._seen, since=since))
         wanted = EventQuery(
             since=since, services=self._query.services, newest=True, limit=INCIDENTS_SHOWN
         )

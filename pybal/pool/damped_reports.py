@@ -125,9 +125,9 @@ class DampedReports:
         if shown is None or shown.plain is not service.servers or shown.downs != downs:
             servers = service.servers
             if downs:
-                servers = tuple(replace(s, hold_down=downs.get(s.host)) for s in servers)
+                servers = tuple(s._replace(hold_down=downs.get(s.host)) for s in servers)
             shown = self._shown = _Shown(service.servers, downs, servers)
-        return replace(service, servers=shown.servers, hold_downs_total=self._total)
+        return service._replace(servers=shown.servers, hold_downs_total=self._total)
 
     def _hold_downs(self) -> Iterator[tuple[str, HoldDown]]:
         now_s = self._lately()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pybal.ipvs.model import ServiceEntry
 from pybal.kept_change import ListPast
@@ -70,8 +70,7 @@ FIRST_LISTS_AT_ONCE = 4
 """A long one does not hold up all others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinatorPorts:
+class CoordinatorPorts(NamedTuple):
     """What a Coordinator touches outside of itself. `clock` provides IReactorTime, `now()` is Unix
     seconds; lists of hundreds of servers are applied in `time_slices`; `table` is told what
     should stand in IPVS, each time that it changes."""

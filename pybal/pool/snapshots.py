@@ -151,7 +151,7 @@ def not_held(server: ServerSnapshot) -> ServerSnapshot:
     said_down = any(monitor.up is False for monitor in server.monitors)
     verdict = Verdict.DEPOOLED if said_down else Verdict.WAITING
     decision = None if server.decision is None else replace(server.decision, verdict=verdict)
-    return replace(server, pooled=False, decision=decision)
+    return server._replace(pooled=False, decision=decision)
 
 
 def _snapshot(member: Member, server: Server) -> ServerSnapshot:

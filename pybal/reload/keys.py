@@ -6,8 +6,8 @@ against the settings' own fields.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Effect(Enum):
@@ -24,8 +24,7 @@ class Effect(Enum):
     """The running daemon keeps the old value, and says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """Keys of pybal.conf that make one value: their names, the value's place in the settings
     (dotted fields), and what a change of it touches. `secret`: the value is never shown."""
 

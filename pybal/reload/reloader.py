@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
@@ -54,8 +53,7 @@ class Notified(Protocol):
     def ready(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReloadPorts:
+class ReloadPorts(NamedTuple):
     """`clock` provides IReactorTime, `now()` is Unix seconds, `monotonic_s()` CLOCK_MONOTONIC;
     `in_thread` runs a function that reads and compares for a while."""
 
@@ -74,8 +72,7 @@ class ReloadPorts:
     """The name of this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
+class _Plan(NamedTuple):
     """What a file that was read leads to: the settings to go over to and the steps; or, with
     settings None, the errors for which it is refused."""
 

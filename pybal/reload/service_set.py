@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
@@ -46,8 +45,7 @@ class ServiceTable(Protocol):
         """It is to leave the kernel."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSetPorts:
+class ServiceSetPorts(NamedTuple):
     """`new_service` makes a service, not yet started; the second argument says whether what stands
     in the kernel for it is its own, to be adopted. `clock` provides IReactorTime."""
 

@@ -13,8 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, TextIO, cast
+from typing import Any, NamedTuple, Protocol, TextIO, cast
 
 from twisted.logger import (
     FilteringLogObserver,
@@ -143,8 +142,7 @@ class LineObserver:
         self._writer.write(f"{priority}[{system}] {name}: {text}\n{traceback}")
 
 
-@dataclass(frozen=True, slots=True)
-class Logging:
+class Logging(NamedTuple):
     """The process's log as it runs. `flush()` waits until all is written, or a little;
     `sum_up()` is to be called now and then; `set_level()` takes one of LEVELS: what is less
     important is not written from then on. `hold()`, `turn_ends()` and `release()` are those of

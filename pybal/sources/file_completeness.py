@@ -13,7 +13,7 @@ is in it counts at once; that a server is *not* in it counts only when the file 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pybal.config.pool_list import PoolList, parse_pool_bytes
 from pybal.errors import SourceError
@@ -30,8 +30,7 @@ MOST_S = 10.0
 _FEWEST_READINGS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """What was read; `end`: what a last line says that has no end yet. None: it is cut off."""
 
     at_s: float
@@ -153,4 +152,4 @@ class FileReadings:
             end = reading.end if whole and reading.end else ()
             for server in (*reading.pool.servers, *end):
                 servers.setdefault(same_host(server.host), server)
-        return replace(self._usable[-1].pool, servers=tuple(servers.values()), part=not whole)
+        return self._usable[-1].pool._replace(servers=tuple(servers.values()), part=not whole)

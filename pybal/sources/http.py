@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -95,10 +94,10 @@ class HTTPReader:
         if before is None or self._json_format:
             self._pending = False
             return found
-        servers = replace(found, part=True).over(before.servers)
+        servers = found._replace(part=True).over(before.servers)
         self._pending = grown or len(servers) > len(found.servers)
         # Where all are there it is the list as it stands, in its own order.
-        return replace(found, servers=servers, part=grown) if self._pending else found
+        return found._replace(servers=servers, part=grown) if self._pending else found
 
 
 def whole_body(response: HTTPResponse) -> bytes:

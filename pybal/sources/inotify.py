@@ -10,7 +10,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Of sys/inotify.h.
 _IN_MODIFY = 0x2
@@ -39,8 +39,7 @@ _HEAD = struct.Struct("iIII")
 _READ_BYTES = 16384
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """`watch` None: events were lost. `name` is empty if it is about what is watched itself;
     `is_last`: no more will come of that watch."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
@@ -36,8 +35,7 @@ _MAX_LOGGED = 20
 """So many bad entries of a list, and so many different errors in a row, are logged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a list comes from: its URL without secrets, how log lines begin that tell of it, and
     the log that they go to."""
 

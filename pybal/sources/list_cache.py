@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from twisted.logger import Logger
@@ -31,8 +32,7 @@ _NO_PAST = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What Python raises for a document of another shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedList:
+class CachedList(NamedTuple):
     """A good list, when it was got, in Unix seconds, and what lists had taken away by then.
     `same_clock`: whether the times of `past` are of the clock that still runs. `other_source`:
     where it came from, if the service has another source now."""

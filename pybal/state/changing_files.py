@@ -3,9 +3,9 @@ host, else as a thread has found them last, since a server of files may hang."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -24,8 +24,7 @@ _MOST_BYTES = 16 * 1024 * 1024
 """All authorities that there are take a quarter of a megabyte."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     """A file on another host; `stamp` is from before the reading."""
 
     stamp: FileStamp | None

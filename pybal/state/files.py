@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from pybal.errors import SourceError
 from pybal.runtime.file_stamp import FileStamp, stamp_of
@@ -21,8 +20,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FileContent:
+class FileContent(NamedTuple):
     """A file as it was read; `stamp` is from before the reading."""
 
     stamp: FileStamp

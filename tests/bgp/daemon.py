@@ -16,7 +16,7 @@ from __future__ import annotations
 import gc
 import json
 import time
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -193,7 +193,7 @@ class Commands(LineReceiver):
         elif command in {"withdraw", "own"}:
             self._change(command, value)
         elif command == "snapshot":
-            answer = asdict(self._failover.snapshot())
+            answer = _document(self._failover.snapshot())
         elif command == "stall" and self._probe is not None:
             answer = self._probe.take_ms()
         elif command == "complete":
@@ -225,6 +225,17 @@ class Commands(LineReceiver):
         """Once the last answer is written."""
         transport: Any = self.transport
         transport.loseConnection()
+
+
+def _document(snapshot: Any) -> Any:
+    """Snapshots as JSON objects, which they are by their fields."""
+    if is_dataclass(snapshot):
+        return {each.name: _document(getattr(snapshot, each.name)) for each in fields(snapshot)}
+    if hasattr(snapshot, "_asdict"):
+        return {name: _document(value) for name, value in snapshot._asdict().items()}
+    if isinstance(snapshot, tuple):
+        return [_document(each) for each in snapshot]
+    return snapshot
 
 
 def _wish(given: Any) -> Advertisement:

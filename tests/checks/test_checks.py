@@ -102,12 +102,12 @@ VIEW = FakeView(
         service(
             "text_443",
             [
-                replace(server("cp1"), address=ip_address("192.0.2.11")),
-                replace(server("cp2", up=False), address=ip_address("192.0.2.12")),
+                server("cp1")._replace(address=ip_address("192.0.2.11")),
+                server("cp2", up=False)._replace(address=ip_address("192.0.2.12")),
             ],
         )
     ],
-    ipvs_snapshot=replace(ipvs(), names=((KEY, "text_443"),)),
+    ipvs_snapshot=ipvs()._replace(names=((KEY, "text_443"),)),
 )
 
 
@@ -148,7 +148,7 @@ def test_alerts_are_passed_on_and_whatever_else_answers_is_critical() -> None:
 
 def test_peers_that_are_away_are_named_with_their_cause() -> None:
     peers = bgp(("192.0.2.1", True), ("192.0.2.2", False))
-    cause = replace(peers.peers[1], last_error="Hold timer expired", last_error_at=1.0)
+    cause = peers.peers[1]._replace(last_error="Hold timer expired", last_error_at=1.0)
     view = FakeView(bgp_snapshot=replace(peers, peers=(peers.peers[0], cause)))
     result = bgp_check(asked(view))
     assert result.state is State.CRITICAL

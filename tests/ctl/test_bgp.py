@@ -32,7 +32,7 @@ def test_bgp_shows_who_else_announces_our_addresses(tmp_path: Path) -> None:
 
 def test_an_error_that_is_over_is_not_in_the_summary_of_bgp(tmp_path: Path) -> None:
     both = bgp(("192.0.2.1", True), ("192.0.2.2", False))
-    failed = [replace(each, last_error="it hung up", last_error_at=NOON) for each in both.peers]
+    failed = [each._replace(last_error="it hung up", last_error_at=NOON) for each in both.peers]
     shown = replace(both, peers=tuple(failed))
     with ServedSite(tmp_path / "s", FakeView(bgp_snapshot=shown)) as site:
         down, up = site.ctl("bgp")[1].splitlines()[-2:]
@@ -46,7 +46,7 @@ def test_bgp_that_is_off_is_said(tmp_path: Path) -> None:
     with ServedSite(tmp_path / "s", FakeView()) as site:
         assert site.ctl("bgp") == (0, "BGP is off: bgp = no\n", "")
         daemon = site.view.daemon_snapshot
-        site.view.daemon_snapshot = replace(daemon, dry_run=True)
+        site.view.daemon_snapshot = daemon._replace(dry_run=True)
         assert "BGP is off: bgp = no, or a dry run without dry-run-bgp = yes" in site.ctl("bgp")[1]
         assert "no audit yet" in site.ctl("ipvs")[1]
 

@@ -57,10 +57,8 @@ def view() -> FakeView:
                 source=SourceSnapshot("http://config/pool", True, NOON, "HTTP status 503"),
             ),
         ],
-        daemon_snapshot=replace(DAEMON, host="lvs1"),
-        bgp_snapshot=replace(
-            bgp(("192.0.2.1", True), ("192.0.2.2", False)),
-            announced=(
+        daemon_snapshot=DAEMON._replace(host="lvs1"),
+        bgp_snapshot=replace(bgp(("192.0.2.1", True), ("192.0.2.2", False)), announced=(
                 AnnouncedPrefix(
                     "198.51.100.1/32", "192.0.2.9", 10, ("64600:1",), (), ("text_443",),
                     ("192.0.2.1",),
@@ -117,7 +115,7 @@ def test_what_an_operator_has_disabled_is_less_bad_than_what_is_down(tmp_path: P
 
 
 def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> None:
-    config = replace(CONFIG, is_last_good=True, differs_since=NOON)
+    config = CONFIG._replace(is_last_good=True, differs_since=NOON)
     with ServedSite(tmp_path / "s", FakeView(config_snapshot=config)) as site:
         out = site.ctl("status")[1]
     assert "The last good pybal.conf runs" in out
@@ -126,8 +124,8 @@ def test_status_says_that_the_file_differs_or_was_refused(tmp_path: Path) -> Non
 
 def test_what_a_list_takes_away_and_is_held_is_shown(tmp_path: Path) -> None:
     change = KeptSnapshot(("cp1", "cp2"), NOON, False, 1, 2, (), 300.0)
-    waiting = replace(change, servers=("cp3",), waiting=True)
-    held = replace(service("text_443", [server("cp1")]), held=(change, waiting))
+    waiting = change._replace(servers=("cp3",), waiting=True)
+    held = service("text_443", [server("cp1")])._replace(held=(change, waiting))
     with ServedSite(tmp_path / "s", FakeView([held])) as site:
         assert "3 held: pybalctl pool text_443" in site.ctl("status")[1]
         assert lines(site.ctl("sources"))[1][:2] == ["text_443", "held"]
@@ -215,8 +213,7 @@ def test_bgp_is_laid_out_as_routers_do_and_a_peer_has_its_prefixes(site: ServedS
 
 
 def test_ipvs_shows_drift_draining_and_what_is_not_ours(tmp_path: Path) -> None:
-    snapshot = replace(
-        ipvs(),
+    snapshot = ipvs()._replace(
         in_sync=False,
         audit=AuditSnapshot(
             drift=(DriftSnapshot("tcp 192.0.2.1:80", NOON, ("weight 1, not 10",), True),)
@@ -243,12 +240,12 @@ def test_a_difference_of_the_kernels_table_is_an_exit_status(tmp_path: Path) -> 
         status, out, _ = site.ctl("ipvs", "diff")
         assert (status, "as it should be" in out) == (0, True)
         missing = MissingSnapshot("tcp 192.0.2.1:80", ("192.0.2.9:80",), 2)
-        view.ipvs_snapshot = replace(ipvs(), missing=(missing,))
+        view.ipvs_snapshot = ipvs()._replace(missing=(missing,))
         status, out, _ = site.ctl("ipvs", "diff")
         assert status == 2
         assert "not taken by the kernel: 192.0.2.9:80 of tcp 192.0.2.1:80" in out
         otherwise = MissingSnapshot("tcp 192.0.2.1:80", otherwise=True)
-        view.ipvs_snapshot = replace(ipvs(), missing=(otherwise,))
+        view.ipvs_snapshot = ipvs()._replace(missing=(otherwise,))
         _, out, _ = site.ctl("ipvs", "diff")
         assert "not taken by the kernel: a change of tcp 192.0.2.1:80" in out
 
@@ -316,7 +313,7 @@ def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
     assert site.ctl("reload") == (0, "adds the service x\n", "")
     site.controls.errors = ["pybal.conf:1: a", "pybal.conf:2: b"]
     last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, tuple(site.controls.errors), ())
-    site.view.config_snapshot = replace(CONFIG, last_reload=last)
+    site.view.config_snapshot = CONFIG._replace(last_reload=last)
     status, out, errors = site.ctl("reload")
     assert (status, out) == (1, "")
     assert errors.splitlines() == [
@@ -353,8 +350,8 @@ def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
 def test_why_says_that_failures_do_not_count_while_cut_off(site: ServedSite) -> None:
     plain = site.ctl("why", "cp1", "text_443")[1]
     isolation = IsolationSnapshot("cut off", since=NOON)
-    health = replace(site.view.daemon_snapshot.health, isolation=isolation)
-    site.view.daemon_snapshot = replace(site.view.daemon_snapshot, health=health)
+    health = site.view.daemon_snapshot.health._replace(isolation=isolation)
+    site.view.daemon_snapshot = site.view.daemon_snapshot._replace(health=health)
     first, rest = site.ctl("why", "cp1", "text_443")[1].split("\n", 1)
     assert first.startswith("This director seems to be cut off") and first.endswith("as they are")
     assert rest == plain
@@ -412,7 +409,7 @@ def test_an_unknown_name_is_answered_with_those_that_are_near(
 
 def test_status_says_that_the_file_was_refused_whatever_else_is_worse(site: ServedSite) -> None:
     last = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("pybal.conf:1: a",), ())
-    site.view.config_snapshot = replace(CONFIG, last_reload=last, differs_since=NOON)
+    site.view.config_snapshot = CONFIG._replace(last_reload=last, differs_since=NOON)
     shown = site.ctl("status")[1].splitlines()
     assert shown[1].startswith("pybal.conf was refused, the former one runs")
     assert shown[2].startswith("CRITICAL")

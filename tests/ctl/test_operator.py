@@ -23,7 +23,7 @@ ABSENT = replace(DRAINED, host="cp9")
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[ServedSite]:
-    drained = replace(server("cp1"), weight=0, over=LaidOver(DRAINED, 10, True))
+    drained = server("cp1")._replace(weight=0, over=LaidOver(DRAINED, 10, True))
     view = FakeView([service("text_443", [drained, server("cp2")])])
     view.override_list = (DRAINED, ABSENT)
     with ServedSite(tmp_path / "s", view) as served:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,7 @@ class Rig:
         ports = memory_ports(
             self.reactor, at_once, network, MemoryKernel(), routers, lambda _: None
         )
-        ports = replace(ports, load_answers=load_answers, read_in_thread=in_thread)
+        ports = ports._replace(load_answers=load_answers, read_in_thread=in_thread)
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
 

@@ -116,7 +116,7 @@ def test_what_answers_is_loaded_when_that_is_asked_for(room: Path) -> None:
     assert ROOM in sys.modules
     room.unlink()
     assert code.load_answers() is None
-    code = CodeOnDemand([], replace(answers, module="another", files=(ROOT,)))
+    code = CodeOnDemand([], answers._replace(module="another", files=(ROOT,)))
     with pytest.raises(ImportError, match="another"):
         code.load_answers()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -230,11 +229,11 @@ class DaemonBench:
         )
         self.log_levels: list[str] = []
         self.set_log_level: Callable[[str], None] = self.log_levels.append
-        ports = replace(
-            ports, set_log_level=lambda level: self.set_log_level(level), new_inotify=new_inotify
+        ports = ports._replace(
+            set_log_level=lambda level: self.set_log_level(level), new_inotify=new_inotify
         )
         if addresses is not None:
-            ports = replace(ports, addresses=addresses(self.clock))
+            ports = ports._replace(addresses=addresses(self.clock))
         self.daemon = Daemon(started(result, result.settings, 1e9), ports)
         self.daemon.start()
         self.run(running_s)

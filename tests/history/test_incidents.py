@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -158,7 +157,7 @@ def test_effects_are_counted_by_what_they_are_now() -> None:
     assert one.verdicts == (("depooled", 1), ("held", 1), ("pooled_unproven", 1))
     became = "1 depooled, 1 pooled though down, 1 pooled unproven"
     assert one.text == f"cp1 failed in 3 services ({became}): event 1"
-    assert replace(one, ended_at=9.0).text == f"cp1 failed in 3 services (now {became}): event 1"
+    assert one._replace(ended_at=9.0).text == f"cp1 failed in 3 services (now {became}): event 1"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -373,7 +372,7 @@ def test_a_reload_switches_the_file_on_and_off(tmp_path: Path) -> None:
     result_of(Deferred.fromCoroutine(part.stop(for_restart=False)))
     kept = find_events(tmp_path / FILE_NAME, EventQuery())
     assert [event.text for event in kept] == ["kept"]
-    again = HistoryPart(replace(ports, in_thread=at_once), lambda _: None)
+    again = HistoryPart(ports._replace(in_thread=at_once), lambda _: None)
     again.start(HistorySettings(), dry_run=False)
     assert (
         found(again.ledger.find(EventQuery(newest=True, limit=1))).events[0].seq == kept[0].seq + 1

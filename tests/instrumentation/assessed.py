@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pybal.bgp.snapshot import BGPSnapshot
 from pybal.instrumentation.alerts import Headline, Situation, headline
@@ -62,8 +61,8 @@ def assess(
     """What is said at once."""
     watched = Watched()
     watched.services = [*services]
-    watched.daemon = replace(DAEMON, health=health or HealthSnapshot())
-    watched.ipvs = replace(ipvs(), audit=AuditSnapshot(drift=tuple(drift)))
+    watched.daemon = DAEMON._replace(health=health or HealthSnapshot())
+    watched.ipvs = ipvs()._replace(audit=AuditSnapshot(drift=tuple(drift)))
     return headline(watched.alerts())
 
 
@@ -76,7 +75,7 @@ def warning(text: str) -> str:
 
 
 def nameless(host: str) -> ServerSnapshot:
-    return replace(server(host, up=False), address=None, ready=False)
+    return server(host, up=False)._replace(address=None, ready=False)
 
 
 HELD = KeptSnapshot(("a", "b"), NOON, False, 2, 3, (("c", NOON), ("d", NOON)), 900.0)

@@ -79,12 +79,12 @@ def rich_view() -> FakeView:
     """A daemon whose scrape has a series of every metric."""
     view, other = test_metrics.full_view(), test_openapi.full_view()
     health = HealthSnapshot(stalls=(1,) * 10, local_faults=(("EMFILE", 1),))
-    peers = tuple(replace(peer, bfd="UP") for peer in other.bgp_snapshot.peers)
+    peers = tuple(peer._replace(bfd="UP") for peer in other.bgp_snapshot.peers)
     return replace(
         view,
         bgp_snapshot=replace(other.bgp_snapshot, peers=peers),
         ipvs_snapshot=other.ipvs_snapshot,
-        daemon_snapshot=replace(view.daemon_snapshot, health=health),
+        daemon_snapshot=view.daemon_snapshot._replace(health=health),
     )
 
 

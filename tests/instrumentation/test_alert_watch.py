@@ -148,7 +148,7 @@ def test_not_all_pools_that_have_changed_are_gone_through_in_one_turn() -> None:
     rig.watch.start()
     rig.clock.advance(1)
     rig.view.service_list = [
-        replace(service(f"s{number}", []), servers=Servers([server("a")])) for number in range(50)
+        service(f"s{number}", [])._replace(servers=Servers([server("a")])) for number in range(50)
     ]
     counts: list[int] = []
     while len(rig.looked_at_s) < 2:
@@ -193,9 +193,9 @@ def test_a_pool_that_changes_is_looked_at_anew() -> None:
     shown: ServiceSnapshot = service("web", [server("a"), held])
     for changed, found in (
         (shown, ["down-but-pooled"]),
-        (replace(shown, depool_threshold=Fraction(1)), ["down-but-pooled", "too-small"]),
-        (replace(shown, held=(HELD,)), ["down-but-pooled", "list-held"]),
-        (replace(shown, servers=(server("a"), server("c"))), []),
+        (shown._replace(depool_threshold=Fraction(1)), ["down-but-pooled", "too-small"]),
+        (shown._replace(held=(HELD,)), ["down-but-pooled", "list-held"]),
+        (shown._replace(servers=(server("a"), server("c"))), []),
     ):
         rig.view.service_list = [changed]
         assert rig.ids() == found
@@ -211,11 +211,11 @@ SOURCE = service("web", []).source
         ("list-failed", {"list_error": "ValueError: a mistake"}, {"list_error": ""}),
         ("list-held", {"held": (HELD,)}, {"held": ()}),
         ("too-small", {"depool_threshold": Fraction(1)}, {"depool_threshold": Fraction(1, 2)}),
-        ("list-damaged", {"source": replace(SOURCE, damage=("x",))}, {"source": SOURCE}),
+        ("list-damaged", {"source": SOURCE._replace(damage=("x",))}, {"source": SOURCE}),
         (
             "list-stale",
-            {"source": replace(SOURCE, stale=True, last_error="x")},
-            {"source": replace(SOURCE, stale=False, last_error="x")},
+            {"source": SOURCE._replace(stale=True, last_error="x")},
+            {"source": SOURCE._replace(stale=False, last_error="x")},
         ),
     ],
 )
@@ -224,25 +224,25 @@ def test_an_alert_of_a_pool_goes_at_once_though_its_servers_are_the_same(
 ) -> None:
     rig = Rig()
     shown = service("web", [server("a"), server("b"), server("c")])
-    rig.view.service_list = [replace(shown, **wrong)]
+    rig.view.service_list = [shown._replace(**wrong)]
     rig.watch.dated()
     rig.clock.advance(40)
     assert rig.ids() == [id_]
-    rig.view.service_list = [replace(shown, **well)]
+    rig.view.service_list = [shown._replace(**well)]
     assert rig.ids() == []
 
 
 def test_a_pool_whose_list_was_only_read_again_is_not_gone_through_anew() -> None:
     rig = Rig()
     Servers.reactor = Reactor()
-    shown = replace(service("web", []), servers=Servers([server("a"), server("b")]))
+    shown = service("web", [])._replace(servers=Servers([server("a"), server("b")]))
     rig.view.service_list = [shown]
     rig.watch.dated()
     Servers.times = 0
-    rig.view.service_list = [replace(shown, source=replace(shown.source, last_good_at=NOON + 1))]
+    rig.view.service_list = [shown._replace(source=shown.source._replace(last_good_at=NOON + 1))]
     assert rig.ids() == []
     assert Servers.times == 0
-    rig.view.service_list = [replace(shown, standing=("192.0.2.9",))]
+    rig.view.service_list = [shown._replace(standing=("192.0.2.9",))]
     rig.watch.dated()
     assert Servers.times > 0
 
@@ -302,7 +302,7 @@ def test_what_becomes_critical_is_another_matter() -> None:
 
 def test_more_servers_than_were_known_are_another_matter_and_fewer_are_not() -> None:
     rig = Rig()
-    dead, other = replace(server("a"), up=False), server("b")
+    dead, other = server("a")._replace(up=False), server("b")
     rig.view.service_list = [service("web", [dead, other])]
     (found,) = [each for each in rig.watch.dated() if each.alert.id == "down-but-pooled"]
     ack = Acknowledgement(
@@ -311,13 +311,13 @@ def test_more_servers_than_were_known_are_another_matter_and_fewer_are_not() -> 
     rig.known[ack.key] = ack
     assert found.details == ("a",)
     assert not [each for each in rig.watch.alerts() if each.severity is not Severity.OK]
-    rig.view.service_list = [service("web", [dead, replace(other, up=False)])]
+    rig.view.service_list = [service("web", [dead, other._replace(up=False)])]
     assert headline(rig.watch.alerts()).severity is Severity.CRITICAL
 
 
 def drained(since: float, suspended: str = "") -> ServerSnapshot:
     override = Override("web", "a", Action.DRAIN, "alice", "new disk", since, since + 5 * DAY)
-    return replace(server("a"), weight=0, over=LaidOver(override, 10, True, suspended))
+    return server("a")._replace(weight=0, over=LaidOver(override, 10, True, suspended))
 
 
 def test_what_an_operator_has_drained_is_ok_for_a_day_counted_over_restarts() -> None:

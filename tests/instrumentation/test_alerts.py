@@ -147,7 +147,7 @@ def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
     ("shown", "after_s", "line"),
     [
         (
-            service("web", [server("a")], source=replace(NEVER, last_good_at=NOON)),
+            service("web", [server("a")], source=NEVER._replace(last_good_at=NOON)),
             30.0,
             warning("Pool web has an old list, a new one cannot be had: no such file"),
         ),
@@ -155,13 +155,13 @@ def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
             service(
                 "web",
                 [server("a")],
-                source=replace(NEVER, stale=False, last_error=None, damage=("line 3: x", "y")),
+                source=NEVER._replace(stale=False, last_error=None, damage=("line 3: x", "y")),
             ),
             0.0,
             warning("Pool web has a damaged list: line 3: x; y"),
         ),
         (
-            replace(service("web", [server("a")]), list_error="ValueError: a mistake"),
+            service("web", [server("a")])._replace(list_error="ValueError: a mistake"),
             0.0,
             warning(
                 "Pool web is not as its list and operators want it, by a fault of PyBal's:"
@@ -177,8 +177,7 @@ def test_in_the_first_seconds_of_the_daemon_nobody_may_be_served_yet() -> None:
         ),
         (
             # Somebody is served.
-            replace(
-                service("web", [server("a", up=False), server("b", up=False)], threshold="0"),
+            service("web", [server("a", up=False), server("b", up=False)], threshold="0")._replace(
                 standing=("192.0.2.1", "192.0.2.2"),
             ),
             10.0,
@@ -208,7 +207,7 @@ def test_a_bgp_peer_that_is_away_for_a_minute_is_a_warning() -> None:
     watched.bgp = replace(bgp(("192.0.2.1", True), ("192.0.2.2", False)), announced=(prefix(),))
     assert watched.line(after_s=59.0).startswith("OK")
     assert watched.line(after_s=1.0) == warning("BGP peer 192.0.2.2 is not established (Active)")
-    again = tuple(replace(peer, sessions_lost=1) for peer in watched.bgp.peers)
+    again = tuple(peer._replace(sessions_lost=1) for peer in watched.bgp.peers)
     watched.bgp = replace(watched.bgp, peers=again)
     assert watched.line().startswith("OK"), "it was there in between"
 
@@ -240,8 +239,8 @@ def test_of_a_long_error_two_hundred_characters_are_shown_and_where_the_rest_is(
     size: int, ending: str
 ) -> None:
     watched = Watched()
-    watched.config = replace(
-        CONFIG, last_reload=ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("x" * size,), ())
+    watched.config = CONFIG._replace(
+        last_reload=ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("x" * size,), ())
     )
     assert watched.line().endswith(f" runs: {ending}")
 
@@ -256,20 +255,20 @@ def test_a_service_that_the_kernel_does_not_hold_is_critical_a_server_a_warning(
     watched = Watched()
     key = "tcp 192.0.2.1:80"
     error = KernelErrorSnapshot(NOON, "add tcp 192.0.2.1:80: no such file (ENOENT)")
-    watched.ipvs = replace(
-        ipvs(), missing=(MissingSnapshot(key),), names=((key, "web"),), last_error=error
+    watched.ipvs = ipvs()._replace(
+        missing=(MissingSnapshot(key),), names=((key, "web"),), last_error=error
     )
     assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): {error.text}")
     own = MissingSnapshot(key, error="its own")
-    watched.ipvs = replace(watched.ipvs, missing=(own,))
+    watched.ipvs = watched.ipvs._replace(missing=(own,))
     assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): its own")
-    unrecorded = replace(watched.ipvs, missing=(MissingSnapshot(key),), ownership_error="disk full")
+    unrecorded = watched.ipvs._replace(missing=(MissingSnapshot(key),), ownership_error="disk full")
     watched.ipvs = unrecorded
     assert watched.line() == critical(f"IPVS: the kernel does not hold web ({key}): disk full")
-    watched.ipvs = replace(unrecorded, ownership_error="")
+    watched.ipvs = unrecorded._replace(ownership_error="")
     for others, said in ((1, warning), (0, critical)):
         server_ = MissingSnapshot(key, ("0.0.0.0:80",), others)
-        watched.ipvs = replace(watched.ipvs, missing=(server_,))
+        watched.ipvs = watched.ipvs._replace(missing=(server_,))
         text = f"IPVS: the kernel does not hold 0.0.0.0:80 of web: {error.text}"
         assert watched.line() == said(text)
 
@@ -278,7 +277,7 @@ def test_what_the_kernel_holds_otherwise_than_it_should_is_a_warning_once_it_las
     watched = Watched()
     key = "tcp 192.0.2.1:80"
     otherwise = MissingSnapshot(key, (), 2, "change service: refused (ENOENT)", otherwise=True)
-    watched.ipvs = replace(ipvs(), missing=(otherwise,), names=((key, "web"),))
+    watched.ipvs = ipvs()._replace(missing=(otherwise,), names=((key, "web"),))
     assert watched.line(after_s=9.0).startswith("OK")
     text = "IPVS: the kernel does not hold web as it should be: change service: refused (ENOENT)"
     assert watched.line(after_s=2.0) == warning(text)
@@ -287,17 +286,17 @@ def test_what_the_kernel_holds_otherwise_than_it_should_is_a_warning_once_it_las
 def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an_hour() -> None:
     watched = Watched()
     path = CONFIG.path
-    watched.config = replace(CONFIG, differs_since=NOON)
+    watched.config = CONFIG._replace(differs_since=NOON)
     assert watched.line(after_s=3599.0).startswith("OK")
     assert watched.line(after_s=1.0) == warning(
         f"{path} has been changed and is not what runs: reload or restart"
     )
     refused = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("line 3: x", "line 4: y"), ())
-    watched.config = replace(watched.config, last_reload=refused)
+    watched.config = watched.config._replace(last_reload=refused)
     assert watched.line() == warning(
         f"A changed {path} was refused, the former one runs: line 3: x; line 4: y"
     )
-    watched.config = replace(CONFIG, is_last_good=True)
+    watched.config = CONFIG._replace(is_last_good=True)
     assert watched.line() == warning(
         f"{path} had errors at the start: the last good configuration runs"
     )
@@ -306,18 +305,18 @@ def test_a_configuration_that_was_refused_is_a_warning_one_that_differs_after_an
 def test_state_that_cannot_be_written_is_a_warning_once_it_was_tried_again() -> None:
     watched = Watched()
     files = tuple((f"/var/lib/pybal/{n}.json", "No space left on device") for n in range(5))
-    watched.daemon = replace(DAEMON, unwritten=files)
+    watched.daemon = DAEMON._replace(unwritten=files)
     assert watched.line(after_s=29.0).startswith("OK")
     assert watched.line(after_s=2.0) == warning(
         "What the next start is to find cannot be written: /var/lib/pybal/0.json,"
         " /var/lib/pybal/1.json, /var/lib/pybal/2.json and 2 more: No space left on device"
     )
-    watched.daemon = replace(DAEMON, unwritten=files[:1])
+    watched.daemon = DAEMON._replace(unwritten=files[:1])
     assert "0.json: No space" in watched.line()
     watched.daemon = DAEMON
     assert watched.line().startswith("OK")
     error = "the record of PyBal's services cannot be written: Read-only file system"
-    watched.ipvs = replace(watched.ipvs, ownership_error=error)
+    watched.ipvs = watched.ipvs._replace(ownership_error=error)
     assert watched.line().startswith("OK")
     assert watched.line(after_s=31.0) == warning(f"IPVS: {error}")
 
@@ -327,14 +326,14 @@ def test_of_a_configuration_that_was_applied_in_part_nobody_is_told_that_the_for
 ):
     watched = Watched()
     last = ReloadSnapshot(NOON, ReloadOutcome.IN_PART, ("KeyError: 'web'",), ("add service web",))
-    for config in (CONFIG, replace(CONFIG, is_last_good=True, differs_since=NOON)):
-        watched.config = replace(config, last_reload=last, in_part=last.errors)
+    for config in (CONFIG, CONFIG._replace(is_last_good=True, differs_since=NOON)):
+        watched.config = config._replace(last_reload=last, in_part=last.errors)
         assert watched.line() == warning(
             f"A changed {CONFIG.path} was applied in part, reload once more: KeyError: 'web'"
         )
         assert [alert.id for alert in watched.alerts()] == ["config-in-part"]
     refused = ReloadSnapshot(NOON, ReloadOutcome.REFUSED, ("line 3: x",), ())
-    watched.config = replace(watched.config, is_last_good=False, last_reload=refused)
+    watched.config = watched.config._replace(is_last_good=False, last_reload=refused)
     assert [alert.id for alert in watched.alerts()] == ["config-in-part", "config-refused"]
     assert f"A changed {CONFIG.path} was refused, what was applied in part runs" in watched.line()
 
@@ -342,7 +341,7 @@ def test_of_a_configuration_that_was_applied_in_part_nobody_is_told_that_the_for
 def test_other_parts_raise_their_own_alerts() -> None:
     watched = Watched()
     own = Alert("config-differs", Severity.WARNING, None, "pybal.conf is not what runs")
-    watched.daemon = replace(DAEMON, alerts=(own,))
+    watched.daemon = DAEMON._replace(alerts=(own,))
     assert watched.alerts() == [own]
     assert watched.line() == warning("pybal.conf is not what runs")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pybal.model import (
@@ -66,9 +64,9 @@ def test_a_pool_whose_list_was_never_had_is_a_warning() -> None:
     assert alert.as_text() == (
         "WARNING - Pool web has no servers, its list cannot be had: no such file. "
     )
-    old = replace(source, last_good_at=1.0)
+    old = source._replace(last_good_at=1.0)
     assert assess([service("web", [server("a")], source=old)]).severity is Severity.OK
-    fine = replace(source, last_error=None)
+    fine = source._replace(last_error=None)
     assert assess([service("web", source=fine)]).severity is Severity.OK, "it may still come"
 
 
@@ -117,19 +115,19 @@ def test_the_size_is_held_against_the_exact_threshold(
 
 
 def test_servers_that_a_list_takes_away_and_that_are_held_are_a_warning() -> None:
-    pool = replace(service("web", [server("a"), server("b"), server("e")]), held=(HELD,))
+    pool = service("web", [server("a"), server("b"), server("e")])._replace(held=(HELD,))
     assert assess([pool]).as_text() == (
         "WARNING - Pool web holds a, b, which its list takes away, after c, d went within"
         " 15 minutes: 2 working servers would be left, list-floor wants 3. "
     )
-    many = replace(HELD, servers=tuple(f"h{n}" for n in range(12)), taken=())
+    many = HELD._replace(servers=tuple(f"h{n}" for n in range(12)), taken=())
     assert " h9 and 2 more, which its list takes away: 2 working" in (
-        assess([replace(pool, held=(many,))]).message
+        assess([pool._replace(held=(many,))]).message
     )
 
 
 def test_servers_that_wait_for_those_of_a_new_list_are_a_warning() -> None:
-    pool = replace(service("web", [server("a"), server("b")]), held=(replace(HELD, waiting=True),))
+    pool = service("web", [server("a"), server("b")])._replace(held=(HELD._replace(waiting=True),))
     assert assess([pool]).as_text() == (
         "WARNING - Pool web keeps a, b until servers of its new list work. "
     )

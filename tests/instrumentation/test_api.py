@@ -36,8 +36,8 @@ from tests.instrumentation.exchange import Client
 from tests.instrumentation.whole_json import json_bytes
 
 SAMPLE = MetricSample("pybal_monitor_x_total", (("reason", "refused"),), 2.0)
-FETCH = replace(
-    monitor("ProxyFetch", up=False, reason="timed out", samples=(SAMPLE,)), in_a_row=2, fall=3
+FETCH = monitor("ProxyFetch", up=False, reason="timed out", samples=(SAMPLE,))._replace(
+    in_a_row=2, fall=3
 )
 STALE = SourceSnapshot("http://config-master/pool", True, NOON, "connection refused")
 VIEW = FakeView(
@@ -162,8 +162,8 @@ def test_a_server_tells_why_it_is_pooled_in_one_sentence_and_in_fields() -> None
 def test_a_server_that_flapped_tells_until_when_it_is_held_down() -> None:
     (pool,) = VIEW.service_list
     first, *others = pool.servers
-    flapping = replace(first, hold_down=HoldDown(5, 300.0, NOON))
-    view = FakeView([replace(pool, servers=(flapping, *others), hold_downs_total=3)])
+    flapping = first._replace(hold_down=HoldDown(5, 300.0, NOON))
+    view = FakeView([pool._replace(servers=(flapping, *others), hold_downs_total=3)])
     why = get("/api/v1/services/text_443/servers/cp1", view)["why"]
     assert why["hold_down"] == {"flaps": 5, "window_s": 300.0, "until": AT}
     assert why["text"].endswith(
@@ -189,13 +189,13 @@ def test_a_service_is_its_summary_and_its_servers() -> None:
 
 
 def test_a_service_tells_what_stays_because_it_stood() -> None:
-    pool = replace(service("web", [server("a")]), standing=("192.0.2.1",))
+    pool = service("web", [server("a")])._replace(standing=("192.0.2.1",))
     assert get("/api/v1/services/web", FakeView([pool]))["standing"] == ["192.0.2.1"]
 
 
 def test_a_service_tells_what_its_list_takes_away_and_what_is_held() -> None:
     change = KeptSnapshot(("a", "b"), NOON, False, 2, 3, (("c", NOON),), 900.0)
-    pool = replace(service("web", [server("a"), server("b")]), held=(change,), held_total=4)
+    pool = service("web", [server("a"), server("b")])._replace(held=(change,), held_total=4)
     document = get("/api/v1/services/web", FakeView([pool]))
     assert document["held_total"] == 4
     assert document["counts"]["held"] == 2
@@ -245,11 +245,10 @@ def test_ipvs_shows_drift_draining_and_traffic() -> None:
     traffic = Traffic(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
     counted = DestinationStatistics("192.0.2.9:80", ip_address("192.0.2.9"), 5, 6, 7, traffic)
     drift = DriftSnapshot("tcp 192.0.2.1:80", NOON, ("the service is gone",), repaired=True)
-    at_9 = replace(server("cp9"), address=ip_address("192.0.2.9"))
+    at_9 = server("cp9")._replace(address=ip_address("192.0.2.9"))
     view = FakeView(
         [service("text_80", [at_9])],
-        ipvs_snapshot=replace(
-            ipvs(),
+        ipvs_snapshot=ipvs()._replace(
             audit=AuditSnapshot(9, NOON, (drift,), (("service_missing", 1),), 3),
             draining=(DrainSnapshot("tcp 192.0.2.1:80", "192.0.2.8:80", 12.5, 4),),
             statistics=(ServiceStatistics("tcp 192.0.2.1:80", traffic, (counted,)),),
@@ -340,7 +339,7 @@ def test_bgp_and_daemon_show_all_that_is_known() -> None:
 
 def test_the_limits_of_buckets_are_named() -> None:
     health = HealthSnapshot(stalls=(7, *[0] * 8, 1))
-    daemon = replace(FakeView().daemon_snapshot, health=health)
+    daemon = FakeView().daemon_snapshot._replace(health=health)
     shown = get("/api/v1/daemon", FakeView(daemon_snapshot=daemon))["health"]
     assert shown["stalls"][0] == 7
     assert shown["stall_buckets"][0] == {"up_to_s": 0.01, "beats": 7}
@@ -422,7 +421,7 @@ def test_pretty_is_the_same_document_for_people() -> None:
 
 def test_an_absurd_date_of_the_file_is_shown_all_the_same() -> None:
     for at in (-1e18, 0.0, 1e12, 1e18):
-        view = FakeView(config_snapshot=replace(FakeView().config_snapshot, modified_at=at))
+        view = FakeView(config_snapshot=FakeView().config_snapshot._replace(modified_at=at))
         assert get("/api/v1/config", view)["modified_at"]["epoch"] == at
 
 
@@ -431,7 +430,7 @@ DRAINED = Override("web", "cp1", Action.DRAIN, "alice", "new kernel", NOON, NOON
 
 def test_an_override_is_shown_with_its_server_and_with_what_the_list_says() -> None:
     over = LaidOver(DRAINED, 10, True, suspended="too few")
-    view = FakeView([service("web", [replace(server("cp1"), over=over), server("cp2")])])
+    view = FakeView([service("web", [server("cp1")._replace(over=over), server("cp2")])])
     gone = replace(DRAINED, host="gone")
     view.override_list = (DRAINED, gone)
     shown = get("/api/v1/services/web/servers/cp1", view)["override"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pybal.instrumentation.api import alerts_document, server_document, signed, summary
 from pybal.instrumentation.pending_alert import Dated
 from pybal.kept_change import KeptSnapshot
@@ -29,11 +27,11 @@ def test_servers_are_counted_by_what_matters() -> None:
         server("down", up=False),
         server("drains", weight=0),
         server("waits", weight=0, pooled=False),
-        replace(server("flaps", pooled=False), hold_down=HoldDown(4, 300.0, NOON)),
+        server("flaps", pooled=False)._replace(hold_down=HoldDown(4, 300.0, NOON)),
         server("off", enabled=False),
     ]
     change = KeptSnapshot(("serves", "held"), NOON, False, 1, 2, (), 600.0)
-    counts = summary(replace(service("web", servers), held=(change,)))["counts"]
+    counts = summary(service("web", servers)._replace(held=(change,)))["counts"]
     assert counts == {
         "servers": 7,
         "enabled": 6,
@@ -49,7 +47,7 @@ def test_servers_are_counted_by_what_matters() -> None:
 
 def test_a_server_tells_of_the_change_that_it_is_held_against() -> None:
     change = KeptSnapshot(("cp1",), NOON, False, 1, 2, (), 600.0)
-    one = replace(service("web", [server("cp1"), server("cp2")]), held=(change,))
+    one = service("web", [server("cp1"), server("cp2")])._replace(held=(change,))
     shown = [server_document(one, each, {})["held"] for each in one.servers]
     assert shown[0]["servers"] == ["cp1"]
     assert shown[1] is None

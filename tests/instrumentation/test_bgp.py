@@ -28,8 +28,7 @@ from tests.fakes.view import CONFIG, DAEMON, NO_BGP, NOON, bgp, ipvs, peer, pend
 AT = {"iso": "2023-11-14T22:13:20.000Z", "epoch": NOON}
 OURS = BGPConnectionSnapshot("Established", "active", "192.0.2.9", "192.0.2.1")
 THEIRS = BGPConnectionSnapshot("OpenSent", "passive", "192.0.2.9", "192.0.2.1")
-BUSY = replace(
-    peer("192.0.2.1", "Established"),
+BUSY = peer("192.0.2.1", "Established")._replace(
     asn=14907,
     since=NOON,
     last_error="Cease/Administrative Shutdown: bye",
@@ -62,7 +61,7 @@ PREFIX = AnnouncedPrefix(
 SNAPSHOT = replace(
     bgp(("192.0.2.2", False)),
     peers=(BUSY, *bgp(("192.0.2.2", False)).peers),
-    announced=(PREFIX, replace(PREFIX, prefix="198.51.100.2/32", peers=())),
+    announced=(PREFIX, PREFIX._replace(prefix="198.51.100.2/32", peers=())),
     unknown_peers_total=4,
     maintenance=(MaintenanceSnapshot("web_80", NOON, withdrawn=False),),
 )
@@ -127,7 +126,7 @@ def test_without_bgp_there_is_no_series_of_a_peer() -> None:
 
 def test_both_formats_take_whatever_a_peer_has_said() -> None:
     said = 'received Cease ("\udce4 "quoted"\\\n")'
-    odd = replace(SNAPSHOT, peers=(replace(BUSY, last_error=said),))
+    odd = replace(SNAPSHOT, peers=(BUSY._replace(last_error=said),))
     for as_openmetrics, parse, end in (
         (False, text_string_to_metric_families, ""),
         (True, openmetrics.text_string_to_metric_families, "# EOF\n"),
@@ -259,12 +258,12 @@ def test_who_else_announces_an_address_is_in_the_document_and_in_the_metrics() -
 
 def test_only_who_announces_the_very_address_counts_as_another() -> None:
     around = [
-        replace(ROUTE, peer="192.0.2.2", prefix="198.51.100.0/24"),
-        replace(ROUTE, peer="192.0.2.3", prefix="198.51.100.1/31"),
-        replace(ROUTE, peer="192.0.2.4", prefix="198.51.100.2/32"),
+        ROUTE._replace(peer="192.0.2.2", prefix="198.51.100.0/24"),
+        ROUTE._replace(peer="192.0.2.3", prefix="198.51.100.1/31"),
+        ROUTE._replace(peer="192.0.2.4", prefix="198.51.100.2/32"),
     ]
-    v6 = OwnAddress("2001:db8::1", True, None, (replace(ROUTE, prefix="2001:db8::1/128"),))
-    own = (replace(ALIKE, others=(ROUTE, *around)), v6)
+    v6 = OwnAddress("2001:db8::1", True, None, (ROUTE._replace(prefix="2001:db8::1/128"),))
+    own = (ALIKE._replace(others=(ROUTE, *around)), v6)
     found = values(replace(SNAPSHOT, imports=True, own=own))
     assert found["pybal_bgp_address_others"] == {("198.51.100.1",): 1, ("2001:db8::1",): 1}
     assert found["pybal_bgp_address_preferred"] == {
@@ -273,7 +272,7 @@ def test_only_who_announces_the_very_address_counts_as_another() -> None:
 
 
 def test_of_thousands_of_addresses_five_hundred_are_shown_and_all_counted() -> None:
-    own = tuple(replace(ALONE, address=f"2001:db8::{number:x}") for number in range(501))
+    own = tuple(ALONE._replace(address=f"2001:db8::{number:x}") for number in range(501))
     found = values(replace(SNAPSHOT, imports=True, own=own))
     assert len(found["pybal_bgp_address_preferred"]) == 500
     assert found["pybal_bgp_addresses"][("us",)] == 501
@@ -285,7 +284,7 @@ def test_what_is_announced_alike_is_an_alert_unless_that_is_meant() -> None:
     [alert] = bgp_alerts(shown)
     assert "198.51.100.1 is announced alike by another" in alert.text
     assert "MED 100, by 192.0.2.1" in alert.text
-    assert bgp_alerts(replace(shown, own=(replace(ALIKE, shared=True),))) == []
+    assert bgp_alerts(replace(shown, own=(ALIKE._replace(shared=True),))) == []
 
 
 def bgp_alerts(shown: BGPSnapshot) -> list[Alert]:
@@ -303,12 +302,12 @@ def test_what_flaps_and_is_not_announced_yet_is_shown() -> None:
 
 
 def test_timers_are_told_to_a_tenth_of_a_second() -> None:
-    one = replace(BUSY, timers=(("hold", 112.345), ("connect", 100.04)))
+    one = BUSY._replace(timers=(("hold", 112.345), ("connect", 100.04)))
     document = bgp_document(BGPSnapshot(True, 64600, (one,), clock_s=100.0))
     assert document["peers"][0]["timers_s"] == {"hold": 12.3, "connect": 0.0}
 
 
 def test_an_error_without_a_date_has_no_series() -> None:
-    for one in (replace(BUSY, last_error_at=None), replace(BUSY, last_error=None)):
+    for one in (BUSY._replace(last_error_at=None), BUSY._replace(last_error=None)):
         text = b"".join(peer_text(BGPSnapshot(True, 64600, (one,)), as_openmetrics=False))
         assert b"pybal_bgp_last_error_timestamp_seconds{" not in text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pybal.config.snapshot import ConfigSnapshot, ReloadOutcome, ReloadSnapshot
@@ -34,7 +32,7 @@ def test_what_runs_was_read_without_an_error() -> None:
 
 
 def test_a_file_that_was_refused_is_another_one_than_what_runs() -> None:
-    refused = replace(CONFIG, last_reload=BAD, last_error_at=2000.0, differs_since=1990.0)
+    refused = CONFIG._replace(last_reload=BAD, last_error_at=2000.0, differs_since=1990.0)
     assert shown(refused) == {
         "pybal_config_last_reload_successful": 0,
         "pybal_config_last_reload_success_timestamp_seconds": 1000,
@@ -47,6 +45,6 @@ def test_a_file_that_was_refused_is_another_one_than_what_runs() -> None:
 
 @pytest.mark.parametrize("is_last_good", [False, True])
 def test_before_any_reload_the_start_counts(is_last_good: bool) -> None:
-    found = shown(replace(CONFIG, last_reload=None, is_last_good=is_last_good))
+    found = shown(CONFIG._replace(last_reload=None, is_last_good=is_last_good))
     assert found["pybal_config_last_reload_successful"] == 1
     assert found["pybal_config_is_last_good"] == is_last_good

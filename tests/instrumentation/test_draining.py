@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -23,7 +22,7 @@ KEY = "tcp 198.51.100.1:443"
 
 
 def at(host: str, address: str, **values: Any) -> ServerSnapshot:
-    return replace(server(host), address=ip_address(address), **values)
+    return server(host)._replace(address=ip_address(address), **values)
 
 
 def counted(address: str, active: int, inactive: int) -> DestinationStatistics:
@@ -33,7 +32,7 @@ def counted(address: str, active: int, inactive: int) -> DestinationStatistics:
 
 def kernel(*found: DestinationStatistics, draining: tuple[DrainSnapshot, ...] = ()) -> IPVSSnapshot:
     statistics = (ServiceStatistics(KEY, Traffic(), found),)
-    return replace(ipvs(), names=((KEY, "web"),), statistics=statistics, draining=draining)
+    return ipvs()._replace(names=((KEY, "web"),), statistics=statistics, draining=draining)
 
 
 def shown(view: FakeView, host: str) -> tuple[str, str, Any]:
@@ -53,7 +52,7 @@ def test_who_has_left_the_pool_drains_for_as_long_as_it_may() -> None:
     gone = at("a", "2001:db8::1", enabled=False, pooled=False)
     view = FakeView([service("web", [gone])])
     drain = DrainSnapshot(KEY, "[2001:db8::1]:443", 30.5, 2)
-    other = replace(drain, service="tcp 198.51.100.2:443", connections=99)
+    other = drain._replace(service="tcp 198.51.100.2:443", connections=99)
     view.ipvs_snapshot = kernel(draining=(drain, other))
     left = {"connections": 2, "seconds_left": 30.5}
     assert shown(view, "a") == ("disabled/up/not pooled", "disabled/up/draining", left)
@@ -71,7 +70,7 @@ def test_who_is_pooled_again_or_has_nothing_left_does_not_drain() -> None:
 
 def test_what_is_not_counted_is_not_known() -> None:
     view = FakeView([service("web", [at("a", "192.0.2.1", weight=0)])])
-    view.ipvs_snapshot = replace(ipvs(), statistics=None)
+    view.ipvs_snapshot = ipvs()._replace(statistics=None)
     assert shown(view, "a")[2] == {"connections": None, "seconds_left": None}
 
 

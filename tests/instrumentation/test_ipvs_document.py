@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -28,14 +27,14 @@ SERVICES = {
     "web": service(
         "web",
         [
-            replace(server("cp1"), address=A),
-            replace(server("twin"), address=A),
-            replace(server("nameless"), address=None),
+            server("cp1")._replace(address=A),
+            server("twin")._replace(address=A),
+            server("nameless")._replace(address=None),
         ],
     ),
-    "web6": service("web6", [replace(server("cp6"), address=A6)]),
+    "web6": service("web6", [server("cp6")._replace(address=A6)]),
 }
-TABLE = replace(ipvs(), names=((WEB, "web"), (WEB6, "web6"), ("tcp 192.0.2.8:80", "gone")))
+TABLE = ipvs()._replace(names=((WEB, "web"), (WEB6, "web6"), ("tcp 192.0.2.8:80", "gone")))
 
 
 def document(table: IPVSSnapshot) -> tuple[dict[str, Any], list[str]]:
@@ -53,7 +52,7 @@ def test_a_table_of_which_nothing_is_counted() -> None:
     found, asked = document(TABLE)
     assert (found["statistics"], found["last_error"], found["ownership_error"]) == (None,) * 3
     assert (found["missing"], found["draining"], asked) == ([], [], [])
-    failed = replace(TABLE, last_error=KernelErrorSnapshot(NOON, "no"), ownership_error="disk")
+    failed = TABLE._replace(last_error=KernelErrorSnapshot(NOON, "no"), ownership_error="disk")
     found, _ = document(failed)
     assert (found["last_error"]["text"], found["ownership_error"]) == ("no", "disk")
 
@@ -66,7 +65,7 @@ def test_a_server_is_named_by_the_pool_list_where_it_is_known() -> None:
         DrainSnapshot(OTHER, f"{A}:80", 9.0, 1),
         DrainSnapshot("tcp 192.0.2.8:80", f"{A}:80", 9.0, 1),
     )
-    found, asked = document(replace(TABLE, draining=drains))
+    found, asked = document(TABLE._replace(draining=drains))
     # Of those that share an address the first counts, as in the kernel.
     assert [(each["name"], each["host"]) for each in found["draining"]] == [
         ("web", "cp1"), ("web", None), ("web6", "cp6"), (None, None), ("gone", None),
@@ -75,7 +74,7 @@ def test_a_server_is_named_by_the_pool_list_where_it_is_known() -> None:
 
 
 def test_what_the_kernel_lacks_is_named_too() -> None:
-    table = replace(TABLE, missing=(MissingSnapshot(WEB, (f"{A}:80", f"{B}:80"), 3),))
+    table = TABLE._replace(missing=(MissingSnapshot(WEB, (f"{A}:80", f"{B}:80"), 3),))
     found, _ = document(table)
     (one,) = found["missing"]
     assert (one["service"], one["servers"], one["others"]) == (WEB, [f"{A}:80", f"{B}:80"], 3)
@@ -84,8 +83,8 @@ def test_what_the_kernel_lacks_is_named_too() -> None:
 
 def test_what_is_counted() -> None:
     counted = DestinationStatistics(f"{A}:80", A, 1, 2, 3, Traffic(7), 5)
-    table = replace(
-        TABLE, statistics=(ServiceStatistics(WEB, Traffic(9), (counted,)),), statistics_at=NOON
+    table = TABLE._replace(
+        statistics=(ServiceStatistics(WEB, Traffic(9), (counted,)),), statistics_at=NOON
     )
     found, _ = document(table)
     (one,) = found["statistics"]["services"]

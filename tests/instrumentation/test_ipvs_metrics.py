@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -35,8 +34,8 @@ def view(name: str = "text_443") -> FakeView:
     )
     return FakeView(
         [service(name, [server("cp1"), server("cp1-too")])],
-        ipvs_snapshot=replace(
-            ipvs(), statistics=(statistics,), statistics_at=NOON, names=((KEY, name),)
+        ipvs_snapshot=ipvs()._replace(
+            statistics=(statistics,), statistics_at=NOON, names=((KEY, name),)
         ),
     )
 
@@ -98,8 +97,7 @@ def test_it_is_good_openmetrics_and_the_same_series(name: str) -> None:
 def test_the_care_for_the_table_is_shown() -> None:
     drift = DriftSnapshot(KEY, NOON, ("the service is gone",), repaired=False)
     shown = FakeView(
-        ipvs_snapshot=replace(
-            ipvs(),
+        ipvs_snapshot=ipvs()._replace(
             audit=AuditSnapshot(9, NOON, (drift,), (("service_missing", 4),), 3),
             unmanaged=("a", "b"),
             draining=(DrainSnapshot(KEY, "192.0.2.1:443", 1.0, None),),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +41,7 @@ def test_a_file_of_another_shape_is_not_used(tmp_path: Path, lasting: object) ->
 def test_a_server_that_is_disabled_for_more_than_a_day_is_said_whoever_restarts() -> None:
     clock = Clock()
     kept: list[tuple[Lasting, ...]] = [()]
-    view = FakeView([service("web", [server("a"), replace(server("b"), enabled=False)])])
+    view = FakeView([service("web", [server("a"), server("b")._replace(enabled=False)])])
 
     def watch() -> AlertWatch:
         slices, log = TimeSlices(clock), Logger()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import weakref
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -30,7 +29,7 @@ MANY = [server(f"h\ud800{n}", enabled=n % 3 > 0, up=n % 5 > 0, weight=n % 7) for
 def test_a_long_pool_is_answered_in_pieces_and_to_the_byte_as_a_short_one(
     missing: tuple[MissingSnapshot, ...],
 ) -> None:
-    table = replace(ipvs(), names=(("x", "web"),), missing=missing)
+    table = ipvs()._replace(names=(("x", "web"),), missing=missing)
     view = FakeView([service("web", MANY)], ipvs_snapshot=table)
     refused = any(each.servers for each in missing)
     for as_json in (False, True):
@@ -50,7 +49,7 @@ def test_a_long_pool_is_answered_in_pieces_and_to_the_byte_as_a_short_one(
 
 def test_what_is_shown_of_other_servers_is_another_answer() -> None:
     def key(servers: list[ServerSnapshot], *missing: MissingSnapshot, as_json: bool) -> object:
-        table = replace(ipvs(), names=(("x", "web"),), missing=missing)
+        table = ipvs()._replace(names=(("x", "web"),), missing=missing)
         views.append(FakeView([service("web", servers)], ipvs_snapshot=table))
         long = long_answer(views[-1], ("pools", "web"), as_json=as_json)
         assert long is not None
@@ -70,7 +69,7 @@ def test_what_is_shown_is_held_until_no_more_of_it_is_wanted() -> None:
     """Or other servers could come to lie where these were, and be taken for them."""
     servers: Any = Servers(MANY)
     held = weakref.ref(servers)
-    view = FakeView([replace(service("web"), servers=servers)])
+    view = FakeView([service("web")._replace(servers=servers)])
     del servers
     long = long_answer(view, ("pools", "web"), as_json=False)
     assert long is not None
@@ -85,7 +84,7 @@ def test_what_is_shown_is_held_until_no_more_of_it_is_wanted() -> None:
 
 def test_pools_of_two_names_have_two_answers() -> None:
     servers = tuple(MANY)
-    view = FakeView([replace(service(name), servers=servers) for name in ("a", "b")])
+    view = FakeView([service(name)._replace(servers=servers) for name in ("a", "b")])
     keys = {long.key for name in "ab" if (long := long_answer(view, ("pools", name), as_json=True))}
     assert len(keys) == 2
 

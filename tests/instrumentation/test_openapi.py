@@ -139,8 +139,7 @@ def full_bgp() -> BGPSnapshot:
         ),
         maintenance=(MaintenanceSnapshot(None, NOON, withdrawn=False),),
         peers=tuple(
-            replace(
-                peer,
+            peer._replace(
                 last_error="x",
                 last_error_at=NOON,
                 messages=(("open", "sent", 1),),
@@ -178,8 +177,7 @@ def full_view() -> FakeView:
             )
         ],
         bgp_snapshot=full_bgp(),
-        ipvs_snapshot=replace(
-            ipvs(),
+        ipvs_snapshot=ipvs()._replace(
             audit=AuditSnapshot(1, NOON, (drift,), (("x", 1),), 1),
             last_error=KernelErrorSnapshot(NOON, "refused"),
             missing=(MissingSnapshot(key, ("192.0.2.1:443",), 1),),

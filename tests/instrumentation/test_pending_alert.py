@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,10 +72,10 @@ def test_alerts_are_told_apart_by_id_service_and_subject_not_by_their_words() ->
     rig = Rig()
     rig.step(100.0, pending())
     others = [
-        replace(pending(), alert=replace(ALERT, text="other words", severity=CRITICAL)),
+        pending()._replace(alert=ALERT._replace(text="other words", severity=CRITICAL)),
         pending(subject="x"),
-        replace(pending(), alert=replace(ALERT, service="dns")),
-        replace(pending(), alert=replace(ALERT, id="list-stale")),
+        pending()._replace(alert=ALERT._replace(service="dns")),
+        pending()._replace(alert=ALERT._replace(id="list-stale")),
     ]
     assert [age for _, age in rig.step(105.0, *others)] == [5.0, 0.0, 0.0, 0.0]
 
@@ -131,7 +130,7 @@ def test_a_clock_that_was_set_back_makes_nothing_younger_than_new() -> None:
 
 # -- under another name -------------------------------------------------------------------------
 
-RENAMED = replace(LONG, alert=replace(ALERT, service="text"))
+RENAMED = LONG._replace(alert=ALERT._replace(service="text"))
 
 
 def test_what_lasts_goes_on_for_a_service_under_another_name() -> None:
@@ -176,8 +175,8 @@ def test_one_that_an_operator_knows_is_ok_and_says_so() -> None:
     [
         (dated(), None),
         (dated(details=("a", "b")), known(WARNING, "a")),
-        (replace(dated(), alert=replace(ALERT, severity=CRITICAL)), known(WARNING)),
-        (replace(dated(), alert=replace(ALERT, severity=OK)), known(WARNING)),
+        (dated()._replace(alert=ALERT._replace(severity=CRITICAL)), known(WARNING)),
+        (dated()._replace(alert=ALERT._replace(severity=OK)), known(WARNING)),
     ],
     ids=["not known", "has grown", "is worse", "is none"],
 )

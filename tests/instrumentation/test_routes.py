@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
@@ -122,15 +121,15 @@ def test_no_path_makes_it_fail(path: bytes, as_json: bool) -> None:
 def test_what_the_kernel_does_not_hold_is_not_pooled() -> None:
     key, other = "tcp 192.0.2.1:443", "tcp 192.0.2.9:443"
     servers = [
-        replace(server("a"), address=ip_address("192.0.2.11")),
-        replace(server("b"), address=ip_address("2001:db8::b")),
-        replace(server("c", up=False, pooled=False), address=ip_address("192.0.2.13")),
+        server("a")._replace(address=ip_address("192.0.2.11")),
+        server("b")._replace(address=ip_address("2001:db8::b")),
+        server("c", up=False, pooled=False)._replace(address=ip_address("192.0.2.13")),
     ]
     view = FakeView([service("web", servers), service("dns", servers)])
 
     def shown(*missing: MissingSnapshot) -> list[str]:
         names = ((key, "web"), (other, "dns"))
-        view.ipvs_snapshot = replace(ipvs(), missing=missing, names=names)
+        view.ipvs_snapshot = ipvs()._replace(missing=missing, names=names)
         answers = [answer(view, list, ("pools", "web", host), as_json=False) for host in "abc"]
         return [each.body.decode().strip().rpartition("/")[2] for each in answers]
 
@@ -161,7 +160,7 @@ def test_a_path_is_its_segments(path: bytes, segments: tuple[str, ...] | None) -
 
 
 def test_an_unknown_pool_is_not_found_whatever_the_kernel_refuses() -> None:
-    table = replace(ipvs(), names=(("x", "web"),), missing=(MissingSnapshot("x"),))
+    table = ipvs()._replace(names=(("x", "web"),), missing=(MissingSnapshot("x"),))
     view = FakeView([], ipvs_snapshot=table)
     for path in (("pools", "nosuch"), ("pools", "nosuch", "cp1")):
         assert answer(view, list, path, as_json=False).status == HTTPStatus.NOT_FOUND

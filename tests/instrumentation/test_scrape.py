@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
 from twisted.internet.defer import Deferred, fail
 
-from pybal.instrumentation.metrics import process_metrics
+from pybal.instrumentation.metrics import (
+    Snapshot,
+    SnapshotCollector,
+    exposition,
+    process_metrics,
+)
+from pybal.instrumentation.monitor_text import MonitorText
 from pybal.runtime.threads import NoThreadError
 from tests.fakes.view import FakeView, server, service
 from tests.instrumentation.exchange import Client
@@ -54,3 +63,27 @@ def test_those_of_the_process_are_its_own_in_another_thread_too() -> None:
 def _start(metrics: tuple[Metric, ...]) -> list[float]:
     (found,) = [each for each in metrics if each.name == "process_start_time_seconds"]
     return [sample.value for sample in found.samples]
+
+
+@dataclass(frozen=True, slots=True)
+class Families:
+    """In place of a registry."""
+
+    families: list[Metric]
+
+    def collect(self) -> list[Metric]:
+        return self.families
+
+
+def test_the_plain_format_is_what_prometheus_client_writes() -> None:
+    view = FakeView([service("text_443", [server("cp1", weight=1), server("cp2", up=False)])])
+    snapshot = Snapshot(
+        tuple(view.services()), view.bgp(), view.ipvs(), view.daemon(), view.config(), 7
+    )
+    odd = GaugeMetricFamily("odd", 'A \\ "help"\nof\rtwo lines', labels=["a"])
+    for label in ('"', "\\", "\n# HELP", "\r# EOF", "\u2028#", ""):
+        odd.add_metric([label], 1e21)
+    others = [*process_metrics()(), odd]
+    pieces = exposition(snapshot, others, monitors=MonitorText(()), as_openmetrics=False)
+    registry: Any = Families([*SnapshotCollector(snapshot).collect(), *others])
+    assert b"".join(pieces).startswith(generate_latest(registry))

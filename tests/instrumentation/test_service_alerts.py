@@ -17,7 +17,7 @@ from tests.fakes.view import NOON, server, service
 
 OK, WARNING, CRITICAL = Severity
 FINE = SourceSnapshot("file:///x", False, NOON, None)
-OLD = replace(FINE, stale=True, last_error="refused")
+OLD = FINE._replace(stale=True, last_error="refused")
 GOOD = [server("a"), server("b"), server("c"), server("d")]
 DAY_S = 86_400.0
 
@@ -25,7 +25,7 @@ DAY_S = 86_400.0
 def pool(
     servers: Sequence[ServerSnapshot] = GOOD, source: SourceSnapshot = FINE, **more: Any
 ) -> ServiceSnapshot:
-    return replace(service("web", servers, source=source), **more)
+    return service("web", servers, source=source)._replace(**more)
 
 
 def alert(id_: str, text: str, severity: Severity = WARNING) -> Alert:
@@ -33,7 +33,7 @@ def alert(id_: str, text: str, severity: Severity = WARNING) -> Alert:
 
 
 def named(host: str, **more: Any) -> ServerSnapshot:
-    return replace(server(host), **more)
+    return server(host)._replace(**more)
 
 
 def test_a_pool_that_is_well_has_none() -> None:
@@ -57,15 +57,15 @@ def test_an_old_list_is_one_that_cannot_be_read_for_half_a_minute() -> None:
             after_s=30.0,
         ),
     )
-    assert service_alerts(pool(source=replace(OLD, stale=False))) == ()
-    assert service_alerts(pool(source=replace(OLD, last_error=None))) == ()
-    (long,) = service_alerts(pool(source=replace(OLD, last_error="x" * 1000)))
+    assert service_alerts(pool(source=OLD._replace(stale=False))) == ()
+    assert service_alerts(pool(source=OLD._replace(last_error=None))) == ()
+    (long,) = service_alerts(pool(source=OLD._replace(last_error="x" * 1000)))
     shown = "x" * 199 + "… (all of it: pybalctl pool web)"
     assert long.alert.text.endswith(f"had: {shown}")
 
 
 def test_a_damaged_list() -> None:
-    assert service_alerts(pool(source=replace(FINE, damage=("line 1", "line 2")))) == (
+    assert service_alerts(pool(source=FINE._replace(damage=("line 1", "line 2")))) == (
         PendingAlert(
             alert("list-damaged", "Pool web has a damaged list: line 1; line 2"),
             details=("line 1", "line 2"),
@@ -102,12 +102,12 @@ HELD = KeptSnapshot(("a", "b"), NOON, False, 1, 2, (), 900.0)
             " list-floor wants 2",
         ),
         (
-            replace(HELD, left=0, taken=(("c", NOON), ("d", NOON))),
+            HELD._replace(left=0, taken=(("c", NOON), ("d", NOON))),
             "Pool web holds a, b, which its list takes away, after c, d went within 15 minutes:"
             " 0 working servers would be left, list-floor wants 2",
         ),
         (
-            replace(HELD, waiting=True),
+            HELD._replace(waiting=True),
             "Pool web keeps a, b until servers of its new list work",
         ),
     ],
@@ -186,7 +186,7 @@ def test_a_pool_whose_servers_have_no_addresses() -> None:
 
 
 def test_a_list_that_cannot_be_had_is_critical_once_the_start_is_over() -> None:
-    assert service_alerts(pool([], replace(FINE, last_error="refused"))) == (
+    assert service_alerts(pool([], FINE._replace(last_error="refused"))) == (
         PendingAlert(
             alert("nobody-served", "Pool web has no servers, its list cannot be had: refused"),
             critical_after_s=15.0,

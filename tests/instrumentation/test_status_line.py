@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from pybal.bgp.snapshot import BGPSnapshot
@@ -16,7 +14,7 @@ ERROR = "/etc/pybal/pybal.conf:9: [web] scheduler = 'wrrr': none of rr wrr"
 
 
 def line(last: ReloadSnapshot | None, *, is_last_good: bool = False) -> str:
-    config = replace(CONFIG, is_last_good=is_last_good, last_reload=last)
+    config = CONFIG._replace(is_last_good=is_last_good, last_reload=last)
     return status_line((), BGPSnapshot(enabled=False, local_asn=None, peers=()), config)
 
 
@@ -46,7 +44,7 @@ def test_what_is_wrong_comes_first_with_its_place(is_last_good: bool) -> None:
 def test_what_was_applied_in_part_is_not_called_refused() -> None:
     last = ReloadSnapshot(1.0, ReloadOutcome.IN_PART, ("KeyError: 'web'",), ("add service web",))
     assert line(last) == f"the changed configuration was APPLIED IN PART (KeyError: 'web'), {WELL}"
-    config = replace(CONFIG, in_part=last.errors, last_reload=refused(ERROR))
+    config = CONFIG._replace(in_part=last.errors, last_reload=refused(ERROR))
     assert status_line((), NO_BGP, config) == (
         f"the changed configuration was REFUSED ({ERROR}), one was APPLIED IN PART, {WELL}"
     )

@@ -50,7 +50,7 @@ def test_a_server_has_its_decision_and_why_it_waits() -> None:
     decided = server("cp1", decision=DECISION)
     document = decision_json("cp1", DECISION, Fraction(1, 3))
     assert why_json(decided, Fraction(1, 3)) == {**document, "hold_down": None}
-    waits = replace(decided, hold_down=HoldDown(4, 300.0, NOON))
+    waits = decided._replace(hold_down=HoldDown(4, 300.0, NOON))
     assert why_json(waits, Fraction(1, 3)) == {
         **document,
         "text": TEXT + " It is up again, but went down 4 times within 300 s: it is pooled at"

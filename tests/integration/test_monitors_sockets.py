@@ -6,7 +6,6 @@ import errno
 import os
 import socket
 import struct
-from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -169,7 +168,7 @@ def test_a_reset_is_told_apart_from_a_clean_end_whether_the_last_words_are_wante
     async def main(reactor: Any) -> None:
         with listener(host) as server:
             port = server.getsockname()[1]
-            events = replace(recorder.tcp(), wants_last=wants_last)
+            events = recorder.tcp()._replace(wants_last=wants_last)
             SocketNetwork(reactor).connect_tcp(ip_address(host), port, events)
             connection, _ = server.accept()
             await until(reactor, lambda: len(recorder.events) == 1)
@@ -189,7 +188,7 @@ def test_who_does_not_want_it_is_not_told_what_came_right_before_a_clean_end(
     async def main(reactor: Any) -> None:
         with listener("127.0.0.1") as server:
             here, port = ip_address("127.0.0.1"), server.getsockname()[1]
-            events = replace(recorder.tcp(), wants_last=wants_last)
+            events = recorder.tcp()._replace(wants_last=wants_last)
             SocketNetwork(reactor).connect_tcp(here, port, events)
             connection, _ = server.accept()
             await until(reactor, lambda: len(recorder.events) == 1)

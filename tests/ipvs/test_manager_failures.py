@@ -73,7 +73,7 @@ class FailureTests(ManagerTestCase):
         for _ in range(3):
             self.clock.pump([RETRY_MAX_S])
             (missing,) = self.manager.snapshot().missing
-            assert replace(missing, error="") == MissingSnapshot(
+            assert missing._replace(error="") == MissingSnapshot(
                 str(WEB), (str(destination(2).key),), 2
             )
             assert str(destination(2).key) in missing.error
@@ -91,7 +91,7 @@ class FailureTests(ManagerTestCase):
         self.manager.publish(pool(WEB, 1))
         self.turn()
         (missing,) = self.manager.snapshot().missing
-        assert replace(missing, error="") == MissingSnapshot(str(WEB), (), 0)
+        assert missing._replace(error="") == MissingSnapshot(str(WEB), (), 0)
         assert missing.error.startswith(f"add service {WEB} ")
         assert self.manager.missing(WEB) == missing
         assert self.manager.missing(DNS) is None, "nobody asked for it"

@@ -74,7 +74,7 @@ class Rig:
     def kept_connection(self, memory: MonitorMemory, key: str = "a") -> socket.socket:
         connection = self.server.connect()
         number = memory.opened(connection)
-        memory.write(None, key, replace(UP, connection=number))
+        memory.write(None, key, UP._replace(connection=number))
         self.clock.advance(0.1)
         return connection
 
@@ -108,7 +108,7 @@ def test_the_next_process_knows_what_was_known_and_has_the_connection(rig: Rig) 
     again = rig.life()
     former = again.former("a")
     assert former is not None
-    assert replace(former, connection=77) == UP
+    assert former._replace(connection=77) == UP
     taken = again.connection(former)
     assert taken is not None
     assert taken.getsockname() == name
@@ -172,7 +172,7 @@ def test_leaving_closes_nothing_and_an_end_everything(rig: Rig) -> None:
     memory = rig.life()
     connection = rig.server.connect()
     number = memory.opened(connection)
-    slot = memory.write(None, "a", replace(UP, connection=number))
+    slot = memory.write(None, "a", UP._replace(connection=number))
     memory.leave()
     memory.free(slot)
     memory.closing(number)
@@ -237,7 +237,7 @@ def test_a_store_that_does_not_work_changes_nothing(rig: Rig) -> None:
 def test_a_state_is_written_over_in_its_place_and_freed(rig: Rig) -> None:
     memory = rig.life()
     slot = memory.write(None, "a", UP)
-    assert memory.write(slot, "a", replace(UP, up=False)) == slot
+    assert memory.write(slot, "a", UP._replace(up=False)) == slot
     memory.free(memory.write(None, "b", UP))
     again = rig.life()
     former = again.former("a")
@@ -268,7 +268,7 @@ def test_a_state_is_read_as_it_was_written_but_for_a_long_or_odd_reason(former: 
     key, found = decode_former(state)
     assert key == "k" * 32
     reason = "".join(c if " " <= c <= "~" else "?" for c in former.last.reason[:200])
-    assert found == replace(former, last=replace(former.last, reason=reason))
+    assert found == former._replace(last=replace(former.last, reason=reason))
 
 
 @given(FORMERS, st.integers(0, 2000), st.integers(1, 255))
@@ -337,7 +337,7 @@ def test_of_two_lives_within_a_minute_the_last_one_is_believed(rig: Rig) -> None
     rig.clock.advance(5)
     again = rig.life()
     again.former("a")
-    down = replace(UP, up=False, last=CheckResult(False, "refused", 0.1, 106.0))
+    down = UP._replace(up=False, last=CheckResult(False, "refused", 0.1, 106.0))
     again.write(None, "a", down)
     rig.clock.advance(5)
     # systemd hands out the newest first.
@@ -374,7 +374,7 @@ def test_a_table_that_is_of_no_use_leaves_the_store_at_once(rig: Rig) -> None:
 )
 def test_whatever_a_server_says_has_room(rig: Rig, letter: str) -> None:
     memory = rig.life()
-    said = replace(UP, last=CheckResult(False, letter * 5000, 0.25, 101.0))
+    said = UP._replace(last=CheckResult(False, letter * 5000, 0.25, 101.0))
     memory.write(None, "a", UP)
     memory.write(None, "b" * 32, said)
     again = rig.life()

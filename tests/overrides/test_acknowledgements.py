@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +18,7 @@ from tests.fakes.daemon import at_once
 
 PEER = Dated(Alert("bgp-peer-away", Severity.WARNING, None, "away"), 70.0, "192.0.2.1")
 SMALL = Dated(Alert("too-small", Severity.WARNING, "web", "Pool web is too small"), 9.0)
-OTHER = replace(SMALL, alert=replace(SMALL.alert, service="dns"))
+OTHER = SMALL._replace(alert=SMALL.alert._replace(service="dns"))
 NOTE = Dated(Alert("maintenance", Severity.OK, None, "This director is in maintenance"), 9.0)
 
 
@@ -74,7 +73,7 @@ def test_it_goes_with_a_service_that_is_renamed_and_ends_when_it_would_have(tmp_
     rig.ack("too-small")
     rig.ports.reactor.advance(3000)
     rig.part.rename([("web", "text"), ("nosuch", "other")])
-    renamed = replace(SMALL, alert=replace(SMALL.alert, service="text"))
+    renamed = SMALL._replace(alert=SMALL.alert._replace(service="text"))
     assert (rig.known(SMALL), rig.known(renamed), rig.known(OTHER)) == (False, True, True)
     rig.part.stop()
     after = Rig(tmp_path, rig.ports)
@@ -105,7 +104,7 @@ def test_an_alert_of_other_services_names_these() -> None:
 
 def test_it_outlives_the_process(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
-    rig.alerts = [replace(PEER, details=("192.0.2.1", "192.0.2.2"))]
+    rig.alerts = [PEER._replace(details=("192.0.2.1", "192.0.2.2"))]
     rig.ack("bgp-peer-away")
     rig.part.stop()
     after = Rig(tmp_path, rig.ports)

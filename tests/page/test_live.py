@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
@@ -24,7 +23,7 @@ def strike(snapshots: FakeView, reason: str = "refused") -> None:
     """cp2 goes down."""
     one = snapshots.service_list[0]
     down = server("cp2", up=False, monitors=(monitor(up=False, reason=reason),))
-    changed = replace(one, servers=(one.servers[0], down))
+    changed = one._replace(servers=(one.servers[0], down))
     snapshots.service_list = [changed, *snapshots.service_list[1:]]
 
 

@@ -87,8 +87,8 @@ def test_a_service_shows_its_servers_with_what_their_monitors_said_last_and_why(
     snapshots = view()
     one = snapshots.service_list[1]
     cause = "ProxyFetch reported down: answered 503"
-    kept = replace(one.servers[1], pooled=True, decision=held(cause))
-    snapshots.service_list = [replace(one, servers=(one.servers[0], kept))]
+    kept = one.servers[1]._replace(pooled=True, decision=held(cause))
+    snapshots.service_list = [one._replace(servers=(one.servers[0], kept))]
     text = Visitor(snapshots).page("/status/text_443")
     assert text.index("cp2") < text.index("cp1")
     assert "answered 503" in text and "250 ms" not in text
@@ -101,8 +101,8 @@ def test_an_operators_word_is_shown_wherever_the_server_is() -> None:
     word = Override("text_443", "cp1", Action.DRAIN, "alice", "new kernel", NOON, NOON + 60)
     snapshots = view()
     one = snapshots.service_list[1]
-    drained = replace(one.servers[0], weight=0, over=LaidOver(word, 10, listed_enabled=True))
-    snapshots.service_list = [replace(one, servers=(drained, one.servers[1]))]
+    drained = one.servers[0]._replace(weight=0, over=LaidOver(word, 10, listed_enabled=True))
+    snapshots.service_list = [one._replace(servers=(drained, one.servers[1]))]
     snapshots.override_list = (word,)
     visitor = Visitor(snapshots)
     assert "by alice: new kernel, ends" in visitor.page()
@@ -135,20 +135,19 @@ def test_what_comes_from_outside_is_shown_as_text_wherever_it_comes_from() -> No
     bad = server(
         EVIL, up=False, monitors=(monitor(EVIL, up=False, reason=EVIL),), decision=held(EVIL)
     )
-    named = replace(service(EVIL, [bad], source=source), held=(change,))
+    named = service(EVIL, [bad], source=source)._replace(held=(change,))
     snapshots.service_list = [named]
-    peer = replace(snapshots.bgp_snapshot.peers[0], last_error=EVIL, description=EVIL)
+    peer = snapshots.bgp_snapshot.peers[0]._replace(last_error=EVIL, description=EVIL)
     snapshots.bgp_snapshot = replace(snapshots.bgp_snapshot, peers=(peer,))
-    snapshots.daemon_snapshot = replace(snapshots.daemon_snapshot, host=EVIL, version=EVIL)
-    snapshots.config_snapshot = replace(snapshots.config_snapshot, path=EVIL, needs_restart=(EVIL,))
-    table = replace(
-        ipvs(),
+    snapshots.daemon_snapshot = snapshots.daemon_snapshot._replace(host=EVIL, version=EVIL)
+    snapshots.config_snapshot = snapshots.config_snapshot._replace(path=EVIL, needs_restart=(EVIL,))
+    table = ipvs()._replace(
         last_error=KernelErrorSnapshot(NOON, EVIL),
         unmanaged=(EVIL,),
         missing=(MissingSnapshot(EVIL, (EVIL,)),),
     )
     drift = DriftSnapshot(EVIL, NOON, (EVIL,), repaired=False)
-    snapshots.ipvs_snapshot = replace(table, audit=replace(table.audit, drift=(drift,)))
+    snapshots.ipvs_snapshot = table._replace(audit=table.audit._replace(drift=(drift,)))
     visitor = Visitor(snapshots)
     path = "/status/" + "".join(f"%{byte:02x}" for byte in EVIL.encode())
     for text in (
@@ -173,7 +172,7 @@ def test_a_server_that_stays_though_its_list_takes_it_away_says_so() -> None:
     page = f"/status/{one.name}"
     assert words not in Visitor(snapshots).page(page)
     change = KeptSnapshot((host,), NOON, False, 1, 2, (), 600)
-    snapshots.service_list = [replace(one, held=(change,)), *rest]
+    snapshots.service_list = [one._replace(held=(change,)), *rest]
     assert Visitor(snapshots).page(page).count(words) == 1
 
 
@@ -218,8 +217,8 @@ def test_the_largest_site_is_one_page_of_its_services_compressed_if_asked_for() 
 def test_a_server_that_flaps_is_shown_as_held_back_and_a_known_alert_as_known() -> None:
     snapshots = view()
     one = snapshots.service_list[1]
-    flaps = replace(one.servers[0], pooled=False, hold_down=HoldDown(4, 600.0, NOON + 60))
-    snapshots.service_list = [replace(one, servers=(flaps, one.servers[1]))]
+    flaps = one.servers[0]._replace(pooled=False, hold_down=HoldDown(4, 600.0, NOON + 60))
+    snapshots.service_list = [one._replace(servers=(flaps, one.servers[1]))]
     text = Visitor(snapshots).page("/status/text_443")
     assert "went down 4 times within 10 min" in text
     alert = Alert("too-small", Severity.OK, None, "It is too small (known to alice)")

@@ -80,8 +80,8 @@ def test_bgp_that_is_off_has_no_peers() -> None:
 
 
 def test_peers_without_a_session_come_first() -> None:
-    first = replace(FIRST, asn=64601, description="rack 1", since=NOON, bfd="Up")
-    second = replace(SECOND, last_error="refused", last_error_at=NOON)
+    first = FIRST._replace(asn=64601, description="rack 1", since=NOON, bfd="Up")
+    second = SECOND._replace(last_error="refused", last_error_at=NOON)
     announced = (prefix(80, "192.0.2.1"), prefix(81))
     assert words(
         bgp_section("x", replace(SPEAKER, peers=(first, second), announced=announced))
@@ -193,7 +193,7 @@ def test_a_table_that_is_as_it_should_be() -> None:
 def test_what_else_there_is_to_say_of_the_table(
     changes: dict[str, Any], name: str, said: str
 ) -> None:
-    assert facts(kernel_section("x", replace(ipvs(), **changes)))[name] == said
+    assert facts(kernel_section("x", ipvs()._replace(**changes)))[name] == said
 
 
 def items(title: str, shown: str) -> list[str]:
@@ -202,8 +202,7 @@ def items(title: str, shown: str) -> list[str]:
 
 
 def test_what_the_kernel_refuses_what_others_changed_and_what_drains() -> None:
-    table = replace(
-        ipvs(),
+    table = ipvs()._replace(
         names=(("tcp 192.0.2.1:80", "web"),),
         missing=(
             MissingSnapshot("dns"),
@@ -248,8 +247,7 @@ def test_of_many_twenty_are_shown(number: int, last: str) -> None:
     shown = words(
         kernel_section(
             "x",
-            replace(
-                ipvs(),
+            ipvs()._replace(
                 missing=(MissingSnapshot("dns"),) * number,
                 audit=AuditSnapshot(drift=(drift,) * number),
                 draining=(drain,) * number,
@@ -267,7 +265,7 @@ def test_of_many_twenty_are_shown(number: int, last: str) -> None:
 # -- lists --------------------------------------------------------------------------------------
 
 FINE = SourceSnapshot("file:///x", False, NOON, None)
-OLD = replace(FINE, stale=True, last_error="refused", damage=("line 1", "line 2"), kept=("a", "b"))
+OLD = FINE._replace(stale=True, last_error="refused", damage=("line 1", "line 2"), kept=("a", "b"))
 HELD = KeptSnapshot(("a", "b"), NOON, False, 1, 2, (), 600)
 
 
@@ -300,7 +298,7 @@ def test_of_many_lists_twenty_are_shown(number: int, more: str) -> None:
 
 
 def test_a_source_that_was_never_read_and_much_damage() -> None:
-    notes = source_notes(replace(OLD, last_good_at=None, damage=("x",) * 25, last_error=None))
+    notes = source_notes(OLD._replace(last_good_at=None, damage=("x",) * 25, last_error=None))
     assert words(notes[0]) == "[old list warning] the last good one is of an unknown time"
     assert len(notes) == 1 + 20 + 1 + 1
     assert words(notes[21]) == "and 5 more"
@@ -308,10 +306,10 @@ def test_a_source_that_was_never_read_and_much_damage() -> None:
 
 
 def test_a_change_waits_or_is_held() -> None:
-    assert words(held_words(replace(HELD, waiting=True))) == (
+    assert words(held_words(HELD._replace(waiting=True))) == (
         f"[waits warning] the list takes away a, b: until servers of the new list work, since {AT}"
     )
-    many = replace(HELD, servers=tuple(f"h{n}" for n in range(25)))
+    many = HELD._replace(servers=tuple(f"h{n}" for n in range(25)))
     assert "h19 and 5 more: 1 would be left" in words(held_words(many))
 
 
@@ -353,7 +351,7 @@ LAST_GOOD = "[runs the last good one: the file had errors at the start warning]"
             f"[applied in part warning] {AT}oops",
         ),
         (
-            {"last_reload": replace(GONE_OVER, steps=())},
+            {"last_reload": GONE_OVER._replace(steps=())},
             "last reload",
             f"[gone over to ok] {AT}",
         ),
@@ -362,16 +360,16 @@ LAST_GOOD = "[runs the last good one: the file had errors at the start warning]"
 def test_what_else_there_is_to_say_of_the_configuration(
     changes: dict[str, Any], name: str, said: str
 ) -> None:
-    assert facts(config_section("x", replace(CONFIG, **changes)))[name] == said
+    assert facts(config_section("x", CONFIG._replace(**changes)))[name] == said
 
 
 def test_of_many_steps_twenty_are_shown() -> None:
     reload = ReloadSnapshot(NOON, ReloadOutcome.APPLIED, (), ("adds web",) * 25)
-    section = config_section("x", replace(CONFIG, last_reload=reload))
+    section = config_section("x", CONFIG._replace(last_reload=reload))
     assert section.count("adds web") == 20
     assert "and 5 more" in section
-    few = replace(reload, steps=reload.steps[:20])
-    assert "more" not in config_section("x", replace(CONFIG, last_reload=few))
+    few = reload._replace(steps=reload.steps[:20])
+    assert "more" not in config_section("x", CONFIG._replace(last_reload=few))
 
 
 # -- the director -------------------------------------------------------------------------------
@@ -394,7 +392,7 @@ def test_a_director_that_is_not() -> None:
         local_faults=(("EMFILE", 1234), ("ENOBUFS", 1)),
         isolation=IsolationSnapshot("isolated", NOON, 3),
     )
-    assert facts(daemon_section("x", replace(DAEMON, dry_run=True, health=health))) == {
+    assert facts(daemon_section("x", DAEMON._replace(dry_run=True, health=health))) == {
         "version": "9.8.7, dry run",
         "started": AT,
         "isolation": f"[cut off from its servers critical] since {AT}",

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,9 +25,9 @@ SERVERS = st.lists(
 def checked_again(one: ServiceSnapshot) -> ServiceSnapshot:
     """Nothing but what the last check found is another."""
     newer: tuple[ServerSnapshot, ...] = tuple(
-        replace(each, monitors=(monitor(reason="again"),)) for each in one.servers
+        each._replace(monitors=(monitor(reason="again"),)) for each in one.servers
     )
-    return replace(one, servers=newer)
+    return one._replace(servers=newer)
 
 
 @given(SERVERS, SERVERS, st.sampled_from(["1/2", "1"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -33,7 +32,7 @@ def counted(*drains: DrainSnapshot) -> IPVSSnapshot:
         ServiceStatistics("tcp 198.51.100.9:443", Traffic(), destinations[:1]),
     )
     names = ((KEY, "a_443"), ("tcp 198.51.100.9:443", "b_443"))
-    return replace(ipvs(), statistics=statistics, names=names, draining=drains)
+    return ipvs()._replace(statistics=statistics, names=names, draining=drains)
 
 
 def test_each_server_has_its_connections_of_this_service() -> None:
@@ -61,7 +60,7 @@ def test_when_a_drain_ends_is_told_to_five_seconds(seconds_left: float, until: i
 def test_a_server_that_drains_says_how_many_connections_are_left(address: str) -> None:
     where = f"[{address}]:443" if ":" in address else f"{address}:443"
     drains = counted(DrainSnapshot(KEY, where, 61.0, 1234))
-    draining = replace(server("cp1", up=False), address=ip_address(address))
+    draining = server("cp1", up=False)._replace(address=ip_address(address))
     text = Visitor(FakeView([service("a_443", [draining])], ipvs_snapshot=drains)).page(
         "/status/a_443"
     )
@@ -80,7 +79,7 @@ def test_a_drained_server_with_weight_0_is_draining() -> None:
 
 
 def test_the_counts_are_read_less_often_the_more_there_are() -> None:
-    table = replace(ipvs(), destinations=2000)  # 10 s, and 10 ms for each
+    table = ipvs()._replace(destinations=2000)  # 10 s, and 10 ms for each
     snapshots = FakeView([service("a_443", [server("cp1")])], ipvs_snapshot=table)
     visitor = Visitor(snapshots)
     visitor.stream("?of=a_443")

@@ -90,7 +90,7 @@ def test_where_the_list_comes_from() -> None:
     assert facts(fine) == {"pool list": "file:///x", "last read": AT}
     assert "<ul" not in fine
     held = KeptSnapshot(("a",), NOON, False, 1, 2, (), 600)
-    bad = list_section("x", replace(source, last_error="refused"), (held,))
+    bad = list_section("x", source._replace(last_error="refused"), (held,))
     assert words(bad).endswith(
         f"last error: refused / [held warning] the list takes away a: 1 would be left that work,"
         f" list-floor wants 2, since {AT}"
@@ -109,11 +109,11 @@ def test_a_server_that_serves() -> None:
         "10",
         "—",
     ]
-    decided_row = replace(UP, decision=decided(Verdict.POOLED, "new"))
+    decided_row = UP._replace(decision=decided(Verdict.POOLED, "new"))
     assert '<div class="quiet">new ' in drawn(server_row(decided_row, InKernel(), kept=False))
     row = drawn(server_row(UP, InKernel(), kept=False))
     assert 'data-find="cp1 192.0.2.10 serves enabled/up/pooled"' in row
-    nowhere = drawn(server_row(replace(UP, address=None), InKernel(), kept=False))
+    nowhere = drawn(server_row(UP._replace(address=None), InKernel(), kept=False))
     assert "None" not in nowhere
 
 
@@ -127,24 +127,24 @@ def test_a_server_that_serves() -> None:
             f"IdleConnection [down critical] {AT}, 0.25 srefused",
         ),
         (
-            replace(monitor(), last=CheckResult(False, "", 0.1, NOON), in_a_row=1, fall=3, rise=5),
+            monitor()._replace(last=CheckResult(False, "", 0.1, NOON), in_a_row=1, fall=3, rise=5),
             f"IdleConnection [up ok] last down, 1 of 3 {AT}, 0.1 s",
         ),
         (
-            replace(
-                monitor(up=False), last=CheckResult(True, "", 0.1, NOON), in_a_row=2, fall=3, rise=5
+            monitor(up=False)._replace(
+                last=CheckResult(True, "", 0.1, NOON), in_a_row=2, fall=3, rise=5
             ),
             f"IdleConnection [down critical] last up, 2 of 5 {AT}, 0.1 s",
         ),
         (
-            replace(monitor(up=None), last=CheckResult(True, "", 0.1, NOON), in_a_row=1, rise=2),
+            monitor(up=None)._replace(last=CheckResult(True, "", 0.1, NOON), in_a_row=1, rise=2),
             f"IdleConnection [not yet off] last up, 1 of 2 {AT}, 0.1 s",
         ),
     ],
     ids=lambda value: "",
 )
 def test_what_a_monitor_says(one: MonitorSnapshot, said: str) -> None:
-    assert cells(replace(UP, monitors=(one,)))[2] == said
+    assert cells(UP._replace(monitors=(one,)))[2] == said
 
 
 COUNTS = f"{AT}3 of 4 were up, 2.5 required, 2 pooled then"
@@ -155,32 +155,30 @@ SILENT = monitor("Ping", up=False, reason="silent")
     ("one", "said"),
     [
         (
-            replace(UP, decision=decided(Verdict.POOLED, "Ping reported up")),
+            UP._replace(decision=decided(Verdict.POOLED, "Ping reported up")),
             f"Ping reported up {AT}",
         ),
         (
             # The reason stands beside it already.
-            replace(
-                DOWN,
+            DOWN._replace(
                 monitors=(SILENT,),
                 decision=decided(Verdict.DEPOOLED, "Ping reported down: x"),
             ),
             f"{Verdict.DEPOOLED.value}: Ping reported down {COUNTS}",
         ),
         (
-            replace(DOWN, decision=decided(Verdict.DEPOOLED, "Ping reported down: x")),
+            DOWN._replace(decision=decided(Verdict.DEPOOLED, "Ping reported down: x")),
             f"{Verdict.DEPOOLED.value}: Ping reported down: x {COUNTS}",
         ),
         (
-            replace(
-                DOWN,
+            DOWN._replace(
                 monitors=(monitor("Ping"),),
                 decision=decided(Verdict.DEPOOLED, "Ping reported down: x"),
             ),
             f"{Verdict.DEPOOLED.value}: Ping reported down: x {COUNTS}",
         ),
         (
-            replace(DOWN, monitors=(SILENT,), decision=decided(Verdict.DEPOOLED, "Pings: x")),
+            DOWN._replace(monitors=(SILENT,), decision=decided(Verdict.DEPOOLED, "Pings: x")),
             f"{Verdict.DEPOOLED.value}: Pings: x {COUNTS}",
         ),
     ],
@@ -193,9 +191,9 @@ def test_why_a_server_is_as_it_is(one: ServerSnapshot, said: str) -> None:
 def test_what_else_keeps_a_server_as_it_is() -> None:
     word = Override("web", "cp1", Action.DRAIN, "alice", "new disk", NOON, NOON + 60)
     over = LaidOver(word, 10, listed_enabled=True)
-    assert cells(replace(UP, over=over))[3] == f"[override degraded] {over.text}not decided yet"
+    assert cells(UP._replace(over=over))[3] == f"[override degraded] {over.text}not decided yet"
     assert cells(UP, kept=True)[3] == "[kept warning] its pool list takes it awaynot decided yet"
-    held_back = replace(UP, hold_down=HoldDown(4, 300.0, NOON))
+    held_back = UP._replace(hold_down=HoldDown(4, 300.0, NOON))
     assert cells(held_back)[3] == (
         "[held back warning] is up again, but went down 4 times within 5 min;"
         f" pooled {AT}, or once the pool needs itnot decided yet"
@@ -225,9 +223,9 @@ def page(
     servers: list[ServerSnapshot], kernel: KernelPart = NOWHERE, **more: Any
 ) -> dict[str, list[str]]:
     """The words of each slot's pieces."""
-    one = replace(service("web", servers), **more)
+    one = service("web", servers)._replace(**more)
     announced = AnnouncedPrefix("192.0.2.80/32", "192.0.2.254", None, (), (), ("web",), ())
-    other = replace(announced, prefix="192.0.2.81/32", services=("dns",))
+    other = announced._replace(prefix="192.0.2.81/32", services=("dns",))
     speaker = replace(bgp(("192.0.2.1", True)), announced=(announced, other))
     made = service_page(seen_service(one, ()), (), kernel, speaker, Past((), (), NOON))
     return {slot.id: [words(drawn(piece)) for piece in slot.pieces] for slot in made.slots}

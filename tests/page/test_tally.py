@@ -35,8 +35,8 @@ UNPROVEN = Decision(Verdict.POOLED_UNPROVEN, "new", NOON, 1, 1, 1, Fraction(1, 2
         (server("a", pooled=False), Care.WAITING),
         (server("a", enabled=False), Care.DISABLED),
         (server("a", enabled=False, up=False), Care.DISABLED),
-        (replace(server("a", up=False), over=DRAINED), Care.DRAINED),
-        (replace(server("a", enabled=False), over=replace(DRAINED, suspended="x")), Care.DISABLED),
+        (server("a", up=False)._replace(over=DRAINED), Care.DRAINED),
+        (server("a", enabled=False)._replace(over=replace(DRAINED, suspended="x")), Care.DISABLED),
     ],
 )
 def test_how_a_server_is(one: ServerSnapshot, care: Care) -> None:
@@ -78,8 +78,9 @@ def test_a_service_stands_as_its_alerts_say() -> None:
 
 
 def test_a_host_is_told_once_with_all_its_services_and_its_first_reason() -> None:
-    down = replace(
-        server("a", up=False, monitors=(monitor(), monitor("Ping", up=False, reason="silent"))),
+    down = server(
+        "a", up=False, monitors=(monitor(), monitor("Ping", up=False, reason="silent"))
+    )._replace(
         decision=UNPROVEN,
     )
     out = [("s1", [(down, Care.DOWN)]), ("s2", [(down, Care.HELD), (server("b"), Care.DOWN)])]
@@ -91,7 +92,7 @@ def test_a_host_is_told_once_with_all_its_services_and_its_first_reason() -> Non
 
 
 def test_a_host_without_an_address_is_told_with_that_as_its_reason() -> None:
-    nameless = replace(server("a", pooled=False), ready=False, address=None)
+    nameless = server("a", pooled=False)._replace(ready=False, address=None)
     (only,) = in_trouble([("s", [(nameless, Care.WAITING)])])
     assert only.reason == "its address is not known"
 

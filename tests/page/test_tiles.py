@@ -135,7 +135,7 @@ MISSING = (MissingSnapshot("s"),)
     ],
 )
 def test_the_kernel(changes: dict[str, Any], shown: tuple[str, str]) -> None:
-    assert tile("kernel", ipvs=replace(ipvs(), **changes)) == shown
+    assert tile("kernel", ipvs=ipvs()._replace(**changes)) == shown
 
 
 HELD = KeptSnapshot(("a",), NOON, False, 0, 1, (), 600)
@@ -143,7 +143,7 @@ HELD = KeptSnapshot(("a",), NOON, False, 0, 1, (), 600)
 
 def listed(*, stale: bool = False, damaged: bool = False, held: int = 0) -> ServiceSnapshot:
     source = SourceSnapshot("file:///x", stale, NOON, None, ("line 1",) if damaged else ())
-    return replace(service("s", [server("a")], source=source), held=(HELD,) * held)
+    return service("s", [server("a")], source=source)._replace(held=(HELD,) * held)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_lists(lists: list[ServiceSnapshot], shown: tuple[str, str]) -> None:
     ],
 )
 def test_the_configuration(changes: dict[str, Any], shown: tuple[str, str]) -> None:
-    assert tile("config", config=replace(CONFIG, **changes)) == shown
+    assert tile("config", config=CONFIG._replace(**changes)) == shown
 
 
 ISOLATED = HealthSnapshot(isolation=IsolationSnapshot("isolated", NOON), local_fault="x")
@@ -224,4 +224,4 @@ ISOLATED = HealthSnapshot(isolation=IsolationSnapshot("isolated", NOON), local_f
     ],
 )
 def test_the_director(changes: dict[str, Any], shown: tuple[str, str]) -> None:
-    assert tile("daemon", daemon=replace(DAEMON, **changes)) == shown
+    assert tile("daemon", daemon=DAEMON._replace(**changes)) == shown

@@ -139,7 +139,7 @@ def test_times_are_those_of_the_clock_that_runs() -> None:
     file = list_file(Path("/nowhere"), "svc", "http://x/", "boot")
     assert file.parse(file.render(cached)) == cached
     later = replace(past, departed=(("b", 101.0),))
-    assert file.parse(file.render(replace(cached, past=later))).past is None
+    assert file.parse(file.render(cached._replace(past=later))).past is None
 
 
 # -- a whole daemon ---------------------------------------------------------------------------

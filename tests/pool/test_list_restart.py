@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -370,7 +369,7 @@ class Runs:
         past = left_behind(self.guard, self._unproven(), self.at)
         cached = CachedList(tuple(self.guard.in_force.values()), 0.0, past)
         kept = self.file.parse(self.file.render(cached))
-        assert kept == replace(cached, same_clock=False)
+        assert kept == cached._replace(same_clock=False)
         self.known = dict.fromkeys(HOSTS, Evidence.TAKEN_FOR_UP)
         self.truth = {h: up for h, up in self.truth.items() if h in self.guard.in_force}
         self.left = kept
