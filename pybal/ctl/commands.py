@@ -197,7 +197,17 @@ def reload(asked: Asked) -> Result:
         said = {"error": str(error), "remedy": error.remedy}
         return Result([], said, (*errors, *filter(None, [error.remedy])), EXIT_REFUSED)
     lines = [Line(each) for each in document["steps"]] or [Line("Nothing has changed")]
-    return Result(lines, document)
+    return Result([*lines, *_what_is_wrong(asked.client)], document)
+
+
+def _what_is_wrong(client: Client) -> list[Line]:
+    """The line of /alerts, if there is something to look at: a service that has come, say, has no
+    servers. A daemon that stops says no more."""
+    with contextlib.suppress(NoDaemonError, ControlError):
+        alerts = client.get("alerts")
+        if alerts["status"] != "ok":
+            return [render_network.headline(alerts)]
+    return []
 
 
 def _one_by_one(error: str, client: Client) -> tuple[str, ...]:

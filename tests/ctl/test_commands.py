@@ -308,6 +308,7 @@ def test_a_file_that_cannot_be_compared_gets_a_line(
 
 
 def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
+    site.view.service_list = [service("well_80", [server("cp1")])]
     assert site.ctl("reload") == (0, "Nothing has changed\n", "")
     site.controls.steps = ["adds the service x"]
     assert site.ctl("reload") == (0, "adds the service x\n", "")
@@ -324,6 +325,13 @@ def test_reload_shows_the_steps_or_each_error(site: ServedSite) -> None:
     # Of another reload, which had others.
     site.controls.errors = ["PyBal is stopping"]
     assert site.ctl("reload")[2].splitlines()[0] == "pybalctl: PyBal is stopping"
+
+
+def test_reload_shows_what_is_wrong_then(site: ServedSite) -> None:
+    steps, wrong = site.ctl("reload")[1].splitlines()
+    assert steps == "Nothing has changed"
+    assert wrong == site.ctl("alerts")[1].splitlines()[0]
+    assert wrong.startswith("CRITICAL - text_443: ")
 
 
 def test_confirm_and_maintenance_are_done(site: ServedSite) -> None:
