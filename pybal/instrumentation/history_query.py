@@ -35,9 +35,11 @@ INCIDENT_PARAMETERS = {
         "after", "before", "limit", "order", "service", "host", "since", "until", "pretty",
     )
 }  # fmt: skip
+DOCUMENT_PARAMETERS = {"pretty": EVENT_PARAMETERS["pretty"]}
+"""Of whatever is not the history's."""
 WHY_PARAMETERS = {
     "at": "the moment: 03:12 (the last one), 2026-11-28T03:12, 1h (ago), Unix seconds; or now",
-    "pretty": EVENT_PARAMETERS["pretty"],
+    **DOCUMENT_PARAMETERS,
 }
 
 
@@ -86,7 +88,7 @@ def read_values(query: bytes, known: Mapping[str, str]) -> Values:
 
 
 def _listed(known: Mapping[str, str]) -> str:
-    return f"There are {', '.join(known)}"
+    return f"There {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
 
 
 def event_query(values: Values, now: float) -> EventQuery:

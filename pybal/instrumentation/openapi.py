@@ -378,11 +378,13 @@ def _operation(path: str, summary: str, shown: Schema) -> dict[str, Any]:
             "schema": {},
         }
     )
-    responses = {"200": _answer("As it is now", shown)}
+    responses = {
+        "200": _answer("As it is now", shown),
+        "400": _answer("The query is not understood", ref("Error")),
+    }
     asked = parameters_of(tuple(path.split("/")[3:]))
     if asked is not None:
         parameters += query_parameters(asked)
-        responses["400"] = _answer("The query is not understood", ref("Error"))
         responses["503"] = _answer("Too many ask, or it takes too long", ref("Error"))
         if "follow" in asked:
             responses["200"]["content"]["text/event-stream"] = STREAM

@@ -21,7 +21,13 @@ from pybal.instrumentation.body import MAX_BODY_BYTES
 from pybal.instrumentation.channel import BoundedSite, printable
 from pybal.instrumentation.event_stream import EventStreams, Following
 from pybal.instrumentation.history_pages import HistoryPages
-from pybal.instrumentation.history_query import BadQueryError, flag, parameters_of, read_values
+from pybal.instrumentation.history_query import (
+    DOCUMENT_PARAMETERS,
+    BadQueryError,
+    flag,
+    parameters_of,
+    read_values,
+)
 from pybal.instrumentation.json_pieces import json_pieces
 from pybal.instrumentation.negotiation import (
     accepts_event_stream,
@@ -195,7 +201,7 @@ class StatusPages:
                 return await self._past(request, tuple(rest), accept)
             case ("api", "v1", *rest):
                 await self._turns.finish(self._view.preparing())
-                return await self._document(tuple(rest), pretty=_asks(request, "pretty"))
+                return await self._document(request, tuple(rest))
         if self.html is not None and segments is not None:
             page = await self.html.answer(
                 Asked(segments, _query(request), partial(_headers, request))
@@ -221,7 +227,13 @@ class StatusPages:
         pieces = await self._long_answers.get(long.key, begin)
         return Response(HTTPStatus.OK, long.content_type, b"", pieces)
 
-    async def _document(self, segments: tuple[str, ...], *, pretty: bool) -> Response:
+    async def _document(self, request: BoundedRequest, segments: tuple[str, ...]) -> Response:
+        try:
+            # Passed over, `?service=NAME` would be taken for a choice.
+            values = read_values(request.uri.partition(b"?")[2], DOCUMENT_PARAMETERS)
+        except BadQueryError as wrong:
+            return refusal(str(wrong), HTTPStatus.BAD_REQUEST, wrong.remedy)
+        pretty = flag(values, "pretty")
         if api.reads_kernel(self._view, segments):
             await self._view.refresh()
 
