@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -19,6 +19,7 @@ from pybal.announce.maintenance_file import maintenance_file
 from pybal.bgp.advertisement import Advertisement
 from pybal.bgp.snapshot import BGPSnapshot
 from pybal.config.settings import BGPSettings
+from pybal.daemon.history_part import HistoryPart
 from pybal.daemon.ports import DaemonPorts
 from pybal.errors import ControlError
 from pybal.model import IPAddress
@@ -29,16 +30,6 @@ from pybal.state.keeper import Keeper
 if TYPE_CHECKING:  # Loaded for those who speak BGP (on_demand.py).
     from pybal.announce.failover import BGPFailover
     from pybal.bgp.ports import BGPOutside
-
-
-class BGPObserver(Protocol):
-    """Who is told of what BGP does."""
-
-    def route(self, service: str, wanted: tuple[Advertisement, ...] | None) -> None:
-        """What is to be announced for a service from now on."""
-
-    def session(self, peer: str, established: bool, error: str) -> None:
-        """A session with a peer stands, or is lost, because of an error if one is known."""
 
 
 class _Observed(NamedTuple):
@@ -74,13 +65,13 @@ class BGPPart:
         state_directory: Path | None,
         *,
         silent: bool,
-        observer: BGPObserver,
+        history: HistoryPart,
     ) -> None:
         self._ports = ports
         self._announcer = announcer
         self._state_directory = state_directory
         self._silent = silent
-        self._observer = observer
+        self._history = history
         self._failover: BGPFailover | None = None
         self._settings: BGPSettings | None = None
         self._going_over = False
@@ -127,7 +118,7 @@ class BGPPart:
             ports=self._ports,
             outside=self._outside(),
             state_directory=self._state_directory,
-            session_changed=self._observer.session,
+            session_changed=self._history.session,
             maintenance=self._maintenance,
             keep_maintenance=self._keep_maintenance,
         )
@@ -142,7 +133,7 @@ class BGPPart:
         return self._made
 
     def _announce_by(self, failover: Failover) -> None:
-        self._announcer.start(_Observed(failover, self._observer.route))
+        self._announcer.start(_Observed(failover, self._history.route))
 
     async def go_over_to(self, after: BGPSettings | None) -> None:
         """Other settings; sessions that they do not touch stay. What one that failed has left the

@@ -57,8 +57,8 @@ from pybal.runtime.readiness import Readiness
 from pybal.runtime.slots import Slots
 from pybal.runtime.stopping import end_each, end_in_turn
 from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import Source
 from pybal.sources.create import create_source, rename_lists
+from pybal.sources.source import Source
 from pybal.state.state_file import WriteBehind
 
 _STOP_S = 30.0
@@ -122,7 +122,7 @@ class Daemon:
         silent = settings.dry_run and not settings.dry_run_bgp
         kept = kept_in(settings)
         self._service_names = ServiceNames(kept, ports.state_writing, self._log)
-        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, observer=self._history)
+        self._bgp = BGPPart(ports, self._announcer, kept, silent=silent, history=self._history)
         self._acknowledgements = AcknowledgementsPart(ports, self._alerts, kept)
         self._overrides = OverridesPart(
             ports, self._services, self._time_slices, kept, self._history.overridden

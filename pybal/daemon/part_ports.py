@@ -16,8 +16,8 @@ from pybal.monitors.target import MonitorPorts
 from pybal.reload.reloader import ReloadPorts
 from pybal.runtime.readiness import Readiness
 from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import SourcePorts
 from pybal.sources.file_watches import FileWatches
+from pybal.sources.ports import SourcePorts
 
 
 def kept_in(settings: Settings) -> Path | None:

@@ -276,9 +276,11 @@ def test_who_speaks_no_bgp_leaves_no_peer_waiting_for_somebody_who_reads(
     rig.establish()
     left = rig.store.left()
     outside: Any = SimpleNamespace(records=SessionKeeper(None, left, rig.log))
-    ports: Any = SimpleNamespace(bgp_left=are_of_bgp(left), new_bgp=lambda: outside)
+    ports: Any = SimpleNamespace(
+        bgp_left=are_of_bgp(left), new_bgp=lambda: outside, state_writing=None
+    )
     others: Any = SimpleNamespace(start=lambda _: None, route=None)
-    part = BGPPart(ports, others, None, silent=True, observer=others)
+    part = BGPPart(ports, others, None, silent=True, history=others)
     part.start(settings, restarting=False)
     all_of(rig.peer, len(rig.stream))
     assert rig.peer.recv(1) == b""
@@ -288,9 +290,11 @@ def test_without_bgp_and_where_none_was_left_nothing_of_it_is_made() -> None:
     def new_bgp() -> Any:
         raise AssertionError
 
-    ports: Any = SimpleNamespace(bgp_left=are_of_bgp(["lock", "listen.1"]), new_bgp=new_bgp)
+    ports: Any = SimpleNamespace(
+        bgp_left=are_of_bgp(["lock", "listen.1"]), new_bgp=new_bgp, state_writing=None
+    )
     others: Any = SimpleNamespace()
-    BGPPart(ports, others, None, silent=False, observer=others).start(None, restarting=False)
+    BGPPart(ports, others, None, silent=False, history=others).start(None, restarting=False)
 
 
 def test_another_places_session_is_dropped(rig: Rig) -> None:
