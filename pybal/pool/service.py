@@ -24,7 +24,7 @@ from pybal.pool.members import Members
 from pybal.pool.ports import CoordinatorPorts
 from pybal.runtime.pieces import Pieces
 from pybal.runtime.stopping import end_each
-from pybal.sources.base import Source
+from pybal.sources.source import Source
 
 SourceFactory = Callable[[ServiceSettings, Callable[[SourceList], None]], Source]
 

@@ -16,7 +16,6 @@ from pybal.config.settings import (
     SourceSettings,
 )
 from pybal.config.source_url import source_url
-from pybal.sources.base import Publish, Source, SourcePorts
 from pybal.sources.file import FILE_OVERDUE_S, FILE_PAUSES, FileReader
 from pybal.sources.http import HTTP_OVERDUE_S, HTTP_PAUSES, HTTPReader
 from pybal.sources.kubernetes import (
@@ -28,6 +27,8 @@ from pybal.sources.last_good_list import LastGoodList, Origin
 from pybal.sources.list_cache import ListCache, file_name, list_file
 from pybal.sources.poller import Pauses
 from pybal.sources.polling_source import PollingSource, Reader
+from pybal.sources.ports import Publish, SourcePorts
+from pybal.sources.source import Source
 
 ETCD_SYSTEM = "config-etcd"
 """The log system of etcd's lines, which log filters know."""

@@ -22,11 +22,11 @@ from pybal.errors import ResolutionError, SourceError
 from pybal.model import IPAddress
 from pybal.runtime.backoff import backoff_s
 from pybal.runtime.stopping import end_each
-from pybal.sources.base import SourcePorts
 from pybal.sources.etcd_client import PythonEtcdClient
 from pybal.sources.etcd_values import Values, parse_values
 from pybal.sources.last_good_list import LastGoodList
-from pybal.sources.list_source import ListSource
+from pybal.sources.ports import SourcePorts
+from pybal.sources.source import Source
 
 SETTLE_S = 0.05
 """A pause after each change, so that a burst of changes is read once."""
@@ -57,7 +57,7 @@ class DirectoryClient(Protocol):
         """Idempotent."""
 
 
-class EtcdPool(ListSource):
+class EtcdPool(Source):
     """The Source of an etcd directory."""
 
     def __init__(

@@ -16,11 +16,11 @@ from twisted.internet.task import deferLater
 from pybal.config.pool_list import MAX_LIST_BYTES, PoolList
 from pybal.errors import SourceError
 from pybal.runtime.file_stamp import FileStamp
-from pybal.sources.base import SourcePorts
 from pybal.sources.file_completeness import MOST_S, FileReadings
 from pybal.sources.parsing import parsed
 from pybal.sources.poller import Pauses
 from pybal.sources.polling_source import Early
+from pybal.sources.ports import SourcePorts
 from pybal.state.files import FileContent, read_regular_file, regular_file_stamp
 
 FILE_PAUSES = Pauses(1.0, 1.0, 1.0)

@@ -11,10 +11,10 @@ from pybal.config.pool_list import MAX_LIST_BYTES, PoolList, parse_pool_bytes
 from pybal.errors import SourceError
 from pybal.http.port import HTTPRequest, HTTPResponse
 from pybal.runtime.naming import quoted
-from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.parsing import parsed
 from pybal.sources.poller import Pauses
 from pybal.sources.polling_source import Early
+from pybal.sources.ports import USER_AGENT, SourcePorts
 
 TIMEOUT_S = 5.0
 HTTP_PAUSES = Pauses(1.0, 1.0, 5.0)

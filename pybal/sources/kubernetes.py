@@ -15,11 +15,11 @@ from pybal.http.port import HTTPRequest
 from pybal.model import ServerSpec
 from pybal.net.addresses import endpoint, host_problem, same_host
 from pybal.runtime.naming import quoted
-from pybal.sources.base import USER_AGENT, SourcePorts
 from pybal.sources.http import whole_body
 from pybal.sources.parsing import parsed
 from pybal.sources.poller import Pauses
 from pybal.sources.polling_source import Early
+from pybal.sources.ports import USER_AGENT, SourcePorts
 
 TIMEOUT_S = 5.0
 MAX_BYTES = 64 * 1024 * 1024

@@ -18,8 +18,8 @@ from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList, SourceSnapshot
 from pybal.net.addresses import same_host
 from pybal.runtime.naming import counted, duration, named, quoted
-from pybal.sources.base import Publish
 from pybal.sources.list_cache import CachedList, ListCache
+from pybal.sources.ports import Publish
 from pybal.state.state_file import StateFileError
 
 GRACE_S = 6.0

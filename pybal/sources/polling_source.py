@@ -14,10 +14,10 @@ from twisted.logger import Logger
 from pybal.config.pool_list import PoolList
 from pybal.errors import HTTPFetchError, SourceError
 from pybal.runtime.stopping import end_each
-from pybal.sources.base import SourcePorts
 from pybal.sources.last_good_list import LastGoodList
-from pybal.sources.list_source import ListSource
 from pybal.sources.poller import Pauses, Poller
+from pybal.sources.ports import SourcePorts
+from pybal.sources.source import Source
 
 Early = Callable[[PoolList], None]
 """Takes what a reading that is not over has found for sure."""
@@ -34,7 +34,7 @@ class Reader(Protocol):
         """It is not asked again. Idempotent."""
 
 
-class PollingSource(ListSource):
+class PollingSource(Source):
     """The Source of a Reader."""
 
     def __init__(

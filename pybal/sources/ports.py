@@ -1,4 +1,4 @@
-"""What every pool source is, and the outside world it is given."""
+"""The outside world that a pool source is given."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pybal
 from pybal.http.port import HostLookUp, HTTPClient
-from pybal.kept_change import ListPast
-from pybal.model import ServerSpec, SourceList, SourceSnapshot
+from pybal.model import SourceList
 from pybal.runtime.threads import InThread
 from pybal.runtime.time_slices import TimeSlices
 from pybal.sources.file_watches import FileWatches
@@ -21,33 +20,6 @@ from pybal.state.state_writing import StateWriting
 USER_AGENT = f"PyBal/{pybal.__version__}"
 
 Publish = Callable[[SourceList], None]
-
-
-class Source(Protocol):
-    """Observes where a service's pool list comes from and publishes each changed list.
-
-    A list that cannot be had, or that holds no servers, is never published: the last good one
-    stays in force. A damaged list takes no server out. Nothing is published after stop(), which is
-    idempotent.
-    """
-
-    def start(self) -> None:
-        """Begin to observe."""
-
-    def stop(self) -> None:
-        """Idempotent."""
-
-    def follow(self, servers: tuple[ServerSpec, ...], *, falls_back: bool) -> None:
-        """Before start(): these are in force already, from a source in whose place this one comes.
-        As long as its list is not whole, they stay. If it `falls_back` on them they are also its
-        first list while there is no other; what was ever kept on disk is not."""
-
-    def in_force(self, servers: tuple[ServerSpec, ...], past: ListPast) -> None:
-        """What of the published list is in force, and what lists have taken away lately: both are
-        to be kept for the next start."""
-
-    def snapshot(self) -> SourceSnapshot:
-        """As it stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,10 @@ from pybal.errors import PyBalError
 from pybal.kept_change import ListPast
 from pybal.model import ServerSpec, SourceList
 from pybal.runtime.time_slices import TimeSlices
-from pybal.sources.base import Source, SourcePorts
 from pybal.sources.create import create_source
 from pybal.sources.file_watches import FileWatches
+from pybal.sources.ports import SourcePorts
+from pybal.sources.source import Source
 from pybal.state.file_access import DirectAccess
 from pybal.state.state_writing import StateWriting
 from tests.fakes.http import FakeHTTPClient

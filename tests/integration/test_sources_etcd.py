@@ -15,9 +15,9 @@ import pytest
 from pybal.config.settings import EtcdSource
 from pybal.errors import SourceError
 from pybal.model import ServerSpec
-from pybal.sources.base import Source
 from pybal.sources.create import create_source
 from pybal.sources.etcd_client import PythonEtcdClient
+from pybal.sources.source import Source
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp
 from tests.fakes.sources import Servers, source_ports

@@ -7,7 +7,7 @@ import pytest
 from pybal.config.settings import HTTPSource
 from pybal.http.port import HTTPResponse
 from pybal.model import ServerSpec
-from pybal.sources.base import Source
+from pybal.sources.source import Source
 from tests.fakes.http import FakeExchange
 from tests.fakes.sources import EPOCH, SourceBench
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pybal.config.settings import FileSource, HTTPSource, KubernetesSource, SourceSettings
-from pybal.sources.base import Source
 from pybal.sources.parsing import LONG_BYTES
+from pybal.sources.source import Source
 from tests.fakes.sources import SourceBench
 
 MANY = LONG_BYTES // 20

@@ -11,9 +11,9 @@ from pybal.config.settings import EtcdSource
 from pybal.model import ServerSpec
 from pybal.sources.etcd import EtcdPool, Watcher
 from pybal.sources.last_good_list import LastGoodList
-from pybal.sources.list_source import ListSource
 from pybal.sources.poller import Pauses
 from pybal.sources.polling_source import Early, PollingSource
+from pybal.sources.source import Source
 from tests.fakes.log import FakeLog
 from tests.fakes.sources import source_ports
 
@@ -48,7 +48,7 @@ class OneList:
         self.stopped = True
 
 
-def stop(source: ListSource, log: FakeLog) -> None:
+def stop(source: Source, log: FakeLog) -> None:
     source.stop()
     assert "Not stopped in order: " in log.take()[0]
 
