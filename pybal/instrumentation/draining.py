@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pybal.ipvs.snapshot import IPVSSnapshot
 from pybal.model import ServerSnapshot, ServiceSnapshot
+from pybal.net.addresses import host_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ def drains_of(service: ServiceSnapshot, ipvs: IPVSSnapshot) -> Drains:
     pool and keep their connections for a while."""
     keys = {key for key, name in ipvs.names if name == service.name}
     leaving = {
-        _address_of(drain.server): Left(drain.connections, drain.seconds_left)
+        host_of(drain.server): Left(drain.connections, drain.seconds_left)
         for drain in ipvs.draining
         if drain.service in keys
     }
@@ -64,8 +65,3 @@ def state_of(server: ServerSnapshot, left: Left | None) -> str:
 
 def _is_pooled_at_0(server: ServerSnapshot) -> bool:
     return server.pooled and server.weight == 0
-
-
-def _address_of(key: str) -> str:
-    """`192.0.2.1` of `192.0.2.1:80`."""
-    return key.rpartition(":")[0].strip("[]")

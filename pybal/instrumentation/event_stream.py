@@ -148,29 +148,23 @@ class _Stream:
 
     async def _read(self) -> None:
         if self._backlog:
-            await self._write_backlog()
+            await self._write_page(self._query._replace(newest=True, limit=self._backlog))
+            self._backlog = 0
         while self._again and self._subscriber.ready:
             self._again = False
-            history = self._streams.history()
-            newest = history.newest
-            found = await history.find(self._query)
-            await self._write(found.events)
-            if found.more:
+            if await self._write_page(self._query):
                 self._again = True
-                self._query = self._query._replace(after=found.events[-1].seq)
-            else:
-                last = found.events[-1].seq if found.events else 0
-                self._query = self._query._replace(after=max(newest, last))
 
-    async def _write_backlog(self) -> None:
+    async def _write_page(self, wanted: EventQuery) -> bool:
+        """Write what is found, and go on behind it; whether there is more."""
         history = self._streams.history()
         newest = history.newest
-        wanted = self._query._replace(newest=True, limit=self._backlog)
         found = await history.find(wanted)
-        self._backlog = 0
         await self._write(found.events)
+        more = found.more and not wanted.newest
         last = found.events[-1].seq if found.events else 0
-        self._query = self._query._replace(after=max(newest, last))
+        self._query = self._query._replace(after=last if more else max(newest, last))
+        return more
 
     async def _write(self, events: tuple[LedgerEvent, ...]) -> None:
         for start in range(0, len(events), _AT_ONCE):

@@ -165,5 +165,5 @@ def _newest(values: Values) -> bool:
 
 def flag(values: Values, name: str) -> bool:
     """Whether the query has `name`, or `name=1`."""
-    given = values.get(name)
-    return bool(given) and given is not None and given[-1].lower() not in ("0", "no", "false")
+    given = values.get(name, ())
+    return bool(given) and given[-1].lower() not in ("0", "no", "false")

@@ -9,6 +9,7 @@ from pybal.instrumentation.instants import instant
 from pybal.instrumentation.json_pieces import Each
 from pybal.ipvs.snapshot import DrainSnapshot, IPVSSnapshot, MissingSnapshot, ServiceStatistics
 from pybal.model import ServiceSnapshot
+from pybal.net.addresses import host_of
 
 Document = dict[str, Any]
 
@@ -63,7 +64,7 @@ class _Hosts:
         """Who is at `server` of the service that the kernel knows by `key`."""
         if self._of[0] != key:
             self._of = (key, self._hosts(key))
-        return self._of[1].get(server.rpartition(":")[0].strip("[]"))
+        return self._of[1].get(host_of(server))
 
     def _hosts(self, key: str) -> dict[str, str]:
         """By address. Where several share one the first counts, as in the kernel."""

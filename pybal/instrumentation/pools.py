@@ -8,6 +8,7 @@ from itertools import islice
 
 from pybal.ipvs.snapshot import MissingSnapshot
 from pybal.model import ServerSnapshot, ServiceSnapshot
+from pybal.net.addresses import host_of
 
 _AT_ONCE = 50
 """So many servers make a piece of a long answer."""
@@ -17,7 +18,7 @@ def as_held(service: ServiceSnapshot, missing: MissingSnapshot | None) -> Iterab
     """Its servers, none of them pooled that the kernel does not hold though it was asked to."""
     if missing is None or missing.otherwise:
         return service.servers
-    addresses = _addresses(missing)
+    addresses = set(map(host_of, missing.servers))
     return (_unless_missing(each, addresses) for each in service.servers)
 
 
@@ -28,11 +29,7 @@ def server_as_held(
     server = find_server(service, host)
     if server is None or missing is None or missing.otherwise:
         return server
-    return _unless_missing(server, _addresses(missing))
-
-
-def _addresses(missing: MissingSnapshot) -> set[str]:
-    return {each.rpartition(":")[0].strip("[]") for each in missing.servers}
+    return _unless_missing(server, set(map(host_of, missing.servers)))
 
 
 def _unless_missing(server: ServerSnapshot, addresses: Collection[str]) -> ServerSnapshot:

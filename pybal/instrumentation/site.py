@@ -343,10 +343,8 @@ def _query(request: Request) -> dict[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
-def _asks(request: Request, flag: str) -> bool:
-    """Whether the query has `flag`, or `flag=1`."""
-    values = _query(request)
-    return flag in values and values[flag].lower() not in ("0", "no", "false")
+def _asks(request: Request, name: str) -> bool:
+    return flag({each: [value] for each, value in _query(request).items()}, name)
 
 
 class BoundedRequest(Request):

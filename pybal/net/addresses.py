@@ -121,6 +121,11 @@ def endpoint(host: IPAddress | str, port: int) -> str:
     return f"{bracketed(host)}:{port}"
 
 
+def host_of(where: str) -> str:
+    """The way back: `192.0.2.1` of `192.0.2.1:80`, an IPv6 address without its brackets."""
+    return where.rpartition(":")[0].strip("[]")
+
+
 def split_host_port(text: str, default_port: int) -> tuple[str, int] | None:
     """`host`, `host:port`, `[v6]` or `[v6]:port` of a URL, or None if it is none of these."""
     match = _HOST_PORT.fullmatch(text)

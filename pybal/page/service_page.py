@@ -9,7 +9,7 @@ from pybal.bgp.snapshot import AnnouncedPrefix, BGPSnapshot
 from pybal.ipvs.snapshot import DestinationStatistics, DrainSnapshot, IPVSSnapshot
 from pybal.kept_change import KeptSnapshot
 from pybal.model import HoldDown, MonitorSnapshot, ServerSnapshot, SourceSnapshot
-from pybal.net.addresses import endpoint
+from pybal.net.addresses import endpoint, host_of
 from pybal.override import LaidOver
 from pybal.page.bar import bar
 from pybal.page.html import Child, Markup, element
@@ -59,7 +59,7 @@ def kernel_part(ipvs: IPVSSnapshot, service: str, now: float) -> KernelPart:
     for drain in ipvs.draining:
         if drain.service in keys:
             found[drain.server] = _draining(found.get(drain.server), drain, now)
-            addresses.setdefault(_address_of(drain.server), drain.server)
+            addresses.setdefault(host_of(drain.server), drain.server)
     return KernelPart(found, addresses)
 
 
@@ -71,10 +71,6 @@ def _draining(counted: InKernel | None, drain: DrainSnapshot, now: float) -> InK
     counted = counted or InKernel()
     until = round((now + drain.seconds_left) / 5) * 5
     return InKernel(counted.active, counted.inactive, True, drain.connections, until)
-
-
-def _address_of(server: str) -> str:
-    return server.rpartition(":")[0].removeprefix("[").removesuffix("]")
 
 
 def service_page(
@@ -97,7 +93,7 @@ def service_page(
     gone = [(at, part) for at, part in kernel.servers.items() if part.drains]
     if gone:
         known = {str(server.address) for server in service.servers}
-        gone = [each for each in gone if _address_of(each[0]) not in known]
+        gone = [each for each in gone if host_of(each[0]) not in known]
     kept = frozenset(host for change in service.held for host in change.servers)
     rows = [
         server_row(each, _in_kernel(kernel, each), kept=each.host in kept)

@@ -8,6 +8,7 @@ import pytest
 
 from pybal.net.addresses import (
     endpoint,
+    host_of,
     host_problem,
     is_host,
     is_host_name,
@@ -91,6 +92,8 @@ def test_an_ipv6_address_is_in_brackets_before_a_port() -> None:
     assert endpoint("2001:db8::1", 80) == "[2001:db8::1]:80"
     assert endpoint("192.0.2.1", 80) == "192.0.2.1:80"
     assert endpoint("a.example", 80) == "a.example:80"
+    assert host_of("[2001:db8::1]:80") == "2001:db8::1"
+    assert host_of("192.0.2.1:80") == "192.0.2.1"
 
 
 LONGEST = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
