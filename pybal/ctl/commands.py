@@ -293,7 +293,9 @@ def _hosts(client: Client) -> set[str]:
 def _find_server(client: Client, host: str, service: str | None) -> list[Document]:
     services = _services(client)
     if service is not None and service not in services:
-        raise _no_service(client, service)
+        unknown = _no_service(client, service)
+        refuse_service_as_host(client, host, unknown)
+        raise unknown
     found = []
     for name in services if service is None else [service]:
         try:
@@ -304,8 +306,17 @@ def _find_server(client: Client, host: str, service: str | None) -> list[Documen
         where = "" if service is None else f" in {service}"
         known = _hosts(client) if service is None else _pool_hosts(client, service)
         command = "names hosts" if service is None else f"pool {service}"
-        raise _unknown(f"There is no server {host or _NONE}{where}", host, known, command)
+        unknown = _unknown(f"There is no server {host or _NONE}{where}", host, known, command)
+        refuse_service_as_host(client, host, unknown)
+        raise unknown
     return found
+
+
+def refuse_service_as_host(client: Client, host: str, because: ControlError) -> None:
+    """ControlError if the name of a service stands where that of a server belongs."""
+    if host in _services(client):
+        remedy = f"{host} is a service (pybalctl pool {host}); here HOST comes first"
+        raise ControlError(str(because), remedy) from because
 
 
 def refuse_unknown(

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pybal.ctl.commands import Asked, Result
+from pybal.ctl.client import UnknownError
+from pybal.ctl.commands import Asked, Result, refuse_service_as_host
 from pybal.ctl.render import clock_time, since
 from pybal.ctl.table import Line, Style, count, row, table
 
@@ -96,7 +97,7 @@ def change(asked: Asked) -> Result:
     }
     if getattr(options, "force", False):
         body["force"] = True
-    document = asked.client.post("overrides", "begin", body=body)
+    document = _post(asked, "begin", body)
     before = {each["service"]: each for each in document.get("replaced", ())}
     lines = [Line(_said(each, before.get(each["service"]))) for each in document["overrides"]]
     return Result(lines, document)
@@ -104,10 +105,19 @@ def change(asked: Asked) -> Result:
 
 def undo(asked: Asked) -> Result:
     """End overrides of a server."""
-    document = asked.client.post("overrides", "end", body=_scope(asked.options))
+    document = _post(asked, "end", _scope(asked.options))
     lines = [Line(f"{each['service']}: {each['host']} is as its list has it again; it was "
                   f"{each['text']}") for each in document["ended"]]  # fmt: skip
     return Result(lines, document)
+
+
+def _post(asked: Asked, action: str, body: Document) -> Document:
+    try:
+        document: Document = asked.client.post("overrides", action, body=body)
+    except UnknownError as error:
+        refuse_service_as_host(asked.client, asked.options.host, error)
+        raise
+    return document
 
 
 def acknowledge(asked: Asked) -> Result:

@@ -292,7 +292,9 @@ def why_lines(servers: Sequence[Document], now: float) -> list[Line]:
             held = _held_line(server["service"], server["held"], now)
             lines.append(Line(f"  Kept: {held.text}", held.style))
         if not server["ready"]:
-            lines.append(Line("  Its address is not known.", Style.BAD))
+            lines.append(
+                Line("  Its address is not known; the log says why (resolver).", Style.BAD)
+            )
         lines += [_monitor_line(monitor, now) for monitor in server["monitors"]]
     return lines
 

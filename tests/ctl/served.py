@@ -57,6 +57,8 @@ class FakeControls:
         return {"service": service, "maintenance": begin, "changed": changed}
 
     def override(self, wish: Wish, by: str) -> Mapping[str, Any]:
+        for service in wish.scope.services or ():
+            self._check(service)
         self.asked.append(("override", wish))
         document = override_document(wish.override("text_443", by, NOON))
         return {"overrides": [document], "replaced": self.replaced}

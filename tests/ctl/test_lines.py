@@ -336,7 +336,9 @@ def test_why_tells_all_that_is_known_of_a_server() -> None:
     over = {"text": "drained by anna", "suspended": ""}
     words = Line("  An operator's override: drained by anna", Style.WORSE)
     assert said(override=over)[1:] == [words]
-    assert said(ready=False)[1:] == [Line("  Its address is not known.", Style.BAD)]
+    assert said(ready=False)[1:] == [
+        Line("  Its address is not known; the log says why (resolver).", Style.BAD)
+    ]
     held = {"servers": ["cp1"], "since": THEN, "waiting": True, "left": 1, "required": 2}
     text = "the list takes away cp1: waits for its new servers to work, for 5 min"
     assert said(held=held)[1:] == [Line(f"  Kept: {text}", Style.WORSE)]

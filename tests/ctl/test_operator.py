@@ -123,6 +123,23 @@ def test_nothing_goes_without_an_end_and_a_reason(site: ServedSite, missing: str
     assert site.controls.asked == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "drain text_443 cp1 --for 1h --reason x",
+        "why text_443 cp1",
+        "why text_443",
+        "server text_443",
+    ],
+)
+def test_a_service_in_place_of_the_host_is_told(site: ServedSite, words: str) -> None:
+    status, _, errors = site.ctl(*words.split())
+    assert status == 1
+    assert errors.endswith(
+        ". text_443 is a service (pybalctl pool text_443); here HOST comes first\n"
+    )
+
+
 def test_overrides_are_listed_and_shown_wherever_the_server_is(site: ServedSite) -> None:
     status, out, _ = site.ctl("overrides")
     assert status == 0
