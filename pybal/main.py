@@ -346,6 +346,7 @@ def _daemon_ports(
         ),
         addresses=resolver,
         network=network,
+        probing=network.beside(),
         descriptor_limit=descriptor_limit(),
         processes=processes,
         kernel=_kernel(settings),

@@ -159,7 +159,7 @@ class Daemon:
             reactor=ports.reactor,
             now=ports.now,
             random=ports.random,
-            network=ports.network,
+            network=ports.probing,
             isolation=settings.isolation,
             services=self._services,
             router=router,

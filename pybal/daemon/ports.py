@@ -59,6 +59,9 @@ class DaemonPorts(NamedTuple):
     names: HostLookUp
     addresses: AddressWatcher
     network: Network
+    probing: Network
+    """That of isolation's probes: an answer that waited behind those to thousands of checks would
+    pass for silence."""
     descriptor_limit: int
     """How many descriptors this process may have."""
     processes: AllProcesses

@@ -41,14 +41,26 @@ _ICMPV6_FILTER = 1
 
 class SocketNetwork:
     """See Network. It leaves the last `left_descriptors` that the process may have to others: a
-    socket that would take one of them is refused as if there were none (EMFILE)."""
+    socket that would take one of them is refused as if there were none (EMFILE); before that
+    `close_some` may free some, and says whether it has."""
 
-    def __init__(self, reactor: Any, left_descriptors: int = 0) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        left_descriptors: int = 0,
+        close_some: Callable[[], bool] | None = None,
+    ) -> None:
         self._reactor = reactor
         self._left_descriptors = left_descriptors
         self._free_below = 0
         """Lower numbers than this leave enough to others, as the limit was when it was read."""
         self._epoll = EpollSet(reactor)
+        self._close_some = close_some or self._epoll.close_some
+
+    def beside(self) -> SocketNetwork:
+        """One whose sockets are told in each turn, however many of this one's wait for theirs. Of
+        the descriptors they have the same."""
+        return SocketNetwork(self._reactor, self._left_descriptors, self._close_some)
 
     def connect_tcp(
         self,
@@ -114,7 +126,7 @@ class SocketNetwork:
         sock = _new_socket(address, kind, protocol, source=source)
         if self._left_descriptors and not self._may_take(sock.fileno()):
             sock.close()
-            if self._epoll.close_some():
+            if self._close_some():
                 return self._new_socket(address, kind, protocol, source=source)
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return sock

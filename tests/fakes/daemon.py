@@ -165,6 +165,7 @@ def memory_ports(
         names=FakeHostLookUp(),
         addresses=Literals(),
         network=cast(Any, network),
+        probing=cast(Any, network),
         descriptor_limit=20_000,
         processes=FakeProcesses(),
         kernel=kernel,

@@ -250,6 +250,31 @@ def test_those_that_wait_to_be_closed_give_way_where_descriptors_are_short(
     run_in_reactor(main)
 
 
+def test_one_beside_another_does_not_wait_for_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    many, told_before = Recorder(), list[int]()
+    monkeypatch.setattr(epoll, "_TURN_S", 0.0)
+
+    async def main(reactor: Any) -> None:
+        here, port = ip_address("127.0.0.1"), unused_port("127.0.0.1")
+        network = SocketNetwork(reactor)
+        for _ in range(200):
+            network.connect_tcp(here, port, many.tcp())
+        network.beside().connect_tcp(
+            here,
+            port,
+            TCPEvents(
+                connected=lambda: None,
+                received=lambda _: None,
+                closed=lambda _: told_before.append(len(many.events)),
+            ),
+        )
+        await until(reactor, lambda: len(many.events) == 200)
+
+    run_in_reactor(main)
+    assert told_before
+    assert told_before[0] < 100
+
+
 def test_nothing_is_told_after_close_and_no_descriptor_stays_behind() -> None:
     recorder = Recorder()
 
