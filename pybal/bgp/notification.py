@@ -16,6 +16,7 @@ from pybal.bgp.constants import (
 )
 from pybal.bgp.errors import NotificationError
 from pybal.bgp.messages import Notification, RouteRefresh
+from pybal.runtime.naming import printable
 
 MAX_SHUTDOWN_TEXT = 255
 _TEXT_SUBCODES = (CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, CeaseSubcode.ADMINISTRATIVE_RESET)
@@ -58,11 +59,12 @@ def is_collision(message: Notification) -> bool:
 
 
 def shutdown_text(message: Notification) -> str | None:
-    """The reason that a peer gave, or None. Broken text is shown as far as it can be."""
+    """The reason that a peer gave, or None. Broken text is shown as far as it can be, always as one
+    line that no terminal obeys: it goes into alerts and metrics as it is."""
     data = message.data
     if message.code != ErrorCode.CEASE or message.subcode not in _TEXT_SUBCODES or not data:
         return None
-    return data[1 : 1 + data[0]].decode("utf-8", "replace") or None
+    return printable(data[1 : 1 + data[0]].decode("utf-8", "replace")) or None
 
 
 def encode_route_refresh(message: RouteRefresh) -> bytes:

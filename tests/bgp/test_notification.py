@@ -39,7 +39,13 @@ def test_no_text_means_no_data() -> None:
 
 @pytest.mark.parametrize(
     ("data", "text"),
-    [(b"\xff", None), (b"\5ab", "ab"), (b"\2\xff\xfe", "\ufffd\ufffd"), (b"\0", None)],
+    [
+        (b"\xff", None),
+        (b"\5ab", "ab"),
+        (b"\2\xff\xfe", "\ufffd\ufffd"),
+        (b"\0", None),
+        (b"\7a\n\x1b[2Jb", r"a\n\x1b[2Jb"),
+    ],
 )
 def test_a_broken_text_of_a_peer_is_shown_as_far_as_it_goes(data: bytes, text: str | None) -> None:
     assert shutdown_text(Notification(6, 2, data)) == text
