@@ -40,6 +40,8 @@ TRY_TIMEOUTS_S = (1.0, 2.0)
 
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 _MAX_ALIASES = 8
+_LENGTHS = {dns.A: 4, dns.AAAA: 16}
+"""In bytes, of the types that have one."""
 
 _T = TypeVar("_T")
 
@@ -118,9 +120,10 @@ class SystemNames:
         # Twisted's timeout is that of UDP alone; by TCP, which a truncated answer takes, it is ten
         # seconds, for which the other servers would not be asked.
         answers, _, _ = await asked.addTimeout(timeout_s, self._reactor)
-        if answers and not any(_owner(rr) == normal_name(name) for rr in answers):
+        sound = [rr for rr in answers if _is_sound(rr)]
+        if answers and not any(_owner(rr) == normal_name(name) for rr in sound):
             raise _OtherQuestionError(name)
-        return [record for rr in answers if (record := _record(rr)) is not None]
+        return [record for rr in sound if (record := _record(rr)) is not None]
 
     def _asked(
         self, name: bytes, family: int, server: str, timeout_s: float
@@ -158,6 +161,13 @@ def _words(error: BaseException) -> str:
 
 def _owner(rr: Any) -> str:
     return normal_name(rr.name.name.decode("latin-1"))
+
+
+def _is_sound(rr: Any) -> bool:
+    """Whether it is of the class that was asked for and of its type's length: Twisted looks at
+    neither, and reads four bytes as an address however many there are said to be."""
+    length = _LENGTHS.get(rr.type)
+    return rr.cls == dns.IN and length in (None, rr.rdlength)
 
 
 def _record(rr: Any) -> Record | None:

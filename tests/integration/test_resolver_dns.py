@@ -234,6 +234,24 @@ def test_an_answer_to_another_question_is_passed_over(names: Names) -> None:
         names.found("h.example")
 
 
+def of_another_class(query: dns.Message) -> bytes:
+    address = dns.Record_A("192.0.2.9")
+    return reply(query, dns.RRHeader(b"h.example", dns.A, dns.CH, 60, address))
+
+
+def of_another_length(query: dns.Message) -> bytes:
+    whole = reply(query, A1)
+    return whole[:-6] + (500).to_bytes(2, "big") + whole[-4:]
+
+
+@pytest.mark.parametrize("bad", [of_another_class, of_another_length])
+def test_a_record_that_is_no_address_of_the_internet_is_passed_over(
+    names: Names, bad: Callable[[dns.Message], bytes]
+) -> None:
+    with names.served({"h.example": bad}, {"h.example": gives(A2)}):
+        assert names.found("h.example") == ["192.0.2.2"]
+
+
 def test_a_truncated_answer_whose_tcp_is_silent_is_passed_over(names: Names) -> None:
     with (
         bound_tcp(names) as silent,
