@@ -22,6 +22,7 @@ from pybal.history.event import Kind, LedgerEvent
 from pybal.history.incidents import Incident, Subject, SubjectKind
 from pybal.history.query import EventQuery, HistoryBusyError
 from pybal.history.settings import MIB
+from pybal.runtime.naming import shortened
 
 FORMAT = 1
 READ_S = 2.0
@@ -81,6 +82,10 @@ class DamagedError(PyBalError):
     def __init__(self, text: str, kept_as: str = "damaged") -> None:
         self.kept_as = kept_as
         super().__init__(text)
+
+
+class UnreadableError(HistoryBusyError):
+    """The file may be damaged where it was read; who writes sees only where it writes."""
 
 
 class UnusableError(PyBalError):
@@ -213,6 +218,12 @@ class Database:
     def _used_bytes(self) -> int:
         pages = self._pragma("page_count") - self._pragma("freelist_count")
         return pages * self._pragma("page_size")
+
+    def check(self) -> None:
+        """Read all of the file. DamagedError if any of it is damaged."""
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise DamagedError(shortened(found, 200))
 
     def size_bytes(self) -> int:
         """Of the file and its log. OSError."""
@@ -368,9 +379,8 @@ def _read(path: Path, sql: str, values: list[Any], within_s: float) -> Iterator[
                 f"The history takes more than {within_s:g} s to look this up",
                 "Ask for less: since=",
             ) from None
-        raise HistoryBusyError(
-            f"The history cannot be read: {error}", "Its log says more"
-        ) from None
+        kind = UnreadableError if isinstance(_translated(error), DamagedError) else HistoryBusyError
+        raise kind(f"The history cannot be read: {error}", "Its log says more") from None
 
 
 def _text(data: bytes) -> str:

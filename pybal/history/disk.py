@@ -21,6 +21,7 @@ from pybal.errors import PyBalError
 from pybal.history.database import (
     DamagedError,
     Database,
+    UnreadableError,
     UnusableError,
     find_events,
     find_incidents,
@@ -100,6 +101,7 @@ class DiskHistory:
         self._opened = threading.Event()
         self._tried = threading.Event()
         self._ended = threading.Event()
+        self._doubted = False
         self._newest = (0, 0)
         self._complete_up_to = 0
         self._lost = Counter(dict.fromkeys(_CAUSES, 0))
@@ -174,6 +176,9 @@ class DiskHistory:
         self._asking += 1
         try:
             found: list[T] = await self._queries.run(self._in_thread, reading)
+        except UnreadableError:
+            self._doubted = True
+            raise
         finally:
             self._asking -= 1
         return found
@@ -285,6 +290,10 @@ class DiskHistory:
             if begun_s >= prunes_at_s:
                 if not database.is_there():
                     raise DamagedError("somebody has removed the file")
+                if self._doubted:
+                    self._doubted = False
+                    with translating():
+                        database.check()
                 more = self._prune(database)
                 prunes_at_s = begun_s if more else begun_s + self._pace.prune_every_s
                 known, errors = errors, self._errors_total

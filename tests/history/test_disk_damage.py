@@ -11,7 +11,7 @@ import pytest
 from pybal.history.database import Database, find_events, find_incidents
 from pybal.history.disk import FILE_NAME, MAX_WAITING
 from pybal.history.event import Kind
-from pybal.history.query import EventQuery
+from pybal.history.query import EventQuery, HistoryBusyError
 from tests.history.disk_bench import Bench, event, until
 
 
@@ -41,6 +41,26 @@ def test_a_database_of_another_kind_or_format_is_set_aside(tmp_path: Path) -> No
         kept = sqlite3.connect(tmp_path / f"{FILE_NAME}.{kept_as}")
         assert kept.execute("PRAGMA user_version").fetchone() == (version,)
         kept.close()
+
+
+def test_a_file_that_is_damaged_where_only_readers_come_is_set_aside(tmp_path: Path) -> None:
+    database = Database(tmp_path / FILE_NAME)
+    database.append([event(n + 1, "x" * 100) for n in range(1000)], [])
+    database.check()
+    database.close()
+    with (tmp_path / FILE_NAME).open("r+b") as file:
+        file.seek((tmp_path / FILE_NAME).stat().st_size // 8192 * 4096)
+        file.write(b"\xff" * 4096)
+    bench = Bench(tmp_path)
+    bench.note("a")
+    bench.write_one()
+    with pytest.raises(HistoryBusyError, match="cannot be read: database disk image is malformed"):
+        bench.find(limit=1000)
+    until((tmp_path / f"{FILE_NAME}.damaged").exists)
+    bench.note("b")
+    bench.settle()
+    assert bench.texts(limit=1000).endswith("b")
+    bench.end()
 
 
 def put(folder: Path, *rows: str, table: str = "events") -> None:
