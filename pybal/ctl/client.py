@@ -6,10 +6,12 @@ import contextlib
 import grp
 import http.client
 import json
+import math
 import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -23,6 +25,8 @@ STREAM_TIMEOUT_S = 60.0
 """A stream has a heartbeat every 15 s."""
 CHANGE_TIMEOUT_S = 300.0
 """A reload waits for names and pool lists of new services, a check for its monitors."""
+MAX_ANSWER_BYTES = 256 * 2**20
+"""The largest documents have some tens of MB."""
 _TAKING_TIME = ("/reload", "/check", "/config/compare")
 
 _UNIT = "pybal"
@@ -86,6 +90,32 @@ def unit_state() -> str:
     return ""
 
 
+class _Connection(socket.socket):
+    """Its timeout is that of each single wait. Once it is bounded, what drips, or never ends, is
+    given up, too."""
+
+    _ends_at_s = math.inf
+    _bytes_left = math.inf
+
+    def bound(self, within_s: float) -> None:
+        """An answer has to be there within that time, and to be no larger than any of ours."""
+        self._ends_at_s = time.monotonic() + within_s
+        self._bytes_left = MAX_ANSWER_BYTES
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        """As http.client reads, through makefile()."""
+        left_s = self._ends_at_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        if left_s < math.inf:
+            self.settimeout(left_s)
+        count = super().recv_into(buffer, nbytes, flags)
+        self._bytes_left -= count
+        if self._bytes_left < 0:
+            raise OSError(f"the answer is larger than {MAX_ANSWER_BYTES // 2**20} MiB")
+        return count
+
+
 class SocketClient:
     """Asks the daemon that listens at `path`, each time over a connection of its own."""
 
@@ -140,7 +170,8 @@ class SocketClient:
         timeout_s = CHANGE_TIMEOUT_S if takes_time else self._read_timeout_s
         connection = http.client.HTTPConnection("pybal", timeout=timeout_s)
         with contextlib.closing(connection):
-            connection.sock = self._connected(timeout_s)
+            connection.sock = asked = self._connected(timeout_s)
+            asked.bound(timeout_s)
             try:
                 connection.request(method, path, body or None, {"Accept": accept})
                 response = connection.getresponse()
@@ -154,8 +185,8 @@ class SocketClient:
             raise _refusal(response.status, answer)
         return answer
 
-    def _connected(self, timeout_s: float) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def _connected(self, timeout_s: float) -> _Connection:
+        connection = _Connection(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(timeout_s)
         try:
             connection.connect(os.fspath(self._path))

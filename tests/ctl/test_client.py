@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,38 @@ def test_an_answer_that_is_no_good_is_one_line(
 ) -> None:
     with pytest.raises(kind, match=said):
         answered(tmp_path, answer).get("services")
+
+
+def endless(folder: Path, head: bytes, drop: bytes) -> None:
+    """Something at a socket there that answers once, and goes on until nobody listens."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(folder / "s"))
+    listening.listen()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, listening, contextlib.suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(head)
+            while True:
+                connection.sendall(drop)
+                time.sleep(0.001)
+
+    threading.Thread(target=serve).start()
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_an_answer_that_drips_is_given_up(tmp_path: Path, head: bytes) -> None:
+    endless(tmp_path, head, b" ")
+    with pytest.raises(NoDaemonError, match=r"gives no answer within 0\.05 s"):
+        client(tmp_path / "s").get("services")
+
+
+def test_an_answer_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pybal.ctl.client.MAX_ANSWER_BYTES", 2**20)
+    endless(tmp_path, b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)
+    with pytest.raises(NoDaemonError, match="the answer is larger than 1 MiB"):
+        SocketClient(tmp_path / "s", lambda: "").get("services")
 
 
 def test_a_document_of_another_version_is_one_line(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_an_answer_to_another_question_is_passed_over(names: Names) -> None:
 
 
 def of_another_class(query: dns.Message) -> bytes:
-    address = dns.Record_A("192.0.2.9")
+    address: Any = dns.Record_A("192.0.2.9")
     return reply(query, dns.RRHeader(b"h.example", dns.A, dns.CH, 60, address))
 
 
