@@ -51,6 +51,7 @@ class Exchange:
         self._port = target.port
         self._channel: Channel | None = None
         self._began_at = 0.0
+        self._deadline: Any = None
 
     def start(self, names: HostLookUp) -> Deferred[HTTPResponse]:
         """Connect and go; the result is HTTPClient.fetch's."""
@@ -208,8 +209,10 @@ class Exchange:
     def _let_go(self) -> Deferred[HTTPResponse] | None:
         """Close everything; who waits for the answer, if somebody still does."""
         answer, self._answer = self._answer, None
-        if self._deadline.active():
-            self._deadline.cancel()
+        # One that is over would keep us, and we it.
+        deadline, self._deadline = self._deadline, None
+        if deadline is not None and deadline.active():
+            deadline.cancel()
         looking_up, self._looking_up = self._looking_up, None
         if looking_up is not None:
             looking_up.cancel()

@@ -90,7 +90,6 @@ class IdleConnection(Monitor):
         "_channel",
         "_closed_after_s",
         "_connected",
-        "_events",
         "_failed",
         "_failures_in_a_row",
         "_is_short_lived",
@@ -113,9 +112,6 @@ class IdleConnection(Monitor):
     ) -> None:
         super().__init__(settings, target, ports, receiver)
         self._settings = settings
-        self._events = TCPEvents(
-            self._on_connected, self._on_received, self._on_closed, wants_last=False
-        )
         self._channel: Channel | None = None
         self._connected = False
         self._timer: DelayedCall | None = None
@@ -148,7 +144,7 @@ class IdleConnection(Monitor):
             return False
         try:
             self._channel = self._ports.network.adopt_tcp(
-                connection, self._events, keepalive=self._keepalive()
+                connection, self._told(), keepalive=self._keepalive()
             )
         except OSError:
             connection.close()
@@ -218,7 +214,7 @@ class IdleConnection(Monitor):
             self._channel = self._ports.network.connect_tcp(
                 self._target.address,
                 self._target.port,
-                self._events,
+                self._told(),
                 source=self._settings.source_address,
                 keepalive=self._keepalive(),
             )
@@ -258,6 +254,10 @@ class IdleConnection(Monitor):
         if self._up is not False:
             delay_s = min(delay_s, self._settings.interval_s)
         self._connect_in(delay_s, self._settings.timeout_s)
+
+    def _told(self) -> TCPEvents:
+        """What a connection tells; not kept here, as it keeps this monitor."""
+        return TCPEvents(self._on_connected, self._on_received, self._on_closed, wants_last=False)
 
     def _on_connected(self) -> None:
         elapsed_s = self._elapsed_s()

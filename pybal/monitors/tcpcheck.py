@@ -67,6 +67,7 @@ class TCPCheck(AskingMonitor):
             return await exchange.outcome
         finally:
             exchange.channel.close()
+            del exchange.channel  # it keeps the exchange: together they would stay as garbage
 
     def _progress(self, so_far: str) -> None:
         self._so_far = so_far

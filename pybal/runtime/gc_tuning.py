@@ -41,19 +41,26 @@ SETTLED_AFTER_S = 20.0
 
 _SEARCH_ALL_EVERY_S = 6 * 3600.0
 
+MANY_PASSED_OVER = 1000
+"""After so many all objects are searched, though it is not yet time: each passes over garbage of up
+to 150 KB where servers and checks come and go without end. One storm has far fewer."""
+LOOK_EVERY_S = 60.0
+
 
 def tune_garbage_collection(clock: Clock, cpu_s: Callable[[], float] = time.thread_time) -> None:
     """Arrange the searches of this process, on `clock` (IReactorTime), from the reactor's thread;
     `cpu_s()` is the processor time that this has used.
 
     No search of all objects while the start makes them without end; from then on, what a search
-    has found in use is passed over by the next ones. Servers that are removed are no garbage, they
-    go at once; the little that is missed is found by a search of everything, once in a long while.
+    has found in use is passed over by the next ones. Most of what is removed is no garbage, it goes
+    at once; what is missed is found by a search of everything, once in a long while, or once many
+    searches were passed over.
     """
     searches = Searches(clock, cpu_s)
     searches.begin()
     clock.callLater(SETTLED_AFTER_S, searches.settle)
-    clock.callLater(_SEARCH_ALL_EVERY_S, searches.search_all)
+    clock.callLater(_SEARCH_ALL_EVERY_S, searches.search_in_time)
+    clock.callLater(SETTLED_AFTER_S + LOOK_EVERY_S, searches.look)
 
 
 class Searches:
@@ -111,14 +118,24 @@ class Searches:
             self._left -= 1
             gc.freeze()  # Nothing is left to be searched.
 
+    def look(self) -> None:
+        """Again and again: whether so many were passed over that it is time."""
+        if PASSED_OVER - self._left >= MANY_PASSED_OVER:
+            self.search_all()
+        self._clock.callLater(LOOK_EVERY_S, self.look)
+
+    def search_in_time(self) -> None:
+        """Once in a long while, though few were passed over."""
+        self.search_all()
+        self._clock.callLater(_SEARCH_ALL_EVERY_S, self.search_in_time)
+
     def search_all(self) -> None:
-        """Once in a long while."""
+        """Find what was passed over."""
         gc.unfreeze()
         self._all = True
         gc.collect()
         self._all = False
         self._left = PASSED_OVER
-        self._clock.callLater(_SEARCH_ALL_EVERY_S, self.search_all)
 
 
 def _is_long(generation: int) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pybal.model import IPAddress
 from pybal.net.port import ConnectionKeeper, Keepalive, TCPEvents, UDPEvents
@@ -71,6 +74,26 @@ class FakeChannel:
         """ICMP brings an error."""
         assert self.open and isinstance(self.events, UDPEvents)
         self.events.failed(os_error(code))
+
+
+@contextmanager
+def without_garbage(network: FakeNetwork) -> Iterator[None]:
+    """Once the network has forgotten its channels, all of ours that has come meanwhile, and gone,
+    went at once. (Twisted's coroutines are garbage in older versions.)"""
+    gc.disable()
+    gc.freeze()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        yield
+        network.channels.clear()
+        gc.collect()
+        kinds = {f"{type(each).__module__}.{type(each).__name__}" for each in gc.garbage}
+        assert not [kind for kind in kinds if kind.startswith("pybal.")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.unfreeze()
+        gc.enable()
 
 
 class FakeNetwork:

@@ -23,7 +23,7 @@ from tests.fakes.deferreds import error_of, result_of
 from tests.fakes.files import FilesHere
 from tests.fakes.log import FakeLog
 from tests.fakes.names import FakeHostLookUp, FakeNamesClient
-from tests.fakes.network import FakeChannel, FakeNetwork, os_error
+from tests.fakes.network import FakeChannel, FakeNetwork, os_error, without_garbage
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 SERVER: tuple[IPAddress, int] = (ip_address("192.0.2.7"), 8080)
@@ -78,6 +78,18 @@ def test_connects_to_the_given_address_and_names_the_urls_host() -> None:
         b"User-Agent: Twisted PageGetter\r\n"
         b"Connection: close\r\n\r\n"
     ]
+
+
+@pytest.mark.parametrize("answer", [b"", OK])
+def test_an_exchange_that_is_over_is_no_garbage(answer: bytes) -> None:
+    network = FakeNetwork()
+    with without_garbage(network):
+        rig = Rig(request())
+        network.channels = rig.network.channels
+        rig.connect().receive(answer)
+        rig.clock.advance(5)
+        rig.fetched.addErrback(lambda failure: failure.check(HTTPFetchError) and None)
+        del rig
 
 
 def test_connects_to_the_urls_own_address_where_no_other_is_given() -> None:

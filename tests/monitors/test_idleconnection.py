@@ -16,7 +16,7 @@ from pybal.monitors.idleconnection import (
 from pybal.net.port import Keepalive
 from tests.fakes.environment import MonitorBench
 from tests.fakes.log import format_line
-from tests.fakes.network import FakeChannel
+from tests.fakes.network import FakeChannel, without_garbage
 
 SHORT_LIVED = "pybal_monitor_idleconnection_short_lived"
 SETTINGS = IdleConnectionSettings(max_delay_s=8)
@@ -260,6 +260,16 @@ def test_a_server_that_closes_at_once_now_and_then_is_not_said_to(fails: bool) -
             bench.network.open[0].end()
     assert logged == []
     assert bench.ups == [True]
+
+
+def test_a_monitor_that_is_stopped_is_no_garbage() -> None:
+    bench = MonitorBench()
+    with without_garbage(bench.network):
+        monitor = bench.start(SETTINGS)
+        connecting(bench).connect()
+        monitor.stop()
+        del monitor
+        bench.advance(1)
 
 
 def test_a_stop_while_a_connection_is_to_show_that_it_lasts_leaves_nothing_behind() -> None:

@@ -11,7 +11,7 @@ import pytest
 from pybal.linear_regex import Pattern
 from pybal.monitors.tcpcheck import TCPCheckSettings
 from tests.fakes.environment import MonitorBench
-from tests.fakes.network import FakeChannel, os_error
+from tests.fakes.network import FakeChannel, os_error, without_garbage
 
 CONNECT = TCPCheckSettings(timeout_s=3, source_address=ip_address("192.0.2.99"))
 REDIS = dataclasses.replace(CONNECT, send=b"PING\r\n", expect=Pattern(r"^\+PONG"), read_bytes=20)
@@ -39,6 +39,13 @@ def test_a_connection_is_enough_if_nothing_is_expected() -> None:
     assert reason(bench) == "made after 0.000 s"
     (sample,) = monitor.snapshot().samples
     assert sample.metric == "pybal_monitor_tcpcheck_request_duration_seconds"
+
+
+def test_a_check_that_is_over_is_no_garbage() -> None:
+    bench = MonitorBench()
+    bench.start(CONNECT)
+    with without_garbage(bench.network):
+        connecting(bench).connect()
 
 
 def test_the_expected_answer_may_come_in_pieces() -> None:

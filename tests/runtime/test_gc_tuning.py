@@ -13,6 +13,8 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from pybal.runtime.gc_tuning import (
+    LOOK_EVERY_S,
+    MANY_PASSED_OVER,
     MOST_SEARCHED,
     NEVER,
     PASSED_OVER,
@@ -217,6 +219,19 @@ def test_not_all_searches_are_passed_over_however_long_a_storm_lasts() -> None:
     assert passed_over == PASSED_OVER
     storm.searches.search_all()
     assert not storm.search()
+
+
+def test_what_many_searches_pass_over_does_not_gather_for_hours() -> None:
+    storm = Storm()
+    storm.searches.look()
+    for passed_over in (MANY_PASSED_OVER - 1, 1):
+        knot = Knot()
+        gone = weakref.ref(knot)
+        del knot
+        for _ in range(passed_over):
+            storm.search()
+        storm.clock.advance(LOOK_EVERY_S)
+        assert (gone() is None) is (passed_over == 1)
 
 
 @pytest.mark.slow
