@@ -432,26 +432,6 @@ def test_all_who_ask_for_a_document_at_once_have_it_made_once() -> None:
     assert {connection.answer().status for connection in connections} == {200}
 
 
-@pytest.mark.parametrize(
-    ("query", "wrong"),
-    [
-        ("pretty=%C3%BE&%F3%A2%BD%AA=1", "There is no parameter '\\U000e2f6a'"),
-        ("pretty&a=%FE%86", "The query is not UTF-8, or too long"),
-        ("=&&pretty", "There is no parameter ''"),
-        ("service=text_443", "There is no parameter 'service'"),
-    ],
-)
-def test_a_parameter_that_a_document_has_not_is_refused_and_what_checks_read_takes_any(
-    query: str, wrong: str
-) -> None:
-    client = Client(view())
-    answer = client.get(f"/api/v1/services?{query}")
-    assert answer.status == 400
-    assert json.loads(answer.text) == {"error": wrong, "remedy": "There is pretty"}
-    for path in ("/pools", "/pools/text_443", "/alerts", "/metrics"):
-        assert client.get(f"{path}?{query}").status == 200, path
-
-
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS"])
 def test_the_path_of_a_verb_takes_post_alone_on_the_port_too(method: str) -> None:
     answer = Client(view()).get("/api/v1/reload", method=method)
