@@ -14,8 +14,9 @@ from pybal.bgp.peering import Peering
 from pybal.bgp.settings import InterfacePeer, PeerGroup, PeerSettings, SpeakerSettings
 from pybal.bgp.snapshot import PeerSnapshot
 from pybal.model import IPAddress
-from pybal.runtime.backoff import doubling_s
+from pybal.runtime.retry import Retry
 
+_FIRST_RETRY_S = 1.0
 _MAX_RETRY_S = 30.0
 _SILENT_S = 2.0
 
@@ -57,17 +58,14 @@ class LinkNeighbour:
         self.settings = settings
         self.address: IPv6Address | None = None
         self._network = network
-        self._clock = clock
         self._log = log
         self._found = found
         self._stop: Callable[[], None] | None = None
-        self._retry: Any = None
+        self._retry = Retry(clock, self.start, _FIRST_RETRY_S, _MAX_RETRY_S)
         self._error = ""
-        self._failures = 0
 
     def start(self) -> None:
         """Look for a router; if that cannot be done, try again until it can."""
-        self._retry = None
         interface = self.settings.interface
         try:
             self._stop = self._network.discover(interface, self._advertised)
@@ -80,17 +78,13 @@ class LinkNeighbour:
                     interface=interface,
                     reason=reason,
                 )
-            delay_s = doubling_s(self._failures, 1.0, _MAX_RETRY_S)
-            self._failures += 1
-            self._retry = self._clock.callLater(delay_s, self.start)
+            self._retry.failed()
         else:
             self._error = ""
 
     def stop(self) -> None:
         """Look no more. Idempotent."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        self._retry.cancel()
         stop, self._stop = self._stop, None
         if stop is not None:
             stop()

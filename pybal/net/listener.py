@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import DelayedCall, Timer
+from pybal.runtime.clock import Timer
+from pybal.runtime.retry import Retry
 
 Port = TypeVar("Port")
 
@@ -36,19 +36,16 @@ class Listener(Generic[Port]):
         keeps_trying: bool = True,
     ) -> None:
         self.port: Port | None = None
-        self._clock = clock
         self._log = log
         self._where = where
         self._opening = opening
         self._closing = closing
         self._keeps_trying = keeps_trying
-        self._failures = 0
-        self._retry: DelayedCall | None = None
+        self._retry = Retry(clock, self.start, _FIRST_RETRY_S, _MAX_RETRY_S)
         self._last_error = ""
 
     def start(self) -> None:
         """Begin to listen; if that fails, try again with exponential back-off until it works."""
-        self._retry = None
         try:
             self.port = self._opening()
         except (CannotListenError, OSError) as error:
@@ -69,15 +66,11 @@ class Listener(Generic[Port]):
             reason=reason,
         )
         self._last_error = reason
-        delay_s = doubling_s(self._failures, _FIRST_RETRY_S, _MAX_RETRY_S)
-        self._retry = self._clock.callLater(delay_s, self.start)
-        self._failures += 1
+        self._retry.failed()
 
     def stop(self) -> Deferred[None]:
         """Close the port, or give it up; fires when it is closed. Idempotent."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
+        self._retry.cancel()
         port, self.port = self.port, None
         if port is None:
             return succeed(None)

@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.model import SourceList
-from pybal.runtime.backoff import doubling_s
-from pybal.runtime.clock import Clock, DelayedCall
+from pybal.runtime.clock import Timer
+from pybal.runtime.retry import Retry
 from pybal.runtime.time_slices import TimeSlices
 
 TRY_AGAIN_S = 5.0
@@ -27,13 +27,12 @@ class ListQueue:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: Timer,
         time_slices: TimeSlices,
         apply: Callable[[SourceList], Awaitable[None]],
         give_up: Callable[[], None],
         log: Logger,
     ) -> None:
-        self._clock = clock
         self._time_slices = time_slices
         self._apply = apply
         self._give_up = give_up
@@ -42,8 +41,7 @@ class ListQueue:
         self._newest: SourceList | None = None
         """The last one that was begun."""
         self._applying: Deferred[None] | None = None
-        self._again: DelayedCall | None = None
-        self._failures = 0
+        self._retry = Retry(clock, self._apply_again, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
         self._faults = 0
         """How many times `try_again` was called."""
         self.error = ""
@@ -59,7 +57,7 @@ class ListQueue:
     def stop(self) -> None:
         """Apply nothing any more; what is under way ends. Idempotent."""
         self._stopped = True
-        self._forget_again()
+        self._retry.cancel()
         if self._applying is not None:
             self._applying.cancel()
 
@@ -70,11 +68,7 @@ class ListQueue:
             return
         self._faults += 1
         self.error = f"{type(failure.value).__name__}: {failure.getErrorMessage()}"
-        if self._again is not None and self._again.active():
-            return
-        delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
-        self._failures += 1
-        self._again = self._clock.callLater(delay_s, self._apply_again)
+        self._retry.failed()
 
     def forget_last_run(self) -> None:
         """The list that is being applied is in force, though some of it may yet fail: whenever it
@@ -96,8 +90,8 @@ class ListQueue:
             if self._stopped:
                 return
             if self._faults == faults_before:  # Else something else has failed meanwhile.
-                self.error, self._failures = "", 0
-                self._forget_again()
+                self.error = ""
+                self._retry.succeeded()
         self._applying = None
 
     def _failed(self, failure: Failure) -> None:
@@ -116,11 +110,6 @@ class ListQueue:
     def _apply_again(self) -> None:
         self._next = self._next or self._newest
         self._begin()
-
-    def _forget_again(self) -> None:
-        if self._again is not None and self._again.active():
-            self._again.cancel()
-        self._again = None
 
 
 def _later(found: SourceList | None) -> SourceList | None:

@@ -12,9 +12,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pybal.errors import PyBalError
-from pybal.runtime.backoff import doubling_s
 from pybal.runtime.clock import DelayedCall
 from pybal.runtime.naming import shortened
+from pybal.runtime.retry import Retry
 from pybal.runtime.threads import NoThreadError
 from pybal.state.files import read_regular_file, write_atomically
 from pybal.state.state_writing import StateWriting
@@ -115,8 +115,7 @@ class WriteBehind(Generic[T]):
         self._failed = failed
         self._after_s = after_s
         self._later: DelayedCall | None = None
-        self._again: DelayedCall | None = None
-        self._failures = 0
+        self._retry = Retry(writing.clock, self._write, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
         self._stopped = False
         self._lock = Lock()
         """Of what both threads touch."""
@@ -142,17 +141,12 @@ class WriteBehind(Generic[T]):
     def stop(self) -> None:
         """The file may be another's from now on: what fails is not tried again. Idempotent."""
         self._stopped = True
-        self._forget_again()
+        self._retry.cancel()
         self._files.forget(self._file.path)
-
-    def _forget_again(self) -> None:
-        if self._again is not None and self._again.active():
-            self._again.cancel()
-        self._again = None
 
     def _write(self) -> None:
         self._later = None
-        self._forget_again()
+        self._retry.cancel()
         value = self._value()
         with self._lock:
             if self._writing:
@@ -179,20 +173,17 @@ class WriteBehind(Generic[T]):
             raise error
 
     def _succeeded(self, _: object) -> None:
-        self._failures = 0
+        self._retry.succeeded()
         self._files.forget(self._file.path)
 
     def _not_written(self, failure: Failure) -> None:
         if failure.check(NoThreadError):
             self._writing, self._next = False, ()
-        if not self._failures:
+        if not self._retry.failures:
             self._failed(failure.getErrorMessage())
-        delay_s = doubling_s(self._failures, TRY_AGAIN_S, TRY_AGAIN_MAX_S)
-        self._failures += 1
         if not self._stopped:
             self._files.failed(self._file.path, failure.value, self._write)
-            self._forget_again()
-            self._again = self._files.clock.callLater(delay_s, self._write)
+            self._retry.failed()
 
 
 def load_or_warn(file: StateFile[T], what: str, log: Logger) -> T | None:
