@@ -373,8 +373,9 @@ class BGPFailover:
     def _maintenance_snapshots(self) -> Iterator[MaintenanceSnapshot]:
         now_s, how = self._clock.seconds(), self._settings.maintenance
         for scope, since in self.maintenance.scopes():
-            phase = phase_since(self._began_at_s[since], now_s, how)
-            yield MaintenanceSnapshot(scope, since, withdrawn=phase is Phase.WITHDRAWN)
+            withdrawn = phase_since(self._began_at_s[since], now_s, how) is Phase.WITHDRAWN
+            at = None if how.withdraw_after_s is None else since + how.withdraw_after_s
+            yield MaintenanceSnapshot(scope, since, withdrawn, at)
 
     def _announced_prefixes(self) -> tuple[AnnouncedPrefix, ...]:
         """Made anew only when something has changed: every scrape asks for it."""

@@ -102,11 +102,13 @@ class OwnAddress(NamedTuple):
 
 class MaintenanceSnapshot(NamedTuple):
     """What an operator has moved the traffic away from by BGP: a service, or None for the whole
-    director; until it is `withdrawn` its addresses are announced as the last choice."""
+    director; until it is `withdrawn`, at `withdrawn_at` if ever, its addresses are announced as the
+    last choice."""
 
     service: str | None
     since: float
     withdrawn: bool
+    withdrawn_at: float | None = None
 
 
 class HeldAnnouncement(NamedTuple):

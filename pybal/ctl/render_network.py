@@ -136,11 +136,18 @@ def _maintenance_lines(bgp: Document, now: float) -> list[Line]:
     return [
         Line(
             f"Maintenance of {one['service'] or 'this whole director'} for "
-            f"{since(one['since'], now)}: {one['state']}",
+            f"{since(one['since'], now)}: {_progress(one, now)}",
             Style.WORSE,
         )
         for one in bgp["maintenance"]
     ]
+
+
+def _progress(maintenance: Document, now: float) -> str:
+    at = maintenance["withdrawn_at"]
+    if at is None or maintenance["state"] == "withdrawn":
+        return str(maintenance["state"])
+    return f"{maintenance['state']}, withdrawn in {age(at['epoch'] - now)}"
 
 
 def ipvs_lines(ipvs: Document, now: float) -> list[Line]:

@@ -24,6 +24,7 @@ def bgp_document(bgp: BGPSnapshot) -> dict[str, Any]:
                 "service": one.service,
                 "since": instant(one.since),
                 "state": "withdrawn" if one.withdrawn else "last choice",
+                "withdrawn_at": instant(one.withdrawn_at),
             }
             for one in bgp.maintenance
         ],

@@ -312,7 +312,9 @@ DOCUMENTS: dict[str, tuple[str, Schema]] = {
             **{"import": BOOLEAN},
             addresses=list_of(ref("OwnAddress")),
             unknown_peers_total=WHOLE,
-            maintenance=list_of(object_of(service=MAYBE_TEXT, since=MOMENT, state=TEXT)),
+            maintenance=list_of(
+                object_of(service=MAYBE_TEXT, since=MOMENT, state=TEXT, withdrawn_at=MOMENT)
+            ),
             held=list_of(object_of(service=TEXT, withdrawals=WHOLE, wait_s=NUMBER)),
         ),
     ),

@@ -181,7 +181,8 @@ class MaintenanceTest(PeeringCase):
         end = self.start()
         assert self.routes(end) == {}
         assert "Still in maintenance: this whole director" in self.logged("warn")
-        assert self.bgp.snapshot().maintenance == (MaintenanceSnapshot(None, 1e9 - 100, True),)
+        (maintenance,) = self.bgp.snapshot().maintenance
+        assert maintenance == MaintenanceSnapshot(None, 1e9 - 100, True, 1e9 - 70)
 
     def test_a_clock_that_is_set_moves_nothing(self) -> None:
         end = self.start()

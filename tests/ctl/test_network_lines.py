@@ -77,13 +77,20 @@ def test_peers_without_a_session_come_first_and_stand_out() -> None:
 
 
 def test_maintenance_is_said() -> None:
-    one = {"service": "web", "since": THEN, "state": "withdrawn"}
-    shown = bgp(maintenance=[one, {**one, "service": None}], director={"router_id": None})
+    at = {"epoch": NOW + 23}
+    one = {"service": "web", "since": THEN, "state": "withdrawn", "withdrawn_at": THEN}
+    whole = {**one, "service": None, "state": "last choice", "withdrawn_at": at}
+    never = {**whole, "service": "dns", "withdrawn_at": None}
+    shown = bgp(maintenance=[one, whole, never], director={"router_id": None})
     first, *lines = bgp_lines(shown, NOW, dry_run=False)
     assert first == Line("Router -, local AS 64600, 1 prefix")
-    assert lines[:2] == [
+    assert lines[:3] == [
         Line("Maintenance of web for 5 min: withdrawn", Style.WORSE),
-        Line("Maintenance of this whole director for 5 min: withdrawn", Style.WORSE),
+        Line(
+            "Maintenance of this whole director for 5 min: last choice, withdrawn in 23 s",
+            Style.WORSE,
+        ),
+        Line("Maintenance of dns for 5 min: last choice", Style.WORSE),
     ]
 
 

@@ -202,7 +202,7 @@ def test_the_document_of_a_prefix_says_its_attributes_and_who_was_told() -> None
 
 def test_what_is_in_maintenance_is_shown() -> None:
     assert bgp_document(SNAPSHOT)["maintenance"] == [
-        {"service": "web_80", "since": AT, "state": "last choice"}
+        {"service": "web_80", "since": AT, "state": "last choice", "withdrawn_at": None}
     ]
     both = (MaintenanceSnapshot(None, NOON, withdrawn=True), *SNAPSHOT.maintenance)
     shown = replace(SNAPSHOT, announced=(), maintenance=both)
