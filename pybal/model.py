@@ -134,8 +134,7 @@ class Verdict(enum.Enum):
     REFUSED = "not pooled: the kernel refuses its address"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """Why a server is or is not pooled: the verdict, who asked, and the counts it rests on.
 
     `configured` is N, `up` the servers up, enabled and ready, `pooled` those pooled after

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Union
+from typing import NamedTuple, Union
 
 from pybal.model import IPAddress
 
@@ -12,8 +11,7 @@ IPNetwork = Union[IPv4Network, IPv6Network]
 LargeCommunity = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Advertisement:
+class Advertisement(NamedTuple):
     """One address that a service wants announced: as a host route, unless `host` is False, and as a
     part of the prefix `aggregate`. None: the global value; but of the link bandwidth, in bytes a
     second, it is none."""

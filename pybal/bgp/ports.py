@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pybal.bgp.bfd.detector import BFDNetwork, Numbers
 from pybal.bgp.network import BGPNetwork
@@ -21,8 +21,7 @@ class BGPOutside:
     records: SessionKeeper
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BGPPorts:
+class BGPPorts(NamedTuple):
     """What BGP touches outside of itself. `clock` is IReactorTime, monotonic; `now` the wall
     clock in Unix seconds; `random` a random.Random; `log` a Logger."""
 

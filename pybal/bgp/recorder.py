@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pybal.bgp.constants import Family
 from pybal.bgp.kept_session import KeptSession, encode_session, note_answered, note_asked
@@ -22,8 +21,7 @@ ToldAgain = Callable[[], Iterable[Entry]]
 """Entries that say all that the peer has been told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordPorts:
+class RecordPorts(NamedTuple):
     """Where records are kept, whose clock counts (CLOCK_BOOTTIME, which all processes share), and
     which boot and network namespace this is."""
 

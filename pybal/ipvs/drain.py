@@ -9,14 +9,14 @@ finds servers there that are not pooled, and drains them anew, with the whole ti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from pybal.ipvs.model import Destination, DestinationKey, ServiceEntry
 from pybal.runtime.persistent_map import PersistentMap, difference
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(NamedTuple):
     """One server that is on its way out. `until`: when it goes whatever its connections do, on
     the caller's clock; `connections` as last counted, None before that."""
 
@@ -37,7 +37,7 @@ def counted(
     for key, drain in draining.items():
         count = drain.connections if connections is None else connections.get(key, 0)
         if now < drain.until and count != 0:
-            left[key] = drain if count == drain.connections else replace(drain, connections=count)
+            left[key] = drain if count == drain.connections else drain._replace(connections=count)
     return left
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pybal.errors import KernelError
 from pybal.ipvs.model import (
@@ -35,16 +34,14 @@ MAX_NAME = 15
 """The longest name of a scheduler; a persistence engine's may have one more."""
 
 
-@dataclass(frozen=True, slots=True)
-class OperationResult:
+class OperationResult(NamedTuple):
     """What became of one operation; `error` is None when the kernel holds it now."""
 
     operation: Operation
     error: KernelError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(NamedTuple):
     """The services of a kernel. `foreign` names, in words, those that ServiceKey cannot
     express: IP protocols other than TCP, UDP and SCTP."""
 

@@ -40,9 +40,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -55,8 +54,7 @@ FILE_NAME = "ipvs-services.json"
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The IPVS table that a record is about: the kernel's boot id, the network namespace."""
 
     boot: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pybal.pool.member import Member
 
@@ -43,8 +43,7 @@ class Use(enum.Enum):
     NONE = "does not work"
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A server has not been seen to work since it came `at`, and has had an address since
     `addressed_at` (None: it has none). The list that it came by was the `first` one: then it may
     have worked before."""
@@ -87,7 +86,7 @@ def noted(evidence: Evidence, arrival: Arrival, at: float) -> Arrival:
     """The arrival as it is known `at`: from its address on a server has time for its checks."""
     if arrival.addressed_at is not None or evidence is Evidence.NO_ADDRESS:
         return arrival
-    return replace(arrival, addressed_at=at)
+    return arrival._replace(addressed_at=at)
 
 
 def still_doubted(doubted: frozenset[str], evidence: EvidenceByHost) -> frozenset[str]:

@@ -4,9 +4,9 @@ that flaps is held back for a while (flap_damping.py has the rules)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -21,8 +21,7 @@ LOOK_AGAIN_S = 1.0
 and the kernel may take the others out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """The report that would make a server up, and when it is delivered. `undone_by`: the report
     of down that came meanwhile, which may be retracted."""
 
@@ -31,8 +30,7 @@ class _Held:
     undone_by: HealthReport | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     """The servers of a snapshot, what is held, and the servers with it."""
 
     plain: tuple[ServerSnapshot, ...]
@@ -94,7 +92,7 @@ class DampedReports:
         self._receiver.retract(report)
         held = self._held.get(host)
         if held is not None and held.undone_by == report:
-            self._hold(host, replace(held, undone_by=None))
+            self._hold(host, held._replace(undone_by=None))
             self._look()
 
     def reconfigure(self, *, enabled: bool, monitors: Collection[str]) -> None:
@@ -148,7 +146,7 @@ class DampedReports:
         self._receiver.deliver(report)
         held = self._held.get(report.host)
         if held is not None and held.report.monitor == report.monitor:
-            self._held[report.host] = replace(held, undone_by=report)
+            self._held[report.host] = held._replace(undone_by=report)
         elif held is not None:
             # Another monitor keeps the server down: what this one said need not wait.
             del self._held[report.host]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import index
-from typing import SupportsIndex
+from typing import NamedTuple, SupportsIndex
 
 from pybal.config.settings import ServiceSettings
 from pybal.ipvs.model import (
@@ -90,8 +90,7 @@ class Place:
         return members.position(self.host) if self.host in members else len(members)
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """A pool, and those of it that may stand otherwise than before, in order. It `goes_on` if the
     servers that there were are all there, in the same order."""
 
@@ -101,11 +100,11 @@ class Changes:
 
     def and_also(self, members: Iterable[Member]) -> Changes:
         """These may stand otherwise, too."""
-        return replace(self, concerned=(*self.concerned, *members))
+        return self._replace(concerned=(*self.concerned, *members))
 
     def and_all_of_another_list(self) -> Changes:
         """All of them may stand otherwise if another list has come."""
-        return self if self.goes_on else replace(self, concerned=tuple(self.members.in_order()))
+        return self if self.goes_on else self._replace(concerned=tuple(self.members.in_order()))
 
 
 class DesiredEntry:

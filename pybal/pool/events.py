@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Union
+from typing import NamedTuple, Union
 
 from pybal.model import ServerSpec
 from pybal.override import LaidOver
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One server of a new pool list.
 
     `stood_pooled` matters for a server that is new to the state: True or False tells how it

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Union
+from typing import NamedTuple, Union
 
 from pybal.model import ServerSpec
 from pybal.pool.arrivals import (
@@ -48,8 +48,7 @@ from pybal.runtime.pieces import Pieces, between, in_one_go, piecewise
 _Arrivals = Mapping[str, Arrival]
 
 
-@dataclass(frozen=True, slots=True)
-class GuardRules:
+class GuardRules(NamedTuple):
     """A service's list-floor, list-window and list-hold (None: what is held stays held)."""
 
     floor: Fraction

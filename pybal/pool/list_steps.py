@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
@@ -38,8 +37,7 @@ class ListFailedError(PyBalError):
     """A pool list is not in force, or not as a whole; the log says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListParts:
+class ListParts(NamedTuple):
     """The parts of one service that a list concerns. `servers`, by host, are all that are in force,
     and those that a list brings from when it is decided on; `handle` takes what the policy must
     know, `failed` why what should be in force is not."""
@@ -307,7 +305,7 @@ class ListSteps:
         objection = self._parts.pool_servers.addresses.objection(host, address, None)
         at = self._parts.ports.clock.seconds()
         candidate = self._parts.new_servers.candidate(laid.spec, address, objection, at)
-        return candidate if laid.over is None else replace(candidate, over=laid.over)
+        return candidate if laid.over is None else candidate._replace(over=laid.over)
 
     def _worked(self, spec: ServerSpec) -> bool:
         """Whether a new server is taken for one that works, as the policy will take it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pybal.kept_change import ListPast
 
@@ -13,8 +14,7 @@ _STEPS = 100
 more memory than one that does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
+class _Count(NamedTuple):
     """How many servers were enabled from `at` on: `first`, within a step at the `most`, and in the
     end `last`."""
 
@@ -53,7 +53,7 @@ class ListWindow:
         if counts and counts[-1].last == enabled:
             return self
         if counts and at < counts[-1].at + self._step_s:
-            merged = replace(counts[-1], most=max(counts[-1].most, enabled), last=enabled)
+            merged = counts[-1]._replace(most=max(counts[-1].most, enabled), last=enabled)
             return replace(self, _counts=(*counts[:-1], merged))
         start = at - self.length_s
         old = sum(count.at <= start for count in counts)

@@ -10,8 +10,9 @@ threshold keeps servers that are down, as ever, and counts on none that an opera
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from typing import NamedTuple
 
 from pybal.model import ServerSpec
 from pybal.override import Action, LaidOver, Override, Overrides
@@ -19,8 +20,7 @@ from pybal.pool.list_changes import Specs
 from pybal.pool.pool_state import PoolState
 
 
-@dataclass(frozen=True, slots=True)
-class Laid:
+class Laid(NamedTuple):
     """What counts of a server, and the override that makes it so, or would."""
 
     spec: ServerSpec

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from pybal.ipvs.model import ServiceEntry
@@ -37,8 +36,7 @@ class ListStore(Protocol):
         """This is the list as it is in force now, and what lists have taken away."""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyStep:
+class PolicyStep(NamedTuple):
     """A step of a service's policy: the event, handled `at` (Unix seconds), the states before and
     after it (the same object if nothing has changed), what a person should hear of it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from twisted.logger import Logger
 
@@ -127,8 +126,7 @@ class Publication:
     def health(self, state: PoolState) -> Health:
         """What BGP is to know of the pool. Nothing speaks against those that stay."""
         found, stay = health(state), self._standing.count
-        return replace(
-            found,
+        return found._replace(
             up=found.up + stay,
             confirmed=found.confirmed + stay,
             weight_up=found.weight_up + self._standing.weight,

@@ -6,7 +6,6 @@ thousands in one turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from twisted.internet.defer import Deferred
@@ -150,7 +149,7 @@ def not_held(server: ServerSnapshot) -> ServerSnapshot:
         return server
     said_down = any(monitor.up is False for monitor in server.monitors)
     verdict = Verdict.DEPOOLED if said_down else Verdict.WAITING
-    decision = None if server.decision is None else replace(server.decision, verdict=verdict)
+    decision = None if server.decision is None else server.decision._replace(verdict=verdict)
     return server._replace(pooled=False, decision=decision)
 
 

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from pybal.config.settings import ServiceSettings
 from pybal.pool.pool_state import PoolState
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(NamedTuple):
     """How many servers are `enabled`. Of these, how many are `up` for the pooling policy, which
     takes a new server for up, and of how many all monitors have `confirmed` that they are up.
     `weight_up` is what the weights of those that are up come to."""

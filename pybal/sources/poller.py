@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -17,8 +16,7 @@ from pybal.runtime.coalescing import coalesced
 Poll = Callable[[], Coroutine[Deferred[Any], Any, bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class Pauses:
+class Pauses(NamedTuple):
     """Between polls: after a good one, after a first failure, and at most."""
 
     interval_s: float

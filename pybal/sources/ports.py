@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pybal
 from pybal.http.port import HostLookUp, HTTPClient
@@ -22,8 +21,7 @@ USER_AGENT = f"PyBal/{pybal.__version__}"
 Publish = Callable[[SourceList], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourcePorts:
+class SourcePorts(NamedTuple):
     """The injected world. `reactor` provides IReactorTime (etcd: IReactorFromThreads too),
     `now()` is Unix seconds, `in_thread` runs a function that takes its time, and fires
     with what it returns or raises; `writing` is for what is to be done before the process ends;

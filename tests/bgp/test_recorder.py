@@ -299,7 +299,7 @@ def test_without_bgp_and_where_none_was_left_nothing_of_it_is_made() -> None:
 
 def test_another_places_session_is_dropped(rig: Rig) -> None:
     rig.establish()
-    ports = replace(rig.ports, place="another boot")
+    ports = rig.ports._replace(place="another boot")
     assert list(SessionKeeper(ports, rig.store.left(), rig.log).take_left()) == []
     assert "another boot" in rig.log.lines[-1]
     assert rig.store.kept == {}
@@ -389,7 +389,7 @@ def test_of_two_sessions_with_one_peer_the_newer_one_goes_on(rig: Rig) -> None:
     rig.establish()
     other = Rig()
     other.store = rig.store
-    other.ports = replace(other.ports, store=rig.store)
+    other.ports = other.ports._replace(store=rig.store)
     other.recorder = Recorder(other.ports, other.ours)
     other.establish()
     assert len(rig.store.kept) == 2

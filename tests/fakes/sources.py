@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,7 @@ def source_ports(reactor: Any, disk: FakeThread | None = None, **others: Any) ->
         files=DirectAccess(),
         watches=FileWatches(reactor, lambda _: False, lambda call: call()),
     )
-    return replace(ports, **others)
+    return ports._replace(**others)
 
 
 class SourceBench:

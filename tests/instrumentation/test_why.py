@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -36,12 +35,12 @@ def test_a_decision_has_all_its_inputs_and_a_sentence() -> None:
 
 
 def test_one_server_was_and_two_were() -> None:
-    text = sentence("cp1", replace(DECISION, up=2, pooled=1), Fraction(1, 3))
+    text = sentence("cp1", DECISION._replace(up=2, pooled=1), Fraction(1, 3))
     assert "2 of 7 servers were up" in text
     assert text.endswith("and 1 was pooled then.")
-    assert "1 of 7 servers was up" in sentence("cp1", replace(DECISION, up=1), Fraction(1, 3))
+    assert "1 of 7 servers was up" in sentence("cp1", DECISION._replace(up=1), Fraction(1, 3))
     for up in (0, 1):
-        alone = sentence("cp1", replace(DECISION, configured=1, up=up), Fraction(1, 3))
+        alone = sentence("cp1", DECISION._replace(configured=1, up=up), Fraction(1, 3))
         assert f"{up} of 1 server was up and enabled" in alone
 
 

@@ -74,7 +74,7 @@ class RestlessKernel(FakeKernel):
             return tuple(results)
         self.lose = False
         return tuple(
-            replace(each, error=KernelError(each.operation.words, errno.ENOBUFS))
+            each._replace(error=KernelError(each.operation.words, errno.ENOBUFS))
             for each in results
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pybal.errors import KernelError
 from pybal.ipvs.kernel import OperationResult
@@ -276,7 +275,7 @@ class FailureTests(ManagerTestCase):
                 done = super().apply(operations)
                 lost = [KernelError(o.operation.words, errno.ENOBUFS) for o in done]
                 return tuple(
-                    replace(result, error=error) for result, error in zip(done, lost, strict=True)
+                    result._replace(error=error) for result, error in zip(done, lost, strict=True)
                 )
 
         lossy = Lossy({WEB: pool(WEB, 1)})

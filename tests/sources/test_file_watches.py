@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -311,7 +310,7 @@ class CountingAccess:
 def test_a_pool_list_is_hardly_looked_at_while_nothing_happens(path: Path) -> None:
     path.write_text("{'host': 'a'}\n")
     bench, access = SourceBench(), CountingAccess()
-    bench.environment = replace(bench.environment, files=access)
+    bench.environment = bench.environment._replace(files=access)
     source = bench.start(FileSource(path))
     bench.advance(5)
     access.looks = 0

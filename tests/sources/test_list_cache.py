@@ -371,7 +371,7 @@ def test_what_lists_took_away_outlives_a_restart_and_the_wall_clock_does_not_mat
     directory = tmp_path / "pool-lists"
     list_file(directory, "svc", URL, saved_in).save(CachedList((A, B), EPOCH + 9e8, PAST))
     bench = SourceBench(tmp_path)
-    bench.environment = replace(bench.environment, boot=read_in)
+    bench.environment = bench.environment._replace(boot=read_in)
     bench.clock.advance(clock_s)
     bench.start(SOURCE)
     answer(bench, TWO)

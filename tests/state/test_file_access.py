@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -167,8 +166,8 @@ def bench_of(mounted: Path) -> tuple[SourceBench, Threads]:
     files, threads, clock = access_of(mounted)
     bench.clock = clock
     watches = FileWatches(clock, files.is_local, threads)
-    bench.environment = replace(
-        bench.environment, reactor=clock, now=bench.now, files=files, watches=watches
+    bench.environment = bench.environment._replace(
+        reactor=clock, now=bench.now, files=files, watches=watches
     )
     return bench, threads
 
