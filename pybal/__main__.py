@@ -18,8 +18,7 @@ def run() -> int:
     # To search what imports make for garbage is a sixteenth of the start, and nearly all of it
     # stays.
     gc.disable()
-    from importlib.metadata import entry_points
-
+    from pybal.runtime.entry_points import entry_points_of
     from pybal.runtime.lean_imports import import_when_used, import_without
 
     # Twisted has it at hand for its client of HTTP; with it come Python's own clients of HTTP.
@@ -27,7 +26,7 @@ def run() -> int:
     # TLS of ours is OpenSSL's in memory, not Python's nor Twisted's, and most do without
     # (daemon/on_demand.py). Monitors of other packages may have theirs of either.
     try:
-        if not entry_points(group=_PLUGINS):
+        if not entry_points_of(_PLUGINS):
             import_without("ssl", "asyncio")
             import_without("OpenSSL", "twisted.internet.posixbase")
         from pybal.main import main

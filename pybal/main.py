@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
@@ -64,6 +63,7 @@ from pybal.reload.running import Running
 from pybal.runtime.command_line import command_line
 from pybal.runtime.descriptors import descriptor_limit, raise_descriptor_limit
 from pybal.runtime.ending import end_at_once, end_without_threads, unawaited_threads
+from pybal.runtime.entry_points import entry_points_of
 from pybal.runtime.gc_tuning import tune_garbage_collection
 from pybal.runtime.held_signals import BETWEEN_PROGRAMS, hold_signals
 from pybal.runtime.instance_lock import AlreadyRunningError, claim
@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (options.dryrun or options.debug) and options.diff:
         parser.error("-n and -d belong to a start, and -n to --check-config")
     try:
-        monitors = installed_monitors(entry_points(group=GROUP))
+        monitors = installed_monitors(entry_points_of(GROUP))
     except PluginError as error:
         return _refuse(error, options)
     kinds = kinds_of(monitors)

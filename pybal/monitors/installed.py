@@ -6,14 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
-from importlib.metadata import EntryPoint
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pybal.config.kinds import Kind
 from pybal.config.settings import MonitorSettings
 from pybal.errors import PyBalError, in_one_line
 from pybal.monitors.monitor_type import MonitorType
 from pybal.monitors.registry import BUILT_IN, MonitorTypes
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "pybal.monitors"
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")

@@ -267,6 +267,7 @@ def test_a_small_daemon_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     assert not packages & {"pytest", "unittest", "hypothesis"}, "nothing of tests"
     assert not loaded & {"pybal.bgp.speaker", "pybal.announce.failover"}, "no BGP"
     assert not loaded & {"pyroute2.iproute", "pyroute2.ndb", "twisted.web.server", "pybal.ctl"}
+    assert "importlib.metadata" not in loaded, "no plug-ins"
     assert not loaded & {"http.client", "http.server", "urllib.request"}, "no HTTP of Python's own"
     assert not {name for name in loaded if name.startswith("twisted.spread")}
 
@@ -283,12 +284,13 @@ def test_nothing_else_is_imported_once_the_daemon_runs() -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
     before_it_runs = {
-        ("pybal/__main__.py", "importlib.metadata"),
         ("pybal/__main__.py", "pybal.main"),
+        ("pybal/__main__.py", "pybal.runtime.entry_points"),
         ("pybal/__main__.py", "pybal.runtime.lean_imports"),
         ("pybal/main.py", "pybal.ctl.main"),
         ("pybal/main.py", "pybal.ctl.place"),
         ("pybal/main.py", "pybal.ipvs.netlink"),
+        ("pybal/runtime/entry_points.py", "importlib.metadata"),
     }
     loaded_by_then = {
         ("pybal/sources/create.py", "pybal.sources.etcd"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,8 +53,8 @@ def test_a_turn_reads_for_no_longer_than_its_slice(tmp_path: Path) -> None:
     clock = Turns()
     disk = SlowDisk(clock)
     bench.clock = clock
-    bench.environment = replace(
-        bench.environment, reactor=clock, time_slices=TimeSlices(clock), files=disk
+    bench.environment = bench.environment._replace(
+        reactor=clock, time_slices=TimeSlices(clock), files=disk
     )
     for number in range(SERVICES):
         bench.start(FileSource(path), f"web{number}")
